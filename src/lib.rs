@@ -1,0 +1,17 @@
+//! regstorm: a SIP registration load and soak tester.
+
+pub mod agent;
+pub mod diagnose;
+pub mod engine;
+pub mod fleet;
+pub mod link;
+pub mod load;
+pub mod measure;
+pub mod net;
+pub mod record;
+pub mod registrar;
+pub mod report;
+pub mod seed;
+pub mod sim;
+pub mod sip;
+pub mod vocab;

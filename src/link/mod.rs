@@ -1,0 +1,1 @@
+//! A lossy link: packets in with time, packets out with time.

@@ -1,0 +1,137 @@
+//! One interval's worth of numbers: what a worker hands over, what is merged, recorded and shown.
+
+use crate::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
+use hdrhistogram::Histogram;
+
+/// An interval of one worker, or of all after merging. Times are nanoseconds since the run's start.
+#[derive(Clone, Debug)]
+pub struct Interval {
+    /// Position, from 0.
+    pub index: u32,
+    pub start_ns: u64,
+    pub end_ns: u64,
+    pub stage: Stage,
+    /// By [`crate::vocab::TrunkId`].
+    pub trunks: Vec<TrunkInterval>,
+    /// Actual minus planned send time of initial attempts' first REGISTER, microseconds.
+    pub lag_us: Option<Histogram<u32>>,
+    pub generator: GeneratorCounts,
+    /// Agents whose row changed in this interval, with their state at its end.
+    pub agents: Vec<AgentRow>,
+    /// Loops that began or grew in this interval, with their state at its end.
+    pub loops: Vec<LoopRow>,
+    /// Responses counted in this interval.
+    pub responses: Vec<ResponseRow>,
+    /// Registered agents sampled ten times a second: (nanoseconds since start, agents), ascending.
+    pub registered_samples: Vec<(u64, u32)>,
+}
+
+/// One trunk's share of an interval.
+#[derive(Clone, Debug, Default)]
+pub struct TrunkInterval {
+    /// Attempts ended, by [`Status::index`].
+    pub status: [u64; Status::COUNT],
+    /// Attempts started (shed ones included), by [`Kind::index`]; `Unregister` counts un-REGISTERs.
+    pub started: [u64; Kind::COUNT],
+    /// Attempts open at the end of the interval.
+    pub open: u64,
+    /// REGISTER requests of attempts, without retransmissions and un-REGISTERs.
+    pub register_requests: u64,
+    pub retransmissions: u64,
+    pub messages_sent: u64,
+    pub messages_received: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub late_responses: u64,
+    pub duplicate_responses: u64,
+    pub ceiling_refused: u64,
+    pub retry_after_ignored: u64,
+    /// RFC 6076 §4.2 ineffective attempts.
+    pub ineffective: u64,
+    /// Attempts that belong to a loop (counted when known: the first three at the third).
+    pub loop_attempts: u64,
+    /// Agents that began to loop for the first time in the run.
+    pub agents_began_looping: u64,
+    pub unregistered: u64,
+    pub unregister_failed: u64,
+    /// Agents planned and registered at the end of the interval.
+    pub planned: u64,
+    pub registered: u64,
+    /// Time-weighted sums over the interval: agents × nanoseconds.
+    pub planned_agent_ns: u64,
+    pub registered_agent_ns: u64,
+    /// Values above the histograms' range, not recorded in them.
+    pub out_of_range: u64,
+    /// Microseconds, by [`Phase::index`]; created on the first value.
+    pub latency_us: [Option<Histogram<u32>>; Phase::COUNT],
+}
+
+/// What the generator observed of itself.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct GeneratorCounts {
+    /// Initial attempts whose first REGISTER left later than `[generator] late` after its plan.
+    pub arrivals_late: u64,
+    /// Arrivals planned (shed ones included).
+    pub arrivals: u64,
+    /// Datagrams the kernel dropped at our sockets (SO_RXQ_OVFL).
+    pub socket_drops: u64,
+    pub send_errors: u64,
+    /// Turns longer than `[generator] stall`.
+    pub loop_stalls: u64,
+    /// Datagrams that belong to no agent or are no SIP message.
+    pub stray_datagrams: u64,
+    /// CPU time of the sender threads in this interval.
+    pub cpu_ns: u64,
+}
+
+/// One agent's cumulative state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AgentRow {
+    pub agent: u32,
+    pub trunk: u16,
+    /// Outcome of the last attempt that ended.
+    pub status: Option<Status>,
+    /// Attempts started so far, the open one included.
+    pub attempts: u32,
+    /// Attempts that ended `registered`.
+    pub registered: u32,
+    pub last_code: u16,
+    pub last_reason: String,
+    /// The loop the agent is in or was last in.
+    pub loop_kind: Option<LoopKind>,
+    /// Nanoseconds since the run's start.
+    pub first_registered_ns: Option<u64>,
+    pub last_change_ns: u64,
+    /// An attempt is open.
+    pub open: bool,
+}
+
+/// One loop of one agent, cumulative.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoopRow {
+    pub agent: u32,
+    pub trunk: u16,
+    /// Position among this agent's loops, from 0.
+    pub number: u16,
+    pub kind: LoopKind,
+    pub place: Place,
+    pub code: u16,
+    pub reason: String,
+    pub attempts: u32,
+    pub first_seen_ns: u64,
+    pub last_seen_ns: u64,
+}
+
+/// One kind of response in one interval.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResponseRow {
+    pub trunk: u16,
+    pub kind: Kind,
+    /// A challenge that was answered, as against a final response.
+    pub challenge: bool,
+    pub code: u16,
+    pub reason: String,
+    pub count: u64,
+    pub first_seen_ns: u64,
+    pub last_seen_ns: u64,
+}

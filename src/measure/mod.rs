@@ -1,0 +1,10 @@
+//! What happened, as numbers: outcomes, latency histograms, availability, schedule lag, the generator's own health.
+//!
+//! A [`Tally`] belongs to one worker and is fed one [`Event`] at a time; at each interval's end it yields an
+//! [`Interval`], and the intervals of all workers merge into one. Nothing here knows the time or does I/O.
+
+pub mod event;
+pub mod interval;
+
+pub use event::{AttemptEnd, Event};
+pub use interval::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};

@@ -1,0 +1,175 @@
+//! A run as read back from its record: the one input of diagnosis and reports.
+
+use crate::measure::{GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
+use crate::vocab::{LoopKind, Phase, Stage, Status};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// What is known before the first packet; the first frame of the record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    pub tool_version: String,
+    /// `run.name`.
+    pub name: String,
+    /// UTC of the run's start (time 0 of all `_ns` fields), nanoseconds since the Unix epoch.
+    pub started_unix_ns: i64,
+    pub seed: u64,
+    pub interval_ns: u64,
+    pub trunks: Vec<TrunkHeader>,
+    /// Users by agent id (= arrival order).
+    pub users: Vec<String>,
+    /// Trunk index by agent id.
+    pub agent_trunks: Vec<u16>,
+    /// The resolved profile as JSON text, secrets as `***`.
+    pub profile_json: String,
+    /// Thresholds as written: (name, expression).
+    pub thresholds: Vec<(String, String)>,
+    pub generator: GeneratorLimits,
+    pub host: Host,
+    /// What the sockets got: `recvmmsg`, `rx-timestamp`, `rcvbuf=8388608`, …
+    pub features: Vec<String>,
+    /// Arrivals the load plans, after the number of agents is taken into account.
+    pub arrivals_planned: u64,
+    pub workers: u32,
+    pub simulated: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrunkHeader {
+    pub id: String,
+    /// The profile's `registrar` value.
+    pub registrar: String,
+    /// Resolved address, `127.0.0.1:5060`.
+    pub target: String,
+    /// `UDP`.
+    pub transport: String,
+    pub domain: String,
+    pub agents: u32,
+    pub expires_s: u32,
+}
+
+/// `[generator]`: when our own schedule counts as broken.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct GeneratorLimits {
+    pub late_ns: u64,
+    pub stall_ns: u64,
+    /// Shares of late arrivals.
+    pub suspect_late: f64,
+    pub invalid_late: f64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Host {
+    pub name: String,
+    pub os: String,
+    pub kernel: String,
+    pub cpus: u32,
+    pub cpu_model: String,
+    pub memory_bytes: u64,
+}
+
+/// The last frame of a run that ended by itself; a record without it belongs to a run that was killed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct End {
+    /// Nanoseconds since the run's start.
+    pub ended_ns: u64,
+    /// When the load ended and the drain began.
+    pub load_ended_ns: u64,
+    /// `Some(2)` SIGINT, `Some(15)` SIGTERM.
+    pub interrupted_by: Option<i32>,
+    pub registered_at_load_end: u64,
+    pub user_s: f64,
+    pub system_s: f64,
+    pub max_rss_bytes: u64,
+    /// Sender threads' CPU time over (wall time × threads), per cent.
+    pub sender_cpu_pct: f64,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Results {
+    pub header: Header,
+    /// `None`: the run was killed, or is still going on.
+    pub end: Option<End>,
+    pub intervals: Vec<IntervalResult>,
+    /// Over the whole run, all trunks, then by trunk. Attempts open in the last block of a run without end count as
+    /// abandoned, here as in the last interval.
+    pub totals: Totals,
+    pub trunk_totals: Vec<Totals>,
+    /// By agent id; agents that never arrived have no attempts.
+    pub agents: Vec<AgentResult>,
+    pub loops: Vec<LoopResult>,
+    /// Summed over the run, by trunk, kind, code, reason.
+    pub responses: Vec<ResponseRow>,
+    /// Schedule lag over the run, microseconds.
+    pub lag_us: Histogram<u64>,
+    /// Why the reader stopped before the end of the file, if it did (a torn last block).
+    pub torn: Option<String>,
+}
+
+/// One interval, trunk by trunk. Histograms are kept as quantile rows and in serialised form: an eight-hour run has
+/// thousands of intervals, and a decoded histogram takes 140 KB.
+#[derive(Clone, Debug)]
+pub struct IntervalResult {
+    pub index: u32,
+    pub start_ns: u64,
+    pub end_ns: u64,
+    pub stage: Stage,
+    /// Without its histograms: they are in `latency`.
+    pub trunks: Vec<TrunkInterval>,
+    pub latency: Vec<LatencyRow>,
+    pub generator: GeneratorCounts,
+    /// Highest sampled number of registered agents, all trunks.
+    pub registered_peak: u64,
+}
+
+/// The distribution of one phase on one trunk in one interval, microseconds.
+#[derive(Clone, Debug)]
+pub struct LatencyRow {
+    pub trunk: u16,
+    pub phase: Phase,
+    pub count: u64,
+    pub min_us: u64,
+    pub mean_us: f64,
+    pub p50_us: u64,
+    pub p90_us: u64,
+    pub p95_us: u64,
+    pub p99_us: u64,
+    pub p999_us: u64,
+    pub max_us: u64,
+    /// HdrHistogram V2 serialisation (uncompressed).
+    pub v2: Vec<u8>,
+}
+
+/// Sums over the run.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// Sum of `status`.
+    pub attempts: u64,
+    /// Counters over the run; its histograms are `None`, see `latency_us`. `open` is 0, `planned`/`registered` are those
+    /// at the load's end, the agent-nanoseconds cover the load stage only.
+    pub sums: TrunkInterval,
+    pub generator: GeneratorCounts,
+    pub agents: u64,
+    pub agents_registered_peak: u64,
+    pub agents_registered_at_end: u64,
+    pub agents_looping: u64,
+    /// By phase.
+    pub latency_us: Vec<(Phase, Histogram<u64>)>,
+}
+
+/// One agent over the run.
+#[derive(Clone, Debug, Default)]
+pub struct AgentResult {
+    pub status: Option<Status>,
+    pub attempts: u32,
+    pub registered: u32,
+    pub last_code: u16,
+    pub last_reason: String,
+    pub loop_kind: Option<LoopKind>,
+    pub first_registered_ns: Option<u64>,
+    pub last_change_ns: u64,
+}
+
+/// One loop over the run.
+pub type LoopResult = LoopRow;

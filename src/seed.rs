@@ -1,0 +1,73 @@
+//! Named random streams derived from `run.seed`: the same (purpose, id, counter) always gives the same numbers, and a
+//! new random choice somewhere never shifts the choices made elsewhere.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// The seed of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seed(pub u64);
+
+/// What a stream is for. A value never changes its number: recorded runs must stay repeatable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Purpose {
+    /// From tags and the part of a Call-ID that belongs to an agent.
+    Identity = 1,
+    /// Client nonces.
+    Cnonce = 2,
+    /// Spread of refresh times.
+    RefreshJitter = 3,
+    /// Spread of retry waits.
+    RetryJitter = 4,
+    /// Server nonces and tags of the embedded registrar.
+    Registrar = 5,
+    /// Which agents and packets a fault of the embedded registrar hits.
+    Fault = 6,
+    /// The simulated link.
+    Link = 7,
+    /// Arrival times of a Poisson process.
+    Arrivals = 8,
+}
+
+impl Seed {
+    /// The generator for one purpose and one id (an agent, a fault, a link); `counter` sets draws of the same id apart.
+    pub fn stream(self, purpose: Purpose, id: u64, counter: u64) -> ChaCha8Rng {
+        let mut key = [0u8; 32];
+        for (slot, word) in key.chunks_exact_mut(8).zip([self.0, purpose as u64, id, counter]) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(key)
+    }
+
+    /// One number of that stream.
+    pub fn draw(self, purpose: Purpose, id: u64, counter: u64) -> u64 {
+        self.stream(purpose, id, counter).next_u64()
+    }
+
+    /// One number of that stream in `[0, 1)`.
+    pub fn unit(self, purpose: Purpose, id: u64, counter: u64) -> f64 {
+        unit(self.draw(purpose, id, counter))
+    }
+}
+
+/// The top 53 bits of a random word as a number in `[0, 1)`.
+pub fn unit(word: u64) -> f64 {
+    (word >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_repeat_and_differ() {
+        let seed = Seed(7);
+        assert_eq!(seed.draw(Purpose::Cnonce, 3, 1), seed.draw(Purpose::Cnonce, 3, 1));
+        assert_ne!(seed.draw(Purpose::Cnonce, 3, 1), seed.draw(Purpose::Cnonce, 3, 2));
+        assert_ne!(seed.draw(Purpose::Cnonce, 3, 1), seed.draw(Purpose::RetryJitter, 3, 1));
+        assert_ne!(seed.draw(Purpose::Cnonce, 3, 1), Seed(8).draw(Purpose::Cnonce, 3, 1));
+        let u = seed.unit(Purpose::RefreshJitter, 1, 1);
+        assert!((0.0..1.0).contains(&u));
+    }
+}

@@ -1,0 +1,1 @@
+//! Agents ↔ link ↔ registrar under virtual time.

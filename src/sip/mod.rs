@@ -1,0 +1,22 @@
+//! SIP as bytes and meaning, without agents, sockets or clocks.
+//!
+//! `scan` gives views over received bytes (liberal in), `challenge` and `contact` parse what a registration needs out
+//! of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER requests and responses into a caller's buffer
+//! (strict out), `uri` reads SIP URIs, `branch` is the token that leads an answer back to its agent.
+//!
+//! `rsip` is used here and nowhere else: for URIs and as a second opinion in tests. None of its types leave this room.
+//!
+//! Read first: RFC 3261 §7, §10, §20, §25; RFC 7616 §3; RFC 8760 §2.4; RFC 4475 for what arrives in practice.
+
+pub mod branch;
+pub mod challenge;
+pub mod contact;
+pub mod digest;
+pub mod emit;
+pub mod scan;
+pub mod uri;
+
+pub use branch::{Branch, Token};
+pub use challenge::{Challenge, Role, choose};
+pub use digest::{Algorithm, AlgorithmSet, Ha1, HexDigest};
+pub use scan::{Malformed, Request, Response};

@@ -1,0 +1,257 @@
+//! How an attempt ends, what kind it was, where a refusal came from, and the phases whose latency is kept.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The outcome of one attempt; every attempt ends in exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// 2xx to REGISTER.
+    Registered,
+    /// The final answer to credentials is 401/407, or 403.
+    AuthenticationFailed,
+    /// 403 to a request without credentials, 404, any other final 3xx/4xx/6xx (408 excepted).
+    RegistrationRejected,
+    /// 5xx.
+    ServiceUnavailable,
+    /// No final response within Timer F, or 408.
+    RequestTimeout,
+    /// Unreachable, reset, local socket error.
+    TransportError,
+    /// Unusable challenge, malformed or mismatched response.
+    ProtocolError,
+    /// Not sent: `max_in_flight` was reached or the ceiling refused its first REGISTER.
+    Shed,
+    /// Still open when the run ended or was interrupted.
+    Abandoned,
+}
+
+impl Status {
+    pub const COUNT: usize = 9;
+    pub const ALL: [Status; Self::COUNT] = [
+        Status::Registered,
+        Status::AuthenticationFailed,
+        Status::RegistrationRejected,
+        Status::ServiceUnavailable,
+        Status::RequestTimeout,
+        Status::TransportError,
+        Status::ProtocolError,
+        Status::Shed,
+        Status::Abandoned,
+    ];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name in every file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Registered => "registered",
+            Status::AuthenticationFailed => "authentication_failed",
+            Status::RegistrationRejected => "registration_rejected",
+            Status::ServiceUnavailable => "service_unavailable",
+            Status::RequestTimeout => "request_timeout",
+            Status::TransportError => "transport_error",
+            Status::ProtocolError => "protocol_error",
+            Status::Shed => "shed",
+            Status::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// What made an agent send a REGISTER. An un-REGISTER is no attempt, but its responses are counted too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Initial,
+    Refresh,
+    Retry,
+    Unregister,
+}
+
+impl Kind {
+    pub const COUNT: usize = 4;
+    pub const ALL: [Kind; Self::COUNT] = [Kind::Initial, Kind::Refresh, Kind::Retry, Kind::Unregister];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Initial => "initial",
+            Kind::Refresh => "refresh",
+            Kind::Retry => "retry",
+            Kind::Unregister => "unregister",
+        }
+    }
+}
+
+/// A span of an attempt whose distribution is kept (RFC 6076 §4.1 and the file reference in the README).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Planned send time to 2xx; initial and retry attempts.
+    Register,
+    /// Actual first REGISTER to 2xx (RFC 6076 RRD); initial and retry attempts.
+    RegisterService,
+    /// Planned send time to the end of an attempt that failed (all but 2xx, `shed`, `abandoned`).
+    RegisterFailed,
+    /// First REGISTER to its 401/407.
+    Challenge,
+    /// REGISTER with credentials to its final response.
+    Authenticated,
+    /// Refresh due time to 2xx.
+    Refresh,
+    /// Un-REGISTER to its final 2xx.
+    Unregister,
+    /// OPTIONS to its final response.
+    Options,
+    /// Connection set-up of stream transports.
+    Connect,
+}
+
+impl Phase {
+    pub const COUNT: usize = 9;
+    pub const ALL: [Phase; Self::COUNT] = [
+        Phase::Register,
+        Phase::RegisterService,
+        Phase::RegisterFailed,
+        Phase::Challenge,
+        Phase::Authenticated,
+        Phase::Refresh,
+        Phase::Unregister,
+        Phase::Options,
+        Phase::Connect,
+    ];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Phase::Register => "register",
+            Phase::RegisterService => "register_service",
+            Phase::RegisterFailed => "register_failed",
+            Phase::Challenge => "challenge",
+            Phase::Authenticated => "authenticated",
+            Phase::Refresh => "refresh",
+            Phase::Unregister => "unregister",
+            Phase::Options => "options",
+            Phase::Connect => "connect",
+        }
+    }
+}
+
+/// Where in the handshake a final answer came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// To a request that carried no credentials.
+    Unchallenged,
+    /// To a request with credentials.
+    AfterCredentials,
+}
+
+/// The kind of a loop: an agent refused the same way at the same place three times running.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum LoopKind {
+    #[serde(rename = "403-unchallenged")]
+    Forbidden,
+    #[serde(rename = "403-after-auth")]
+    ForbiddenAfterAuth,
+    #[serde(rename = "401")]
+    Unauthorized,
+    #[serde(rename = "stale")]
+    Stale,
+    #[serde(rename = "423")]
+    IntervalTooBrief,
+    #[serde(rename = "4xx")]
+    ClientError,
+    #[serde(rename = "5xx")]
+    ServerError,
+    #[serde(rename = "timeout")]
+    Timeout,
+    #[serde(rename = "3xx")]
+    Redirection,
+    #[serde(rename = "6xx")]
+    GlobalFailure,
+    #[serde(rename = "transport")]
+    Transport,
+}
+
+impl LoopKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LoopKind::Forbidden => "403-unchallenged",
+            LoopKind::ForbiddenAfterAuth => "403-after-auth",
+            LoopKind::Unauthorized => "401",
+            LoopKind::Stale => "stale",
+            LoopKind::IntervalTooBrief => "423",
+            LoopKind::ClientError => "4xx",
+            LoopKind::ServerError => "5xx",
+            LoopKind::Timeout => "timeout",
+            LoopKind::Redirection => "3xx",
+            LoopKind::GlobalFailure => "6xx",
+            LoopKind::Transport => "transport",
+        }
+    }
+}
+
+/// A refusal as loops compare it: the same code at the same place of the handshake, for the same reason to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    pub kind: LoopKind,
+    /// Status code of the final response; 0 when there was none.
+    pub code: u16,
+    pub place: Place,
+}
+
+/// What the run was doing during an interval.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Arrivals, refreshes and retries as the profile plans them.
+    Load,
+    /// No new attempts; open ones may finish.
+    Drain,
+    /// Agents remove their bindings.
+    Unregister,
+}
+
+impl Stage {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stage::Load => "load",
+            Stage::Drain => "drain",
+            Stage::Unregister => "unregister",
+        }
+    }
+}
+
+macro_rules! display_as_str {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    )*};
+}
+
+display_as_str!(Status, Kind, Phase, LoopKind, Stage);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_match_the_lists() {
+        assert!(Status::ALL.iter().enumerate().all(|(i, s)| s.index() == i));
+        assert!(Kind::ALL.iter().enumerate().all(|(i, k)| k.index() == i));
+        assert!(Phase::ALL.iter().enumerate().all(|(i, p)| p.index() == i));
+    }
+}
