@@ -73,6 +73,11 @@ impl RegisterTemplate {
         todo!()
     }
 
+    /// Contact host and port as sent: what [`super::contact::granted`] looks for.
+    pub fn contact_host(&self) -> &[u8] {
+        todo!()
+    }
+
     /// Writes one REGISTER and returns its length.
     ///
     /// # Errors
