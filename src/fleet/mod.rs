@@ -1,1 +1,3 @@
 //! (room: fleet)
+
+pub mod wheel;
