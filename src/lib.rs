@@ -2,7 +2,7 @@
 
 pub mod agent;
 pub mod diagnose;
-pub mod engine;
+// pub mod engine;
 pub mod fleet;
 pub mod link;
 pub mod load;
