@@ -167,10 +167,10 @@ fn json_on_stdout_is_run_json() {
 #[test]
 fn a_failed_threshold_exits_1_and_report_still_exits_0() {
     let dir = temp();
-    let text =
-        small("[thresholds]\nsuccess_ratio = \">= 0.999\"\nloops = \"== 0\"\nattempts = \"> 0\"\n") + REALM_FAULT;
-    let text = text.replace("[[load]]", "retry = { preset = \"hammer\", interval = \"100ms\" }\n[[load]]");
-    let text = text + "[[load]]\nhold = \"1s\"\n";
+    let thresholds = "[thresholds]\nsuccess_ratio = \">= 0.999\"\nloops = \"== 0\"\nattempts = \"> 0\"\n\n";
+    let text = small(thresholds) + REALM_FAULT;
+    let text = text.replace("\n[[load]]", "retry = { preset = \"hammer\", interval = \"100ms\" }\n\n[[load]]");
+    let text = text.replace("for = \"200ms\"\n", "for = \"200ms\"\n\n[[load]]\nhold = \"1s\"\n");
     let finished = regstorm(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]);
     finished.expect_code(1);
     let results = ResultDir::open(&dir.path().join("out"));

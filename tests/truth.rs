@@ -8,12 +8,37 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 use support::clock::{self, alone};
+use support::kamailio;
 use support::known::{KnownRegistrar, median};
 use support::program::{Finished, Regstorm, profile};
 use support::results::{FILES, ResultDir, number};
 
 /// Long against everything these runs do, short against a hang.
 const LIMIT: Duration = Duration::from_secs(60);
+
+// ---- The truth itself ----
+
+#[test]
+fn the_known_registrar_answers_when_it_says() {
+    let _turn = alone();
+    let registrar = KnownRegistrar::start(Duration::from_millis(20), Duration::from_millis(30));
+    let first = kamailio::request("REGISTER", "alice");
+    let second = first.replace("Expires:", "Authorization: Digest response=\"beef\"\r\nExpires:");
+    let removal = second.replace("Expires: 60", "Expires: 0");
+    for (request, delay, status, bound) in [(first, 20, "401", 0), (second, 30, "200", 1), (removal, 30, "200", 0)] {
+        let asked = clock::now();
+        let answer = kamailio::exchange(registrar.address(), &request).expect("an answer");
+        assert!(asked.elapsed() >= Duration::from_millis(delay), "{status} after {:?}", asked.elapsed());
+        assert!(answer.starts_with(&format!("SIP/2.0 {status}")), "{answer}");
+        assert_eq!(registrar.seen().bound.len(), bound);
+    }
+    registrar.until("the books to be written", LIMIT, |seen| seen.register.len() == 1);
+    let seen = registrar.seen();
+    assert_eq!((seen.requests, seen.calls.len(), seen.accepted), (3, 1, 1));
+    assert_eq!((seen.challenge.len(), seen.authenticated.len()), (1, 1), "an un-REGISTER is no attempt");
+    assert!(seen.challenge[0] >= Duration::from_millis(20) && seen.register[0] >= Duration::from_millis(50));
+    assert!(seen.digests.contains("beef"));
+}
 
 // ---- Latency ----
 
