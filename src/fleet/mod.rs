@@ -1,1 +1,394 @@
-//! (room: fleet)
+//! One worker's agents without I/O: arrivals, timers, answers and the tally of what happened.
+//!
+//! A [`Fleet`] is what a sender thread drives with real sockets and what the simulation drives with virtual ones; both
+//! run every line of it. It is told the time, is handed datagrams, and writes datagrams into an [`Outbox`].
+//!
+//! Invariants one cannot see in the code: an agent has at most one entry in the wheel, the next of its deadlines; the
+//! books balance at every interval's end (attempts started = ended + open); nothing here allocates per attempt once
+//! buffers have grown.
+
+pub mod wheel;
+
+use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
+use crate::load::{Ceiling, Schedule, Stripe};
+use crate::measure::event::Subject;
+use crate::measure::{Event, Interval, Tally};
+use crate::seed::Seed;
+use crate::sip::emit::{self, RegisterTemplate};
+use crate::sip::{Branch, Token, scan};
+use crate::vocab::{AgentId, FlowId, RunTag, Stage, Time, TrunkId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use wheel::Wheel;
+
+/// Where a fleet's datagrams go.
+pub trait Outbox {
+    /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when it returns 0. `tag`
+    /// names the datagram when it cannot be sent (see [`Fleet::send_failed`]).
+    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize);
+}
+
+/// What a fleet is made of. The shared parts are the same for all workers of a run.
+pub struct FleetConfig {
+    pub stripe: Stripe,
+    pub identities: Arc<IdentityBook>,
+    /// By [`TrunkId`].
+    pub policies: Arc<[TrunkPolicy]>,
+    /// By [`FlowId`]: this worker's ways out, trunk by trunk.
+    pub flows: Vec<Flow>,
+    pub schedule: Arc<Schedule>,
+    /// When the load begins.
+    pub start: Time,
+    pub seed: Seed,
+    pub run: RunTag,
+    /// Over all workers.
+    pub max_in_flight: u32,
+    /// Over all workers.
+    pub max_message_rate: u32,
+}
+
+/// One way out of a worker.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub trunk: TrunkId,
+    pub template: RegisterTemplate,
+}
+
+/// One worker's agents.
+pub struct Fleet {
+    config: FleetConfig,
+    agents: Vec<Agent>,
+    /// By trunk: its first flow and their number.
+    trunk_flows: Vec<(FlowId, u16)>,
+    wheel: Wheel,
+    tally: Tally,
+    ceiling: Ceiling,
+    max_in_flight: u64,
+    stage: Stage,
+    /// The next arrival of this worker: its local position and time.
+    arrivals: Cursor,
+    /// The next agent to un-REGISTER, once that stage has begun.
+    farewells: Option<Farewells>,
+    /// Agents with an open attempt or un-REGISTER.
+    busy: u64,
+    expired: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Cursor {
+    next: u32,
+    due: Option<Time>,
+}
+
+#[derive(Clone, Copy)]
+struct Farewells {
+    begin: Time,
+    per_second: f64,
+    next: u32,
+}
+
+/// At most this many timers, and as many arrivals, are handled in one turn, so that answers never wait long.
+const TURN_LIMIT: usize = 64;
+
+impl Fleet {
+    pub fn new(config: FleetConfig, tally: Tally) -> Self {
+        let agents = config.stripe.count(config.identities.len() as u32);
+        let mut trunk_flows = vec![(FlowId(0), 0u16); config.policies.len()];
+        for (position, flow) in config.flows.iter().enumerate() {
+            let entry = &mut trunk_flows[flow.trunk.index()];
+            if entry.1 == 0 {
+                entry.0 = FlowId(position as u16);
+            }
+            entry.1 += 1;
+        }
+        let mut fleet = Fleet {
+            agents: vec![Agent::new(); agents as usize],
+            trunk_flows,
+            wheel: Wheel::new(agents as usize, config.start),
+            tally,
+            ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
+            max_in_flight: config.stripe.count(config.max_in_flight).into(),
+            stage: Stage::Load,
+            arrivals: Cursor { next: 0, due: None },
+            farewells: None,
+            busy: 0,
+            expired: Vec::with_capacity(TURN_LIMIT),
+            config,
+        };
+        fleet.arrivals.due = fleet.arrival_time(0);
+        fleet
+    }
+
+    /// What happened so far; the worker adds what only it can see (socket drops, stalls, CPU time).
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether an attempt or an un-REGISTER is open, or one is still to come in this stage.
+    pub fn is_busy(&self) -> bool {
+        self.busy > 0 || self.farewells.is_some_and(|f| (f.next as usize) < self.agents.len())
+    }
+
+    /// The earliest time at which [`Fleet::turn`] or [`Fleet::close_due`] has something to do.
+    pub fn next_wake(&self) -> Time {
+        let arrival = self.arrivals.due.filter(|_| self.stage == Stage::Load);
+        let farewell = self.farewells.and_then(|f| self.farewell_time(f));
+        [arrival, farewell, self.wheel.next_due()]
+            .into_iter()
+            .flatten()
+            .fold(self.tally.next_close().min(self.tally.next_sample()), Time::min)
+    }
+
+    /// Expired timers, then due arrivals or un-REGISTERs, a bounded number of each. True when more are due.
+    pub fn turn(&mut self, now: Time, out: &mut impl Outbox) -> bool {
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.clear();
+        let mut more = self.wheel.advance(now, TURN_LIMIT, &mut expired);
+        for &local in &expired {
+            self.drive(local, now, Input::Wake, out);
+        }
+        self.expired = expired;
+        more |= match self.stage {
+            Stage::Load => self.arrive(now, out),
+            Stage::Drain => false,
+            Stage::Unregister => self.say_farewell(now, out),
+        };
+        more
+    }
+
+    /// A datagram reached the machine at `at` on `flow`, from `from`.
+    pub fn receive(
+        &mut self,
+        now: Time,
+        at: Time,
+        flow: FlowId,
+        from: SocketAddr,
+        bytes: &[u8],
+        out: &mut impl Outbox,
+    ) {
+        let trunk = self.config.flows[flow.index()].trunk;
+        self.tally.received(trunk, bytes.len());
+        match scan::response(bytes) {
+            Ok(response) => match self.token(response.branch) {
+                Some((local, serial)) => {
+                    self.drive(local, now, Input::Response { serial, response: &response, at }, out);
+                }
+                None => self.tally.stray(),
+            },
+            Err(_) if bytes.starts_with(b"SIP/2.0") => match scan::branch_of(bytes).and_then(|b| self.token(b)) {
+                Some((local, serial)) => self.drive(local, now, Input::Malformed { serial, at }, out),
+                None => self.tally.stray(),
+            },
+            Err(_) => self.answer_request(now, flow, from, bytes, out),
+        }
+    }
+
+    /// The kernel reports that a datagram could not be delivered; `start` is its beginning.
+    pub fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut impl Outbox) {
+        if let Some((local, serial)) = scan::branch_of(start).and_then(|branch| self.token(branch)) {
+            self.drive(local, now, Input::Transport { serial, reason }, out);
+        }
+    }
+
+    /// A datagram that an outbox was given could not be sent.
+    pub fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut impl Outbox) {
+        self.tally.send_errors(1);
+        if tag == NO_AGENT {
+            return;
+        }
+        let (agent, serial) = ((tag >> 32) as u32, tag as u32);
+        if let Some(local) = self.config.stripe.local(agent) {
+            self.drive(local, now, Input::Transport { serial, reason }, out);
+        }
+    }
+
+    /// Takes the samples and closes the interval that are due by `now`; call until it returns `None`.
+    pub fn close_due(&mut self, now: Time) -> Option<Interval> {
+        let close = self.tally.next_close();
+        while self.tally.next_sample() <= now.min(close) {
+            let at = self.tally.next_sample();
+            self.tally.sample(at);
+        }
+        (close <= now).then(|| self.tally.close(close))
+    }
+
+    /// The load is over: no further attempt begins. Returns the interval cut off at `at`.
+    pub fn begin_drain(&mut self, at: Time) -> Interval {
+        self.enter(Stage::Drain, at)
+    }
+
+    /// Every agent that may be bound removes its binding, `per_second` of all agents; attempts still open are
+    /// abandoned. Returns the interval cut off at `at`.
+    pub fn begin_unregister(&mut self, at: Time, per_second: f64) -> Interval {
+        self.abandon(at);
+        let interval = self.enter(Stage::Unregister, at);
+        self.farewells = Some(Farewells { begin: at, per_second, next: 0 });
+        interval
+    }
+
+    /// The end: whatever is open is abandoned. Returns the last interval.
+    pub fn finish(&mut self, at: Time) -> Interval {
+        self.abandon(at);
+        self.tally.close(at)
+    }
+
+    fn enter(&mut self, stage: Stage, at: Time) -> Interval {
+        let interval = self.tally.close(at);
+        self.tally.set_stage(stage, at);
+        self.stage = stage;
+        interval
+    }
+
+    fn abandon(&mut self, at: Time) {
+        for local in 0..self.agents.len() as u32 {
+            if self.agents[local as usize].is_busy() {
+                self.drive(local, at, Input::Stop, &mut Nowhere);
+            }
+        }
+    }
+
+    fn arrival_time(&self, next: u32) -> Option<Time> {
+        let offset = self.config.schedule.planned(self.config.stripe.global(next))?;
+        Some(self.config.start + offset)
+    }
+
+    fn arrive(&mut self, now: Time, out: &mut impl Outbox) -> bool {
+        for _ in 0..TURN_LIMIT {
+            let Some(planned) = self.arrivals.due.filter(|&due| due <= now) else { return false };
+            let local = self.arrivals.next;
+            self.arrivals = Cursor { next: local + 1, due: self.arrival_time(local + 1) };
+            let full = self.tally.in_flight() >= self.max_in_flight;
+            let input = if full { Input::Shed { planned } } else { Input::Arrive { planned } };
+            self.drive(local, now, input, out);
+        }
+        self.arrivals.due.is_some_and(|due| due <= now)
+    }
+
+    fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
+        if farewells.next as usize >= self.agents.len() {
+            return None;
+        }
+        let position = f64::from(self.config.stripe.global(farewells.next));
+        Some(farewells.begin + Duration::from_secs_f64(position / farewells.per_second))
+    }
+
+    fn say_farewell(&mut self, now: Time, out: &mut impl Outbox) -> bool {
+        for _ in 0..TURN_LIMIT {
+            let Some(farewells) = &mut self.farewells else { return false };
+            let local = farewells.next;
+            let due = *farewells;
+            if self.farewell_time(due).is_none_or(|due| due > now) {
+                return false;
+            }
+            if let Some(farewells) = &mut self.farewells {
+                farewells.next += 1;
+            }
+            self.drive(local, now, Input::Unregister, out);
+        }
+        true
+    }
+
+    fn token(&self, branch: &[u8]) -> Option<(u32, u32)> {
+        let Token { agent, serial } = Branch::parse(self.config.run, branch)?;
+        let local = self.config.stripe.local(agent.0)?;
+        ((local as usize) < self.agents.len()).then_some((local, serial))
+    }
+
+    /// Hands one input to one agent and carries out what it wants.
+    fn drive(&mut self, local: u32, now: Time, input: Input<'_>, out: &mut impl Outbox) {
+        let id = AgentId(self.config.stripe.global(local));
+        let identity = self.config.identities.get(id);
+        let (first, flows) = self.trunk_flows[identity.trunk.index()];
+        let flow = self.config.identities.flow(id, first, flows);
+        let cx = Context {
+            agent: id,
+            policy: &self.config.policies[identity.trunk.index()],
+            identity,
+            seed: self.config.seed,
+            run: self.config.run,
+            template: &self.config.flows[flow.index()].template,
+            draining: self.stage != Stage::Load,
+        };
+        let subject = Subject { agent: id, trunk: identity.trunk };
+        let agent = &mut self.agents[local as usize];
+        let was_busy = agent.is_busy();
+        let tally = &mut self.tally;
+        let mut events = |event: Event<'_>| tally.event(subject, &event);
+        let send = agent.handle(&cx, now, input, &mut events);
+        if send != Send::No {
+            if !self.ceiling.admit(now) {
+                agent.refused(&cx, now, &mut events);
+            } else {
+                let mut length = 0;
+                out.put(flow, tag_of(id, agent.serial()), &mut |buffer| {
+                    length = agent.render(&cx, buffer).unwrap_or(0);
+                    length
+                });
+                agent.sent(&cx, now, &mut events);
+                if length == 0 {
+                    let serial = agent.serial();
+                    let reason = "message too long for a datagram buffer";
+                    agent.handle(&cx, now, Input::Transport { serial, reason }, &mut events);
+                } else {
+                    tally.sent(identity.trunk, length);
+                }
+            }
+        }
+        match agent.deadline(&cx) {
+            Some(at) => self.wheel.schedule(local, at),
+            None => self.wheel.cancel(local),
+        }
+        match (was_busy, agent.is_busy()) {
+            (false, true) => self.busy += 1,
+            (true, false) => self.busy -= 1,
+            _ => {}
+        }
+    }
+
+    /// Requests from the registrar's side: OPTIONS and NOTIFY (qualify, keep-alive) are answered 200, as phones do;
+    /// anything else that is no SIP is stray.
+    fn answer_request(&mut self, now: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Outbox) {
+        let Ok(request) = scan::request(bytes) else {
+            // Keep-alive answers and probes of two or four bytes are nothing to count.
+            if bytes.len() > 4 {
+                self.tally.stray();
+            }
+            return;
+        };
+        let (code, reason) = match request.method {
+            b"OPTIONS" | b"NOTIFY" => (200, "OK"),
+            b"ACK" => return,
+            _ => (405, "Method Not Allowed"),
+        };
+        if !self.ceiling.admit(now) {
+            return;
+        }
+        let mut length = 0;
+        out.put(flow, NO_AGENT, &mut |buffer| {
+            length = emit::write_response(&request, code, reason, from, b"regstorm", b"", buffer).unwrap_or(0);
+            length
+        });
+        if length > 0 {
+            self.tally.sent(self.config.flows[flow.index()].trunk, length);
+        }
+    }
+}
+
+/// The tag of a datagram that belongs to no agent.
+pub const NO_AGENT: u64 = u64::MAX;
+
+fn tag_of(agent: AgentId, serial: u32) -> u64 {
+    u64::from(agent.0) << 32 | u64::from(serial)
+}
+
+/// An outbox for inputs that never send.
+struct Nowhere;
+
+impl Outbox for Nowhere {
+    fn put(&mut self, _flow: FlowId, _tag: u64, _write: &mut dyn FnMut(&mut [u8]) -> usize) {}
+}

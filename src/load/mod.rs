@@ -1,8 +1,14 @@
 //! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission.
 //!
-//! The schedule is a function of the arrival's index; the safety ceiling may only refuse and count, it never shapes
-//! the schedule.
+//! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
+//! count, it never shapes the schedule.
 
+pub mod admission;
+pub mod schedule;
 pub mod stage;
+pub mod stripe;
 
+pub use admission::Ceiling;
+pub use schedule::Schedule;
 pub use stage::{LoadConfig, Stage};
+pub use stripe::Stripe;

@@ -57,7 +57,7 @@ pub enum Event<'a> {
         at: Time,
     },
     /// The third consecutive attempt with the same refusal: a loop that began at `first_seen`.
-    /// Later attempts of the same loop report `LoopGrew`.
+    /// Later attempts of the same loop report `LoopGrew`. Both follow the `Ended` of the attempt they speak of.
     LoopStarted {
         refusal: Refusal,
         first_seen: Time,

@@ -2,6 +2,8 @@
 
 use crate::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// An interval of one worker, or of all after merging. Times are nanoseconds since the run's start.
 #[derive(Clone, Debug)]
@@ -13,7 +15,7 @@ pub struct Interval {
     pub stage: Stage,
     /// By [`crate::vocab::TrunkId`].
     pub trunks: Vec<TrunkInterval>,
-    /// Actual minus planned send time of initial attempts' first REGISTER, microseconds.
+    /// Actual minus planned send time of every attempt's first REGISTER, microseconds; 0 when it left on time.
     pub lag_us: Option<Histogram<u32>>,
     pub generator: GeneratorCounts,
     /// Agents whose row changed in this interval, with their state at its end.
@@ -27,7 +29,9 @@ pub struct Interval {
 }
 
 /// One trunk's share of an interval.
-#[derive(Clone, Debug, Default)]
+///
+/// A record holds the counters in this order: a new one goes to the end, and with it the record's version rises.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrunkInterval {
     /// Attempts ended, by [`Status::index`].
     pub status: [u64; Status::COUNT],
@@ -57,21 +61,25 @@ pub struct TrunkInterval {
     /// Agents planned and registered at the end of the interval.
     pub planned: u64,
     pub registered: u64,
-    /// Time-weighted sums over the interval: agents × nanoseconds.
+    /// Time-weighted sums over the interval: agents × nanoseconds. Sums stop at 584 agent-years.
     pub planned_agent_ns: u64,
     pub registered_agent_ns: u64,
     /// Values above the histograms' range, not recorded in them.
     pub out_of_range: u64,
-    /// Microseconds, by [`Phase::index`]; created on the first value.
+    /// Microseconds, by [`Phase::index`]; created on the first value. The record keeps them apart.
+    #[serde(skip)]
     pub latency_us: [Option<Histogram<u32>>; Phase::COUNT],
 }
 
 /// What the generator observed of itself.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+///
+/// A record holds these fields in this order: a new one goes to the end, and with it the record's version rises.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct GeneratorCounts {
-    /// Initial attempts whose first REGISTER left later than `[generator] late` after its plan.
+    /// Attempts of any kind whose first REGISTER left later than `[generator] late` after its plan: a refresh or retry
+    /// sent late misleads as much as an initial attempt.
     pub arrivals_late: u64,
-    /// Arrivals planned (shed ones included).
+    /// Attempts begun (all kinds, shed ones included): what `arrivals_late` is a share of.
     pub arrivals: u64,
     /// Datagrams the kernel dropped at our sockets (SO_RXQ_OVFL).
     pub socket_drops: u64,
@@ -96,18 +104,20 @@ pub struct AgentRow {
     /// Attempts that ended `registered`.
     pub registered: u32,
     pub last_code: u16,
-    pub last_reason: String,
+    /// Shared with every other row of that reason: a worker hands over its rows without allocating for each.
+    pub last_reason: Arc<str>,
     /// The loop the agent is in or was last in.
     pub loop_kind: Option<LoopKind>,
     /// Nanoseconds since the run's start.
     pub first_registered_ns: Option<u64>,
+    /// The last outcome, or the last change of the binding.
     pub last_change_ns: u64,
     /// An attempt is open.
     pub open: bool,
 }
 
 /// One loop of one agent, cumulative.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LoopRow {
     pub agent: u32,
     pub trunk: u16,
@@ -123,7 +133,7 @@ pub struct LoopRow {
 }
 
 /// One kind of response in one interval.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ResponseRow {
     pub trunk: u16,
     pub kind: Kind,

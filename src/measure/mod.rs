@@ -3,8 +3,15 @@
 //! A [`Tally`] belongs to one worker and is fed one [`Event`] at a time; at each interval's end it yields an
 //! [`Interval`], and the intervals of all workers merge into one. Nothing here knows the time or does I/O.
 
+mod agents;
+mod availability;
 pub mod event;
 pub mod interval;
+pub mod latency;
+mod merge;
+pub mod responses;
+pub mod tally;
 
-pub use event::{AttemptEnd, Event};
+pub use event::{AttemptEnd, Event, Subject};
 pub use interval::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
+pub use tally::{Imbalance, Tally, TallyConfig};

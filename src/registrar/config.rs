@@ -1,5 +1,6 @@
-//! What the plan hands to the registrar.
+//! What the plan hands to the registrar: settings and faults, no behaviour.
 
+pub use crate::link::Delay;
 use crate::sip::Algorithm;
 use crate::vocab::Secret;
 use std::net::IpAddr;
@@ -51,12 +52,4 @@ pub enum FaultKind {
     Drop { probability: f64 },
     /// Nothing is answered in the window; what arrived then is handled at its end.
     Freeze,
-}
-
-/// A distribution of delays.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Delay {
-    Fixed(Duration),
-    Uniform(Duration, Duration),
-    Lognormal { median: Duration, sigma: f64 },
 }

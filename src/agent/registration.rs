@@ -1,0 +1,652 @@
+//! The registration of one agent from its arrival to its un-REGISTER (RFC 3261 §10.2), as a state machine.
+//!
+//! ```text
+//!            arrive                 2xx: rest until the refresh is due
+//!   Idle ───────────▶ Open(initial) ───────────────────────────────▶ Resting(refresh)
+//!     │ shed             │   ▲ ▲                                        │      │
+//!     ▼                  │   │ └──────── Open(refresh) ◀────────────────┘      │
+//!   Resting(nothing)     │   └────────── Open(retry) ◀── Resting(retry)        │
+//!                        │ any other final answer, Timer F, transport failure  │
+//!                        └─────────────────────────────▶ Resting(retry|nothing)│
+//!                                        unregister: Open(unregister) ◀────────┘ ──▶ Gone
+//! ```
+//!
+//! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
+//! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
+
+use super::authentication::Authentication;
+use super::identity::Identity;
+use super::looping::{Looping, Step};
+use super::policy::TrunkPolicy;
+use super::retry::{self, Failure};
+use super::transaction::{Due, Transaction};
+use crate::measure::{AttemptEnd, Event};
+use crate::seed::{Purpose, Seed, unit};
+use crate::sip::branch::{Branch, Token, hex8};
+use crate::sip::challenge::Role;
+use crate::sip::emit::{Overflow, Register, RegisterTemplate};
+use crate::sip::{Response, contact};
+use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time};
+use std::time::Duration;
+
+/// What an agent is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Its arrival is due.
+    Arrive { planned: Time },
+    /// Its arrival is due, but too many attempts are open.
+    Shed { planned: Time },
+    /// A response whose topmost branch is the agent's, for the transaction `serial`; `at` is when it reached the machine.
+    Response { serial: u32, response: &'a Response<'a>, at: Time },
+    /// Bytes with such a branch that are no usable SIP response.
+    Malformed { serial: u32, at: Time },
+    /// The current request cannot reach its target, or could not be sent.
+    Transport { serial: u32, reason: &'a str },
+    /// [`Agent::deadline`] has come.
+    Wake,
+    /// Remove the binding, now.
+    Unregister,
+    /// The run is over: an open attempt is abandoned.
+    Stop,
+}
+
+/// Whether a request goes out now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Send {
+    No,
+    /// A new transaction's first transmission.
+    New,
+    /// A retransmission, byte for byte the same.
+    Again,
+}
+
+/// What an agent needs to know beyond its own state.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub agent: AgentId,
+    pub policy: &'a TrunkPolicy,
+    pub identity: Identity<'a>,
+    pub seed: Seed,
+    pub run: RunTag,
+    /// What requests are built from; differs by local address.
+    pub template: &'a RegisterTemplate,
+    /// The load is over: no refresh and no retry begins, and bindings are not said to lapse for lack of one.
+    pub draining: bool,
+}
+
+/// One simulated phone. One Call-ID and a rising CSeq for its whole life (RFC 3261 §10.2).
+#[derive(Clone, Debug)]
+pub struct Agent {
+    state: State,
+    authentication: Authentication,
+    /// End of the granted lifetime while the agent counts as registered.
+    bound_until: Option<Time>,
+    /// Lifetime asked for, raised by a 423.
+    asks_s: u32,
+    /// Transactions so far; names the current one.
+    serial: u32,
+    /// Which of the last 32 serials had their final response: bit 0 is `serial` itself.
+    answered: u32,
+    /// When the last final response came, for Timer K.
+    last_final: Option<Time>,
+    /// Failed attempts since the last 2xx.
+    failures: u32,
+    /// The registrar may hold a binding of ours: after a 2xx, and after an exchange whose end we did not see.
+    maybe_bound: bool,
+    looping: Looping,
+}
+
+/// The sum for a million agents stays below 400 MB together with nonces and wheel.
+const _: () = assert!(size_of::<Agent>() <= 320);
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Idle,
+    Open(Exchange),
+    Resting(Option<Next>),
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    at: Time,
+    kind: Kind,
+}
+
+/// An attempt or un-REGISTER in progress.
+#[derive(Clone, Copy, Debug)]
+struct Exchange {
+    kind: Kind,
+    planned: Time,
+    /// First request of the exchange; `None` until the ceiling let it pass.
+    first_sent: Option<Time>,
+    /// The current transaction; `None` until its request was sent.
+    transaction: Option<Transaction>,
+    with_credentials: bool,
+    stale_answered: bool,
+    interval_raised: bool,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Agent {
+    pub fn new() -> Self {
+        Agent {
+            state: State::Idle,
+            authentication: Authentication::default(),
+            bound_until: None,
+            asks_s: 0,
+            serial: 0,
+            answered: 0,
+            last_final: None,
+            failures: 0,
+            maybe_bound: false,
+            looping: Looping::default(),
+        }
+    }
+
+    /// Takes one input. When the answer is not [`Send::No`], the caller writes the request with [`Agent::render`] and
+    /// reports its fate with [`Agent::sent`] or [`Agent::refused`] before the next input.
+    pub fn handle(
+        &mut self,
+        cx: &Context<'_>,
+        now: Time,
+        input: Input<'_>,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Send {
+        match input {
+            Input::Arrive { planned } => {
+                events(Event::Arrived { planned });
+                match self.state {
+                    State::Idle => self.begin(cx, Kind::Initial, planned),
+                    _ => Send::No,
+                }
+            }
+            Input::Shed { planned } => {
+                events(Event::Arrived { planned });
+                self.shed(Kind::Initial, planned, now, events);
+                self.state = State::Resting(None);
+                Send::No
+            }
+            Input::Response { serial, response, at } => self.response(cx, serial, response, at, events),
+            Input::Malformed { serial, at } => {
+                if self.is_open(serial) {
+                    let end = Ending::refusal(Status::ProtocolError, LoopKind::ClientError, 0, b"malformed response");
+                    self.finish(cx, end, at, events);
+                }
+                Send::No
+            }
+            Input::Transport { serial, reason } => {
+                if self.is_open(serial) {
+                    let end = Ending::silence(Status::TransportError, LoopKind::Transport, reason.as_bytes());
+                    self.finish(cx, end, now, events);
+                }
+                Send::No
+            }
+            Input::Wake => self.wake(cx, now, events),
+            Input::Unregister => self.unregister(cx, now, events),
+            Input::Stop => {
+                self.stop(now, events);
+                Send::No
+            }
+        }
+    }
+
+    /// When to be woken next; `None` for never.
+    pub fn deadline(&self, cx: &Context<'_>) -> Option<Time> {
+        let lapse = self.bound_until.filter(|_| !cx.draining);
+        let own = match &self.state {
+            State::Open(exchange) => exchange.transaction.map(|t| t.deadline(&cx.policy.timers)),
+            State::Resting(next) => next.filter(|_| !cx.draining).map(|next| next.at),
+            State::Idle | State::Gone => None,
+        };
+        [lapse, own].into_iter().flatten().min()
+    }
+
+    /// The request left at `now`: a new transaction's first transmission, or a retransmission.
+    pub fn sent(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) {
+        let State::Open(exchange) = &mut self.state else { return };
+        if let Some(transaction) = &mut exchange.transaction {
+            transaction.retransmitted(now, &cx.policy.timers);
+            events(Event::Retransmitted);
+            return;
+        }
+        exchange.transaction = Some(Transaction::start(now, &cx.policy.timers));
+        if exchange.first_sent.is_none() {
+            exchange.first_sent = Some(now);
+            if exchange.kind != Kind::Unregister {
+                events(Event::Started { kind: exchange.kind, planned: exchange.planned, sent: now });
+            }
+        }
+        events(Event::Request { kind: exchange.kind });
+    }
+
+    /// The safety ceiling refused the request: an attempt's first one sheds the attempt, any other counts as sent and
+    /// lost, so that its timer decides.
+    pub fn refused(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) {
+        let State::Open(exchange) = &mut self.state else { return };
+        let timers = &cx.policy.timers;
+        if let Some(transaction) = &mut exchange.transaction {
+            transaction.retransmitted(now, timers);
+            events(Event::CeilingRefused);
+        } else if exchange.first_sent.is_some() || exchange.kind == Kind::Unregister {
+            exchange.transaction = Some(Transaction::start(now, timers));
+            exchange.first_sent.get_or_insert(now);
+            events(Event::CeilingRefused);
+        } else {
+            let (kind, planned) = (exchange.kind, exchange.planned);
+            events(Event::CeilingRefused);
+            self.shed(kind, planned, now, events);
+            let next = if kind == Kind::Initial { None } else { self.retry(cx, Failure::Recoverable, None, now) };
+            self.state = State::Resting(next);
+        }
+    }
+
+    /// Writes the current request into `out` and returns its length.
+    ///
+    /// # Errors
+    /// When `out` is too small.
+    pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
+        let State::Open(exchange) = &self.state else { return Ok(0) };
+        let tag = hex16(cx.seed.draw(Purpose::Identity, cx.agent.0.into(), 0));
+        let mut call_id = [0; 32];
+        call_id[..16].copy_from_slice(&hex16(cx.run.0));
+        call_id[16..].copy_from_slice(&tag);
+        let cnonce = hex16(cx.seed.draw(Purpose::Cnonce, cx.agent.0.into(), 0));
+        let answers = self.authentication.answers(cx.template.uri(), cnonce);
+        cx.template.write(
+            &Register {
+                user: cx.identity.user.as_bytes(),
+                branch: &Branch::new(cx.run, Token { agent: cx.agent, serial: self.serial }),
+                call_id: &call_id,
+                from_tag: &tag,
+                cseq: FIRST_CSEQ + self.serial,
+                expires: if exchange.kind == Kind::Unregister { 0 } else { self.asks(cx) },
+                authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), &answers),
+            },
+            out,
+        )
+    }
+
+    /// Whether an attempt (not an un-REGISTER) is open.
+    pub fn has_open_attempt(&self) -> bool {
+        matches!(&self.state, State::Open(exchange) if exchange.kind != Kind::Unregister)
+    }
+
+    /// Whether an attempt or an un-REGISTER is open.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// The transaction that [`Agent::render`] writes.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    fn asks(&self, cx: &Context<'_>) -> u32 {
+        self.asks_s.max(cx.policy.expires_s)
+    }
+
+    fn is_open(&self, serial: u32) -> bool {
+        matches!(&self.state, State::Open(exchange) if exchange.transaction.is_some()) && serial == self.serial
+    }
+
+    fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Send {
+        let carries_on = matches!(kind, Kind::Refresh | Kind::Unregister);
+        self.authentication.begin(carries_on && cx.policy.reuse_nonce);
+        self.state = State::Open(Exchange {
+            kind,
+            planned,
+            first_sent: None,
+            transaction: None,
+            with_credentials: false,
+            stale_answered: false,
+            interval_raised: false,
+        });
+        self.next_request()
+    }
+
+    /// Turns to the exchange's next transaction.
+    fn next_request(&mut self) -> Send {
+        self.authentication.next_request();
+        self.serial += 1;
+        self.answered <<= 1;
+        let with_credentials = self.authentication.carries_any();
+        if let State::Open(exchange) = &mut self.state {
+            exchange.transaction = None;
+            exchange.with_credentials = with_credentials;
+        }
+        Send::New
+    }
+
+    fn wake(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
+        if !cx.draining
+            && let Some(until) = self.bound_until.filter(|&until| until <= now)
+        {
+            self.bound_until = None;
+            events(Event::Lapsed { at: until });
+        }
+        match self.state {
+            State::Open(Exchange { transaction: Some(transaction), .. }) => {
+                match transaction.due(now, &cx.policy.timers) {
+                    Due::Nothing => Send::No,
+                    Due::Retransmit => Send::Again,
+                    Due::Timeout => {
+                        let end = Ending::silence(Status::RequestTimeout, LoopKind::Timeout, b"timeout");
+                        self.finish(cx, end, transaction.timeout_at(&cx.policy.timers), events);
+                        Send::No
+                    }
+                }
+            }
+            State::Resting(Some(next)) if next.at <= now && !cx.draining => self.begin(cx, next.kind, next.at),
+            _ => Send::No,
+        }
+    }
+
+    fn response(
+        &mut self,
+        cx: &Context<'_>,
+        serial: u32,
+        response: &Response<'_>,
+        at: Time,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Send {
+        if response.code < 200 {
+            if let State::Open(Exchange { transaction: Some(transaction), .. }) = &mut self.state
+                && serial == self.serial
+            {
+                transaction.provisional();
+            }
+            return Send::No;
+        }
+        if !self.is_open(serial) {
+            self.late_or_copy(cx, serial, at, events);
+            return Send::No;
+        }
+        self.answered |= 1;
+        self.last_final = Some(at);
+        if response.cseq != FIRST_CSEQ + serial || !response.cseq_method.eq_ignore_ascii_case(b"REGISTER") {
+            let end = Ending::refusal(Status::ProtocolError, LoopKind::ClientError, response.code, b"CSeq mismatch");
+            self.finish(cx, end, at, events);
+            return Send::No;
+        }
+        match response.code {
+            200..=299 => self.succeed(cx, response, at, events),
+            401 | 407 => return self.challenged(cx, response, at, events),
+            423 => return self.too_brief(cx, response, at, events),
+            _ => self.finish(cx, self.verdict(response), at, events),
+        }
+        Send::No
+    }
+
+    /// A final response to a transaction that is not open: a copy within Timer K is absorbed (RFC 3261 §17.1.2.2),
+    /// anything else came too late.
+    fn late_or_copy(&self, cx: &Context<'_>, serial: u32, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        let age = self.serial.wrapping_sub(serial);
+        let copy = age < 32 && self.answered >> age & 1 == 1;
+        let within_k = self.last_final.is_some_and(|last| at < last + cx.policy.timers.t4);
+        events(if copy && within_k { Event::DuplicateResponse } else { Event::LateResponse });
+    }
+
+    /// RFC 3261 §22.2 and RFC 7616 §3.3: whether a 401/407 is answered, and if not how the attempt ends.
+    fn challenged(
+        &mut self,
+        cx: &Context<'_>,
+        response: &Response<'_>,
+        at: Time,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Send {
+        let role = if response.code == 401 { Role::Registrar } else { Role::Proxy };
+        let answered_fresh = self.authentication.held(role).is_some_and(|held| held.carried && held.fresh);
+        let State::Open(exchange) = &mut self.state else { return Send::No };
+        let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
+        if answered_fresh {
+            let stale = self.authentication.is_stale(response, cx.policy, &cx.identity);
+            if !stale || exchange.stale_answered {
+                let loop_kind = if stale { LoopKind::Stale } else { LoopKind::Unauthorized };
+                let end = Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, response.reason);
+                self.finish(cx, end.retry_after(response), at, events);
+                return Send::No;
+            }
+            exchange.stale_answered = true;
+        }
+        if let Err(unusable) = self.authentication.accept(response, cx.policy, &cx.identity) {
+            let text = unusable.to_string();
+            let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, text.as_bytes());
+            self.finish(cx, end, at, events);
+            return Send::No;
+        }
+        events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
+        self.next_request()
+    }
+
+    /// RFC 3261 §10.2.8: once with the registrar's minimum.
+    fn too_brief(
+        &mut self,
+        cx: &Context<'_>,
+        response: &Response<'_>,
+        at: Time,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Send {
+        let asked = self.asks(cx);
+        let State::Open(exchange) = &mut self.state else { return Send::No };
+        match response.min_expires {
+            Some(min) if min > asked && !exchange.interval_raised && exchange.kind != Kind::Unregister => {
+                exchange.interval_raised = true;
+                self.asks_s = min;
+                self.next_request()
+            }
+            _ => {
+                self.finish(cx, self.verdict(response), at, events);
+                Send::No
+            }
+        }
+    }
+
+    /// How a final response other than 2xx and an answered challenge ends an attempt.
+    fn verdict<'r>(&self, response: &Response<'r>) -> Ending<'r> {
+        let after_credentials = matches!(&self.state, State::Open(exchange) if exchange.with_credentials);
+        let (status, kind) = match response.code {
+            403 if after_credentials => (Status::AuthenticationFailed, LoopKind::ForbiddenAfterAuth),
+            403 => (Status::RegistrationRejected, LoopKind::Forbidden),
+            408 => (Status::RequestTimeout, LoopKind::Timeout),
+            423 => (Status::RegistrationRejected, LoopKind::IntervalTooBrief),
+            300..=399 => (Status::RegistrationRejected, LoopKind::Redirection),
+            500..=599 => (Status::ServiceUnavailable, LoopKind::ServerError),
+            600.. => (Status::RegistrationRejected, LoopKind::GlobalFailure),
+            _ => (Status::RegistrationRejected, LoopKind::ClientError),
+        };
+        Ending::refusal(status, kind, response.code, response.reason).retry_after(response)
+    }
+
+    fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        let State::Open(exchange) = self.state else { return };
+        self.failures = 0;
+        if exchange.kind == Kind::Unregister {
+            self.maybe_bound = false;
+            self.bound_until = None;
+            self.state = State::Gone;
+            events(Event::Unregistered { at });
+            let sent = exchange.first_sent.unwrap_or(at);
+            events(Event::UnregisterEnded { code: response.code, reason: response.reason, ok: true, sent, at });
+            return;
+        }
+        // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked for.
+        let granted_s = contact::granted(response, cx.identity.user.as_bytes(), cx.template.contact_host())
+            .unwrap_or_else(|| self.asks(cx));
+        let granted = Duration::from_secs(granted_s.into());
+        self.maybe_bound = true;
+        self.bound_until = Some(at + granted);
+        events(Event::Ended(exchange.end(Status::Registered, response.code, response.reason, at, false)));
+        if self.looping.succeeded() {
+            events(Event::LoopEnded);
+        }
+        events(Event::Registered { at, until: at + granted });
+        let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
+        // A lifetime of zero is refreshed after a second, not in a tight circle.
+        let wait = refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw);
+        self.state = State::Resting(Some(Next { at: at + wait, kind: Kind::Refresh }));
+    }
+
+    /// Ends the open exchange other than by 2xx, and decides what the agent does next.
+    fn finish(&mut self, cx: &Context<'_>, end: Ending<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        let State::Open(exchange) = self.state else { return };
+        // Without a final answer to credentials the registrar may have taken the binding all the same.
+        self.maybe_bound |= end.code == 0 && exchange.with_credentials;
+        if exchange.kind == Kind::Unregister {
+            self.state = State::Gone;
+            let sent = exchange.first_sent.unwrap_or(at);
+            events(Event::UnregisterEnded { code: end.code, reason: end.reason, ok: false, sent, at });
+            return;
+        }
+        let ineffective = end.is_ineffective();
+        let attempt = exchange.end(end.status, end.code, end.reason, at, ineffective);
+        events(Event::Ended(attempt));
+        let refusal = Refusal { kind: end.loop_kind, code: end.code, place: attempt.place };
+        let (ended, step) = self.looping.refused(refusal, at);
+        if ended {
+            events(Event::LoopEnded);
+        }
+        match step {
+            Step::Counted => {}
+            Step::Started { first_seen, attempts } => events(Event::LoopStarted { refusal, first_seen, attempts }),
+            Step::Grew => events(Event::LoopGrew),
+        }
+        if end.retry_after.is_some() && !cx.policy.retry.honour_retry_after {
+            events(Event::RetryAfterIgnored);
+        }
+        let failure = Failure::of_code((end.code != 0).then_some(end.code));
+        let failure = if end.status == Status::ProtocolError { Failure::Refused } else { failure };
+        self.state = State::Resting(self.retry(cx, failure, end.retry_after, at));
+    }
+
+    fn retry(&mut self, cx: &Context<'_>, failure: Failure, retry_after: Option<u32>, at: Time) -> Option<Next> {
+        self.failures = self.failures.saturating_add(1);
+        let draw = unit(cx.seed.draw(Purpose::RetryJitter, cx.agent.0.into(), self.serial.into()));
+        let after = retry_after.map(|secs| Duration::from_secs(secs.into()));
+        let wait = retry::wait(&cx.policy.retry, failure, self.failures, after, draw)?;
+        Some(Next { at: at + wait, kind: Kind::Retry })
+    }
+
+    fn shed(&mut self, kind: Kind, planned: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        events(Event::Ended(AttemptEnd {
+            kind,
+            status: Status::Shed,
+            code: 0,
+            reason: b"shed",
+            place: Place::Unchallenged,
+            planned,
+            sent: None,
+            credentials_sent: None,
+            at,
+            ineffective: false,
+        }));
+    }
+
+    fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
+        if matches!(self.state, State::Gone | State::Idle) {
+            return Send::No;
+        }
+        if self.has_open_attempt() {
+            self.stop(now, events);
+        }
+        events(Event::Retired { at: now });
+        if !self.maybe_bound {
+            self.state = State::Gone;
+            return Send::No;
+        }
+        self.begin(cx, Kind::Unregister, now)
+    }
+
+    fn stop(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        if let State::Open(exchange) = self.state {
+            let sent = exchange.first_sent;
+            if exchange.kind == Kind::Unregister {
+                let sent = sent.unwrap_or(at);
+                events(Event::UnregisterEnded { code: 0, reason: b"abandoned", ok: false, sent, at });
+                self.state = State::Gone;
+            } else {
+                self.maybe_bound |= exchange.with_credentials;
+                events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, false)));
+                self.state = State::Resting(None);
+            }
+        }
+    }
+}
+
+/// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep messages of one
+/// agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).
+const FIRST_CSEQ: u32 = 1_000_000;
+
+/// The widest spread of refresh times to either side, as a share of the lifetime.
+const REFRESH_SPREAD: f64 = 0.05;
+
+/// When to refresh a lifetime: at `share` of it, spread to both sides by half of what remains, at most by 5 %, so that
+/// agents that registered together drift apart and none refreshes too late. `draw` lies in `[0, 1)`.
+fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
+    let spread = ((1.0 - share) / 2.0).min(REFRESH_SPREAD);
+    granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
+}
+
+fn hex16(value: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    hex8(&mut text[..8], (value >> 32) as u32);
+    hex8(&mut text[8..], value as u32);
+    text
+}
+
+/// How an attempt ends without a 2xx.
+#[derive(Clone, Copy, Debug)]
+struct Ending<'a> {
+    status: Status,
+    loop_kind: LoopKind,
+    /// 0: no response.
+    code: u16,
+    reason: &'a [u8],
+    retry_after: Option<u32>,
+}
+
+impl<'a> Ending<'a> {
+    fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: &'a [u8]) -> Self {
+        Ending { status, loop_kind, code, reason, retry_after: None }
+    }
+
+    fn silence(status: Status, loop_kind: LoopKind, reason: &'a [u8]) -> Self {
+        Ending { status, loop_kind, code: 0, reason, retry_after: None }
+    }
+
+    fn retry_after(self, response: &Response<'_>) -> Self {
+        Ending { retry_after: response.retry_after, ..self }
+    }
+
+    /// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F.
+    fn is_ineffective(&self) -> bool {
+        match self.code {
+            0 => self.status == Status::RequestTimeout,
+            401 | 402 | 407 => false,
+            code => code >= 400,
+        }
+    }
+}
+
+impl Exchange {
+    fn end<'a>(&self, status: Status, code: u16, reason: &'a [u8], at: Time, ineffective: bool) -> AttemptEnd<'a> {
+        let credentials_sent = self.transaction.filter(|_| self.with_credentials).map(|t| t.sent);
+        AttemptEnd {
+            kind: self.kind,
+            status,
+            code,
+            reason,
+            place: if self.with_credentials { Place::AfterCredentials } else { Place::Unchallenged },
+            planned: self.planned,
+            sent: self.first_sent,
+            credentials_sent,
+            at,
+            ineffective,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Where results go: the run's directory, files that appear whole or not at all, and standard output.
+
+use super::failure::Failure;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The raw record within a run's directory.
+pub const RECORD: &str = "record.bin";
+
+/// Where runs go unless told otherwise, and where `latest` points to the newest.
+const RESULTS: &str = "results";
+
+/// A run's directory, created and known to be writable before anything is sent.
+#[derive(Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Creates `out`, or `results/<name>-<stamp>`. A directory that already holds a record is refused: nothing is lost.
+    ///
+    /// # Errors
+    /// When it cannot be created or written to, or holds a run.
+    pub fn create(out: Option<&Path>, name: &str, stamp: &str) -> Result<(Self, File), Failure> {
+        let path = match out {
+            Some(path) => path.to_path_buf(),
+            None => vacant(&Path::new(RESULTS).join(format!("{}-{stamp}", file_name(name)))),
+        };
+        let refused = |error: io::Error| {
+            Failure::usage(format!("{}: the result directory cannot be written: {error}", path.display()))
+        };
+        fs::create_dir_all(&path).map_err(refused)?;
+        let record = path.join(RECORD);
+        let file = File::options().write(true).create_new(true).open(&record).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                Failure::usage(format!(
+                    "{} already holds a run; choose another --out, or remove it first",
+                    path.display()
+                ))
+            } else {
+                refused(error)
+            }
+        })?;
+        Ok((RunDirectory { path }, file))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the directory again when nothing was recorded in it.
+    pub fn discard(self) {
+        // Best effort: an empty record left behind says so itself.
+        let _ = fs::remove_file(self.path.join(RECORD));
+        let _ = fs::remove_dir(&self.path);
+    }
+
+    /// Lets `results/latest` point here when this directory lies in `results/`. The link is relative and replaced whole.
+    pub fn link_latest(&self) {
+        let Some((parent, name)) = self.path.parent().zip(self.path.file_name()) else { return };
+        if parent.file_name().is_none_or(|folder| folder != RESULTS) {
+            return;
+        }
+        let fresh = parent.join(format!(".latest-{}", std::process::id()));
+        // A missing link is an inconvenience, not a failed run.
+        let _ = fs::remove_file(&fresh);
+        if std::os::unix::fs::symlink(name, &fresh).is_ok() && fs::rename(&fresh, parent.join("latest")).is_err() {
+            let _ = fs::remove_file(&fresh);
+        }
+    }
+}
+
+/// Writes files so that each appears whole or not at all.
+///
+/// # Errors
+/// Names the file that could not be written.
+pub fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
+    for (name, bytes) in files {
+        let path = directory.join(name);
+        let fresh = directory.join(format!(".{name}.new"));
+        fs::write(&fresh, bytes)
+            .and_then(|()| fs::rename(&fresh, &path))
+            .map_err(|error| Failure::could_not(format!("{}: cannot be written: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Prints to standard output. A reader that went away (`| head`) is no failure.
+///
+/// # Errors
+/// When standard output cannot be written for any other reason.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::could_not(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A path that does not exist yet: two runs may start within a second.
+fn vacant(wanted: &Path) -> PathBuf {
+    if !wanted.exists() {
+        return wanted.to_path_buf();
+    }
+    (2..).map(|n| PathBuf::from(format!("{}-{n}", wanted.display()))).find(|path| !path.exists()).unwrap_or_default()
+}
+
+/// A run's name as a file name: what is no letter, digit, dot, dash or underscore becomes a dash.
+fn file_name(name: &str) -> String {
+    let safe: String =
+        name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' }).collect();
+    if safe.trim_matches('.').is_empty() { "run".to_owned() } else { safe }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside_the_results_folder() {
+        assert_eq!(file_name("nj phase/2"), "nj-phase-2");
+        assert_eq!(file_name("../../etc"), "..-..-etc");
+        assert_eq!(file_name(".."), "run");
+    }
+
+    #[test]
+    fn a_directory_with_a_run_is_refused() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let out = dir.path().join("a");
+        drop(RunDirectory::create(Some(&out), "n", "s").expect("fresh"));
+        let again = RunDirectory::create(Some(&out), "n", "s").expect_err("holds a run");
+        assert!(again.to_string().contains("already holds a run"), "{again}");
+    }
+}

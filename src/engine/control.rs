@@ -1,0 +1,335 @@
+//! The control side of a run, on a current-thread tokio runtime: it starts the workers, moves the run from stage to
+//! stage, listens to signals, merges the workers' intervals and hands them to an observer.
+
+use super::worker::{Command, Report, Worker, WorkerPlan};
+use crate::measure::Interval;
+use crate::net::clock::Clock;
+use crate::net::poll::Waker;
+use crate::vocab::{Stage, Time};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// A run, ready to start.
+pub struct Conduct {
+    pub workers: Vec<WorkerPlan>,
+    pub clock: Arc<Clock>,
+    /// When the load begins.
+    pub start: Time,
+    pub load_lasts: Duration,
+    /// Longest wait for open attempts after the load.
+    pub drain: Duration,
+    /// Un-REGISTERs per second after the drain; `None` leaves the bindings alone.
+    pub unregister_rate: Option<f64>,
+    pub agents: u32,
+    /// Timer F: how long the last un-REGISTER may take.
+    pub patience: Duration,
+}
+
+/// Who watches a run.
+pub trait Observer {
+    /// An interval of all workers is complete.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the run then stops.
+    fn interval(&mut self, interval: &Interval) -> io::Result<()>;
+
+    /// A stage has been ordered; `interrupted` by this signal number.
+    fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub ended: Time,
+    pub load_ended: Time,
+    /// 2 for SIGINT, 15 for SIGTERM.
+    pub interrupted_by: Option<i32>,
+    /// Agents registered when the drain ended.
+    pub registered_at_load_end: u64,
+    /// CPU time of all sender threads.
+    pub sender_cpu: Duration,
+}
+
+/// Why a run could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("a sender thread could not be started: {0}")]
+    Start(#[source] io::Error),
+    #[error("a sender thread failed: {0}")]
+    Worker(#[source] io::Error),
+    #[error("signals cannot be received: {0}")]
+    Signals(#[source] io::Error),
+    #[error("the record cannot be written: {0}")]
+    Record(#[source] io::Error),
+}
+
+/// How far ahead of its effect a command is sent, so that every worker has it in time.
+const LEAD: Duration = Duration::from_millis(60);
+
+/// Carries a run through all its stages.
+///
+/// # Errors
+/// When threads or signals cannot be set up, a worker's sockets fail, or the observer cannot keep an interval. What was
+/// observed until then stays observed.
+pub async fn conduct(run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
+    let mut signals = Signals {
+        interrupt: signal(SignalKind::interrupt()).map_err(EngineError::Signals)?,
+        terminate: signal(SignalKind::terminate()).map_err(EngineError::Signals)?,
+    };
+    let (mut conductor, mut reports) = Conductor::start(run)?;
+    while conductor.running() > 0 {
+        let wait = conductor.deadline.since(conductor.clock.now());
+        tokio::select! {
+            // Reports first: an interval must not wait behind a timer.
+            biased;
+            report = reports.recv() => match report {
+                Some(report) => conductor.report(report, observer),
+                None => break,
+            },
+            number = signals.next() => conductor.interrupted(number, observer),
+            () = tokio::time::sleep(wait) => conductor.time_is_up(observer),
+        }
+    }
+    conductor.join();
+    conductor.into_ended()
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+        }
+    }
+}
+
+struct Conductor {
+    clock: Arc<Clock>,
+    links: Vec<WorkerLink>,
+    phase: Phase,
+    /// When the current phase is over at the latest.
+    deadline: Time,
+    load_ends: Time,
+    drain: Duration,
+    unregister_rate: Option<f64>,
+    agents: u32,
+    patience: Duration,
+    idle: usize,
+    done: usize,
+    parts: BTreeMap<u32, (Interval, usize)>,
+    interrupted_by: Option<i32>,
+    registered: u64,
+    sender_cpu_ns: u64,
+    last_end_ns: u64,
+    start: Time,
+    failure: Option<EngineError>,
+}
+
+struct WorkerLink {
+    commands: Sender<Command>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Load,
+    Drain,
+    Unregister,
+    Finish,
+}
+
+impl Conductor {
+    fn start(run: Conduct) -> Result<(Self, UnboundedReceiver<Report>), EngineError> {
+        let (sender, receiver) = unbounded_channel();
+        let mut links = Vec::with_capacity(run.workers.len());
+        for (position, plan) in run.workers.into_iter().enumerate() {
+            let (commands, inbox) = std::sync::mpsc::channel();
+            let waker = Waker::new().map_err(EngineError::Start)?;
+            let worker = Worker::new(plan, run.clock.clone(), inbox, &waker, sender.clone())
+                .map_err(EngineError::Start)?;
+            let thread = std::thread::Builder::new()
+                .name(format!("sender-{position}"))
+                .spawn(move || worker.run())
+                .map_err(EngineError::Start)?;
+            links.push(WorkerLink { commands, waker, thread: Some(thread) });
+        }
+        let load_ends = run.start + run.load_lasts;
+        let conductor = Conductor {
+            clock: run.clock,
+            links,
+            phase: Phase::Load,
+            deadline: load_ends.saturating_sub(LEAD),
+            load_ends,
+            drain: run.drain,
+            unregister_rate: run.unregister_rate,
+            agents: run.agents,
+            patience: run.patience,
+            idle: 0,
+            done: 0,
+            parts: BTreeMap::new(),
+            interrupted_by: None,
+            registered: 0,
+            sender_cpu_ns: 0,
+            last_end_ns: 0,
+            start: run.start,
+            failure: None,
+        };
+        Ok((conductor, receiver))
+    }
+
+    fn running(&self) -> usize {
+        self.links.len() - self.done
+    }
+
+    fn report(&mut self, report: Report, observer: &mut dyn Observer) {
+        match report {
+            Report::Interval(interval) => self.merge(*interval, observer),
+            Report::Idle(stage) => {
+                let ours = match self.phase {
+                    Phase::Drain => stage == Stage::Drain,
+                    Phase::Unregister => stage == Stage::Unregister,
+                    Phase::Load | Phase::Finish => false,
+                };
+                self.idle += usize::from(ours);
+                if self.idle >= self.links.len() {
+                    self.advance(observer);
+                }
+            }
+            Report::Done { cpu_ns, failure } => {
+                self.done += 1;
+                self.sender_cpu_ns += cpu_ns;
+                if let Some(error) = failure {
+                    self.failure.get_or_insert(EngineError::Worker(error));
+                    self.finish();
+                }
+            }
+        }
+    }
+
+    fn merge(&mut self, interval: Interval, observer: &mut dyn Observer) {
+        let index = interval.index;
+        let complete = match self.parts.entry(index) {
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert((interval, 1));
+                self.links.len() == 1
+            }
+            std::collections::btree_map::Entry::Occupied(mut slot) => {
+                let (merged, parts) = slot.get_mut();
+                merged.merge(&interval);
+                *parts += 1;
+                *parts == self.links.len()
+            }
+        };
+        if !complete {
+            return;
+        }
+        if let Some((merged, _)) = self.parts.remove(&index) {
+            if merged.stage != Stage::Unregister {
+                self.registered = merged.trunks.iter().map(|trunk| trunk.registered).sum();
+            }
+            self.last_end_ns = merged.end_ns;
+            if let Err(error) = observer.interval(&merged) {
+                self.failure.get_or_insert(EngineError::Record(error));
+                self.finish();
+            }
+        }
+    }
+
+    fn time_is_up(&mut self, observer: &mut dyn Observer) {
+        match self.phase {
+            Phase::Load => self.begin_drain(self.load_ends, observer),
+            _ => self.advance(observer),
+        }
+    }
+
+    /// The first signal ends the load early, the second one ends everything now.
+    fn interrupted(&mut self, number: i32, observer: &mut dyn Observer) {
+        if self.interrupted_by.is_some() {
+            self.finish();
+            return;
+        }
+        self.interrupted_by = Some(number);
+        if self.phase == Phase::Load {
+            let at = self.clock.now() + LEAD;
+            self.begin_drain(at, observer);
+        }
+    }
+
+    fn begin_drain(&mut self, at: Time, observer: &mut dyn Observer) {
+        self.load_ends = at;
+        self.order(Phase::Drain, Command::Drain { at }, at + self.drain);
+        observer.stage(Stage::Drain, self.interrupted_by);
+    }
+
+    /// The drain or the un-REGISTERs are over, or took as long as they may.
+    fn advance(&mut self, observer: &mut dyn Observer) {
+        let at = self.clock.now() + LEAD;
+        match (self.phase, self.unregister_rate) {
+            (Phase::Drain, Some(per_second)) => {
+                let pacing = Duration::from_secs_f64(f64::from(self.agents) / per_second);
+                let limit = at + pacing + self.patience + Duration::from_secs(2);
+                self.order(Phase::Unregister, Command::Unregister { at, per_second }, limit);
+                observer.stage(Stage::Unregister, self.interrupted_by);
+            }
+            (Phase::Finish, _) => {
+                // Every worker was told to finish and did not within a minute: they are stuck in the kernel.
+                let stuck = io::Error::new(io::ErrorKind::TimedOut, "it did not finish within a minute");
+                self.failure.get_or_insert(EngineError::Worker(stuck));
+                self.done = self.links.len();
+            }
+            _ => self.finish(),
+        }
+    }
+
+    fn finish(&mut self) {
+        if self.phase != Phase::Finish {
+            let at = self.clock.now() + LEAD;
+            self.order(Phase::Finish, Command::Finish { at }, at + Duration::from_secs(60));
+        }
+    }
+
+    fn order(&mut self, phase: Phase, command: Command, deadline: Time) {
+        self.phase = phase;
+        self.deadline = deadline;
+        self.idle = 0;
+        for link in &self.links {
+            // A worker that is gone reported its end already.
+            let _ = link.commands.send(command);
+            link.waker.wake();
+        }
+    }
+
+    fn join(&mut self) {
+        for link in &mut self.links {
+            if let Some(thread) = link.thread.take().filter(JoinHandle::is_finished) {
+                // A panic was already reported by the thread itself.
+                let _ = thread.join();
+            }
+        }
+    }
+
+    fn into_ended(self) -> Result<Ended, EngineError> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(Ended {
+                ended: self.start + Duration::from_nanos(self.last_end_ns),
+                load_ended: self.load_ends,
+                interrupted_by: self.interrupted_by,
+                registered_at_load_end: self.registered,
+                sender_cpu: Duration::from_nanos(self.sender_cpu_ns),
+            }),
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due arrivals, one batch per
+//! socket out, then wait for the next of them all.
+
+use crate::fleet::{Fleet, Outbox};
+use crate::measure::Interval;
+use crate::net::clock::{Clock, Moment};
+use crate::net::poll::{Poller, Waker, lower_timer_slack};
+use crate::net::udp::{RecvBatch, SendBatch, Udp};
+use crate::vocab::{FlowId, Stage, Time};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What the control side tells a worker; each takes effect at its time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Command {
+    Drain { at: Time },
+    Unregister { at: Time, per_second: f64 },
+    Finish { at: Time },
+}
+
+/// What a worker tells the control side.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// An interval is complete.
+    Interval(Box<Interval>),
+    /// Nothing is open and nothing is to come in this stage.
+    Idle(Stage),
+    /// The thread is about to end; CPU nanoseconds it used.
+    Done { cpu_ns: u64, failure: Option<io::Error> },
+}
+
+/// One socket of a worker; its position is its [`FlowId`].
+pub struct WorkerSocket {
+    pub udp: Udp,
+}
+
+/// Everything a worker thread takes with it.
+pub struct WorkerPlan {
+    pub fleet: Fleet,
+    pub sockets: Vec<WorkerSocket>,
+}
+
+pub(super) struct Worker {
+    fleet: Fleet,
+    sockets: Sockets,
+    poller: Poller,
+    clock: Arc<Clock>,
+    commands: Receiver<Command>,
+    /// Commands whose time has not come, in order.
+    pending: Vec<Command>,
+    reports: UnboundedSender<Report>,
+    received: RecvBatch,
+    ready: Vec<u32>,
+    /// Stage for which `Idle` was reported.
+    idle_reported: Option<Stage>,
+    cpu_counted: u64,
+    finished: bool,
+}
+
+/// The worker's sockets as the fleet's outbox: a full batch goes out at once, the rest at the end of the turn.
+struct Sockets {
+    sockets: Vec<Udp>,
+    batches: Vec<SendBatch>,
+    /// Flows with something in their batch.
+    waiting: Vec<FlowId>,
+    /// Datagrams that could not be sent: tag and error.
+    failed: Vec<(u64, i32)>,
+    drops_seen: Vec<u64>,
+}
+
+/// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra headers has 700 bytes.
+const BATCH: usize = 64;
+const DATAGRAM: usize = 4096;
+
+/// Receive batches per socket and turn: answers come first, but not for ever.
+const RECEIVE_ROUNDS: usize = 16;
+
+/// The poller's token of the waker.
+const WAKER: u32 = u32::MAX;
+
+impl Outbox for Sockets {
+    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+        if self.batches[flow.index()].is_full() {
+            self.flush(flow);
+        }
+        let batch = &mut self.batches[flow.index()];
+        if batch.is_empty() {
+            self.waiting.push(flow);
+        }
+        if let Some(slot) = batch.slot() {
+            let length = write(slot);
+            if length > 0 {
+                batch.commit(length, None, tag);
+            }
+        }
+    }
+}
+
+impl Sockets {
+    fn flush(&mut self, flow: FlowId) {
+        let batch = &mut self.batches[flow.index()];
+        if batch.is_empty() {
+            return;
+        }
+        let report = self.sockets[flow.index()].send(batch);
+        let _ = report;
+        self.failed.extend_from_slice(batch.failed());
+        batch.clear();
+    }
+
+    fn flush_all(&mut self) {
+        while let Some(flow) = self.waiting.pop() {
+            self.flush(flow);
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn new(
+        plan: WorkerPlan,
+        clock: Arc<Clock>,
+        commands: Receiver<Command>,
+        waker: &Waker,
+        reports: UnboundedSender<Report>,
+    ) -> io::Result<Self> {
+        let sockets: Vec<Udp> = plan.sockets.into_iter().map(|socket| socket.udp).collect();
+        let mut poller = Poller::new()?;
+        for (position, udp) in sockets.iter().enumerate() {
+            poller.add(udp, position as u32)?;
+        }
+        poller.add_waker(waker, WAKER)?;
+        Ok(Worker {
+            fleet: plan.fleet,
+            sockets: Sockets {
+                batches: sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect(),
+                drops_seen: vec![0; sockets.len()],
+                sockets,
+                waiting: Vec::new(),
+                failed: Vec::new(),
+            },
+            poller,
+            clock,
+            commands,
+            pending: Vec::new(),
+            reports,
+            received: RecvBatch::new(BATCH, DATAGRAM),
+            ready: Vec::new(),
+            idle_reported: None,
+            cpu_counted: 0,
+            finished: false,
+        })
+    }
+
+    /// Runs until told to finish.
+    pub(super) fn run(mut self) {
+        lower_timer_slack();
+        let mut failure = None;
+        let mut due = self.clock.now();
+        while !self.finished {
+            if let Err(error) = self.turn(&mut due) {
+                failure = Some(error);
+                break;
+            }
+        }
+        // The control side outlives its workers; if it is gone, so is everyone who could read this.
+        let _ = self.reports.send(Report::Done { cpu_ns: self.clock.thread_cpu_ns(), failure });
+    }
+
+    /// One turn, then the wait for the next; `due` is when the last wait was to end.
+    fn turn(&mut self, due: &mut Time) -> io::Result<()> {
+        let moment = self.clock.sample();
+        let now = moment.now;
+        self.take_commands();
+        self.cut_intervals(now);
+        if self.finished {
+            return Ok(());
+        }
+        let drained = self.receive(&moment)?;
+        // A timer must not fire while its answer may still wait in a socket.
+        let mut more = !drained;
+        if drained {
+            more = self.fleet.turn(now, &mut self.sockets);
+        }
+        self.sockets.flush_all();
+        self.report_failures(now);
+        self.report_idle();
+        let end = self.clock.now();
+        self.fleet.tally().turn(end.since(now.min(*due)));
+        *due = if more { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
+        self.ready.clear();
+        self.poller.wait(Some(due.since(end)), &mut self.ready)
+    }
+
+    fn next_command(&self) -> Time {
+        self.pending.first().map_or(Time::NEVER, Command::at)
+    }
+
+    fn take_commands(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.pending.push(command),
+                Err(TryRecvError::Empty) => break,
+                // Without a control side nobody reads results: the load must not go on.
+                Err(TryRecvError::Disconnected) => {
+                    self.finished = true;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Interval ends and commands that are due, in the order of their times.
+    fn cut_intervals(&mut self, now: Time) {
+        loop {
+            let command_at = self.next_command();
+            if let Some(interval) = self.fleet.close_due(now.min(command_at)) {
+                self.complete(interval);
+                continue;
+            }
+            if command_at > now || self.finished {
+                return;
+            }
+            let interval = match self.pending.remove(0) {
+                Command::Drain { at } => self.fleet.begin_drain(at),
+                Command::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
+                Command::Finish { at } => {
+                    self.finished = true;
+                    self.fleet.finish(at)
+                }
+            };
+            self.complete(interval);
+        }
+    }
+
+    fn complete(&mut self, mut interval: Interval) {
+        let cpu = self.clock.thread_cpu_ns();
+        interval.generator.cpu_ns += cpu - self.cpu_counted;
+        self.cpu_counted = cpu;
+        let _ = self.reports.send(Report::Interval(Box::new(interval)));
+    }
+
+    /// Reads what the sockets hold; true when all were emptied.
+    fn receive(&mut self, moment: &Moment) -> io::Result<bool> {
+        let mut drained = true;
+        for position in 0..self.sockets.sockets.len() {
+            drained &= self.receive_from(position, moment)?;
+        }
+        Ok(drained)
+    }
+
+    fn receive_from(&mut self, position: usize, moment: &Moment) -> io::Result<bool> {
+        let flow = FlowId(position as u16);
+        let mut empty = false;
+        for _ in 0..RECEIVE_ROUNDS {
+            let count = self.sockets.sockets[position].recv(&mut self.received)?;
+            // The first batch is stamped by the turn's own sample; later ones are read after work was done.
+            let fresh = self.clock.sample();
+            let moment = if fresh.now.since(moment.now) > Duration::from_micros(20) { &fresh } else { moment };
+            for datagram in self.received.iter() {
+                let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(moment, ns));
+                self.fleet.receive(moment.now, at, flow, datagram.from, datagram.bytes, &mut self.sockets);
+            }
+            if count < BATCH {
+                empty = true;
+                break;
+            }
+        }
+        let mut unreachable = Vec::new();
+        self.sockets.sockets[position].take_errors(|bytes, error| unreachable.push((bytes.to_vec(), error)));
+        for (bytes, error) in unreachable {
+            let reason = reason_of(&error);
+            self.fleet.unreachable(moment.now, &bytes, reason, &mut self.sockets);
+        }
+        let drops = self.sockets.sockets[position].drops();
+        let new = drops - std::mem::replace(&mut self.sockets.drops_seen[position], drops);
+        if new > 0 {
+            self.fleet.tally().socket_drops(new);
+        }
+        Ok(empty)
+    }
+
+    fn report_failures(&mut self, now: Time) {
+        if self.sockets.failed.is_empty() {
+            return;
+        }
+        for (tag, errno) in std::mem::take(&mut self.sockets.failed) {
+            self.fleet.send_failed(now, tag, reason_of(&io::Error::from_raw_os_error(errno)), &mut self.sockets);
+        }
+        self.sockets.flush_all();
+    }
+
+    fn report_idle(&mut self) {
+        let stage = self.fleet.stage();
+        if stage != Stage::Load && self.idle_reported != Some(stage) && !self.fleet.is_busy() {
+            self.idle_reported = Some(stage);
+            let _ = self.reports.send(Report::Idle(stage));
+        }
+    }
+}
+
+impl Command {
+    fn at(&self) -> Time {
+        match *self {
+            Command::Drain { at } | Command::Unregister { at, .. } | Command::Finish { at } => at,
+        }
+    }
+}
+
+/// A word for an error, as it stands in reports.
+fn reason_of(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "port unreachable",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::WouldBlock => "send buffer full",
+        io::ErrorKind::PermissionDenied => "refused by the local firewall",
+        io::ErrorKind::AddrNotAvailable => "local address not available",
+        _ => "socket error",
+    }
+}

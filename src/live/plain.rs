@@ -1,0 +1,72 @@
+//! `--live plain`: one line per interval, steady enough for a log file.
+
+use crate::measure::Interval;
+use crate::vocab::{Phase, Status};
+use std::fmt::Write;
+
+/// Turns intervals into lines, with what was counted so far.
+#[derive(Debug, Default)]
+pub struct Plain {
+    attempts: u64,
+    registered: u64,
+    failed: u64,
+}
+
+impl Plain {
+    /// One line without its end:
+    /// `00:00:10 load        planned   500  registered   498 |    250 ok    2 failed    1 open | p50 0.42 ms  p99 1.30 ms | late 0`.
+    pub fn line(&mut self, interval: &Interval) -> String {
+        let sum = |value: &dyn Fn(&crate::measure::TrunkInterval) -> u64| interval.trunks.iter().map(value).sum::<u64>();
+        let ok = sum(&|trunk| trunk.status[Status::Registered.index()]);
+        let ended = sum(&|trunk| trunk.status.iter().sum());
+        self.attempts += ended;
+        self.registered += ok;
+        self.failed += ended - ok;
+        let seconds = interval.end_ns.div_ceil(1_000_000_000);
+        let mut line = format!(
+            "{:02}:{:02}:{:02} {:<10}  planned {:>6}  registered {:>6} | {:>6} ok {:>6} failed {:>5} open | ",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60,
+            interval.stage.as_str(),
+            sum(&|trunk| trunk.planned),
+            sum(&|trunk| trunk.registered),
+            ok,
+            ended - ok,
+            sum(&|trunk| trunk.open),
+        );
+        // Writing to a string cannot fail.
+        let _ = match percentiles(interval) {
+            Some((p50, p99)) => write!(line, "p50 {:.2} ms  p99 {:.2} ms", p50 as f64 / 1e3, p99 as f64 / 1e3),
+            None => write!(line, "p50 -  p99 -"),
+        };
+        let _ = write!(line, " | late {}", interval.generator.arrivals_late);
+        let worst = Status::ALL[1..]
+            .iter()
+            .map(|&status| (sum(&|trunk| trunk.status[status.index()]), status))
+            .filter(|(count, _)| *count > 0)
+            .max();
+        if let Some((count, status)) = worst {
+            let _ = write!(line, " | {count} {status}");
+        }
+        line
+    }
+
+    /// One line for the end of the load.
+    pub fn so_far(&self) -> String {
+        format!("{} attempts so far: {} registered, {} failed", self.attempts, self.registered, self.failed)
+    }
+}
+
+/// p50 and p99 over all trunks of what an interval's attempts took: registrations, else refreshes, in microseconds.
+fn percentiles(interval: &Interval) -> Option<(u64, u64)> {
+    [Phase::Register, Phase::Refresh, Phase::Unregister].into_iter().find_map(|phase| {
+        let mut histograms = interval.trunks.iter().filter_map(|trunk| trunk.latency_us[phase.index()].as_ref());
+        let mut all = histograms.next()?.clone();
+        for histogram in histograms {
+            // All histograms of an interval share their bounds.
+            all.add(histogram).ok()?;
+        }
+        Some((all.value_at_quantile(0.5), all.value_at_quantile(0.99)))
+    })
+}

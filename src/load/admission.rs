@@ -1,0 +1,114 @@
+//! The hard ceiling on messages: it refuses and counts, it never delays.
+//!
+//! `governor` does the arithmetic (GCRA), with a clock of ours that says what it was told, so that the same code runs
+//! in real and in virtual time. Each worker fences its own share: agents are striped, so their messages are too, and no
+//! worker waits for another.
+
+use super::stripe::Stripe;
+use crate::vocab::Time;
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use std::num::NonZeroU32;
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One worker's share of `[safety] max_message_rate`.
+#[derive(Debug)]
+pub struct Ceiling {
+    clock: Told,
+    /// `None`: this worker's share is nothing at all.
+    limiter: Option<RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Instant>>>,
+}
+
+impl Ceiling {
+    /// `rate` messages per second over all workers. A tenth of a second's worth may go at once; a second after a quiet
+    /// time can so carry at most 110 % of the rate.
+    pub fn new(rate: u32, stripe: Stripe, start: Time) -> Self {
+        let clock = Told(Arc::new(AtomicU64::new(start.as_nanos())));
+        let limiter = NonZeroU32::new(stripe.count(rate)).map(|share| {
+            let burst = NonZeroU32::new(share.get() / 10).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct_with_clock(Quota::per_second(share).allow_burst(burst), clock.clone())
+        });
+        Ceiling { clock, limiter }
+    }
+
+    /// Whether one more message may be sent at `now`.
+    pub fn admit(&mut self, now: Time) -> bool {
+        self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
+        self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok())
+    }
+}
+
+/// A clock that repeats the time it was told.
+#[derive(Clone, Debug)]
+struct Told(Arc<AtomicU64>);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Instant(u64);
+
+impl Clock for Told {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        Instant(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Reference for Instant {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        Nanos::from(self.0.saturating_sub(earlier.0))
+    }
+
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Instant(self.0.saturating_sub(duration.as_u64()))
+    }
+}
+
+impl Add<Nanos> for Instant {
+    type Output = Instant;
+
+    fn add(self, duration: Nanos) -> Instant {
+        Instant(self.0.saturating_add(duration.as_u64()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn it_lets_the_rate_pass_and_refuses_the_rest() {
+        let start = Time::from_secs(1);
+        let mut ceiling = Ceiling::new(1000, Stripe::WHOLE, start);
+        // Twice the rate for ten seconds, evenly.
+        let passed = (0..20_000u64).filter(|n| ceiling.admit(start + Duration::from_micros(500 * n))).count();
+        assert!((10_000..=10_101).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn a_burst_is_at_most_a_tenth_of_a_second() {
+        let start = Time::from_secs(1);
+        let mut ceiling = Ceiling::new(1000, Stripe::WHOLE, start);
+        assert_eq!((0..5000).filter(|_| ceiling.admit(start)).count(), 100);
+    }
+
+    #[test]
+    fn workers_share_it() {
+        let start = Time::from_secs(1);
+        let passed = |rate| -> usize {
+            (0..4)
+                .map(|worker| {
+                    let mut ceiling = Ceiling::new(rate, Stripe { worker, workers: 4 }, start);
+                    (0..10_000u64).filter(|n| ceiling.admit(start + Duration::from_millis(*n))).count()
+                })
+                .sum()
+        };
+        assert!((398..=404).contains(&(passed(40))), "{}", passed(40));
+        assert!(passed(2) <= 22, "two workers have a share of one, the others none: {}", passed(2));
+    }
+}

@@ -1,0 +1,24 @@
+//! Parse, call a command, turn its result into an exit status.
+
+use clap::Parser;
+use regstorm::cli::Cli;
+use regstorm::command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with status 0, everything else is bad usage.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match command::execute(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("regstorm: {failure}");
+            failure.exit().into()
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Which responses came, how often: a small table that a hostile registrar cannot make large.
+//!
+//! Reason phrases are kept once each and named by a number, so that the row of an agent takes two bytes for its last
+//! reason and an event costs one look-up and no allocation.
+
+use super::interval::ResponseRow;
+use crate::vocab::{Kind, Time, TrunkId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Distinct reason phrases kept per worker and run; further ones read [`OTHER`].
+pub const MAX_REASONS: usize = 256;
+/// Distinct rows with a reason of their own per worker and run; further ones are counted under [`OTHER`], whose rows
+/// are limited by trunks × kinds × codes.
+pub const MAX_ROWS: usize = 256;
+/// Stands for every reason beyond the limits.
+pub const OTHER: &str = "(other)";
+
+/// A reason phrase by number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct ReasonId(u16);
+
+impl ReasonId {
+    /// No reason yet.
+    pub(super) const NONE: ReasonId = ReasonId(0);
+    const OTHER: ReasonId = ReasonId(1);
+}
+
+/// The reason phrases seen so far.
+#[derive(Clone, Debug)]
+pub(super) struct Reasons {
+    words: Vec<Arc<str>>,
+    by_bytes: HashMap<Box<[u8]>, ReasonId>,
+}
+
+impl Reasons {
+    pub(super) fn new() -> Self {
+        let by_bytes = HashMap::from([(Box::from(&b""[..]), ReasonId::NONE)]);
+        Reasons { words: vec![Arc::from(""), Arc::from(OTHER)], by_bytes }
+    }
+
+    /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, a long phrase is cut.
+    pub(super) fn id(&mut self, reason: &[u8]) -> ReasonId {
+        let reason = &reason[..reason.len().min(MAX_REASON_BYTES)];
+        if let Some(&id) = self.by_bytes.get(reason) {
+            return id;
+        }
+        if self.words.len() >= MAX_REASONS {
+            return ReasonId::OTHER;
+        }
+        let id = ReasonId(self.words.len() as u16);
+        self.words.push(Arc::from(String::from_utf8_lossy(reason)));
+        self.by_bytes.insert(Box::from(reason), id);
+        id
+    }
+
+    pub(super) fn text(&self, id: ReasonId) -> Arc<str> {
+        Arc::clone(&self.words[usize::from(id.0)])
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Key {
+    trunk: TrunkId,
+    kind: Kind,
+    challenge: bool,
+    code: u16,
+    reason: ReasonId,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    key: Key,
+    /// In this interval, as are the times.
+    count: u64,
+    first: Time,
+    last: Time,
+}
+
+/// A response to be counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) trunk: TrunkId,
+    pub(super) kind: Kind,
+    pub(super) challenge: bool,
+    pub(super) code: u16,
+    pub(super) reason: ReasonId,
+    pub(super) at: Time,
+}
+
+/// The responses of one worker: the rows of the run, with the counts of the current interval.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Responses {
+    slots: Vec<Slot>,
+    by_key: HashMap<Key, u32>,
+}
+
+impl Responses {
+    pub(super) fn count(&mut self, seen: Seen) {
+        let Seen { trunk, kind, challenge, code, reason, at } = seen;
+        let slot = self.slot(Key { trunk, kind, challenge, code, reason }, at);
+        if slot.count == 0 {
+            (slot.first, slot.last) = (at, at);
+        }
+        slot.count += 1;
+        slot.first = slot.first.min(at);
+        slot.last = slot.last.max(at);
+    }
+
+    fn slot(&mut self, key: Key, at: Time) -> &mut Slot {
+        let full = self.slots.len() >= MAX_ROWS && !self.by_key.contains_key(&key);
+        let key = if full { Key { reason: ReasonId::OTHER, ..key } } else { key };
+        let slots = &mut self.slots;
+        let index = *self.by_key.entry(key).or_insert_with(|| {
+            slots.push(Slot { key, count: 0, first: at, last: at });
+            (slots.len() - 1) as u32
+        });
+        &mut self.slots[index as usize]
+    }
+
+    /// The rows counted since the last call; times are relative to `start`.
+    pub(super) fn take(&mut self, reasons: &Reasons, start: Time) -> Vec<ResponseRow> {
+        let counted = self.slots.iter_mut().filter(|slot| slot.count > 0);
+        counted
+            .map(|slot| ResponseRow {
+                trunk: slot.key.trunk.0,
+                kind: slot.key.kind,
+                challenge: slot.key.challenge,
+                code: slot.key.code,
+                reason: reasons.text(slot.key.reason).to_string(),
+                count: std::mem::take(&mut slot.count),
+                first_seen_ns: slot.first.nanos_since(start),
+                last_seen_ns: slot.last.nanos_since(start),
+            })
+            .collect()
+    }
+}
+
+/// A reason phrase beyond this is cut: 256 of them stay under 64 KB.
+const MAX_REASON_BYTES: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(code: u16, reason: ReasonId, ms: u64) -> Seen {
+        Seen { trunk: TrunkId(0), kind: Kind::Initial, challenge: false, code, reason, at: Time::from_millis(ms) }
+    }
+
+    #[test]
+    fn reasons_are_bounded_and_other_stands_for_the_rest() {
+        let mut reasons = Reasons::new();
+        let ids: Vec<_> = (0..1_000).map(|n| reasons.id(format!("reason {n}").as_bytes())).collect();
+        assert_eq!(&*reasons.text(ids[0]), "reason 0");
+        assert_eq!(&*reasons.text(ids[999]), OTHER);
+        assert_eq!(reasons.words.len(), MAX_REASONS);
+        assert_eq!(reasons.id(b"reason 0"), ids[0]);
+        assert_eq!(&*reasons.text(reasons.clone().id(b"")), "");
+    }
+
+    #[test]
+    fn rows_beyond_the_limit_fold_and_nothing_is_lost() {
+        let mut reasons = Reasons::new();
+        let mut table = Responses::default();
+        for n in 0..600u16 {
+            let reason = reasons.id(format!("r{}", n % 200).as_bytes());
+            table.count(seen(400 + n % 3, reason, 1));
+        }
+        let rows = table.take(&reasons, Time::ORIGIN);
+        assert_eq!(rows.iter().map(|r| r.count).sum::<u64>(), 600);
+        assert_eq!(rows.len(), MAX_ROWS + 3);
+        assert_eq!(rows.iter().filter(|r| r.reason == OTHER).count(), 3);
+        assert!(table.take(&reasons, Time::ORIGIN).is_empty());
+    }
+
+    #[test]
+    fn first_and_last_are_those_of_the_interval() {
+        let mut reasons = Reasons::new();
+        let ok = reasons.id(b"OK");
+        let mut table = Responses::default();
+        let start = Time::from_millis(1_000);
+        table.count(seen(200, ok, 1_500));
+        table.count(seen(200, ok, 1_200));
+        let rows = table.take(&reasons, start);
+        assert_eq!((rows[0].first_seen_ns, rows[0].last_seen_ns), (200_000_000, 500_000_000));
+        table.count(seen(200, ok, 3_000));
+        assert_eq!(table.take(&reasons, start)[0].first_seen_ns, 2_000_000_000);
+    }
+}

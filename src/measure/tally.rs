@@ -1,0 +1,445 @@
+//! One worker's books: every event is counted here once, and each interval is handed over as it ends.
+//!
+//! Which event feeds which counter and which latency is decided here and nowhere else. What is remembered of single
+//! agents lives in `agents`, of responses in `responses`; adding the workers' intervals in `merge`.
+//!
+//! RFC 6076 §4.1 and §4.2 (registration request delay, ineffective attempts) say what `register_service` and
+//! `ineffective` mean.
+
+use super::agents::{Agents, LoopSeen};
+use super::availability::AgentTime;
+use super::event::{AttemptEnd, Event, Subject};
+use super::interval::{GeneratorCounts, Interval, TrunkInterval};
+use super::latency::{self, FINE_DIGITS};
+use super::responses::{Reasons, Responses, Seen};
+use crate::vocab::{Kind, Phase, Stage, Status, Time, TrunkId};
+use hdrhistogram::Histogram;
+use std::time::Duration;
+
+/// Time between two samples of the number of registered agents, the same on every worker.
+pub const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+
+/// What a worker's books need to know.
+#[derive(Clone, Debug)]
+pub struct TallyConfig {
+    pub trunks: usize,
+    /// Agents of the whole run; rows are kept for this worker's stripe: agent id % `workers` == `worker`.
+    pub agents: usize,
+    pub worker: u32,
+    pub workers: u32,
+    /// `run.interval`.
+    pub interval: Duration,
+    /// The run's start: time 0 of everything handed over.
+    pub start: Time,
+    /// `[generator] late`.
+    pub late: Duration,
+    /// `[generator] stall`.
+    pub stall: Duration,
+}
+
+/// The books of one worker do not balance: an attempt was started twice, or ended without having been started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("trunk {}: {started} attempts started, but {finished} ended and {open} are open", .trunk.0)]
+pub struct Imbalance {
+    pub trunk: TrunkId,
+    pub started: u64,
+    pub finished: u64,
+    pub open: u64,
+}
+
+/// The books of one worker.
+///
+/// In the steady state an event allocates nothing: rows of agents exist from the start, histograms are created once per
+/// interval, reasons and responses once per run. Only the beginning of a loop may enlarge a list.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    config: TallyConfig,
+    digits: u8,
+    index: u32,
+    /// Start of the current interval.
+    since: Time,
+    stage: Stage,
+    /// A stage that begins after the current interval's start.
+    next_stage: Option<Stage>,
+    next_sample: Time,
+    /// The current interval's numbers; `open`, `planned` and `registered` are filled in at its end.
+    trunks: Vec<TrunkInterval>,
+    books: Vec<Book>,
+    lag_us: Option<Histogram<u32>>,
+    generator: GeneratorCounts,
+    samples: Vec<(u64, u32)>,
+    agents: Agents,
+    reasons: Reasons,
+    responses: Responses,
+}
+
+/// One trunk over the run, as far as it outlives an interval.
+#[derive(Clone, Debug)]
+struct Book {
+    started: u64,
+    finished: u64,
+    /// Agents with an open attempt, counted on its own so that the balance means something.
+    open: u64,
+    planned: AgentTime,
+    registered: AgentTime,
+}
+
+impl Tally {
+    pub fn new(config: TallyConfig) -> Self {
+        let start = config.start;
+        let book = Book {
+            started: 0,
+            finished: 0,
+            open: 0,
+            planned: AgentTime::new(start),
+            registered: AgentTime::new(start),
+        };
+        Tally {
+            digits: latency::digits(config.trunks),
+            index: 0,
+            since: start,
+            stage: Stage::Load,
+            next_stage: None,
+            next_sample: start + SAMPLE_EVERY,
+            trunks: fresh(config.trunks),
+            books: vec![book; config.trunks],
+            lag_us: None,
+            generator: GeneratorCounts::default(),
+            samples: Vec::new(),
+            agents: Agents::new(config.agents, config.worker, config.workers),
+            reasons: Reasons::new(),
+            responses: Responses::default(),
+            config,
+        }
+    }
+
+    /// Counts one event.
+    ///
+    /// # Panics
+    /// When the agent is not of this worker's stripe or the trunk not of this run.
+    pub fn event(&mut self, subject: Subject, event: &Event<'_>) {
+        let trunk = &mut self.trunks[subject.trunk.index()];
+        match *event {
+            Event::Request { kind: Kind::Unregister } | Event::LoopEnded => {}
+            Event::Request { .. } => trunk.register_requests += 1,
+            Event::Retransmitted => trunk.retransmissions += 1,
+            Event::LateResponse => trunk.late_responses += 1,
+            Event::DuplicateResponse => trunk.duplicate_responses += 1,
+            Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,
+            Event::CeilingRefused => trunk.ceiling_refused += 1,
+            Event::Latency { phase, micros } => self.latency_us(subject.trunk, phase, micros),
+            Event::Started { kind, planned, sent } => self.started(subject, kind, planned, sent),
+            Event::Challenged { kind, code, reason, since, at } => {
+                self.challenged(subject.trunk, kind, (code, reason), since, at);
+            }
+            Event::Ended(ref end) => self.ended(subject, end),
+            Event::UnregisterEnded { code, reason, ok, sent, at } => {
+                self.unregister_ended(subject.trunk, (code, reason), ok, sent, at);
+            }
+            Event::LoopStarted { refusal, first_seen, attempts } => {
+                let first =
+                    self.agents.loop_started(subject.agent, subject.trunk, LoopSeen { refusal, first_seen, attempts });
+                trunk.loop_attempts += u64::from(attempts);
+                trunk.agents_began_looping += u64::from(first);
+            }
+            Event::LoopGrew => {
+                trunk.loop_attempts += u64::from(self.agents.loop_grew(subject.agent, subject.trunk));
+            }
+            Event::Arrived { .. }
+            | Event::Retired { .. }
+            | Event::Registered { .. }
+            | Event::Lapsed { .. }
+            | Event::Unregistered { .. } => self.presence(subject, event),
+        }
+    }
+
+    /// A message left.
+    pub fn sent(&mut self, trunk: TrunkId, bytes: usize) {
+        let trunk = &mut self.trunks[trunk.index()];
+        trunk.messages_sent += 1;
+        trunk.bytes_sent += bytes as u64;
+    }
+
+    /// A message came and belongs to an agent of this trunk.
+    pub fn received(&mut self, trunk: TrunkId, bytes: usize) {
+        let trunk = &mut self.trunks[trunk.index()];
+        trunk.messages_received += 1;
+        trunk.bytes_received += bytes as u64;
+    }
+
+    /// A datagram came that belongs to no agent or is no SIP message.
+    pub fn stray(&mut self) {
+        self.generator.stray_datagrams += 1;
+    }
+
+    /// A turn of the worker ended; one longer than `stall` counts.
+    pub fn turn(&mut self, lasted: Duration) {
+        self.generator.loop_stalls += u64::from(lasted > self.config.stall);
+    }
+
+    /// Datagrams the kernel dropped at our sockets since the last call.
+    pub fn socket_drops(&mut self, datagrams: u64) {
+        self.generator.socket_drops += datagrams;
+    }
+
+    /// Messages the kernel refused to send since the last call.
+    pub fn send_errors(&mut self, messages: u64) {
+        self.generator.send_errors += messages;
+    }
+
+    /// CPU time this worker used since the last call, nanoseconds.
+    pub fn cpu(&mut self, nanos: u64) {
+        self.generator.cpu_ns += nanos;
+    }
+
+    /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at whole multiples of
+    /// [`SAMPLE_EVERY`], so that those of several workers add; a late call fills in the missed ones, for nothing was
+    /// counted meanwhile.
+    pub fn sample(&mut self, now: Time) {
+        let registered = u32::try_from(self.registered()).unwrap_or(u32::MAX);
+        while self.next_sample <= now {
+            self.samples.push((self.next_sample.nanos_since(self.config.start), registered));
+            self.next_sample += SAMPLE_EVERY;
+        }
+    }
+
+    pub fn next_sample(&self) -> Time {
+        self.next_sample
+    }
+
+    /// When the current interval ends if no stage ends before: the next whole multiple of `run.interval`.
+    pub fn next_close(&self) -> Time {
+        let interval = u64::try_from(self.config.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let passed = self.since.nanos_since(self.config.start) / interval;
+        self.config.start + Duration::from_nanos(interval.saturating_mul(passed.saturating_add(1)))
+    }
+
+    /// The run's stage from `at` on. An interval bears the stage it began in, so close one at `at`, before or after
+    /// this call.
+    pub fn set_stage(&mut self, stage: Stage, at: Time) {
+        if at <= self.since {
+            self.stage = stage;
+        } else {
+            self.next_stage = Some(stage);
+        }
+    }
+
+    /// Hands over the current interval and starts the next one at `end`.
+    ///
+    /// A debug build panics if the books do not balance. Otherwise the numbers are handed over as they are: the engine
+    /// asks [`Tally::check_balance`], and the reader of the record refuses a record whose sums disagree.
+    pub fn close(&mut self, end: Time) -> Interval {
+        debug_assert_eq!(self.check_balance(), Ok(()));
+        self.sample(end);
+        let start = self.config.start;
+        let end_ns = end.nanos_since(start);
+        let mut trunks = std::mem::replace(&mut self.trunks, fresh(self.config.trunks));
+        for (trunk, book) in trunks.iter_mut().zip(&mut self.books) {
+            book.fill(trunk, end);
+        }
+        // A turn that crossed the border may have sampled beyond it.
+        let beyond = self.samples.split_off(self.samples.partition_point(|&(at, _)| at <= end_ns));
+        let interval = Interval {
+            index: self.index,
+            start_ns: self.since.nanos_since(start),
+            end_ns,
+            stage: self.stage,
+            trunks,
+            lag_us: self.lag_us.take(),
+            generator: std::mem::take(&mut self.generator),
+            agents: self.agents.take_rows(&self.reasons, start),
+            loops: self.agents.take_loops(&self.reasons, start),
+            responses: self.responses.take(&self.reasons, start),
+            registered_samples: std::mem::replace(&mut self.samples, beyond),
+        };
+        self.index += 1;
+        self.since = end;
+        self.stage = self.next_stage.take().unwrap_or(self.stage);
+        interval
+    }
+
+    /// Open attempts.
+    pub fn in_flight(&self) -> u64 {
+        self.books.iter().map(|book| book.open).sum()
+    }
+
+    /// Agents with a binding.
+    pub fn registered(&self) -> u64 {
+        self.books.iter().map(|book| book.registered.count()).sum()
+    }
+
+    /// Agents that arrived and were not told to un-REGISTER.
+    pub fn planned(&self) -> u64 {
+        self.books.iter().map(|book| book.planned.count()).sum()
+    }
+
+    /// Whether every attempt started has ended or is open, on each trunk.
+    ///
+    /// # Errors
+    /// The first trunk whose numbers disagree.
+    pub fn check_balance(&self) -> Result<(), Imbalance> {
+        let wrong = self.books.iter().position(|book| book.started != book.finished + book.open);
+        wrong.map_or(Ok(()), |index| {
+            let Book { started, finished, open, .. } = self.books[index];
+            Err(Imbalance { trunk: TrunkId(index as u16), started, finished, open })
+        })
+    }
+
+    fn started(&mut self, subject: Subject, kind: Kind, planned: Time, sent: Time) {
+        self.begin(subject, kind);
+        let row = self.agents.touch(subject.agent, subject.trunk);
+        if !row.open {
+            row.open = true;
+            self.books[subject.trunk.index()].open += 1;
+        }
+        let lag = sent.since(planned);
+        self.generator.arrivals_late += u64::from(lag > self.config.late);
+        if !latency::observe(&mut self.lag_us, FINE_DIGITS, latency::micros(sent.nanos_since(planned))) {
+            self.trunks[subject.trunk.index()].out_of_range += 1;
+        }
+    }
+
+    fn begin(&mut self, subject: Subject, kind: Kind) {
+        self.trunks[subject.trunk.index()].started[kind.index()] += 1;
+        self.books[subject.trunk.index()].started += 1;
+        self.generator.arrivals += 1;
+        self.agents.touch(subject.agent, subject.trunk).attempts += 1;
+    }
+
+    fn challenged(&mut self, trunk: TrunkId, kind: Kind, answer: (u16, &[u8]), since: Time, at: Time) {
+        self.responded(trunk, kind, true, answer, at);
+        // A 423 that is answered within the attempt is a response to be listed, but no challenge.
+        if kind != Kind::Unregister && matches!(answer.0, 401 | 407) {
+            self.latency(trunk, Phase::Challenge, since, at);
+        }
+    }
+
+    fn ended(&mut self, subject: Subject, end: &AttemptEnd<'_>) {
+        // An attempt that sent nothing was never started; a shed arrival must not end the agent's open attempt.
+        let unsent = end.sent.is_none();
+        let row = self.agents.touch(subject.agent, subject.trunk);
+        let open = row.open && !(unsent && end.status == Status::Shed);
+        if open {
+            row.open = false;
+            self.books[subject.trunk.index()].open -= 1;
+        } else if unsent {
+            self.begin(subject, end.kind);
+        }
+        self.books[subject.trunk.index()].finished += 1;
+        let trunk = &mut self.trunks[subject.trunk.index()];
+        trunk.status[end.status.index()] += 1;
+        trunk.ineffective += u64::from(end.ineffective);
+
+        let reason = self.reasons.id(end.reason);
+        let row = self.agents.touch(subject.agent, subject.trunk);
+        row.status = Some(end.status);
+        row.registered += u32::from(end.status == Status::Registered);
+        (row.last_code, row.last_reason, row.last_change) = (end.code, reason, Some(end.at));
+
+        if end.code != 0 {
+            self.responded(subject.trunk, end.kind, false, (end.code, end.reason), end.at);
+        }
+        self.attempt_latencies(subject.trunk, end);
+    }
+
+    fn attempt_latencies(&mut self, trunk: TrunkId, end: &AttemptEnd<'_>) {
+        match (end.status, end.kind) {
+            (Status::Shed | Status::Abandoned, _) => return,
+            (Status::Registered, Kind::Refresh) => self.latency(trunk, Phase::Refresh, end.planned, end.at),
+            (Status::Registered, _) => {
+                self.latency(trunk, Phase::Register, end.planned, end.at);
+                if let Some(sent) = end.sent {
+                    self.latency(trunk, Phase::RegisterService, sent, end.at);
+                }
+            }
+            _ => self.latency(trunk, Phase::RegisterFailed, end.planned, end.at),
+        }
+        if let (Some(sent), 1..) = (end.credentials_sent, end.code) {
+            self.latency(trunk, Phase::Authenticated, sent, end.at);
+        }
+    }
+
+    fn unregister_ended(&mut self, trunk: TrunkId, answer: (u16, &[u8]), ok: bool, sent: Time, at: Time) {
+        let counters = &mut self.trunks[trunk.index()];
+        counters.started[Kind::Unregister.index()] += 1;
+        counters.unregistered += u64::from(ok);
+        counters.unregister_failed += u64::from(!ok);
+        if answer.0 != 0 {
+            self.responded(trunk, Kind::Unregister, false, answer, at);
+        }
+        if ok {
+            self.latency(trunk, Phase::Unregister, sent, at);
+        }
+    }
+
+    /// The events that make an agent planned or registered, or end it.
+    fn presence(&mut self, subject: Subject, event: &Event<'_>) {
+        let book = &mut self.books[subject.trunk.index()];
+        let row = self.agents.touch(subject.agent, subject.trunk);
+        match *event {
+            Event::Arrived { planned } if !row.planned => {
+                row.planned = true;
+                book.planned.gain(planned);
+            }
+            Event::Retired { at } if row.planned => {
+                row.planned = false;
+                book.planned.lose(at);
+            }
+            Event::Registered { at, until } => {
+                match row.until {
+                    None => book.registered.gain(at),
+                    // The binding had run out before it was renewed, and nobody said so in time.
+                    Some(before) if before < at => {
+                        book.registered.lose(before);
+                        book.registered.gain(at);
+                    }
+                    Some(_) => {}
+                }
+                row.until = Some(until);
+                row.first_registered.get_or_insert(at);
+                row.last_change = Some(at);
+            }
+            Event::Lapsed { at } | Event::Unregistered { at } => {
+                // The timer may run later than the lifetime it watches.
+                if let Some(until) = row.until.take() {
+                    book.registered.lose(at.min(until));
+                }
+                row.last_change = Some(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn responded(&mut self, trunk: TrunkId, kind: Kind, challenge: bool, answer: (u16, &[u8]), at: Time) {
+        let (code, reason) = (answer.0, self.reasons.id(answer.1));
+        self.responses.count(Seen { trunk, kind, challenge, code, reason, at });
+    }
+
+    fn latency(&mut self, trunk: TrunkId, phase: Phase, from: Time, to: Time) {
+        self.latency_us(trunk, phase, latency::micros(to.nanos_since(from)));
+    }
+
+    /// Records a latency; one below a microsecond counts as one, the shortest that is told apart.
+    fn latency_us(&mut self, trunk: TrunkId, phase: Phase, micros: u64) {
+        let trunk = &mut self.trunks[trunk.index()];
+        let slot = &mut trunk.latency_us[phase.index()];
+        if !latency::observe(slot, self.digits, micros.max(latency::LOWEST_US)) {
+            trunk.out_of_range += 1;
+        }
+    }
+}
+
+impl Book {
+    /// Completes an interval that ends at `end` with what outlives it.
+    fn fill(&mut self, trunk: &mut TrunkInterval, end: Time) {
+        trunk.open = self.open;
+        trunk.planned = self.planned.count();
+        trunk.registered = self.registered.count();
+        trunk.planned_agent_ns = self.planned.close(end);
+        trunk.registered_agent_ns = self.registered.close(end);
+    }
+}
+
+fn fresh(trunks: usize) -> Vec<TrunkInterval> {
+    std::iter::repeat_with(TrunkInterval::default).take(trunks).collect()
+}
