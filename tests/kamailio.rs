@@ -1,0 +1,227 @@
+//! Against a real registrar: Kamailio 5.6 on loopback checks every digest, and its own count of contacts is held
+//! against ours. The first tests hold the harness itself to account, with sipsak as an independent client.
+//!
+//! Needs `kamailio` and `sipsak`; `tests/all` installs them. The tests take turns (see `clock::alone`).
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+use support::clock;
+use support::kamailio::{self, Kamailio, PASSWORD, REALM, Settings};
+use support::program::{Regstorm, profile};
+use support::results::{ResultDir, number};
+
+// ---- The harness ----
+
+#[test]
+fn kamailio_accepts_the_right_password_and_counts_the_contact() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    assert_eq!(kamailio.contacts(), 0);
+
+    let wrong = sipsak(&kamailio, "alice", "not the password");
+    assert!(!wrong.status.success(), "a wrong password was accepted: {}", shown(&wrong));
+    assert_eq!(kamailio.contacts(), 0);
+
+    let right = sipsak(&kamailio, "alice", PASSWORD);
+    assert!(right.status.success(), "the right password was refused: {}", shown(&right));
+    assert_eq!((kamailio.contacts(), kamailio.users()), (1, 1));
+}
+
+#[test]
+fn kamailio_offers_the_algorithm_it_was_told_to() {
+    let _turn = clock::alone();
+    for algorithm in ["MD5", "SHA-256"] {
+        let kamailio = Kamailio::start(Settings { algorithm, ..Settings::default() });
+        let answer = kamailio::exchange(kamailio.address(), &kamailio::request("REGISTER", "bob"));
+        let answer = answer.expect("an answer to a REGISTER");
+        assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
+        let challenge = answer.lines().find(|line| line.starts_with("WWW-Authenticate:")).expect("a challenge");
+        assert!(challenge.contains(&format!("realm=\"{REALM}\"")), "{challenge}");
+        // MD5 is what no algorithm parameter means (RFC 7616 §3.3); Kamailio then leaves it out.
+        let named = challenge.contains(&format!("algorithm={algorithm}"));
+        assert!(named || algorithm == "MD5" && !challenge.contains("algorithm="), "{challenge}");
+    }
+}
+
+#[test]
+fn kamailio_forgets_its_contacts_when_killed_and_comes_back_on_the_same_port() {
+    let _turn = clock::alone();
+    let mut kamailio = Kamailio::start(Settings::default());
+    assert!(sipsak(&kamailio, "carol", PASSWORD).status.success());
+    assert_eq!(kamailio.contacts(), 1);
+    let address = kamailio.address();
+    kamailio.restart();
+    assert_eq!((kamailio.address(), kamailio.contacts()), (address, 0));
+    assert!(sipsak(&kamailio, "carol", PASSWORD).status.success());
+    assert_eq!(kamailio.contacts(), 1);
+}
+
+/// Registers one user for a minute with a client that is not ours.
+fn sipsak(kamailio: &Kamailio, user: &str, password: &str) -> Output {
+    Command::new("sipsak")
+        .args(["-U", "-i", "-x", "60", "-a", password])
+        .args(["-s", &format!("sip:{user}@{}", kamailio.address())])
+        .output()
+        .expect("sipsak is installed (tests/all does it)")
+}
+
+fn shown(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+// ---- regstorm against it ----
+
+#[test]
+fn five_thousand_agents_register_at_a_thousand_a_second() {
+    register_five_thousand("MD5");
+}
+
+#[test]
+fn five_thousand_agents_register_with_sha_256() {
+    register_five_thousand("SHA-256");
+}
+
+/// All of 5 000 agents at 1 000/s are registered, and both sides count the same. The bindings are kept, so that
+/// Kamailio can be asked afterwards.
+fn register_five_thousand(algorithm: &'static str) {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { algorithm, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = false",
+        trunk: format!("algorithms = [\"{algorithm}\"]"),
+        agents: 5_000,
+        load: "[[load]]\nrate = 1000\nfor = \"5s\"",
+    };
+    run.start(&kamailio, dir.path()).wait(Duration::from_secs(60)).expect_code(0);
+
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.text("/verdict"), "pass");
+    assert_eq!((results.total("attempts"), results.total("registered")), (5_000, 5_000));
+    assert_eq!(results.total("agents_registered_at_end"), 5_000);
+    assert_eq!((kamailio.contacts(), kamailio.users()), (5_000, 5_000));
+    let agents = results.table("agents.csv");
+    assert_eq!(agents.rows.iter().filter(|row| row["final_status"] == "registered").count(), 5_000);
+    // Each handshake was one challenge and one 200.
+    let responses = results.table("responses.csv");
+    let count = |code: &str| -> f64 {
+        let rows = responses.rows.iter().filter(|row| row["kind"] == "initial" && row["code"] == code);
+        rows.map(|row| number(&row["count"])).sum()
+    };
+    assert_eq!((count("401"), count("200")), (5_000.0, 5_000.0));
+}
+
+#[test]
+fn refreshes_keep_a_thousand_agents_alive_over_many_lifetimes() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    // Kamailio counts lifetimes in whole seconds of the wall clock, so 5 s may mean little more than 4: refresh after 3.5.
+    let run = Scenario {
+        run: "unregister = true",
+        trunk: "expires = \"5s\"\nrefresh_at = 0.7".to_owned(),
+        agents: 1_000,
+        load: "[[load]]\nrate = 500\nfor = \"2s\"\n[[load]]\nhold = \"30s\"",
+    };
+    let started = clock::now();
+    let regstorm = run.start(&kamailio, dir.path());
+    clock::until("1 000 contacts", Duration::from_secs(15), || (kamailio.contacts() == 1_000).then_some(()));
+    // Until shortly before the load ends at 32 s, Kamailio must never miss one of them.
+    while started.elapsed() < Duration::from_secs(30) {
+        assert_eq!(kamailio.contacts(), 1_000, "contacts {:?} into the run", started.elapsed());
+        clock::let_pass(Duration::from_millis(100));
+    }
+    regstorm.wait(Duration::from_secs(60)).expect_code(0);
+
+    assert_eq!(kamailio.expired(), 0, "bindings ran out at Kamailio");
+    assert_eq!(kamailio.contacts(), 0, "un-REGISTER left bindings behind");
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("registered"), results.total("attempts"));
+    assert_eq!(results.total("agents_registered_at_end"), 1_000);
+    // 30 s of hold at one refresh in at most 3.85 s (3.5 s and its jitter) are 7 each at least, 10 at most.
+    let refreshes = results.total("refreshes");
+    assert!((7_000..=11_000).contains(&refreshes), "{refreshes} refreshes");
+    assert_eq!(results.number("/latency_us/refresh/count") as u64, refreshes);
+}
+
+#[test]
+fn un_register_leaves_no_contact_behind() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = true",
+        trunk: String::new(),
+        agents: 1_000,
+        load: "[[load]]\nrate = 500\nfor = \"2s\"\n[[load]]\nhold = \"1s\"",
+    };
+    let regstorm = run.start(&kamailio, dir.path());
+    clock::until("1 000 contacts", Duration::from_secs(15), || (kamailio.contacts() == 1_000).then_some(()));
+    regstorm.wait(Duration::from_secs(60)).expect_code(0);
+
+    assert_eq!((kamailio.contacts(), kamailio.expired()), (0, 0));
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("registered"), 1_000);
+    assert_eq!(results.number("/latency_us/unregister/count"), 1_000.0);
+}
+
+#[test]
+fn every_agent_comes_back_after_the_registrar_lost_its_memory() {
+    let _turn = clock::alone();
+    let mut kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "interval = \"2s\"\nunregister = true",
+        trunk: "expires = \"5s\"\nrefresh_at = 0.7\nretry = { preset = \"hammer\", interval = \"1s\" }".to_owned(),
+        agents: 500,
+        load: "[[load]]\nrate = 500\nfor = \"1s\"\n[[load]]\nhold = \"30s\"",
+    };
+    let regstorm = run.start(&kamailio, dir.path());
+    clock::until("500 contacts", Duration::from_secs(15), || (kamailio.contacts() == 500).then_some(()));
+    kamailio.kill();
+    // The outage: longer than a lifetime, so that every binding runs out on our side too.
+    clock::let_pass(Duration::from_secs(8));
+    kamailio.restart();
+    clock::until("500 contacts again", Duration::from_secs(15), || (kamailio.contacts() == 500).then_some(()));
+    regstorm.wait(Duration::from_secs(90)).expect_code(0);
+
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("agents_registered_at_end"), 500);
+    assert!(results.table("agents.csv").rows.iter().all(|row| row["final_status"] == "registered"));
+    assert!(results.number("/totals/availability_pct") < 95.0);
+    let pct = |row: &std::collections::BTreeMap<String, String>| number(&row["availability_pct"]);
+    let availability = results.table("availability.csv").rows;
+    assert!(availability.iter().any(|row| pct(row) < 10.0), "the outage does not show: {availability:?}");
+    let last = availability.last().expect("a run of 31 s has intervals of 2 s");
+    assert_eq!((pct(last), last["agents_registered"].as_str()), (100.0, "500"));
+}
+
+/// A profile against one Kamailio, in the parts that differ from test to test.
+struct Scenario {
+    /// Further keys of `[run]`.
+    run: &'static str,
+    /// Further keys of the trunk.
+    trunk: String,
+    agents: u32,
+    load: &'static str,
+}
+
+impl Scenario {
+    fn start(&self, kamailio: &Kamailio, dir: &Path) -> Regstorm {
+        let Scenario { run, trunk, agents, load } = self;
+        let address = kamailio.address();
+        let text = format!(
+            "[run]\nname = \"kamailio\"\nseed = 7\n{run}\n\n[[trunk]]\nid = \"lab\"\nregistrar = \"sip:{address}\"\n\
+             domain = \"{REALM}\"\nrealm = \"{REALM}\"\n{trunk}\n\
+             agents = {{ count = {agents}, user = \"agent{{n:05}}\", password = \"{PASSWORD}\" }}\n\n{load}\n"
+        );
+        Regstorm::start(dir, &["run", profile(dir, &text), "--out", "out"])
+    }
+}

@@ -1,0 +1,112 @@
+//! The README is a reference, so it is held against the program: every key of the schema, every column of every file,
+//! every command, and every profile it names.
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+use support::program::{Regstorm, profile};
+use support::results::{FILES, ResultDir, STATUSES};
+
+const README: &str = include_str!("../README.md");
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn every_key_of_the_profile_is_in_its_reference() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let finished = Regstorm::run(dir.path(), &["schema"], LIMIT);
+    finished.expect_code(0);
+    let schema: Value = serde_json::from_slice(&finished.stdout).expect("JSON on stdout");
+    let mut keys = BTreeSet::new();
+    collect_keys(&schema, &mut keys);
+    assert!(keys.len() > 40, "only {keys:?}: the walk is broken");
+    expect_mentioned(keys.iter().map(String::as_str), section("## Profile reference"));
+}
+
+#[test]
+fn every_column_and_every_file_is_in_its_reference() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = "[run]\nname = \"small\"\nseed = 7\n\n[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\n\
+                domain = \"genesyscloud.test\"\n\
+                agents = { count = 20, user = \"agent{n:05}\", password = \"secret\" }\n\n\
+                [[load]]\nrate = 100\nfor = \"200ms\"\n";
+    Regstorm::run(dir.path(), &["run", profile(dir.path(), text), "--out", "out"], LIMIT).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    let reference = section("## File reference");
+    expect_mentioned(FILES.into_iter(), reference);
+    for file in FILES.iter().filter(|file| file.ends_with(".csv")) {
+        // Each file has a part of its own, so that a column of one does not vouch for that of another.
+        let part = reference.split("\n### ").find(|part| part.starts_with(&format!("`{file}`")));
+        let part = part.unwrap_or_else(|| panic!("the file reference has no heading for {file}"));
+        expect_mentioned(results.table(file).header.iter().map(String::as_str), part);
+    }
+    let part = reference.split("\n### ").find(|part| part.starts_with("`run.json`")).expect("a heading for run.json");
+    for object in ["", "/totals", "/generator", "/schedule_lag_us", "/cpu", "/latency_us/register"] {
+        let value = results.run.pointer(object).and_then(Value::as_object);
+        let value = value.unwrap_or_else(|| panic!("run.json has no object {object}"));
+        let own = value.keys().map(String::as_str).filter(|key| !STATUSES.contains(key));
+        expect_mentioned(own, part);
+    }
+}
+
+#[test]
+fn every_command_is_in_the_readme() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let help = Regstorm::run(dir.path(), &["--help"], LIMIT);
+    help.expect_code(0);
+    let help = help.stdout();
+    let listed = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let named = listed.take_while(|line| line.starts_with("  ")).filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<&str> = named.filter(|name| !name.is_empty() && *name != "help").collect();
+    assert!(commands.contains(&"run") && commands.contains(&"schema"), "{commands:?}");
+    for command in commands {
+        assert!(README.contains(&format!("`regstorm {command}")), "`regstorm {command}` is not in the README");
+    }
+}
+
+#[test]
+fn every_path_the_readme_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let words =
+        README.split(|c: char| c.is_whitespace() || "`()[]\"<>".contains(c)).map(|w| w.trim_end_matches(['.', ',']));
+    let own =
+        |word: &&str| ["profiles/", "tests/", "benches/", "src/", ".ci/"].iter().any(|folder| word.starts_with(folder));
+    let paths: BTreeSet<&str> = words.filter(own).collect();
+    assert!(paths.contains("profiles/pilot.toml"), "{paths:?}");
+    for path in paths {
+        assert!(root.join(path).exists(), "the README names {path}");
+    }
+}
+
+/// The names under every `properties` of a schema, at any depth.
+fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Object(properties)) = object.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            object.values().for_each(|value| collect_keys(value, keys));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}
+
+/// A section of the README, from its heading to the next of the same level.
+fn section(heading: &str) -> &'static str {
+    let start = README.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}")) + 1;
+    let body = &README[start..];
+    body[2..].find("\n## ").map_or(body, |end| &body[..end + 2])
+}
+
+/// Each name stands in the text as code, alone or as the last part of a dotted path.
+#[track_caller]
+fn expect_mentioned<'a>(names: impl Iterator<Item = &'a str>, text: &str) {
+    let code: BTreeSet<&str> =
+        text.split('`').skip(1).step_by(2).flat_map(|code| code.split(['.', ' ', ','])).collect();
+    let files: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
+    let missing: Vec<&str> = names.filter(|name| !code.contains(name) && !files.contains(name)).collect();
+    assert!(missing.is_empty(), "not in the README: {missing:?}");
+}

@@ -1,0 +1,207 @@
+//! A real registrar: Debian's Kamailio on a free port of 127.0.0.1, with its bindings in memory.
+//!
+//! Started in the foreground in a process group of its own with the configuration in `tests/kamailio/`, asked for its
+//! statistics by JSON-RPC, killed by pid. A missing Kamailio is a failure, never a skipped test: `tests/all` installs it.
+
+use super::clock;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+pub const REALM: &str = "genesyscloud.test";
+pub const PASSWORD: &str = "secret";
+const CONFIG: &str = include_str!("../kamailio/kamailio.cfg");
+/// Kamailio forks and maps 256 MB before it listens; on a busy machine of two cores that takes seconds.
+const READY: Duration = Duration::from_secs(30);
+
+/// What a test may want otherwise.
+pub struct Settings {
+    /// `MD5` or `SHA-256`: what is challenged with.
+    pub algorithm: &'static str,
+    pub min_expires_s: u32,
+    pub nonce_expire_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { algorithm: "MD5", min_expires_s: 1, nonce_expire_s: 300 }
+    }
+}
+
+/// A running Kamailio; killed when dropped.
+pub struct Kamailio {
+    settings: Settings,
+    dir: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Kamailio {
+    /// Starts on a free port and returns when it answers.
+    pub fn start(settings: Settings) -> Kamailio {
+        let dir = tempfile::Builder::new().prefix("kamailio-").tempdir().expect("a directory under /tmp");
+        let mut kamailio = Kamailio { settings, dir, port: 0, process: None };
+        // Another process may take the port between our look and Kamailio's bind; then another port is tried.
+        for _ in 0..5 {
+            kamailio.port = free_port();
+            kamailio.spawn();
+            if kamailio.becomes_ready() {
+                return kamailio;
+            }
+        }
+        panic!("Kamailio does not start; its log:\n{}", kamailio.log());
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The bindings it holds, by its own statistics.
+    pub fn contacts(&self) -> u64 {
+        self.statistic("location_contacts")
+    }
+
+    /// The addresses of record with at least one binding, by its own statistics.
+    pub fn users(&self) -> u64 {
+        self.statistic("registered_users")
+    }
+
+    /// Bindings that ran out because nobody refreshed them, since its start. An un-REGISTER does not count.
+    pub fn expired(&self) -> u64 {
+        self.statistic("location_expires")
+    }
+
+    /// Ends every process of it at once, as a crash would: the bindings are lost.
+    pub fn kill(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        // The negative pid is the process group made in `spawn`: the parent and its children, and nobody else.
+        let group = format!("-{}", process.id());
+        let killed = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        drop((killed, process.kill(), process.wait()));
+    }
+
+    /// Starts again on the same port, with nothing remembered.
+    pub fn restart(&mut self) {
+        self.kill();
+        // The children of a killed Kamailio may hold the port a moment longer than their parent.
+        let port = self.port;
+        clock::until("the port to be free again", READY, || UdpSocket::bind(("127.0.0.1", port)).ok());
+        self.spawn();
+        assert!(self.becomes_ready(), "Kamailio does not restart; its log:\n{}", self.log());
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    fn spawn(&mut self) {
+        let dir = self.dir.path();
+        drop(std::fs::remove_file(dir.join("rpc")));
+        std::fs::write(dir.join("kamailio.cfg"), self.config()).expect("our own directory");
+        let log = File::options().create(true).append(true).open(dir.join("log")).expect("our own directory");
+        let process = Command::new("kamailio")
+            .args(["-DD", "-E", "-m", "256", "-M", "16", "-f", "kamailio.cfg"])
+            .args([Path::new("-Y"), dir, Path::new("-w"), dir])
+            .current_dir(dir)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("an open file"))
+            .stderr(log)
+            .spawn()
+            .expect("kamailio is installed (tests/all does it)");
+        self.process = Some(process);
+    }
+
+    fn config(&self) -> String {
+        CONFIG
+            .replace("@PORT@", &self.port.to_string())
+            .replace("@RPC@", &self.dir.path().join("rpc").display().to_string())
+            .replace("@MIN_EXPIRES@", &self.settings.min_expires_s.to_string())
+            .replace("@NONCE_EXPIRE@", &self.settings.nonce_expire_s.to_string())
+            .replace("@ALGORITHM@", self.settings.algorithm)
+            .replace("@REALM@", REALM)
+            .replace("@PASSWORD@", PASSWORD)
+    }
+
+    /// Whether it answers both an OPTIONS and a JSON-RPC request before it ends or [`READY`] is over.
+    fn becomes_ready(&mut self) -> bool {
+        let ready = clock::until("Kamailio to answer or to give up", READY, || {
+            let process = self.process.as_mut().expect("spawned before");
+            if process.try_wait().expect("our own child").is_some() {
+                return Some(false);
+            }
+            let answers = self.rpc("core.uptime", json!([])).is_some() && answers_options(self.address());
+            answers.then_some(true)
+        });
+        if !ready {
+            self.kill();
+        }
+        ready
+    }
+
+    /// A statistic of usrloc, which must be there: the server is up.
+    fn statistic(&self, name: &str) -> u64 {
+        let key = format!("usrloc.{name}");
+        let answer = self.rpc("stats.fetch", json!([format!("usrloc:{name}")]));
+        let value = answer.as_ref().and_then(|result| result.get(&key)).and_then(Value::as_str);
+        value.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no {name} in {answer:?}"))
+    }
+
+    /// One JSON-RPC exchange over its datagram socket; `None` while it is not up.
+    fn rpc(&self, method: &str, params: Value) -> Option<Value> {
+        let own = tempfile::Builder::new().prefix("rpc-").tempdir_in(self.dir.path()).ok()?;
+        let socket = UnixDatagram::bind(own.path().join("s")).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        socket.send_to(request.to_string().as_bytes(), self.dir.path().join("rpc")).ok()?;
+        let mut answer = vec![0; 65536];
+        let length = socket.recv(&mut answer).ok()?;
+        let answer: Value = serde_json::from_slice(&answer[..length]).ok()?;
+        answer.get("result").cloned()
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("Kamailio's log:\n{}", self.log());
+        }
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub fn free_port() -> u16 {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("loopback");
+    socket.local_addr().expect("a bound socket").port()
+}
+
+/// One request as bytes, one answer as text, `None` after a quarter of a second.
+pub fn exchange(to: SocketAddr, request: &str) -> Option<String> {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("loopback");
+    socket.set_read_timeout(Some(Duration::from_millis(250))).expect("a duration above zero");
+    let own = socket.local_addr().expect("a bound socket").to_string();
+    socket.send_to(request.replace("@OWN@", &own).as_bytes(), to).ok()?;
+    let mut answer = [0; 4096];
+    let length = socket.recv(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+/// A request without a body; [`exchange`] puts the sender's address in.
+pub fn request(method: &str, user: &str) -> String {
+    format!(
+        "{method} sip:{REALM} SIP/2.0\r\nVia: SIP/2.0/UDP @OWN@;branch=z9hG4bK{user};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:{user}@{REALM}>;tag=1\r\nTo: <sip:{user}@{REALM}>\r\nCall-ID: {user}@test\r\nCSeq: 1 {method}\r\n\
+         Contact: <sip:{user}@@OWN@>\r\nExpires: 60\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+fn answers_options(to: SocketAddr) -> bool {
+    exchange(to, &request("OPTIONS", "ready")).is_some_and(|answer| answer.starts_with("SIP/2.0 200"))
+}

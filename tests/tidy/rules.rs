@@ -1,0 +1,278 @@
+//! The house rules as functions of one source file. What each room may use, and which crate lives where, are the
+//! tables at the top; a change of the architecture is a change of a table, made on purpose.
+
+use super::lex::{Path, Source, behind_bracket, punct, word};
+
+/// Which rooms a room may use besides itself. `*` is everything.
+pub const ROOMS: [(&str, &[&str]); 22] = [
+    ("vocab", &[]),
+    ("seed", &["vocab"]),
+    ("sip", &["vocab"]),
+    ("link", &["vocab", "seed"]),
+    ("load", &["vocab", "seed"]),
+    ("measure", &["vocab", "seed"]),
+    ("agent", &["vocab", "seed", "sip"]),
+    ("registrar", &["vocab", "seed", "sip", "link"]),
+    ("fleet", &["vocab", "seed", "sip", "agent", "load", "measure"]),
+    ("sim", &["vocab", "seed", "agent", "registrar", "link", "load", "measure", "fleet"]),
+    ("net", &["vocab"]),
+    ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
+    ("record", &["vocab", "measure"]),
+    ("diagnose", &["vocab", "sip", "measure", "record"]),
+    ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
+    ("live", &["vocab", "measure"]),
+    ("profile", &["vocab"]),
+    // The rooms whose config types a plan fills in.
+    (
+        "plan",
+        &["vocab", "seed", "profile", "sip", "agent", "registrar", "load", "fleet", "engine", "record", "diagnose"],
+    ),
+    ("cli", &[]),
+    ("command", &["*"]),
+    ("main", &["cli", "command"]),
+    ("lib", &["*"]),
+];
+
+/// Rooms without clock, socket, file, thread or global.
+pub const PURE: [&str; 14] = [
+    "vocab",
+    "seed",
+    "sip",
+    "link",
+    "agent",
+    "registrar",
+    "load",
+    "sim",
+    "measure",
+    "diagnose",
+    "report",
+    "profile",
+    "plan",
+    "fleet",
+];
+
+/// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
+pub const CRATES: [(&str, &[&str]); 16] = [
+    ("rsip", &["sip"]),
+    ("md5", &["sip"]),
+    ("sha2", &["sip"]),
+    ("governor", &["load", "registrar"]),
+    ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
+    ("postcard", &["record"]),
+    ("crc32fast", &["record"]),
+    ("clap", &["cli", "main"]),
+    ("socket2", &["net"]),
+    ("libc", &["net"]),
+    ("tokio", &["engine", "command"]),
+    ("anyhow", &["command", "main"]),
+    ("minijinja", &["report"]),
+    ("toml", &["profile", "plan"]),
+    ("schemars", &["profile"]),
+    ("strsim", &["profile"]),
+];
+
+/// What reaches outside the process, by path.
+const IMPURE: [&[&str]; 11] = [
+    &["std", "thread"],
+    &["std", "fs"],
+    &["std", "process"],
+    &["std", "env"],
+    &["std", "os"],
+    &["std", "net", "UdpSocket"],
+    &["std", "net", "TcpStream"],
+    &["std", "net", "TcpListener"],
+    &["std", "net", "ToSocketAddrs"],
+    &["std", "sync", "mpsc"],
+    &["std", "io", "stdin"],
+];
+
+/// Functions that read a clock, by type and name.
+const CLOCKS: [(&str, &str); 6] = [
+    ("Instant", "now"),
+    ("SystemTime", "now"),
+    ("Timestamp", "now"),
+    ("Zoned", "now"),
+    ("libc", "clock_gettime"),
+    ("libc", "gettimeofday"),
+];
+/// The one file that reads a clock.
+const CLOCK_FILE: &str = "src/net/clock.rs";
+
+pub const FUNCTION_LINES: usize = 70;
+pub const FILE_LINES: usize = 800;
+
+/// A broken rule, where and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    pub path: String,
+    pub line: usize,
+    pub what: String,
+}
+
+/// Judges one file.
+pub type Rule = fn(&Source) -> Vec<Violation>;
+
+/// Every rule that judges a file by itself; length has its ratchet in `tidy.rs`.
+pub const RULES: [(&str, Rule); 9] = [
+    ("room table", rooms),
+    ("crates in their rooms", crates),
+    ("one clock", clock),
+    ("unsafe only in net", unsafe_code),
+    ("pure rooms", pure),
+    ("leftovers", leftovers),
+    ("no unwrap", unwrap),
+    ("a word at the top", top),
+    ("self-contained", outside),
+];
+
+fn at_line(source: &Source, line: usize, what: impl Into<String>) -> Violation {
+    Violation { path: source.path.clone(), line, what: what.into() }
+}
+
+fn is_pure(source: &Source) -> bool {
+    PURE.contains(&source.room())
+}
+
+fn rooms(source: &Source) -> Vec<Violation> {
+    let room = source.room();
+    let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+        return vec![at_line(source, 1, format!("`{room}` is no room of the table"))];
+    };
+    let may = |other: &str| other == room || allowed.contains(&"*") || allowed.contains(&other);
+    let judge = |path: Path| {
+        let supers = path.segments.iter().take_while(|segment| *segment == "super").count();
+        // Inside the crate its root is `crate`; from main.rs it is the library's name.
+        let used = match path.segments.first()?.as_str() {
+            "crate" | "regstorm" => path.segments.get(1)?,
+            "super" if supers >= source.depth() => path.segments.get(supers)?,
+            _ => return None,
+        };
+        (!may(used)).then(|| at_line(source, path.line, format!("`{room}` may not use `{used}`")))
+    };
+    let mut found: Vec<Violation> = source.paths().into_iter().filter_map(judge).collect();
+    found.dedup();
+    found
+}
+
+fn crates(source: &Source) -> Vec<Violation> {
+    let judge = |path: Path| {
+        let (name, homes) = CRATES.iter().find(|(name, _)| path.segments[0] == *name)?;
+        let at_home = homes.contains(&source.room());
+        (!at_home).then(|| at_line(source, path.line, format!("`{name}` lives in {homes:?}")))
+    };
+    let mut found: Vec<Violation> = source.paths().into_iter().filter_map(judge).collect();
+    found.dedup();
+    found
+}
+
+fn clock(source: &Source) -> Vec<Violation> {
+    if source.path == CLOCK_FILE {
+        return Vec::new();
+    }
+    let reads = |path: &Path| {
+        let last = &path.segments[path.segments.len().saturating_sub(2)..];
+        CLOCKS.iter().any(|(of, name)| last == [*of, *name])
+            || path.segments.last().is_some_and(|s| s == "clock_gettime")
+    };
+    let named = source.paths().into_iter().filter(reads);
+    let mut found: Vec<_> =
+        named.map(|path| at_line(source, path.line, format!("`{}` reads a clock", path.segments.join("::")))).collect();
+    let elapsed = (0..source.tokens.len())
+        .filter(|&at| source.punct(at) == Some('.') && source.word(at + 1) == Some("elapsed"))
+        .filter(|&at| source.punct(at + 2) == Some('(') && source.punct(at + 3) == Some(')'));
+    found.extend(elapsed.map(|at| at_line(source, source.tokens[at].line, "`elapsed()` reads a clock")));
+    found
+}
+
+fn unsafe_code(source: &Source) -> Vec<Violation> {
+    if source.room() == "net" {
+        return Vec::new();
+    }
+    words(source, "unsafe").map(|line| at_line(source, line, "`unsafe` outside src/net")).collect()
+}
+
+fn pure(source: &Source) -> Vec<Violation> {
+    if !is_pure(source) {
+        return Vec::new();
+    }
+    let reaches = |path: &Path| IMPURE.iter().any(|outside| path.segments.starts_with(&strings(outside)));
+    let named = source.paths().into_iter().filter(reaches);
+    let mut found: Vec<_> = named
+        .map(|path| at_line(source, path.line, format!("a pure room names `{}`", path.segments.join("::"))))
+        .collect();
+    for name in ["println", "print", "eprintln", "eprint", "thread_local"] {
+        found.extend(macros(source, name).map(|line| at_line(source, line, format!("a pure room calls `{name}!`"))));
+    }
+    // `'static` is a lifetime to the lexer; what is left are items.
+    found.extend(
+        words(source, "static").map(|line| at_line(source, line, "a pure room has a global; make it a `const`")),
+    );
+    found
+}
+
+fn leftovers(source: &Source) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for name in ["todo", "unimplemented", "dbg"] {
+        found.extend(macros(source, name).map(|line| at_line(source, line, format!("`{name}!` is left over"))));
+    }
+    for (comment, line) in &source.comments {
+        let marks = ["FIXME", "XXX", "TODO"].into_iter().filter(|mark| comment.contains(mark));
+        found.extend(marks.map(|mark| at_line(source, *line, format!("{mark} is left over"))));
+    }
+    found
+}
+
+fn unwrap(source: &Source) -> Vec<Violation> {
+    let calls = (0..source.tokens.len())
+        .filter(|&at| source.punct(at) == Some('.') && source.word(at + 1) == Some("unwrap"))
+        .filter(|&at| source.punct(at + 2) == Some('('));
+    calls.map(|at| at_line(source, source.tokens[at + 1].line, "`unwrap()` says nothing when it fails")).collect()
+}
+
+fn top(source: &Source) -> Vec<Violation> {
+    let said = source.text.starts_with("//! ");
+    if said {
+        Vec::new()
+    } else {
+        vec![at_line(source, 1, "the file does not begin with what lives in it (`//! …`)")]
+    }
+}
+
+/// The package stands alone: it names nothing beside it.
+fn outside(source: &Source) -> Vec<Violation> {
+    let lines = source.text.lines().zip(1..).filter(|(line, _)| line.contains("../shared"));
+    lines.map(|(_, line)| at_line(source, line, "names a place outside the package")).collect()
+}
+
+/// Functions outside tests: name, first line, number of lines.
+pub fn functions(source: &Source) -> Vec<(String, usize, usize)> {
+    let tokens = &source.tokens;
+    let mut found = Vec::new();
+    for at in 0..tokens.len() {
+        let (Some("fn"), Some(name)) = (word(tokens, at), word(tokens, at + 1)) else { continue };
+        let mut body = at + 2;
+        while body < tokens.len() && !matches!(punct(tokens, body), Some('{' | ';')) {
+            let bracket = matches!(punct(tokens, body), Some('(' | '['));
+            body = if bracket { behind_bracket(tokens, body) } else { body + 1 };
+        }
+        if punct(tokens, body) == Some('{') {
+            let last = tokens[behind_bracket(tokens, body) - 1].line;
+            found.push((name.to_owned(), tokens[at].line, last - tokens[at].line + 1));
+        }
+    }
+    found
+}
+
+fn strings(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| (*part).to_owned()).collect()
+}
+
+fn words(source: &Source, name: &str) -> impl Iterator<Item = usize> {
+    (0..source.tokens.len()).filter(move |&at| source.word(at) == Some(name)).map(|at| source.tokens[at].line)
+}
+
+fn macros(source: &Source, name: &str) -> impl Iterator<Item = usize> {
+    (0..source.tokens.len())
+        .filter(move |&at| source.word(at) == Some(name) && source.punct(at + 1) == Some('!'))
+        .map(|at| source.tokens[at].line)
+}
