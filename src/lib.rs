@@ -6,6 +6,7 @@ pub mod diagnose;
 pub mod fleet;
 pub mod link;
 pub mod load;
+pub mod live;
 pub mod measure;
 pub mod net;
 pub mod record;
