@@ -16,7 +16,8 @@ impl Plain {
     /// One line without its end:
     /// `00:00:10 load        planned   500  registered   498 |    250 ok    2 failed    1 open | p50 0.42 ms  p99 1.30 ms | late 0`.
     pub fn line(&mut self, interval: &Interval) -> String {
-        let sum = |value: &dyn Fn(&crate::measure::TrunkInterval) -> u64| interval.trunks.iter().map(value).sum::<u64>();
+        let sum =
+            |value: &dyn Fn(&crate::measure::TrunkInterval) -> u64| interval.trunks.iter().map(value).sum::<u64>();
         let ok = sum(&|trunk| trunk.status[Status::Registered.index()]);
         let ended = sum(&|trunk| trunk.status.iter().sum());
         self.attempts += ended;

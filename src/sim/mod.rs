@@ -131,12 +131,7 @@ impl World {
             spare: Vec::new(),
             intervals: Vec::new(),
             load_ends: START + schedule.lasts(),
-            config: Ends {
-                drain: config.drain,
-                unregister_rate: config.unregister_rate,
-                patience,
-                agents,
-            },
+            config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
     }
 

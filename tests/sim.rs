@@ -1,0 +1,358 @@
+//! Agents and registrar meet over a simulated link in virtual time: hours of soak in seconds, every attempt accounted
+//! for. No socket, no clock, no sleep.
+
+use hdrhistogram::Histogram;
+use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::link::LinkConfig;
+use regstorm::load::{LoadConfig, Stage};
+use regstorm::measure::Interval;
+use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::seed::Seed;
+use regstorm::sim::{Outcome, World, WorldConfig};
+use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::vocab::{Phase, Secret, Status, TrunkId};
+use std::fmt::Write;
+use std::time::Duration;
+
+const DOMAIN: &str = "genesyscloud.test";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// RFC 5626 waits, scaled to `base`.
+fn rfc(base: Duration) -> RetryPolicy {
+    RetryPolicy {
+        preset: "rfc",
+        recoverable: Backoff::Exponential { base, cap: seconds(1800), jitter: 0.5 },
+        forbidden: Backoff::Never,
+        refused: Backoff::Never,
+        honour_retry_after: true,
+        max: None,
+    }
+}
+
+fn hammer(interval: Duration) -> RetryPolicy {
+    let again = Backoff::Fixed { interval, jitter: 0.0 };
+    RetryPolicy {
+        preset: "hammer",
+        recoverable: again,
+        forbidden: again,
+        refused: again,
+        honour_retry_after: false,
+        max: None,
+    }
+}
+
+/// A run of `agents` at 100/s, then a hold.
+fn world(agents: u32, hold: Duration) -> WorldConfig {
+    let mut identities = IdentityBook::default();
+    let password = identities.credential(Credential::Password(Secret::new("secret")));
+    for n in 0..agents {
+        let user = format!("agent{n:05}");
+        identities.push(TrunkId(0), n, &user, &user, password);
+    }
+    let arrive = Duration::from_millis(u64::from(agents) * 10);
+    WorldConfig {
+        seed: Seed(7),
+        identities,
+        policies: vec![TrunkPolicy {
+            domain: DOMAIN.into(),
+            realm: Some(DOMAIN.into()),
+            realm_policy: RealmPolicy::Expect,
+            algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
+            expires_s: 600,
+            refresh_at: 0.9,
+            reuse_nonce: true,
+            retry: rfc(seconds(30)),
+            timers: Timers::default(),
+        }],
+        load: LoadConfig {
+            stages: vec![Stage::Rate { per_second: 100.0, lasts: arrive }, Stage::Hold { lasts: hold }],
+            agents,
+            max_in_flight: 20_000,
+            max_message_rate: 50_000,
+        },
+        workers: 2,
+        interval: seconds(60),
+        drain: seconds(35),
+        unregister_rate: Some(100.0),
+        link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop: 0.0 },
+        registrar: Config {
+            realm: DOMAIN.into(),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            password: Secret::new("secret"),
+            min_expires_s: 5,
+            max_expires_s: 3600,
+            nonce_lifetime: seconds(300),
+            faults: Vec::new(),
+        },
+    }
+}
+
+fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
+    config.registrar.faults.push(Fault {
+        kind,
+        from: Duration::ZERO,
+        until: None,
+        share: 1.0,
+        sources: Vec::new(),
+        domain: None,
+    });
+    config
+}
+
+/// Attempts by status, after checking that every one is accounted for in every interval.
+fn statuses(outcome: &Outcome) -> [u64; Status::COUNT] {
+    let mut ended = [0; Status::COUNT];
+    let mut started = 0;
+    for interval in &outcome.intervals {
+        for trunk in &interval.trunks {
+            started += trunk.started[..3].iter().sum::<u64>();
+            for (sum, count) in ended.iter_mut().zip(trunk.status) {
+                *sum += count;
+            }
+            assert_eq!(started, ended.iter().sum::<u64>() + trunk.open, "interval {}", interval.index);
+        }
+    }
+    assert_eq!(outcome.intervals.last().map(|last| last.trunks[0].open), Some(0));
+    ended
+}
+
+fn count(outcome: &Outcome, status: Status) -> u64 {
+    statuses(outcome)[status.index()]
+}
+
+/// A phase's latency over the run.
+fn latency(outcome: &Outcome, phase: Phase) -> Histogram<u32> {
+    let mut all = Histogram::new_with_bounds(1, 130_000_000, 3).expect("valid bounds");
+    for histogram in outcome.intervals.iter().filter_map(|i| i.trunks[0].latency_us[phase.index()].as_ref()) {
+        all.add(histogram).expect("the same bounds");
+    }
+    all
+}
+
+/// Largest number of agents registered at an interval's end.
+fn peak(outcome: &Outcome) -> u64 {
+    outcome.load().map(|interval| interval.trunks[0].registered).max().unwrap_or(0)
+}
+
+#[test]
+fn a_perfect_link_registers_everyone_and_leaves_nothing_behind() {
+    let outcome = World::new(world(500, seconds(120))).run();
+    assert_eq!(statuses(&outcome), [500, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(peak(&outcome), 500);
+    assert_eq!(outcome.contacts_left, 0);
+    assert_eq!(outcome.sum(|trunk| trunk.unregistered), 500);
+    assert_eq!(outcome.sum(|trunk| trunk.register_requests), 1000, "a challenge and an answer each");
+    assert_eq!(outcome.sum(|trunk| trunk.retransmissions), 0);
+}
+
+#[test]
+fn latency_is_the_links_and_nothing_else() {
+    let outcome = World::new(world(500, seconds(1))).run();
+    // Two exchanges of 10 ms; the planned time is met exactly in virtual time.
+    let worst = outcome
+        .intervals
+        .iter()
+        .filter_map(|interval| interval.trunks[0].latency_us[Phase::Register.index()].as_ref())
+        .map(|histogram| histogram.max())
+        .max();
+    assert!(worst.is_some_and(|us| (20_000..20_020).contains(&us)), "{worst:?}");
+    assert!(outcome.intervals.iter().filter_map(|i| i.lag_us.as_ref()).all(|lag| lag.max() <= 1));
+}
+
+/// Everything an outcome says, as text: two runs are the same run when this is the same.
+fn transcript(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for interval in &outcome.intervals {
+        let Interval { index, start_ns, end_ns, stage, agents, loops, responses, registered_samples, .. } = interval;
+        let trunk = &interval.trunks[0];
+        writeln!(
+            text,
+            "{index} {start_ns} {end_ns} {stage} {:?} {:?} {} {} {} {} {} {agents:?} {loops:?} {responses:?} {registered_samples:?}",
+            trunk.status, trunk.started, trunk.open, trunk.messages_sent, trunk.retransmissions,
+            trunk.registered_agent_ns, trunk.bytes_received,
+        )
+        .expect("a string");
+        for histogram in trunk.latency_us.iter().flatten() {
+            writeln!(text, "  {} {} {}", histogram.len(), histogram.value_at_quantile(0.5), histogram.max())
+                .expect("a string");
+        }
+    }
+    text
+}
+
+#[test]
+fn a_day_of_a_thousand_agents_with_loss_is_repeatable_and_loses_no_attempt() {
+    let day = || {
+        let mut config = world(1000, seconds(24 * 3600));
+        config.link.drop = 0.02;
+        config.policies[0].retry = rfc(seconds(5));
+        World::new(config).run()
+    };
+    let outcome = day();
+    let [registered, failed @ ..] = statuses(&outcome);
+    // A lifetime of 600 s is refreshed after 540 s on average: 160 refreshes a day.
+    assert!((155_000..165_000).contains(&registered), "{registered}");
+    // Eleven transmissions would all have to be lost for a timeout.
+    assert_eq!(failed.iter().sum::<u64>(), 0, "{failed:?}");
+    assert!(outcome.sum(|trunk| trunk.retransmissions) > 3000);
+    assert_eq!(outcome.sum(|trunk| trunk.unregister_failed), 0);
+    assert_eq!(outcome.contacts_left, 0);
+    assert_eq!(transcript(&outcome), transcript(&day()), "the same seed gives the same day");
+}
+
+#[test]
+fn another_seed_gives_another_run() {
+    let run = |seed| {
+        let mut config = world(50, seconds(600));
+        config.seed = Seed(seed);
+        config.link.drop = 0.05;
+        transcript(&World::new(config).run())
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing_that_users_see() {
+    let run = |workers| {
+        let mut config = world(300, seconds(1200));
+        config.workers = workers;
+        let outcome = World::new(config).run();
+        (statuses(&outcome), peak(&outcome), outcome.sum(|t| t.register_requests), outcome.sum(|t| t.planned_agent_ns))
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn a_limit_lets_exactly_so_many_in() {
+    let limit = FaultKind::Limit { concurrent: 120, code: 403, reason: "Registration limit exceeded".into() };
+    let outcome = World::new(with_fault(world(200, seconds(1300)), limit)).run();
+    assert_eq!(peak(&outcome), 120);
+    assert_eq!(count(&outcome, Status::AuthenticationFailed), 80, "refused after credentials, never repeated");
+    assert!(outcome.load().all(|interval| interval.registered_samples.iter().all(|&(_, n)| n <= 120)));
+}
+
+#[test]
+fn a_whitelist_refuses_before_any_challenge() {
+    let deny = FaultKind::Deny { code: 403, reason: "Forbidden".into() };
+    let outcome = World::new(with_fault(world(50, seconds(10)), deny)).run();
+    assert_eq!(count(&outcome, Status::RegistrationRejected), 50);
+    assert_eq!(outcome.sum(|trunk| trunk.register_requests), 50);
+}
+
+#[test]
+fn a_lost_realm_suffix_makes_those_loop_that_repeat_a_403() {
+    let suffix = format!("{DOMAIN};tenant=acme");
+    let realm = || FaultKind::Realm { challenge: DOMAIN.into(), verify: suffix.clone() };
+    let mut config = with_fault(world(40, seconds(60)), realm());
+    config.policies[0].retry = hammer(seconds(2));
+    let outcome = World::new(config).run();
+    assert_eq!(outcome.sum(|trunk| trunk.agents_began_looping), 40);
+    let attempts = count(&outcome, Status::AuthenticationFailed);
+    assert!((1150..=1250).contains(&attempts), "every two seconds for a minute: {attempts}");
+    assert_eq!(outcome.sum(|trunk| trunk.loop_attempts), attempts);
+
+    let mut config = with_fault(world(40, seconds(10)), realm());
+    config.policies[0].realm = Some(suffix.clone());
+    config.policies[0].realm_policy = RealmPolicy::Force;
+    let outcome = World::new(config).run();
+    assert_eq!(count(&outcome, Status::Registered), 40, "forcing the realm is the cure");
+}
+
+#[test]
+fn a_freeze_is_felt_by_those_who_arrived_in_it() {
+    let mut config = world(1000, seconds(5));
+    config.registrar.faults.push(Fault {
+        kind: FaultKind::Freeze,
+        from: seconds(4),
+        until: Some(seconds(6)),
+        share: 1.0,
+        sources: Vec::new(),
+        domain: None,
+    });
+    let outcome = World::new(config).run();
+    assert_eq!(count(&outcome, Status::Registered), 1000);
+    let all = latency(&outcome, Phase::Register);
+    // Ten seconds of arrivals, two of them frozen: a fifth waited, evenly between nothing and two seconds.
+    let slow = all.len() - all.count_between(0, 25_000);
+    assert!((195..=205).contains(&slow), "{slow}");
+    assert!((1_990_000..2_100_000).contains(&all.max()), "{}", all.max());
+}
+
+#[test]
+fn a_short_nonce_life_costs_a_challenge_not_a_registration() {
+    let mut config = world(20, seconds(3600));
+    config.registrar.nonce_lifetime = seconds(60);
+    let outcome = World::new(config).run();
+    assert_eq!(statuses(&outcome)[1..].iter().sum::<u64>(), 0);
+    let stale =
+        outcome.intervals.iter().flat_map(|i| &i.responses).filter(|r| r.challenge).map(|r| r.count).sum::<u64>();
+    assert!(stale > 20 * 6, "every refresh is challenged again: {stale}");
+}
+
+#[test]
+fn availability_is_agents_times_time() {
+    let outcome = World::new(world(100, seconds(99))).run();
+    let planned = outcome.load().map(|i| i.trunks[0].planned_agent_ns).sum::<u64>() as f64 / 1e9;
+    let registered = outcome.load().map(|i| i.trunks[0].registered_agent_ns).sum::<u64>() as f64 / 1e9;
+    // Agent n is planned from n/100 s to 100 s, and registered 20 ms later.
+    assert!((planned - 9950.5).abs() < 0.01, "{planned}");
+    assert!((planned - registered - 100.0 * 0.02).abs() < 0.02, "{registered}");
+}
+
+/// Share registered at first try, retransmissions per agent and p99, over loss × delay.
+#[test]
+fn the_grid_of_loss_and_delay() {
+    let mut grid = String::from("loss   delay   registered  timeouts  retransmissions  p50 ms  p99 ms\n");
+    for loss in [0.0, 0.02, 0.1, 0.5] {
+        for delay in [1, 50, 400] {
+            let mut config = world(400, seconds(40));
+            config.link = LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(delay))), drop: loss };
+            let outcome = World::new(config).run();
+            let all = latency(&outcome, Phase::Register);
+            writeln!(
+                grid,
+                "{loss:<5} {delay:>4} ms {:>11} {:>9} {:>16} {:>7.0} {:>7.0}",
+                count(&outcome, Status::Registered),
+                count(&outcome, Status::RequestTimeout),
+                outcome.sum(|trunk| trunk.retransmissions),
+                all.value_at_quantile(0.5) as f64 / 1e3,
+                all.value_at_quantile(0.99) as f64 / 1e3,
+            )
+            .expect("a string");
+        }
+    }
+    insta::assert_snapshot!(grid);
+}
+
+/// What each preset makes of each refusal within ten minutes: attempts per agent, agents looping.
+#[test]
+fn the_grid_of_presets_and_faults() {
+    let presets = [
+        ("rfc", rfc(seconds(30))),
+        ("hammer", hammer(seconds(10))),
+        ("none", RetryPolicy { recoverable: Backoff::Never, preset: "none", ..rfc(seconds(30)) }),
+    ];
+    let faults = [
+        ("403 before a challenge", FaultKind::Deny { code: 403, reason: "Forbidden".into() }),
+        ("403 after credentials", FaultKind::Refuse { code: 403, reason: "Forbidden".into() }),
+        ("503 after credentials", FaultKind::Refuse { code: 503, reason: "Service Unavailable".into() }),
+        ("404 after credentials", FaultKind::Refuse { code: 404, reason: "Not Found".into() }),
+        ("silence", FaultKind::Drop { probability: 1.0 }),
+    ];
+    let mut grid = String::from("preset  fault                    attempts/agent  agents looping\n");
+    for (name, retry) in &presets {
+        for (what, kind) in &faults {
+            let mut config = with_fault(world(20, seconds(600)), kind.clone());
+            config.policies[0].retry = *retry;
+            let outcome = World::new(config).run();
+            let attempts = statuses(&outcome).iter().sum::<u64>() as f64 / 20.0;
+            let looping = outcome.sum(|trunk| trunk.agents_began_looping);
+            writeln!(grid, "{name:<7} {what:<24} {attempts:>14.2} {looping:>15}").expect("a string");
+        }
+    }
+    insta::assert_snapshot!(grid);
+}
