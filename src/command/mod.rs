@@ -1,1 +1,3 @@
 //! (room: command)
+
+pub mod source;
