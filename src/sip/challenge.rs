@@ -1,8 +1,14 @@
 //! `WWW-Authenticate` and `Proxy-Authenticate` (RFC 7616 §3.3), and the choice among several (RFC 8760 §2.4);
 //! `Authorization` as a registrar reads it (RFC 7616 §3.4).
+//!
+//! Accepted beyond the grammar: schemes and names in any case, blanks around equal signs, quoted or bare values wherever
+//! the other is due, missing or doubled commas, other schemes in between. Not here: computing responses
+//! ([`digest`](super::digest)); `-sess` algorithms count as unknown ones until they are computed there.
 
 use super::digest::{Algorithm, AlgorithmSet};
+use super::fields::{is_blank, quoted, skip_blanks, token_len, trim};
 use super::scan::{Request, Response};
+use std::borrow::Cow;
 
 /// Whose challenge it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,6 +17,31 @@ pub enum Role {
     Registrar,
     /// 407, `Proxy-Authenticate` / `Proxy-Authorization`.
     Proxy,
+}
+
+impl Role {
+    /// Whose challenge a status code announces (RFC 3261 §22.2, §22.3); `None` for all but 401 and 407.
+    pub const fn of(code: u16) -> Option<Role> {
+        match code {
+            401 => Some(Role::Registrar),
+            407 => Some(Role::Proxy),
+            _ => None,
+        }
+    }
+
+    const fn challenge_header(self) -> &'static str {
+        match self {
+            Role::Registrar => "WWW-Authenticate",
+            Role::Proxy => "Proxy-Authenticate",
+        }
+    }
+
+    const fn credentials_header(self) -> &'static str {
+        match self {
+            Role::Registrar => "Authorization",
+            Role::Proxy => "Proxy-Authorization",
+        }
+    }
 }
 
 /// One Digest challenge. Quoted values are given raw, without their quotes and with escapes as received: RFC 7616
@@ -47,26 +78,243 @@ pub enum Unusable {
 /// The topmost challenge that uses an accepted algorithm (RFC 8760 §2.4): header by header, within a header from left
 /// to right. A 401 is searched for `WWW-Authenticate`, a 407 for `Proxy-Authenticate`.
 ///
+/// Servers list their challenges in order of preference, and the client takes the topmost that it supports (RFC 8760 §2.3,
+/// §2.4). A challenge that is broken or offers only `auth-int` is not supported and passed over like one with a foreign
+/// algorithm.
+///
 /// # Errors
-/// When there is none.
-pub fn choose<'a>(_response: &Response<'a>, _accepted: AlgorithmSet) -> Result<Challenge<'a>, Unusable> {
-    todo!()
+/// When there is none. Of several reasons the one that came closest to an answer is given: an unsupported or incomplete
+/// challenge with an accepted algorithm outweighs challenges with other algorithms.
+pub fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> Result<Challenge<'a>, Unusable> {
+    let mut reason = Unusable::NoChallenge;
+    for result in judged(response, accepted) {
+        match result {
+            Ok(challenge) => return Ok(challenge),
+            Err(Unusable::NoAcceptedAlgorithm) if reason != Unusable::NoChallenge => {}
+            Err(other) => reason = other,
+        }
+    }
+    Err(reason)
+}
+
+/// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other schemes are left out.
+pub fn challenges<'a>(response: &Response<'a>) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
+    judged(response, AlgorithmSet::ALL)
+}
+
+fn judged<'a>(
+    response: &Response<'a>,
+    accepted: AlgorithmSet,
+) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
+    let role = Role::of(response.code);
+    let name = role.unwrap_or(Role::Registrar).challenge_header();
+    let values = role.map(|role| response.headers(name).map(move |value| (role, value)));
+    values
+        .into_iter()
+        .flatten()
+        .flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
+        .map(move |(role, set)| set.challenge(role, accepted))
 }
 
 /// The credentials of a request: the parameters of `Authorization: Digest …`, values as in [`Challenge`].
 #[derive(Clone, Debug)]
 pub struct Credentials<'a> {
+    pub role: Role,
     pub username: &'a [u8],
     pub realm: &'a [u8],
     pub nonce: &'a [u8],
     pub uri: &'a [u8],
     pub response: &'a [u8],
+    pub opaque: Option<&'a [u8]>,
+    /// `None` when the credentials name none: MD5 is meant.
     pub algorithm: Option<Algorithm>,
     /// (nc as sent, cnonce) when `qop=auth`.
     pub qop_auth: Option<(u32, &'a [u8])>,
 }
 
-/// The first Digest credentials of a request, if it carries any that can be read.
-pub fn credentials<'a>(_request: &Request<'a>) -> Option<Credentials<'a>> {
-    todo!()
+impl<'a> Credentials<'a> {
+    /// The user name as its owner knows it: with the escapes of the quoted string undone.
+    pub fn plain_username(&self) -> Cow<'a, [u8]> {
+        if !self.username.contains(&b'\\') {
+            return Cow::Borrowed(self.username);
+        }
+        let mut escaped = false;
+        let plain = self.username.iter().copied().filter(|&byte| {
+            escaped = byte == b'\\' && !escaped;
+            !escaped
+        });
+        Cow::Owned(plain.collect())
+    }
 }
+
+/// The first Digest credentials of a request, if it carries any that can be read: those of `Authorization` before those of
+/// `Proxy-Authorization`. Credentials with an unknown algorithm or qop, or without a mandatory parameter, cannot be read.
+pub fn credentials<'a>(request: &Request<'a>) -> Option<Credentials<'a>> {
+    all_credentials(request).next()
+}
+
+/// All Digest credentials of a request that can be read, in the order of [`credentials`]: a request may carry some for
+/// each realm on its way (RFC 3261 §22.3).
+pub fn all_credentials<'a>(request: &Request<'a>) -> impl Iterator<Item = Credentials<'a>> + use<'a> {
+    let values = |role: Role| request.headers(role.credentials_header()).map(move |value| (role, value));
+    values(Role::Registrar)
+        .chain(values(Role::Proxy))
+        .flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
+        .filter_map(|(role, set)| set.credentials(role))
+}
+
+/// The parameters after one `Digest`, as written: a challenge, or credentials. Of a repeated parameter the first counts.
+#[derive(Default)]
+struct DigestSet<'a> {
+    realm: Option<&'a [u8]>,
+    nonce: Option<&'a [u8]>,
+    opaque: Option<&'a [u8]>,
+    algorithm: Option<&'a [u8]>,
+    qop: Option<&'a [u8]>,
+    stale: Option<&'a [u8]>,
+    username: Option<&'a [u8]>,
+    uri: Option<&'a [u8]>,
+    response: Option<&'a [u8]>,
+    nc: Option<&'a [u8]>,
+    cnonce: Option<&'a [u8]>,
+}
+
+impl<'a> DigestSet<'a> {
+    fn put(&mut self, name: &[u8], value: &'a [u8]) {
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        let slot = match name.len() {
+            2 if is("nc") => &mut self.nc,
+            3 if is("qop") => &mut self.qop,
+            3 if is("uri") => &mut self.uri,
+            5 if is("realm") => &mut self.realm,
+            5 if is("nonce") => &mut self.nonce,
+            5 if is("stale") => &mut self.stale,
+            6 if is("opaque") => &mut self.opaque,
+            6 if is("cnonce") => &mut self.cnonce,
+            8 if is("username") => &mut self.username,
+            8 if is("response") => &mut self.response,
+            9 if is("algorithm") => &mut self.algorithm,
+            _ => return,
+        };
+        slot.get_or_insert(value);
+    }
+
+    fn challenge(&self, role: Role, accepted: AlgorithmSet) -> Result<Challenge<'a>, Unusable> {
+        // RFC 7616 §3.3: "If this is not present, it is assumed to be "MD5". If the algorithm is not understood, the
+        // challenge SHOULD be ignored".
+        let algorithm = self.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse);
+        let algorithm = algorithm.filter(|&a| accepted.contains(a)).ok_or(Unusable::NoAcceptedAlgorithm)?;
+        let (Some(realm), Some(nonce)) = (self.realm, self.nonce) else {
+            return Err(Unusable::Incomplete);
+        };
+        let mut offered = self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|qop| !qop.is_empty());
+        let qop_auth = offered.clone().any(|qop| qop.eq_ignore_ascii_case(b"auth"));
+        // An empty list offers nothing, which is what no list does: an answer without qop.
+        if !qop_auth && offered.next().is_some() {
+            return Err(Unusable::UnsupportedQop);
+        }
+        Ok(Challenge {
+            role,
+            realm,
+            nonce,
+            opaque: self.opaque,
+            algorithm,
+            algorithm_named: self.algorithm.is_some(),
+            qop_auth,
+            // RFC 7616 §3.3: "A case-insensitive flag".
+            stale: self.stale.is_some_and(|stale| stale.eq_ignore_ascii_case(b"true")),
+        })
+    }
+
+    fn credentials(&self, role: Role) -> Option<Credentials<'a>> {
+        let algorithm = match self.algorithm {
+            Some(token) => Some(Algorithm::parse(token)?),
+            None => None,
+        };
+        let qop_auth = match self.qop {
+            Some(qop) if qop.eq_ignore_ascii_case(b"auth") => Some((nonce_count(self.nc?)?, self.cnonce?)),
+            Some(_) => return None,
+            None => None,
+        };
+        Some(Credentials {
+            role,
+            username: self.username?,
+            realm: self.realm?,
+            nonce: self.nonce?,
+            uri: self.uri?,
+            response: self.response?,
+            opaque: self.opaque,
+            algorithm,
+            qop_auth,
+        })
+    }
+}
+
+/// `nc-value = 8LHEX` (RFC 7616 §3.4).
+fn nonce_count(text: &[u8]) -> Option<u32> {
+    if text.len() != 8 {
+        return None;
+    }
+    text.iter().try_fold(0, |value, &b| Some(value << 4 | char::from(b).to_digit(16)?))
+}
+
+/// The Digest parts of one header value, which may hold several challenges of several schemes.
+///
+/// A comma separates parameters and challenges alike, so what follows it decides: a token and an equal sign are a
+/// parameter, a token alone begins the next challenge (RFC 7235 §4.1 names the trap).
+struct DigestSets<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for DigestSets<'a> {
+    type Item = DigestSet<'a>;
+
+    fn next(&mut self) -> Option<DigestSet<'a>> {
+        loop {
+            let scheme = self.scheme()?;
+            let mut set = DigestSet::default();
+            while let Some((name, value)) = self.parameter() {
+                set.put(name, value);
+            }
+            if scheme.eq_ignore_ascii_case(b"Digest") {
+                return Some(set);
+            }
+        }
+    }
+}
+
+impl<'a> DigestSets<'a> {
+    /// The next scheme name; whatever cannot be one is passed over.
+    fn scheme(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let (token, rest) = self.rest.split_at(token_len(self.rest));
+            self.rest = rest;
+            self.rest = match rest.split_first() {
+                Some((b'"', inner)) => quoted(inner)?.1,
+                Some((&b, _)) if !token.is_empty() && (is_blank(b) || b == b',') => return Some(token),
+                Some((_, after)) => after,
+                None => return Some(token).filter(|token| !token.is_empty()),
+            };
+        }
+    }
+
+    /// The next `name=value`; `None`, with nothing consumed but separators, where something else stands.
+    fn parameter(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let from = self.rest.iter().position(|&b| !is_blank(b) && b != b',').unwrap_or(self.rest.len());
+        self.rest = &self.rest[from..];
+        let (name, after) = self.rest.split_at(token_len(self.rest));
+        let value = skip_blanks(after).strip_prefix(b"=").filter(|_| !name.is_empty())?;
+        let value = skip_blanks(value);
+        let (value, rest) = match value.strip_prefix(b"\"") {
+            // A string that is never closed: where it should end is anyone's guess, so nothing of it is used.
+            Some(inner) => quoted(inner).unwrap_or((&inner[..0], &[])),
+            None => value.split_at(value.iter().position(|&b| is_blank(b) || b == b',').unwrap_or(value.len())),
+        };
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
+#[cfg(test)]
+#[path = "challenge_tests.rs"]
+mod tests;

@@ -1,5 +1,9 @@
 //! Contact header values: which binding is ours, and for how long (RFC 3261 §10.2.1.1, §10.3, §20.10).
+//!
+//! Addresses are compared as far as a registration needs it: user and host as sent, with the escapes and cases that
+//! RFC 3261 §19.1.4 declares equal. URI parameters do not take part, since registrars add and drop them.
 
+use super::fields::{Params, find_unquoted, list, number, trim};
 use super::scan::{Request, Response};
 
 /// One Contact: its URI without angle brackets and its `expires` parameter in seconds.
@@ -10,16 +14,189 @@ pub struct Contact<'a> {
     pub expires: Option<u32>,
 }
 
+impl<'a> Contact<'a> {
+    /// User (still escaped, without a password) and `host[:port]` of a `sip`/`sips` URI; the user is empty when there is
+    /// none. `None` for other schemes and the wildcard.
+    pub fn address(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let colon = self.uri.iter().position(|&b| b == b':')?;
+        let (scheme, rest) = (&self.uri[..colon], &self.uri[colon + 1..]);
+        if !scheme.eq_ignore_ascii_case(b"sip") && !scheme.eq_ignore_ascii_case(b"sips") {
+            return None;
+        }
+        // The user part may hold ";" and "?", but "@" stands nowhere else unescaped (RFC 3261 §25.1).
+        let (user, rest) = match rest.iter().position(|&b| b == b'@') {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (&rest[..0], rest),
+        };
+        let user = &user[..user.iter().position(|&b| b == b':').unwrap_or(user.len())];
+        let host_end = rest.iter().position(|&b| b == b';' || b == b'?').unwrap_or(rest.len());
+        Some((user, trim(&rest[..host_end])))
+    }
+
+    fn is_at(&self, user: &[u8], host: &[u8]) -> bool {
+        self.address()
+            .is_some_and(|(found, at)| at.eq_ignore_ascii_case(host) && unescaped(found).eq(user.iter().copied()))
+    }
+
+    /// Reads one element of a Contact list.
+    fn read(element: &'a [u8]) -> Self {
+        // The URI stands in brackets, after a display name or not; without brackets every parameter is one of the
+        // header (RFC 3261 §20.10), and the first semicolon ends the URI.
+        let end = find_unquoted(element, |b| b == b'<' || b == b';');
+        let (uri, params) = match element.get(end) {
+            Some(b'<') => {
+                let inner = &element[end + 1..];
+                let close = memchr::memchr(b'>', inner).unwrap_or(inner.len());
+                (&inner[..close], inner.get(close + 1..).unwrap_or_default())
+            }
+            _ => element.split_at(end),
+        };
+        Contact { uri: trim(uri), expires: Params::new(params).value("expires").and_then(number) }
+    }
+}
+
 /// The contacts of a request, over all Contact headers, commas within quotes or brackets respected.
-pub fn contacts<'a>(_request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> {
-    std::iter::empty()
+pub fn contacts<'a>(request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
+    request.headers("Contact").flat_map(list).map(Contact::read)
+}
+
+/// The contacts of a response: the bindings the registrar holds for the address of record (RFC 3261 §10.3 step 8).
+pub fn bindings<'a>(response: &Response<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
+    response.headers("Contact").flat_map(list).map(Contact::read)
 }
 
 /// The lifetime granted to the binding whose contact is `user`@`host` (`host` as sent: name or address with port):
 /// the `expires` parameter of that Contact, else the `Expires` header, else `None` (what was asked holds).
 ///
-/// When the response lists contacts but none matches exactly, the registrar or something on the way rewrote ours: then
-/// a sole contact counts as ours.
-pub fn granted(_response: &Response<'_>, _user: &[u8], _host: &[u8]) -> Option<u32> {
-    todo!()
+/// `user` is plain, escapes are undone on the other side. When the response lists contacts but none matches exactly, the
+/// registrar or something on the way rewrote ours: then a sole contact counts as ours.
+pub fn granted(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
+    let mut sole = None;
+    for (n, binding) in bindings(response).enumerate() {
+        if binding.is_at(user, host) {
+            return binding.expires.or(response.expires);
+        }
+        sole = if n == 0 { binding.expires } else { None };
+    }
+    sole.or(response.expires)
+}
+
+/// The bytes of a user part with `%HH` undone. RFC 3261 §19.1.4 declares a character and its escape equal except for the
+/// reserved ones; those are let pass too, since registrars rewrite them and no two agents differ by that alone.
+fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (byte, len) = match rest {
+            [] => return None,
+            [b'%', high, low, ..] => match (char::from(*high).to_digit(16), char::from(*low).to_digit(16)) {
+                (Some(high), Some(low)) => ((high << 4 | low) as u8, 3),
+                _ => (b'%', 1),
+            },
+            [byte, ..] => (*byte, 1),
+        };
+        rest = &rest[len..];
+        Some(byte)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ok(headers: &str) -> String {
+        format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n\
+             Call-ID: c\r\nCSeq: 2 REGISTER\r\n{headers}\r\n"
+        )
+    }
+
+    fn granted_by(headers: &str) -> Option<u32> {
+        let text = ok(headers);
+        granted(&scan::response(text.as_bytes()).expect("a response"), b"bob", b"10.0.0.1:5080")
+    }
+
+    #[test]
+    fn our_binding_among_several() {
+        assert_eq!(
+            granted_by(
+                "Contact: <sip:bob@10.0.0.2:5080>;expires=10, \"x,<sip:bob@10.0.0.1:5080>\" <sip:eve@10.0.0.1:5080>;expires=20\r\nContact: <sip:bob@10.0.0.1:5080;ob>;q=0.5;expires=30;+sip.instance=\"<urn:uuid:1>\"\r\nExpires: 40\r\n"
+            ),
+            Some(30)
+        );
+        assert_eq!(
+            granted_by("m: sip:BOB@10.0.0.1:5080;expires=1, sips:bob@10.0.0.1:5080;expires = \"2\"\r\n"),
+            Some(2)
+        );
+        assert_eq!(granted_by("Contact: <sip:bob@10.0.0.1>;expires=1,<sip:bob@10.0.0.1:50801>;expires=2\r\n"), None);
+    }
+
+    #[test]
+    fn the_ways_to_write_a_lifetime() {
+        for (expires, seconds) in [
+            (";expires=60", Some(60)),
+            (" ; Expires = 60 ", Some(60)),
+            (";expires=\"60\"", Some(60)),
+            (";q=1;\r\n expires\r\n =\r\n 60", Some(60)),
+            (";expires=0", Some(0)),
+            (";expires=99999999999", Some(u32::MAX)),
+            (";expires", Some(7)),
+            (";expires=soon", Some(7)),
+            ("", Some(7)),
+        ] {
+            assert_eq!(granted_by(&format!("Contact: <sip:bob@10.0.0.1:5080>{expires}\r\nExpires: 7\r\n")), seconds);
+        }
+        assert_eq!(granted_by("Expires: 7\r\n"), Some(7));
+        assert_eq!(granted_by("Contact: <sip:bob@10.0.0.1:5080>\r\n"), None);
+        assert_eq!(granted_by(""), None);
+    }
+
+    #[test]
+    fn a_sole_rewritten_contact_counts_as_ours() {
+        assert_eq!(granted_by("Contact: <sip:bob@192.0.2.1:1024>;expires=33\r\nExpires: 7\r\n"), Some(33));
+        assert_eq!(granted_by("Contact: <sip:x@y>;expires=3, <sip:z@y>;expires=4\r\nExpires: 7\r\n"), Some(7));
+    }
+
+    #[test]
+    fn escapes_and_cases_that_make_no_difference() {
+        let text = ok("Contact: <SIP:b%6fb%22;p:pw@Host.Example:5080;x>;expires=5, <sip:other@h>;expires=6\r\n");
+        let response = scan::response(text.as_bytes()).expect("a response");
+        assert_eq!(granted(&response, b"bob\";p", b"hOST.example:5080"), Some(5));
+        assert_eq!(granted(&response, b"BOB\";p", b"host.example:5080"), None);
+    }
+
+    #[test]
+    fn contacts_of_a_request() {
+        let text = ok("Contact: *\r\nm:<sip:a;x@b?h=1>;expires=1 , sip:c@[::1]:5060;expires=2,\r\n\t\"D. \\\"E\" <mailto:d@e>\r\n")
+            .replace("SIP/2.0 200 OK", "REGISTER sip:b SIP/2.0");
+        let all: Vec<_> = contacts(&scan::request(text.as_bytes()).expect("a request")).collect();
+        let contact = |uri: &'static str, expires| Contact { uri: uri.as_bytes(), expires };
+        assert_eq!(
+            all,
+            [
+                contact("*", None),
+                contact("sip:a;x@b?h=1", Some(1)),
+                contact("sip:c@[::1]:5060", Some(2)),
+                contact("mailto:d@e", None)
+            ]
+        );
+        let addresses: Vec<_> = all.iter().map(Contact::address).collect();
+        assert_eq!(addresses[0], None);
+        assert_eq!(addresses[1], Some((&b"a;x"[..], &b"b"[..])));
+        assert_eq!(addresses[2], Some((&b"c"[..], &b"[::1]:5060"[..])));
+        assert_eq!(addresses[3], None);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(value in "[-a-z:;<>\"@%*=,\\\\ 0-9\\[\\]]{0,80}") {
+            let text = ok(&format!("Contact: {value}\r\n"));
+            let response = scan::response(text.as_bytes()).expect("a response");
+            for binding in bindings(&response) {
+                let _ = binding.address();
+            }
+            let _ = granted(&response, b"bob", b"h");
+        }
+    }
 }

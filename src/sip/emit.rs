@@ -1,9 +1,19 @@
 //! Messages written into a caller's buffer: REGISTER from a per-flow template, and responses.
+//!
+//! Strict out: one header per line, long names, no folding, `nc` as eight hex digits, user parts escaped. Nothing here
+//! allocates or formats once a template is compiled. Which values to send is decided elsewhere.
+//!
+//! Read first: RFC 3261 §8.1.1 (requests), §8.2.6 (responses), §10.2, §25.1; RFC 3581; RFC 7616 §3.4.
 
-use super::branch::Branch;
+use super::branch::{Branch, hex8};
 use super::challenge::Role;
 use super::digest::{Algorithm, HexDigest, QopAuth};
-use super::scan::Request;
+use super::fields::{Param, Params, find_unquoted};
+use super::scan::{Request, via_parts};
+use memchr::{memchr, memchr2};
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
 /// The buffer was too small for the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -27,14 +37,48 @@ pub struct TemplateParts<'a> {
 }
 
 /// A compiled template: literal bytes with named gaps. Writing is a row of copies, no formatting.
+///
+/// All gaps but the user name, the sequence number and the lifetime have a fixed width, so that the messages of one trunk
+/// can have equal lengths.
 #[derive(Clone, Debug)]
 pub struct RegisterTemplate {
-    _todo: (),
+    /// All literal pieces, one after another.
+    text: Vec<u8>,
+    /// Where in `text` the piece before each of [`GAPS`] ends; the last piece ends with `text`.
+    ends: [usize; GAPS.len()],
+    uri: Range<usize>,
+    contact_host: Range<usize>,
 }
+
+/// What stands between the pieces of a template.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gap {
+    Branch,
+    User,
+    FromTag,
+    CallId,
+    CSeq,
+    Expires,
+    Authorizations,
+}
+
+/// The gaps in the order of the message.
+const GAPS: [Gap; 9] = [
+    Gap::Branch,
+    Gap::User,
+    Gap::FromTag,
+    Gap::User,
+    Gap::CallId,
+    Gap::CSeq,
+    Gap::User,
+    Gap::Expires,
+    Gap::Authorizations,
+];
 
 /// The varying parts of one REGISTER.
 #[derive(Clone, Debug)]
 pub struct Register<'a> {
+    /// Plain; what a SIP URI cannot hold is escaped when written.
     pub user: &'a [u8],
     pub branch: &'a Branch,
     /// Local part of the Call-ID; fixed width (32 lower-case hex digits).
@@ -52,6 +96,7 @@ pub struct Register<'a> {
 #[derive(Clone, Debug)]
 pub struct Authorization<'a> {
     pub role: Role,
+    /// Plain; quotes and backslashes are escaped when written.
     pub username: &'a [u8],
     pub realm: &'a [u8],
     pub nonce: &'a [u8],
@@ -64,21 +109,108 @@ pub struct Authorization<'a> {
 
 impl RegisterTemplate {
     /// Compiles the template. Header names and values must be free of CR and LF (the profile room checks).
-    pub fn new(_parts: &TemplateParts<'_>) -> Self {
-        todo!()
+    pub fn new(parts: &TemplateParts<'_>) -> Self {
+        let mut build = Build::default();
+        build.text("REGISTER ");
+        let uri = build.span(&format!("sip:{}", parts.domain));
+        // `rport` asks for the answer to come back to where the request came from (RFC 3581 §3).
+        build.text(&format!(" SIP/2.0\r\nVia: SIP/2.0/{} {};branch=", parts.transport, parts.sent_by));
+        build.gap();
+        build.text(";rport\r\nMax-Forwards: 70\r\n");
+        if let Some(route) = parts.route {
+            build.text(&format!("Route: {route}\r\n"));
+        }
+        build.text("From: <sip:");
+        build.gap();
+        build.text(&format!("@{}>;tag=", parts.domain));
+        build.gap();
+        build.text("\r\nTo: <sip:");
+        build.gap();
+        build.text(&format!("@{}>\r\nCall-ID: ", parts.domain));
+        build.gap();
+        build.text("\r\nCSeq: ");
+        build.gap();
+        build.text(" REGISTER\r\nContact: <sip:");
+        build.gap();
+        build.text("@");
+        let contact_host = build.span(parts.sent_by);
+        // Without it the registrar would send to this contact over UDP (RFC 3263 §4.1).
+        if !parts.transport.eq_ignore_ascii_case("UDP") {
+            build.text(&format!(";transport={}", parts.transport.to_ascii_lowercase()));
+        }
+        build.text(">\r\nExpires: ");
+        build.gap();
+        build.text(&format!("\r\nUser-Agent: {}\r\n", parts.user_agent));
+        for (name, value) in parts.headers {
+            build.text(&format!("{name}: {value}\r\n"));
+        }
+        build.gap();
+        build.text("Content-Length: 0\r\n\r\n");
+        debug_assert_eq!(build.gaps, GAPS.len());
+        RegisterTemplate { text: build.text, ends: build.ends, uri, contact_host }
     }
 
     /// The Request-URI: what the digest is computed over.
     pub fn uri(&self) -> &[u8] {
-        todo!()
+        &self.text[self.uri.clone()]
+    }
+
+    /// Host and port of the Contact as written: what [`granted`](super::contact::granted) looks for in the answer.
+    pub fn contact_host(&self) -> &[u8] {
+        &self.text[self.contact_host.clone()]
     }
 
     /// Writes one REGISTER and returns its length.
     ///
     /// # Errors
     /// When `out` is too small.
-    pub fn write(&self, _register: &Register<'_>, _out: &mut [u8]) -> Result<usize, Overflow> {
-        todo!()
+    pub fn write(&self, register: &Register<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
+        let mut out = Out { buffer: out, len: 0 };
+        let mut from = 0;
+        for (gap, end) in GAPS.into_iter().zip(self.ends) {
+            out.put(&self.text[from..end])?;
+            from = end;
+            match gap {
+                Gap::Branch => out.put(register.branch.as_bytes())?,
+                Gap::User => out.put_user(register.user)?,
+                Gap::FromTag => out.put(register.from_tag)?,
+                Gap::CallId => out.put(register.call_id)?,
+                Gap::CSeq => out.put_decimal(register.cseq)?,
+                Gap::Expires => out.put_decimal(register.expires)?,
+                Gap::Authorizations => {
+                    for authorization in register.authorizations.iter().flatten() {
+                        out.put_authorization(authorization, self.uri())?;
+                    }
+                }
+            }
+        }
+        out.put(&self.text[from..])?;
+        Ok(out.len)
+    }
+}
+
+/// A template while it is compiled.
+#[derive(Default)]
+struct Build {
+    text: Vec<u8>,
+    ends: [usize; GAPS.len()],
+    gaps: usize,
+}
+
+impl Build {
+    fn text(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    fn span(&mut self, text: &str) -> Range<usize> {
+        let start = self.text.len();
+        self.text(text);
+        start..self.text.len()
+    }
+
+    fn gap(&mut self) {
+        self.ends[self.gaps] = self.text.len();
+        self.gaps += 1;
     }
 }
 
@@ -86,16 +218,228 @@ impl RegisterTemplate {
 /// §4), From, To (with `to_tag` when it has none), Call-ID, CSeq, then `extra` (complete header lines, each with
 /// its CR LF), `Content-Length: 0`. Returns its length.
 ///
+/// Serves any method. Folds of copied values are undone. `from` is where the request came from; an empty `to_tag` adds
+/// none.
+///
 /// # Errors
 /// When `out` is too small.
 pub fn write_response(
-    _request: &Request<'_>,
-    _code: u16,
-    _reason: &str,
-    _from: std::net::SocketAddr,
-    _to_tag: &[u8],
-    _extra: &[u8],
-    _out: &mut [u8],
+    request: &Request<'_>,
+    code: u16,
+    reason: &str,
+    from: SocketAddr,
+    to_tag: &[u8],
+    extra: &[u8],
+    out: &mut [u8],
 ) -> Result<usize, Overflow> {
-    todo!()
+    let mut out = Out { buffer: out, len: 0 };
+    out.put(b"SIP/2.0 ")?;
+    out.put_decimal(u32::from(code))?;
+    out.put(b" ")?;
+    out.put_line(reason.as_bytes())?;
+    for (n, via) in request.headers("Via").enumerate() {
+        out.put(b"\r\nVia: ")?;
+        if n == 0 { out.put_top_via(via, from)? } else { out.put_line(via)? }
+    }
+    out.put(b"\r\nFrom: ")?;
+    out.put_line(request.from)?;
+    out.put(b"\r\nTo: ")?;
+    out.put_line(request.to)?;
+    if !to_tag.is_empty() && tag_of(request.to).is_none() {
+        out.put(b";tag=")?;
+        out.put(to_tag)?;
+    }
+    out.put(b"\r\nCall-ID: ")?;
+    out.put_line(request.call_id)?;
+    out.put(b"\r\nCSeq: ")?;
+    out.put_decimal(request.cseq)?;
+    out.put(b" ")?;
+    out.put(request.cseq_method)?;
+    out.put(b"\r\n")?;
+    out.put(extra)?;
+    out.put(b"Content-Length: 0\r\n\r\n")?;
+    Ok(out.len)
 }
+
+/// The `tag` of a From or To value (RFC 3261 §19.3); parameters of a URI in brackets are not the header's.
+pub fn tag_of(value: &[u8]) -> Option<&[u8]> {
+    let bracket = find_unquoted(value, |b| b == b'<');
+    let params = match memchr(b'>', &value[bracket..]) {
+        Some(close) => &value[bracket + close + 1..],
+        None => value,
+    };
+    Params::new(params).value("tag")
+}
+
+/// The caller's buffer as it fills.
+struct Out<'a> {
+    buffer: &'a mut [u8],
+    len: usize,
+}
+
+impl Out<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        let overflow = Overflow(self.buffer.len());
+        let gap = self.buffer[self.len..].get_mut(..bytes.len()).ok_or(overflow)?;
+        gap.copy_from_slice(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+
+    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain.
+    fn put_line(&mut self, text: &[u8]) -> Result<(), Overflow> {
+        match memchr2(b'\r', b'\n', text) {
+            None => self.put(text),
+            Some(_) => text.split(|&b| b == b'\r' || b == b'\n').try_for_each(|piece| self.put(piece)),
+        }
+    }
+
+    fn put_decimal(&mut self, mut value: u32) -> Result<(), Overflow> {
+        let mut digits = [b'0'; 10];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                return self.put(&digits[start..]);
+            }
+        }
+    }
+
+    /// A user part, with what it cannot hold escaped (RFC 3261 §25.1 `user`, `escaped`). A per cent sign is a character
+    /// like others: names are given plain.
+    fn put_user(&mut self, user: &[u8]) -> Result<(), Overflow> {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        if user.iter().copied().all(is_user_char) {
+            return self.put(user);
+        }
+        user.iter().try_for_each(|&b| match b {
+            _ if is_user_char(b) => self.put(&[b]),
+            _ => self.put(&[b'%', HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]),
+        })
+    }
+
+    /// The inside of a quoted string. CR and LF have no escape there (RFC 3261 §25.1 `quoted-pair`); rather than break the
+    /// message they are left out.
+    fn put_quoted(&mut self, text: &[u8]) -> Result<(), Overflow> {
+        let special = |b: &u8| matches!(b, b'"' | b'\\' | b'\r' | b'\n');
+        if !text.iter().any(special) {
+            return self.put(text);
+        }
+        text.iter().try_for_each(|&b| match b {
+            b'\r' | b'\n' => Ok(()),
+            b'"' | b'\\' => self.put(&[b'\\', b]),
+            _ => self.put(&[b]),
+        })
+    }
+
+    /// RFC 7616 §3.4: user name, realm, nonce, uri, response, cnonce and opaque are quoted; algorithm, qop and nc are not.
+    /// Realm, nonce and opaque go back as they came, escapes included.
+    fn put_authorization(&mut self, authorization: &Authorization<'_>, uri: &[u8]) -> Result<(), Overflow> {
+        self.put(match authorization.role {
+            Role::Registrar => b"Authorization: Digest username=\"",
+            Role::Proxy => b"Proxy-Authorization: Digest username=\"",
+        })?;
+        self.put_quoted(authorization.username)?;
+        self.put(b"\", realm=\"")?;
+        self.put_line(authorization.realm)?;
+        self.put(b"\", nonce=\"")?;
+        self.put_line(authorization.nonce)?;
+        self.put(b"\", uri=\"")?;
+        self.put(uri)?;
+        self.put(b"\", response=\"")?;
+        self.put(authorization.response.as_bytes())?;
+        self.put(b"\"")?;
+        if let Some(algorithm) = authorization.algorithm {
+            self.put(b", algorithm=")?;
+            self.put(algorithm.as_str().as_bytes())?;
+        }
+        if let Some(QopAuth { nc, cnonce }) = authorization.qop {
+            let mut count = [0; 8];
+            hex8(&mut count, nc);
+            self.put(b", cnonce=\"")?;
+            self.put(cnonce)?;
+            self.put(b"\", qop=auth, nc=")?;
+            self.put(&count)?;
+        }
+        if let Some(opaque) = authorization.opaque {
+            self.put(b", opaque=\"")?;
+            self.put_line(opaque)?;
+            self.put(b"\"")?;
+        }
+        self.put(b"\r\n")
+    }
+
+    /// The topmost Via with the source of the request filled in, and any further Via of the same header behind it.
+    ///
+    /// RFC 3581 §4: a server that finds `rport` without a value "MUST set the value of the parameter to the source port of
+    /// the request" and "MUST also insert a "received" parameter" even where it equals the sent-by. Without `rport`
+    /// RFC 3261 §18.2.1 holds: `received` when the sent-by is another address or a name.
+    fn put_top_via(&mut self, via: &[u8], from: SocketAddr) -> Result<(), Overflow> {
+        let ip = from.ip().to_canonical();
+        let (head, params) = via_parts(via);
+        // `;rport=` is as good as `;rport`.
+        let asks = |param: &Param<'_>| param.is("rport") && param.value.unwrap_or_default().is_empty();
+        let asks_rport = params.clone().any(|param| asks(&param));
+        let add_received = asks_rport || sent_by_ip(head) != Some(ip);
+        self.put_line(head.trim_ascii_end())?;
+        let mut params = params;
+        for param in params.by_ref() {
+            if asks(&param) {
+                self.put(b";rport=")?;
+                self.put_decimal(u32::from(from.port()))?;
+            } else if !(param.is("received") && add_received) {
+                self.put(b";")?;
+                self.put_line(param.raw)?;
+            }
+        }
+        if add_received {
+            write!(self, ";received={ip}").map_err(|_| Overflow(self.buffer.len()))?;
+        }
+        self.put_line(params.rest())
+    }
+}
+
+impl Write for Out<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.put(text.as_bytes()).map_err(|_| std::fmt::Error)
+    }
+}
+
+/// The address in the sent-by of a Via without its parameters; `None` when it is a name.
+fn sent_by_ip(head: &[u8]) -> Option<IpAddr> {
+    let sent_by = std::str::from_utf8(head).ok()?.split_ascii_whitespace().last()?;
+    match sent_by.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0.parse().ok(),
+        None => sent_by.split(':').next()?.parse().ok(),
+    }
+}
+
+/// `unreserved` and `user-unreserved` of RFC 3261 §25.1.
+const fn is_user_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'_'
+                | b'.'
+                | b'!'
+                | b'~'
+                | b'*'
+                | b'\''
+                | b'('
+                | b')'
+                | b'&'
+                | b'='
+                | b'+'
+                | b'$'
+                | b','
+                | b';'
+                | b'?'
+                | b'/'
+        )
+}
+
+#[cfg(test)]
+#[path = "emit_tests.rs"]
+mod tests;

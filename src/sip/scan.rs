@@ -1,4 +1,18 @@
 //! Views over the bytes of a received message: one pass, no copy, liberal in what it accepts.
+//!
+//! Accepted beyond the strict grammar: empty lines before the message (RFC 3261 §7.5), lone LF line ends, compact and oddly
+//! cased names, blanks before colons, folded values, no reason phrase, several blanks in the start line. A header line
+//! without a colon is passed over like an unknown header ("SHOULD ignore any malformed header fields that are not necessary
+//! for processing requests", RFC 3261 §8.2.2). Of a header that may stand only once the first counts. The empty line that
+//! ends the headers may be missing from a datagram when its last line is complete and the mandatory headers are there: some
+//! senders forget it, and the length of the datagram says as much. What follows the empty line is the body; it is not looked at.
+//!
+//! Not here: what header values mean ([`challenge`](super::challenge), [`contact`](super::contact)), framing of streams.
+//!
+//! Read first: RFC 3261 §7, §8.1.1, §25.1.
+
+use super::fields::{Params, find_unquoted, is_blank, number, skip_blanks, token_len, trim};
+use memchr::memchr;
 
 /// Why bytes are not a SIP message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -7,7 +21,7 @@ pub enum Malformed {
     StartLine,
     #[error("a mandatory header (Via, From, To, Call-ID, CSeq) is missing")]
     MissingHeader,
-    #[error("a header has no colon or an unreadable value")]
+    #[error("a mandatory header has an unreadable value")]
     Header,
     #[error("the message ends before its headers do")]
     Truncated,
@@ -22,14 +36,17 @@ pub struct Response<'a> {
     pub reason: &'a [u8],
     /// `branch` of the topmost Via; empty when it has none.
     pub branch: &'a [u8],
+    pub from: &'a [u8],
+    pub to: &'a [u8],
     pub call_id: &'a [u8],
     pub cseq: u32,
     pub cseq_method: &'a [u8],
-    /// Values of `Expires`, `Min-Expires` and `Retry-After` in seconds where present and readable.
+    /// Values of `Expires`, `Min-Expires` and `Retry-After` in seconds where present and readable; one too large for
+    /// 32 bits is the greatest.
     pub expires: Option<u32>,
     pub min_expires: Option<u32>,
     pub retry_after: Option<u32>,
-    headers: &'a [u8],
+    headers: Headers<'a>,
 }
 
 /// A request as the registrar needs it.
@@ -37,47 +54,389 @@ pub struct Response<'a> {
 pub struct Request<'a> {
     pub method: &'a [u8],
     pub uri: &'a [u8],
+    /// `branch` of the topmost Via; empty when it has none.
     pub branch: &'a [u8],
+    pub from: &'a [u8],
+    pub to: &'a [u8],
     pub call_id: &'a [u8],
     pub cseq: u32,
+    /// The method that `CSeq` names; one that differs from [`Request::method`] deserves a 400 (RFC 3261 §8.1.1.5).
+    pub cseq_method: &'a [u8],
+    /// `Expires` in seconds, as in [`Response::expires`].
     pub expires: Option<u32>,
-    headers: &'a [u8],
+    headers: Headers<'a>,
 }
 
 /// Scans a response.
 ///
 /// # Errors
 /// When the start line, a mandatory header or the end of the headers is missing.
-pub fn response(_bytes: &[u8]) -> Result<Response<'_>, Malformed> {
-    todo!()
+pub fn response(bytes: &[u8]) -> Result<Response<'_>, Malformed> {
+    let (line, rest) = start_line(bytes)?;
+    let (code, reason) = status_line(line).ok_or(Malformed::StartLine)?;
+    let fields = Known::read(rest)?;
+    let (cseq, cseq_method) = fields.cseq()?;
+    Ok(Response {
+        code,
+        reason,
+        branch: branch(fields.via),
+        from: fields.from,
+        to: fields.to,
+        call_id: fields.call_id,
+        cseq,
+        cseq_method,
+        expires: fields.expires,
+        min_expires: fields.min_expires,
+        retry_after: fields.retry_after,
+        headers: fields.headers,
+    })
 }
 
 /// Scans a request.
 ///
 /// # Errors
 /// As [`response`].
-pub fn request(_bytes: &[u8]) -> Result<Request<'_>, Malformed> {
-    todo!()
+pub fn request(bytes: &[u8]) -> Result<Request<'_>, Malformed> {
+    let (line, rest) = start_line(bytes)?;
+    let (method, uri) = request_line(line).ok_or(Malformed::StartLine)?;
+    let fields = Known::read(rest)?;
+    let (cseq, cseq_method) = fields.cseq()?;
+    Ok(Request {
+        method,
+        uri,
+        branch: branch(fields.via),
+        from: fields.from,
+        to: fields.to,
+        call_id: fields.call_id,
+        cseq,
+        cseq_method,
+        expires: fields.expires,
+        headers: fields.headers,
+    })
 }
 
 /// The `branch` of the topmost Via of a request or response that may be cut off (an ICMP error returns only the
 /// beginning of what was sent).
-pub fn branch_of(_bytes: &[u8]) -> Option<&[u8]> {
-    todo!()
+///
+/// A branch at the very end of the bytes may be half a branch, so it does not count.
+pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
+    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
+    let after_start_line = start + memchr(b'\n', &bytes[start..])? + 1;
+    let mut lines = Lines { rest: &bytes[after_start_line..] };
+    while let Some(line) = lines.next_line() {
+        let via = match line {
+            Line::Header { name, value } if Name::of(name) == Name::Via => value,
+            Line::Cut(text) => {
+                let colon = memchr(b':', text)?;
+                if Name::of(trim(&text[..colon])) != Name::Via {
+                    return None;
+                }
+                // Kept untrimmed: the last byte must stay visible as the place of the cut.
+                &text[colon + 1..]
+            }
+            Line::Header { .. } | Line::Other => continue,
+            Line::Empty => return None,
+        };
+        let branch = branch(via);
+        let cut = branch.as_ptr_range().end == bytes.as_ptr_range().end;
+        return (!branch.is_empty() && !cut).then_some(branch);
+    }
+    None
 }
 
 impl<'a> Response<'a> {
     /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
-    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-        let _ = (name, self.headers);
-        std::iter::empty()
+    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.headers.called(name)
     }
 }
 
 impl<'a> Request<'a> {
     /// As [`Response::headers`].
-    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-        let _ = (name, self.headers);
-        std::iter::empty()
+    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.headers.called(name)
     }
 }
+
+/// Splits the topmost Via off a Via value: what stands before its parameters, and the parameters with what follows.
+pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
+    let end = find_unquoted(via, |b| b == b';' || b == b',');
+    (&via[..end], Params::new(&via[end..]))
+}
+
+fn branch(via: &[u8]) -> &[u8] {
+    via_parts(via).1.value("branch").unwrap_or_default()
+}
+
+/// The lines of a message's head. Where the names that every registration asks for again begin is kept, so that
+/// reading a challenge or the contacts does not walk over the other headers once more.
+#[derive(Clone, Copy, Debug)]
+struct Headers<'a> {
+    all: &'a [u8],
+    from_challenge: &'a [u8],
+    from_contact: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    fn called(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let rest = match Name::of(name.as_bytes()) {
+            Name::Challenge => self.from_challenge,
+            Name::Contact => self.from_contact,
+            _ => self.all,
+        };
+        let compact = compact_of(name);
+        let mut lines = Lines { rest };
+        std::iter::from_fn(move || {
+            loop {
+                match lines.next_line()? {
+                    Line::Header { name: found, value }
+                        if found.eq_ignore_ascii_case(name.as_bytes())
+                            || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
+                    {
+                        return Some(value);
+                    }
+                    Line::Header { .. } | Line::Other => {}
+                    Line::Empty | Line::Cut(_) => return None,
+                }
+            }
+        })
+    }
+}
+
+/// Compact header names: RFC 3261 §7.3.3 and the registry of header fields.
+fn compact_of(name: &str) -> Option<u8> {
+    const COMPACT: [(&str, u8); 20] = [
+        ("Accept-Contact", b'a'),
+        ("Allow-Events", b'u'),
+        ("Call-ID", b'i'),
+        ("Contact", b'm'),
+        ("Content-Encoding", b'e'),
+        ("Content-Length", b'l'),
+        ("Content-Type", b'c'),
+        ("Event", b'o'),
+        ("From", b'f'),
+        ("Identity", b'y'),
+        ("Identity-Info", b'n'),
+        ("Refer-To", b'r'),
+        ("Referred-By", b'b'),
+        ("Reject-Contact", b'j'),
+        ("Request-Disposition", b'd'),
+        ("Session-Expires", b'x'),
+        ("Subject", b's'),
+        ("Supported", b'k'),
+        ("To", b't'),
+        ("Via", b'v'),
+    ];
+    COMPACT.iter().find(|(long, _)| long.eq_ignore_ascii_case(name)).map(|&(_, short)| short)
+}
+
+/// The headers that every registration needs, by what is done with them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Name {
+    Via,
+    From,
+    To,
+    CallId,
+    CSeq,
+    Contact,
+    Expires,
+    MinExpires,
+    RetryAfter,
+    Challenge,
+    Other,
+}
+
+impl Name {
+    /// Compares with at most two names: those of the same length.
+    fn of(name: &[u8]) -> Name {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        match name.len() {
+            1 => match name[0] | 0x20 {
+                b'v' => Name::Via,
+                b'f' => Name::From,
+                b't' => Name::To,
+                b'i' => Name::CallId,
+                b'm' => Name::Contact,
+                _ => Name::Other,
+            },
+            2 if is(b"To") => Name::To,
+            3 if is(b"Via") => Name::Via,
+            4 if is(b"From") => Name::From,
+            4 if is(b"CSeq") => Name::CSeq,
+            7 if is(b"Call-ID") => Name::CallId,
+            7 if is(b"Contact") => Name::Contact,
+            7 if is(b"Expires") => Name::Expires,
+            11 if is(b"Min-Expires") => Name::MinExpires,
+            11 if is(b"Retry-After") => Name::RetryAfter,
+            16 if is(b"WWW-Authenticate") => Name::Challenge,
+            18 if is(b"Proxy-Authenticate") => Name::Challenge,
+            _ => Name::Other,
+        }
+    }
+}
+
+/// What the one pass over the head gathers.
+struct Known<'a> {
+    via: &'a [u8],
+    from: &'a [u8],
+    to: &'a [u8],
+    call_id: &'a [u8],
+    cseq: &'a [u8],
+    expires: Option<u32>,
+    min_expires: Option<u32>,
+    retry_after: Option<u32>,
+    headers: Headers<'a>,
+}
+
+impl<'a> Known<'a> {
+    fn read(rest: &'a [u8]) -> Result<Self, Malformed> {
+        let (mut via, mut from, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
+        let (mut expires, mut min_expires, mut retry_after) = (None, None, None);
+        let (mut from_challenge, mut from_contact) = (None, None);
+        let mut lines = Lines { rest };
+        let complete = loop {
+            let here = lines.rest;
+            let (name, value) = match lines.next_line() {
+                Some(Line::Header { name, value }) => (name, value),
+                Some(Line::Other) => continue,
+                Some(Line::Empty) => break true,
+                Some(Line::Cut(_)) => return Err(Malformed::Truncated),
+                None => break false,
+            };
+            // `get_or_insert`: of a header that may stand only once, the first counts.
+            match Name::of(name) {
+                Name::Via => _ = via.get_or_insert(value),
+                Name::From => _ = from.get_or_insert(value),
+                Name::To => _ = to.get_or_insert(value),
+                Name::CallId => _ = call_id.get_or_insert(value),
+                Name::CSeq => _ = cseq.get_or_insert(value),
+                Name::Expires => expires = expires.or_else(|| number(value)),
+                Name::MinExpires => min_expires = min_expires.or_else(|| number(value)),
+                Name::RetryAfter => retry_after = retry_after.or_else(|| number(value)),
+                Name::Challenge => _ = from_challenge.get_or_insert(here),
+                Name::Contact => _ = from_contact.get_or_insert(here),
+                Name::Other => {}
+            }
+        };
+        let (Some(via), Some(from), Some(to), Some(call_id), Some(cseq)) = (via, from, to, call_id, cseq) else {
+            return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
+        };
+        let headers = Headers {
+            all: rest,
+            from_challenge: from_challenge.unwrap_or_default(),
+            from_contact: from_contact.unwrap_or_default(),
+        };
+        Ok(Known { via, from, to, call_id, cseq, expires, min_expires, retry_after, headers })
+    }
+
+    /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps it below 2³¹; up to
+    /// 2³²-1 is let pass, more is unreadable, since a saturated number would match nobody's request.
+    fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
+        let digits = self.cseq.iter().position(|b| !b.is_ascii_digit()).unwrap_or(self.cseq.len());
+        let (text, rest) = self.cseq.split_at(digits);
+        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed::Header)?;
+        let method = skip_blanks(rest);
+        let method_len = token_len(method);
+        if method_len == 0 || method.len() == rest.len() {
+            return Err(Malformed::Header);
+        }
+        Ok((number, &method[..method_len]))
+    }
+}
+
+/// Walks over the lines of a message's head, folded ones as one.
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+enum Line<'a> {
+    /// Name without the blanks before the colon, value trimmed.
+    Header { name: &'a [u8], value: &'a [u8] },
+    /// A line without a colon.
+    Other,
+    /// The end of the head.
+    Empty,
+    /// The bytes end within this line.
+    Cut(&'a [u8]),
+}
+
+impl<'a> Lines<'a> {
+    /// `None` at the end of the bytes.
+    fn next_line(&mut self) -> Option<Line<'a>> {
+        let text = self.rest;
+        match text {
+            [] => return None,
+            [b'\n', ..] | [b'\r', b'\n', ..] => return Some(Line::Empty),
+            _ => {}
+        }
+        // Names are short: a plain loop beats a vectorised search (and stops at the line's end).
+        let colon = text.iter().position(|&b| b == b':' || b == b'\n').unwrap_or(text.len());
+        let mut end = colon;
+        loop {
+            match memchr(b'\n', &text[end..]) {
+                Some(found) => end += found + 1,
+                None => {
+                    self.rest = &[];
+                    return Some(Line::Cut(text));
+                }
+            }
+            // RFC 3261 §7.3.1: "Header fields can be extended over multiple lines by preceding each extra line with at
+            // least one SP or horizontal tab".
+            if !matches!(text.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        self.rest = &text[end..];
+        if text.get(colon) != Some(&b':') {
+            return Some(Line::Other);
+        }
+        let mut name_end = colon;
+        while name_end > 0 && is_blank(text[name_end - 1]) {
+            name_end -= 1;
+        }
+        Some(Line::Header { name: &text[..name_end], value: trim(&text[colon + 1..end]) })
+    }
+}
+
+/// The start line without its line end, and what follows it.
+fn start_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    // RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF
+    // appearing before the start-line"; the same is harmless in a datagram.
+    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).ok_or(Malformed::StartLine)?;
+    let text = &bytes[start..];
+    let end = memchr(b'\n', text).ok_or(Malformed::Truncated)?;
+    Ok((trim(&text[..end]), &text[end + 1..]))
+}
+
+const VERSION: &[u8] = b"SIP/2.0";
+
+fn is_version(text: &[u8]) -> bool {
+    // RFC 3261 §7.1: "The string is case-insensitive, but implementations MUST send upper-case."
+    text.eq_ignore_ascii_case(VERSION)
+}
+
+fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {
+    let (version, rest) = line.split_at_checked(VERSION.len())?;
+    let text = skip_blanks(rest);
+    if !is_version(version) || text.len() == rest.len() {
+        return None;
+    }
+    let (digits, reason) = text.split_at_checked(3)?;
+    let code = digits.iter().try_fold(0u16, |code, &b| b.is_ascii_digit().then(|| code * 10 + u16::from(b - b'0')))?;
+    let delimited = reason.first().is_none_or(|&b| is_blank(b));
+    (delimited && (100..700).contains(&code)).then(|| (code, skip_blanks(reason)))
+}
+
+fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (method, rest) = line.split_at(token_len(line));
+    let (middle, version) = rest.split_at_checked(rest.len().checked_sub(VERSION.len())?)?;
+    let uri = trim(middle);
+    let blanks_around = middle.first().copied().is_some_and(is_blank) && middle.last().copied().is_some_and(is_blank);
+    // A blank inside the Request-URI leaves open where it ends (RFC 4475 §3.1.2.8).
+    let sound = !method.is_empty() && !uri.is_empty() && !uri.iter().copied().any(is_blank);
+    (sound && blanks_around && is_version(version)).then_some((method, uri))
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

@@ -1,4 +1,13 @@
 //! SIP URIs of the profile: `sip:edge.example.net`, `sip:10.0.0.5:5060;transport=tcp`, `sips:[2001:db8::1]`.
+//!
+//! `rsip` reads the host, behind two guards: it drops what it cannot read without a word (what it read must be what was
+//! written), and it takes any byte for a part of a name. Bracketed IPv6 hosts, which it does not know, ports and
+//! parameters are read here, for messages that say what is wrong.
+//!
+//! Read first: RFC 3261 §19.1, RFC 3263 §4.
+
+use super::fields::Params;
+use std::net::Ipv6Addr;
 
 /// The transport a URI asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -14,6 +23,14 @@ impl Transport {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
             Transport::Tls => "TLS",
+        }
+    }
+
+    /// The port when a URI names none (RFC 3261 §19.1.2).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
         }
     }
 }
@@ -43,10 +60,146 @@ pub enum UriError {
     Transport(String),
 }
 
-/// Reads a target.
+/// Reads a target. A user part is allowed and left out: requests are sent to the host.
 ///
 /// # Errors
 /// When the scheme is not `sip`/`sips`, the host is missing, or port or transport are unusable.
-pub fn parse_target(_text: &str) -> Result<Target, UriError> {
-    todo!()
+pub fn parse_target(text: &str) -> Result<Target, UriError> {
+    let not_sip = || UriError::NotSip(text.to_owned());
+    let (scheme, rest) = text.trim().split_once(':').ok_or_else(not_sip)?;
+    let secure = scheme.eq_ignore_ascii_case("sips");
+    if !secure && !scheme.eq_ignore_ascii_case("sip") {
+        return Err(not_sip());
+    }
+    let (address, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
+    let (host, port) = split_port(address, text)?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok()).map(str::to_owned),
+        None => read_host(host),
+    };
+    let params = Params::new(params.as_bytes());
+    let transport = transport(params.clone().value("transport"), secure)?;
+    Ok(Target {
+        host: host.ok_or_else(not_sip)?,
+        port: port.unwrap_or(transport.default_port()),
+        transport,
+        loose_route: params.clone().any(|param| param.is("lr")),
+    })
+}
+
+/// Host, with its brackets if it has any, and port of `address`; `text` is what error messages show.
+fn split_port<'a>(address: &'a str, text: &str) -> Result<(&'a str, Option<u16>), UriError> {
+    let bracket = address.find(']').filter(|_| address.starts_with('[')).unwrap_or(0);
+    let (host, port) = match address[bracket..].find(':') {
+        Some(colon) if bracket > 0 || !address.starts_with('[') => {
+            (&address[..bracket + colon], Some(&address[bracket + colon + 1..]))
+        }
+        _ => (address, None),
+    };
+    if host.is_empty() {
+        return Err(UriError::NoHost(text.to_owned()));
+    }
+    match port.map(|digits| (digits, digits.parse())) {
+        None => Ok((host, None)),
+        // A sign would pass for a number; 0 is no port one can send to.
+        Some((digits, Ok(port))) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Ok((host, Some(port))),
+        Some(_) => Err(UriError::Port(text.to_owned())),
+    }
+}
+
+/// A name or IPv4 address as `rsip` reads it, when it reads all of it and finds only what a host may hold.
+fn read_host(text: &str) -> Option<String> {
+    let host = rsip::Uri::try_from(format!("sip:{text}")).ok()?.host_with_port.to_string();
+    let sound = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    (sound && host == text).then_some(host)
+}
+
+/// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated there, yet common.
+fn transport(value: Option<&[u8]>, secure: bool) -> Result<Transport, UriError> {
+    let Some(value) = value else {
+        return Ok(if secure { Transport::Tls } else { Transport::Udp });
+    };
+    let is = |name: &str| value.eq_ignore_ascii_case(name.as_bytes());
+    match () {
+        () if is("tls") || secure && is("tcp") => Ok(Transport::Tls),
+        () if is("tcp") => Ok(Transport::Tcp),
+        () if is("udp") && !secure => Ok(Transport::Udp),
+        () => Err(UriError::Transport(String::from_utf8_lossy(value).into_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn target(host: &str, port: u16, transport: Transport) -> Result<Target, UriError> {
+        Ok(Target { host: host.to_owned(), port, transport, loose_route: false })
+    }
+
+    #[test]
+    fn targets_as_people_write_them() {
+        use Transport::{Tcp, Tls, Udp};
+        for (text, expected) in [
+            ("sip:edge.example.net", target("edge.example.net", 5060, Udp)),
+            (" SIP:edge.example.net:5070 ", target("edge.example.net", 5070, Udp)),
+            ("sip:10.0.0.5:5060;transport=tcp", target("10.0.0.5", 5060, Tcp)),
+            ("sip:10.0.0.5;transport=TLS", target("10.0.0.5", 5061, Tls)),
+            ("sips:edge.example.net", target("edge.example.net", 5061, Tls)),
+            ("sips:edge.example.net;transport=tcp", target("edge.example.net", 5061, Tls)),
+            ("sips:[2001:db8::1]", target("2001:db8::1", 5061, Tls)),
+            ("sip:[::1]:5080;transport=udp;x=1", target("::1", 5080, Udp)),
+            ("sip:user:pw@host_1-a:1", target("host_1-a", 1, Udp)),
+        ] {
+            assert_eq!(parse_target(text), expected, "{text}");
+        }
+        let proxy = parse_target("sip:127.0.0.1:5060;lr").expect("a proxy");
+        assert!(proxy.loose_route);
+        assert!(parse_target("sip:127.0.0.1;lr=on").expect("as Kamailio writes it").loose_route);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let own = |variant: fn(String) -> UriError, text: &str| (text.to_owned(), variant(text.to_owned()));
+        let table = [
+            own(UriError::NotSip, ""),
+            own(UriError::NotSip, "edge.example.net"),
+            own(UriError::NotSip, "edge.example.net:5060"),
+            own(UriError::NotSip, "tel:+1234"),
+            own(UriError::NotSip, "http://edge.example.net"),
+            own(UriError::NotSip, "sip:[::1"),
+            own(UriError::NotSip, "sip:[10.0.0.1]"),
+            own(UriError::NotSip, "sip:[::1]5060"),
+            own(UriError::NotSip, "sip:edge example.net"),
+            own(UriError::NotSip, "sip://edge.example.net"),
+            own(UriError::NoHost, "sip:"),
+            own(UriError::NoHost, "sip:user@"),
+            own(UriError::NoHost, "sip::5060"),
+            own(UriError::NoHost, "sip:;transport=tcp"),
+            own(UriError::Port, "sip:h:"),
+            own(UriError::Port, "sip:h:0"),
+            own(UriError::Port, "sip:h:65536"),
+            own(UriError::Port, "sip:h:+5060"),
+            own(UriError::NoHost, "sip:::1"),
+            own(UriError::Port, "sip:2001:db8::1"),
+            ("sip:h;transport=ws".to_owned(), UriError::Transport("ws".to_owned())),
+            ("sips:h;transport=udp".to_owned(), UriError::Transport("udp".to_owned())),
+        ];
+        for (text, error) in table {
+            assert_eq!(parse_target(&text), Err(error), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(sips?:)?[\\PC]{0,40}") {
+            let _ = parse_target(&text);
+        }
+
+        #[test]
+        fn names_and_ports_are_read_back(host in "[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?(\\.[a-z][a-z0-9]{0,5}){0,3}", port in 1u16..) {
+            prop_assert_eq!(parse_target(&format!("sip:{host}:{port}")), target(&host, port, Transport::Udp));
+        }
+    }
 }

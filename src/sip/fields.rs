@@ -1,0 +1,250 @@
+//! The lexical ground of SIP header values that all parsers of this room share: blanks, quoted strings, parameters,
+//! comma lists, numbers. Nothing here knows which header it reads.
+//!
+//! Read first: RFC 3261 §7.3.1 (folding, lists), §25.1 (LWS, SEMI, EQUAL, quoted-string).
+
+use memchr::memchr2;
+
+/// A blank inside a value. Line breaks count: RFC 3261 §7.3.1 "any line breaks and the whitespace at the beginning of the
+/// next line are treated as a single SP character", and a break without such a blank ends the value before it gets here.
+pub(super) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `text` without the blanks at its beginning.
+pub(super) fn skip_blanks(text: &[u8]) -> &[u8] {
+    let from = text.iter().position(|&b| !is_blank(b)).unwrap_or(text.len());
+    &text[from..]
+}
+
+/// `text` without the blanks at both ends.
+pub(super) fn trim(text: &[u8]) -> &[u8] {
+    let text = skip_blanks(text);
+    let to = text.iter().rposition(|&b| !is_blank(b)).map_or(0, |last| last + 1);
+    &text[..to]
+}
+
+/// Length of the token at the beginning of `text` (RFC 3261 §25.1).
+pub(super) fn token_len(text: &[u8]) -> usize {
+    text.iter().position(|&b| !is_token(b)).unwrap_or(text.len())
+}
+
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+}
+
+/// Splits a text that begins just after an opening quote into the raw content and what follows the closing quote.
+/// `None` when the quote is never closed.
+pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some((&text[..at], &text[at + 1..]));
+        }
+        // quoted-pair: the next byte, whatever it is, does not end the string.
+        at += 2;
+    }
+}
+
+/// Position of the first byte outside quoted strings for which `stop` holds, else the length of `text`. An unclosed
+/// quote swallows the rest.
+pub(super) fn find_unquoted(text: &[u8], stop: impl Fn(u8) -> bool) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        if stop(byte) {
+            return at;
+        }
+        at = match byte {
+            b'"' => match quoted(&text[at + 1..]) {
+                Some((_, after)) => text.len() - after.len(),
+                None => text.len(),
+            },
+            _ => at + 1,
+        };
+    }
+    text.len()
+}
+
+/// One `;name=value`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Param<'a> {
+    pub name: &'a [u8],
+    /// Without quotes; `None` when there is no equal sign.
+    pub value: Option<&'a [u8]>,
+    /// The whole parameter without its semicolon.
+    pub raw: &'a [u8],
+}
+
+impl Param<'_> {
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// The parameters at the beginning of a text that starts at, or with rubbish before, its first semicolon. Ends at a comma
+/// outside quotes: what follows belongs to the next list element.
+#[derive(Clone, Debug)]
+pub(super) struct Params<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Params<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Params { rest: text }
+    }
+
+    /// What has not been read: after the last parameter, the comma and the list elements behind it.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The value of the first parameter called `name`.
+    pub(super) fn value(mut self, name: &str) -> Option<&'a [u8]> {
+        self.find(|param| param.is(name))?.value
+    }
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Param<'a>;
+
+    fn next(&mut self) -> Option<Param<'a>> {
+        let start = find_unquoted(self.rest, |b| b == b';' || b == b',');
+        self.rest = &self.rest[start..];
+        let text = self.rest.strip_prefix(b";")?;
+        let end = find_unquoted(text, |b| b == b';' || b == b',');
+        self.rest = &text[end..];
+        let raw = trim(&text[..end]);
+        let name = &raw[..raw.iter().position(|&b| b == b'=' || is_blank(b)).unwrap_or(raw.len())];
+        let value = skip_blanks(&raw[name.len()..]).strip_prefix(b"=").map(|value| unquote(skip_blanks(value)));
+        Some(Param { name, value, raw })
+    }
+}
+
+/// The content of a quoted string, or a bare value up to the first blank.
+fn unquote(value: &[u8]) -> &[u8] {
+    match value.strip_prefix(b"\"") {
+        Some(inner) => quoted(inner).map_or(inner, |(content, _)| content),
+        None => &value[..value.iter().position(|&b| is_blank(b)).unwrap_or(value.len())],
+    }
+}
+
+/// The elements of a comma list, trimmed; commas in quotes or angle brackets do not separate, empty elements are left out.
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = element_end(rest);
+            let element = trim(&rest[..end]);
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    })
+}
+
+fn element_end(text: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        at += find_unquoted(&text[at..], |b| b == b',' || b == b'<');
+        if text.get(at) != Some(&b'<') {
+            return at;
+        }
+        match memchr::memchr(b'>', &text[at..]) {
+            Some(close) => at += close + 1,
+            None => return text.len(),
+        }
+    }
+}
+
+/// A decimal number of seconds or of a sequence, at the beginning of `text`. Values beyond 32 bits become the greatest
+/// one ("at least that long"); `None` when there are no digits or something else than a delimiter follows them, as
+/// in `-1` or `10s`.
+pub(super) fn number(text: &[u8]) -> Option<u32> {
+    let text = skip_blanks(text);
+    let digits = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let delimited = text.get(digits).is_none_or(|&b| is_blank(b) || matches!(b, b';' | b',' | b'('));
+    (digits > 0 && delimited).then(|| {
+        text[..digits]
+            .iter()
+            .fold(0u32, |value, digit| value.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn params(text: &str) -> Vec<(String, Option<String>)> {
+        let text_of = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Params::new(text.as_bytes()).map(|p| (text_of(p.name), p.value.map(text_of))).collect()
+    }
+
+    #[test]
+    fn parameters_in_every_dress() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            params("x ; a=1;b ; c = \"q;,\\\"=\" ;d=;;e\r\n = 2 rubbish, ;f=3"),
+            [
+                ("a".to_owned(), some("1")),
+                ("b".to_owned(), None),
+                ("c".to_owned(), some("q;,\\\"=")),
+                ("d".to_owned(), some("")),
+                (String::new(), None),
+                ("e".to_owned(), some("2")),
+            ]
+        );
+        assert!(params("no parameters").is_empty());
+    }
+
+    #[test]
+    fn the_rest_begins_at_the_next_element() {
+        let mut all = Params::new(b";a=\",\" , second;b");
+        assert_eq!(all.by_ref().count(), 1);
+        assert_eq!(all.rest(), b", second;b");
+    }
+
+    #[test]
+    fn lists_split_at_plain_commas_only() {
+        let elements: Vec<_> = list(b" ,\"a,b\" <sip:x,y>;p=\",\" ,, <sip:z> , ").collect();
+        assert_eq!(elements, [&b"\"a,b\" <sip:x,y>;p=\",\""[..], b"<sip:z>"]);
+        assert_eq!(list(b"<open, bracket").count(), 1);
+        assert_eq!(list(b"\"open, quote").count(), 1);
+    }
+
+    #[test]
+    fn numbers_stop_at_delimiters_and_saturate() {
+        let table: [(&[u8], Option<u32>); 9] = [
+            (b"0", Some(0)),
+            (b" 3600 ", Some(3600)),
+            (b"120 (meeting)", Some(120)),
+            (b"5;duration=9", Some(5)),
+            (b"4294967295", Some(u32::MAX)),
+            (b"99999999999999999999999999999", Some(u32::MAX)),
+            (b"-1", None),
+            (b"10s", None),
+            (b"", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(number(text), expected, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_everything_ends(bytes in proptest::collection::vec(any::<u8>(), 0..96)) {
+            prop_assert!(Params::new(&bytes).count() <= bytes.len());
+            prop_assert!(list(&bytes).count() <= bytes.len());
+            let _ = (number(&bytes), quoted(&bytes), trim(&bytes), token_len(&bytes));
+        }
+
+        #[test]
+        fn nothing_panics_on_likely_bytes(text in "[a=;,\"\\\\<> \r\n]{0,48}") {
+            prop_assert!(Params::new(text.as_bytes()).count() <= text.len());
+            prop_assert!(list(text.as_bytes()).count() <= text.len());
+        }
+    }
+}
