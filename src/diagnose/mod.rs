@@ -1,7 +1,12 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
+//!
+//! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
+//! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
 
+pub mod figures;
+pub mod metric;
 pub mod threshold;
 pub mod verdict;
 
-pub use threshold::{Threshold, ThresholdError};
-pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+pub use threshold::{Comparison, Threshold, ThresholdError};
+pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};

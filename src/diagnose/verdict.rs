@@ -1,16 +1,32 @@
 //! The verdicts, in this order: the generator on itself, then the run.
+//!
+//! A generator that could not keep its own schedule says little about a registrar, so it is judged first and from its
+//! own counters only. Nothing here explains a failure; that is what findings are for.
 
-use super::threshold::Threshold;
+use super::figures::{Distribution, Unit};
+use super::threshold::{Comparison, Threshold};
 use crate::record::Results;
+use crate::vocab::format_duration;
 use serde::Serialize;
+use std::time::Duration;
 
 /// Whether the generator kept its own schedule.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GeneratorVerdict {
     Valid,
     Suspect,
     Invalid,
+}
+
+impl GeneratorVerdict {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            GeneratorVerdict::Valid => "valid",
+            GeneratorVerdict::Suspect => "suspect",
+            GeneratorVerdict::Invalid => "invalid",
+        }
+    }
 }
 
 /// The run's verdict.
@@ -23,14 +39,37 @@ pub enum Verdict {
     Interrupted,
 }
 
+impl Verdict {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Invalid => "invalid",
+            Verdict::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// One threshold, judged.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ThresholdOutcome {
     pub name: String,
     pub expr: String,
-    /// `None`: nothing was measured, which does not pass.
+    /// `None`: nothing was measured, which does not pass. In `unit`: microseconds for times.
     pub value: Option<f64>,
     pub pass: bool,
+    pub unit: Unit,
+    /// The metric's plain name: `agents_looping` for `loops` and `trunk.nj.loops` alike.
+    #[serde(skip)]
+    pub metric: String,
+    /// Id of the trunk it is restricted to.
+    #[serde(skip)]
+    pub trunk: Option<String>,
+    #[serde(skip)]
+    pub comparison: Comparison,
+    /// In `unit`.
+    #[serde(skip)]
+    pub bound: f64,
 }
 
 /// Everything judged about a run.
@@ -59,7 +98,127 @@ pub struct Finding {
     pub advice: String,
 }
 
-/// Judges a run.
-pub fn judge(_results: &Results, _thresholds: &[Threshold]) -> Judgement {
-    todo!()
+/// Judges a run: interrupted before invalid, invalid before failed, failed before passed.
+pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
+    let doubts = generator_doubts(results);
+    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results)).collect();
+    let invalid_reasons: Vec<_> =
+        doubts.iter().filter(|(grade, _)| *grade == GeneratorVerdict::Invalid).map(|(_, why)| why.clone()).collect();
+    // A record without an end belongs to a run that was killed.
+    let interrupted = results.end.as_ref().is_none_or(|end| end.interrupted_by.is_some());
+    let verdict = if interrupted {
+        Verdict::Interrupted
+    } else if !invalid_reasons.is_empty() {
+        Verdict::Invalid
+    } else if thresholds.iter().any(|threshold| !threshold.pass) {
+        Verdict::Fail
+    } else {
+        Verdict::Pass
+    };
+    Judgement {
+        generator: doubts.iter().map(|(grade, _)| *grade).max().unwrap_or(GeneratorVerdict::Valid),
+        generator_reasons: doubts.into_iter().map(|(_, why)| why).collect(),
+        verdict,
+        invalid_reasons,
+        thresholds,
+    }
 }
+
+type Doubt = (GeneratorVerdict, String);
+
+/// Everything the generator holds against itself, the rules of `[generator]`.
+fn generator_doubts(results: &Results) -> Vec<Doubt> {
+    let counts = &results.totals.generator;
+    let refused = results.totals.sums.ceiling_refused;
+    let mut doubts: Vec<Doubt> = Vec::new();
+    doubts.extend(late_arrivals(results));
+    doubts.extend(schedule_lag(results));
+    doubts.extend(socket_drops(results));
+    if counts.send_errors > 0 {
+        doubts.push((GeneratorVerdict::Suspect, format!("{} could not be sent", messages(counts.send_errors))));
+    }
+    if refused > 0 {
+        let why = format!("the safety ceiling (max_message_rate) refused {}", messages(refused));
+        doubts.push((GeneratorVerdict::Suspect, why));
+    }
+    doubts.extend(missing_arrivals(results));
+    doubts
+}
+
+fn late_arrivals(results: &Results) -> Option<Doubt> {
+    let (counts, limits) = (&results.totals.generator, &results.header.generator);
+    if counts.arrivals_late == 0 || counts.arrivals == 0 {
+        return None;
+    }
+    let share = counts.arrivals_late as f64 / counts.arrivals as f64;
+    let (grade, limit) = if share > limits.invalid_late {
+        (GeneratorVerdict::Invalid, limits.invalid_late)
+    } else if share > limits.suspect_late {
+        (GeneratorVerdict::Suspect, limits.suspect_late)
+    } else {
+        return None;
+    };
+    let stalls = match counts.loop_stalls {
+        0 => String::new(),
+        n => format!("; {n} turns of a worker took longer than {}", span(limits.stall_ns)),
+    };
+    let why = format!(
+        "{} of {} arrivals ({} %) left more than {} after their planned time, above {} %{stalls}",
+        counts.arrivals_late,
+        counts.arrivals,
+        short(100.0 * share),
+        span(limits.late_ns),
+        short(100.0 * limit),
+    );
+    Some((grade, why))
+}
+
+fn schedule_lag(results: &Results) -> Option<Doubt> {
+    let p99 = Distribution::of(Some(&results.lag_us)).p99.filter(|us| *us > INVALID_LAG_US)?;
+    let why = format!(
+        "the slowest one in a hundred arrivals left {} ms or more after its planned time, above {} ms",
+        p99 / 1_000,
+        INVALID_LAG_US / 1_000
+    );
+    Some((GeneratorVerdict::Invalid, why))
+}
+
+fn socket_drops(results: &Results) -> Option<Doubt> {
+    let drops = results.totals.generator.socket_drops;
+    let received = results.totals.sums.messages_received;
+    if drops == 0 {
+        return None;
+    }
+    let lost = drops as f64 > INVALID_DROPS * received as f64;
+    let grade = if lost { GeneratorVerdict::Invalid } else { GeneratorVerdict::Suspect };
+    let above = if lost { format!(", above {} % of them", short(100.0 * INVALID_DROPS)) } else { String::new() };
+    Some((grade, format!("the kernel dropped {drops} datagrams at our sockets, {received} were received{above}")))
+}
+
+/// A run that ended by itself has seen all of its arrivals.
+fn missing_arrivals(results: &Results) -> Option<Doubt> {
+    let (seen, planned) = (results.totals.generator.arrivals, results.header.arrivals_planned);
+    let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none());
+    (ended && seen < planned).then(|| {
+        (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))
+    })
+}
+
+fn messages(count: u64) -> String {
+    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+fn span(nanos: u64) -> String {
+    format_duration(Duration::from_nanos(nanos))
+}
+
+/// Up to three decimals, without trailing zeros.
+fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The contract's bound on the 99th percentile of the schedule lag.
+const INVALID_LAG_US: u64 = 100_000;
+/// The contract's bound on datagrams dropped, as a share of messages received.
+const INVALID_DROPS: f64 = 0.001;

@@ -1,0 +1,246 @@
+//! Figures that follow from a run's totals: the names under `totals` in `run.json`, and quantiles of a histogram.
+//!
+//! [`TOTALS`] is the one list of these names: `run.json` prints it and thresholds look names up in it, so the two cannot
+//! differ. Nothing here judges; a figure whose denominator is zero is unknown (`None`), never 0 or NaN.
+//! Read first: RFC 6076 §4.2 (ineffective registration attempts).
+
+use crate::record::Totals;
+use crate::vocab::{Kind, Status};
+use hdrhistogram::Histogram;
+use serde::{Serialize, Serializer};
+
+/// What a figure is measured in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    Count,
+    /// 0 to 1.
+    Ratio,
+    /// 0 to 100.
+    Percent,
+    #[serde(rename = "us")]
+    Microseconds,
+    /// Agents × minutes.
+    AgentMinutes,
+}
+
+/// A figure's value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Figure {
+    Count(u64),
+    /// `None`: unknown, because nothing was there to divide by.
+    Real(Option<f64>),
+}
+
+impl Figure {
+    /// The value as a number to compare; `None` when unknown.
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Figure::Count(n) => Some(n as f64),
+            Figure::Real(value) => value,
+        }
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Figure::Count(n) => serializer.serialize_u64(n),
+            Figure::Real(value) => value.serialize(serializer),
+        }
+    }
+}
+
+/// One name under `totals`.
+#[derive(Clone, Copy, Debug)]
+pub struct TotalsFigure {
+    pub name: &'static str,
+    pub unit: Unit,
+    pub of: fn(&Totals) -> Figure,
+}
+
+/// RFC 6076 §4.2, per attempt: ineffective attempts of all attempts, per cent. 401, 402 and 407 never count as
+/// ineffective, so an endless challenge does not show in it; [`auth_loop_pct`] stands beside it.
+pub fn ira_pct(totals: &Totals) -> Option<f64> {
+    percent(totals.sums.ineffective, totals.attempts)
+}
+
+/// RFC 6076 §4.2, per REGISTER request: a challenged attempt has two of them in the denominator.
+pub fn ira_pct_requests(totals: &Totals) -> Option<f64> {
+    percent(totals.sums.ineffective, totals.sums.register_requests)
+}
+
+/// The share of attempts that belong to a loop, per cent.
+pub fn auth_loop_pct(totals: &Totals) -> Option<f64> {
+    percent(totals.sums.loop_attempts, totals.attempts)
+}
+
+/// Agent-minutes registered of those planned while the load lasted, per cent.
+pub fn availability_pct(totals: &Totals) -> Option<f64> {
+    percent(totals.sums.registered_agent_ns, totals.sums.planned_agent_ns)
+}
+
+/// Minutes × agents planned while the load lasted.
+pub fn agent_minutes_planned(totals: &Totals) -> f64 {
+    agent_minutes(totals.sums.planned_agent_ns)
+}
+
+/// Minutes × agents registered while the load lasted.
+pub fn agent_minutes_available(totals: &Totals) -> f64 {
+    agent_minutes(totals.sums.registered_agent_ns)
+}
+
+/// Registered attempts of all attempts, 0 to 1.
+pub fn success_ratio(totals: &Totals) -> Option<f64> {
+    let registered = totals.sums.status[Status::Registered.index()];
+    (totals.attempts > 0).then(|| registered as f64 / totals.attempts as f64)
+}
+
+/// Agents × nanoseconds as agents × minutes.
+pub fn agent_minutes(agent_ns: u64) -> f64 {
+    agent_ns as f64 / 60e9
+}
+
+/// `part` of `whole` in per cent; `None` when `whole` is 0.
+pub fn percent(part: u64, whole: u64) -> Option<f64> {
+    match whole {
+        0 => None,
+        // Rounding must not turn "all of it" into 100.00000000000001.
+        _ if part == whole => Some(100.0),
+        _ => Some(100.0 * part as f64 / whole as f64),
+    }
+}
+
+/// The statistics kept of a distribution, in the unit of its histogram; unknown (`None`) when it is empty.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Distribution {
+    pub count: u64,
+    pub min: Option<u64>,
+    pub mean: Option<f64>,
+    pub p50: Option<u64>,
+    pub p90: Option<u64>,
+    pub p95: Option<u64>,
+    pub p99: Option<u64>,
+    pub p999: Option<u64>,
+    pub max: Option<u64>,
+}
+
+impl Distribution {
+    pub fn of(histogram: Option<&Histogram<u64>>) -> Distribution {
+        let Some(histogram) = histogram.filter(|h| !h.is_empty()) else {
+            return Distribution::default();
+        };
+        let quantile = |q| Some(histogram.value_at_quantile(q));
+        Distribution {
+            count: histogram.len(),
+            min: Some(histogram.min()),
+            mean: Some(histogram.mean()),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: Some(histogram.max()),
+        }
+    }
+
+    /// Of one phase in a run's or trunk's totals.
+    pub fn of_phase(totals: &Totals, phase: crate::vocab::Phase) -> Distribution {
+        Distribution::of(totals.latency_us.iter().find(|(p, _)| *p == phase).map(|(_, histogram)| histogram))
+    }
+}
+
+const fn count(name: &'static str, of: fn(&Totals) -> Figure) -> TotalsFigure {
+    TotalsFigure { name, unit: Unit::Count, of }
+}
+
+const fn pct(name: &'static str, of: fn(&Totals) -> Figure) -> TotalsFigure {
+    TotalsFigure { name, unit: Unit::Percent, of }
+}
+
+macro_rules! status {
+    ($status:ident) => {
+        count(Status::$status.as_str(), |t| Figure::Count(t.sums.status[Status::$status.index()]))
+    };
+}
+
+macro_rules! sum {
+    ($field:ident) => {
+        count(stringify!($field), |t| Figure::Count(t.sums.$field))
+    };
+}
+
+/// Every name under `totals`, in the order of `run.json`.
+pub const TOTALS: [TotalsFigure; 32] = [
+    count("attempts", |t| Figure::Count(t.attempts)),
+    status!(Registered),
+    status!(AuthenticationFailed),
+    status!(RegistrationRejected),
+    status!(ServiceUnavailable),
+    status!(RequestTimeout),
+    status!(TransportError),
+    status!(ProtocolError),
+    status!(Shed),
+    status!(Abandoned),
+    sum!(register_requests),
+    count("agents", |t| Figure::Count(t.agents)),
+    count("agents_registered_peak", |t| Figure::Count(t.agents_registered_peak)),
+    count("agents_registered_at_end", |t| Figure::Count(t.agents_registered_at_end)),
+    count("agents_looping", |t| Figure::Count(t.agents_looping)),
+    count("initial", |t| Figure::Count(t.sums.started[Kind::Initial.index()])),
+    count("refreshes", |t| Figure::Count(t.sums.started[Kind::Refresh.index()])),
+    count("retries", |t| Figure::Count(t.sums.started[Kind::Retry.index()])),
+    sum!(messages_sent),
+    sum!(messages_received),
+    sum!(retransmissions),
+    sum!(late_responses),
+    sum!(ceiling_refused),
+    sum!(bytes_sent),
+    sum!(bytes_received),
+    pct("ira_pct", |t| Figure::Real(ira_pct(t))),
+    pct("ira_pct_requests", |t| Figure::Real(ira_pct_requests(t))),
+    pct("auth_loop_pct", |t| Figure::Real(auth_loop_pct(t))),
+    TotalsFigure {
+        name: "agent_minutes_planned",
+        unit: Unit::AgentMinutes,
+        of: |t| Figure::Real(Some(agent_minutes_planned(t))),
+    },
+    TotalsFigure {
+        name: "agent_minutes_available",
+        unit: Unit::AgentMinutes,
+        of: |t| Figure::Real(Some(agent_minutes_available(t))),
+    },
+    pct("availability_pct", |t| Figure::Real(availability_pct(t))),
+    // Beyond the contract's list, because a clean end is worth a threshold of its own.
+    count("unregister_failed", |t| Figure::Count(t.sums.unregister_failed)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_it_is_exactly_a_hundred_per_cent() {
+        for whole in [1, 3, 7, 999, 28_800_000_000_000_001, u64::MAX] {
+            assert_eq!(percent(whole, whole), Some(100.0), "{whole}");
+        }
+        assert_eq!(percent(999, 1000), Some(99.9));
+        assert_eq!(percent(0, 5), Some(0.0));
+        assert_eq!(percent(0, 0), None);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = TOTALS.iter().map(|figure| figure.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TOTALS.len());
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_statistics() {
+        let empty = Histogram::<u64>::new(3).expect("three digits");
+        assert_eq!(Distribution::of(Some(&empty)), Distribution::default());
+        assert_eq!(Distribution::of(None).p99, None);
+    }
+}
