@@ -63,7 +63,7 @@ impl Problem {
         let (place, excerpt) = match texts.origin(&span) {
             Origin::Flag(flag) => {
                 let start = flag.as_ptr() as usize - texts.all.as_ptr() as usize;
-                (Place::Flag(masked(&texts.all, start..start + flag.len(), &secrets, 0).0), None)
+                (Place::Flag(masked(&texts.all, start..start + flag.len(), &secrets)), None)
             }
             Origin::File(span) => {
                 let (place, excerpt) = in_file(texts, span, &secrets);
@@ -156,30 +156,24 @@ fn in_file(texts: &Texts, span: Range<usize>, secrets: &[Range<usize>]) -> (Plac
     let line_end = line_start + file[line_start..line_end].trim_end().len();
     let line = before.matches('\n').count() + 1;
     let column = file[line_start..span.start].chars().count();
-    let (text, shift) = masked(file, line_start..line_end.max(line_start), secrets, span.start);
-    let width = file[span.start..span.end.min(line_end).max(span.start)].chars().count();
-    let start = column.saturating_add_signed(shift);
+    let text = masked(file, line_start..line_end, secrets);
+    let start = masked(file, line_start..span.start.min(line_end), secrets).chars().count();
+    let width = masked(file, span.start..span.end.min(line_end), secrets).chars().count();
     let excerpt = (text, start..start + width.max(1));
     (Place::File { path: texts.name.clone(), line, column: column + 1 }, excerpt)
 }
 
-/// The text of `range` with every secret as `***` and tabs as blanks, and by how many characters what stands at `mark`
-/// moved.
-fn masked(text: &str, range: Range<usize>, secrets: &[Range<usize>], mark: usize) -> (String, isize) {
+/// The text of `range` with every secret as `***` and tabs as blanks.
+fn masked(text: &str, range: Range<usize>, secrets: &[Range<usize>]) -> String {
     let mut out = String::new();
-    let mut shift = 0;
     let mut at = range.start;
     for secret in secrets.iter().filter(|secret| secret.start < range.end && secret.end > range.start) {
-        let (start, end) = (secret.start.max(at), secret.end.min(range.end));
-        out.push_str(&text[at..start]);
+        out.push_str(&text[at..secret.start.max(at)]);
         out.push_str("***");
-        if end <= mark {
-            shift += 3 - text[start..end].chars().count() as isize;
-        }
-        at = end;
+        at = secret.end.min(range.end);
     }
-    out.push_str(&text[at..range.end]);
-    (out.replace('\t', " "), shift)
+    out.push_str(text.get(at..range.end).unwrap_or_default());
+    out.replace('\t', " ")
 }
 
 /// Where passwords and HA1 stand in a TOML text, found by their keys alone so that it works on broken documents too.
@@ -229,7 +223,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        masked(text, 0..text.len(), &secret_ranges(text), 0).0
+        masked(text, 0..text.len(), &secret_ranges(text))
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! stated once, in [`defaults`]: `resolve` uses them and the JSON Schema shows them. Keys whose feature comes later are
 //! listed too, so that they are refused with a reason instead of "unknown".
 
+use crate::vocab::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use std::borrow::Cow;
@@ -180,11 +181,13 @@ pub struct AgentsFile {
     /// Authentication name, by the same kind of pattern; the user when left out.
     pub auth_user: Option<String>,
     /// Password of every agent (with `csv`: of rows without one).
-    pub password: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretText>,
     /// Name of the environment variable that holds the password.
     pub password_env: Option<String>,
     /// Precomputed HA1 in hex, 32 digits for MD5 or 64 for SHA-256 and SHA-512-256.
-    pub ha1: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub ha1: Option<SecretText>,
     /// A CSV file with columns user[,auth_user][,password|password_env|ha1][,trunk_id]; others are ignored.
     pub csv: Option<String>,
     /// A SIPp injection file. Not available in this version.
@@ -287,7 +290,8 @@ pub struct RegistrarFile {
     pub algorithms: Option<Vec<String>>,
     /// Every user's password.
     #[schemars(extend("default" = defaults::REGISTRAR_PASSWORD))]
-    pub password: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretText>,
     /// A CSV file of users. Not available in this version.
     pub users: Option<String>,
     /// Shorter lifetimes are answered with 423.
@@ -367,6 +371,16 @@ pub struct LognormalFile {
     pub median: Option<DurationText>,
     /// Spread of the delay's logarithm.
     pub sigma: Option<f64>,
+}
+
+/// A password or HA1 as written, which even `Debug` does not show.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretText(pub Secret);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| SecretText(Secret::new(text)))
+    }
 }
 
 /// A duration as written; `resolve` reads it.

@@ -97,6 +97,11 @@ fn put<'i>(tree: &mut DeTable<'i>, flag: &Flag<'_>, value: Spanned<DeValue<'i>>)
     let mut steps = parents.iter().peekable();
     while let Some(step) = steps.next() {
         if !table.contains_key(step.as_str()) {
+            // A table can be made, an item of a list that is not there cannot.
+            if let Some(item) = steps.peek().filter(|next| next.parse::<usize>().is_ok()) {
+                let list = if walked.is_empty() { step.clone() } else { format!("{walked}.{step}") };
+                return Err(format!("there is no \"{list}.{item}\"; the profile has none"));
+            }
             let span = flag.span.clone();
             let key = Spanned::new(span.clone(), Cow::Owned(step.clone()));
             table.insert(key, Spanned::new(span, DeValue::Table(DeTable::new())));
@@ -111,7 +116,7 @@ fn put<'i>(tree: &mut DeTable<'i>, flag: &Flag<'_>, value: Spanned<DeValue<'i>>)
                 walked = format!("{walked}.{item}");
                 inner
             }
-            leaf => return Err(format!("\"{walked}\" is a {}, it has no keys", leaf.type_str())),
+            leaf => return Err(format!("\"{walked}\" is no table, it is of type {}", leaf.type_str())),
         };
     }
     // Removed first: an insertion over an old key would keep the old key's place.

@@ -106,10 +106,10 @@ fn explain(message: &str, places: &Places, path: &Path) -> Problem {
     };
     let secret = path.last_key().is_some_and(|key| SECRET_KEYS.contains(&key));
     let found = match places.leaf(path) {
-        Some((kind, _)) if secret => format!("a {kind}"),
+        Some((kind, _)) if secret => with_article(kind),
         Some(("string", text)) => text.to_owned(),
         Some((kind, text)) => format!("the {kind} {text}"),
-        None => format!("a {}", places.kind(path)),
+        None => with_article(places.kind(path)),
     };
     let problem = Problem::with_value(places, path, format!("must be {}, not {found}", in_words(expected)));
     let nested = places.kind(path) == "table";
@@ -147,6 +147,11 @@ fn unknown_key(message: &str, places: &Places, path: &Path) -> Problem {
 /// Keys that only exist to be refused, and second names.
 const UNLISTED: [&str; 6] = ["expect", "compare", "abort_on", "mix", "outage", "max_contacts"];
 
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
 /// A type in words.
 fn in_words(expected: &str) -> String {
     let words = match expected {
@@ -155,7 +160,7 @@ fn in_words(expected: &str) -> String {
         "f64" => "a number",
         "u16" => "a whole number from 0 to 65535",
         "u32" => "a whole number from 0 to 4294967295",
-        "u64" => "a whole number, not negative",
+        "u64" => "a whole number of at least 0",
         "a sequence" => "a list",
         "a map" => "a table",
         other if other.starts_with("struct ") => "a table",

@@ -154,7 +154,7 @@ fn shared_credential(
 ) -> Result<Option<Credential>, ()> {
     match (&file.password, &file.password_env, &file.ha1) {
         (None, None, None) => Ok(None),
-        (Some(password), None, None) => Ok(Some(Credential::Password(Secret::new(password)))),
+        (Some(password), None, None) => Ok(Some(Credential::Password(password.0.clone()))),
         (None, Some(name), None) => match check.source.env(name).filter(|value| !value.is_empty()) {
             Some(value) => Ok(Some(Credential::Password(Secret::new(value)))),
             None => {
@@ -166,7 +166,7 @@ fn shared_credential(
                 Err(())
             }
         },
-        (None, None, Some(ha1)) => match ha1_credential(ha1, algorithms) {
+        (None, None, Some(ha1)) => match ha1_credential(ha1.0.reveal(), algorithms) {
             Ok(credential) => Ok(Some(credential)),
             Err(message) => {
                 check.bad(&at.key("ha1"), message);
@@ -298,7 +298,7 @@ impl List<'_> {
 
     fn sum_up(&self, check: &mut Check, wrong: usize, found: usize, strangers: &[String]) {
         if wrong > MAX_ROW_PROBLEMS {
-            check.bad(&self.path, format!("{}: {} more rows are wrong", self.file, wrong - MAX_ROW_PROBLEMS));
+            check.bad(&self.path, format!("{}: further rows that are wrong: {}", self.file, wrong - MAX_ROW_PROBLEMS));
         } else if wrong == 0 && found == 0 {
             check.bad(&self.path, format!("{} has no agent for trunk \"{}\"", self.file, self.trunk_id));
         } else if found > MAX_AGENTS as usize {

@@ -5,6 +5,7 @@ use crate::profile::error::nearest;
 use crate::profile::file::{DurationText, FaultFile, LognormalFile, defaults};
 use crate::profile::meant::{Delay, Fault, FaultKind};
 use crate::profile::places::Path;
+use std::time::Duration;
 
 /// Each kind with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
 const KINDS: [(&str, &[&str]); 7] = [
@@ -52,7 +53,7 @@ fn fault(check: &mut Check, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -> 
     foreign_keys(check, at, name, own);
     let from = check.duration(&at.key("from"), file.from.as_ref(), defaults::FAULT_FROM);
     let until = file.until.as_ref().map(|text| check.duration(&at.key("until"), Some(text), ""));
-    if until.is_some_and(|until| until <= from) {
+    if from != Duration::MAX && until.is_some_and(|until| until <= from) {
         check.bad(&at.key("until"), "must be later than from");
     }
     let share = check.share(&at.key("share"), file.share, defaults::FAULT_SHARE);

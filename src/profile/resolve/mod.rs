@@ -9,7 +9,7 @@ mod trunk;
 use super::Source;
 use super::error::Problem;
 use super::file::{ArrivalsFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults};
-use super::listen::ListenAddr;
+use super::listen::{ListenAddr, ListenError};
 use super::meant::{Arrivals, Generator, Profile, Registrar, Run, Safety, Stage};
 use super::places::{Path, Places};
 use crate::vocab::Secret;
@@ -219,10 +219,11 @@ fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Regi
     let realm = file.realm.unwrap_or_else(|| defaults::REGISTRAR_REALM.to_owned());
     check.quotable(&at.key("realm"), &realm);
     let algorithms = check.algorithms(&at.key("algorithms"), file.algorithms.as_ref(), &defaults::REGISTRAR_ALGORITHMS);
-    let password = Secret::new(file.password.unwrap_or_else(|| defaults::REGISTRAR_PASSWORD.to_owned()));
+    let password = file.password.map_or_else(|| Secret::new(defaults::REGISTRAR_PASSWORD), |text| text.0);
     let min_expires = check.whole_seconds(&at.key("min_expires"), file.min_expires.as_ref(), defaults::MIN_EXPIRES);
     let max_expires = check.whole_seconds(&at.key("max_expires"), file.max_expires.as_ref(), defaults::MAX_EXPIRES);
-    if min_expires > max_expires {
+    // One that could not be read has a problem of its own already.
+    if min_expires > max_expires && min_expires != Duration::MAX {
         let key = if file.min_expires.is_some() { "min_expires" } else { "max_expires" };
         check.bad(&at.key(key), "min_expires must not be above max_expires");
     }
@@ -241,7 +242,7 @@ fn listen(check: &mut Check, path: &Path, written: Option<Vec<String>>) -> Vec<L
     for (n, text) in texts.iter().enumerate() {
         match text.parse() {
             Ok(address) => addresses.push(address),
-            Err(error) => check.bad(&path.index(n), super::listen::ListenError::to_string(&error)),
+            Err(error) => check.bad(&path.index(n), ListenError::to_string(&error)),
         }
     }
     addresses

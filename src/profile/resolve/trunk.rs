@@ -114,10 +114,22 @@ fn check_id(check: &mut Check, path: &Path, id: &str) {
 }
 
 fn check_domain(check: &mut Check, path: &Path, domain: &str) {
-    let sound = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    if domain.is_empty() || !domain.chars().all(sound) {
+    if !is_host(domain) {
         check.advise(path, format!("\"{domain}\" is not a host"), "write the host alone, like \"genesyscloud.test\"");
     }
+}
+
+/// RFC 3261 §25.1 `hostport`: a name, an IPv4 address or an IPv6 one in brackets, with or without a port.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let sound = match host.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+    };
+    sound && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn realm(check: &mut Check, at: &Path, realm: Option<&str>, policy: Option<&str>) -> RealmPolicy {
