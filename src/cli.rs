@@ -1,0 +1,177 @@
+//! The command line: what can be typed, and its help. No logic.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// SIP registration load and soak tester: agents, not calls.
+#[derive(Debug, Parser)]
+#[command(
+    name = "regstorm",
+    version,
+    about,
+    long_about = "Registers thousands of simulated SIP agents at a controlled rate, keeps them registered, and says \
+                  whether the registrar held up.\n\nA run is described by a TOML profile. Unless the profile's \
+                  [safety] allow_targets says otherwise, packets go to this machine only.",
+    after_help = EXAMPLES,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a profile and write a result directory
+    Run(RunArgs),
+    /// Serve the embedded registrar on its own, with its faults
+    Registrar(RegistrarArgs),
+    /// Rebuild every derived file of a run from its raw record
+    Report(ReportArgs),
+    /// Print the JSON Schema of the profile, for editors
+    #[command(after_help = SCHEMA_HELP)]
+    Schema,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub struct RunArgs {
+    /// The profile (TOML)
+    pub profile: PathBuf,
+
+    /// Result directory [default: results/<run.name>-<UTC start>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// What to show on stderr while it runs
+    #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
+    pub live: Live,
+
+    /// Print run.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is shown while a run goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Live {
+    /// What suits the terminal; in this version always plain
+    Auto,
+    /// A dashboard (not available in this version)
+    Tui,
+    /// One line per interval
+    Plain,
+    /// Nothing
+    Off,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = REGISTRAR_HELP)]
+pub struct RegistrarArgs {
+    /// A profile whose [registrar] section to serve [default: the defaults of that section]
+    pub profile: Option<PathBuf>,
+
+    /// Listen here instead of where the profile says; may be repeated
+    #[arg(long, value_name = "udp://ADDRESS:PORT")]
+    pub listen: Vec<String>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = REPORT_HELP)]
+pub struct ReportArgs {
+    /// A result directory
+    pub dir: PathBuf,
+
+    /// Print run.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  regstorm run profiles/pilot.toml
+  regstorm run profiles/kamailio.toml --set trunk.0.registrar=sip:127.0.0.1:5070
+  regstorm registrar --listen udp://127.0.0.1:5060
+  regstorm report results/latest";
+
+const RUN_HELP: &str = "\
+Examples:
+  regstorm run profiles/pilot.toml
+  regstorm run profiles/go-live.toml --out /tmp/go-live --live off
+  regstorm run profiles/pilot.toml --set run.seed=9 --set trunk.trunk_nj_01.expires=30s
+  regstorm run profiles/pilot.toml --set 'thresholds.register.p99=< 100ms' --json
+
+Ctrl-C once stops arrivals, drains, un-registers and writes everything; twice stops at once and still writes.
+
+Exit status:
+  0        all thresholds hold
+  1        the run completed and a threshold failed
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        the run is invalid: a name did not resolve, no socket, or the generator fell behind its schedule
+  130/143  interrupted; results so far are written";
+
+const REGISTRAR_HELP: &str = "\
+Prints one \"listening udp://ADDRESS:PORT\" line per socket when it is ready; Ctrl-C ends it.
+
+Examples:
+  regstorm registrar --listen udp://127.0.0.1:5060
+  regstorm registrar profiles/limit-403.toml --listen udp://127.0.0.1:5060
+  regstorm registrar --set registrar.min_expires=60s
+
+Exit status:
+  0  ended by Ctrl-C
+  2  bad usage or profile
+  3  an address could not be listened on";
+
+const REPORT_HELP: &str = "\
+Examples:
+  regstorm report results/latest
+  regstorm report results/pilot-20260101T120000Z --json
+
+Exit status:
+  0  the files were rebuilt, whatever the run's verdict
+  2  bad usage, or no such directory
+  3  there is no record that can be read";
+
+const SCHEMA_HELP: &str = "\
+Examples:
+  regstorm schema > regstorm.schema.json
+
+and at the top of a profile, for editors that know it:
+  #:schema ./regstorm.schema.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_the_contract_shows_can_be_typed() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        let run =
+            parse("regstorm run p.toml --out d --set run.seed=9 --set trunk.0.agents.count=200 --live off --json");
+        let Ok(Command::Run(run)) = run else { panic!("{run:?}") };
+        assert_eq!(run.sets, ["run.seed=9", "trunk.0.agents.count=200"]);
+        assert_eq!((run.live, run.json), (Live::Off, true));
+        let registrar = parse("regstorm registrar --listen udp://127.0.0.1:5060 --listen udp://[::1]:0");
+        let Ok(Command::Registrar(registrar)) = registrar else { panic!("{registrar:?}") };
+        assert_eq!(registrar.listen.len(), 2);
+        assert!(matches!(parse("regstorm report results/latest"), Ok(Command::Report(_))));
+        assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
+        assert!(parse("regstorm run").is_err());
+    }
+}

@@ -1,0 +1,553 @@
+//! From a checked profile to one small config struct per room; the profile stops here.
+//!
+//! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms. Agents get their arrival
+//! order here. Host names are not resolved: that is `command`'s, before the first packet.
+
+use crate::agent::{self, Backoff, IdentityBook, RetryPolicy, Timers, TrunkPolicy};
+use crate::diagnose::Threshold;
+use crate::load;
+use crate::profile::{
+    self, Agents, Credential, FaultKind, Problem, Profile, ProfileError, RealmPolicy, Retry, RetryMax, RetryPreset,
+};
+use crate::record::results::GeneratorLimits;
+use crate::registrar;
+use crate::sip::uri::{Target, Transport, parse_target};
+use crate::sip::{Algorithm, AlgorithmSet, Ha1};
+use crate::vocab::{Secret, TrunkId};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub use crate::profile::ListenAddr;
+
+/// A run, ready to be wired together.
+#[derive(Debug)]
+pub struct Plan {
+    /// The profile's path, for messages.
+    pub profile_path: String,
+    pub name: String,
+    /// `None`: drawn when the run starts.
+    pub seed: Option<u64>,
+    pub interval: Duration,
+    /// 0: one per core.
+    pub workers: usize,
+    /// The longest wait for open attempts at the end.
+    pub drain: Duration,
+    /// Whether every agent un-REGISTERs afterwards.
+    pub unregister: bool,
+    pub allow_targets: Vec<ipnet::IpNet>,
+    /// By [`TrunkId`].
+    pub trunks: Vec<TrunkPlan>,
+    /// In arrival order: the trunks' agents evenly interleaved.
+    pub identities: IdentityBook,
+    pub load: load::LoadConfig,
+    pub generator: GeneratorLimits,
+    pub thresholds: Vec<Threshold>,
+    pub registrar: registrar::Config,
+    /// Where the embedded registrar listens.
+    pub listen: Vec<ListenAddr>,
+    /// The resolved profile, secrets as `***`.
+    pub profile_json: String,
+    /// Doubts about the profile, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// One trunk.
+#[derive(Clone, Debug)]
+pub struct TrunkPlan {
+    pub id: String,
+    pub registrar: RegistrarChoice,
+    /// The profile's `registrar` value.
+    pub registrar_text: String,
+    pub outbound_proxy: Option<ProxyPlan>,
+    pub policy: TrunkPolicy,
+    /// Extra headers in order, without `User-Agent`.
+    pub headers: Vec<(String, String)>,
+    /// `User-Agent`, when the profile's headers name one.
+    pub user_agent: Option<String>,
+    /// Local addresses; empty: the kernel's choice.
+    pub source: Vec<IpAddr>,
+    pub agents: u32,
+}
+
+/// Whom a trunk registers with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RegistrarChoice {
+    Embedded,
+    Target(Target),
+}
+
+/// The outbound proxy of a trunk: where packets go instead, and the `Route` value that says so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProxyPlan {
+    pub target: Target,
+    /// `<sip:127.0.0.1:5060;lr>`.
+    pub route: String,
+}
+
+impl Plan {
+    /// Plans a profile.
+    ///
+    /// # Errors
+    /// URIs, thresholds and numbers of agents or arrivals that cannot be used, all together.
+    pub fn new(profile: &Profile) -> Result<Plan, ProfileError> {
+        let mut problems = Vec::new();
+        let trunks = trunks(profile, &mut problems);
+        let thresholds = thresholds(profile, &mut problems);
+        let registrar = registrar_config(profile, &mut problems);
+        let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage)).collect();
+        let agents = agent_count(profile, &mut problems);
+        let arrivals = planned_arrivals(&stages);
+        if arrivals > f64::from(u32::MAX) {
+            let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
+            problems.push(profile.problem(&["load"], message));
+        }
+        if !problems.is_empty() {
+            return Err(ProfileError::new(problems));
+        }
+        let mut warnings = profile.warnings.clone();
+        warnings.extend(doubts(profile, &stages, arrivals, agents));
+        Ok(Plan {
+            profile_path: profile.path().to_owned(),
+            name: profile.run.name.clone(),
+            seed: profile.run.seed,
+            interval: profile.run.interval,
+            workers: profile.run.workers as usize,
+            drain: profile.run.drain,
+            unregister: profile.run.unregister,
+            allow_targets: profile.safety.allow_targets.clone(),
+            trunks,
+            identities: identities(profile),
+            load: load::LoadConfig {
+                stages,
+                agents,
+                max_in_flight: profile.arrivals.max_in_flight,
+                max_message_rate: profile.safety.max_message_rate,
+            },
+            generator: generator_limits(profile),
+            thresholds,
+            registrar,
+            listen: profile.registrar.listen.clone(),
+            profile_json: profile_json(profile),
+            warnings,
+        })
+    }
+
+    /// Whether there is something to run.
+    ///
+    /// # Errors
+    /// When the profile has no trunk or no load stage.
+    pub fn require_load(&self) -> Result<(), ProfileError> {
+        let missing = |what: &str, remedy: &str| {
+            ProfileError::whole(&self.profile_path, format!("run needs at least one {what}"), Some(remedy.to_owned()))
+        };
+        if self.trunks.is_empty() {
+            return Err(missing("[[trunk]]", "add one with id, registrar, domain and agents"));
+        }
+        if self.load.stages.is_empty() {
+            return Err(missing("[[load]]", "add one, like rate = 50, for = \"10s\""));
+        }
+        Ok(())
+    }
+}
+
+/// The resolved profile as JSON, secrets as `***`.
+fn profile_json(profile: &Profile) -> String {
+    // Strings, numbers, lists and maps with string keys: nothing in a profile can fail to serialise.
+    serde_json::to_string(profile).unwrap_or_default()
+}
+
+fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
+    let mut plans = Vec::with_capacity(profile.trunks.len());
+    for (n, trunk) in profile.trunks.iter().enumerate() {
+        let n = n.to_string();
+        let mut target = |key: &str, text: &str| {
+            let at = ["trunk", &n, key];
+            udp_target(text).map_err(|message| problems.push(profile.problem(&at, message))).ok()
+        };
+        let registrar = match trunk.registrar.as_str() {
+            "embedded" => Some(RegistrarChoice::Embedded),
+            text => target("registrar", text).map(RegistrarChoice::Target),
+        };
+        let proxy = trunk
+            .outbound_proxy
+            .as_deref()
+            .map(|text| target("outbound_proxy", text).map(|target| ProxyPlan { route: route(text, &target), target }));
+        let (user_agent, headers) = split_user_agent(&trunk.headers);
+        // What could not be read has left a problem, and the plan is thrown away.
+        let Some(registrar) = registrar else { continue };
+        plans.push(TrunkPlan {
+            id: trunk.id.clone(),
+            registrar,
+            registrar_text: trunk.registrar.clone(),
+            outbound_proxy: proxy.flatten(),
+            policy: policy(trunk),
+            headers,
+            user_agent,
+            source: trunk.source.clone(),
+            agents: trunk.agents.count() as u32,
+        });
+    }
+    plans
+}
+
+/// A target this version can reach.
+fn udp_target(text: &str) -> Result<Target, String> {
+    let target = parse_target(text).map_err(|error| error.to_string())?;
+    match target.transport {
+        Transport::Udp => Ok(target),
+        other => Err(format!("the transport {} is not available in this version; only UDP is", other.as_str())),
+    }
+}
+
+/// The `Route` value of an outbound proxy; always a loose one, strict routing died with RFC 2543.
+fn route(text: &str, target: &Target) -> String {
+    if target.loose_route { format!("<{text}>") } else { format!("<{text};lr>") }
+}
+
+fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(String, String)>) {
+    let (named, others): (Vec<_>, Vec<_>) =
+        headers.iter().cloned().partition(|(name, _)| name.eq_ignore_ascii_case("User-Agent"));
+    (named.into_iter().next().map(|(_, value)| value), others)
+}
+
+fn policy(trunk: &profile::Trunk) -> TrunkPolicy {
+    TrunkPolicy {
+        domain: trunk.domain.clone(),
+        realm: trunk.realm.clone(),
+        realm_policy: match trunk.realm_policy {
+            RealmPolicy::Expect => agent::RealmPolicy::Expect,
+            RealmPolicy::Require => agent::RealmPolicy::Require,
+            RealmPolicy::Force => agent::RealmPolicy::Force,
+        },
+        algorithms: algorithms(&trunk.algorithms).into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
+        expires_s: seconds(trunk.expires),
+        refresh_at: trunk.refresh_at,
+        reuse_nonce: trunk.reuse_nonce,
+        retry: retry_policy(&trunk.retry),
+        timers: Timers::default(),
+    }
+}
+
+/// The behaviour a preset and its overrides stand for.
+fn retry_policy(retry: &Retry) -> RetryPolicy {
+    let Retry { interval, jitter, .. } = *retry;
+    let forbidden = match retry.forbidden_interval {
+        Duration::ZERO => Backoff::Never,
+        interval => Backoff::Fixed { interval, jitter: retry.forbidden_jitter },
+    };
+    let max = match retry.max {
+        RetryMax::Unlimited => None,
+        RetryMax::Times(times) => Some(times),
+    };
+    match retry.preset {
+        RetryPreset::Rfc => RetryPolicy {
+            preset: "rfc",
+            recoverable: Backoff::Exponential { base: interval, cap: RFC_CAP, jitter },
+            forbidden,
+            refused: Backoff::Never,
+            honour_retry_after: true,
+            max,
+        },
+        RetryPreset::Hammer => {
+            let again = Backoff::Fixed { interval, jitter };
+            RetryPolicy {
+                preset: "hammer",
+                recoverable: again,
+                forbidden,
+                refused: again,
+                honour_retry_after: false,
+                max,
+            }
+        }
+        RetryPreset::None => RetryPolicy {
+            preset: "none",
+            recoverable: Backoff::Never,
+            forbidden: Backoff::Never,
+            refused: Backoff::Never,
+            honour_retry_after: false,
+            max,
+        },
+    }
+}
+
+/// RFC 5626 §4.5: the longest wait between attempts.
+const RFC_CAP: Duration = Duration::from_secs(1_800);
+
+/// The profile's names are checked, every one of them is known here.
+fn algorithms(names: &[&str]) -> Vec<Algorithm> {
+    names.iter().filter_map(|name| Algorithm::parse(name.as_bytes())).collect()
+}
+
+/// Whole seconds; the profile has checked that they fit.
+fn seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+}
+
+fn thresholds(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<Threshold> {
+    let ids: Vec<&str> = profile.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
+    let mut thresholds = Vec::new();
+    for (name, expr) in &profile.thresholds {
+        match Threshold::parse(name, expr, &ids) {
+            Ok(threshold) => thresholds.push(threshold),
+            Err(error) => {
+                let at = ["thresholds", name.as_str()];
+                // The message says the nearest name itself.
+                problems.push(if error.in_name {
+                    profile.key_problem(&at, error.message)
+                } else {
+                    profile.problem(&at, error.message)
+                });
+            }
+        }
+    }
+    thresholds
+}
+
+fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar::Config {
+    let registrar = &profile.registrar;
+    let mut faults = Vec::new();
+    for (n, fault) in registrar.faults.iter().enumerate() {
+        let domain = fault.trunk.as_deref().and_then(|id| domain_of(profile, n, id, problems));
+        faults.push(registrar::Fault {
+            kind: fault_kind(&fault.kind),
+            from: fault.from,
+            until: fault.until,
+            share: fault.share,
+            sources: fault.sources.clone(),
+            domain,
+        });
+    }
+    registrar::Config {
+        realm: registrar.realm.clone(),
+        algorithms: algorithms(&registrar.algorithms),
+        password: registrar.password.clone(),
+        min_expires_s: seconds(registrar.min_expires),
+        max_expires_s: seconds(registrar.max_expires),
+        nonce_lifetime: registrar.nonce_lifetime,
+        faults,
+    }
+}
+
+/// A registrar sees domains, not trunks: a fault for one trunk is one for its domain.
+fn domain_of(profile: &Profile, fault: usize, id: &str, problems: &mut Vec<Problem>) -> Option<String> {
+    let domain = &profile.trunks.iter().find(|trunk| trunk.id == id)?.domain;
+    let other = profile.trunks.iter().find(|trunk| trunk.id != id && trunk.domain == *domain);
+    if let Some(other) = other {
+        let message = format!("the trunk \"{}\" has the same domain; a registrar cannot tell them apart", other.id);
+        let at = ["registrar", "fault", &fault.to_string(), "trunk"];
+        problems.push(profile.problem(&at, message).remedy("give the trunks different domains"));
+    }
+    Some(domain.clone())
+}
+
+fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
+    use registrar::FaultKind as Kind;
+    match kind.clone() {
+        FaultKind::Limit { concurrent, code, reason } => Kind::Limit { concurrent, code, reason },
+        FaultKind::Deny { code, reason } => Kind::Deny { code, reason },
+        FaultKind::Refuse { code, reason } => Kind::Refuse { code, reason },
+        FaultKind::Realm { challenge, verify } => Kind::Realm { challenge, verify },
+        FaultKind::Delay { delay } => Kind::Delay(match delay {
+            profile::Delay::Fixed(span) => registrar::Delay::Fixed(span),
+            profile::Delay::Uniform(low, high) => registrar::Delay::Uniform(low, high),
+            profile::Delay::Lognormal { median, sigma } => registrar::Delay::Lognormal { median, sigma },
+        }),
+        FaultKind::Drop { probability } => Kind::Drop { probability },
+        FaultKind::Freeze => Kind::Freeze,
+    }
+}
+
+fn stage_of(stage: profile::Stage) -> load::Stage {
+    match stage {
+        profile::Stage::Ramp { ramp, lasts } => load::Stage::Ramp { to: ramp, lasts },
+        profile::Stage::Rate { rate, lasts } => load::Stage::Rate { per_second: rate, lasts },
+        profile::Stage::Hold { hold } => load::Stage::Hold { lasts: hold },
+    }
+}
+
+/// The integral of the rate over all stages: how many arrivals come due, the number of agents aside.
+fn planned_arrivals(stages: &[load::Stage]) -> f64 {
+    let mut rate = 0.0;
+    let mut sum = 0.0;
+    for stage in stages {
+        let lasts = stage.lasts().as_secs_f64();
+        match *stage {
+            load::Stage::Ramp { to, .. } => {
+                sum += (rate + to) / 2.0 * lasts;
+                rate = to;
+            }
+            load::Stage::Rate { per_second, .. } => {
+                sum += per_second * lasts;
+                rate = per_second;
+            }
+            load::Stage::Hold { .. } => rate = 0.0,
+        }
+    }
+    // Arrival n is due when the integral reaches n, from 0: a fraction at the end is one arrival more. A whole number
+    // that the sums missed by a hair is meant as one.
+    if (sum - sum.round()).abs() < 1e-6 { sum.round() } else { sum.ceil() }
+}
+
+fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if !stages.is_empty() && arrivals < f64::from(agents) {
+        let never = f64::from(agents) - arrivals;
+        doubts.push(format!("the load plans {arrivals:.0} arrivals for {agents} agents: {never:.0} never arrive"));
+    }
+    let peak = stages.iter().map(|stage| match *stage {
+        load::Stage::Ramp { to, .. } => to,
+        load::Stage::Rate { per_second, .. } => per_second,
+        load::Stage::Hold { .. } => 0.0,
+    });
+    let peak = peak.fold(0.0, f64::max);
+    let ceiling = profile.safety.max_message_rate;
+    // A challenged handshake sends two requests.
+    if peak * 2.0 > f64::from(ceiling) {
+        doubts.push(format!(
+            "safety.max_message_rate = {ceiling} is less than {peak} arrivals per second send (two REGISTERs each): \
+             messages beyond it are refused and counted"
+        ));
+    }
+    doubts.extend(shared_names(profile));
+    doubts
+}
+
+/// The same user in the same domain on two trunks is one address of record.
+fn shared_names(profile: &Profile) -> Option<String> {
+    let mut names = BTreeSet::new();
+    for (n, trunk) in profile.trunks.iter().enumerate() {
+        let shares = |other: &profile::Trunk| other.domain == trunk.domain;
+        let alone = profile.trunks.iter().enumerate().all(|(m, other)| m == n || !shares(other));
+        for number in 0..if alone { 0 } else { trunk.agents.count() } {
+            let user = user_of(&trunk.agents, number).0;
+            if !names.insert((trunk.domain.as_str(), user.clone())) {
+                return Some(format!(
+                    "trunk \"{}\": {user}@{} is an agent of another trunk too",
+                    trunk.id, trunk.domain
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// User and authentication name of a trunk's agent.
+fn user_of(agents: &Agents, number: usize) -> (String, String) {
+    match agents {
+        Agents::Pattern { user, auth_user, .. } => (user.name(number as u32), auth_user.name(number as u32)),
+        Agents::Listed { rows, .. } => (rows[number].user.clone(), rows[number].auth_user.clone()),
+    }
+}
+
+/// The number of agents; all their names together must fit into the book's 32-bit offsets.
+fn agent_count(profile: &Profile, problems: &mut Vec<Problem>) -> u32 {
+    let agents: usize = profile.trunks.iter().map(|trunk| trunk.agents.count()).sum();
+    if agents > MAX_AGENTS {
+        problems.push(profile.key_problem(&["trunk"], format!("{agents} agents are more than {MAX_AGENTS}")));
+    }
+    agents.min(MAX_AGENTS) as u32
+}
+
+/// Agents of one run: ten times what one machine is meant for.
+const MAX_AGENTS: usize = 10_000_000;
+// A name and an authentication name of 200 bytes each for every agent still fit into the book's offsets.
+const _: () = assert!(MAX_AGENTS * 400 < u32::MAX as usize);
+
+/// The agents in arrival order. Agent k of a trunk with c agents stands at (2k+1)/2c of the way, so that every stretch
+/// of arrivals holds each trunk by its share.
+fn identities(profile: &Profile) -> IdentityBook {
+    let mut book = IdentityBook::default();
+    let mut handles = Handles::default();
+    let mut next: BinaryHeap<Reverse<Turn>> = (0..profile.trunks.len())
+        .map(|trunk| Turn { trunk, number: 0, agents: profile.trunks[trunk].agents.count() as u64 })
+        .filter(|turn| turn.agents > 0)
+        .map(Reverse)
+        .collect();
+    let (mut user, mut auth_user) = (String::new(), String::new());
+    while let Some(Reverse(turn)) = next.pop() {
+        let number = turn.number as u32;
+        let id = TrunkId(turn.trunk as u16);
+        match &profile.trunks[turn.trunk].agents {
+            Agents::Pattern { user: pattern, auth_user: auth, credential, .. } => {
+                user.clear();
+                auth_user.clear();
+                pattern.write(number, &mut user);
+                auth.write(number, &mut auth_user);
+                let handle = handles.of(&mut book, credential);
+                book.push(id, number, &user, &auth_user, handle);
+            }
+            Agents::Listed { rows, .. } => {
+                let row = &rows[turn.number as usize];
+                let handle = handles.of(&mut book, &row.credential);
+                book.push(id, number, &row.user, &row.auth_user, handle);
+            }
+        }
+        if turn.number + 1 < turn.agents {
+            next.push(Reverse(Turn { number: turn.number + 1, ..turn }));
+        }
+    }
+    book
+}
+
+/// A trunk's next agent on the way to arrival.
+#[derive(PartialEq, Eq)]
+struct Turn {
+    trunk: usize,
+    number: u64,
+    agents: u64,
+}
+
+impl Ord for Turn {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // (2k+1)/2c against (2l+1)/2d, without fractions.
+        let ours = (2 * self.number + 1) * other.agents;
+        let theirs = (2 * other.number + 1) * self.agents;
+        ours.cmp(&theirs).then(self.trunk.cmp(&other.trunk))
+    }
+}
+
+impl PartialOrd for Turn {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Credentials already in the book: agents with the same secret share one.
+#[derive(Default)]
+struct Handles<'p> {
+    known: HashMap<(bool, &'p str), u32>,
+}
+
+impl<'p> Handles<'p> {
+    fn of(&mut self, book: &mut IdentityBook, credential: &'p Credential) -> u32 {
+        let (is_ha1, secret) = match credential {
+            Credential::Password(secret) => (false, secret),
+            Credential::Ha1(secret) => (true, secret),
+        };
+        *self
+            .known
+            .entry((is_ha1, secret.reveal()))
+            .or_insert_with(|| book.credential(agent_credential(is_ha1, secret)))
+    }
+}
+
+fn agent_credential(is_ha1: bool, secret: &Secret) -> agent::Credential {
+    // The profile has checked the digits; were it wrong, the text would only be a wrong password.
+    match Ha1::from_hex(secret.reveal()).filter(|_| is_ha1) {
+        Some(ha1) => agent::Credential::Ha1(ha1),
+        None => agent::Credential::Password(secret.clone()),
+    }
+}
+
+fn generator_limits(profile: &Profile) -> GeneratorLimits {
+    let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    let generator = &profile.generator;
+    GeneratorLimits {
+        late_ns: nanos(generator.late),
+        stall_ns: nanos(generator.stall),
+        suspect_late: generator.suspect_late,
+        invalid_late: generator.invalid_late,
+    }
+}

@@ -1,0 +1,256 @@
+//! What is wrong with a profile, and where: one [`Problem`] each, all that could be found together in a
+//! [`ProfileError`].
+//!
+//! A problem names the file, line and column (or the `--set` flag), the key, what is wrong and what to do instead, and
+//! shows the line. Passwords on that line are masked: an error goes to terminals and CI logs.
+
+use super::places::{Origin, Path, Places, Texts};
+use std::fmt;
+use std::ops::Range;
+
+/// A profile that cannot be used. Nothing was sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProfileError {
+    /// In the order of the file, never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    pub place: Place,
+    /// Dotted path of the key, empty when the file itself is the problem.
+    pub key: String,
+    /// What is wrong, one clause.
+    pub message: String,
+    /// What to do instead.
+    pub remedy: Option<String>,
+    /// The line as written, secrets masked, and the columns (from 0) it is about.
+    pub excerpt: Option<(String, Range<usize>)>,
+}
+
+/// Where a problem was written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// Line and column count from 1, columns in characters.
+    File { path: String, line: usize, column: usize },
+    /// The text behind `--set`.
+    Flag(String),
+    /// The whole of a file.
+    Whole { path: String },
+}
+
+impl ProfileError {
+    /// Problems, put in the order of the file, those of flags last.
+    pub fn new(mut problems: Vec<Problem>) -> ProfileError {
+        problems.sort_by(|a, b| a.place.cmp(&b.place));
+        problems.dedup();
+        ProfileError { problems }
+    }
+
+    /// A problem of a file as a whole.
+    pub fn whole(path: &str, message: impl Into<String>, remedy: Option<String>) -> ProfileError {
+        let place = Place::Whole { path: path.to_owned() };
+        let problem = Problem { place, key: String::new(), message: message.into(), remedy, excerpt: None };
+        ProfileError { problems: vec![problem] }
+    }
+}
+
+impl Problem {
+    /// A problem with what stands at `span`.
+    pub(crate) fn at(texts: &Texts, span: Range<usize>, key: String, message: String) -> Problem {
+        let secrets = secret_ranges(&texts.all);
+        let (place, excerpt) = match texts.origin(&span) {
+            Origin::Flag(flag) => {
+                let start = flag.as_ptr() as usize - texts.all.as_ptr() as usize;
+                (Place::Flag(masked(&texts.all, start..start + flag.len(), &secrets)), None)
+            }
+            Origin::File(span) => {
+                let (place, excerpt) = in_file(texts, span, &secrets);
+                (place, Some(excerpt))
+            }
+        };
+        Problem { place, key, message, remedy: None, excerpt }
+    }
+
+    /// A problem with the value of a key; the innermost table around it when the key was not written.
+    pub(crate) fn with_value(places: &Places, path: &Path, message: String) -> Problem {
+        Problem::at(&places.texts, places.value(path), path.to_string(), message)
+    }
+
+    /// A problem with a key itself.
+    pub(crate) fn with_key(places: &Places, path: &Path, message: String) -> Problem {
+        Problem::at(&places.texts, places.key(path), path.to_string(), message)
+    }
+
+    /// Adds what to do instead.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Problem {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.problems.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)?;
+        let line = match self.place {
+            Place::File { line, .. } => line.to_string(),
+            _ => String::new(),
+        };
+        let margin = " ".repeat(line.len());
+        if let Some((text, columns)) = &self.excerpt {
+            let carets = "^".repeat(columns.len().max(1));
+            write!(f, "\n{margin} |\n{line} | {text}\n{margin} | {}{carets}", " ".repeat(columns.start))?;
+        }
+        match &self.remedy {
+            Some(remedy) => write!(f, "\n{margin} = {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
+            Place::Flag(flag) => write!(f, "--set {flag}"),
+            Place::Whole { path } => f.write_str(path),
+        }
+    }
+}
+
+/// The nearest of `names`, when it is near enough to be what was meant.
+pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&written, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(written.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn in_file(texts: &Texts, span: Range<usize>, secrets: &[Range<usize>]) -> (Place, (String, Range<usize>)) {
+    let file = texts.file();
+    let before = &file[..span.start];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line_end = file[line_start..].find('\n').map_or(file.len(), |at| line_start + at);
+    let line_end = line_start + file[line_start..line_end].trim_end().len();
+    let line = before.matches('\n').count() + 1;
+    let column = file[line_start..span.start].chars().count();
+    let text = masked(file, line_start..line_end, secrets);
+    let start = masked(file, line_start..span.start.min(line_end), secrets).chars().count();
+    let width = masked(file, span.start..span.end.min(line_end), secrets).chars().count();
+    let excerpt = (text, start..start + width.max(1));
+    (Place::File { path: texts.name.clone(), line, column: column + 1 }, excerpt)
+}
+
+/// The text of `range` with every secret as `***` and tabs as blanks.
+fn masked(text: &str, range: Range<usize>, secrets: &[Range<usize>]) -> String {
+    let mut out = String::new();
+    let mut at = range.start;
+    for secret in secrets.iter().filter(|secret| secret.start < range.end && secret.end > range.start) {
+        out.push_str(&text[at..secret.start.max(at)]);
+        out.push_str("***");
+        at = secret.end.min(range.end);
+    }
+    out.push_str(text.get(at..range.end).unwrap_or_default());
+    out.replace('\t', " ")
+}
+
+/// Where passwords and HA1 stand in a TOML text, found by their keys alone so that it works on broken documents too.
+fn secret_ranges(text: &str) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for key in SECRET_KEYS {
+        for (at, _) in text.match_indices(key) {
+            let after = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
+            let Some(value) = after.strip_prefix('=') else { continue };
+            let value = value.trim_start_matches([' ', '\t']);
+            let start = text.len() - value.len();
+            ranges.push(start..start + secret_len(value));
+        }
+    }
+    ranges.sort_by_key(|range| range.start);
+    ranges.dedup_by(|later, earlier| later.start < earlier.end);
+    ranges
+}
+
+/// How far a secret reaches, quotes included; an unclosed one reaches to the end of its line.
+fn secret_len(value: &str) -> usize {
+    for quote in ["\"\"\"", "'''", "\"", "'"] {
+        let Some(inside) = value.strip_prefix(quote) else { continue };
+        let escapes = quote.starts_with('"');
+        let mut skip = false;
+        for (at, c) in inside.char_indices() {
+            if skip {
+                skip = false;
+            } else if escapes && c == '\\' {
+                skip = true;
+            } else if inside[at..].starts_with(quote) {
+                return at + 2 * quote.len();
+            } else if c == '\n' && quote.len() == 1 {
+                return at + quote.len();
+            }
+        }
+        return value.len();
+    }
+    value.find('\n').unwrap_or(value.len())
+}
+
+/// Keys whose values are never shown.
+pub(crate) const SECRET_KEYS: [&str; 2] = ["password", "ha1"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        masked(text, 0..text.len(), &secret_ranges(text))
+    }
+
+    #[test]
+    fn secrets_are_masked_however_they_are_written() {
+        assert_eq!(shown(r#"a = { password = "p\"w", user = "u" }"#), r#"a = { password = ***, user = "u" }"#);
+        assert_eq!(shown("password='p'"), "password=***");
+        assert_eq!(shown("\"password\" = \"open\nnext = 1"), "\"password\" = ***\nnext = 1");
+        assert_eq!(shown("ha1 = \"\"\"a\nb\"\"\" # x"), "ha1 = *** # x");
+        assert_eq!(shown("trunk.0.agents.password=bare word"), "trunk.0.agents.password=***");
+        assert_eq!(shown("password_env = \"NAME\""), "password_env = \"NAME\"");
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        assert_eq!(nearest("intervall", ["interval", "name"]), Some("interval"));
+        assert_eq!(nearest("HOLD", ["hold", "rate"]), Some("hold"));
+        assert_eq!(nearest("colour", ["interval", "name"]), None);
+    }
+
+    #[test]
+    fn carets_stay_under_what_they_mean_behind_a_secret() {
+        let texts = Texts::new("p.toml", "a = { password = \"long secret\", n = 1 }\n", &[]);
+        let at = texts.all.find("n = 1").map(|at| at..at + 1).expect("in the text");
+        let problem = Problem::at(&texts, at, "a.n".into(), "is wrong".into());
+        assert_eq!(
+            problem.to_string(),
+            "p.toml:1:34: a.n: is wrong\n  |\n1 | a = { password = ***, n = 1 }\n  |                       ^"
+        );
+    }
+}

@@ -1,0 +1,483 @@
+//! The profile as written: every key of the TOML, all optional, unknown keys refused.
+//!
+//! Types here only say what a key looks like; whether its value makes sense is decided in `resolve`. The defaults are
+//! stated once, in [`defaults`]: `resolve` uses them and the JSON Schema shows them. Keys whose feature comes later are
+//! listed too, so that they are refused with a reason instead of "unknown".
+
+use crate::vocab::Secret;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The value of every key that may be left out, as a person would write it.
+pub mod defaults {
+    pub const RUN_INTERVAL: &str = "60s";
+    pub const RUN_WORKERS: u32 = 0;
+    pub const RUN_WARMUP: &str = "0s";
+    pub const RUN_DRAIN: &str = "35s";
+    pub const RUN_UNREGISTER: bool = true;
+
+    pub const ALLOW_TARGETS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+    pub const MAX_MESSAGE_RATE: u32 = 50_000;
+
+    pub const REALM_POLICY: &str = "expect";
+    pub const TRUNK_ALGORITHMS: [&str; 3] = ["SHA-512-256", "SHA-256", "MD5"];
+    pub const EXPIRES: &str = "1h";
+    pub const REFRESH_AT: f64 = 0.9;
+    pub const REUSE_NONCE: bool = true;
+    pub const SOCKETS: &str = "shared";
+    pub const KEEPALIVE: &str = "0s";
+    pub const RETRY_PRESET: &str = "rfc";
+
+    pub const PROCESS: &str = "uniform";
+    pub const WHEN_EXHAUSTED: &str = "stop";
+    pub const MAX_IN_FLIGHT: u32 = 20_000;
+
+    pub const LATE: &str = "5ms";
+    pub const STALL: &str = "10ms";
+    pub const SUSPECT_LATE: f64 = 0.001;
+    pub const INVALID_LATE: f64 = 0.05;
+
+    pub const LISTEN: [&str; 1] = ["udp://127.0.0.1:0"];
+    pub const REGISTRAR_REALM: &str = "genesyscloud.test";
+    pub const REGISTRAR_ALGORITHMS: [&str; 2] = ["SHA-256", "MD5"];
+    pub const REGISTRAR_PASSWORD: &str = "secret";
+    pub const MIN_EXPIRES: &str = "5s";
+    pub const MAX_EXPIRES: &str = "1h";
+    pub const NONCE_LIFETIME: &str = "300s";
+
+    pub const FAULT_FROM: &str = "0s";
+    pub const FAULT_SHARE: f64 = 1.0;
+}
+
+/// A regstorm profile.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "regstorm profile")]
+pub struct ProfileFile {
+    /// The run as a whole.
+    pub run: Option<RunFile>,
+    /// What may be reached, and how hard.
+    pub safety: Option<SafetyFile>,
+    /// Registrar targets with their agents and policy; at least one for a run.
+    pub trunk: Option<Vec<TrunkFile>>,
+    /// Load stages, one after another; all trunks share the arrivals by number of agents.
+    pub load: Option<Vec<StageFile>>,
+    /// How agents arrive.
+    pub arrivals: Option<ArrivalsFile>,
+    /// When our own schedule counts as broken.
+    pub generator: Option<GeneratorFile>,
+    /// Metric = comparison, like `success_ratio = ">= 0.999"`; quote names with a dot: `"register.p99" = "< 250ms"`.
+    pub thresholds: Option<BTreeMap<String, String>>,
+    /// The embedded registrar.
+    pub registrar: Option<RegistrarFile>,
+    #[schemars(skip)]
+    pub expect: Option<Later>,
+    #[schemars(skip)]
+    pub compare: Option<Later>,
+}
+
+/// `[run]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunFile {
+    /// Names the result directory; the profile's file name without its extension when left out.
+    pub name: Option<String>,
+    /// Bucket of every time series.
+    #[schemars(extend("default" = defaults::RUN_INTERVAL))]
+    pub interval: Option<DurationText>,
+    /// Same profile and seed: same identities, arrival times and random choices. Random, and recorded, when left out.
+    pub seed: Option<u64>,
+    /// Sender threads; 0 is one per core.
+    #[schemars(extend("default" = defaults::RUN_WORKERS))]
+    pub workers: Option<u32>,
+    /// Left out of thresholds and totals. Not available in this version: only "0s".
+    #[schemars(extend("default" = defaults::RUN_WARMUP))]
+    pub warmup: Option<DurationText>,
+    /// The longest wait for open attempts at the end.
+    #[schemars(extend("default" = defaults::RUN_DRAIN))]
+    pub drain: Option<DurationText>,
+    /// Whether every agent un-REGISTERs afterwards.
+    #[schemars(extend("default" = defaults::RUN_UNREGISTER))]
+    pub unregister: Option<bool>,
+}
+
+/// `[safety]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SafetyFile {
+    /// Networks that may be sent to; any other resolved address is refused before the first packet.
+    #[schemars(extend("default" = defaults::ALLOW_TARGETS))]
+    pub allow_targets: Option<Vec<String>>,
+    /// Hard ceiling on SIP messages sent per second, over everything; it refuses and counts, it never shapes.
+    #[schemars(extend("default" = defaults::MAX_MESSAGE_RATE))]
+    pub max_message_rate: Option<u32>,
+    #[schemars(skip)]
+    pub abort_on: Option<Later>,
+}
+
+/// One `[[trunk]]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["id", "registrar", "domain", "agents"]))]
+pub struct TrunkFile {
+    /// Names the trunk in every result file; unique, no dots.
+    pub id: Option<String>,
+    /// "embedded", or a SIP URI: "sip:edge.example.net", "sip:10.0.0.5:5060".
+    pub registrar: Option<String>,
+    /// A SIP URI every request goes through, like "sip:127.0.0.1:5060;lr".
+    pub outbound_proxy: Option<String>,
+    /// Host of the Request-URI and of every address of record.
+    pub domain: Option<String>,
+    /// The realm we expect to be challenged with.
+    pub realm: Option<String>,
+    /// "expect": answer with the realm as challenged; "require": another realm is a protocol_error; "force": header
+    /// and HA1 use the configured realm.
+    #[schemars(extend("default" = defaults::REALM_POLICY, "enum" = ["expect", "require", "force"]))]
+    pub realm_policy: Option<String>,
+    /// Digest algorithms accepted; the first challenge that names one of them is answered (RFC 8760).
+    #[schemars(extend("default" = defaults::TRUNK_ALGORITHMS))]
+    pub algorithms: Option<Vec<String>>,
+    /// Lifetime asked for, whole seconds.
+    #[schemars(extend("default" = defaults::EXPIRES))]
+    pub expires: Option<DurationText>,
+    /// Share of the granted lifetime after which to refresh, between 0 and 1.
+    #[schemars(extend("default" = defaults::REFRESH_AT))]
+    pub refresh_at: Option<f64>,
+    /// Refreshes carry credentials at once instead of waiting for a new 401.
+    #[schemars(extend("default" = defaults::REUSE_NONCE))]
+    pub reuse_nonce: Option<bool>,
+    /// Local ports. Not available in this version: "per-agent".
+    #[schemars(extend("default" = defaults::SOCKETS, "enum" = ["shared", "per-agent"]))]
+    pub sockets: Option<String>,
+    /// Local address to send from, the kernel's choice when left out. Not available in this version: more than one.
+    pub source: Option<Vec<String>>,
+    /// Keep-alive period per flow. Not available in this version: only "0s" (off).
+    #[schemars(extend("default" = defaults::KEEPALIVE))]
+    pub keepalive: Option<DurationText>,
+    /// Who registers: a pattern with `count` and `user`, or a `csv` file.
+    pub agents: Option<AgentsFile>,
+    /// Extra headers on every REGISTER.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// How an agent behaves after a failure.
+    pub retry: Option<RetryFile>,
+    /// TLS. Not available in this version.
+    #[schemars(with = "TlsFile")]
+    pub tls: Option<Later>,
+    #[schemars(skip)]
+    pub mix: Option<Later>,
+}
+
+/// `agents` of a trunk.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentsFile {
+    /// How many agents the pattern makes.
+    pub count: Option<u32>,
+    /// User of agent n (from 0): `agent{n}` or, zero-padded, `agent{n:05}`.
+    pub user: Option<String>,
+    /// Authentication name, by the same kind of pattern; the user when left out.
+    pub auth_user: Option<String>,
+    /// Password of every agent (with `csv`: of rows without one).
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretText>,
+    /// Name of the environment variable that holds the password.
+    pub password_env: Option<String>,
+    /// Precomputed HA1 in hex, 32 digits for MD5 or 64 for SHA-256 and SHA-512-256.
+    #[schemars(with = "Option<String>")]
+    pub ha1: Option<SecretText>,
+    /// A CSV file with columns user[,auth_user][,password|password_env|ha1][,trunk_id]; others are ignored.
+    pub csv: Option<String>,
+    /// A SIPp injection file. Not available in this version.
+    pub sipp_csv: Option<String>,
+}
+
+/// `retry` of a trunk; keys other than `preset` override it.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryFile {
+    /// "rfc", "hammer" or "none". Not available in this version: "pjsua", "asterisk".
+    #[schemars(extend("default" = defaults::RETRY_PRESET, "enum" = ["rfc", "pjsua", "asterisk", "hammer", "none"]))]
+    pub preset: Option<String>,
+    /// First wait; the preset decides when left out (rfc 30s, hammer 1s).
+    pub interval: Option<DurationText>,
+    /// Wait after a 403; "0s" never repeats one.
+    pub forbidden_interval: Option<DurationText>,
+    /// Retries since the last 2xx, or "unlimited".
+    pub max: Option<RetryMax>,
+    /// Spread of the waits as a share of them, 0 to 1.
+    pub jitter: Option<f64>,
+}
+
+/// `tls` of a trunk, for the schema only.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the keys to editors; the values are refused before they are read")]
+pub struct TlsFile {
+    ca: Option<String>,
+    cert: Option<String>,
+    key: Option<String>,
+    server_name: Option<String>,
+    verify: Option<bool>,
+}
+
+/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `hold`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageFile {
+    /// Arrivals per second change linearly from the previous stage's rate (0 at first) to this one; needs `for`.
+    pub ramp: Option<f64>,
+    /// Constant arrivals per second; needs `for`.
+    pub rate: Option<f64>,
+    /// How long a `ramp` or `rate` lasts.
+    #[serde(rename = "for")]
+    pub lasts: Option<DurationText>,
+    /// No new arrivals for this long: refreshes and retries only.
+    pub hold: Option<DurationText>,
+    /// This share of all agents at once. Not available in this version.
+    pub avalanche: Option<f64>,
+    #[schemars(skip)]
+    pub outage: Option<Later>,
+}
+
+/// `[arrivals]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArrivalsFile {
+    /// Spacing of arrivals. Not available in this version: "poisson".
+    #[schemars(extend("default" = defaults::PROCESS, "enum" = ["uniform", "poisson"]))]
+    pub process: Option<String>,
+    /// "stop": each agent arrives once. Not available in this version: "reregister".
+    #[schemars(extend("default" = defaults::WHEN_EXHAUSTED, "enum" = ["stop", "reregister"]))]
+    pub when_exhausted: Option<String>,
+    /// Open attempts beyond which arrivals are counted as `shed`.
+    #[schemars(extend("default" = defaults::MAX_IN_FLIGHT))]
+    pub max_in_flight: Option<u32>,
+}
+
+/// `[generator]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorFile {
+    /// A first REGISTER that left later than this after its plan is late.
+    #[schemars(extend("default" = defaults::LATE))]
+    pub late: Option<DurationText>,
+    /// One turn of a worker longer than this is a stall.
+    #[schemars(extend("default" = defaults::STALL))]
+    pub stall: Option<DurationText>,
+    /// More late arrivals than this share: the run is suspect.
+    #[schemars(extend("default" = defaults::SUSPECT_LATE))]
+    pub suspect_late: Option<f64>,
+    /// More late arrivals than this share: the run is invalid.
+    #[schemars(extend("default" = defaults::INVALID_LATE))]
+    pub invalid_late: Option<f64>,
+}
+
+/// `[registrar]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrarFile {
+    /// Where to listen: udp://ADDRESS:PORT, port 0 picks a free one. Not available in this version: tcp, tls.
+    #[schemars(extend("default" = defaults::LISTEN))]
+    pub listen: Option<Vec<String>>,
+    /// Realm of its challenges.
+    #[schemars(extend("default" = defaults::REGISTRAR_REALM))]
+    pub realm: Option<String>,
+    /// Challenged in this order, one header each.
+    #[schemars(extend("default" = defaults::REGISTRAR_ALGORITHMS))]
+    pub algorithms: Option<Vec<String>>,
+    /// Every user's password.
+    #[schemars(extend("default" = defaults::REGISTRAR_PASSWORD))]
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretText>,
+    /// A CSV file of users. Not available in this version.
+    pub users: Option<String>,
+    /// Shorter lifetimes are answered with 423.
+    #[schemars(extend("default" = defaults::MIN_EXPIRES))]
+    pub min_expires: Option<DurationText>,
+    /// Longer lifetimes are shortened to this.
+    #[schemars(extend("default" = defaults::MAX_EXPIRES))]
+    pub max_expires: Option<DurationText>,
+    /// How long a nonce is good for.
+    #[schemars(extend("default" = defaults::NONCE_LIFETIME))]
+    pub nonce_lifetime: Option<DurationText>,
+    #[schemars(skip)]
+    pub max_contacts: Option<Later>,
+    /// Faults; any number.
+    pub fault: Option<Vec<FaultFile>>,
+}
+
+/// One `[[registrar.fault]]`; which keys apply depends on `kind`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["kind"]))]
+pub struct FaultFile {
+    /// What goes wrong. Not available in this version: rate, stale, challenge-again, oscillate, duplicate, reorder,
+    /// corrupt.
+    #[schemars(extend("enum" = [
+        "limit", "deny", "refuse", "realm", "delay", "drop", "freeze",
+        "rate", "stale", "challenge-again", "oscillate", "duplicate", "reorder", "corrupt",
+    ]))]
+    pub kind: Option<String>,
+    /// Active from this long after the start.
+    #[schemars(extend("default" = defaults::FAULT_FROM))]
+    pub from: Option<DurationText>,
+    /// Until this long after the start; to the end when left out.
+    pub until: Option<DurationText>,
+    /// Share of agents hit, chosen by a hash of the user.
+    #[schemars(extend("default" = defaults::FAULT_SHARE))]
+    pub share: Option<f64>,
+    /// Only agents of this trunk.
+    pub trunk: Option<String>,
+    /// Only requests from these addresses.
+    #[serde(alias = "source")]
+    pub sources: Option<Vec<String>>,
+    /// limit: at most this many registered agents at once.
+    pub concurrent: Option<u32>,
+    /// limit, deny, refuse: the refusal's code, 403 when left out.
+    pub code: Option<u16>,
+    /// limit, deny, refuse: the refusal's reason phrase.
+    pub reason: Option<String>,
+    /// realm: the realm of the challenge.
+    pub challenge: Option<String>,
+    /// realm: the realm credentials are checked against.
+    pub verify: Option<String>,
+    /// delay: always this long.
+    pub fixed: Option<DurationText>,
+    /// delay: evenly between two durations.
+    pub uniform: Option<Vec<DurationText>>,
+    /// delay: a log-normal distribution.
+    pub lognormal: Option<LognormalFile>,
+    /// drop: probability that a datagram is lost.
+    pub probability: Option<f64>,
+    /// rate: refusals begin beyond this. Not available in this version.
+    pub per_second: Option<f64>,
+    /// rate: burst allowed. Not available in this version.
+    pub burst: Option<u32>,
+    /// rate: Retry-After of the refusal. Not available in this version.
+    pub retry_after: Option<DurationText>,
+    /// oscillate: length of one up and down. Not available in this version.
+    pub period: Option<DurationText>,
+}
+
+/// `lognormal` of a delay fault.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["median", "sigma"]))]
+pub struct LognormalFile {
+    /// Half of the delays are shorter.
+    pub median: Option<DurationText>,
+    /// Spread of the delay's logarithm.
+    pub sigma: Option<f64>,
+}
+
+/// A password or HA1 as written, which even `Debug` does not show.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretText(pub Secret);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| SecretText(Secret::new(text)))
+    }
+}
+
+/// A duration as written; `resolve` reads it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DurationText(pub String);
+
+/// `max` of a retry policy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RetryMax {
+    Unlimited,
+    Times(u32),
+}
+
+/// Any value of a key that is refused whatever it holds.
+#[derive(Debug)]
+pub struct Later;
+
+impl<'de> Deserialize<'de> for Later {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Later)
+    }
+}
+
+impl<'de> Deserialize<'de> for DurationText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl Visitor<'_> for Words {
+            type Value = DurationText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration in quotes with its unit, like \"10s\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<DurationText, E> {
+                Ok(DurationText(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(Words)
+    }
+}
+
+impl<'de> Deserialize<'de> for RetryMax {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl Visitor<'_> for Words {
+            type Value = RetryMax;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of retries or \"unlimited\"")
+            }
+            fn visit_u64<E: de::Error>(self, times: u64) -> Result<RetryMax, E> {
+                u32::try_from(times)
+                    .map(RetryMax::Times)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(times), &self))
+            }
+            fn visit_i64<E: de::Error>(self, times: i64) -> Result<RetryMax, E> {
+                u32::try_from(times)
+                    .map(RetryMax::Times)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(times), &self))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RetryMax, E> {
+                match text {
+                    "unlimited" => Ok(RetryMax::Unlimited),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
+}
+
+impl serde::Serialize for RetryMax {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            RetryMax::Unlimited => serializer.serialize_str("unlimited"),
+            RetryMax::Times(times) => serializer.serialize_u32(*times),
+        }
+    }
+}
+
+impl JsonSchema for DurationText {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(us|µs|ms|s|m|min|h|d))+$" })
+    }
+}
+
+impl JsonSchema for RetryMax {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "RetryMax".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "const": "unlimited" }] })
+    }
+}

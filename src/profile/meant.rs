@@ -1,0 +1,338 @@
+//! The profile as meant: checked, every default filled in. Made once by `resolve`, then only read.
+//!
+//! It serialises under the names of the TOML file, durations as text and secrets as `***`: that is the `profile` of
+//! `run.json`.
+
+use super::error::{Problem, ProfileError};
+use super::file::RetryMax;
+use super::listen::ListenAddr;
+use super::pattern::Pattern;
+use super::places::{Path, Places};
+use crate::vocab::{Secret, format_duration};
+use ipnet::IpNet;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A checked profile.
+#[derive(Debug, serde::Serialize)]
+pub struct Profile {
+    #[serde(skip)]
+    pub(super) places: Places,
+    pub run: Run,
+    pub safety: Safety,
+    #[serde(rename = "trunk")]
+    pub trunks: Vec<Trunk>,
+    pub load: Vec<Stage>,
+    pub arrivals: Arrivals,
+    pub generator: Generator,
+    /// Name and expression as written, in the order of the file.
+    #[serde(serialize_with = "as_map")]
+    pub thresholds: Vec<(String, String)>,
+    pub registrar: Registrar,
+    /// Doubts that refuse nothing.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct Run {
+    pub name: String,
+    #[serde(serialize_with = "as_text")]
+    pub interval: Duration,
+    /// `None`: drawn when the run starts.
+    pub seed: Option<u64>,
+    /// 0: one per core.
+    pub workers: u32,
+    #[serde(serialize_with = "as_text")]
+    pub warmup: Duration,
+    #[serde(serialize_with = "as_text")]
+    pub drain: Duration,
+    pub unregister: bool,
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct Safety {
+    #[serde(serialize_with = "as_texts")]
+    pub allow_targets: Vec<IpNet>,
+    pub max_message_rate: u32,
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct Trunk {
+    pub id: String,
+    /// `embedded` or a SIP URI, as written.
+    pub registrar: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound_proxy: Option<String>,
+    pub domain: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    pub realm_policy: RealmPolicy,
+    /// Registered names: `MD5`, `SHA-256`, `SHA-512-256`.
+    pub algorithms: Vec<&'static str>,
+    /// Whole seconds.
+    #[serde(serialize_with = "as_text")]
+    pub expires: Duration,
+    /// In (0, 1).
+    pub refresh_at: f64,
+    pub reuse_nonce: bool,
+    pub sockets: &'static str,
+    /// Empty: the kernel's choice.
+    pub source: Vec<IpAddr>,
+    #[serde(serialize_with = "as_text")]
+    pub keepalive: Duration,
+    pub agents: Agents,
+    /// In the order of the file.
+    #[serde(serialize_with = "as_map")]
+    pub headers: Vec<(String, String)>,
+    pub retry: Retry,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RealmPolicy {
+    Expect,
+    Require,
+    Force,
+}
+
+/// Who registers on a trunk.
+#[derive(Debug)]
+pub enum Agents {
+    Pattern { count: u32, user: Pattern, auth_user: Pattern, credential: Credential },
+    Listed { csv: String, rows: Vec<AgentRow> },
+}
+
+/// One agent of a CSV file.
+#[derive(Debug)]
+pub struct AgentRow {
+    pub user: String,
+    pub auth_user: String,
+    pub credential: Credential,
+}
+
+/// What proves an identity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Credential {
+    Password(Secret),
+    /// 32 or 64 hex digits.
+    Ha1(Secret),
+}
+
+/// How agents of a trunk behave after a failure, with the preset's values filled in.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Retry {
+    pub preset: RetryPreset,
+    #[serde(serialize_with = "as_text")]
+    pub interval: Duration,
+    /// Zero: a 403 is never repeated.
+    #[serde(serialize_with = "as_text")]
+    pub forbidden_interval: Duration,
+    pub max: RetryMax,
+    /// Spread of the waits after recoverable failures, in [0, 1].
+    pub jitter: f64,
+    /// Spread of the wait after a 403: `jitter` when it was written, else none.
+    #[serde(skip)]
+    pub forbidden_jitter: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetryPreset {
+    Rfc,
+    Hammer,
+    None,
+}
+
+/// One load stage; rates are arrivals per second.
+#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+#[serde(untagged)]
+pub enum Stage {
+    Ramp {
+        ramp: f64,
+        #[serde(rename = "for", serialize_with = "as_text")]
+        lasts: Duration,
+    },
+    Rate {
+        rate: f64,
+        #[serde(rename = "for", serialize_with = "as_text")]
+        lasts: Duration,
+    },
+    Hold {
+        #[serde(serialize_with = "as_text")]
+        hold: Duration,
+    },
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct Arrivals {
+    pub process: &'static str,
+    pub when_exhausted: &'static str,
+    pub max_in_flight: u32,
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct Generator {
+    #[serde(serialize_with = "as_text")]
+    pub late: Duration,
+    #[serde(serialize_with = "as_text")]
+    pub stall: Duration,
+    pub suspect_late: f64,
+    pub invalid_late: f64,
+}
+
+#[derive(Debug, serde::Serialize)]
+pub struct Registrar {
+    pub listen: Vec<ListenAddr>,
+    pub realm: String,
+    pub algorithms: Vec<&'static str>,
+    pub password: Secret,
+    #[serde(serialize_with = "as_text")]
+    pub min_expires: Duration,
+    #[serde(serialize_with = "as_text")]
+    pub max_expires: Duration,
+    #[serde(serialize_with = "as_text")]
+    pub nonce_lifetime: Duration,
+    #[serde(rename = "fault")]
+    pub faults: Vec<Fault>,
+}
+
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Fault {
+    #[serde(flatten)]
+    pub kind: FaultKind,
+    #[serde(serialize_with = "as_text")]
+    pub from: Duration,
+    /// `None`: to the end.
+    #[serde(serialize_with = "as_optional_text", skip_serializing_if = "Option::is_none")]
+    pub until: Option<Duration>,
+    pub share: f64,
+    /// The id of a trunk of this profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<IpAddr>,
+}
+
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum FaultKind {
+    Limit {
+        concurrent: u32,
+        code: u16,
+        reason: String,
+    },
+    Deny {
+        code: u16,
+        reason: String,
+    },
+    Refuse {
+        code: u16,
+        reason: String,
+    },
+    Realm {
+        challenge: String,
+        verify: String,
+    },
+    Delay {
+        #[serde(flatten)]
+        delay: Delay,
+    },
+    Drop {
+        probability: f64,
+    },
+    Freeze,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delay {
+    #[serde(serialize_with = "as_text")]
+    Fixed(Duration),
+    #[serde(serialize_with = "as_text_pair")]
+    Uniform(Duration, Duration),
+    Lognormal {
+        #[serde(serialize_with = "as_text")]
+        median: Duration,
+        sigma: f64,
+    },
+}
+
+impl Profile {
+    /// The path the profile was loaded from.
+    pub fn path(&self) -> &str {
+        &self.places.texts.name
+    }
+
+    /// A problem with the value of a key, for checks that need more than this room knows; `steps` as in
+    /// `["trunk", "0", "registrar"]`.
+    pub fn problem(&self, steps: &[&str], message: impl Into<String>) -> Problem {
+        Problem::with_value(&self.places, &path_of(steps), message.into())
+    }
+
+    /// A problem with a key itself.
+    pub fn key_problem(&self, steps: &[&str], message: impl Into<String>) -> Problem {
+        Problem::with_key(&self.places, &path_of(steps), message.into())
+    }
+
+    /// A problem of the file as a whole.
+    pub fn whole_problem(&self, message: impl Into<String>, remedy: &str) -> ProfileError {
+        ProfileError::whole(self.path(), message, Some(remedy.to_owned()))
+    }
+}
+
+impl Agents {
+    pub fn count(&self) -> usize {
+        match self {
+            Agents::Pattern { count, .. } => *count as usize,
+            Agents::Listed { rows, .. } => rows.len(),
+        }
+    }
+}
+
+impl Serialize for Agents {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("count", &self.count())?;
+        match self {
+            Agents::Pattern { user, auth_user, credential, .. } => {
+                map.serialize_entry("user", user.as_str())?;
+                map.serialize_entry("auth_user", auth_user.as_str())?;
+                match credential {
+                    Credential::Password(secret) => map.serialize_entry("password", secret)?,
+                    Credential::Ha1(secret) => map.serialize_entry("ha1", secret)?,
+                }
+            }
+            Agents::Listed { csv, .. } => map.serialize_entry("csv", csv)?,
+        }
+        map.end()
+    }
+}
+
+fn path_of(steps: &[&str]) -> Path {
+    steps.iter().fold(Path::default(), |path, step| match step.parse() {
+        Ok(index) => path.index(index),
+        Err(_) => path.key(step),
+    })
+}
+
+fn as_text<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_duration(*span))
+}
+
+fn as_texts<S: Serializer>(nets: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(nets.iter().map(IpNet::to_string))
+}
+
+fn as_optional_text<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(format_duration).serialize(serializer)
+}
+
+fn as_text_pair<S: Serializer>(low: &Duration, high: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    [format_duration(*low), format_duration(*high)].serialize(serializer)
+}
+
+fn as_map<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}

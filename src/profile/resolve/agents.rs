@@ -1,0 +1,375 @@
+//! `agents` of a trunk: a pattern, or the rows of a CSV file, with their secrets.
+
+use super::check::Check;
+use crate::profile::error::nearest;
+use crate::profile::file::AgentsFile;
+use crate::profile::meant::{AgentRow, Agents, Credential};
+use crate::profile::pattern::{Pattern, PatternError};
+use crate::profile::places::Path;
+use crate::vocab::Secret;
+use std::collections::{HashMap, HashSet};
+
+/// The most agents of one trunk: ten times what one machine is meant for.
+pub(crate) const MAX_AGENTS: u32 = 10_000_000;
+/// The longest user or authentication name.
+const MAX_NAME: usize = 255;
+/// The most wrong rows of a CSV file reported at once.
+const MAX_ROW_PROBLEMS: usize = 5;
+
+/// Who registers; `None` when that could not be read.
+pub(super) fn agents(
+    check: &mut Check,
+    at: &Path,
+    file: AgentsFile,
+    algorithms: &[&'static str],
+    trunk_id: &str,
+    trunk_ids: &[String],
+) -> Option<Agents> {
+    check.later_key(&at.key("sipp_csv"), &file.sipp_csv, "a SIPp injection file");
+    let credential = shared_credential(check, at, &file, algorithms);
+    match (&file.csv, &file.user, file.count) {
+        (Some(csv), None, None) if file.auth_user.is_none() => {
+            let mut list = List {
+                path: at.key("csv"),
+                file: csv,
+                fallback: credential.ok()?,
+                algorithms,
+                trunk_id,
+                trunk_ids,
+                env: HashMap::new(),
+            };
+            let rows = list.read(check)?;
+            Some(Agents::Listed { csv: csv.clone(), rows })
+        }
+        (Some(_), _, _) => {
+            check.bad_key(
+                &at.key("csv"),
+                "does not go with count, user and auth_user",
+                "a CSV file names the users itself",
+            );
+            None
+        }
+        (None, Some(user), Some(count)) => {
+            let user = pattern(check, &at.key("user"), user, is_user);
+            let auth_user = match &file.auth_user {
+                Some(text) => pattern(check, &at.key("auth_user"), text, is_auth_user),
+                None => user.clone(),
+            };
+            pattern_agents(check, at, count, user?, auth_user?, credential.ok()?)
+        }
+        (None, _, _) if file.sipp_csv.is_some() => None,
+        (None, None, _) => {
+            check.missing(&at.key("user"), "write a pattern, like user = \"agent{n:05}\", or csv = \"agents.csv\"");
+            None
+        }
+        (None, _, None) => {
+            check.missing(&at.key("count"), "say how many agents there are: count = 500");
+            None
+        }
+    }
+}
+
+fn pattern_agents(
+    check: &mut Check,
+    at: &Path,
+    count: u32,
+    user: Pattern,
+    auth_user: Pattern,
+    credential: Option<Credential>,
+) -> Option<Agents> {
+    if !(1..=MAX_AGENTS).contains(&count) {
+        check.bad(&at.key("count"), format!("must be from 1 to {MAX_AGENTS}, not {count}"));
+    }
+    if count > 1 && !user.has_number() {
+        check.advise(
+            &at.key("user"),
+            format!("would make {count} agents with the same user"),
+            format!("put the number in: \"{}{{n}}\"", user.as_str()),
+        );
+    }
+    let Some(credential) = credential else {
+        check.missing(&at.key("password"), "write password, password_env or ha1");
+        return None;
+    };
+    if matches!(credential, Credential::Ha1(_)) && count > 1 && auth_user.has_number() {
+        check.advise(
+            &at.key("ha1"),
+            "belongs to one authentication name, these agents have one each",
+            "write auth_user without {n}, or give each its own in a csv",
+        );
+    }
+    Some(Agents::Pattern { count, user, auth_user, credential })
+}
+
+fn pattern(check: &mut Check, path: &Path, text: &str, sound: fn(char) -> bool) -> Option<Pattern> {
+    let pattern = match Pattern::parse(text) {
+        Ok(pattern) => pattern,
+        Err(error @ PatternError::Empty) => {
+            check.bad(path, error.to_string());
+            return None;
+        }
+        Err(error) => {
+            check.advise(path, error.to_string(), "a number's place is {n}, or {n:05} for five digits");
+            return None;
+        }
+    };
+    // The longest name is that of the largest number.
+    let longest = pattern.name(u32::MAX);
+    if let Err(message) = name(&longest, sound) {
+        check.bad(path, message);
+    }
+    Some(pattern)
+}
+
+/// Whether a text can be a user or authentication name.
+fn name(text: &str, sound: fn(char) -> bool) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if text.len() > MAX_NAME {
+        return Err(format!("is longer than {MAX_NAME} bytes"));
+    }
+    match text.chars().find(|c| !sound(*c)) {
+        Some(c) => Err(format!("must not contain {c:?}")),
+        None => Ok(()),
+    }
+}
+
+/// RFC 3261 §25.1 `user`: unreserved, escaped or user-unreserved characters.
+fn is_user(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c)
+}
+
+/// What may stand in a quoted `username` without an escape; the digest separates with colons (RFC 7616 §3.4.2).
+fn is_auth_user(c: char) -> bool {
+    !c.is_control() && !matches!(c, '"' | '\\' | ':')
+}
+
+/// The credential that the `agents` table itself names, if any.
+fn shared_credential(
+    check: &mut Check,
+    at: &Path,
+    file: &AgentsFile,
+    algorithms: &[&str],
+) -> Result<Option<Credential>, ()> {
+    match (&file.password, &file.password_env, &file.ha1) {
+        (None, None, None) => Ok(None),
+        (Some(password), None, None) => Ok(Some(Credential::Password(password.0.clone()))),
+        (None, Some(name), None) => match check.source.env(name).filter(|value| !value.is_empty()) {
+            Some(value) => Ok(Some(Credential::Password(Secret::new(value)))),
+            None => {
+                check.advise(
+                    &at.key("password_env"),
+                    format!("the environment variable {name} is not set"),
+                    format!("set it before the run: export {name}=…"),
+                );
+                Err(())
+            }
+        },
+        (None, None, Some(ha1)) => match ha1_credential(ha1.0.reveal(), algorithms) {
+            Ok(credential) => Ok(Some(credential)),
+            Err(message) => {
+                check.bad(&at.key("ha1"), message);
+                Err(())
+            }
+        },
+        _ => {
+            check.bad(at, "password, password_env and ha1 exclude each other");
+            Err(())
+        }
+    }
+}
+
+/// Checks an HA1 against the algorithms it could serve: 32 hex digits are MD5, 64 SHA-256 or SHA-512-256.
+fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<Credential, String> {
+    if !matches!(text.len(), 32 | 64) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err("must be 32 hex digits (MD5) or 64 (SHA-256, SHA-512-256)".to_owned());
+    }
+    if !algorithms.iter().any(|name| (*name == "MD5") == (text.len() == 32)) {
+        return Err(format!("of {} hex digits fits none of the algorithms {}", text.len(), algorithms.join(", ")));
+    }
+    Ok(Credential::Ha1(Secret::new(text)))
+}
+
+/// A CSV file being read for one trunk.
+struct List<'a> {
+    path: Path,
+    file: &'a str,
+    /// For rows without a secret of their own.
+    fallback: Option<Credential>,
+    algorithms: &'a [&'static str],
+    trunk_id: &'a str,
+    trunk_ids: &'a [String],
+    /// Environment variables already read.
+    env: HashMap<String, Option<Secret>>,
+}
+
+/// Where the columns stand.
+struct Columns {
+    user: usize,
+    auth_user: Option<usize>,
+    password: Option<usize>,
+    password_env: Option<usize>,
+    ha1: Option<usize>,
+    trunk_id: Option<usize>,
+}
+
+impl List<'_> {
+    fn read(&mut self, check: &mut Check) -> Option<Vec<AgentRow>> {
+        let full = beside(&check.places.texts.name, self.file);
+        let bytes = match check.source.read(&full) {
+            Ok(bytes) => bytes,
+            Err(reason) => {
+                check.bad(&self.path, format!("{full} cannot be read: {reason}"));
+                return None;
+            }
+        };
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let columns = match reader.headers() {
+            Ok(header) => self.columns(check, &header.clone())?,
+            Err(error) => {
+                check.bad(&self.path, format!("{}: {}", self.file, csv_message(&error)));
+                return None;
+            }
+        };
+        self.rows(check, &mut reader, &columns)
+    }
+
+    fn columns(&self, check: &mut Check, header: &csv::StringRecord) -> Option<Columns> {
+        let at = |name: &str| header.iter().position(|column| column == name);
+        let Some(user) = at("user") else {
+            let first = header.iter().find_map(|column| nearest("user", [column]));
+            let remedy = match first {
+                Some(near) => format!("did you mean \"{near}\" to be \"user\"?"),
+                None if header.iter().any(|column| column.contains(';')) => {
+                    "columns are separated by commas".to_owned()
+                }
+                None => "columns: user[,auth_user][,password|password_env|ha1][,trunk_id]".to_owned(),
+            };
+            check.advise(&self.path, format!("{} has no column \"user\"", self.file), remedy);
+            return None;
+        };
+        if let Some(twice) = ["user", "auth_user", "password", "password_env", "ha1", "trunk_id"]
+            .into_iter()
+            .find(|name| header.iter().filter(|column| column == name).count() > 1)
+        {
+            check.bad(&self.path, format!("{} has the column \"{twice}\" twice", self.file));
+        }
+        Some(Columns {
+            user,
+            auth_user: at("auth_user"),
+            password: at("password"),
+            password_env: at("password_env"),
+            ha1: at("ha1"),
+            trunk_id: at("trunk_id"),
+        })
+    }
+
+    fn rows(&mut self, check: &mut Check, reader: &mut csv::Reader<&[u8]>, columns: &Columns) -> Option<Vec<AgentRow>> {
+        let mut rows = Vec::new();
+        let mut seen = HashSet::new();
+        let mut wrong = 0;
+        let mut strangers = Vec::new();
+        for record in reader.records() {
+            let row = match &record {
+                Ok(record) => self.row(check, record, columns, &mut strangers),
+                Err(error) => Err(csv_message(error)),
+            };
+            let row = row.and_then(|row| match row {
+                Some(row) if !seen.insert(row.user.clone()) => Err(format!("the user \"{}\" is there twice", row.user)),
+                row => Ok(row),
+            });
+            match row {
+                Ok(row) => rows.extend(row),
+                Err(message) => {
+                    wrong += 1;
+                    if wrong <= MAX_ROW_PROBLEMS {
+                        let line = record.ok().and_then(|record| record.position().map(csv::Position::line));
+                        let place = line.map_or_else(String::new, |line| format!(" line {line}"));
+                        check.bad(&self.path, format!("{}{place}: {message}", self.file));
+                    }
+                }
+            }
+        }
+        self.sum_up(check, wrong, rows.len(), &strangers);
+        (wrong == 0).then_some(rows)
+    }
+
+    fn sum_up(&self, check: &mut Check, wrong: usize, found: usize, strangers: &[String]) {
+        if wrong > MAX_ROW_PROBLEMS {
+            check.bad(&self.path, format!("{}: further rows that are wrong: {}", self.file, wrong - MAX_ROW_PROBLEMS));
+        } else if wrong == 0 && found == 0 {
+            check.bad(&self.path, format!("{} has no agent for trunk \"{}\"", self.file, self.trunk_id));
+        } else if found > MAX_AGENTS as usize {
+            check.bad(&self.path, format!("{} has more than {MAX_AGENTS} agents", self.file));
+        }
+        if let Some(first) = strangers.first() {
+            let count = strangers.len();
+            check.warnings.push(format!(
+                "{}: {count} rows name a trunk_id that is no trunk of this profile (\"{first}\"); they are left out",
+                self.file
+            ));
+        }
+    }
+
+    /// One row; `None` when it belongs to another trunk.
+    fn row(
+        &mut self,
+        check: &Check,
+        record: &csv::StringRecord,
+        columns: &Columns,
+        strangers: &mut Vec<String>,
+    ) -> Result<Option<AgentRow>, String> {
+        let cell = |column: Option<usize>| column.and_then(|n| record.get(n)).filter(|text| !text.is_empty());
+        if let Some(id) = cell(columns.trunk_id).filter(|id| *id != self.trunk_id) {
+            if !self.trunk_ids.iter().any(|known| known == id) {
+                strangers.push(id.to_owned());
+            }
+            return Ok(None);
+        }
+        let user = cell(Some(columns.user)).unwrap_or_default();
+        name(user, is_user).map_err(|message| format!("user {message}"))?;
+        let auth_user = cell(columns.auth_user).unwrap_or(user);
+        name(auth_user, is_auth_user).map_err(|message| format!("auth_user {message}"))?;
+        let credential = match (cell(columns.password), cell(columns.password_env), cell(columns.ha1)) {
+            (Some(password), None, None) => Credential::Password(Secret::new(password)),
+            (None, Some(name), None) => Credential::Password(self.variable(check, name)?),
+            (None, None, Some(ha1)) => {
+                ha1_credential(ha1, self.algorithms).map_err(|message| format!("ha1 {message}"))?
+            }
+            (None, None, None) => self
+                .fallback
+                .clone()
+                .ok_or_else(|| format!("\"{user}\" has no password, and agents names none for all"))?,
+            _ => return Err(format!("\"{user}\" has more than one of password, password_env, ha1")),
+        };
+        Ok(Some(AgentRow { user: user.to_owned(), auth_user: auth_user.to_owned(), credential }))
+    }
+
+    fn variable(&mut self, check: &Check, name: &str) -> Result<Secret, String> {
+        let value = self
+            .env
+            .entry(name.to_owned())
+            .or_insert_with(|| check.source.env(name).filter(|value| !value.is_empty()).map(Secret::new));
+        value.clone().ok_or_else(|| format!("the environment variable {name} is not set"))
+    }
+}
+
+/// A CSV error without the cells of the row: they may hold a password.
+fn csv_message(error: &csv::Error) -> String {
+    let line = error.position().map_or_else(String::new, |position| format!("line {}: ", position.line()));
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{line}the row has {len} fields, the header {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => format!("{line}is not UTF-8 text"),
+        _ => format!("{line}is not CSV"),
+    }
+}
+
+/// `file` as seen from the directory of `profile`.
+fn beside(profile: &str, file: &str) -> String {
+    let directory = std::path::Path::new(profile).parent().unwrap_or_else(|| std::path::Path::new(""));
+    directory.join(file).to_string_lossy().into_owned()
+}

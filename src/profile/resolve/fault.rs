@@ -1,0 +1,187 @@
+//! `[[registrar.fault]]`: which keys belong to which kind, and their values.
+
+use super::check::{Check, list};
+use crate::profile::error::nearest;
+use crate::profile::file::{DurationText, FaultFile, LognormalFile, defaults};
+use crate::profile::meant::{Delay, Fault, FaultKind};
+use crate::profile::places::Path;
+use std::time::Duration;
+
+/// Each kind with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
+const KINDS: [(&str, &[&str]); 7] = [
+    ("limit", &["concurrent", "code", "reason"]),
+    ("deny", &["code", "reason"]),
+    ("refuse", &["code", "reason"]),
+    ("realm", &["challenge", "verify"]),
+    ("delay", &["fixed", "uniform", "lognormal"]),
+    ("drop", &["probability"]),
+    ("freeze", &[]),
+];
+
+/// Kinds of the contract that come later.
+const LATER: [&str; 7] = ["rate", "stale", "challenge-again", "oscillate", "duplicate", "reorder", "corrupt"];
+
+/// Keys that belong to some kind.
+const OWN_KEYS: [&str; 13] = [
+    "concurrent",
+    "code",
+    "reason",
+    "challenge",
+    "verify",
+    "fixed",
+    "uniform",
+    "lognormal",
+    "probability",
+    "per_second",
+    "burst",
+    "retry_after",
+    "period",
+];
+
+pub(super) fn faults(check: &mut Check, files: Vec<FaultFile>, trunk_ids: &[&str]) -> Vec<Fault> {
+    let list = Path::root("registrar").key("fault");
+    let faults = files.iter().enumerate().filter_map(|(n, file)| fault(check, &list.index(n), file, trunk_ids));
+    faults.collect()
+}
+
+fn fault(check: &mut Check, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -> Option<Fault> {
+    let Some(name) = file.kind.as_deref() else {
+        check.missing(&at.key("kind"), format!("use {}", list(&KINDS.map(|(name, _)| name))));
+        return None;
+    };
+    let (name, own) = check.word(&at.key("kind"), Some(name), "", &KINDS.map(|kind| (kind.0, kind)), &LATER)?;
+    foreign_keys(check, at, name, own);
+    let from = check.duration(&at.key("from"), file.from.as_ref(), defaults::FAULT_FROM);
+    let until = file.until.as_ref().map(|text| check.duration(&at.key("until"), Some(text), ""));
+    if from != Duration::MAX && until.is_some_and(|until| until <= from) {
+        check.bad(&at.key("until"), "must be later than from");
+    }
+    let share = check.share(&at.key("share"), file.share, defaults::FAULT_SHARE);
+    let sources = check.addresses(&at.key("sources"), file.sources.as_ref());
+    trunk_filter(check, &at.key("trunk"), file.trunk.as_deref(), trunk_ids);
+    let kind = kind(check, at, name, file)?;
+    Some(Fault { kind, from, until, share, trunk: file.trunk.clone(), sources })
+}
+
+fn foreign_keys(check: &mut Check, at: &Path, name: &str, own: &[&str]) {
+    for key in OWN_KEYS.iter().filter(|key| !own.contains(key)) {
+        let path = at.key(key);
+        if check.places.has(&path) {
+            let remedy = match own {
+                [] => format!("\"{name}\" has no keys of its own, only from, until, share, trunk and sources"),
+                own => {
+                    format!("the keys of \"{name}\" are {}, with from, until, share, trunk and sources", own.join(", "))
+                }
+            };
+            check.bad_key(&path, format!("is not a key of a \"{name}\" fault"), remedy);
+        }
+    }
+}
+
+fn trunk_filter(check: &mut Check, path: &Path, written: Option<&str>, trunk_ids: &[&str]) {
+    let Some(id) = written.filter(|id| !trunk_ids.contains(id)) else { return };
+    let remedy = match nearest(id, trunk_ids.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("the trunks are {}", trunk_ids.join(", ")),
+    };
+    check.advise(path, format!("there is no trunk \"{id}\""), remedy);
+}
+
+fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<FaultKind> {
+    Some(match name {
+        "limit" => {
+            let Some(concurrent) = file.concurrent else {
+                check.missing(&at.key("concurrent"), "say how many agents may be registered at once: concurrent = 400");
+                return None;
+            };
+            let (code, reason) = refusal(check, at, file, "Registration limit exceeded");
+            FaultKind::Limit { concurrent, code, reason }
+        }
+        "deny" => {
+            let (code, reason) = refusal(check, at, file, "Forbidden");
+            FaultKind::Deny { code, reason }
+        }
+        "refuse" => {
+            let (code, reason) = refusal(check, at, file, "Authentication Failed");
+            FaultKind::Refuse { code, reason }
+        }
+        "realm" => FaultKind::Realm {
+            challenge: realm(check, &at.key("challenge"), file.challenge.as_ref())?,
+            verify: realm(check, &at.key("verify"), file.verify.as_ref())?,
+        },
+        "delay" => FaultKind::Delay { delay: delay(check, at, file)? },
+        "drop" => {
+            let Some(probability) = file.probability else {
+                check.missing(&at.key("probability"), "say how many datagrams are lost: probability = 0.01");
+                return None;
+            };
+            FaultKind::Drop { probability: check.share(&at.key("probability"), Some(probability), 0.0) }
+        }
+        _ => FaultKind::Freeze,
+    })
+}
+
+/// Code and reason phrase of a refusal; 403 unless written.
+fn refusal(check: &mut Check, at: &Path, file: &FaultFile, reason: &str) -> (u16, String) {
+    let code = file.code.unwrap_or(403);
+    if !(300..=699).contains(&code) {
+        check.bad(&at.key("code"), format!("must be a refusal, 300 to 699, not {code}"));
+    }
+    let reason = file.reason.as_deref().unwrap_or(reason);
+    check.one_line(&at.key("reason"), reason);
+    (code, reason.to_owned())
+}
+
+fn realm(check: &mut Check, path: &Path, written: Option<&String>) -> Option<String> {
+    match written {
+        Some(realm) => {
+            check.quotable(path, realm);
+            Some(realm.clone())
+        }
+        None => {
+            check.missing(path, "a \"realm\" fault names two: challenge = \"a\", verify = \"b\"");
+            None
+        }
+    }
+}
+
+fn delay(check: &mut Check, at: &Path, file: &FaultFile) -> Option<Delay> {
+    match (&file.fixed, &file.uniform, &file.lognormal) {
+        (Some(fixed), None, None) => Some(Delay::Fixed(check.duration(&at.key("fixed"), Some(fixed), ""))),
+        (None, Some(bounds), None) => uniform(check, &at.key("uniform"), bounds),
+        (None, None, Some(file)) => lognormal(check, &at.key("lognormal"), file),
+        _ => {
+            check.advise(
+                at,
+                "a \"delay\" fault needs exactly one of fixed, uniform, lognormal",
+                "write fixed = \"20ms\"",
+            );
+            None
+        }
+    }
+}
+
+fn uniform(check: &mut Check, path: &Path, bounds: &[DurationText]) -> Option<Delay> {
+    let [low, high] = bounds else {
+        check.bad(path, "must be two durations, like [\"5ms\", \"50ms\"]");
+        return None;
+    };
+    let low = check.duration(&path.index(0), Some(low), "");
+    let high = check.duration(&path.index(1), Some(high), "");
+    if high < low {
+        check.bad(path, "the first duration must not be the longer one");
+    }
+    Some(Delay::Uniform(low, high))
+}
+
+fn lognormal(check: &mut Check, path: &Path, file: &LognormalFile) -> Option<Delay> {
+    let (Some(median), Some(sigma)) = (&file.median, file.sigma) else {
+        check.bad(path, "needs both, like { median = \"20ms\", sigma = 0.5 }");
+        return None;
+    };
+    let median = check.positive(&path.key("median"), Some(median), "");
+    if !(0.0..=5.0).contains(&sigma) {
+        check.bad(&path.key("sigma"), format!("must be from 0 to 5, not {sigma}"));
+    }
+    Some(Delay::Lognormal { median, sigma })
+}

@@ -1,0 +1,249 @@
+//! From what is written to what is meant: every default filled in, every relation between keys checked, all problems
+//! reported together.
+
+mod agents;
+mod check;
+mod fault;
+mod trunk;
+
+use super::Source;
+use super::error::Problem;
+use super::file::{ArrivalsFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults};
+use super::listen::{ListenAddr, ListenError};
+use super::meant::{Arrivals, Generator, Profile, Registrar, Run, Safety, Stage};
+use super::places::{Path, Places};
+use crate::vocab::Secret;
+use check::Check;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The most threads, and the most arrivals per second, that make sense on one machine.
+const MAX_WORKERS: u32 = 1_024;
+const MAX_RATE: f64 = 1_000_000.0;
+/// Shorter intervals would make more rows than measurements.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Checks a profile.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) -> Result<Profile, Vec<Problem>> {
+    let mut check = Check { places: &places, source, problems: Vec::new(), warnings: Vec::new() };
+    check.later_key(&Path::root("expect"), &file.expect, "[expect]");
+    check.later_key(&Path::root("compare"), &file.compare, "[compare]");
+    let trunks = trunk::trunks(&mut check, file.trunk.unwrap_or_default());
+    let ids: Vec<&str> = trunks.iter().map(|trunk| trunk.id.as_str()).collect();
+    let registrar = registrar(&mut check, file.registrar.unwrap_or_default(), &ids);
+    let run = run(&mut check, file.run.unwrap_or_default());
+    let safety = safety(&mut check, file.safety.unwrap_or_default());
+    let load = stages(&mut check, file.load.unwrap_or_default());
+    let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
+    let generator = generator(&mut check, file.generator.unwrap_or_default());
+    let mut thresholds: Vec<(String, String)> = file.thresholds.unwrap_or_default().into_iter().collect();
+    thresholds.sort_by_key(|(name, _)| places.key(&Path::root("thresholds").key(name)).start);
+    let Check { problems, warnings, .. } = check;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Profile { places, run, safety, trunks, load, arrivals, generator, thresholds, registrar, warnings })
+}
+
+fn run(check: &mut Check, file: RunFile) -> Run {
+    let at = Path::root("run");
+    let name = match file.name {
+        Some(name) => {
+            run_name(check, &at.key("name"), &name);
+            name
+        }
+        None => stem(&check.places.texts.name),
+    };
+    let interval = check.duration(&at.key("interval"), file.interval.as_ref(), defaults::RUN_INTERVAL);
+    if interval < MIN_INTERVAL {
+        check.bad(&at.key("interval"), "must be at least 100ms");
+    }
+    let workers = file.workers.unwrap_or(defaults::RUN_WORKERS);
+    if workers > MAX_WORKERS {
+        check.bad(&at.key("workers"), format!("must be at most {MAX_WORKERS}"));
+    }
+    let warmup = check.duration(&at.key("warmup"), file.warmup.as_ref(), defaults::RUN_WARMUP);
+    if !warmup.is_zero() {
+        check.later(&at.key("warmup"), "a warm-up", "leave it out");
+    }
+    let drain = check.duration(&at.key("drain"), file.drain.as_ref(), defaults::RUN_DRAIN);
+    let unregister = file.unregister.unwrap_or(defaults::RUN_UNREGISTER);
+    Run { name, interval, seed: file.seed, workers, warmup, drain, unregister }
+}
+
+/// The name becomes part of a directory's name.
+fn run_name(check: &mut Check, path: &Path, name: &str) {
+    if name.is_empty() || name.starts_with('.') || name.len() > 128 {
+        check.bad(path, "must be 1 to 128 characters and not begin with a dot: it names a directory");
+    } else if name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
+        check.bad(path, "must not contain slashes or control characters: it names a directory");
+    }
+}
+
+/// The file's name without directories and extension.
+fn stem(path: &str) -> String {
+    let stem = std::path::Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    stem.filter(|stem| !stem.is_empty() && !stem.starts_with('.')).unwrap_or_else(|| "run".to_owned())
+}
+
+fn safety(check: &mut Check, file: SafetyFile) -> Safety {
+    let at = Path::root("safety");
+    check.later_key(&at.key("abort_on"), &file.abort_on, "abort_on");
+    let nets = file.allow_targets.unwrap_or_else(|| defaults::ALLOW_TARGETS.map(str::to_owned).to_vec());
+    let mut allow_targets = Vec::new();
+    for (n, text) in nets.iter().enumerate() {
+        // A single address is a network of one.
+        match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(net) => allow_targets.push(net),
+            Err(_) => check.advise(
+                &at.key("allow_targets").index(n),
+                format!("\"{text}\" is not a network"),
+                "write networks like \"10.1.0.0/16\", or single addresses; names are checked by what they resolve to",
+            ),
+        }
+    }
+    let max_message_rate =
+        check.at_least_one(&at.key("max_message_rate"), file.max_message_rate, defaults::MAX_MESSAGE_RATE);
+    Safety { allow_targets, max_message_rate }
+}
+
+fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    let mut rate = 0.0;
+    for (n, file) in files.into_iter().enumerate() {
+        let at = Path::root("load").index(n);
+        check.later_key(&at.key("outage"), &file.outage, "an outage");
+        check.later_key(&at.key("avalanche"), &file.avalanche, "an avalanche");
+        if file.outage.is_some() || file.avalanche.is_some() {
+            continue;
+        }
+        if let Some(stage) = stage(check, &at, &file, rate) {
+            rate = match stage {
+                Stage::Ramp { ramp, .. } => ramp,
+                Stage::Rate { rate, .. } => rate,
+                Stage::Hold { .. } => 0.0,
+            };
+            stages.push(stage);
+        }
+    }
+    stages
+}
+
+/// One stage; `before` is the rate at which it begins.
+fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<Stage> {
+    match (file.ramp, file.rate, &file.hold) {
+        (Some(ramp), None, None) => {
+            let lasts = stage_length(check, at, file)?;
+            check_rate(check, &at.key("ramp"), ramp);
+            if ramp == before {
+                let remedy = if ramp == 0.0 { "write hold".to_owned() } else { format!("write rate = {ramp}") };
+                check.advise(&at.key("ramp"), format!("the rate is {ramp} already, there is nothing to ramp"), remedy);
+            }
+            Some(Stage::Ramp { ramp, lasts })
+        }
+        (None, Some(rate), None) => {
+            let lasts = stage_length(check, at, file)?;
+            check_rate(check, &at.key("rate"), rate);
+            if rate == 0.0 {
+                check.advise(&at.key("rate"), "must be above 0", "a stage without arrivals is hold = \"…\"");
+            }
+            Some(Stage::Rate { rate, lasts })
+        }
+        (None, None, Some(hold)) => {
+            if file.lasts.is_some() {
+                check.bad_key(&at.key("for"), "does not go with hold", "write hold = \"8h\" alone");
+            }
+            Some(Stage::Hold { hold: check.positive(&at.key("hold"), Some(hold), "") })
+        }
+        (None, None, None) => {
+            check.bad(at, "needs one of ramp, rate or hold");
+            None
+        }
+        _ => {
+            check.bad(at, "ramp, rate and hold are stages of their own: write one [[load]] for each");
+            None
+        }
+    }
+}
+
+fn stage_length(check: &mut Check, at: &Path, file: &StageFile) -> Option<Duration> {
+    if file.lasts.is_none() {
+        check.missing(&at.key("for"), "say how long the stage lasts: for = \"30s\"");
+        return None;
+    }
+    Some(check.positive(&at.key("for"), file.lasts.as_ref(), ""))
+}
+
+fn check_rate(check: &mut Check, path: &Path, rate: f64) {
+    if !(0.0..=MAX_RATE).contains(&rate) {
+        check.bad(path, format!("must be a rate from 0 to {MAX_RATE} arrivals per second, not {rate}"));
+    }
+}
+
+fn arrivals(check: &mut Check, file: ArrivalsFile) -> Arrivals {
+    let at = Path::root("arrivals");
+    let uniform = [(defaults::PROCESS, defaults::PROCESS)];
+    check.word(&at.key("process"), file.process.as_deref(), defaults::PROCESS, &uniform, &["poisson"]);
+    let stop = [(defaults::WHEN_EXHAUSTED, defaults::WHEN_EXHAUSTED)];
+    let written = file.when_exhausted.as_deref();
+    check.word(&at.key("when_exhausted"), written, defaults::WHEN_EXHAUSTED, &stop, &["reregister"]);
+    let max_in_flight = check.at_least_one(&at.key("max_in_flight"), file.max_in_flight, defaults::MAX_IN_FLIGHT);
+    Arrivals { process: defaults::PROCESS, when_exhausted: defaults::WHEN_EXHAUSTED, max_in_flight }
+}
+
+fn generator(check: &mut Check, file: GeneratorFile) -> Generator {
+    let at = Path::root("generator");
+    let late = check.positive(&at.key("late"), file.late.as_ref(), defaults::LATE);
+    let stall = check.positive(&at.key("stall"), file.stall.as_ref(), defaults::STALL);
+    let suspect_late = check.share(&at.key("suspect_late"), file.suspect_late, defaults::SUSPECT_LATE);
+    let invalid_late = check.share(&at.key("invalid_late"), file.invalid_late, defaults::INVALID_LATE);
+    if suspect_late > invalid_late {
+        let key = if file.suspect_late.is_some() { "suspect_late" } else { "invalid_late" };
+        check.bad(
+            &at.key(key),
+            format!("suspect_late ({suspect_late}) must not be above invalid_late ({invalid_late})"),
+        );
+    }
+    Generator { late, stall, suspect_late, invalid_late }
+}
+
+fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Registrar {
+    let at = Path::root("registrar");
+    check.later_key(&at.key("users"), &file.users, "a users file");
+    check.later_key(&at.key("max_contacts"), &file.max_contacts, "max_contacts");
+    let listen = listen(check, &at.key("listen"), file.listen);
+    let realm = file.realm.unwrap_or_else(|| defaults::REGISTRAR_REALM.to_owned());
+    check.quotable(&at.key("realm"), &realm);
+    let algorithms = check.algorithms(&at.key("algorithms"), file.algorithms.as_ref(), &defaults::REGISTRAR_ALGORITHMS);
+    let password = file.password.map_or_else(|| Secret::new(defaults::REGISTRAR_PASSWORD), |text| text.0);
+    let min_expires = check.whole_seconds(&at.key("min_expires"), file.min_expires.as_ref(), defaults::MIN_EXPIRES);
+    let max_expires = check.whole_seconds(&at.key("max_expires"), file.max_expires.as_ref(), defaults::MAX_EXPIRES);
+    // One that could not be read has a problem of its own already.
+    if min_expires > max_expires && min_expires != Duration::MAX {
+        let key = if file.min_expires.is_some() { "min_expires" } else { "max_expires" };
+        check.bad(&at.key(key), "min_expires must not be above max_expires");
+    }
+    let nonce_lifetime =
+        check.positive(&at.key("nonce_lifetime"), file.nonce_lifetime.as_ref(), defaults::NONCE_LIFETIME);
+    let faults = fault::faults(check, file.fault.unwrap_or_default(), trunk_ids);
+    Registrar { listen, realm, algorithms, password, min_expires, max_expires, nonce_lifetime, faults }
+}
+
+fn listen(check: &mut Check, path: &Path, written: Option<Vec<String>>) -> Vec<ListenAddr> {
+    let texts = written.unwrap_or_else(|| defaults::LISTEN.map(str::to_owned).to_vec());
+    if texts.is_empty() {
+        check.advise(path, "names no address", "write listen = [\"udp://127.0.0.1:0\"]");
+    }
+    let mut addresses = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(error) => check.bad(&path.index(n), ListenError::to_string(&error)),
+        }
+    }
+    addresses
+}

@@ -1,0 +1,226 @@
+//! `[[trunk]]`: targets, policy, headers, retry presets. SIP URIs are read by the plan; agents in `agents`.
+
+use super::agents::agents;
+use super::check::Check;
+use crate::profile::file::{RetryFile, RetryMax, TrunkFile, defaults};
+use crate::profile::meant::{Agents, RealmPolicy, Retry, RetryPreset, Trunk};
+use crate::profile::places::Path;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Trunks are numbered with 16 bits.
+const MAX_TRUNKS: usize = u16::MAX as usize;
+const MAX_ID: usize = 64;
+
+pub(super) fn trunks(check: &mut Check, files: Vec<TrunkFile>) -> Vec<Trunk> {
+    if files.len() > MAX_TRUNKS {
+        check.bad(&Path::root("trunk"), format!("there are more than {MAX_TRUNKS} trunks"));
+        return Vec::new();
+    }
+    let ids: Vec<String> = files.iter().filter_map(|file| file.id.clone()).collect();
+    let mut trunks: Vec<Trunk> = Vec::with_capacity(files.len());
+    for (n, file) in files.into_iter().enumerate() {
+        let at = Path::root("trunk").index(n);
+        if let Some(id) = file.id.as_deref().filter(|id| trunks.iter().any(|earlier| earlier.id == *id)) {
+            check.bad(&at.key("id"), format!("two trunks have the id \"{id}\""));
+        }
+        trunks.push(trunk(check, &at, file, &ids));
+    }
+    trunks
+}
+
+fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk {
+    check.later_key(&at.key("tls"), &file.tls, "TLS");
+    check.later_key(&at.key("mix"), &file.mix, "a mix of agents");
+    let id = required(check, &at.key("id"), file.id, "name the trunk: id = \"trunk_nj_01\"");
+    check_id(check, &at.key("id"), &id);
+    let registrar = required(
+        check,
+        &at.key("registrar"),
+        file.registrar,
+        "write \"embedded\", or a SIP URI like \"sip:10.0.0.5:5060\"",
+    );
+    let domain =
+        required(check, &at.key("domain"), file.domain, "the host of every address of record, like \"example.org\"");
+    check_domain(check, &at.key("domain"), &domain);
+    let realm_policy = realm(check, at, file.realm.as_deref(), file.realm_policy.as_deref());
+    let algorithms = check.algorithms(&at.key("algorithms"), file.algorithms.as_ref(), &defaults::TRUNK_ALGORITHMS);
+    let expires = check.whole_seconds(&at.key("expires"), file.expires.as_ref(), defaults::EXPIRES);
+    let refresh_at = file.refresh_at.unwrap_or(defaults::REFRESH_AT);
+    if !(refresh_at > 0.0 && refresh_at < 1.0) {
+        check.bad(&at.key("refresh_at"), format!("must be between 0 and 1, not {refresh_at}"));
+    }
+    let shared = [(defaults::SOCKETS, defaults::SOCKETS)];
+    check.word(&at.key("sockets"), file.sockets.as_deref(), defaults::SOCKETS, &shared, &["per-agent"]);
+    let keepalive = check.duration(&at.key("keepalive"), file.keepalive.as_ref(), defaults::KEEPALIVE);
+    if !keepalive.is_zero() {
+        check.later(&at.key("keepalive"), "a keep-alive", "leave it out");
+    }
+    let source = source(check, &at.key("source"), file.source.as_ref());
+    let agents = match file.agents {
+        Some(file) => agents(check, &at.key("agents"), file, &algorithms, &id, ids),
+        None => {
+            check.missing(
+                &at.key("agents"),
+                "say who registers: agents = { count = 500, user = \"agent{n:05}\", password = \"…\" }",
+            );
+            None
+        }
+    };
+    Trunk {
+        id,
+        registrar,
+        outbound_proxy: file.outbound_proxy,
+        domain,
+        realm: file.realm,
+        realm_policy,
+        algorithms,
+        expires,
+        refresh_at,
+        reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
+        sockets: defaults::SOCKETS,
+        source,
+        keepalive,
+        agents: agents.unwrap_or_else(nobody),
+        headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default()),
+        retry: retry(check, &at.key("retry"), file.retry.unwrap_or_default()),
+    }
+}
+
+/// Stands in for agents that could not be read.
+fn nobody() -> Agents {
+    Agents::Listed { csv: String::new(), rows: Vec::new() }
+}
+
+fn required(check: &mut Check, path: &Path, written: Option<String>, remedy: &str) -> String {
+    written.unwrap_or_else(|| {
+        check.missing(path, remedy);
+        PLACEHOLDER.to_owned()
+    })
+}
+
+/// What a missing text counts as while the rest is checked.
+const PLACEHOLDER: &str = "missing";
+
+/// An id stands in file columns, in dotted paths and in threshold names.
+fn check_id(check: &mut Check, path: &Path, id: &str) {
+    let sound = |c: char| c.is_alphanumeric() || c == '_' || c == '-' || c == ':';
+    if id.is_empty() || id.len() > MAX_ID {
+        check.bad(path, format!("must be 1 to {MAX_ID} characters"));
+    } else if let Some(c) = id.chars().find(|c| !sound(*c)) {
+        check.advise(path, format!("must not contain {c:?}"), "use letters, digits, \"_\" and \"-\"");
+    }
+}
+
+fn check_domain(check: &mut Check, path: &Path, domain: &str) {
+    if !is_host(domain) {
+        check.advise(path, format!("\"{domain}\" is not a host"), "write the host alone, like \"genesyscloud.test\"");
+    }
+}
+
+/// RFC 3261 §25.1 `hostport`: a name, an IPv4 address or an IPv6 one in brackets, with or without a port.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let sound = match host.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+    };
+    sound && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+fn realm(check: &mut Check, at: &Path, realm: Option<&str>, policy: Option<&str>) -> RealmPolicy {
+    if let Some(realm) = realm {
+        check.quotable(&at.key("realm"), realm);
+    }
+    let words = [("expect", RealmPolicy::Expect), ("require", RealmPolicy::Require), ("force", RealmPolicy::Force)];
+    let policy = check.word(&at.key("realm_policy"), policy, defaults::REALM_POLICY, &words, &[]);
+    let policy = policy.unwrap_or(RealmPolicy::Expect);
+    if realm.is_none() && policy != RealmPolicy::Expect {
+        check.advise(&at.key("realm_policy"), "needs a realm to compare with", "add realm = \"…\" to the trunk");
+    }
+    policy
+}
+
+fn source(check: &mut Check, path: &Path, written: Option<&Vec<String>>) -> Vec<IpAddr> {
+    let addresses = check.addresses(path, written);
+    if addresses.len() > 1 {
+        check.later(&path.index(1), "more than one source address", "name one");
+    }
+    addresses
+}
+
+fn headers(check: &mut Check, path: &Path, written: BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut headers: Vec<(String, String)> = written.into_iter().collect();
+    headers.sort_by_key(|(name, _)| check.places.key(&path.key(name)).start);
+    for (n, (name, value)) in headers.iter().enumerate() {
+        let at = path.key(name);
+        let token = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
+        if name.is_empty() || !name.chars().all(token) {
+            check.bad_key(&at, "is not a header name", "names are letters, digits and \"-\" (RFC 3261 §25.1)");
+        } else if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            check.bad_key(&at, "is a header every REGISTER has already", "leave it out, or name another header");
+        } else if headers[..n].iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            check.bad_key(&at, "is written twice in different case", "write it once");
+        }
+        check.one_line(&at, value);
+    }
+    headers
+}
+
+/// Headers the agent writes itself, with their compact names (RFC 3261 §7.3.3).
+const OWN_HEADERS: [&str; 19] = [
+    "Via",
+    "v",
+    "From",
+    "f",
+    "To",
+    "t",
+    "Call-ID",
+    "i",
+    "CSeq",
+    "Contact",
+    "m",
+    "Expires",
+    "Content-Length",
+    "l",
+    "Max-Forwards",
+    "Authorization",
+    "Proxy-Authorization",
+    "Route",
+    "Record-Route",
+];
+
+fn retry(check: &mut Check, at: &Path, file: RetryFile) -> Retry {
+    let presets = [("rfc", RetryPreset::Rfc), ("hammer", RetryPreset::Hammer), ("none", RetryPreset::None)];
+    let preset =
+        check.word(&at.key("preset"), file.preset.as_deref(), defaults::RETRY_PRESET, &presets, &["pjsua", "asterisk"]);
+    let preset = preset.unwrap_or(RetryPreset::Rfc);
+    let written = [file.interval.is_some(), file.forbidden_interval.is_some(), file.jitter.is_some()];
+    if preset == RetryPreset::None && (written.contains(&true) || file.max.is_some()) {
+        check.warnings.push(format!("{at}: the preset \"none\" never retries, its other keys have no effect"));
+    }
+    let (interval, jitter) = match preset {
+        RetryPreset::Rfc => ("30s", 0.5),
+        RetryPreset::Hammer => ("1s", 0.0),
+        RetryPreset::None => ("0s", 0.0),
+    };
+    let interval = match &file.interval {
+        Some(text) => check.positive(&at.key("interval"), Some(text), ""),
+        None => check.duration(&at.key("interval"), None, interval),
+    };
+    let forbidden_interval = match (&file.forbidden_interval, preset) {
+        (Some(text), _) => check.duration(&at.key("forbidden_interval"), Some(text), ""),
+        (None, RetryPreset::Hammer) => interval,
+        (None, _) => Duration::ZERO,
+    };
+    let max = match preset {
+        RetryPreset::None => RetryMax::Times(0),
+        _ => file.max.unwrap_or(RetryMax::Unlimited),
+    };
+    let forbidden_jitter = check.share(&at.key("jitter"), file.jitter, 0.0);
+    Retry { preset, interval, forbidden_interval, max, jitter: file.jitter.unwrap_or(jitter), forbidden_jitter }
+}

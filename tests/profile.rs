@@ -1,0 +1,462 @@
+//! Profiles from the outside: the shipped ones, what is refused and in which words, defaults, `--set`, secrets.
+//!
+//! Each `tests/broken_profiles/NAME.toml` stands beside the message it must get, `NAME.txt`; with `UPDATE_EXPECT=1` in
+//! the environment the messages are written instead of compared, to be read before they are committed.
+
+use regstorm::command::source::DiskSource;
+use regstorm::plan::{Plan, RegistrarChoice};
+use regstorm::profile::{self, Profile, ProfileError, Source};
+use regstorm::vocab::parse_duration;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Files and variables of a test.
+#[derive(Default)]
+struct Fixture {
+    files: BTreeMap<String, Vec<u8>>,
+    env: BTreeMap<String, String>,
+}
+
+impl Fixture {
+    fn profile(text: &str) -> Fixture {
+        Fixture::default().file("p.toml", text)
+    }
+
+    fn file(mut self, name: &str, text: &str) -> Fixture {
+        self.files.insert(name.to_owned(), text.as_bytes().to_vec());
+        self
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Fixture {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn load(&self, sets: &[&str]) -> Result<Profile, ProfileError> {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        profile::load(self, "p.toml", &sets)
+    }
+
+    fn plan(&self, sets: &[&str]) -> Result<Plan, ProfileError> {
+        self.load(sets).and_then(|profile| Plan::new(&profile))
+    }
+
+    /// The resolved profile as `run.json` shows it.
+    fn json(&self, sets: &[&str]) -> Value {
+        let plan = self.plan(sets).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::from_str(&plan.profile_json).expect("a plan's own JSON")
+    }
+
+    /// What a profile is refused with.
+    fn refusal(&self, sets: &[&str]) -> String {
+        self.plan(sets).expect_err("this profile is broken").to_string()
+    }
+}
+
+impl Source for Fixture {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.files.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
+    }
+}
+
+const TRUNK: &str = r#"
+[[trunk]]
+id = "nj"
+registrar = "embedded"
+domain = "genesyscloud.test"
+agents = { count = 5, user = "agent{n:03}", password = "hunter2" }
+
+[[load]]
+rate = 5
+for = "1s"
+"#;
+
+fn directory(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn toml_files(name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory(name)).expect("a directory of this repository");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+}
+
+#[test]
+fn every_shipped_profile_plans_without_a_doubt() {
+    let files = toml_files("profiles");
+    let names: Vec<_> = files.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
+    assert_eq!(names, ["go-live", "kamailio", "limit-403", "loop-403", "pilot"]);
+    for file in files {
+        let path = file.to_str().expect("UTF-8");
+        let plan = profile::load(&DiskSource, path, &[]).and_then(|profile| Plan::new(&profile));
+        let plan = plan.unwrap_or_else(|error| panic!("{error}"));
+        plan.require_load().unwrap_or_else(|error| panic!("{error}"));
+        assert!(plan.warnings.is_empty(), "{path}: {:?}", plan.warnings);
+        assert!(!plan.thresholds.is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn every_broken_profile_gets_its_message() {
+    let update = std::env::var_os("UPDATE_EXPECT").is_some();
+    let mut different = Vec::new();
+    let files = toml_files("tests/broken_profiles");
+    assert!(files.len() >= 25, "{} broken profiles", files.len());
+    for file in files {
+        let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        let fixture = broken(&file);
+        let message = match profile::load(&fixture, name, &[]).and_then(|profile| Plan::new(&profile)) {
+            Ok(_) => "accepted\n".to_owned(),
+            Err(error) => format!("{error}\n"),
+        };
+        assert!(!message.contains("hunter2") && !message.contains("12345"), "{name} shows a secret:\n{message}");
+        let expected = file.with_extension("txt");
+        if update {
+            std::fs::write(&expected, &message).expect("writable");
+        } else if std::fs::read_to_string(&expected).unwrap_or_default() != message {
+            different.push(message);
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+/// A broken profile with the CSV files beside it.
+fn broken(file: &Path) -> Fixture {
+    let mut fixture = Fixture::default();
+    for entry in std::fs::read_dir(directory("tests/broken_profiles")).expect("a directory of this repository") {
+        let path = entry.expect("readable").path();
+        if path == file || path.extension().is_some_and(|extension| extension == "csv") {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+            fixture.files.insert(name, std::fs::read(&path).expect("readable"));
+        }
+    }
+    fixture
+}
+
+#[test]
+fn every_message_names_its_place_and_key() {
+    for file in toml_files("tests/broken_profiles") {
+        let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        let error = profile::load(&broken(&file), name, &[]).and_then(|profile| Plan::new(&profile)).expect_err(name);
+        for problem in error.problems {
+            let head = problem.to_string();
+            let place =
+                head.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')).unwrap_or_else(|| panic!("{head}"));
+            let mut numbers = place.splitn(3, ':');
+            let (line, column) = (numbers.next(), numbers.next());
+            assert!(line.is_some_and(|line| line.parse::<u32>().is_ok_and(|n| n > 0)), "{head}");
+            assert!(column.is_some_and(|column| column.parse::<u32>().is_ok_and(|n| n > 0)), "{head}");
+            assert!(!problem.key.is_empty() || problem.message.contains("TOML"), "{head}");
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_cannot_be_read_says_why() {
+    let refusal = profile::load(&Fixture::default(), "gone.toml", &[]).expect_err("no file").to_string();
+    assert_eq!(refusal, "gone.toml: cannot be read: there is no such file");
+    let mut fixture = Fixture::default();
+    fixture.files.insert("p.toml".into(), vec![0xff, 0xfe]);
+    assert_eq!(fixture.refusal(&[]), "p.toml: is not UTF-8 text");
+}
+
+#[test]
+fn a_run_needs_a_trunk_and_a_load() {
+    let needs = |text: &str| {
+        let plan = Fixture::profile(text).plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+        plan.require_load().expect_err("nothing to run").to_string()
+    };
+    assert_eq!(needs("").lines().next(), Some("p.toml: run needs at least one [[trunk]]"));
+    let (trunk, _) = TRUNK.split_once("[[load]]").expect("the text above");
+    assert_eq!(needs(trunk).lines().next(), Some("p.toml: run needs at least one [[load]]"));
+}
+
+#[test]
+fn every_default_of_the_schema_is_the_resolved_one() {
+    let resolved = Fixture::profile(&format!("{TRUNK}\n[[registrar.fault]]\nkind = \"freeze\"\n")).json(&[]);
+    let schema = profile::schema();
+    let mut defaults = Vec::new();
+    collect_defaults(&schema, &schema, &resolved, "", &mut defaults);
+    assert_eq!(defaults.len(), count_defaults(&schema), "{defaults:#?}");
+    assert!(defaults.len() > 30);
+    for (path, stated, resolved) in defaults {
+        assert_eq!(resolved.as_ref().map(in_seconds), Some(in_seconds(&stated)), "{path}");
+    }
+}
+
+/// Durations by their length: "60s" is resolved to "1m". The embedded registrar's password is stated, but never shown.
+fn in_seconds(value: &Value) -> Value {
+    match value.as_str() {
+        Some("secret") => json!("***"),
+        Some(text) => parse_duration(text).map_or_else(|_| value.clone(), |span| json!(span.as_secs_f64())),
+        None => value.clone(),
+    }
+}
+
+fn count_defaults(schema: &Value) -> usize {
+    match schema {
+        Value::Object(table) => {
+            // A key of a profile that is called "default" would hold a schema, not a value.
+            let here = usize::from(table.get("default").is_some_and(|value| !value.is_object()));
+            here + table.values().map(count_defaults).sum::<usize>()
+        }
+        Value::Array(list) => list.iter().map(count_defaults).sum(),
+        _ => 0,
+    }
+}
+
+/// Walks schema and resolved profile side by side, the first item of each list.
+fn collect_defaults(
+    root: &Value,
+    schema: &Value,
+    resolved: &Value,
+    path: &str,
+    out: &mut Vec<(String, Value, Option<Value>)>,
+) {
+    let schema = match schema.get("$ref").and_then(Value::as_str) {
+        Some(name) => root.pointer(name.trim_start_matches('#')).expect("a definition of the schema"),
+        None => schema,
+    };
+    for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = format!("{path}/{key}");
+        let value = resolved.get(key);
+        if let Some(default) = property.get("default") {
+            out.push((path.clone(), default.clone(), value.cloned()));
+        }
+        // `retry` is left out of the text above: its defaults are those of an empty table.
+        if let Some(value) = value {
+            collect_defaults(root, property, value, &path, out);
+        }
+    }
+    if let (Some(items), Some(first)) = (schema.get("items"), resolved.get(0)) {
+        collect_defaults(root, items, first, path, out);
+    }
+}
+
+#[test]
+fn the_schema_knows_every_key_of_the_shipped_profiles_and_no_null() {
+    let schema = profile::schema();
+    assert!(!schema.to_string().contains("\"null\""));
+    assert_eq!(schema["additionalProperties"], json!(false));
+    assert_eq!(schema["$defs"]["TrunkFile"]["required"], json!(["id", "registrar", "domain", "agents"]));
+    for file in toml_files("profiles") {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let value: toml::Table = toml::from_str(&text).expect("valid TOML");
+        let value = serde_json::to_value(value).expect("JSON");
+        check_keys(&schema, &schema, &value, &file.display().to_string());
+    }
+}
+
+fn check_keys(root: &Value, schema: &Value, value: &Value, place: &str) {
+    let schema = match schema.get("$ref").and_then(Value::as_str) {
+        Some(name) => root.pointer(name.trim_start_matches('#')).expect("a definition of the schema"),
+        None => schema,
+    };
+    match value {
+        Value::Object(table) => {
+            for (key, inner) in table {
+                let property = schema.get("properties").and_then(|properties| properties.get(key));
+                let property = property.or_else(|| schema.get("additionalProperties").filter(|free| free.is_object()));
+                let property = property.unwrap_or_else(|| panic!("{place}: the schema has no {key}"));
+                check_keys(root, property, inner, &format!("{place} {key}"));
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|item| check_keys(root, &schema["items"], item, place)),
+        _ => {}
+    }
+}
+
+#[test]
+fn set_reaches_every_kind_of_key() {
+    let text = format!("{TRUNK}\n[[registrar.fault]]\nkind = \"refuse\"\ncode = 500\n");
+    let shown = Fixture::profile(&text).json(&[
+        "run.seed=9",
+        "run.name=7",
+        "trunk.0.agents.count=3",
+        "trunk.nj.expires=30s",
+        "trunk.0.headers.X-Site=NJ",
+        "trunk.0.retry={ preset = \"hammer\", max = 3 }",
+        "load.0.rate=50",
+        "safety.max_message_rate=100",
+        "thresholds.register.p99=< 250ms",
+        "registrar.fault.0.kind=deny",
+        "trunk.0.agents.password=1234",
+    ]);
+    assert_eq!(shown["run"]["seed"], 9);
+    assert_eq!(shown["run"]["name"], "7");
+    assert_eq!(shown["trunk"][0]["agents"]["count"], 3);
+    assert_eq!(shown["trunk"][0]["agents"]["password"], "***");
+    assert_eq!(shown["trunk"][0]["expires"], "30s");
+    assert_eq!(shown["trunk"][0]["headers"], json!({ "X-Site": "NJ" }));
+    assert_eq!(shown["trunk"][0]["retry"]["interval"], "1s");
+    assert_eq!(shown["trunk"][0]["retry"]["max"], 3);
+    assert_eq!(shown["load"][0]["rate"], 50.0);
+    assert_eq!(shown["safety"]["max_message_rate"], 100);
+    assert_eq!(shown["thresholds"], json!({ "register.p99": "< 250ms" }));
+    assert_eq!(shown["registrar"]["fault"][0]["kind"], "deny");
+}
+
+#[test]
+fn the_last_set_wins_and_an_id_comes_before_a_position() {
+    let text = TRUNK.replace("\"nj\"", "\"1\"") + &TRUNK.replace("agent{n", "other{n");
+    let shown = Fixture::profile(&text).json(&["trunk.1.expires=30s", "trunk.1.expires=40s"]);
+    assert_eq!((&shown["trunk"][0]["expires"], &shown["trunk"][1]["expires"]), (&json!("40s"), &json!("1h")));
+}
+
+#[test]
+fn what_is_wrong_with_a_set_names_the_flag() {
+    for (set, message) in [
+        ("run.sed=9", "--set run.sed=9: run.sed: no such key\n = did you mean \"seed\"?"),
+        (
+            "run.drain=35",
+            "--set run.drain=35: run.drain: must be a duration in quotes with its unit, like \"10s\", not the integer 35",
+        ),
+        (
+            "run.interval=5",
+            "--set run.interval=5: run.interval: must be a duration in quotes with its unit, like \"10s\", not the integer 5",
+        ),
+        (
+            "run.interval=soon",
+            "--set run.interval=soon: run.interval: \"soon\" is not a duration; write it like \"250ms\", \"10s\" or \"1h30m\"",
+        ),
+        ("trunk.0.refresh_at=2", "--set trunk.0.refresh_at=2: trunk.0.refresh_at: must be between 0 and 1, not 2"),
+        (
+            "trunk.ny.expires=30s",
+            "--set trunk.ny.expires=30s: trunk.ny.expires: there is no \"trunk.ny\"; the profile has 1, counted from 0 or by id: nj",
+        ),
+        (
+            "load.3.rate=5",
+            "--set load.3.rate=5: load.3.rate: there is no \"load.3\"; the profile has 1, counted from 0",
+        ),
+        ("load.rate=5", "--set load.rate=5: load.rate: \"load\" is a list; name one: load.0"),
+        ("trunk.0.id.x=5", "--set trunk.0.id.x=5: trunk.0.id.x: \"trunk.0.id\" is no table, it is of type string"),
+        ("seed", "--set seed: is not KEY=VALUE, like run.seed=9"),
+        ("run..seed=9", "--set run..seed=9: \"run..seed\" is not a dotted path, like trunk.0.expires"),
+        (
+            "trunk.0.agents.password=[1]",
+            "--set trunk.0.agents.password=***: trunk.0.agents.password: must be a string in quotes, not a list",
+        ),
+        (
+            "thresholds.los=== 0",
+            "--set thresholds.los=== 0: thresholds.los: \"los\" is no metric; did you mean \"loops\"?",
+        ),
+        (
+            "trunk.0.registrar=sips:a",
+            "--set trunk.0.registrar=sips:a: trunk.0.registrar: the transport TLS is not available in this version; only UDP is",
+        ),
+        (
+            "registrar.fault.0.kind=limit",
+            "--set registrar.fault.0.kind=limit: registrar.fault.0.kind: there is no \"registrar.fault.0\"; the profile has none",
+        ),
+    ] {
+        let refusal = Fixture::profile(TRUNK).refusal(&[set]);
+        assert_eq!(refusal, message, "{set}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown_anywhere() {
+    let text = TRUNK.to_owned()
+        + r#"
+[[trunk]]
+id = "ny"
+registrar = "embedded"
+domain = "ny.test"
+agents = { csv = "agents.csv", password_env = "SIP_PASSWORD" }
+
+[registrar]
+password = "hunter2-registrar"
+"#;
+    let csv = "user,password,ha1\nalice,hunter2-alice,\nbob,,0123456789abcdef0123456789abcdef\ncarol,,\n";
+    let fixture = Fixture::profile(&text).file("agents.csv", csv).variable("SIP_PASSWORD", "hunter2-env");
+    let profile = fixture.load(&["trunk.0.agents.password=hunter2-set"]).unwrap_or_else(|error| panic!("{error}"));
+    let plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}"));
+    let shown = format!("{profile:?}{profile:#?}{plan:?}{plan:#?}{}", plan.profile_json);
+    assert!(!shown.contains("hunter2") && !shown.contains("0123456789abcdef"), "{shown}");
+    assert!(plan.profile_json.contains("***"));
+}
+
+#[test]
+fn csv_rows_belong_to_their_trunk() {
+    let text = TRUNK.replace(
+        "agents = { count = 5, user = \"agent{n:03}\", password = \"hunter2\" }",
+        "agents = { csv = \"lists/agents.csv\", password = \"shared\" }",
+    );
+    let csv = "\u{feff}comment, user ,trunk_id,auth_user,password\n\
+               x,alice,,,\nx,bob,ny,,\nx,carol,nj,carol-auth,own\nx,\"dave\",gone,,\n";
+    let fixture = Fixture::profile(&text).file("lists/agents.csv", csv);
+    let plan = fixture.plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<_> = plan.identities.iter().map(|agent| (agent.user, agent.auth_user, agent.number)).collect();
+    assert_eq!(names, [("alice", "alice", 0), ("carol", "carol-auth", 1)]);
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].starts_with("lists/agents.csv: 2 rows name a trunk_id"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn trunks_are_interleaved_by_their_number_of_agents() {
+    let text = TRUNK.replace("count = 5", "count = 6")
+        + "[[trunk]]\nid = \"ny\"\nregistrar = \"embedded\"\ndomain = \"ny.test\"\n\
+           agents = { count = 2, user = \"ny{n}\", password = \"p\" }\n";
+    let plan = Fixture::profile(&text).plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let order: Vec<_> = plan.identities.iter().map(|agent| agent.user).collect();
+    let expected = ["agent000", "agent001", "ny0", "agent002", "agent003", "agent004", "ny1", "agent005"];
+    assert_eq!(order, expected);
+    assert_eq!(plan.warnings, ["the load plans 5 arrivals for 8 agents: 3 never arrive"]);
+}
+
+#[test]
+fn targets_and_proxies_are_read() {
+    let plan = Fixture::profile(TRUNK)
+        .plan(&[
+            "trunk.0.registrar=sip:edge.example.net",
+            "trunk.0.outbound_proxy=sip:127.0.0.1:5070",
+            "trunk.0.headers={ X-Site = \"NJ\", user-agent = \"desk phone\" }",
+        ])
+        .unwrap_or_else(|error| panic!("{error}"));
+    let trunk = &plan.trunks[0];
+    let RegistrarChoice::Target(target) = &trunk.registrar else { panic!("{trunk:?}") };
+    assert_eq!((target.host.as_str(), target.port), ("edge.example.net", 5060));
+    let proxy = trunk.outbound_proxy.as_ref().expect("set above");
+    assert_eq!((proxy.route.as_str(), proxy.target.port), ("<sip:127.0.0.1:5070;lr>", 5070));
+    assert_eq!(trunk.headers, [("X-Site".to_owned(), "NJ".to_owned())]);
+    assert_eq!(trunk.user_agent.as_deref(), Some("desk phone"));
+}
+
+#[test]
+fn presets_become_policies() {
+    use regstorm::agent::Backoff::{Exponential, Fixed, Never};
+    use std::time::Duration;
+    let secs = Duration::from_secs;
+    let policy = |retry: &str| {
+        let set = format!("trunk.0.retry={retry}");
+        Fixture::profile(TRUNK).plan(&[&set]).unwrap_or_else(|error| panic!("{error}")).trunks[0].policy.retry
+    };
+    let rfc = policy("{}");
+    assert_eq!(rfc.recoverable, Exponential { base: secs(30), cap: secs(1800), jitter: 0.5 });
+    assert_eq!((rfc.forbidden, rfc.refused, rfc.honour_retry_after, rfc.max), (Never, Never, true, None));
+    let rfc = policy("{ interval = \"5s\", forbidden_interval = \"2s\", max = 10, jitter = 0.1 }");
+    assert_eq!(rfc.recoverable, Exponential { base: secs(5), cap: secs(1800), jitter: 0.1 });
+    assert_eq!((rfc.forbidden, rfc.max), (Fixed { interval: secs(2), jitter: 0.1 }, Some(10)));
+    let hammer = policy("{ preset = \"hammer\", interval = \"2s\", max = \"unlimited\" }");
+    let again = Fixed { interval: secs(2), jitter: 0.0 };
+    assert_eq!((hammer.recoverable, hammer.forbidden, hammer.refused), (again, again, again));
+    assert_eq!((hammer.honour_retry_after, hammer.max), (false, None));
+    let none = policy("{ preset = \"none\" }");
+    assert_eq!((none.recoverable, none.forbidden, none.refused, none.max), (Never, Never, Never, Some(0)));
+}
+
+#[test]
+fn a_registrar_needs_no_profile() {
+    let sets = ["registrar.min_expires=60s".to_owned()];
+    let profile = profile::empty(&Fixture::default(), &sets).unwrap_or_else(|error| panic!("{error}"));
+    let plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((plan.registrar.min_expires_s, plan.registrar.max_expires_s), (60, 3600));
+    assert_eq!(plan.listen.len(), 1);
+}
