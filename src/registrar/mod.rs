@@ -165,10 +165,12 @@ impl Registrar {
             return;
         }
         let request = scan::request(datagram);
-        let named = write_key(request.as_ref().ok(), key).then_some(&key[..]);
+        key.clear();
+        let read = request.as_ref().ok();
+        let named = read.is_some_and(|request| write_key(request, key));
         let subject = Subject {
-            user: named.map(|key| split_canonical(key).0),
-            domain: request.as_ref().ok().and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
+            user: named.then(|| split_canonical(key).0),
+            domain: read.and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
             source: from.ip().to_canonical(),
         };
         if thawed.is_none() && self.faults.loses(now, Direction::Request, &subject) {
@@ -214,6 +216,10 @@ impl Registrar {
 
     fn dispatch(&mut self, incoming: &Incoming<'_>) -> Answer {
         match incoming.request.method {
+            method if method != incoming.request.cseq_method => {
+                self.counts.malformed += 1;
+                Answer::fixed(400, "CSeq Method Mismatch")
+            }
             b"REGISTER" => self.register(incoming),
             b"OPTIONS" => {
                 self.counts.options += 1;
@@ -275,9 +281,8 @@ impl<'a> Incoming<'a> {
 }
 
 /// Writes the canonical address of record of a request; false, and nothing written, when it has none.
-fn write_key(request: Option<&Request<'_>>, key: &mut Vec<u8>) -> bool {
-    key.clear();
-    let to = request.and_then(|request| request.headers("To").next()).and_then(Address::of_header);
+fn write_key(request: &Request<'_>, key: &mut Vec<u8>) -> bool {
+    let to = Address::of_header(request.to);
     if let Some(to) = to {
         to.write_canonical(key);
     }
