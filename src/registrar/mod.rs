@@ -200,10 +200,7 @@ impl Registrar {
             self.counts.ignored += 1;
             return;
         }
-        let answer = match self.faults.denial(now, subject) {
-            Some(refusal) => refusal.clone().into(),
-            None => self.dispatch(incoming),
-        };
+        let answer = self.dispatch(incoming);
         self.count(request, answer.code);
         let mut tag = [0; 16];
         hex16(&mut tag, self.tag_key ^ fault::fnv1a(request.call_id));
@@ -215,23 +212,24 @@ impl Registrar {
     }
 
     fn dispatch(&mut self, incoming: &Incoming<'_>) -> Answer {
-        match incoming.request.method {
-            method if method != incoming.request.cseq_method => {
-                self.counts.malformed += 1;
-                Answer::fixed(400, "CSeq Method Mismatch")
-            }
-            b"REGISTER" => self.register(incoming),
-            b"OPTIONS" => {
-                self.counts.options += 1;
-                self.extra.extend_from_slice(ALLOW);
-                Answer::fixed(200, "OK")
-            }
-            _ => {
-                self.counts.other_methods += 1;
-                self.extra.extend_from_slice(ALLOW);
-                Answer::fixed(405, "Method Not Allowed")
-            }
+        let &Incoming { now, request, ref subject, .. } = incoming;
+        if request.method != request.cseq_method {
+            self.counts.malformed += 1;
+            return Answer::fixed(400, "CSeq Method Mismatch");
         }
+        *match request.method {
+            b"REGISTER" => &mut self.counts.registers,
+            b"OPTIONS" => &mut self.counts.options,
+            _ => &mut self.counts.other_methods,
+        } += 1;
+        if let Some(refusal) = self.faults.denial(now, subject) {
+            return refusal.clone().into();
+        }
+        if request.method == b"REGISTER" {
+            return self.register(incoming);
+        }
+        self.extra.extend_from_slice(b"Allow: REGISTER, OPTIONS\r\n");
+        if request.method == b"OPTIONS" { Answer::fixed(200, "OK") } else { Answer::fixed(405, "Method Not Allowed") }
     }
 
     fn respond_malformed(&mut self, now: Time, from: SocketAddr, datagram: &[u8], subject: &Subject<'_>) {
@@ -288,9 +286,6 @@ fn write_key(request: &Request<'_>, key: &mut Vec<u8>) -> bool {
     }
     to.is_some()
 }
-
-/// What OPTIONS and 405 say.
-const ALLOW: &[u8] = b"Allow: REGISTER, OPTIONS\r\n";
 
 /// The draw that keys the To tags; nonces use another.
 const TAG_DRAW: u64 = 2;

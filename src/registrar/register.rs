@@ -40,7 +40,6 @@ enum Intent {
 
 impl Registrar {
     pub(super) fn register(&mut self, incoming: &Incoming<'_>) -> Answer {
-        self.counts.registers += 1;
         if let Some(answer) = self.refuse_extensions(incoming.request) {
             return answer;
         }
