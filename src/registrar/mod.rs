@@ -112,7 +112,7 @@ impl Registrar {
                     return Some(sent);
                 }
                 Some(Err(Overflow(_))) => self.counts.replies_discarded += 1,
-                // Frozen requests are handled one at a time, so that a long queue does not make one long turn.
+                // Frozen requests are handled one at a time, as the replies to those before them leave.
                 None => {
                     let (freeze, Frozen { from, datagram }) = self.faults.thaw(now)?;
                     self.handle(now, from, &datagram, Some(freeze));
