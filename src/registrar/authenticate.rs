@@ -5,7 +5,7 @@
 
 use super::address::same_target;
 use super::nonce::{NonceState, Nonces};
-use crate::sip::challenge::Credentials;
+use crate::sip::challenge::{self, Credentials, Role};
 use crate::sip::digest::{self, QopAuth};
 use crate::sip::{Algorithm, Ha1, Request};
 use crate::vocab::{Secret, Time};
@@ -71,14 +71,18 @@ impl Authority {
         Protection { challenge: &self.realm, verify: &self.realm, forbid_others: false }
     }
 
-    /// Checks credentials. A nonce of ours comes first: nobody else's credentials are worth a hash.
-    pub fn check(
-        &self,
-        now: Time,
-        request: &Request<'_>,
-        given: &Credentials<'_>,
-        protection: &Protection<'_>,
-    ) -> Proof {
+    /// Checks the credentials of a request, if it carries any for a registrar: those for the realm checked against before
+    /// others (RFC 3261 §22.3).
+    pub fn check(&self, now: Time, request: &Request<'_>, protection: &Protection<'_>) -> Option<Proof> {
+        let mut all = challenge::all_credentials(request).filter(|given| given.role == Role::Registrar);
+        let first = all.next()?;
+        let ours = |given: &Credentials<'_>| given.realm == protection.verify.quoted;
+        let given = if ours(&first) { first } else { all.find(ours).unwrap_or(first) };
+        Some(self.prove(now, request, &given, protection))
+    }
+
+    /// A nonce of ours comes first: nobody else's credentials are worth a hash.
+    fn prove(&self, now: Time, request: &Request<'_>, given: &Credentials<'_>, protection: &Protection<'_>) -> Proof {
         let state = self.nonces.check(now, given.nonce);
         // Without the parameter MD5 is meant (RFC 7616 §3.3).
         let algorithm = given.algorithm.unwrap_or(Algorithm::Md5);
@@ -96,11 +100,11 @@ impl Authority {
         if !same_target(given.uri, request.uri) {
             return Proof::OtherUri;
         }
-        let ha1 = Ha1::compute(algorithm, given.username, verify, &self.password);
+        let ha1 = Ha1::compute(algorithm, &given.plain_username(), verify, &self.password);
         let qop = given.qop_auth.map(|(nc, cnonce)| QopAuth { nc, cnonce });
         let expected = digest::response(algorithm, &ha1, given.nonce, qop, request.method, given.uri);
         match state {
-            _ if !expected.as_bytes().eq_ignore_ascii_case(given.response) => Proof::Wrong,
+            _ if !expected.matches(given.response) => Proof::Wrong,
             NonceState::Expired => Proof::Stale,
             _ => Proof::Valid,
         }

@@ -38,13 +38,13 @@ pub struct Fault {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum FaultKind {
-    /// At most this many bindings at once; a further one is refused after correct credentials.
+    /// At most this many addresses of record bound at once; a further one is refused after correct credentials.
     Limit { concurrent: u32, code: u16, reason: String },
     /// Refused before any challenge (an IP whitelist).
     Deny { code: u16, reason: String },
     /// Refused after correct credentials.
     Refuse { code: u16, reason: String },
-    /// The challenge names one realm, credentials are checked against another.
+    /// The challenge names one realm, credentials are checked against another; those for any but the latter get 403.
     Realm { challenge: String, verify: String },
     /// Replies are held back.
     Delay(Delay),

@@ -1,7 +1,11 @@
 //! What the registrar counted: every datagram and every answer has a place here.
 //!
-//! Only numbers; nothing is judged. One datagram received is counted in `received` and in exactly one of
-//! the kinds below it, unless a fault swallowed it first.
+//! Only numbers; nothing is judged. Two sums always hold:
+//!
+//! * `received` is the sum of `registers`, `options`, `other_methods`, `ignored`, `malformed`, `requests_dropped`,
+//!   `frozen_overflow` and of what is frozen now;
+//! * `registered`, `options_answered`, `challenges` and all `refusals` together are the sum of `replies_sent`,
+//!   `replies_dropped`, `replies_discarded` and of what is held now.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +22,7 @@ pub struct Counts {
     pub other_methods: u64,
     /// Datagrams that need no answer: keep-alives, ACKs, stray responses.
     pub ignored: u64,
-    /// Datagrams that are no readable SIP request; those with a Via are answered 400.
+    /// Datagrams that are no readable SIP request; those with a Via, unless they are ACKs, are answered 400.
     pub malformed: u64,
 
     /// 200 to REGISTER.

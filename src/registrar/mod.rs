@@ -112,7 +112,7 @@ impl Registrar {
                     return Some(sent);
                 }
                 Some(Err(Overflow(_))) => self.counts.replies_discarded += 1,
-                // Frozen requests are handled one at a time, so that a long queue does not make one long turn.
+                // Frozen requests are handled one at a time, as the replies to those before them leave.
                 None => {
                     let (freeze, Frozen { from, datagram }) = self.faults.thaw(now)?;
                     self.handle(now, from, &datagram, Some(freeze));
@@ -165,10 +165,12 @@ impl Registrar {
             return;
         }
         let request = scan::request(datagram);
-        let named = write_key(request.as_ref().ok(), key).then_some(&key[..]);
+        key.clear();
+        let read = request.as_ref().ok();
+        let named = read.is_some_and(|request| write_key(request, key));
         let subject = Subject {
-            user: named.map(|key| split_canonical(key).0),
-            domain: request.as_ref().ok().and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
+            user: named.then(|| split_canonical(key).0),
+            domain: read.and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
             source: from.ip().to_canonical(),
         };
         if thawed.is_none() && self.faults.loses(now, Direction::Request, &subject) {
@@ -198,10 +200,7 @@ impl Registrar {
             self.counts.ignored += 1;
             return;
         }
-        let answer = match self.faults.denial(now, subject) {
-            Some(refusal) => refusal.clone().into(),
-            None => self.dispatch(incoming),
-        };
+        let answer = self.dispatch(incoming);
         self.count(request, answer.code);
         let mut tag = [0; 16];
         hex16(&mut tag, self.tag_key ^ fault::fnv1a(request.call_id));
@@ -213,19 +212,24 @@ impl Registrar {
     }
 
     fn dispatch(&mut self, incoming: &Incoming<'_>) -> Answer {
-        match incoming.request.method {
-            b"REGISTER" => self.register(incoming),
-            b"OPTIONS" => {
-                self.counts.options += 1;
-                self.extra.extend_from_slice(ALLOW);
-                Answer::fixed(200, "OK")
-            }
-            _ => {
-                self.counts.other_methods += 1;
-                self.extra.extend_from_slice(ALLOW);
-                Answer::fixed(405, "Method Not Allowed")
-            }
+        let &Incoming { now, request, ref subject, .. } = incoming;
+        if request.method != request.cseq_method {
+            self.counts.malformed += 1;
+            return Answer::fixed(400, "CSeq Method Mismatch");
         }
+        *match request.method {
+            b"REGISTER" => &mut self.counts.registers,
+            b"OPTIONS" => &mut self.counts.options,
+            _ => &mut self.counts.other_methods,
+        } += 1;
+        if let Some(refusal) = self.faults.denial(now, subject) {
+            return refusal.clone().into();
+        }
+        if request.method == b"REGISTER" {
+            return self.register(incoming);
+        }
+        self.extra.extend_from_slice(b"Allow: REGISTER, OPTIONS\r\n");
+        if request.method == b"OPTIONS" { Answer::fixed(200, "OK") } else { Answer::fixed(405, "Method Not Allowed") }
     }
 
     fn respond_malformed(&mut self, now: Time, from: SocketAddr, datagram: &[u8], subject: &Subject<'_>) {
@@ -275,17 +279,13 @@ impl<'a> Incoming<'a> {
 }
 
 /// Writes the canonical address of record of a request; false, and nothing written, when it has none.
-fn write_key(request: Option<&Request<'_>>, key: &mut Vec<u8>) -> bool {
-    key.clear();
-    let to = request.and_then(|request| request.headers("To").next()).and_then(Address::of_header);
+fn write_key(request: &Request<'_>, key: &mut Vec<u8>) -> bool {
+    let to = Address::of_header(request.to);
     if let Some(to) = to {
         to.write_canonical(key);
     }
     to.is_some()
 }
-
-/// What OPTIONS and 405 say.
-const ALLOW: &[u8] = b"Allow: REGISTER, OPTIONS\r\n";
 
 /// The draw that keys the To tags; nonces use another.
 const TAG_DRAW: u64 = 2;

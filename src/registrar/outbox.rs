@@ -81,3 +81,39 @@ const MAX_REPLY: usize = 65_507;
 const CAPACITY: usize = 1 << 18;
 /// Buffers kept for reuse: what a burst between two sends needs, not what a freeze took.
 const POOLED: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_empty_and_are_used_again() {
+        let mut outbox = Outbox::new();
+        let to = SocketAddr::from(([127, 0, 0, 1], 5060));
+        let mut out = [0; 10];
+        for text in [&b"a longer one"[..], b"short"] {
+            let posted = outbox.post(Time::from_secs(1), to, |scratch| {
+                scratch[..text.len()].copy_from_slice(text);
+                Ok(text.len())
+            });
+            assert!(posted);
+            let sent = outbox.next(Time::from_secs(1), &mut out).expect("due");
+            assert_eq!(sent, if text.len() <= out.len() { Ok((text.len(), to)) } else { Err(Overflow(10)) });
+            assert_eq!(outbox.pool.len(), 1);
+        }
+        assert_eq!(
+            (&out[..5], outbox.keep(b"frozen").as_slice(), outbox.pool.len()),
+            (&b"short"[..], &b"frozen"[..], 0)
+        );
+        assert!(!outbox.post(Time::from_secs(1), to, |_| Err(Overflow(1))));
+        assert_eq!(outbox.next_due(), None);
+    }
+
+    #[test]
+    fn only_so_many_replies_are_held() {
+        let mut outbox = Outbox::new();
+        let to = SocketAddr::from(([127, 0, 0, 1], 5060));
+        assert!((0..CAPACITY).all(|_| outbox.post(Time::from_secs(1), to, |_| Ok(0))));
+        assert!(!outbox.post(Time::from_secs(1), to, |_| Ok(0)));
+    }
+}

@@ -8,7 +8,6 @@ use super::bindings::{Put, Record, Removed, Update};
 use super::fault::{Refusal, Subject};
 use super::{Incoming, Registrar};
 use crate::sip::Request;
-use crate::sip::challenge;
 use crate::sip::contact::{self, Contact};
 use std::io::Write;
 use std::sync::Arc;
@@ -41,7 +40,6 @@ enum Intent {
 
 impl Registrar {
     pub(super) fn register(&mut self, incoming: &Incoming<'_>) -> Answer {
-        self.counts.registers += 1;
         if let Some(answer) = self.refuse_extensions(incoming.request) {
             return answer;
         }
@@ -80,8 +78,7 @@ impl Registrar {
     fn authenticate(&mut self, incoming: &Incoming<'_>) -> Option<Answer> {
         let &Incoming { now, request, ref subject, .. } = incoming;
         let protection = self.faults.realm(now, subject).unwrap_or_else(|| self.authority.protection());
-        let proof =
-            challenge::credentials(request).map(|given| self.authority.check(now, request, &given, &protection));
+        let proof = self.authority.check(now, request, &protection);
         let stale = match proof {
             Some(Proof::Valid) => return None,
             Some(Proof::OtherRealm) => return Some(Answer::fixed(403, "Forbidden")),

@@ -57,3 +57,27 @@ impl Freeze {
 
 /// The most requests one freeze sets aside: ten times what a socket buffer of 8 MiB holds, at most some 80 MB.
 const CAPACITY: usize = 1 << 17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registrar::config::{Fault, FaultKind};
+    use crate::seed::Seed;
+
+    #[test]
+    fn holds_so_many_and_no_more_and_gives_them_back_in_order() {
+        let until = Some(Duration::from_secs(2));
+        let (from, sources) = (Duration::ZERO, Vec::new());
+        let fault = Fault { kind: FaultKind::Freeze, from, until, share: 1.0, sources, domain: None };
+        let mut freeze = Freeze::new(Scope::new(&fault, Seed(1), 0));
+        let sender = |n: usize| SocketAddr::from(([127, 0, 0, 1], n as u16));
+        for n in 0..CAPACITY {
+            assert!(!freeze.is_full());
+            freeze.push(Frozen { from: sender(n), datagram: Vec::new() });
+        }
+        assert!(freeze.is_full());
+        assert!(freeze.release(Duration::from_millis(1_999)).is_none());
+        assert!((0..CAPACITY).all(|n| freeze.release(Duration::from_secs(2)).is_some_and(|f| f.from == sender(n))));
+        assert_eq!(freeze.ends_with_work(), None);
+    }
+}

@@ -123,7 +123,8 @@ impl Faults {
     /// Whether this datagram is lost. Draws one number for each loss that concerns it.
     pub fn loses(&mut self, now: Time, direction: Direction, subject: &Subject<'_>) -> bool {
         let elapsed = now.since(self.start);
-        self.losses.iter_mut().fold(false, |lost, loss| loss.takes(elapsed, direction, subject) || lost)
+        // Counted rather than stopped at the first: each loss draws, whatever the others did.
+        self.losses.iter_mut().filter_map(|loss| loss.takes(elapsed, direction, subject).then_some(())).count() > 0
     }
 
     /// The freeze a request falls into, if any; `thawed` is the one it has just left.
