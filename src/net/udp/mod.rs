@@ -290,11 +290,11 @@ fn bind(socket: &Socket, address: SocketAddr) -> Result<(), NetError> {
 
 /// Whether there was no room to send from: in the socket's buffer, or in the device's queue.
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS))
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 fn fail(batch: &mut SendBatch, range: std::ops::Range<usize>, error: &io::Error) {
-    let errno = error.raw_os_error().unwrap_or(0);
+    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
     batch.failed.extend(batch.queue[range].iter().map(|queued| SendFailure { tag: queued.tag, errno }));
 }
 
@@ -317,6 +317,18 @@ mod tests {
         }
         drops.note(3);
         assert_eq!(drops.total, 0x1_0000_0003);
+    }
+
+    #[test]
+    fn one_call_waits_for_room_only_so_long() {
+        let socket = Udp::bound(SocketAddr::from(([127, 0, 0, 1], 0)), &UdpOptions::default()).expect("a bound socket");
+        let mut patience = None;
+        let before = clock::monotonic_ns();
+        // There is room all the time, so this goes round quickly, as it does while a device's queue is full.
+        while socket.wait_for_room(&mut patience) {}
+        let waited = clock::monotonic_ns() - before;
+        assert!(waited >= PATIENCE_NS, "{waited} ns");
+        assert!(!socket.wait_for_room(&mut patience));
     }
 
     #[test]
