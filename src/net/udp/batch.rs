@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 /// Room for datagrams to be received, filled by [`Udp::recv`](super::Udp::recv).
 ///
-/// 64 slots of 2048 bytes take 128 KiB, and 160 B of bookkeeping each.
+/// 64 slots of 2048 bytes take 128 KiB, and under 200 B of bookkeeping each.
 #[derive(Debug)]
 pub struct RecvBatch {
     pub(super) arena: Box<[u8]>,

@@ -66,7 +66,11 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize) -> i
     let sent = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT as _)
     };
-    Ok(check(sent)? as usize)
+    match check(sent)? {
+        // Never seen; but the caller would go round for ever.
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        count => Ok(count as usize),
+    }
 }
 
 /// Datagrams per call. The headers of a chunk take 7 KB of stack; larger chunks save nothing measurable.

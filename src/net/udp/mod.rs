@@ -47,12 +47,12 @@ impl Udp {
     /// # Errors
     /// When there is no socket to be had, `source` is not ours, or `remote` has no route.
     pub fn connected(source: Option<IpAddr>, remote: SocketAddr, options: &UdpOptions) -> Result<Self, NetError> {
-        let socket = create(remote)?;
+        let (socket, features) = create(remote, options)?;
         if let Some(source) = source {
             bind(&socket, SocketAddr::new(source, 0))?;
         }
         socket.connect(&remote.into()).map_err(|source| NetError::Connect { address: remote, source })?;
-        Self::open(socket, remote, Some(remote), options)
+        Self::open(socket, remote, Some(remote), features)
     }
 
     /// A socket on `local` that takes datagrams from everyone; port 0 lets the kernel choose. An IPv6 one takes no IPv4.
@@ -60,9 +60,9 @@ impl Udp {
     /// # Errors
     /// When there is no socket to be had, or `local` is not ours or in use.
     pub fn bound(local: SocketAddr, options: &UdpOptions) -> Result<Self, NetError> {
-        let socket = create(local)?;
+        let (socket, features) = create(local, options)?;
         bind(&socket, local)?;
-        Self::open(socket, local, None, options)
+        Self::open(socket, local, None, features)
     }
 
     /// The address it is bound to, with the port the kernel chose.
@@ -194,9 +194,8 @@ impl Udp {
         socket: Socket,
         address: SocketAddr,
         peer: Option<SocketAddr>,
-        options: &UdpOptions,
+        features: Features,
     ) -> Result<Self, NetError> {
-        let features = options::apply(&socket, address.is_ipv6(), options);
         let local = socket.local_addr().map_err(|source| NetError::LocalAddress { address, source })?;
         let local = local.as_socket().unwrap_or(address);
         Ok(Self { socket, local, peer, features, drops: Drops::default(), errors_waiting: false, strays: Vec::new() })
@@ -273,7 +272,8 @@ impl Drops {
     }
 }
 
-fn create(address: SocketAddr) -> Result<Socket, NetError> {
+/// A socket with its options set, before anything can arrive at it.
+fn create(address: SocketAddr, options: &UdpOptions) -> Result<(Socket, Features), NetError> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
         .map_err(|source| NetError::Create { address, source })?;
     let option = |option| move |source| NetError::Option { option, address, source };
@@ -281,7 +281,8 @@ fn create(address: SocketAddr) -> Result<Socket, NetError> {
     if address.is_ipv6() {
         socket.set_only_v6(true).map_err(option("IPV6_V6ONLY"))?;
     }
-    Ok(socket)
+    let features = options::apply(&socket, address.is_ipv6(), options);
+    Ok((socket, features))
 }
 
 fn bind(socket: &Socket, address: SocketAddr) -> Result<(), NetError> {
@@ -290,11 +291,11 @@ fn bind(socket: &Socket, address: SocketAddr) -> Result<(), NetError> {
 
 /// Whether there was no room to send from: in the socket's buffer, or in the device's queue.
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS))
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 fn fail(batch: &mut SendBatch, range: std::ops::Range<usize>, error: &io::Error) {
-    let errno = error.raw_os_error().unwrap_or(0);
+    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
     batch.failed.extend(batch.queue[range].iter().map(|queued| SendFailure { tag: queued.tag, errno }));
 }
 
@@ -317,6 +318,18 @@ mod tests {
         }
         drops.note(3);
         assert_eq!(drops.total, 0x1_0000_0003);
+    }
+
+    #[test]
+    fn one_call_waits_for_room_only_so_long() {
+        let socket = Udp::bound(SocketAddr::from(([127, 0, 0, 1], 0)), &UdpOptions::default()).expect("a bound socket");
+        let mut patience = None;
+        let before = clock::monotonic_ns();
+        // There is room all the time, so this goes round quickly, as it does while a device's queue is full.
+        while socket.wait_for_room(&mut patience) {}
+        let waited = clock::monotonic_ns() - before;
+        assert!(waited >= PATIENCE_NS, "{waited} ns");
+        assert!(!socket.wait_for_room(&mut patience));
     }
 
     #[test]

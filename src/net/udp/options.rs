@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 /// What a socket is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UdpOptions {
-    /// Bytes of receive buffer. The kernel counts a datagram of 500 bytes as 1280 or more.
+    /// Bytes of receive buffer. The kernel charges its own bookkeeping to it too, some 0.5–2 KB per datagram.
     pub recv_buffer: usize,
     /// Bytes of send buffer.
     pub send_buffer: usize,
