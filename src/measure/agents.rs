@@ -1,7 +1,7 @@
 //! What is remembered of each agent and its loops: the rows of `agents.csv` and `loops.csv`, handed over when changed.
 //!
 //! Memory: 48 bytes per agent and 4 for its place in the list of changed rows, 52 MB for 1 000 000 agents over all
-//! workers, allocated at the start. A loop takes 48 bytes more (and 4) from its beginning on: 52 MB if every one of
+//! workers, allocated at the start. A loop takes 40 bytes more (and 4) from its beginning on: 44 MB if every one of
 //! them loops. Handing over a changed row takes 64 bytes until it is written.
 
 use super::interval::{AgentRow, LoopRow};
@@ -51,8 +51,8 @@ struct LoopState {
     dirty: bool,
 }
 
-const _: () = assert!(size_of::<LoopState>() <= 48);
-const _: () = assert!(size_of::<AgentRow>() <= 80);
+const _: () = assert!(size_of::<LoopState>() == 40);
+const _: () = assert!(size_of::<AgentRow>() == 64);
 
 /// The agents of one worker's stripe.
 #[derive(Clone, Debug)]
