@@ -154,7 +154,7 @@ fn trunks(results: &Results) -> Sheet {
         let ms = |us: Option<u64>| us.map(|us| millis(us as f64)).unwrap_or_default();
         sheet.row([
             trunk.id.clone(),
-            format!("{} {}", trunk.target, trunk.transport),
+            trunk.target.clone(),
             thousands(totals.agents),
             thousands(totals.agents_registered_peak),
             thousands(totals.attempts),

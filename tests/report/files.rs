@@ -28,7 +28,7 @@ const CONTRACT: [(&str, &str); 7] = [
 ];
 
 fn every_run() -> Vec<(&'static str, Results)> {
-    let crowd = Shape { trunks: 200, agents_per_trunk: 3, load_intervals: 4, refuse_every: 7 };
+    let crowd = Shape { trunks: 200, agents_per_trunk: 2, load_intervals: 3, refuse_every: 7 };
     vec![
         ("run", fixture::run()),
         ("healthy", fixture::healthy()),

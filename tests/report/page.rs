@@ -28,7 +28,7 @@ pub fn assert_balanced(text: &str) {
 
 #[test]
 fn every_page_is_well_formed_and_self_contained() {
-    let crowd = Shape { trunks: 200, agents_per_trunk: 3, load_intervals: 4, refuse_every: 7 };
+    let crowd = Shape { trunks: 200, agents_per_trunk: 2, load_intervals: 3, refuse_every: 7 };
     for results in [fixture::run(), fixture::healthy(), fixture::killed(), fixture::empty(), crowd.results()] {
         let page = rendered(&results, &THRESHOLDS[..2], "report.html");
         assert_balanced(&page);
