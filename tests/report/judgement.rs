@@ -6,6 +6,8 @@ use regstorm::diagnose::{GeneratorVerdict, Verdict};
 use regstorm::record::Results;
 
 type Change = fn(&mut Results);
+/// What is changed in the run, the thresholds, the verdict.
+type Row<'a> = (&'a [Change], &'a [(&'a str, &'a str)], Verdict);
 
 #[test]
 fn the_generator_is_judged_by_its_own_counters() {
@@ -91,7 +93,7 @@ fn interrupted_comes_before_invalid_before_failed_before_passed() {
     let stall: Change = |r| lag(r, 200_000);
     let fail = [("loops", "== 0")];
     let hold = [("loops", "== 4")];
-    let table: [(&[Change], &[(&str, &str)], Verdict); 9] = [
+    let table: [Row; 9] = [
         (&[], &[], Verdict::Pass),
         (&[], &hold, Verdict::Pass),
         (&[], &fail, Verdict::Fail),
