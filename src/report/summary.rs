@@ -21,7 +21,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     if !findings.is_empty() {
         lines.push(labelled("findings", &format!("{}, see findings.csv", findings.len())));
     }
-    // What is left of the lines belongs to the thresholds; two more follow them.
+    // What is left of the lines belongs to the thresholds; one more follows them.
     let room = MOST_LINES.saturating_sub(lines.len() + 1);
     lines.extend(thresholds(&judgement.thresholds, room));
     lines.push(labelled("files", &format!("{dir} (report.html, summary.csv, run.json)")));

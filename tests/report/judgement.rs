@@ -2,7 +2,7 @@
 
 use crate::fixture;
 use crate::judged;
-use regstorm::diagnose::{GeneratorVerdict, Verdict};
+use regstorm::diagnose::{GeneratorVerdict, Threshold, Verdict, judge};
 use regstorm::record::Results;
 
 type Change = fn(&mut Results);
@@ -155,4 +155,15 @@ fn a_run_without_attempts_knows_no_shares() {
         assert_eq!(judgement.verdict, Verdict::Fail, "what was not measured does not pass: {name}");
     }
     assert_eq!(judged(&results, &[("attempts", "== 0")]).verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_record_carries_its_thresholds() {
+    let mut results = fixture::run();
+    results.header.thresholds = vec![("trunk.trunk_01.loops".to_owned(), "== 2".to_owned())];
+    let thresholds = Threshold::of_run(&results.header).expect("a valid threshold");
+    assert_eq!(judge(&results, &thresholds).verdict, Verdict::Pass);
+    results.header.thresholds.push(("trunk.trunk_09.loops".to_owned(), "== 2".to_owned()));
+    let error = Threshold::of_run(&results.header).expect_err("no such trunk");
+    assert!(error.message.contains("there is no trunk \"trunk_09\""), "{error}");
 }
