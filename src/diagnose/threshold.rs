@@ -6,7 +6,7 @@
 use super::figures::Unit;
 use super::metric::{self, Metric};
 use super::verdict::ThresholdOutcome;
-use crate::record::Results;
+use crate::record::{Header, Results};
 use crate::vocab::{DurationError, parse_duration};
 
 /// One threshold, checked against the metric names that exist.
@@ -57,6 +57,16 @@ impl Threshold {
         let (comparison, bound) = split_comparison(expr)?;
         let bound = parse_bound(name, metric.unit(), bound).map_err(in_expr)?;
         Ok(Threshold { name: name.to_owned(), expr: expr.to_owned(), metric, trunk, comparison, bound })
+    }
+
+    /// The thresholds of a recorded run, in the order of its profile.
+    ///
+    /// # Errors
+    /// As for [`Threshold::parse`]; a run is recorded after its thresholds were read, so only a record of another
+    /// version gives one.
+    pub fn of_run(header: &Header) -> Result<Vec<Threshold>, ThresholdError> {
+        let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
+        header.thresholds.iter().map(|(name, expr)| Threshold::parse(name, expr, &ids)).collect()
     }
 
     /// Holds the threshold against a run. A value that was not measured does not pass.

@@ -111,8 +111,8 @@ fn availability(results: &Results) -> Card {
     let (value, detail) = match figures::availability_pct(totals) {
         None => ("unknown".to_owned(), "no agent was planned".to_owned()),
         Some(share) => {
-            let available = text::decimal(figures::agent_minutes_available(totals), 1);
-            let planned = text::decimal(figures::agent_minutes_planned(totals), 1);
+            let available = text::minutes(figures::agent_minutes_available(totals));
+            let planned = text::minutes(figures::agent_minutes_planned(totals));
             (percent(share), format!("{available} of {planned} planned agent-minutes"))
         }
     };

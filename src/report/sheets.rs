@@ -154,7 +154,7 @@ fn trunks(results: &Results) -> Sheet {
         let ms = |us: Option<u64>| us.map(|us| millis(us as f64)).unwrap_or_default();
         sheet.row([
             trunk.id.clone(),
-            format!("{} {}", trunk.target, trunk.transport),
+            trunk.target.clone(),
             thousands(totals.agents),
             thousands(totals.agents_registered_peak),
             thousands(totals.attempts),
@@ -297,7 +297,8 @@ fn generator(results: &Results, judgement: &Judgement) -> Sheet {
         words::generator(judgement),
         &["Check", "#Found", "Limit"],
     );
-    let late = figures::percent(counts.arrivals_late, counts.arrivals).map(percent).unwrap_or_default();
+    let late = figures::percent(counts.arrivals_late, counts.arrivals);
+    let late = late.map(|share| format!(" ({})", percent(share))).unwrap_or_default();
     let late_limits = format!(
         "more than {} after plan; suspect above {} %, invalid above {} %",
         limit(limits.late_ns),
@@ -305,7 +306,7 @@ fn generator(results: &Results, judgement: &Judgement) -> Sheet {
         decimal(100.0 * limits.invalid_late, 4)
     );
     let found = format!("{} of {}", thousands(counts.arrivals_late), thousands(counts.arrivals));
-    sheet.row(["Arrivals late".to_owned(), format!("{found} {late}"), late_limits]);
+    sheet.row(["Arrivals late".to_owned(), format!("{found}{late}"), late_limits]);
     sheet.row(["Schedule lag, p50".to_owned(), ms(lag.p50), String::new()]);
     sheet.row(["Schedule lag, p99".to_owned(), ms(lag.p99), "invalid above 100 ms".to_owned()]);
     sheet.row(["Schedule lag, most".to_owned(), ms(lag.max), String::new()]);

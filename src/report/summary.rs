@@ -21,7 +21,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     if !findings.is_empty() {
         lines.push(labelled("findings", &format!("{}, see findings.csv", findings.len())));
     }
-    // What is left of the lines belongs to the thresholds; two more follow them.
+    // What is left of the lines belongs to the thresholds; one more follows them.
     let room = MOST_LINES.saturating_sub(lines.len() + 1);
     lines.extend(thresholds(&judgement.thresholds, room));
     lines.push(labelled("files", &format!("{dir} (report.html, summary.csv, run.json)")));
@@ -77,13 +77,13 @@ fn availability(results: &Results) -> String {
         Some(share) => format!(
             "{} ({} of {} agent-minutes)",
             text::percent(share),
-            text::decimal(figures::agent_minutes_available(totals), 1),
-            text::decimal(figures::agent_minutes_planned(totals), 1)
+            text::minutes(figures::agent_minutes_available(totals)),
+            text::minutes(figures::agent_minutes_planned(totals))
         ),
     }
 }
 
-/// The number of attempts, then the statuses that occurred, three to a line.
+/// The number of attempts and the statuses that occurred, three to a line.
 fn attempts(results: &Results) -> Vec<String> {
     let totals = &results.totals;
     let counts = Status::ALL.map(|status| (status, totals.sums.status[status.index()]));
@@ -92,8 +92,15 @@ fn attempts(results: &Results) -> Vec<String> {
         .filter(|(_, count)| *count > 0)
         .map(|(status, count)| format!("{status} {}", text::thousands(count)))
         .collect();
-    let mut lines = vec![labelled("attempts", &text::thousands(totals.attempts))];
-    lines.extend(occurred.chunks(3).map(|three| labelled("", &three.join(", "))));
+    let total = text::thousands(totals.attempts);
+    let mut lines = Vec::new();
+    for three in occurred.chunks(3) {
+        let (label, total) = if lines.is_empty() { ("attempts", format!("{total}: ")) } else { ("", String::new()) };
+        lines.push(labelled(label, &format!("{total}{}", three.join(", "))));
+    }
+    if lines.is_empty() {
+        lines.push(labelled("attempts", &total));
+    }
     lines
 }
 

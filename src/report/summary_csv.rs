@@ -6,7 +6,7 @@
 use super::csv::Table;
 use super::text::{cell, decimal};
 use super::words::{self, Outcomes};
-use crate::diagnose::figures::{self, Distribution};
+use crate::diagnose::figures::{self, Distribution, Unit};
 use crate::diagnose::{GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use crate::vocab::{Phase, Status};
@@ -25,10 +25,11 @@ pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
     }
     let others = judgement.thresholds.iter().filter(|t| t.trunk.is_some() || !shown.contains(&t.metric.as_str()));
     for outcome in others {
+        let (value, unit) = value_and_unit(outcome);
         table.row([
             &*format!("Target {}", outcome.name),
-            &words::value(outcome),
-            "",
+            &value,
+            unit,
             &words::target(outcome),
             met(outcome.pass),
             "a target set in the profile for this run",
@@ -186,6 +187,17 @@ fn target_of(about: &str, judgement: &Judgement) -> (String, &'static str) {
     }
     let words: Vec<_> = targets.iter().map(|outcome| words::target(outcome)).collect();
     (words.join(" and "), met(targets.iter().all(|outcome| outcome.pass)))
+}
+
+fn value_and_unit(outcome: &ThresholdOutcome) -> (String, &'static str) {
+    let (scale, unit) = match outcome.unit {
+        Unit::Count => (1.0, ""),
+        Unit::Ratio => (100.0, "%"),
+        Unit::Percent => (1.0, "%"),
+        Unit::Microseconds => (1e-3, "ms"),
+        Unit::AgentMinutes => (1.0, "agent-minutes"),
+    };
+    (cell(outcome.value.map(|value| decimal(scale * value, 4))), unit)
 }
 
 fn met(pass: bool) -> &'static str {

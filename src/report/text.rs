@@ -81,8 +81,13 @@ pub fn measured(unit: Unit, value: f64) -> String {
         Unit::Ratio => percent(100.0 * value),
         Unit::Percent => percent(value),
         Unit::Microseconds => format!("{} ms", millis(value)),
-        Unit::AgentMinutes => format!("{} agent-minutes", decimal(value, 1)),
+        Unit::AgentMinutes => format!("{} agent-minutes", minutes(value)),
     }
+}
+
+/// Agent-minutes: with a decimal while that matters.
+pub fn minutes(value: f64) -> String {
+    if value < 1_000.0 { decimal(value, 1) } else { thousands(value as u64) }
 }
 
 /// Bytes in the unit that fits: `64 MB`.

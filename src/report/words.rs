@@ -77,11 +77,11 @@ pub fn refusals(results: &Results) -> Vec<RefusalCount> {
     counts
 }
 
-/// The outcomes of a list that occurred, with their meaning: `12 still open when the test ended`.
+/// The outcomes of a list that occurred, in words: `still open when the test ended: 12`.
 pub fn listed(results: &Results, statuses: &[Status]) -> String {
     let occurred = statuses.iter().map(|status| (results.totals.sums.status[status.index()], meaning(*status)));
     let parts: Vec<_> =
-        occurred.filter(|(n, _)| *n > 0).map(|(n, words)| format!("{} {words}", text::thousands(n))).collect();
+        occurred.filter(|(n, _)| *n > 0).map(|(n, words)| format!("{words}: {}", text::thousands(n))).collect();
     parts.join("; ")
 }
 

@@ -1,0 +1,228 @@
+//! Every derived file: headers, sums, golden text, and what must never appear.
+
+use crate::fixture::{self, Shape};
+use crate::{THRESHOLDS, judged, rendered};
+use regstorm::record::Results;
+use regstorm::report::{dictionary, render_all, summary};
+use serde_json::Value;
+
+/// The headers as the contract fixes them; columns may only be added behind.
+const CONTRACT: [(&str, &str); 7] = [
+    ("intervals.csv", "interval_start,interval_s,trunk_id,status,count"),
+    (
+        "latency.csv",
+        "interval_start,interval_s,trunk_id,phase,count,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us",
+    ),
+    ("responses.csv", "trunk_id,kind,code,reason,count,first_seen,last_seen"),
+    (
+        "agents.csv",
+        "trunk_id,user,final_status,attempts,registered,last_code,last_reason,loop_kind,first_registered,last_change",
+    ),
+    ("loops.csv", "trunk_id,user,loop_kind,code,reason,attempts,first_seen,last_seen,mean_period_s"),
+    (
+        "availability.csv",
+        "interval_start,interval_s,trunk_id,agents_planned,agents_registered,agent_minutes_planned,\
+         agent_minutes_available,availability_pct",
+    ),
+    ("summary.csv", "metric,value,unit,target,result,meaning"),
+];
+
+fn every_run() -> Vec<(&'static str, Results)> {
+    let crowd = Shape { trunks: 200, agents_per_trunk: 2, load_intervals: 3, refuse_every: 7 };
+    vec![
+        ("run", fixture::run()),
+        ("healthy", fixture::healthy()),
+        ("killed", fixture::killed()),
+        ("empty", fixture::empty()),
+        ("200 trunks", crowd.results()),
+    ]
+}
+
+/// Rows of a CSV file by column name, read by the csv crate with equal lengths required.
+fn rows(text: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+    csv::Reader::from_reader(text.as_bytes()).deserialize().map(|row| row.expect("well-formed")).collect()
+}
+
+fn sum(rows: &[std::collections::BTreeMap<String, String>], column: &str) -> u64 {
+    rows.iter().map(|row| row[column].parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn headers_are_those_of_the_contract_and_of_the_dictionary() {
+    assert_eq!(dictionary::files(), CONTRACT.map(|(file, _)| file));
+    for (file, header) in CONTRACT {
+        let text = rendered(&fixture::run(), &THRESHOLDS, file);
+        let first = text.split("\r\n").next().expect("a header");
+        assert!(first == header || first.starts_with(&format!("{header},")), "{file}: {first}");
+        let described: Vec<_> = dictionary::columns(file).map(|column| column.name).collect();
+        assert_eq!(first.split(',').collect::<Vec<_>>(), described, "{file}");
+        assert!(dictionary::columns(file).all(|column| !column.meaning.is_empty()), "{file}");
+    }
+}
+
+#[test]
+fn the_sum_of_statuses_is_the_number_of_attempts_in_every_file() {
+    for (name, results) in every_run() {
+        let attempts = results.totals.attempts;
+        let files: std::collections::BTreeMap<_, _> =
+            render_all(&results, &judged(&results, &[]), &[]).into_iter().collect();
+        let file = |name: &str| std::str::from_utf8(&files[name]).expect("every file is UTF-8");
+        let json: Value = serde_json::from_str(file("run.json")).expect("JSON");
+        let statuses = |totals: &Value| -> u64 {
+            regstorm::vocab::Status::ALL.iter().map(|s| totals[s.as_str()].as_u64().expect("a count")).sum()
+        };
+        assert_eq!(json["totals"]["attempts"], attempts, "{name}");
+        assert_eq!(statuses(&json["totals"]), attempts, "{name}");
+        let trunks = json["trunks"].as_array().expect("a list");
+        assert_eq!(trunks.iter().map(|trunk| statuses(&trunk["totals"])).sum::<u64>(), attempts, "{name}");
+        if name != "empty" {
+            assert_eq!(sum(&rows(file("intervals.csv")), "count"), attempts, "{name}");
+        }
+        assert_eq!(sum(&rows(file("agents.csv")), "attempts"), attempts, "{name}");
+        let registered = results.totals.sums.status[0];
+        assert_eq!(sum(&rows(file("agents.csv")), "registered"), registered, "{name}");
+    }
+}
+
+#[test]
+fn run_json_has_every_key() {
+    let json: Value = serde_json::from_str(&rendered(&fixture::run(), &THRESHOLDS, "run.json")).expect("JSON");
+    assert_eq!(json["schema"], "regstorm.run/1");
+    assert_eq!(json["tool"]["name"], "regstorm");
+    assert_eq!(json["started"], "2026-11-21T01:02:03.004Z");
+    assert_eq!(json["ended"], "2026-11-21T01:03:18.004Z");
+    assert_eq!(json["verdict"], "fail");
+    assert_eq!(json["findings"], Value::Array(vec![]));
+    assert_eq!(json["profile"]["trunk"][0]["agents"]["password"], "***");
+    assert_eq!(json["thresholds"][1]["name"], "register.p99");
+    assert_eq!(json["thresholds"][1]["expr"], "< 250ms");
+    let phases = "register,register_service,register_failed,challenge,authenticated,refresh,unregister,options,connect";
+    for (at, keys) in [
+        (
+            "",
+            "schema,tool,name,started,ended,verdict,invalid_reasons,profile,seed,host,thresholds,totals,generator,latency_us,schedule_lag_us,cpu,findings,trunks,arrivals_planned,conditions",
+        ),
+        ("/thresholds/0", "name,expr,value,pass"),
+        (
+            "/totals",
+            "attempts,register_requests,agents,agents_registered_peak,agents_registered_at_end,agents_looping,initial,refreshes,retries,messages_sent,messages_received,retransmissions,late_responses,ceiling_refused,bytes_sent,bytes_received,ira_pct,ira_pct_requests,auth_loop_pct,agent_minutes_planned,agent_minutes_available,availability_pct",
+        ),
+        ("/generator", "verdict,reasons,arrivals_late,socket_drops,send_errors,loop_stalls,cpu_pct,features"),
+        ("/latency_us", phases),
+        ("/latency_us/options", "count,min,mean,p50,p90,p95,p99,p999,max"),
+        ("/schedule_lag_us", "p50,p99,max"),
+        ("/cpu", "user_s,system_s,max_rss_bytes"),
+        ("/trunks/1", "id,registrar,target,transport,domain,totals"),
+        (
+            "/conditions",
+            "transport,connection_strategy,challenged,expires_s,establishment_threshold_s,tls_cipher_suite,attempts_configured,attempts_actual",
+        ),
+    ] {
+        let object = json.pointer(at).and_then(Value::as_object).unwrap_or_else(|| panic!("{at} is an object"));
+        for key in keys.split(',') {
+            assert!(object.contains_key(key), "{at}/{key}");
+        }
+    }
+    assert_eq!(json["latency_us"]["options"]["count"], 0);
+    assert_eq!(json["latency_us"]["options"]["p99"], Value::Null);
+    assert_eq!(json["conditions"]["challenged"], true);
+}
+
+#[test]
+fn unknown_is_empty_and_never_a_number() {
+    for (name, results) in every_run() {
+        for (file, bytes) in render_all(&results, &judged(&results, &THRESHOLDS[..1]), &[]) {
+            let text = String::from_utf8(bytes).expect("every file is UTF-8");
+            for word in ["NaN", "inf", "None", "Some("] {
+                let found = text.split(|c: char| !c.is_alphanumeric() && c != '(').any(|token| token == word);
+                assert!(!found, "{word} in {file} of {name}");
+            }
+            assert!(!text.is_empty(), "{file} of {name}");
+        }
+    }
+    let never = rows(&rendered(&fixture::run(), &[], "agents.csv")).remove(3);
+    assert_eq!((never["attempts"].as_str(), never["final_status"].as_str()), ("0", ""));
+    assert_eq!(
+        (never["last_change"].as_str(), never["first_registered"].as_str(), never["last_code"].as_str()),
+        ("", "", "")
+    );
+    let json: Value = serde_json::from_str(&rendered(&fixture::empty(), &[], "run.json")).expect("JSON");
+    assert_eq!(json["totals"]["ira_pct"], Value::Null);
+    assert_eq!(json["totals"]["availability_pct"], Value::Null);
+}
+
+#[test]
+fn a_killed_run_says_so_in_every_file_for_people() {
+    let results = fixture::killed();
+    let json: Value = serde_json::from_str(&rendered(&results, &[], "run.json")).expect("JSON");
+    assert_eq!(json["verdict"], "interrupted");
+    assert_eq!(json["cpu"]["user_s"], Value::Null);
+    assert_eq!(json["ended"], "2026-11-21T01:03:18.004Z", "the last thing known");
+    assert!(rendered(&results, &[], "summary.csv").contains("interrupted"));
+    assert!(rendered(&results, &[], "junit.xml").contains("<error type=\"interrupted\""));
+    assert!(rendered(&results, &[], "report.html").contains("killed before its end"));
+    assert!(summary::render(&results, &judged(&results, &[]), &[], "out").contains("INTERRUPTED"));
+}
+
+#[test]
+fn availability_ends_where_the_drain_begins() {
+    let rows = rows(&rendered(&fixture::run(), &[], "availability.csv"));
+    assert_eq!(rows.len(), 12, "six intervals of load, two trunks");
+    assert_eq!(rows[11]["interval_start"], "2026-11-21T01:02:53.004Z");
+    assert_eq!((rows[11]["agents_planned"].as_str(), rows[11]["agents_registered"].as_str()), ("10", "8"));
+    assert_eq!((rows[11]["interval_s"].as_str(), rows[11]["availability_pct"].as_str()), ("10", "80"));
+}
+
+#[test]
+fn a_loop_has_its_mean_period() {
+    let rows = rows(&rendered(&fixture::run(), &[], "loops.csv"));
+    assert_eq!(rows.len(), 4);
+    assert_eq!((rows[0]["attempts"].as_str(), rows[0]["mean_period_s"].as_str()), ("6", "10"));
+    assert_eq!(rows[0]["reason"], "Registration \"limit\" exceeded, <b>sorry</b>", "quoted and read back");
+}
+
+#[test]
+fn csv_files_end_their_lines_as_rfc_4180_asks() {
+    for (file, _) in CONTRACT {
+        let text = rendered(&fixture::run(), &THRESHOLDS, file);
+        assert!(text.ends_with("\r\n"), "{file}");
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{file}");
+    }
+}
+
+#[test]
+fn junit_has_a_case_for_each_threshold_and_one_for_the_generator() {
+    let text = rendered(&fixture::run(), &THRESHOLDS, "junit.xml");
+    assert_eq!(text.matches("<testcase ").count(), THRESHOLDS.len() + 1);
+    assert_eq!(text.matches("<failure ").count(), 1);
+    assert!(!text.contains("<pilot>"), "escaped: {text}");
+    crate::page::assert_balanced(&text);
+    insta::assert_snapshot!("junit.xml", text);
+}
+
+#[test]
+fn golden_files() {
+    for file in ["intervals.csv", "responses.csv", "agents.csv", "summary.csv"] {
+        // Line ends are tested apart; the snapshot keeps the text.
+        insta::assert_snapshot!(file, rendered(&fixture::run(), &THRESHOLDS, file).replace("\r\n", "\n"));
+    }
+}
+
+#[test]
+fn the_summary_fits_and_names_what_matters() {
+    let results = fixture::run();
+    insta::assert_snapshot!("summary", summary::render(&results, &judged(&results, &THRESHOLDS), &[], "results/nj"));
+    let many: Vec<_> = (0..60).map(|_| ("loops", "== 0")).collect();
+    for (name, mut results) in every_run() {
+        // Every outcome, every reason to doubt: the longest summary there is.
+        results.totals.sums.status = [1; 9];
+        results.totals.sums.ceiling_refused = 3;
+        (results.totals.generator.send_errors, results.totals.generator.socket_drops) = (4, 5);
+        let text = summary::render(&results, &judged(&results, &many), &[], "results/nj");
+        assert!(text.lines().count() <= 25, "{name}:\n{text}");
+        assert!(
+            text.contains("missed") && text.lines().last().is_some_and(|line| line.contains("results/nj")),
+            "{text}"
+        );
+    }
+}
