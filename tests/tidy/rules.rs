@@ -68,7 +68,7 @@ pub const CRATES: [(&str, &[&str]); 16] = [
     ("minijinja", &["report"]),
     ("toml", &["profile", "plan"]),
     ("schemars", &["profile"]),
-    ("strsim", &["profile"]),
+    ("strsim", &["profile", "diagnose"]),
 ];
 
 /// What reaches outside the process, by path.
