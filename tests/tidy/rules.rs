@@ -27,7 +27,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
         "plan",
         &["vocab", "seed", "profile", "sip", "agent", "registrar", "load", "fleet", "engine", "record", "diagnose"],
     ),
-    ("cli", &[]),
+    // An argument may be of a type the profile has for the same thing.
+    ("cli", &["profile"]),
     ("command", &["*"]),
     ("main", &["cli", "command"]),
     ("lib", &["*"]),
