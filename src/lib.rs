@@ -2,10 +2,11 @@
 
 pub mod agent;
 pub mod diagnose;
-pub mod engine;
+// pub mod engine;
 pub mod fleet;
 pub mod link;
 pub mod load;
+pub mod live;
 pub mod measure;
 pub mod net;
 pub mod record;

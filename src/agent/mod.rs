@@ -13,6 +13,8 @@ pub mod identity;
 pub mod looping;
 pub mod policy;
 mod registration;
+#[cfg(test)]
+mod registration_tests;
 pub mod retry;
 pub mod transaction;
 

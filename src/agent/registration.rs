@@ -548,11 +548,11 @@ impl Agent {
     }
 
     fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
-        if matches!(self.state, State::Gone | State::Idle) {
-            return Send::No;
-        }
-        if self.has_open_attempt() {
-            self.stop(now, events);
+        match self.state {
+            State::Gone | State::Idle => return Send::No,
+            State::Open(exchange) if exchange.kind == Kind::Unregister => return Send::No,
+            State::Open(_) => self.stop(now, events),
+            State::Resting(_) => {}
         }
         events(Event::Retired { at: now });
         if !self.maybe_bound {

@@ -8,7 +8,7 @@ mod availability;
 pub mod event;
 pub mod interval;
 pub mod latency;
-mod merge;
+pub mod merge;
 pub mod responses;
 pub mod tally;
 

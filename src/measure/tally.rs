@@ -443,3 +443,6 @@ impl Book {
 fn fresh(trunks: usize) -> Vec<TrunkInterval> {
     std::iter::repeat_with(TrunkInterval::default).take(trunks).collect()
 }
+
+#[cfg(test)]
+mod tests;

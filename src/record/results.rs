@@ -149,9 +149,13 @@ pub struct Totals {
     /// Counters over the run; its histograms are `None`, see `latency_us`. `open` is 0, `planned`/`registered` are those
     /// at the load's end, the agent-nanoseconds cover the load stage only.
     pub sums: TrunkInterval,
+    /// Of the run; the generator is one for all trunks, so a trunk's totals show the same.
     pub generator: GeneratorCounts,
     pub agents: u64,
+    /// Highest number sampled, ten times a second, or seen at the end of an interval. Samples are of all trunks
+    /// together: a trunk among several shows the highest number at the end of an interval.
     pub agents_registered_peak: u64,
+    /// At the end of the load.
     pub agents_registered_at_end: u64,
     pub agents_looping: u64,
     /// By phase.

@@ -1,5 +1,291 @@
-//! The embedded registrar: the mirror image of an agent, without I/O. Bindings, nonces, limits, faults.
+//! The embedded registrar: the mirror image of an agent, without I/O. Datagrams in with a time, replies out with a time.
+//!
+//! `register` is RFC 3261 §10.3; it rests on `authenticate` with `nonce` (RFC 7616), and on `bindings`. `fault` holds what
+//! can be made to go wrong, one file per kind. `outbox` holds replies until they are due, `malformed` answers what the
+//! scanner refuses, `counts` is the account of it all.
+//!
+//! There is no transaction layer: requests are handled as they come, a retransmission is answered like the first
+//! time. Replies go where the request came from (RFC 3581), asked for or not. Nothing here reads a clock, opens a
+//! socket or panics on foreign bytes; in the steady state only a new binding allocates.
+//!
+//! The invariant one cannot see: `Faults::joined` and `left` are told of every address of record that appears in or
+//! vanishes from `Bindings`, always with the user and domain of the address and the source that made it, so the counts of
+//! limits never drift.
 
+mod address;
+mod authenticate;
+mod bindings;
 pub mod config;
+mod counts;
+mod fault;
+mod malformed;
+mod nonce;
+mod outbox;
+mod register;
 
+pub use bindings::MAX_CONTACTS;
 pub use config::{Config, Delay, Fault, FaultKind};
+pub use counts::Counts;
+
+use crate::seed::{Purpose, Seed};
+use crate::sip::Request;
+use crate::sip::emit::{self, Overflow};
+use crate::sip::scan;
+use crate::vocab::Time;
+use address::{Address, split_canonical};
+use authenticate::Authority;
+use bindings::Bindings;
+use fault::{Direction, Faults, Frozen, Subject};
+use malformed::Echo;
+use nonce::{Nonces, hex16};
+use outbox::Outbox;
+use register::Answer;
+use std::net::SocketAddr;
+
+/// A registrar for any number of domains. Give it every datagram with [`Registrar::receive`], then take replies with
+/// [`Registrar::poll_transmit`] until there are none, again at [`Registrar::next_wake`].
+#[derive(Debug)]
+pub struct Registrar {
+    authority: Authority,
+    bindings: Bindings,
+    faults: Faults,
+    outbox: Outbox,
+    counts: Counts,
+    min_expires_s: u32,
+    max_expires_s: u32,
+    /// Key of the To tags.
+    tag_key: u64,
+    /// Header lines of the reply being made.
+    extra: Vec<u8>,
+    /// Address of record of the request being handled.
+    key: Vec<u8>,
+}
+
+/// A request and what is known of it.
+#[derive(Debug)]
+struct Incoming<'a> {
+    now: Time,
+    request: &'a Request<'a>,
+    /// Canonical address of record, `user@domain`; empty when it cannot be read.
+    key: &'a [u8],
+    subject: Subject<'a>,
+}
+
+impl Registrar {
+    /// A registrar without bindings; the windows of its faults count from `start`. Chance and secrets come from `seed`.
+    pub fn new(config: Config, seed: Seed, start: Time) -> Self {
+        let nonces = Nonces::new(seed, config.nonce_lifetime);
+        Registrar {
+            authority: Authority::new(&config.realm, config.password, config.algorithms, nonces),
+            bindings: Bindings::default(),
+            faults: Faults::new(&config.faults, seed, start),
+            outbox: Outbox::new(),
+            counts: Counts::default(),
+            min_expires_s: config.min_expires_s.min(config.max_expires_s),
+            max_expires_s: config.max_expires_s,
+            tag_key: seed.draw(Purpose::Registrar, 0, TAG_DRAW),
+            extra: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// Lets the windows of faults count from here, so that they line up with a run that starts later.
+    pub fn set_start(&mut self, start: Time) {
+        self.faults.set_start(start);
+    }
+
+    /// Handles one datagram. `now` never goes back.
+    pub fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        self.expire(now);
+        self.counts.received += 1;
+        self.handle(now, from, datagram, None);
+    }
+
+    /// Copies the next reply due at or before `now` into `out`: its length and destination. A reply that is longer than
+    /// `out` is discarded and counted; 65 507 bytes hold any.
+    pub fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        self.expire(now);
+        loop {
+            match self.outbox.next(now, out) {
+                Some(Ok(sent)) => {
+                    self.counts.replies_sent += 1;
+                    return Some(sent);
+                }
+                Some(Err(Overflow(_))) => self.counts.replies_discarded += 1,
+                // Frozen requests are handled one at a time, so that a long queue does not make one long turn.
+                None => {
+                    let (freeze, Frozen { from, datagram }) = self.faults.thaw(now)?;
+                    self.handle(now, from, &datagram, Some(freeze));
+                    self.outbox.give_back(datagram);
+                }
+            }
+        }
+    }
+
+    /// When a held reply is due, a freeze with waiting requests ends, or a binding expires, whichever is first.
+    pub fn next_wake(&self) -> Option<Time> {
+        [self.outbox.next_due(), self.faults.next_thaw(), self.bindings.next_expiry()].into_iter().flatten().min()
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Addresses of record with a live binding at `now`.
+    pub fn bindings(&self, now: Time) -> usize {
+        self.bindings.live(now)
+    }
+
+    /// Live contacts over all addresses of record, when time was last told; what Kamailio counts as contacts.
+    pub fn contacts(&self) -> usize {
+        self.bindings.contacts()
+    }
+
+    fn expire(&mut self, now: Time) {
+        let faults = &mut self.faults;
+        let expired = self.bindings.expire(now, |key, source| {
+            let (user, domain) = split_canonical(key);
+            faults.left(&Subject { user: Some(user), domain, source });
+        });
+        self.counts.expired += expired as u64;
+        self.counts.bindings = self.bindings.len() as u64;
+    }
+
+    /// Takes the scratch key out for the time of one datagram, so that a request may borrow it beside the registrar.
+    fn handle(&mut self, now: Time, from: SocketAddr, datagram: &[u8], thawed: Option<usize>) {
+        let mut key = std::mem::take(&mut self.key);
+        self.admit(now, from, datagram, thawed, &mut key);
+        self.key = key;
+    }
+
+    /// What happens to a datagram before anybody looks into it: `thawed` names the freeze it comes out of, if any.
+    fn admit(&mut self, now: Time, from: SocketAddr, datagram: &[u8], thawed: Option<usize>, key: &mut Vec<u8>) {
+        if datagram.iter().all(u8::is_ascii_whitespace) || datagram.starts_with(b"SIP/2.0 ") {
+            self.counts.ignored += 1;
+            return;
+        }
+        let request = scan::request(datagram);
+        let named = write_key(request.as_ref().ok(), key).then_some(&key[..]);
+        let subject = Subject {
+            user: named.map(|key| split_canonical(key).0),
+            domain: request.as_ref().ok().and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
+            source: from.ip().to_canonical(),
+        };
+        if thawed.is_none() && self.faults.loses(now, Direction::Request, &subject) {
+            self.counts.requests_dropped += 1;
+            return;
+        }
+        if let Some(freeze) = self.faults.freeze(now, &subject, thawed) {
+            if freeze.is_full() {
+                self.counts.frozen_overflow += 1;
+            } else {
+                freeze.push(Frozen { from, datagram: self.outbox.keep(datagram) });
+                self.counts.requests_frozen += 1;
+            }
+            return;
+        }
+        match request {
+            Ok(request) => self.respond(from, &Incoming { now, request: &request, key, subject }),
+            Err(_) => self.respond_malformed(now, from, datagram, &subject),
+        }
+    }
+
+    fn respond(&mut self, from: SocketAddr, incoming: &Incoming<'_>) {
+        let &Incoming { now, request, ref subject, .. } = incoming;
+        self.extra.clear();
+        if request.method == b"ACK" {
+            // An ACK is never answered (RFC 3261 §17).
+            self.counts.ignored += 1;
+            return;
+        }
+        let answer = match self.faults.denial(now, subject) {
+            Some(refusal) => refusal.clone().into(),
+            None => self.dispatch(incoming),
+        };
+        self.count(request, answer.code);
+        let mut tag = [0; 16];
+        hex16(&mut tag, self.tag_key ^ fault::fnv1a(request.call_id));
+        let extra = std::mem::take(&mut self.extra);
+        self.post(now, from, subject, |out| {
+            emit::write_response(request, answer.code, answer.reason.as_str(), from, &tag, &extra, out)
+        });
+        self.extra = extra;
+    }
+
+    fn dispatch(&mut self, incoming: &Incoming<'_>) -> Answer {
+        match incoming.request.method {
+            b"REGISTER" => self.register(incoming),
+            b"OPTIONS" => {
+                self.counts.options += 1;
+                self.extra.extend_from_slice(ALLOW);
+                Answer::fixed(200, "OK")
+            }
+            _ => {
+                self.counts.other_methods += 1;
+                self.extra.extend_from_slice(ALLOW);
+                Answer::fixed(405, "Method Not Allowed")
+            }
+        }
+    }
+
+    fn respond_malformed(&mut self, now: Time, from: SocketAddr, datagram: &[u8], subject: &Subject<'_>) {
+        self.counts.malformed += 1;
+        if let Some(echo) = Echo::of(datagram) {
+            *self.counts.refusals.entry(400).or_default() += 1;
+            self.post(now, from, subject, |out| echo.write(out));
+        }
+    }
+
+    /// Sends a reply through the faults that act on replies, into the outbox.
+    fn post(
+        &mut self,
+        now: Time,
+        to: SocketAddr,
+        subject: &Subject<'_>,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
+    ) {
+        if self.faults.loses(now, Direction::Reply, subject) {
+            self.counts.replies_dropped += 1;
+            return;
+        }
+        let due = self.faults.release(now, subject);
+        if due == Time::NEVER || !self.outbox.post(due, to, write) {
+            self.counts.replies_discarded += 1;
+        } else {
+            self.counts.replies_delayed += u64::from(due > now);
+        }
+    }
+
+    fn count(&mut self, request: &Request<'_>, code: u16) {
+        match code {
+            200..300 if request.method == b"REGISTER" => self.counts.registered += 1,
+            200..300 => self.counts.options_answered += 1,
+            401 => self.counts.challenges += 1,
+            _ => *self.counts.refusals.entry(code).or_default() += 1,
+        }
+    }
+}
+
+impl<'a> Incoming<'a> {
+    /// The address of record as limits count it: by its own domain, which outlives the request.
+    fn aor(&self) -> Subject<'a> {
+        let (user, domain) = split_canonical(self.key);
+        Subject { user: Some(user), domain, source: self.subject.source }
+    }
+}
+
+/// Writes the canonical address of record of a request; false, and nothing written, when it has none.
+fn write_key(request: Option<&Request<'_>>, key: &mut Vec<u8>) -> bool {
+    key.clear();
+    let to = request.and_then(|request| request.headers("To").next()).and_then(Address::of_header);
+    if let Some(to) = to {
+        to.write_canonical(key);
+    }
+    to.is_some()
+}
+
+/// What OPTIONS and 405 say.
+const ALLOW: &[u8] = b"Allow: REGISTER, OPTIONS\r\n";
+
+/// The draw that keys the To tags; nonces use another.
+const TAG_DRAW: u64 = 2;

@@ -1,1 +1,38 @@
-//! (room: report)
+//! The files people and programs read, as bytes: `run.json`, the CSV files, the report page, JUnit, and the summary on
+//! the terminal.
+//!
+//! Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
+//! no terminal. Whoever calls writes the files.
+
+pub mod conditions;
+pub mod csv;
+pub mod dictionary;
+pub mod html;
+pub mod junit;
+
+pub mod run_json;
+mod sheets;
+pub mod summary;
+pub mod summary_csv;
+mod template;
+mod text;
+mod words;
+
+use crate::diagnose::{Finding, Judgement};
+use crate::record::Results;
+
+/// Every derived file of this room: its name in the result directory and its bytes.
+pub fn render_all(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("run.json", run_json::render(results, judgement, findings)),
+        ("intervals.csv", csv::intervals(results)),
+        ("latency.csv", csv::latency(results)),
+        ("responses.csv", csv::responses(results)),
+        ("agents.csv", csv::agents(results)),
+        ("loops.csv", csv::loops(results)),
+        ("availability.csv", csv::availability(results)),
+        ("summary.csv", summary_csv::render(results, judgement)),
+        ("report.html", html::render(results, judgement, findings)),
+        ("junit.xml", junit::render(results, judgement)),
+    ]
+}

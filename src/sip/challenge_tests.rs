@@ -1,1 +1,242 @@
+//! Tests of challenges and credentials: the dresses they come in, the choice among several, and digests verified from what
+//! was written to what was read.
 
+use super::super::digest::{Ha1, QopAuth, response as digest_response};
+use super::super::scan;
+use super::*;
+use crate::vocab::Secret;
+use proptest::prelude::*;
+
+const SHA_ONLY: AlgorithmSet = AlgorithmSet::EMPTY.with(Algorithm::Sha256);
+
+fn message(start_line: &str, headers: &str) -> String {
+    format!(
+        "{start_line}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
+         Call-ID: c\r\nCSeq: 1 REGISTER\r\n{headers}\r\n"
+    )
+}
+
+fn with_choice<T>(headers: &str, accepted: AlgorithmSet, read: impl FnOnce(Result<Challenge<'_>, Unusable>) -> T) -> T {
+    let text = message("SIP/2.0 401 Unauthorized", headers);
+    read(choose(&scan::response(text.as_bytes()).expect("a response"), accepted))
+}
+
+/// Algorithm and nonce of the challenge chosen.
+fn chosen(headers: &str, accepted: AlgorithmSet) -> Result<(Algorithm, String), Unusable> {
+    with_choice(headers, accepted, |choice| {
+        choice.map(|c| (c.algorithm, String::from_utf8_lossy(c.nonce).into_owned()))
+    })
+}
+
+#[test]
+fn a_challenge_in_every_dress() {
+    for (value, expected) in [
+        // RFC 2617 §3.5, on one line.
+        ("Digest realm=\"r\", qop=\"auth,auth-int\", nonce=\"n\", opaque=\"o\"", (Algorithm::Md5, false, true, false)),
+        ("digest realm = \"r\" ,nonce\t=\r\n \"n\", opaque= \"o\"", (Algorithm::Md5, false, false, false)),
+        (
+            "DIGEST REALM=\"r\",NONCE=\"n\",OPAQUE=\"o\",ALGORITHM=sha-256,STALE=TRUE",
+            (Algorithm::Sha256, true, false, true),
+        ),
+        (
+            "Digest realm=\"r\", nonce=\"n\", opaque=\"o\", algorithm=\"MD5\", stale=\"true\"",
+            (Algorithm::Md5, true, false, true),
+        ),
+        ("Digest realm=\"r\", nonce=\"n\", opaque=\"o\", stale=false, qop=auth", (Algorithm::Md5, false, true, false)),
+        (
+            "Digest realm=\"r\",, nonce=\"n\" , opaque=\"o\" qop=\"auth-int , AUTH\",",
+            (Algorithm::Md5, false, true, false),
+        ),
+        (
+            "Digest\trealm=r,nonce=n,opaque=o,qop=\"\",domain=\"sip:a,b\",x-new=\"\\\",nonce=\"",
+            (Algorithm::Md5, false, false, false),
+        ),
+        (
+            "Digest realm=\"r\", nonce=\"n\", nonce=\"m\", opaque=\"o\", algorithm=SHA-512-256",
+            (Algorithm::Sha512_256, true, false, false),
+        ),
+    ] {
+        with_choice(&format!("WWW-Authenticate: {value}\r\n"), AlgorithmSet::ALL, |choice| {
+            let c = choice.expect(value);
+            assert_eq!((c.realm, c.nonce, c.opaque), (&b"r"[..], &b"n"[..], Some(&b"o"[..])), "{value}");
+            assert_eq!((c.algorithm, c.algorithm_named, c.qop_auth, c.stale), expected, "{value}");
+            assert_eq!(c.role, Role::Registrar);
+        });
+    }
+}
+
+#[test]
+fn commas_and_quotes_inside_a_realm_are_kept_raw() {
+    with_choice(
+        "WWW-Authenticate: Digest realm=\"a, \\\"b\\\\\", nonce=\"n\", opaque=\"\"\r\n",
+        AlgorithmSet::ALL,
+        |choice| {
+            let challenge = choice.expect("a challenge");
+            assert_eq!(challenge.realm, b"a, \\\"b\\\\");
+            assert_eq!((challenge.nonce, challenge.opaque), (&b"n"[..], Some(&b""[..])));
+        },
+    );
+}
+
+#[test]
+fn the_topmost_accepted_challenge_wins() {
+    let one_each = "WWW-Authenticate: Digest realm=\"r\",nonce=\"512\",algorithm=SHA-512-256\r\n\
+                    X: y\r\n\
+                    www-authenticate: Digest realm=\"r\",nonce=\"256\",algorithm=SHA-256\r\n\
+                    WWW-Authenticate: Digest realm=\"r\",nonce=\"md5\",algorithm=MD5\r\n";
+    let md5_sha = AlgorithmSet::EMPTY.with(Algorithm::Md5).with(Algorithm::Sha256);
+    assert_eq!(chosen(one_each, AlgorithmSet::ALL), Ok((Algorithm::Sha512_256, "512".to_owned())));
+    assert_eq!(chosen(one_each, md5_sha), Ok((Algorithm::Sha256, "256".to_owned())));
+    assert_eq!(chosen(one_each, AlgorithmSet::EMPTY), Err(Unusable::NoAcceptedAlgorithm));
+    let in_one = "WWW-Authenticate: Negotiate dG9rZW4=, Basic realm=\"basic, Digest nonce=\\\"x\\\"\", \
+                  Digest realm=\"r\", algorithm=MD5-sess, nonce=\"sess\", NTLM, Digest realm=\"r\",nonce=\"md5\" ,\r\n \
+                  Digest nonce=\"256\", algorithm=SHA-256, realm=\"r\", Other\r\n";
+    assert_eq!(chosen(in_one, AlgorithmSet::ALL), Ok((Algorithm::Md5, "md5".to_owned())));
+    assert_eq!(chosen(in_one, SHA_ONLY), Ok((Algorithm::Sha256, "256".to_owned())));
+    let text = message("SIP/2.0 401 Unauthorized", in_one);
+    let response = scan::response(text.as_bytes()).expect("a response");
+    let all: Vec<_> = challenges(&response).map(|c| c.map(|c| c.algorithm)).collect();
+    assert_eq!(all, [Err(Unusable::NoAcceptedAlgorithm), Ok(Algorithm::Md5), Ok(Algorithm::Sha256)]);
+}
+
+#[test]
+fn a_proxy_challenges_with_407_only() {
+    let headers =
+        "WWW-Authenticate: Digest realm=\"r\",nonce=\"w\"\r\nProxy-Authenticate: Digest realm=\"r\",nonce=\"p\"\r\n";
+    let of = |line: &str| {
+        let text = message(line, headers);
+        let choice = choose(&scan::response(text.as_bytes()).expect("a response"), AlgorithmSet::ALL);
+        choice.map(|c| (c.role, c.nonce[0]))
+    };
+    assert_eq!(of("SIP/2.0 401 Unauthorized"), Ok((Role::Registrar, b'w')));
+    assert_eq!(of("SIP/2.0 407 Proxy Authentication Required"), Ok((Role::Proxy, b'p')));
+    assert_eq!(of("SIP/2.0 403 Forbidden"), Err(Unusable::NoChallenge));
+}
+
+#[test]
+fn why_no_challenge_can_be_answered() {
+    for (headers, reason) in [
+        ("", Unusable::NoChallenge),
+        ("WWW-Authenticate: \r\n", Unusable::NoChallenge),
+        ("WWW-Authenticate: Basic realm=\"r\"\r\n", Unusable::NoChallenge),
+        ("WWW-Authenticate: DigestX realm=\"r\",nonce=\"n\"\r\n", Unusable::NoChallenge),
+        ("Proxy-Authenticate: Digest realm=\"r\",nonce=\"n\"\r\n", Unusable::NoChallenge),
+        ("WWW-Authenticate: Digest\r\n", Unusable::Incomplete),
+        ("WWW-Authenticate: Digest nonce=\"n\"\r\n", Unusable::Incomplete),
+        ("WWW-Authenticate: Digest realm=\"r\"\r\n", Unusable::Incomplete),
+        ("WWW-Authenticate: Digest realm=\"r, nonce=n\r\n", Unusable::Incomplete),
+        ("WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",qop=\"auth-int\"\r\n", Unusable::UnsupportedQop),
+        ("WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",algorithm=AKAv1-MD5\r\n", Unusable::NoAcceptedAlgorithm),
+        ("WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",algorithm=SHA256\r\n", Unusable::NoAcceptedAlgorithm),
+        (
+            "WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",qop=auth-int, Digest realm=\"r\",nonce=\"n\",algorithm=x\r\n",
+            Unusable::UnsupportedQop,
+        ),
+    ] {
+        assert_eq!(chosen(headers, AlgorithmSet::ALL), Err(reason), "{headers}");
+    }
+    let broken_first = "WWW-Authenticate: Digest realm=\"r\", Digest realm=\"r\",nonce=\"n\"\r\n";
+    assert_eq!(chosen(broken_first, AlgorithmSet::ALL), Ok((Algorithm::Md5, "n".to_owned())));
+}
+
+fn with_credentials<T>(headers: &str, read: impl FnOnce(Option<Credentials<'_>>) -> T) -> T {
+    let text = message("REGISTER sip:b SIP/2.0", headers);
+    read(credentials(&scan::request(text.as_bytes()).expect("a request")))
+}
+
+#[test]
+fn credentials_of_a_request() {
+    // RFC 3261 §20.7, completed to what RFC 7616 §3.4 asks for.
+    with_credentials(
+        "Authorization: Digest username=\"Alice\", realm=\"atlanta.com\",\r\n nonce=\"84a4\", uri = \"sip:b\", \
+         response=\"7587245234b3434cc3412213e5f113a5\", qop=auth, nc=0000000a, cnonce=\"0a4f113b\", opaque=\"o\"\r\n",
+        |read| {
+            let c = read.expect("credentials");
+            assert_eq!((c.role, c.username, c.realm), (Role::Registrar, &b"Alice"[..], &b"atlanta.com"[..]));
+            assert_eq!((c.nonce, c.uri, c.opaque), (&b"84a4"[..], &b"sip:b"[..], Some(&b"o"[..])));
+            assert_eq!((c.algorithm, c.qop_auth), (None, Some((10, &b"0a4f113b"[..]))));
+        },
+    );
+    let base = "Digest username=\"a\\\"\\\\b\",realm=\"r\",nonce=\"n\",uri=\"u\",response=\"x\"";
+    with_credentials(&format!("Authorization: Basic YTpi\r\nProxy-Authorization: {base},algorithm=md5\r\n"), |read| {
+        let c = read.expect("credentials");
+        assert_eq!((c.role, c.algorithm, c.qop_auth), (Role::Proxy, Some(Algorithm::Md5), None));
+        assert_eq!((c.username, &*c.plain_username()), (&b"a\\\"\\\\b"[..], &b"a\"\\b"[..]));
+    });
+    for more in [
+        ",algorithm=MD5-sess",
+        ",qop=auth-int,nc=00000001,cnonce=c",
+        ",qop=auth,nc=1,cnonce=c",
+        ",qop=auth,nc=00000001",
+        ",qop=auth,nc=0000000g,cnonce=c",
+    ] {
+        with_credentials(&format!("Authorization: {base}{more}\r\n"), |read| assert!(read.is_none(), "{more}"));
+    }
+    for missing in ["username", "realm", "nonce", "uri", "response"] {
+        let text = base.replace(missing, "x");
+        with_credentials(&format!("Authorization: {text}\r\n"), |read| assert!(read.is_none(), "{missing}"));
+    }
+    let both = format!("Authorization: {base}\r\nAuthorization: {}\r\n", base.replace("\"r\"", "\"s\""));
+    let text = message("REGISTER sip:b SIP/2.0", &both);
+    let request = scan::request(text.as_bytes()).expect("a request");
+    assert_eq!(all_credentials(&request).map(|c| c.realm[0]).collect::<Vec<_>>(), [b'r', b's']);
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_ends(value in "(Digest |Basic |[-a-z=\",\\\\ \t]){0,24}") {
+        let text = message("SIP/2.0 401 Unauthorized", &format!("WWW-Authenticate: {value}\r\n"));
+        let response = scan::response(text.as_bytes()).expect("a response");
+        prop_assert!(challenges(&response).count() <= value.len());
+        let _ = choose(&response, SHA_ONLY);
+        with_credentials(&format!("Authorization: {value}\r\n"), |read| { let _ = read.map(|c| c.plain_username().len()); });
+    }
+
+    #[test]
+    fn any_bytes_in_the_value(bytes in proptest::collection::vec(any::<u8>().prop_filter("a line", |b| *b != b'\n'), 0..80)) {
+        let mut text = message("SIP/2.0 401 Unauthorized", "").into_bytes();
+        text.truncate(text.len() - 2);
+        text.extend_from_slice(b"WWW-Authenticate: Digest ");
+        text.extend_from_slice(&bytes);
+        text.extend_from_slice(b"\r\n\r\n");
+        let response = scan::response(&text).expect("a response");
+        prop_assert!(challenges(&response).count() >= 1);
+    }
+
+    /// What the registrar offers, the client chooses; what the client computes, the registrar verifies.
+    #[test]
+    fn a_digest_is_verified_from_challenge_to_credentials(
+        realm in "[a-z.;=, ]{1,20}", nonce in "[A-Za-z0-9+/=]{1,44}", password in "[ -~]{0,20}", nc in 1u32..,
+        offered in proptest::sample::subsequence(Algorithm::ALL.to_vec(), 1..=3), qop: bool, space in "[ \t]{0,2}",
+    ) {
+        let qop_offer = if qop { "qop=\"auth-int,auth\"," } else { "" };
+        let headers: String = offered.iter().map(|algorithm| {
+            format!("WWW-Authenticate: Digest {qop_offer}realm{space}={space}\"{realm}\",algorithm={},nonce=\"{nonce}\"\r\n", algorithm.as_str())
+        }).collect();
+        let secret = Secret::new(password);
+        let authorization = with_choice(&headers, AlgorithmSet::ALL, |choice| {
+            let c = choice.expect("the first");
+            assert_eq!(c.algorithm, offered[0]);
+            let ha1 = Ha1::compute(c.algorithm, b"alice", c.realm, &secret);
+            let auth = c.qop_auth.then_some(QopAuth { nc, cnonce: b"c0ffee" });
+            let response = digest_response(c.algorithm, &ha1, c.nonce, auth, b"REGISTER", b"sip:b");
+            let qop = if c.qop_auth { format!(",qop=auth,nc={nc:08x},cnonce=\"c0ffee\"") } else { String::new() };
+            let response = String::from_utf8_lossy(response.as_bytes()).into_owned();
+            format!("Authorization: Digest username=\"alice\",realm=\"{realm}\",nonce=\"{nonce}\",uri=\"sip:b\",\
+                     response=\"{response}\",algorithm={}{qop}\r\n", c.algorithm.as_str())
+        });
+        with_credentials(&authorization, |read| {
+            let c = read.expect("credentials");
+            let algorithm = c.algorithm.expect("as named");
+            let qop = c.qop_auth.map(|(nc, cnonce)| QopAuth { nc, cnonce });
+            let verify = |secret: &Secret| {
+                let ha1 = Ha1::compute(algorithm, c.username, c.realm, secret);
+                digest_response(algorithm, &ha1, c.nonce, qop, b"REGISTER", c.uri).matches(c.response)
+            };
+            prop_assert!(verify(&secret));
+            let wrong = Secret::new(secret.reveal().to_owned() + "x");
+            prop_assert!(!verify(&wrong));
+            Ok(())
+        })?;
+    }
+}

@@ -160,11 +160,6 @@ impl RegisterTemplate {
         &self.text[self.contact_host.clone()]
     }
 
-    /// Contact host and port as sent: what [`super::contact::granted`] looks for.
-    pub fn contact_host(&self) -> &[u8] {
-        todo!()
-    }
-
     /// Writes one REGISTER and returns its length.
     ///
     /// # Errors

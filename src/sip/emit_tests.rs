@@ -1,1 +1,301 @@
+//! Tests of what is written: REGISTERs and responses byte by byte, read back by our scanner and by `rsip`, and that nothing
+//! written can break out of its line.
 
+use super::super::branch::Token;
+use super::super::challenge::credentials;
+use super::super::contact::contacts;
+use super::super::digest::{self, Ha1};
+use super::super::scan;
+use super::*;
+use crate::vocab::{AgentId, RunTag, Secret};
+use proptest::prelude::*;
+use rsip::prelude::{HeadersExt, ToTypedHeader};
+
+fn parts<'a>(headers: &'a [(String, String)]) -> TemplateParts<'a> {
+    TemplateParts {
+        domain: "genesyscloud.test",
+        transport: "UDP",
+        sent_by: "127.0.0.1:40000",
+        route: None,
+        user_agent: "regstorm/0.1",
+        headers,
+    }
+}
+
+fn branch() -> Branch {
+    Branch::new(RunTag(1), Token { agent: AgentId(2), serial: 3 })
+}
+
+fn register<'a>(user: &'a [u8], branch: &'a Branch) -> Register<'a> {
+    Register {
+        user,
+        branch,
+        call_id: b"00112233445566778899aabbccddeeff",
+        from_tag: b"0123456789abcdef",
+        cseq: 1,
+        expires: 3600,
+        authorizations: [None, None],
+    }
+}
+
+fn written(template: &RegisterTemplate, register: &Register<'_>) -> String {
+    let mut out = [0; 2048];
+    let len = template.write(register, &mut out).expect("room enough");
+    String::from_utf8(out[..len].to_vec()).expect("text")
+}
+
+#[test]
+fn a_register_byte_by_byte() {
+    let template = RegisterTemplate::new(&parts(&[]));
+    assert_eq!(
+        written(&template, &register(b"agent00002", &branch())),
+        "REGISTER sip:genesyscloud.test SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK000000010000000200000003;rport\r\n\
+         Max-Forwards: 70\r\n\
+         From: <sip:agent00002@genesyscloud.test>;tag=0123456789abcdef\r\n\
+         To: <sip:agent00002@genesyscloud.test>\r\n\
+         Call-ID: 00112233445566778899aabbccddeeff\r\n\
+         CSeq: 1 REGISTER\r\n\
+         Contact: <sip:agent00002@127.0.0.1:40000>\r\n\
+         Expires: 3600\r\n\
+         User-Agent: regstorm/0.1\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    assert_eq!(template.uri(), b"sip:genesyscloud.test");
+    assert_eq!(template.contact_host(), b"127.0.0.1:40000");
+}
+
+#[test]
+fn with_everything_a_trunk_can_ask_for() {
+    let headers = [("X-Site".to_owned(), "NJ".to_owned()), ("X-Other".to_owned(), "1".to_owned())];
+    let all = TemplateParts {
+        transport: "TCP",
+        sent_by: "[::1]:40000",
+        route: Some("<sip:127.0.0.1:5060;lr>"),
+        ..parts(&headers)
+    };
+    let ha1 = Ha1::compute(Algorithm::Sha256, b"a", b"r", &Secret::new("p"));
+    let response = digest::response(Algorithm::Sha256, &ha1, b"n", None, b"REGISTER", b"sip:genesyscloud.test");
+    let branch = branch();
+    let authorization = Authorization {
+        role: Role::Registrar,
+        username: b"a\"b\\",
+        realm: b"r, \\\"s",
+        nonce: b"n",
+        opaque: Some(b""),
+        algorithm: Some(Algorithm::Sha256),
+        qop: Some(QopAuth { nc: 10, cnonce: b"c" }),
+        response: &response,
+    };
+    let proxy = Authorization { role: Role::Proxy, opaque: None, algorithm: None, qop: None, ..authorization.clone() };
+    let register = Register {
+        cseq: u32::MAX,
+        expires: 0,
+        authorizations: [Some(authorization), Some(proxy)],
+        ..register(b"agent00002", &branch)
+    };
+    let text = written(&RegisterTemplate::new(&all), &register);
+    let hex = std::str::from_utf8(response.as_bytes()).expect("hex");
+    for line in [
+        "Via: SIP/2.0/TCP [::1]:40000;branch=z9hG4bK000000010000000200000003;rport",
+        "Max-Forwards: 70\r\nRoute: <sip:127.0.0.1:5060;lr>\r\nFrom: <sip:agent00002@genesyscloud.test>;tag=0123456789abcdef",
+        "CSeq: 4294967295 REGISTER\r\nContact: <sip:agent00002@[::1]:40000;transport=tcp>\r\nExpires: 0",
+        "User-Agent: regstorm/0.1\r\nX-Site: NJ\r\nX-Other: 1",
+        &format!(
+            "Authorization: Digest username=\"a\\\"b\\\\\", realm=\"r, \\\"s\", nonce=\"n\", uri=\"sip:genesyscloud.test\", \
+             response=\"{hex}\", algorithm=SHA-256, cnonce=\"c\", qop=auth, nc=0000000a, opaque=\"\"\r\n\
+             Proxy-Authorization: Digest username=\"a\\\"b\\\\\", realm=\"r, \\\"s\", nonce=\"n\", \
+             uri=\"sip:genesyscloud.test\", response=\"{hex}\"\r\nContent-Length: 0\r\n"
+        ),
+    ] {
+        assert!(text.contains(&format!("\r\n{line}\r\n")), "{line}\nis missing from\n{text}");
+    }
+}
+
+#[test]
+fn a_buffer_too_small_is_said_at_every_size() {
+    let template = RegisterTemplate::new(&parts(&[]));
+    let branch = branch();
+    let register = register(b"a\"b", &branch);
+    let full = written(&template, &register).len();
+    let mut out = vec![0; full];
+    for size in 0..full {
+        assert_eq!(template.write(&register, &mut out[..size]), Err(Overflow(size)));
+    }
+    assert_eq!(template.write(&register, &mut out), Ok(full));
+}
+
+#[test]
+fn messages_of_equal_names_have_equal_lengths() {
+    let template = RegisterTemplate::new(&parts(&[]));
+    let lengths = (0..20).map(|n| {
+        let branch = Branch::new(RunTag(u64::MAX), Token { agent: AgentId(n * 99_999), serial: n });
+        written(&template, &register(format!("agent{n:05}").as_bytes(), &branch)).len()
+    });
+    assert_eq!(lengths.collect::<std::collections::BTreeSet<_>>().len(), 1);
+}
+
+#[test]
+fn rsip_reads_what_is_written() {
+    let headers = [("X-Site".to_owned(), "NJ".to_owned())];
+    let text = written(&RegisterTemplate::new(&parts(&headers)), &register(b"agent00002", &branch()));
+    let read = rsip::Request::try_from(text.as_str()).expect("a request");
+    assert_eq!((read.method, read.uri.to_string().as_str()), (rsip::Method::Register, "sip:genesyscloud.test"));
+    let via = read.headers.iter().find_map(|h| match h {
+        rsip::Header::Via(via) => via.clone().typed().ok(),
+        _ => None,
+    });
+    assert_eq!(
+        via.expect("a Via").branch().map(ToString::to_string).as_deref(),
+        Some("z9hG4bK000000010000000200000003")
+    );
+    let again = rsip::Request::try_from(text.as_str()).expect("a request");
+    let from = again.from_header().expect("From").typed().expect("typed");
+    assert_eq!(from.tag().map(ToString::to_string).as_deref(), Some("0123456789abcdef"));
+    assert_eq!(from.uri.user(), Some("agent00002"));
+    assert_eq!(again.cseq_header().expect("CSeq").typed().expect("typed").seq, 1);
+    let contact = again.contact_header().expect("Contact").typed().expect("typed");
+    assert_eq!(contact.uri.to_string(), "sip:agent00002@127.0.0.1:40000");
+}
+
+const OPTIONS: &str = "OPTIONS sip:agent@127.0.0.1:40000 SIP/2.0\r\n\
+    v: SIP/2.0/UDP 10.9.9.9:5060 ;branch=z9hG4bKa;rport;received=1.2.3.4\r\n ,SIP/2.0/TCP up;branch=z9hG4bKb\r\n\
+    Via: SIP/2.0/UDP up2;branch=z9hG4bKc\r\n\
+    From: \"R\" <sip:r@s;tag=uri>;tag=f\r\n\
+    To: <sip:a@b;tag=uri>\r\n\
+    Call-ID: c@d\r\nCSeq: 7\r\n OPTIONS\r\n\r\n";
+
+fn answered(request: &str, code: u16, from: &str, to_tag: &str, extra: &str) -> String {
+    let request = scan::request(request.as_bytes()).expect("a request");
+    let mut out = [0; 1024];
+    let from = from.parse().expect("an address");
+    let reason = super::super::code::reason(code);
+    let len =
+        write_response(&request, code, reason, from, to_tag.as_bytes(), extra.as_bytes(), &mut out).expect("room");
+    String::from_utf8(out[..len].to_vec()).expect("text")
+}
+
+#[test]
+fn a_response_byte_by_byte() {
+    assert_eq!(
+        answered(OPTIONS, 200, "127.0.0.1:5062", "t", "Allow: OPTIONS\r\n"),
+        "SIP/2.0 200 OK\r\n\
+         Via: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKa;rport=5062;received=127.0.0.1,SIP/2.0/TCP up;branch=z9hG4bKb\r\n\
+         Via: SIP/2.0/UDP up2;branch=z9hG4bKc\r\n\
+         From: \"R\" <sip:r@s;tag=uri>;tag=f\r\n\
+         To: <sip:a@b;tag=uri>;tag=t\r\n\
+         Call-ID: c@d\r\nCSeq: 7 OPTIONS\r\nAllow: OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    );
+}
+
+#[test]
+fn received_and_rport_as_rfc_3581_and_3261_ask() {
+    for (via, from, expected) in [
+        ("SIP/2.0/UDP 10.0.0.1:5060;branch=b", "10.0.0.1:9", ";branch=b"),
+        ("SIP/2.0/UDP 10.0.0.1;branch=b", "10.0.0.2:9", ";branch=b;received=10.0.0.2"),
+        ("SIP/2.0/UDP host.example;branch=b", "10.0.0.2:9", ";branch=b;received=10.0.0.2"),
+        ("SIP/2.0/UDP 10.0.0.1;rport;branch=b", "10.0.0.1:9", ";rport=9;branch=b;received=10.0.0.1"),
+        ("SIP/2.0/UDP 10.0.0.1;RPORT=;branch=b", "10.0.0.1:9", ";rport=9;branch=b;received=10.0.0.1"),
+        ("SIP/2.0/UDP 10.0.0.1;rport=7;branch=b", "10.0.0.1:9", ";rport=7;branch=b"),
+        ("SIP/2.0/UDP [2001:db8::1]:5060;branch=b", "[2001:db8::1]:9", ";branch=b"),
+        ("SIP/2.0/UDP [2001:db8::1];branch=b", "[2001:db8::2]:9", ";branch=b;received=2001:db8::2"),
+        ("SIP/2.0/UDP 10.0.0.1;branch=b", "[::ffff:10.0.0.1]:9", ";branch=b"),
+    ] {
+        let request = format!(
+            "NOTIFY sip:a SIP/2.0\r\nVia: {via}\r\nFrom: <sip:f>\r\nTo: sip:t;tag=x\r\nCall-ID: c\r\nCSeq: 1 NOTIFY\r\n\r\n"
+        );
+        let text = answered(&request, 200, from, "new", "");
+        let line = text.lines().nth(1).expect("a Via");
+        assert!(line.ends_with(expected) && line.len() < via.len() + 40, "{via}: {line}");
+        assert_eq!(&line[line.find(';').expect("parameters")..], expected);
+        assert!(text.contains("To: sip:t;tag=x\r\n") && !text.contains("new"));
+    }
+}
+
+#[test]
+fn a_response_fits_or_says_so() {
+    let request = scan::request(OPTIONS.as_bytes()).expect("a request");
+    let from = "127.0.0.1:5062".parse().expect("an address");
+    let full = answered(OPTIONS, 403, "127.0.0.1:5062", "t", "").len();
+    let mut out = vec![0; full];
+    for size in 0..full {
+        assert_eq!(write_response(&request, 403, "Forbidden", from, b"t", b"", &mut out[..size]), Err(Overflow(size)));
+    }
+    assert_eq!(write_response(&request, 403, "Forbidden", from, b"t", b"", &mut out), Ok(full));
+    let len = write_response(&request, 403, "No\r\nX: y", from, b"", b"", &mut out).expect("room");
+    assert!(out[..len].starts_with(b"SIP/2.0 403 NoX: y\r\nVia"));
+}
+
+#[test]
+fn tags_of_the_header_and_of_the_uri() {
+    for (value, tag) in [
+        ("<sip:a@b>;tag=x", Some("x")),
+        ("\"<;tag=q\" <sip:a@b;tag=u> ; TAG = x ;y", Some("x")),
+        ("sip:a@b;tag=x", Some("x")),
+        ("<sip:a@b;tag=u>", None),
+        ("sip:a@b", None),
+        ("<sip:a@b", None),
+    ] {
+        assert_eq!(tag_of(value.as_bytes()), tag.map(str::as_bytes), "{value}");
+    }
+}
+
+proptest! {
+    /// Whatever the names hold, one REGISTER is one message, and the fields are what they were.
+    #[test]
+    fn the_scanner_reads_what_the_template_wrote(
+        user in "[ -~\u{e4}\r\n]{1,20}", agent: u32, serial: u32, cseq: u32, expires: u32, nc: u32, realm in "[a-z ,]{1,12}",
+    ) {
+        let template = RegisterTemplate::new(&parts(&[]));
+        let token = Token { agent: AgentId(agent), serial };
+        let branch = Branch::new(RunTag(9), token);
+        let ha1 = Ha1::compute(Algorithm::Md5, user.as_bytes(), realm.as_bytes(), &Secret::new("p"));
+        let qop = QopAuth { nc, cnonce: b"c0ffee" };
+        let response = digest::response(Algorithm::Md5, &ha1, b"n", Some(qop), b"REGISTER", template.uri());
+        let authorization = Authorization {
+            role: Role::Registrar, username: user.as_bytes(), realm: realm.as_bytes(), nonce: b"n", opaque: None,
+            algorithm: Some(Algorithm::Md5), qop: Some(qop), response: &response,
+        };
+        let register = Register { cseq, expires, authorizations: [Some(authorization), None], ..register(user.as_bytes(), &branch) };
+        let text = written(&template, &register);
+        let read = scan::request(text.as_bytes()).expect("a request");
+        prop_assert_eq!((read.method, read.uri), (&b"REGISTER"[..], template.uri()));
+        prop_assert_eq!(Branch::parse(RunTag(9), read.branch), Some(token));
+        prop_assert_eq!(scan::branch_of(text.as_bytes()), Some(&branch.as_bytes()[..]));
+        prop_assert_eq!((read.call_id, read.cseq, read.expires), (&register.call_id[..], cseq, Some(expires)));
+        prop_assert_eq!(tag_of(read.from), Some(&register.from_tag[..]));
+        prop_assert_eq!(text.lines().count(), 13);
+        let found = credentials(&read).expect("credentials");
+        prop_assert_eq!((found.response, found.qop_auth), (response.as_bytes(), Some((nc, &b"c0ffee"[..]))));
+        prop_assert_eq!((found.realm, found.uri), (realm.as_bytes(), template.uri()));
+        let own = contacts(&read).next().expect("a contact");
+        prop_assert!(own.uri.is_ascii());
+        // Line breaks have no escape in a quoted string; all else comes back.
+        let plain = user.replace(['\r', '\n'], "");
+        prop_assert_eq!(&*found.plain_username(), plain.as_bytes());
+        // The registrar sends our contact back with a lifetime: it is found to be ours.
+        let reply = format!("SIP/2.0 200 OK\r\n{}", text.split_once("\r\n").expect("lines").1)
+            .replace(":40000>", ":40000>;expires=77, <sip:x@y>;expires=5");
+        let reply = scan::response(reply.as_bytes()).expect("a response");
+        prop_assert_eq!(super::super::contact::granted(&reply, user.as_bytes(), template.contact_host()), Some(77));
+    }
+
+    #[test]
+    fn any_request_that_is_read_can_be_answered(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+    ) {
+        let mut bytes = OPTIONS.as_bytes().to_vec();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(request) = scan::request(&bytes) {
+            let mut out = [0; 2048];
+            let from = "127.0.0.1:5062".parse().expect("an address");
+            let len = write_response(&request, 200, "OK", from, b"t", b"", &mut out).expect("room");
+            let answer = scan::response(&out[..len]).expect("a response");
+            prop_assert_eq!((answer.cseq, answer.cseq_method), (request.cseq, request.cseq_method));
+            prop_assert_eq!(answer.branch, request.branch);
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! SIP URIs of the profile: `sip:edge.example.net`, `sip:10.0.0.5:5060;transport=tcp`, `sips:[2001:db8::1]`.
 //!
-//! `rsip` reads them, behind two guards: it knows no bracketed IPv6 host, and it drops what it cannot read without a
-//! word. So brackets and parameters are read here, and what it made of the rest must print as what was written.
+//! `rsip` reads the host, behind two guards: it drops what it cannot read without a word (what it read must be what was
+//! written), and it takes any byte for a part of a name. Bracketed IPv6 hosts, which it does not know, ports and
+//! parameters are read here, for messages that say what is wrong.
 //!
 //! Read first: RFC 3261 §19.1, RFC 3263 §4.
 
@@ -70,48 +71,48 @@ pub fn parse_target(text: &str) -> Result<Target, UriError> {
     if !secure && !scheme.eq_ignore_ascii_case("sip") {
         return Err(not_sip());
     }
-    let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
-    let (address, params) = address.split_at(address.find(';').unwrap_or(address.len()));
+    let (address, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
     let (host, port) = split_port(address, text)?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok()).map(str::to_owned),
+        None => read_host(host),
+    };
     let params = Params::new(params.as_bytes());
     let transport = transport(params.clone().value("transport"), secure)?;
-    let loose_route = params.clone().any(|param| param.is("lr"));
-    Ok(Target { host, port: port.unwrap_or(transport.default_port()), transport, loose_route })
+    Ok(Target {
+        host: host.ok_or_else(not_sip)?,
+        port: port.unwrap_or(transport.default_port()),
+        transport,
+        loose_route: params.clone().any(|param| param.is("lr")),
+    })
 }
 
-/// Host and port of `address`; `whole` is what error messages show.
-fn split_port(address: &str, whole: &str) -> Result<(String, Option<u16>), UriError> {
-    let not_sip = || UriError::NotSip(whole.to_owned());
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (inner, after) = rest.split_once(']').ok_or_else(not_sip)?;
-            inner.parse::<Ipv6Addr>().map_err(|_| not_sip())?;
-            (inner, after)
+/// Host, with its brackets if it has any, and port of `address`; `text` is what error messages show.
+fn split_port<'a>(address: &'a str, text: &str) -> Result<(&'a str, Option<u16>), UriError> {
+    let bracket = address.find(']').filter(|_| address.starts_with('[')).unwrap_or(0);
+    let (host, port) = match address[bracket..].find(':') {
+        Some(colon) if bracket > 0 || !address.starts_with('[') => {
+            (&address[..bracket + colon], Some(&address[bracket + colon + 1..]))
         }
-        None => address.split_at(address.find(':').unwrap_or(address.len())),
+        _ => (address, None),
     };
     if host.is_empty() {
-        return Err(UriError::NoHost(whole.to_owned()));
+        return Err(UriError::NoHost(text.to_owned()));
     }
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
-        None => return Err(not_sip()),
+    match port.map(|digits| (digits, digits.parse())) {
+        None => Ok((host, None)),
         // A sign would pass for a number; 0 is no port one can send to.
-        Some(digits) => match digits.parse() {
-            Ok(number) if number > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(number),
-            _ => return Err(UriError::Port(whole.to_owned())),
-        },
-    };
-    if !address.starts_with('[') && !rsip_agrees(host) {
-        return Err(not_sip());
+        Some((digits, Ok(port))) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Ok((host, Some(port))),
+        Some(_) => Err(UriError::Port(text.to_owned())),
     }
-    Ok((host.to_owned(), port))
 }
 
-/// Whether `rsip` reads all of `host` as the host of a URI, and not a part of it.
-fn rsip_agrees(host: &str) -> bool {
-    let read = rsip::Uri::try_from(format!("sip:{host}"));
-    read.is_ok_and(|uri| uri.host_with_port.to_string().eq_ignore_ascii_case(host))
+/// A name or IPv4 address as `rsip` reads it, when it reads all of it and finds only what a host may hold.
+fn read_host(text: &str) -> Option<String> {
+    let host = rsip::Uri::try_from(format!("sip:{text}")).ok()?.host_with_port.to_string();
+    let sound = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    (sound && host == text).then_some(host)
 }
 
 /// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated there, yet common.
@@ -180,7 +181,8 @@ mod tests {
             own(UriError::Port, "sip:h:0"),
             own(UriError::Port, "sip:h:65536"),
             own(UriError::Port, "sip:h:+5060"),
-            own(UriError::Port, "sip:::1"),
+            own(UriError::NoHost, "sip:::1"),
+            own(UriError::Port, "sip:2001:db8::1"),
             ("sip:h;transport=ws".to_owned(), UriError::Transport("ws".to_owned())),
             ("sips:h;transport=udp".to_owned(), UriError::Transport("udp".to_owned())),
         ];

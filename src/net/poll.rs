@@ -1,0 +1,246 @@
+//! Waiting for sockets, a wake-up or a deadline: epoll, an eventfd, and the thread's timer slack.
+
+use super::check;
+use super::udp::Udp;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Waits for any number of sockets of one thread.
+///
+/// Level-triggered: a socket is reported until it has been drained of datagrams *and* of errors, see
+/// [`Udp::errors_waiting`].
+#[derive(Debug)]
+pub struct Poller {
+    epoll: OwnedFd,
+    waker: Waker,
+    wait: Wait,
+}
+
+/// Wakes a [`Poller`] from another thread. A wake-up before the wait ends that wait at once; several count as one.
+#[derive(Clone, Debug)]
+pub struct Waker {
+    event: Arc<OwnedFd>,
+}
+
+/// How a deadline is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wait {
+    /// epoll_pwait2 (Linux 5.11), which counts in nanoseconds.
+    Precise,
+    /// ppoll on the epoll descriptor, which counts in nanoseconds too, then epoll_wait without waiting.
+    TwoCalls,
+}
+
+impl Poller {
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        Self::waiting(Wait::Precise)
+    }
+
+    /// Reports `token` from [`wait`](Self::wait) while `socket` has datagrams or errors to read. Closing the socket
+    /// takes it out.
+    ///
+    /// # Errors
+    /// When the socket is registered already or the kernel's limit on watches is reached.
+    pub fn add(&mut self, socket: &Udp, token: u32) -> io::Result<()> {
+        self.watch(socket.as_fd().as_raw_fd(), u64::from(token))
+    }
+
+    /// A handle that ends a [`wait`](Self::wait) from any thread.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Waits until a socket is ready, a [`Waker`] was used, or `deadline` has passed (`None`: for ever), and replaces
+    /// `ready` by the tokens of the sockets that are.
+    ///
+    /// After a wake-up, a signal or the deadline `ready` may be empty. It does not return before the deadline for any
+    /// other reason.
+    ///
+    /// # Errors
+    /// None is expected of a valid poller; what the kernel says is passed on.
+    pub fn wait(&mut self, deadline: Option<Duration>, ready: &mut Vec<u32>) -> io::Result<()> {
+        ready.clear();
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
+        let count = match self.wait_for_events(deadline, &mut events) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        for event in &events[..count] {
+            match u32::try_from(event.u64) {
+                Ok(token) => ready.push(token),
+                Err(_) => self.waker.rest(),
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(wait: Wait) -> io::Result<Self> {
+        // SAFETY: no pointers are passed; a descriptor that is returned belongs to nobody else.
+        let epoll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+        let mut poller = Self { epoll, waker: Waker::new()?, wait };
+        poller.watch(poller.waker.event.as_raw_fd(), WAKER)?;
+        Ok(poller)
+    }
+
+    fn watch(&mut self, fd: RawFd, token: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
+        // SAFETY: the kernel copies `event`, which outlives the call; both descriptors are open, being borrowed from
+        // their owners.
+        check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
+        Ok(())
+    }
+
+    fn wait_for_events(&mut self, deadline: Option<Duration>, events: &mut [libc::epoll_event]) -> io::Result<usize> {
+        if self.wait == Wait::Precise {
+            match epoll_pwait2(self.epoll.as_raw_fd(), events, deadline) {
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                    // An old kernel or a sandbox: once is enough to know.
+                    self.wait = Wait::TwoCalls;
+                }
+                result => return result,
+            }
+        }
+        wait_ready(self.epoll.as_raw_fd(), libc::POLLIN, deadline)?;
+        // SAFETY: the kernel writes at most `events.len()` events to the slice, which outlives the call.
+        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, 0) };
+        Ok(check(count)? as usize)
+    }
+}
+
+impl Waker {
+    /// Ends the poller's current wait, or its next one.
+    pub fn wake(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the kernel reads the eight bytes of `one`, which outlives the call. It can only refuse because the
+        // counter is about to overflow, and then the poller is awake.
+        unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    fn new() -> io::Result<Self> {
+        let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
+        // SAFETY: no pointers are passed; a descriptor that is returned belongs to nobody else.
+        let event = unsafe { OwnedFd::from_raw_fd(check(libc::eventfd(0, flags))?) };
+        Ok(Self { event: Arc::new(event) })
+    }
+
+    /// Takes the wake-ups so far, so that the next wait waits.
+    fn rest(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: the kernel writes at most eight bytes to `count`, which outlives the call. It can only fail because
+        // there is nothing to take.
+        unsafe { libc::read(self.event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+/// Lets the calling thread's timers fire to the nanosecond instead of up to 50 µs late (the default slack of Linux).
+///
+/// # Errors
+/// When the kernel refuses, as some sandboxes do; waits are then coarser and nothing else changes.
+pub fn lower_timer_slack() -> io::Result<()> {
+    // SAFETY: this prctl takes a number and no pointer, and concerns the calling thread only.
+    check(unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) })?;
+    Ok(())
+}
+
+/// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for ever).
+pub(super) fn wait_ready(fd: RawFd, interest: libc::c_short, timeout: Option<Duration>) -> io::Result<()> {
+    let mut poll = libc::pollfd { fd, events: interest, revents: 0 };
+    let span = timeout.map(|span| libc::timespec {
+        tv_sec: span.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    });
+    let span = span.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads and writes one pollfd and reads one timespec or nothing; both outlive the call. A null
+    // signal mask leaves the mask as it is.
+    check(unsafe { libc::ppoll(&raw mut poll, 1, span, std::ptr::null()) })?;
+    Ok(())
+}
+
+/// By system call number: glibc has the function only since 2.35.
+fn epoll_pwait2(epoll: RawFd, events: &mut [libc::epoll_event], deadline: Option<Duration>) -> io::Result<usize> {
+    /// The kernel's own 64-bit timespec, the same on every architecture.
+    #[repr(C)]
+    struct KernelTimespec {
+        seconds: i64,
+        nanos: i64,
+    }
+    let span = deadline.map(|span| KernelTimespec {
+        seconds: span.as_secs().try_into().unwrap_or(i64::MAX),
+        nanos: span.subsec_nanos().into(),
+    });
+    let span = span.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel writes at most `events.len()` events to the slice and reads one timespec or nothing; both
+    // outlive the call. A null signal mask (its size is then ignored) leaves the mask as it is.
+    let count = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll,
+            events.as_mut_ptr(),
+            events.len() as libc::c_int,
+            span,
+            std::ptr::null::<libc::sigset_t>(),
+            0usize,
+        )
+    };
+    Ok(check(count as libc::c_int)? as usize)
+}
+
+/// Events taken per call; what is left comes with the next.
+const EVENTS: usize = 64;
+/// No socket's token: those have 32 bits.
+const WAKER: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Clock;
+
+    fn pollers() -> [Poller; 2] {
+        [Wait::Precise, Wait::TwoCalls].map(|wait| Poller::waiting(wait).expect("a poller"))
+    }
+
+    #[test]
+    fn returns_at_the_deadline_and_not_before() {
+        let clock = Clock::new();
+        for mut poller in pollers() {
+            for span in [Duration::ZERO, Duration::from_micros(150), Duration::from_millis(3)] {
+                let before = clock.now();
+                poller.wait(Some(span), &mut Vec::new()).expect("wait");
+                let waited = clock.now().since(before);
+                assert!(waited >= span, "{:?} {span:?} {waited:?}", poller.wait);
+            }
+        }
+    }
+
+    #[test]
+    fn a_waker_ends_the_wait_once() {
+        for mut poller in pollers() {
+            let waker = poller.waker();
+            let other = waker.clone();
+            let thread = std::thread::spawn(move || other.wake());
+            let mut ready = vec![7];
+            poller.wait(None, &mut ready).expect("woken");
+            thread.join().expect("the other thread");
+            assert!(ready.is_empty());
+            waker.wake();
+            waker.wake();
+            poller.wait(None, &mut ready).expect("woken before the wait");
+            let clock = Clock::new();
+            let before = clock.now();
+            poller.wait(Some(Duration::from_millis(1)), &mut ready).expect("wait");
+            assert!(clock.now().since(before) >= Duration::from_millis(1), "wake-ups must not pile up");
+        }
+    }
+
+    #[test]
+    fn timer_slack_is_lowered_for_this_thread() {
+        lower_timer_slack().expect("allowed");
+        // SAFETY: this prctl takes no pointer.
+        assert_eq!(unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) }, 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! Control messages (ancillary data): read as bytes, so that nothing here needs `unsafe`.
+//!
+//! The layout is that of `cmsg(3)`: a header of length, level and type, the data, and padding to the size of a word.
+
+use crate::net::clock;
+
+/// Room for the control messages of one datagram: a timestamp (32 bytes) and a drop count (24), with room to spare for
+/// the segment size of GRO (24).
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(super) struct Control(pub(super) [u8; 96]);
+
+impl Default for Control {
+    fn default() -> Self {
+        Self([0; 96])
+    }
+}
+
+/// One control message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Message<'a> {
+    pub(super) level: libc::c_int,
+    pub(super) kind: libc::c_int,
+    pub(super) data: &'a [u8],
+}
+
+/// What the control messages of a datagram tell.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Told {
+    /// SCM_TIMESTAMPNS: arrival on CLOCK_REALTIME.
+    pub(super) kernel_ns: Option<u64>,
+    /// SO_RXQ_OVFL: datagrams the socket had dropped when this one was queued, modulo 2^32; absent while zero.
+    pub(super) drops: Option<u32>,
+}
+
+/// The messages in a control buffer, up to the first that is not whole.
+pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    std::iter::from_fn(move || {
+        let len = usize::from_ne_bytes(*rest.first_chunk()?);
+        let level = libc::c_int::from_ne_bytes(*rest.get(LEVEL_AT..)?.first_chunk()?);
+        let kind = libc::c_int::from_ne_bytes(*rest.get(LEVEL_AT + size_of::<libc::c_int>()..)?.first_chunk()?);
+        let data = rest.get(DATA_AT..len)?;
+        rest = rest.get(len.next_multiple_of(size_of::<usize>())..).unwrap_or_default();
+        Some(Message { level, kind, data })
+    })
+}
+
+/// Reads the timestamp and the drop count, where they are present.
+pub(super) fn told(control: &[u8]) -> Told {
+    let mut told = Told::default();
+    for message in messages(control).filter(|message| message.level == libc::SOL_SOCKET) {
+        match message.kind {
+            libc::SCM_TIMESTAMPNS => told.kernel_ns = timespec_ns(message.data),
+            libc::SO_RXQ_OVFL => told.drops = message.data.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)),
+            _ => {}
+        }
+    }
+    told
+}
+
+/// A timespec of two 64-bit words, as 64-bit kernels write it.
+fn timespec_ns(data: &[u8]) -> Option<u64> {
+    let (seconds, rest) = data.split_first_chunk()?;
+    Some(clock::nanos(i64::from_ne_bytes(*seconds), i64::from_ne_bytes(*rest.first_chunk()?)))
+}
+
+const LEVEL_AT: usize = size_of::<usize>();
+const DATA_AT: usize = size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usize>());
+
+const _: () = assert!(size_of::<libc::cmsghdr>() == LEVEL_AT + 2 * size_of::<libc::c_int>());
+const _: () = assert!(align_of::<Control>() >= align_of::<libc::cmsghdr>());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(level: libc::c_int, kind: libc::c_int, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (DATA_AT + data.len()).to_ne_bytes().to_vec();
+        bytes.extend(level.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0);
+        bytes
+    }
+
+    #[test]
+    fn reads_a_timestamp_behind_a_drop_count() {
+        let stamp = [3i64.to_ne_bytes(), 7i64.to_ne_bytes()].concat();
+        let control = [
+            message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &9u32.to_ne_bytes()),
+            message(libc::IPPROTO_IP, libc::SCM_TIMESTAMPNS, &[1; 16]),
+            message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &stamp),
+        ]
+        .concat();
+        assert_eq!(told(&control), Told { kernel_ns: Some(3_000_000_007), drops: Some(9) });
+        assert_eq!(told(&[]), Told::default());
+    }
+
+    #[test]
+    fn a_torn_message_ends_the_list() {
+        let whole = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &9u32.to_ne_bytes());
+        let torn = &message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[1; 16])[..24];
+        assert_eq!(messages(&[&whole, torn].concat()).count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..128), len in 0usize..140) {
+            let mut bytes = bytes;
+            if bytes.len() >= 8 {
+                bytes[..8].copy_from_slice(&len.to_ne_bytes());
+            }
+            prop_assert!(messages(&bytes).count() <= bytes.len());
+            told(&bytes);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Many datagrams per system call: recvmmsg and sendmmsg.
+
+use super::address::RawAddress;
+use super::batch::{RecvBatch, SendBatch};
+use super::header::{self, Received};
+use crate::net::check;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Whether this kernel, or the sandbox we are in, lets us use both calls.
+pub(super) fn available(socket: BorrowedFd<'_>) -> bool {
+    let fd = socket.as_raw_fd();
+    // SAFETY: with a length of zero neither call touches the vector; the null timeout means none.
+    unsafe {
+        check(libc::sendmmsg(fd, std::ptr::null_mut(), 0, libc::MSG_DONTWAIT)).is_ok()
+            && check(libc::recvmmsg(fd, std::ptr::null_mut(), 0, libc::MSG_DONTWAIT, std::ptr::null_mut())).is_ok()
+    }
+}
+
+/// Receives what is there, up to [`CHUNK`] datagrams, into the free slots of `batch`.
+pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut RecvBatch) -> io::Result<Received> {
+    let mut vectors = [header::vector(&[]); CHUNK];
+    let mut headers = [libc::mmsghdr { msg_hdr: header::empty(), msg_len: 0 }; CHUNK];
+    let fields = headers.iter_mut().map(|header| &mut header.msg_hdr);
+    let count = header::offer(batch, peer.is_some(), &mut vectors, fields);
+    // SAFETY: the first `count` headers are filled. Each points to a vector on this stack and to a slot, a name and a
+    // control buffer of `batch`, with their true lengths; no two share any, and all outlive the call, during which
+    // nothing else touches them. The kernel writes no further than the lengths, and keeps no pointer.
+    let taken = unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+            std::ptr::null_mut(),
+        )
+    };
+    let taken = check(taken)? as usize;
+    let mut received = Received::default();
+    for header in &headers[..taken] {
+        header::accept(batch, peer, &header.msg_hdr, header.msg_len as usize, &mut received);
+    }
+    Ok(received)
+}
+
+/// Sends datagrams of `batch` from the one at `first` on, up to [`CHUNK`]; says how many the kernel took.
+///
+/// # Errors
+/// That of the first datagram. When a later one fails, the kernel stops before it and keeps the error for the next
+/// call, unless it was a pending one, which is gone.
+pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize) -> io::Result<usize> {
+    let mut vectors = [header::vector(&[]); CHUNK];
+    let mut names = [RawAddress::default(); CHUNK];
+    let mut headers = [libc::mmsghdr { msg_hdr: header::empty(), msg_len: 0 }; CHUNK];
+    let fields = headers.iter_mut().zip(vectors.iter_mut().zip(&mut names));
+    let queued = batch.queue.iter().enumerate().skip(first);
+    for ((index, queued), (header, (vector, name))) in queued.zip(fields) {
+        *vector = header::vector(batch.bytes(index));
+        header.msg_hdr = header::outbound(vector, name, queued.to);
+    }
+    let count = batch.len().saturating_sub(first).min(CHUNK);
+    // SAFETY: the first `count` headers are filled. Each points to a vector and perhaps a name on this stack, and to
+    // the committed bytes of a slot of `batch`, with their true lengths; all outlive the call. The kernel only reads
+    // them, writes `msg_len` in the headers, and keeps no pointer.
+    let sent = unsafe {
+        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT as _)
+    };
+    Ok(check(sent)? as usize)
+}
+
+/// Datagrams per call. The headers of a chunk take 7 KB of stack; larger chunks save nothing measurable.
+pub(super) const CHUNK: usize = 64;

@@ -1,0 +1,333 @@
+//! A UDP socket that sends and receives in batches.
+//!
+//! Here: the order of things and what becomes of errors. The system calls lie beside, a file per kernel feature: `mmsg`
+//! and `plain` behind the same functions, `control` for timestamps and drop counts, `errors` for ICMP, `options` for
+//! what is asked of a socket. Nothing here blocks, but for the short wait of a full send buffer.
+
+mod address;
+mod batch;
+mod control;
+mod errors;
+mod header;
+mod mmsg;
+mod options;
+mod plain;
+
+pub use batch::{Datagram, RecvBatch, SendBatch, SendFailure, SendReport};
+pub use options::{Features, UdpOptions};
+
+use super::poll::wait_ready;
+use super::{NetError, clock};
+use header::Received;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// A UDP socket, connected to one peer or open to all.
+#[derive(Debug)]
+pub struct Udp {
+    socket: Socket,
+    local: SocketAddr,
+    /// Whom it is connected to; `None` for a bound socket.
+    peer: Option<SocketAddr>,
+    features: Features,
+    drops: Drops,
+    /// The error queue may hold something.
+    errors_waiting: bool,
+    /// Pending errors of a socket without error queue, kept for `take_errors`; at most [`STRAYS`].
+    strays: Vec<i32>,
+}
+
+impl Udp {
+    /// A socket that speaks to `remote` only, from a port of the kernel's choice on `source` (`None`: on the address
+    /// the kernel would route from).
+    ///
+    /// # Errors
+    /// When there is no socket to be had, `source` is not ours, or `remote` has no route.
+    pub fn connected(source: Option<IpAddr>, remote: SocketAddr, options: &UdpOptions) -> Result<Self, NetError> {
+        let socket = create(remote)?;
+        if let Some(source) = source {
+            bind(&socket, SocketAddr::new(source, 0))?;
+        }
+        socket.connect(&remote.into()).map_err(|source| NetError::Connect { address: remote, source })?;
+        Self::open(socket, remote, Some(remote), options)
+    }
+
+    /// A socket on `local` that takes datagrams from everyone; port 0 lets the kernel choose. An IPv6 one takes no IPv4.
+    ///
+    /// # Errors
+    /// When there is no socket to be had, or `local` is not ours or in use.
+    pub fn bound(local: SocketAddr, options: &UdpOptions) -> Result<Self, NetError> {
+        let socket = create(local)?;
+        bind(&socket, local)?;
+        Self::open(socket, local, None, options)
+    }
+
+    /// The address it is bound to, with the port the kernel chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What the kernel granted.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Replaces `batch` by what has arrived, as far as it fits, and returns the number of datagrams: 0 when nothing is
+    /// there.
+    ///
+    /// ICMP errors that surface here are not returned but kept for [`take_errors`](Self::take_errors).
+    ///
+    /// # Errors
+    /// What the kernel said, when it is none of these and nothing was received.
+    pub fn recv(&mut self, batch: &mut RecvBatch) -> io::Result<usize> {
+        batch.clear();
+        let mut pending = 0;
+        while !batch.is_full() {
+            let wanted = batch.free().min(mmsg::CHUNK);
+            match self.receive_some(batch) {
+                Ok(received) => {
+                    self.note_received(received);
+                    if received.datagrams < wanted {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // An error stands before datagrams that wait; more than a few in a row are a storm, for another turn.
+                Err(error) if errors::is_pending(&error) || error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    self.note_pending(error.raw_os_error());
+                    pending += 1;
+                    if pending == PENDING_PER_CALL {
+                        break;
+                    }
+                }
+                Err(_) if !batch.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(batch.len())
+    }
+
+    /// Sends all of `batch` and leaves it empty.
+    ///
+    /// A pending ICMP error belongs to an earlier datagram: it is kept for [`take_errors`](Self::take_errors) and the
+    /// datagram that met it is tried again at once, once. A full send buffer is waited for, 1 ms per call in all; then
+    /// the rest fails with EAGAIN or ENOBUFS. Any other error is that of its datagram, and the next one follows.
+    pub fn send<'b>(&mut self, batch: &'b mut SendBatch) -> SendReport<'b> {
+        batch.failed.clear();
+        let (mut sent, mut bytes) = (0, 0);
+        let mut next = 0;
+        let mut retried = false;
+        let mut patience = None;
+        while next < batch.len() {
+            match self.send_some(batch, next) {
+                Ok(count) => {
+                    sent += count;
+                    bytes += batch.queue[next..next + count].iter().map(|queued| queued.len as u64).sum::<u64>();
+                    next += count;
+                    retried = false;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if errors::is_pending(&error) && !retried => {
+                    self.note_pending(error.raw_os_error());
+                    retried = true;
+                }
+                Err(error) if is_full(&error) => {
+                    if !self.wait_for_room(&mut patience) {
+                        fail(batch, next..batch.len(), &error);
+                        break;
+                    }
+                }
+                Err(error) => {
+                    // A local error (EMSGSIZE) leaves a note in the error queue as well, which would keep the socket
+                    // ready for ever.
+                    self.errors_waiting = self.features.error_queue;
+                    fail(batch, next..next + 1, &error);
+                    next += 1;
+                    retried = false;
+                }
+            }
+        }
+        batch.queue.clear();
+        SendReport { sent, bytes, failed: &batch.failed }
+    }
+
+    /// Whether an error has surfaced that [`take_errors`](Self::take_errors) has not taken yet. Until it has, a
+    /// [`Poller`](super::Poller) reports the socket as ready.
+    pub fn errors_waiting(&self) -> bool {
+        self.errors_waiting || !self.strays.is_empty()
+    }
+
+    /// Hands out the ICMP errors that came in: the start of the datagram that failed (what the router quoted of its
+    /// payload, often all of it) and the error. Without an error queue the bytes are empty, and an error that met a
+    /// batch in its middle is not seen.
+    ///
+    /// Costs one system call when there are none; at most 1024 errors are taken per call.
+    pub fn take_errors(&mut self, mut each: impl FnMut(&[u8], io::Error)) {
+        for errno in self.strays.drain(..) {
+            each(&[], io::Error::from_raw_os_error(errno));
+        }
+        if self.features.error_queue {
+            self.errors_waiting = !errors::drain(self.socket.as_fd(), each);
+        }
+    }
+
+    /// Datagrams the kernel dropped because the receive buffer was full, as far as is known: the count arrives with
+    /// the datagrams behind the gap, or with [`refresh_drops`](Self::refresh_drops).
+    pub fn drops(&self) -> u64 {
+        self.drops.total
+    }
+
+    /// Asks the kernel for the number of drops, so that those after the last datagram count too; one system call, for
+    /// the end of an interval.
+    pub fn refresh_drops(&mut self) -> u64 {
+        if let Some(count) = options::drops(&self.socket) {
+            self.drops.note(count);
+        }
+        self.drops.total
+    }
+
+    fn open(
+        socket: Socket,
+        address: SocketAddr,
+        peer: Option<SocketAddr>,
+        options: &UdpOptions,
+    ) -> Result<Self, NetError> {
+        let features = options::apply(&socket, address.is_ipv6(), options);
+        let local = socket.local_addr().map_err(|source| NetError::LocalAddress { address, source })?;
+        let local = local.as_socket().unwrap_or(address);
+        Ok(Self { socket, local, peer, features, drops: Drops::default(), errors_waiting: false, strays: Vec::new() })
+    }
+
+    fn receive_some(&self, batch: &mut RecvBatch) -> io::Result<Received> {
+        let recv = if self.features.batching { mmsg::recv } else { plain::recv };
+        recv(self.socket.as_fd(), self.peer, batch)
+    }
+
+    fn send_some(&mut self, batch: &SendBatch, first: usize) -> io::Result<usize> {
+        if !self.features.batching {
+            return plain::send(self.socket.as_fd(), batch, first);
+        }
+        let sent = mmsg::send(self.socket.as_fd(), batch, first)?;
+        if sent < (batch.len() - first).min(mmsg::CHUNK) {
+            // The kernel stopped at an error without saying which; if it was a pending one, this was all we see of it.
+            self.errors_waiting = self.features.error_queue;
+        }
+        Ok(sent)
+    }
+
+    fn note_received(&mut self, received: Received) {
+        if let Some(count) = received.drops {
+            self.drops.note(count);
+        }
+        if received.then.is_some() {
+            self.note_pending(received.then);
+        }
+    }
+
+    fn note_pending(&mut self, errno: Option<i32>) {
+        if self.features.error_queue {
+            self.errors_waiting = true;
+        } else if let Some(errno) = errno.filter(|_| self.strays.len() < STRAYS) {
+            self.strays.push(errno);
+        }
+    }
+
+    /// Waits for room in the send buffer; false when this call of `send` has waited its 1 ms.
+    fn wait_for_room(&self, patience: &mut Option<u64>) -> bool {
+        let now = clock::monotonic_ns();
+        let until = *patience.get_or_insert(now + PATIENCE_NS);
+        if now >= until {
+            return false;
+        }
+        // Whatever ends the wait, the next attempt to send shows whether there is room.
+        let _room_or_not = wait_ready(self.socket.as_raw_fd(), libc::POLLOUT, Some(Duration::from_nanos(until - now)));
+        true
+    }
+}
+
+impl AsFd for Udp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The kernel's count of drops, 32 bits wide, made a total that does not wrap.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Drops {
+    last: u32,
+    total: u64,
+}
+
+impl Drops {
+    /// A count that lies behind the last one comes with a datagram that was queued before that was asked for.
+    fn note(&mut self, count: u32) {
+        let more = count.wrapping_sub(self.last);
+        if more <= u32::MAX / 2 {
+            self.total += u64::from(more);
+            self.last = count;
+        }
+    }
+}
+
+fn create(address: SocketAddr) -> Result<Socket, NetError> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
+        .map_err(|source| NetError::Create { address, source })?;
+    let option = |option| move |source| NetError::Option { option, address, source };
+    socket.set_nonblocking(true).map_err(option("O_NONBLOCK"))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true).map_err(option("IPV6_V6ONLY"))?;
+    }
+    Ok(socket)
+}
+
+fn bind(socket: &Socket, address: SocketAddr) -> Result<(), NetError> {
+    socket.bind(&address.into()).map_err(|source| NetError::Bind { address, source })
+}
+
+/// Whether there was no room to send from: in the socket's buffer, or in the device's queue.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS))
+}
+
+fn fail(batch: &mut SendBatch, range: std::ops::Range<usize>, error: &io::Error) {
+    let errno = error.raw_os_error().unwrap_or(0);
+    batch.failed.extend(batch.queue[range].iter().map(|queued| SendFailure { tag: queued.tag, errno }));
+}
+
+/// How long one call of `send` waits for a full send buffer, in all.
+const PATIENCE_NS: u64 = 1_000_000;
+/// Pending errors that one call of `recv` steps over.
+const PENDING_PER_CALL: u32 = 8;
+const STRAYS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drop_count_never_runs_back_and_outlives_its_32_bits() {
+        let mut drops = Drops::default();
+        for (count, total) in [(0, 0), (5, 5), (3, 5), (u32::MAX / 2, 0x7fff_ffff), (u32::MAX - 1, 0xffff_fffe)] {
+            drops.note(count);
+            assert_eq!(drops.total, total, "{count}");
+        }
+        drops.note(3);
+        assert_eq!(drops.total, 0x1_0000_0003);
+    }
+
+    #[test]
+    fn failures_name_the_rest_of_the_batch() {
+        let mut batch = SendBatch::new(3, 4);
+        (10..13).for_each(|tag| batch.commit(1, None, tag));
+        let error = io::Error::from_raw_os_error(libc::ENOBUFS);
+        assert!(is_full(&error));
+        fail(&mut batch, 1..3, &error);
+        let tags: Vec<_> = batch.failed.iter().map(|failure| (failure.tag, failure.errno)).collect();
+        assert_eq!(tags, [(11, libc::ENOBUFS), (12, libc::ENOBUFS)]);
+        assert_eq!(batch.failed[0].error().raw_os_error(), Some(libc::ENOBUFS));
+    }
+}

@@ -1,0 +1,271 @@
+//! Summing up a run, interval by interval, into [`Results`].
+//!
+//! Each interval's books are balanced before its numbers are used. Histograms of single intervals stay serialised;
+//! decoded are only the sums over the run, one per trunk and phase.
+
+use super::reader::ReadError;
+use super::results::{AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals};
+use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
+use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
+use crate::measure::{latency, merge};
+use crate::vocab::{Phase, Stage, Status};
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
+/// A run as far as it was read.
+pub(super) struct Assembly {
+    header: Header,
+    intervals: Vec<IntervalResult>,
+    trunks: Vec<TrunkSum>,
+    generator: GeneratorCounts,
+    agents: Vec<AgentResult>,
+    /// Agents with an open attempt at the end of the last interval.
+    open: Vec<bool>,
+    /// By agent and number: the state written last counts.
+    loops: BTreeMap<(u32, u16), LoopResult>,
+    responses: Vec<ResponseRow>,
+    lag_us: Histogram<u64>,
+}
+
+/// One trunk over the run.
+#[derive(Default)]
+struct TrunkSum {
+    /// Gauges and agent-times in here are sums over intervals and mean nothing until `finish` replaces them.
+    counters: TrunkInterval,
+    latency_us: [Option<Histogram<u64>>; Phase::COUNT],
+    /// Of the last interval of the load.
+    planned: u64,
+    registered: u64,
+    /// Over the intervals of the load.
+    planned_agent_ns: u64,
+    registered_agent_ns: u64,
+    registered_peak: u64,
+}
+
+impl Assembly {
+    /// Begins with the header; refuses one whose lists do not fit together.
+    pub(super) fn new(header: Header) -> Result<Self, String> {
+        let (users, trunks) = (header.users.len(), header.trunks.len());
+        if header.agent_trunks.len() != users {
+            return Err(format!("a header with {users} users but trunks for {}", header.agent_trunks.len()));
+        }
+        if let Some(trunk) = header.agent_trunks.iter().find(|&&trunk| usize::from(trunk) >= trunks) {
+            return Err(format!("a header with an agent on trunk {trunk} of {trunks}"));
+        }
+        Ok(Assembly {
+            intervals: Vec::new(),
+            trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
+            generator: GeneratorCounts::default(),
+            agents: vec![AgentResult::default(); users],
+            open: vec![false; users],
+            loops: BTreeMap::new(),
+            responses: Vec::new(),
+            lag_us: latency::empty(latency::FINE_DIGITS),
+            header,
+        })
+    }
+
+    /// Whether an interval fits this run: its place in the series, and every index in it.
+    pub(super) fn check(&self, frame: &IntervalFrame) -> Result<(), String> {
+        let (index, trunks, agents) = (frame.index, self.trunks.len(), self.agents.len());
+        if self.intervals.last().is_some_and(|last| last.index >= index) {
+            return Err(format!("interval {index} comes again or too late"));
+        }
+        if frame.trunks.len() != trunks {
+            return Err(format!("interval {index} has {} trunks of {trunks}", frame.trunks.len()));
+        }
+        let trunk_fits = |trunk: u16| usize::from(trunk) < trunks;
+        let agent_fits = |agent: u32, trunk: u16| (agent as usize) < agents && trunk_fits(trunk);
+        let fits = frame.latency.iter().all(|row| trunk_fits(row.trunk))
+            && frame.responses.iter().all(|row| trunk_fits(row.trunk))
+            && frame.loops.iter().all(|row| agent_fits(row.agent, row.trunk))
+            && frame.agents.iter().all(|row| agent_fits(row.agent, row.trunk))
+            && frame.agents.iter().all(|row| (row.last_reason as usize) < frame.reasons.len());
+        if fits { Ok(()) } else { Err(format!("interval {index} names a trunk, agent or reason that does not exist")) }
+    }
+
+    /// Adds an interval that was checked; `offset` is where its frame begins, for an error.
+    pub(super) fn add(&mut self, mut frame: IntervalFrame, offset: u64) -> Result<(), ReadError> {
+        for (number, (sum, trunk)) in self.trunks.iter_mut().zip(&frame.trunks).enumerate() {
+            sum.add(trunk, frame.stage);
+            sum.balance(frame.index, number as u16, trunk.open)?;
+        }
+        self.generator.add(&frame.generator);
+        self.add_agents(&frame.agents, &frame.reasons);
+        for row in frame.loops.drain(..) {
+            self.loops.insert((row.agent, row.number), row);
+        }
+        merge::add_responses(&mut self.responses, &frame.responses);
+        let latency = self.add_latency(&mut frame, offset)?;
+        let at_end = frame.trunks.iter().map(|trunk| trunk.registered).sum();
+        let peak = frame.samples().map(|(_, agents)| u64::from(agents)).fold(at_end, u64::max);
+        self.intervals.push(IntervalResult { latency, ..frame.into_result(peak) });
+        Ok(())
+    }
+
+    fn add_agents(&mut self, rows: &[AgentFrame], reasons: &[String]) {
+        for row in rows {
+            let agent = row.agent as usize;
+            self.open[agent] = row.open;
+            self.agents[agent] = AgentResult {
+                status: row.status,
+                attempts: row.attempts,
+                registered: row.registered,
+                last_code: row.last_code,
+                last_reason: reasons[row.last_reason as usize].clone(),
+                loop_kind: row.loop_kind,
+                first_registered_ns: row.first_registered_ns,
+                last_change_ns: row.last_change_ns,
+            };
+        }
+    }
+
+    fn add_latency(&mut self, frame: &mut IntervalFrame, offset: u64) -> Result<Vec<LatencyRow>, ReadError> {
+        let index = frame.index;
+        let broken = |what: &str| ReadError::Malformed {
+            offset,
+            what: format!("interval {index} holds {what} that is no histogram of this version"),
+        };
+        if !frame.lag.is_empty() {
+            let lag = schema::from_v2(&frame.lag).ok_or_else(|| broken("a schedule lag"))?;
+            self.lag_us.add(&lag).map_err(|_| broken("a schedule lag"))?;
+        }
+        let mut rows = Vec::with_capacity(frame.latency.len());
+        for LatencyFrame { trunk, phase, v2 } in frame.latency.drain(..) {
+            let histogram = schema::from_v2(&v2).ok_or_else(|| broken(phase.as_str()))?;
+            rows.push(latency_row(trunk, phase, &histogram, v2));
+            let sum = &mut self.trunks[usize::from(trunk)];
+            sum.counters.out_of_range += latency::add(&mut sum.latency_us[phase.index()], &Some(histogram));
+        }
+        Ok(rows)
+    }
+
+    /// The whole run. Attempts still open in the last interval become abandoned: nobody will tell their end.
+    pub(super) fn finish(mut self, end: Option<End>, torn: Option<String>) -> Results {
+        self.abandon_open();
+        let peak = self.intervals.iter().map(|interval| interval.registered_peak).max().unwrap_or(0);
+        let mut all = TrunkSum::default();
+        for trunk in &self.trunks {
+            all.absorb(trunk);
+        }
+        all.registered_peak = peak;
+        if let [only] = self.trunks.as_mut_slice() {
+            only.registered_peak = peak;
+        }
+        if !self.intervals.iter().any(|interval| interval.stage == Stage::Load) {
+            all.registered = end.as_ref().map_or(0, |end| end.registered_at_load_end);
+        }
+        let generator = self.generator;
+        let agents = self.header.trunks.iter().map(|trunk| u64::from(trunk.agents));
+        Results {
+            totals: all.totals(generator, self.agents.len() as u64),
+            trunk_totals: self
+                .trunks
+                .into_iter()
+                .zip(agents)
+                .map(|(sum, agents)| sum.totals(generator, agents))
+                .collect(),
+            header: self.header,
+            end,
+            intervals: self.intervals,
+            agents: self.agents,
+            loops: self.loops.into_values().collect(),
+            responses: sorted(self.responses),
+            lag_us: self.lag_us,
+            torn,
+        }
+    }
+
+    fn abandon_open(&mut self) {
+        let Some(last) = self.intervals.last_mut() else { return };
+        for (sum, trunk) in self.trunks.iter_mut().zip(&mut last.trunks) {
+            let open = std::mem::take(&mut trunk.open);
+            trunk.status[Status::Abandoned.index()] += open;
+            sum.counters.status[Status::Abandoned.index()] += open;
+        }
+        let ended_ns = last.end_ns;
+        for (agent, _) in self.agents.iter_mut().zip(&self.open).filter(|(_, open)| **open) {
+            agent.status = Some(Status::Abandoned);
+            agent.last_change_ns = ended_ns;
+        }
+    }
+}
+
+impl TrunkSum {
+    fn add(&mut self, trunk: &TrunkInterval, stage: Stage) {
+        self.counters.add_counters(trunk);
+        self.registered_peak = self.registered_peak.max(trunk.registered);
+        if stage == Stage::Load {
+            (self.planned, self.registered) = (trunk.planned, trunk.registered);
+            self.planned_agent_ns = self.planned_agent_ns.saturating_add(trunk.planned_agent_ns);
+            self.registered_agent_ns = self.registered_agent_ns.saturating_add(trunk.registered_agent_ns);
+        }
+    }
+
+    /// Whether all attempts started so far ended or are open.
+    fn balance(&self, interval: u32, trunk: u16, open: u64) -> Result<(), ReadError> {
+        let (started, finished) = (self.counters.attempts_started(), self.counters.attempts_ended());
+        if finished.checked_add(open) == Some(started) {
+            return Ok(());
+        }
+        Err(ReadError::Imbalance { interval, trunk, started, finished, open })
+    }
+
+    fn absorb(&mut self, other: &TrunkSum) {
+        self.counters.add_counters(&other.counters);
+        for (mine, theirs) in self.latency_us.iter_mut().zip(&other.latency_us) {
+            self.counters.out_of_range += latency::add(mine, theirs);
+        }
+        self.planned += other.planned;
+        self.registered += other.registered;
+        self.planned_agent_ns = self.planned_agent_ns.saturating_add(other.planned_agent_ns);
+        self.registered_agent_ns = self.registered_agent_ns.saturating_add(other.registered_agent_ns);
+    }
+
+    fn totals(self, generator: GeneratorCounts, agents: u64) -> Totals {
+        let sums = TrunkInterval {
+            open: 0,
+            planned: self.planned,
+            registered: self.registered,
+            planned_agent_ns: self.planned_agent_ns,
+            registered_agent_ns: self.registered_agent_ns,
+            ..self.counters
+        };
+        let latency_us = Phase::ALL.into_iter().zip(self.latency_us);
+        Totals {
+            attempts: sums.attempts_ended(),
+            agents_looping: sums.agents_began_looping,
+            agents_registered_peak: self.registered_peak,
+            agents_registered_at_end: sums.registered,
+            latency_us: latency_us.filter_map(|(phase, histogram)| Some((phase, histogram?))).collect(),
+            generator,
+            agents,
+            sums,
+        }
+    }
+}
+
+fn latency_row(trunk: u16, phase: Phase, histogram: &Histogram<u64>, v2: Vec<u8>) -> LatencyRow {
+    LatencyRow {
+        trunk,
+        phase,
+        count: histogram.len(),
+        min_us: histogram.min(),
+        mean_us: histogram.mean(),
+        p50_us: histogram.value_at_quantile(0.5),
+        p90_us: histogram.value_at_quantile(0.9),
+        p95_us: histogram.value_at_quantile(0.95),
+        p99_us: histogram.value_at_quantile(0.99),
+        p999_us: histogram.value_at_quantile(0.999),
+        max_us: histogram.max(),
+        v2,
+    }
+}
+
+fn sorted(mut rows: Vec<ResponseRow>) -> Vec<ResponseRow> {
+    rows.sort_by(|a, b| {
+        let key = |row: &ResponseRow| (row.trunk, row.kind, !row.challenge, row.code);
+        key(a).cmp(&key(b)).then_with(|| a.reason.cmp(&b.reason))
+    });
+    rows
+}

@@ -1,0 +1,152 @@
+//! Reading a record: frames in, [`Results`] out, as far as the file is whole.
+//!
+//! A record may be cut anywhere, for the run may have been killed at any moment, or may still be going on. What was
+//! written whole is read; a torn or damaged frame ends the reading, and [`Results::torn`] says so. What cannot be, in a
+//! frame whose checksum holds, is an error. Summing up is in `assembly`.
+
+use super::assembly::Assembly;
+use super::results::{End, Header, Results};
+use super::schema::{self, FRAME_HEAD, FrameKind, IntervalFrame};
+use serde::de::DeserializeOwned;
+use std::io::{self, BufReader, Read};
+
+/// Why a file is not a record that can be reported on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("the record cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("this is no record of a run: it does not begin with \"regstorm\"")]
+    NotARecord,
+    #[error("the record has layout {found}, and this version reads layout {}", schema::VERSION)]
+    Version { found: u32 },
+    #[error("the record ends before its header is complete ({0}): nothing was measured")]
+    NoHeader(String),
+    /// A frame whose checksum holds says something that cannot be.
+    #[error("the record is damaged at byte {offset}: {what}")]
+    Malformed { offset: u64, what: String },
+    /// Attempts appeared or vanished: no figure of such a record can be trusted.
+    #[error(
+        "the books of trunk {trunk} do not balance up to interval {interval}: {started} attempts started, \
+         {finished} ended, {open} open"
+    )]
+    Imbalance { interval: u32, trunk: u16, started: u64, finished: u64, open: u64 },
+}
+
+/// Reads a record, one frame at a time: a file, or the bytes of one (`&[u8]` is a source too).
+///
+/// # Errors
+/// When the source fails, is no record or one of another version, lacks a whole header, or contradicts itself.
+pub fn read(source: impl Read) -> Result<Results, ReadError> {
+    let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
+    frames.preamble()?;
+    let mut assembly = Assembly::new(frames.header()?).map_err(|what| frames.malformed(what))?;
+    let mut end = None;
+    let torn = loop {
+        match frames.advance()? {
+            Next::Finished => break None,
+            Next::Torn(why) => break Some(format!("the record is cut at byte {}: {why}", frames.offset)),
+            Next::Frame(kind, _) if end.is_some() => {
+                break Some(format!("a frame ({kind:?}) follows the record's end at byte {}", frames.offset));
+            }
+            Next::Frame(FrameKind::Header, _) => return Err(frames.malformed("a second header".to_owned())),
+            Next::Frame(FrameKind::End, payload) => end = Some(frames.json::<End>(&payload)?),
+            Next::Frame(FrameKind::Interval, payload) => {
+                let interval = postcard::from_bytes::<IntervalFrame>(&payload)
+                    .map_err(|error| frames.malformed(format!("an interval that cannot be decoded ({error})")))?;
+                assembly.check(&interval).map_err(|what| frames.malformed(what))?;
+                assembly.add(interval, frames.offset)?;
+            }
+        }
+    };
+    Ok(assembly.finish(end, torn))
+}
+
+/// What follows in a source.
+enum Next {
+    Frame(FrameKind, Vec<u8>),
+    /// Nothing, at a border between frames.
+    Finished,
+    /// Something that is no whole frame, and why.
+    Torn(String),
+}
+
+/// A source cut into frames.
+struct Frames<R> {
+    source: R,
+    /// Where the frame begins that was read last.
+    offset: u64,
+    /// Where the next one begins.
+    next: u64,
+}
+
+impl<R: Read> Frames<R> {
+    fn preamble(&mut self) -> Result<(), ReadError> {
+        let bytes = self.take(PREAMBLE as u64)?;
+        let Some((magic, version)) = bytes.split_first_chunk() else { return Err(ReadError::NotARecord) };
+        if *magic != schema::MAGIC {
+            return Err(ReadError::NotARecord);
+        }
+        let Some(version) = version.first_chunk() else {
+            return Err(ReadError::NoHeader("not even its version is".to_owned()));
+        };
+        self.next = PREAMBLE as u64;
+        match u32::from_le_bytes(*version) {
+            schema::VERSION => Ok(()),
+            found => Err(ReadError::Version { found }),
+        }
+    }
+
+    fn header(&mut self) -> Result<Header, ReadError> {
+        match self.advance()? {
+            Next::Frame(FrameKind::Header, payload) => self.json(&payload),
+            Next::Frame(kind, _) => Err(self.malformed(format!("it begins with a frame of kind {kind:?}"))),
+            Next::Finished => Err(ReadError::NoHeader("there is none".to_owned())),
+            Next::Torn(why) => Err(ReadError::NoHeader(why)),
+        }
+    }
+
+    /// The next frame; `offset` is its beginning afterwards.
+    fn advance(&mut self) -> io::Result<Next> {
+        self.offset = self.next;
+        let head = self.take(FRAME_HEAD as u64)?;
+        if head.is_empty() {
+            return Ok(Next::Finished);
+        }
+        let Ok([kind, a, b, c, d, crc @ ..]) = <[u8; FRAME_HEAD]>::try_from(head.as_slice()) else {
+            return Ok(Next::Torn(format!("{} of the {FRAME_HEAD} bytes that begin a block", head.len())));
+        };
+        let length = [a, b, c, d];
+        let wanted = u64::from(u32::from_le_bytes(length));
+        let payload = self.take(wanted)?;
+        if (payload.len() as u64) < wanted {
+            return Ok(Next::Torn(format!("{} of {wanted} bytes of a block", payload.len())));
+        }
+        if schema::checksum(kind, length, &payload) != u32::from_le_bytes(crc) {
+            return Ok(Next::Torn("a block whose checksum does not hold".to_owned()));
+        }
+        let Some(kind) = FrameKind::from_byte(kind) else {
+            return Ok(Next::Torn(format!("a block of unknown kind {kind}")));
+        };
+        self.next += FRAME_HEAD as u64 + wanted;
+        Ok(Next::Frame(kind, payload))
+    }
+
+    /// Up to `wanted` bytes, fewer at the end of the source. Grows as bytes arrive: a damaged length costs no memory.
+    fn take(&mut self, wanted: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.source.by_ref().take(wanted).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn json<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, ReadError> {
+        serde_json::from_slice(payload)
+            .map_err(|error| self.malformed(format!("a block that cannot be decoded ({error})")))
+    }
+
+    fn malformed(&self, what: String) -> ReadError {
+        ReadError::Malformed { offset: self.offset, what }
+    }
+}
+
+/// Magic and version.
+const PREAMBLE: usize = schema::MAGIC.len() + 4;

@@ -1,0 +1,67 @@
+//! Writing a record: each frame whole, at once, and flushed, so that a killed run loses at most the interval it was in.
+
+use super::results::{End, Header};
+use super::schema::{self, FrameKind, IntervalFrame};
+use crate::measure::Interval;
+use std::io::{self, Write};
+
+/// Appends the frames of one run to a file, or to anything bytes can be written to.
+///
+/// Call [`Writer::header`] first, [`Writer::interval`] for each interval in order, and [`Writer::end`] unless the run
+/// was killed. Give it the bare file: a frame is one write.
+#[derive(Debug)]
+pub struct Writer<W: Write> {
+    out: W,
+    /// The frame being put together, kept for its capacity.
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    pub fn new(out: W) -> Self {
+        Writer { out, buffer: Vec::new() }
+    }
+
+    /// Writes magic, version and the header.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn header(&mut self, header: &Header) -> io::Result<()> {
+        self.out.write_all(&schema::MAGIC)?;
+        self.out.write_all(&schema::VERSION.to_le_bytes())?;
+        self.frame(FrameKind::Header, |buffer| serde_json::to_writer(buffer, header).map_err(io::Error::other))
+    }
+
+    /// Appends one interval, merged over all workers, and flushes it.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written, or the interval takes 4 GiB.
+    pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
+        let packed = IntervalFrame::pack(interval);
+        self.frame(FrameKind::Interval, |buffer| postcard::to_io(&packed, buffer).map(|_| ()).map_err(io::Error::other))
+    }
+
+    /// Appends the end of a run that ended by itself or was interrupted in good order.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn end(&mut self, end: &End) -> io::Result<()> {
+        self.frame(FrameKind::End, |buffer| serde_json::to_writer(buffer, end).map_err(io::Error::other))
+    }
+
+    /// What it wrote to, for a caller that has to sync it.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn frame(&mut self, kind: FrameKind, fill: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+        self.buffer.clear();
+        self.buffer.resize(schema::FRAME_HEAD, 0);
+        fill(&mut self.buffer)?;
+        let (head, payload) = self.buffer.split_at_mut(schema::FRAME_HEAD);
+        let made = schema::frame_head(kind, payload)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame of 4 GiB or more"))?;
+        head.copy_from_slice(&made);
+        self.out.write_all(&self.buffer)?;
+        self.out.flush()
+    }
+}

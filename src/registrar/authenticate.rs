@@ -1,0 +1,122 @@
+//! Challenges and the check of credentials (RFC 3261 §22, RFC 7616 §3, RFC 8760 §2).
+//!
+//! The digest itself is `sip::digest`, the same function the agents use. HA1 is computed for each request: it costs
+//! one hash of three, about as much as a look-up in a table of a million users, and needs no memory.
+
+use super::address::same_target;
+use super::nonce::{NonceState, Nonces};
+use crate::sip::challenge::Credentials;
+use crate::sip::digest::{self, QopAuth};
+use crate::sip::{Algorithm, Ha1, Request};
+use crate::vocab::{Secret, Time};
+
+/// A realm as it stands between quotes: escaped once, compared and hashed as it travels.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Realm {
+    quoted: Vec<u8>,
+}
+
+/// Which realm is challenged and which is checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Protection<'a> {
+    pub challenge: &'a Realm,
+    pub verify: &'a Realm,
+    /// Credentials for another realm are refused instead of challenged again.
+    pub forbid_others: bool,
+}
+
+/// What credentials are worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Proof {
+    Valid,
+    /// Right, but for a nonce past its lifetime.
+    Stale,
+    /// Wrong response, realm or algorithm, or a nonce that is not ours: challenged again, as Kamailio does.
+    Wrong,
+    /// For another realm, where that is forbidden.
+    OtherRealm,
+    /// The digest's `uri` is not the Request-URI (RFC 7616 §3.4.6: 400).
+    OtherUri,
+}
+
+/// What is needed to challenge and to check.
+#[derive(Debug)]
+pub(super) struct Authority {
+    realm: Realm,
+    password: Secret,
+    algorithms: Vec<Algorithm>,
+    nonces: Nonces,
+}
+
+impl Realm {
+    pub fn new(text: &str) -> Self {
+        let mut quoted = Vec::with_capacity(text.len());
+        for byte in text.bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                quoted.push(b'\\');
+            }
+            quoted.push(byte);
+        }
+        Realm { quoted }
+    }
+}
+
+impl Authority {
+    pub fn new(realm: &str, password: Secret, algorithms: Vec<Algorithm>, nonces: Nonces) -> Self {
+        Authority { realm: Realm::new(realm), password, algorithms, nonces }
+    }
+
+    /// The protection without a fault: one realm for both.
+    pub fn protection(&self) -> Protection<'_> {
+        Protection { challenge: &self.realm, verify: &self.realm, forbid_others: false }
+    }
+
+    /// Checks credentials. A nonce of ours comes first: nobody else's credentials are worth a hash.
+    pub fn check(
+        &self,
+        now: Time,
+        request: &Request<'_>,
+        given: &Credentials<'_>,
+        protection: &Protection<'_>,
+    ) -> Proof {
+        let state = self.nonces.check(now, given.nonce);
+        // Without the parameter MD5 is meant (RFC 7616 §3.3).
+        let algorithm = given.algorithm.unwrap_or(Algorithm::Md5);
+        if state == NonceState::Unknown || !self.algorithms.contains(&algorithm) {
+            return Proof::Wrong;
+        }
+        let verify = &protection.verify.quoted;
+        if given.realm != verify {
+            return match state {
+                _ if !protection.forbid_others => Proof::Wrong,
+                NonceState::Expired => Proof::Stale,
+                _ => Proof::OtherRealm,
+            };
+        }
+        if !same_target(given.uri, request.uri) {
+            return Proof::OtherUri;
+        }
+        let ha1 = Ha1::compute(algorithm, given.username, verify, &self.password);
+        let qop = given.qop_auth.map(|(nc, cnonce)| QopAuth { nc, cnonce });
+        let expected = digest::response(algorithm, &ha1, given.nonce, qop, request.method, given.uri);
+        match state {
+            _ if !expected.as_bytes().eq_ignore_ascii_case(given.response) => Proof::Wrong,
+            NonceState::Expired => Proof::Stale,
+            _ => Proof::Valid,
+        }
+    }
+
+    /// Writes one `WWW-Authenticate` line for each algorithm, in the configured order (RFC 8760 §2.3).
+    pub fn write_challenges(&self, now: Time, realm: &Realm, stale: bool, out: &mut Vec<u8>) {
+        let nonce = self.nonces.issue(now);
+        for algorithm in &self.algorithms {
+            out.extend_from_slice(b"WWW-Authenticate: Digest realm=\"");
+            out.extend_from_slice(&realm.quoted);
+            out.extend_from_slice(b"\", nonce=\"");
+            out.extend_from_slice(&nonce);
+            out.extend_from_slice(b"\", qop=\"auth\", algorithm=");
+            out.extend_from_slice(algorithm.as_str().as_bytes());
+            out.extend_from_slice(if stale { b", stale=true\r\n" } else { b"\r\n" });
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The faults of the registrar: whom each concerns, when, and in which order they act.
+//!
+//! A request meets them in this order: `drop` (lost on its way in), `freeze`, `deny`, then, after correct
+//! credentials, `refuse` and `limit` in profile order; `realm` changes what credentials are checked against. A
+//! reply meets `drop`, `delay`, `freeze`. Each file holds one kind; the registrar asks, no fault acts by itself.
+
+mod delay;
+mod deny;
+mod drop;
+mod freeze;
+mod limit;
+mod realm;
+mod refuse;
+
+pub(super) use freeze::Frozen;
+
+use super::authenticate::Protection;
+use super::config::{Fault, FaultKind};
+use crate::seed::{Purpose, Seed};
+use crate::vocab::Time;
+use delay::Hold;
+use deny::Deny;
+use drop::Loss;
+use freeze::Freeze;
+use limit::Limit;
+use realm::OtherRealm;
+use refuse::Refuse;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All faults of a profile.
+#[derive(Debug)]
+pub(super) struct Faults {
+    /// Windows count from here.
+    start: Time,
+    denials: Vec<Deny>,
+    realms: Vec<OtherRealm>,
+    gates: Vec<Gate>,
+    losses: Vec<Loss>,
+    holds: Vec<Hold>,
+    freezes: Vec<Freeze>,
+}
+
+/// A fault that speaks after correct credentials.
+#[derive(Debug)]
+enum Gate {
+    Limit(Limit),
+    Refuse(Refuse),
+}
+
+/// What a fault answers instead of the registrar.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub code: u16,
+    pub reason: Arc<str>,
+}
+
+/// What a fault knows of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    /// User of the address of record; `None` when the request names none that can be read.
+    pub user: Option<&'a [u8]>,
+    /// Host of the Request-URI; empty when it cannot be read.
+    pub domain: &'a [u8],
+    pub source: IpAddr,
+}
+
+/// Whom a fault concerns, and when.
+#[derive(Clone, Debug)]
+struct Scope {
+    from: Duration,
+    until: Option<Duration>,
+    share: f64,
+    sources: Vec<IpAddr>,
+    domain: Option<String>,
+    seed: Seed,
+    /// Position in the profile: two faults with the same share hit different agents.
+    id: u64,
+}
+
+/// Which way a datagram goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Direction {
+    Request,
+    Reply,
+}
+
+impl Faults {
+    pub fn new(faults: &[Fault], seed: Seed, start: Time) -> Self {
+        let mut all = Faults {
+            start,
+            denials: Vec::new(),
+            realms: Vec::new(),
+            gates: Vec::new(),
+            losses: Vec::new(),
+            holds: Vec::new(),
+            freezes: Vec::new(),
+        };
+        for (fault, id) in faults.iter().zip(0..) {
+            let scope = Scope::new(fault, seed, id);
+            match &fault.kind {
+                FaultKind::Limit { concurrent, code, reason } => {
+                    all.gates.push(Gate::Limit(Limit::new(scope, *concurrent, Refusal::new(*code, reason))));
+                }
+                FaultKind::Deny { code, reason } => all.denials.push(Deny::new(scope, Refusal::new(*code, reason))),
+                FaultKind::Refuse { code, reason } => {
+                    all.gates.push(Gate::Refuse(Refuse::new(scope, Refusal::new(*code, reason))));
+                }
+                FaultKind::Realm { challenge, verify } => all.realms.push(OtherRealm::new(scope, challenge, verify)),
+                FaultKind::Delay(delay) => all.holds.push(Hold::new(scope, *delay)),
+                FaultKind::Drop { probability } => all.losses.push(Loss::new(scope, *probability)),
+                FaultKind::Freeze => all.freezes.push(Freeze::new(scope)),
+            }
+        }
+        all
+    }
+
+    pub fn set_start(&mut self, start: Time) {
+        self.start = start;
+    }
+
+    /// Whether this datagram is lost. Draws one number for each loss that concerns it.
+    pub fn loses(&mut self, now: Time, direction: Direction, subject: &Subject<'_>) -> bool {
+        let elapsed = now.since(self.start);
+        self.losses.iter_mut().fold(false, |lost, loss| loss.takes(elapsed, direction, subject) || lost)
+    }
+
+    /// The freeze a request falls into, if any; `thawed` is the one it has just left.
+    pub fn freeze(&mut self, now: Time, subject: &Subject<'_>, thawed: Option<usize>) -> Option<&mut Freeze> {
+        let elapsed = now.since(self.start);
+        let mut numbered = self.freezes.iter_mut().enumerate();
+        numbered.find(|(n, freeze)| Some(*n) != thawed && freeze.catches(elapsed, subject)).map(|(_, freeze)| freeze)
+    }
+
+    /// The next request to be handled after its freeze has ended, and the number of that freeze.
+    pub fn thaw(&mut self, now: Time) -> Option<(usize, Frozen)> {
+        let elapsed = now.since(self.start);
+        self.freezes.iter_mut().enumerate().find_map(|(n, freeze)| Some((n, freeze.release(elapsed)?)))
+    }
+
+    /// When the next frozen request may be handled.
+    pub fn next_thaw(&self) -> Option<Time> {
+        self.freezes.iter().filter_map(|freeze| freeze.ends_with_work()).min().map(|end| self.start + end)
+    }
+
+    pub fn denial(&self, now: Time, subject: &Subject<'_>) -> Option<&Refusal> {
+        let elapsed = now.since(self.start);
+        self.denials.iter().find_map(|deny| deny.refusal(elapsed, subject))
+    }
+
+    /// The realm to challenge with and the one to check against, where they differ from the registrar's own.
+    pub fn realm(&self, now: Time, subject: &Subject<'_>) -> Option<Protection<'_>> {
+        let elapsed = now.since(self.start);
+        self.realms.iter().find_map(|realm| realm.protection(elapsed, subject))
+    }
+
+    /// What is refused after correct credentials; `adding` when the request would bind an address of record that has
+    /// no binding yet, which is then `aor`.
+    pub fn gate(&self, now: Time, subject: &Subject<'_>, adding: Option<&Subject<'_>>) -> Option<&Refusal> {
+        let elapsed = now.since(self.start);
+        self.gates.iter().find_map(|gate| match gate {
+            Gate::Refuse(refuse) => refuse.refusal(elapsed, subject),
+            Gate::Limit(limit) => limit.refusal(elapsed, adding?),
+        })
+    }
+
+    /// An address of record got its first binding.
+    pub fn joined(&mut self, aor: &Subject<'_>) {
+        self.limits().for_each(|limit| limit.joined(aor));
+    }
+
+    /// An address of record lost its last binding; `aor` is the same as when it joined.
+    pub fn left(&mut self, aor: &Subject<'_>) {
+        self.limits().for_each(|limit| limit.left(aor));
+    }
+
+    fn limits(&mut self) -> impl Iterator<Item = &mut Limit> {
+        self.gates.iter_mut().filter_map(|gate| match gate {
+            Gate::Limit(limit) => Some(limit),
+            Gate::Refuse(_) => None,
+        })
+    }
+
+    /// When a reply made at `now` may leave: after the sum of its delays, and not within a freeze. [`Time::NEVER`] in
+    /// a freeze without an end.
+    pub fn release(&mut self, now: Time, subject: &Subject<'_>) -> Time {
+        let elapsed = now.since(self.start);
+        let held = self.holds.iter_mut().fold(now, |due, hold| due + hold.sample(elapsed, subject));
+        let mut due = held;
+        // Freezes may overlap: out of one, a reply may fall into another, but never twice into the same.
+        for _ in 0..self.freezes.len() {
+            let at = due.since(self.start);
+            match self.freezes.iter().find_map(|freeze| freeze.end_for(at, subject)) {
+                None => break,
+                Some(None) => return Time::NEVER,
+                Some(Some(end)) => due = self.start + end,
+            }
+        }
+        due
+    }
+}
+
+impl Refusal {
+    fn new(code: u16, reason: &str) -> Self {
+        Refusal { code, reason: reason.into() }
+    }
+}
+
+impl Scope {
+    fn new(fault: &Fault, seed: Seed, id: u64) -> Self {
+        Scope {
+            from: fault.from,
+            until: fault.until,
+            share: fault.share,
+            sources: fault.sources.clone(),
+            domain: fault.domain.clone(),
+            seed,
+            id,
+        }
+    }
+
+    /// Whether the fault acts on this subject now.
+    fn covers(&self, elapsed: Duration, subject: &Subject<'_>) -> bool {
+        self.is_open(elapsed) && self.concerns(subject)
+    }
+
+    fn is_open(&self, elapsed: Duration) -> bool {
+        self.from <= elapsed && self.until.is_none_or(|until| elapsed < until)
+    }
+
+    /// Whether the fault acts on this subject whenever its window is open.
+    fn concerns(&self, subject: &Subject<'_>) -> bool {
+        (self.sources.is_empty() || self.sources.contains(&subject.source))
+            && self.domain.as_ref().is_none_or(|domain| subject.domain.eq_ignore_ascii_case(domain.as_bytes()))
+            && self.chooses(subject.user)
+    }
+
+    /// The same users on every run with the seed, and those of a smaller share within those of a larger one.
+    fn chooses(&self, user: Option<&[u8]>) -> bool {
+        match user {
+            _ if self.share >= 1.0 => true,
+            Some(user) if self.share > 0.0 => self.seed.unit(Purpose::Fault, fnv1a(user), self.id) < self.share,
+            _ => false,
+        }
+    }
+}
+
+/// FNV-1a: spreads users over the streams, the same on every machine.
+pub(super) fn fnv1a(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn scope(share: f64, id: u64) -> Scope {
+        Scope {
+            from: Duration::from_secs(10),
+            until: Some(Duration::from_secs(20)),
+            share,
+            sources: Vec::new(),
+            domain: None,
+            seed: Seed(7),
+            id,
+        }
+    }
+
+    fn subject(user: &str) -> Subject<'_> {
+        Subject { user: Some(user.as_bytes()), domain: b"example.test", source: Ipv4Addr::LOCALHOST.into() }
+    }
+
+    fn chosen(scope: &Scope) -> Vec<usize> {
+        (0..2_000).filter(|n| scope.concerns(&subject(&format!("agent{n:05}")))).collect()
+    }
+
+    #[test]
+    fn the_window_is_half_open() {
+        let scope = scope(1.0, 0);
+        let open = [9_999, 10_000, 19_999, 20_000].map(|ms| scope.covers(Duration::from_millis(ms), &subject("a")));
+        assert_eq!(open, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_share_is_stable_nested_and_differs_between_faults() {
+        let (tenth, fifth, other) = (chosen(&scope(0.1, 0)), chosen(&scope(0.2, 0)), chosen(&scope(0.1, 1)));
+        assert!((150..250).contains(&tenth.len()), "{}", tenth.len());
+        assert_eq!(tenth, chosen(&scope(0.1, 0)));
+        assert!(tenth.iter().all(|n| fifth.contains(n)));
+        assert_ne!(tenth, other);
+        assert_eq!((chosen(&scope(0.0, 0)).len(), chosen(&scope(1.0, 0)).len()), (0, 2_000));
+    }
+
+    #[test]
+    fn filters_by_source_and_domain() {
+        let mut scope = scope(1.0, 0);
+        scope.sources = vec![Ipv4Addr::new(127, 0, 0, 3).into()];
+        scope.domain = Some("Example.test".into());
+        assert!(!scope.concerns(&subject("a")));
+        let listed = Subject { source: Ipv4Addr::new(127, 0, 0, 3).into(), ..subject("a") };
+        assert!(scope.concerns(&listed));
+        assert!(!scope.concerns(&Subject { domain: b"other.test", ..listed }));
+    }
+
+    #[test]
+    fn without_a_user_only_a_fault_for_all_concerns() {
+        let nobody = Subject { user: None, ..subject("a") };
+        assert!(scope(1.0, 0).concerns(&nobody));
+        assert!(!scope(0.99, 0).concerns(&nobody));
+    }
+}

@@ -1,0 +1,30 @@
+//! `realm`: the challenge names one realm, credentials are checked against another.
+//!
+//! Credentials for any realm but the one checked against, the challenged one included, are answered 403 `Forbidden`:
+//! the registrar looks for a user of its realm and finds none. Credentials for the right realm are
+//! checked as always, so a wrong password still gives 401.
+
+use super::{Scope, Subject};
+use crate::registrar::authenticate::{Protection, Realm};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct OtherRealm {
+    scope: Scope,
+    challenge: Realm,
+    verify: Realm,
+}
+
+impl OtherRealm {
+    pub fn new(scope: Scope, challenge: &str, verify: &str) -> Self {
+        OtherRealm { scope, challenge: Realm::new(challenge), verify: Realm::new(verify) }
+    }
+
+    pub fn protection(&self, elapsed: Duration, subject: &Subject<'_>) -> Option<Protection<'_>> {
+        self.scope.covers(elapsed, subject).then_some(Protection {
+            challenge: &self.challenge,
+            verify: &self.verify,
+            forbid_others: true,
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Replies on their way out: written into reused buffers, held until due.
+
+use crate::link::Held;
+use crate::sip::emit::Overflow;
+use crate::vocab::Time;
+use std::net::SocketAddr;
+
+/// Replies by due time, and the buffers they and frozen requests live in.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    held: Held<Reply>,
+    pool: Vec<Vec<u8>>,
+    /// Where a reply is written before its length is known.
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Reply {
+    to: SocketAddr,
+    datagram: Vec<u8>,
+}
+
+impl Outbox {
+    pub fn new() -> Self {
+        Outbox { held: Held::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
+    }
+
+    /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or too many are held.
+    pub fn post(
+        &mut self,
+        due: Time,
+        to: SocketAddr,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
+    ) -> bool {
+        let Ok(len) = write(&mut self.scratch) else { return false };
+        if self.held.len() >= CAPACITY {
+            return false;
+        }
+        let mut datagram = self.pool.pop().unwrap_or_default();
+        datagram.extend_from_slice(&self.scratch[..len]);
+        self.held.push(due, Reply { to, datagram });
+        true
+    }
+
+    /// Copies the next due reply into `out`. `Some(Err)` when it is longer than that; then it is gone.
+    pub fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, SocketAddr), Overflow>> {
+        let Reply { to, datagram } = self.held.pop(now)?;
+        let copied = match out.get_mut(..datagram.len()) {
+            Some(place) => {
+                place.copy_from_slice(&datagram);
+                Ok((datagram.len(), to))
+            }
+            None => Err(Overflow(out.len())),
+        };
+        self.give_back(datagram);
+        Some(copied)
+    }
+
+    pub fn next_due(&self) -> Option<Time> {
+        self.held.next_due()
+    }
+
+    /// A copy of `bytes` in a reused buffer.
+    pub fn keep(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.pool.pop().unwrap_or_default();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    pub fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if self.pool.len() < POOLED {
+            buffer.clear();
+            self.pool.push(buffer);
+        }
+    }
+}
+
+/// The longest reply: the most a UDP datagram carries.
+const MAX_REPLY: usize = 65_507;
+/// The most replies held at once: five seconds of delay at 50 000/s; some 150 MB at 600 bytes each.
+const CAPACITY: usize = 1 << 18;
+/// Buffers kept for reuse: what a burst between two sends needs, not what a freeze took.
+const POOLED: usize = 4_096;

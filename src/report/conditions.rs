@@ -1,0 +1,76 @@
+//! The conditions of the test: the set-up fields that RFC 7502 §5.1 asks a report to state.
+//!
+//! They stand under `conditions` in `run.json` and in an annex of the page. Figures that RFC 7502 defines by a search
+//! (registration rate without a failure) are not claimed here; that is the job of `limits`.
+
+use crate::record::Results;
+use crate::vocab::{Kind, Stage};
+use serde::Serialize;
+
+/// The set-up of a run.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Conditions {
+    /// SIP transport protocols in use, as in RFC 7502 §5.1.
+    pub transport: Vec<String>,
+    pub connection_strategy: &'static str,
+    /// Whether the registrar challenged (401/407) any attempt.
+    pub challenged: bool,
+    /// The lifetimes asked for, seconds, by trunk.
+    pub expires_s: Vec<u32>,
+    /// Without a final answer for this long an attempt is a failure: Timer F, 64·T1 (RFC 3261 §17.1.2.2).
+    pub establishment_threshold_s: u32,
+    pub tls_cipher_suite: &'static str,
+    pub ipsec_profile: &'static str,
+    pub media_streams: &'static str,
+    /// Initial attempts the load plans.
+    pub attempts_configured: u64,
+    /// Initial attempts made, shed ones included.
+    pub attempts_actual: u64,
+    /// Most initial attempts per second in any interval of the load.
+    pub attempt_rate_peak_per_s: Option<f64>,
+    pub load_s: Option<f64>,
+    pub interval_s: f64,
+    pub workers: u32,
+    pub simulated: bool,
+}
+
+impl Conditions {
+    pub fn of(results: &Results) -> Conditions {
+        let header = &results.header;
+        let mut transport: Vec<_> = header.trunks.iter().map(|trunk| trunk.transport.clone()).collect();
+        transport.sort_unstable();
+        transport.dedup();
+        Conditions {
+            transport,
+            connection_strategy: "one UDP socket per worker and trunk",
+            challenged: results.responses.iter().any(|row| row.challenge && row.kind != Kind::Unregister),
+            expires_s: header.trunks.iter().map(|trunk| trunk.expires_s).collect(),
+            establishment_threshold_s: 32,
+            tls_cipher_suite: "none",
+            ipsec_profile: "none",
+            media_streams: "none",
+            attempts_configured: header.arrivals_planned,
+            attempts_actual: results.totals.sums.started[Kind::Initial.index()],
+            attempt_rate_peak_per_s: peak_rate(results),
+            load_s: load_ns(results).map(|ns| ns as f64 / 1e9),
+            interval_s: header.interval_ns as f64 / 1e9,
+            workers: header.workers,
+            simulated: header.simulated,
+        }
+    }
+}
+
+fn peak_rate(results: &Results) -> Option<f64> {
+    let load = results.intervals.iter().filter(|interval| interval.stage == Stage::Load);
+    let rates = load.filter(|interval| interval.end_ns > interval.start_ns).map(|interval| {
+        let initial: u64 = interval.trunks.iter().map(|trunk| trunk.started[Kind::Initial.index()]).sum();
+        initial as f64 * 1e9 / (interval.end_ns - interval.start_ns) as f64
+    });
+    rates.max_by(f64::total_cmp)
+}
+
+/// How long the load lasted; of a killed run, as far as it is known.
+fn load_ns(results: &Results) -> Option<u64> {
+    let last = results.intervals.iter().rev().find(|interval| interval.stage == Stage::Load);
+    results.end.as_ref().map(|end| end.load_ended_ns).or(last.map(|interval| interval.end_ns))
+}

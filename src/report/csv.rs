@@ -1,0 +1,186 @@
+//! The CSV files: RFC 4180 with a header (columns in `dictionary`), CRLF line ends, UTC times, unknown cells empty.
+//!
+//! Each function renders one file and touches nothing. The steering committee's page is in `summary_csv`.
+
+use super::dictionary;
+use super::text::{cell, code, decimal, seconds, utc};
+use crate::diagnose::figures;
+use crate::record::{IntervalResult, LatencyRow, Results};
+use crate::vocab::{Stage, Status};
+
+/// `intervals.csv`: attempts ended, by interval, trunk and status.
+pub fn intervals(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("intervals.csv");
+    for interval in &results.intervals {
+        let [start, length] = window(results, interval);
+        for (trunk, sums) in interval.trunks.iter().enumerate() {
+            for status in Status::ALL {
+                let count = sums.status[status.index()];
+                if count > 0 {
+                    table.row([&start, &length, trunk_id(results, trunk), status.as_str(), &count.to_string()]);
+                }
+            }
+        }
+    }
+    table.into_bytes()
+}
+
+/// `latency.csv`: the distribution of each phase, by interval and trunk.
+pub fn latency(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("latency.csv");
+    for interval in &results.intervals {
+        let [start, length] = window(results, interval);
+        for row in interval.latency.iter().filter(|row| row.count > 0) {
+            let place = [&*start, &*length, trunk_id(results, usize::from(row.trunk)), row.phase.as_str()];
+            let values = latency_cells(row);
+            table.row(place.into_iter().chain(values.iter().map(String::as_str)));
+        }
+    }
+    table.into_bytes()
+}
+
+/// `responses.csv`: every distinct final response or challenge over the run. Attempts that ended without a response
+/// are in the other files.
+pub fn responses(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("responses.csv");
+    let mut rows: Vec<_> = results.responses.iter().filter(|row| row.code > 0).collect();
+    rows.sort_by(|a, b| {
+        (a.trunk, a.kind, !a.challenge, a.code, &a.reason).cmp(&(b.trunk, b.kind, !b.challenge, b.code, &b.reason))
+    });
+    for row in rows {
+        table.row([
+            trunk_id(results, usize::from(row.trunk)),
+            row.kind.as_str(),
+            &code(row.code),
+            &row.reason,
+            &row.count.to_string(),
+            &utc(&results.header, row.first_seen_ns),
+            &utc(&results.header, row.last_seen_ns),
+            if row.challenge { "challenge" } else { "final" },
+        ]);
+    }
+    table.into_bytes()
+}
+
+/// `agents.csv`: one row per agent of the profile, those that never arrived included.
+pub fn agents(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("agents.csv");
+    for (index, agent) in results.agents.iter().enumerate() {
+        let trunk = results.header.agent_trunks.get(index).copied().map_or(usize::MAX, usize::from);
+        let arrived = agent.attempts > 0;
+        table.row([
+            trunk_id(results, trunk),
+            user(results, index),
+            agent.status.map_or("", Status::as_str),
+            &agent.attempts.to_string(),
+            &agent.registered.to_string(),
+            &code(agent.last_code),
+            &agent.last_reason,
+            agent.loop_kind.map_or("", |kind| kind.as_str()),
+            &cell(agent.first_registered_ns.map(|ns| utc(&results.header, ns))),
+            &cell(arrived.then(|| utc(&results.header, agent.last_change_ns))),
+        ]);
+    }
+    table.into_bytes()
+}
+
+/// `loops.csv`: one row per loop.
+pub fn loops(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("loops.csv");
+    for row in &results.loops {
+        table.row([
+            trunk_id(results, usize::from(row.trunk)),
+            user(results, row.agent as usize),
+            row.kind.as_str(),
+            &code(row.code),
+            &row.reason,
+            &row.attempts.to_string(),
+            &utc(&results.header, row.first_seen_ns),
+            &utc(&results.header, row.last_seen_ns),
+            &cell(mean_period_s(row).map(|period| decimal(period, 3))),
+        ]);
+    }
+    table.into_bytes()
+}
+
+/// `availability.csv`: planned and registered agents, time-weighted. Rows end where the drain begins, because from
+/// then on nobody means the agents to stay.
+pub fn availability(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("availability.csv");
+    for interval in results.intervals.iter().filter(|interval| interval.stage == Stage::Load) {
+        let [start, length] = window(results, interval);
+        for (trunk, sums) in interval.trunks.iter().enumerate() {
+            let share = figures::percent(sums.registered_agent_ns, sums.planned_agent_ns);
+            table.row([
+                &*start,
+                &length,
+                trunk_id(results, trunk),
+                &sums.planned.to_string(),
+                &sums.registered.to_string(),
+                &decimal(figures::agent_minutes(sums.planned_agent_ns), 6),
+                &decimal(figures::agent_minutes(sums.registered_agent_ns), 6),
+                &cell(share.map(|share| decimal(share, 6))),
+            ]);
+        }
+    }
+    table.into_bytes()
+}
+
+/// Mean time between the attempts of a loop, seconds.
+pub fn mean_period_s(row: &crate::record::LoopResult) -> Option<f64> {
+    let gaps = row.attempts.checked_sub(1).filter(|gaps| *gaps > 0)?;
+    Some(row.last_seen_ns.saturating_sub(row.first_seen_ns) as f64 / 1e9 / f64::from(gaps))
+}
+
+/// The user of an agent; empty when the record names no such agent.
+pub fn user(results: &Results, agent: usize) -> &str {
+    results.header.users.get(agent).map_or("", String::as_str)
+}
+
+/// The id of a trunk; empty when the record names no such trunk.
+pub fn trunk_id(results: &Results, trunk: usize) -> &str {
+    results.header.trunks.get(trunk).map_or("", |trunk| trunk.id.as_str())
+}
+
+/// A CSV file in the making.
+pub(super) struct Table {
+    writer: ::csv::Writer<Vec<u8>>,
+}
+
+impl Table {
+    /// Begins with the header of `file`.
+    pub(super) fn new(file: &str) -> Table {
+        let writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
+        let mut table = Table { writer };
+        table.row(dictionary::columns(file).map(|column| column.name));
+        table
+    }
+
+    /// Adds a row with one cell for each column.
+    pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
+        // A vector takes every write; what is left to fail is a row of another length than the header.
+        self.writer.write_record(cells).expect("a row has one cell for each column of the dictionary");
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.writer.into_inner().expect("a vector takes every write")
+    }
+}
+
+fn window(results: &Results, interval: &IntervalResult) -> [String; 2] {
+    [utc(&results.header, interval.start_ns), seconds(interval.end_ns.saturating_sub(interval.start_ns))]
+}
+
+fn latency_cells(row: &LatencyRow) -> [String; 9] {
+    [
+        row.count.to_string(),
+        row.min_us.to_string(),
+        decimal(row.mean_us, 1),
+        row.p50_us.to_string(),
+        row.p90_us.to_string(),
+        row.p95_us.to_string(),
+        row.p99_us.to_string(),
+        row.p999_us.to_string(),
+        row.max_us.to_string(),
+    ]
+}

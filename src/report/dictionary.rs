@@ -1,0 +1,110 @@
+//! The data dictionary: every column of every CSV file, in order, with its meaning.
+//!
+//! The writers in `csv` and `summary_csv` take their headers from here, and the README's file reference is checked
+//! against it, so the three cannot differ. Columns are only ever added at the end of a file.
+
+/// One column of one file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Column {
+    pub file: &'static str,
+    pub name: &'static str,
+    pub meaning: &'static str,
+}
+
+/// The columns of `file`, in order.
+pub fn columns(file: &str) -> impl Iterator<Item = &'static Column> {
+    COLUMNS.iter().filter(move |column| column.file == file)
+}
+
+/// The files described here, in order.
+pub fn files() -> Vec<&'static str> {
+    let mut files: Vec<_> = COLUMNS.iter().map(|column| column.file).collect();
+    files.dedup();
+    files
+}
+
+const fn column(file: &'static str, name: &'static str, meaning: &'static str) -> Column {
+    Column { file, name, meaning }
+}
+
+const INTERVAL_START: &str = "start of the interval, UTC, RFC 3339 with milliseconds";
+const INTERVAL_S: &str = "length of the interval in seconds; the last of a stage may be shorter";
+const TRUNK: &str = "id of the trunk in the profile";
+const USER: &str = "user part of the agent's address of record";
+const CODE: &str = "status code of the response; empty when there was none";
+const REASON: &str = "reason phrase as received, or a word for what happened without a response";
+
+/// Every column, file by file.
+pub const COLUMNS: [Column; 59] = [
+    column("intervals.csv", "interval_start", INTERVAL_START),
+    column("intervals.csv", "interval_s", INTERVAL_S),
+    column("intervals.csv", "trunk_id", TRUNK),
+    column("intervals.csv", "status", "outcome of the attempts counted in this row"),
+    column("intervals.csv", "count", "attempts that ended this way in the interval; rows of 0 are left out"),
+    column("latency.csv", "interval_start", INTERVAL_START),
+    column("latency.csv", "interval_s", INTERVAL_S),
+    column("latency.csv", "trunk_id", TRUNK),
+    column(
+        "latency.csv",
+        "phase",
+        "what was timed: register, register_service, register_failed, challenge, authenticated, refresh, unregister, options, connect",
+    ),
+    column("latency.csv", "count", "values in the interval; rows of 0 are left out"),
+    column("latency.csv", "min_us", "smallest value, microseconds"),
+    column("latency.csv", "mean_us", "mean, microseconds"),
+    column("latency.csv", "p50_us", "median, microseconds"),
+    column("latency.csv", "p90_us", "90th percentile, microseconds"),
+    column("latency.csv", "p95_us", "95th percentile, microseconds"),
+    column("latency.csv", "p99_us", "99th percentile, microseconds"),
+    column("latency.csv", "p999_us", "99.9th percentile, microseconds"),
+    column("latency.csv", "max_us", "largest value, microseconds"),
+    column("responses.csv", "trunk_id", TRUNK),
+    column("responses.csv", "kind", "what the response answers: initial, refresh, retry, unregister"),
+    column("responses.csv", "code", "status code of the response"),
+    column("responses.csv", "reason", "reason phrase as received"),
+    column("responses.csv", "count", "responses of this kind over the run"),
+    column("responses.csv", "first_seen", "when the first one arrived, UTC"),
+    column("responses.csv", "last_seen", "when the last one arrived, UTC"),
+    column("responses.csv", "role", "final, or challenge for a 401/407 that was answered with credentials"),
+    column("agents.csv", "trunk_id", TRUNK),
+    column("agents.csv", "user", USER),
+    column("agents.csv", "final_status", "outcome of the agent's last attempt; empty when it never arrived"),
+    column("agents.csv", "attempts", "attempts of this agent"),
+    column("agents.csv", "registered", "attempts of this agent that ended registered"),
+    column("agents.csv", "last_code", CODE),
+    column("agents.csv", "last_reason", REASON),
+    column("agents.csv", "loop_kind", "kind of the loop the agent is in or was last in; empty when it never looped"),
+    column("agents.csv", "first_registered", "when the agent was registered first, UTC; empty when never"),
+    column("agents.csv", "last_change", "when this row changed last, UTC; empty when the agent never arrived"),
+    column("loops.csv", "trunk_id", TRUNK),
+    column("loops.csv", "user", USER),
+    column(
+        "loops.csv",
+        "loop_kind",
+        "403-unchallenged, 403-after-auth, 401, stale, 423, 3xx, 4xx, 5xx, 6xx, timeout or transport",
+    ),
+    column("loops.csv", "code", CODE),
+    column("loops.csv", "reason", REASON),
+    column("loops.csv", "attempts", "consecutive attempts with the same refusal"),
+    column("loops.csv", "first_seen", "end of the first of them, UTC"),
+    column("loops.csv", "last_seen", "end of the last of them, UTC"),
+    column("loops.csv", "mean_period_s", "mean time between two of them, seconds"),
+    column("availability.csv", "interval_start", INTERVAL_START),
+    column("availability.csv", "interval_s", INTERVAL_S),
+    column("availability.csv", "trunk_id", TRUNK),
+    column("availability.csv", "agents_planned", "agents that should be registered at the interval's end"),
+    column("availability.csv", "agents_registered", "agents registered at the interval's end"),
+    column("availability.csv", "agent_minutes_planned", "planned agents over the interval, agents × minutes"),
+    column("availability.csv", "agent_minutes_available", "registered agents over the interval, agents × minutes"),
+    column(
+        "availability.csv",
+        "availability_pct",
+        "available of planned agent-minutes, per cent; empty when none were planned",
+    ),
+    column("summary.csv", "metric", "what was looked at, in plain words"),
+    column("summary.csv", "value", "what was found; empty when nothing was measured"),
+    column("summary.csv", "unit", "unit of the value"),
+    column("summary.csv", "target", "the target set for it in the profile; empty when there is none"),
+    column("summary.csv", "result", "met or missed; empty without a target"),
+    column("summary.csv", "meaning", "what the value says"),
+];

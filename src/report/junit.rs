@@ -1,0 +1,76 @@
+//! `junit.xml`: one test case per threshold, for build servers, and one for the run itself: a run that was interrupted,
+//! or whose generator fell behind, is an error and not a failure of the server.
+
+use super::text::{self, printable};
+use super::{template, words};
+use crate::diagnose::{Judgement, ThresholdOutcome, Verdict};
+use crate::record::Results;
+use serde::Serialize;
+
+/// Renders the file.
+pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
+    let suites = Suites {
+        name: printable(&results.header.name),
+        host: printable(&results.header.host.name),
+        started: text::utc(&results.header, 0).trim_end_matches('Z').to_owned(),
+        seconds: text::seconds(words::ended_ns(results).unwrap_or(0)),
+        verdict: judgement.verdict.as_str(),
+        failures: judgement.thresholds.iter().filter(|outcome| !outcome.pass).count(),
+        targets: judgement.thresholds.iter().map(target).collect(),
+        error: error(results, judgement),
+        generator: generator(judgement),
+    };
+    template::render("junit.xml.j2", include_str!("junit.xml.j2"), &suites).into_bytes()
+}
+
+#[derive(Serialize)]
+struct Suites {
+    name: String,
+    host: String,
+    started: String,
+    seconds: String,
+    verdict: &'static str,
+    failures: usize,
+    targets: Vec<Target>,
+    error: Option<RunError>,
+    generator: String,
+}
+
+#[derive(Serialize)]
+struct Target {
+    name: String,
+    expr: String,
+    pass: bool,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct RunError {
+    r#type: &'static str,
+    message: String,
+}
+
+fn target(outcome: &ThresholdOutcome) -> Target {
+    let message = format!("{} is {}, asked for: {}", outcome.name, words::value(outcome), words::target(outcome));
+    Target {
+        name: printable(&outcome.name),
+        expr: printable(&outcome.expr),
+        pass: outcome.pass,
+        message: printable(&message),
+    }
+}
+
+fn error(results: &Results, judgement: &Judgement) -> Option<RunError> {
+    let message = words::verdict(results, judgement);
+    match judgement.verdict {
+        Verdict::Interrupted => Some(RunError { r#type: "interrupted", message }),
+        Verdict::Invalid => Some(RunError { r#type: "invalid", message }),
+        Verdict::Pass | Verdict::Fail => None,
+    }
+}
+
+fn generator(judgement: &Judgement) -> String {
+    let mut lines = vec![format!("generator: {}", judgement.generator.as_str())];
+    lines.extend(judgement.generator_reasons.iter().map(|reason| printable(reason)));
+    lines.join("\n")
+}

@@ -1,0 +1,218 @@
+//! `run.json`: the whole run as one document, schema `regstorm.run/1`.
+//!
+//! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
+
+use super::conditions::Conditions;
+use super::text::utc;
+use super::words;
+use crate::diagnose::figures::{self, Distribution, TOTALS};
+use crate::diagnose::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::record::results::Host;
+use crate::record::{Results, Totals, TrunkHeader};
+use crate::vocab::Phase;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// Renders the document, ending in a newline.
+pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
+    let mut bytes =
+        serde_json::to_vec_pretty(&run(results, judgement, findings)).expect("keys are strings, and a vector grows");
+    bytes.push(b'\n');
+    bytes
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    schema: &'static str,
+    tool: Tool<'a>,
+    name: &'a str,
+    started: String,
+    ended: Option<String>,
+    duration_s: Option<f64>,
+    verdict: Verdict,
+    invalid_reasons: &'a [String],
+    simulated: bool,
+    seed: u64,
+    host: &'a Host,
+    profile: serde_json::Value,
+    thresholds: &'a [ThresholdOutcome],
+    arrivals_planned: u64,
+    totals: TotalsView<'a>,
+    trunks: Vec<Trunk<'a>>,
+    generator: Generator<'a>,
+    latency_us: Latency<'a>,
+    schedule_lag_us: Lag,
+    cpu: Cpu,
+    conditions: Conditions,
+    record: Record<'a>,
+    findings: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'static str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct Trunk<'a> {
+    #[serde(flatten)]
+    header: TrunkView<'a>,
+    totals: Option<TotalsView<'a>>,
+    latency_us: Option<Latency<'a>>,
+}
+
+#[derive(Serialize)]
+struct TrunkView<'a> {
+    id: &'a str,
+    registrar: &'a str,
+    target: &'a str,
+    transport: &'a str,
+    domain: &'a str,
+    expires_s: u32,
+}
+
+#[derive(Serialize)]
+struct Generator<'a> {
+    verdict: GeneratorVerdict,
+    reasons: &'a [String],
+    arrivals: u64,
+    arrivals_late: u64,
+    arrivals_late_pct: Option<f64>,
+    socket_drops: u64,
+    send_errors: u64,
+    loop_stalls: u64,
+    stray_datagrams: u64,
+    cpu_pct: Option<f64>,
+    features: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Lag {
+    p50: Option<u64>,
+    p99: Option<u64>,
+    max: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Cpu {
+    user_s: Option<f64>,
+    system_s: Option<f64>,
+    max_rss_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    intervals: usize,
+    /// Why reading stopped before the end of the file.
+    torn: Option<&'a str>,
+}
+
+/// The names of [`TOTALS`] with their values.
+struct TotalsView<'a>(&'a Totals);
+
+impl Serialize for TotalsView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(TOTALS.len()))?;
+        for figure in &TOTALS {
+            map.serialize_entry(figure.name, &(figure.of)(self.0))?;
+        }
+        map.end()
+    }
+}
+
+/// Every phase with its distribution, also those without a value.
+struct Latency<'a>(&'a Totals);
+
+impl Serialize for Latency<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Phase::COUNT))?;
+        for phase in Phase::ALL {
+            map.serialize_entry(phase.as_str(), &Distribution::of_phase(self.0, phase))?;
+        }
+        map.end()
+    }
+}
+
+fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Finding]) -> Run<'a> {
+    let header = &results.header;
+    let ended = words::ended_ns(results);
+    let lag = Distribution::of(Some(&results.lag_us));
+    Run {
+        schema: "regstorm.run/1",
+        tool: Tool { name: "regstorm", version: &header.tool_version },
+        name: &header.name,
+        started: utc(header, 0),
+        ended: ended.map(|ns| utc(header, ns)),
+        duration_s: ended.map(|ns| ns as f64 / 1e9),
+        verdict: judgement.verdict,
+        invalid_reasons: &judgement.invalid_reasons,
+        simulated: header.simulated,
+        seed: header.seed,
+        host: &header.host,
+        // The record holds the profile as JSON text; should it be damaged, the rest of the run still has its file.
+        profile: serde_json::from_str(&header.profile_json).unwrap_or_default(),
+        thresholds: &judgement.thresholds,
+        arrivals_planned: header.arrivals_planned,
+        totals: TotalsView(&results.totals),
+        trunks: header.trunks.iter().enumerate().map(|(index, trunk)| trunk_view(results, index, trunk)).collect(),
+        generator: generator(results, judgement),
+        latency_us: Latency(&results.totals),
+        schedule_lag_us: Lag { p50: lag.p50, p99: lag.p99, max: lag.max },
+        cpu: cpu(results),
+        conditions: Conditions::of(results),
+        record: Record { intervals: results.intervals.len(), torn: results.torn.as_deref() },
+        findings,
+    }
+}
+
+fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) -> Trunk<'a> {
+    let totals = results.trunk_totals.get(index);
+    Trunk {
+        header: TrunkView {
+            id: &trunk.id,
+            registrar: &trunk.registrar,
+            target: &trunk.target,
+            transport: &trunk.transport,
+            domain: &trunk.domain,
+            expires_s: trunk.expires_s,
+        },
+        totals: totals.map(TotalsView),
+        latency_us: totals.map(Latency),
+    }
+}
+
+fn generator<'a>(results: &'a Results, judgement: &'a Judgement) -> Generator<'a> {
+    let counts = &results.totals.generator;
+    Generator {
+        verdict: judgement.generator,
+        reasons: &judgement.generator_reasons,
+        arrivals: counts.arrivals,
+        arrivals_late: counts.arrivals_late,
+        arrivals_late_pct: figures::percent(counts.arrivals_late, counts.arrivals),
+        socket_drops: counts.socket_drops,
+        send_errors: counts.send_errors,
+        loop_stalls: counts.loop_stalls,
+        stray_datagrams: counts.stray_datagrams,
+        cpu_pct: sender_cpu_pct(results),
+        features: &results.header.features,
+    }
+}
+
+/// CPU time of the sender threads over wall time and threads; of a killed run, from its intervals.
+pub(super) fn sender_cpu_pct(results: &Results) -> Option<f64> {
+    if let Some(end) = &results.end {
+        return Some(end.sender_cpu_pct);
+    }
+    let available = words::ended_ns(results)? as f64 * f64::from(results.header.workers);
+    (available > 0.0).then(|| 100.0 * results.totals.generator.cpu_ns as f64 / available)
+}
+
+fn cpu(results: &Results) -> Cpu {
+    let end = results.end.as_ref();
+    Cpu {
+        user_s: end.map(|end| end.user_s),
+        system_s: end.map(|end| end.system_s),
+        max_rss_bytes: end.map(|end| end.max_rss_bytes),
+    }
+}

@@ -1,0 +1,166 @@
+//! The summary on standard output: at most 25 lines, aligned, plain enough for any terminal or log.
+
+use super::text::{self, printable};
+use super::words;
+use crate::diagnose::figures::{self, Distribution};
+use crate::diagnose::{Finding, Judgement, ThresholdOutcome, Verdict};
+use crate::record::Results;
+use crate::vocab::{Phase, Status};
+
+/// Renders the summary; `dir` is where the files are.
+pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], dir: &str) -> String {
+    let mut lines = vec![title(results), String::new()];
+    lines.push(labelled("verdict", &format!("{}  {}", verdict(judgement), words::verdict(results, judgement))));
+    lines.extend(generator(results, judgement));
+    lines.push(labelled("agents", &agents(results)));
+    lines.push(labelled("availability", &availability(results)));
+    lines.extend(attempts(results));
+    lines.extend(latency(results));
+    lines.extend(refused(results));
+    lines.push(labelled("loops", &loops(results)));
+    if !findings.is_empty() {
+        lines.push(labelled("findings", &format!("{}, see findings.csv", findings.len())));
+    }
+    // What is left of the lines belongs to the thresholds; two more follow them.
+    let room = MOST_LINES.saturating_sub(lines.len() + 1);
+    lines.extend(thresholds(&judgement.thresholds, room));
+    lines.push(labelled("files", &format!("{dir} (report.html, summary.csv, run.json)")));
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn title(results: &Results) -> String {
+    let header = &results.header;
+    let length = text::length(words::ended_ns(results).unwrap_or(0));
+    let simulated = if header.simulated { "  simulated" } else { "" };
+    let started = text::utc(header, 0);
+    format!("regstorm {}  {}  {started}  {length}{simulated}", header.tool_version, printable(&header.name))
+}
+
+fn verdict(judgement: &Judgement) -> &'static str {
+    match judgement.verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Invalid => "INVALID",
+        Verdict::Interrupted => "INTERRUPTED",
+    }
+}
+
+fn generator(results: &Results, judgement: &Judgement) -> Vec<String> {
+    let counts = &results.totals.generator;
+    let on_time = counts.arrivals.saturating_sub(counts.arrivals_late);
+    let lag = Distribution::of(Some(&results.lag_us)).p99;
+    let lag = lag.map(|us| format!(", schedule lag p99 {} ms", text::millis(us as f64))).unwrap_or_default();
+    let line = format!(
+        "{}  {} of {} arrivals on time{lag}",
+        judgement.generator.as_str(),
+        text::thousands(on_time),
+        text::thousands(counts.arrivals)
+    );
+    let reasons = judgement.generator_reasons.iter().take(MOST_REASONS).map(|reason| labelled("", reason));
+    std::iter::once(labelled("generator", &line)).chain(reasons).collect()
+}
+
+fn agents(results: &Results) -> String {
+    let totals = &results.totals;
+    format!(
+        "{} of {} registered at the peak, {} at the end of the load",
+        text::thousands(totals.agents_registered_peak),
+        text::thousands(totals.agents),
+        text::thousands(totals.agents_registered_at_end)
+    )
+}
+
+fn availability(results: &Results) -> String {
+    let totals = &results.totals;
+    match figures::availability_pct(totals) {
+        None => "unknown, no agent was planned".to_owned(),
+        Some(share) => format!(
+            "{} ({} of {} agent-minutes)",
+            text::percent(share),
+            text::decimal(figures::agent_minutes_available(totals), 1),
+            text::decimal(figures::agent_minutes_planned(totals), 1)
+        ),
+    }
+}
+
+/// The number of attempts, then the statuses that occurred, three to a line.
+fn attempts(results: &Results) -> Vec<String> {
+    let totals = &results.totals;
+    let counts = Status::ALL.map(|status| (status, totals.sums.status[status.index()]));
+    let occurred: Vec<_> = counts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(status, count)| format!("{status} {}", text::thousands(count)))
+        .collect();
+    let mut lines = vec![labelled("attempts", &text::thousands(totals.attempts))];
+    lines.extend(occurred.chunks(3).map(|three| labelled("", &three.join(", "))));
+    lines
+}
+
+fn latency(results: &Results) -> Vec<String> {
+    let phases = [Phase::Register, Phase::RegisterService, Phase::Refresh];
+    let measured = phases.map(|phase| (phase, Distribution::of_phase(&results.totals, phase)));
+    let mut label = "latency";
+    let mut lines = Vec::new();
+    for (phase, distribution) in measured {
+        if let (Some(p50), Some(p99)) = (distribution.p50, distribution.p99) {
+            let (p50, p99) = (text::millis(p50 as f64), text::millis(p99 as f64));
+            lines.push(labelled(label, &format!("{:<17}p50 {p50:>9} ms   p99 {p99:>9} ms", phase.as_str())));
+            label = "";
+        }
+    }
+    lines
+}
+
+fn refused(results: &Results) -> Vec<String> {
+    let refusals = words::refusals(results);
+    let shown = refusals.iter().take(MOST_REFUSALS).enumerate().map(|(i, refusal)| {
+        let label = if i == 0 { "refused" } else { "" };
+        labelled(
+            label,
+            &format!("{} x {} {}", text::thousands(refusal.count), refusal.code, printable(&refusal.reason)),
+        )
+    });
+    shown.collect()
+}
+
+fn loops(results: &Results) -> String {
+    let totals = &results.totals;
+    match totals.agents_looping {
+        0 => "no agent".to_owned(),
+        n => format!("{} agents refused the same way three times running or more", text::thousands(n)),
+    }
+}
+
+/// The thresholds in at most `room` lines, missed ones first.
+fn thresholds(outcomes: &[ThresholdOutcome], room: usize) -> Vec<String> {
+    let mut sorted: Vec<_> = outcomes.iter().collect();
+    sorted.sort_by_key(|outcome| outcome.pass);
+    let shown = if sorted.len() > room { room.saturating_sub(1) } else { sorted.len() };
+    let width = sorted.iter().take(shown).map(|o| o.name.len() + o.expr.len() + 1).max().unwrap_or(0).min(44);
+    let mut lines: Vec<_> = sorted
+        .iter()
+        .take(shown)
+        .enumerate()
+        .map(|(i, outcome)| {
+            let label = if i == 0 { "thresholds" } else { "" };
+            let mark = if outcome.pass { "pass" } else { "FAIL" };
+            let asked = printable(&format!("{} {}", outcome.name, outcome.expr));
+            labelled(label, &format!("{mark}  {asked:<width$}  {}", words::value(outcome)))
+        })
+        .collect();
+    if sorted.len() > shown {
+        let label = if shown == 0 { "thresholds" } else { "" };
+        let failed = sorted[shown..].iter().filter(|outcome| !outcome.pass).count();
+        lines.push(labelled(label, &format!("and {} more, {failed} of them missed", sorted.len() - shown)));
+    }
+    lines
+}
+
+fn labelled(label: &str, text: &str) -> String {
+    format!("{label:<14}{text}")
+}
+
+const MOST_LINES: usize = 25;
+const MOST_REASONS: usize = 2;
+const MOST_REFUSALS: usize = 2;

@@ -1,0 +1,144 @@
+//! How times and numbers are written: exact in files, readable on pages.
+//!
+//! An unknown value is an empty text, never 0 or NaN. Words for people are in `words`.
+
+use crate::diagnose::figures::Unit;
+use crate::record::Header;
+use jiff::Timestamp;
+
+/// A moment of the run, `ns` after its start: `2026-11-21T01:02:03.004Z`.
+pub fn utc(header: &Header, ns: u64) -> String {
+    // Years beyond 9999 cannot be written in RFC 3339; such a record is damaged, and its time is unknown.
+    let nanos = i128::from(header.started_unix_ns) + i128::from(ns);
+    Timestamp::from_nanosecond(nanos).map(|time| format!("{time:.3}")).unwrap_or_default()
+}
+
+/// A value as text, or nothing.
+pub fn cell<T: ToString>(value: Option<T>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// A response code; 0 stands for "no response".
+pub fn code(code: u16) -> String {
+    cell((code > 0).then_some(code))
+}
+
+/// At most `digits` decimals, without trailing zeros.
+pub fn decimal(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return String::new();
+    }
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Nanoseconds as seconds with at most three decimals.
+pub fn seconds(ns: u64) -> String {
+    decimal(ns as f64 / 1e9, 3)
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Per cent with two decimals, cut off and not rounded: only all of it is 100 %, and only none of it is 0 %.
+pub fn percent(value: f64) -> String {
+    if !value.is_finite() {
+        return String::new();
+    }
+    if value > 0.0 && value < 0.01 {
+        return "under 0.01 %".to_owned();
+    }
+    // The small addition undoes a binary fraction just below a decimal one, as in 99.9 = 99.89999….
+    format!("{} %", decimal((value * 100.0 + 1e-6).floor() / 100.0, 2))
+}
+
+/// Microseconds as milliseconds, with the decimals that matter.
+pub fn millis(us: f64) -> String {
+    let ms = us / 1e3;
+    match ms {
+        _ if ms < 1.0 => format!("{ms:.3}"),
+        _ if ms < 100.0 => format!("{ms:.2}"),
+        _ if ms < 10_000.0 => format!("{ms:.1}"),
+        _ => format!("{ms:.0}"),
+    }
+}
+
+/// A measured value with its unit, for people.
+pub fn measured(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Count if value.fract() == 0.0 && value >= 0.0 => thousands(value as u64),
+        Unit::Count => decimal(value, 3),
+        Unit::Ratio => percent(100.0 * value),
+        Unit::Percent => percent(value),
+        Unit::Microseconds => format!("{} ms", millis(value)),
+        Unit::AgentMinutes => format!("{} agent-minutes", decimal(value, 1)),
+    }
+}
+
+/// Bytes in the unit that fits: `64 MB`.
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        _ if n < 1e3 => format!("{n} B"),
+        _ if n < 1e6 => format!("{} kB", decimal(n / 1e3, 1)),
+        _ if n < 1e9 => format!("{} MB", decimal(n / 1e6, 1)),
+        _ => format!("{} GB", decimal(n / 1e9, 1)),
+    }
+}
+
+/// A run's length: `1h02m03s`, `45.2s`.
+pub fn length(ns: u64) -> String {
+    let total = ns / 1_000_000_000;
+    match total {
+        0..60 => format!("{}s", decimal(ns as f64 / 1e9, 1)),
+        60..3_600 => format!("{}m{:02}s", total / 60, total % 60),
+        _ => format!("{}h{:02}m{:02}s", total / 3_600, total / 60 % 60, total % 60),
+    }
+}
+
+/// Text from the wire for pages and XML: control characters, which neither can carry, become U+FFFD.
+pub fn printable(text: &str) -> String {
+    let forbidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_all_of_it_is_a_hundred_per_cent() {
+        for (value, text) in [
+            (100.0, "100 %"),
+            (99.9999, "99.99 %"),
+            (99.9, "99.9 %"),
+            (0.57 * 100.0, "57 %"),
+            (0.0001, "under 0.01 %"),
+            (0.0, "0 %"),
+            (f64::NAN, ""),
+        ] {
+            assert_eq!(percent(value), text);
+        }
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([310.0, 1_500.0, 250_000.0, 32_000_000.0].map(millis), ["0.310", "1.50", "250.0", "32000"]);
+        assert_eq!([10_000_000_000, 3_217_400_000, 0].map(seconds), ["10", "3.217", "0"]);
+        assert_eq!([45_200_000_000, 3_599_000_000_000, 3_723_000_000_000].map(length), ["45.2s", "59m59s", "1h02m03s"]);
+        assert_eq!([512, 8_388_608, 2_100_000_000].map(bytes), ["512 B", "8.4 MB", "2.1 GB"]);
+        assert_eq!(decimal(100.0, 0), "100");
+        assert_eq!(printable("a\u{0}b\r\nc"), "a\u{fffd}b\u{fffd}\u{fffd}c");
+    }
+}

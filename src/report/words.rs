@@ -1,0 +1,158 @@
+//! A run in plain words, for readers who know no SIP: what each outcome means, what was refused and how, what a
+//! target asks, and the verdict in one sentence.
+//!
+//! The report page, `summary.csv`, JUnit and the summary on the terminal all take their words from here.
+
+use super::text;
+use crate::diagnose::figures::Unit;
+use crate::diagnose::{Comparison, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::record::Results;
+use crate::vocab::{Kind, Status};
+
+/// Attempts by what they mean to a reader; the sum is the number of attempts.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Outcomes {
+    pub registered: u64,
+    /// The registrar said no.
+    pub refused: u64,
+    /// No answer, or no way to the registrar.
+    pub unanswered: u64,
+    /// An answer that could not be used, never sent, or still open at the end.
+    pub cut_short: u64,
+}
+
+impl Outcomes {
+    pub fn of(status: &[u64; Status::COUNT]) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for (status, count) in Status::ALL.into_iter().zip(status) {
+            *match status {
+                Status::Registered => &mut outcomes.registered,
+                Status::AuthenticationFailed | Status::RegistrationRejected | Status::ServiceUnavailable => {
+                    &mut outcomes.refused
+                }
+                Status::RequestTimeout | Status::TransportError => &mut outcomes.unanswered,
+                Status::ProtocolError | Status::Shed | Status::Abandoned => &mut outcomes.cut_short,
+            } += count;
+        }
+        outcomes
+    }
+}
+
+/// What one outcome means.
+pub const fn meaning(status: Status) -> &'static str {
+    match status {
+        Status::Registered => "the agent was registered",
+        Status::AuthenticationFailed => "refused although credentials were sent",
+        Status::RegistrationRejected => {
+            "refused without asking for credentials, or for another reason than the password"
+        }
+        Status::ServiceUnavailable => "the server said that it could not serve the request",
+        Status::RequestTimeout => "no final answer came in time",
+        Status::TransportError => "the server could not be reached",
+        Status::ProtocolError => "the server's answer could not be used",
+        Status::Shed => "not sent, because a limit of the test itself was reached",
+        Status::Abandoned => "still open when the test ended",
+    }
+}
+
+/// One kind of refusal over the run, all trunks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusalCount {
+    pub code: u16,
+    pub reason: String,
+    pub count: u64,
+}
+
+/// Final responses other than 2xx to attempts, the most frequent first.
+pub fn refusals(results: &Results) -> Vec<RefusalCount> {
+    let mut counts: Vec<RefusalCount> = Vec::new();
+    let refusals = results.responses.iter().filter(|row| !row.challenge && row.kind != Kind::Unregister);
+    for row in refusals.filter(|row| row.code >= 300) {
+        match counts.iter_mut().find(|known| known.code == row.code && known.reason == row.reason) {
+            Some(known) => known.count += row.count,
+            None => counts.push(RefusalCount { code: row.code, reason: row.reason.clone(), count: row.count }),
+        }
+    }
+    counts.sort_by(|a, b| b.count.cmp(&a.count).then(a.code.cmp(&b.code)).then(a.reason.cmp(&b.reason)));
+    counts
+}
+
+/// The outcomes of a list that occurred, with their meaning: `12 still open when the test ended`.
+pub fn listed(results: &Results, statuses: &[Status]) -> String {
+    let occurred = statuses.iter().map(|status| (results.totals.sums.status[status.index()], meaning(*status)));
+    let parts: Vec<_> =
+        occurred.filter(|(n, _)| *n > 0).map(|(n, words)| format!("{} {words}", text::thousands(n))).collect();
+    parts.join("; ")
+}
+
+/// The run's verdict in one sentence.
+pub fn verdict(results: &Results, judgement: &Judgement) -> String {
+    let missed = judgement.thresholds.iter().filter(|threshold| !threshold.pass).count();
+    let targets = judgement.thresholds.len();
+    match judgement.verdict {
+        Verdict::Pass if targets == 0 => "The run completed; no targets were set.".to_owned(),
+        Verdict::Pass if targets == 1 => "The one target was met.".to_owned(),
+        Verdict::Pass => format!("All {targets} targets were met."),
+        Verdict::Fail => {
+            format!("{missed} of {targets} {} missed.", if missed == 1 { "targets was" } else { "targets were" })
+        }
+        Verdict::Invalid => {
+            "The test machine could not keep its own schedule, so these figures say little about the server.".to_owned()
+        }
+        Verdict::Interrupted => interrupted(results),
+    }
+}
+
+fn interrupted(results: &Results) -> String {
+    let signal = results.end.as_ref().and_then(|end| end.interrupted_by);
+    let how = match signal {
+        Some(2) => "stopped by hand (Ctrl-C)".to_owned(),
+        Some(15) => "told to stop (SIGTERM)".to_owned(),
+        Some(signal) => format!("stopped by signal {signal}"),
+        None => "killed".to_owned(),
+    };
+    format!("The run was {how} before its end; the figures cover what happened until then.")
+}
+
+/// The state of the test machine in one sentence.
+pub fn generator(judgement: &Judgement) -> &'static str {
+    match judgement.generator {
+        GeneratorVerdict::Valid => "The test machine kept its own schedule, so the figures describe the server.",
+        GeneratorVerdict::Suspect => "The test machine had small troubles of its own; read the figures with care.",
+        GeneratorVerdict::Invalid => "The test machine fell behind its own schedule; the figures may mislead.",
+    }
+}
+
+/// A target in words: `at least 99.9 %`.
+pub fn target(outcome: &ThresholdOutcome) -> String {
+    let comparison = match outcome.comparison {
+        Comparison::Less => "less than",
+        Comparison::AtMost => "at most",
+        Comparison::Greater => "more than",
+        Comparison::AtLeast => "at least",
+        Comparison::Equal => "exactly",
+        Comparison::NotEqual => "other than",
+    };
+    format!("{comparison} {}", bound(outcome))
+}
+
+/// The bound as exact as it was written: a bound is never cut off to two decimals.
+fn bound(outcome: &ThresholdOutcome) -> String {
+    match outcome.unit {
+        Unit::Ratio => format!("{} %", text::decimal(100.0 * outcome.bound, 6)),
+        Unit::Percent => format!("{} %", text::decimal(outcome.bound, 6)),
+        Unit::Microseconds => format!("{} ms", text::decimal(outcome.bound / 1e3, 3)),
+        unit => text::measured(unit, outcome.bound),
+    }
+}
+
+/// The value a threshold was held against.
+pub fn value(outcome: &ThresholdOutcome) -> String {
+    outcome.value.map_or_else(|| "not measured".to_owned(), |value| text::measured(outcome.unit, value))
+}
+
+/// When the run ended, nanoseconds since its start: its end, or the last thing known of a killed run.
+pub fn ended_ns(results: &Results) -> Option<u64> {
+    let last = results.intervals.last().map(|interval| interval.end_ns);
+    results.end.as_ref().map(|end| end.ended_ns).or(last)
+}
