@@ -61,7 +61,7 @@ fn a_misspelt_key_is_shown_with_its_place_and_the_nearest_one() {
     let finished = regstorm(dir.path(), &["run", profile(dir.path(), &text)]);
     finished.expect_code(2);
     let line = text.lines().position(|line| line.starts_with("domian")).expect("put in above") + 1;
-    for part in [&format!("profile.toml:{line}:"), "domian", "`domain`"] {
+    for part in [&format!("profile.toml:{line}:"), "domian", "\"domain\""] {
         assert!(finished.stderr().contains(part), "{part} is missing in: {}", finished.stderr());
     }
     assert!(!dir.path().join("results").exists(), "a refused profile leaves nothing behind");
@@ -145,7 +145,7 @@ fn run_prints_a_short_summary_and_progress_apart() {
     finished.expect_code(0);
     let summary = finished.stdout();
     assert!((1..=25).contains(&summary.lines().count()), "{summary}");
-    assert!(summary.contains("pass"), "{summary}");
+    assert!(summary.to_lowercase().contains("pass"), "{summary}");
     assert!(!finished.stderr().is_empty(), "no progress");
     let off = regstorm(dir.path(), &["run", "profile.toml", "--out", "off", "--live", "off"]);
     off.expect_code(0);
@@ -218,15 +218,15 @@ fn report_rebuilds_every_derived_file_byte_for_byte() {
 }
 
 #[test]
-fn report_of_no_record_exits_2_or_3_and_names_it() {
+fn report_of_no_record_names_what_is_missing() {
     let dir = temp();
     let missing = regstorm(dir.path(), &["report", "nowhere"]);
-    assert!(matches!(missing.status.code(), Some(2 | 3)), "{}", missing.status);
+    missing.expect_code(2);
     assert!(missing.stderr().contains("nowhere"), "{}", missing.stderr());
     std::fs::create_dir(dir.path().join("junk")).expect("our own directory");
     std::fs::write(dir.path().join("junk/record.bin"), b"this is no record").expect("our own directory");
     let junk = regstorm(dir.path(), &["report", "junk"]);
-    assert!(matches!(junk.status.code(), Some(2 | 3)), "{}", junk.status);
+    junk.expect_code(3);
     assert!(junk.stderr().contains("record.bin"), "{}", junk.stderr());
 }
 
@@ -321,8 +321,7 @@ fn the_registrar_says_where_it_listens_and_serves_another_client() {
         assert!(sipsak(address, "open sesame"), "the right password was refused at {address}");
     }
     registrar.signal("INT");
-    let finished = registrar.wait(LIMIT);
-    assert!(matches!(finished.status.code(), Some(0 | 130)), "{}", finished.status);
+    registrar.wait(LIMIT).expect_code(0);
 }
 
 #[test]
@@ -355,12 +354,13 @@ fn regstorm(dir: &Path, args: &[&str]) -> Finished {
     Regstorm::run(dir, args, LIMIT)
 }
 
-/// Twenty agents at the embedded registrar within a fifth of a second, and further tables behind.
+/// Twenty agents at the embedded registrar within a fifth of a second, and further tables behind. These runs share the
+/// machine with each other, so what counts as late is generous; how lateness is judged is tested in `truth.rs`.
 fn small(further: &str) -> String {
     format!(
         "[run]\nname = \"small\"\ninterval = \"1s\"\nseed = 7\n\n[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\n\
          domain = \"genesyscloud.test\"\nagents = {{ count = 20, user = \"agent{{n:05}}\", password = \"secret\" }}\n\n\
-         [[load]]\nrate = 100\nfor = \"200ms\"\n\n{further}"
+         [[load]]\nrate = 100\nfor = \"200ms\"\n\n[generator]\nlate = \"90ms\"\n\n{further}"
     )
 }
 

@@ -31,7 +31,7 @@ fn every_column_and_every_file_is_in_its_reference() {
     let text = "[run]\nname = \"small\"\nseed = 7\n\n[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\n\
                 domain = \"genesyscloud.test\"\n\
                 agents = { count = 20, user = \"agent{n:05}\", password = \"secret\" }\n\n\
-                [[load]]\nrate = 100\nfor = \"200ms\"\n";
+                [[load]]\nrate = 100\nfor = \"200ms\"\n\n[generator]\nlate = \"90ms\"\n";
     Regstorm::run(dir.path(), &["run", profile(dir.path(), text), "--out", "out"], LIMIT).expect_code(0);
     let results = ResultDir::open(&dir.path().join("out"));
     let reference = section("## File reference");

@@ -15,8 +15,8 @@ pub enum Kind {
     /// A word or keyword; `r#type` is `type`.
     Word(String),
     Punct(char),
-    /// A string, character or number, without its content.
-    Literal,
+    /// A string, character or number, as written.
+    Literal(String),
     Lifetime,
 }
 
@@ -44,9 +44,13 @@ impl Source {
         Source { path: path.to_owned(), text: text.to_owned(), tokens: without_tests(&tokens), comments }
     }
 
-    /// All `.rs` files below `src`, sorted, without files that are modules under `#[cfg(test)]`.
+    /// All sources of this package.
     pub fn all() -> Vec<Source> {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        Self::below(std::path::Path::new(env!("CARGO_MANIFEST_DIR")))
+    }
+
+    /// All `.rs` files below the `src` of a package, sorted, without files that are modules under `#[cfg(test)]`.
+    pub fn below(root: &std::path::Path) -> Vec<Source> {
         let mut waiting = vec![root.join("src")];
         let mut files = Vec::new();
         while let Some(folder) = waiting.pop() {
@@ -64,7 +68,7 @@ impl Source {
         files.retain(|file| !test_only.contains(file));
         let read = |file: &PathBuf| {
             let text = std::fs::read_to_string(file).expect("the sources are UTF-8");
-            let below = file.strip_prefix(&root).expect("found below it");
+            let below = file.strip_prefix(root).expect("found below it");
             Source::new(&below.display().to_string().replace('\\', "/"), &text)
         };
         files.iter().map(read).collect()
@@ -89,7 +93,8 @@ impl Source {
         let mut paths = Vec::new();
         let mut at = 0;
         while at < self.tokens.len() {
-            if self.word(at) == Some("use") {
+            // `use<'_>` names what a type captures, not a path.
+            if self.word(at) == Some("use") && self.punct(at + 1) != Some('<') {
                 let end = use_tree(&self.tokens, at + 1, &mut Vec::new(), &mut paths);
                 at = end.max(at + 1);
             } else if self.word(at).is_some() {
@@ -193,7 +198,9 @@ fn use_tree(tokens: &[Token], start: usize, prefix: &mut Vec<String>, paths: &mu
     if word(tokens, at) == Some("as") {
         at += 2;
     }
-    paths.push(Path { segments: prefix.clone(), line });
+    if !prefix.is_empty() {
+        paths.push(Path { segments: prefix.clone(), line });
+    }
     prefix.truncate(known);
     // A token that fits nowhere must not hold us up.
     at.max(start + 1)
@@ -243,17 +250,30 @@ fn behind_item(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// The files of `#[cfg(test)] mod name;` in this file.
+/// The files of `#[cfg(test)] mod name;` in this file, also with `#[path = "…"]`.
 fn test_modules(file: &std::path::Path) -> Vec<PathBuf> {
     let (tokens, _) = lex(&std::fs::read_to_string(file).expect("the sources are UTF-8"));
     let folder = match file.file_stem().and_then(|stem| stem.to_str()) {
         Some("mod" | "lib" | "main") => file.with_file_name(""),
         _ => file.with_extension(""),
     };
-    let behind = (0..tokens.len()).filter_map(|at| test_attribute(&tokens, at));
-    let named = behind.filter(|&at| word(&tokens, at) == Some("mod") && punct(&tokens, at + 2) == Some(';'));
-    let names: Vec<&str> = named.filter_map(|at| word(&tokens, at + 1)).collect();
-    names.iter().flat_map(|name| [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")]).collect()
+    let mut files = Vec::new();
+    for mut at in (0..tokens.len()).filter_map(|at| test_attribute(&tokens, at)) {
+        while punct(&tokens, at) == Some('#') {
+            if let (Some("path"), Some(Kind::Literal(path))) =
+                (word(&tokens, at + 2), tokens.get(at + 4).map(|t| &t.kind))
+            {
+                // Relative to the folder the file lies in, whatever module it is.
+                files.push(file.with_file_name(path.trim_matches('"')));
+            }
+            at = behind_bracket(&tokens, at + 1);
+        }
+        if let (Some("mod"), Some(name), Some(';')) = (word(&tokens, at), word(&tokens, at + 1), punct(&tokens, at + 2))
+        {
+            files.extend([folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")]);
+        }
+    }
+    files
 }
 
 // ---- Characters ----
@@ -288,6 +308,11 @@ impl Lexer {
 
     fn push(&mut self, kind: Kind, line: usize) {
         self.tokens.push(Token { kind, line });
+    }
+
+    fn push_literal(&mut self, start: usize, line: usize) {
+        let end = self.at.min(self.chars.len());
+        self.push(Kind::Literal(self.chars[start.min(end)..end].iter().collect()), line);
     }
 
     fn step(&mut self) {
@@ -338,7 +363,7 @@ impl Lexer {
     }
 
     fn string(&mut self) {
-        let line = self.line;
+        let (start, line) = (self.at, self.line);
         self.bump();
         while self.at < self.chars.len() {
             match self.bump() {
@@ -347,12 +372,12 @@ impl Lexer {
                 _ => {}
             }
         }
-        self.push(Kind::Literal, line);
+        self.push_literal(start, line);
     }
 
     /// `'a'`, `'\''` and `'"'` are characters, `'a` is a lifetime.
     fn quote(&mut self) {
-        let line = self.line;
+        let (start, line) = (self.at, self.line);
         self.bump();
         if self.peek(0) != '\\' && self.peek(1) != '\'' {
             while self.peek(0).is_alphanumeric() || self.peek(0) == '_' {
@@ -367,7 +392,7 @@ impl Lexer {
                 _ => {}
             }
         }
-        self.push(Kind::Literal, line);
+        self.push_literal(start, line);
     }
 
     fn word_or_prefixed(&mut self) {
@@ -386,6 +411,7 @@ impl Lexer {
     }
 
     fn raw_string(&mut self, line: usize) {
+        let start = self.at;
         let mut hashes = 0;
         while self.peek(0) == '#' {
             self.bump();
@@ -398,18 +424,18 @@ impl Lexer {
                 break;
             }
         }
-        self.push(Kind::Literal, line);
+        self.push_literal(start, line);
     }
 
     /// Digits, suffix, exponent; a range's dots are not part of it.
     fn number(&mut self) {
-        let line = self.line;
+        let (start, line) = (self.at, self.line);
         while self.peek(0).is_alphanumeric()
             || self.peek(0) == '_'
             || self.peek(0) == '.' && self.peek(1).is_ascii_digit()
         {
             self.bump();
         }
-        self.push(Kind::Literal, line);
+        self.push_literal(start, line);
     }
 }

@@ -11,10 +11,12 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("link", &["vocab", "seed"]),
     ("load", &["vocab", "seed"]),
     ("measure", &["vocab", "seed"]),
-    ("agent", &["vocab", "seed", "sip"]),
+    // An agent says what happened to it in the words of `measure::Event`; it counts nothing itself.
+    ("agent", &["vocab", "seed", "sip", "measure"]),
     ("registrar", &["vocab", "seed", "sip", "link"]),
     ("fleet", &["vocab", "seed", "sip", "agent", "load", "measure"]),
-    ("sim", &["vocab", "seed", "agent", "registrar", "link", "load", "measure", "fleet"]),
+    // A fleet sends from templates, and whoever drives it makes them, as the engine does.
+    ("sim", &["vocab", "seed", "sip", "agent", "registrar", "link", "load", "measure", "fleet"]),
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
@@ -27,7 +29,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
         "plan",
         &["vocab", "seed", "profile", "sip", "agent", "registrar", "load", "fleet", "engine", "record", "diagnose"],
     ),
-    ("cli", &[]),
+    // An argument may be of a type the profile has for the same thing.
+    ("cli", &["profile"]),
     ("command", &["*"]),
     ("main", &["cli", "command"]),
     ("lib", &["*"]),
@@ -68,7 +71,7 @@ pub const CRATES: [(&str, &[&str]); 16] = [
     ("minijinja", &["report"]),
     ("toml", &["profile", "plan"]),
     ("schemars", &["profile"]),
-    ("strsim", &["profile"]),
+    ("strsim", &["profile", "diagnose"]),
 ];
 
 /// What reaches outside the process, by path.
