@@ -4,7 +4,7 @@ pub mod agent;
 pub mod cli;
 pub mod command;
 pub mod diagnose;
-// pub mod engine;
+pub mod engine;
 pub mod fleet;
 pub mod link;
 pub mod live;

@@ -14,6 +14,7 @@ mod targets;
 pub use failure::{Exit, Failure};
 
 use crate::cli::{Cli, Command};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Carries out what was asked for.
 ///
@@ -26,4 +27,28 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::execute(&args),
         Command::Schema => schema::execute(),
     }
+}
+
+/// The current-thread runtime of the control side.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::could_not(format!("the control side could not be started: {error}")))
+}
+
+/// A number no run had before, from the keys the standard library draws for its hash tables.
+fn random_word() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A seed for runs that state none; short enough to be typed, and exact in JSON.
+fn random() -> u64 {
+    random_word() >> 32
+}
+
+/// `20261121T020510Z`: a time as part of a directory's name.
+fn stamp(unix_ns: u64) -> String {
+    jiff::Timestamp::from_nanosecond(unix_ns.into())
+        .map_or_else(|_| unix_ns.to_string(), |time| time.strftime("%Y%m%dT%H%M%SZ").to_string())
 }

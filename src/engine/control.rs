@@ -8,7 +8,6 @@ use crate::net::poll::Waker;
 use crate::vocab::{Stage, Time};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// A run, ready to start.
 pub struct Conduct {
     pub workers: Vec<WorkerPlan>,
-    pub clock: Arc<Clock>,
+    pub clock: Clock,
     /// When the load begins.
     pub start: Time,
     pub load_lasts: Duration,
@@ -115,7 +114,7 @@ impl Signals {
 }
 
 struct Conductor {
-    clock: Arc<Clock>,
+    clock: Clock,
     links: Vec<WorkerLink>,
     phase: Phase,
     /// When the current phase is over at the latest.
@@ -156,9 +155,8 @@ impl Conductor {
         let mut links = Vec::with_capacity(run.workers.len());
         for (position, plan) in run.workers.into_iter().enumerate() {
             let (commands, inbox) = std::sync::mpsc::channel();
-            let waker = Waker::new().map_err(EngineError::Start)?;
-            let worker = Worker::new(plan, run.clock.clone(), inbox, &waker, sender.clone())
-                .map_err(EngineError::Start)?;
+            let worker = Worker::new(plan, run.clock, inbox, sender.clone()).map_err(EngineError::Start)?;
+            let waker = worker.waker();
             let thread = std::thread::Builder::new()
                 .name(format!("sender-{position}"))
                 .spawn(move || worker.run())

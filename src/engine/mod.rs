@@ -12,4 +12,4 @@ mod worker;
 
 pub use control::{Conduct, Ended, EngineError, Observer, conduct};
 pub use serve::Server;
-pub use worker::{WorkerPlan, WorkerSocket};
+pub use worker::WorkerPlan;

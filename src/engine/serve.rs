@@ -3,7 +3,7 @@
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
-use crate::registrar::{Counts, Registrar};
+use crate::registrar::{Counts, Peer, Registrar};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,28 +21,25 @@ pub struct Server {
 const BATCH: usize = 64;
 const DATAGRAM: usize = 4096;
 
-/// The poller's token of the waker.
-const WAKER: u32 = u32::MAX;
-
 impl Server {
     /// Starts serving on bound sockets.
     ///
     /// # Errors
     /// When the poller or the thread cannot be created.
-    pub fn start(registrar: Registrar, sockets: Vec<Udp>, clock: Arc<Clock>) -> io::Result<Self> {
-        let waker = Waker::new()?;
+    pub fn start(registrar: Registrar, sockets: Vec<Udp>, clock: Clock) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let addresses = sockets.iter().map(Udp::local_addr).collect();
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add(udp, position as u32)?;
         }
-        poller.add_waker(&waker, WAKER)?;
+        let waker = poller.waker();
         let serving = Serving {
             registrar,
             batches: sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect(),
             sockets,
             poller,
+            reply: vec![0; DATAGRAM],
             clock,
             stop: stop.clone(),
         };
@@ -88,19 +85,22 @@ struct Serving {
     sockets: Vec<Udp>,
     batches: Vec<SendBatch>,
     poller: Poller,
-    clock: Arc<Clock>,
+    /// Where a reply is written before its socket is known.
+    reply: Vec<u8>,
+    clock: Clock,
     stop: Arc<AtomicBool>,
 }
 
 impl Serving {
     fn run(mut self) -> io::Result<Counts> {
-        lower_timer_slack();
+        lower_timer_slack()?;
         let mut received = RecvBatch::new(BATCH, DATAGRAM);
         let mut ready = Vec::new();
         while !self.stop.load(Ordering::Acquire) {
             for position in 0..self.sockets.len() {
                 self.receive(position, &mut received)?;
             }
+            self.transmit();
             let now = self.clock.now();
             let wait = self.registrar.next_wake().map(|at| at.since(now));
             ready.clear();
@@ -115,34 +115,43 @@ impl Serving {
             let count = self.sockets[position].recv(received)?;
             let now = self.clock.now();
             for datagram in received.iter() {
-                self.registrar.receive(now, datagram.from, datagram.bytes);
+                let from = Peer { address: datagram.from, socket: position as u16 };
+                self.registrar.receive(now, from, datagram.bytes);
             }
-            self.transmit(position);
-            // Clients that went away answer with ICMP; a registrar has nobody to tell.
-            self.sockets[position].take_errors(|_, _| {});
+            self.transmit();
+            if self.sockets[position].errors_waiting() {
+                // Clients that went away answer with ICMP; a registrar has nobody to tell.
+                self.sockets[position].take_errors(|_, _| {});
+            }
             if count < BATCH {
                 return Ok(());
             }
         }
     }
 
-    fn transmit(&mut self, position: usize) {
+    /// Sends every reply that is due, each from the socket its request came to.
+    fn transmit(&mut self) {
         let now = self.clock.now();
-        let batch = &mut self.batches[position];
-        loop {
-            let Some(slot) = batch.slot() else {
-                self.sockets[position].send(batch);
-                batch.clear();
-                continue;
-            };
-            match self.registrar.poll_transmit(now, slot) {
-                Some((length, to)) => batch.commit(length, Some(to), 0),
-                None => break,
+        while let Some((length, to)) = self.registrar.poll_transmit(now, &mut self.reply) {
+            let position = usize::from(to.socket);
+            if self.batches[position].is_full() {
+                self.flush(position);
+            }
+            if let Some(slot) = self.batches[position].slot() {
+                slot[..length].copy_from_slice(&self.reply[..length]);
+                self.batches[position].commit(length, Some(to.address), 0);
             }
         }
+        for position in 0..self.sockets.len() {
+            self.flush(position);
+        }
+    }
+
+    fn flush(&mut self, position: usize) {
+        let batch = &mut self.batches[position];
         if !batch.is_empty() {
+            // A reply that cannot be sent is lost like any datagram; the client repeats its request.
             self.sockets[position].send(batch);
-            batch.clear();
         }
     }
 }

@@ -3,14 +3,12 @@
 
 use crate::fleet::{Fleet, Outbox};
 use crate::measure::Interval;
-use crate::net::clock::{Clock, Moment};
+use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
-use crate::net::udp::{RecvBatch, SendBatch, Udp};
+use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, Stage, Time};
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What the control side tells a worker; each takes effect at its time.
@@ -32,22 +30,18 @@ pub(super) enum Report {
     Done { cpu_ns: u64, failure: Option<io::Error> },
 }
 
-/// One socket of a worker; its position is its [`FlowId`].
-pub struct WorkerSocket {
-    pub udp: Udp,
-}
-
 /// Everything a worker thread takes with it.
 pub struct WorkerPlan {
     pub fleet: Fleet,
-    pub sockets: Vec<WorkerSocket>,
+    /// By [`FlowId`].
+    pub sockets: Vec<Udp>,
 }
 
 pub(super) struct Worker {
     fleet: Fleet,
     sockets: Sockets,
     poller: Poller,
-    clock: Arc<Clock>,
+    clock: Clock,
     commands: Receiver<Command>,
     /// Commands whose time has not come, in order.
     pending: Vec<Command>,
@@ -66,8 +60,8 @@ struct Sockets {
     batches: Vec<SendBatch>,
     /// Flows with something in their batch.
     waiting: Vec<FlowId>,
-    /// Datagrams that could not be sent: tag and error.
-    failed: Vec<(u64, i32)>,
+    /// Datagrams that could not be sent.
+    failed: Vec<SendFailure>,
     drops_seen: Vec<u64>,
 }
 
@@ -77,9 +71,6 @@ const DATAGRAM: usize = 4096;
 
 /// Receive batches per socket and turn: answers come first, but not for ever.
 const RECEIVE_ROUNDS: usize = 16;
-
-/// The poller's token of the waker.
-const WAKER: u32 = u32::MAX;
 
 impl Outbox for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
@@ -106,9 +97,7 @@ impl Sockets {
             return;
         }
         let report = self.sockets[flow.index()].send(batch);
-        let _ = report;
-        self.failed.extend_from_slice(batch.failed());
-        batch.clear();
+        self.failed.extend_from_slice(report.failed);
     }
 
     fn flush_all(&mut self) {
@@ -121,17 +110,15 @@ impl Sockets {
 impl Worker {
     pub(super) fn new(
         plan: WorkerPlan,
-        clock: Arc<Clock>,
+        clock: Clock,
         commands: Receiver<Command>,
-        waker: &Waker,
         reports: UnboundedSender<Report>,
     ) -> io::Result<Self> {
-        let sockets: Vec<Udp> = plan.sockets.into_iter().map(|socket| socket.udp).collect();
+        let sockets = plan.sockets;
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add(udp, position as u32)?;
         }
-        poller.add_waker(waker, WAKER)?;
         Ok(Worker {
             fleet: plan.fleet,
             sockets: Sockets {
@@ -154,10 +141,15 @@ impl Worker {
         })
     }
 
+    /// Ends this worker's wait from the control side.
+    pub(super) fn waker(&self) -> Waker {
+        self.poller.waker()
+    }
+
     /// Runs until told to finish.
     pub(super) fn run(mut self) {
-        lower_timer_slack();
-        let mut failure = None;
+        let mut failure = lower_timer_slack().err();
+        self.finished = failure.is_some();
         let mut due = self.clock.now();
         while !self.finished {
             if let Err(error) = self.turn(&mut due) {
@@ -166,31 +158,27 @@ impl Worker {
             }
         }
         // The control side outlives its workers; if it is gone, so is everyone who could read this.
-        let _ = self.reports.send(Report::Done { cpu_ns: self.clock.thread_cpu_ns(), failure });
+        let _ = self.reports.send(Report::Done { cpu_ns: thread_cpu_ns(), failure });
     }
 
     /// One turn, then the wait for the next; `due` is when the last wait was to end.
     fn turn(&mut self, due: &mut Time) -> io::Result<()> {
-        let moment = self.clock.sample();
-        let now = moment.now;
+        let now = self.clock.now();
+        // After the clock: a command that takes effect by `now` was sent well before it.
         self.take_commands();
         self.cut_intervals(now);
         if self.finished {
             return Ok(());
         }
-        let drained = self.receive(&moment)?;
+        let drained = self.receive()?;
         // A timer must not fire while its answer may still wait in a socket.
-        let mut more = !drained;
-        if drained {
-            more = self.fleet.turn(now, &mut self.sockets);
-        }
+        let more = !drained || self.fleet.turn(self.clock.now(), &mut self.sockets);
         self.sockets.flush_all();
         self.report_failures(now);
         self.report_idle();
         let end = self.clock.now();
         self.fleet.tally().turn(end.since(now.min(*due)));
         *due = if more { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
-        self.ready.clear();
         self.poller.wait(Some(due.since(end)), &mut self.ready)
     }
 
@@ -214,6 +202,10 @@ impl Worker {
 
     /// Interval ends and commands that are due, in the order of their times.
     fn cut_intervals(&mut self, now: Time) {
+        if self.fleet.tally().next_close().min(self.next_command()) > now {
+            return;
+        }
+        self.count_drops(Udp::refresh_drops);
         loop {
             let command_at = self.next_command();
             if let Some(interval) = self.fleet.close_due(now.min(command_at)) {
@@ -236,58 +228,69 @@ impl Worker {
     }
 
     fn complete(&mut self, mut interval: Interval) {
-        let cpu = self.clock.thread_cpu_ns();
+        let cpu = thread_cpu_ns();
         interval.generator.cpu_ns += cpu - self.cpu_counted;
         self.cpu_counted = cpu;
         let _ = self.reports.send(Report::Interval(Box::new(interval)));
     }
 
     /// Reads what the sockets hold; true when all were emptied.
-    fn receive(&mut self, moment: &Moment) -> io::Result<bool> {
+    fn receive(&mut self) -> io::Result<bool> {
         let mut drained = true;
         for position in 0..self.sockets.sockets.len() {
-            drained &= self.receive_from(position, moment)?;
+            drained &= self.receive_from(position)?;
         }
+        self.count_drops(|udp| udp.drops());
         Ok(drained)
     }
 
-    fn receive_from(&mut self, position: usize, moment: &Moment) -> io::Result<bool> {
+    fn receive_from(&mut self, position: usize) -> io::Result<bool> {
         let flow = FlowId(position as u16);
-        let mut empty = false;
+        let mut emptied = false;
         for _ in 0..RECEIVE_ROUNDS {
             let count = self.sockets.sockets[position].recv(&mut self.received)?;
-            // The first batch is stamped by the turn's own sample; later ones are read after work was done.
-            let fresh = self.clock.sample();
-            let moment = if fresh.now.since(moment.now) > Duration::from_micros(20) { &fresh } else { moment };
-            for datagram in self.received.iter() {
-                let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(moment, ns));
-                self.fleet.receive(moment.now, at, flow, datagram.from, datagram.bytes, &mut self.sockets);
+            if count > 0 {
+                let moment = self.clock.sample();
+                for datagram in self.received.iter() {
+                    let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(&moment, ns));
+                    self.fleet.receive(moment.now, at, flow, datagram.from, datagram.bytes, &mut self.sockets);
+                }
             }
             if count < BATCH {
-                empty = true;
+                emptied = true;
                 break;
             }
         }
-        let mut unreachable = Vec::new();
-        self.sockets.sockets[position].take_errors(|bytes, error| unreachable.push((bytes.to_vec(), error)));
-        for (bytes, error) in unreachable {
-            let reason = reason_of(&error);
-            self.fleet.unreachable(moment.now, &bytes, reason, &mut self.sockets);
+        if self.sockets.sockets[position].errors_waiting() {
+            self.take_errors(position);
         }
-        let drops = self.sockets.sockets[position].drops();
-        let new = drops - std::mem::replace(&mut self.sockets.drops_seen[position], drops);
-        if new > 0 {
-            self.fleet.tally().socket_drops(new);
+        Ok(emptied)
+    }
+
+    fn take_errors(&mut self, position: usize) {
+        let mut errors = Vec::new();
+        self.sockets.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
+        let now = self.clock.now();
+        for (start, error) in errors {
+            self.fleet.unreachable(now, &start, reason_of(&error), &mut self.sockets);
         }
-        Ok(empty)
+    }
+
+    /// Counts what the kernel dropped since the last look.
+    fn count_drops(&mut self, read: impl Fn(&mut Udp) -> u64) {
+        for (udp, seen) in self.sockets.sockets.iter_mut().zip(&mut self.sockets.drops_seen) {
+            let drops = read(udp);
+            self.fleet.tally().socket_drops(drops.saturating_sub(*seen));
+            *seen = drops.max(*seen);
+        }
     }
 
     fn report_failures(&mut self, now: Time) {
         if self.sockets.failed.is_empty() {
             return;
         }
-        for (tag, errno) in std::mem::take(&mut self.sockets.failed) {
-            self.fleet.send_failed(now, tag, reason_of(&io::Error::from_raw_os_error(errno)), &mut self.sockets);
+        for failure in std::mem::take(&mut self.sockets.failed) {
+            self.fleet.send_failed(now, failure.tag, reason_of(&failure.error()), &mut self.sockets);
         }
         self.sockets.flush_all();
     }

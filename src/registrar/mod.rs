@@ -42,6 +42,20 @@ use outbox::Outbox;
 use register::Answer;
 use std::net::SocketAddr;
 
+/// The other end of an exchange: its address, and which of the registrar's sockets it speaks to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    /// Position among the listening sockets; replies leave through the one the request came to.
+    pub socket: u16,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Peer { address, socket: 0 }
+    }
+}
+
 /// A registrar for any number of domains. Give it every datagram with [`Registrar::receive`], then take replies with
 /// [`Registrar::poll_transmit`] until there are none, again at [`Registrar::next_wake`].
 #[derive(Debug)]
@@ -95,15 +109,15 @@ impl Registrar {
     }
 
     /// Handles one datagram. `now` never goes back.
-    pub fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+    pub fn receive(&mut self, now: Time, from: impl Into<Peer>, datagram: &[u8]) {
         self.expire(now);
         self.counts.received += 1;
-        self.handle(now, from, datagram, None);
+        self.handle(now, from.into(), datagram, None);
     }
 
     /// Copies the next reply due at or before `now` into `out`: its length and destination. A reply that is longer than
     /// `out` is discarded and counted; 65 507 bytes hold any.
-    pub fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    pub fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, Peer)> {
         self.expire(now);
         loop {
             match self.outbox.next(now, out) {
@@ -152,14 +166,14 @@ impl Registrar {
     }
 
     /// Takes the scratch key out for the time of one datagram, so that a request may borrow it beside the registrar.
-    fn handle(&mut self, now: Time, from: SocketAddr, datagram: &[u8], thawed: Option<usize>) {
+    fn handle(&mut self, now: Time, from: Peer, datagram: &[u8], thawed: Option<usize>) {
         let mut key = std::mem::take(&mut self.key);
         self.admit(now, from, datagram, thawed, &mut key);
         self.key = key;
     }
 
     /// What happens to a datagram before anybody looks into it: `thawed` names the freeze it comes out of, if any.
-    fn admit(&mut self, now: Time, from: SocketAddr, datagram: &[u8], thawed: Option<usize>, key: &mut Vec<u8>) {
+    fn admit(&mut self, now: Time, from: Peer, datagram: &[u8], thawed: Option<usize>, key: &mut Vec<u8>) {
         if datagram.iter().all(u8::is_ascii_whitespace) || datagram.starts_with(b"SIP/2.0 ") {
             self.counts.ignored += 1;
             return;
@@ -171,7 +185,7 @@ impl Registrar {
         let subject = Subject {
             user: named.then(|| split_canonical(key).0),
             domain: read.and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
-            source: from.ip().to_canonical(),
+            source: from.address.ip().to_canonical(),
         };
         if thawed.is_none() && self.faults.loses(now, Direction::Request, &subject) {
             self.counts.requests_dropped += 1;
@@ -192,7 +206,7 @@ impl Registrar {
         }
     }
 
-    fn respond(&mut self, from: SocketAddr, incoming: &Incoming<'_>) {
+    fn respond(&mut self, from: Peer, incoming: &Incoming<'_>) {
         let &Incoming { now, request, ref subject, .. } = incoming;
         self.extra.clear();
         if request.method == b"ACK" {
@@ -206,7 +220,7 @@ impl Registrar {
         hex16(&mut tag, self.tag_key ^ fault::fnv1a(request.call_id));
         let extra = std::mem::take(&mut self.extra);
         self.post(now, from, subject, |out| {
-            emit::write_response(request, answer.code, answer.reason.as_str(), from, &tag, &extra, out)
+            emit::write_response(request, answer.code, answer.reason.as_str(), from.address, &tag, &extra, out)
         });
         self.extra = extra;
     }
@@ -232,7 +246,7 @@ impl Registrar {
         if request.method == b"OPTIONS" { Answer::fixed(200, "OK") } else { Answer::fixed(405, "Method Not Allowed") }
     }
 
-    fn respond_malformed(&mut self, now: Time, from: SocketAddr, datagram: &[u8], subject: &Subject<'_>) {
+    fn respond_malformed(&mut self, now: Time, from: Peer, datagram: &[u8], subject: &Subject<'_>) {
         self.counts.malformed += 1;
         if let Some(echo) = Echo::of(datagram) {
             *self.counts.refusals.entry(400).or_default() += 1;
@@ -244,7 +258,7 @@ impl Registrar {
     fn post(
         &mut self,
         now: Time,
-        to: SocketAddr,
+        to: Peer,
         subject: &Subject<'_>,
         write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
     ) {

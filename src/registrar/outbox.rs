@@ -3,7 +3,7 @@
 use crate::link::Held;
 use crate::sip::emit::Overflow;
 use crate::vocab::Time;
-use std::net::SocketAddr;
+use super::Peer;
 
 /// Replies by due time, and the buffers they and frozen requests live in.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Outbox {
 
 #[derive(Debug)]
 struct Reply {
-    to: SocketAddr,
+    to: Peer,
     datagram: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ impl Outbox {
     pub fn post(
         &mut self,
         due: Time,
-        to: SocketAddr,
+        to: Peer,
         write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
     ) -> bool {
         let Ok(len) = write(&mut self.scratch) else { return false };
@@ -43,7 +43,7 @@ impl Outbox {
     }
 
     /// Copies the next due reply into `out`. `Some(Err)` when it is longer than that; then it is gone.
-    pub fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, SocketAddr), Overflow>> {
+    pub fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, Peer), Overflow>> {
         let Reply { to, datagram } = self.held.pop(now)?;
         let copied = match out.get_mut(..datagram.len()) {
             Some(place) => {
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn buffers_come_back_empty_and_are_used_again() {
         let mut outbox = Outbox::new();
-        let to = SocketAddr::from(([127, 0, 0, 1], 5060));
+        let to = std::net::SocketAddr::from(([127, 0, 0, 1], 5060));
         let mut out = [0; 10];
         for text in [&b"a longer one"[..], b"short"] {
             let posted = outbox.post(Time::from_secs(1), to, |scratch| {
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn only_so_many_replies_are_held() {
         let mut outbox = Outbox::new();
-        let to = SocketAddr::from(([127, 0, 0, 1], 5060));
+        let to = std::net::SocketAddr::from(([127, 0, 0, 1], 5060));
         assert!((0..CAPACITY).all(|_| outbox.post(Time::from_secs(1), to, |_| Ok(0))));
         assert!(!outbox.post(Time::from_secs(1), to, |_| Ok(0)));
     }

@@ -201,7 +201,7 @@ impl World {
         }
         let mut buffer = [0; DATAGRAM];
         while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
-            let (fleet, flow) = place(to);
+            let (fleet, flow) = place(to.address);
             let mut bytes = self.spare.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(&buffer[..length]);

@@ -4,7 +4,7 @@
 
 use super::{Scope, Subject};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use super::super::Peer;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(in crate::registrar) struct Freeze {
 /// A request set aside, as received.
 #[derive(Debug)]
 pub(in crate::registrar) struct Frozen {
-    pub from: SocketAddr,
+    pub from: Peer,
     pub datagram: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ mod tests {
         let (from, sources) = (Duration::ZERO, Vec::new());
         let fault = Fault { kind: FaultKind::Freeze, from, until, share: 1.0, sources, domain: None };
         let mut freeze = Freeze::new(Scope::new(&fault, Seed(1), 0));
-        let sender = |n: usize| SocketAddr::from(([127, 0, 0, 1], n as u16));
+        let sender = |n: usize| std::net::SocketAddr::from(([127, 0, 0, 1], n as u16));
         for n in 0..CAPACITY {
             assert!(!freeze.is_full());
             freeze.push(Frozen { from: sender(n), datagram: Vec::new() });

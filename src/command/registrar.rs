@@ -1,0 +1,66 @@
+//! `regstorm registrar`: the embedded registrar on its own, until it is told to stop.
+
+use super::failure::{Exit, Failure};
+use super::output::print;
+use super::source::DiskSource;
+use crate::cli::RegistrarArgs;
+use crate::engine::Server;
+use crate::net::clock::Clock;
+use crate::net::udp::{Udp, UdpOptions};
+use crate::plan::{ListenAddr, Plan};
+use crate::profile;
+use crate::registrar::{Config, Registrar};
+use crate::seed::Seed;
+use std::io;
+use std::net::SocketAddr;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
+    let profile = match &args.profile {
+        Some(path) => profile::load(&DiskSource, &path.to_string_lossy(), &args.sets)?,
+        None => profile::empty(&DiskSource, &args.sets)?,
+    };
+    let plan = Plan::new(&profile)?;
+    for warning in &plan.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let listen = match args.listen.as_slice() {
+        [] => plan.listen.clone(),
+        texts => texts
+            .iter()
+            .map(|text| text.parse().map_err(|error| Failure::usage(format!("--listen {text}: {error}"))))
+            .collect::<Result<_, _>>()?,
+    };
+    let addresses: Vec<SocketAddr> = listen.iter().map(|ListenAddr(address)| *address).collect();
+    let clock = Clock::new();
+    let runtime = super::runtime()?;
+    let counts = runtime.block_on(async {
+        // Whoever waits for the line below may send a signal right after it.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+        let server = serve(plan.registrar.clone(), Seed(plan.seed.unwrap_or_else(super::random)), &addresses, clock)?;
+        let lines: String = server.addresses().iter().map(|address| format!("listening udp://{address}\n")).collect();
+        print(&lines)?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        server.stop().map_err(|error| Failure::could_not(format!("the registrar failed: {error}")))
+    })?;
+    eprintln!("{counts}");
+    Ok(Exit::Success)
+}
+
+/// Binds the addresses and starts serving.
+///
+/// # Errors
+/// When an address cannot be had.
+pub fn serve(config: Config, seed: Seed, addresses: &[SocketAddr], clock: Clock) -> Result<Server, Failure> {
+    let sockets: Vec<Udp> = addresses
+        .iter()
+        .map(|&address| Udp::bound(address, &UdpOptions { error_queue: false, ..UdpOptions::default() }))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
+    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, clock.now()), sockets, clock);
+    started.map_err(|error| Failure::could_not(format!("the embedded registrar could not be started: {error}")))
+}

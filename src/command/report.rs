@@ -1,0 +1,56 @@
+//! Everything derived from a record: judged and rendered the same way after a run and by `regstorm report DIR`.
+
+use super::failure::{Exit, Failure};
+use super::output::{RECORD, print, write_files};
+use crate::cli::ReportArgs;
+use crate::diagnose::{Judgement, Threshold, judge};
+use crate::record::{self, Results};
+use crate::report::{render_all, run_json, summary};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// `regstorm report DIR`.
+pub fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
+    if !args.dir.is_dir() {
+        return Err(Failure::usage(format!("{}: there is no such directory", args.dir.display())));
+    }
+    let derived = derive(&args.dir)?;
+    derived.print(&args.dir, args.json)?;
+    Ok(Exit::Success)
+}
+
+/// A run, read and judged.
+pub struct Derived {
+    pub results: Results,
+    pub judgement: Judgement,
+}
+
+/// Reads a directory's record, judges it and writes every derived file.
+///
+/// # Errors
+/// When the record cannot be read or a file cannot be written.
+pub fn derive(directory: &Path) -> Result<Derived, Failure> {
+    let path = directory.join(RECORD);
+    let unreadable = |error: &dyn std::fmt::Display| Failure::could_not(format!("{}: {error}", path.display()));
+    let file = File::open(&path).map_err(|error| unreadable(&error))?;
+    let results = record::read(BufReader::new(file)).map_err(|error| unreadable(&error))?;
+    let thresholds = Threshold::of_run(&results.header).map_err(|error| unreadable(&error))?;
+    let judgement = judge(&results, &thresholds);
+    let mut files = render_all(&results, &judgement, &[]);
+    files.push(("latency.hlog", record::hlog::render(&results)));
+    write_files(directory, &files)?;
+    Ok(Derived { results, judgement })
+}
+
+impl Derived {
+    /// Prints the summary, or `run.json` itself.
+    pub fn print(&self, directory: &Path, json: bool) -> Result<(), Failure> {
+        if json {
+            let bytes = run_json::render(&self.results, &self.judgement, &[]);
+            print(&String::from_utf8_lossy(&bytes))
+        } else {
+            print(&summary::render(&self.results, &self.judgement, &[], &directory.display().to_string()))
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `regstorm run`: from a profile to a directory of results.
+
+use super::assemble::{Assembly, Frame, assemble, workers};
+use super::failure::{Exit, Failure};
+use super::observe::Watch;
+use super::output::RunDirectory;
+use super::registrar::serve;
+use super::report::derive;
+use super::source::DiskSource;
+use super::targets::resolve_all;
+use crate::cli::{Live, RunArgs};
+use crate::engine::{Conduct, Ended, Server, conduct};
+use crate::live::Plain;
+use crate::load::Schedule;
+use crate::net::clock::Clock;
+use crate::net::usage;
+use crate::plan::{Plan, RegistrarChoice};
+use crate::profile;
+use crate::record::results::{End, Header, Host, TrunkHeader};
+use crate::record::Writer;
+use crate::seed::Seed;
+use crate::vocab::{RunTag, Time};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between the last preparation and the first arrival: time for every thread to be waiting.
+const HEAD_START: Duration = Duration::from_millis(200);
+
+/// The slowest pace of un-REGISTERs.
+const MIN_UNREGISTER_RATE: f64 = 10.0;
+
+pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
+    if args.live == Live::Tui {
+        return Err(Failure::usage("--live tui is not available in this version; use --live plain or --live off"));
+    }
+    let plan = plan(args)?;
+    let clock = Clock::new();
+    let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    let server = embedded(&plan, seed, clock)?;
+    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let schedule = Arc::new(Schedule::new(&plan.load));
+    let mut frame = Frame { seed, run: RunTag(super::random_word()), start: clock.now(), workers: workers(&plan), schedule };
+    let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
+    frame.start = clock.now() + HEAD_START;
+    let Assembly { workers, features } = match assemble(&plan, &targets, &frame) {
+        Ok(assembly) => assembly,
+        Err(failure) => {
+            directory.discard();
+            return Err(failure);
+        }
+    };
+    if frame.start < clock.now() + HEAD_START / 4 {
+        return Err(Failure::could_not("building the agents took longer than the head start; use fewer agents"));
+    }
+    let live = (args.live != Live::Off).then(Plain::default);
+    let mut watch = Watch { writer: Writer::new(record), live };
+    let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
+    let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
+    watch.writer.header(&header).map_err(unwritable)?;
+    watch.say(&opening(&plan, &frame, &targets));
+    directory.link_latest();
+    let run = Conduct {
+        workers,
+        clock,
+        start: frame.start,
+        load_lasts: frame.schedule.lasts(),
+        drain: plan.drain,
+        unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
+        agents: plan.identities.len() as u32,
+        patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
+    };
+    let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
+    if let Ok(ended) = &conducted {
+        watch.writer.end(&end(ended, &frame)).map_err(unwritable)?;
+    }
+    drop(watch);
+    drop(server);
+    // What was recorded is reported, whatever happened to the run.
+    let derived = derive(directory.path())?;
+    let ended = conducted.map_err(Failure::could_not)?;
+    derived.print(directory.path(), args.json)?;
+    Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+fn plan(args: &RunArgs) -> Result<Plan, Failure> {
+    let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
+    let plan = Plan::new(&profile)?;
+    plan.require_load()?;
+    if args.live != Live::Off {
+        for warning in &plan.warnings {
+            eprintln!("warning: {warning}");
+        }
+    }
+    Ok(plan)
+}
+
+/// The embedded registrar, if any trunk registers with it.
+fn embedded(plan: &Plan, seed: Seed, clock: Clock) -> Result<Option<Server>, Failure> {
+    if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
+        return Ok(None);
+    }
+    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
+    serve(plan.registrar.clone(), seed, &addresses, clock).map(Some)
+}
+
+fn unix_of(clock: &Clock, start: Time) -> i64 {
+    let moment = clock.sample();
+    (moment.unix_ns + start.nanos_since(moment.now)) as i64
+}
+
+fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<String>, started_unix_ns: i64) -> Header {
+    let usage::HostFacts { name, os, kernel, cpus, cpu_model, memory_bytes } = usage::host();
+    Header {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: plan.name.clone(),
+        started_unix_ns,
+        seed: frame.seed.0,
+        interval_ns: plan.interval.as_nanos() as u64,
+        trunks: plan
+            .trunks
+            .iter()
+            .zip(targets)
+            .map(|(trunk, target)| TrunkHeader {
+                id: trunk.id.clone(),
+                registrar: trunk.registrar_text.clone(),
+                target: target.to_string(),
+                transport: "UDP".to_owned(),
+                domain: trunk.policy.domain.clone(),
+                agents: trunk.agents,
+                expires_s: trunk.policy.expires_s,
+            })
+            .collect(),
+        users: plan.identities.iter().map(|identity| identity.user.to_owned()).collect(),
+        agent_trunks: plan.identities.iter().map(|identity| identity.trunk.0).collect(),
+        profile_json: plan.profile_json.clone(),
+        thresholds: plan.thresholds.iter().map(|t| (t.name.clone(), t.expr.clone())).collect(),
+        generator: plan.generator,
+        host: Host { name, os, kernel, cpus, cpu_model, memory_bytes },
+        features,
+        arrivals_planned: frame.schedule.arrivals().into(),
+        workers: frame.workers,
+        simulated: false,
+    }
+}
+
+fn end(ended: &Ended, frame: &Frame) -> End {
+    let usage = usage::process();
+    let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
+    End {
+        ended_ns: ended.ended.nanos_since(frame.start),
+        load_ended_ns: ended.load_ended.nanos_since(frame.start),
+        interrupted_by: ended.interrupted_by,
+        registered_at_load_end: ended.registered_at_load_end,
+        user_s: usage.user_s,
+        system_s: usage.system_s,
+        max_rss_bytes: usage.max_rss_bytes,
+        sender_cpu_pct: if wall > 0.0 { ended.sender_cpu.as_secs_f64() / wall * 100.0 } else { 0.0 },
+    }
+}
+
+/// The first line of a run: what goes where, how fast, for how long.
+fn opening(plan: &Plan, frame: &Frame, targets: &[SocketAddr]) -> String {
+    let mut places: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    places.sort_unstable();
+    places.dedup();
+    let more = places.len().saturating_sub(3);
+    places.truncate(3);
+    let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "{}: {} agents on {} trunk{} to {}{others}, {} arrivals in {}, at most {}/s, {} sender threads, seed {}",
+        plan.name,
+        plan.identities.len(),
+        plan.trunks.len(),
+        if plan.trunks.len() == 1 { "" } else { "s" },
+        places.join(", "),
+        frame.schedule.arrivals(),
+        crate::vocab::format_duration(frame.schedule.lasts()),
+        frame.schedule.peak(),
+        frame.workers,
+        frame.seed.0,
+    )
+}
