@@ -42,7 +42,7 @@ impl<'a> Contact<'a> {
     fn read(element: &'a [u8]) -> Self {
         // The URI stands in brackets, after a display name or not; without brackets every parameter is one of the
         // header (RFC 3261 §20.10), and the first semicolon ends the URI.
-        let end = find_unquoted(element, |b| b == b'<' || b == b';');
+        let end = find_unquoted(element, b'<', b';');
         let (uri, params) = match element.get(end) {
             Some(b'<') => {
                 let inner = &element[end + 1..];

@@ -263,7 +263,7 @@ pub fn write_response(
 
 /// The `tag` of a From or To value (RFC 3261 §19.3); parameters of a URI in brackets are not the header's.
 pub fn tag_of(value: &[u8]) -> Option<&[u8]> {
-    let bracket = find_unquoted(value, |b| b == b'<');
+    let bracket = find_unquoted(value, b'<', b'<');
     let params = match memchr(b'>', &value[bracket..]) {
         Some(close) => &value[bracket + close + 1..],
         None => value,

@@ -160,7 +160,7 @@ impl<'a> Request<'a> {
 
 /// Splits the topmost Via off a Via value: what stands before its parameters, and the parameters with what follows.
 pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
-    let end = find_unquoted(via, |b| b == b';' || b == b',');
+    let end = find_unquoted(via, b';', b',');
     (&via[..end], Params::new(&via[end..]))
 }
 
@@ -369,9 +369,7 @@ impl<'a> Lines<'a> {
             [b'\n', ..] | [b'\r', b'\n', ..] => return Some(Line::Empty),
             _ => {}
         }
-        // Names are short: a plain loop beats a vectorised search (and stops at the line's end).
-        let colon = text.iter().position(|&b| b == b':' || b == b'\n').unwrap_or(text.len());
-        let mut end = colon;
+        let mut end = 0;
         loop {
             match memchr(b'\n', &text[end..]) {
                 Some(found) => end += found + 1,
@@ -386,15 +384,17 @@ impl<'a> Lines<'a> {
                 break;
             }
         }
-        self.rest = &text[end..];
-        if text.get(colon) != Some(&b':') {
+        let (line, rest) = text.split_at(end);
+        self.rest = rest;
+        // Names are short: a plain loop beats a vectorised search.
+        let Some(colon) = line.iter().position(|&b| b == b':') else {
             return Some(Line::Other);
-        }
+        };
         let mut name_end = colon;
-        while name_end > 0 && is_blank(text[name_end - 1]) {
+        while name_end > 0 && is_blank(line[name_end - 1]) {
             name_end -= 1;
         }
-        Some(Line::Header { name: &text[..name_end], value: trim(&text[colon + 1..end]) })
+        Some(Line::Header { name: &line[..name_end], value: trim(&line[colon + 1..]) })
     }
 }
 
