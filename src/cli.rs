@@ -40,8 +40,7 @@ pub struct RunArgs {
     /// The profile (TOML)
     pub profile: PathBuf,
 
-    /// Result directory [default: results/<run.name>-<UTC start>]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
     pub out: Option<PathBuf>,
 
     /// Override a key of the profile: a dotted path and a TOML value; may be repeated
@@ -73,7 +72,7 @@ pub enum Live {
 #[derive(Debug, Args)]
 #[command(after_help = REGISTRAR_HELP)]
 pub struct RegistrarArgs {
-    /// A profile whose [registrar] section to serve [default: the defaults of that section]
+    #[arg(help = "A profile whose [registrar] section to serve [default: the defaults of that section]")]
     pub profile: Option<PathBuf>,
 
     /// Listen here instead of where the profile says; may be repeated

@@ -3,6 +3,7 @@
 //! Each `tests/broken_profiles/NAME.toml` stands beside the message it must get, `NAME.txt`; with `UPDATE_EXPECT=1` in
 //! the environment the messages are written instead of compared, to be read before they are committed.
 
+use proptest::prelude::*;
 use regstorm::command::source::DiskSource;
 use regstorm::plan::{Plan, RegistrarChoice};
 use regstorm::profile::{self, Profile, ProfileError, Source};
@@ -460,3 +461,53 @@ fn a_registrar_needs_no_profile() {
     assert_eq!((plan.registrar.min_expires_s, plan.registrar.max_expires_s), (60, 3600));
     assert_eq!(plan.listen.len(), 1);
 }
+
+proptest! {
+    /// Whatever a slip of the pen makes of a profile or a flag, it is planned or refused.
+    #[test]
+    fn any_slip_of_the_pen_is_planned_or_refused(at in 0usize..2_000, cut in 0usize..8, put in "[\\[\\]{}=\".,#é\n a0-]{0,4}", set in ".{0,30}") {
+        let whole = BROKEN_BY_SLIPS;
+        let boundary = |mut at: usize| { while !whole.is_char_boundary(at) { at -= 1; } at };
+        let start = boundary(at % whole.len());
+        let end = boundary((start + cut).min(whole.len()));
+        let text = format!("{}{put}{}", &whole[..start], &whole[end..]);
+        for sets in [vec![], vec![set.as_str()]] {
+            if let Err(error) = Fixture::profile(&text).plan(&sets) {
+                prop_assert!(!error.problems.is_empty());
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+const BROKEN_BY_SLIPS: &str = r#"
+[run]
+name = "nj – phase 2"
+interval = "10s"
+
+[safety]
+allow_targets = ["127.0.0.0/8", "::1/128"]
+
+[[trunk]]
+id = "nj"
+registrar = "sip:[::1]:5060"
+domain = "genesyscloud.test"
+expires = "1h30m"
+agents = { count = 5, user = "agent{n:03}", password = """hün"ter2""" }
+headers = { "X-Site" = "NJ" }
+retry = { preset = "hammer", max = "unlimited", jitter = 0.1 }
+
+[[load]]
+ramp = 5
+for = "10s"
+
+[[load]]
+hold = "1m"
+
+[thresholds]
+"register.p99" = "< 250ms"
+
+[[registrar.fault]]
+kind = "delay"
+lognormal = { median = "20ms", sigma = 0.5 }
+"#;

@@ -176,21 +176,28 @@ fn masked(text: &str, range: Range<usize>, secrets: &[Range<usize>]) -> String {
     out.replace('\t', " ")
 }
 
-/// Where passwords and HA1 stand in a TOML text, found by their keys alone so that it works on broken documents too.
+/// Where passwords and HA1 stand in a TOML text, found by the words before "=" alone so that it works on broken
+/// documents too.
 fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
-    for key in SECRET_KEYS {
-        for (at, _) in text.match_indices(key) {
-            let after = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
-            let Some(value) = after.strip_prefix('=') else { continue };
-            let value = value.trim_start_matches([' ', '\t']);
+    for (equals, _) in text.match_indices('=') {
+        let before = text[..equals].trim_end_matches([' ', '\t', '"', '\'']);
+        let word = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+        let word = &before[word.map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8))..];
+        if ranges.last().is_none_or(|last| last.end <= equals) && is_secret(word) {
+            let value = text[equals + 1..].trim_start_matches([' ', '\t']);
             let start = text.len() - value.len();
             ranges.push(start..start + secret_len(value));
         }
     }
-    ranges.sort_by_key(|range| range.start);
-    ranges.dedup_by(|later, earlier| later.start < earlier.end);
     ranges
+}
+
+/// Whether a key holds a secret, also under a name that was mistyped or guessed: that line is shown as an error.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    let guessed = ["pass", "pwd", "secret"].iter().any(|part| key.contains(part));
+    !key.ends_with("_env") && (guessed || nearest(&key, SECRET_KEYS).is_some())
 }
 
 /// How far a secret reaches, quotes included; an unclosed one reaches to the end of its line.
@@ -234,6 +241,9 @@ mod tests {
         assert_eq!(shown("ha1 = \"\"\"a\nb\"\"\" # x"), "ha1 = *** # x");
         assert_eq!(shown("trunk.0.agents.password=bare word"), "trunk.0.agents.password=***");
         assert_eq!(shown("password_env = \"NAME\""), "password_env = \"NAME\"");
+        assert_eq!(shown("x = 1\npasword = \"p\"\ny = 1"), "x = 1\npasword = ***\ny = 1");
+        assert_eq!(shown("é=1 {passwd='a=b'}"), "é=1 {passwd=***}");
+        assert_eq!(shown("user = \"u\", loops = \">= 1\""), "user = \"u\", loops = \">= 1\"");
     }
 
     #[test]
@@ -250,7 +260,7 @@ mod tests {
         let problem = Problem::at(&texts, at, "a.n".into(), "is wrong".into());
         assert_eq!(
             problem.to_string(),
-            "p.toml:1:34: a.n: is wrong\n  |\n1 | a = { password = ***, n = 1 }\n  |                       ^"
+            "p.toml:1:33: a.n: is wrong\n  |\n1 | a = { password = ***, n = 1 }\n  |                       ^"
         );
     }
 }

@@ -188,7 +188,8 @@ pub struct AgentsFile {
     /// Precomputed HA1 in hex, 32 digits for MD5 or 64 for SHA-256 and SHA-512-256.
     #[schemars(with = "Option<String>")]
     pub ha1: Option<SecretText>,
-    /// A CSV file with columns user[,auth_user][,password|password_env|ha1][,trunk_id]; others are ignored.
+    /// A CSV file with the columns `user`, and where wanted `auth_user`, one of `password`, `password_env`, `ha1`, and
+    /// `trunk_id`; others are ignored.
     pub csv: Option<String>,
     /// A SIPp injection file. Not available in this version.
     pub sipp_csv: Option<String>,
