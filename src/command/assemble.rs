@@ -88,7 +88,8 @@ fn open(
     let mut sockets = Vec::new();
     let mut flows = Vec::new();
     for (position, (trunk, &target)) in plan.trunks.iter().zip(targets).enumerate() {
-        let sources = if trunk.source.is_empty() { vec![None] } else { trunk.source.iter().copied().map(Some).collect() };
+        let sources =
+            if trunk.source.is_empty() { vec![None] } else { trunk.source.iter().copied().map(Some).collect() };
         for source in sources {
             let udp = Udp::connected(source, target, &UdpOptions::default())
                 .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;

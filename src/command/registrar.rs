@@ -9,8 +9,9 @@ use crate::net::clock::Clock;
 use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{ListenAddr, Plan};
 use crate::profile;
-use crate::registrar::{Config, Registrar};
+use crate::registrar::{Config, Counts, Registrar};
 use crate::seed::Seed;
+use crate::vocab::Time;
 use std::io;
 use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +39,8 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
         // Whoever waits for the line below may send a signal right after it.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
-        let server = serve(plan.registrar.clone(), Seed(plan.seed.unwrap_or_else(super::random)), &addresses, clock)?;
+        let seed = Seed(plan.seed.unwrap_or_else(super::random));
+        let server = serve(plan.registrar.clone(), seed, &addresses, clock, clock.now())?;
         let lines: String = server.addresses().iter().map(|address| format!("listening udp://{address}\n")).collect();
         print(&lines)?;
         tokio::select! {
@@ -47,20 +49,38 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
         }
         server.stop().map_err(|error| Failure::could_not(format!("the registrar failed: {error}")))
     })?;
-    eprintln!("{counts}");
+    eprintln!("{}", account(&counts));
     Ok(Exit::Success)
 }
 
-/// Binds the addresses and starts serving.
+/// What it did, in one line.
+fn account(counts: &Counts) -> String {
+    let mut line = format!(
+        "{} REGISTER, {} answered 200, {} challenged, bindings now {}, at most {}",
+        counts.registers, counts.registered, counts.challenges, counts.bindings, counts.bindings_peak
+    );
+    for (code, count) in &counts.refusals {
+        line.push_str(&format!(", {count} answered {code}"));
+    }
+    line
+}
+
+/// Binds the addresses and starts serving; windows of faults count from `start`.
 ///
 /// # Errors
 /// When an address cannot be had.
-pub fn serve(config: Config, seed: Seed, addresses: &[SocketAddr], clock: Clock) -> Result<Server, Failure> {
+pub fn serve(
+    config: Config,
+    seed: Seed,
+    addresses: &[SocketAddr],
+    clock: Clock,
+    start: Time,
+) -> Result<Server, Failure> {
     let sockets: Vec<Udp> = addresses
         .iter()
         .map(|&address| Udp::bound(address, &UdpOptions { error_queue: false, ..UdpOptions::default() }))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
-    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, clock.now()), sockets, clock);
+    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), sockets, clock);
     started.map_err(|error| Failure::could_not(format!("the embedded registrar could not be started: {error}")))
 }

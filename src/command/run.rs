@@ -16,16 +16,18 @@ use crate::net::clock::Clock;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice};
 use crate::profile;
-use crate::record::results::{End, Header, Host, TrunkHeader};
 use crate::record::Writer;
+use crate::record::results::{End, Header, Host, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Time};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Between the last preparation and the first arrival: time for every thread to be waiting.
-const HEAD_START: Duration = Duration::from_millis(200);
+/// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
+/// wait. The start is fixed first, because windows of faults and planned times count from it.
+const HEAD_START: Duration = Duration::from_millis(250);
+const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 
 /// The slowest pace of un-REGISTERs.
 const MIN_UNREGISTER_RATE: f64 = 10.0;
@@ -37,12 +39,12 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
-    let server = embedded(&plan, seed, clock)?;
+    let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
+    let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
     let schedule = Arc::new(Schedule::new(&plan.load));
-    let mut frame = Frame { seed, run: RunTag(super::random_word()), start: clock.now(), workers: workers(&plan), schedule };
+    let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    frame.start = clock.now() + HEAD_START;
     let Assembly { workers, features } = match assemble(&plan, &targets, &frame) {
         Ok(assembly) => assembly,
         Err(failure) => {
@@ -50,8 +52,11 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    if frame.start < clock.now() + HEAD_START / 4 {
-        return Err(Failure::could_not("building the agents took longer than the head start; use fewer agents"));
+    if frame.start <= clock.now() {
+        directory.discard();
+        return Err(Failure::could_not(
+            "the machine was too busy to open the sockets before the first arrival was due; try again",
+        ));
     }
     let live = (args.live != Live::Off).then(Plain::default);
     let mut watch = Watch { writer: Writer::new(record), live };
@@ -96,12 +101,12 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
 }
 
 /// The embedded registrar, if any trunk registers with it.
-fn embedded(plan: &Plan, seed: Seed, clock: Clock) -> Result<Option<Server>, Failure> {
+fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }
     let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
-    serve(plan.registrar.clone(), seed, &addresses, clock).map(Some)
+    serve(plan.registrar.clone(), seed, &addresses, clock, start).map(Some)
 }
 
 fn unix_of(clock: &Clock, start: Time) -> i64 {

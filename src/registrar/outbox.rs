@@ -1,9 +1,9 @@
 //! Replies on their way out: written into reused buffers, held until due.
 
+use super::Peer;
 use crate::link::Held;
 use crate::sip::emit::Overflow;
 use crate::vocab::Time;
-use super::Peer;
 
 /// Replies by due time, and the buffers they and frozen requests live in.
 #[derive(Debug)]
@@ -26,12 +26,7 @@ impl Outbox {
     }
 
     /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or too many are held.
-    pub fn post(
-        &mut self,
-        due: Time,
-        to: Peer,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
-    ) -> bool {
+    pub fn post(&mut self, due: Time, to: Peer, write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> bool {
         let Ok(len) = write(&mut self.scratch) else { return false };
         if self.held.len() >= CAPACITY {
             return false;

@@ -2,9 +2,9 @@
 //!
 //! What arrives after the end while older requests still wait queues behind them, as it would in a socket buffer.
 
+use super::super::Peer;
 use super::{Scope, Subject};
 use std::collections::VecDeque;
-use super::super::Peer;
 use std::time::Duration;
 
 #[derive(Debug)]
