@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn buffers_come_back_empty_and_are_used_again() {
         let mut outbox = Outbox::new();
-        let to = std::net::SocketAddr::from(([127, 0, 0, 1], 5060));
+        let to = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 5060)));
         let mut out = [0; 10];
         for text in [&b"a longer one"[..], b"short"] {
             let posted = outbox.post(Time::from_secs(1), to, |scratch| {
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn only_so_many_replies_are_held() {
         let mut outbox = Outbox::new();
-        let to = std::net::SocketAddr::from(([127, 0, 0, 1], 5060));
+        let to = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 5060)));
         assert!((0..CAPACITY).all(|_| outbox.post(Time::from_secs(1), to, |_| Ok(0))));
         assert!(!outbox.post(Time::from_secs(1), to, |_| Ok(0)));
     }

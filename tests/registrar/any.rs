@@ -35,7 +35,7 @@ proptest! {
         let mut t = troubled();
         for (datagram, ms) in datagrams.iter().zip((0..).step_by(400)) {
             t.at(ms);
-            t.registrar.receive(t.now, "127.0.0.1:5060".parse().expect("an address"), datagram);
+            t.registrar.receive(t.now, "127.0.0.1:5060".parse::<std::net::SocketAddr>().expect("an address"), datagram);
         }
         t.run(20_000);
         assert_accounted(&t);

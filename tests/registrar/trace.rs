@@ -1,6 +1,6 @@
 //! A packet trace as a test writes it: `t.at(500).send(&phone.register())`, `t.expect(401)`.
 
-use regstorm::registrar::{Config, Fault, FaultKind, Registrar};
+use regstorm::registrar::{Config, Fault, FaultKind, Peer, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::challenge::{Challenge, choose};
 use regstorm::sip::digest::{self, QopAuth};
@@ -101,7 +101,7 @@ impl Trace {
 
     /// The next reply due now.
     pub fn reply(&mut self) -> Option<Reply> {
-        let (len, to) = self.registrar.poll_transmit(self.now, &mut self.out)?;
+        let (len, Peer { address: to, .. }) = self.registrar.poll_transmit(self.now, &mut self.out)?;
         Some(Reply { to, text: String::from_utf8_lossy(&self.out[..len]).into_owned(), at: self.now })
     }
 

@@ -70,7 +70,7 @@ mod tests {
         let (from, sources) = (Duration::ZERO, Vec::new());
         let fault = Fault { kind: FaultKind::Freeze, from, until, share: 1.0, sources, domain: None };
         let mut freeze = Freeze::new(Scope::new(&fault, Seed(1), 0));
-        let sender = |n: usize| std::net::SocketAddr::from(([127, 0, 0, 1], n as u16));
+        let sender = |n: usize| Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], n as u16)));
         for n in 0..CAPACITY {
             assert!(!freeze.is_full());
             freeze.push(Frozen { from: sender(n), datagram: Vec::new() });
