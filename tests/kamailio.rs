@@ -133,11 +133,12 @@ fn refreshes_keep_a_thousand_agents_alive_over_many_lifetimes() {
     // Until shortly before the load ends at 32 s, Kamailio must never miss one of them.
     while started.elapsed() < Duration::from_secs(30) {
         assert_eq!(kamailio.contacts(), 1_000, "contacts {:?} into the run", started.elapsed());
+        assert_eq!(kamailio.expired(), 0, "bindings ran out at Kamailio {:?} into the run", started.elapsed());
         clock::let_pass(Duration::from_millis(100));
     }
     regstorm.wait(Duration::from_secs(60)).expect_code(0);
 
-    assert_eq!(kamailio.expired(), 0, "bindings ran out at Kamailio");
+    // Afterwards they may: un-REGISTERs are paced over two seconds, and refreshes have ended.
     assert_eq!(kamailio.contacts(), 0, "un-REGISTER left bindings behind");
     let results = ResultDir::open(&dir.path().join("out"));
     results.expect_balanced();

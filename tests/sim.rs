@@ -188,6 +188,7 @@ fn a_day_of_a_thousand_agents_with_loss_is_repeatable_and_loses_no_attempt() {
     let day = || {
         let mut config = world(1000, seconds(24 * 3600));
         config.link.drop = 0.02;
+        config.interval = seconds(600);
         config.policies[0].retry = rfc(seconds(5));
         World::new(config).run()
     };

@@ -216,7 +216,7 @@ impl Worker {
                 return;
             }
             let interval = match self.pending.remove(0) {
-                Command::Drain { at } => self.fleet.begin_drain(at),
+                Command::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
                 Command::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
                 Command::Finish { at } => {
                     self.finished = true;

@@ -75,11 +75,23 @@ pub struct Fleet {
     expired: Vec<u32>,
 }
 
+/// The next arrival: its local position, when it is planned, and when it may go.
+///
+/// The two times differ only after a stall of our own. Overdue arrivals then follow each other at [`CATCH_UP`] times
+/// their planned pace: all at once they would be a burst that no plan asked for, and what the server drops of it
+/// would be held against the server. Their lateness is measured from the plan all the same.
 #[derive(Clone, Copy)]
 struct Cursor {
     next: u32,
-    due: Option<Time>,
+    planned: Option<Time>,
+    release: Time,
 }
+
+/// How much faster than planned overdue arrivals go out.
+const CATCH_UP: u32 = 8;
+
+/// Arrivals that are later than this are overdue by a stall, not by the work of a turn.
+const STALLED: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy)]
 struct Farewells {
@@ -110,13 +122,14 @@ impl Fleet {
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
             max_in_flight: config.stripe.count(config.max_in_flight).into(),
             stage: Stage::Load,
-            arrivals: Cursor { next: 0, due: None },
+            arrivals: Cursor { next: 0, planned: None, release: config.start },
             farewells: None,
             busy: 0,
             expired: Vec::with_capacity(TURN_LIMIT),
             config,
         };
-        fleet.arrivals.due = fleet.arrival_time(0);
+        fleet.arrivals.planned = fleet.arrival_time(0);
+        fleet.arrivals.release = fleet.arrivals.planned.unwrap_or(fleet.config.start);
         fleet
     }
 
@@ -136,7 +149,7 @@ impl Fleet {
 
     /// The earliest time at which [`Fleet::turn`] or [`Fleet::close_due`] has something to do.
     pub fn next_wake(&self) -> Time {
-        let arrival = self.arrivals.due.filter(|_| self.stage == Stage::Load);
+        let arrival = self.arrivals.planned.filter(|_| self.stage == Stage::Load).map(|_| self.arrivals.release);
         let farewell = self.farewells.and_then(|f| self.farewell_time(f));
         [arrival, farewell, self.wheel.next_due()]
             .into_iter()
@@ -217,8 +230,12 @@ impl Fleet {
         (close <= now).then(|| self.tally.close(close))
     }
 
-    /// The load is over: no further attempt begins. Returns the interval cut off at `at`.
-    pub fn begin_drain(&mut self, at: Time) -> Interval {
+    /// The load is over: no further attempt begins. Returns the interval cut off at `at`. Arrivals planned before `at`
+    /// still go out, however late the worker is: none is lost between two stages.
+    pub fn begin_drain(&mut self, at: Time, now: Time, out: &mut impl Outbox) -> Interval {
+        while self.stage == Stage::Load && self.arrivals.planned.is_some_and(|planned| planned < at) {
+            self.arrive_one(now, out);
+        }
         self.enter(Stage::Drain, at)
     }
 
@@ -258,15 +275,26 @@ impl Fleet {
     }
 
     fn arrive(&mut self, now: Time, out: &mut impl Outbox) -> bool {
+        let due = |cursor: &Cursor| cursor.planned.is_some() && cursor.release <= now;
         for _ in 0..TURN_LIMIT {
-            let Some(planned) = self.arrivals.due.filter(|&due| due <= now) else { return false };
-            let local = self.arrivals.next;
-            self.arrivals = Cursor { next: local + 1, due: self.arrival_time(local + 1) };
-            let full = self.tally.in_flight() >= self.max_in_flight;
-            let input = if full { Input::Shed { planned } } else { Input::Arrive { planned } };
-            self.drive(local, now, input, out);
+            if !due(&self.arrivals) {
+                return false;
+            }
+            self.arrive_one(now, out);
         }
-        self.arrivals.due.is_some_and(|due| due <= now)
+        due(&self.arrivals)
+    }
+
+    fn arrive_one(&mut self, now: Time, out: &mut impl Outbox) {
+        let Cursor { next, planned: Some(planned), release } = self.arrivals else { return };
+        let following = self.arrival_time(next + 1);
+        let pace = following.map_or(Duration::ZERO, |following| following.since(planned)) / CATCH_UP;
+        let went = if now.since(release) > STALLED { now } else { release };
+        let release = following.map_or(went, |following| following.max(went + pace));
+        self.arrivals = Cursor { next: next + 1, planned: following, release };
+        let full = self.tally.in_flight() >= self.max_in_flight;
+        let input = if full { Input::Shed { planned } } else { Input::Arrive { planned } };
+        self.drive(next, now, input, out);
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {

@@ -1,5 +1,5 @@
-//! `junit.xml`: one test case per threshold, for build servers, and one for the run itself: a run that was interrupted,
-//! or whose generator fell behind, is an error and not a failure of the server.
+//! `junit.xml`: one test case per threshold, for build servers. In a run that was interrupted, or whose generator fell
+//! behind, every case is an error and none a failure of the server: its figures would mislead.
 
 use super::text::{self, printable};
 use super::{template, words};
@@ -9,15 +9,18 @@ use serde::Serialize;
 
 /// Renders the file.
 pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
+    let error = error(results, judgement);
+    let failed = judgement.thresholds.iter().filter(|outcome| !outcome.pass).count();
     let suites = Suites {
         name: printable(&results.header.name),
         host: printable(&results.header.host.name),
         started: text::utc(&results.header, 0).trim_end_matches('Z').to_owned(),
         seconds: text::seconds(words::ended_ns(results).unwrap_or(0)),
         verdict: judgement.verdict.as_str(),
-        failures: judgement.thresholds.iter().filter(|outcome| !outcome.pass).count(),
+        failures: if error.is_none() { failed } else { 0 },
+        errors: if error.is_some() { judgement.thresholds.len() } else { 0 },
         targets: judgement.thresholds.iter().map(target).collect(),
-        error: error(results, judgement),
+        error,
         generator: generator(judgement),
     };
     template::render("junit.xml.j2", include_str!("junit.xml.j2"), &suites).into_bytes()
@@ -31,6 +34,7 @@ struct Suites {
     seconds: String,
     verdict: &'static str,
     failures: usize,
+    errors: usize,
     targets: Vec<Target>,
     error: Option<RunError>,
     generator: String,
@@ -70,7 +74,7 @@ fn error(results: &Results, judgement: &Judgement) -> Option<RunError> {
 }
 
 fn generator(judgement: &Judgement) -> String {
-    let mut lines = vec![format!("generator: {}", judgement.generator.as_str())];
+    let mut lines = vec![judgement.generator.as_str().to_owned()];
     lines.extend(judgement.generator_reasons.iter().map(|reason| printable(reason)));
-    lines.join("\n")
+    lines.join("; ")
 }

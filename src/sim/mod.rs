@@ -139,7 +139,10 @@ impl World {
     pub fn run(mut self) -> Outcome {
         self.run_until(self.load_ends, false);
         let at = self.now;
-        self.cut(|fleet| fleet.begin_drain(at));
+        for position in 0..self.fleets.len() {
+            self.turn(position);
+        }
+        self.cut(|fleet| fleet.begin_drain(at, at, &mut Nothing));
         self.run_until(self.now + self.config.drain, true);
         if let Some(per_second) = self.config.unregister_rate {
             let at = self.now;
@@ -250,6 +253,13 @@ impl Outcome {
     pub fn load(&self) -> impl Iterator<Item = &Interval> {
         self.intervals.iter().filter(|interval| interval.stage == Stage::Load)
     }
+}
+
+/// The outbox of a fleet that has sent all it had to.
+struct Nothing;
+
+impl Outbox for Nothing {
+    fn put(&mut self, _flow: FlowId, _tag: u64, _write: &mut dyn FnMut(&mut [u8]) -> usize) {}
 }
 
 /// The way from a fleet to the registrar.
