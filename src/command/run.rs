@@ -13,6 +13,7 @@ use crate::engine::{Conduct, Ended, Server, conduct};
 use crate::live::Plain;
 use crate::load::Schedule;
 use crate::net::clock::Clock;
+use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice};
 use crate::profile;
@@ -40,12 +41,14 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
+    // Before any thread is started: they inherit it.
+    let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
     let schedule = Arc::new(Schedule::new(&plan.load));
     let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let Assembly { workers, features } = match assemble(&plan, &targets, &frame) {
+    let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {
         Ok(assembly) => assembly,
         Err(failure) => {
             directory.discard();
@@ -58,6 +61,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
             "the machine was too busy to open the sockets before the first arrival was due; try again",
         ));
     }
+    features.extend(promptness);
     let live = (args.live != Live::Off).then(Plain::default);
     let mut watch = Watch { writer: Writer::new(record), live };
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod poll;
+pub mod priority;
 pub mod resolve;
 pub mod udp;
 pub mod usage;
