@@ -13,9 +13,10 @@ use crate::engine::{Conduct, Ended, Server, conduct};
 use crate::live::Plain;
 use crate::load::Schedule;
 use crate::net::clock::Clock;
+use crate::net::descriptors::raise_limit;
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
-use crate::plan::{Plan, RegistrarChoice};
+use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
 use crate::record::Writer;
 use crate::record::results::{End, Header, Host, TrunkHeader};
@@ -29,6 +30,7 @@ use std::time::Duration;
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
 const HEAD_START: Duration = Duration::from_millis(250);
 const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
+const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(80);
 
 /// The slowest pace of un-REGISTERs.
 const MIN_UNREGISTER_RATE: f64 = 10.0;
@@ -40,7 +42,9 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
-    let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
+    let sockets = check_descriptors(&plan, workers(&plan))?;
+    let building = HEAD_START_PER_AGENT * plan.identities.len() as u32 + HEAD_START_PER_SOCKET * sockets as u32;
+    let start = clock.now() + HEAD_START + building;
     // Before any thread is started: they inherit it.
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
@@ -102,6 +106,27 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         }
     }
     Ok(plan)
+}
+
+/// Descriptors a run has open besides its agents' sockets.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is not enough. Returns
+/// the number of agents' sockets.
+fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
+    let sockets = |trunk: &TrunkPlan| -> u64 {
+        if trunk.socket_per_agent { trunk.agents.into() } else { u64::from(workers) * trunk.source.len().max(1) as u64 }
+    };
+    let sockets = plan.trunks.iter().map(sockets).sum::<u64>();
+    let needed = sockets + OTHER_DESCRIPTORS;
+    let limit = raise_limit().map_err(|error| Failure::could_not(format!("the limit on descriptors: {error}")))?;
+    if needed <= limit {
+        return Ok(sockets);
+    }
+    Err(Failure::could_not(format!(
+        "this run needs {needed} descriptors, mostly one socket per agent, and may have {limit}; nothing was sent.\n\
+         Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE in a service), use fewer agents, or sockets = \"shared\""
+    )))
 }
 
 /// The embedded registrar, if any trunk registers with it.
