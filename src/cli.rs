@@ -1,6 +1,6 @@
 //! The command line: what can be typed, and its help. No logic.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// SIP registration load and soak tester: agents, not calls.
@@ -32,6 +32,20 @@ pub enum Command {
     /// Print the JSON Schema of the profile, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
+    /// Prints a completion script for a shell.
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArgs),
+    /// Prints the manual page, in roff.
+    #[command(after_help = MAN_HELP)]
+    Man,
+}
+
+/// `regstorm completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell: bash, elvish, fish, powershell or zsh.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +109,28 @@ pub struct ReportArgs {
     pub json: bool,
 }
 
+/// The completion script for a shell.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "regstorm", &mut script);
+    script
+}
+
+/// The manual: one page for the program, then one for each command, as `man` prints them in a row.
+///
+/// # Errors
+/// None is expected: it is written to memory.
+pub fn manual() -> std::io::Result<Vec<u8>> {
+    let command = Cli::command();
+    let mut pages = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut pages)?;
+    for sub in command.get_subcommands() {
+        let name = format!("regstorm-{}", sub.get_name());
+        clap_mangen::Man::new(sub.clone().name(name)).render(&mut pages)?;
+    }
+    Ok(pages)
+}
+
 const EXAMPLES: &str = "\
 Examples:
   regstorm run profiles/pilot.toml
@@ -148,10 +184,28 @@ Examples:
 and at the top of a profile, for editors that know it:
   #:schema ./regstorm.schema.json";
 
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  regstorm completions bash > /etc/bash_completion.d/regstorm
+  regstorm completions zsh > \"${fpath[1]}/_regstorm\"";
+
+const MAN_HELP: &str = "\
+Examples:
+  regstorm man > /usr/local/share/man/man1/regstorm.1";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+
+    #[test]
+    fn the_manual_and_the_completions_know_every_command() {
+        let manual = String::from_utf8(manual().expect("memory")).expect("UTF-8");
+        let script = String::from_utf8(completions(clap_complete::Shell::Bash)).expect("UTF-8");
+        for command in Cli::command().get_subcommands() {
+            assert!(manual.contains(&format!("regstorm\\-{}", command.get_name())), "{}", command.get_name());
+            assert!(script.contains(command.get_name()), "{}", command.get_name());
+        }
+    }
 
     #[test]
     fn the_definitions_are_sound() {

@@ -1,6 +1,7 @@
 //! The subcommands: one file each, and the pieces only they share. The one place where rooms are wired together.
 
 mod assemble;
+mod completions;
 mod failure;
 mod observe;
 mod output;
@@ -26,6 +27,8 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Registrar(args) => registrar::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Schema => schema::execute(),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man => completions::man(),
     }
 }
 

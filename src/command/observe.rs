@@ -1,25 +1,50 @@
 //! Who watches a run: the record's writer, and the person at the terminal.
 
+use crate::cli::Live;
 use crate::engine::Observer;
-use crate::live::Plain;
+use crate::live::{Bars, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::record::Writer;
 use crate::vocab::Stage;
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 /// Writes every interval to the record, then shows it.
 pub struct Watch {
-    pub writer: Writer<File>,
-    /// `None`: `--live off`.
-    pub live: Option<Plain>,
+    writer: Writer<File>,
+    screen: Screen,
+}
+
+/// What the person at the terminal sees.
+enum Screen {
+    Off,
+    Plain,
+    Bars(Bars),
 }
 
 impl Watch {
+    /// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
+    pub fn new(record: File, live: Live, lasts: Duration, agents: u64) -> Self {
+        let screen = match live {
+            Live::Off => Screen::Off,
+            Live::Auto | Live::Tui if io::stderr().is_terminal() => Screen::Bars(Bars::new(lasts, agents)),
+            Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
+        };
+        Watch { writer: Writer::new(record), screen }
+    }
+
+    /// The record, for what is written before and after the intervals.
+    pub fn record(&mut self) -> &mut Writer<File> {
+        &mut self.writer
+    }
+
     /// Shows a line to the person watching, if there is one.
     pub fn say(&self, line: &str) {
-        if self.live.is_some() {
-            eprintln!("{line}");
+        match &self.screen {
+            Screen::Off => {}
+            Screen::Plain => eprintln!("{line}"),
+            Screen::Bars(bars) => bars.say(line),
         }
     }
 }
@@ -27,13 +52,22 @@ impl Watch {
 impl Observer for Watch {
     fn interval(&mut self, interval: &Interval) -> io::Result<()> {
         self.writer.interval(interval)?;
-        if let Some(live) = &mut self.live {
-            eprintln!("{}", live.line(interval));
+        if !matches!(self.screen, Screen::Off) {
+            self.say(&Plain.line(interval));
         }
         Ok(())
     }
 
+    fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64) {
+        if let Screen::Bars(bars) = &self.screen {
+            bars.show(&Snapshot { elapsed, planned, registered, open });
+        }
+    }
+
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>) {
+        if let Screen::Bars(bars) = &self.screen {
+            bars.stage(stage);
+        }
         let by = match interrupted {
             Some(_) => "interrupted: no new attempts, press Ctrl-C again to stop at once; ",
             None => "",

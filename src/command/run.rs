@@ -9,8 +9,7 @@ use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::cli::{Live, RunArgs};
-use crate::engine::{Conduct, Ended, Server, conduct};
-use crate::live::Plain;
+use crate::engine::{Conduct, Ended, Observer, Server, conduct};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
@@ -18,10 +17,9 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::Writer;
 use crate::record::results::{End, Header, Host, TrunkHeader};
 use crate::seed::Seed;
-use crate::vocab::{RunTag, Time};
+use crate::vocab::{RunTag, Stage, Time};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,12 +64,12 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         ));
     }
     features.extend(promptness);
-    let live = (args.live != Live::Off).then(Plain::default);
-    let mut watch = Watch { writer: Writer::new(record), live };
+    let mut watch = Watch::new(record, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
-    watch.writer.header(&header).map_err(unwritable)?;
+    watch.record().header(&header).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
+    watch.stage(Stage::Load, None);
     directory.link_latest();
     let run = Conduct {
         workers,
@@ -85,7 +83,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     };
     let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
-        watch.writer.end(&end(ended, &frame)).map_err(unwritable)?;
+        watch.record().end(&end(ended, &frame)).map_err(unwritable)?;
     }
     drop(watch);
     drop(server);

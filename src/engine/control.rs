@@ -1,7 +1,7 @@
 //! The control side of a run, on a current-thread tokio runtime: it starts the workers, moves the run from stage to
 //! stage, listens to signals, merges the workers' intervals and hands them to an observer.
 
-use super::worker::{Command, Report, Worker, WorkerPlan};
+use super::worker::{Command, Progress, Report, Worker, WorkerPlan};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
 use crate::net::poll::Waker;
@@ -37,6 +37,9 @@ pub trait Observer {
     /// # Errors
     /// When it cannot be kept; the run then stops.
     fn interval(&mut self, interval: &Interval) -> io::Result<()>;
+
+    /// Where the run is: some times a second, `elapsed` since its start.
+    fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64);
 
     /// A stage has been ordered; `interrupted` by this signal number.
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
@@ -127,6 +130,8 @@ struct Conductor {
     idle: usize,
     done: usize,
     parts: BTreeMap<u32, (Interval, usize)>,
+    /// By worker: where it was last.
+    progress: Vec<Progress>,
     interrupted_by: Option<i32>,
     registered: u64,
     sender_cpu_ns: u64,
@@ -152,10 +157,11 @@ enum Phase {
 impl Conductor {
     fn start(run: Conduct) -> Result<(Self, UnboundedReceiver<Report>), EngineError> {
         let (sender, receiver) = unbounded_channel();
-        let mut links = Vec::with_capacity(run.workers.len());
+        let workers = run.workers.len();
+        let mut links = Vec::with_capacity(workers);
         for (position, plan) in run.workers.into_iter().enumerate() {
             let (commands, inbox) = std::sync::mpsc::channel();
-            let worker = Worker::new(plan, run.clock, inbox, sender.clone()).map_err(EngineError::Start)?;
+            let worker = Worker::new(position, plan, run.clock, inbox, sender.clone()).map_err(EngineError::Start)?;
             let waker = worker.waker();
             let thread = std::thread::Builder::new()
                 .name(format!("sender-{position}"))
@@ -177,6 +183,7 @@ impl Conductor {
             idle: 0,
             done: 0,
             parts: BTreeMap::new(),
+            progress: vec![Progress::default(); workers],
             interrupted_by: None,
             registered: 0,
             sender_cpu_ns: 0,
@@ -194,6 +201,7 @@ impl Conductor {
     fn report(&mut self, report: Report, observer: &mut dyn Observer) {
         match report {
             Report::Interval(interval) => self.merge(*interval, observer),
+            Report::Progress(progress) => self.progress(progress, observer),
             Report::Idle(stage) => {
                 let ours = match self.phase {
                     Phase::Drain => stage == Stage::Drain,
@@ -213,6 +221,16 @@ impl Conductor {
                     self.finish();
                 }
             }
+        }
+    }
+
+    /// Shows the sum of all workers when the last of them reports.
+    fn progress(&mut self, progress: Progress, observer: &mut dyn Observer) {
+        self.progress[progress.worker] = progress;
+        if progress.worker + 1 == self.links.len() {
+            let sum = |of: fn(&Progress) -> u64| self.progress.iter().map(of).sum();
+            let elapsed = self.clock.now().since(self.start);
+            observer.progress(elapsed, sum(|p| p.planned), sum(|p| p.registered), sum(|p| p.open));
         }
     }
 

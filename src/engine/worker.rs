@@ -25,11 +25,25 @@ pub(super) enum Command {
 pub(super) enum Report {
     /// An interval is complete.
     Interval(Box<Interval>),
+    /// Where this worker is: a few times a second.
+    Progress(Progress),
     /// Nothing is open and nothing is to come in this stage.
     Idle(Stage),
     /// The thread is about to end; CPU nanoseconds it used.
     Done { cpu_ns: u64, failure: Option<io::Error> },
 }
+
+/// Where a worker is.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Progress {
+    pub worker: usize,
+    pub planned: u64,
+    pub registered: u64,
+    pub open: u64,
+}
+
+/// Time between two reports of where a worker is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Everything a worker thread takes with it.
 pub struct WorkerPlan {
@@ -52,6 +66,8 @@ pub(super) struct Worker {
     /// Stage for which `Idle` was reported.
     idle_reported: Option<Stage>,
     cpu_counted: u64,
+    position: usize,
+    next_progress: Time,
     finished: bool,
 }
 
@@ -140,6 +156,7 @@ impl Sockets {
 
 impl Worker {
     pub(super) fn new(
+        position: usize,
         plan: WorkerPlan,
         clock: Clock,
         commands: Receiver<Command>,
@@ -162,6 +179,8 @@ impl Worker {
             ready: Vec::new(),
             idle_reported: None,
             cpu_counted: 0,
+            position,
+            next_progress: Time::ORIGIN,
             finished: false,
         })
     }
@@ -204,6 +223,7 @@ impl Worker {
         let more = !drained || self.fleet.turn(self.clock.now(), &mut self.sockets);
         self.sockets.flush_all();
         self.report_failures(now);
+        self.report_progress(now);
         self.report_idle();
         let end = self.clock.now();
         self.fleet.tally().turn(end.since(now.min(*due)));
@@ -334,6 +354,15 @@ impl Worker {
             self.fleet.send_failed(now, failure.tag, reason_of(&failure.error()), &mut self.sockets);
         }
         self.sockets.flush_all();
+    }
+
+    fn report_progress(&mut self, now: Time) {
+        if now >= self.next_progress {
+            self.next_progress = now + PROGRESS_EVERY;
+            let tally = self.fleet.tally();
+            let (planned, registered, open) = (tally.planned(), tally.registered(), tally.in_flight());
+            let _ = self.reports.send(Report::Progress(Progress { worker: self.position, planned, registered, open }));
+        }
     }
 
     fn report_idle(&mut self) {

@@ -1,5 +1,9 @@
-//! What a person sees while a run goes on. Reads published intervals and slows no worker down.
+//! What a person sees while a run goes on. Reads published snapshots and finished intervals, and slows no worker down.
 
+mod bars;
 pub mod plain;
+mod snapshot;
 
+pub use bars::Bars;
 pub use plain::Plain;
+pub use snapshot::Snapshot;

@@ -55,7 +55,7 @@ pub const PURE: [&str; 14] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 16] = [
+pub const CRATES: [(&str, &[&str]); 19] = [
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
@@ -64,6 +64,9 @@ pub const CRATES: [(&str, &[&str]); 16] = [
     ("postcard", &["record"]),
     ("crc32fast", &["record"]),
     ("clap", &["cli", "main"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
+    ("indicatif", &["live"]),
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("tokio", &["engine", "command"]),
