@@ -3,6 +3,7 @@
 //! Here is the head of the page (verdict and the five figures people ask for first); the tables are in `sheets`, the
 //! layout in `report.html.j2`, which escapes every value.
 
+use super::charts::{self, Chart};
 use super::sheets::{self, Sheet};
 use super::template;
 use super::text::{self, millis, percent, printable, thousands};
@@ -29,6 +30,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
         doubts: judgement.generator_reasons.iter().map(|reason| printable(reason)).collect(),
         figures: [registered(results), availability(results), slowest(results), refused(results), sound(judgement)],
         findings: findings.iter().map(finding).collect(),
+        charts: charts::all(results),
         sheets: sheets::all(results, judgement),
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()
@@ -48,6 +50,7 @@ struct Page {
     doubts: Vec<String>,
     figures: [Card; 5],
     findings: Vec<FindingView>,
+    charts: Vec<Chart>,
     sheets: Vec<Sheet>,
 }
 

@@ -4,6 +4,8 @@
 //! Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
 //! no terminal. Whoever calls writes the files.
 
+mod chart;
+mod charts;
 pub mod conditions;
 pub mod csv;
 pub mod dictionary;
