@@ -9,6 +9,7 @@ use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What the control side tells a worker; each takes effect at its time.
@@ -208,7 +209,9 @@ impl Worker {
         self.count_drops(Udp::refresh_drops);
         loop {
             let command_at = self.next_command();
-            if let Some(interval) = self.fleet.close_due(now.min(command_at)) {
+            // An interval that ends with a command is closed by it, or an empty one would follow.
+            let before = command_at.saturating_sub(Duration::from_nanos(1));
+            if let Some(interval) = self.fleet.close_due(now.min(before)) {
                 self.complete(interval);
                 continue;
             }
