@@ -434,10 +434,12 @@ impl Agent {
     ) -> Send {
         let asked = self.asks(cx);
         let State::Open(exchange) = &mut self.state else { return Send::No };
+        let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
         match response.min_expires {
-            Some(min) if min > asked && !exchange.interval_raised && exchange.kind != Kind::Unregister => {
+            Some(min) if min > asked && !exchange.interval_raised && kind != Kind::Unregister => {
                 exchange.interval_raised = true;
                 self.asks_s = min;
+                events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
                 self.next_request()
             }
             _ => {

@@ -349,6 +349,7 @@ fn one_423_is_answered_with_its_minimum_and_remembered() {
     let mut phone = Phone::new();
     phone.arrive(0).challenge(1, "n1", "").reply(2, 423, "Min-Expires: 120\r\n");
     assert_eq!(phone.requests()[2], (2, 3, 120, "n1/2".into()));
+    assert_eq!((phone.seen("challenged 401"), phone.seen("challenged 423")), (1, 1), "both are told");
     phone.ok(3, 120).until(115_000);
     assert_eq!(phone.requests()[3].2, 120, "the next attempt asks for it at once");
 }
