@@ -212,7 +212,8 @@ impl Agent {
         let State::Open(exchange) = &mut self.state else { return };
         if let Some(transaction) = &mut exchange.transaction {
             transaction.retransmitted(now, &cx.policy.timers);
-            events(Event::Retransmitted);
+            let again = std::mem::replace(&mut transaction.on_wire, true);
+            events(if again { Event::Retransmitted } else { Event::Request { kind: exchange.kind } });
             return;
         }
         exchange.transaction = Some(Transaction::start(now, &cx.policy.timers));
@@ -234,7 +235,7 @@ impl Agent {
             transaction.retransmitted(now, timers);
             events(Event::CeilingRefused);
         } else if exchange.first_sent.is_some() || exchange.kind == Kind::Unregister {
-            exchange.transaction = Some(Transaction::start(now, timers));
+            exchange.transaction = Some(Transaction::start_unsent(now, timers));
             exchange.first_sent.get_or_insert(now);
             events(Event::CeilingRefused);
         } else {

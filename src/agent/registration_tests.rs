@@ -521,6 +521,7 @@ fn the_ceiling_sheds_a_first_request_and_loses_any_other() {
     phone.input_under(1, Input::Response { serial: 1, response: &response, at: Phone::time(1) }, false).until(600);
     assert_eq!(phone.seen("CeilingRefused"), 1);
     assert_eq!(phone.sent.len(), 2, "Timer E sends it: {:?}", phone.events);
+    assert_eq!((phone.seen("request initial"), phone.seen("Retransmitted")), (2, 0), "for the first time");
     assert_eq!(phone.seen("ended"), 0);
 }
 
