@@ -28,6 +28,7 @@ use std::time::Duration;
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
 const HEAD_START: Duration = Duration::from_millis(250);
 const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
+const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(500);
 
 /// The slowest pace of un-REGISTERs.
 const MIN_UNREGISTER_RATE: f64 = 10.0;
@@ -39,7 +40,11 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
-    let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
+    let sockets = plan.trunks.len() as u32 * workers(&plan);
+    let start = clock.now()
+        + HEAD_START
+        + HEAD_START_PER_AGENT * plan.identities.len() as u32
+        + HEAD_START_PER_SOCKET * sockets;
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
     let schedule = Arc::new(Schedule::new(&plan.load));
