@@ -160,6 +160,8 @@ fn a_load_of_whole_intervals_leaves_no_empty_one() {
     let rows = ResultDir::open(&dir.path().join("out")).table("availability.csv").rows;
     let lengths: Vec<&str> = rows.iter().map(|row| row["interval_s"].as_str()).collect();
     assert_eq!(lengths, ["1", "1"]);
+    let planned: f64 = rows[0]["agents_planned"].parse().expect("a number");
+    assert!(planned <= 10.0, "{planned} agents planned in a second of 10: arrivals of the next one are among them");
 }
 
 #[test]

@@ -172,8 +172,10 @@ impl Worker {
             return Ok(());
         }
         let drained = self.receive()?;
-        // A timer must not fire while its answer may still wait in a socket.
-        let more = !drained || self.fleet.turn(self.clock.now(), &mut self.sockets);
+        let reached = self.clock.now();
+        // A timer must not fire while its answer may still wait in a socket, nor what lies beyond an interval's end
+        // happen before that interval is cut.
+        let more = !drained || self.next_cut() <= reached || self.fleet.turn(reached, &mut self.sockets);
         self.sockets.flush_all();
         self.report_failures(now);
         self.report_idle();
@@ -185,6 +187,11 @@ impl Worker {
 
     fn next_command(&self) -> Time {
         self.pending.first().map_or(Time::NEVER, Command::at)
+    }
+
+    /// When the current interval ends, by the clock or by a command.
+    fn next_cut(&mut self) -> Time {
+        self.next_command().min(self.fleet.tally().next_close())
     }
 
     fn take_commands(&mut self) {
@@ -203,7 +210,7 @@ impl Worker {
 
     /// Interval ends and commands that are due, in the order of their times.
     fn cut_intervals(&mut self, now: Time) {
-        if self.fleet.tally().next_close().min(self.next_command()) > now {
+        if self.next_cut() > now {
             return;
         }
         self.count_drops(Udp::refresh_drops);
