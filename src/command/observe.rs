@@ -27,7 +27,7 @@ impl Watch {
 impl Observer for Watch {
     fn interval(&mut self, interval: &Interval) -> io::Result<()> {
         self.writer.interval(interval)?;
-        if let Some(live) = &mut self.live {
+        if let Some(live) = &self.live {
             eprintln!("{}", live.line(interval));
         }
         Ok(())

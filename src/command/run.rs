@@ -63,7 +63,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
             "the machine was too busy to open the sockets before the first arrival was due; try again",
         ));
     }
-    let live = (args.live != Live::Off).then(Plain::default);
+    let live = (args.live != Live::Off).then_some(Plain);
     let mut watch = Watch { writer: Writer::new(record), live };
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));

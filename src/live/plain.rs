@@ -4,25 +4,18 @@ use crate::measure::Interval;
 use crate::vocab::{Phase, Status};
 use std::fmt::Write;
 
-/// Turns intervals into lines, with what was counted so far.
-#[derive(Debug, Default)]
-pub struct Plain {
-    attempts: u64,
-    registered: u64,
-    failed: u64,
-}
+/// Turns intervals into lines.
+#[derive(Debug)]
+pub struct Plain;
 
 impl Plain {
     /// One line without its end:
     /// `00:00:10 load        planned   500  registered   498 |    250 ok    2 failed    1 open | p50 0.42 ms  p99 1.30 ms | late 0`.
-    pub fn line(&mut self, interval: &Interval) -> String {
+    pub fn line(&self, interval: &Interval) -> String {
         let sum =
             |value: &dyn Fn(&crate::measure::TrunkInterval) -> u64| interval.trunks.iter().map(value).sum::<u64>();
         let ok = sum(&|trunk| trunk.status[Status::Registered.index()]);
         let ended = sum(&|trunk| trunk.status.iter().sum());
-        self.attempts += ended;
-        self.registered += ok;
-        self.failed += ended - ok;
         let seconds = interval.end_ns.div_ceil(1_000_000_000);
         let mut line = format!(
             "{:02}:{:02}:{:02} {:<10}  planned {:>6}  registered {:>6} | {:>6} ok {:>6} failed {:>5} open | ",
@@ -51,11 +44,6 @@ impl Plain {
             let _ = write!(line, " | {count} {status}");
         }
         line
-    }
-
-    /// One line for the end of the load.
-    pub fn so_far(&self) -> String {
-        format!("{} attempts so far: {} registered, {} failed", self.attempts, self.registered, self.failed)
     }
 }
 
