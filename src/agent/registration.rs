@@ -469,6 +469,7 @@ impl Agent {
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(exchange) = self.state else { return };
         self.failures = 0;
+        self.authentication.renew(response);
         if exchange.kind == Kind::Unregister {
             self.maybe_bound = false;
             self.bound_until = None;
