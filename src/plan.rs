@@ -419,11 +419,13 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
 
 /// The same user in the same domain on two trunks is one address of record.
 fn shared_names(profile: &Profile) -> Option<String> {
+    let mut trunks_of = HashMap::<&str, u32>::new();
+    for trunk in &profile.trunks {
+        *trunks_of.entry(&trunk.domain).or_default() += 1;
+    }
     let mut names = BTreeSet::new();
-    for (n, trunk) in profile.trunks.iter().enumerate() {
-        let shares = |other: &profile::Trunk| other.domain == trunk.domain;
-        let alone = profile.trunks.iter().enumerate().all(|(m, other)| m == n || !shares(other));
-        for number in 0..if alone { 0 } else { trunk.agents.count() } {
+    for trunk in profile.trunks.iter().filter(|trunk| trunks_of[trunk.domain.as_str()] > 1) {
+        for number in 0..trunk.agents.count() {
             let user = user_of(&trunk.agents, number).0;
             if !names.insert((trunk.domain.as_str(), user.clone())) {
                 return Some(format!(

@@ -153,6 +153,43 @@ fn run_prints_a_short_summary_and_progress_apart() {
 }
 
 #[test]
+fn a_load_of_whole_intervals_leaves_no_empty_one() {
+    let dir = temp();
+    let text = small("").replace("rate = 100\nfor = \"200ms\"", "rate = 10\nfor = \"2s\"");
+    regstorm(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]).expect_code(0);
+    let rows = ResultDir::open(&dir.path().join("out")).table("availability.csv").rows;
+    let lengths: Vec<&str> = rows.iter().map(|row| row["interval_s"].as_str()).collect();
+    assert_eq!(lengths, ["1", "1"]);
+    let planned: f64 = rows[0]["agents_planned"].parse().expect("a number");
+    assert!(planned <= 10.0, "{planned} agents planned in a second of 10: arrivals of the next one are among them");
+}
+
+#[test]
+fn a_limit_below_the_number_of_threads_is_shared_by_fewer() {
+    let dir = temp();
+    let text = small("").replace("rate = 100\nfor = \"200ms\"", "rate = 10\nfor = \"2s\"");
+    let set = ["--set", "run.workers=2", "--set", "arrivals.max_in_flight=1"];
+    let args = [&["run", profile(dir.path(), &text), "--out", "out"][..], &set].concat();
+    regstorm(dir.path(), &args).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    assert_eq!((results.total("registered"), results.total("shed")), (20, 0), "one is open at a time, and one may be");
+}
+
+#[test]
+fn an_answered_423_is_among_the_responses() {
+    let dir = temp();
+    let text = small("").replace("\n[[load]]", "expires = \"2s\"\n\n[[load]]");
+    regstorm(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    assert_eq!(results.total("registered"), 20);
+    let responses = results.table("responses.csv");
+    let brief: Vec<_> = responses.rows.iter().filter(|row| row["code"] == "423").collect();
+    assert_eq!(brief.len(), 1, "{:?}", responses.rows);
+    assert_eq!((brief[0]["kind"].as_str(), brief[0]["count"].as_str()), ("initial", "20"));
+    assert_eq!(responses.sum("count") as u64, results.total("messages_received"), "every response is listed");
+}
+
+#[test]
 fn json_on_stdout_is_run_json() {
     let dir = temp();
     let finished = regstorm(dir.path(), &["run", profile(dir.path(), &small("")), "--out", "out", "--json"]);

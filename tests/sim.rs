@@ -149,6 +149,18 @@ fn a_perfect_link_registers_everyone_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn nobody_waits_for_agents_that_never_arrived() {
+    let mut config = world(1_000, seconds(1));
+    config.load.stages[0] = Stage::Rate { per_second: 100.0, lasts: seconds(1) };
+    config.unregister_rate = Some(10.0);
+    let outcome = World::new(config).run();
+    assert_eq!(outcome.sum(|trunk| trunk.unregistered), 100);
+    assert_eq!(outcome.contacts_left, 0);
+    let last = outcome.intervals.last().expect("intervals");
+    assert!(last.end_ns < 13_000_000_000, "two seconds of load and ten of un-REGISTERs took {} ns", last.end_ns);
+}
+
+#[test]
 fn latency_is_the_links_and_nothing_else() {
     let outcome = World::new(world(500, seconds(1))).run();
     // Two exchanges of 10 ms; the planned time is met exactly in virtual time.

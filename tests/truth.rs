@@ -120,6 +120,29 @@ fn a_stopped_generator_accuses_itself_and_not_the_server() {
     assert!(service < 100_000.0, "register_service p99 {service} µs blames the server for our own stop");
 }
 
+#[test]
+fn a_generator_stopped_over_the_end_of_the_load_keeps_its_intervals_in_order() {
+    let _turn = alone();
+    let registrar = KnownRegistrar::start(Duration::ZERO, Duration::ZERO);
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario { agents: 900, load: "rate = 300\nfor = \"3s\"" };
+    let regstorm = run.start(&registrar, dir.path());
+    registrar.until("the last second of the load", LIMIT, |seen| seen.accepted >= 750);
+    regstorm.signal("STOP");
+    clock::let_pass(Duration::from_millis(3_200));
+    regstorm.signal("CONT");
+    regstorm.wait(LIMIT).expect_code(3);
+
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("registered"), 900);
+    let rows = results.table("availability.csv").rows;
+    let starts: Vec<&str> = rows.iter().map(|row| row["interval_start"].as_str()).collect();
+    assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
+    assert!(rows.iter().all(|row| number(&row["interval_s"]) > 0.0), "{rows:?}");
+    assert_eq!(rows.last().expect("rows")["agents_planned"], "900", "everyone arrived before the drain");
+}
+
 // ---- Ends ----
 
 #[test]

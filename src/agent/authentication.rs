@@ -2,7 +2,7 @@
 
 use super::identity::{Credential, Identity};
 use super::policy::{RealmPolicy, TrunkPolicy};
-use crate::sip::challenge::{Role, Unusable};
+use crate::sip::challenge::{Role, Unusable, next_nonce};
 use crate::sip::digest::{self, QopAuth};
 use crate::sip::emit::Authorization;
 use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, choose};
@@ -97,6 +97,15 @@ impl Authentication {
         Ok(())
     }
 
+    /// Takes over the nonces that a 2xx names for the next request.
+    pub fn renew(&mut self, response: &crate::sip::Response<'_>) {
+        for held in self.each() {
+            if let Some(nonce) = next_nonce(response, held.role) {
+                held.renew(nonce);
+            }
+        }
+    }
+
     /// Whether the challenge that would be answered says `stale` (RFC 7616 §3.3): only the nonce was refused.
     pub fn is_stale(&self, response: &crate::sip::Response<'_>, policy: &TrunkPolicy, identity: &Identity<'_>) -> bool {
         choose(response, usable(policy.algorithms, identity.credential)).is_ok_and(|challenge| challenge.stale)
@@ -147,6 +156,14 @@ impl Held {
             fresh: true,
             carried: true,
         });
+    }
+
+    fn renew(&mut self, nonce: &[u8]) {
+        let start = usize::from(self.realm_len);
+        self.text.splice(start..start + usize::from(self.nonce_len), nonce.iter().copied());
+        // A datagram is shorter than 64 KiB, so its parts are too.
+        self.nonce_len = nonce.len() as u16;
+        self.nc = 0;
     }
 
     fn realm(&self) -> &[u8] {

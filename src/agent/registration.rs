@@ -212,7 +212,8 @@ impl Agent {
         let State::Open(exchange) = &mut self.state else { return };
         if let Some(transaction) = &mut exchange.transaction {
             transaction.retransmitted(now, &cx.policy.timers);
-            events(Event::Retransmitted);
+            let again = std::mem::replace(&mut transaction.on_wire, true);
+            events(if again { Event::Retransmitted } else { Event::Request { kind: exchange.kind } });
             return;
         }
         exchange.transaction = Some(Transaction::start(now, &cx.policy.timers));
@@ -234,7 +235,7 @@ impl Agent {
             transaction.retransmitted(now, timers);
             events(Event::CeilingRefused);
         } else if exchange.first_sent.is_some() || exchange.kind == Kind::Unregister {
-            exchange.transaction = Some(Transaction::start(now, timers));
+            exchange.transaction = Some(Transaction::start_unsent(now, timers));
             exchange.first_sent.get_or_insert(now);
             events(Event::CeilingRefused);
         } else {
@@ -434,10 +435,12 @@ impl Agent {
     ) -> Send {
         let asked = self.asks(cx);
         let State::Open(exchange) = &mut self.state else { return Send::No };
+        let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
         match response.min_expires {
-            Some(min) if min > asked && !exchange.interval_raised && exchange.kind != Kind::Unregister => {
+            Some(min) if min > asked && !exchange.interval_raised && kind != Kind::Unregister => {
                 exchange.interval_raised = true;
                 self.asks_s = min;
+                events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
                 self.next_request()
             }
             _ => {
@@ -466,6 +469,7 @@ impl Agent {
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(exchange) = self.state else { return };
         self.failures = 0;
+        self.authentication.renew(response);
         if exchange.kind == Kind::Unregister {
             self.maybe_bound = false;
             self.bound_until = None;

@@ -345,10 +345,29 @@ fn a_proxy_and_a_registrar_may_both_challenge() {
 }
 
 #[test]
+fn a_next_nonce_replaces_the_nonce() {
+    let mut phone = Phone::new();
+    let granted = |next: &str| format!("Contact: <sip:alice@127.0.0.1:40000>;expires=60\r\n{next}");
+    phone.arrive(0).challenge(1, "n1", ", opaque=\"o\"");
+    phone.reply(2, 200, &granted("Authentication-Info: qop=auth, NextNonce=\"longer-n2\", nc=00000001\r\n"));
+    phone.due();
+    assert_eq!(phone.requests()[2].3, "longer-n2/1", "the refresh carries it at once");
+    assert!(
+        phone.last().contains("opaque=\"o\"") && phone.last().contains("realm=\"example.test\""),
+        "{}",
+        phone.last()
+    );
+    let now = phone.now;
+    phone.reply(now + 1, 200, &granted("Authentication-Info: nextnonce=\"\"\r\n")).due();
+    assert_eq!(phone.requests()[3].3, "longer-n2/2", "an empty one is none");
+}
+
+#[test]
 fn one_423_is_answered_with_its_minimum_and_remembered() {
     let mut phone = Phone::new();
     phone.arrive(0).challenge(1, "n1", "").reply(2, 423, "Min-Expires: 120\r\n");
     assert_eq!(phone.requests()[2], (2, 3, 120, "n1/2".into()));
+    assert_eq!((phone.seen("challenged 401"), phone.seen("challenged 423")), (1, 1), "both are told");
     phone.ok(3, 120).until(115_000);
     assert_eq!(phone.requests()[3].2, 120, "the next attempt asks for it at once");
 }
@@ -520,6 +539,7 @@ fn the_ceiling_sheds_a_first_request_and_loses_any_other() {
     phone.input_under(1, Input::Response { serial: 1, response: &response, at: Phone::time(1) }, false).until(600);
     assert_eq!(phone.seen("CeilingRefused"), 1);
     assert_eq!(phone.sent.len(), 2, "Timer E sends it: {:?}", phone.events);
+    assert_eq!((phone.seen("request initial"), phone.seen("Retransmitted")), (2, 0), "for the first time");
     assert_eq!(phone.seen("ended"), 0);
 }
 

@@ -43,11 +43,13 @@ pub enum Due {
 /// An open transaction: Trying or Proceeding.
 #[derive(Clone, Copy, Debug)]
 pub struct Transaction {
-    /// First transmission.
+    /// First transmission, or the moment it was refused.
     pub sent: Time,
     retransmit_at: Time,
     transmissions: u32,
     proceeding: bool,
+    /// False as long as the safety ceiling has refused every transmission.
+    pub on_wire: bool,
 }
 
 impl Transaction {
@@ -57,7 +59,13 @@ impl Transaction {
             retransmit_at: now + retransmit_delay(1, false, timers),
             transmissions: 1,
             proceeding: false,
+            on_wire: true,
         }
+    }
+
+    /// Like [`start`](Self::start), but the ceiling refused the first transmission: Timer E decides when to try again.
+    pub fn start_unsent(now: Time, timers: &Timers) -> Self {
+        Transaction { on_wire: false, ..Transaction::start(now, timers) }
     }
 
     /// A 1xx arrived. The running Timer E goes on; from its next firing on it is T2.

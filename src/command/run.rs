@@ -28,7 +28,7 @@ use std::time::Duration;
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
 const HEAD_START: Duration = Duration::from_millis(250);
 const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
-const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(80);
+const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
 const MIN_UNREGISTER_RATE: f64 = 10.0;

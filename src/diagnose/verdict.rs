@@ -6,7 +6,7 @@
 use super::figures::{Distribution, Unit};
 use super::threshold::{Comparison, Threshold};
 use crate::record::Results;
-use crate::vocab::format_duration;
+use crate::vocab::{Kind, format_duration};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -197,7 +197,8 @@ fn socket_drops(results: &Results) -> Option<Doubt> {
 
 /// A run that ended by itself has seen all of its arrivals.
 fn missing_arrivals(results: &Results) -> Option<Doubt> {
-    let (seen, planned) = (results.totals.generator.arrivals, results.header.arrivals_planned);
+    let seen = results.totals.sums.started[Kind::Initial.index()];
+    let planned = results.header.arrivals_planned;
     let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none());
     (ended && seen < planned).then(|| {
         (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))

@@ -265,7 +265,13 @@ impl Conductor {
 
     fn time_is_up(&mut self, observer: &mut dyn Observer) {
         match self.phase {
-            Phase::Load => self.begin_drain(self.load_ends, observer),
+            // Held up until the end is upon us (by a stop of the whole process, say), the order would come after
+            // workers have closed later intervals, not all the same ones: then the load lasts a little longer.
+            Phase::Load => {
+                let now = self.clock.now();
+                let at = if now + LEAD / 2 > self.load_ends { now + LEAD } else { self.load_ends };
+                self.begin_drain(at, observer);
+            }
             _ => self.advance(observer),
         }
     }

@@ -219,8 +219,10 @@ impl Worker {
             self.poller.wait(Some(Duration::ZERO), &mut self.ready)?;
         }
         let drained = self.receive()?;
-        // A timer must not fire while its answer may still wait in a socket.
-        let more = !drained || self.fleet.turn(self.clock.now(), &mut self.sockets);
+        let reached = self.clock.now();
+        // A timer must not fire while its answer may still wait in a socket, nor what lies beyond an interval's end
+        // happen before that interval is cut.
+        let more = !drained || self.next_cut() <= reached || self.fleet.turn(reached, &mut self.sockets);
         self.sockets.flush_all();
         self.report_failures(now);
         self.report_progress(now);
@@ -233,6 +235,11 @@ impl Worker {
 
     fn next_command(&self) -> Time {
         self.pending.first().map_or(Time::NEVER, Command::at)
+    }
+
+    /// When the current interval ends, by the clock or by a command.
+    fn next_cut(&mut self) -> Time {
+        self.next_command().min(self.fleet.tally().next_close())
     }
 
     fn take_commands(&mut self) {
@@ -251,13 +258,15 @@ impl Worker {
 
     /// Interval ends and commands that are due, in the order of their times.
     fn cut_intervals(&mut self, now: Time) {
-        if self.fleet.tally().next_close().min(self.next_command()) > now {
+        if self.next_cut() > now {
             return;
         }
         self.refresh_drops();
         loop {
             let command_at = self.next_command();
-            if let Some(interval) = self.fleet.close_due(now.min(command_at)) {
+            // An interval that ends with a command is closed by it, or an empty one would follow.
+            let before = command_at.saturating_sub(Duration::from_nanos(1));
+            if let Some(interval) = self.fleet.close_due(now.min(before)) {
                 self.complete(interval);
                 continue;
             }

@@ -135,7 +135,7 @@ impl Fleet {
 
     /// Whether an attempt or an un-REGISTER is open, or one is still to come in this stage.
     pub fn is_busy(&self) -> bool {
-        self.busy > 0 || self.farewells.is_some_and(|f| (f.next as usize) < self.agents.len())
+        self.busy > 0 || self.farewells.is_some_and(|f| f.next < self.arrivals.next)
     }
 
     /// The earliest time at which [`Fleet::turn`] or [`Fleet::close_due`] has something to do.
@@ -289,7 +289,8 @@ impl Fleet {
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
-        if farewells.next as usize >= self.agents.len() {
+        // Agents arrive in order, each once: those behind the last arrival have no binding, and nobody waits for them.
+        if farewells.next >= self.arrivals.next {
             return None;
         }
         let position = f64::from(self.config.stripe.global(farewells.next));

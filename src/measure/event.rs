@@ -20,7 +20,7 @@ pub enum Event<'a> {
         kind: Kind,
     },
     Retransmitted,
-    /// A 401/407 that the agent goes on to answer, `since` the request it answers.
+    /// A 401/407 or 423 that the agent goes on to answer within the attempt, `since` the request it is the answer to.
     Challenged {
         kind: Kind,
         code: u16,

@@ -43,7 +43,10 @@ impl Conditions {
         Conditions {
             transport,
             connection_strategy: "one UDP socket per worker and trunk",
-            challenged: results.responses.iter().any(|row| row.challenge && row.kind != Kind::Unregister),
+            challenged: results
+                .responses
+                .iter()
+                .any(|row| row.challenge && matches!(row.code, 401 | 407) && row.kind != Kind::Unregister),
             expires_s: header.trunks.iter().map(|trunk| trunk.expires_s).collect(),
             establishment_threshold_s: 32,
             tls_cipher_suite: "none",

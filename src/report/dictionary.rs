@@ -65,7 +65,11 @@ pub const COLUMNS: [Column; 59] = [
     column("responses.csv", "count", "responses of this kind over the run"),
     column("responses.csv", "first_seen", "when the first one arrived, UTC"),
     column("responses.csv", "last_seen", "when the last one arrived, UTC"),
-    column("responses.csv", "role", "final, or challenge for a 401/407 that was answered with credentials"),
+    column(
+        "responses.csv",
+        "role",
+        "final, or challenge for a 401/407 or 423 that the agent answered within the attempt",
+    ),
     column("agents.csv", "trunk_id", TRUNK),
     column("agents.csv", "user", USER),
     column("agents.csv", "final_status", "outcome of the agent's last attempt; empty when it never arrived"),

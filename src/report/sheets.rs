@@ -169,8 +169,8 @@ fn trunks(results: &Results) -> Sheet {
 }
 
 fn responses(results: &Results) -> Sheet {
-    let lead = "What the registrar answered, the most frequent first. A challenge is a 401 or 407 that was answered \
-                with credentials.";
+    let lead = "What the registrar answered, the most frequent first. A challenge is a 401, 407 or 423 that the \
+                agent answered with a further request.";
     let columns = ["Trunk", "To", "Role", "#Code", "Reason", "#Count", "First", "Last"];
     let mut sheet = Sheet::new("responses", "Responses", lead, &columns);
     let mut rows: Vec<_> = results.responses.iter().collect();

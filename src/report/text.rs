@@ -85,9 +85,13 @@ pub fn measured(unit: Unit, value: f64) -> String {
     }
 }
 
-/// Agent-minutes: with a decimal while that matters.
+/// Agent-minutes, with the decimals that matter.
 pub fn minutes(value: f64) -> String {
-    if value < 1_000.0 { decimal(value, 1) } else { thousands(value as u64) }
+    match value {
+        _ if value < 1.0 => decimal(value, 3),
+        _ if value < 1_000.0 => decimal(value, 1),
+        _ => thousands(value as u64),
+    }
 }
 
 /// Bytes in the unit that fits: `64 MB`.
@@ -140,6 +144,7 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([310.0, 1_500.0, 250_000.0, 32_000_000.0].map(millis), ["0.310", "1.50", "250.0", "32000"]);
+        assert_eq!([0.0, 0.0249, 12.84, 1_234.5].map(minutes), ["0", "0.025", "12.8", "1,234"]);
         assert_eq!([10_000_000_000, 3_217_400_000, 0].map(seconds), ["10", "3.217", "0"]);
         assert_eq!([45_200_000_000, 3_599_000_000_000, 3_723_000_000_000].map(length), ["45.2s", "59m59s", "1h02m03s"]);
         assert_eq!([512, 8_388_608, 2_100_000_000].map(bytes), ["512 B", "8.4 MB", "2.1 GB"]);

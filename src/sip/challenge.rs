@@ -163,6 +163,20 @@ pub fn all_credentials<'a>(request: &Request<'a>) -> impl Iterator<Item = Creden
         .filter_map(|(role, set)| set.credentials(role))
 }
 
+/// The nonce that a 2xx wants used from now on, by the registrar or by a proxy (RFC 7616 §3.5, `nextnonce`).
+pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
+    let name = match role {
+        Role::Registrar => "Authentication-Info",
+        Role::Proxy => "Proxy-Authentication-Info",
+    };
+    let mut parameters = response.headers(name).flat_map(|value| {
+        let mut set = DigestSets { rest: value };
+        std::iter::from_fn(move || set.parameter())
+    });
+    let (_, nonce) = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"nextnonce"))?;
+    (!nonce.is_empty()).then_some(nonce)
+}
+
 /// The parameters after one `Digest`, as written: a challenge, or credentials. Of a repeated parameter the first counts.
 #[derive(Default)]
 struct DigestSet<'a> {

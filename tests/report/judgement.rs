@@ -64,7 +64,8 @@ fn the_generator_is_judged_by_its_own_counters() {
         ),
         (
             "arrivals that never happened",
-            |r| r.header.arrivals_planned = r.totals.generator.arrivals + 2,
+            // Refreshes and retries leave on schedule too, and make up for nothing.
+            |r| (r.header.arrivals_planned, r.totals.generator.arrivals) = (r.header.arrivals_planned + 2, 1_000),
             Suspect,
             "2 of 21 planned arrivals never happened",
         ),
