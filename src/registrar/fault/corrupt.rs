@@ -1,6 +1,6 @@
 //! `corrupt`: replies that no client can read, made with a probability.
 //!
-//! Three ways take turns by chance: the reply ends before its headers do, a bit of a mandatory header's name is flipped,
+//! Three ways take turns by chance: the reply ends before its mandatory headers do, a bit of a mandatory header's name is flipped,
 //! or all of it behind the topmost Via is noise. The status line and the topmost Via stay, so that a client can tell
 //! whose reply it was: that one is malformed for certain, and nobody else's exchange is touched.
 
@@ -38,10 +38,12 @@ impl Damage {
     }
 }
 
-/// Ends the reply somewhere behind the topmost Via and before the last line of its headers.
+/// Ends the reply somewhere behind the topmost Via and before it has said all of From, To, Call-ID and CSeq; what comes
+/// after these a liberal client can do without.
 fn truncate(place: u64, reply: &mut [u8]) -> usize {
-    let (keep, end) = (behind_top_via(reply), reply.len().saturating_sub(b"\r\n\r\n".len()));
-    keep + pick(place, end.saturating_sub(keep))
+    let keep = behind_top_via(reply);
+    let end = mandatory_names(reply).last().map_or(keep, |name| name.end);
+    keep + pick(place, end - keep)
 }
 
 /// Flips the lowest bit of a letter in the name of From, To, Call-ID or CSeq; without one of these, of any byte.
