@@ -1,4 +1,50 @@
-//! regstorm: a SIP registration load and soak tester.
+//! regstorm: a SIP registration load and soak tester. Agents, not calls.
+//!
+//! This page is the map. The README says how to use the program; this says how it is built.
+//!
+//! # The way of the data
+//!
+//! ```text
+//! TOML ─ profile ─ plan ─┬─ load ──┐                             ┌─ diagnose ─┐
+//!                        ├─ agent ─┤─ fleet ─ measure ─ record ──┤            ├─ report ─ files
+//!                        └─ net ───┴─ engine       └─ live       └────────────┘
+//! ProfileFile → Profile → Plan → Event → Interval → Results → Judgement → bytes     (each made once, then only read)
+//! ```
+//!
+//! [`record`] is the narrow waist. What is left of it makes a run happen; what is right of it only reads what a run
+//! wrote. So a killed run is as readable as a finished one, and `regstorm report` needs no engine.
+//!
+//! # The rooms
+//!
+//! | room | job | what one cannot see in its code |
+//! |---|---|---|
+//! | [`vocab`], [`seed`] | shared words; named random streams | a stream's purpose never changes its number |
+//! | [`sip`] | bytes to meaning and back | digests run over bytes exactly as received and as sent |
+//! | [`agent`] | one phone's life as a state machine | an attempt that starts ends exactly once |
+//! | [`load`] | when agents arrive; the ceiling | the ceiling refuses and counts, it never shapes the schedule |
+//! | [`fleet`] | a worker's agents, without I/O | a real run and a simulated one drive the same fleet |
+//! | [`registrar`], [`link`] | the mirror image, and a lossy path | digests are verified for real |
+//! | [`sim`] | fleets, link and registrar under virtual time | no clock, no socket: hours in seconds |
+//! | [`net`] | sockets, epoll, clocks of the kernel | the only room with `unsafe`; it knows no SIP |
+//! | [`engine`] | threads, stages, signals | threads share nothing while hot; commands name their time |
+//! | [`measure`] | events to numbers | books balance at each interval: started = ended + open |
+//! | [`record`] | the raw record, appended and flushed | a torn last block is ignored, nothing is rounded |
+//! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
+//! | [`report`] | results to bytes | renders, touches no disk |
+//! | [`live`] | what is shown meanwhile | reads finished intervals only |
+//! | [`profile`], [`plan`] | as written, as meant, as configured | errors name file, line, column, key and remedy |
+//! | [`cli`], [`command`] | what can be typed; the wiring | the only place where rooms meet |
+//!
+//! `tests/tidy.rs` keeps the rules of this table: which room may use which, where clocks, sockets, `unsafe` and each
+//! dependency may live.
+//!
+//! # Where to start reading
+//!
+//! 1. [`agent::Agent`]: the state machine at the centre, with `registration_tests.rs` as its script.
+//! 2. [`fleet::Fleet`]: arrivals, timers and answers of one worker.
+//! 3. `engine/worker.rs`: one turn of a sender thread.
+//! 4. [`measure::Tally`] and [`record::Results`]: what is counted, and what is known afterwards.
+//! 5. `command/run.rs`: a run from profile to files.
 
 pub mod agent;
 pub mod cli;

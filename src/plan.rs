@@ -67,8 +67,10 @@ pub struct TrunkPlan {
     pub headers: Vec<(String, String)>,
     /// `User-Agent`, when the profile's headers name one.
     pub user_agent: Option<String>,
-    /// Local addresses; empty: the kernel's choice.
+    /// Local addresses, agent n on the (n mod length)-th; empty: the kernel's choice.
     pub source: Vec<IpAddr>,
+    /// `sockets = "per-agent"`.
+    pub socket_per_agent: bool,
     pub agents: u32,
 }
 
@@ -187,6 +189,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             headers,
             user_agent,
             source: trunk.source.clone(),
+            socket_per_agent: trunk.sockets == "per-agent",
             agents: trunk.agents.count() as u32,
         });
     }

@@ -1,7 +1,7 @@
 //! Who the agents are: user, authentication name and secret of each, kept compactly for a million of them.
 
 use crate::sip::Ha1;
-use crate::vocab::{AgentId, FlowId, Secret, TrunkId};
+use crate::vocab::{AgentId, Secret, TrunkId};
 
 /// What proves an identity.
 #[derive(Clone, Debug)]
@@ -88,11 +88,6 @@ impl IdentityBook {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Identity<'_>> {
         (0..self.rows.len()).map(|n| self.get(AgentId(n as u32)))
-    }
-
-    /// The flow of an agent among `flows_per_trunk` flows of its trunk (one per source address).
-    pub fn flow(&self, agent: AgentId, first_flow: FlowId, flows_per_trunk: u16) -> FlowId {
-        FlowId(first_flow.0 + (self.rows[agent.index()].number % u32::from(flows_per_trunk)) as u16)
     }
 }
 

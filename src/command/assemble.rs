@@ -9,8 +9,9 @@ use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{RunTag, Time, TrunkId};
-use std::net::SocketAddr;
+use crate::vocab::{AgentId, FlowId, RunTag, Time, TrunkId};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Frame {
 /// Workers ready to start, and what their sockets got from the kernel.
 pub struct Assembly {
     pub workers: Vec<WorkerPlan>,
-    /// `recvmmsg`, `rx-timestamp`, `rcvbuf=…`, …; the least of all sockets.
+    /// `recvmmsg`, `rx-timestamp`, `rcvbuf=…`, …, of the first socket; all ask for the same.
     pub features: Vec<String>,
 }
 
@@ -50,7 +51,11 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
     let mut features = Vec::new();
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {
-        let (sockets, flows) = open(plan, targets, worker == 0, &mut features)?;
+        let stripe = Stripe { worker, workers: frame.workers };
+        let Ways { sockets, flows, agent_flows } = open(plan, targets, stripe)?;
+        if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
+            features = udp.features().names();
+        }
         let tally = Tally::new(TallyConfig {
             trunks: plan.trunks.len(),
             agents: plan.identities.len(),
@@ -62,10 +67,11 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
             stall: Duration::from_nanos(plan.generator.stall_ns),
         });
         let config = FleetConfig {
-            stripe: Stripe { worker, workers: frame.workers },
+            stripe,
             identities: identities.clone(),
             policies: policies.clone(),
             flows,
+            agent_flows,
             schedule: frame.schedule.clone(),
             start: frame.start,
             seed: frame.seed,
@@ -78,29 +84,56 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
     Ok(Assembly { workers, features })
 }
 
-/// One worker's sockets, one per trunk and source address, with what is written to each.
-fn open(
-    plan: &Plan,
-    targets: &[SocketAddr],
-    first: bool,
-    features: &mut Vec<String>,
-) -> Result<(Vec<Udp>, Vec<Flow>), Failure> {
-    let mut sockets = Vec::new();
-    let mut flows = Vec::new();
-    for (position, (trunk, &target)) in plan.trunks.iter().zip(targets).enumerate() {
-        let sources =
-            if trunk.source.is_empty() { vec![None] } else { trunk.source.iter().copied().map(Some).collect() };
-        for source in sources {
-            let udp = Udp::connected(source, target, &UdpOptions::default())
-                .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
-            if first && features.is_empty() {
-                *features = udp.features().names();
+/// One worker's ways out.
+struct Ways {
+    sockets: Vec<Udp>,
+    flows: Vec<Flow>,
+    /// By the worker's agents.
+    agent_flows: Vec<FlowId>,
+}
+
+/// Opens one worker's sockets: one per trunk and source address, or one per agent where the trunk asks for it.
+fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Failure> {
+    let mut ways = Ways { sockets: Vec::new(), flows: Vec::new(), agent_flows: Vec::new() };
+    let mut shared: HashMap<(TrunkId, usize), FlowId> = HashMap::new();
+    for local in 0..stripe.count(plan.identities.len() as u32) {
+        let identity = plan.identities.get(AgentId(stripe.global(local)));
+        let trunk = &plan.trunks[identity.trunk.index()];
+        let source = identity.number as usize % trunk.source.len().max(1);
+        let existing = shared.get(&(identity.trunk, source)).filter(|_| !trunk.socket_per_agent);
+        let flow = match existing {
+            Some(&flow) => flow,
+            None => {
+                let flow = ways.add(identity.trunk, trunk, trunk.source.get(source).copied(), targets)?;
+                shared.insert((identity.trunk, source), flow);
+                flow
             }
-            flows.push(Flow { trunk: TrunkId(position as u16), template: template(trunk, udp.local_addr()) });
-            sockets.push(udp);
-        }
+        };
+        ways.agent_flows.push(flow);
     }
-    Ok((sockets, flows))
+    Ok(ways)
+}
+
+impl Ways {
+    fn add(
+        &mut self,
+        id: TrunkId,
+        trunk: &TrunkPlan,
+        source: Option<IpAddr>,
+        targets: &[SocketAddr],
+    ) -> Result<FlowId, Failure> {
+        let options = if trunk.socket_per_agent {
+            // One answer at a time needs no megabytes.
+            UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() }
+        } else {
+            UdpOptions::default()
+        };
+        let udp = Udp::connected(source, targets[id.index()], &options)
+            .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
+        self.flows.push(Flow { trunk: id, template: template(trunk, udp.local_addr()) });
+        self.sockets.push(udp);
+        Ok(FlowId(self.sockets.len() as u32 - 1))
+    }
 }
 
 fn template(trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {

@@ -6,6 +6,7 @@ use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
 use crate::engine::Server;
 use crate::net::clock::Clock;
+use crate::net::priority::prefer_promptness;
 use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{ListenAddr, Plan};
 use crate::profile;
@@ -34,6 +35,8 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
     };
     let addresses: Vec<SocketAddr> = listen.iter().map(|ListenAddr(address)| *address).collect();
     let clock = Clock::new();
+    // Before any thread is started: they inherit it.
+    prefer_promptness();
     let runtime = super::runtime()?;
     let counts = runtime.block_on(async {
         // Whoever waits for the line below may send a signal right after it.

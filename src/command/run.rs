@@ -13,8 +13,10 @@ use crate::engine::{Conduct, Ended, Server, conduct};
 use crate::live::Plain;
 use crate::load::Schedule;
 use crate::net::clock::Clock;
+use crate::net::descriptors::raise_limit;
+use crate::net::priority::prefer_promptness;
 use crate::net::usage;
-use crate::plan::{Plan, RegistrarChoice};
+use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
 use crate::record::Writer;
 use crate::record::results::{End, Header, Host, TrunkHeader};
@@ -28,6 +30,7 @@ use std::time::Duration;
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
 const HEAD_START: Duration = Duration::from_millis(250);
 const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
+const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(80);
 
 /// The slowest pace of un-REGISTERs.
 const MIN_UNREGISTER_RATE: f64 = 10.0;
@@ -39,13 +42,17 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
-    let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
+    let sockets = check_descriptors(&plan, workers(&plan))?;
+    let building = HEAD_START_PER_AGENT * plan.identities.len() as u32 + HEAD_START_PER_SOCKET * sockets as u32;
+    let start = clock.now() + HEAD_START + building;
+    // Before any thread is started: they inherit it.
+    let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
     let schedule = Arc::new(Schedule::new(&plan.load));
     let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let Assembly { workers, features } = match assemble(&plan, &targets, &frame) {
+    let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {
         Ok(assembly) => assembly,
         Err(failure) => {
             directory.discard();
@@ -58,6 +65,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
             "the machine was too busy to open the sockets before the first arrival was due; try again",
         ));
     }
+    features.extend(promptness);
     let live = (args.live != Live::Off).then(Plain::default);
     let mut watch = Watch { writer: Writer::new(record), live };
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
@@ -98,6 +106,27 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         }
     }
     Ok(plan)
+}
+
+/// Descriptors a run has open besides its agents' sockets.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is not enough. Returns
+/// the number of agents' sockets.
+fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
+    let sockets = |trunk: &TrunkPlan| -> u64 {
+        if trunk.socket_per_agent { trunk.agents.into() } else { u64::from(workers) * trunk.source.len().max(1) as u64 }
+    };
+    let sockets = plan.trunks.iter().map(sockets).sum::<u64>();
+    let needed = sockets + OTHER_DESCRIPTORS;
+    let limit = raise_limit().map_err(|error| Failure::could_not(format!("the limit on descriptors: {error}")))?;
+    if needed <= limit {
+        return Ok(sockets);
+    }
+    Err(Failure::could_not(format!(
+        "this run needs {needed} descriptors, mostly one socket per agent, and may have {limit}; nothing was sent.\n\
+         Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE in a service), use fewer agents, or sockets = \"shared\""
+    )))
 }
 
 /// The embedded registrar, if any trunk registers with it.

@@ -9,6 +9,7 @@ use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What the control side tells a worker; each takes effect at its time.
@@ -54,12 +55,18 @@ pub(super) struct Worker {
     finished: bool,
 }
 
+/// Where datagrams wait for their system call.
+enum Batches {
+    /// One for each flow, and the flows with something in theirs.
+    Each { batches: Vec<SendBatch>, waiting: Vec<FlowId> },
+    /// One for all: every datagram goes out at once.
+    Shared(SendBatch),
+}
+
 /// The worker's sockets as the fleet's outbox: a full batch goes out at once, the rest at the end of the turn.
 struct Sockets {
     sockets: Vec<Udp>,
-    batches: Vec<SendBatch>,
-    /// Flows with something in their batch.
-    waiting: Vec<FlowId>,
+    batches: Batches,
     /// Datagrams that could not be sent.
     failed: Vec<SendFailure>,
     drops_seen: Vec<u64>,
@@ -69,40 +76,64 @@ struct Sockets {
 const BATCH: usize = 64;
 const DATAGRAM: usize = 4096;
 
+/// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
+/// has company in its batch.
+const BATCHED_SOCKETS: usize = 256;
+
+/// A wait that ends this much after its deadline was a stall.
+const OVERSLEPT: Duration = Duration::from_millis(1);
+
 /// Receive batches per socket and turn: answers come first, but not for ever.
 const RECEIVE_ROUNDS: usize = 16;
 
 impl Outbox for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        if self.batches[flow.index()].is_full() {
-            self.flush(flow);
-        }
-        let batch = &mut self.batches[flow.index()];
-        if batch.is_empty() {
-            self.waiting.push(flow);
-        }
+        let batch = match &mut self.batches {
+            Batches::Shared(batch) => batch,
+            Batches::Each { batches, waiting } => {
+                let batch = &mut batches[flow.index()];
+                if batch.is_full() {
+                    send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+                } else if batch.is_empty() {
+                    waiting.push(flow);
+                }
+                batch
+            }
+        };
         if let Some(slot) = batch.slot() {
             let length = write(slot);
             if length > 0 {
                 batch.commit(length, None, tag);
             }
         }
+        if let Batches::Shared(batch) = &mut self.batches {
+            send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+        }
+    }
+}
+
+fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
+    if !batch.is_empty() {
+        failed.extend_from_slice(udp.send(batch).failed);
     }
 }
 
 impl Sockets {
-    fn flush(&mut self, flow: FlowId) {
-        let batch = &mut self.batches[flow.index()];
-        if batch.is_empty() {
-            return;
-        }
-        let report = self.sockets[flow.index()].send(batch);
-        self.failed.extend_from_slice(report.failed);
+    fn new(sockets: Vec<Udp>) -> Self {
+        let batches = if sockets.len() <= BATCHED_SOCKETS {
+            let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
+            Batches::Each { batches, waiting: Vec::new() }
+        } else {
+            Batches::Shared(SendBatch::new(1, DATAGRAM))
+        };
+        Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new() }
     }
 
     fn flush_all(&mut self) {
-        while let Some(flow) = self.waiting.pop() {
-            self.flush(flow);
+        if let Batches::Each { batches, waiting } = &mut self.batches {
+            for flow in waiting.drain(..) {
+                send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
+            }
         }
     }
 }
@@ -121,13 +152,7 @@ impl Worker {
         }
         Ok(Worker {
             fleet: plan.fleet,
-            sockets: Sockets {
-                batches: sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect(),
-                drops_seen: vec![0; sockets.len()],
-                sockets,
-                waiting: Vec::new(),
-                failed: Vec::new(),
-            },
+            sockets: Sockets::new(sockets),
             poller,
             clock,
             commands,
@@ -170,6 +195,10 @@ impl Worker {
         if self.finished {
             return Ok(());
         }
+        if now.since(*due) > OVERSLEPT {
+            // What was ready when the wait ended is old news: an answer may have come since, and its timer must not win.
+            self.poller.wait(Some(Duration::ZERO), &mut self.ready)?;
+        }
         let drained = self.receive()?;
         // A timer must not fire while its answer may still wait in a socket.
         let more = !drained || self.fleet.turn(self.clock.now(), &mut self.sockets);
@@ -205,7 +234,7 @@ impl Worker {
         if self.fleet.tally().next_close().min(self.next_command()) > now {
             return;
         }
-        self.count_drops(Udp::refresh_drops);
+        self.refresh_drops();
         loop {
             let command_at = self.next_command();
             if let Some(interval) = self.fleet.close_due(now.min(command_at)) {
@@ -227,6 +256,17 @@ impl Worker {
         }
     }
 
+    /// Drops after a socket's last datagram show only when asked for. Sockets of single agents are left out: thousands of
+    /// questions would be a stall, and none of them can overflow with one answer at a time.
+    fn refresh_drops(&mut self) {
+        if matches!(self.sockets.batches, Batches::Each { .. }) {
+            for position in 0..self.sockets.sockets.len() {
+                let drops = self.sockets.sockets[position].refresh_drops();
+                self.count_drops(position, drops);
+            }
+        }
+    }
+
     fn complete(&mut self, mut interval: Interval) {
         let cpu = thread_cpu_ns();
         interval.generator.cpu_ns += cpu - self.cpu_counted;
@@ -234,18 +274,19 @@ impl Worker {
         let _ = self.reports.send(Report::Interval(Box::new(interval)));
     }
 
-    /// Reads what the sockets hold; true when all were emptied.
+    /// Reads what the ready sockets hold; true when all were emptied.
     fn receive(&mut self) -> io::Result<bool> {
-        let mut drained = true;
-        for position in 0..self.sockets.sockets.len() {
-            drained &= self.receive_from(position)?;
+        let ready = std::mem::take(&mut self.ready);
+        let mut drained = !self.poller.is_crowded(&ready);
+        for &position in &ready {
+            drained &= self.receive_from(position as usize)?;
         }
-        self.count_drops(|udp| udp.drops());
+        self.ready = ready;
         Ok(drained)
     }
 
     fn receive_from(&mut self, position: usize) -> io::Result<bool> {
-        let flow = FlowId(position as u16);
+        let flow = FlowId(position as u32);
         let mut emptied = false;
         for _ in 0..RECEIVE_ROUNDS {
             let count = self.sockets.sockets[position].recv(&mut self.received)?;
@@ -264,6 +305,8 @@ impl Worker {
         if self.sockets.sockets[position].errors_waiting() {
             self.take_errors(position);
         }
+        let drops = self.sockets.sockets[position].drops();
+        self.count_drops(position, drops);
         Ok(emptied)
     }
 
@@ -276,13 +319,11 @@ impl Worker {
         }
     }
 
-    /// Counts what the kernel dropped since the last look.
-    fn count_drops(&mut self, read: impl Fn(&mut Udp) -> u64) {
-        for (udp, seen) in self.sockets.sockets.iter_mut().zip(&mut self.sockets.drops_seen) {
-            let drops = read(udp);
-            self.fleet.tally().socket_drops(drops.saturating_sub(*seen));
-            *seen = drops.max(*seen);
-        }
+    /// Counts what the kernel dropped at a socket since the last look.
+    fn count_drops(&mut self, position: usize, drops: u64) {
+        let seen = &mut self.sockets.drops_seen[position];
+        self.fleet.tally().socket_drops(drops.saturating_sub(*seen));
+        *seen = drops.max(*seen);
     }
 
     fn report_failures(&mut self, now: Time) {

@@ -35,8 +35,10 @@ pub struct FleetConfig {
     pub identities: Arc<IdentityBook>,
     /// By [`TrunkId`].
     pub policies: Arc<[TrunkPolicy]>,
-    /// By [`FlowId`]: this worker's ways out, trunk by trunk.
+    /// By [`FlowId`]: this worker's ways out.
     pub flows: Vec<Flow>,
+    /// The flow of each of this worker's agents, by local position.
+    pub agent_flows: Vec<FlowId>,
     pub schedule: Arc<Schedule>,
     /// When the load begins.
     pub start: Time,
@@ -59,8 +61,6 @@ pub struct Flow {
 pub struct Fleet {
     config: FleetConfig,
     agents: Vec<Agent>,
-    /// By trunk: its first flow and their number.
-    trunk_flows: Vec<(FlowId, u16)>,
     wheel: Wheel,
     tally: Tally,
     ceiling: Ceiling,
@@ -106,17 +106,8 @@ const TURN_LIMIT: usize = 64;
 impl Fleet {
     pub fn new(config: FleetConfig, tally: Tally) -> Self {
         let agents = config.stripe.count(config.identities.len() as u32);
-        let mut trunk_flows = vec![(FlowId(0), 0u16); config.policies.len()];
-        for (position, flow) in config.flows.iter().enumerate() {
-            let entry = &mut trunk_flows[flow.trunk.index()];
-            if entry.1 == 0 {
-                entry.0 = FlowId(position as u16);
-            }
-            entry.1 += 1;
-        }
         let mut fleet = Fleet {
             agents: vec![Agent::new(); agents as usize],
-            trunk_flows,
             wheel: Wheel::new(agents as usize, config.start),
             tally,
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
@@ -331,8 +322,7 @@ impl Fleet {
     fn drive(&mut self, local: u32, now: Time, input: Input<'_>, out: &mut impl Outbox) {
         let id = AgentId(self.config.stripe.global(local));
         let identity = self.config.identities.get(id);
-        let (first, flows) = self.trunk_flows[identity.trunk.index()];
-        let flow = self.config.identities.flow(id, first, flows);
+        let flow = self.config.agent_flows[local as usize];
         let cx = Context {
             agent: id,
             policy: &self.config.policies[identity.trunk.index()],

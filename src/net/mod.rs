@@ -8,7 +8,9 @@
 //! and why the pointers live; no pointer outlives the function that made it.
 
 pub mod clock;
+pub mod descriptors;
 pub mod poll;
+pub mod priority;
 pub mod resolve;
 pub mod udp;
 pub mod usage;

@@ -79,6 +79,11 @@ impl Poller {
         Ok(())
     }
 
+    /// Whether more sockets may be ready than one wait can report.
+    pub fn is_crowded(&self, ready: &[u32]) -> bool {
+        ready.len() >= EVENTS - 1
+    }
+
     fn waiting(wait: Wait) -> io::Result<Self> {
         // SAFETY: no pointers are passed; a descriptor that is returned belongs to nobody else.
         let epoll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };

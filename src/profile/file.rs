@@ -150,7 +150,7 @@ pub struct TrunkFile {
     /// Refreshes carry credentials at once instead of waiting for a new 401.
     #[schemars(extend("default" = defaults::REUSE_NONCE))]
     pub reuse_nonce: Option<bool>,
-    /// Local ports. Not available in this version: "per-agent".
+    /// Local ports: one for all agents of a worker and source, or one for each agent, as real phones have.
     #[schemars(extend("default" = defaults::SOCKETS, "enum" = ["shared", "per-agent"]))]
     pub sockets: Option<String>,
     /// Local address to send from, the kernel's choice when left out. Not available in this version: more than one.

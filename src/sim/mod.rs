@@ -11,7 +11,7 @@ use crate::measure::{Interval, Tally, TallyConfig};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{FlowId, RunTag, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, FlowId, RunTag, Stage, Time, TrunkId};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,17 +102,20 @@ impl World {
                 template: RegisterTemplate::new(&TemplateParts {
                     domain: &policy.domain,
                     transport: "UDP",
-                    sent_by: &address(worker as usize, FlowId(trunk as u16)).to_string(),
+                    sent_by: &address(worker as usize, FlowId(trunk as u32)).to_string(),
                     route: None,
                     user_agent: "regstorm",
                     headers: &[],
                 }),
             });
+            let stripe = Stripe { worker, workers: config.workers };
+            let trunk_of = |local| identities.get(AgentId(stripe.global(local))).trunk;
             let fleet = FleetConfig {
-                stripe: Stripe { worker, workers: config.workers },
+                stripe,
                 identities: identities.clone(),
                 policies: policies.clone(),
                 flows: flows.collect(),
+                agent_flows: (0..stripe.count(agents as u32)).map(|local| FlowId(trunk_of(local).0.into())).collect(),
                 schedule: schedule.clone(),
                 start: START,
                 seed: config.seed,
@@ -286,7 +289,7 @@ const REGISTRAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 
 /// The made-up address of a flow: the fleet in the host, the flow in the port.
 fn address(fleet: usize, flow: FlowId) -> SocketAddr {
-    SocketAddr::from(([127, 1, (fleet >> 8) as u8, fleet as u8], 10_000 + flow.0))
+    SocketAddr::from(([127, 1, (fleet >> 8) as u8, fleet as u8], 10_000 + flow.0 as u16))
 }
 
 /// The fleet and flow of such an address.
@@ -298,5 +301,5 @@ fn place(address: SocketAddr) -> (usize, FlowId) {
         }
         SocketAddr::V6(_) => 0,
     };
-    (fleet, FlowId(address.port().saturating_sub(10_000)))
+    (fleet, FlowId(address.port().saturating_sub(10_000).into()))
 }

@@ -12,7 +12,7 @@ pub struct TrunkId(pub u16);
 
 /// One way out of a worker: a local socket and the target it speaks to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct FlowId(pub u16);
+pub struct FlowId(pub u32);
 
 /// Sets one run apart from another in Call-IDs and branches, so that a registrar never mistakes the agents of
 /// today's run for those of yesterday's with the same seed, and stray answers are recognised.

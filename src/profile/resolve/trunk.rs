@@ -51,8 +51,8 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
     if !(refresh_at > 0.0 && refresh_at < 1.0) {
         check.bad(&at.key("refresh_at"), format!("must be between 0 and 1, not {refresh_at}"));
     }
-    let shared = [(defaults::SOCKETS, defaults::SOCKETS)];
-    check.word(&at.key("sockets"), file.sockets.as_deref(), defaults::SOCKETS, &shared, &["per-agent"]);
+    let words = [(defaults::SOCKETS, defaults::SOCKETS), ("per-agent", "per-agent")];
+    let sockets = check.word(&at.key("sockets"), file.sockets.as_deref(), defaults::SOCKETS, &words, &[]);
     let keepalive = check.duration(&at.key("keepalive"), file.keepalive.as_ref(), defaults::KEEPALIVE);
     if !keepalive.is_zero() {
         check.later(&at.key("keepalive"), "a keep-alive", "leave it out");
@@ -79,7 +79,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
         expires,
         refresh_at,
         reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
-        sockets: defaults::SOCKETS,
+        sockets: sockets.unwrap_or(defaults::SOCKETS),
         source,
         keepalive,
         agents: agents.unwrap_or_else(nobody),
@@ -147,8 +147,13 @@ fn realm(check: &mut Check, at: &Path, realm: Option<&str>, policy: Option<&str>
 
 fn source(check: &mut Check, path: &Path, written: Option<&Vec<String>>) -> Vec<IpAddr> {
     let addresses = check.addresses(path, written);
-    if addresses.len() > 1 {
-        check.later(&path.index(1), "more than one source address", "name one");
+    // One registrar address is either an IPv4 or an IPv6 one, and so are all who speak to it.
+    if let Some(other) = addresses.iter().position(|address| address.is_ipv4() != addresses[0].is_ipv4()) {
+        check.advise(
+            &path.index(other),
+            "is of another family than the first one",
+            "name IPv4 or IPv6 addresses, not both",
+        );
     }
     addresses
 }
