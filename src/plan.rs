@@ -17,6 +17,7 @@ use crate::vocab::{Secret, TrunkId};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::profile::ListenAddr;
@@ -326,11 +327,25 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
         realm: registrar.realm.clone(),
         algorithms: algorithms(&registrar.algorithms),
         password: registrar.password.clone(),
+        users: registrar.users.as_ref().map(|users| Arc::new(users.rows.iter().filter_map(user_entry).collect())),
+        max_contacts: registrar
+            .max_contacts
+            .map(|contacts| registrar::MaxContacts { contacts, code: registrar.max_contacts_code }),
         min_expires_s: seconds(registrar.min_expires),
         max_expires_s: seconds(registrar.max_expires),
         nonce_lifetime: registrar.nonce_lifetime,
         faults,
     }
+}
+
+/// A user of the registrar by the name that comes with credentials.
+fn user_entry(row: &profile::AgentRow) -> Option<(Vec<u8>, registrar::Credential)> {
+    let credential = match &row.credential {
+        Credential::Password(password) => registrar::Credential::Password(password.clone()),
+        // The profile has counted the digits; what is not an HA1 proves nobody.
+        Credential::Ha1(hex) => registrar::Credential::Ha1(Ha1::from_hex(hex.reveal())?),
+    };
+    Some((row.auth_user.clone().into_bytes(), credential))
 }
 
 /// A registrar sees domains, not trunks: a fault for one trunk is one for its domain.
@@ -352,6 +367,15 @@ fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
         FaultKind::Deny { code, reason } => Kind::Deny { code, reason },
         FaultKind::Refuse { code, reason } => Kind::Refuse { code, reason },
         FaultKind::Realm { challenge, verify } => Kind::Realm { challenge, verify },
+        FaultKind::Rate { per_second, burst, code, reason, retry_after } => {
+            Kind::Rate { per_second, burst, code, reason, retry_after_s: retry_after.map(seconds) }
+        }
+        FaultKind::Stale => Kind::Stale,
+        FaultKind::ChallengeAgain => Kind::ChallengeAgain,
+        FaultKind::Oscillate { period, code, reason } => Kind::Oscillate { period, code, reason },
+        FaultKind::Duplicate { probability } => Kind::Duplicate { probability },
+        FaultKind::Reorder { probability, delay } => Kind::Reorder { probability, delay },
+        FaultKind::Corrupt { probability } => Kind::Corrupt { probability },
         FaultKind::Delay { delay } => Kind::Delay(match delay {
             profile::Delay::Fixed(span) => registrar::Delay::Fixed(span),
             profile::Delay::Uniform(low, high) => registrar::Delay::Uniform(low, high),

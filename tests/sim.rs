@@ -82,6 +82,8 @@ fn world(agents: u32, hold: Duration) -> WorldConfig {
             realm: DOMAIN.into(),
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             password: Secret::new("secret"),
+            users: None,
+            max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3600,
             nonce_lifetime: seconds(300),

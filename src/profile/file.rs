@@ -47,6 +47,7 @@ pub mod defaults {
     pub const MIN_EXPIRES: &str = "5s";
     pub const MAX_EXPIRES: &str = "1h";
     pub const NONCE_LIFETIME: &str = "300s";
+    pub const MAX_CONTACTS_CODE: u16 = 403;
 
     pub const FAULT_FROM: &str = "0s";
     pub const FAULT_SHARE: f64 = 1.0;
@@ -289,11 +290,12 @@ pub struct RegistrarFile {
     /// Challenged in this order, one header each.
     #[schemars(extend("default" = defaults::REGISTRAR_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
-    /// Every user's password.
+    /// Every user's password; with users, of those whose row has none.
     #[schemars(extend("default" = defaults::REGISTRAR_PASSWORD))]
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretText>,
-    /// A CSV file of users. Not available in this version.
+    /// A CSV file of the users it knows, of the same columns as that of agents: user[,auth_user]
+    /// [,password|password_env|ha1]. Nobody else's credentials are right.
     pub users: Option<String>,
     /// Shorter lifetimes are answered with 423.
     #[schemars(extend("default" = defaults::MIN_EXPIRES))]
@@ -304,8 +306,12 @@ pub struct RegistrarFile {
     /// How long a nonce is good for.
     #[schemars(extend("default" = defaults::NONCE_LIFETIME))]
     pub nonce_lifetime: Option<DurationText>,
-    #[schemars(skip)]
-    pub max_contacts: Option<Later>,
+    /// The most contacts of one address of record, 1 to 1000; one more is refused. Without it the eleventh contact
+    /// pushes out the oldest.
+    pub max_contacts: Option<u32>,
+    /// The code of that refusal.
+    #[schemars(extend("default" = defaults::MAX_CONTACTS_CODE))]
+    pub max_contacts_code: Option<u16>,
     /// Faults; any number.
     pub fault: Option<Vec<FaultFile>>,
 }
@@ -315,11 +321,10 @@ pub struct RegistrarFile {
 #[serde(deny_unknown_fields)]
 #[schemars(extend("required" = ["kind"]))]
 pub struct FaultFile {
-    /// What goes wrong. Not available in this version: rate, stale, challenge-again, oscillate, duplicate, reorder,
-    /// corrupt.
+    /// What goes wrong.
     #[schemars(extend("enum" = [
-        "limit", "deny", "refuse", "realm", "delay", "drop", "freeze",
-        "rate", "stale", "challenge-again", "oscillate", "duplicate", "reorder", "corrupt",
+        "limit", "rate", "deny", "refuse", "realm", "stale", "challenge-again", "oscillate", "delay", "drop",
+        "duplicate", "reorder", "corrupt", "freeze",
     ]))]
     pub kind: Option<String>,
     /// Active from this long after the start.
@@ -337,9 +342,9 @@ pub struct FaultFile {
     pub sources: Option<Vec<String>>,
     /// limit: at most this many registered agents at once.
     pub concurrent: Option<u32>,
-    /// limit, deny, refuse: the refusal's code, 403 when left out.
+    /// limit, rate, deny, refuse, oscillate: the refusal's code; 403 when left out, 503 of a rate.
     pub code: Option<u16>,
-    /// limit, deny, refuse: the refusal's reason phrase.
+    /// limit, rate, deny, refuse, oscillate: the refusal's reason phrase.
     pub reason: Option<String>,
     /// realm: the realm of the challenge.
     pub challenge: Option<String>,
@@ -351,15 +356,17 @@ pub struct FaultFile {
     pub uniform: Option<Vec<DurationText>>,
     /// delay: a log-normal distribution.
     pub lognormal: Option<LognormalFile>,
-    /// drop: probability that a datagram is lost.
+    /// drop, duplicate, reorder, corrupt: probability that a datagram is hit; but for drop 1 when left out.
     pub probability: Option<f64>,
-    /// rate: refusals begin beyond this. Not available in this version.
+    /// reorder: the longest a datagram is held for others to overtake it, 20ms when left out.
+    pub delay: Option<DurationText>,
+    /// rate: registrations per second; those beyond are refused.
     pub per_second: Option<f64>,
-    /// rate: burst allowed. Not available in this version.
+    /// rate: registrations that may come at once, one second's worth when left out.
     pub burst: Option<u32>,
-    /// rate: Retry-After of the refusal. Not available in this version.
+    /// rate: Retry-After of the refusal in whole seconds, none when left out.
     pub retry_after: Option<DurationText>,
-    /// oscillate: length of one up and down. Not available in this version.
+    /// oscillate: length of one up and down, counted from the start.
     pub period: Option<DurationText>,
 }
 

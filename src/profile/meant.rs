@@ -188,14 +188,32 @@ pub struct Registrar {
     pub realm: String,
     pub algorithms: Vec<&'static str>,
     pub password: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Users>,
     #[serde(serialize_with = "as_text")]
     pub min_expires: Duration,
     #[serde(serialize_with = "as_text")]
     pub max_expires: Duration,
     #[serde(serialize_with = "as_text")]
     pub nonce_lifetime: Duration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_contacts: Option<u32>,
+    pub max_contacts_code: u16,
     #[serde(rename = "fault")]
     pub faults: Vec<Fault>,
+}
+
+/// Whom the embedded registrar knows. It serialises as the file's name.
+#[derive(Debug)]
+pub struct Users {
+    pub csv: String,
+    pub rows: Vec<AgentRow>,
+}
+
+impl Serialize for Users {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.csv.serialize(serializer)
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
@@ -216,12 +234,21 @@ pub struct Fault {
 }
 
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum FaultKind {
     Limit {
         concurrent: u32,
         code: u16,
         reason: String,
+    },
+    Rate {
+        per_second: f64,
+        burst: u32,
+        code: u16,
+        reason: String,
+        /// Whole seconds.
+        #[serde(serialize_with = "as_optional_text", skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Duration>,
     },
     Deny {
         code: u16,
@@ -235,11 +262,30 @@ pub enum FaultKind {
         challenge: String,
         verify: String,
     },
+    Stale,
+    ChallengeAgain,
+    Oscillate {
+        #[serde(serialize_with = "as_text")]
+        period: Duration,
+        code: u16,
+        reason: String,
+    },
     Delay {
         #[serde(flatten)]
         delay: Delay,
     },
     Drop {
+        probability: f64,
+    },
+    Duplicate {
+        probability: f64,
+    },
+    Reorder {
+        probability: f64,
+        #[serde(serialize_with = "as_text")]
+        delay: Duration,
+    },
+    Corrupt {
         probability: f64,
     },
     Freeze,

@@ -21,7 +21,7 @@ pub use file::RetryMax;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
     AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, Profile, RealmPolicy, Registrar, Retry,
-    RetryPreset, Run, Safety, Stage, Trunk,
+    RetryPreset, Run, Safety, Stage, Trunk, Users,
 };
 pub use pattern::{Pattern, PatternError};
 pub use schema::schema;

@@ -2,6 +2,8 @@
 //!
 //! A reader for foreign bytes, liberal as the scanner is; nothing is rewritten but the canonical form itself.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 /// User and host of a SIP URI, without password, port and parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Address<'a> {
@@ -63,12 +65,26 @@ pub(super) fn split_canonical(key: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether a digest's `uri` means the Request-URI: the same bytes, or the same user and host whatever the port and
 /// parameters say, since proxies add and remove those.
-pub(super) fn same_target(a: &[u8], b: &[u8]) -> bool {
-    a == b
-        || match (Address::parse(a), Address::parse(b)) {
-            (Some(a), Some(b)) => a.user == b.user && a.host.eq_ignore_ascii_case(b.host),
+///
+/// A bare IP address is let pass too: SIPp writes the one it sends to, whatever the Request-URI (unless told otherwise by
+/// `-auth_uri`), and the registrars it is used with do not look.
+pub(super) fn same_target(digest_uri: &[u8], request_uri: &[u8]) -> bool {
+    digest_uri == request_uri
+        || match (Address::parse(digest_uri), Address::parse(request_uri)) {
+            (Some(a), Some(b)) => {
+                (a.user == b.user && a.host.eq_ignore_ascii_case(b.host)) || (a.user.is_empty() && is_ip(a.host))
+            }
             _ => false,
         }
+}
+
+/// Whether a host is an IPv4 address, or an IPv6 one in brackets.
+fn is_ip(host: &[u8]) -> bool {
+    let text = str::from_utf8(host).unwrap_or_default();
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
+        None => text.parse::<Ipv4Addr>().is_ok(),
+    }
 }
 
 fn host(rest: &[u8]) -> &[u8] {
@@ -146,6 +162,10 @@ mod tests {
             ("sip:Example.test:5060", "sip:example.test;transport=udp", true),
             ("sip:example.test", "sip:other.test", false),
             ("sip:bob@example.test", "sip:example.test", false),
+            ("sip:127.0.0.1:38519", "sip:example.test", true),
+            ("sip:[::1]:5060", "sip:example.test", true),
+            ("sip:bob@127.0.0.1", "sip:example.test", false),
+            ("sip:example.test", "sip:127.0.0.1", false),
             ("nonsense", "nonsense", true),
             ("nonsense", "sip:example.test", false),
         ] {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// All bindings. Expired ones stay until [`Bindings::expire`]; callers expire before they look.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bindings {
     /// Only looked up, never walked: its order is not defined.
     records: HashMap<Arc<[u8]>, Record>,
@@ -19,6 +19,8 @@ pub(super) struct Bindings {
     due: BTreeMap<(Time, u64), Arc<[u8]>>,
     next_id: u64,
     contacts: usize,
+    /// The most contacts of one address of record.
+    room: usize,
 }
 
 /// One address of record. It has at least one binding.
@@ -79,10 +81,17 @@ pub(super) struct Removed {
     pub emptied: Option<IpAddr>,
 }
 
-/// The most contacts of one address of record; an agent restarted on new ports must not fill the memory.
+/// The most contacts of one address of record unless the profile says otherwise; an agent restarted on new ports must
+/// not fill the memory.
 pub const MAX_CONTACTS: usize = 10;
 
 impl Bindings {
+    /// A table where an address of record has at most `room` contacts: a further one pushes out the oldest.
+    pub fn new(room: usize) -> Self {
+        let (records, due) = (HashMap::new(), BTreeMap::new());
+        Bindings { records, due, next_id: 0, contacts: 0, room }
+    }
+
     /// Addresses of record, and contacts over all of them, as of the last [`Bindings::expire`].
     pub fn len(&self) -> usize {
         self.records.len()
@@ -112,7 +121,7 @@ impl Bindings {
             self.insert(now, key, source, update);
             return Put::NewRecord;
         };
-        let put = record.put(now, update);
+        let put = record.put(now, update, self.room);
         self.contacts += usize::from(put == Put::Added);
         record.reschedule(&mut self.due);
         put
@@ -179,12 +188,12 @@ impl Record {
         self.bindings.iter().find(|binding| binding.contact() == contact)
     }
 
-    fn put(&mut self, now: Time, update: &Update<'_>) -> Put {
+    fn put(&mut self, now: Time, update: &Update<'_>, room: usize) -> Put {
         if let Some(binding) = self.bindings.iter_mut().find(|binding| binding.contact() == update.contact) {
             binding.refresh(now, update);
             return Put::Refreshed;
         }
-        let full = self.bindings.len() >= MAX_CONTACTS;
+        let full = self.bindings.len() >= room;
         if full && let Some(oldest) = (0..self.bindings.len()).min_by_key(|&n| self.bindings[n].updated) {
             self.bindings.remove(oldest);
         }
@@ -255,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_binding_lives_until_its_time() {
-        let mut bindings = Bindings::default();
+        let mut bindings = Bindings::new(MAX_CONTACTS);
         assert_eq!(put(&mut bindings, 1, "a@x", "c1", 10), Put::NewRecord);
         assert_eq!(put(&mut bindings, 1, "a@x", "c2", 20), Put::Added);
         assert_eq!(put(&mut bindings, 2, "a@x", "c1", 12), Put::Refreshed);
@@ -270,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_contact_longest_without_a_refresh_makes_room() {
-        let mut bindings = Bindings::default();
+        let mut bindings = Bindings::new(MAX_CONTACTS);
         for n in 0..MAX_CONTACTS as u64 {
             put(&mut bindings, n + 1, "a@x", &format!("c{n}"), 100);
         }
@@ -292,7 +301,7 @@ mod tests {
         /// Against a plain map of (key, contact) to expiry.
         #[test]
         fn books_balance(operations in proptest::collection::vec((0u8..8, 0u8..4, 0u8..3, 1u64..40), 0..200)) {
-            let mut bindings = Bindings::default();
+            let mut bindings = Bindings::new(MAX_CONTACTS);
             let mut model = BTreeMap::<(String, String), u64>::new();
             let mut now = 1;
             for (what, key, contact, span) in operations {

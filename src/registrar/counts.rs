@@ -2,10 +2,10 @@
 //!
 //! Only numbers; nothing is judged. Two sums always hold:
 //!
-//! * `received` is the sum of `registers`, `options`, `other_methods`, `ignored`, `malformed`, `requests_dropped`,
-//!   `frozen_overflow` and of what is frozen now;
-//! * `registered`, `options_answered`, `challenges` and all `refusals` together are the sum of `replies_sent`,
-//!   `replies_dropped`, `replies_discarded` and of what is held now.
+//! * `received` and `requests_duplicated` are the sum of `registers`, `options`, `other_methods`, `ignored`, `malformed`,
+//!   `requests_dropped`, `frozen_overflow` and of what is frozen or held back now;
+//! * `registered`, `options_answered`, `challenges`, all `refusals` and `replies_duplicated` together are the sum of
+//!   `replies_sent`, `replies_dropped`, `replies_discarded` and of what is held now.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,14 @@ pub struct Counts {
     /// Requests and replies lost to a `drop` fault.
     pub requests_dropped: u64,
     pub replies_dropped: u64,
-    /// Replies held back by a `delay` or `freeze` fault.
+    /// Copies of requests and replies that a `duplicate` fault made.
+    pub requests_duplicated: u64,
+    pub replies_duplicated: u64,
+    /// Requests held by a `reorder` fault.
+    pub requests_reordered: u64,
+    /// Replies spoilt by a `corrupt` fault.
+    pub replies_corrupted: u64,
+    /// Replies held back by a `delay`, `reorder` or `freeze` fault.
     pub replies_delayed: u64,
     /// Requests set aside by a `freeze` fault, and those beyond what it can hold.
     pub requests_frozen: u64,

@@ -24,7 +24,7 @@ mod outbox;
 mod register;
 
 pub use bindings::MAX_CONTACTS;
-pub use config::{Config, Delay, Fault, FaultKind};
+pub use config::{Config, Credential, Delay, Fault, FaultKind, MaxContacts};
 pub use counts::Counts;
 
 use crate::seed::{Purpose, Seed};
@@ -35,7 +35,7 @@ use crate::vocab::Time;
 use address::{Address, split_canonical};
 use authenticate::Authority;
 use bindings::Bindings;
-use fault::{Direction, Faults, Frozen, Subject};
+use fault::{Direction, Faults, Frozen, Passage, Subject};
 use malformed::Echo;
 use nonce::{Nonces, hex16};
 use outbox::Outbox;
@@ -67,6 +67,7 @@ pub struct Registrar {
     counts: Counts,
     min_expires_s: u32,
     max_expires_s: u32,
+    max_contacts: Option<MaxContacts>,
     /// Key of the To tags.
     tag_key: u64,
     /// Header lines of the reply being made.
@@ -90,13 +91,15 @@ impl Registrar {
     pub fn new(config: Config, seed: Seed, start: Time) -> Self {
         let nonces = Nonces::new(seed, config.nonce_lifetime);
         Registrar {
-            authority: Authority::new(&config.realm, config.password, config.algorithms, nonces),
-            bindings: Bindings::default(),
+            authority: Authority::new(&config.realm, config.password, config.users, config.algorithms, nonces),
+            // One more than was asked for is refused before it comes to the table.
+            bindings: Bindings::new(config.max_contacts.map_or(MAX_CONTACTS, |_| usize::MAX)),
             faults: Faults::new(&config.faults, seed, start),
             outbox: Outbox::new(),
             counts: Counts::default(),
             min_expires_s: config.min_expires_s.min(config.max_expires_s),
             max_expires_s: config.max_expires_s,
+            max_contacts: config.max_contacts,
             tag_key: seed.draw(Purpose::Registrar, 0, TAG_DRAW),
             extra: Vec::new(),
             key: Vec::new(),
@@ -112,7 +115,7 @@ impl Registrar {
     pub fn receive(&mut self, now: Time, from: impl Into<Peer>, datagram: &[u8]) {
         self.expire(now);
         self.counts.received += 1;
-        self.handle(now, from.into(), datagram, None);
+        self.handle(now, from.into(), datagram, Passage::Arrived);
     }
 
     /// Copies the next reply due at or before `now` into `out`: its length and destination. A reply that is longer than
@@ -126,17 +129,18 @@ impl Registrar {
                     return Some(sent);
                 }
                 Some(Err(Overflow(_))) => self.counts.replies_discarded += 1,
-                // Frozen requests are handled one at a time, as the replies to those before them leave.
+                // Requests that were held are handled one at a time, as the replies to those before them leave.
                 None => {
-                    let (freeze, Frozen { from, datagram }) = self.faults.thaw(now)?;
-                    self.handle(now, from, &datagram, Some(freeze));
+                    let (passage, Frozen { from, datagram }) = self.faults.thaw(now)?;
+                    self.handle(now, from, &datagram, passage);
                     self.outbox.give_back(datagram);
                 }
             }
         }
     }
 
-    /// When a held reply is due, a freeze with waiting requests ends, or a binding expires, whichever is first.
+    /// When a held reply or request is due, a freeze with waiting requests ends, or a binding expires, whichever is
+    /// first.
     pub fn next_wake(&self) -> Option<Time> {
         [self.outbox.next_due(), self.faults.next_thaw(), self.bindings.next_expiry()].into_iter().flatten().min()
     }
@@ -166,14 +170,14 @@ impl Registrar {
     }
 
     /// Takes the scratch key out for the time of one datagram, so that a request may borrow it beside the registrar.
-    fn handle(&mut self, now: Time, from: Peer, datagram: &[u8], thawed: Option<usize>) {
+    fn handle(&mut self, now: Time, from: Peer, datagram: &[u8], passage: Passage) {
         let mut key = std::mem::take(&mut self.key);
-        self.admit(now, from, datagram, thawed, &mut key);
+        self.admit(now, from, datagram, passage, &mut key);
         self.key = key;
     }
 
-    /// What happens to a datagram before anybody looks into it: `thawed` names the freeze it comes out of, if any.
-    fn admit(&mut self, now: Time, from: Peer, datagram: &[u8], thawed: Option<usize>, key: &mut Vec<u8>) {
+    /// What happens to a datagram before anybody looks into it.
+    fn admit(&mut self, now: Time, from: Peer, datagram: &[u8], passage: Passage, key: &mut Vec<u8>) {
         if datagram.iter().all(u8::is_ascii_whitespace) || datagram.starts_with(b"SIP/2.0 ") {
             self.counts.ignored += 1;
             return;
@@ -187,23 +191,43 @@ impl Registrar {
             domain: read.and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
             source: from.address.ip().to_canonical(),
         };
-        if thawed.is_none() && self.faults.loses(now, Direction::Request, &subject) {
-            self.counts.requests_dropped += 1;
-            return;
-        }
-        if let Some(freeze) = self.faults.freeze(now, &subject, thawed) {
-            if freeze.is_full() {
-                self.counts.frozen_overflow += 1;
-            } else {
-                freeze.push(Frozen { from, datagram: self.outbox.keep(datagram) });
-                self.counts.requests_frozen += 1;
+        let mut copies = 1;
+        if passage == Passage::Arrived {
+            if self.faults.loses(now, Direction::Request, &subject) {
+                self.counts.requests_dropped += 1;
+                return;
             }
-            return;
+            copies += self.faults.duplicates(now, Direction::Request, &subject);
+            self.counts.requests_duplicated += copies as u64 - 1;
         }
-        match request {
-            Ok(request) => self.respond(from, &Incoming { now, request: &request, key, subject }),
-            Err(_) => self.respond_malformed(now, from, datagram, &subject),
+        for _ in 0..copies {
+            if self.sets_aside(now, from, datagram, passage, &subject) {
+                continue;
+            }
+            match &request {
+                Ok(request) => self.respond(from, &Incoming { now, request, key, subject }),
+                Err(_) => self.respond_malformed(now, from, datagram, &subject),
+            }
         }
+    }
+
+    /// Whether a request is not to be handled now: others may overtake it, or it falls into a freeze.
+    fn sets_aside(&mut self, now: Time, from: Peer, datagram: &[u8], passage: Passage, subject: &Subject<'_>) -> bool {
+        if passage == Passage::Arrived
+            && let Some(due) = self.faults.overtakes(now, subject)
+        {
+            self.faults.hold(due, Frozen { from, datagram: self.outbox.keep(datagram) });
+            self.counts.requests_reordered += 1;
+            return true;
+        }
+        let Some(freeze) = self.faults.freeze(now, subject, passage) else { return false };
+        if freeze.is_full() {
+            self.counts.frozen_overflow += 1;
+        } else {
+            freeze.push(Frozen { from, datagram: self.outbox.keep(datagram) });
+            self.counts.requests_frozen += 1;
+        }
+        true
     }
 
     fn respond(&mut self, from: Peer, incoming: &Incoming<'_>) {
@@ -236,8 +260,8 @@ impl Registrar {
             b"OPTIONS" => &mut self.counts.options,
             _ => &mut self.counts.other_methods,
         } += 1;
-        if let Some(refusal) = self.faults.denial(now, subject) {
-            return refusal.clone().into();
+        if let Some(refusal) = self.faults.denial(now, subject).cloned() {
+            return self.refuse(refusal);
         }
         if request.method == b"REGISTER" {
             return self.register(incoming);
@@ -260,17 +284,28 @@ impl Registrar {
         now: Time,
         to: Peer,
         subject: &Subject<'_>,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
+        write: impl Fn(&mut [u8]) -> Result<usize, Overflow>,
     ) {
         if self.faults.loses(now, Direction::Reply, subject) {
             self.counts.replies_dropped += 1;
             return;
         }
-        let due = self.faults.release(now, subject);
-        if due == Time::NEVER || !self.outbox.post(due, to, write) {
-            self.counts.replies_discarded += 1;
-        } else {
-            self.counts.replies_delayed += u64::from(due > now);
+        let copies = 1 + self.faults.duplicates(now, Direction::Reply, subject);
+        self.counts.replies_duplicated += copies as u64 - 1;
+        for _ in 0..copies {
+            let due = self.faults.release(now, subject);
+            let (faults, counts) = (&mut self.faults, &mut self.counts);
+            let write = |out: &mut [u8]| {
+                let len = write(out)?;
+                let spoilt = faults.spoil(now, subject, &mut out[..len]);
+                counts.replies_corrupted += u64::from(spoilt.is_some());
+                Ok(spoilt.unwrap_or(len))
+            };
+            if due == Time::NEVER || !self.outbox.post(due, to, write) {
+                self.counts.replies_discarded += 1;
+            } else {
+                self.counts.replies_delayed += u64::from(due > now);
+            }
         }
     }
 

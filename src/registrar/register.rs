@@ -4,9 +4,9 @@
 
 use super::address::split_canonical;
 use super::authenticate::{Proof, Protection};
-use super::bindings::{Put, Record, Removed, Update};
-use super::fault::{Refusal, Subject};
-use super::{Incoming, Registrar};
+use super::bindings::{Binding, Put, Record, Removed, Update};
+use super::fault::{Effect, Rechallenge, Refusal, Subject};
+use super::{Incoming, MaxContacts, Registrar};
 use crate::sip::Request;
 use crate::sip::contact::{self, Contact};
 use std::io::Write;
@@ -51,7 +51,7 @@ impl Registrar {
         }
         let intent = self.intent(incoming.request);
         if let Some(refusal) = self.gate(incoming, &intent) {
-            return refusal.into();
+            return self.refuse(refusal);
         }
         let applied = intent.and_then(|intent| self.apply(incoming, intent));
         match applied {
@@ -79,12 +79,13 @@ impl Registrar {
         let &Incoming { now, request, ref subject, .. } = incoming;
         let protection = self.faults.realm(now, subject).unwrap_or_else(|| self.authority.protection());
         let proof = self.authority.check(now, request, &protection);
-        let stale = match proof {
-            Some(Proof::Valid) => return None,
-            Some(Proof::OtherRealm) => return Some(Answer::fixed(403, "Forbidden")),
-            Some(Proof::OtherUri) => return Some(Answer::fixed(400, "Digest URI Mismatch")),
-            Some(Proof::Stale) => true,
-            Some(Proof::Wrong) | None => false,
+        let rechallenge = self.faults.rechallenge(now, subject);
+        let stale = match (proof, rechallenge) {
+            (Some(Proof::OtherRealm), _) => return Some(Answer::fixed(403, "Forbidden")),
+            (Some(Proof::OtherUri), _) => return Some(Answer::fixed(400, "Digest URI Mismatch")),
+            (Some(Proof::Valid), None) => return None,
+            (Some(Proof::Stale), None) | (Some(Proof::Valid | Proof::Stale), Some(Rechallenge::Stale)) => true,
+            (Some(Proof::Wrong) | None, _) | (_, Some(Rechallenge::Plain)) => false,
         };
         let Protection { challenge, .. } = protection;
         self.authority.write_challenges(now, challenge, stale, &mut self.extra);
@@ -121,8 +122,23 @@ impl Registrar {
     /// The faults that speak after correct credentials.
     fn gate(&self, incoming: &Incoming<'_>, intent: &Result<Intent, Answer>) -> Option<Refusal> {
         let adds = matches!(intent, Ok(Intent::Update { adds: true }));
-        let new = (adds && self.bindings.get(incoming.key).is_none()).then(|| incoming.aor());
-        self.faults.gate(incoming.now, &incoming.subject, new.as_ref()).cloned()
+        let record = self.bindings.get(incoming.key);
+        let repeats = |record: &Record| record.bindings().iter().any(|binding| repeats(incoming.request, binding));
+        let effect = Effect {
+            registers: adds && !record.is_some_and(repeats),
+            adds: (adds && record.is_none()).then(|| incoming.aor()),
+        };
+        self.faults.gate(incoming.now, &incoming.subject, &effect).cloned()
+    }
+
+    /// A fault's refusal, with its `Retry-After`.
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Answer {
+        // A refusal is all there is to say, whatever an earlier step had begun to.
+        self.extra.clear();
+        if let Some(seconds) = refusal.retry_after_s {
+            write_number(&mut self.extra, "Retry-After: ", seconds.into());
+        }
+        refusal.into()
     }
 
     /// Step 7: all changes or none.
@@ -130,6 +146,11 @@ impl Registrar {
         let record = self.bindings.get(incoming.key);
         if record.is_some_and(|record| out_of_order(record, incoming.request, intent)) {
             return Err(Answer::fixed(500, "CSeq Out Of Order"));
+        }
+        if let Some(MaxContacts { contacts, code }) = self.max_contacts
+            && self.contacts_after(incoming, record) > Some(contacts as usize)
+        {
+            return Err(Answer::fixed(code, "Too Many Contacts"));
         }
         match intent {
             Intent::Query => {}
@@ -151,7 +172,7 @@ impl Registrar {
     fn update(&mut self, incoming: &Incoming<'_>, contact: &Contact<'_>) {
         let &Incoming { now, request, key, .. } = incoming;
         let old = self.bindings.get(key).and_then(|record| record.binding(contact.uri));
-        if old.is_some_and(|old| old.call_id() == request.call_id && old.cseq == request.cseq) {
+        if old.is_some_and(|old| repeats(request, old)) {
             // A retransmission whose answer was lost: what it asked for is done (there is no transaction layer here).
             return;
         }
@@ -179,6 +200,26 @@ impl Registrar {
                 self.faults.joined(&incoming.aor());
             }
         }
+    }
+
+    /// How many contacts the address of record would have after the request; `None` when it makes no new one.
+    fn contacts_after(&self, incoming: &Incoming<'_>, record: Option<&Record>) -> Option<usize> {
+        let request = incoming.request;
+        let mut count = record.map_or(0, |record| record.bindings().len());
+        let mut new = false;
+        for (n, contact) in contact::contacts(request).enumerate() {
+            let known = record.is_some_and(|record| record.binding(contact.uri).is_some());
+            let named_before = contact::contacts(request).take(n).any(|earlier| earlier.uri == contact.uri);
+            match self.asked(request, &contact) {
+                _ if named_before => {}
+                0 => count -= usize::from(known),
+                _ => {
+                    new |= !known;
+                    count += usize::from(!known);
+                }
+            }
+        }
+        new.then_some(count)
     }
 
     fn removed(&mut self, key: &[u8], removed: Removed) {
@@ -223,6 +264,11 @@ impl Reason {
             Reason::Told(text) => text,
         }
     }
+}
+
+/// Whether a binding is what this very request made: a retransmission then, since its answer was lost.
+fn repeats(request: &Request<'_>, binding: &Binding) -> bool {
+    binding.call_id() == request.call_id && binding.cseq == request.cseq
 }
 
 /// Whether a request is older than what it would change: same Call-ID, lower CSeq.

@@ -12,10 +12,23 @@ fn troubled() -> Trace {
     Trace::with([
         fault(FaultKind::Drop { probability: 0.1 }),
         fault(FaultKind::Delay(Delay::Lognormal { median: Duration::from_millis(20), sigma: 0.5 })),
+        fault(FaultKind::Duplicate { probability: 0.1 }),
+        fault(FaultKind::Reorder { probability: 0.2, delay: Duration::from_millis(900) }),
+        fault(FaultKind::Corrupt { probability: 0.1 }),
         fault_within(FaultKind::Freeze, 2, 3),
         fault_within(FaultKind::Deny { code: 403, reason: "no".into() }, 4, 5),
         fault_within(FaultKind::Refuse { code: 500, reason: "no".into() }, 5, 6),
         fault_within(FaultKind::Realm { challenge: "a".into(), verify: "b".into() }, 6, 7),
+        fault_within(FaultKind::Stale, 7, 8),
+        fault_within(FaultKind::ChallengeAgain, 8, 9),
+        fault(FaultKind::Oscillate { period: Duration::from_secs(3), code: 403, reason: "down".into() }),
+        fault(FaultKind::Rate {
+            per_second: 0.7,
+            burst: 2,
+            code: 503,
+            reason: "slower".into(),
+            retry_after_s: Some(5),
+        }),
         fault(FaultKind::Limit { concurrent: 3, code: 403, reason: "full".into() }),
     ])
 }
@@ -24,8 +37,10 @@ fn troubled() -> Trace {
 fn assert_accounted(t: &Trace) {
     let c = t.registrar.counts();
     let handled = c.registers + c.options + c.other_methods + c.ignored + c.malformed;
-    assert_eq!(handled + c.requests_dropped + c.frozen_overflow, c.received, "{c:?}");
+    let arrived = c.received + c.requests_duplicated;
+    assert_eq!(handled + c.requests_dropped + c.frozen_overflow, arrived, "{c:?}");
     let answers = c.registered + c.options_answered + c.challenges + c.refusals.values().sum::<u64>();
+    let answers = answers + c.replies_duplicated;
     assert_eq!(answers, c.replies_sent + c.replies_dropped + c.replies_discarded, "{c:?}");
 }
 

@@ -324,3 +324,180 @@ mod freezes {
         assert_eq!(t.registrar.next_wake(), None);
     }
 }
+
+mod rates {
+    use super::*;
+
+    fn rate(per_second: f64, burst: u32) -> FaultKind {
+        FaultKind::Rate { per_second, burst, code: 503, reason: "Slow Down".into(), retry_after_s: Some(5) }
+    }
+
+    #[test]
+    fn a_burst_passes_then_so_many_a_second() {
+        let mut t = Trace::with([fault(rate(100.0, 20))]);
+        let registered = |t: &mut Trace, ms: u64, first: usize| {
+            let phones = (first..first + 60).map(|n| Phone::new(&format!("a{n}")));
+            phones.filter(|phone| t.at(ms).handshake(&mut phone.clone()).code() == 200).count()
+        };
+        assert_eq!(registered(&mut t, 0, 0), 20, "the burst");
+        assert_eq!(registered(&mut t, 0, 100), 0, "and no more at that moment");
+        assert_eq!(registered(&mut t, 100, 200), 10, "a tenth of a second refills ten");
+        assert_eq!(registered(&mut t, 10_000, 300), 20, "and never more than the burst");
+    }
+
+    #[test]
+    fn twice_the_rate_is_half_refused_to_the_last_one() {
+        let mut t = Trace::with([fault(rate(200.0, 50))]);
+        let codes: Vec<u16> =
+            (0..2_000u64).map(|n| t.at(n * 5 / 2).handshake(&mut Phone::new(&format!("a{n}"))).code()).collect();
+        let passed = codes.iter().filter(|code| **code == 200).count();
+        // Five seconds at 200/s and the burst; the last arrival comes 2.5 ms before their end.
+        assert!((1_049..=1_050).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn the_refusal_comes_after_right_credentials_and_says_when_to_come_back() {
+        let mut t = Trace::with([fault(rate(1.0, 1))]);
+        assert_eq!(t.handshake(&mut Phone::new("a")).code(), 200);
+        let refused = t.handshake(&mut Phone::new("b"));
+        assert_eq!((refused.code(), refused.reason()), (503, "Slow Down"));
+        assert_eq!(refused.headers("Retry-After"), ["5"]);
+        assert_eq!(t.handshake(&mut Phone { password: "guess".into(), ..Phone::new("b") }).code(), 401);
+        let mut silent = Trace::with([fault(FaultKind::Rate {
+            per_second: 1.0,
+            burst: 1,
+            code: 503,
+            reason: "no".into(),
+            retry_after_s: None,
+        })]);
+        silent.handshake(&mut Phone::new("a"));
+        assert!(silent.handshake(&mut Phone::new("b")).headers("Retry-After").is_empty());
+    }
+
+    #[test]
+    fn only_registrations_count() {
+        let (mut t, mut a) = (Trace::with([fault(rate(0.001, 2))]), Phone::new("a"));
+        t.at(0).send(&a.register());
+        let challenge = t.expect(401);
+        let request = a.answer(&challenge);
+        for _ in 0..5 {
+            t.send(&request);
+            t.expect(200);
+        }
+        for wants in ["", "Contact: <sip:b@h>;expires=0\r\n", "Contact: *\r\nExpires: 0\r\n"] {
+            assert_eq!(t.handshake(&mut Phone::new("b").wanting(wants)).code(), 200, "{wants}");
+        }
+        assert_eq!(t.at(1).handshake(&mut a).code(), 200, "a refresh is the second one");
+        assert_eq!(t.handshake(&mut a).code(), 503);
+    }
+
+    #[test]
+    fn a_fraction_is_a_rate_and_nothing_lets_nobody_in() {
+        let (mut t, mut a) = (Trace::with([fault(rate(0.5, 1))]), Phone::new("a"));
+        let codes = [0, 1_999, 2_000, 3_999, 4_000].map(|ms| t.at(ms).handshake(&mut a).code());
+        assert_eq!(codes, [200, 503, 200, 503, 200]);
+        for nothing in [0.0, -1.0, f64::NAN] {
+            assert_eq!(Trace::with([fault(rate(nothing, 1))]).handshake(&mut Phone::new("a")).code(), 503);
+        }
+    }
+
+    #[test]
+    fn the_agents_it_does_not_concern_take_nothing_from_it() {
+        let mut t = Trace::with([Fault { domain: Some("x.test".into()), ..fault_within(rate(1.0, 1), 0, 10) }]);
+        let phone = |user: &str, domain: &str| Phone { domain: domain.into(), ..Phone::new(user) };
+        for (ms, user, domain, code) in [
+            (0, "a", "y.test", 200),
+            (0, "b", "y.test", 200),
+            (0, "c", "x.test", 200),
+            (0, "d", "x.test", 503),
+            (10_000, "d", "x.test", 200),
+            (10_000, "e", "x.test", 200),
+        ] {
+            assert_eq!(t.at(ms).handshake(&mut phone(user, domain)).code(), code, "{user} at {ms}");
+        }
+    }
+}
+
+mod challenges_without_end {
+    use super::*;
+
+    /// The answers to one request without credentials and three with those of the latest challenge.
+    fn answers(t: &mut Trace, phone: &mut Phone) -> Vec<(u16, bool)> {
+        t.send(&phone.register());
+        let mut replies = vec![t.expect(401)];
+        for _ in 0..3 {
+            t.send(&phone.answer(replies.last().expect("pushed above")));
+            replies.push(t.reply().expect("an answer"));
+            if replies.last().is_some_and(|reply| reply.code() != 401) {
+                break;
+            }
+        }
+        replies.iter().map(|reply| (reply.code(), reply.is_stale())).collect()
+    }
+
+    #[test]
+    fn stale_says_so_to_right_credentials_only() {
+        let mut t = Trace::with([fault_within(FaultKind::Stale, 0, 30)]);
+        let mut a = Phone::new("a");
+        assert_eq!(answers(t.at(0), &mut a), [(401, false), (401, true), (401, true), (401, true)]);
+        let mut eve = Phone { password: "guess".into(), ..Phone::new("a") };
+        assert_eq!(answers(&mut t, &mut eve), [(401, false); 4]);
+        let counts = t.registrar.counts();
+        assert_eq!((counts.stale_challenges, counts.rejected_credentials, counts.bindings), (3, 3, 0));
+        assert_eq!(answers(t.at(30_000), &mut a), [(401, false), (200, false)]);
+    }
+
+    #[test]
+    fn challenge_again_never_says_why() {
+        let mut t = Trace::with([fault(FaultKind::Stale), fault_within(FaultKind::ChallengeAgain, 0, 30)]);
+        let mut a = Phone::new("a");
+        assert_eq!(answers(t.at(0), &mut a), [(401, false); 4]);
+        assert_eq!((t.registrar.counts().stale_challenges, t.registrar.bindings(t.now)), (0, 0));
+        assert_eq!(answers(t.at(30_000), &mut a)[1], (401, true), "stale takes over");
+    }
+
+    #[test]
+    fn a_share_hits_the_same_agents_and_others_pass() {
+        let mut t = Trace::with([Fault { share: 0.5, ..fault(FaultKind::ChallengeAgain) }]);
+        let registered = (0..100).filter(|n| t.handshake(&mut Phone::new(&format!("a{n}"))).code() == 200).count();
+        assert!((30..70).contains(&registered), "{registered}");
+    }
+}
+
+mod oscillation {
+    use super::*;
+
+    fn oscillate(period_s: u64) -> FaultKind {
+        FaultKind::Oscillate { period: Duration::from_secs(period_s), code: 403, reason: "Forbidden".into() }
+    }
+
+    #[test]
+    fn half_a_period_up_and_half_refused() {
+        let (mut t, mut a) = (Trace::with([fault(oscillate(2_700))]), Phone::new("a"));
+        for (s, code) in [(0, 200), (1_349, 200), (1_350, 403), (2_699, 403), (2_700, 200), (4_049, 200), (4_050, 403)]
+        {
+            assert_eq!(t.at(s * 1_000).handshake(&mut a).code(), code, "{s} s");
+        }
+    }
+
+    #[test]
+    fn phases_count_from_the_start_whatever_the_window() {
+        let (mut t, mut a) = (Trace::with([fault_within(oscillate(10), 7, 26)]), Phone::new("a"));
+        for (s, code) in [(6, 200), (7, 403), (10, 200), (14, 200), (15, 403), (25, 403), (26, 200)] {
+            assert_eq!(t.at(s * 1_000).handshake(&mut a).code(), code, "{s} s");
+        }
+        let mut later = Trace::with([fault(oscillate(10))]);
+        later.registrar.set_start(at_ms(3_000));
+        assert_eq!([3, 7, 8, 13].map(|s| later.at(s * 1_000).handshake(&mut a).code()), [200, 200, 403, 200]);
+    }
+
+    #[test]
+    fn only_right_credentials_learn_of_it_and_un_register_is_refused_too() {
+        let (mut t, mut a) = (Trace::with([fault(oscillate(20))]), Phone::new("a"));
+        assert_eq!(t.at(0).handshake(&mut a).code(), 200);
+        assert_eq!(t.at(10_000).handshake(&mut Phone { password: "guess".into(), ..Phone::new("a") }).code(), 401);
+        a.wants = "Contact: *\r\nExpires: 0\r\n".into();
+        assert_eq!(t.handshake(&mut a).code(), 403);
+        assert_eq!(t.registrar.bindings(t.now), 1, "what is bound stays so");
+    }
+}

@@ -87,6 +87,7 @@ fn the_digest_uri_must_be_the_request_uri() {
     for (uri, code) in [
         ("sip:GenesysCloud.test", 200),
         ("sip:genesyscloud.test:5060;transport=udp", 200),
+        ("sip:127.0.0.1:5060", 200),
         ("sip:elsewhere.test", 400),
         ("sip:bob@genesyscloud.test", 400),
     ] {

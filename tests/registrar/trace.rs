@@ -62,6 +62,8 @@ pub fn config() -> Config {
         realm: REALM.into(),
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         password: Secret::new("secret"),
+        users: None,
+        max_contacts: None,
         min_expires_s: 5,
         max_expires_s: 3_600,
         nonce_lifetime: Duration::from_secs(300),

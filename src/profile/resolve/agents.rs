@@ -3,7 +3,7 @@
 use super::check::Check;
 use crate::profile::error::nearest;
 use crate::profile::file::AgentsFile;
-use crate::profile::meant::{AgentRow, Agents, Credential};
+use crate::profile::meant::{AgentRow, Agents, Credential, Users};
 use crate::profile::pattern::{Pattern, PatternError};
 use crate::profile::places::Path;
 use crate::vocab::Secret;
@@ -34,8 +34,7 @@ pub(super) fn agents(
                 file: csv,
                 fallback: credential.ok()?,
                 algorithms,
-                trunk_id,
-                trunk_ids,
+                trunk: Some((trunk_id, trunk_ids)),
                 env: HashMap::new(),
             };
             let rows = list.read(check)?;
@@ -67,6 +66,27 @@ pub(super) fn agents(
             None
         }
     }
+}
+
+/// The users of the embedded registrar: every row, whatever trunk it names; one without a secret has `password`.
+pub(super) fn users(
+    check: &mut Check,
+    path: &Path,
+    csv: &str,
+    password: &Secret,
+    algorithms: &[&'static str],
+) -> Option<Users> {
+    let fallback = Some(Credential::Password(password.clone()));
+    let mut list = List { path: path.clone(), file: csv, fallback, algorithms, trunk: None, env: HashMap::new() };
+    let rows = list.read(check)?;
+    let mut secrets = HashMap::new();
+    for row in &rows {
+        if *secrets.entry(&row.auth_user).or_insert(&row.credential) != &row.credential {
+            check.bad(path, format!("{csv}: \"{}\" has two different secrets", row.auth_user));
+            return None;
+        }
+    }
+    Some(Users { csv: csv.to_owned(), rows })
 }
 
 fn pattern_agents(
@@ -191,15 +211,15 @@ fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<Credential, String>
     Ok(Credential::Ha1(Secret::new(text)))
 }
 
-/// A CSV file being read for one trunk.
+/// A CSV file being read for one trunk, or for the registrar.
 struct List<'a> {
     path: Path,
     file: &'a str,
     /// For rows without a secret of their own.
     fallback: Option<Credential>,
     algorithms: &'a [&'static str],
-    trunk_id: &'a str,
-    trunk_ids: &'a [String],
+    /// Whose rows are read, and the trunks there are; `None`: all rows.
+    trunk: Option<(&'a str, &'a [String])>,
     /// Environment variables already read.
     env: HashMap<String, Option<Secret>>,
 }
@@ -277,7 +297,10 @@ impl List<'_> {
                 Err(error) => Err(csv_message(error)),
             };
             let row = row.and_then(|row| match row {
-                Some(row) if !seen.insert(row.user.clone()) => Err(format!("the user \"{}\" is there twice", row.user)),
+                // Two trunks may have users of the same name; a registrar knows all of them.
+                Some(row) if self.trunk.is_some() && !seen.insert(row.user.clone()) => {
+                    Err(format!("the user \"{}\" is there twice", row.user))
+                }
                 row => Ok(row),
             });
             match row {
@@ -300,7 +323,13 @@ impl List<'_> {
         if wrong > MAX_ROW_PROBLEMS {
             check.bad(&self.path, format!("{}: further rows that are wrong: {}", self.file, wrong - MAX_ROW_PROBLEMS));
         } else if wrong == 0 && found == 0 {
-            check.bad(&self.path, format!("{} has no agent for trunk \"{}\"", self.file, self.trunk_id));
+            check.bad(
+                &self.path,
+                match self.trunk {
+                    Some((trunk_id, _)) => format!("{} has no agent for trunk \"{trunk_id}\"", self.file),
+                    None => format!("{} has no user", self.file),
+                },
+            );
         } else if found > MAX_AGENTS as usize {
             check.bad(&self.path, format!("{} has more than {MAX_AGENTS} agents", self.file));
         }
@@ -322,8 +351,10 @@ impl List<'_> {
         strangers: &mut Vec<String>,
     ) -> Result<Option<AgentRow>, String> {
         let cell = |column: Option<usize>| column.and_then(|n| record.get(n)).filter(|text| !text.is_empty());
-        if let Some(id) = cell(columns.trunk_id).filter(|id| *id != self.trunk_id) {
-            if !self.trunk_ids.iter().any(|known| known == id) {
+        if let (Some(id), Some((trunk_id, trunk_ids))) = (cell(columns.trunk_id), self.trunk)
+            && id != trunk_id
+        {
+            if !trunk_ids.iter().any(|known| known == id) {
                 strangers.push(id.to_owned());
             }
             return Ok(None);

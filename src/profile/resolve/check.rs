@@ -91,6 +91,13 @@ impl Check<'_> {
         share
     }
 
+    /// The code of a final refusal (RFC 3261 §7.2).
+    pub(super) fn refusal_code(&mut self, path: &Path, code: u16) {
+        if !(300..=699).contains(&code) {
+            self.bad(path, format!("must be a refusal, 300 to 699, not {code}"));
+        }
+    }
+
     /// A whole number of at least one.
     pub(super) fn at_least_one(&mut self, path: &Path, written: Option<u32>, default: u32) -> u32 {
         let number = written.unwrap_or(default);

@@ -8,21 +8,25 @@ use crate::profile::places::Path;
 use std::time::Duration;
 
 /// Each kind with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
-const KINDS: [(&str, &[&str]); 7] = [
+const KINDS: [(&str, &[&str]); 14] = [
     ("limit", &["concurrent", "code", "reason"]),
+    ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),
     ("deny", &["code", "reason"]),
     ("refuse", &["code", "reason"]),
     ("realm", &["challenge", "verify"]),
+    ("stale", &[]),
+    ("challenge-again", &[]),
+    ("oscillate", &["period", "code", "reason"]),
     ("delay", &["fixed", "uniform", "lognormal"]),
     ("drop", &["probability"]),
+    ("duplicate", &["probability"]),
+    ("reorder", &["probability", "delay"]),
+    ("corrupt", &["probability"]),
     ("freeze", &[]),
 ];
 
-/// Kinds of the contract that come later.
-const LATER: [&str; 7] = ["rate", "stale", "challenge-again", "oscillate", "duplicate", "reorder", "corrupt"];
-
 /// Keys that belong to some kind.
-const OWN_KEYS: [&str; 13] = [
+const OWN_KEYS: [&str; 14] = [
     "concurrent",
     "code",
     "reason",
@@ -32,6 +36,7 @@ const OWN_KEYS: [&str; 13] = [
     "uniform",
     "lognormal",
     "probability",
+    "delay",
     "per_second",
     "burst",
     "retry_after",
@@ -49,7 +54,7 @@ fn fault(check: &mut Check, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -> 
         check.missing(&at.key("kind"), format!("use {}", list(&KINDS.map(|(name, _)| name))));
         return None;
     };
-    let (name, own) = check.word(&at.key("kind"), Some(name), "", &KINDS.map(|kind| (kind.0, kind)), &LATER)?;
+    let (name, own) = check.word(&at.key("kind"), Some(name), "", &KINDS.map(|kind| (kind.0, kind)), &[])?;
     foreign_keys(check, at, name, own);
     let from = check.duration(&at.key("from"), file.from.as_ref(), defaults::FAULT_FROM);
     let until = file.until.as_ref().map(|text| check.duration(&at.key("until"), Some(text), ""));
@@ -94,16 +99,27 @@ fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<Fa
                 check.missing(&at.key("concurrent"), "say how many agents may be registered at once: concurrent = 400");
                 return None;
             };
-            let (code, reason) = refusal(check, at, file, "Registration limit exceeded");
+            let (code, reason) = refusal(check, at, file, 403, "Registration limit exceeded");
             FaultKind::Limit { concurrent, code, reason }
         }
+        "rate" => rate(check, at, file)?,
         "deny" => {
-            let (code, reason) = refusal(check, at, file, "Forbidden");
+            let (code, reason) = refusal(check, at, file, 403, "Forbidden");
             FaultKind::Deny { code, reason }
         }
         "refuse" => {
-            let (code, reason) = refusal(check, at, file, "Authentication Failed");
+            let (code, reason) = refusal(check, at, file, 403, "Authentication Failed");
             FaultKind::Refuse { code, reason }
+        }
+        "stale" => FaultKind::Stale,
+        "challenge-again" => FaultKind::ChallengeAgain,
+        "oscillate" => {
+            if file.period.is_none() {
+                check.missing(&at.key("period"), "say how long one up and down takes: period = \"45m\"");
+                return None;
+            }
+            let (code, reason) = refusal(check, at, file, 403, "Forbidden");
+            FaultKind::Oscillate { period: check.positive(&at.key("period"), file.period.as_ref(), ""), code, reason }
         }
         "realm" => FaultKind::Realm {
             challenge: realm(check, &at.key("challenge"), file.challenge.as_ref())?,
@@ -117,16 +133,47 @@ fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<Fa
             };
             FaultKind::Drop { probability: check.share(&at.key("probability"), Some(probability), 0.0) }
         }
+        "duplicate" => FaultKind::Duplicate { probability: probability(check, at, file) },
+        "reorder" => FaultKind::Reorder {
+            probability: probability(check, at, file),
+            delay: check.positive(&at.key("delay"), file.delay.as_ref(), REORDER_DELAY),
+        },
+        "corrupt" => FaultKind::Corrupt { probability: probability(check, at, file) },
         _ => FaultKind::Freeze,
     })
 }
 
-/// Code and reason phrase of a refusal; 403 unless written.
-fn refusal(check: &mut Check, at: &Path, file: &FaultFile, reason: &str) -> (u16, String) {
-    let code = file.code.unwrap_or(403);
-    if !(300..=699).contains(&code) {
-        check.bad(&at.key("code"), format!("must be a refusal, 300 to 699, not {code}"));
+/// Every datagram unless written: what the fault does to one, it can do to all.
+fn probability(check: &mut Check, at: &Path, file: &FaultFile) -> f64 {
+    check.share(&at.key("probability"), file.probability, 1.0)
+}
+
+fn rate(check: &mut Check, at: &Path, file: &FaultFile) -> Option<FaultKind> {
+    let Some(per_second) = file.per_second else {
+        check.missing(&at.key("per_second"), "say how many registrations pass: per_second = 200");
+        return None;
+    };
+    if !(MIN_RATE..=super::MAX_RATE).contains(&per_second) {
+        let message = format!("must be a rate from {MIN_RATE} to {} per second, not {per_second}", super::MAX_RATE);
+        check.bad(&at.key("per_second"), message);
     }
+    // One second's worth, as a token bucket that refills by the second has it.
+    let burst = check.at_least_one(&at.key("burst"), file.burst, per_second.ceil().max(1.0) as u32);
+    let retry_after = file.retry_after.as_ref();
+    let retry_after = retry_after.map(|text| check.whole_seconds(&at.key("retry_after"), Some(text), ""));
+    let (code, reason) = refusal(check, at, file, 503, "Service Unavailable");
+    Some(FaultKind::Rate { per_second, burst, code, reason, retry_after })
+}
+
+/// One registration in three hours: slower than that nobody waits for.
+const MIN_RATE: f64 = 0.0001;
+/// Longer than a round trip on a local network, shorter than T1: it reorders without retransmissions.
+const REORDER_DELAY: &str = "20ms";
+
+/// Code and reason phrase of a refusal.
+fn refusal(check: &mut Check, at: &Path, file: &FaultFile, code: u16, reason: &str) -> (u16, String) {
+    let code = file.code.unwrap_or(code);
+    check.refusal_code(&at.key("code"), code);
     let reason = file.reason.as_deref().unwrap_or(reason);
     check.one_line(&at.key("reason"), reason);
     (code, reason.to_owned())

@@ -21,6 +21,8 @@ use std::time::Duration;
 /// The most threads, and the most arrivals per second, that make sense on one machine.
 const MAX_WORKERS: u32 = 1_024;
 const MAX_RATE: f64 = 1_000_000.0;
+/// The most contacts of one address of record: as many as a reply has room for, and more than any phone has.
+const MAX_CONTACTS: u32 = 1_000;
 /// Shorter intervals would make more rows than measurements.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -213,8 +215,6 @@ fn generator(check: &mut Check, file: GeneratorFile) -> Generator {
 
 fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Registrar {
     let at = Path::root("registrar");
-    check.later_key(&at.key("users"), &file.users, "a users file");
-    check.later_key(&at.key("max_contacts"), &file.max_contacts, "max_contacts");
     let listen = listen(check, &at.key("listen"), file.listen);
     let realm = file.realm.unwrap_or_else(|| defaults::REGISTRAR_REALM.to_owned());
     check.quotable(&at.key("realm"), &realm);
@@ -222,6 +222,8 @@ fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Regi
     let password = file.password.map_or_else(|| Secret::new(defaults::REGISTRAR_PASSWORD), |text| text.0);
     let min_expires = check.whole_seconds(&at.key("min_expires"), file.min_expires.as_ref(), defaults::MIN_EXPIRES);
     let max_expires = check.whole_seconds(&at.key("max_expires"), file.max_expires.as_ref(), defaults::MAX_EXPIRES);
+    let users =
+        file.users.as_deref().and_then(|csv| agents::users(check, &at.key("users"), csv, &password, &algorithms));
     // One that could not be read has a problem of its own already.
     if min_expires > max_expires && min_expires != Duration::MAX {
         let key = if file.min_expires.is_some() { "min_expires" } else { "max_expires" };
@@ -229,8 +231,25 @@ fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Regi
     }
     let nonce_lifetime =
         check.positive(&at.key("nonce_lifetime"), file.nonce_lifetime.as_ref(), defaults::NONCE_LIFETIME);
+    if file.max_contacts.is_some_and(|contacts| !(1..=MAX_CONTACTS).contains(&contacts)) {
+        check.bad(&at.key("max_contacts"), format!("must be from 1 to {MAX_CONTACTS}"));
+    }
+    let max_contacts_code = file.max_contacts_code.unwrap_or(defaults::MAX_CONTACTS_CODE);
+    check.refusal_code(&at.key("max_contacts_code"), max_contacts_code);
     let faults = fault::faults(check, file.fault.unwrap_or_default(), trunk_ids);
-    Registrar { listen, realm, algorithms, password, min_expires, max_expires, nonce_lifetime, faults }
+    Registrar {
+        listen,
+        realm,
+        algorithms,
+        password,
+        users,
+        min_expires,
+        max_expires,
+        nonce_lifetime,
+        max_contacts: file.max_contacts,
+        max_contacts_code,
+        faults,
+    }
 }
 
 fn listen(check: &mut Check, path: &Path, written: Option<Vec<String>>) -> Vec<ListenAddr> {

@@ -1,30 +1,48 @@
 //! The faults of the registrar: whom each concerns, when, and in which order they act.
 //!
-//! A request meets them in this order: `drop` (lost on its way in), `freeze`, `deny`, then, after correct
-//! credentials, `refuse` and `limit` in profile order; `realm` changes what credentials are checked against. A
-//! reply meets `drop`, `delay`, `freeze`. Each file holds one kind; the registrar asks, no fault acts by itself.
+//! A request meets them in this order: `drop` (lost on its way in), `duplicate`, `reorder`, `freeze`, `deny`, then
+//! `challenge-again` and `stale` where credentials are judged, and, after correct ones, `refuse`, `limit`, `rate` and
+//! `oscillate` in profile order; `realm` changes what credentials are checked against. A reply meets `drop`, `duplicate`,
+//! `corrupt`, `delay` and `reorder`, `freeze`. Each file holds one kind (`chance` what three of them share); the registrar
+//! asks, no fault acts by itself.
 
+mod challenge_again;
+mod chance;
+mod corrupt;
 mod delay;
 mod deny;
 mod drop;
+mod duplicate;
 mod freeze;
 mod limit;
+mod oscillate;
+mod rate;
 mod realm;
 mod refuse;
+mod reorder;
+mod stale;
 
 pub(super) use freeze::Frozen;
 
 use super::authenticate::Protection;
 use super::config::{Fault, FaultKind};
+use crate::link::Held;
 use crate::seed::{Purpose, Seed};
 use crate::vocab::Time;
+use challenge_again::ChallengeAgain;
+use corrupt::Damage;
 use delay::Hold;
 use deny::Deny;
 use drop::Loss;
+use duplicate::Twin;
 use freeze::Freeze;
 use limit::Limit;
+use oscillate::Oscillate;
+use rate::Rate;
 use realm::OtherRealm;
 use refuse::Refuse;
+use reorder::Shuffle;
+use stale::Stale;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,18 +53,53 @@ pub(super) struct Faults {
     /// Windows count from here.
     start: Time,
     denials: Vec<Deny>,
+    again: Vec<ChallengeAgain>,
+    stale: Vec<Stale>,
     realms: Vec<OtherRealm>,
     gates: Vec<Gate>,
     losses: Vec<Loss>,
+    twins: Vec<Twin>,
+    shuffles: Vec<Shuffle>,
+    damages: Vec<Damage>,
     holds: Vec<Hold>,
     freezes: Vec<Freeze>,
+    /// Requests that others may overtake, until they are handled after all.
+    overtaken: Held<Frozen>,
 }
 
 /// A fault that speaks after correct credentials.
 #[derive(Debug)]
 enum Gate {
     Limit(Limit),
+    Oscillate(Oscillate),
+    Rate(Rate),
     Refuse(Refuse),
+}
+
+/// How far a datagram has come on its way in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Passage {
+    Arrived,
+    /// It has been held by a `reorder`.
+    Overtaken,
+    /// It comes out of the freeze of this number.
+    Thawed(usize),
+}
+
+/// A challenge that credentials get whatever they are worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rechallenge {
+    Plain,
+    Stale,
+}
+
+/// What a request with correct credentials would do to the bindings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Effect<'a> {
+    /// It makes or refreshes a binding.
+    pub registers: bool,
+    /// It binds this address of record, which has no binding yet.
+    pub adds: Option<Subject<'a>>,
 }
 
 /// What a fault answers instead of the registrar.
@@ -54,6 +107,7 @@ enum Gate {
 pub(super) struct Refusal {
     pub code: u16,
     pub reason: Arc<str>,
+    pub retry_after_s: Option<u32>,
 }
 
 /// What a fault knows of a request.
@@ -91,29 +145,52 @@ impl Faults {
         let mut all = Faults {
             start,
             denials: Vec::new(),
+            again: Vec::new(),
+            stale: Vec::new(),
             realms: Vec::new(),
             gates: Vec::new(),
             losses: Vec::new(),
+            twins: Vec::new(),
+            shuffles: Vec::new(),
+            damages: Vec::new(),
             holds: Vec::new(),
             freezes: Vec::new(),
+            overtaken: Held::new(),
         };
         for (fault, id) in faults.iter().zip(0..) {
-            let scope = Scope::new(fault, seed, id);
-            match &fault.kind {
-                FaultKind::Limit { concurrent, code, reason } => {
-                    all.gates.push(Gate::Limit(Limit::new(scope, *concurrent, Refusal::new(*code, reason))));
-                }
-                FaultKind::Deny { code, reason } => all.denials.push(Deny::new(scope, Refusal::new(*code, reason))),
-                FaultKind::Refuse { code, reason } => {
-                    all.gates.push(Gate::Refuse(Refuse::new(scope, Refusal::new(*code, reason))));
-                }
-                FaultKind::Realm { challenge, verify } => all.realms.push(OtherRealm::new(scope, challenge, verify)),
-                FaultKind::Delay(delay) => all.holds.push(Hold::new(scope, *delay)),
-                FaultKind::Drop { probability } => all.losses.push(Loss::new(scope, *probability)),
-                FaultKind::Freeze => all.freezes.push(Freeze::new(scope)),
-            }
+            all.add(&fault.kind, Scope::new(fault, seed, id));
         }
         all
+    }
+
+    fn add(&mut self, kind: &FaultKind, scope: Scope) {
+        match kind {
+            FaultKind::Limit { concurrent, code, reason } => {
+                self.gates.push(Gate::Limit(Limit::new(scope, *concurrent, Refusal::new(*code, reason))));
+            }
+            FaultKind::Rate { per_second, burst, code, reason, retry_after_s } => {
+                let refusal = Refusal { retry_after_s: *retry_after_s, ..Refusal::new(*code, reason) };
+                self.gates.push(Gate::Rate(Rate::new(scope, *per_second, *burst, refusal)));
+            }
+            FaultKind::Deny { code, reason } => self.denials.push(Deny::new(scope, Refusal::new(*code, reason))),
+            FaultKind::Refuse { code, reason } => {
+                self.gates.push(Gate::Refuse(Refuse::new(scope, Refusal::new(*code, reason))));
+            }
+            FaultKind::Realm { challenge, verify } => self.realms.push(OtherRealm::new(scope, challenge, verify)),
+            FaultKind::Stale => self.stale.push(Stale::new(scope)),
+            FaultKind::ChallengeAgain => self.again.push(ChallengeAgain::new(scope)),
+            FaultKind::Oscillate { period, code, reason } => {
+                self.gates.push(Gate::Oscillate(Oscillate::new(scope, *period, Refusal::new(*code, reason))));
+            }
+            FaultKind::Delay(delay) => self.holds.push(Hold::new(scope, *delay)),
+            FaultKind::Drop { probability } => self.losses.push(Loss::new(scope, *probability)),
+            FaultKind::Duplicate { probability } => self.twins.push(Twin::new(scope, *probability)),
+            FaultKind::Reorder { probability, delay } => {
+                self.shuffles.push(Shuffle::new(scope, *probability, *delay));
+            }
+            FaultKind::Corrupt { probability } => self.damages.push(Damage::new(scope, *probability)),
+            FaultKind::Freeze => self.freezes.push(Freeze::new(scope)),
+        }
     }
 
     pub fn set_start(&mut self, start: Time) {
@@ -127,22 +204,47 @@ impl Faults {
         self.losses.iter_mut().filter_map(|loss| loss.takes(elapsed, direction, subject).then_some(())).count() > 0
     }
 
-    /// The freeze a request falls into, if any; `thawed` is the one it has just left.
-    pub fn freeze(&mut self, now: Time, subject: &Subject<'_>, thawed: Option<usize>) -> Option<&mut Freeze> {
+    /// How many times this datagram arrives more than once.
+    pub fn duplicates(&mut self, now: Time, direction: Direction, subject: &Subject<'_>) -> usize {
+        let elapsed = now.since(self.start);
+        self.twins.iter_mut().filter_map(|twin| twin.copies(elapsed, direction, subject).then_some(())).count()
+    }
+
+    /// Until when others may overtake this request; `None` when it is not held, or too many are.
+    pub fn overtakes(&mut self, now: Time, subject: &Subject<'_>) -> Option<Time> {
+        let elapsed = now.since(self.start);
+        let shuffles = self.shuffles.iter_mut();
+        let hold: Duration = shuffles.map(|shuffle| shuffle.hold(elapsed, Direction::Request, subject)).sum();
+        (!hold.is_zero() && self.overtaken.len() < MAX_OVERTAKEN).then(|| now + hold)
+    }
+
+    /// Holds a request until `due`.
+    pub fn hold(&mut self, due: Time, request: Frozen) {
+        self.overtaken.push(due, request);
+    }
+
+    /// The freeze a request falls into, if any; out of its own it does not fall again.
+    pub fn freeze(&mut self, now: Time, subject: &Subject<'_>, passage: Passage) -> Option<&mut Freeze> {
         let elapsed = now.since(self.start);
         let mut numbered = self.freezes.iter_mut().enumerate();
-        numbered.find(|(n, freeze)| Some(*n) != thawed && freeze.catches(elapsed, subject)).map(|(_, freeze)| freeze)
+        let caught = numbered.find(|(n, freeze)| passage != Passage::Thawed(*n) && freeze.catches(elapsed, subject));
+        caught.map(|(_, freeze)| freeze)
     }
 
-    /// The next request to be handled after its freeze has ended, and the number of that freeze.
-    pub fn thaw(&mut self, now: Time) -> Option<(usize, Frozen)> {
+    /// The next request that was held and is to be handled by now, and what it comes out of.
+    pub fn thaw(&mut self, now: Time) -> Option<(Passage, Frozen)> {
+        if let Some(request) = self.overtaken.pop(now) {
+            return Some((Passage::Overtaken, request));
+        }
         let elapsed = now.since(self.start);
-        self.freezes.iter_mut().enumerate().find_map(|(n, freeze)| Some((n, freeze.release(elapsed)?)))
+        let mut freezes = self.freezes.iter_mut().enumerate();
+        freezes.find_map(|(n, freeze)| Some((Passage::Thawed(n), freeze.release(elapsed)?)))
     }
 
-    /// When the next frozen request may be handled.
+    /// When the next held request may be handled.
     pub fn next_thaw(&self) -> Option<Time> {
-        self.freezes.iter().filter_map(|freeze| freeze.ends_with_work()).min().map(|end| self.start + end)
+        let end = self.freezes.iter().filter_map(|freeze| freeze.ends_with_work()).min();
+        [end.map(|end| self.start + end), self.overtaken.next_due()].into_iter().flatten().min()
     }
 
     pub fn denial(&self, now: Time, subject: &Subject<'_>) -> Option<&Refusal> {
@@ -156,13 +258,23 @@ impl Faults {
         self.realms.iter().find_map(|realm| realm.protection(elapsed, subject))
     }
 
-    /// What is refused after correct credentials; `adding` when the request would bind an address of record that has
-    /// no binding yet, which is then `aor`.
-    pub fn gate(&self, now: Time, subject: &Subject<'_>, adding: Option<&Subject<'_>>) -> Option<&Refusal> {
+    /// The challenge that any credentials get.
+    pub fn rechallenge(&self, now: Time, subject: &Subject<'_>) -> Option<Rechallenge> {
+        let elapsed = now.since(self.start);
+        if self.again.iter().any(|again| again.covers(elapsed, subject)) {
+            return Some(Rechallenge::Plain);
+        }
+        self.stale.iter().any(|stale| stale.covers(elapsed, subject)).then_some(Rechallenge::Stale)
+    }
+
+    /// What is refused after correct credentials.
+    pub fn gate(&self, now: Time, subject: &Subject<'_>, effect: &Effect<'_>) -> Option<&Refusal> {
         let elapsed = now.since(self.start);
         self.gates.iter().find_map(|gate| match gate {
             Gate::Refuse(refuse) => refuse.refusal(elapsed, subject),
-            Gate::Limit(limit) => limit.refusal(elapsed, adding?),
+            Gate::Oscillate(oscillate) => oscillate.refusal(elapsed, subject),
+            Gate::Limit(limit) => limit.refusal(elapsed, effect.adds.as_ref()?),
+            Gate::Rate(rate) => effect.registers.then(|| rate.refusal(now, elapsed, subject))?,
         })
     }
 
@@ -179,8 +291,19 @@ impl Faults {
     fn limits(&mut self) -> impl Iterator<Item = &mut Limit> {
         self.gates.iter_mut().filter_map(|gate| match gate {
             Gate::Limit(limit) => Some(limit),
-            Gate::Refuse(_) => None,
+            Gate::Oscillate(_) | Gate::Rate(_) | Gate::Refuse(_) => None,
         })
+    }
+
+    /// Makes a reply unreadable in its place: its new length, or `None` when it is spared.
+    pub fn spoil(&mut self, now: Time, subject: &Subject<'_>, reply: &mut [u8]) -> Option<usize> {
+        let elapsed = now.since(self.start);
+        let mut spoilt = None;
+        for damage in &mut self.damages {
+            let len = spoilt.unwrap_or(reply.len());
+            spoilt = damage.spoil(elapsed, subject, &mut reply[..len]).or(spoilt);
+        }
+        spoilt
     }
 
     /// When a reply made at `now` may leave: after the sum of its delays, and not within a freeze. [`Time::NEVER`] in
@@ -188,7 +311,8 @@ impl Faults {
     pub fn release(&mut self, now: Time, subject: &Subject<'_>) -> Time {
         let elapsed = now.since(self.start);
         let held = self.holds.iter_mut().fold(now, |due, hold| due + hold.sample(elapsed, subject));
-        let mut due = held;
+        let shuffles = self.shuffles.iter_mut();
+        let mut due = shuffles.fold(held, |due, shuffle| due + shuffle.hold(elapsed, Direction::Reply, subject));
         // Freezes may overlap: out of one, a reply may fall into another, but never twice into the same.
         for _ in 0..self.freezes.len() {
             let at = due.since(self.start);
@@ -204,7 +328,7 @@ impl Faults {
 
 impl Refusal {
     fn new(code: u16, reason: &str) -> Self {
-        Refusal { code, reason: reason.into() }
+        Refusal { code, reason: reason.into(), retry_after_s: None }
     }
 }
 
@@ -246,6 +370,9 @@ impl Scope {
         }
     }
 }
+
+/// The most requests held at once for others to overtake, as many as a freeze holds.
+const MAX_OVERTAKEN: usize = 1 << 17;
 
 /// FNV-1a: spreads users over the streams, the same on every machine.
 pub(super) fn fnv1a(text: &[u8]) -> u64 {

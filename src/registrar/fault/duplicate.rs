@@ -1,0 +1,22 @@
+//! `duplicate`: a datagram arrives twice with a probability, as after a route change; requests and replies independently
+//! of each other. Each copy meets the faults behind this one by itself, so the two may come out of order.
+
+use super::chance::Chance;
+use super::{Direction, Scope, Subject};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct Twin(Chance);
+
+impl Twin {
+    pub fn new(scope: Scope, probability: f64) -> Self {
+        Twin(Chance::new(scope, probability, STREAMS))
+    }
+
+    /// Whether this datagram arrives once more.
+    pub fn copies(&mut self, elapsed: Duration, direction: Direction, subject: &Subject<'_>) -> bool {
+        self.0.hits(elapsed, direction, subject)
+    }
+}
+
+const STREAMS: [u64; 2] = [4 << 32, 5 << 32];

@@ -1,0 +1,20 @@
+//! `stale`: every nonce is out of date, as behind a balancer whose registrars do not share theirs.
+//!
+//! Right credentials are challenged again with `stale=true`, without end; wrong ones without it, since only a nonce being
+//! at fault makes it stale (RFC 7616 §3.3).
+
+use super::{Scope, Subject};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct Stale(Scope);
+
+impl Stale {
+    pub fn new(scope: Scope) -> Self {
+        Stale(scope)
+    }
+
+    pub fn covers(&self, elapsed: Duration, subject: &Subject<'_>) -> bool {
+        self.0.covers(elapsed, subject)
+    }
+}
