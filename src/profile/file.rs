@@ -137,7 +137,8 @@ pub struct TrunkFile {
     /// and HA1 use the configured realm.
     #[schemars(extend("default" = defaults::REALM_POLICY, "enum" = ["expect", "require", "force"]))]
     pub realm_policy: Option<String>,
-    /// Digest algorithms accepted; the first challenge that names one of them is answered (RFC 8760).
+    /// Digest algorithms accepted: SHA-512-256, SHA-256, MD5, and each with "-sess"; the first challenge that names one of
+    /// them is answered (RFC 8760).
     #[schemars(extend("default" = defaults::TRUNK_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
     /// Lifetime asked for, whole seconds.

@@ -69,7 +69,7 @@ pub struct Trunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
     pub realm_policy: RealmPolicy,
-    /// Registered names: `MD5`, `SHA-256`, `SHA-512-256`.
+    /// Registered names, like `SHA-256` or `MD5-sess`.
     pub algorithms: Vec<&'static str>,
     /// Whole seconds.
     #[serde(serialize_with = "as_text")]

@@ -7,7 +7,7 @@
 
 use super::branch::{Branch, hex8};
 use super::challenge::Role;
-use super::digest::{Algorithm, HexDigest, QopAuth};
+use super::digest::{Algorithm, HexDigest, Qop};
 use super::fields::{Param, Params, find_unquoted};
 use super::scan::{Request, via_parts};
 use memchr::{memchr, memchr2};
@@ -98,12 +98,14 @@ pub struct Authorization<'a> {
     pub role: Role,
     /// Plain; quotes and backslashes are escaped when written.
     pub username: &'a [u8],
+    /// `username` is a hash, and the answer says so (RFC 7616 §3.4.4).
+    pub userhash: bool,
     pub realm: &'a [u8],
     pub nonce: &'a [u8],
     pub opaque: Option<&'a [u8]>,
     /// Named in the answer only when the challenge named it.
     pub algorithm: Option<Algorithm>,
-    pub qop: Option<QopAuth<'a>>,
+    pub qop: Option<Qop<'a>>,
     pub response: &'a HexDigest,
 }
 
@@ -355,13 +357,18 @@ impl Out<'_> {
             self.put(b", algorithm=")?;
             self.put(algorithm.as_str().as_bytes())?;
         }
-        if let Some(QopAuth { nc, cnonce }) = authorization.qop {
+        if let Some(Qop { protection, nc, cnonce }) = authorization.qop {
             let mut count = [0; 8];
             hex8(&mut count, nc);
             self.put(b", cnonce=\"")?;
             self.put(cnonce)?;
-            self.put(b"\", qop=auth, nc=")?;
+            self.put(b"\", qop=")?;
+            self.put(protection.as_str().as_bytes())?;
+            self.put(b", nc=")?;
             self.put(&count)?;
+        }
+        if authorization.userhash {
+            self.put(b", userhash=true")?;
         }
         if let Some(opaque) = authorization.opaque {
             self.put(b", opaque=\"")?;

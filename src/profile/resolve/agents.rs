@@ -185,7 +185,7 @@ fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<Credential, String>
     if !matches!(text.len(), 32 | 64) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("must be 32 hex digits (MD5) or 64 (SHA-256, SHA-512-256)".to_owned());
     }
-    if !algorithms.iter().any(|name| (*name == "MD5") == (text.len() == 32)) {
+    if !algorithms.iter().any(|name| name.starts_with("MD5") == (text.len() == 32)) {
         return Err(format!("of {} hex digits fits none of the algorithms {}", text.len(), algorithms.join(", ")));
     }
     Ok(Credential::Ha1(Secret::new(text)))
