@@ -7,15 +7,17 @@ use crate::agent::{self, Backoff, IdentityBook, RetryPolicy, Timers, TrunkPolicy
 use crate::diagnose::Threshold;
 use crate::load;
 use crate::profile::{
-    self, Agents, Credential, FaultKind, Problem, Profile, ProfileError, RealmPolicy, Retry, RetryMax, RetryPreset,
+    self, AgentList, Agents, Credential, FaultKind, InjectionOrder, Problem, Profile, ProfileError, RealmPolicy, Retry,
+    RetryMax, RetryPreset,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
+use crate::seed::Seed;
 use crate::sip::uri::{Target, Transport, parse_target};
 use crate::sip::{Algorithm, AlgorithmSet, Ha1};
 use crate::vocab::{Secret, TrunkId};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -69,6 +71,8 @@ pub struct TrunkPlan {
     /// Local addresses; empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     pub agents: u32,
+    /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
+    pub random_order: bool,
 }
 
 /// Whom a trunk registers with.
@@ -134,6 +138,16 @@ impl Plan {
         })
     }
 
+    /// Fixes what depends on the run's seed: the order of agents from lists taken at random. Once, before anything is built
+    /// from [`Plan::identities`].
+    pub fn draw(&mut self, seed: Seed) {
+        for (n, trunk) in self.trunks.iter().enumerate() {
+            if trunk.random_order {
+                self.identities.shuffle(TrunkId(n as u16), seed);
+            }
+        }
+    }
+
     /// Whether there is something to run.
     ///
     /// # Errors
@@ -187,9 +201,14 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             user_agent,
             source: trunk.source.clone(),
             agents: trunk.agents.count() as u32,
+            random_order: is_random(&trunk.agents),
         });
     }
     plans
+}
+
+fn is_random(agents: &Agents) -> bool {
+    matches!(agents, Agents::Listed { list: AgentList::Sipp { order: InjectionOrder::Random, .. }, .. })
 }
 
 /// A target this version can reach.
@@ -416,13 +435,14 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
 
 /// The same user in the same domain on two trunks is one address of record.
 fn shared_names(profile: &Profile) -> Option<String> {
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for (n, trunk) in profile.trunks.iter().enumerate() {
         let shares = |other: &profile::Trunk| other.domain == trunk.domain;
         let alone = profile.trunks.iter().enumerate().all(|(m, other)| m == n || !shares(other));
         for number in 0..if alone { 0 } else { trunk.agents.count() } {
             let user = user_of(&trunk.agents, number).0;
-            if !names.insert((trunk.domain.as_str(), user.clone())) {
+            // Twice on one trunk is what the profile itself has warned of.
+            if names.insert((trunk.domain.as_str(), user.clone()), n).is_some_and(|before| before != n) {
                 return Some(format!(
                     "trunk \"{}\": {user}@{} is an agent of another trunk too",
                     trunk.id, trunk.domain

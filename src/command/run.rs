@@ -36,9 +36,10 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     if args.live == Live::Tui {
         return Err(Failure::usage("--live tui is not available in this version; use --live plain or --live off"));
     }
-    let plan = plan(args)?;
+    let mut plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    plan.draw(seed);
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
