@@ -8,7 +8,7 @@
 use super::branch::{Branch, hex8};
 use super::challenge::Role;
 use super::digest::{Algorithm, HexDigest, Qop};
-use super::fields::{Param, Params, find_unquoted};
+use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, via_parts};
 use memchr::{memchr, memchr2};
 use std::fmt::Write;
@@ -288,11 +288,19 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain.
+    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain. A lone CR, which was read as
+    /// a blank, becomes one.
     fn put_line(&mut self, text: &[u8]) -> Result<(), Overflow> {
         match memchr2(b'\r', b'\n', text) {
             None => self.put(text),
-            Some(_) => text.split(|&b| b == b'\r' || b == b'\n').try_for_each(|piece| self.put(piece)),
+            Some(_) => {
+                let mut pieces = text.split(|&b| b == b'\r' || b == b'\n').filter(|piece| !piece.is_empty());
+                self.put(pieces.next().unwrap_or_default())?;
+                pieces.try_for_each(|piece| {
+                    self.put(if is_blank(piece[0]) { b"" } else { b" " })?;
+                    self.put(piece)
+                })
+            }
         }
     }
 
