@@ -176,7 +176,15 @@ pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
 }
 
 fn branch(via: &[u8]) -> &[u8] {
-    via_parts(via).1.value("branch").unwrap_or_default()
+    let (head, params) = via_parts(via);
+    // As nearly everybody writes it: first of the parameters, a token.
+    if let Some(value) = via[head.len()..].strip_prefix(b";branch=") {
+        let (token, rest) = value.split_at(token_len(value));
+        if !token.is_empty() && rest.first().is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b)) {
+            return token;
+        }
+    }
+    params.value("branch").unwrap_or_default()
 }
 
 /// The lines of a message's head. Where the names that every registration asks for again begin is kept, so that
@@ -191,13 +199,12 @@ struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     fn called(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let rest = match Name::of(name.as_bytes()) {
-            Name::Challenge => self.from_challenge,
-            Name::Contact => self.from_contact,
-            Name::Info => self.from_info,
-            _ => self.all,
+        let (rest, compact) = match Name::of(name.as_bytes()) {
+            Name::Challenge => (self.from_challenge, None),
+            Name::Contact => (self.from_contact, Some(b'm')),
+            Name::Info => (self.from_info, None),
+            _ => (self.all, compact_of(name)),
         };
-        let compact = compact_of(name);
         let mut lines = Lines { rest };
         std::iter::from_fn(move || {
             loop {
@@ -353,7 +360,8 @@ impl<'a> Known<'a> {
     fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
         let digits = self.cseq.iter().position(|b| !b.is_ascii_digit()).unwrap_or(self.cseq.len());
         let (text, rest) = self.cseq.split_at(digits);
-        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed::Header)?;
+        let digit = |value: u32, &b: &u8| value.checked_mul(10)?.checked_add(u32::from(b - b'0'));
+        let number = text.iter().try_fold(0, digit).filter(|_| digits > 0).ok_or(Malformed::Header)?;
         let method = skip_blanks(rest);
         let method_len = token_len(method);
         if method_len == 0 || method.len() == rest.len() {

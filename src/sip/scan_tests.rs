@@ -311,6 +311,12 @@ proptest! {
     }
 
     #[test]
+    fn a_branch_is_the_same_by_the_short_way(via in "SIP/2\\.0/UDP h(;|,|\"|;branch=|;Branch=|=|branch| |\r\n |z9hG4bK|\\\\|[a-z]){0,12}") {
+        let long = via_parts(via.as_bytes()).1.value("branch").unwrap_or_default();
+        prop_assert_eq!(branch(via.as_bytes()), long);
+    }
+
+    #[test]
     fn never_panics_on_mutated_messages(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..12),
         torture: bool, request_line: bool,
