@@ -4,9 +4,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regstorm::sip::contact::granted;
-use regstorm::sip::digest::{self, QopAuth};
+use regstorm::sip::digest;
 use regstorm::sip::emit::{Authorization, Register, RegisterTemplate, TemplateParts, write_response};
-use regstorm::sip::{Algorithm, AlgorithmSet, Branch, Ha1, HexDigest, Role, Token, choose, scan};
+use regstorm::sip::{Algorithm, AlgorithmSet, Branch, Ha1, HexDigest, Protection, Qop, Role, Token, choose, scan};
 use regstorm::vocab::{AgentId, RunTag, Secret};
 use std::hint::black_box;
 
@@ -81,11 +81,12 @@ fn authorization(response: &HexDigest) -> Authorization<'_> {
     Authorization {
         role: Role::Registrar,
         username: b"agent00001",
+        userhash: false,
         realm: b"genesyscloud.test",
         nonce: b"ZvJQ3mbyT7I0Qm9jYm9kZQ",
         opaque: None,
         algorithm: Some(Algorithm::Sha256),
-        qop: Some(QopAuth { nc: 1, cnonce: b"0a4f113b0a4f113b" }),
+        qop: Some(Qop { protection: Protection::Auth, nc: 1, cnonce: b"0a4f113b0a4f113b" }),
         response,
     }
 }

@@ -7,15 +7,17 @@ use crate::agent::{self, Backoff, IdentityBook, RetryPolicy, Timers, TrunkPolicy
 use crate::diagnose::Threshold;
 use crate::load;
 use crate::profile::{
-    self, Agents, Credential, FaultKind, Problem, Profile, ProfileError, RealmPolicy, Retry, RetryMax, RetryPreset,
+    self, AgentList, Agents, Credential, FaultKind, InjectionOrder, Problem, Profile, ProfileError, RealmPolicy, Retry,
+    RetryMax, RetryPreset,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
+use crate::seed::Seed;
 use crate::sip::uri::{Target, Transport, parse_target};
 use crate::sip::{Algorithm, AlgorithmSet, Ha1};
 use crate::vocab::{Secret, TrunkId};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +74,8 @@ pub struct TrunkPlan {
     /// `sockets = "per-agent"`.
     pub socket_per_agent: bool,
     pub agents: u32,
+    /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
+    pub random_order: bool,
 }
 
 /// Whom a trunk registers with.
@@ -137,6 +141,16 @@ impl Plan {
         })
     }
 
+    /// Fixes what depends on the run's seed: the order of agents from lists taken at random. Once, before anything is built
+    /// from [`Plan::identities`].
+    pub fn draw(&mut self, seed: Seed) {
+        for (n, trunk) in self.trunks.iter().enumerate() {
+            if trunk.random_order {
+                self.identities.shuffle(TrunkId(n as u16), seed);
+            }
+        }
+    }
+
     /// Whether there is something to run.
     ///
     /// # Errors
@@ -191,9 +205,14 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             source: trunk.source.clone(),
             socket_per_agent: trunk.sockets == "per-agent",
             agents: trunk.agents.count() as u32,
+            random_order: is_random(&trunk.agents),
         });
     }
     plans
+}
+
+fn is_random(agents: &Agents) -> bool {
+    matches!(agents, Agents::Listed { list: AgentList::Sipp { order: InjectionOrder::Random, .. }, .. })
 }
 
 /// A target this version can reach.
@@ -447,11 +466,13 @@ fn shared_names(profile: &Profile) -> Option<String> {
     for trunk in &profile.trunks {
         *trunks_of.entry(&trunk.domain).or_default() += 1;
     }
-    let mut names = BTreeSet::new();
-    for trunk in profile.trunks.iter().filter(|trunk| trunks_of[trunk.domain.as_str()] > 1) {
+    let mut names = BTreeMap::new();
+    let shared = |trunk: &profile::Trunk| trunks_of[trunk.domain.as_str()] > 1;
+    for (n, trunk) in profile.trunks.iter().enumerate().filter(|(_, trunk)| shared(trunk)) {
         for number in 0..trunk.agents.count() {
             let user = user_of(&trunk.agents, number).0;
-            if !names.insert((trunk.domain.as_str(), user.clone())) {
+            // Twice on one trunk is what the profile itself has warned of.
+            if names.insert((trunk.domain.as_str(), user.clone()), n).is_some_and(|before| before != n) {
                 return Some(format!(
                     "trunk \"{}\": {user}@{} is an agent of another trunk too",
                     trunk.id, trunk.domain

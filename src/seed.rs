@@ -28,6 +28,8 @@ pub enum Purpose {
     Link = 7,
     /// Arrival times of a Poisson process.
     Arrivals = 8,
+    /// The order of agents whose list is to be taken at random.
+    AgentOrder = 16,
 }
 
 impl Seed {

@@ -400,6 +400,74 @@ fn csv_rows_belong_to_their_trunk() {
     assert!(plan.warnings[0].starts_with("lists/agents.csv: 2 rows name a trunk_id"), "{:?}", plan.warnings);
 }
 
+/// A profile whose agents are `agents`, beside a file `users.csv`.
+fn listed(agents: &str, file: &str) -> Fixture {
+    let text = TRUNK.replace("{ count = 5, user = \"agent{n:03}\", password = \"hunter2\" }", agents);
+    Fixture::profile(&text).file("users.csv", file)
+}
+
+#[test]
+fn an_injection_file_of_sipp_names_the_agents() {
+    let file = "USER\r\n#user;domain;auth\r\nalice;x.test;[authentication username=alice-a password=hunter2]\r\n\
+                bob;x.test;[authentication password=hunter2]\r\ncarol\r\n";
+    let plan = listed("{ sipp_csv = \"users.csv\", password = \"hunter2-all\" }", file).plan(&[]);
+    let plan = plan.unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<_> = plan.identities.iter().map(|agent| (agent.user, agent.auth_user, agent.number)).collect();
+    assert_eq!(names, [("alice", "alice-a", 0), ("bob", "bob", 1), ("carol", "carol", 2)]);
+    assert!(plan.warnings.is_empty() && !plan.trunks[0].random_order, "{:?}", plan.warnings);
+    assert!(!format!("{plan:?}").contains("hunter2"));
+    let shown: Value = serde_json::from_str(&plan.profile_json).expect("a plan's own JSON");
+    let agents = json!({ "count": 3, "sipp_csv": "users.csv", "user_field": 0, "order": "user" });
+    assert_eq!(shown["trunk"][0]["agents"], agents);
+    let other =
+        listed("{ sipp_csv = \"users.csv\", user_field = 1, password = \"p\" }", "SEQUENTIAL,PRINTF=3\nx;u%02d\n");
+    let plan = other.plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(plan.identities.iter().map(|agent| agent.user).collect::<Vec<_>>(), ["u00", "u01", "u02"]);
+}
+
+#[test]
+fn random_rows_come_once_each_in_an_order_of_the_seed() {
+    let file = "RANDOM,PRINTF=50\nuser%02d\n";
+    let order = |seed: u64| {
+        let mut plan = listed("{ sipp_csv = \"users.csv\", password = \"p\" }", file)
+            .plan(&[])
+            .unwrap_or_else(|error| panic!("{error}"));
+        plan.draw(regstorm::seed::Seed(seed));
+        plan.identities.iter().map(|agent| agent.user.to_owned()).collect::<Vec<_>>()
+    };
+    let (one, mut sorted) = (order(7), order(7));
+    assert_eq!(one, sorted);
+    assert_ne!(one, order(8));
+    sorted.sort();
+    assert_ne!(one, sorted);
+    assert_eq!(sorted, (0..50).map(|n| format!("user{n:02}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn users_that_come_twice_are_warned_of() {
+    let rows = "a\nb\na\nb\nc\na\nc\nd\nd\n";
+    let warned = |agents: &str, file: &str| {
+        let plan = listed(agents, file).plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+        (plan.identities.len(), plan.warnings.into_iter().filter(|doubt| doubt.contains("repeat")).collect::<Vec<_>>())
+    };
+    let message = "users.csv: 5 rows repeat a user: \"a\" (lines 2 and 4), \"b\" (lines 3 and 5), \"c\" (lines 6 and 8), …; \
+                   agents of one user share its address of record";
+    let expected = (9, vec![message.to_owned()]);
+    assert_eq!(warned("{ csv = \"users.csv\", password = \"p\" }", &format!("user\n{rows}")), expected);
+    assert_eq!(warned("{ sipp_csv = \"users.csv\", password = \"p\" }", &format!("USER\n{rows}")), expected);
+    let (_, none) = warned("{ sipp_csv = \"users.csv\", password = \"p\" }", "USER\na\nb\n");
+    assert!(none.is_empty());
+}
+
+#[test]
+fn an_empty_line_ends_a_file_for_sipp_but_not_here() {
+    let plan = listed("{ sipp_csv = \"users.csv\", password = \"p\" }", "USER\na\nb\nc\n\nd\ne\n\n").plan(&[]);
+    let plan = plan.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(plan.identities.len(), 5);
+    let message = "users.csv line 5 is empty: SIPp stops reading there, the rows behind it count here";
+    assert_eq!(plan.warnings, [message]);
+}
+
 #[test]
 fn trunks_are_interleaved_by_their_number_of_agents() {
     let text = TRUNK.replace("count = 5", "count = 6")

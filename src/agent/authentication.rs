@@ -1,26 +1,32 @@
 //! What an agent keeps of a challenge in order to answer it, and to answer with it again (RFC 7616 §3.4, RFC 8760 §2.4).
+//!
+//! An authentication session lasts from one challenge to the next (RFC 7616 §3.6). Refreshes and a `nextnonce` stay within
+//! it: they count on, or begin to count anew, with the key that its first answer made.
 
 use super::identity::{Credential, Identity};
 use super::policy::{RealmPolicy, TrunkPolicy};
 use crate::sip::challenge::{Role, Unusable, next_nonce};
-use crate::sip::digest::{self, QopAuth};
+use crate::sip::digest::{self, Covered};
 use crate::sip::emit::Authorization;
-use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, choose};
+use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response, choose};
 
 /// One challenge as kept between requests. The buffer is reused, so answering allocates nothing once it has grown.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    /// Realm, nonce and opaque one after another.
+    /// Realm, hashed user name, opaque and nonce one after another.
     text: Vec<u8>,
     realm_len: u16,
-    nonce_len: u16,
+    /// 0: the user name goes in clear.
+    userhash_len: u16,
+    opaque_len: u16,
     has_opaque: bool,
     algorithm: Algorithm,
     algorithm_named: bool,
-    qop_auth: bool,
+    protection: Option<Protection>,
     role: Role,
     /// Nonce count of the request sent last with this nonce.
     nc: u32,
+    /// With a `-sess` algorithm the session's.
     ha1: Ha1,
     /// Received within the current attempt.
     pub fresh: bool,
@@ -73,12 +79,13 @@ impl Authentication {
         [Role::Registrar, Role::Proxy].into_iter().any(|role| self.held(role).is_some_and(|held| held.carried))
     }
 
-    /// Takes up the challenge of a 401 or 407 for the next request.
+    /// Takes up the challenge of a 401 or 407 for the next request, which will carry this cnonce.
     pub fn accept(
         &mut self,
-        response: &crate::sip::Response<'_>,
+        response: &Response<'_>,
         policy: &TrunkPolicy,
         identity: &Identity<'_>,
+        cnonce: impl FnOnce() -> [u8; 16],
     ) -> Result<(), Unusable> {
         let challenge = choose(response, usable(policy.algorithms, identity.credential))?;
         let realm = match (policy.realm_policy, &policy.realm) {
@@ -87,27 +94,30 @@ impl Authentication {
             _ => challenge.realm,
         };
         match challenge.role {
-            Role::Registrar => Held::take(&mut self.registrar, &challenge, realm, identity),
+            Role::Registrar => Held::take(&mut self.registrar, &challenge, realm, identity, cnonce),
             Role::Proxy => {
                 let mut slot = self.proxy.take().map(|held| *held);
-                Held::take(&mut slot, &challenge, realm, identity);
+                Held::take(&mut slot, &challenge, realm, identity, cnonce);
                 self.proxy = slot.map(Box::new);
             }
         }
         Ok(())
     }
 
-    /// Takes over the nonces that a 2xx names for the next request.
-    pub fn renew(&mut self, response: &crate::sip::Response<'_>) {
-        for held in self.each() {
+    /// Goes on with the nonces that a 2xx names for next time (RFC 7616 §3.5: "The server MAY send this header with a
+    /// nextnonce field as a means of implementing one-time nonces or otherwise changing nonces").
+    pub fn renew(&mut self, response: &Response<'_>) {
+        for held in self.each().filter(|held| held.carried) {
             if let Some(nonce) = next_nonce(response, held.role) {
-                held.renew(nonce);
+                held.text.truncate(held.nonce_start());
+                held.text.extend_from_slice(nonce);
+                held.nc = 0;
             }
         }
     }
 
     /// Whether the challenge that would be answered says `stale` (RFC 7616 §3.3): only the nonce was refused.
-    pub fn is_stale(&self, response: &crate::sip::Response<'_>, policy: &TrunkPolicy, identity: &Identity<'_>) -> bool {
+    pub fn is_stale(&self, response: &Response<'_>, policy: &TrunkPolicy, identity: &Identity<'_>) -> bool {
         choose(response, usable(policy.algorithms, identity.credential)).is_ok_and(|challenge| challenge.stale)
     }
 
@@ -127,29 +137,41 @@ impl Authentication {
 }
 
 impl Held {
-    fn take(slot: &mut Option<Held>, challenge: &Challenge<'_>, realm: &[u8], identity: &Identity<'_>) {
-        let known = slot.as_ref().filter(|held| held.algorithm == challenge.algorithm && held.realm() == realm);
-        let ha1 = match (known, identity.credential) {
+    fn take(
+        slot: &mut Option<Held>,
+        challenge: &Challenge<'_>,
+        realm: &[u8],
+        identity: &Identity<'_>,
+        cnonce: impl FnOnce() -> [u8; 16],
+    ) {
+        let algorithm = challenge.algorithm;
+        let username = identity.auth_user.as_bytes();
+        // A session's key is of no use to the next one.
+        let known = slot.as_ref().filter(|held| held.algorithm == algorithm && held.realm() == realm);
+        let ha1 = match (known.filter(|_| !algorithm.is_session()), identity.credential) {
             (Some(held), _) => held.ha1,
             (None, Credential::Ha1(ha1)) => *ha1,
-            (None, Credential::Password(password)) => {
-                Ha1::compute(challenge.algorithm, identity.auth_user.as_bytes(), realm, password)
-            }
+            (None, Credential::Password(password)) => Ha1::compute(algorithm, username, realm, password),
         };
+        let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, &cnonce()) } else { ha1 };
+        let userhash = challenge.userhash.then(|| digest::user_hash(algorithm, username, realm));
+        let userhash = userhash.as_ref().map_or(&b""[..], HexDigest::as_bytes);
+        let opaque = challenge.opaque.unwrap_or_default();
         let mut text = slot.take().map(|held| held.text).unwrap_or_default();
         text.clear();
-        text.extend_from_slice(realm);
-        text.extend_from_slice(challenge.nonce);
-        text.extend_from_slice(challenge.opaque.unwrap_or_default());
+        for part in [realm, userhash, opaque, challenge.nonce] {
+            text.extend_from_slice(part);
+        }
         *slot = Some(Held {
             text,
             // A datagram is shorter than 64 KiB, so its parts are too.
             realm_len: realm.len() as u16,
-            nonce_len: challenge.nonce.len() as u16,
+            userhash_len: userhash.len() as u16,
+            opaque_len: opaque.len() as u16,
             has_opaque: challenge.opaque.is_some(),
-            algorithm: challenge.algorithm,
+            algorithm,
             algorithm_named: challenge.algorithm_named,
-            qop_auth: challenge.qop_auth,
+            protection: challenge.protection,
             role: challenge.role,
             nc: 0,
             ha1,
@@ -158,32 +180,36 @@ impl Held {
         });
     }
 
-    fn renew(&mut self, nonce: &[u8]) {
-        let start = usize::from(self.realm_len);
-        self.text.splice(start..start + usize::from(self.nonce_len), nonce.iter().copied());
-        // A datagram is shorter than 64 KiB, so its parts are too.
-        self.nonce_len = nonce.len() as u16;
-        self.nc = 0;
-    }
-
     fn realm(&self) -> &[u8] {
         &self.text[..usize::from(self.realm_len)]
     }
 
-    fn nonce(&self) -> &[u8] {
-        &self.text[usize::from(self.realm_len)..][..usize::from(self.nonce_len)]
+    fn userhash(&self) -> Option<&[u8]> {
+        let hash = &self.text[usize::from(self.realm_len)..][..usize::from(self.userhash_len)];
+        Some(hash).filter(|hash| !hash.is_empty())
     }
 
     fn opaque(&self) -> Option<&[u8]> {
-        self.has_opaque.then(|| &self.text[usize::from(self.realm_len) + usize::from(self.nonce_len)..])
+        let end = self.nonce_start();
+        self.has_opaque.then(|| &self.text[end - usize::from(self.opaque_len)..end])
     }
 
-    fn qop<'a>(&self, cnonce: &'a [u8; 16]) -> Option<QopAuth<'a>> {
-        self.qop_auth.then_some(QopAuth { nc: self.nc, cnonce })
+    /// The nonce comes last: it alone is replaced within a session.
+    fn nonce_start(&self) -> usize {
+        usize::from(self.realm_len) + usize::from(self.userhash_len) + usize::from(self.opaque_len)
+    }
+
+    fn nonce(&self) -> &[u8] {
+        &self.text[self.nonce_start()..]
+    }
+
+    fn qop<'a>(&self, cnonce: &'a [u8; 16]) -> Option<Qop<'a>> {
+        self.protection.map(|protection| Qop { protection, nc: self.nc, cnonce })
     }
 
     fn digest(&self, uri: &[u8], cnonce: &[u8; 16]) -> HexDigest {
-        digest::response(self.algorithm, &self.ha1, self.nonce(), self.qop(cnonce), b"REGISTER", uri)
+        let covered = Covered { nonce: self.nonce(), qop: self.qop(cnonce), method: b"REGISTER", uri, body: b"" };
+        digest::request_digest(self.algorithm, &self.ha1, &covered)
     }
 
     fn authorization<'a>(
@@ -194,7 +220,8 @@ impl Held {
     ) -> Authorization<'a> {
         Authorization {
             role: self.role,
-            username,
+            username: self.userhash().unwrap_or(username),
+            userhash: self.userhash_len > 0,
             realm: self.realm(),
             nonce: self.nonce(),
             opaque: self.opaque(),
@@ -215,3 +242,7 @@ fn usable(accepted: AlgorithmSet, credential: &Credential) -> AlgorithmSet {
             .fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
     }
 }
+
+#[cfg(test)]
+#[path = "authentication_tests.rs"]
+mod tests;

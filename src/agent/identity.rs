@@ -1,7 +1,9 @@
 //! Who the agents are: user, authentication name and secret of each, kept compactly for a million of them.
 
+use crate::seed::{Purpose, Seed};
 use crate::sip::Ha1;
 use crate::vocab::{AgentId, Secret, TrunkId};
+use rand_chacha::rand_core::Rng;
 
 /// What proves an identity.
 #[derive(Clone, Debug)]
@@ -62,6 +64,21 @@ impl IdentityBook {
         self.rows.push(Row { start, number, credential, trunk, user_len: user.len() as u16, auth_len });
     }
 
+    /// Deals the identities of one trunk anew among the places its agents arrive at, each to one, by the draws of `seed`.
+    pub fn shuffle(&mut self, trunk: TrunkId, seed: Seed) {
+        let places: Vec<usize> = (0..self.rows.len()).filter(|&n| self.rows[n].trunk == trunk).collect();
+        let mut draws = seed.stream(Purpose::AgentOrder, trunk.0.into(), 0);
+        for last in (1..places.len()).rev() {
+            // The top bits of a product: a number from 0 to `last`.
+            let drawn = (u128::from(draws.next_u64()) * (last as u128 + 1)) >> 64;
+            let (one, other) = (places[last], places[drawn as usize]);
+            self.rows.swap(one, other);
+            // The number belongs to the place: sources and ports go by it.
+            let number = self.rows[one].number;
+            self.rows[one].number = std::mem::replace(&mut self.rows[other].number, number);
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -105,5 +122,33 @@ mod tests {
         assert_eq!((bob.user, bob.auth_user, bob.trunk), ("bob", "bob-auth", TrunkId(1)));
         assert_eq!(book.get(AgentId(0)).auth_user, "alice");
         assert!(!format!("{book:?}").contains("\"s\""));
+    }
+
+    #[test]
+    fn shuffling_moves_identities_within_their_trunk() {
+        let names = |seed: Option<u64>| {
+            let mut book = IdentityBook::default();
+            let secret = book.credential(Credential::Password(Secret::new("s")));
+            for n in 0..40 {
+                let trunk = TrunkId(u16::from(n % 4 == 0));
+                book.push(trunk, n, &format!("{}-{n}", trunk.0), "auth", secret);
+            }
+            if let Some(seed) = seed {
+                book.shuffle(TrunkId(0), Seed(seed));
+            }
+            book.iter().map(|agent| (agent.trunk.0, agent.number, agent.user.to_owned())).collect::<Vec<_>>()
+        };
+        let (before, after) = (names(None), names(Some(7)));
+        assert_eq!(after, names(Some(7)));
+        assert_ne!(after, names(Some(8)));
+        let places = |all: &[(u16, u32, String)]| all.iter().map(|agent| (agent.0, agent.1)).collect::<Vec<_>>();
+        assert_eq!(places(&before), places(&after));
+        let stayed = before.iter().zip(&after).filter(|(one, other)| one == other).count();
+        assert!((10..20).contains(&stayed), "{stayed}: those of the other trunk, and hardly any other");
+        let sorted = |mut all: Vec<(u16, u32, String)>| {
+            all.sort_by(|one, other| one.2.cmp(&other.2));
+            all.into_iter().map(|agent| (agent.0, agent.2)).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(before), sorted(after));
     }
 }

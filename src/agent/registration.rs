@@ -257,8 +257,7 @@ impl Agent {
         let mut call_id = [0; 32];
         call_id[..16].copy_from_slice(&hex16(cx.run.0));
         call_id[16..].copy_from_slice(&tag);
-        let cnonce = hex16(cx.seed.draw(Purpose::Cnonce, cx.agent.0.into(), 0));
-        let answers = self.authentication.answers(cx.template.uri(), cnonce);
+        let answers = self.authentication.answers(cx.template.uri(), cnonce(cx));
         cx.template.write(
             &Register {
                 user: cx.identity.user.as_bytes(),
@@ -415,7 +414,7 @@ impl Agent {
             }
             exchange.stale_answered = true;
         }
-        if let Err(unusable) = self.authentication.accept(response, cx.policy, &cx.identity) {
+        if let Err(unusable) = self.authentication.accept(response, cx.policy, &cx.identity, || cnonce(cx)) {
             let text = unusable.to_string();
             let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, text.as_bytes());
             self.finish(cx, end, at, events);
@@ -469,7 +468,6 @@ impl Agent {
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(exchange) = self.state else { return };
         self.failures = 0;
-        self.authentication.renew(response);
         if exchange.kind == Kind::Unregister {
             self.maybe_bound = false;
             self.bound_until = None;
@@ -483,6 +481,7 @@ impl Agent {
         let granted_s = contact::granted(response, cx.identity.user.as_bytes(), cx.template.contact_host())
             .unwrap_or_else(|| self.asks(cx));
         let granted = Duration::from_secs(granted_s.into());
+        self.authentication.renew(response);
         self.maybe_bound = true;
         self.bound_until = Some(at + granted);
         events(Event::Ended(exchange.end(Status::Registered, response.code, response.reason, at, false)));
@@ -594,6 +593,12 @@ const REFRESH_SPREAD: f64 = 0.05;
 fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
     let spread = ((1.0 - share) / 2.0).min(REFRESH_SPREAD);
     granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
+}
+
+/// One client nonce for an agent's life: the nonce count sets its requests apart, and the key of a `-sess` session
+/// stays that of the first (RFC 7616 §3.4.2).
+fn cnonce(cx: &Context<'_>) -> [u8; 16] {
+    hex16(cx.seed.draw(Purpose::Cnonce, cx.agent.0.into(), 0))
 }
 
 fn hex16(value: u64) -> [u8; 16] {

@@ -299,6 +299,23 @@ fn a_refresh_reuses_the_nonce_and_is_an_attempt_of_its_own() {
 }
 
 #[test]
+fn a_next_nonce_replaces_the_nonce_silently() {
+    let mut phone = Phone::new();
+    let contact = "Contact: <sip:alice@127.0.0.1:40000>;expires=20\r\n";
+    let next = |nonce| format!("{contact}Authentication-Info: nextnonce=\"{nonce}\"\r\n");
+    phone.arrive(0).challenge(1, "n1", "").reply(2, 200, &next("n2")).due();
+    let now = phone.now;
+    phone.reply(now + 1, 200, &next("n3")).due().then_ok(20).due();
+    let credentials: Vec<String> = phone.requests().into_iter().map(|request| request.3).collect();
+    assert_eq!(credentials, ["", "n1/1", "n2/1", "n3/1", "n3/2"]);
+    assert_eq!((phone.seen("challenged"), phone.seen("ended registered")), (1, 3));
+    // Refused all the same, it is a nonce from before this attempt.
+    let now = phone.now;
+    phone.challenge(now + 1, "n4", "").then_ok(20);
+    assert_eq!((phone.seen("challenged"), phone.seen("ended registered")), (2, 4));
+}
+
+#[test]
 fn without_reuse_a_refresh_starts_bare() {
     let mut phone = Phone::new();
     phone.policy.reuse_nonce = false;

@@ -37,9 +37,10 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     if args.live == Live::Tui {
         return Err(Failure::usage("--live tui is not available in this version; use --live plain or --live off"));
     }
-    let plan = plan(args)?;
+    let mut plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    plan.draw(seed);
     let sockets = check_descriptors(&plan, workers(&plan))?;
     let building = HEAD_START_PER_AGENT * plan.identities.len() as u32 + HEAD_START_PER_SOCKET * sockets as u32;
     let start = clock.now() + HEAD_START + building;

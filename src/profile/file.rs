@@ -138,7 +138,8 @@ pub struct TrunkFile {
     /// and HA1 use the configured realm.
     #[schemars(extend("default" = defaults::REALM_POLICY, "enum" = ["expect", "require", "force"]))]
     pub realm_policy: Option<String>,
-    /// Digest algorithms accepted; the first challenge that names one of them is answered (RFC 8760).
+    /// Digest algorithms accepted: SHA-512-256, SHA-256, MD5, and each with "-sess"; the first challenge that names one of
+    /// them is answered (RFC 8760).
     #[schemars(extend("default" = defaults::TRUNK_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
     /// Lifetime asked for, whole seconds.
@@ -158,7 +159,7 @@ pub struct TrunkFile {
     /// Keep-alive period per flow. Not available in this version: only "0s" (off).
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
-    /// Who registers: a pattern with `count` and `user`, or a `csv` file.
+    /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file.
     pub agents: Option<AgentsFile>,
     /// Extra headers on every REGISTER.
     pub headers: Option<BTreeMap<String, String>>,
@@ -181,7 +182,7 @@ pub struct AgentsFile {
     pub user: Option<String>,
     /// Authentication name, by the same kind of pattern; the user when left out.
     pub auth_user: Option<String>,
-    /// Password of every agent (with `csv`: of rows without one).
+    /// Password of every agent (with `csv` or `sipp_csv`: of rows without one).
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretText>,
     /// Name of the environment variable that holds the password.
@@ -192,8 +193,11 @@ pub struct AgentsFile {
     /// A CSV file with the columns `user`, and where wanted `auth_user`, one of `password`, `password_env`, `ha1`, and
     /// `trunk_id`; others are ignored.
     pub csv: Option<String>,
-    /// A SIPp injection file. Not available in this version.
+    /// A SIPp injection file: SEQUENTIAL, RANDOM or USER, fields between semicolons, the credentials as
+    /// `[authentication username=… password=…]` in any of them.
     pub sipp_csv: Option<String>,
+    /// With `sipp_csv`: the field that holds the user, counted from 0; 0 when left out.
+    pub user_field: Option<u32>,
 }
 
 /// `retry` of a trunk; keys other than `preset` override it.

@@ -8,6 +8,7 @@ use super::file::RetryMax;
 use super::listen::ListenAddr;
 use super::pattern::Pattern;
 use super::places::{Path, Places};
+use super::sipp_csv::InjectionOrder;
 use crate::vocab::{Secret, format_duration};
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -69,7 +70,7 @@ pub struct Trunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
     pub realm_policy: RealmPolicy,
-    /// Registered names: `MD5`, `SHA-256`, `SHA-512-256`.
+    /// Registered names, like `SHA-256` or `MD5-sess`.
     pub algorithms: Vec<&'static str>,
     /// Whole seconds.
     #[serde(serialize_with = "as_text")]
@@ -101,10 +102,17 @@ pub enum RealmPolicy {
 #[derive(Debug)]
 pub enum Agents {
     Pattern { count: u32, user: Pattern, auth_user: Pattern, credential: Credential },
-    Listed { csv: String, rows: Vec<AgentRow> },
+    Listed { list: AgentList, rows: Vec<AgentRow> },
 }
 
-/// One agent of a CSV file.
+/// The file that lists the agents of a trunk, by its path as written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AgentList {
+    Csv { csv: String },
+    Sipp { sipp_csv: String, user_field: u32, order: InjectionOrder },
+}
+
+/// One agent of a list.
 #[derive(Debug)]
 pub struct AgentRow {
     pub user: String,
@@ -350,7 +358,12 @@ impl Serialize for Agents {
                     Credential::Ha1(secret) => map.serialize_entry("ha1", secret)?,
                 }
             }
-            Agents::Listed { csv, .. } => map.serialize_entry("csv", csv)?,
+            Agents::Listed { list: AgentList::Csv { csv }, .. } => map.serialize_entry("csv", csv)?,
+            Agents::Listed { list: AgentList::Sipp { sipp_csv, user_field, order }, .. } => {
+                map.serialize_entry("sipp_csv", sipp_csv)?;
+                map.serialize_entry("user_field", user_field)?;
+                map.serialize_entry("order", order)?;
+            }
         }
         map.end()
     }

@@ -2,7 +2,7 @@
 //!
 //! `file` holds the keys as written, `overrides` applies `--set`, `places` remembers where everything stands, `read`
 //! turns the tree into a [`file::ProfileFile`], `resolve` checks it and fills in the defaults ([`Profile`]), `error`
-//! says what is wrong and where, `schema` shows the keys to editors. Disk and environment are reached only through the
+//! says what is wrong and where, `sipp_csv` reads SIPp's injection files, `schema` shows the keys to editors. Disk and environment are reached only through the
 //! [`Source`] a caller gives; host names are not resolved here, SIP URIs and thresholds are read by the plan.
 
 mod error;
@@ -15,16 +15,18 @@ mod places;
 mod read;
 mod resolve;
 mod schema;
+mod sipp_csv;
 
 pub use error::{Place, Problem, ProfileError};
 pub use file::RetryMax;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, Profile, RealmPolicy, Registrar, Retry,
-    RetryPreset, Run, Safety, Stage, Trunk, Users,
+    AgentList, AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, Profile, RealmPolicy,
+    Registrar, Retry, RetryPreset, Run, Safety, Stage, Trunk, Users,
 };
 pub use pattern::{Pattern, PatternError};
 pub use schema::schema;
+pub use sipp_csv::InjectionOrder;
 
 use places::{Places, Texts};
 

@@ -1,11 +1,12 @@
 //! `WWW-Authenticate` and `Proxy-Authenticate` (RFC 7616 §3.3), and the choice among several (RFC 8760 §2.4);
-//! `Authorization` as a registrar reads it (RFC 7616 §3.4).
+//! `Authorization` as a registrar reads it (RFC 7616 §3.4); the `nextnonce` of `Authentication-Info` (RFC 7616 §3.5).
 //!
 //! Accepted beyond the grammar: schemes and names in any case, blanks around equal signs, quoted or bare values wherever
-//! the other is due, missing or doubled commas, other schemes in between. Not here: computing responses
-//! ([`digest`](super::digest)); `-sess` algorithms count as unknown ones until they are computed there.
+//! the other is due, missing or doubled commas, other schemes in between. Read and left alone: `charset` and `domain`
+//! of a challenge; `username*` of credentials, which say nothing that a UTF-8 `username` does not. Not here: computing
+//! responses ([`digest`](super::digest)).
 
-use super::digest::{Algorithm, AlgorithmSet};
+use super::digest::{self, Algorithm, AlgorithmSet, Covered, Ha1, Protection, Qop};
 use super::fields::{is_blank, quoted, skip_blanks, token_len, trim};
 use super::scan::{Request, Response};
 use std::borrow::Cow;
@@ -36,6 +37,13 @@ impl Role {
         }
     }
 
+    const fn info_header(self) -> &'static str {
+        match self {
+            Role::Registrar => "Authentication-Info",
+            Role::Proxy => "Proxy-Authentication-Info",
+        }
+    }
+
     const fn credentials_header(self) -> &'static str {
         match self {
             Role::Registrar => "Authorization",
@@ -55,9 +63,11 @@ pub struct Challenge<'a> {
     pub algorithm: Algorithm,
     /// False when the challenge had no `algorithm` parameter (then MD5 is meant, and the answer names none).
     pub algorithm_named: bool,
-    /// `auth` was among the offered qop values. False with no qop at all (RFC 2069 style).
-    pub qop_auth: bool,
+    /// What to answer with of the offered qop values: `auth` before `auth-int`. `None` with no qop at all (RFC 2069 style).
+    pub protection: Option<Protection>,
     pub stale: bool,
+    /// The user name is to be sent as a hash (RFC 7616 §3.4.4).
+    pub userhash: bool,
 }
 
 /// Why no challenge of a 401/407 can be answered.
@@ -69,6 +79,8 @@ pub enum Unusable {
     NoAcceptedAlgorithm,
     #[error("the challenge offers only qop values that are not supported")]
     UnsupportedQop,
+    #[error("a challenge with a -sess algorithm offers no qop")]
+    SessionWithoutQop,
     #[error("a challenge lacks its realm or nonce")]
     Incomplete,
     #[error("the challenged realm is not the required one")]
@@ -79,7 +91,7 @@ pub enum Unusable {
 /// to right. A 401 is searched for `WWW-Authenticate`, a 407 for `Proxy-Authenticate`.
 ///
 /// Servers list their challenges in order of preference, and the client takes the topmost that it supports (RFC 8760 §2.3,
-/// §2.4). A challenge that is broken or offers only `auth-int` is not supported and passed over like one with a foreign
+/// §2.4). A challenge that is broken or offers only unknown qop values is not supported and passed over like one with a foreign
 /// algorithm.
 ///
 /// # Errors
@@ -128,8 +140,12 @@ pub struct Credentials<'a> {
     pub opaque: Option<&'a [u8]>,
     /// `None` when the credentials name none: MD5 is meant.
     pub algorithm: Option<Algorithm>,
-    /// (nc as sent, cnonce) when `qop=auth`.
+    /// (nc as sent, cnonce) when there is a qop, `auth` or `auth-int`.
     pub qop_auth: Option<(u32, &'a [u8])>,
+    /// The qop is `auth-int`.
+    pub integrity: bool,
+    /// `username` is a hash (RFC 7616 §3.4.4), to be compared with [`digest::user_hash`].
+    pub userhash: bool,
 }
 
 impl<'a> Credentials<'a> {
@@ -145,6 +161,45 @@ impl<'a> Credentials<'a> {
         });
         Cow::Owned(plain.collect())
     }
+
+    /// What the response was computed over, for a request with this method and body; its URI is the one named in the
+    /// credentials, which the caller holds against the Request-URI (RFC 7616 §3.4.6).
+    pub fn covered<'c>(&self, method: &'c [u8], body: &'c [u8]) -> Covered<'c>
+    where
+        'a: 'c,
+    {
+        let protection = if self.integrity { Protection::AuthInt } else { Protection::Auth };
+        let qop = self.qop_auth.map(|(nc, cnonce)| Qop { protection, nc, cnonce });
+        Covered { nonce: self.nonce, qop, method, uri: self.uri, body }
+    }
+
+    /// Whether the response is right for H(username ":" realm ":" password), by the algorithm the credentials name (MD5
+    /// when none, RFC 7616 §3.3). A `-sess` response is taken for one whose session began with its own nonce and cnonce:
+    /// a server that hands out a `nextnonce` keeps the session's [`Ha1`] instead and compares with
+    /// [`digest::request_digest`].
+    pub fn prove(&self, ha1: &Ha1, method: &[u8], body: &[u8]) -> bool {
+        let algorithm = self.algorithm.unwrap_or(Algorithm::Md5);
+        let session = match self.qop_auth {
+            Some((_, cnonce)) if algorithm.is_session() => Some(ha1.session(algorithm, self.nonce, cnonce)),
+            _ => None,
+        };
+        let ha1 = session.as_ref().unwrap_or(ha1);
+        digest::request_digest(algorithm, ha1, &self.covered(method, body)).matches(self.response)
+    }
+}
+
+/// The nonce a server wants to see next, from the `Authentication-Info` (of a proxy: `Proxy-Authentication-Info`) of its
+/// answer to credentials (RFC 7616 §3.5). Raw, as in [`Challenge`]; an empty one is none.
+pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
+    let parameters = |value| {
+        let mut rest = DigestSets { rest: value };
+        std::iter::from_fn(move || rest.parameter())
+    };
+    let (_, nonce) = response
+        .headers(role.info_header())
+        .flat_map(parameters)
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"nextnonce"))?;
+    Some(nonce).filter(|nonce| !nonce.is_empty())
 }
 
 /// The first Digest credentials of a request, if it carries any that can be read: those of `Authorization` before those of
@@ -163,20 +218,6 @@ pub fn all_credentials<'a>(request: &Request<'a>) -> impl Iterator<Item = Creden
         .filter_map(|(role, set)| set.credentials(role))
 }
 
-/// The nonce that a 2xx wants used from now on, by the registrar or by a proxy (RFC 7616 §3.5, `nextnonce`).
-pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
-    let name = match role {
-        Role::Registrar => "Authentication-Info",
-        Role::Proxy => "Proxy-Authentication-Info",
-    };
-    let mut parameters = response.headers(name).flat_map(|value| {
-        let mut set = DigestSets { rest: value };
-        std::iter::from_fn(move || set.parameter())
-    });
-    let (_, nonce) = parameters.find(|(name, _)| name.eq_ignore_ascii_case(b"nextnonce"))?;
-    (!nonce.is_empty()).then_some(nonce)
-}
-
 /// The parameters after one `Digest`, as written: a challenge, or credentials. Of a repeated parameter the first counts.
 #[derive(Default)]
 struct DigestSet<'a> {
@@ -191,6 +232,7 @@ struct DigestSet<'a> {
     response: Option<&'a [u8]>,
     nc: Option<&'a [u8]>,
     cnonce: Option<&'a [u8]>,
+    userhash: Option<&'a [u8]>,
 }
 
 impl<'a> DigestSet<'a> {
@@ -207,6 +249,7 @@ impl<'a> DigestSet<'a> {
             6 if is("cnonce") => &mut self.cnonce,
             8 if is("username") => &mut self.username,
             8 if is("response") => &mut self.response,
+            8 if is("userhash") => &mut self.userhash,
             9 if is("algorithm") => &mut self.algorithm,
             _ => return,
         };
@@ -221,11 +264,10 @@ impl<'a> DigestSet<'a> {
         let (Some(realm), Some(nonce)) = (self.realm, self.nonce) else {
             return Err(Unusable::Incomplete);
         };
-        let mut offered = self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|qop| !qop.is_empty());
-        let qop_auth = offered.clone().any(|qop| qop.eq_ignore_ascii_case(b"auth"));
-        // An empty list offers nothing, which is what no list does: an answer without qop.
-        if !qop_auth && offered.next().is_some() {
-            return Err(Unusable::UnsupportedQop);
+        let protection = self.protection()?;
+        // Its key is made of the client's nonce, which an answer without qop does not carry (RFC 2617 §3.2.2).
+        if algorithm.is_session() && protection.is_none() {
+            return Err(Unusable::SessionWithoutQop);
         }
         Ok(Challenge {
             role,
@@ -234,10 +276,26 @@ impl<'a> DigestSet<'a> {
             opaque: self.opaque,
             algorithm,
             algorithm_named: self.algorithm.is_some(),
-            qop_auth,
-            // RFC 7616 §3.3: "A case-insensitive flag".
-            stale: self.stale.is_some_and(|stale| stale.eq_ignore_ascii_case(b"true")),
+            protection,
+            stale: is_true(self.stale),
+            userhash: is_true(self.userhash),
         })
+    }
+
+    /// What is answered of the offered qop values. Over a body that is empty `auth-int` protects no more than `auth`, which
+    /// more servers can check. An empty list offers nothing, which is what no list does: an answer without qop.
+    fn protection(&self) -> Result<Option<Protection>, Unusable> {
+        let mut best = Ok(None);
+        for offer in self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|offer| !offer.is_empty()) {
+            if offer.eq_ignore_ascii_case(b"auth") {
+                return Ok(Some(Protection::Auth));
+            } else if offer.eq_ignore_ascii_case(b"auth-int") {
+                best = Ok(Some(Protection::AuthInt));
+            } else if best == Ok(None) {
+                best = Err(Unusable::UnsupportedQop);
+            }
+        }
+        best
     }
 
     fn credentials(&self, role: Role) -> Option<Credentials<'a>> {
@@ -245,9 +303,12 @@ impl<'a> DigestSet<'a> {
             Some(token) => Some(Algorithm::parse(token)?),
             None => None,
         };
+        let integrity = self.qop.is_some_and(|qop| qop.eq_ignore_ascii_case(b"auth-int"));
         let qop_auth = match self.qop {
-            Some(qop) if qop.eq_ignore_ascii_case(b"auth") => Some((nonce_count(self.nc?)?, self.cnonce?)),
+            Some(qop) if integrity || qop.eq_ignore_ascii_case(b"auth") => Some((nonce_count(self.nc?)?, self.cnonce?)),
             Some(_) => return None,
+            // Nobody could tell the session's key.
+            None if algorithm.is_some_and(Algorithm::is_session) => return None,
             None => None,
         };
         Some(Credentials {
@@ -260,8 +321,15 @@ impl<'a> DigestSet<'a> {
             opaque: self.opaque,
             algorithm,
             qop_auth,
+            integrity,
+            userhash: is_true(self.userhash),
         })
     }
+}
+
+/// RFC 7616 §3.3: "A case-insensitive flag".
+fn is_true(flag: Option<&[u8]>) -> bool {
+    flag.is_some_and(|flag| flag.eq_ignore_ascii_case(b"true"))
 }
 
 /// `nc-value = 8LHEX` (RFC 7616 §3.4).

@@ -34,8 +34,13 @@ impl<'a> Contact<'a> {
     }
 
     fn is_at(&self, user: &[u8], host: &[u8]) -> bool {
-        self.address()
-            .is_some_and(|(found, at)| at.eq_ignore_ascii_case(host) && unescaped(found).eq(user.iter().copied()))
+        self.address().is_some_and(|(found, at)| {
+            let same_user = || match memchr::memchr(b'%', found) {
+                None => found == user,
+                Some(_) => unescaped(found).eq(user.iter().copied()),
+            };
+            at.eq_ignore_ascii_case(host) && same_user()
+        })
     }
 
     /// Reads one element of a Contact list.

@@ -7,8 +7,8 @@
 
 use super::branch::{Branch, hex8};
 use super::challenge::Role;
-use super::digest::{Algorithm, HexDigest, QopAuth};
-use super::fields::{Param, Params, find_unquoted};
+use super::digest::{Algorithm, HexDigest, Qop};
+use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, via_parts};
 use memchr::{memchr, memchr2};
 use std::fmt::Write;
@@ -98,12 +98,14 @@ pub struct Authorization<'a> {
     pub role: Role,
     /// Plain; quotes and backslashes are escaped when written.
     pub username: &'a [u8],
+    /// `username` is a hash, and the answer says so (RFC 7616 §3.4.4).
+    pub userhash: bool,
     pub realm: &'a [u8],
     pub nonce: &'a [u8],
     pub opaque: Option<&'a [u8]>,
     /// Named in the answer only when the challenge named it.
     pub algorithm: Option<Algorithm>,
-    pub qop: Option<QopAuth<'a>>,
+    pub qop: Option<Qop<'a>>,
     pub response: &'a HexDigest,
 }
 
@@ -286,11 +288,19 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain.
+    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain. A lone CR, which was read as
+    /// a blank, becomes one.
     fn put_line(&mut self, text: &[u8]) -> Result<(), Overflow> {
         match memchr2(b'\r', b'\n', text) {
             None => self.put(text),
-            Some(_) => text.split(|&b| b == b'\r' || b == b'\n').try_for_each(|piece| self.put(piece)),
+            Some(_) => {
+                let mut pieces = text.split(|&b| b == b'\r' || b == b'\n').filter(|piece| !piece.is_empty());
+                self.put(pieces.next().unwrap_or_default())?;
+                pieces.try_for_each(|piece| {
+                    self.put(if is_blank(piece[0]) { b"" } else { b" " })?;
+                    self.put(piece)
+                })
+            }
         }
     }
 
@@ -355,13 +365,18 @@ impl Out<'_> {
             self.put(b", algorithm=")?;
             self.put(algorithm.as_str().as_bytes())?;
         }
-        if let Some(QopAuth { nc, cnonce }) = authorization.qop {
+        if let Some(Qop { protection, nc, cnonce }) = authorization.qop {
             let mut count = [0; 8];
             hex8(&mut count, nc);
             self.put(b", cnonce=\"")?;
             self.put(cnonce)?;
-            self.put(b"\", qop=auth, nc=")?;
+            self.put(b"\", qop=")?;
+            self.put(protection.as_str().as_bytes())?;
+            self.put(b", nc=")?;
             self.put(&count)?;
+        }
+        if authorization.userhash {
+            self.put(b", userhash=true")?;
         }
         if let Some(opaque) = authorization.opaque {
             self.put(b", opaque=\"")?;

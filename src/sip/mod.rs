@@ -24,5 +24,5 @@ pub mod uri;
 
 pub use branch::{Branch, Token};
 pub use challenge::{Challenge, Role, choose};
-pub use digest::{Algorithm, AlgorithmSet, Ha1, HexDigest};
+pub use digest::{Algorithm, AlgorithmSet, Ha1, HexDigest, Protection, Qop};
 pub use scan::{Malformed, Request, Response};

@@ -5,7 +5,7 @@
 //! without a colon is passed over like an unknown header ("SHOULD ignore any malformed header fields that are not necessary
 //! for processing requests", RFC 3261 §8.2.2). Of a header that may stand only once the first counts. The empty line that
 //! ends the headers may be missing from a datagram when its last line is complete and the mandatory headers are there: some
-//! senders forget it, and the length of the datagram says as much. What follows the empty line is the body; it is not looked at.
+//! senders forget it, and the length of the datagram says as much. What follows the empty line is the body; only `auth-int` asks for it.
 //!
 //! Not here: what header values mean ([`challenge`](super::challenge), [`contact`](super::contact)), framing of streams.
 //!
@@ -156,6 +156,17 @@ impl<'a> Request<'a> {
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.headers.called(name)
     }
+
+    /// The body: what follows the empty line, as far as Content-Length says (RFC 3261 §18.3: "additional bytes in the
+    /// transport packet beyond the end of the body" are discarded). Walks over all headers.
+    pub fn body(&self) -> &'a [u8] {
+        let mut lines = Lines { rest: self.headers.all };
+        while matches!(lines.next_line(), Some(Line::Header { .. } | Line::Other)) {}
+        let line_end = if lines.rest.starts_with(b"\r") { 2 } else { 1 };
+        let body = lines.rest.get(line_end..).unwrap_or_default();
+        let length = self.headers("Content-Length").find_map(number).map_or(body.len(), |length| length as usize);
+        &body[..length.min(body.len())]
+    }
 }
 
 /// Splits the topmost Via off a Via value: what stands before its parameters, and the parameters with what follows.
@@ -165,7 +176,15 @@ pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
 }
 
 fn branch(via: &[u8]) -> &[u8] {
-    via_parts(via).1.value("branch").unwrap_or_default()
+    let (head, params) = via_parts(via);
+    // As nearly everybody writes it: first of the parameters, a token.
+    if let Some(value) = via[head.len()..].strip_prefix(b";branch=") {
+        let (token, rest) = value.split_at(token_len(value));
+        if !token.is_empty() && rest.first().is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b)) {
+            return token;
+        }
+    }
+    params.value("branch").unwrap_or_default()
 }
 
 /// The lines of a message's head. Where the names that every registration asks for again begin is kept, so that
@@ -175,16 +194,17 @@ struct Headers<'a> {
     all: &'a [u8],
     from_challenge: &'a [u8],
     from_contact: &'a [u8],
+    from_info: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
     fn called(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let rest = match Name::of(name.as_bytes()) {
-            Name::Challenge => self.from_challenge,
-            Name::Contact => self.from_contact,
-            _ => self.all,
+        let (rest, compact) = match Name::of(name.as_bytes()) {
+            Name::Challenge => (self.from_challenge, None),
+            Name::Contact => (self.from_contact, Some(b'm')),
+            Name::Info => (self.from_info, None),
+            _ => (self.all, compact_of(name)),
         };
-        let compact = compact_of(name);
         let mut lines = Lines { rest };
         std::iter::from_fn(move || {
             loop {
@@ -243,6 +263,8 @@ enum Name {
     MinExpires,
     RetryAfter,
     Challenge,
+    /// `Authentication-Info` and the proxy's.
+    Info,
     Other,
 }
 
@@ -270,6 +292,8 @@ impl Name {
             11 if is(b"Retry-After") => Name::RetryAfter,
             16 if is(b"WWW-Authenticate") => Name::Challenge,
             18 if is(b"Proxy-Authenticate") => Name::Challenge,
+            19 if is(b"Authentication-Info") => Name::Info,
+            25 if is(b"Proxy-Authentication-Info") => Name::Info,
             _ => Name::Other,
         }
     }
@@ -292,7 +316,7 @@ impl<'a> Known<'a> {
     fn read(rest: &'a [u8]) -> Result<Self, Malformed> {
         let (mut via, mut from, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
         let (mut expires, mut min_expires, mut retry_after) = (None, None, None);
-        let (mut from_challenge, mut from_contact) = (None, None);
+        let (mut from_challenge, mut from_contact, mut from_info) = (None, None, None);
         let mut lines = Lines { rest };
         let complete = loop {
             let here = lines.rest;
@@ -315,6 +339,7 @@ impl<'a> Known<'a> {
                 Name::RetryAfter => retry_after = retry_after.or_else(|| number(value)),
                 Name::Challenge => _ = from_challenge.get_or_insert(here),
                 Name::Contact => _ = from_contact.get_or_insert(here),
+                Name::Info => _ = from_info.get_or_insert(here),
                 Name::Other => {}
             }
         };
@@ -325,6 +350,7 @@ impl<'a> Known<'a> {
             all: rest,
             from_challenge: from_challenge.unwrap_or_default(),
             from_contact: from_contact.unwrap_or_default(),
+            from_info: from_info.unwrap_or_default(),
         };
         Ok(Known { via, from, to, call_id, cseq, expires, min_expires, retry_after, headers })
     }
@@ -334,7 +360,8 @@ impl<'a> Known<'a> {
     fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
         let digits = self.cseq.iter().position(|b| !b.is_ascii_digit()).unwrap_or(self.cseq.len());
         let (text, rest) = self.cseq.split_at(digits);
-        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed::Header)?;
+        let digit = |value: u32, &b: &u8| value.checked_mul(10)?.checked_add(u32::from(b - b'0'));
+        let number = text.iter().try_fold(0, digit).filter(|_| digits > 0).ok_or(Malformed::Header)?;
         let method = skip_blanks(rest);
         let method_len = token_len(method);
         if method_len == 0 || method.len() == rest.len() {

@@ -199,6 +199,25 @@ fn a_body_is_not_read() {
     assert_eq!((response.expires, response.headers("Contact").count()), (None, 0));
 }
 
+#[test]
+fn a_body_reaches_as_far_as_its_length_says() {
+    let head = "REGISTER sip:b SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bKx\r\nf: <sip:a@b>;tag=1\r\nt: <sip:a@b>\r\ni: c\r\n\
+                CSeq: 1 REGISTER\r\n";
+    for (rest, body) in [
+        ("", ""),
+        ("\r\n", ""),
+        ("\n\nbody", "\nbody"),
+        ("\r\nbody: x\r\n", "body: x\r\n"),
+        ("l: 4\r\n\r\nbody and more", "body"),
+        ("Content-Length : 4\r\n\r\nbo", "bo"),
+        ("Content-Length: soon\r\n\r\nbody", "body"),
+        ("Content-Length: 0\r\n\r\nbody", ""),
+    ] {
+        let text = format!("{head}{rest}");
+        assert_eq!(request(text.as_bytes()).expect("a request").body(), body.as_bytes(), "{rest:?}");
+    }
+}
+
 /// A message as a table: what was meant, and one of many ways to write it.
 #[derive(Clone, Debug)]
 struct Meant {
@@ -292,6 +311,12 @@ proptest! {
     }
 
     #[test]
+    fn a_branch_is_the_same_by_the_short_way(via in "SIP/2\\.0/UDP h(;|,|\"|;branch=|;Branch=|=|branch| |\r\n |z9hG4bK|\\\\|[a-z]){0,12}") {
+        let long = via_parts(via.as_bytes()).1.value("branch").unwrap_or_default();
+        prop_assert_eq!(branch(via.as_bytes()), long);
+    }
+
+    #[test]
     fn never_panics_on_mutated_messages(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..12),
         torture: bool, request_line: bool,
@@ -313,6 +338,7 @@ proptest! {
             let _ = (read.headers("WWW-Authenticate").count(), read.headers("Via").count());
         }
         if let Ok(read) = request(&bytes) {
+            prop_assert!(read.body().len() < bytes.len());
             prop_assert!(!read.method.is_empty() && !read.uri.is_empty());
         }
     }

@@ -41,7 +41,8 @@ fn a_registration_from_challenge_to_binding() {
 #[test]
 fn every_algorithm_with_and_without_qop() {
     for algorithm in Algorithm::ALL {
-        for without_qop in [false, true] {
+        // A session cannot be opened without qop.
+        for without_qop in [false, true].into_iter().filter(|without| !without || !algorithm.is_session()) {
             let mut t = Trace::new(Config { algorithms: vec![algorithm], ..config() });
             let accepts = AlgorithmSet::EMPTY.with(algorithm);
             let mut alice = Phone { accepts, without_qop, ..Phone::new("alice") };

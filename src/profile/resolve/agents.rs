@@ -1,20 +1,24 @@
-//! `agents` of a trunk: a pattern, or the rows of a CSV file, with their secrets.
+//! `agents` of a trunk: a pattern, or the rows of a CSV file, with their secrets. SIPp's files: `injection`.
 
 use super::check::Check;
+use super::injection::injected;
 use crate::profile::error::nearest;
 use crate::profile::file::AgentsFile;
-use crate::profile::meant::{AgentRow, Agents, Credential, Users};
+use crate::profile::meant::{AgentList, AgentRow, Agents, Credential, Users};
 use crate::profile::pattern::{Pattern, PatternError};
 use crate::profile::places::Path;
 use crate::vocab::Secret;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// The most agents of one trunk: ten times what one machine is meant for.
 pub(crate) const MAX_AGENTS: u32 = 10_000_000;
 /// The longest user or authentication name.
 const MAX_NAME: usize = 255;
 /// The most wrong rows of a CSV file reported at once.
-const MAX_ROW_PROBLEMS: usize = 5;
+pub(super) const MAX_ROW_PROBLEMS: usize = 5;
+/// The most users that come twice named in a warning.
+const MAX_REPEATS_NAMED: usize = 3;
 
 /// Who registers; `None` when that could not be read.
 pub(super) fn agents(
@@ -25,8 +29,22 @@ pub(super) fn agents(
     trunk_id: &str,
     trunk_ids: &[String],
 ) -> Option<Agents> {
-    check.later_key(&at.key("sipp_csv"), &file.sipp_csv, "a SIPp injection file");
     let credential = shared_credential(check, at, &file, algorithms);
+    if let Some(sipp_csv) = &file.sipp_csv {
+        if file.csv.is_some() || file.user.is_some() || file.count.is_some() || file.auth_user.is_some() {
+            check.bad_key(
+                &at.key("sipp_csv"),
+                "does not go with csv, count, user and auth_user",
+                "a SIPp injection file names the users itself",
+            );
+            return None;
+        }
+        let user_field = file.user_field.unwrap_or(0);
+        return injected(check, &at.key("sipp_csv"), sipp_csv, user_field, credential.ok()?.as_ref());
+    }
+    if file.user_field.is_some() {
+        check.bad_key(&at.key("user_field"), "goes with sipp_csv only", "leave it out");
+    }
     match (&file.csv, &file.user, file.count) {
         (Some(csv), None, None) if file.auth_user.is_none() => {
             let mut list = List {
@@ -38,7 +56,7 @@ pub(super) fn agents(
                 env: HashMap::new(),
             };
             let rows = list.read(check)?;
-            Some(Agents::Listed { csv: csv.clone(), rows })
+            Some(Agents::Listed { list: AgentList::Csv { csv: csv.clone() }, rows })
         }
         (Some(_), _, _) => {
             check.bad_key(
@@ -56,7 +74,6 @@ pub(super) fn agents(
             };
             pattern_agents(check, at, count, user?, auth_user?, credential.ok()?)
         }
-        (None, _, _) if file.sipp_csv.is_some() => None,
         (None, None, _) => {
             check.missing(&at.key("user"), "write a pattern, like user = \"agent{n:05}\", or csv = \"agents.csv\"");
             None
@@ -142,7 +159,7 @@ fn pattern(check: &mut Check, path: &Path, text: &str, sound: fn(char) -> bool) 
 }
 
 /// Whether a text can be a user or authentication name.
-fn name(text: &str, sound: fn(char) -> bool) -> Result<(), String> {
+pub(super) fn name(text: &str, sound: fn(char) -> bool) -> Result<(), String> {
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }
@@ -156,12 +173,12 @@ fn name(text: &str, sound: fn(char) -> bool) -> Result<(), String> {
 }
 
 /// RFC 3261 §25.1 `user`: unreserved, escaped or user-unreserved characters.
-fn is_user(c: char) -> bool {
+pub(super) fn is_user(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c)
 }
 
 /// What may stand in a quoted `username` without an escape; the digest separates with colons (RFC 7616 §3.4.2).
-fn is_auth_user(c: char) -> bool {
+pub(super) fn is_auth_user(c: char) -> bool {
     !c.is_control() && !matches!(c, '"' | '\\' | ':')
 }
 
@@ -205,7 +222,7 @@ fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<Credential, String>
     if !matches!(text.len(), 32 | 64) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("must be 32 hex digits (MD5) or 64 (SHA-256, SHA-512-256)".to_owned());
     }
-    if !algorithms.iter().any(|name| (*name == "MD5") == (text.len() == 32)) {
+    if !algorithms.iter().any(|name| name.starts_with("MD5") == (text.len() == 32)) {
         return Err(format!("of {} hex digits fits none of the algorithms {}", text.len(), algorithms.join(", ")));
     }
     Ok(Credential::Ha1(Secret::new(text)))
@@ -288,7 +305,7 @@ impl List<'_> {
 
     fn rows(&mut self, check: &mut Check, reader: &mut csv::Reader<&[u8]>, columns: &Columns) -> Option<Vec<AgentRow>> {
         let mut rows = Vec::new();
-        let mut seen = HashSet::new();
+        let mut repeats = Repeats::default();
         let mut wrong = 0;
         let mut strangers = Vec::new();
         for record in reader.records() {
@@ -296,15 +313,14 @@ impl List<'_> {
                 Ok(record) => self.row(check, record, columns, &mut strangers),
                 Err(error) => Err(csv_message(error)),
             };
-            let row = row.and_then(|row| match row {
-                // Two trunks may have users of the same name; a registrar knows all of them.
-                Some(row) if self.trunk.is_some() && !seen.insert(row.user.clone()) => {
-                    Err(format!("the user \"{}\" is there twice", row.user))
-                }
-                row => Ok(row),
-            });
             match row {
-                Ok(row) => rows.extend(row),
+                Ok(row) => {
+                    let line = record.ok().and_then(|record| record.position().map(csv::Position::line));
+                    if let (Some(row), Some(line)) = (&row, line) {
+                        repeats.note(&row.user, line as usize);
+                    }
+                    rows.extend(row);
+                }
                 Err(message) => {
                     wrong += 1;
                     if wrong <= MAX_ROW_PROBLEMS {
@@ -316,6 +332,7 @@ impl List<'_> {
             }
         }
         self.sum_up(check, wrong, rows.len(), &strangers);
+        repeats.warn(check, self.file);
         (wrong == 0).then_some(rows)
     }
 
@@ -387,6 +404,43 @@ impl List<'_> {
     }
 }
 
+/// Users that stand in more than one row of a list. That may be meant, for one user with several phones, but mostly it is
+/// not: such agents share an address of record, where they bind the same contact unless each has a port of its own.
+#[derive(Default)]
+pub(super) struct Repeats {
+    /// The line a user came first in, and whether it came again.
+    first: HashMap<String, (usize, bool)>,
+    named: Vec<String>,
+    count: usize,
+}
+
+impl Repeats {
+    pub(super) fn note(&mut self, user: &str, line: usize) {
+        match self.first.entry(user.to_owned()) {
+            Entry::Vacant(place) => _ = place.insert((line, false)),
+            Entry::Occupied(mut place) => {
+                let (first, again) = place.get_mut();
+                self.count += 1;
+                if !*again && self.named.len() < MAX_REPEATS_NAMED {
+                    self.named.push(format!("\"{user}\" (lines {first} and {line})"));
+                }
+                *again = true;
+            }
+        }
+    }
+
+    pub(super) fn warn(&self, check: &mut Check, file: &str) {
+        if self.count > 0 {
+            let more = if self.count > self.named.len() { ", …" } else { "" };
+            check.warnings.push(format!(
+                "{file}: {} rows repeat a user: {}{more}; agents of one user share its address of record",
+                self.count,
+                self.named.join(", ")
+            ));
+        }
+    }
+}
+
 /// A CSV error without the cells of the row: they may hold a password.
 fn csv_message(error: &csv::Error) -> String {
     let line = error.position().map_or_else(String::new, |position| format!("line {}: ", position.line()));
@@ -400,7 +454,7 @@ fn csv_message(error: &csv::Error) -> String {
 }
 
 /// `file` as seen from the directory of `profile`.
-fn beside(profile: &str, file: &str) -> String {
+pub(super) fn beside(profile: &str, file: &str) -> String {
     let directory = std::path::Path::new(profile).parent().unwrap_or_else(|| std::path::Path::new(""));
     directory.join(file).to_string_lossy().into_owned()
 }

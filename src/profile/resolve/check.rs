@@ -151,9 +151,6 @@ impl Check<'_> {
             match known {
                 Some(known) if algorithms.contains(known) => self.bad(&at, format!("{known} is named twice")),
                 Some(known) => algorithms.push(*known),
-                None if name.to_ascii_lowercase().ends_with("-sess") => {
-                    self.later(&at, &format!("the algorithm {name}"), &format!("use {}", list(&ALGORITHMS)));
-                }
                 None => self.unknown_algorithm(&at, name),
             }
         }
@@ -197,7 +194,8 @@ impl Check<'_> {
 }
 
 /// The registered names of the digest algorithms that can be computed here.
-pub(super) const ALGORITHMS: [&str; 3] = ["SHA-512-256", "SHA-256", "MD5"];
+pub(super) const ALGORITHMS: [&str; 6] =
+    ["SHA-512-256", "SHA-256", "MD5", "SHA-512-256-sess", "SHA-256-sess", "MD5-sess"];
 
 /// `"a", "b" or "c"`.
 pub(super) fn list(words: &[&str]) -> String {

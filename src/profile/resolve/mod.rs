@@ -4,6 +4,7 @@
 mod agents;
 mod check;
 mod fault;
+mod injection;
 mod trunk;
 
 use super::Source;

@@ -3,7 +3,7 @@
 use super::agents::agents;
 use super::check::Check;
 use crate::profile::file::{RetryFile, RetryMax, TrunkFile, defaults};
-use crate::profile::meant::{Agents, RealmPolicy, Retry, RetryPreset, Trunk};
+use crate::profile::meant::{AgentList, Agents, RealmPolicy, Retry, RetryPreset, Trunk};
 use crate::profile::places::Path;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -90,7 +90,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
 
 /// Stands in for agents that could not be read.
 fn nobody() -> Agents {
-    Agents::Listed { csv: String::new(), rows: Vec::new() }
+    Agents::Listed { list: AgentList::Csv { csv: String::new() }, rows: Vec::new() }
 }
 
 fn required(check: &mut Check, path: &Path, written: Option<String>, remedy: &str) -> String {
