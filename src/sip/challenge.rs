@@ -4,7 +4,7 @@
 //! Accepted beyond the grammar: schemes and names in any case, blanks around equal signs, quoted or bare values wherever
 //! the other is due, missing or doubled commas, other schemes in between. Read and left alone: `charset` and `domain`
 //! of a challenge; `username*` of credentials, which say nothing that a UTF-8 `username` does not. Not here: computing
-//! responses ([`digest`](super::digest)).
+//! responses ([`digest`]).
 
 use super::digest::{self, Algorithm, AlgorithmSet, Covered, Ha1, Protection, Qop};
 use super::fields::{is_blank, quoted, skip_blanks, token_len, trim};
