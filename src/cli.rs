@@ -93,6 +93,10 @@ pub struct RegistrarArgs {
     #[arg(long, value_name = "udp://ADDRESS:PORT")]
     pub listen: Vec<String>,
 
+    /// Threads that serve; 0 is one per core [default: the profile's registrar.threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1024))]
+    pub threads: Option<u32>,
+
     /// Override a key of the profile: a dotted path and a TOML value; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -220,9 +224,9 @@ mod tests {
         let Ok(Command::Run(run)) = run else { panic!("{run:?}") };
         assert_eq!(run.sets, ["run.seed=9", "trunk.0.agents.count=200"]);
         assert_eq!((run.live, run.json), (Live::Off, true));
-        let registrar = parse("regstorm registrar --listen udp://127.0.0.1:5060 --listen udp://[::1]:0");
+        let registrar = parse("regstorm registrar --listen udp://127.0.0.1:5060 --listen udp://[::1]:0 --threads 2");
         let Ok(Command::Registrar(registrar)) = registrar else { panic!("{registrar:?}") };
-        assert_eq!(registrar.listen.len(), 2);
+        assert_eq!((registrar.listen.len(), registrar.threads), (2, Some(2)));
         assert!(matches!(parse("regstorm report results/latest"), Ok(Command::Report(_))));
         assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
         assert!(parse("regstorm run").is_err());

@@ -50,6 +50,8 @@ pub struct Plan {
     pub registrar: registrar::Config,
     /// Where the embedded registrar listens.
     pub listen: Vec<ListenAddr>,
+    /// Threads of the embedded registrar; 0: one per core.
+    pub registrar_threads: usize,
     /// The resolved profile, secrets as `***`.
     pub profile_json: String,
     /// Doubts about the profile, one line each.
@@ -136,6 +138,7 @@ impl Plan {
             thresholds,
             registrar,
             listen: profile.registrar.listen.clone(),
+            registrar_threads: profile.registrar.threads as usize,
             profile_json: profile_json(profile),
             warnings,
         })

@@ -26,7 +26,9 @@ fn sipp_registers_four_thousand_users_each_with_a_password_of_its_own() {
     let _turn = clock::alone();
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let users: Vec<_> = (0..4_000).map(|n| (format!("agent{n:05}"), format!("pw-{}", n * 7))).collect();
-    let registrar = Registrar::knowing(dir.path(), &users);
+    // The limit is met exactly, with more threads than one telling the time and counting.
+    let limit = "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 4000\n";
+    let registrar = Registrar::knowing(dir.path(), &users, limit, &["--threads", "3"]);
     let calls = sipp(&registrar, dir.path(), &users, 1_000);
     assert_eq!((calls.successful, calls.failed), (4_000, 0), "{}", calls.shown);
     assert!(calls.passed, "{}", calls.shown);
@@ -40,7 +42,7 @@ fn sipp_registers_nobody_with_a_wrong_password() {
     let _turn = clock::alone();
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let users = |password: &str| (0..100).map(|n| (format!("agent{n:05}"), password.to_owned())).collect::<Vec<_>>();
-    let registrar = Registrar::knowing(dir.path(), &users("right"));
+    let registrar = Registrar::knowing(dir.path(), &users("right"), "", &[]);
     let calls = sipp(&registrar, dir.path(), &users("wrong"), 100);
     assert_eq!((calls.successful, calls.failed), (0, 100), "{}", calls.shown);
     assert!(!calls.passed, "{}", calls.shown);
@@ -49,11 +51,24 @@ fn sipp_registers_nobody_with_a_wrong_password() {
 }
 
 #[test]
+fn sipp_is_refused_beyond_a_limit_to_the_last_one_whatever_the_threads() {
+    let _turn = clock::alone();
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let users: Vec<_> = (0..1_000).map(|n| (format!("agent{n:05}"), "secret".to_owned())).collect();
+    let limit = "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 400\n";
+    let registrar = Registrar::knowing(dir.path(), &users, limit, &["--threads", "4"]);
+    let calls = sipp(&registrar, dir.path(), &users, 1_000);
+    assert_eq!((calls.successful, calls.failed), (400, 600), "{}", calls.shown);
+    let account = registrar.stop();
+    assert!(account.contains("bindings now 400, at most 400"), "{account}");
+}
+
+#[test]
 fn sipp_registers_nobody_who_is_unknown() {
     let _turn = clock::alone();
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let users = |name: &str| (0..20).map(|n| (format!("{name}{n:05}"), "secret".to_owned())).collect::<Vec<_>>();
-    let registrar = Registrar::knowing(dir.path(), &users("agent"));
+    let registrar = Registrar::knowing(dir.path(), &users("agent"), "", &[]);
     let calls = sipp(&registrar, dir.path(), &users("stranger"), 100);
     assert_eq!((calls.successful, calls.failed), (0, 20), "{}", calls.shown);
     let account = registrar.stop();
@@ -116,15 +131,16 @@ impl Registrar {
         Registrar { process, address }
     }
 
-    /// One that knows these users, by name and password, from a CSV file.
-    fn knowing(dir: &Path, users: &[(String, String)]) -> Registrar {
+    /// One that knows these users, by name and password, from a CSV file; `more` of its profile and arguments.
+    fn knowing(dir: &Path, users: &[(String, String)], more: &str, args: &[&str]) -> Registrar {
         let mut csv = "user,password\n".to_owned();
         for (user, password) in users {
             writeln!(csv, "{user},{password}").expect("a String takes all");
         }
         std::fs::write(dir.join("known.csv"), csv).expect("our own directory");
-        std::fs::write(dir.join("known.toml"), "[registrar]\nusers = \"known.csv\"\n").expect("our own directory");
-        Registrar::start(dir, &["known.toml"])
+        let profile = format!("[registrar]\nusers = \"known.csv\"\n{more}");
+        std::fs::write(dir.join("known.toml"), profile).expect("our own directory");
+        Registrar::start(dir, &[&["known.toml"], args].concat())
     }
 
     /// Ends it and returns its account of what it did.
@@ -170,7 +186,7 @@ fn sipp(registrar: &Registrar, dir: &Path, users: &[(String, String)], rate: u32
         let mut rows = statistics.lines().map(|line| line.split(';').collect::<Vec<_>>());
         let header = rows.next().unwrap_or_default();
         let at = header.iter().position(|name| *name == column).unwrap_or_else(|| panic!("no {column} in {header:?}"));
-        rows.last().and_then(|row| row.get(at)?.parse().ok()).expect("a row of numbers")
+        rows.next_back().and_then(|row| row.get(at)?.parse().ok()).expect("a row of numbers")
     };
     Calls {
         successful: count("SuccessfulCall(C)"),

@@ -371,3 +371,72 @@ fn the_grid_of_presets_and_faults() {
     }
     insta::assert_snapshot!(grid);
 }
+
+// ---- A bad wire and a registrar that changes its mind ----
+
+#[test]
+fn unreadable_replies_are_protocol_errors_and_nothing_worse() {
+    let outcome = World::new(with_fault(world(300, seconds(5)), FaultKind::Corrupt { probability: 1.0 })).run();
+    assert_eq!(count(&outcome, Status::ProtocolError), 300);
+    let outcome = World::new(with_fault(world(1000, seconds(5)), FaultKind::Corrupt { probability: 0.1 })).run();
+    // Two replies each: 19 % of the agents meet a bad one.
+    let errors = count(&outcome, Status::ProtocolError);
+    assert!((150..230).contains(&errors), "{errors}");
+    assert_eq!(errors + count(&outcome, Status::Registered), 1000);
+}
+
+#[test]
+fn duplicates_and_reordering_cost_nobody_a_registration() {
+    let mut config = with_fault(world(500, seconds(1300)), FaultKind::Duplicate { probability: 0.5 });
+    config = with_fault(config, FaultKind::Reorder { probability: 0.5, delay: Duration::from_millis(300) });
+    let outcome = World::new(config).run();
+    let [registered, failed @ ..] = statuses(&outcome);
+    assert!(registered >= 1500, "two refreshes each: {registered}");
+    assert_eq!(failed.iter().sum::<u64>(), 0, "{failed:?}");
+    assert_eq!((peak(&outcome), outcome.contacts_left), (500, 0));
+}
+
+#[test]
+fn stale_nonces_and_endless_challenges_are_given_up() {
+    for (fault, requests) in [(FaultKind::Stale, 3), (FaultKind::ChallengeAgain, 2)] {
+        let outcome = World::new(with_fault(world(50, seconds(10)), fault)).run();
+        assert_eq!(count(&outcome, Status::AuthenticationFailed), 50);
+        assert_eq!(outcome.sum(|trunk| trunk.register_requests), 50 * requests, "one stale is answered, not a second");
+    }
+}
+
+#[test]
+fn a_rate_below_the_demand_refuses_the_rest_with_503() {
+    let rate = FaultKind::Rate {
+        per_second: 40.0,
+        burst: 20,
+        code: 503,
+        reason: "Service Unavailable".into(),
+        retry_after_s: Some(3600),
+    };
+    // 500 arrivals in five seconds: the burst and 40 a second pass, the others wait an hour.
+    let outcome = World::new(with_fault(world(500, seconds(60)), rate)).run();
+    let registered = count(&outcome, Status::Registered);
+    assert!((219..=220).contains(&registered), "{registered}");
+    assert_eq!(count(&outcome, Status::ServiceUnavailable), 500 - registered);
+}
+
+#[test]
+fn who_hammers_is_back_within_a_second_of_every_half_period() {
+    let oscillate = FaultKind::Oscillate { period: seconds(60), code: 403, reason: "Forbidden".into() };
+    let mut config = with_fault(world(100, seconds(179)), oscillate);
+    config.policies[0].retry = hammer(seconds(1));
+    config.policies[0].expires_s = 20;
+    config.interval = seconds(1);
+    let outcome = World::new(config).run();
+    let up = outcome.load().map(|interval| interval.trunks[0].registered);
+    for (second, registered) in up.enumerate().skip(2) {
+        // All are back two seconds after the registrar is, and gone when the lifetime of the last refresh is over.
+        let expected = match second % 60 {
+            2..30 => 100..=100,
+            51..60 => 0..=0,
+            _ => 0..=100,
+        };
+        assert!(expected.contains(&registered), "{registered} at {second} s");
+    }
+}

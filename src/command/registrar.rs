@@ -33,6 +33,7 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
             .map(|text| text.parse().map_err(|error| Failure::usage(format!("--listen {text}: {error}"))))
             .collect::<Result<_, _>>()?,
     };
+    let threads = args.threads.map_or(plan.registrar_threads, |threads| threads as usize);
     let addresses: Vec<SocketAddr> = listen.iter().map(|ListenAddr(address)| *address).collect();
     let clock = Clock::new();
     // Before any thread is started: they inherit it.
@@ -43,7 +44,7 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
         let seed = Seed(plan.seed.unwrap_or_else(super::random));
-        let server = serve(plan.registrar.clone(), seed, &addresses, clock, clock.now())?;
+        let server = serve(plan.registrar.clone(), seed, &addresses, threads, clock, clock.now())?;
         let lines: String = server.addresses().iter().map(|address| format!("listening udp://{address}\n")).collect();
         print(&lines)?;
         tokio::select! {
@@ -68,7 +69,7 @@ fn account(counts: &Counts) -> String {
     line
 }
 
-/// Binds the addresses and starts serving; windows of faults count from `start`.
+/// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of faults count from `start`.
 ///
 /// # Errors
 /// When an address cannot be had.
@@ -76,6 +77,7 @@ pub fn serve(
     config: Config,
     seed: Seed,
     addresses: &[SocketAddr],
+    threads: usize,
     clock: Clock,
     start: Time,
 ) -> Result<Server, Failure> {
@@ -84,6 +86,10 @@ pub fn serve(
         .map(|&address| Udp::bound(address, &UdpOptions { error_queue: false, ..UdpOptions::default() }))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
-    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), sockets, clock);
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), sockets, threads, clock);
     started.map_err(|error| Failure::could_not(format!("the embedded registrar could not be started: {error}")))
 }

@@ -134,7 +134,7 @@ fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option
         return Ok(None);
     }
     let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
-    serve(plan.registrar.clone(), seed, &addresses, clock, start).map(Some)
+    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, start).map(Some)
 }
 
 fn unix_of(clock: &Clock, start: Time) -> i64 {

@@ -1,4 +1,8 @@
-//! The embedded registrar behind real UDP sockets, on a thread of its own.
+//! The embedded registrar behind real UDP sockets, on threads of its own.
+//!
+//! All threads serve all sockets and share one registrar, so that bindings, limits and nonces are exact whatever the
+//! number of threads. Whoever holds it hands in a batch and takes what is due out; receiving and sending, most of the
+//! work on a machine's own loopback, happen outside. Any thread may send any reply: the sockets are the same.
 
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
@@ -6,45 +10,61 @@ use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-/// A running registrar; dropping it stops its thread.
+/// A running registrar; dropping it stops its threads.
 pub struct Server {
     addresses: Vec<SocketAddr>,
+    registrar: Arc<Mutex<Registrar>>,
     stop: Arc<AtomicBool>,
+    threads: Vec<Running>,
+}
+
+struct Running {
     waker: Waker,
-    thread: Option<JoinHandle<io::Result<Counts>>>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 const BATCH: usize = 64;
 const DATAGRAM: usize = 4096;
 
 impl Server {
-    /// Starts serving on bound sockets.
+    /// Starts serving on bound sockets, with this many threads, at least one.
     ///
     /// # Errors
-    /// When the poller or the thread cannot be created.
-    pub fn start(registrar: Registrar, sockets: Vec<Udp>, clock: Clock) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+    /// When a descriptor, a poller or a thread cannot be had.
+    pub fn start(registrar: Registrar, sockets: Vec<Udp>, threads: usize, clock: Clock) -> io::Result<Self> {
         let addresses = sockets.iter().map(Udp::local_addr).collect();
+        let registrar = Arc::new(Mutex::new(registrar));
+        let mut server = Server { addresses, registrar, stop: Arc::default(), threads: Vec::new() };
+        for _ in 1..threads {
+            let shared = sockets.iter().map(Udp::share).collect::<io::Result<_>>()?;
+            server.add_thread(shared, clock)?;
+        }
+        server.add_thread(sockets, clock)?;
+        Ok(server)
+    }
+
+    fn add_thread(&mut self, sockets: Vec<Udp>, clock: Clock) -> io::Result<()> {
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add(udp, position as u32)?;
         }
         let waker = poller.waker();
         let serving = Serving {
-            registrar,
+            registrar: self.registrar.clone(),
             batches: sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect(),
             sockets,
             poller,
             reply: vec![0; DATAGRAM],
             clock,
-            stop: stop.clone(),
+            stop: self.stop.clone(),
         };
         let thread = std::thread::Builder::new().name("registrar".into()).spawn(move || serving.run())?;
-        Ok(Server { addresses, stop, waker, thread: Some(thread) })
+        self.threads.push(Running { waker, thread });
+        Ok(())
     }
 
     /// The addresses it listens on, in the order of its sockets.
@@ -52,36 +72,35 @@ impl Server {
         &self.addresses
     }
 
-    /// Stops the thread and returns what it counted.
+    /// Stops the threads and returns what they counted.
     ///
     /// # Errors
     /// When its sockets failed.
     pub fn stop(mut self) -> io::Result<Counts> {
-        self.signal();
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
-            _ => Err(io::Error::other("the registrar's thread panicked")),
-        }
+        self.join()?;
+        Ok(locked(&self.registrar)?.counts().clone())
     }
 
-    fn signal(&self) {
+    /// Ends every thread; the first failure of one of them.
+    fn join(&mut self) -> io::Result<()> {
         self.stop.store(true, Ordering::Release);
-        self.waker.wake();
+        for running in &self.threads {
+            running.waker.wake();
+        }
+        let outcomes: Vec<_> = self.threads.drain(..).map(|running| running.thread.join()).collect();
+        outcomes.into_iter().try_for_each(|outcome| outcome.unwrap_or_else(|_| Err(panicked())))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.signal();
-        if let Some(thread) = self.thread.take() {
-            // Its outcome was asked for with `stop`, or does not matter.
-            let _ = thread.join();
-        }
+        // The outcome was asked for with `stop`, or does not matter.
+        let _ = self.join();
     }
 }
 
 struct Serving {
-    registrar: Registrar,
+    registrar: Arc<Mutex<Registrar>>,
     sockets: Vec<Udp>,
     batches: Vec<SendBatch>,
     poller: Poller,
@@ -92,7 +111,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn run(mut self) -> io::Result<Counts> {
+    fn run(mut self) -> io::Result<()> {
         lower_timer_slack()?;
         let mut received = RecvBatch::new(BATCH, DATAGRAM);
         let mut ready = Vec::new();
@@ -100,25 +119,30 @@ impl Serving {
             for position in 0..self.sockets.len() {
                 self.receive(position, &mut received)?;
             }
-            self.transmit();
-            let now = self.clock.now();
-            let wait = self.registrar.next_wake().map(|at| at.since(now));
+            self.transmit()?;
+            // Whoever brings the next wake forward is awake and sees it here; the others may sleep on.
+            let wake = locked(&self.registrar)?.next_wake();
+            let wait = wake.map(|at| at.since(self.clock.now()));
             ready.clear();
             self.poller.wait(wait, &mut ready)?;
         }
-        Ok(self.registrar.counts().clone())
+        Ok(())
     }
 
     /// Serves one socket until it is empty: a batch in, its answers out.
     fn receive(&mut self, position: usize, received: &mut RecvBatch) -> io::Result<()> {
         loop {
             let count = self.sockets[position].recv(received)?;
-            let now = self.clock.now();
-            for datagram in received.iter() {
-                let from = Peer { address: datagram.from, socket: position as u16 };
-                self.registrar.receive(now, from, datagram.bytes);
+            if count > 0 {
+                let mut registrar = locked(&self.registrar)?;
+                // Read while nobody else can: the registrar's time never goes back.
+                let now = self.clock.now();
+                for datagram in received.iter() {
+                    let from = Peer { address: datagram.from, socket: position as u16 };
+                    registrar.receive(now, from, datagram.bytes);
+                }
             }
-            self.transmit();
+            self.transmit()?;
             if self.sockets[position].errors_waiting() {
                 // Clients that went away answer with ICMP; a registrar has nobody to tell.
                 self.sockets[position].take_errors(|_, _| {});
@@ -130,28 +154,44 @@ impl Serving {
     }
 
     /// Sends every reply that is due, each from the socket its request came to.
-    fn transmit(&mut self) {
-        let now = self.clock.now();
-        while let Some((length, to)) = self.registrar.poll_transmit(now, &mut self.reply) {
-            let position = usize::from(to.socket);
-            if self.batches[position].is_full() {
-                self.flush(position);
+    fn transmit(&mut self) -> io::Result<()> {
+        loop {
+            let more = self.take_due()?;
+            for (socket, batch) in self.sockets.iter_mut().zip(&mut self.batches) {
+                if !batch.is_empty() {
+                    // A reply that cannot be sent is lost like any datagram; the client repeats its request.
+                    socket.send(batch);
+                }
             }
-            if let Some(slot) = self.batches[position].slot() {
-                slot[..length].copy_from_slice(&self.reply[..length]);
-                self.batches[position].commit(length, Some(to.address), 0);
+            if !more {
+                return Ok(());
             }
-        }
-        for position in 0..self.sockets.len() {
-            self.flush(position);
         }
     }
 
-    fn flush(&mut self, position: usize) {
-        let batch = &mut self.batches[position];
-        if !batch.is_empty() {
-            // A reply that cannot be sent is lost like any datagram; the client repeats its request.
-            self.sockets[position].send(batch);
+    /// Moves due replies into the batches until one of these is full; false when none is left.
+    fn take_due(&mut self) -> io::Result<bool> {
+        let mut registrar = locked(&self.registrar)?;
+        let now = self.clock.now();
+        while let Some((length, to)) = registrar.poll_transmit(now, &mut self.reply) {
+            let batch = &mut self.batches[usize::from(to.socket)];
+            if let Some(slot) = batch.slot() {
+                slot[..length].copy_from_slice(&self.reply[..length]);
+                batch.commit(length, Some(to.address), 0);
+            }
+            if batch.is_full() {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
+}
+
+/// The registrar, for as long as the guard lives.
+fn locked(registrar: &Mutex<Registrar>) -> io::Result<MutexGuard<'_, Registrar>> {
+    registrar.lock().map_err(|_| panicked())
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("a thread of the registrar panicked")
 }

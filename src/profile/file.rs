@@ -48,6 +48,7 @@ pub mod defaults {
     pub const MAX_EXPIRES: &str = "1h";
     pub const NONCE_LIFETIME: &str = "300s";
     pub const MAX_CONTACTS_CODE: u16 = 403;
+    pub const REGISTRAR_THREADS: u32 = 1;
 
     pub const FAULT_FROM: &str = "0s";
     pub const FAULT_SHARE: f64 = 1.0;
@@ -288,6 +289,9 @@ pub struct RegistrarFile {
     /// Where to listen: udp://ADDRESS:PORT, port 0 picks a free one. Not available in this version: tcp, tls.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub listen: Option<Vec<String>>,
+    /// Threads that serve; 0 is one per core.
+    #[schemars(extend("default" = defaults::REGISTRAR_THREADS))]
+    pub threads: Option<u32>,
     /// Realm of its challenges.
     #[schemars(extend("default" = defaults::REGISTRAR_REALM))]
     pub realm: Option<String>,

@@ -193,6 +193,8 @@ pub struct Generator {
 #[derive(Debug, serde::Serialize)]
 pub struct Registrar {
     pub listen: Vec<ListenAddr>,
+    /// 0: one per core.
+    pub threads: u32,
     pub realm: String,
     pub algorithms: Vec<&'static str>,
     pub password: Secret,

@@ -65,6 +65,18 @@ impl Udp {
         Self::open(socket, local, None, features)
     }
 
+    /// The same socket for another thread: each datagram goes to whichever of them receives it first. Batches are shared
+    /// out that way whoever sends, where SO_REUSEPORT would give one busy sender to one thread, and let a second process
+    /// take half of a port unnoticed.
+    ///
+    /// # Errors
+    /// When there is no descriptor to be had.
+    pub fn share(&self) -> io::Result<Self> {
+        let socket = self.socket.try_clone()?;
+        let Self { local, peer, features, .. } = *self;
+        Ok(Self { socket, local, peer, features, drops: Drops::default(), errors_waiting: false, strays: Vec::new() })
+    }
+
     /// The address it is bound to, with the port the kernel chose.
     pub fn local_addr(&self) -> SocketAddr {
         self.local

@@ -217,6 +217,10 @@ fn generator(check: &mut Check, file: GeneratorFile) -> Generator {
 fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Registrar {
     let at = Path::root("registrar");
     let listen = listen(check, &at.key("listen"), file.listen);
+    let threads = file.threads.unwrap_or(defaults::REGISTRAR_THREADS);
+    if threads > MAX_WORKERS {
+        check.bad(&at.key("threads"), format!("must be at most {MAX_WORKERS}"));
+    }
     let realm = file.realm.unwrap_or_else(|| defaults::REGISTRAR_REALM.to_owned());
     check.quotable(&at.key("realm"), &realm);
     let algorithms = check.algorithms(&at.key("algorithms"), file.algorithms.as_ref(), &defaults::REGISTRAR_ALGORITHMS);
@@ -240,6 +244,7 @@ fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Regi
     let faults = fault::faults(check, file.fault.unwrap_or_default(), trunk_ids);
     Registrar {
         listen,
+        threads,
         realm,
         algorithms,
         password,
