@@ -96,8 +96,8 @@ impl Plan {
         let trunks = trunks(profile, &mut problems);
         let thresholds = thresholds(profile, &mut problems);
         let registrar = registrar_config(profile, &mut problems);
-        let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage)).collect();
         let agents = agent_count(profile, &mut problems);
+        let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();
         let arrivals = planned_arrivals(&stages);
         if arrivals > f64::from(u32::MAX) {
             let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
@@ -121,6 +121,14 @@ impl Plan {
             identities: identities(profile),
             load: load::LoadConfig {
                 stages,
+                process: match profile.arrivals.process {
+                    profile::Process::Uniform => load::Process::Uniform,
+                    profile::Process::Poisson => load::Process::Poisson,
+                },
+                when_exhausted: match profile.arrivals.when_exhausted {
+                    profile::WhenExhausted::Stop => load::WhenExhausted::Stop,
+                    profile::WhenExhausted::Reregister => load::WhenExhausted::Reregister,
+                },
                 agents,
                 max_in_flight: profile.arrivals.max_in_flight,
                 max_message_rate: profile.safety.max_message_rate,
@@ -359,10 +367,13 @@ fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
     }
 }
 
-fn stage_of(stage: profile::Stage) -> load::Stage {
+fn stage_of(stage: profile::Stage, agents: u32) -> load::Stage {
     match stage {
         profile::Stage::Ramp { ramp, lasts } => load::Stage::Ramp { to: ramp, lasts },
         profile::Stage::Rate { rate, lasts } => load::Stage::Rate { per_second: rate, lasts },
+        profile::Stage::Avalanche { avalanche } => {
+            load::Stage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
+        }
         profile::Stage::Hold { hold } => load::Stage::Hold { lasts: hold },
     }
 }
@@ -382,6 +393,7 @@ fn planned_arrivals(stages: &[load::Stage]) -> f64 {
                 sum += per_second * lasts;
                 rate = per_second;
             }
+            load::Stage::Avalanche { agents } => sum += f64::from(agents),
             load::Stage::Hold { .. } => rate = 0.0,
         }
     }
@@ -399,7 +411,7 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
     let peak = stages.iter().map(|stage| match *stage {
         load::Stage::Ramp { to, .. } => to,
         load::Stage::Rate { per_second, .. } => per_second,
-        load::Stage::Hold { .. } => 0.0,
+        load::Stage::Avalanche { .. } | load::Stage::Hold { .. } => 0.0,
     });
     let peak = peak.fold(0.0, f64::max);
     let ceiling = profile.safety.max_message_rate;
@@ -410,8 +422,33 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
              messages beyond it are refused and counted"
         ));
     }
+    doubts.extend(stages.iter().find_map(|stage| match *stage {
+        load::Stage::Avalanche { agents } => avalanche_doubt(profile, agents),
+        _ => None,
+    }));
     doubts.extend(shared_names(profile));
     doubts
+}
+
+/// An avalanche meets the two fences at once, where a rate meets them only if it is too high.
+fn avalanche_doubt(profile: &Profile, agents: u32) -> Option<String> {
+    let in_flight = profile.arrivals.max_in_flight;
+    // What may go at once (see `load::admission`).
+    let burst = profile.safety.max_message_rate / 10;
+    if agents == 0 {
+        Some("an avalanche of less than half an agent is none".to_owned())
+    } else if agents > in_flight {
+        let shed = agents - in_flight;
+        Some(format!("an avalanche of {agents} agents exceeds arrivals.max_in_flight = {in_flight}: {shed} are shed"))
+    } else if agents > burst {
+        Some(format!(
+            "an avalanche of {agents} agents exceeds the {burst} messages that safety.max_message_rate lets pass at \
+             once: the others are shed; raise it to {}",
+            u64::from(agents) * 20
+        ))
+    } else {
+        None
+    }
 }
 
 /// The same user in the same domain on two trunks is one address of record.

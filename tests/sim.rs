@@ -4,7 +4,7 @@
 use hdrhistogram::Histogram;
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::{LoadConfig, Stage};
+use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
 use regstorm::measure::Interval;
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
@@ -69,6 +69,8 @@ fn world(agents: u32, hold: Duration) -> WorldConfig {
         }],
         load: LoadConfig {
             stages: vec![Stage::Rate { per_second: 100.0, lasts: arrive }, Stage::Hold { lasts: hold }],
+            process: Process::Uniform,
+            when_exhausted: WhenExhausted::Stop,
             agents,
             max_in_flight: 20_000,
             max_message_rate: 50_000,

@@ -11,6 +11,10 @@
 //!                                        unregister: Open(unregister) ◀────────┘ ──▶ Gone
 //! ```
 //!
+//! A further arrival (`when_exhausted = "reregister"`) finds the agent resting and begins a new Open(initial) as a phone
+//! does after a restart: without the nonce it had, the full handshake. An agent whose attempt is still open cannot begin
+//! another; that arrival is shed, because an arrival is never delayed in silence.
+//!
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
 //! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
 
@@ -162,14 +166,21 @@ impl Agent {
             Input::Arrive { planned } => {
                 events(Event::Arrived { planned });
                 match self.state {
-                    State::Idle => self.begin(cx, Kind::Initial, planned),
-                    _ => Send::No,
+                    State::Idle | State::Resting(_) => self.begin(cx, Kind::Initial, planned),
+                    State::Open(_) => {
+                        self.shed(Kind::Initial, planned, now, events);
+                        Send::No
+                    }
+                    State::Gone => Send::No,
                 }
             }
             Input::Shed { planned } => {
                 events(Event::Arrived { planned });
                 self.shed(Kind::Initial, planned, now, events);
-                self.state = State::Resting(None);
+                // Whatever an agent that is here already was waiting for goes on.
+                if matches!(self.state, State::Idle) {
+                    self.state = State::Resting(None);
+                }
                 Send::No
             }
             Input::Response { serial, response, at } => self.response(cx, serial, response, at, events),
@@ -241,7 +252,10 @@ impl Agent {
             let (kind, planned) = (exchange.kind, exchange.planned);
             events(Event::CeilingRefused);
             self.shed(kind, planned, now, events);
-            let next = if kind == Kind::Initial { None } else { self.retry(cx, Failure::Recoverable, None, now) };
+            // A first arrival is lost with its attempt. One that finds the agent registered, or between two attempts, must
+            // not stop it from ever trying again.
+            let first = kind == Kind::Initial && self.bound_until.is_none() && self.failures == 0;
+            let next = if first { None } else { self.retry(cx, Failure::Recoverable, None, now) };
             self.state = State::Resting(next);
         }
     }

@@ -39,10 +39,10 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * plan.identities.len() as u32;
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
-    let schedule = Arc::new(Schedule::new(&plan.load));
     let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
     let Assembly { workers, features } = match assemble(&plan, &targets, &frame) {

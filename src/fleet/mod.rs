@@ -66,7 +66,7 @@ pub struct Fleet {
     ceiling: Ceiling,
     max_in_flight: u64,
     stage: Stage,
-    /// The next arrival of this worker: its local position and time.
+    /// The next arrival of this worker.
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
     farewells: Option<Farewells>,
@@ -75,7 +75,7 @@ pub struct Fleet {
     expired: Vec<u32>,
 }
 
-/// The next arrival: its local position, when it is planned, and when it may go.
+/// The next arrival: its place among this worker's, when it is planned, and when it may go.
 ///
 /// The two times differ only after a stall of our own. Overdue arrivals then follow each other at [`CATCH_UP`] times
 /// their planned pace: all at once they would be a burst that no plan asked for, and what the server drops of it
@@ -270,8 +270,8 @@ impl Fleet {
     }
 
     fn arrival_time(&self, next: u32) -> Option<Time> {
-        let offset = self.config.schedule.planned(self.config.stripe.global(next))?;
-        Some(self.config.start + offset)
+        let arrival = self.config.stripe.arrival(next, self.config.identities.len() as u32)?;
+        Some(self.config.start + self.config.schedule.planned(arrival)?)
     }
 
     fn arrive(&mut self, now: Time, out: &mut impl Outbox) -> bool {
@@ -294,7 +294,8 @@ impl Fleet {
         self.arrivals = Cursor { next: next + 1, planned: following, release };
         let full = self.tally.in_flight() >= self.max_in_flight;
         let input = if full { Input::Shed { planned } } else { Input::Arrive { planned } };
-        self.drive(next, now, input, out);
+        // There is an arrival, so there is an agent.
+        self.drive(next % self.agents.len() as u32, now, input, out);
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {

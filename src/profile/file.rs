@@ -224,7 +224,7 @@ pub struct TlsFile {
     verify: Option<bool>,
 }
 
-/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `hold`.
+/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageFile {
@@ -237,7 +237,7 @@ pub struct StageFile {
     pub lasts: Option<DurationText>,
     /// No new arrivals for this long: refreshes and retries only.
     pub hold: Option<DurationText>,
-    /// This share of all agents at once. Not available in this version.
+    /// This share of all agents at once, above 0 up to 1: the next ones that have not arrived.
     pub avalanche: Option<f64>,
     #[schemars(skip)]
     pub outage: Option<Later>,
@@ -247,10 +247,10 @@ pub struct StageFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArrivalsFile {
-    /// Spacing of arrivals. Not available in this version: "poisson".
+    /// Spacing of arrivals: "uniform" by the rate, or "poisson": as many per stage, at random times.
     #[schemars(extend("default" = defaults::PROCESS, "enum" = ["uniform", "poisson"]))]
     pub process: Option<String>,
-    /// "stop": each agent arrives once. Not available in this version: "reregister".
+    /// "stop": each agent arrives once; "reregister": they go round, each time with the full handshake.
     #[schemars(extend("default" = defaults::WHEN_EXHAUSTED, "enum" = ["stop", "reregister"]))]
     pub when_exhausted: Option<String>,
     /// Open attempts beyond which arrivals are counted as `shed`.

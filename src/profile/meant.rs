@@ -159,6 +159,10 @@ pub enum Stage {
         #[serde(rename = "for", serialize_with = "as_text")]
         lasts: Duration,
     },
+    Avalanche {
+        /// In (0, 1].
+        avalanche: f64,
+    },
     Hold {
         #[serde(serialize_with = "as_text")]
         hold: Duration,
@@ -167,9 +171,23 @@ pub enum Stage {
 
 #[derive(Debug, serde::Serialize)]
 pub struct Arrivals {
-    pub process: &'static str,
-    pub when_exhausted: &'static str,
+    pub process: Process,
+    pub when_exhausted: WhenExhausted,
     pub max_in_flight: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Process {
+    Uniform,
+    Poisson,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenExhausted {
+    Stop,
+    Reregister,
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -82,7 +82,7 @@ const DATAGRAM: usize = 4096;
 
 impl World {
     pub fn new(config: WorldConfig) -> Self {
-        let schedule = Arc::new(Schedule::new(&config.load));
+        let schedule = Arc::new(Schedule::new(&config.load, config.seed));
         let agents = config.identities.len();
         let (identities, policies) = (Arc::new(config.identities), Arc::<[TrunkPolicy]>::from(config.policies));
         let patience = policies.iter().map(|policy| policy.timers.f()).max().unwrap_or_default();
