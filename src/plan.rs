@@ -3,7 +3,7 @@
 //! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms. Agents get their arrival
 //! order here. Host names are not resolved: that is `command`'s, before the first packet.
 
-use crate::agent::{self, Backoff, IdentityBook, RetryPolicy, Timers, TrunkPolicy};
+use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
 use crate::diagnose::Threshold;
 use crate::load;
 use crate::profile::{
@@ -221,6 +221,8 @@ fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(Strin
 }
 
 fn policy(trunk: &profile::Trunk) -> TrunkPolicy {
+    let retry = retry_policy(&trunk.retry);
+    let refresh = if trunk.refresh_at_written { Refresh::Share } else { retry.refresh };
     TrunkPolicy {
         domain: trunk.domain.clone(),
         realm: trunk.realm.clone(),
@@ -233,7 +235,7 @@ fn policy(trunk: &profile::Trunk) -> TrunkPolicy {
         expires_s: seconds(trunk.expires),
         refresh_at: trunk.refresh_at,
         reuse_nonce: trunk.reuse_nonce,
-        retry: retry_policy(&trunk.retry),
+        retry: RetryPolicy { refresh, ..retry },
         timers: Timers::default(),
     }
 }
@@ -249,34 +251,20 @@ fn retry_policy(retry: &Retry) -> RetryPolicy {
         RetryMax::Unlimited => None,
         RetryMax::Times(times) => Some(times),
     };
+    let again = Backoff::Fixed { interval, jitter };
     match retry.preset {
         RetryPreset::Rfc => RetryPolicy {
-            preset: "rfc",
             recoverable: Backoff::Exponential { base: interval, cap: RFC_CAP, jitter },
             forbidden,
-            refused: Backoff::Never,
-            honour_retry_after: true,
             max,
+            ..RetryPolicy::RFC
         },
+        RetryPreset::Pjsua => RetryPolicy { recoverable: again, forbidden, max, ..RetryPolicy::PJSUA },
+        RetryPreset::Asterisk => RetryPolicy { recoverable: again, forbidden, max, ..RetryPolicy::ASTERISK },
         RetryPreset::Hammer => {
-            let again = Backoff::Fixed { interval, jitter };
-            RetryPolicy {
-                preset: "hammer",
-                recoverable: again,
-                forbidden,
-                refused: again,
-                honour_retry_after: false,
-                max,
-            }
+            RetryPolicy { recoverable: again, forbidden, refused: again, max, ..RetryPolicy::HAMMER }
         }
-        RetryPreset::None => RetryPolicy {
-            preset: "none",
-            recoverable: Backoff::Never,
-            forbidden: Backoff::Never,
-            refused: Backoff::Never,
-            honour_retry_after: false,
-            max,
-        },
+        RetryPreset::None => RetryPolicy::NONE,
     }
 }
 

@@ -433,6 +433,7 @@ fn targets_and_proxies_are_read() {
 #[test]
 fn presets_become_policies() {
     use regstorm::agent::Backoff::{Exponential, Fixed, Never};
+    use regstorm::agent::{Refresh, RetryAfter, RetryPolicy};
     use std::time::Duration;
     let secs = Duration::from_secs;
     let policy = |retry: &str| {
@@ -441,14 +442,28 @@ fn presets_become_policies() {
     };
     let rfc = policy("{}");
     assert_eq!(rfc.recoverable, Exponential { base: secs(30), cap: secs(1800), jitter: 0.5 });
-    assert_eq!((rfc.forbidden, rfc.refused, rfc.honour_retry_after, rfc.max), (Never, Never, true, None));
+    assert_eq!(rfc, RetryPolicy::RFC);
     let rfc = policy("{ interval = \"5s\", forbidden_interval = \"2s\", max = 10, jitter = 0.1 }");
     assert_eq!(rfc.recoverable, Exponential { base: secs(5), cap: secs(1800), jitter: 0.1 });
     assert_eq!((rfc.forbidden, rfc.max), (Fixed { interval: secs(2), jitter: 0.1 }, Some(10)));
     let hammer = policy("{ preset = \"hammer\", interval = \"2s\", max = \"unlimited\" }");
     let again = Fixed { interval: secs(2), jitter: 0.0 };
     assert_eq!((hammer.recoverable, hammer.forbidden, hammer.refused), (again, again, again));
-    assert_eq!((hammer.honour_retry_after, hammer.max), (false, None));
+    assert_eq!((hammer.retry_after, hammer.max), (RetryAfter::Ignored, None));
+    assert_eq!(policy("{ preset = \"hammer\" }"), RetryPolicy::HAMMER);
+    let pjsua = policy("{ preset = \"pjsua\" }");
+    assert_eq!(pjsua, RetryPolicy::PJSUA);
+    let pjsua = policy("{ preset = \"pjsua\", interval = \"40s\", max = 3 }");
+    assert_eq!((pjsua.recoverable, pjsua.max), (Fixed { interval: secs(40), jitter: 0.25 }, Some(3)));
+    let asterisk = policy("{ preset = \"asterisk\" }");
+    assert_eq!(asterisk, RetryPolicy::ASTERISK);
+    let asterisk =
+        policy("{ preset = \"asterisk\", forbidden_interval = \"300s\", max = \"unlimited\", jitter = 0.1 }");
+    let waits = |interval| Fixed { interval: secs(interval), jitter: 0.1 };
+    assert_eq!((asterisk.recoverable, asterisk.forbidden, asterisk.max), (waits(60), waits(300), None));
+    let sets = ["trunk.0.retry={ preset = \"pjsua\" }", "trunk.0.refresh_at=0.5"];
+    let plan = Fixture::profile(TRUNK).plan(&sets).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(plan.trunks[0].policy.retry.refresh, Refresh::Share, "what is written wins");
     let none = policy("{ preset = \"none\" }");
     assert_eq!((none.recoverable, none.forbidden, none.refused, none.max), (Never, Never, Never, Some(0)));
 }

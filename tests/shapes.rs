@@ -17,17 +17,6 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn once() -> RetryPolicy {
-    RetryPolicy {
-        preset: "none",
-        recoverable: Backoff::Never,
-        forbidden: Backoff::Never,
-        refused: Backoff::Never,
-        honour_retry_after: false,
-        max: Some(0),
-    }
-}
-
 fn policy(retry: RetryPolicy) -> TrunkPolicy {
     TrunkPolicy {
         domain: DOMAIN.into(),
@@ -53,7 +42,7 @@ fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
     WorldConfig {
         seed: Seed(7),
         identities,
-        policies: vec![policy(once())],
+        policies: vec![policy(RetryPolicy::NONE)],
         load: LoadConfig {
             stages,
             process: Process::Uniform,
@@ -212,4 +201,109 @@ fn a_round_that_is_shed_does_not_keep_a_registered_agent_from_refreshing() {
     assert_eq!(count(&outcome, Status::Shed), 8);
     let samples = outcome.load().flat_map(|interval| &interval.registered_samples);
     assert!(samples.filter(|(ns, _)| *ns > 1_100_000_000).all(|(_, agents)| *agents == 10));
+}
+
+/// Ten agents of one preset for an hour against one fault: attempts per agent, least and most.
+fn attempts_in_an_hour(retry: RetryPolicy, fault: &FaultKind) -> (u32, u32) {
+    let config = with_fault(world(10, vec![rate(10.0, 1), hold(3600)]), fault.clone());
+    let config = WorldConfig { policies: vec![policy(retry)], unregister_rate: None, ..config };
+    let outcome = World::new(config).run();
+    let mut attempts = [0; 10];
+    for row in outcome.intervals.iter().flat_map(|interval| &interval.agents) {
+        attempts[row.agent as usize] = row.attempts;
+    }
+    (attempts.into_iter().min().unwrap_or(0), attempts.into_iter().max().unwrap_or(0))
+}
+
+#[test]
+fn each_preset_repeats_what_its_client_repeats() {
+    let refuse = |code| FaultKind::Refuse { code, reason: "No".into() };
+    let silence = FaultKind::Drop { probability: 1.0 };
+    let forbidden = Backoff::Fixed { interval: seconds(300), jitter: 0.0 };
+    let patient = RetryPolicy { forbidden, ..RetryPolicy::ASTERISK };
+    let ten = Backoff::Fixed { interval: seconds(10), jitter: 0.0 };
+    let hammer = RetryPolicy { recoverable: ten, forbidden: ten, refused: ten, ..RetryPolicy::HAMMER };
+    let table = [
+        // 60, 120, 240, 480, 960 and then 1800 s, each between half and all of it: five to seven waits.
+        ("rfc", RetryPolicy::RFC, refuse(503), 6..=8),
+        ("rfc", RetryPolicy::RFC, refuse(403), 1..=1),
+        ("rfc", RetryPolicy::RFC, refuse(404), 1..=1),
+        ("rfc", RetryPolicy::RFC, refuse(603), 1..=1),
+        // 0–10 s once, then 290–310 s.
+        ("pjsua", RetryPolicy::PJSUA, refuse(503), 13..=14),
+        ("pjsua", RetryPolicy::PJSUA, refuse(480), 13..=14),
+        ("pjsua", RetryPolicy::PJSUA, refuse(603), 13..=14),
+        ("pjsua", RetryPolicy::PJSUA, refuse(501), 1..=1),
+        ("pjsua", RetryPolicy::PJSUA, refuse(403), 1..=1),
+        ("pjsua", RetryPolicy::PJSUA, silence.clone(), 12..=13),
+        // Ten retries, a minute apart.
+        ("asterisk", RetryPolicy::ASTERISK, refuse(503), 11..=11),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(603), 11..=11),
+        ("asterisk", RetryPolicy::ASTERISK, silence.clone(), 11..=11),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(480), 1..=1),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(403), 1..=1),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(404), 1..=1),
+        ("asterisk, 403 after 300 s", patient, refuse(403), 11..=11),
+        ("asterisk, 403 after 300 s", patient, refuse(404), 1..=1),
+        ("hammer", hammer, refuse(403), 359..=361),
+        ("none", RetryPolicy::NONE, refuse(503), 1..=1),
+        ("none", RetryPolicy::NONE, silence, 1..=1),
+    ];
+    for (name, retry, fault, expected) in table {
+        let (least, most) = attempts_in_an_hour(retry, &fault);
+        assert!(expected.contains(&least) && expected.contains(&most), "{name}, {fault:?}: {least} to {most}");
+    }
+}
+
+#[test]
+fn clients_refresh_by_their_own_clock_and_never_lapse() {
+    for (retry, period) in [(RetryPolicy::PJSUA, 595), (RetryPolicy::ASTERISK, 590)] {
+        let mut config = world(20, vec![rate(20.0, 1), hold(12 + period * 5)]);
+        config.policies = vec![policy(retry)];
+        let outcome = World::new(config).run();
+        assert_eq!(attempts(&outcome, Kind::Refresh), 5 * 20, "{}", retry.preset);
+        let samples = outcome.load().flat_map(|interval| &interval.registered_samples);
+        assert!(samples.filter(|(ns, _)| *ns > 12_000_000_000).all(|(_, agents)| *agents == 20), "{}", retry.preset);
+    }
+}
+
+#[test]
+fn asterisk_spreads_an_avalanche_over_ten_seconds_and_keeps_to_the_plan() {
+    let mut config = world(200, vec![Stage::Avalanche { agents: 200 }, hold(20)]);
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    let outcome = World::new(config).run();
+    assert_eq!(count(&outcome, Status::Registered), 200);
+    let samples: Vec<_> = outcome.load().flat_map(|interval| interval.registered_samples.clone()).collect();
+    let at = |tenth: usize| samples[tenth - 1].1;
+    assert_eq!((at(9), at(102)), (0, 200));
+    assert!((1..=10).all(|second| at(second * 10 + 1) > at(second * 10 - 1)), "some begin in each second");
+    let lag = outcome.intervals.iter().filter_map(|interval| interval.lag_us.as_ref()).map(|lag| lag.max()).max();
+    // One slot of the timer wheel.
+    assert!(lag.is_some_and(|us| us <= 70), "the pause is the client's, not ours: {lag:?}");
+}
+
+#[test]
+fn a_load_that_ends_during_a_clients_pause_abandons_what_was_to_come() {
+    let mut config = world(200, vec![Stage::Avalanche { agents: 200 }, hold(5)]);
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    let outcome = World::new(config).run();
+    let (registered, abandoned) = (count(&outcome, Status::Registered), count(&outcome, Status::Abandoned));
+    assert_eq!(registered + abandoned, 200);
+    assert!((50..150).contains(&abandoned), "{abandoned}");
+    assert_eq!(outcome.contacts_left, 0);
+}
+
+#[test]
+fn a_pause_ends_in_an_arrival_that_may_be_shed() {
+    let mut config = with_fault(
+        world(200, vec![Stage::Avalanche { agents: 200 }, hold(20)]),
+        FaultKind::Delay(Delay::Fixed(Duration::from_millis(100))),
+    );
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    config.load.max_in_flight = 10;
+    let outcome = World::new(config).run();
+    let (registered, shed) = (count(&outcome, Status::Registered), count(&outcome, Status::Shed));
+    assert_eq!(registered + shed, 200);
+    // About twenty begin in each of ten seconds, and ten may.
+    assert!((90..=100).contains(&registered), "{registered}");
 }

@@ -163,7 +163,9 @@ impl Fleet {
         expired.clear();
         let mut more = self.wheel.advance(now, TURN_LIMIT, &mut expired);
         for &local in &expired {
-            self.drive(local, now, Input::Wake, out);
+            // A client's own pause ends in an arrival like any other.
+            let begins = self.agents[local as usize].starts_at().filter(|at| *at <= now && self.is_full());
+            self.drive(local, now, begins.map_or(Input::Wake, |planned| Input::Shed { planned }), out);
         }
         self.expired = expired;
         more |= match self.stage {
@@ -236,6 +238,8 @@ impl Fleet {
         while self.stage == Stage::Load && self.arrivals.planned.is_some_and(|planned| planned < at) {
             self.arrive_one(now, out);
         }
+        // Whoever arrived and has not begun will not begin any more.
+        self.stop_all(at, |agent| agent.starts_at().is_some());
         self.enter(Stage::Drain, at)
     }
 
@@ -262,11 +266,19 @@ impl Fleet {
     }
 
     fn abandon(&mut self, at: Time) {
+        self.stop_all(at, |agent| agent.is_busy() || agent.starts_at().is_some());
+    }
+
+    fn stop_all(&mut self, at: Time, which: impl Fn(&Agent) -> bool) {
         for local in 0..self.agents.len() as u32 {
-            if self.agents[local as usize].is_busy() {
+            if which(&self.agents[local as usize]) {
                 self.drive(local, at, Input::Stop, &mut Nowhere);
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.tally.in_flight() >= self.max_in_flight
     }
 
     fn arrival_time(&self, next: u32) -> Option<Time> {
@@ -292,10 +304,17 @@ impl Fleet {
         let went = if now.since(release) > STALLED { now } else { release };
         let release = following.map_or(went, |following| following.max(went + pace));
         self.arrivals = Cursor { next: next + 1, planned: following, release };
-        let full = self.tally.in_flight() >= self.max_in_flight;
-        let input = if full { Input::Shed { planned } } else { Input::Arrive { planned } };
         // There is an arrival, so there is an agent.
-        self.drive(next % self.agents.len() as u32, now, input, out);
+        let local = next % self.agents.len() as u32;
+        // A client that begins with a pause opens no attempt yet.
+        let pauses = self.policy(local).retry.start.is_some();
+        let input = if self.is_full() && !pauses { Input::Shed { planned } } else { Input::Arrive { planned } };
+        self.drive(local, now, input, out);
+    }
+
+    fn policy(&self, local: u32) -> &TrunkPolicy {
+        let agent = AgentId(self.config.stripe.global(local));
+        &self.config.policies[self.config.identities.get(agent).trunk.index()]
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {

@@ -199,10 +199,10 @@ pub struct AgentsFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryFile {
-    /// "rfc", "hammer" or "none". Not available in this version: "pjsua", "asterisk".
+    /// "rfc", "hammer", "none", or a client as its own source has it: "pjsua", "asterisk".
     #[schemars(extend("default" = defaults::RETRY_PRESET, "enum" = ["rfc", "pjsua", "asterisk", "hammer", "none"]))]
     pub preset: Option<String>,
-    /// First wait; the preset decides when left out (rfc 30s, hammer 1s).
+    /// First wait; the preset decides when left out (rfc 30s, pjsua 300s, asterisk 60s, hammer 1s).
     pub interval: Option<DurationText>,
     /// Wait after a 403; "0s" never repeats one.
     pub forbidden_interval: Option<DurationText>,

@@ -76,6 +76,9 @@ pub struct Trunk {
     pub expires: Duration,
     /// In (0, 1).
     pub refresh_at: f64,
+    /// Whether `refresh_at` was written; then it overrides what the preset does by itself.
+    #[serde(skip)]
+    pub refresh_at_written: bool,
     pub reuse_nonce: bool,
     pub sockets: &'static str,
     /// Empty: the kernel's choice.
@@ -141,6 +144,8 @@ pub struct Retry {
 #[serde(rename_all = "lowercase")]
 pub enum RetryPreset {
     Rfc,
+    Pjsua,
+    Asterisk,
     Hammer,
     None,
 }

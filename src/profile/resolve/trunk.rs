@@ -78,6 +78,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
         algorithms,
         expires,
         refresh_at,
+        refresh_at_written: file.refresh_at.is_some(),
         reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
         sockets: defaults::SOCKETS,
         source,
@@ -195,22 +196,35 @@ const OWN_HEADERS: [&str; 19] = [
 ];
 
 fn retry(check: &mut Check, at: &Path, file: RetryFile) -> Retry {
-    let presets = [("rfc", RetryPreset::Rfc), ("hammer", RetryPreset::Hammer), ("none", RetryPreset::None)];
-    let preset =
-        check.word(&at.key("preset"), file.preset.as_deref(), defaults::RETRY_PRESET, &presets, &["pjsua", "asterisk"]);
+    let presets = [
+        ("rfc", RetryPreset::Rfc),
+        ("pjsua", RetryPreset::Pjsua),
+        ("asterisk", RetryPreset::Asterisk),
+        ("hammer", RetryPreset::Hammer),
+        ("none", RetryPreset::None),
+    ];
+    let preset = check.word(&at.key("preset"), file.preset.as_deref(), defaults::RETRY_PRESET, &presets, &[]);
     let preset = preset.unwrap_or(RetryPreset::Rfc);
     let written = [file.interval.is_some(), file.forbidden_interval.is_some(), file.jitter.is_some()];
     if preset == RetryPreset::None && (written.contains(&true) || file.max.is_some()) {
         check.warnings.push(format!("{at}: the preset \"none\" never retries, its other keys have no effect"));
     }
-    let (interval, jitter) = match preset {
-        RetryPreset::Rfc => ("30s", 0.5),
-        RetryPreset::Hammer => ("1s", 0.0),
-        RetryPreset::None => ("0s", 0.0),
+    let interval = match preset {
+        RetryPreset::Rfc => "30s",
+        RetryPreset::Pjsua => "300s",
+        RetryPreset::Asterisk => "60s",
+        RetryPreset::Hammer => "1s",
+        RetryPreset::None => "0s",
     };
     let interval = match &file.interval {
         Some(text) => check.positive(&at.key("interval"), Some(text), ""),
         None => check.duration(&at.key("interval"), None, interval),
+    };
+    let jitter = match preset {
+        RetryPreset::Rfc => 0.5,
+        // ± 10 s whatever the interval; an interval of zero is refused already.
+        RetryPreset::Pjsua => (10.0 / interval.as_secs_f64()).min(1.0),
+        RetryPreset::Asterisk | RetryPreset::Hammer | RetryPreset::None => 0.0,
     };
     let forbidden_interval = match (&file.forbidden_interval, preset) {
         (Some(text), _) => check.duration(&at.key("forbidden_interval"), Some(text), ""),
@@ -219,6 +233,7 @@ fn retry(check: &mut Check, at: &Path, file: RetryFile) -> Retry {
     };
     let max = match preset {
         RetryPreset::None => RetryMax::Times(0),
+        RetryPreset::Asterisk => file.max.unwrap_or(RetryMax::Times(10)),
         _ => file.max.unwrap_or(RetryMax::Unlimited),
     };
     let forbidden_jitter = check.share(&at.key("jitter"), file.jitter, 0.0);
