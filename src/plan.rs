@@ -3,17 +3,21 @@
 //! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms. Agents get their arrival
 //! order here. Host names are not resolved: that is `command`'s, before the first packet.
 
+mod mix;
+
 use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
 use crate::diagnose::Threshold;
 use crate::load;
 use crate::profile::{
     self, Agents, Credential, FaultKind, Problem, Profile, ProfileError, RealmPolicy, Retry, RetryMax, RetryPreset,
+    Wrong,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
 use crate::sip::uri::{Target, Transport, parse_target};
 use crate::sip::{Algorithm, AlgorithmSet, Ha1};
 use crate::vocab::{Secret, TrunkId};
+use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::net::IpAddr;
@@ -39,6 +43,8 @@ pub struct Plan {
     pub allow_targets: Vec<ipnet::IpNet>,
     /// By [`TrunkId`].
     pub trunks: Vec<TrunkPlan>,
+    /// Policies of agents that deviate from their trunk's, after those of the trunks.
+    pub variants: Vec<TrunkPolicy>,
     /// In arrival order: the trunks' agents evenly interleaved.
     pub identities: IdentityBook,
     pub load: load::LoadConfig,
@@ -103,11 +109,17 @@ impl Plan {
             let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
             problems.push(profile.problem(&["load"], message));
         }
+        let policies = profile.trunks.iter().map(|trunk| 1 + trunk.mix.len()).sum::<usize>();
+        if policies > usize::from(u16::MAX) {
+            let message = format!("{policies} trunks and mixes are more than {}", u16::MAX);
+            problems.push(profile.key_problem(&["trunk"], message));
+        }
         if !problems.is_empty() {
             return Err(ProfileError::new(problems));
         }
         let mut warnings = profile.warnings.clone();
         warnings.extend(doubts(profile, &stages, arrivals, agents));
+        let Mixture { variants, trunks: mixes } = mix::mixture(profile);
         Ok(Plan {
             profile_path: profile.path().to_owned(),
             name: profile.run.name.clone(),
@@ -118,7 +130,8 @@ impl Plan {
             unregister: profile.run.unregister,
             allow_targets: profile.safety.allow_targets.clone(),
             trunks,
-            identities: identities(profile),
+            variants,
+            identities: identities(profile, &mixes),
             load: load::LoadConfig {
                 stages,
                 process: match profile.arrivals.process {
@@ -190,7 +203,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             registrar,
             registrar_text: trunk.registrar.clone(),
             outbound_proxy: proxy.flatten(),
-            policy: policy(trunk),
+            policy: policy(trunk, &trunk.retry),
             headers,
             user_agent,
             source: trunk.source.clone(),
@@ -220,8 +233,8 @@ fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(Strin
     (named.into_iter().next().map(|(_, value)| value), others)
 }
 
-fn policy(trunk: &profile::Trunk) -> TrunkPolicy {
-    let retry = retry_policy(&trunk.retry);
+fn policy(trunk: &profile::Trunk, retry: &Retry) -> TrunkPolicy {
+    let retry = retry_policy(retry);
     let refresh = if trunk.refresh_at_written { Refresh::Share } else { retry.refresh };
     TrunkPolicy {
         domain: trunk.domain.clone(),
@@ -414,6 +427,7 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
         load::Stage::Avalanche { agents } => avalanche_doubt(profile, agents),
         _ => None,
     }));
+    doubts.extend(unknown_to_nobody(profile));
     doubts.extend(shared_names(profile));
     doubts
 }
@@ -437,6 +451,19 @@ fn avalanche_doubt(profile: &Profile, agents: u32) -> Option<String> {
     } else {
         None
     }
+}
+
+/// A registrar that knows every user has no unknown ones.
+fn unknown_to_nobody(profile: &Profile) -> Option<String> {
+    let trunk = profile
+        .trunks
+        .iter()
+        .find(|trunk| trunk.registrar == "embedded" && trunk.mix.iter().any(|mix| mix.wrong == Some(Wrong::User)))?;
+    Some(format!(
+        "trunk \"{}\": the embedded registrar takes any user with the right password, so wrong = \"user\" changes \
+         nothing there",
+        trunk.id
+    ))
 }
 
 /// The same user in the same domain on two trunks is one address of record.
@@ -482,7 +509,7 @@ const _: () = assert!(MAX_AGENTS * 400 < u32::MAX as usize);
 
 /// The agents in arrival order. Agent k of a trunk with c agents stands at (2k+1)/2c of the way, so that every stretch
 /// of arrivals holds each trunk by its share.
-fn identities(profile: &Profile) -> IdentityBook {
+fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
     let mut book = IdentityBook::default();
     let mut handles = Handles::default();
     let mut next: BinaryHeap<Reverse<Turn>> = (0..profile.trunks.len())
@@ -500,13 +527,12 @@ fn identities(profile: &Profile) -> IdentityBook {
                 auth_user.clear();
                 pattern.write(number, &mut user);
                 auth.write(number, &mut auth_user);
-                let handle = handles.of(&mut book, credential);
-                book.push(id, number, &user, &auth_user, handle);
+                push(&mut book, &mut handles, (id, number), [&user, &auth_user], credential, &mixes[turn.trunk]);
             }
             Agents::Listed { rows, .. } => {
                 let row = &rows[turn.number as usize];
-                let handle = handles.of(&mut book, &row.credential);
-                book.push(id, number, &row.user, &row.auth_user, handle);
+                let names = [row.user.as_str(), &row.auth_user];
+                push(&mut book, &mut handles, (id, number), names, &row.credential, &mixes[turn.trunk]);
             }
         }
         if turn.number + 1 < turn.agents {
@@ -514,6 +540,28 @@ fn identities(profile: &Profile) -> IdentityBook {
         }
     }
     book
+}
+
+/// Adds one agent, with what the mix changes about it.
+fn push<'p>(
+    book: &mut IdentityBook,
+    handles: &mut Handles<'p>,
+    (trunk, number): (TrunkId, u32),
+    [user, auth_user]: [&str; 2],
+    credential: &'p Credential,
+    mix: &TrunkMix,
+) {
+    let Deviation { wrong, policy } = mix.of(number);
+    let handle = handles.of(book, credential, wrong == Some(Wrong::Password));
+    if wrong == Some(Wrong::User) {
+        let unknown = |name: &str| format!("{UNKNOWN}{name}");
+        book.push(trunk, number, &unknown(user), &unknown(auth_user), handle);
+    } else {
+        book.push(trunk, number, user, auth_user, handle);
+    }
+    if let Some(policy) = policy {
+        book.deviate(policy);
+    }
 }
 
 /// A trunk's next agent on the way to arrival.
@@ -542,19 +590,20 @@ impl PartialOrd for Turn {
 /// Credentials already in the book: agents with the same secret share one.
 #[derive(Default)]
 struct Handles<'p> {
-    known: HashMap<(bool, &'p str), u32>,
+    /// By kind, secret, and whether it is to be wrong.
+    known: HashMap<(bool, &'p str, bool), u32>,
 }
 
 impl<'p> Handles<'p> {
-    fn of(&mut self, book: &mut IdentityBook, credential: &'p Credential) -> u32 {
+    fn of(&mut self, book: &mut IdentityBook, credential: &'p Credential, wrong: bool) -> u32 {
         let (is_ha1, secret) = match credential {
             Credential::Password(secret) => (false, secret),
             Credential::Ha1(secret) => (true, secret),
         };
-        *self
-            .known
-            .entry((is_ha1, secret.reveal()))
-            .or_insert_with(|| book.credential(agent_credential(is_ha1, secret)))
+        *self.known.entry((is_ha1, secret.reveal(), wrong)).or_insert_with(|| {
+            let spoilt = wrong.then(|| mix::spoilt(is_ha1, secret));
+            book.credential(agent_credential(is_ha1, spoilt.as_ref().unwrap_or(secret)))
+        })
     }
 }
 

@@ -4,10 +4,11 @@
 //! the environment the messages are written instead of compared, to be read before they are committed.
 
 use proptest::prelude::*;
+use regstorm::agent::{Credential, RealmPolicy};
 use regstorm::command::source::DiskSource;
 use regstorm::plan::{Plan, RegistrarChoice};
 use regstorm::profile::{self, Profile, ProfileError, Source};
-use regstorm::vocab::parse_duration;
+use regstorm::vocab::{AgentId, parse_duration};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -466,6 +467,36 @@ fn presets_become_policies() {
     assert_eq!(plan.trunks[0].policy.retry.refresh, Refresh::Share, "what is written wins");
     let none = policy("{ preset = \"none\" }");
     assert_eq!((none.recoverable, none.forbidden, none.refused, none.max), (Never, Never, Never, Some(0)));
+}
+
+#[test]
+fn a_mix_is_exact_and_spread_evenly() {
+    let text = TRUNK.replace("count = 5", "count = 20").replace(
+        "[[load]]",
+        "[[trunk.mix]]\nshare = 0.2\nwrong = \"password\"\n[[trunk.mix]]\nshare = 0.1\nwrong = \"realm\"\n\
+         [[trunk.mix]]\nshare = 0.05\nwrong = \"user\"\nretry = { preset = \"hammer\" }\n[[load]]",
+    );
+    let fixture = Fixture::profile(&text);
+    let plan = fixture.plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let book = &plan.identities;
+    let policies: Vec<usize> = (0..20).map(|n| book.policy(AgentId(n))).collect();
+    let wrong_passwords: Vec<u32> = (0..20)
+        .filter(|n| match book.get(AgentId(*n)).credential {
+            Credential::Password(secret) => secret.reveal() != "hunter2",
+            Credential::Ha1(_) => false,
+        })
+        .collect();
+    assert_eq!(wrong_passwords, [2, 7, 12, 17]);
+    let at = |policy| -> Vec<usize> { (0..20).filter(|n| policies[*n] == policy).collect() };
+    assert_eq!((at(1), at(2)), (vec![4, 15], vec![9]));
+    assert_eq!(at(0).len(), 17);
+    assert_eq!(book.get(AgentId(9)).user, "unknown-agent009");
+    assert_eq!(book.iter().filter(|agent| agent.user.starts_with("unknown-")).count(), 1);
+    let [realm, user] = plan.variants.as_slice() else { panic!("{:?}", plan.variants) };
+    assert_eq!((realm.realm.as_deref(), realm.realm_policy), (Some("wrong.genesyscloud.test"), RealmPolicy::Force));
+    assert_eq!((user.retry.preset, user.realm_policy), ("hammer", RealmPolicy::Expect));
+    assert!(plan.warnings.iter().any(|warning| warning.contains("wrong = \"user\"")), "{:?}", plan.warnings);
+    assert_eq!(fixture.json(&[])["trunk"][0]["mix"][0], json!({ "share": 0.2, "wrong": "password" }));
 }
 
 #[test]

@@ -307,3 +307,35 @@ fn a_pause_ends_in_an_arrival_that_may_be_shed() {
     // About twenty begin in each of ten seconds, and ten may.
     assert!((90..=100).contains(&registered), "{registered}");
 }
+
+#[test]
+fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
+    let mut config = world(100, vec![rate(100.0, 1), hold(59)]);
+    let mut identities = IdentityBook::default();
+    let right = identities.credential(Credential::Password(Secret::new(PASSWORD)));
+    let wrong = identities.credential(Credential::Password(Secret::new("another")));
+    for n in 0..100 {
+        let user = format!("agent{n:05}");
+        identities.push(TrunkId(0), n, &user, &user, if n % 10 == 3 { wrong } else { right });
+        match n % 10 {
+            3 => identities.deviate(1),
+            7 => identities.deviate(2),
+            _ => {}
+        }
+    }
+    let ten = Backoff::Fixed { interval: seconds(10), jitter: 0.0 };
+    let hammer = RetryPolicy { recoverable: ten, forbidden: ten, refused: ten, ..RetryPolicy::HAMMER };
+    let realm = TrunkPolicy {
+        realm: Some(format!("wrong.{DOMAIN}")),
+        realm_policy: RealmPolicy::Force,
+        ..policy(RetryPolicy::NONE)
+    };
+    config.identities = identities;
+    config.policies = vec![policy(RetryPolicy::NONE), policy(hammer), realm];
+    let outcome = World::new(config).run();
+    assert!(outcome.intervals.iter().all(|interval| interval.trunks.len() == 1));
+    assert_eq!(count(&outcome, Status::Registered), 80);
+    // Ten wrong passwords, six times each within the minute, and ten wrong realms once.
+    assert_eq!(count(&outcome, Status::AuthenticationFailed), 60 + 10);
+    assert_eq!(outcome.sum(|trunk| trunk.agents_began_looping), 10);
+}

@@ -33,7 +33,7 @@ pub trait Outbox {
 pub struct FleetConfig {
     pub stripe: Stripe,
     pub identities: Arc<IdentityBook>,
-    /// By [`TrunkId`].
+    /// By [`IdentityBook::policy`]: the trunks' own first, then those of agents that deviate.
     pub policies: Arc<[TrunkPolicy]>,
     /// By [`FlowId`]: this worker's ways out, trunk by trunk.
     pub flows: Vec<Flow>,
@@ -106,7 +106,8 @@ const TURN_LIMIT: usize = 64;
 impl Fleet {
     pub fn new(config: FleetConfig, tally: Tally) -> Self {
         let agents = config.stripe.count(config.identities.len() as u32);
-        let mut trunk_flows = vec![(FlowId(0), 0u16); config.policies.len()];
+        let trunks = config.flows.iter().map(|flow| flow.trunk.index() + 1).max().unwrap_or(0);
+        let mut trunk_flows = vec![(FlowId(0), 0u16); trunks];
         for (position, flow) in config.flows.iter().enumerate() {
             let entry = &mut trunk_flows[flow.trunk.index()];
             if entry.1 == 0 {
@@ -314,7 +315,7 @@ impl Fleet {
 
     fn policy(&self, local: u32) -> &TrunkPolicy {
         let agent = AgentId(self.config.stripe.global(local));
-        &self.config.policies[self.config.identities.get(agent).trunk.index()]
+        &self.config.policies[self.config.identities.policy(agent)]
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
@@ -355,7 +356,7 @@ impl Fleet {
         let flow = self.config.identities.flow(id, first, flows);
         let cx = Context {
             agent: id,
-            policy: &self.config.policies[identity.trunk.index()],
+            policy: &self.config.policies[self.config.identities.policy(id)],
             identity,
             seed: self.config.seed,
             run: self.config.run,

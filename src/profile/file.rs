@@ -166,8 +166,22 @@ pub struct TrunkFile {
     /// TLS. Not available in this version.
     #[schemars(with = "TlsFile")]
     pub tls: Option<Later>,
-    #[schemars(skip)]
-    pub mix: Option<Later>,
+    /// Shares of the agents that differ from the others: wrong credentials, another client.
+    pub mix: Option<Vec<MixFile>>,
+}
+
+/// One `[[trunk.mix]]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["share"]))]
+pub struct MixFile {
+    /// Share of the trunk's agents, above 0 up to 1; all shares of a trunk together at most 1.
+    pub share: Option<f64>,
+    /// What these agents get wrong on purpose.
+    #[schemars(extend("enum" = ["password", "realm", "user"]))]
+    pub wrong: Option<String>,
+    /// How these agents behave after a failure; as the trunk's others when left out.
+    pub retry: Option<RetryFile>,
 }
 
 /// `agents` of a trunk.

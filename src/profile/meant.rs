@@ -90,6 +90,29 @@ pub struct Trunk {
     #[serde(serialize_with = "as_map")]
     pub headers: Vec<(String, String)>,
     pub retry: Retry,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Mix>,
+}
+
+/// A share of a trunk's agents that differs from the others.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Mix {
+    /// In (0, 1]; all shares of a trunk together at most 1.
+    pub share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<Wrong>,
+    /// `None`: as the trunk's others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+/// What an agent gets wrong on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wrong {
+    Password,
+    Realm,
+    User,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]

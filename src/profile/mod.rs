@@ -20,8 +20,8 @@ pub use error::{Place, Problem, ProfileError};
 pub use file::RetryMax;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, Process, Profile, RealmPolicy,
-    Registrar, Retry, RetryPreset, Run, Safety, Stage, Trunk, WhenExhausted,
+    AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, Mix, Process, Profile, RealmPolicy,
+    Registrar, Retry, RetryPreset, Run, Safety, Stage, Trunk, WhenExhausted, Wrong,
 };
 pub use pattern::{Pattern, PatternError};
 pub use schema::schema;

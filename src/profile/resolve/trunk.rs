@@ -2,8 +2,8 @@
 
 use super::agents::agents;
 use super::check::Check;
-use crate::profile::file::{RetryFile, RetryMax, TrunkFile, defaults};
-use crate::profile::meant::{Agents, RealmPolicy, Retry, RetryPreset, Trunk};
+use crate::profile::file::{MixFile, RetryFile, RetryMax, TrunkFile, defaults};
+use crate::profile::meant::{Agents, Mix, RealmPolicy, Retry, RetryPreset, Trunk, Wrong};
 use crate::profile::places::Path;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -32,7 +32,6 @@ pub(super) fn trunks(check: &mut Check, files: Vec<TrunkFile>) -> Vec<Trunk> {
 
 fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk {
     check.later_key(&at.key("tls"), &file.tls, "TLS");
-    check.later_key(&at.key("mix"), &file.mix, "a mix of agents");
     let id = required(check, &at.key("id"), file.id, "name the trunk: id = \"trunk_nj_01\"");
     check_id(check, &at.key("id"), &id);
     let registrar = required(
@@ -86,7 +85,39 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
         agents: agents.unwrap_or_else(nobody),
         headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default()),
         retry: retry(check, &at.key("retry"), file.retry.unwrap_or_default()),
+        mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
     }
+}
+
+fn mix(check: &mut Check, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
+    let mut mix = Vec::with_capacity(files.len());
+    let mut sum = 0.0;
+    for (n, file) in files.into_iter().enumerate() {
+        let at = at.index(n);
+        let Some(share) = file.share else {
+            check.missing(&at.key("share"), "say how many of the agents: share = 0.1");
+            continue;
+        };
+        // A share that is no number makes neither comparison true.
+        sum += share;
+        if !(share > 0.0 && share <= 1.0) {
+            check.bad(&at.key("share"), format!("must be a share of the agents above 0 up to 1, not {share}"));
+        } else if sum > 1.0 + 1e-9 {
+            check.bad(&at.key("share"), format!("the shares up to here add up to {sum}, more than all agents"));
+        }
+        if file.wrong.is_none() && file.retry.is_none() {
+            check.advise(
+                &at,
+                "differs in nothing from the trunk's other agents",
+                "add wrong = \"password\" or retry = { … }",
+            );
+        }
+        let words = [("password", Wrong::Password), ("realm", Wrong::Realm), ("user", Wrong::User)];
+        let wrong = file.wrong.and_then(|word| check.word(&at.key("wrong"), Some(&word), "", &words, &[]));
+        let retry = file.retry.map(|file| retry(check, &at.key("retry"), file));
+        mix.push(Mix { share, wrong, retry });
+    }
+    mix
 }
 
 /// Stands in for agents that could not be read.
