@@ -2,9 +2,9 @@
 //! control case runs the same registration through the embedded registrar as well, and must be slower.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
 use regstorm::fleet::{Fleet, FleetConfig, Flow, Outbox};
-use regstorm::load::{LoadConfig, Schedule, Stage, Stripe};
+use regstorm::load::{LoadConfig, Process, Schedule, Stage, Stripe, WhenExhausted};
 use regstorm::measure::{Tally, TallyConfig};
 use regstorm::registrar::{self, Registrar};
 use regstorm::seed::Seed;
@@ -36,7 +36,6 @@ fn fleet() -> Fleet {
         let user = format!("agent{n:05}");
         identities.push(TrunkId(0), n, &user, &user, password);
     }
-    let never = Backoff::Never;
     let policy = TrunkPolicy {
         domain: "genesyscloud.test".into(),
         realm: None,
@@ -45,14 +44,7 @@ fn fleet() -> Fleet {
         expires_s: 3600,
         refresh_at: 0.9,
         reuse_nonce: true,
-        retry: RetryPolicy {
-            preset: "none",
-            recoverable: never,
-            forbidden: never,
-            refused: never,
-            honour_retry_after: true,
-            max: None,
-        },
+        retry: RetryPolicy::NONE,
         timers: Timers::default(),
     };
     // All at the first instant: a turn is then nothing but arrivals.
@@ -61,6 +53,8 @@ fn fleet() -> Fleet {
         agents: AGENTS,
         max_in_flight: 20_000,
         max_message_rate: 10_000_000,
+        process: Process::Uniform,
+        when_exhausted: WhenExhausted::Stop,
     };
     let template = RegisterTemplate::new(&TemplateParts {
         domain: "genesyscloud.test",
@@ -86,7 +80,7 @@ fn fleet() -> Fleet {
         policies: Arc::from([policy]),
         flows: vec![Flow { trunk: TrunkId(0), template }],
         agent_flows: vec![FlowId(0); AGENTS as usize],
-        schedule: Arc::new(Schedule::new(&load)),
+        schedule: Arc::new(Schedule::new(&load, Seed(7))),
         start: START,
         seed: Seed(7),
         run: RunTag(7),
@@ -105,6 +99,8 @@ fn server() -> Registrar {
         max_expires_s: 3600,
         nonce_lifetime: Duration::from_secs(300),
         faults: Vec::new(),
+        max_contacts: None,
+        users: None,
     };
     Registrar::new(config, Seed(7), START)
 }

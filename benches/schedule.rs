@@ -1,7 +1,8 @@
 //! What an arrival's planned time costs: in closed form, and, as control, by walking there from the start.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use regstorm::load::{LoadConfig, Schedule, Stage};
+use regstorm::load::{LoadConfig, Process, Schedule, Stage, WhenExhausted};
+use regstorm::seed::Seed;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -15,8 +16,15 @@ fn schedule(c: &mut Criterion) {
             ]
         })
         .collect();
-    let schedule =
-        Schedule::new(&LoadConfig { stages, agents: u32::MAX, max_in_flight: 20_000, max_message_rate: 50_000 });
+    let config = LoadConfig {
+        stages,
+        agents: u32::MAX,
+        max_in_flight: 20_000,
+        max_message_rate: 50_000,
+        process: Process::Uniform,
+        when_exhausted: WhenExhausted::Stop,
+    };
+    let schedule = Schedule::new(&config, Seed(7));
     let last = schedule.arrivals() - 1;
     let mut group = c.benchmark_group("schedule");
     group.bench_function("planned", |b| b.iter(|| schedule.planned(black_box(last))));

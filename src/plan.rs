@@ -3,12 +3,14 @@
 //! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms. Agents get their arrival
 //! order here. Host names are not resolved: that is `command`'s, before the first packet.
 
-use crate::agent::{self, Backoff, IdentityBook, RetryPolicy, Timers, TrunkPolicy};
+mod mix;
+
+use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
 use crate::diagnose::Threshold;
 use crate::load;
 use crate::profile::{
     self, AgentList, Agents, Credential, FaultKind, InjectionOrder, Problem, Profile, ProfileError, RealmPolicy, Retry,
-    RetryMax, RetryPreset,
+    RetryMax, RetryPreset, Wrong,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
@@ -16,6 +18,7 @@ use crate::seed::Seed;
 use crate::sip::uri::{Target, Transport, parse_target};
 use crate::sip::{Algorithm, AlgorithmSet, Ha1};
 use crate::vocab::{Secret, TrunkId};
+use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::IpAddr;
@@ -42,6 +45,8 @@ pub struct Plan {
     pub allow_targets: Vec<ipnet::IpNet>,
     /// By [`TrunkId`].
     pub trunks: Vec<TrunkPlan>,
+    /// Policies of agents that deviate from their trunk's, after those of the trunks.
+    pub variants: Vec<TrunkPolicy>,
     /// In arrival order: the trunks' agents evenly interleaved.
     pub identities: IdentityBook,
     pub load: load::LoadConfig,
@@ -105,18 +110,24 @@ impl Plan {
         let trunks = trunks(profile, &mut problems);
         let thresholds = thresholds(profile, &mut problems);
         let registrar = registrar_config(profile, &mut problems);
-        let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage)).collect();
         let agents = agent_count(profile, &mut problems);
+        let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();
         let arrivals = planned_arrivals(&stages);
         if arrivals > f64::from(u32::MAX) {
             let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
             problems.push(profile.problem(&["load"], message));
+        }
+        let policies = profile.trunks.iter().map(|trunk| 1 + trunk.mix.len()).sum::<usize>();
+        if policies > usize::from(u16::MAX) {
+            let message = format!("{policies} trunks and mixes are more than {}", u16::MAX);
+            problems.push(profile.key_problem(&["trunk"], message));
         }
         if !problems.is_empty() {
             return Err(ProfileError::new(problems));
         }
         let mut warnings = profile.warnings.clone();
         warnings.extend(doubts(profile, &stages, arrivals, agents));
+        let Mixture { variants, trunks: mixes } = mix::mixture(profile);
         Ok(Plan {
             profile_path: profile.path().to_owned(),
             name: profile.run.name.clone(),
@@ -127,9 +138,18 @@ impl Plan {
             unregister: profile.run.unregister,
             allow_targets: profile.safety.allow_targets.clone(),
             trunks,
-            identities: identities(profile),
+            variants,
+            identities: identities(profile, &mixes),
             load: load::LoadConfig {
                 stages,
+                process: match profile.arrivals.process {
+                    profile::Process::Uniform => load::Process::Uniform,
+                    profile::Process::Poisson => load::Process::Poisson,
+                },
+                when_exhausted: match profile.arrivals.when_exhausted {
+                    profile::WhenExhausted::Stop => load::WhenExhausted::Stop,
+                    profile::WhenExhausted::Reregister => load::WhenExhausted::Reregister,
+                },
                 agents,
                 max_in_flight: profile.arrivals.max_in_flight,
                 max_message_rate: profile.safety.max_message_rate,
@@ -202,7 +222,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             registrar,
             registrar_text: trunk.registrar.clone(),
             outbound_proxy: proxy.flatten(),
-            policy: policy(trunk),
+            policy: policy(trunk, &trunk.retry),
             headers,
             user_agent,
             source: trunk.source.clone(),
@@ -238,7 +258,9 @@ fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(Strin
     (named.into_iter().next().map(|(_, value)| value), others)
 }
 
-fn policy(trunk: &profile::Trunk) -> TrunkPolicy {
+fn policy(trunk: &profile::Trunk, retry: &Retry) -> TrunkPolicy {
+    let retry = retry_policy(retry);
+    let refresh = if trunk.refresh_at_written { Refresh::Share } else { retry.refresh };
     TrunkPolicy {
         domain: trunk.domain.clone(),
         realm: trunk.realm.clone(),
@@ -251,7 +273,7 @@ fn policy(trunk: &profile::Trunk) -> TrunkPolicy {
         expires_s: seconds(trunk.expires),
         refresh_at: trunk.refresh_at,
         reuse_nonce: trunk.reuse_nonce,
-        retry: retry_policy(&trunk.retry),
+        retry: RetryPolicy { refresh, ..retry },
         timers: Timers::default(),
     }
 }
@@ -267,34 +289,20 @@ fn retry_policy(retry: &Retry) -> RetryPolicy {
         RetryMax::Unlimited => None,
         RetryMax::Times(times) => Some(times),
     };
+    let again = Backoff::Fixed { interval, jitter };
     match retry.preset {
         RetryPreset::Rfc => RetryPolicy {
-            preset: "rfc",
             recoverable: Backoff::Exponential { base: interval, cap: RFC_CAP, jitter },
             forbidden,
-            refused: Backoff::Never,
-            honour_retry_after: true,
             max,
+            ..RetryPolicy::RFC
         },
+        RetryPreset::Pjsua => RetryPolicy { recoverable: again, forbidden, max, ..RetryPolicy::PJSUA },
+        RetryPreset::Asterisk => RetryPolicy { recoverable: again, forbidden, max, ..RetryPolicy::ASTERISK },
         RetryPreset::Hammer => {
-            let again = Backoff::Fixed { interval, jitter };
-            RetryPolicy {
-                preset: "hammer",
-                recoverable: again,
-                forbidden,
-                refused: again,
-                honour_retry_after: false,
-                max,
-            }
+            RetryPolicy { recoverable: again, forbidden, refused: again, max, ..RetryPolicy::HAMMER }
         }
-        RetryPreset::None => RetryPolicy {
-            preset: "none",
-            recoverable: Backoff::Never,
-            forbidden: Backoff::Never,
-            refused: Backoff::Never,
-            honour_retry_after: false,
-            max,
-        },
+        RetryPreset::None => RetryPolicy::NONE,
     }
 }
 
@@ -408,10 +416,13 @@ fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
     }
 }
 
-fn stage_of(stage: profile::Stage) -> load::Stage {
+fn stage_of(stage: profile::Stage, agents: u32) -> load::Stage {
     match stage {
         profile::Stage::Ramp { ramp, lasts } => load::Stage::Ramp { to: ramp, lasts },
         profile::Stage::Rate { rate, lasts } => load::Stage::Rate { per_second: rate, lasts },
+        profile::Stage::Avalanche { avalanche } => {
+            load::Stage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
+        }
         profile::Stage::Hold { hold } => load::Stage::Hold { lasts: hold },
     }
 }
@@ -431,6 +442,7 @@ fn planned_arrivals(stages: &[load::Stage]) -> f64 {
                 sum += per_second * lasts;
                 rate = per_second;
             }
+            load::Stage::Avalanche { agents } => sum += f64::from(agents),
             load::Stage::Hold { .. } => rate = 0.0,
         }
     }
@@ -448,7 +460,7 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
     let peak = stages.iter().map(|stage| match *stage {
         load::Stage::Ramp { to, .. } => to,
         load::Stage::Rate { per_second, .. } => per_second,
-        load::Stage::Hold { .. } => 0.0,
+        load::Stage::Avalanche { .. } | load::Stage::Hold { .. } => 0.0,
     });
     let peak = peak.fold(0.0, f64::max);
     let ceiling = profile.safety.max_message_rate;
@@ -459,8 +471,47 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
              messages beyond it are refused and counted"
         ));
     }
+    doubts.extend(stages.iter().find_map(|stage| match *stage {
+        load::Stage::Avalanche { agents } => avalanche_doubt(profile, agents),
+        _ => None,
+    }));
+    doubts.extend(unknown_to_nobody(profile));
     doubts.extend(shared_names(profile));
     doubts
+}
+
+/// An avalanche meets the two fences at once, where a rate meets them only if it is too high.
+fn avalanche_doubt(profile: &Profile, agents: u32) -> Option<String> {
+    let in_flight = profile.arrivals.max_in_flight;
+    // What may go at once (see `load::admission`).
+    let burst = profile.safety.max_message_rate / 10;
+    if agents == 0 {
+        Some("an avalanche of less than half an agent is none".to_owned())
+    } else if agents > in_flight {
+        let shed = agents - in_flight;
+        Some(format!("an avalanche of {agents} agents exceeds arrivals.max_in_flight = {in_flight}: {shed} are shed"))
+    } else if agents > burst {
+        Some(format!(
+            "an avalanche of {agents} agents exceeds the {burst} messages that safety.max_message_rate lets pass at \
+             once: the others are shed; raise it to {}",
+            u64::from(agents) * 20
+        ))
+    } else {
+        None
+    }
+}
+
+/// A registrar that knows every user has no unknown ones.
+fn unknown_to_nobody(profile: &Profile) -> Option<String> {
+    let trunk = profile
+        .trunks
+        .iter()
+        .find(|trunk| trunk.registrar == "embedded" && trunk.mix.iter().any(|mix| mix.wrong == Some(Wrong::User)))?;
+    Some(format!(
+        "trunk \"{}\": the embedded registrar takes any user with the right password, so wrong = \"user\" changes \
+         nothing there",
+        trunk.id
+    ))
 }
 
 /// The same user in the same domain on two trunks is one address of record.
@@ -510,7 +561,7 @@ const _: () = assert!(MAX_AGENTS * 400 < u32::MAX as usize);
 
 /// The agents in arrival order. Agent k of a trunk with c agents stands at (2k+1)/2c of the way, so that every stretch
 /// of arrivals holds each trunk by its share.
-fn identities(profile: &Profile) -> IdentityBook {
+fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
     let mut book = IdentityBook::default();
     let mut handles = Handles::default();
     let mut next: BinaryHeap<Reverse<Turn>> = (0..profile.trunks.len())
@@ -528,13 +579,12 @@ fn identities(profile: &Profile) -> IdentityBook {
                 auth_user.clear();
                 pattern.write(number, &mut user);
                 auth.write(number, &mut auth_user);
-                let handle = handles.of(&mut book, credential);
-                book.push(id, number, &user, &auth_user, handle);
+                push(&mut book, &mut handles, (id, number), [&user, &auth_user], credential, &mixes[turn.trunk]);
             }
             Agents::Listed { rows, .. } => {
                 let row = &rows[turn.number as usize];
-                let handle = handles.of(&mut book, &row.credential);
-                book.push(id, number, &row.user, &row.auth_user, handle);
+                let names = [row.user.as_str(), &row.auth_user];
+                push(&mut book, &mut handles, (id, number), names, &row.credential, &mixes[turn.trunk]);
             }
         }
         if turn.number + 1 < turn.agents {
@@ -542,6 +592,28 @@ fn identities(profile: &Profile) -> IdentityBook {
         }
     }
     book
+}
+
+/// Adds one agent, with what the mix changes about it.
+fn push<'p>(
+    book: &mut IdentityBook,
+    handles: &mut Handles<'p>,
+    (trunk, number): (TrunkId, u32),
+    [user, auth_user]: [&str; 2],
+    credential: &'p Credential,
+    mix: &TrunkMix,
+) {
+    let Deviation { wrong, policy } = mix.of(number);
+    let handle = handles.of(book, credential, wrong == Some(Wrong::Password));
+    if wrong == Some(Wrong::User) {
+        let unknown = |name: &str| format!("{UNKNOWN}{name}");
+        book.push(trunk, number, &unknown(user), &unknown(auth_user), handle);
+    } else {
+        book.push(trunk, number, user, auth_user, handle);
+    }
+    if let Some(policy) = policy {
+        book.deviate(policy);
+    }
 }
 
 /// A trunk's next agent on the way to arrival.
@@ -570,19 +642,20 @@ impl PartialOrd for Turn {
 /// Credentials already in the book: agents with the same secret share one.
 #[derive(Default)]
 struct Handles<'p> {
-    known: HashMap<(bool, &'p str), u32>,
+    /// By kind, secret, and whether it is to be wrong.
+    known: HashMap<(bool, &'p str, bool), u32>,
 }
 
 impl<'p> Handles<'p> {
-    fn of(&mut self, book: &mut IdentityBook, credential: &'p Credential) -> u32 {
+    fn of(&mut self, book: &mut IdentityBook, credential: &'p Credential, wrong: bool) -> u32 {
         let (is_ha1, secret) = match credential {
             Credential::Password(secret) => (false, secret),
             Credential::Ha1(secret) => (true, secret),
         };
-        *self
-            .known
-            .entry((is_ha1, secret.reveal()))
-            .or_insert_with(|| book.credential(agent_credential(is_ha1, secret)))
+        *self.known.entry((is_ha1, secret.reveal(), wrong)).or_insert_with(|| {
+            let spoilt = wrong.then(|| mix::spoilt(is_ha1, secret));
+            book.credential(agent_credential(is_ha1, spoilt.as_ref().unwrap_or(secret)))
+        })
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Purpose {
     Link = 7,
     /// Arrival times of a Poisson process.
     Arrivals = 8,
+    /// The pause of a client between its arrival and its first REGISTER.
+    StartPause = 9,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
 }

@@ -70,10 +70,10 @@ fn a_misspelt_key_is_shown_with_its_place_and_the_nearest_one() {
 #[test]
 fn a_feature_of_a_later_version_is_refused_by_name() {
     let dir = temp();
-    let text = small("").replace("rate = 100\nfor = \"200ms\"", "avalanche = 1.0");
+    let text = small("").replace("rate = 100\nfor = \"200ms\"", "outage = \"10s\"");
     let finished = regstorm(dir.path(), &["run", profile(dir.path(), &text)]);
     finished.expect_code(2);
-    assert!(finished.stderr().contains("avalanche"), "{}", finished.stderr());
+    assert!(finished.stderr().contains("outage"), "{}", finished.stderr());
 }
 
 #[test]

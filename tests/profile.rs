@@ -4,10 +4,11 @@
 //! the environment the messages are written instead of compared, to be read before they are committed.
 
 use proptest::prelude::*;
+use regstorm::agent::{Credential, RealmPolicy};
 use regstorm::command::source::DiskSource;
 use regstorm::plan::{Plan, RegistrarChoice};
 use regstorm::profile::{self, Profile, ProfileError, Source};
-use regstorm::vocab::parse_duration;
+use regstorm::vocab::{AgentId, parse_duration};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -501,6 +502,7 @@ fn targets_and_proxies_are_read() {
 #[test]
 fn presets_become_policies() {
     use regstorm::agent::Backoff::{Exponential, Fixed, Never};
+    use regstorm::agent::{Refresh, RetryAfter, RetryPolicy};
     use std::time::Duration;
     let secs = Duration::from_secs;
     let policy = |retry: &str| {
@@ -509,16 +511,60 @@ fn presets_become_policies() {
     };
     let rfc = policy("{}");
     assert_eq!(rfc.recoverable, Exponential { base: secs(30), cap: secs(1800), jitter: 0.5 });
-    assert_eq!((rfc.forbidden, rfc.refused, rfc.honour_retry_after, rfc.max), (Never, Never, true, None));
+    assert_eq!(rfc, RetryPolicy::RFC);
     let rfc = policy("{ interval = \"5s\", forbidden_interval = \"2s\", max = 10, jitter = 0.1 }");
     assert_eq!(rfc.recoverable, Exponential { base: secs(5), cap: secs(1800), jitter: 0.1 });
     assert_eq!((rfc.forbidden, rfc.max), (Fixed { interval: secs(2), jitter: 0.1 }, Some(10)));
     let hammer = policy("{ preset = \"hammer\", interval = \"2s\", max = \"unlimited\" }");
     let again = Fixed { interval: secs(2), jitter: 0.0 };
     assert_eq!((hammer.recoverable, hammer.forbidden, hammer.refused), (again, again, again));
-    assert_eq!((hammer.honour_retry_after, hammer.max), (false, None));
+    assert_eq!((hammer.retry_after, hammer.max), (RetryAfter::Ignored, None));
+    assert_eq!(policy("{ preset = \"hammer\" }"), RetryPolicy::HAMMER);
+    let pjsua = policy("{ preset = \"pjsua\" }");
+    assert_eq!(pjsua, RetryPolicy::PJSUA);
+    let pjsua = policy("{ preset = \"pjsua\", interval = \"40s\", max = 3 }");
+    assert_eq!((pjsua.recoverable, pjsua.max), (Fixed { interval: secs(40), jitter: 0.25 }, Some(3)));
+    let asterisk = policy("{ preset = \"asterisk\" }");
+    assert_eq!(asterisk, RetryPolicy::ASTERISK);
+    let asterisk =
+        policy("{ preset = \"asterisk\", forbidden_interval = \"300s\", max = \"unlimited\", jitter = 0.1 }");
+    let waits = |interval| Fixed { interval: secs(interval), jitter: 0.1 };
+    assert_eq!((asterisk.recoverable, asterisk.forbidden, asterisk.max), (waits(60), waits(300), None));
+    let sets = ["trunk.0.retry={ preset = \"pjsua\" }", "trunk.0.refresh_at=0.5"];
+    let plan = Fixture::profile(TRUNK).plan(&sets).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(plan.trunks[0].policy.retry.refresh, Refresh::Share, "what is written wins");
     let none = policy("{ preset = \"none\" }");
     assert_eq!((none.recoverable, none.forbidden, none.refused, none.max), (Never, Never, Never, Some(0)));
+}
+
+#[test]
+fn a_mix_is_exact_and_spread_evenly() {
+    let text = TRUNK.replace("count = 5", "count = 20").replace(
+        "[[load]]",
+        "[[trunk.mix]]\nshare = 0.2\nwrong = \"password\"\n[[trunk.mix]]\nshare = 0.1\nwrong = \"realm\"\n\
+         [[trunk.mix]]\nshare = 0.05\nwrong = \"user\"\nretry = { preset = \"hammer\" }\n[[load]]",
+    );
+    let fixture = Fixture::profile(&text);
+    let plan = fixture.plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let book = &plan.identities;
+    let policies: Vec<usize> = (0..20).map(|n| book.policy(AgentId(n))).collect();
+    let wrong_passwords: Vec<u32> = (0..20)
+        .filter(|n| match book.get(AgentId(*n)).credential {
+            Credential::Password(secret) => secret.reveal() != "hunter2",
+            Credential::Ha1(_) => false,
+        })
+        .collect();
+    assert_eq!(wrong_passwords, [2, 7, 12, 17]);
+    let at = |policy| -> Vec<usize> { (0..20).filter(|n| policies[*n] == policy).collect() };
+    assert_eq!((at(1), at(2)), (vec![4, 15], vec![9]));
+    assert_eq!(at(0).len(), 17);
+    assert_eq!(book.get(AgentId(9)).user, "unknown-agent009");
+    assert_eq!(book.iter().filter(|agent| agent.user.starts_with("unknown-")).count(), 1);
+    let [realm, user] = plan.variants.as_slice() else { panic!("{:?}", plan.variants) };
+    assert_eq!((realm.realm.as_deref(), realm.realm_policy), (Some("wrong.genesyscloud.test"), RealmPolicy::Force));
+    assert_eq!((user.retry.preset, user.realm_policy), ("hammer", RealmPolicy::Expect));
+    assert!(plan.warnings.iter().any(|warning| warning.contains("wrong = \"user\"")), "{:?}", plan.warnings);
+    assert_eq!(fixture.json(&[])["trunk"][0]["mix"][0], json!({ "share": 0.2, "wrong": "password" }));
 }
 
 #[test]

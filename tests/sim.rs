@@ -4,7 +4,7 @@
 use hdrhistogram::Histogram;
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::{LoadConfig, Stage};
+use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
 use regstorm::measure::Interval;
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
@@ -22,26 +22,12 @@ fn seconds(n: u64) -> Duration {
 
 /// RFC 5626 waits, scaled to `base`.
 fn rfc(base: Duration) -> RetryPolicy {
-    RetryPolicy {
-        preset: "rfc",
-        recoverable: Backoff::Exponential { base, cap: seconds(1800), jitter: 0.5 },
-        forbidden: Backoff::Never,
-        refused: Backoff::Never,
-        honour_retry_after: true,
-        max: None,
-    }
+    RetryPolicy { recoverable: Backoff::Exponential { base, cap: seconds(1800), jitter: 0.5 }, ..RetryPolicy::RFC }
 }
 
 fn hammer(interval: Duration) -> RetryPolicy {
     let again = Backoff::Fixed { interval, jitter: 0.0 };
-    RetryPolicy {
-        preset: "hammer",
-        recoverable: again,
-        forbidden: again,
-        refused: again,
-        honour_retry_after: false,
-        max: None,
-    }
+    RetryPolicy { recoverable: again, forbidden: again, refused: again, ..RetryPolicy::HAMMER }
 }
 
 /// A run of `agents` at 100/s, then a hold.
@@ -69,6 +55,8 @@ fn world(agents: u32, hold: Duration) -> WorldConfig {
         }],
         load: LoadConfig {
             stages: vec![Stage::Rate { per_second: 100.0, lasts: arrive }, Stage::Hold { lasts: hold }],
+            process: Process::Uniform,
+            when_exhausted: WhenExhausted::Stop,
             agents,
             max_in_flight: 20_000,
             max_message_rate: 50_000,
@@ -346,11 +334,7 @@ fn the_grid_of_loss_and_delay() {
 /// What each preset makes of each refusal within ten minutes: attempts per agent, agents looping.
 #[test]
 fn the_grid_of_presets_and_faults() {
-    let presets = [
-        ("rfc", rfc(seconds(30))),
-        ("hammer", hammer(seconds(10))),
-        ("none", RetryPolicy { recoverable: Backoff::Never, preset: "none", ..rfc(seconds(30)) }),
-    ];
+    let presets = [("rfc", rfc(seconds(30))), ("hammer", hammer(seconds(10))), ("none", RetryPolicy::NONE)];
     let faults = [
         ("403 before a challenge", FaultKind::Deny { code: 403, reason: "Forbidden".into() }),
         ("403 after credentials", FaultKind::Refuse { code: 403, reason: "Forbidden".into() }),

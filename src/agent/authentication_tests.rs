@@ -1,6 +1,6 @@
 //! Challenges taken up and answered, each answer read back from the bytes of a REGISTER and checked as a registrar would.
 
-use super::super::policy::{Backoff, RetryPolicy, Timers};
+use super::super::policy::{RetryPolicy, Timers};
 use super::*;
 use crate::sip::challenge::{Credentials, credentials};
 use crate::sip::emit::{Register, RegisterTemplate, TemplateParts};
@@ -18,15 +18,6 @@ struct Side {
 
 impl Side {
     fn new() -> Self {
-        let never = Backoff::Never;
-        let retry = RetryPolicy {
-            preset: "none",
-            recoverable: never,
-            forbidden: never,
-            refused: never,
-            honour_retry_after: false,
-            max: None,
-        };
         Side {
             authentication: Authentication::default(),
             policy: TrunkPolicy {
@@ -37,7 +28,7 @@ impl Side {
                 expires_s: 60,
                 refresh_at: 0.9,
                 reuse_nonce: true,
-                retry,
+                retry: RetryPolicy::NONE,
                 timers: Timers::default(),
             },
             credential: Credential::Password(Secret::new("secret")),

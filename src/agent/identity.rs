@@ -37,13 +37,15 @@ struct Row {
     number: u32,
     credential: u32,
     trunk: TrunkId,
+    /// See [`IdentityBook::policy`].
+    policy: u16,
     user_len: u16,
     /// 0: the same as the user.
     auth_len: u16,
 }
 
-/// The longest user or authentication name, in bytes.
-pub const MAX_NAME: usize = 255;
+/// A million agents take 20 MB besides their names.
+const _: () = assert!(size_of::<Row>() == 20);
 
 impl IdentityBook {
     /// Adds a credential many agents may share; give the returned handle to [`IdentityBook::push`].
@@ -52,16 +54,30 @@ impl IdentityBook {
         (self.credentials.len() - 1) as u32
     }
 
-    /// Appends the next agent in arrival order. Names longer than [`MAX_NAME`] are refused by the profile.
+    /// Appends the next agent in arrival order. The profile refuses names near 64 KiB long before they get here.
     pub fn push(&mut self, trunk: TrunkId, number: u32, user: &str, auth_user: &str, credential: u32) {
-        debug_assert!(user.len() <= MAX_NAME && auth_user.len() <= MAX_NAME);
+        debug_assert!(user.len().max(auth_user.len()) <= u16::MAX.into());
         let start = self.text.len() as u32;
         self.text.push_str(user);
         let auth_len = if auth_user == user { 0 } else { auth_user.len() as u16 };
         if auth_len > 0 {
             self.text.push_str(auth_user);
         }
-        self.rows.push(Row { start, number, credential, trunk, user_len: user.len() as u16, auth_len });
+        let (policy, user_len) = (trunk.0, user.len() as u16);
+        self.rows.push(Row { start, number, credential, trunk, policy, user_len, auth_len });
+    }
+
+    /// Gives the agent pushed last another policy than its trunk's: a place in the run's list of policies, in which the
+    /// trunks' own come first.
+    pub fn deviate(&mut self, policy: u16) {
+        if let Some(row) = self.rows.last_mut() {
+            row.policy = policy;
+        }
+    }
+
+    /// The place of an agent's policy in the run's list: its trunk's, unless it deviates.
+    pub fn policy(&self, agent: AgentId) -> usize {
+        self.rows[agent.index()].policy.into()
     }
 
     /// Deals the identities of one trunk anew among the places its agents arrive at, each to one, by the draws of `seed`.
@@ -121,6 +137,8 @@ mod tests {
         let bob = book.get(AgentId(1));
         assert_eq!((bob.user, bob.auth_user, bob.trunk), ("bob", "bob-auth", TrunkId(1)));
         assert_eq!(book.get(AgentId(0)).auth_user, "alice");
+        book.deviate(7);
+        assert_eq!((book.policy(AgentId(0)), book.policy(AgentId(1))), (0, 7));
         assert!(!format!("{book:?}").contains("\"s\""));
     }
 

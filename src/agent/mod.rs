@@ -19,5 +19,5 @@ pub mod retry;
 pub mod transaction;
 
 pub use identity::{Credential, Identity, IdentityBook};
-pub use policy::{Backoff, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+pub use policy::{Backoff, Codes, RealmPolicy, Refresh, RetryAfter, RetryPolicy, Timers, TrunkPolicy, WholeSeconds};
 pub use registration::{Agent, Context, Input, Send};

@@ -44,26 +44,159 @@ pub enum Backoff {
     Exponential { base: Duration, cap: Duration, jitter: f64 },
     /// `interval`, spread by ±`jitter`.
     Fixed { interval: Duration, jitter: f64 },
+    /// Anything from nothing to this.
+    UpTo(Duration),
     /// Never.
     Never,
 }
 
-/// What an agent does after a failed attempt.
+/// A set of response codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Codes {
+    pub listed: &'static [u16],
+    /// First digits of whole classes.
+    pub classes: &'static [u16],
+}
+
+impl Codes {
+    pub fn contains(self, code: u16) -> bool {
+        self.listed.contains(&code) || self.classes.contains(&(code / 100))
+    }
+}
+
+/// What `Retry-After` (RFC 3261 §20.33) does to a retry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RetryAfter {
+    /// Nothing; it is counted.
+    Ignored,
+    /// It replaces the wait where the client would have repeated anyway.
+    Replaces,
+    /// Whatever was refused is repeated after it, and that retry does not count against `max`.
+    Always,
+}
+
+/// When a granted lifetime is refreshed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refresh {
+    /// After the trunk's `refresh_at`, spread a little.
+    Share,
+    /// `margin` before its end, but not sooner than `least` after the 2xx; a lifetime that is no longer than `least` is
+    /// refreshed one second before its end.
+    Before { margin: Duration, least: Duration },
+}
+
+/// A wait of whole seconds, drawn evenly from both ends inclusive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WholeSeconds {
+    pub least: u32,
+    pub most: u32,
+}
+
+/// How a client behaves around its attempts: what it does after a failed one, when it refreshes, when it begins.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct RetryPolicy {
     /// The preset's name, for reports.
     pub preset: &'static str,
-    /// Wait after 408, 5xx, timeout and transport failures.
+    /// Refusals that pass by themselves; no answer and transport failures always do, 403 never.
+    pub temporary: Codes,
+    /// Wait before the first retry after a 2xx (or after the arrival), where it differs from `recoverable`.
+    pub first: Option<Backoff>,
+    /// Wait after `temporary` codes, timeout and transport failures.
     pub recoverable: Backoff,
     /// Wait after 403; `Never` for most clients (RFC 3261 §21.4.4).
     pub forbidden: Backoff,
-    /// Wait after every other refusal (3xx, other 4xx, 6xx, unusable challenges).
+    /// Wait after every other refusal (3xx, other 4xx, unusable challenges).
     pub refused: Backoff,
-    /// Whether `Retry-After` overrides the wait; ignored ones are counted.
-    pub honour_retry_after: bool,
+    pub retry_after: RetryAfter,
     /// Retries since the last 2xx; `None` is unlimited.
     pub max: Option<u32>,
+    pub refresh: Refresh,
+    /// Between arrival and first REGISTER; the attempt is planned for its end. `None`: at once.
+    pub start: Option<WholeSeconds>,
 }
+
+impl RetryPolicy {
+    /// RFC 5626 §4.5 for what passes by itself, RFC 3261 §21.4 for what does not.
+    pub const RFC: RetryPolicy = RetryPolicy {
+        preset: "rfc",
+        temporary: Codes { listed: &[408], classes: &[5] },
+        first: None,
+        recoverable: Backoff::Exponential {
+            base: Duration::from_secs(30),
+            cap: Duration::from_secs(1_800),
+            jitter: 0.5,
+        },
+        forbidden: Backoff::Never,
+        refused: Backoff::Never,
+        retry_after: RetryAfter::Replaces,
+        max: None,
+        refresh: Refresh::Share,
+        start: None,
+    };
+
+    /// pjsua as in pjproject 2.17-dev, commit b7317ff of 2026-08-20.
+    ///
+    /// `pjsua_acc.c`, `regc_cb`: 408, 480, 500, 502, 503, 504 and 6xx are repeated; silence is a 408 and a transport
+    /// failure a 503 there; `Retry-After` is not read. `schedule_reregistration`: until an automatic retry has been made
+    /// since the last 2xx the wait is `reg_first_retry_interval` (0) whatever failed, and a wait shorter than
+    /// `reg_retry_random_interval` (10 s) is drawn from nothing to that; afterwards it is `reg_retry_interval` (300 s)
+    /// ± 10 s. `sip_reg.c`, `schedule_registration`: refresh 5 s before the end, not sooner than 5 s after the 2xx, and
+    /// one second before the end of a shorter lifetime.
+    pub const PJSUA: RetryPolicy = RetryPolicy {
+        preset: "pjsua",
+        temporary: Codes { listed: &[408, 480, 500, 502, 503, 504], classes: &[6] },
+        first: Some(Backoff::UpTo(Duration::from_secs(10))),
+        recoverable: Backoff::Fixed { interval: Duration::from_secs(300), jitter: 10.0 / 300.0 },
+        forbidden: Backoff::Never,
+        refused: Backoff::Never,
+        retry_after: RetryAfter::Ignored,
+        max: None,
+        refresh: Refresh::Before { margin: Duration::from_secs(5), least: Duration::from_secs(5) },
+        start: None,
+    };
+
+    /// Asterisk's `res_pjsip_outbound_registration.c`, commit f0c1c1a of 2026-08-06 (between 23.4 and 23.5).
+    ///
+    /// `sip_outbound_registration_is_temporal`: 408, 500, 502, 503, 504 and 6xx, and 401/407 only without
+    /// `auth_rejection_permanent`, which is on. `handle_registration_response`: a `Retry-After` other than 0 on any
+    /// refusal is obeyed before anything else is looked at and counts no retry; else `retry_interval` (60 s) up to
+    /// `max_retries` (10) since the last 2xx; 403 after `forbidden_retry_interval` (0: never); other refusals after
+    /// `fatal_retry_interval` (0: never). Refresh `REREGISTER_BUFFER_TIME` (10 s) before the end, a shorter lifetime at
+    /// once. The first REGISTER 1 to 10 whole seconds after the start (`max_random_initial_delay`).
+    pub const ASTERISK: RetryPolicy = RetryPolicy {
+        preset: "asterisk",
+        temporary: Codes { listed: &[408, 500, 502, 503, 504], classes: &[6] },
+        first: None,
+        recoverable: Backoff::Fixed { interval: Duration::from_secs(60), jitter: 0.0 },
+        forbidden: Backoff::Never,
+        refused: Backoff::Never,
+        retry_after: RetryAfter::Always,
+        max: Some(10),
+        refresh: Refresh::Before { margin: Duration::from_secs(10), least: Duration::ZERO },
+        start: Some(WholeSeconds { least: 1, most: 10 }),
+    };
+
+    /// Again every second, whatever the answer.
+    pub const HAMMER: RetryPolicy = RetryPolicy {
+        preset: "hammer",
+        recoverable: EVERY_SECOND,
+        forbidden: EVERY_SECOND,
+        refused: EVERY_SECOND,
+        retry_after: RetryAfter::Ignored,
+        ..RetryPolicy::RFC
+    };
+
+    /// One attempt.
+    pub const NONE: RetryPolicy = RetryPolicy {
+        preset: "none",
+        recoverable: Backoff::Never,
+        retry_after: RetryAfter::Ignored,
+        max: Some(0),
+        ..RetryPolicy::RFC
+    };
+}
+
+const EVERY_SECOND: Backoff = Backoff::Fixed { interval: Duration::from_secs(1), jitter: 0.0 };
 
 /// One trunk's policy.
 #[derive(Clone, Debug)]

@@ -11,13 +11,20 @@
 //!                                        unregister: Open(unregister) ◀────────┘ ──▶ Gone
 //! ```
 //!
+//! A further arrival (`when_exhausted = "reregister"`) finds the agent resting and begins a new Open(initial) as a phone
+//! does after a restart: without the nonce it had, the full handshake. An agent whose attempt is still open cannot begin
+//! another; that arrival is shed, because an arrival is never delayed in silence.
+//!
+//! A client that begins with a pause (Asterisk) rests between its arrival and Open(initial); the attempt is planned for the
+//! end of the pause.
+//!
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
 //! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
 
 use super::authentication::Authentication;
 use super::identity::Identity;
 use super::looping::{Looping, Step};
-use super::policy::TrunkPolicy;
+use super::policy::{Refresh, RetryAfter, TrunkPolicy};
 use super::retry::{self, Failure};
 use super::transaction::{Due, Transaction};
 use crate::measure::{AttemptEnd, Event};
@@ -162,14 +169,22 @@ impl Agent {
             Input::Arrive { planned } => {
                 events(Event::Arrived { planned });
                 match self.state {
-                    State::Idle => self.begin(cx, Kind::Initial, planned),
-                    _ => Send::No,
+                    State::Idle => self.arrive(cx, planned),
+                    State::Resting(_) if self.starts_at().is_none() => self.arrive(cx, planned),
+                    State::Open(_) | State::Resting(_) => {
+                        self.shed(Kind::Initial, planned, now, events);
+                        Send::No
+                    }
+                    State::Gone => Send::No,
                 }
             }
             Input::Shed { planned } => {
                 events(Event::Arrived { planned });
                 self.shed(Kind::Initial, planned, now, events);
-                self.state = State::Resting(None);
+                // Whatever an agent that is here already was waiting for goes on.
+                if matches!(self.state, State::Idle) || self.starts_at().is_some() {
+                    self.state = State::Resting(self.after_shed(cx, Kind::Initial, now));
+                }
                 Send::No
             }
             Input::Response { serial, response, at } => self.response(cx, serial, response, at, events),
@@ -242,8 +257,7 @@ impl Agent {
             let (kind, planned) = (exchange.kind, exchange.planned);
             events(Event::CeilingRefused);
             self.shed(kind, planned, now, events);
-            let next = if kind == Kind::Initial { None } else { self.retry(cx, Failure::Recoverable, None, now) };
-            self.state = State::Resting(next);
+            self.state = State::Resting(self.after_shed(cx, kind, now));
         }
     }
 
@@ -272,6 +286,14 @@ impl Agent {
         )
     }
 
+    /// When a client that begins with a pause will begin, while it waits for that.
+    pub fn starts_at(&self) -> Option<Time> {
+        match self.state {
+            State::Resting(Some(Next { at, kind: Kind::Initial })) => Some(at),
+            _ => None,
+        }
+    }
+
     /// Whether an attempt (not an un-REGISTER) is open.
     pub fn has_open_attempt(&self) -> bool {
         matches!(&self.state, State::Open(exchange) if exchange.kind != Kind::Unregister)
@@ -293,6 +315,20 @@ impl Agent {
 
     fn is_open(&self, serial: u32) -> bool {
         matches!(&self.state, State::Open(exchange) if exchange.transaction.is_some()) && serial == self.serial
+    }
+
+    fn arrive(&mut self, cx: &Context<'_>, planned: Time) -> Send {
+        let Some(pause) = cx.policy.retry.start else { return self.begin(cx, Kind::Initial, planned) };
+        let draw = unit(cx.seed.draw(Purpose::StartPause, cx.agent.0.into(), self.serial.into()));
+        self.state = State::Resting(Some(Next { at: planned + pause.wait(draw), kind: Kind::Initial }));
+        Send::No
+    }
+
+    /// What follows an attempt that sent nothing. A first arrival is lost with its attempt; one that finds the agent
+    /// registered, or between two attempts, must not stop it from ever trying again.
+    fn after_shed(&mut self, cx: &Context<'_>, kind: Kind, now: Time) -> Option<Next> {
+        let first = kind == Kind::Initial && self.bound_until.is_none() && self.failures == 0;
+        if first { None } else { self.retry(cx, Failure::Recoverable, None, now) }
     }
 
     fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Send {
@@ -489,9 +525,14 @@ impl Agent {
             events(Event::LoopEnded);
         }
         events(Event::Registered { at, until: at + granted });
-        let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
-        // A lifetime of zero is refreshed after a second, not in a tight circle.
-        let wait = refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw);
+        let wait = match cx.policy.retry.refresh {
+            Refresh::Before { margin, least } => retry::before_end(granted, margin, least),
+            Refresh::Share => {
+                let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
+                // A lifetime of zero is refreshed after a second, not in a tight circle.
+                refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw)
+            }
+        };
         self.state = State::Resting(Some(Next { at: at + wait, kind: Kind::Refresh }));
     }
 
@@ -519,43 +560,33 @@ impl Agent {
             Step::Started { first_seen, attempts } => events(Event::LoopStarted { refusal, first_seen, attempts }),
             Step::Grew => events(Event::LoopGrew),
         }
-        if end.retry_after.is_some() && !cx.policy.retry.honour_retry_after {
+        if end.retry_after.is_some() && cx.policy.retry.retry_after == RetryAfter::Ignored {
             events(Event::RetryAfterIgnored);
         }
-        let failure = Failure::of_code((end.code != 0).then_some(end.code));
+        let failure = Failure::of_code((end.code != 0).then_some(end.code), cx.policy.retry.temporary);
         let failure = if end.status == Status::ProtocolError { Failure::Refused } else { failure };
         self.state = State::Resting(self.retry(cx, failure, end.retry_after, at));
     }
 
     fn retry(&mut self, cx: &Context<'_>, failure: Failure, retry_after: Option<u32>, at: Time) -> Option<Next> {
-        self.failures = self.failures.saturating_add(1);
-        let draw = unit(cx.seed.draw(Purpose::RetryJitter, cx.agent.0.into(), self.serial.into()));
         let after = retry_after.map(|secs| Duration::from_secs(secs.into()));
+        if !retry::is_ordered(&cx.policy.retry, after) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let draw = unit(cx.seed.draw(Purpose::RetryJitter, cx.agent.0.into(), self.serial.into()));
         let wait = retry::wait(&cx.policy.retry, failure, self.failures, after, draw)?;
         Some(Next { at: at + wait, kind: Kind::Retry })
     }
 
     fn shed(&mut self, kind: Kind, planned: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        events(Event::Ended(AttemptEnd {
-            kind,
-            status: Status::Shed,
-            code: 0,
-            reason: b"shed",
-            place: Place::Unchallenged,
-            planned,
-            sent: None,
-            credentials_sent: None,
-            at,
-            ineffective: false,
-        }));
+        events(Event::Ended(AttemptEnd { kind, ..unsent(planned, at) }));
     }
 
     fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
         match self.state {
             State::Gone | State::Idle => return Send::No,
             State::Open(exchange) if exchange.kind == Kind::Unregister => return Send::No,
-            State::Open(_) => self.stop(now, events),
-            State::Resting(_) => {}
+            State::Open(_) | State::Resting(_) => self.stop(now, events),
         }
         events(Event::Retired { at: now });
         if !self.maybe_bound {
@@ -577,6 +608,10 @@ impl Agent {
                 events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, false)));
                 self.state = State::Resting(None);
             }
+        } else if let Some(planned) = self.starts_at() {
+            // It arrived and was never sent: the run ended during the client's own pause.
+            events(Event::Ended(AttemptEnd { status: Status::Abandoned, reason: b"abandoned", ..unsent(planned, at) }));
+            self.state = State::Resting(None);
         }
     }
 }
@@ -599,6 +634,22 @@ fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
 /// stays that of the first (RFC 7616 §3.4.2).
 fn cnonce(cx: &Context<'_>) -> [u8; 16] {
     hex16(cx.seed.draw(Purpose::Cnonce, cx.agent.0.into(), 0))
+}
+
+/// The end of an attempt of which nothing was sent.
+fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
+    AttemptEnd {
+        kind: Kind::Initial,
+        status: Status::Shed,
+        code: 0,
+        reason: b"shed",
+        place: Place::Unchallenged,
+        planned,
+        sent: None,
+        credentials_sent: None,
+        at,
+        ineffective: false,
+    }
 }
 
 fn hex16(value: u64) -> [u8; 16] {

@@ -28,25 +28,11 @@ struct Phone {
 
 fn every(interval: Duration) -> RetryPolicy {
     let fixed = Backoff::Fixed { interval, jitter: 0.0 };
-    RetryPolicy {
-        preset: "hammer",
-        recoverable: fixed,
-        forbidden: fixed,
-        refused: fixed,
-        honour_retry_after: false,
-        max: None,
-    }
+    RetryPolicy { recoverable: fixed, forbidden: fixed, refused: fixed, ..RetryPolicy::HAMMER }
 }
 
 fn never() -> RetryPolicy {
-    RetryPolicy {
-        preset: "none",
-        recoverable: Backoff::Never,
-        forbidden: Backoff::Never,
-        refused: Backoff::Never,
-        honour_retry_after: false,
-        max: None,
-    }
+    RetryPolicy::NONE
 }
 
 impl Phone {

@@ -49,7 +49,7 @@ pub struct Assembly {
 /// When a socket cannot be had: the run could not take place.
 pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<Assembly, Failure> {
     let identities = Arc::new(plan.identities.clone());
-    let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| trunk.policy.clone()).collect();
+    let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let mut features = Vec::new();
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {

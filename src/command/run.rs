@@ -41,6 +41,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
+    let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let sockets = check_descriptors(&plan, workers(&plan))?;
     let building = HEAD_START_PER_AGENT * plan.identities.len() as u32 + HEAD_START_PER_SOCKET * sockets as u32;
     let start = clock.now() + HEAD_START + building;
@@ -48,7 +49,6 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
-    let schedule = Arc::new(Schedule::new(&plan.load));
     let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
     let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {

@@ -33,7 +33,7 @@ pub trait Outbox {
 pub struct FleetConfig {
     pub stripe: Stripe,
     pub identities: Arc<IdentityBook>,
-    /// By [`TrunkId`].
+    /// By [`IdentityBook::policy`]: the trunks' own first, then those of agents that deviate.
     pub policies: Arc<[TrunkPolicy]>,
     /// By [`FlowId`]: this worker's ways out.
     pub flows: Vec<Flow>,
@@ -66,7 +66,7 @@ pub struct Fleet {
     ceiling: Ceiling,
     max_in_flight: u64,
     stage: Stage,
-    /// The next arrival of this worker: its local position and time.
+    /// The next arrival of this worker.
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
     farewells: Option<Farewells>,
@@ -75,7 +75,7 @@ pub struct Fleet {
     expired: Vec<u32>,
 }
 
-/// The next arrival: its local position, when it is planned, and when it may go.
+/// The next arrival: its place among this worker's, when it is planned, and when it may go.
 ///
 /// The two times differ only after a stall of our own. Overdue arrivals then follow each other at [`CATCH_UP`] times
 /// their planned pace: all at once they would be a burst that no plan asked for, and what the server drops of it
@@ -154,7 +154,9 @@ impl Fleet {
         expired.clear();
         let mut more = self.wheel.advance(now, TURN_LIMIT, &mut expired);
         for &local in &expired {
-            self.drive(local, now, Input::Wake, out);
+            // A client's own pause ends in an arrival like any other.
+            let begins = self.agents[local as usize].starts_at().filter(|at| *at <= now && self.is_full());
+            self.drive(local, now, begins.map_or(Input::Wake, |planned| Input::Shed { planned }), out);
         }
         self.expired = expired;
         more |= match self.stage {
@@ -227,6 +229,8 @@ impl Fleet {
         while self.stage == Stage::Load && self.arrivals.planned.is_some_and(|planned| planned < at) {
             self.arrive_one(now, out);
         }
+        // Whoever arrived and has not begun will not begin any more.
+        self.stop_all(at, |agent| agent.starts_at().is_some());
         self.enter(Stage::Drain, at)
     }
 
@@ -253,16 +257,24 @@ impl Fleet {
     }
 
     fn abandon(&mut self, at: Time) {
+        self.stop_all(at, |agent| agent.is_busy() || agent.starts_at().is_some());
+    }
+
+    fn stop_all(&mut self, at: Time, which: impl Fn(&Agent) -> bool) {
         for local in 0..self.agents.len() as u32 {
-            if self.agents[local as usize].is_busy() {
+            if which(&self.agents[local as usize]) {
                 self.drive(local, at, Input::Stop, &mut Nowhere);
             }
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.tally.in_flight() >= self.max_in_flight
+    }
+
     fn arrival_time(&self, next: u32) -> Option<Time> {
-        let offset = self.config.schedule.planned(self.config.stripe.global(next))?;
-        Some(self.config.start + offset)
+        let arrival = self.config.stripe.arrival(next, self.config.identities.len() as u32)?;
+        Some(self.config.start + self.config.schedule.planned(arrival)?)
     }
 
     fn arrive(&mut self, now: Time, out: &mut impl Outbox) -> bool {
@@ -283,9 +295,17 @@ impl Fleet {
         let went = if now.since(release) > STALLED { now } else { release };
         let release = following.map_or(went, |following| following.max(went + pace));
         self.arrivals = Cursor { next: next + 1, planned: following, release };
-        let full = self.tally.in_flight() >= self.max_in_flight;
-        let input = if full { Input::Shed { planned } } else { Input::Arrive { planned } };
-        self.drive(next, now, input, out);
+        // There is an arrival, so there is an agent.
+        let local = next % self.agents.len() as u32;
+        // A client that begins with a pause opens no attempt yet.
+        let pauses = self.policy(local).retry.start.is_some();
+        let input = if self.is_full() && !pauses { Input::Shed { planned } } else { Input::Arrive { planned } };
+        self.drive(local, now, input, out);
+    }
+
+    fn policy(&self, local: u32) -> &TrunkPolicy {
+        let agent = AgentId(self.config.stripe.global(local));
+        &self.config.policies[self.config.identities.policy(agent)]
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
@@ -326,7 +346,7 @@ impl Fleet {
         let flow = self.config.agent_flows[local as usize];
         let cx = Context {
             agent: id,
-            policy: &self.config.policies[identity.trunk.index()],
+            policy: &self.config.policies[self.config.identities.policy(id)],
             identity,
             seed: self.config.seed,
             run: self.config.run,

@@ -4,11 +4,12 @@
 //! count, it never shapes the schedule.
 
 pub mod admission;
+pub mod poisson;
 pub mod schedule;
 pub mod stage;
 pub mod stripe;
 
 pub use admission::Ceiling;
 pub use schedule::Schedule;
-pub use stage::{LoadConfig, Stage};
+pub use stage::{LoadConfig, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;

@@ -1,9 +1,12 @@
 //! The open-loop schedule: the planned time of arrival *n* in closed form.
 //!
 //! Arrival *n* (from 0) is due when the integral of the rate over time exceeds *n*: a rate *r* for *d* gives exactly
-//! *r·d* arrivals, the first at the stage's start and none at its end, and fractions carry over from stage to stage.
+//! *r·d* arrivals, the first at the stage's start and none at its end, and fractions carry over from stage to stage. An
+//! avalanche is a step of that integral. A Poisson process has the same count in every stage, at random times.
 
-use super::stage::{LoadConfig, Stage};
+use super::poisson::Sample;
+use super::stage::{LoadConfig, Process, Stage, WhenExhausted};
+use crate::seed::Seed;
 use std::time::Duration;
 
 /// Planned times as offsets from the start of the load.
@@ -16,15 +19,20 @@ pub struct Schedule {
 }
 
 /// A stretch of time over which the rate changes linearly.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Piece {
     start: Duration,
     /// Integral of the rate before this piece.
     before: f64,
+    /// What this piece adds to it.
+    total: f64,
     /// Arrivals per second at its start and end.
     from: f64,
     to: f64,
+    /// 0: an avalanche.
     lasts_s: f64,
+    /// Where the arrivals lie in `total`; `None`: evenly.
+    sample: Option<Sample>,
 }
 
 /// Sums of rates and seconds carry rounding errors of about 1e-12 of their size; an integral this close to a whole
@@ -32,27 +40,45 @@ struct Piece {
 const SNAP: f64 = 1e-6;
 
 impl Schedule {
-    pub fn new(config: &LoadConfig) -> Self {
+    /// Plans the arrivals; `seed` draws the times of a Poisson process and nothing else.
+    pub fn new(config: &LoadConfig, seed: Seed) -> Self {
         let mut pieces = Vec::with_capacity(config.stages.len());
         let (mut start, mut before, mut rate, mut peak) = (Duration::ZERO, 0.0, 0.0, 0.0f64);
         for stage in &config.stages {
+            let lasts_s = stage.lasts().as_secs_f64();
             let (from, to) = match *stage {
                 Stage::Ramp { to, .. } => (rate, to),
                 Stage::Rate { per_second, .. } => (per_second, per_second),
+                Stage::Avalanche { .. } => (rate, rate),
                 Stage::Hold { .. } => (0.0, 0.0),
             };
-            let lasts_s = stage.lasts().as_secs_f64();
-            pieces.push(Piece { start, before, from, to, lasts_s });
+            let total = match *stage {
+                Stage::Avalanche { agents } => f64::from(agents),
+                _ => (from + to) / 2.0 * lasts_s,
+            };
+            // An avalanche asks for its agents at once; nobody can be faster than that within a second.
+            peak = peak.max(if lasts_s > 0.0 { from.max(to) } else { total });
+            pieces.push(Piece { start, before, total, from, to, lasts_s, sample: None });
             start += stage.lasts();
-            before += (from + to) / 2.0 * lasts_s;
-            peak = peak.max(from).max(to);
+            before += total;
             rate = to;
         }
-        let planned = (before - SNAP).ceil().clamp(0.0, f64::from(u32::MAX)) as u32;
-        Schedule { pieces, arrivals: planned.min(config.agents), lasts: start, peak }
+        let planned = first_at(before);
+        let arrivals = match config.when_exhausted {
+            WhenExhausted::Stop => planned.min(config.agents),
+            WhenExhausted::Reregister => planned,
+        };
+        if config.process == Process::Poisson {
+            for (number, piece) in pieces.iter_mut().enumerate().filter(|(_, piece)| piece.lasts_s > 0.0) {
+                let first = first_at(piece.before);
+                let needed = arrivals.saturating_sub(first).min(piece.arrivals());
+                piece.sample = (needed > 0).then(|| Sample::draw(seed, number as u64, piece.arrivals(), needed));
+            }
+        }
+        Schedule { pieces, arrivals, lasts: start, peak }
     }
 
-    /// Arrivals that happen: those the stages plan, at most one for each agent.
+    /// Arrivals that happen: those the stages plan, and unless agents arrive again at most one for each of them.
     pub fn arrivals(&self) -> u32 {
         self.arrivals
     }
@@ -62,7 +88,7 @@ impl Schedule {
         self.lasts
     }
 
-    /// The highest planned rate, arrivals per second.
+    /// The highest planned rate, arrivals per second; an avalanche counts as its agents within one second.
     pub fn peak(&self) -> f64 {
         self.peak
     }
@@ -72,23 +98,36 @@ impl Schedule {
         if n >= self.arrivals {
             return None;
         }
-        let n = f64::from(n);
+        let integral = f64::from(n);
         // The last piece that begins with no more than n arrivals behind it and is not empty. On a border this is the
         // later piece: the first arrival of a stage is due at its start.
-        let next = self.pieces.partition_point(|piece| piece.before <= n + SNAP);
-        let piece = self.pieces[..next].iter().rev().find(|piece| piece.total() > SNAP)?;
-        Some(piece.start + Duration::from_secs_f64(piece.offset((n - piece.before).max(0.0))))
+        let next = self.pieces.partition_point(|piece| piece.before <= integral + SNAP);
+        let piece = self.pieces[..next].iter().rev().find(|piece| piece.total > SNAP)?;
+        let within = match &piece.sample {
+            Some(sample) => sample.position(n - first_at(piece.before)) * piece.total,
+            None => (integral - piece.before).max(0.0),
+        };
+        Some(piece.start + Duration::from_secs_f64(piece.offset(within)))
     }
 }
 
+/// The first arrival that is not due before the integral reaches `integral`.
+fn first_at(integral: f64) -> u32 {
+    (integral - SNAP).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
 impl Piece {
-    fn total(&self) -> f64 {
-        (self.from + self.to) / 2.0 * self.lasts_s
+    /// Arrivals that come due within the piece.
+    fn arrivals(&self) -> u32 {
+        first_at(self.before + self.total) - first_at(self.before)
     }
 
     /// Seconds after which the integral within the piece reaches `arrivals`: the root of from·s + slope·s²/2 = arrivals,
     /// in the form that does not cancel for small slopes.
     fn offset(&self, arrivals: f64) -> f64 {
+        if self.lasts_s == 0.0 {
+            return 0.0;
+        }
         let slope = (self.to - self.from) / self.lasts_s;
         let root = (self.from * self.from + 2.0 * slope * arrivals).max(0.0).sqrt();
         let seconds = if self.from + root > 0.0 { 2.0 * arrivals / (self.from + root) } else { 0.0 };
@@ -102,7 +141,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn schedule(stages: Vec<Stage>) -> Schedule {
-        Schedule::new(&LoadConfig { stages, agents: u32::MAX, max_in_flight: 1, max_message_rate: 1 })
+        Schedule::new(&config(stages, u32::MAX), Seed(1))
+    }
+
+    fn config(stages: Vec<Stage>, agents: u32) -> LoadConfig {
+        let (process, when_exhausted) = (Process::Uniform, WhenExhausted::Stop);
+        LoadConfig { stages, process, when_exhausted, agents, max_in_flight: 1, max_message_rate: 1 }
+    }
+
+    fn poisson(stages: Vec<Stage>, seed: u64) -> Schedule {
+        Schedule::new(&LoadConfig { process: Process::Poisson, ..config(stages, u32::MAX) }, Seed(seed))
+    }
+
+    fn times(s: &Schedule) -> Vec<f64> {
+        (0..s.arrivals()).map(|n| s.planned(n).expect("within").as_secs_f64()).collect()
     }
 
     fn ramp(to: f64, secs: u64) -> Stage {
@@ -168,10 +220,105 @@ mod tests {
 
     #[test]
     fn agents_run_out() {
-        let config = LoadConfig { stages: vec![rate(10.0, 10)], agents: 7, max_in_flight: 1, max_message_rate: 1 };
-        let s = Schedule::new(&config);
+        let stop = config(vec![rate(10.0, 10)], 7);
+        let s = Schedule::new(&stop, Seed(1));
         assert_eq!(s.arrivals(), 7);
         assert_eq!(s.planned(7), None);
+        let again = Schedule::new(&LoadConfig { when_exhausted: WhenExhausted::Reregister, ..stop }, Seed(1));
+        assert_eq!(again.arrivals(), 100);
+        assert_eq!(again.planned(99), Some(Duration::from_millis(9900)));
+    }
+
+    #[test]
+    fn an_avalanche_is_one_instant_between_two_stages() {
+        let s = schedule(vec![rate(2.5, 3), Stage::Avalanche { agents: 10 }, rate(10.0, 1), hold(5)]);
+        // 7.5 arrivals before it; the half carries over to the other side.
+        assert_eq!(s.arrivals(), 28);
+        assert_eq!(s.planned(7), Some(Duration::from_millis(2800)));
+        assert!((8..18).all(|n| s.planned(n) == Some(Duration::from_secs(3))));
+        assert_eq!(s.planned(18), Some(Duration::from_millis(3050)));
+        assert_eq!((s.lasts(), s.peak()), (Duration::from_secs(9), 10.0));
+        let alone = schedule(vec![Stage::Avalanche { agents: 500 }]);
+        assert_eq!((alone.arrivals(), alone.lasts(), alone.peak()), (500, Duration::ZERO, 500.0));
+        assert_eq!((alone.planned(0), alone.planned(499)), (Some(Duration::ZERO), Some(Duration::ZERO)));
+    }
+
+    #[test]
+    fn an_avalanche_leaves_the_rate_as_it_was() {
+        let s = schedule(vec![rate(100.0, 1), Stage::Avalanche { agents: 50 }, ramp(200.0, 2)]);
+        assert_eq!(s.arrivals(), 100 + 50 + 300);
+    }
+
+    #[test]
+    fn poisson_keeps_the_count_of_every_stage_and_the_seed_decides() {
+        let stages = vec![ramp(100.0, 10), hold(5), rate(0.25, 10), Stage::Avalanche { agents: 20 }, rate(50.0, 10)];
+        let (even, drawn) = (schedule(stages.clone()), poisson(stages.clone(), 7));
+        assert_eq!(drawn.arrivals(), even.arrivals());
+        let borders = [0.0, 10.0, 15.0, 25.0, 35.0];
+        let per_stage = |s: &Schedule| -> Vec<usize> {
+            let times = times(s);
+            borders.windows(2).map(|w| times.iter().filter(|t| (w[0]..w[1]).contains(*t)).count()).collect()
+        };
+        assert_eq!(per_stage(&drawn), per_stage(&even));
+        assert_eq!(times(&drawn).iter().filter(|t| **t == 25.0).count(), 20, "an avalanche stays one instant");
+        assert!(times(&drawn).is_sorted());
+        assert_eq!(times(&drawn), times(&poisson(stages.clone(), 7)));
+        assert_ne!(times(&drawn), times(&poisson(stages, 8)));
+    }
+
+    #[test]
+    fn agents_that_run_out_cut_a_poisson_stage_short_and_do_not_thin_it() {
+        let whole = poisson(vec![rate(100.0, 100)], 3);
+        let few = LoadConfig { process: Process::Poisson, ..config(vec![rate(100.0, 100)], 500) };
+        let few = Schedule::new(&few, Seed(3));
+        assert_eq!(few.arrivals(), 500);
+        assert_eq!(times(&few), times(&whole)[..500]);
+    }
+
+    /// Largest distance between the samples' distribution and `cdf`, times √n.
+    fn kolmogorov_smirnov(mut samples: Vec<f64>, cdf: impl Fn(f64) -> f64) -> f64 {
+        samples.sort_unstable_by(f64::total_cmp);
+        let n = samples.len() as f64;
+        let distance = samples.iter().enumerate().map(|(i, &x)| {
+            let (below, above) = (cdf(x) - i as f64 / n, (i + 1) as f64 / n - cdf(x));
+            below.max(above)
+        });
+        distance.fold(0.0, f64::max) * n.sqrt()
+    }
+
+    /// The bound a sample from the right distribution exceeds once in a thousand times.
+    const KS_BOUND: f64 = 1.95;
+
+    #[test]
+    fn poisson_gaps_are_exponential_and_independent() {
+        for seed in 1..=20 {
+            let times = times(&poisson(vec![rate(200.0, 50)], seed));
+            let gaps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]) * 200.0).collect();
+            let distance = kolmogorov_smirnov(gaps.clone(), |x| 1.0 - (-x).exp());
+            assert!(distance < KS_BOUND, "seed {seed}: gaps {distance}");
+            let distance = kolmogorov_smirnov(times, |t| t / 50.0);
+            assert!(distance < KS_BOUND, "seed {seed}: times {distance}");
+            let neighbours = gaps.windows(2).map(|pair| (pair[0] - 1.0) * (pair[1] - 1.0)).sum::<f64>();
+            let correlation = neighbours / gaps.len() as f64;
+            assert!(correlation.abs() < 4.0 / (gaps.len() as f64).sqrt(), "seed {seed}: {correlation}");
+        }
+    }
+
+    #[test]
+    fn evenly_spaced_arrivals_fail_that_test() {
+        let times = times(&schedule(vec![rate(200.0, 50)]));
+        let gaps = times.windows(2).map(|pair| (pair[1] - pair[0]) * 200.0).collect();
+        assert!(kolmogorov_smirnov(gaps, |x| 1.0 - (-x).exp()) > 20.0);
+    }
+
+    #[test]
+    fn a_poisson_ramp_follows_its_rate() {
+        for seed in 1..=20 {
+            let times = times(&poisson(vec![ramp(400.0, 50)], seed));
+            assert_eq!(times.len(), 10_000);
+            let distance = kolmogorov_smirnov(times, |t| t * t / 2500.0);
+            assert!(distance < KS_BOUND, "seed {seed}: {distance}");
+        }
     }
 
     fn any_stage() -> impl Strategy<Value = Stage> {
@@ -179,6 +326,7 @@ mod tests {
             (0.0f64..2000.0, 1u64..100).prop_map(|(to, secs)| ramp(to, secs)),
             (0.001f64..2000.0, 1u64..100).prop_map(|(r, secs)| rate(r, secs)),
             (1u64..100).prop_map(hold),
+            (0u32..5000).prop_map(|agents| Stage::Avalanche { agents }),
         ]
     }
 
@@ -187,18 +335,25 @@ mod tests {
         #[test]
         fn times_rise_and_match_the_integral(stages in proptest::collection::vec(any_stage(), 1..6)) {
             let s = schedule(stages.clone());
-            let total: f64 = s.pieces.iter().map(Piece::total).sum();
+            let total: f64 = s.pieces.iter().map(|piece| piece.total).sum();
             prop_assert!((f64::from(s.arrivals()) - total).abs() <= 1.0);
             let mut last = Duration::ZERO;
             for n in (0..s.arrivals()).step_by((s.arrivals() as usize / 200).max(1)) {
                 let at = s.planned(n).expect("within");
                 prop_assert!(at >= last && at <= s.lasts());
                 last = at;
+                // At a step of the integral an arrival may stand anywhere in the step.
+                let steps: f64 = s.pieces.iter().filter(|p| p.lasts_s == 0.0 && p.start == at).map(|p| p.total).sum();
                 let integral: f64 = s.pieces.iter().map(|p| {
+                    if p.lasts_s == 0.0 {
+                        return if p.start < at { p.total } else { 0.0 };
+                    }
                     let t = (at.as_secs_f64() - p.start.as_secs_f64()).clamp(0.0, p.lasts_s);
                     p.from * t + (p.to - p.from) / p.lasts_s * t * t / 2.0
                 }).sum();
-                prop_assert!((integral - f64::from(n)).abs() < 1e-3 * (1.0 + f64::from(n) * 1e-3), "{} {}", integral, n);
+                let slack = 1e-3 * (1.0 + f64::from(n) * 1e-3);
+                let range = integral - slack..=integral + steps + slack;
+                prop_assert!(range.contains(&f64::from(n)), "{} {} {}", integral, steps, n);
             }
         }
     }

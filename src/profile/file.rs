@@ -169,8 +169,22 @@ pub struct TrunkFile {
     /// TLS. Not available in this version.
     #[schemars(with = "TlsFile")]
     pub tls: Option<Later>,
-    #[schemars(skip)]
-    pub mix: Option<Later>,
+    /// Shares of the agents that differ from the others: wrong credentials, another client.
+    pub mix: Option<Vec<MixFile>>,
+}
+
+/// One `[[trunk.mix]]`.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["share"]))]
+pub struct MixFile {
+    /// Share of the trunk's agents, above 0 up to 1; all shares of a trunk together at most 1.
+    pub share: Option<f64>,
+    /// What these agents get wrong on purpose.
+    #[schemars(extend("enum" = ["password", "realm", "user"]))]
+    pub wrong: Option<String>,
+    /// How these agents behave after a failure; as the trunk's others when left out.
+    pub retry: Option<RetryFile>,
 }
 
 /// `agents` of a trunk.
@@ -205,10 +219,10 @@ pub struct AgentsFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryFile {
-    /// "rfc", "hammer" or "none". Not available in this version: "pjsua", "asterisk".
+    /// "rfc", "hammer", "none", or a client as its own source has it: "pjsua", "asterisk".
     #[schemars(extend("default" = defaults::RETRY_PRESET, "enum" = ["rfc", "pjsua", "asterisk", "hammer", "none"]))]
     pub preset: Option<String>,
-    /// First wait; the preset decides when left out (rfc 30s, hammer 1s).
+    /// First wait; the preset decides when left out (rfc 30s, pjsua 300s, asterisk 60s, hammer 1s).
     pub interval: Option<DurationText>,
     /// Wait after a 403; "0s" never repeats one.
     pub forbidden_interval: Option<DurationText>,
@@ -230,7 +244,7 @@ pub struct TlsFile {
     verify: Option<bool>,
 }
 
-/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `hold`.
+/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageFile {
@@ -243,7 +257,7 @@ pub struct StageFile {
     pub lasts: Option<DurationText>,
     /// No new arrivals for this long: refreshes and retries only.
     pub hold: Option<DurationText>,
-    /// This share of all agents at once. Not available in this version.
+    /// This share of all agents at once, above 0 up to 1: the next ones that have not arrived.
     pub avalanche: Option<f64>,
     #[schemars(skip)]
     pub outage: Option<Later>,
@@ -253,10 +267,10 @@ pub struct StageFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArrivalsFile {
-    /// Spacing of arrivals. Not available in this version: "poisson".
+    /// Spacing of arrivals: "uniform" by the rate, or "poisson": as many per stage, at random times.
     #[schemars(extend("default" = defaults::PROCESS, "enum" = ["uniform", "poisson"]))]
     pub process: Option<String>,
-    /// "stop": each agent arrives once. Not available in this version: "reregister".
+    /// "stop": each agent arrives once; "reregister": they go round, each time with the full handshake.
     #[schemars(extend("default" = defaults::WHEN_EXHAUSTED, "enum" = ["stop", "reregister"]))]
     pub when_exhausted: Option<String>,
     /// Open attempts beyond which arrivals are counted as `shed`.

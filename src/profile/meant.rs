@@ -77,6 +77,9 @@ pub struct Trunk {
     pub expires: Duration,
     /// In (0, 1).
     pub refresh_at: f64,
+    /// Whether `refresh_at` was written; then it overrides what the preset does by itself.
+    #[serde(skip)]
+    pub refresh_at_written: bool,
     pub reuse_nonce: bool,
     pub sockets: &'static str,
     /// Empty: the kernel's choice.
@@ -88,6 +91,29 @@ pub struct Trunk {
     #[serde(serialize_with = "as_map")]
     pub headers: Vec<(String, String)>,
     pub retry: Retry,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Mix>,
+}
+
+/// A share of a trunk's agents that differs from the others.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Mix {
+    /// In (0, 1]; all shares of a trunk together at most 1.
+    pub share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<Wrong>,
+    /// `None`: as the trunk's others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+/// What an agent gets wrong on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wrong {
+    Password,
+    Realm,
+    User,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -149,6 +175,8 @@ pub struct Retry {
 #[serde(rename_all = "lowercase")]
 pub enum RetryPreset {
     Rfc,
+    Pjsua,
+    Asterisk,
     Hammer,
     None,
 }
@@ -167,6 +195,10 @@ pub enum Stage {
         #[serde(rename = "for", serialize_with = "as_text")]
         lasts: Duration,
     },
+    Avalanche {
+        /// In (0, 1].
+        avalanche: f64,
+    },
     Hold {
         #[serde(serialize_with = "as_text")]
         hold: Duration,
@@ -175,9 +207,23 @@ pub enum Stage {
 
 #[derive(Debug, serde::Serialize)]
 pub struct Arrivals {
-    pub process: &'static str,
-    pub when_exhausted: &'static str,
+    pub process: Process,
+    pub when_exhausted: WhenExhausted,
     pub max_in_flight: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Process {
+    Uniform,
+    Poisson,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenExhausted {
+    Stop,
+    Reregister,
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub struct WorldConfig {
     pub seed: Seed,
     pub identities: IdentityBook,
-    /// By trunk.
+    /// By [`IdentityBook::policy`]: the trunks' own first, then those of agents that deviate.
     pub policies: Vec<TrunkPolicy>,
     pub load: LoadConfig,
     /// As many fleets share the agents as a real run has sender threads.
@@ -82,13 +82,14 @@ const DATAGRAM: usize = 4096;
 
 impl World {
     pub fn new(config: WorldConfig) -> Self {
-        let schedule = Arc::new(Schedule::new(&config.load));
+        let schedule = Arc::new(Schedule::new(&config.load, config.seed));
         let agents = config.identities.len();
         let (identities, policies) = (Arc::new(config.identities), Arc::<[TrunkPolicy]>::from(config.policies));
+        let trunks = identities.iter().map(|identity| identity.trunk.index() + 1).max().unwrap_or(0);
         let patience = policies.iter().map(|policy| policy.timers.f()).max().unwrap_or_default();
         let fleets = (0..config.workers).map(|worker| {
             let tally = Tally::new(TallyConfig {
-                trunks: policies.len(),
+                trunks,
                 agents,
                 worker,
                 workers: config.workers,
@@ -97,7 +98,7 @@ impl World {
                 late: Duration::from_millis(5),
                 stall: Duration::from_millis(10),
             });
-            let flows = policies.iter().enumerate().map(|(trunk, policy)| Flow {
+            let flows = policies.iter().take(trunks).enumerate().map(|(trunk, policy)| Flow {
                 trunk: TrunkId(trunk as u16),
                 template: RegisterTemplate::new(&TemplateParts {
                     domain: &policy.domain,

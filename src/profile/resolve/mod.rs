@@ -11,7 +11,7 @@ use super::Source;
 use super::error::Problem;
 use super::file::{ArrivalsFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults};
 use super::listen::{ListenAddr, ListenError};
-use super::meant::{Arrivals, Generator, Profile, Registrar, Run, Safety, Stage};
+use super::meant::{Arrivals, Generator, Process, Profile, Registrar, Run, Safety, Stage, WhenExhausted};
 use super::places::{Path, Places};
 use crate::vocab::Secret;
 use check::Check;
@@ -120,14 +120,14 @@ fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
     for (n, file) in files.into_iter().enumerate() {
         let at = Path::root("load").index(n);
         check.later_key(&at.key("outage"), &file.outage, "an outage");
-        check.later_key(&at.key("avalanche"), &file.avalanche, "an avalanche");
-        if file.outage.is_some() || file.avalanche.is_some() {
+        if file.outage.is_some() {
             continue;
         }
         if let Some(stage) = stage(check, &at, &file, rate) {
             rate = match stage {
                 Stage::Ramp { ramp, .. } => ramp,
                 Stage::Rate { rate, .. } => rate,
+                Stage::Avalanche { .. } => rate,
                 Stage::Hold { .. } => 0.0,
             };
             stages.push(stage);
@@ -138,8 +138,8 @@ fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
 
 /// One stage; `before` is the rate at which it begins.
 fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<Stage> {
-    match (file.ramp, file.rate, &file.hold) {
-        (Some(ramp), None, None) => {
+    match (file.ramp, file.rate, file.avalanche, &file.hold) {
+        (Some(ramp), None, None, None) => {
             let lasts = stage_length(check, at, file)?;
             check_rate(check, &at.key("ramp"), ramp);
             if ramp == before {
@@ -148,7 +148,7 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
             }
             Some(Stage::Ramp { ramp, lasts })
         }
-        (None, Some(rate), None) => {
+        (None, Some(rate), None, None) => {
             let lasts = stage_length(check, at, file)?;
             check_rate(check, &at.key("rate"), rate);
             if rate == 0.0 {
@@ -156,18 +156,28 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
             }
             Some(Stage::Rate { rate, lasts })
         }
-        (None, None, Some(hold)) => {
+        (None, None, Some(avalanche), None) => {
+            if file.lasts.is_some() {
+                check.bad_key(&at.key("for"), "does not go with avalanche", "an avalanche takes no time: leave it out");
+            }
+            if !(avalanche > 0.0 && avalanche <= 1.0) {
+                let message = format!("must be a share of all agents above 0 up to 1, not {avalanche}");
+                check.bad(&at.key("avalanche"), message);
+            }
+            Some(Stage::Avalanche { avalanche })
+        }
+        (None, None, None, Some(hold)) => {
             if file.lasts.is_some() {
                 check.bad_key(&at.key("for"), "does not go with hold", "write hold = \"8h\" alone");
             }
             Some(Stage::Hold { hold: check.positive(&at.key("hold"), Some(hold), "") })
         }
-        (None, None, None) => {
-            check.bad(at, "needs one of ramp, rate or hold");
+        (None, None, None, None) => {
+            check.bad(at, "needs one of ramp, rate, avalanche or hold");
             None
         }
         _ => {
-            check.bad(at, "ramp, rate and hold are stages of their own: write one [[load]] for each");
+            check.bad(at, "ramp, rate, avalanche and hold are stages of their own: write one [[load]] for each");
             None
         }
     }
@@ -189,13 +199,17 @@ fn check_rate(check: &mut Check, path: &Path, rate: f64) {
 
 fn arrivals(check: &mut Check, file: ArrivalsFile) -> Arrivals {
     let at = Path::root("arrivals");
-    let uniform = [(defaults::PROCESS, defaults::PROCESS)];
-    check.word(&at.key("process"), file.process.as_deref(), defaults::PROCESS, &uniform, &["poisson"]);
-    let stop = [(defaults::WHEN_EXHAUSTED, defaults::WHEN_EXHAUSTED)];
+    let words = [("uniform", Process::Uniform), ("poisson", Process::Poisson)];
+    let process = check.word(&at.key("process"), file.process.as_deref(), defaults::PROCESS, &words, &[]);
+    let words = [("stop", WhenExhausted::Stop), ("reregister", WhenExhausted::Reregister)];
     let written = file.when_exhausted.as_deref();
-    check.word(&at.key("when_exhausted"), written, defaults::WHEN_EXHAUSTED, &stop, &["reregister"]);
+    let when_exhausted = check.word(&at.key("when_exhausted"), written, defaults::WHEN_EXHAUSTED, &words, &[]);
     let max_in_flight = check.at_least_one(&at.key("max_in_flight"), file.max_in_flight, defaults::MAX_IN_FLIGHT);
-    Arrivals { process: defaults::PROCESS, when_exhausted: defaults::WHEN_EXHAUSTED, max_in_flight }
+    Arrivals {
+        process: process.unwrap_or(Process::Uniform),
+        when_exhausted: when_exhausted.unwrap_or(WhenExhausted::Stop),
+        max_in_flight,
+    }
 }
 
 fn generator(check: &mut Check, file: GeneratorFile) -> Generator {

@@ -2,8 +2,8 @@
 
 use super::agents::agents;
 use super::check::Check;
-use crate::profile::file::{RetryFile, RetryMax, TrunkFile, defaults};
-use crate::profile::meant::{AgentList, Agents, RealmPolicy, Retry, RetryPreset, Trunk};
+use crate::profile::file::{MixFile, RetryFile, RetryMax, TrunkFile, defaults};
+use crate::profile::meant::{AgentList, Agents, Mix, RealmPolicy, Retry, RetryPreset, Trunk, Wrong};
 use crate::profile::places::Path;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -32,7 +32,6 @@ pub(super) fn trunks(check: &mut Check, files: Vec<TrunkFile>) -> Vec<Trunk> {
 
 fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk {
     check.later_key(&at.key("tls"), &file.tls, "TLS");
-    check.later_key(&at.key("mix"), &file.mix, "a mix of agents");
     let id = required(check, &at.key("id"), file.id, "name the trunk: id = \"trunk_nj_01\"");
     check_id(check, &at.key("id"), &id);
     let registrar = required(
@@ -78,6 +77,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
         algorithms,
         expires,
         refresh_at,
+        refresh_at_written: file.refresh_at.is_some(),
         reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
         sockets: sockets.unwrap_or(defaults::SOCKETS),
         source,
@@ -85,7 +85,39 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
         agents: agents.unwrap_or_else(nobody),
         headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default()),
         retry: retry(check, &at.key("retry"), file.retry.unwrap_or_default()),
+        mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
     }
+}
+
+fn mix(check: &mut Check, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
+    let mut mix = Vec::with_capacity(files.len());
+    let mut sum = 0.0;
+    for (n, file) in files.into_iter().enumerate() {
+        let at = at.index(n);
+        let Some(share) = file.share else {
+            check.missing(&at.key("share"), "say how many of the agents: share = 0.1");
+            continue;
+        };
+        // A share that is no number makes neither comparison true.
+        sum += share;
+        if !(share > 0.0 && share <= 1.0) {
+            check.bad(&at.key("share"), format!("must be a share of the agents above 0 up to 1, not {share}"));
+        } else if sum > 1.0 + 1e-9 {
+            check.bad(&at.key("share"), format!("the shares up to here add up to {sum}, more than all agents"));
+        }
+        if file.wrong.is_none() && file.retry.is_none() {
+            check.advise(
+                &at,
+                "differs in nothing from the trunk's other agents",
+                "add wrong = \"password\" or retry = { … }",
+            );
+        }
+        let words = [("password", Wrong::Password), ("realm", Wrong::Realm), ("user", Wrong::User)];
+        let wrong = file.wrong.and_then(|word| check.word(&at.key("wrong"), Some(&word), "", &words, &[]));
+        let retry = file.retry.map(|file| retry(check, &at.key("retry"), file));
+        mix.push(Mix { share, wrong, retry });
+    }
+    mix
 }
 
 /// Stands in for agents that could not be read.
@@ -200,22 +232,35 @@ const OWN_HEADERS: [&str; 19] = [
 ];
 
 fn retry(check: &mut Check, at: &Path, file: RetryFile) -> Retry {
-    let presets = [("rfc", RetryPreset::Rfc), ("hammer", RetryPreset::Hammer), ("none", RetryPreset::None)];
-    let preset =
-        check.word(&at.key("preset"), file.preset.as_deref(), defaults::RETRY_PRESET, &presets, &["pjsua", "asterisk"]);
+    let presets = [
+        ("rfc", RetryPreset::Rfc),
+        ("pjsua", RetryPreset::Pjsua),
+        ("asterisk", RetryPreset::Asterisk),
+        ("hammer", RetryPreset::Hammer),
+        ("none", RetryPreset::None),
+    ];
+    let preset = check.word(&at.key("preset"), file.preset.as_deref(), defaults::RETRY_PRESET, &presets, &[]);
     let preset = preset.unwrap_or(RetryPreset::Rfc);
     let written = [file.interval.is_some(), file.forbidden_interval.is_some(), file.jitter.is_some()];
     if preset == RetryPreset::None && (written.contains(&true) || file.max.is_some()) {
         check.warnings.push(format!("{at}: the preset \"none\" never retries, its other keys have no effect"));
     }
-    let (interval, jitter) = match preset {
-        RetryPreset::Rfc => ("30s", 0.5),
-        RetryPreset::Hammer => ("1s", 0.0),
-        RetryPreset::None => ("0s", 0.0),
+    let interval = match preset {
+        RetryPreset::Rfc => "30s",
+        RetryPreset::Pjsua => "300s",
+        RetryPreset::Asterisk => "60s",
+        RetryPreset::Hammer => "1s",
+        RetryPreset::None => "0s",
     };
     let interval = match &file.interval {
         Some(text) => check.positive(&at.key("interval"), Some(text), ""),
         None => check.duration(&at.key("interval"), None, interval),
+    };
+    let jitter = match preset {
+        RetryPreset::Rfc => 0.5,
+        // ± 10 s whatever the interval; an interval of zero is refused already.
+        RetryPreset::Pjsua => (10.0 / interval.as_secs_f64()).min(1.0),
+        RetryPreset::Asterisk | RetryPreset::Hammer | RetryPreset::None => 0.0,
     };
     let forbidden_interval = match (&file.forbidden_interval, preset) {
         (Some(text), _) => check.duration(&at.key("forbidden_interval"), Some(text), ""),
@@ -224,6 +269,7 @@ fn retry(check: &mut Check, at: &Path, file: RetryFile) -> Retry {
     };
     let max = match preset {
         RetryPreset::None => RetryMax::Times(0),
+        RetryPreset::Asterisk => file.max.unwrap_or(RetryMax::Times(10)),
         _ => file.max.unwrap_or(RetryMax::Unlimited),
     };
     let forbidden_jitter = check.share(&at.key("jitter"), file.jitter, 0.0);

@@ -1,0 +1,341 @@
+//! Load shapes and clients under virtual time: avalanches, Poisson arrivals, agents that come round again.
+
+use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::link::LinkConfig;
+use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::seed::Seed;
+use regstorm::sim::{Outcome, World, WorldConfig};
+use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::vocab::{Kind, Secret, Status, TrunkId};
+use std::time::Duration;
+
+const DOMAIN: &str = "genesyscloud.test";
+const PASSWORD: &str = "secret";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn policy(retry: RetryPolicy) -> TrunkPolicy {
+    TrunkPolicy {
+        domain: DOMAIN.into(),
+        realm: Some(DOMAIN.into()),
+        realm_policy: RealmPolicy::Expect,
+        algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
+        expires_s: 600,
+        refresh_at: 0.9,
+        reuse_nonce: true,
+        retry,
+        timers: Timers::default(),
+    }
+}
+
+/// A perfect link of 5 ms each way, a registrar without faults.
+fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
+    let mut identities = IdentityBook::default();
+    let password = identities.credential(Credential::Password(Secret::new(PASSWORD)));
+    for n in 0..agents {
+        let user = format!("agent{n:05}");
+        identities.push(TrunkId(0), n, &user, &user, password);
+    }
+    WorldConfig {
+        seed: Seed(7),
+        identities,
+        policies: vec![policy(RetryPolicy::NONE)],
+        load: LoadConfig {
+            stages,
+            process: Process::Uniform,
+            when_exhausted: WhenExhausted::Stop,
+            agents,
+            max_in_flight: 20_000,
+            max_message_rate: 1_000_000,
+        },
+        workers: 2,
+        interval: seconds(60),
+        drain: seconds(35),
+        unregister_rate: Some(1000.0),
+        link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop: 0.0 },
+        registrar: Config {
+            realm: DOMAIN.into(),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            password: Secret::new(PASSWORD),
+            min_expires_s: 5,
+            max_expires_s: 3600,
+            nonce_lifetime: seconds(300),
+            faults: Vec::new(),
+        },
+    }
+}
+
+fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
+    let (from, until) = (Duration::ZERO, None);
+    config.registrar.faults.push(Fault { kind, from, until, share: 1.0, sources: Vec::new(), domain: None });
+    config
+}
+
+/// Attempts by status, after checking that every one is accounted for in every interval.
+fn statuses(outcome: &Outcome) -> [u64; Status::COUNT] {
+    let mut ended = [0; Status::COUNT];
+    let mut started = 0;
+    for interval in &outcome.intervals {
+        for trunk in &interval.trunks {
+            started += trunk.started[..3].iter().sum::<u64>();
+            for (sum, count) in ended.iter_mut().zip(trunk.status) {
+                *sum += count;
+            }
+        }
+        let open: u64 = interval.trunks.iter().map(|trunk| trunk.open).sum();
+        assert_eq!(started, ended.iter().sum::<u64>() + open, "interval {}", interval.index);
+    }
+    ended
+}
+
+fn count(outcome: &Outcome, status: Status) -> u64 {
+    statuses(outcome)[status.index()]
+}
+
+fn attempts(outcome: &Outcome, kind: Kind) -> u64 {
+    outcome.sum(|trunk| trunk.started[kind.index()])
+}
+
+fn rate(per_second: f64, secs: u64) -> Stage {
+    Stage::Rate { per_second, lasts: seconds(secs) }
+}
+
+fn hold(secs: u64) -> Stage {
+    Stage::Hold { lasts: seconds(secs) }
+}
+
+#[test]
+fn an_avalanche_is_planned_for_one_instant_and_registers_everyone() {
+    let outcome = World::new(world(5000, vec![Stage::Avalanche { agents: 5000 }, hold(60)])).run();
+    assert_eq!(count(&outcome, Status::Registered), 5000);
+    assert_eq!(outcome.contacts_left, 0);
+    // Two exchanges of 10 ms after the start all 5000 are in: the first sample after it, at 100 ms, sees them.
+    let first = outcome.intervals[0].registered_samples[0];
+    assert_eq!(first, (100_000_000, 5000));
+    assert!(outcome.load().all(|interval| interval.generator.arrivals_late == 0));
+}
+
+#[test]
+fn an_avalanche_takes_the_next_agents_that_have_not_arrived() {
+    let stages = vec![rate(10.0, 10), Stage::Avalanche { agents: 250 }, rate(10.0, 20), hold(5)];
+    let outcome = World::new(world(500, stages)).run();
+    assert_eq!(count(&outcome, Status::Registered), 500, "100 at a rate, 250 at once, 150 at a rate again");
+    let at = |ms: u64| {
+        let samples = outcome.intervals.iter().flat_map(|interval| &interval.registered_samples);
+        samples.filter(|(ns, _)| *ns == ms * 1_000_000).map(|(_, agents)| *agents).sum::<u32>()
+    };
+    assert_eq!((at(10_000), at(10_100), at(20_000)), (100, 351, 450));
+}
+
+#[test]
+fn an_avalanche_beyond_max_in_flight_is_shed_at_once() {
+    let mut config = world(1000, vec![Stage::Avalanche { agents: 1000 }, hold(10)]);
+    config.load.max_in_flight = 600;
+    let outcome = World::new(config).run();
+    assert_eq!((count(&outcome, Status::Registered), count(&outcome, Status::Shed)), (600, 400));
+}
+
+#[test]
+fn a_poisson_load_brings_everyone_and_is_the_same_for_any_number_of_workers() {
+    let run = |workers, seed| {
+        let mut config = world(1000, vec![rate(100.0, 10), hold(30)]);
+        config.load.process = Process::Poisson;
+        (config.workers, config.seed) = (workers, Seed(seed));
+        let outcome = World::new(config).run();
+        assert_eq!(count(&outcome, Status::Registered), 1000);
+        outcome.intervals.iter().flat_map(|interval| interval.registered_samples.clone()).collect::<Vec<_>>()
+    };
+    let one = run(1, 7);
+    assert_eq!(one, run(3, 7));
+    assert_ne!(one, run(1, 8));
+    let uneven = one[..90].windows(2).map(|pair| pair[1].1 - pair[0].1).filter(|arrived| *arrived != 10).count();
+    assert!(uneven > 50, "evenly spaced arrivals would bring ten in every tenth of a second: {uneven} differ");
+}
+
+#[test]
+fn agents_come_round_again_each_time_with_the_full_handshake() {
+    for workers in [1, 2, 3] {
+        let mut config = world(50, vec![rate(10.0, 30), hold(5)]);
+        config.load.when_exhausted = WhenExhausted::Reregister;
+        config.workers = workers;
+        let outcome = World::new(config).run();
+        assert_eq!(count(&outcome, Status::Registered), 300, "six rounds of fifty");
+        assert_eq!(attempts(&outcome, Kind::Initial), 300);
+        assert_eq!(outcome.sum(|trunk| trunk.register_requests), 600, "a challenge and an answer each time");
+        let peak = outcome.load().map(|interval| interval.trunks[0].registered).max();
+        assert_eq!(peak, Some(50), "the same fifty");
+        assert_eq!(outcome.contacts_left, 0);
+        assert!(outcome.intervals.iter().flat_map(|interval| &interval.agents).all(|row| row.attempts <= 6));
+    }
+}
+
+#[test]
+fn an_avalanche_may_go_round() {
+    let mut config = world(100, vec![rate(10.0, 5), Stage::Avalanche { agents: 100 }, hold(5)]);
+    config.load.when_exhausted = WhenExhausted::Reregister;
+    let outcome = World::new(config).run();
+    assert_eq!(count(&outcome, Status::Registered), 150, "fifty of them for the second time");
+}
+
+#[test]
+fn an_arrival_that_finds_its_agent_busy_is_shed_and_delays_nothing() {
+    // Nobody answers: every attempt lasts Timer F, 32 s, and the round is ten seconds long.
+    let mut config = with_fault(world(10, vec![rate(1.0, 60), hold(40)]), FaultKind::Drop { probability: 1.0 });
+    config.load.when_exhausted = WhenExhausted::Reregister;
+    let outcome = World::new(config).run();
+    // Arrivals of one agent at n, n+10, …, n+50: those at n and n+40 find it idle.
+    assert_eq!((count(&outcome, Status::RequestTimeout), count(&outcome, Status::Shed)), (20, 40));
+    assert_eq!(attempts(&outcome, Kind::Initial), 60);
+}
+
+#[test]
+fn a_round_that_is_shed_does_not_keep_a_registered_agent_from_refreshing() {
+    let mut config = world(10, vec![rate(10.0, 1), Stage::Avalanche { agents: 10 }, hold(3600)]);
+    config.load.when_exhausted = WhenExhausted::Reregister;
+    // Each of two workers may have one open attempt; of the avalanche's ten two get through.
+    config.load.max_in_flight = 2;
+    let outcome = World::new(config).run();
+    assert_eq!(count(&outcome, Status::Shed), 8);
+    let samples = outcome.load().flat_map(|interval| &interval.registered_samples);
+    assert!(samples.filter(|(ns, _)| *ns > 1_100_000_000).all(|(_, agents)| *agents == 10));
+}
+
+/// Ten agents of one preset for an hour against one fault: attempts per agent, least and most.
+fn attempts_in_an_hour(retry: RetryPolicy, fault: &FaultKind) -> (u32, u32) {
+    let config = with_fault(world(10, vec![rate(10.0, 1), hold(3600)]), fault.clone());
+    let config = WorldConfig { policies: vec![policy(retry)], unregister_rate: None, ..config };
+    let outcome = World::new(config).run();
+    let mut attempts = [0; 10];
+    for row in outcome.intervals.iter().flat_map(|interval| &interval.agents) {
+        attempts[row.agent as usize] = row.attempts;
+    }
+    (attempts.into_iter().min().unwrap_or(0), attempts.into_iter().max().unwrap_or(0))
+}
+
+#[test]
+fn each_preset_repeats_what_its_client_repeats() {
+    let refuse = |code| FaultKind::Refuse { code, reason: "No".into() };
+    let silence = FaultKind::Drop { probability: 1.0 };
+    let forbidden = Backoff::Fixed { interval: seconds(300), jitter: 0.0 };
+    let patient = RetryPolicy { forbidden, ..RetryPolicy::ASTERISK };
+    let ten = Backoff::Fixed { interval: seconds(10), jitter: 0.0 };
+    let hammer = RetryPolicy { recoverable: ten, forbidden: ten, refused: ten, ..RetryPolicy::HAMMER };
+    let table = [
+        // 60, 120, 240, 480, 960 and then 1800 s, each between half and all of it: five to seven waits.
+        ("rfc", RetryPolicy::RFC, refuse(503), 6..=8),
+        ("rfc", RetryPolicy::RFC, refuse(403), 1..=1),
+        ("rfc", RetryPolicy::RFC, refuse(404), 1..=1),
+        ("rfc", RetryPolicy::RFC, refuse(603), 1..=1),
+        // 0–10 s once, then 290–310 s.
+        ("pjsua", RetryPolicy::PJSUA, refuse(503), 13..=14),
+        ("pjsua", RetryPolicy::PJSUA, refuse(480), 13..=14),
+        ("pjsua", RetryPolicy::PJSUA, refuse(603), 13..=14),
+        ("pjsua", RetryPolicy::PJSUA, refuse(501), 1..=1),
+        ("pjsua", RetryPolicy::PJSUA, refuse(403), 1..=1),
+        ("pjsua", RetryPolicy::PJSUA, silence.clone(), 12..=13),
+        // Ten retries, a minute apart.
+        ("asterisk", RetryPolicy::ASTERISK, refuse(503), 11..=11),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(603), 11..=11),
+        ("asterisk", RetryPolicy::ASTERISK, silence.clone(), 11..=11),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(480), 1..=1),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(403), 1..=1),
+        ("asterisk", RetryPolicy::ASTERISK, refuse(404), 1..=1),
+        ("asterisk, 403 after 300 s", patient, refuse(403), 11..=11),
+        ("asterisk, 403 after 300 s", patient, refuse(404), 1..=1),
+        ("hammer", hammer, refuse(403), 359..=361),
+        ("none", RetryPolicy::NONE, refuse(503), 1..=1),
+        ("none", RetryPolicy::NONE, silence, 1..=1),
+    ];
+    for (name, retry, fault, expected) in table {
+        let (least, most) = attempts_in_an_hour(retry, &fault);
+        assert!(expected.contains(&least) && expected.contains(&most), "{name}, {fault:?}: {least} to {most}");
+    }
+}
+
+#[test]
+fn clients_refresh_by_their_own_clock_and_never_lapse() {
+    for (retry, period) in [(RetryPolicy::PJSUA, 595), (RetryPolicy::ASTERISK, 590)] {
+        let mut config = world(20, vec![rate(20.0, 1), hold(12 + period * 5)]);
+        config.policies = vec![policy(retry)];
+        let outcome = World::new(config).run();
+        assert_eq!(attempts(&outcome, Kind::Refresh), 5 * 20, "{}", retry.preset);
+        let samples = outcome.load().flat_map(|interval| &interval.registered_samples);
+        assert!(samples.filter(|(ns, _)| *ns > 12_000_000_000).all(|(_, agents)| *agents == 20), "{}", retry.preset);
+    }
+}
+
+#[test]
+fn asterisk_spreads_an_avalanche_over_ten_seconds_and_keeps_to_the_plan() {
+    let mut config = world(200, vec![Stage::Avalanche { agents: 200 }, hold(20)]);
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    let outcome = World::new(config).run();
+    assert_eq!(count(&outcome, Status::Registered), 200);
+    let samples: Vec<_> = outcome.load().flat_map(|interval| interval.registered_samples.clone()).collect();
+    let at = |tenth: usize| samples[tenth - 1].1;
+    assert_eq!((at(9), at(102)), (0, 200));
+    assert!((1..=10).all(|second| at(second * 10 + 1) > at(second * 10 - 1)), "some begin in each second");
+    let lag = outcome.intervals.iter().filter_map(|interval| interval.lag_us.as_ref()).map(|lag| lag.max()).max();
+    // One slot of the timer wheel.
+    assert!(lag.is_some_and(|us| us <= 70), "the pause is the client's, not ours: {lag:?}");
+}
+
+#[test]
+fn a_load_that_ends_during_a_clients_pause_abandons_what_was_to_come() {
+    let mut config = world(200, vec![Stage::Avalanche { agents: 200 }, hold(5)]);
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    let outcome = World::new(config).run();
+    let (registered, abandoned) = (count(&outcome, Status::Registered), count(&outcome, Status::Abandoned));
+    assert_eq!(registered + abandoned, 200);
+    assert!((50..150).contains(&abandoned), "{abandoned}");
+    assert_eq!(outcome.contacts_left, 0);
+}
+
+#[test]
+fn a_pause_ends_in_an_arrival_that_may_be_shed() {
+    let mut config = with_fault(
+        world(200, vec![Stage::Avalanche { agents: 200 }, hold(20)]),
+        FaultKind::Delay(Delay::Fixed(Duration::from_millis(100))),
+    );
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    config.load.max_in_flight = 10;
+    let outcome = World::new(config).run();
+    let (registered, shed) = (count(&outcome, Status::Registered), count(&outcome, Status::Shed));
+    assert_eq!(registered + shed, 200);
+    // About twenty begin in each of ten seconds, and ten may.
+    assert!((90..=100).contains(&registered), "{registered}");
+}
+
+#[test]
+fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
+    let mut config = world(100, vec![rate(100.0, 1), hold(59)]);
+    let mut identities = IdentityBook::default();
+    let right = identities.credential(Credential::Password(Secret::new(PASSWORD)));
+    let wrong = identities.credential(Credential::Password(Secret::new("another")));
+    for n in 0..100 {
+        let user = format!("agent{n:05}");
+        identities.push(TrunkId(0), n, &user, &user, if n % 10 == 3 { wrong } else { right });
+        match n % 10 {
+            3 => identities.deviate(1),
+            7 => identities.deviate(2),
+            _ => {}
+        }
+    }
+    let ten = Backoff::Fixed { interval: seconds(10), jitter: 0.0 };
+    let hammer = RetryPolicy { recoverable: ten, forbidden: ten, refused: ten, ..RetryPolicy::HAMMER };
+    let realm = TrunkPolicy {
+        realm: Some(format!("wrong.{DOMAIN}")),
+        realm_policy: RealmPolicy::Force,
+        ..policy(RetryPolicy::NONE)
+    };
+    config.identities = identities;
+    config.policies = vec![policy(RetryPolicy::NONE), policy(hammer), realm];
+    let outcome = World::new(config).run();
+    assert!(outcome.intervals.iter().all(|interval| interval.trunks.len() == 1));
+    assert_eq!(count(&outcome, Status::Registered), 80);
+    // Ten wrong passwords, six times each within the minute, and ten wrong realms once.
+    assert_eq!(count(&outcome, Status::AuthenticationFailed), 60 + 10);
+    assert_eq!(outcome.sum(|trunk| trunk.agents_began_looping), 10);
+}
