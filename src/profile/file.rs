@@ -316,8 +316,8 @@ pub struct RegistrarFile {
     #[schemars(extend("default" = defaults::REGISTRAR_PASSWORD))]
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretText>,
-    /// A CSV file of the users it knows, of the same columns as that of agents: user[,auth_user]
-    /// [,password|password_env|ha1]. Nobody else's credentials are right.
+    /// A CSV file of the users it knows, with the columns of an agents file: user, and auth_user, password, password_env
+    /// or ha1. Nobody else's credentials are right.
     pub users: Option<String>,
     /// Shorter lifetimes are answered with 423.
     #[schemars(extend("default" = defaults::MIN_EXPIRES))]
