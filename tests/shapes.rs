@@ -64,6 +64,8 @@ fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
             max_expires_s: 3600,
             nonce_lifetime: seconds(300),
             faults: Vec::new(),
+            max_contacts: None,
+            users: None,
         },
     }
 }
