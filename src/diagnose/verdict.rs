@@ -197,7 +197,9 @@ fn socket_drops(results: &Results) -> Option<Doubt> {
 
 /// A run that ended by itself has seen all of its arrivals.
 fn missing_arrivals(results: &Results) -> Option<Doubt> {
-    let (seen, planned) = (results.totals.generator.arrivals, results.header.arrivals_planned);
+    let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
+    let warm: u64 = warm.map(|interval| interval.generator.arrivals).sum();
+    let (seen, planned) = (results.totals.generator.arrivals + warm, results.header.arrivals_planned);
     let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none());
     (ended && seen < planned).then(|| {
         (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))
