@@ -19,6 +19,7 @@ fn tally() -> Tally {
         worker: 0,
         workers: 1,
         interval: Duration::from_secs(10),
+        warmup: Duration::ZERO,
         start: Time::from_secs(1),
         late: Duration::from_millis(5),
         stall: Duration::from_millis(10),

@@ -36,6 +36,8 @@ pub struct Plan {
     /// `None`: drawn when the run starts.
     pub seed: Option<u64>,
     pub interval: Duration,
+    /// The beginning of the load that no total contains.
+    pub warmup: Duration,
     /// 0: one per core.
     pub workers: usize,
     /// The longest wait for open attempts at the end.
@@ -133,6 +135,7 @@ impl Plan {
             name: profile.run.name.clone(),
             seed: profile.run.seed,
             interval: profile.run.interval,
+            warmup: profile.run.warmup,
             workers: profile.run.workers as usize,
             drain: profile.run.drain,
             unregister: profile.run.unregister,

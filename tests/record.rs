@@ -62,6 +62,7 @@ fn tally(worker: u32, workers: u32) -> Tally {
         worker,
         workers,
         interval: Duration::from_secs(1),
+        warmup: Duration::ZERO,
         start: START,
         late: Duration::from_millis(5),
         stall: Duration::from_millis(10),
@@ -104,6 +105,7 @@ fn header() -> Header {
         arrivals_planned: u64::from(AGENTS),
         workers: 1,
         simulated: true,
+        warmup_ns: 0,
     }
 }
 
@@ -121,8 +123,12 @@ fn end() -> End {
 }
 
 fn record(intervals: &[Interval], end: Option<&End>) -> Vec<u8> {
+    record_of(&header(), intervals, end)
+}
+
+fn record_of(header: &Header, intervals: &[Interval], end: Option<&End>) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
-    writer.header(&header()).unwrap();
+    writer.header(header).unwrap();
     for interval in intervals {
         writer.interval(interval).unwrap();
     }
@@ -226,6 +232,39 @@ fn a_whole_record_reads_back() {
     let row = &results.intervals[0].latency[0];
     assert_eq!((row.trunk, row.phase, row.count), (0, Phase::Register, 1));
     assert!(row.p50_us.abs_diff(20_000) <= 20 && row.max_us >= row.p999_us, "{row:?}");
+}
+
+#[test]
+fn a_warm_up_is_in_the_series_and_in_no_sum() {
+    let warm = Header { warmup_ns: 1_000_000_000, ..header() };
+    let results = read(&record_of(&warm, &small_run(), Some(&end()))[..]).unwrap();
+    assert_eq!(results.intervals.len(), 3);
+    assert_eq!(results.intervals[0].trunks.iter().map(|trunk| trunk.status.iter().sum::<u64>()).sum::<u64>(), 4);
+    let totals = &results.totals;
+    assert_eq!((totals.attempts, totals.agents, totals.agents_looping), (1, 7, 0), "what was still open counts");
+    assert_eq!((totals.sums.register_requests, totals.generator.arrivals, results.lag_us.len()), (1, 1, 1));
+    assert!(totals.latency_us.is_empty(), "all that was measured was measured in the warm-up");
+    assert_eq!((totals.agents_registered_at_end, totals.agents_registered_peak), (1, 1));
+    assert_eq!(results.agents[0].registered, 1, "an agent's row is its whole life");
+}
+
+#[test]
+fn a_loop_that_outlives_the_warm_up_counts() {
+    let mut tally = tally(0, 1);
+    let refusal = Refusal { kind: LoopKind::ForbiddenAfterAuth, code: 403, place: Place::AfterCredentials };
+    for agent in [1, 3] {
+        tally.event(subject(agent), &Event::LoopStarted { refusal, first_seen: at(40), attempts: 3 });
+    }
+    let first = tally.close(at(1_000));
+    tally.event(subject(3), &Event::LoopGrew);
+    let second = tally.close(at(2_000));
+    tally.event(subject(3), &Event::LoopGrew);
+    let intervals = [first, second, tally.close(at(3_000))];
+    let looping = |warmup_ns| {
+        let header = Header { warmup_ns, ..header() };
+        read(&record_of(&header, &intervals, Some(&end()))[..]).unwrap().totals.agents_looping
+    };
+    assert_eq!((looping(0), looping(1_000_000_000)), (2, 1));
 }
 
 #[test]

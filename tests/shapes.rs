@@ -1,8 +1,11 @@
 //! Load shapes and clients under virtual time: avalanches, Poisson arrivals, agents that come round again.
 
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::command::source::DiskSource;
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
+use regstorm::plan::Plan;
+use regstorm::profile;
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
@@ -340,4 +343,50 @@ fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
     // Ten wrong passwords, six times each within the minute, and ten wrong realms once.
     assert_eq!(count(&outcome, Status::AuthenticationFailed), 60 + 10);
     assert_eq!(outcome.sum(|trunk| trunk.agents_began_looping), 10);
+}
+
+/// The shipped shapes, their registrar and plan as they are; only time and network are simulated.
+fn shipped(name: &str) -> WorldConfig {
+    let path = format!("{}/profiles/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let profile = profile::load(&DiskSource, &path, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}"));
+    WorldConfig {
+        seed: Seed(plan.seed.unwrap_or(7)),
+        policies: plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect(),
+        identities: plan.identities,
+        load: plan.load,
+        workers: 2,
+        interval: plan.interval,
+        drain: plan.drain,
+        unregister_rate: Some(1000.0),
+        link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(1))), drop: 0.0 },
+        registrar: plan.registrar,
+    }
+}
+
+#[test]
+fn the_avalanche_profile_loses_nobody() {
+    let outcome = World::new(shipped("avalanche")).run();
+    assert_eq!(statuses(&outcome), [5000, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn apac_byoc_registers_every_trunk_whatever_its_digest() {
+    let outcome = World::new(shipped("apac-byoc")).run();
+    assert_eq!(statuses(&outcome)[1..].iter().sum::<u64>(), 0);
+    assert_eq!(outcome.intervals[0].trunks.len(), 15);
+    let last = outcome.load().last().expect("a load");
+    let registered: Vec<u64> = last.trunks.iter().map(|trunk| trunk.registered).collect();
+    assert_eq!(registered, [300, 250, 80, 120, 120, 60, 400, 100, 90, 80, 70, 250, 200, 100, 80]);
+}
+
+#[test]
+fn the_first_half_hour_of_the_nightly_soak_is_quiet() {
+    let mut config = shipped("nightly-soak");
+    config.load.stages[2] = hold(1800);
+    let outcome = World::new(config).run();
+    assert_eq!(statuses(&outcome)[1..].iter().sum::<u64>(), 0);
+    let samples = outcome.load().flat_map(|interval| &interval.registered_samples);
+    assert!(samples.filter(|(ns, _)| *ns > 65_000_000_000).all(|(_, agents)| *agents == 2000));
+    assert!(attempts(&outcome, Kind::Refresh) >= 3 * 2000);
 }

@@ -64,6 +64,7 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
             worker,
             workers: frame.workers,
             interval: plan.interval,
+            warmup: plan.warmup,
             start: frame.start,
             late: Duration::from_nanos(plan.generator.late_ns),
             stall: Duration::from_nanos(plan.generator.stall_ns),

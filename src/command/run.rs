@@ -174,6 +174,7 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
         arrivals_planned: frame.schedule.arrivals().into(),
         workers: frame.workers,
         simulated: false,
+        warmup_ns: plan.warmup.as_nanos() as u64,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::figures::{Distribution, Unit};
 use super::threshold::{Comparison, Threshold};
+use crate::measure::TrunkInterval;
 use crate::record::Results;
 use crate::vocab::{Kind, format_duration};
 use serde::Serialize;
@@ -197,8 +198,10 @@ fn socket_drops(results: &Results) -> Option<Doubt> {
 
 /// A run that ended by itself has seen all of its arrivals.
 fn missing_arrivals(results: &Results) -> Option<Doubt> {
-    let seen = results.totals.sums.started[Kind::Initial.index()];
-    let planned = results.header.arrivals_planned;
+    let initial = |trunk: &TrunkInterval| trunk.started[Kind::Initial.index()];
+    let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
+    let warm: u64 = warm.flat_map(|interval| &interval.trunks).map(initial).sum();
+    let (seen, planned) = (initial(&results.totals.sums) + warm, results.header.arrivals_planned);
     let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none());
     (ended && seen < planned).then(|| {
         (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))

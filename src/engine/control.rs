@@ -8,6 +8,7 @@ use crate::net::poll::Waker;
 use crate::vocab::{Stage, Time};
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -163,9 +164,16 @@ impl Conductor {
             let (commands, inbox) = std::sync::mpsc::channel();
             let worker = Worker::new(position, plan, run.clock, inbox, sender.clone()).map_err(EngineError::Start)?;
             let waker = worker.waker();
+            let last_words = sender.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("sender-{position}"))
-                .spawn(move || worker.run())
+                .spawn(move || {
+                    // A worker that panics takes its agents with it; the others must not go on without it for hours.
+                    if std::panic::catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+                        let failure = Some(io::Error::other("it panicked"));
+                        let _ = last_words.send(Report::Done { cpu_ns: 0, failure });
+                    }
+                })
                 .map_err(EngineError::Start)?;
             links.push(WorkerLink { commands, waker, thread: Some(thread) });
         }

@@ -29,6 +29,8 @@ pub struct TallyConfig {
     pub workers: u32,
     /// `run.interval`.
     pub interval: Duration,
+    /// `run.warmup`: an interval ends with it, so that none lies on both sides.
+    pub warmup: Duration,
     /// The run's start: time 0 of everything handed over.
     pub start: Time,
     /// `[generator] late`.
@@ -207,11 +209,14 @@ impl Tally {
         self.next_sample
     }
 
-    /// When the current interval ends if no stage ends before: the next whole multiple of `run.interval`.
+    /// When the current interval ends if no stage ends before: the next whole multiple of `run.interval`, or the end of
+    /// the warm-up.
     pub fn next_close(&self) -> Time {
         let interval = u64::try_from(self.config.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
         let passed = self.since.nanos_since(self.config.start) / interval;
-        self.config.start + Duration::from_nanos(interval.saturating_mul(passed.saturating_add(1)))
+        let whole = self.config.start + Duration::from_nanos(interval.saturating_mul(passed.saturating_add(1)));
+        let warm = self.config.start + self.config.warmup;
+        if self.since < warm { whole.min(warm) } else { whole }
     }
 
     /// The run's stage from `at` on. An interval bears the stage it began in, so close one at `at`, before or after

@@ -95,7 +95,7 @@ pub struct RunFile {
     /// Sender threads; 0 is one per core.
     #[schemars(extend("default" = defaults::RUN_WORKERS))]
     pub workers: Option<u32>,
-    /// Left out of thresholds and totals. Not available in this version: only "0s".
+    /// The first part of the load, left out of thresholds and totals and marked in the time series.
     #[schemars(extend("default" = defaults::RUN_WARMUP))]
     pub warmup: Option<DurationText>,
     /// The longest wait for open attempts at the end.

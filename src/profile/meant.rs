@@ -361,6 +361,16 @@ pub enum Delay {
     },
 }
 
+impl Stage {
+    pub fn lasts(&self) -> Duration {
+        match *self {
+            Stage::Ramp { lasts, .. } | Stage::Rate { lasts, .. } => lasts,
+            Stage::Avalanche { .. } => Duration::ZERO,
+            Stage::Hold { hold } => hold,
+        }
+    }
+}
+
 impl Profile {
     /// The path the profile was loaded from.
     pub fn path(&self) -> &str {

@@ -1,6 +1,7 @@
 //! Summing up a run, interval by interval, into [`Results`].
 //!
-//! Each interval's books are balanced before its numbers are used. Histograms of single intervals stay serialised;
+//! Each interval's books are balanced before its numbers are used. Intervals of the warm-up are in the series and in no
+//! sum; an attempt that began in it and ended after it counts, as every attempt, where it ended. Histograms of single intervals stay serialised;
 //! decoded are only the sums over the run, one per trunk and phase.
 
 use super::reader::ReadError;
@@ -10,7 +11,7 @@ use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
 use crate::measure::{latency, merge};
 use crate::vocab::{Phase, Stage, Status};
 use hdrhistogram::Histogram;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run as far as it was read.
 pub(super) struct Assembly {
@@ -19,6 +20,8 @@ pub(super) struct Assembly {
     trunks: Vec<TrunkSum>,
     generator: GeneratorCounts,
     agents: Vec<AgentResult>,
+    /// Agents that began to loop in the warm-up and have not been seen looping since.
+    warm_loops: BTreeSet<u32>,
     /// Agents with an open attempt at the end of the last interval.
     open: Vec<bool>,
     /// By agent and number: the state written last counts.
@@ -30,6 +33,9 @@ pub(super) struct Assembly {
 /// One trunk over the run.
 #[derive(Default)]
 struct TrunkSum {
+    /// Attempts begun and ended over the whole run, to balance the books.
+    started: u64,
+    ended: u64,
     /// Gauges and agent-times in here are sums over intervals and mean nothing until `finish` replaces them.
     counters: TrunkInterval,
     latency_us: [Option<Histogram<u64>>; Phase::COUNT],
@@ -57,6 +63,7 @@ impl Assembly {
             trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
             generator: GeneratorCounts::default(),
             agents: vec![AgentResult::default(); users],
+            warm_loops: BTreeSet::new(),
             open: vec![false; users],
             loops: BTreeMap::new(),
             responses: Vec::new(),
@@ -86,21 +93,36 @@ impl Assembly {
 
     /// Adds an interval that was checked; `offset` is where its frame begins, for an error.
     pub(super) fn add(&mut self, mut frame: IntervalFrame, offset: u64) -> Result<(), ReadError> {
+        let warm = self.header.warms_up(frame.start_ns);
         for (number, (sum, trunk)) in self.trunks.iter_mut().zip(&frame.trunks).enumerate() {
-            sum.add(trunk, frame.stage);
+            sum.add(trunk, frame.stage, warm);
             sum.balance(frame.index, number as u16, trunk.open)?;
         }
-        self.generator.add(&frame.generator);
+        if !warm {
+            self.generator.add(&frame.generator);
+        }
         self.add_agents(&frame.agents, &frame.reasons);
+        self.carry_loops(&frame.loops, warm);
         for row in frame.loops.drain(..) {
             self.loops.insert((row.agent, row.number), row);
         }
         merge::add_responses(&mut self.responses, &frame.responses);
-        let latency = self.add_latency(&mut frame, offset)?;
+        let latency = self.add_latency(&mut frame, offset, warm)?;
         let at_end = frame.trunks.iter().map(|trunk| trunk.registered).sum();
         let peak = frame.samples().map(|(_, agents)| u64::from(agents)).fold(at_end, u64::max);
         self.intervals.push(IntervalResult { latency, ..frame.into_result(peak) });
         Ok(())
+    }
+
+    /// An agent that goes on looping after the warm-up loops in the run that is judged.
+    fn carry_loops(&mut self, rows: &[LoopResult], warm: bool) {
+        for row in rows {
+            if warm {
+                self.warm_loops.insert(row.agent);
+            } else if self.warm_loops.remove(&row.agent) {
+                self.trunks[usize::from(row.trunk)].counters.agents_began_looping += 1;
+            }
+        }
     }
 
     fn add_agents(&mut self, rows: &[AgentFrame], reasons: &[String]) {
@@ -120,7 +142,12 @@ impl Assembly {
         }
     }
 
-    fn add_latency(&mut self, frame: &mut IntervalFrame, offset: u64) -> Result<Vec<LatencyRow>, ReadError> {
+    fn add_latency(
+        &mut self,
+        frame: &mut IntervalFrame,
+        offset: u64,
+        warm: bool,
+    ) -> Result<Vec<LatencyRow>, ReadError> {
         let index = frame.index;
         let broken = |what: &str| ReadError::Malformed {
             offset,
@@ -128,12 +155,17 @@ impl Assembly {
         };
         if !frame.lag.is_empty() {
             let lag = schema::from_v2(&frame.lag).ok_or_else(|| broken("a schedule lag"))?;
-            self.lag_us.add(&lag).map_err(|_| broken("a schedule lag"))?;
+            if !warm {
+                self.lag_us.add(&lag).map_err(|_| broken("a schedule lag"))?;
+            }
         }
         let mut rows = Vec::with_capacity(frame.latency.len());
         for LatencyFrame { trunk, phase, v2 } in frame.latency.drain(..) {
             let histogram = schema::from_v2(&v2).ok_or_else(|| broken(phase.as_str()))?;
             rows.push(latency_row(trunk, phase, &histogram, v2));
+            if warm {
+                continue;
+            }
             let sum = &mut self.trunks[usize::from(trunk)];
             sum.counters.out_of_range += latency::add(&mut sum.latency_us[phase.index()], &Some(histogram));
         }
@@ -143,7 +175,8 @@ impl Assembly {
     /// The whole run. Attempts still open in the last interval become abandoned: nobody will tell their end.
     pub(super) fn finish(mut self, end: Option<End>, torn: Option<String>) -> Results {
         self.abandon_open();
-        let peak = self.intervals.iter().map(|interval| interval.registered_peak).max().unwrap_or(0);
+        let judged = self.intervals.iter().filter(|interval| !self.header.warms_up(interval.start_ns));
+        let peak = judged.map(|interval| interval.registered_peak).max().unwrap_or(0);
         let mut all = TrunkSum::default();
         for trunk in &self.trunks {
             all.absorb(trunk);
@@ -192,11 +225,18 @@ impl Assembly {
 }
 
 impl TrunkSum {
-    fn add(&mut self, trunk: &TrunkInterval, stage: Stage) {
+    fn add(&mut self, trunk: &TrunkInterval, stage: Stage, warm: bool) {
+        self.started = self.started.saturating_add(trunk.attempts_started());
+        self.ended = self.ended.saturating_add(trunk.attempts_ended());
+        if stage == Stage::Load {
+            (self.planned, self.registered) = (trunk.planned, trunk.registered);
+        }
+        if warm {
+            return;
+        }
         self.counters.add_counters(trunk);
         self.registered_peak = self.registered_peak.max(trunk.registered);
         if stage == Stage::Load {
-            (self.planned, self.registered) = (trunk.planned, trunk.registered);
             self.planned_agent_ns = self.planned_agent_ns.saturating_add(trunk.planned_agent_ns);
             self.registered_agent_ns = self.registered_agent_ns.saturating_add(trunk.registered_agent_ns);
         }
@@ -204,7 +244,7 @@ impl TrunkSum {
 
     /// Whether all attempts started so far ended or are open.
     fn balance(&self, interval: u32, trunk: u16, open: u64) -> Result<(), ReadError> {
-        let (started, finished) = (self.counters.attempts_started(), self.counters.attempts_ended());
+        let (started, finished) = (self.started, self.ended);
         if finished.checked_add(open) == Some(started) {
             return Ok(());
         }

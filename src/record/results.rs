@@ -32,6 +32,16 @@ pub struct Header {
     pub arrivals_planned: u64,
     pub workers: u32,
     pub simulated: bool,
+    /// `run.warmup`; 0 in a record from before there was one.
+    #[serde(default)]
+    pub warmup_ns: u64,
+}
+
+impl Header {
+    /// Whether an interval that began at `start_ns` belongs to the warm-up: it is in the time series and in no sum.
+    pub fn warms_up(&self, start_ns: u64) -> bool {
+        start_ns < self.warmup_ns
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,7 +102,7 @@ pub struct Results {
     /// `None`: the run was killed, or is still going on.
     pub end: Option<End>,
     pub intervals: Vec<IntervalResult>,
-    /// Over the whole run, all trunks, then by trunk. Attempts open in the last block of a run without end count as
+    /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last block of a run without end count as
     /// abandoned, here as in the last interval.
     pub totals: Totals,
     pub trunk_totals: Vec<Totals>,

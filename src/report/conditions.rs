@@ -53,7 +53,7 @@ impl Conditions {
             ipsec_profile: "none",
             media_streams: "none",
             attempts_configured: header.arrivals_planned,
-            attempts_actual: results.totals.sums.started[Kind::Initial.index()],
+            attempts_actual: initial_attempts(results),
             attempt_rate_peak_per_s: peak_rate(results),
             load_s: load_ns(results).map(|ns| ns as f64 / 1e9),
             interval_s: header.interval_ns as f64 / 1e9,
@@ -61,6 +61,14 @@ impl Conditions {
             simulated: header.simulated,
         }
     }
+}
+
+/// Over the whole run: the totals leave out the warm-up, what was configured does not.
+fn initial_attempts(results: &Results) -> u64 {
+    let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
+    let trunks = warm.flat_map(|interval| &interval.trunks);
+    let initial = Kind::Initial.index();
+    results.totals.sums.started[initial] + trunks.map(|trunk| trunk.started[initial]).sum::<u64>()
 }
 
 fn peak_rate(results: &Results) -> Option<f64> {

@@ -17,7 +17,8 @@ pub fn intervals(results: &Results) -> Vec<u8> {
             for status in Status::ALL {
                 let count = sums.status[status.index()];
                 if count > 0 {
-                    table.row([&start, &length, trunk_id(results, trunk), status.as_str(), &count.to_string()]);
+                    let place = [&*start, &*length, trunk_id(results, trunk), status.as_str()];
+                    table.row(place.into_iter().chain([&*count.to_string(), warmup(results, interval)]));
                 }
             }
         }
@@ -33,7 +34,8 @@ pub fn latency(results: &Results) -> Vec<u8> {
         for row in interval.latency.iter().filter(|row| row.count > 0) {
             let place = [&*start, &*length, trunk_id(results, usize::from(row.trunk)), row.phase.as_str()];
             let values = latency_cells(row);
-            table.row(place.into_iter().chain(values.iter().map(String::as_str)));
+            let values = values.iter().map(String::as_str);
+            table.row(place.into_iter().chain(values).chain([warmup(results, interval)]));
         }
     }
     table.into_bytes()
@@ -120,6 +122,7 @@ pub fn availability(results: &Results) -> Vec<u8> {
                 &decimal(figures::agent_minutes(sums.planned_agent_ns), 6),
                 &decimal(figures::agent_minutes(sums.registered_agent_ns), 6),
                 &cell(share.map(|share| decimal(share, 6))),
+                warmup(results, interval),
             ]);
         }
     }
@@ -165,6 +168,11 @@ impl Table {
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.writer.into_inner().expect("a vector takes every write")
     }
+}
+
+/// Whether the interval is left out of the totals.
+fn warmup(results: &Results, interval: &IntervalResult) -> &'static str {
+    if results.header.warms_up(interval.start_ns) { "true" } else { "false" }
 }
 
 fn window(results: &Results, interval: &IntervalResult) -> [String; 2] {

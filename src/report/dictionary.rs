@@ -30,17 +30,19 @@ const fn column(file: &'static str, name: &'static str, meaning: &'static str) -
 const INTERVAL_START: &str = "start of the interval, UTC, RFC 3339 with milliseconds";
 const INTERVAL_S: &str = "length of the interval in seconds; the last of a stage may be shorter";
 const TRUNK: &str = "id of the trunk in the profile";
+const WARMUP: &str = "true in the warm-up, which no total and no threshold contains, else false";
 const USER: &str = "user part of the agent's address of record";
 const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
 /// Every column, file by file.
-pub const COLUMNS: [Column; 59] = [
+pub const COLUMNS: [Column; 62] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
     column("intervals.csv", "trunk_id", TRUNK),
     column("intervals.csv", "status", "outcome of the attempts counted in this row"),
     column("intervals.csv", "count", "attempts that ended this way in the interval; rows of 0 are left out"),
+    column("intervals.csv", "warmup", WARMUP),
     column("latency.csv", "interval_start", INTERVAL_START),
     column("latency.csv", "interval_s", INTERVAL_S),
     column("latency.csv", "trunk_id", TRUNK),
@@ -58,6 +60,7 @@ pub const COLUMNS: [Column; 59] = [
     column("latency.csv", "p99_us", "99th percentile, microseconds"),
     column("latency.csv", "p999_us", "99.9th percentile, microseconds"),
     column("latency.csv", "max_us", "largest value, microseconds"),
+    column("latency.csv", "warmup", WARMUP),
     column("responses.csv", "trunk_id", TRUNK),
     column("responses.csv", "kind", "what the response answers: initial, refresh, retry, unregister"),
     column("responses.csv", "code", "status code of the response"),
@@ -105,6 +108,7 @@ pub const COLUMNS: [Column; 59] = [
         "availability_pct",
         "available of planned agent-minutes, per cent; empty when none were planned",
     ),
+    column("availability.csv", "warmup", WARMUP),
     column("summary.csv", "metric", "what was looked at, in plain words"),
     column("summary.csv", "value", "what was found; empty when nothing was measured"),
     column("summary.csv", "unit", "unit of the value"),

@@ -243,7 +243,8 @@ fn intervals(results: &Results) -> Sheet {
     let mut sheet = Sheet::new("intervals", "Over time", lead, &columns);
     let merged = results.intervals.len().div_ceil(MOST_INTERVALS).max(1);
     for group in results.intervals.chunks(merged) {
-        sheet.row(interval_row(group));
+        let warm = group.first().is_some_and(|first| results.header.warms_up(first.start_ns));
+        sheet.row(interval_row(group, warm));
     }
     let note = match (results.intervals.len(), merged) {
         (0, _) => "No interval was recorded.".to_owned(),
@@ -254,7 +255,7 @@ fn intervals(results: &Results) -> Sheet {
 }
 
 /// Several intervals as one row. `chunks` yields no empty group; an empty one would be a row of zeros.
-fn interval_row(group: &[IntervalResult]) -> [String; 10] {
+fn interval_row(group: &[IntervalResult], warm: bool) -> [String; 10] {
     let mut status = [0; Status::COUNT];
     for trunk in group.iter().flat_map(|interval| &interval.trunks) {
         status.iter_mut().zip(trunk.status).for_each(|(sum, count)| *sum += count);
@@ -265,7 +266,7 @@ fn interval_row(group: &[IntervalResult]) -> [String; 10] {
     let slowest = register.map(|row| row.max_us).max();
     [
         since_start(group.first().map_or(0, |first| first.start_ns)),
-        stages(group),
+        stages(group, warm),
         thousands(status.iter().sum()),
         thousands(outcomes.registered),
         thousands(outcomes.refused),
@@ -277,7 +278,10 @@ fn interval_row(group: &[IntervalResult]) -> [String; 10] {
     ]
 }
 
-fn stages(group: &[IntervalResult]) -> String {
+fn stages(group: &[IntervalResult], warm: bool) -> String {
+    if warm {
+        return "warm-up".to_owned();
+    }
     let ends: Option<(Stage, Stage)> = group.first().zip(group.last()).map(|(first, last)| (first.stage, last.stage));
     match ends {
         None => String::new(),

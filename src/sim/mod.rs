@@ -94,6 +94,7 @@ impl World {
                 worker,
                 workers: config.workers,
                 interval: config.interval,
+                warmup: Duration::ZERO,
                 start: START,
                 late: Duration::from_millis(5),
                 stall: Duration::from_millis(10),

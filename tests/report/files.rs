@@ -8,10 +8,10 @@ use serde_json::Value;
 
 /// The headers as the contract fixes them; columns may only be added behind.
 const CONTRACT: [(&str, &str); 7] = [
-    ("intervals.csv", "interval_start,interval_s,trunk_id,status,count"),
+    ("intervals.csv", "interval_start,interval_s,trunk_id,status,count,warmup"),
     (
         "latency.csv",
-        "interval_start,interval_s,trunk_id,phase,count,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us",
+        "interval_start,interval_s,trunk_id,phase,count,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us,warmup",
     ),
     ("responses.csv", "trunk_id,kind,code,reason,count,first_seen,last_seen"),
     (
@@ -22,7 +22,7 @@ const CONTRACT: [(&str, &str); 7] = [
     (
         "availability.csv",
         "interval_start,interval_s,trunk_id,agents_planned,agents_registered,agent_minutes_planned,\
-         agent_minutes_available,availability_pct",
+         agent_minutes_available,availability_pct,warmup",
     ),
     ("summary.csv", "metric,value,unit,target,result,meaning"),
 ];

@@ -189,6 +189,7 @@ impl Shape {
             arrivals_planned: attempts.iter().filter(|a| a.kind == Kind::Initial).count() as u64,
             workers: 2,
             simulated: false,
+            warmup_ns: 0,
         }
     }
 

@@ -18,6 +18,7 @@ fn tally() -> Tally {
         worker: 0,
         workers: 1,
         interval: Duration::from_secs(10),
+        warmup: Duration::ZERO,
         start: at(0),
         late: Duration::from_millis(5),
         stall: Duration::from_millis(10),
@@ -352,4 +353,21 @@ fn an_end_without_a_start_does_not_balance() {
 fn an_agent_of_another_stripe_is_refused() {
     let mut tally = Tally::new(TallyConfig { workers: 2, ..tally().config });
     tally.event(OTHER, &Event::Arrived { planned: at(0) });
+}
+
+#[test]
+fn no_interval_lies_on_both_sides_of_the_warm_ups_end() {
+    let borders = |warmup| {
+        let mut tally = Tally::new(TallyConfig { warmup: Duration::from_secs(warmup), ..tally().config });
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let end = tally.next_close();
+            ends.push(tally.close(end).end_ns / 1_000_000_000);
+        }
+        ends
+    };
+    assert_eq!(borders(0), [10, 20, 30, 40]);
+    assert_eq!(borders(10), [10, 20, 30, 40]);
+    assert_eq!(borders(3), [3, 10, 20, 30]);
+    assert_eq!(borders(25), [10, 20, 25, 30]);
 }

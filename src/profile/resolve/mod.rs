@@ -13,7 +13,7 @@ use super::file::{ArrivalsFile, GeneratorFile, ProfileFile, RegistrarFile, RunFi
 use super::listen::{ListenAddr, ListenError};
 use super::meant::{Arrivals, Generator, Process, Profile, Registrar, Run, Safety, Stage, WhenExhausted};
 use super::places::{Path, Places};
-use crate::vocab::Secret;
+use crate::vocab::{Secret, format_duration};
 use check::Check;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -41,6 +41,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     let run = run(&mut check, file.run.unwrap_or_default());
     let safety = safety(&mut check, file.safety.unwrap_or_default());
     let load = stages(&mut check, file.load.unwrap_or_default());
+    check_warmup(&mut check, run.warmup, &load);
     let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
     let generator = generator(&mut check, file.generator.unwrap_or_default());
     let mut thresholds: Vec<(String, String)> = file.thresholds.unwrap_or_default().into_iter().collect();
@@ -70,12 +71,19 @@ fn run(check: &mut Check, file: RunFile) -> Run {
         check.bad(&at.key("workers"), format!("must be at most {MAX_WORKERS}"));
     }
     let warmup = check.duration(&at.key("warmup"), file.warmup.as_ref(), defaults::RUN_WARMUP);
-    if !warmup.is_zero() {
-        check.later(&at.key("warmup"), "a warm-up", "leave it out");
-    }
     let drain = check.duration(&at.key("drain"), file.drain.as_ref(), defaults::RUN_DRAIN);
     let unregister = file.unregister.unwrap_or(defaults::RUN_UNREGISTER);
     Run { name, interval, seed: file.seed, workers, warmup, drain, unregister }
+}
+
+/// A warm-up that is the whole load would leave nothing to judge.
+fn check_warmup(check: &mut Check, warmup: Duration, load: &[Stage]) {
+    let lasts = load.iter().fold(Duration::ZERO, |sum, stage| sum.saturating_add(stage.lasts()));
+    // One that could not be read has a problem of its own already.
+    if !load.is_empty() && warmup >= lasts && warmup != Duration::MAX && !warmup.is_zero() {
+        let message = format!("must be shorter than the load, which lasts {}", format_duration(lasts));
+        check.bad(&Path::root("run").key("warmup"), message);
+    }
 }
 
 /// The name becomes part of a directory's name.
