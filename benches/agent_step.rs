@@ -73,6 +73,7 @@ fn fleet() -> Fleet {
         start: START,
         late: Duration::from_millis(5),
         stall: Duration::from_millis(10),
+        warmup: Duration::ZERO,
     });
     let config = FleetConfig {
         stripe: Stripe::WHOLE,

@@ -20,6 +20,19 @@ use support::results::{FILES, ResultDir};
 /// Long against every run here, short against a hang.
 const LIMIT: Duration = Duration::from_secs(60);
 
+// ---- Rest ----
+
+/// A sender with nothing to do sleeps. One that wakes up for something it then does not do is at 100 %.
+#[test]
+fn waiting_costs_next_to_nothing() {
+    let dir = temp();
+    let text = small("").replace("for = \"200ms\"", "for = \"200ms\"\n\n[[load]]\nhold = \"3s\"");
+    let text = text.replace("interval = \"1s\"", "interval = \"10s\"");
+    regstorm(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]).expect_code(0);
+    let cpu = ResultDir::open(&dir.path().join("out")).number("/generator/cpu_pct");
+    assert!(cpu < 25.0, "the senders used {cpu} % of their time to wait");
+}
+
 // ---- Usage ----
 
 #[test]

@@ -259,6 +259,8 @@ impl Worker {
     /// Interval ends and commands that are due, in the order of their times.
     fn cut_intervals(&mut self, now: Time) {
         if self.next_cut() > now {
+            // What is due must be done, or the next wait would end at once, and so on without rest.
+            self.fleet.sample_due(now);
             return;
         }
         self.refresh_drops();

@@ -215,12 +215,18 @@ impl Fleet {
 
     /// Takes the samples and closes the interval that are due by `now`; call until it returns `None`.
     pub fn close_due(&mut self, now: Time) -> Option<Interval> {
+        self.sample_due(now);
         let close = self.tally.next_close();
-        while self.tally.next_sample() <= now.min(close) {
+        (close <= now).then(|| self.tally.close(close))
+    }
+
+    /// Takes the samples that are due by `now` and belong to the current interval.
+    pub fn sample_due(&mut self, now: Time) {
+        let end = now.min(self.tally.next_close());
+        while self.tally.next_sample() <= end {
             let at = self.tally.next_sample();
             self.tally.sample(at);
         }
-        (close <= now).then(|| self.tally.close(close))
     }
 
     /// The load is over: no further attempt begins. Returns the interval cut off at `at`. Arrivals planned before `at`

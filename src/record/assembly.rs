@@ -228,7 +228,8 @@ impl TrunkSum {
     fn add(&mut self, trunk: &TrunkInterval, stage: Stage, warm: bool) {
         self.started = self.started.saturating_add(trunk.attempts_started());
         self.ended = self.ended.saturating_add(trunk.attempts_ended());
-        if stage == Stage::Load {
+        // The load's last attempts end in the drain, and nothing lapses there.
+        if stage != Stage::Unregister {
             (self.planned, self.registered) = (trunk.planned, trunk.registered);
         }
         if warm {
