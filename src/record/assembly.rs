@@ -228,9 +228,12 @@ impl TrunkSum {
     fn add(&mut self, trunk: &TrunkInterval, stage: Stage, warm: bool) {
         self.started = self.started.saturating_add(trunk.attempts_started());
         self.ended = self.ended.saturating_add(trunk.attempts_ended());
+        if stage == Stage::Load {
+            self.planned = trunk.planned;
+        }
         // The load's last attempts end in the drain, and nothing lapses there.
         if stage != Stage::Unregister {
-            (self.planned, self.registered) = (trunk.planned, trunk.registered);
+            self.registered = trunk.registered;
         }
         if warm {
             return;

@@ -156,8 +156,8 @@ pub struct LatencyRow {
 pub struct Totals {
     /// Sum of `status`.
     pub attempts: u64,
-    /// Counters over the run; its histograms are `None`, see `latency_us`. `open` is 0, `planned`/`registered` are those
-    /// at the drain's end, the agent-nanoseconds cover the load stage only.
+    /// Counters over the run; its histograms are `None`, see `latency_us`. `open` is 0, `planned` is that of the load's
+    /// end and `registered` that of the drain's, the agent-nanoseconds cover the load stage only.
     pub sums: TrunkInterval,
     /// Of the run; the generator is one for all trunks, so a trunk's totals show the same.
     pub generator: GeneratorCounts,
