@@ -115,6 +115,50 @@ fn register_five_thousand(algorithm: &'static str) {
     assert_eq!((count("401"), count("200")), (5_000.0, 5_000.0));
 }
 
+/// One port for each agent, from four addresses of this machine: as many contacts, each at an address of its own.
+#[test]
+fn five_thousand_agents_with_a_socket_each_from_four_addresses() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = false",
+        trunk: "sockets = \"per-agent\"\nsource = [\"127.0.0.1\", \"127.0.0.2\", \"127.0.0.3\", \"127.0.0.4\"]".into(),
+        agents: 5_000,
+        load: "[[load]]\nrate = 1000\nfor = \"5s\"",
+    };
+    run.start(&kamailio, dir.path()).wait(Duration::from_secs(60)).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("registered"), 5_000);
+    assert_eq!((kamailio.contacts(), kamailio.users()), (5_000, 5_000));
+}
+
+/// Everybody at once: all come in, and the run says how soon.
+#[test]
+fn an_avalanche_of_five_thousand_is_timed() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = false",
+        trunk: "retry = { preset = \"rfc\", interval = \"1s\" }".into(),
+        agents: 5_000,
+        load: "[[load]]\navalanche = 1.0\n\n[[load]]\nhold = \"40s\"\n\n[safety]\nmax_message_rate = 200000\n\n\
+               [generator]\nlate = \"500ms\"",
+    };
+    let finished = run.start(&kamailio, dir.path()).wait(Duration::from_secs(120));
+    finished.expect_code(0);
+    assert!(finished.stdout().contains("100 % after"), "{}", finished.stdout());
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("agents_registered_at_end"), 5_000);
+    assert_eq!(kamailio.contacts(), 5_000);
+    let after: Vec<f64> =
+        ["50", "90", "99", "100"].iter().map(|share| results.number(&format!("/signed_in_after_s/{share}"))).collect();
+    assert!(after[0] > 0.0 && after.is_sorted(), "{after:?}");
+}
+
 #[test]
 fn refreshes_keep_a_thousand_agents_alive_over_many_lifetimes() {
     let _turn = clock::alone();

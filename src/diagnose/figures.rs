@@ -4,7 +4,7 @@
 //! differ. Nothing here judges; a figure whose denominator is zero is unknown (`None`), never 0 or NaN.
 //! Read first: RFC 6076 §4.2 (ineffective registration attempts).
 
-use crate::record::Totals;
+use crate::record::{Results, Totals};
 use crate::vocab::{Kind, Status};
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
@@ -73,6 +73,21 @@ pub fn ira_pct_requests(totals: &Totals) -> Option<f64> {
 /// The share of attempts that belong to a loop, per cent.
 pub fn auth_loop_pct(totals: &Totals) -> Option<f64> {
     percent(totals.sums.loop_attempts, totals.attempts)
+}
+
+/// Shares of the agents whose sign-in is timed, per cent.
+pub const SIGN_IN_SHARES: [u32; 4] = [50, 90, 99, 100];
+
+/// When `share` per cent of all agents had registered for the first time, nanoseconds since the run's start; `None` when
+/// so many never did. After a restart of everything this is the time to recover.
+pub fn signed_in_after(results: &Results, share: u32) -> Option<u64> {
+    let needed = (results.agents.len() * share as usize).div_ceil(100);
+    let mut first: Vec<u64> = results.agents.iter().filter_map(|agent| agent.first_registered_ns).collect();
+    if needed == 0 || needed > first.len() {
+        return None;
+    }
+    let (_, nth, _) = first.select_nth_unstable(needed - 1);
+    Some(*nth)
 }
 
 /// Agent-minutes registered of those planned while the load lasted, per cent.

@@ -12,6 +12,7 @@ use crate::record::{Results, Totals, TrunkHeader};
 use crate::vocab::Phase;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 
 /// Renders the document, ending in a newline.
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
@@ -40,6 +41,8 @@ struct Run<'a> {
     totals: TotalsView<'a>,
     trunks: Vec<Trunk<'a>>,
     generator: Generator<'a>,
+    /// Seconds after the start at which shares of the agents (per cent) had registered for the first time.
+    signed_in_after_s: BTreeMap<u32, Option<f64>>,
     latency_us: Latency<'a>,
     schedule_lag_us: Lag,
     cpu: Cpu,
@@ -157,6 +160,10 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         totals: TotalsView(&results.totals),
         trunks: header.trunks.iter().enumerate().map(|(index, trunk)| trunk_view(results, index, trunk)).collect(),
         generator: generator(results, judgement),
+        signed_in_after_s: figures::SIGN_IN_SHARES
+            .into_iter()
+            .map(|share| (share, figures::signed_in_after(results, share).map(|ns| ns as f64 / 1e9)))
+            .collect(),
         latency_us: Latency(&results.totals),
         schedule_lag_us: Lag { p50: lag.p50, p99: lag.p99, max: lag.max },
         cpu: cpu(results),

@@ -13,6 +13,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.push(labelled("verdict", &format!("{}  {}", verdict(judgement), words::verdict(results, judgement))));
     lines.extend(generator(results, judgement));
     lines.push(labelled("agents", &agents(results)));
+    lines.push(labelled("signed in", &sign_in(results)));
     lines.push(labelled("availability", &availability(results)));
     lines.extend(attempts(results));
     lines.extend(latency(results));
@@ -68,6 +69,18 @@ fn agents(results: &Results) -> String {
         text::thousands(totals.agents),
         text::thousands(totals.agents_registered_at_end)
     )
+}
+
+/// How soon shares of the agents were in; those that never were are left out.
+fn sign_in(results: &Results) -> String {
+    let reached: Vec<String> = figures::SIGN_IN_SHARES
+        .into_iter()
+        .filter_map(|share| {
+            let at = figures::signed_in_after(results, share)?;
+            Some(format!("{share} % after {} s", text::decimal(at as f64 / 1e9, 3)))
+        })
+        .collect();
+    if reached.is_empty() { "not even half of the agents".to_owned() } else { reached.join(", ") }
 }
 
 fn availability(results: &Results) -> String {

@@ -97,6 +97,20 @@ fn agents(results: &Results) -> Vec<Row> {
             "those that could be reached when the test began to wind down",
         ),
         row(
+            "Nine in ten agents signed in within",
+            cell(figures::signed_in_after(results, 90).map(|ns| decimal(ns as f64 / 1e9, 3))),
+            "s",
+            "",
+            "from the start of the test; empty when so many never did",
+        ),
+        row(
+            "All agents signed in within",
+            cell(figures::signed_in_after(results, 100).map(|ns| decimal(ns as f64 / 1e9, 3))),
+            "s",
+            "",
+            "from the start of the test; empty when some never did",
+        ),
+        row(
             "Availability",
             cell(availability.map(|share| decimal(share, 4))),
             "%",
