@@ -135,7 +135,7 @@ impl Fleet {
 
     /// Whether an attempt or an un-REGISTER is open, or one is still to come in this stage.
     pub fn is_busy(&self) -> bool {
-        self.busy > 0 || self.farewells.is_some_and(|f| f.next < self.arrivals.next)
+        self.busy > 0 || self.farewells.is_some_and(|f| f.next < self.arrived())
     }
 
     /// The earliest time at which [`Fleet::turn`] or [`Fleet::close_due`] has something to do.
@@ -316,7 +316,7 @@ impl Fleet {
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
         // Agents arrive in order, each once: those behind the last arrival have no binding, and nobody waits for them.
-        if farewells.next >= self.arrivals.next {
+        if farewells.next >= self.arrived() {
             return None;
         }
         let position = f64::from(self.config.stripe.global(farewells.next));
@@ -337,6 +337,11 @@ impl Fleet {
             self.drive(local, now, Input::Unregister, out);
         }
         true
+    }
+
+    /// How many of this worker's agents have arrived; arrivals that go round bring no new ones.
+    fn arrived(&self) -> u32 {
+        self.arrivals.next.min(self.agents.len() as u32)
     }
 
     fn token(&self, branch: &[u8]) -> Option<(u32, u32)> {

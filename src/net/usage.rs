@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::fs;
 
-/// Resources used by the whole process since it started.
+/// Resources used by a process, or by its children.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Usage {
     /// CPU time in user mode, seconds, all threads.
@@ -30,11 +30,20 @@ pub struct HostFacts {
 
 /// Reads what the process has used so far.
 pub fn process() -> Usage {
+    used_by(libc::RUSAGE_SELF)
+}
+
+/// Reads what the process's children have used that ended and were waited for.
+pub fn children() -> Usage {
+    used_by(libc::RUSAGE_CHILDREN)
+}
+
+fn used_by(whom: libc::c_int) -> Usage {
     // SAFETY: rusage is integers only, so all zeroes is a value of it.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one rusage to `usage`, which outlives the call; RUSAGE_SELF always exists. Were the
+    // SAFETY: the kernel writes one rusage to `usage`, which outlives the call; both callers name one that exists. Were the
     // call to fail, the zeroes would stand.
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    unsafe { libc::getrusage(whom, &raw mut usage) };
     Usage {
         user_s: seconds(usage.ru_utime),
         system_s: seconds(usage.ru_stime),
