@@ -35,6 +35,24 @@ fn never() -> RetryPolicy {
     RetryPolicy::NONE
 }
 
+/// The same agent in the same run, whatever the test; apart from the phone, so that its agent can change meanwhile.
+fn context<'a>(
+    policy: &'a TrunkPolicy,
+    credential: &'a Credential,
+    template: &'a RegisterTemplate,
+    draining: bool,
+) -> Context<'a> {
+    Context {
+        agent: AgentId(5),
+        policy,
+        identity: Identity { trunk: TrunkId(0), number: 5, user: "alice", auth_user: "alice-auth", credential },
+        seed: Seed(1),
+        run: RUN,
+        template,
+        draining,
+    }
+}
+
 impl Phone {
     fn new() -> Self {
         let algorithms = Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with);
@@ -86,21 +104,7 @@ impl Phone {
         assert!(ms >= self.now, "time goes forward");
         self.now = ms;
         let now = Self::time(ms);
-        let cx = Context {
-            agent: AgentId(5),
-            policy: &self.policy,
-            identity: Identity {
-                trunk: TrunkId(0),
-                number: 5,
-                user: "alice",
-                auth_user: "alice-auth",
-                credential: &self.credential,
-            },
-            seed: Seed(1),
-            run: RUN,
-            template: &self.template,
-            draining: self.draining,
-        };
+        let cx = context(&self.policy, &self.credential, &self.template, self.draining);
         let events = &mut self.events;
         let mut note = |event: Event<'_>| events.push(short(&event));
         if self.agent.handle(&cx, now, input, &mut note) != Send::No {
@@ -117,21 +121,7 @@ impl Phone {
     }
 
     fn deadline(&self) -> Option<u64> {
-        let cx = Context {
-            agent: AgentId(5),
-            policy: &self.policy,
-            identity: Identity {
-                trunk: TrunkId(0),
-                number: 5,
-                user: "alice",
-                auth_user: "alice-auth",
-                credential: &self.credential,
-            },
-            seed: Seed(1),
-            run: RUN,
-            template: &self.template,
-            draining: self.draining,
-        };
+        let cx = context(&self.policy, &self.credential, &self.template, self.draining);
         self.agent.deadline(&cx).map(|at| at.as_nanos() / 1_000_000 - 1_000_000)
     }
 
