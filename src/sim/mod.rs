@@ -101,6 +101,7 @@ impl World {
             });
             let flows = policies.iter().take(trunks).enumerate().map(|(trunk, policy)| Flow {
                 trunk: TrunkId(trunk as u16),
+                source: 0,
                 template: RegisterTemplate::new(&TemplateParts {
                     domain: &policy.domain,
                     transport: "UDP",
