@@ -9,6 +9,7 @@ mod registrar;
 mod report;
 mod run;
 mod schema;
+pub mod simulate;
 pub mod source;
 mod targets;
 
@@ -25,6 +26,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

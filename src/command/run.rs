@@ -32,7 +32,7 @@ const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
-const MIN_UNREGISTER_RATE: f64 = 10.0;
+pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     if args.live == Live::Tui {
@@ -143,7 +143,13 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
     (moment.unix_ns + start.nanos_since(moment.now)) as i64
 }
 
-fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<String>, started_unix_ns: i64) -> Header {
+pub(super) fn header(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    frame: &Frame,
+    features: Vec<String>,
+    started_unix_ns: i64,
+) -> Header {
     let usage::HostFacts { name, os, kernel, cpus, cpu_model, memory_bytes } = usage::host();
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
