@@ -84,7 +84,17 @@ pub struct PulseCell {
     pub tick: u32,
     /// [`Beat::index`].
     pub beat: u8,
+    /// Of a refusal: [`refusal_group`]; else 0.
+    pub group: u16,
     pub count: u32,
+}
+
+/// Sets refusals of one class apart by code and reason phrase, so that two troubles that look alike keep a pulse each.
+/// A digest of 16 bits: among a handful of phrases two share one once in ten thousand runs, and then read as one.
+pub fn refusal_group(code: u16, reason: &str) -> u16 {
+    let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    let hash = code.to_be_bytes().iter().chain(reason.as_bytes()).fold(0x811c_9dc5, fold);
+    ((hash >> 16) ^ hash) as u16 | 1
 }
 
 /// Attempts that ended in the same way.
@@ -243,7 +253,8 @@ impl Evidence {
     pub fn settle(&mut self) {
         self.pulse.sort_unstable();
         self.pulse.dedup_by(|later, kept| {
-            let same = (later.trunk, later.tick, later.beat) == (kept.trunk, kept.tick, kept.beat);
+            let same =
+                (later.trunk, later.tick, later.beat, later.group) == (kept.trunk, kept.tick, kept.beat, kept.group);
             if same {
                 kept.count = kept.count.saturating_add(later.count);
             }
@@ -253,6 +264,11 @@ impl Evidence {
 }
 
 impl OutcomeRow {
+    /// The group of the pulse's cells that count this row's attempts.
+    pub fn group(&self) -> u16 {
+        if self.class.is_refusal() { refusal_group(self.code, &self.reason) } else { 0 }
+    }
+
     fn is_like(&self, other: &OutcomeRow) -> bool {
         (self.trunk, self.source, self.kind, self.class, self.place, self.code, self.algorithm)
             == (other.trunk, other.source, other.kind, other.class, other.place, other.code, other.algorithm)
@@ -392,6 +408,8 @@ struct Pulse {
     /// By tick since `base` and trunk: position in `cells`, from 1; 0 for none.
     places: Vec<u32>,
     cells: Vec<(u32, u16, [u32; Beat::COUNT])>,
+    /// By tick, trunk, beat and group.
+    refusals: HashMap<(u32, u16, u8, u16), u32>,
 }
 
 impl Pulse {
@@ -403,6 +421,7 @@ impl Pulse {
             base: 0,
             places: Vec::with_capacity(ticks * trunks.max(1)),
             cells: Vec::with_capacity(ticks * trunks.clamp(1, 16)),
+            refusals: HashMap::new(),
         }
     }
 
@@ -420,13 +439,22 @@ impl Pulse {
         *cell = cell.saturating_add(1);
     }
 
+    fn count_refusal(&mut self, tick: u32, trunk: u16, beat: Beat, group: u16) {
+        let count = self.refusals.entry((tick.max(self.base), trunk, beat.index(), group)).or_default();
+        *count = count.saturating_add(1);
+    }
+
     /// The counts so far; the next interval begins with the tick `base`.
     fn take(&mut self, base: u32) -> Vec<PulseCell> {
         let mut pulse = Vec::new();
         for (tick, trunk, counts) in self.cells.drain(..) {
             let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-            pulse.extend(counted.map(|(beat, &count)| PulseCell { trunk, tick, beat: beat as u8, count }));
+            pulse.extend(counted.map(|(beat, &count)| PulseCell { trunk, tick, beat: beat as u8, group: 0, count }));
         }
+        let refusals = self.refusals.drain();
+        pulse.extend(refusals.map(|((tick, trunk, beat, group), count)| PulseCell { trunk, tick, beat, group, count }));
+        // A table has no order of its own, and the same seed gives the same bytes.
+        pulse.sort_unstable();
         self.places.clear();
         self.base = base;
         pulse
@@ -471,7 +499,13 @@ impl Collector {
     }
 
     /// An attempt ended, with the reason phrase's number in the tally's list. Its class, unless it has none.
-    pub(super) fn ended(&mut self, subject: Subject, end: &AttemptEnd<'_>, reason: ReasonId) -> Option<Class> {
+    pub(super) fn ended(
+        &mut self,
+        subject: Subject,
+        end: &AttemptEnd<'_>,
+        reason: ReasonId,
+        reasons: &Reasons,
+    ) -> Option<Class> {
         let class = end.class();
         let trunk = subject.trunk.0;
         let Some(class) = class else {
@@ -480,7 +514,13 @@ impl Collector {
             }
             return None;
         };
-        self.beat(trunk, end.at, Beat::Ended { class, refresh: end.kind == Kind::Refresh });
+        let beat = Beat::Ended { class, refresh: end.kind == Kind::Refresh };
+        if class.is_refusal() {
+            let group = refusal_group(end.code, &reasons.text(reason));
+            self.pulse.count_refusal(self.tick_of(end.at), trunk, beat, group);
+        } else {
+            self.beat(trunk, end.at, beat);
+        }
         let key = OutcomeKey {
             trunk,
             source: subject.source,
@@ -600,7 +640,7 @@ mod tests {
 
     #[test]
     fn cells_of_two_workers_become_one() {
-        let cell = |tick, count| PulseCell { trunk: 0, tick, beat: 0, count };
+        let cell = |tick, count| PulseCell { trunk: 0, tick, beat: 0, group: 0, count };
         let mut mine = Evidence { pulse: vec![cell(3, 1), cell(1, 2)], ..Evidence::default() };
         mine.merge(&Evidence { pulse: vec![cell(1, 5)], ..Evidence::default() });
         mine.settle();

@@ -351,7 +351,7 @@ impl Tally {
         trunk.ineffective += u64::from(end.ineffective);
 
         let reason = self.reasons.id(end.reason);
-        let class = self.evidence.ended(subject, end, reason);
+        let class = self.evidence.ended(subject, end, reason, &self.reasons);
         let row = self.agents.touch(subject.agent, subject.trunk);
         row.met |= class.map_or(0, Class::bit);
         row.status = Some(end.status);

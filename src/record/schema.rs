@@ -303,7 +303,7 @@ mod tests {
             responses: Vec::new(),
             registered_samples: vec![(100, 7), (200, 8)],
             evidence: Evidence {
-                pulse: vec![PulseCell { trunk: 0, tick: 9, beat: 1, count: 10 }],
+                pulse: vec![PulseCell { trunk: 0, tick: 9, beat: 1, group: 11, count: 10 }],
                 ..Evidence::default()
             },
         };
@@ -313,5 +313,5 @@ mod tests {
     }
 
     const LAYOUT_2: &str = "01020301010300000000000000000000000000000000000000000000000000000000000000000900000400000000000501024e6f0106000108010093\
-                            0300010a00ac02010400000264076408010009010a000000";
+                            0300010a00ac02010400000264076408010009010b0a000000";
 }
