@@ -31,6 +31,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
+    /// Say what a response code or a finding means and where to look
+    Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
@@ -136,6 +138,18 @@ pub struct ReportArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_HELP)]
+pub struct ExplainArgs {
+    /// A response code, "timeout", or the id of a finding, a loop kind or a status
+    #[arg(value_name = "CODE|FINDING")]
+    pub name: String,
+
+    /// Print JSON on stdout: a list, as a name may stand for several things
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The completion script for a shell.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
@@ -213,6 +227,16 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  regstorm explain 403
+  regstorm explain limit.concurrent
+  regstorm explain request_timeout --json
+
+Exit status:
+  0  explained
+  2  nothing is known of this name; the nearest ones are listed";
 
 const SCHEMA_HELP: &str = "\
 Examples:

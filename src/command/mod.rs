@@ -2,6 +2,7 @@
 
 mod assemble;
 mod completions;
+mod explain;
 mod failure;
 mod observe;
 mod output;
@@ -28,6 +29,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Registrar(args) => registrar::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

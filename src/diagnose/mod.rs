@@ -3,6 +3,7 @@
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
 
+pub mod explain;
 pub mod figures;
 pub mod metric;
 pub mod threshold;
