@@ -5,9 +5,11 @@
 
 pub mod explain;
 pub mod figures;
+pub mod findings;
 pub mod metric;
 pub mod threshold;
 pub mod verdict;
 
+pub use findings::findings;
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};

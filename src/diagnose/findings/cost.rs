@@ -60,7 +60,11 @@ fn messages_per_attempt(view: &View<'_>, class: Class) -> f64 {
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0} messages an hour wasted, {:.1} agent-minutes lost", self.wasted_per_hour, self.agent_minutes_lost)?;
+        write!(
+            f,
+            "{:.0} messages an hour wasted, {:.1} agent-minutes lost",
+            self.wasted_per_hour, self.agent_minutes_lost
+        )?;
         match self.steady_per_s {
             Some(rate) => write!(f, ", settles at {rate:.1} messages/s as long as it lasts"),
             None => write!(f, ", the agents give up"),

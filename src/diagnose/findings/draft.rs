@@ -128,7 +128,11 @@ impl Draft {
         Finding {
             id: self.id.to_owned(),
             severity: self.severity.as_str().to_owned(),
-            trunk_id: self.trunk.and_then(|n| header.trunks.get(usize::from(n))).map(|t| t.id.clone()).unwrap_or_default(),
+            trunk_id: self
+                .trunk
+                .and_then(|n| header.trunks.get(usize::from(n)))
+                .map(|t| t.id.clone())
+                .unwrap_or_default(),
             agents: self.agents,
             attempts: self.attempts,
             first_seen: utc(header, self.first_ns),
