@@ -32,7 +32,10 @@ pub enum Config {
     /// At most so many contacts over all users, 403 to the next one.
     Limit(u32),
     /// So many registrations and refreshes a second, 503 to the others.
-    Rate { per_second: u32, retry_after_s: Option<u32> },
+    Rate {
+        per_second: u32,
+        retry_after_s: Option<u32>,
+    },
     /// 403 to wrong credentials, not another challenge.
     Forbidden,
     /// 403 before any challenge to every address but this one.
@@ -40,7 +43,9 @@ pub enum Config {
     /// Challenges with [`REALM`] and verifies against [`TENANT_REALM`].
     TenantRealm,
     /// Half of a period of so many seconds fine, half of it refused with 403.
-    Oscillation { period_s: u32 },
+    Oscillation {
+        period_s: u32,
+    },
     /// SHA-256 and MD5 in one 401, in this order.
     BothAlgorithms,
 }
