@@ -68,6 +68,10 @@ pub struct RunArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Leave digests in failures.pcapng as they were sent, instead of overwriting them
+    #[arg(long)]
+    pub capture_secrets: bool,
 }
 
 /// What is shown while a run goes on.

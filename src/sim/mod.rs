@@ -11,7 +11,7 @@ use crate::measure::{Interval, Tally, TallyConfig};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FlowId, RunTag, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,7 @@ pub struct World {
     /// Buffers of delivered packets, used again.
     spare: Vec<Vec<u8>>,
     intervals: Vec<Interval>,
+    failures: Vec<FailedAttempt>,
     load_ends: Time,
     config: Ends,
 }
@@ -69,6 +70,8 @@ struct Packet {
 pub struct Outcome {
     /// In order, all fleets merged.
     pub intervals: Vec<Interval>,
+    /// Failed attempts of which packets were kept, interval by interval.
+    pub failures: Vec<FailedAttempt>,
     pub registrar: registrar::Counts,
     /// Contacts the registrar held when the run was over.
     pub contacts_left: usize,
@@ -101,6 +104,8 @@ impl World {
             });
             let flows = policies.iter().take(trunks).enumerate().map(|(trunk, policy)| Flow {
                 trunk: TrunkId(trunk as u16),
+                local: address(worker as usize, FlowId(trunk as u32)),
+                remote: REGISTRAR,
                 template: RegisterTemplate::new(&TemplateParts {
                     domain: &policy.domain,
                     transport: "UDP",
@@ -124,6 +129,7 @@ impl World {
                 run: RunTag(config.seed.0),
                 max_in_flight: config.load.max_in_flight,
                 max_message_rate: config.load.max_message_rate,
+                capture_secrets: false,
             };
             Fleet::new(fleet, tally)
         });
@@ -135,6 +141,7 @@ impl World {
             down: Link::new(config.link, config.seed, 1),
             spare: Vec::new(),
             intervals: Vec::new(),
+            failures: Vec::new(),
             load_ends: START + schedule.lasts(),
             config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
@@ -161,6 +168,7 @@ impl World {
             contacts_left: self.registrar.contacts(),
             registrar: self.registrar.counts().clone(),
             intervals: self.intervals,
+            failures: self.failures,
         }
     }
 
@@ -244,6 +252,9 @@ impl World {
             merged
         }) {
             self.intervals.push(merged);
+        }
+        for fleet in &mut self.fleets {
+            self.failures.append(&mut fleet.take_failures());
         }
     }
 }
