@@ -1,5 +1,6 @@
 //! Who watches a run: the writers of the raw files, and the person at the terminal.
 
+use super::output::FAILURES;
 use crate::cli::Live;
 use crate::engine::Observer;
 use crate::live::{Bars, Plain, Snapshot};
@@ -10,7 +11,7 @@ use crate::record::pcapng::{Name, PcapngWriter};
 use crate::vocab::{FailedAttempt, Stage, Time};
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Writes every interval to the record, and the packets of failures to their file, then shows the interval.
@@ -22,22 +23,28 @@ pub struct Watch<'a> {
 
 /// Where the packets of failed attempts go. The file appears with the first of them: a run without failures has none.
 pub struct FailureFile<'a> {
-    pub path: PathBuf,
+    path: PathBuf,
     /// Knows the names of trunks and users.
-    pub plan: &'a Plan,
+    plan: &'a Plan,
     /// When the run began, by its own clock and by the calendar.
-    pub start: Time,
-    pub started_unix_ns: u64,
-    pub writer: Option<PcapngWriter<File>>,
+    start: Time,
+    started_unix_ns: i64,
+    writer: Option<PcapngWriter<File>>,
 }
 
-impl FailureFile<'_> {
+impl<'a> FailureFile<'a> {
+    /// In a run's directory; `started_unix_ns` is the run's time `start` by the calendar.
+    pub fn new(directory: &Path, plan: &'a Plan, start: Time, started_unix_ns: i64) -> Self {
+        FailureFile { path: directory.join(FAILURES), plan, start, started_unix_ns, writer: None }
+    }
+
     fn append(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
                 let file = File::create(&self.path)?;
-                self.writer.insert(PcapngWriter::new(file, self.start, self.started_unix_ns)?)
+                let started_unix_ns = u64::try_from(self.started_unix_ns).unwrap_or_default();
+                self.writer.insert(PcapngWriter::new(file, self.start, started_unix_ns)?)
             }
         };
         failures.iter().try_for_each(|attempt| {

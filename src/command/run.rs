@@ -3,7 +3,7 @@
 use super::assemble::{Assembly, Frame, assemble, workers};
 use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, Watch};
-use super::output::{FAILURES, RunDirectory};
+use super::output::RunDirectory;
 use super::registrar::serve;
 use super::report::derive;
 use super::source::DiskSource;
@@ -73,13 +73,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     }
     features.extend(promptness);
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
-    let failures = FailureFile {
-        path: directory.path().join(FAILURES),
-        plan: &plan,
-        start: frame.start,
-        started_unix_ns: header.started_unix_ns as u64,
-        writer: None,
-    };
+    let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
     let mut watch = Watch::new(record, failures, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;

@@ -168,7 +168,7 @@ fn a_run_of_many_troubles_stays_within_its_room_and_keeps_some_for_the_next() {
     assert!(common * SLOT_BYTES > ROOM / 4 && common < 20 * FIRST_OF_CLASS as usize, "{common} attempts");
     assert_eq!((0..SURELY).map(|_| fail(499)).sum::<usize>(), SURELY as usize, "a new trouble finds room");
     assert_eq!(fail(499), 0, "but not for long");
-    let rest: usize = (500..700).map(|code| fail(code)).sum();
+    let rest: usize = (500..700).map(&mut fail).sum();
     assert!((common + rest) * SLOT_BYTES <= ROOM, "{common} and {rest} attempts");
     assert_eq!(fail(600), 0, "all spent");
 }
