@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::clock;
 use support::program::{Regstorm, profile};
+use support::results::ResultDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const FILE: &str = "failures.pcapng";
@@ -39,6 +40,8 @@ const REFUSE: &str = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 403\nreason
 /// One packet as tshark dissects it.
 #[derive(Debug)]
 struct Dissected {
+    /// Nanoseconds since 1970.
+    at: u64,
     comment: String,
     /// `REGISTER`, or a status code.
     message: String,
@@ -50,6 +53,7 @@ struct Dissected {
 /// Reads a file with Wireshark's dissectors; a checksum, an IP, UDP or SIP header that is wrong fails the test.
 fn dissect(file: &Path) -> Vec<Dissected> {
     let fields = [
+        "frame.time_epoch",
         "frame.comment",
         "sip.Method",
         "sip.Status-Code",
@@ -62,12 +66,14 @@ fn dissect(file: &Path) -> Vec<Dissected> {
     tshark.args(["-r"]).arg(file).args(["-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
     let text = output(tshark.args(["-T", "fields", "-E", "occurrence=f"]).args(fields.iter().flat_map(|f| ["-e", f])));
     let packets = text.lines().map(|line| {
-        let [comment, method, status, call_id, response, nonce, checksum] = line.split('\t').collect::<Vec<_>>()[..]
+        let [at, comment, method, status, call_id, response, nonce, checksum] =
+            line.split('\t').collect::<Vec<_>>()[..]
         else {
             panic!("{line}");
         };
         assert_eq!(checksum, "1", "a UDP checksum that is not good: {line}");
         Dissected {
+            at: at.replace('.', "").parse().expect("seconds with nine decimals"),
             comment: comment.to_owned(),
             message: format!("{method}{status}"),
             call_id: call_id.to_owned(),
@@ -141,6 +147,12 @@ fn a_refused_run_shows_whole_handshakes_without_digests() {
     let digests = digests(&file);
     assert_eq!(digests.len(), 20);
     assert!(digests.iter().all(|digest| digest.bytes().all(|byte| byte == b'*')), "{digests:?}");
+    let results = ResultDir::open(&dir.path().join("out"));
+    let time = |name| results.text(name).parse::<jiff::Timestamp>().expect("RFC 3339").as_nanosecond();
+    let (started, ended) = (time("/started"), time("/ended"));
+    // The file has whole nanoseconds, run.json whole milliseconds.
+    let within = |packet: &Dissected| (started..ended + 1_000_000).contains(&i128::from(packet.at));
+    assert!(packets.iter().all(within), "{started} to {ended}: {packets:?}");
     expect_sngrep_to_read(&file, packets.len());
 }
 
@@ -294,6 +306,8 @@ fn silence_shows_every_transmission() {
     assert_eq!(attempts.len(), 10);
     // RFC 3261 §17.1.2.2: eleven transmissions before Timer F.
     assert!(attempts.values().all(|messages| messages[..] == ["REGISTER"; 11]), "{attempts:?}");
+    let waits: Vec<u64> = packets[..11].iter().map(|packet| (packet.at - packets[0].at) / 1_000_000).collect();
+    assert_eq!(waits, [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500]);
     assert!(packets.iter().all(|packet| packet.comment.contains("request_timeout: timeout without credentials")));
 }
 

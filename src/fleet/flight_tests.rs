@@ -74,6 +74,21 @@ fn secrets_are_kept_when_they_are_asked_for() {
 }
 
 #[test]
+fn healthy_attempts_use_the_same_buffers_again() {
+    let mut flight = flight();
+    let mut buffers = Vec::new();
+    for round in 0..3 {
+        for local in 0..AGENTS {
+            attempt(&mut flight, local, Status::Registered, 200, after(round * 1_000_000 + u64::from(local) * 100));
+        }
+        let sizes: Vec<_> = flight.slots.iter().map(|slot| (slot.bytes.capacity(), slot.packets.capacity())).collect();
+        buffers.push((sizes, flight.free.capacity()));
+    }
+    assert!(buffers[0].0[0].0 > 0, "something was watched");
+    assert!(buffers[0] == buffers[1] && buffers[1] == buffers[2], "grown after the first round");
+}
+
+#[test]
 fn shed_arrivals_and_abandoned_attempts_are_no_failures() {
     let mut flight = flight();
     flight.begin(0, START);
