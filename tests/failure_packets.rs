@@ -9,9 +9,9 @@ use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
 use regstorm::record::pcapng::{Name, PcapngWriter};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
-use regstorm::sim::{Outcome, World, WorldConfig};
+use regstorm::sim::{Outcome, START, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{FailedAttempt, Secret, Time, TrunkId};
+use regstorm::vocab::{FailedAttempt, RunTag, Secret, TrunkId};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,15 +23,18 @@ use support::results::ResultDir;
 const LIMIT: Duration = Duration::from_secs(60);
 const FILE: &str = "failures.pcapng";
 
-/// 40 agents in 0.4 s; `trunk` and `fault` are further lines of their sections.
-fn run(dir: &Path, trunk: &str, rest: &str, options: &[&str]) {
-    let text = format!(
+/// A profile of 40 agents in 0.4 s; `trunk` is further lines of its section, `rest` further sections.
+fn text(trunk: &str, rest: &str) -> String {
+    format!(
         "[run]\nname = \"packets\"\nseed = 7\ninterval = \"1s\"\ndrain = \"5s\"\nworkers = 2\n\n\
          [[trunk]]\nid = \"trunk_nj_01\"\nregistrar = \"embedded\"\ndomain = \"genesyscloud.test\"\n\
          agents = {{ count = 40, user = \"agent{{n:05}}\", password = \"secret\" }}\nretry = {{ preset = \"none\" }}\n{trunk}\n\n\
          [[load]]\nrate = 100\nfor = \"400ms\"\n\n{rest}\n"
-    );
-    let args = [&["run", profile(dir, &text), "--out", "out", "--live", "off"], options].concat();
+    )
+}
+
+fn run(dir: &Path, trunk: &str, rest: &str, options: &[&str]) {
+    let args = [&["run", profile(dir, &text(trunk, rest)), "--out", "out", "--live", "off"], options].concat();
     Regstorm::run(dir, &args, LIMIT);
 }
 
@@ -179,6 +182,20 @@ fn secrets_stay_when_they_are_asked_for_and_ipv6_is_read_too() {
 }
 
 #[test]
+fn a_rehearsal_writes_the_same_file_every_time() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let name = profile(dir.path(), &text("", &format!("[registrar]\n{REFUSE}")));
+    let written = ["first", "second"].map(|out| {
+        Regstorm::run(dir.path(), &["simulate", name, "--out", out], LIMIT).expect_code(0);
+        let file = dir.path().join(out).join(FILE);
+        let attempts = attempts(&dissect(&file)).into_values().map(|messages| messages.len()).collect::<Vec<_>>();
+        assert_eq!(attempts, [4; 10], "one worker's first ten");
+        std::fs::read(file).expect("just dissected")
+    });
+    assert!(written[0] == written[1], "same seed, same bytes");
+}
+
+#[test]
 fn a_run_without_failures_has_no_such_file() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     run(dir.path(), "", "", &[]);
@@ -243,7 +260,10 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
             max_message_rate: 50_000,
         },
         workers: 1,
+        sources: Vec::new(),
         interval: seconds(60),
+        warmup: Duration::ZERO,
+        run: RunTag(7),
         drain: seconds(35),
         unregister_rate: None,
         link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop },
@@ -263,7 +283,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
 
 fn write(file: &Path, failures: &[FailedAttempt]) {
     let out = std::fs::File::create(file).expect("the test's own directory");
-    let mut writer = PcapngWriter::new(out, Time::from_secs(1), 1_790_000_000_000_000_000).expect("writable");
+    let mut writer = PcapngWriter::new(out, START, 1_790_000_000_000_000_000).expect("writable");
     for failure in failures {
         let user = format!("agent{:05}", failure.agent.0);
         writer.attempt(failure, Name { trunk: "trunk_sim", user: &user }).expect("writable");

@@ -38,7 +38,14 @@ impl<'a> FailureFile<'a> {
         FailureFile { path: directory.join(FAILURES), plan, start, started_unix_ns, writer: None }
     }
 
-    fn append(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
+    /// Appends attempts and flushes them.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn append(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
+        if failures.is_empty() {
+            return Ok(());
+        }
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {

@@ -11,7 +11,7 @@
 //! (Timer F); when those are all taken, as when a server falls silent, the rest is a ring in which a new attempt takes the
 //! place of the oldest, so that quick refusals are still seen beside the timeouts.
 //!
-//! Of the failures seen, the first few of each class (trunk, status, code, place in the handshake) are handed over, later
+//! Of the failures seen, the first few of each group (trunk, status, code, place in the handshake) are handed over, later
 //! ones at ever longer distances, and never more bytes in a run than [`ROOM`]. Digests are masked before anything is
 //! handed over, unless the run was told to keep them.
 
@@ -47,13 +47,13 @@ const _: () = assert!(HELD + RING <= NO_SLOT as usize);
 const SLOT_BYTES: usize = 16 << 10;
 const SLOT_PACKETS: usize = 32;
 
-/// Failures of one class that are handed over at once; those after them wait.
-const FIRST_OF_CLASS: u32 = 10;
+/// Failures of one group that are handed over at once; those after them wait.
+const FIRST_OF_GROUP: u32 = 10;
 
 /// The shortest wait between two later ones. It doubles: a day adds seventeen.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Bytes that one worker hands over in a run. Half of them are kept for the first three failures of a class, so that a
+/// Bytes that one worker hands over in a run. Half of them are kept for the first three failures of a group, so that a
 /// trouble late in the run finds room.
 const ROOM: usize = 4 << 20;
 const SURELY: u32 = 3;
@@ -73,7 +73,7 @@ pub(super) struct Flight {
     /// The place of the ring that the next attempt takes.
     next_in_ring: usize,
     budget: Budget,
-    classes: BTreeMap<Class, Shown>,
+    groups: BTreeMap<Group, Shown>,
     failures: Vec<FailedAttempt>,
     room: usize,
     keep_secrets: bool,
@@ -122,9 +122,9 @@ struct Budget {
     failing: u32,
 }
 
-type Class = (TrunkId, Status, u16, Place);
+type Group = (TrunkId, Status, u16, Place);
 
-/// What was handed over of one class.
+/// What was handed over of one group.
 struct Shown {
     count: u32,
     first: Time,
@@ -141,7 +141,7 @@ impl Flight {
             free: (0..HELD as u8).rev().collect(),
             next_in_ring: 0,
             budget: Budget { ends: Time::ORIGIN, healthy: 0, failing: 0 },
-            classes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             failures: Vec::new(),
             room: ROOM,
             keep_secrets,
@@ -181,8 +181,8 @@ impl Flight {
         slot.packets.push(Mark { at, direction, remote, end: slot.bytes.len() });
     }
 
-    /// An attempt of the agent is over; `source` is the address it sent from.
-    pub(super) fn ended(&mut self, local: u32, subject: Subject, end: &AttemptEnd<'_>, source: SocketAddr) {
+    /// An attempt of the agent is over; `from` is the address it sent from.
+    pub(super) fn ended(&mut self, local: u32, subject: Subject, end: &AttemptEnd<'_>, from: SocketAddr) {
         let failed = match end.status {
             Status::Registered => Some(false),
             Status::Shed | Status::Abandoned => None,
@@ -195,7 +195,7 @@ impl Flight {
             return;
         }
         if failed == Some(true) {
-            self.hand_over(local, subject, end, source);
+            self.hand_over(local, subject, end, from);
         }
         self.release(slot);
     }
@@ -205,11 +205,11 @@ impl Flight {
         std::mem::take(&mut self.failures)
     }
 
-    fn hand_over(&mut self, local: u32, subject: Subject, end: &AttemptEnd<'_>, source: SocketAddr) {
+    fn hand_over(&mut self, local: u32, subject: Subject, end: &AttemptEnd<'_>, from: SocketAddr) {
         let slot = &self.slots[usize::from(self.slot_of[local as usize])];
         let cost = slot.bytes.len() + slot.packets.len() * PACKET_COST;
-        let class = (subject.trunk, end.status, end.code, end.place);
-        let shown = self.classes.entry(class).or_insert(Shown { count: 0, first: end.at, next: end.at });
+        let group = (subject.trunk, end.status, end.code, end.place);
+        let shown = self.groups.entry(group).or_insert(Shown { count: 0, first: end.at, next: end.at });
         let reserved = if shown.count < SURELY { 0 } else { ROOM / 2 };
         if end.at < shown.next || cost + reserved > self.room {
             return;
@@ -225,7 +225,7 @@ impl Flight {
             code: end.code,
             reason: end.reason.to_vec(),
             place: end.place,
-            packets: slot.packets(source, self.keep_secrets),
+            packets: slot.packets(from, self.keep_secrets),
             left_out: slot.left_out,
         });
     }
@@ -276,7 +276,7 @@ impl Budget {
 impl Shown {
     fn showed(&mut self, at: Time) {
         self.count += 1;
-        if self.count >= FIRST_OF_CLASS {
+        if self.count >= FIRST_OF_GROUP {
             self.next = at + at.since(self.first).max(SHORTEST_WAIT);
         }
     }

@@ -1,6 +1,7 @@
 //! Which attempts are watched, which failures are handed over, and that neither grows without bound.
 
 use super::*;
+use crate::measure::event::Clues;
 use crate::vocab::{AgentId, Kind};
 use proptest::prelude::*;
 
@@ -35,11 +36,12 @@ fn end(status: Status, code: u16, at: Time) -> AttemptEnd<'static> {
         credentials_sent: None,
         at,
         ineffective: false,
+        clues: Clues::default(),
     }
 }
 
 fn finish(flight: &mut Flight, local: u32, status: Status, code: u16, at: Time) {
-    let subject = Subject { agent: AgentId(local), trunk: TrunkId(0) };
+    let subject = Subject { agent: AgentId(local), trunk: TrunkId(0), source: 0 };
     flight.ended(local, subject, &end(status, code, at), local_address());
 }
 
@@ -93,7 +95,7 @@ fn shed_arrivals_and_abandoned_attempts_are_no_failures() {
     let mut flight = flight();
     flight.begin(0, START);
     flight.keep(0, START, Direction::Sent, registrar(), b"REGISTER");
-    let subject = Subject { agent: AgentId(0), trunk: TrunkId(0) };
+    let subject = Subject { agent: AgentId(0), trunk: TrunkId(0), source: 0 };
     flight.ended(0, subject, &AttemptEnd { sent: None, ..end(Status::Shed, 0, START) }, local_address());
     assert!(flight.watches(0), "the attempt that is open stays watched");
     finish(&mut flight, 0, Status::Abandoned, 0, START);
@@ -156,7 +158,7 @@ fn a_slot_has_room_for_so_much_and_says_what_it_left_out() {
 }
 
 #[test]
-fn ten_of_a_class_at_once_and_few_later() {
+fn ten_of_a_group_at_once_and_few_later() {
     let mut flight = flight();
     let mut kept = Vec::new();
     // A day of one failure per second.
@@ -179,8 +181,8 @@ fn a_run_of_many_troubles_stays_within_its_room_and_keeps_some_for_the_next() {
         finish(&mut flight, 0, Status::RegistrationRejected, code, at);
         flight.take().len()
     };
-    let common: usize = (300..320).map(|code| (0..FIRST_OF_CLASS).map(|_| fail(code)).sum::<usize>()).sum();
-    assert!(common * SLOT_BYTES > ROOM / 4 && common < 20 * FIRST_OF_CLASS as usize, "{common} attempts");
+    let common: usize = (300..320).map(|code| (0..FIRST_OF_GROUP).map(|_| fail(code)).sum::<usize>()).sum();
+    assert!(common * SLOT_BYTES > ROOM / 4 && common < 20 * FIRST_OF_GROUP as usize, "{common} attempts");
     assert_eq!((0..SURELY).map(|_| fail(499)).sum::<usize>(), SURELY as usize, "a new trouble finds room");
     assert_eq!(fail(499), 0, "but not for long");
     let rest: usize = (500..700).map(&mut fail).sum();

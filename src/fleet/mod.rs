@@ -58,6 +58,8 @@ pub struct FleetConfig {
 #[derive(Clone, Debug)]
 pub struct Flow {
     pub trunk: TrunkId,
+    /// Position of its local address among the trunk's `source` addresses.
+    pub source: u8,
     pub local: SocketAddr,
     /// Where its requests go.
     pub remote: SocketAddr,
@@ -390,11 +392,11 @@ impl Fleet {
             template: &flow.template,
             draining: self.stage != Stage::Load,
         };
-        let subject = Subject { agent: id, trunk: identity.trunk };
+        let subject = Subject { agent: id, trunk: identity.trunk, source: flow.source };
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
-        let mut witness =
-            Witness { tally: &mut self.tally, flight: &mut self.flight, subject, local, source: flow.local };
+        let from = flow.local;
+        let mut witness = Witness { tally: &mut self.tally, flight: &mut self.flight, subject, local, from };
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&event));
         if send != Send::No {
             if !self.ceiling.admit(now) {
@@ -475,14 +477,15 @@ struct Witness<'a> {
     flight: &'a mut Flight,
     subject: Subject,
     local: u32,
-    source: SocketAddr,
+    /// Where the agent sends from.
+    from: SocketAddr,
 }
 
 impl Witness<'_> {
     #[inline]
     fn saw(&mut self, event: &Event<'_>) {
         if let Event::Ended(end) = event {
-            self.flight.ended(self.local, self.subject, end, self.source);
+            self.flight.ended(self.local, self.subject, end, self.from);
         }
         self.tally.event(self.subject, event);
     }
