@@ -202,16 +202,21 @@ fn opening(plan: &Plan, frame: &Frame, targets: &[SocketAddr]) -> String {
     places.truncate(3);
     let others = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "{}: {} agents on {} trunk{} to {}{others}, {} arrivals in {}, at most {}/s, {} sender threads, seed {}",
+        "{}: {} on {} to {}{others}, {} in {}, at most {}/s, {}, seed {}",
         plan.name,
-        plan.identities.len(),
-        plan.trunks.len(),
-        if plan.trunks.len() == 1 { "" } else { "s" },
+        counted(plan.identities.len() as u64, "agent"),
+        counted(plan.trunks.len() as u64, "trunk"),
         places.join(", "),
-        frame.schedule.arrivals(),
+        counted(frame.schedule.arrivals().into(), "arrival"),
         crate::vocab::format_duration(frame.schedule.lasts()),
         frame.schedule.peak(),
-        frame.workers,
+        counted(frame.workers.into(), "sender thread"),
         frame.seed.0,
     )
+}
+
+/// `1 agent`, `2 agents`.
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
