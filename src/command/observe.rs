@@ -1,7 +1,7 @@
 //! Who watches a run: the record's writer, and the person at the terminal.
 
 use crate::cli::Live;
-use crate::engine::Observer;
+use crate::engine::{Decision, Observer};
 use crate::live::{Bars, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::record::Writer;
@@ -50,12 +50,12 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn interval(&mut self, interval: &Interval) -> io::Result<()> {
+    fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
         self.writer.interval(interval)?;
         if !matches!(self.screen, Screen::Off) {
             self.say(&Plain.line(interval));
         }
-        Ok(())
+        Ok(Decision::GoOn)
     }
 
     fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64) {
