@@ -119,6 +119,7 @@ fn end() -> End {
         system_s: 0.25,
         max_rss_bytes: 1 << 20,
         sender_cpu_pct: 12.5,
+        aborted: None,
     }
 }
 

@@ -190,6 +190,7 @@ fn end(ended: &Ended, frame: &Frame) -> End {
         system_s: usage.system_s,
         max_rss_bytes: usage.max_rss_bytes,
         sender_cpu_pct: if wall > 0.0 { ended.sender_cpu.as_secs_f64() / wall * 100.0 } else { 0.0 },
+        aborted: None,
     }
 }
 

@@ -215,6 +215,7 @@ impl Shape {
             system_s: 0.5,
             max_rss_bytes: 32_000_000,
             sender_cpu_pct: 4.5,
+            aborted: None,
         }
     }
 
