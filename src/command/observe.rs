@@ -1,19 +1,24 @@
 //! Who watches a run: the record's writer, and the person at the terminal.
 
 use crate::cli::Live;
+use crate::diagnose::AbortWatch;
 use crate::engine::{Decision, Observer};
 use crate::live::{Bars, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::record::Writer;
+use crate::record::results::Aborted;
+use crate::report::words;
 use crate::vocab::Stage;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-/// Writes every interval to the record, then shows it.
+/// Writes every interval to the record, shows it, and says when the run must not go on.
 pub struct Watch {
     writer: Writer<File>,
     screen: Screen,
+    conditions: AbortWatch,
+    aborted: Option<Aborted>,
 }
 
 /// What the person at the terminal sees.
@@ -25,13 +30,18 @@ enum Screen {
 
 impl Watch {
     /// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
-    pub fn new(record: File, live: Live, lasts: Duration, agents: u64) -> Self {
+    pub fn new(record: File, live: Live, lasts: Duration, agents: u64, conditions: AbortWatch) -> Self {
         let screen = match live {
             Live::Off => Screen::Off,
             Live::Auto | Live::Tui if io::stderr().is_terminal() => Screen::Bars(Bars::new(lasts, agents)),
             Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
         };
-        Watch { writer: Writer::new(record), screen }
+        Watch { writer: Writer::new(record), screen, conditions, aborted: None }
+    }
+
+    /// The first condition of `abort_on` that held.
+    pub fn aborted(&self) -> Option<&Aborted> {
+        self.aborted.as_ref()
     }
 
     /// The record, for what is written before and after the intervals.
@@ -55,7 +65,11 @@ impl Observer for Watch {
         if !matches!(self.screen, Screen::Off) {
             self.say(&Plain.line(interval));
         }
-        Ok(Decision::GoOn)
+        if self.aborted.is_some() {
+            return Ok(Decision::GoOn);
+        }
+        self.aborted = self.conditions.interval(interval);
+        Ok(if self.aborted.is_some() { Decision::Stop } else { Decision::GoOn })
     }
 
     fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64) {
@@ -68,9 +82,12 @@ impl Observer for Watch {
         if let Screen::Bars(bars) = &self.screen {
             bars.stage(stage);
         }
-        let by = match interrupted {
-            Some(_) => "interrupted: no new attempts, press Ctrl-C again to stop at once; ",
-            None => "",
+        let by = match (interrupted, &self.aborted) {
+            (Some(_), _) => "interrupted: no new attempts, press Ctrl-C again to stop at once; ".to_owned(),
+            (None, Some(aborted)) if stage == Stage::Drain => {
+                format!("stopped by abort_on: {}, no new attempts; ", words::held(aborted))
+            }
+            _ => String::new(),
         };
         match stage {
             Stage::Load => {}

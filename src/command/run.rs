@@ -9,6 +9,7 @@ use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::cli::{Live, RunArgs};
+use crate::diagnose::AbortWatch;
 use crate::engine::{Conduct, Ended, Observer, Server, conduct};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
@@ -17,7 +18,7 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::results::{End, Header, Host, TrunkHeader};
+use crate::record::results::{Aborted, End, Header, Host, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Stage, Time};
 use std::net::SocketAddr;
@@ -65,7 +66,8 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         ));
     }
     features.extend(promptness);
-    let mut watch = Watch::new(record, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
+    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
+    let mut watch = Watch::new(record, args.live, frame.schedule.lasts(), plan.identities.len() as u64, conditions);
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;
@@ -84,7 +86,9 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     };
     let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
-        watch.record().end(&end(ended, &frame)).map_err(unwritable)?;
+        // A condition that held when no load was left to end is for the thresholds to judge.
+        let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
+        watch.record().end(&end(ended, &frame, aborted)).map_err(unwritable)?;
     }
     drop(watch);
     drop(server);
@@ -178,7 +182,7 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
     }
 }
 
-fn end(ended: &Ended, frame: &Frame) -> End {
+fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End {
     let usage = usage::process();
     let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
     End {
@@ -190,7 +194,7 @@ fn end(ended: &Ended, frame: &Frame) -> End {
         system_s: usage.system_s,
         max_rss_bytes: usage.max_rss_bytes,
         sender_cpu_pct: if wall > 0.0 { ended.sender_cpu.as_secs_f64() / wall * 100.0 } else { 0.0 },
-        aborted: None,
+        aborted,
     }
 }
 

@@ -87,6 +87,11 @@ impl Metric {
         all().into_iter().find(|(known, _)| known == name).map(|(_, metric)| metric)
     }
 
+    /// The metric of a name that may be restricted to a trunk, whatever the trunk's id.
+    pub fn behind_trunk(name: &str) -> Option<Metric> {
+        std::iter::successors(Some(name), |&rest| rest.split_once('.').map(|(_, tail)| tail)).find_map(Metric::named)
+    }
+
     /// The valid name most like `name`, unless nothing is.
     pub fn nearest(name: &str) -> Option<String> {
         let totals = TOTALS.iter().map(|figure| figure.name.to_owned());

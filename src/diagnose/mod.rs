@@ -12,4 +12,4 @@ pub mod verdict;
 
 pub use abort::{AbortCondition, AbortWatch};
 pub use threshold::{Comparison, Threshold, ThresholdError};
-pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};
+pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};
