@@ -2,10 +2,17 @@
 
 mod support;
 
+use regstorm::diagnose::metric::Metric;
+use regstorm::diagnose::{AbortCondition, AbortWatch};
+use regstorm::record::results::{GeneratorLimits, Host};
+use regstorm::record::{Header, Results, TrunkHeader, Writer, read};
+use regstorm::registrar::FaultKind;
+use regstorm::sim::World;
 use std::time::Duration;
 use support::clock;
 use support::program::{Regstorm, profile};
 use support::results::ResultDir;
+use support::world::{hammer, hold, rate, seconds, with_fault, world};
 
 /// Shorter than the loads below, so that a run that is not stopped fails here.
 const LIMIT: Duration = Duration::from_secs(50);
@@ -107,4 +114,62 @@ fn a_condition_that_cannot_be_judged_during_a_run_is_refused_before_it() {
         assert!(run.stderr().contains(part), "{part} is missing in: {}", run.stderr());
     }
     assert!(!dir.path().join("out").exists(), "a refused profile leaves nothing behind");
+}
+
+/// What is judged while a run goes on is what its record says of the same intervals afterwards.
+#[test]
+fn a_condition_is_held_against_the_figures_of_the_record() {
+    const AGENTS: u32 = 100;
+    let limit = FaultKind::Limit { concurrent: 60, code: 403, reason: "Registration limit exceeded".into() };
+    let mut config = with_fault(world(AGENTS, vec![rate(20.0, 5), hold(600)]), limit);
+    config.policies[0].retry = hammer(seconds(10));
+    config.interval = seconds(7);
+    let outcome = World::new(config).run();
+    let load: Vec<_> = outcome.load().collect();
+    let mut writer = Writer::new(Vec::new());
+    writer.header(&header(AGENTS)).expect("a vector");
+    load.iter().for_each(|interval| writer.interval(interval).expect("a vector"));
+    let results: Results = read(&writer.into_inner()[..]).expect("our own record");
+    assert!(results.totals.agents_looping > 0, "{:?}", results.totals.sums);
+
+    let names = Metric::of_sums_names().filter(|name| AbortCondition::parse(name, "> 0", &[]).is_ok());
+    for name in names.flat_map(|name| [name.to_owned(), format!("trunk.lab.{name}")]) {
+        let plain = name.trim_start_matches("trunk.lab.");
+        let metric = Metric::named(plain).expect("a metric");
+        let value = metric.value(&results, name.starts_with("trunk").then_some(0)).expect("measured");
+        let condition = AbortCondition::parse(&name, &format!("== {value}"), &["lab"]).expect("a condition");
+        let mut watch = AbortWatch::new(vec![condition], [u64::from(AGENTS)]);
+        let held = load.iter().map(|interval| watch.interval(interval)).last().flatten();
+        assert!(held.is_some_and(|aborted| aborted.value == value), "{name} is {value} in the record");
+    }
+}
+
+fn header(agents: u32) -> Header {
+    Header {
+        tool_version: "0.1.0".into(),
+        name: "storm".into(),
+        started_unix_ns: 0,
+        seed: 7,
+        interval_ns: 7_000_000_000,
+        trunks: vec![TrunkHeader {
+            id: "lab".into(),
+            registrar: "embedded".into(),
+            target: "127.0.0.1:5060".into(),
+            transport: "UDP".into(),
+            domain: "genesyscloud.test".into(),
+            agents,
+            expires_s: 600,
+        }],
+        users: (0..agents).map(|n| format!("agent{n:05}")).collect(),
+        agent_trunks: vec![0; agents as usize],
+        profile_json: "{}".into(),
+        thresholds: Vec::new(),
+        generator: GeneratorLimits { late_ns: 0, stall_ns: 0, suspect_late: 0.001, invalid_late: 0.05 },
+        host: Host::default(),
+        features: Vec::new(),
+        arrivals_planned: u64::from(agents),
+        workers: 2,
+        simulated: true,
+        warmup_ns: 0,
+    }
 }
