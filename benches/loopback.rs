@@ -167,7 +167,7 @@ fn worker(plan: &Plan, schedule: &Arc<Schedule>, start: Time, stripe: Stripe, so
         late: Duration::from_nanos(plan.generator.late_ns),
         stall: Duration::from_nanos(plan.generator.stall_ns),
     });
-    let flows = sockets.iter().map(|udp| Flow { trunk: TrunkId(0), template: template(udp.local_addr()) });
+    let flows = sockets.iter().map(|udp| Flow { trunk: TrunkId(0), source: 0, template: template(udp.local_addr()) });
     let config = FleetConfig {
         stripe,
         identities: Arc::new(plan.identities.clone()),

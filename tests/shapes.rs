@@ -11,7 +11,7 @@ use regstorm::profile;
 use regstorm::registrar::{Delay, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
-use regstorm::vocab::{Kind, Secret, Status, TrunkId};
+use regstorm::vocab::{Kind, RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
 use support::world::{DOMAIN, PASSWORD, count, hammer, hold, policy, rate, seconds, statuses, with_fault, world};
 
@@ -259,6 +259,9 @@ fn shipped(name: &str) -> WorldConfig {
         identities: plan.identities,
         load: plan.load,
         workers: 2,
+        sources: Vec::new(),
+        warmup: Duration::ZERO,
+        run: RunTag(7),
         interval: plan.interval,
         drain: plan.drain,
         unregister_rate: Some(1000.0),

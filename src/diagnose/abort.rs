@@ -132,6 +132,7 @@ fn add(sum: &mut Totals, interval: &TrunkInterval, generator: &GeneratorCounts) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Evidence;
     use crate::vocab::Status;
 
     const TRUNKS: [&str; 2] = ["nj", "texas"];
@@ -160,6 +161,7 @@ mod tests {
             agents: Vec::new(),
             loops: Vec::new(),
             responses: Vec::new(),
+            evidence: Evidence::default(),
             registered_samples: Vec::new(),
         }
     }

@@ -5,11 +5,14 @@
 //! [`crate::record::Results`], or intervals as they come, and returns values; it writes nothing.
 
 pub mod abort;
+pub mod explain;
 pub mod figures;
+pub mod findings;
 pub mod metric;
 pub mod threshold;
 pub mod verdict;
 
 pub use abort::{AbortCondition, AbortWatch};
+pub use findings::findings;
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};

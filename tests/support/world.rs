@@ -8,7 +8,7 @@ use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{Secret, Status, TrunkId};
+use regstorm::vocab::{RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
 
 pub const DOMAIN: &str = "genesyscloud.test";
@@ -39,6 +39,9 @@ pub fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
             max_message_rate: 1_000_000,
         },
         workers: 2,
+        sources: Vec::new(),
+        warmup: Duration::ZERO,
+        run: RunTag(7),
         interval: seconds(60),
         drain: seconds(35),
         unregister_rate: Some(1000.0),
