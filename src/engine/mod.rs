@@ -10,6 +10,6 @@ pub mod control;
 pub mod serve;
 mod worker;
 
-pub use control::{Conduct, Ended, EngineError, Observer, conduct};
+pub use control::{Conduct, Decision, Ended, EngineError, Observer, conduct};
 pub use serve::Server;
 pub use worker::WorkerPlan;
