@@ -5,6 +5,7 @@ mod completions;
 mod failure;
 mod observe;
 mod output;
+mod probing;
 mod registrar;
 mod report;
 mod run;
