@@ -2,6 +2,7 @@
 
 mod assemble;
 mod completions;
+mod diagnose;
 mod failure;
 mod observe;
 mod output;
@@ -26,6 +27,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Diagnose(args) => diagnose::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

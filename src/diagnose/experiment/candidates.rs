@@ -23,8 +23,13 @@ const SHORT_EXPIRES_S: u32 = 60;
 pub(super) fn candidates(subject: &Subject, first: &Observation) -> (Vec<Change>, Vec<Skipped>) {
     let mut list = Candidates { subject, first, changes: Vec::new(), skipped: Vec::new() };
     match &first.answer {
-        Answer::Unusable(Unusable::Realm) => list.only_credentials([Candidates::realms, Candidates::algorithms]),
-        Answer::Unusable(_) => list.only_credentials([Candidates::algorithms, Candidates::realms]),
+        Answer::Unusable(unusable) => {
+            match unusable {
+                Unusable::Realm => list.realms(),
+                _ => list.algorithms(),
+            }
+            list.skip_all(&["source", "port", "domain", "agent"], "the challenge itself cannot be answered");
+        }
         Answer::Transport(_) => {
             list.sources();
             list.skip_all(&["port", "domain", "agent"], "nothing reaches the registrar");
@@ -67,12 +72,6 @@ impl Candidates<'_> {
 
     fn skip_all(&mut self, changes: &[&'static str], reason: &str) {
         changes.iter().for_each(|change| self.skip(change, reason));
-    }
-
-    /// The challenge could not be answered: nothing after it was reached.
-    fn only_credentials(&mut self, kinds: [fn(&mut Self); 2]) {
-        kinds.into_iter().for_each(|kind| kind(self));
-        self.skip_all(&["source", "port", "domain", "agent"], "the challenge itself cannot be answered");
     }
 
     fn credentials(&mut self) {

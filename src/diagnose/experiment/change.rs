@@ -201,10 +201,11 @@ impl Observation {
         self.place == Place::AfterCredentials || !self.offers.is_empty()
     }
 
-    /// Whether it came further than `other` without succeeding: past the first request, or to an answer at all.
+    /// Whether it came further than `other` without succeeding: to an answer at all, to a challenge, past it.
     pub(super) fn is_beyond(&self, other: &Observation) -> bool {
         let way = |seen: &Observation| match seen.answer {
-            Answer::Granted => 3,
+            Answer::Granted => 4,
+            _ if seen.place == Place::AfterCredentials => 3,
             _ if seen.was_challenged() => 2,
             Answer::Silence | Answer::Transport(_) => 0,
             _ => 1,

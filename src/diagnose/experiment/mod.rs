@@ -89,12 +89,11 @@ impl Investigation {
     pub fn record(&mut self, observation: Observation) {
         let Next::Try(trial) = self.next() else { return };
         let granted = observation.is_granted();
-        let beyond = observation.is_beyond(&self.rows[0].observation);
         self.rows.push(Row { trial, observation });
         let phase = std::mem::replace(&mut self.phase, Phase::Search);
         self.phase = match phase {
             Phase::Search => match self.queue.pop_front() {
-                Some(change) => self.tried(change, granted, beyond),
+                Some(change) => self.tried(change),
                 None => self.closed(granted),
             },
             Phase::Doubt(_) if granted => Phase::Done(Conclusion::Open(vec![Cause::Intermittent])),
@@ -124,16 +123,22 @@ impl Investigation {
         &self.skipped
     }
 
-    fn tried(&mut self, change: Change, granted: bool, beyond: bool) -> Phase {
+    /// A change was tried for the first time; its row is the last.
+    fn tried(&mut self, change: Change) -> Phase {
+        let [first, .., last] = self.rows.as_slice() else { return Phase::Search };
+        let (first, last) = (&first.observation, &last.observation);
         if change.is_control() {
-            self.evidence.control = Some(granted);
+            self.evidence.control = Some(last.is_granted());
             return Phase::Search;
         }
-        if granted {
+        if last.is_granted() {
             return Phase::Doubt(change);
         }
-        self.evidence.progressed |= beyond;
-        self.evidence.vain.push(change.name());
+        self.evidence.progressed |= last.is_beyond(first);
+        // What never left, from an address that is not ours for instance, excludes nothing.
+        if !matches!(last.answer, Answer::Transport(_)) {
+            self.evidence.vain.push(change.name());
+        }
         Phase::Search
     }
 
