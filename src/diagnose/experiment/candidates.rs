@@ -95,8 +95,18 @@ impl Candidates<'_> {
         if !self.subject.has_password {
             self.skip("realm-in-hash", "a precomputed HA1 holds its realm; write the password to try others");
         }
-        let change = if self.subject.has_password { Change::Realm } else { Change::RealmInHeader };
-        self.changes.extend(variants.into_iter().map(change));
+        for variant in variants {
+            if !self.subject.has_password {
+                self.changes.push(Change::RealmInHeader(variant));
+                continue;
+            }
+            let whole = Change::Realm(variant);
+            // A registrar may compare one realm and hash with another; only the profile's own is worth so many attempts.
+            let is_configured = self.subject.configured_realm.as_ref() == Some(&whole.value());
+            let parts = if is_configured { whole.parts() } else { Vec::new() };
+            self.changes.push(whole);
+            self.changes.extend(parts);
+        }
     }
 
     fn algorithms(&mut self) {

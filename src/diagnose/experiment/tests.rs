@@ -216,6 +216,8 @@ fn changes() -> impl Strategy<Value = Change> {
     let source = Change::Source("127.0.0.2".parse().expect("an address"));
     prop_oneof![
         Just(Change::Realm(TENANT.to_owned())),
+        Just(Change::RealmInHeader(TENANT.to_owned())),
+        Just(Change::RealmInHash(TENANT.to_owned())),
         Just(Change::Algorithm(Algorithm::Md5)),
         Just(Change::Qop(None)),
         Just(Change::AuthUser(format!("alice@{REALM}"))),
