@@ -5,6 +5,8 @@ mod support;
 
 use serde_json::Value;
 use std::time::Duration;
+use support::clock;
+use support::kamailio::{Kamailio, PASSWORD, REALM, Settings};
 use support::program::{Finished, Regstorm, profile};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -63,6 +65,45 @@ fn an_algorithm_the_trunk_does_not_accept_is_an_algorithm() {
     let rest = "[registrar]\npassword = \"hunter2\"\nalgorithms = [\"MD5\"]";
     let finished = diagnose("algorithms = [\"SHA-256\"]", rest, &[]);
     concludes(&finished, 0, "conclusion: algorithm = MD5");
+}
+
+#[test]
+fn another_authentication_name_is_an_auth_user() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let users = "user,auth_user,password\nagent00000,agent00000@genesyscloud.test,hunter2\n";
+    std::fs::write(dir.path().join("users.csv"), users).expect("our own directory");
+    let path = dir.path().join("users.csv");
+    let rest = format!("[registrar]\nusers = \"{}\"", path.display());
+    concludes(&diagnose("", &rest, &[]), 0, "conclusion: auth_user = agent00000@genesyscloud.test");
+}
+
+#[test]
+fn silence_stays_open() {
+    let finished = diagnose("", &fault("kind = \"drop\"\nprobability = 1.0"), &["--timeout", "100ms"]);
+    concludes(&finished, 1, "conclusion: open: network, source-address, server");
+}
+
+/// A real registrar, whose own count says that nothing stays behind.
+#[test]
+fn kamailio_is_understood_and_left_as_it_was() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { algorithm: "SHA-256", ..Settings::default() });
+    let diagnosed = |trunk: &str| {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let text = format!(
+            "[[trunk]]\nid = \"lab\"\nregistrar = \"sip:{}\"\ndomain = \"{REALM}\"\n{trunk}\n\
+             agents = {{ count = 2, user = \"agent{{n}}\", password = \"{PASSWORD}\" }}\n",
+            kamailio.address()
+        );
+        let args = ["diagnose", "--live", profile(dir.path(), &text), "--rate", "20"];
+        let finished = Regstorm::run(dir.path(), &args, LIMIT);
+        assert_eq!(kamailio.contacts(), 0, "{}", finished.stdout());
+        finished
+    };
+    concludes(&diagnosed("algorithms = [\"MD5\"]"), 0, "conclusion: algorithm = SHA-256");
+    let forced = "realm = \"genesyscloud.test;tenant=acme\"\nrealm_policy = \"force\"";
+    concludes(&diagnosed(forced), 0, "conclusion: realm = genesyscloud.test");
+    concludes(&diagnosed(""), 0, "conclusion: none = all 2 agents tried register");
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Candidates<'_> {
         // Nothing is in use yet when the challenge could not be answered.
         let variants = realm_variants(challenged, used.unwrap_or_default(), self.subject);
         if variants.is_empty() {
-            return self.skip("realm", "the realm as challenged is the configured one and the domain");
+            return self.skip("realm", "the profile suggests no other than the one challenged");
         }
         if !self.subject.has_password {
             self.skip("realm-in-hash", "a precomputed HA1 holds its realm; write the password to try others");
