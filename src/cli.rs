@@ -210,10 +210,11 @@ Examples:
   regstorm diagnose --live lab.toml --json
 
 Exit status:
-  0  explained, or nobody is refused
-  1  causes are still open
-  2  bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3  could not run: a name did not resolve, or no socket";
+  0        explained, or nobody is refused
+  1        causes are still open
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        could not run: a name did not resolve, or no socket
+  130/143  interrupted; nothing is concluded";
 
 const REPORT_HELP: &str = "\
 Examples:
@@ -272,6 +273,9 @@ mod tests {
         let Ok(Command::Registrar(registrar)) = registrar else { panic!("{registrar:?}") };
         assert_eq!((registrar.listen.len(), registrar.threads), (2, Some(2)));
         assert!(matches!(parse("regstorm report results/latest"), Ok(Command::Report(_))));
+        let diagnose = parse("regstorm diagnose --live p.toml --agent agent00017 --rate 5 --json");
+        let Ok(Command::Diagnose(diagnose)) = diagnose else { panic!("{diagnose:?}") };
+        assert_eq!((diagnose.agent.as_deref(), diagnose.rate, diagnose.json), (Some("agent00017"), 5.0, true));
         assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
         assert!(parse("regstorm run").is_err());
     }

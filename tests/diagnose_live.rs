@@ -163,3 +163,19 @@ fn what_cannot_be_done_is_refused_before_anything_is_sent() {
         assert!(finished.stderr().contains(said), "{}", finished.stderr());
     }
 }
+
+#[test]
+fn an_interrupt_ends_it_between_two_attempts() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = "[[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"genesyscloud.test\"\n\
+                agents = { count = 1, user = \"a{n}\", password = \"hunter2\" }\n\
+                [[registrar.fault]]\nkind = \"refuse\"\ncode = 403\n";
+    let args = ["diagnose", "--live", profile(dir.path(), text), "--rate", "1"];
+    let running = Regstorm::start(dir.path(), &args);
+    clock::until("the first attempt", LIMIT, || running.stderr_so_far().contains("unchanged").then_some(()));
+    running.signal("INT");
+    let finished = running.wait(LIMIT);
+    finished.expect_code(130);
+    assert!(finished.stderr().contains("ending after this attempt"), "{}", finished.stderr());
+    assert!(finished.stdout().is_empty(), "nothing was concluded: {}", finished.stdout());
+}

@@ -1,6 +1,7 @@
 //! `regstorm diagnose`: why agents are refused. `--live` asks the registrar itself, by experiments on one agent.
 
 mod bench;
+mod interrupt;
 mod live;
 
 use super::failure::{Exit, Failure};

@@ -1,6 +1,7 @@
 //! `diagnose --live PROFILE`: finds a failing agent and experiments on it until its refusal is explained.
 
 use super::bench::{Bench, Wire};
+use super::interrupt::Interrupt;
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::print;
@@ -42,14 +43,26 @@ pub fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
     let server = embedded(&plan, order, clock, clock.now())?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
     let seed = Seed(crate::command::random_word());
-    let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed };
-    let findings = ward.visit(&agents, pace)?;
+    let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch()? };
+    let found = ward.visit(&agents, pace)?;
     drop(server);
-    findings.print(args.json)?;
-    Ok(match findings.conclusion {
-        Conclusion::Healthy { .. } | Conclusion::Explained(_) => Exit::Success,
-        Conclusion::Open(_) => Exit::CausesOpen,
-    })
+    match found {
+        Visit::Interrupted(signal) => Ok(Exit::Signal(signal)),
+        Visit::Ended(found) => {
+            found.print(args.json)?;
+            Ok(match found.conclusion {
+                Conclusion::Healthy { .. } | Conclusion::Explained(_) => Exit::Success,
+                Conclusion::Open(_) => Exit::CausesOpen,
+            })
+        }
+    }
+}
+
+/// How a visit ended.
+enum Visit {
+    Ended(Box<Found>),
+    /// By this signal, between two attempts.
+    Interrupted(i32),
 }
 
 /// What a visit found.
@@ -76,11 +89,12 @@ struct Ward<'a> {
     clock: Clock,
     patience: Duration,
     seed: Seed,
+    interrupt: Interrupt,
 }
 
 impl Ward<'_> {
     /// Goes from agent to agent, and stays with the first that is refused.
-    fn visit(&self, agents: &[AgentId], mut pace: Pace) -> Result<Found, Failure> {
+    fn visit(&self, agents: &[AgentId], mut pace: Pace) -> Result<Visit, Failure> {
         let mut call = 0;
         for &agent in agents {
             let mut bench = self.bench(agent, pace, call)?;
@@ -89,9 +103,13 @@ impl Ward<'_> {
             if !first.is_granted() {
                 return self.investigate(agent, &mut bench, first);
             }
+            if let Some(signal) = self.interrupt.signal() {
+                return Ok(Visit::Interrupted(signal));
+            }
             (pace, call) = bench.into_pace();
         }
-        Ok(Found { case: None, conclusion: Conclusion::Healthy { agents: agents.len() as u32 } })
+        let conclusion = Conclusion::Healthy { agents: agents.len() as u32 };
+        Ok(Visit::Ended(Box::new(Found { case: None, conclusion })))
     }
 
     fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, Wire>, Failure> {
@@ -100,10 +118,13 @@ impl Ward<'_> {
         Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
     }
 
-    fn investigate(&self, agent: AgentId, bench: &mut Bench<'_, Wire>, first: Observation) -> Result<Found, Failure> {
+    fn investigate(&self, agent: AgentId, bench: &mut Bench<'_, Wire>, first: Observation) -> Result<Visit, Failure> {
         let subject = bench.subject();
         let mut investigation = Investigation::new(&subject, first);
         let conclusion = loop {
+            if let Some(signal) = self.interrupt.signal() {
+                return Ok(Visit::Interrupted(signal));
+            }
             match investigation.next() {
                 Next::Conclude(conclusion) => break conclusion,
                 Next::Try(trial) => {
@@ -124,7 +145,7 @@ impl Ward<'_> {
             target: subject.target.to_string(),
             local: subject.local.to_string(),
         };
-        Ok(Found { case: Some((patient, investigation)), conclusion })
+        Ok(Visit::Ended(Box::new(Found { case: Some((patient, investigation)), conclusion })))
     }
 
     /// One line per attempt as it ends, since the pace is slow.
