@@ -3,6 +3,7 @@
 mod assemble;
 mod completions;
 mod diagnose;
+mod explain;
 mod failure;
 mod observe;
 mod output;
@@ -11,6 +12,7 @@ mod registrar;
 mod report;
 mod run;
 mod schema;
+pub mod simulate;
 pub mod source;
 mod targets;
 
@@ -28,7 +30,9 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
         Command::Diagnose(args) => diagnose::execute(&args),
+        Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

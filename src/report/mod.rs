@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod csv;
 pub mod dictionary;
 pub mod experiments;
+pub mod explanation;
 pub mod html;
 pub mod junit;
 

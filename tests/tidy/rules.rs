@@ -20,7 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
-    ("diagnose", &["vocab", "sip", "measure", "record"]),
+    // A finding names examples by the Call-IDs that agents draw from the seed.
+    ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),
     ("profile", &["vocab"]),

@@ -13,7 +13,6 @@ mod request;
 pub use outcome::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome, ProbeStep, SentCredentials};
 pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 
-use super::registration::hex16;
 use super::transaction::{Due, Transaction};
 use super::{Credential, Timers};
 use crate::sip::challenge::{Role, Unusable};
