@@ -4,9 +4,12 @@
 //! out, and how sure that makes it (see [`Confidence`]); where two causes fit the evidence equally, both are found, and
 //! both say `open`. The generator's own trouble comes first: what it got wrong must not be held against a server.
 
+mod challenge;
 mod cost;
 mod draft;
+mod silence;
 mod view;
+mod wording;
 
 pub use cost::Cost;
 pub use draft::{Confidence, Draft, Severity};
@@ -29,6 +32,7 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 
 /// The findings of one trunk.
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
-    let _ = view;
-    Vec::new()
+    let (mut drafts, _explained) = challenge::find(view);
+    drafts.extend(silence::find(view));
+    drafts
 }
