@@ -4,7 +4,9 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
+use regstorm::measure::{Echo, GrantRow};
 use regstorm::record::Results;
+use regstorm::vocab::{Kind, Phase};
 use rehearsal::rehearse;
 
 /// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
@@ -151,4 +153,111 @@ fn an_answered_408_is_told_from_silence() {
     let fault = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 408\nreason = \"Request Timeout\"";
     let results = rehearse(&profile("", fault), 1, 0.0);
     only(&results, "no-response", "critical", &["answers 408", "x 408 Request Timeout"]);
+}
+
+/// A healthy run whose answers came back as `echo` says, from the `nth` on.
+fn echoed(every: usize, echo: Echo, example: &str) -> Results {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    let grants = std::mem::take(&mut results.evidence.grants);
+    for row in grants {
+        let part = row.seen.count / every as u64;
+        let mut hit = GrantRow { echo, example: example.to_owned(), ..row.clone() };
+        hit.seen.count = part;
+        let mut rest = row;
+        rest.seen.count -= part;
+        results.evidence.grants.extend([hit, rest].into_iter().filter(|row| row.seen.count > 0));
+    }
+    results
+}
+
+#[test]
+fn bindings_that_are_not_there_are_missed() {
+    let absent = Echo { contact_absent: true, ..Echo::default() };
+    only(&echoed(4, absent, ""), "binding.lost", "critical", &["list bindings without ours", "of kind refresh"]);
+    only(&echoed(150, absent, ""), "binding.lost", "warning", &["list bindings without ours"]);
+    only(&echoed(1, absent, ""), "binding.lost", "info", &["no 2xx lists our Contact"]);
+}
+
+#[test]
+fn translators_and_gateways_are_told_apart() {
+    let translated = Echo { translated: true, contact_rewritten: true, ..Echo::default() };
+    let results = echoed(1, translated, "198.51.100.7:1024");
+    only(&results, "nat.contact-rewritten", "info", &["translated address", "came back as 198.51.100.7:1024"]);
+    assert!(found(&results, "alg.rewritten").is_empty());
+
+    let gateway = Echo { via_rewritten: true, ..Echo::default() };
+    let results = echoed(1, gateway, "198.51.100.7:1024");
+    only(&results, "alg.rewritten", "warning", &["our Via comes back"]);
+    assert!(found(&results, "nat.contact-rewritten").is_empty());
+
+    let unclear = Echo { contact_rewritten: true, ..Echo::default() };
+    let results = echoed(1, unclear, "198.51.100.7:1024");
+    let open = only(&results, "alg.rewritten", "warning", &["perhaps by a SIP gateway"]);
+    assert_eq!(open.confidence, "open");
+    only(&results, "nat.contact-rewritten", "info", &["perhaps by the registrar itself"]);
+}
+
+#[test]
+fn shortened_lifetimes_are_a_warning_once_messages_double() {
+    let text = |limit: &str| profile("", &format!("max_expires = \"{limit}\""));
+    only(&rehearse(&text("12s"), 1, 0.0), "expires.shortened", "info", &["grants 12 s of the 20 s", "1.7 times"]);
+    let words = ["grants 8 s of the 20 s", "at least 50.0 messages/s instead of 20.0"];
+    only(&rehearse(&text("8s"), 1, 0.0), "expires.shortened", "warning", &words);
+}
+
+#[test]
+fn refreshes_that_fail_beside_registrations_are_found() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    // Every refresh refused, as many registrations in its place.
+    let refreshes: u64 =
+        results.evidence.outcomes.iter().filter(|row| row.kind == Kind::Refresh).map(|r| r.seen.count).sum();
+    assert!(refreshes > 100);
+    for row in results.evidence.outcomes.iter_mut().filter(|row| row.kind == Kind::Refresh) {
+        (row.class, row.code, row.reason) = (regstorm::vocab::Class::Refused, 481, "Gone".to_owned());
+    }
+    for cell in &mut results.evidence.pulse {
+        // A refresh that registered, by its number, becomes a new registration.
+        cell.beat = if cell.beat == 1 { 0 } else { cell.beat };
+    }
+    results.evidence.settle();
+    only(&results, "refresh.failing", "critical", &["refreshes fail", "x 481 Gone to refreshes"]);
+}
+
+/// A healthy soak of two minutes, the 99th percentile of whose refreshes is set by interval.
+fn soak(p99_us: impl Fn(u64) -> u64) -> Results {
+    let load = "[[load]]\nrate = 100\nfor = \"2s\"\n[[load]]\nhold = \"150s\"";
+    let text = profile("", "").replace(LOAD, load).replace("[run]", "[run]\nwarmup = \"20s\"");
+    let mut results = rehearse(&text, 1, 0.0);
+    for (n, interval) in (0..).zip(&mut results.intervals) {
+        for row in interval.latency.iter_mut().filter(|row| row.phase == Phase::Refresh) {
+            row.p99_us = p99_us(n);
+        }
+    }
+    results
+}
+
+#[test]
+fn response_times_that_creep_up_drift() {
+    let results = soak(|n| 20_000 + 1_000 * n);
+    let finding = only(&results, "drift", "warning", &["99th percentile of refresh rises", "Mann-Kendall"]);
+    assert_eq!(finding.trunk_id, "nj");
+    for (what, healthy) in [
+        ("steady", soak(|n| 20_000 + 700 * (n * 7919 % 13))),
+        ("a step", soak(|n| if n < 14 { 20_000 } else { 60_000 })),
+        ("below a tenth", soak(|n| 20_000 + 50 * n)),
+    ] {
+        assert!(findings(&healthy).is_empty(), "{what}: {:#?}", findings(&healthy));
+    }
+}
+
+#[test]
+fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    results.totals.generator.socket_drops = 400;
+    let finding = only(&results, "generator.saturated", "warning", &["dropped 400 datagrams"]);
+    assert_eq!(finding.trunk_id, "");
+    let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0";
+    let mut results = rehearse(&profile("", dead), 1, 0.0);
+    results.totals.generator.socket_drops = 400;
+    assert!(findings(&results).iter().all(|finding| finding.severity != "critical"));
 }

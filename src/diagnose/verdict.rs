@@ -129,10 +129,10 @@ pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
     }
 }
 
-type Doubt = (GeneratorVerdict, String);
+pub(super) type Doubt = (GeneratorVerdict, String);
 
 /// Everything the generator holds against itself, the rules of `[generator]`.
-fn generator_doubts(results: &Results) -> Vec<Doubt> {
+pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
     let counts = &results.totals.generator;
     let refused = results.totals.sums.ceiling_refused;
     let mut doubts: Vec<Doubt> = Vec::new();
