@@ -103,10 +103,17 @@ pub struct Finding {
     pub cost: String,
 }
 
+impl Finding {
+    /// Whether it counts for `findings.<severity>`, of one trunk or of all.
+    pub fn is_of(&self, severity: &str, trunk: Option<&str>) -> bool {
+        self.severity == severity && trunk.is_none_or(|id| id == self.trunk_id)
+    }
+}
+
 /// Judges a run: interrupted before invalid, invalid before failed, failed before passed.
-pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
+pub fn judge(results: &Results, findings: &[Finding], thresholds: &[Threshold]) -> Judgement {
     let doubts = generator_doubts(results);
-    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results)).collect();
+    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results, findings)).collect();
     let invalid_reasons: Vec<_> =
         doubts.iter().filter(|(grade, _)| *grade == GeneratorVerdict::Invalid).map(|(_, why)| why.clone()).collect();
     // A record without an end belongs to a run that was killed.

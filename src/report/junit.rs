@@ -3,12 +3,12 @@
 
 use super::text::{self, printable};
 use super::{template, words};
-use crate::diagnose::{Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{Finding, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use serde::Serialize;
 
 /// Renders the file.
-pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
+pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let error = error(results, judgement);
     let failed = judgement.thresholds.iter().filter(|outcome| !outcome.pass).count();
     let suites = Suites {
@@ -19,7 +19,7 @@ pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
         verdict: judgement.verdict.as_str(),
         failures: if error.is_none() { failed } else { 0 },
         errors: if error.is_some() { judgement.thresholds.len() } else { 0 },
-        targets: judgement.thresholds.iter().map(target).collect(),
+        targets: judgement.thresholds.iter().map(|outcome| target(outcome, findings)).collect(),
         error,
         generator: generator(judgement),
     };
@@ -46,6 +46,8 @@ struct Target {
     expr: String,
     pass: bool,
     message: String,
+    /// What a missed target on findings is about.
+    findings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -54,13 +56,17 @@ struct RunError {
     message: String,
 }
 
-fn target(outcome: &ThresholdOutcome) -> Target {
+fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> Target {
     let message = format!("{} is {}, asked for: {}", outcome.name, words::value(outcome), words::target(outcome));
+    let severity = outcome.metric.strip_prefix("findings.");
+    let meant =
+        findings.iter().filter(|f| severity.is_some_and(|severity| f.is_of(severity, outcome.trunk.as_deref())));
     Target {
         name: printable(&outcome.name),
         expr: printable(&outcome.expr),
         pass: outcome.pass,
         message: printable(&message),
+        findings: meant.map(|f| printable(&format!("{} {}: {}", f.id, f.trunk_id, f.summary))).collect(),
     }
 }
 
