@@ -19,7 +19,8 @@ pub const STATUSES: [&str; 9] = [
     "abandoned",
 ];
 
-/// What a run writes; `limits.*` and `failures.pcapng` belong to commands that are not built yet.
+/// What every run writes (`failures.pcapng` only one with failures); `limits.*` belong to a command that is not
+/// built yet.
 pub const FILES: [&str; 13] = [
     "record.bin",
     "run.json",

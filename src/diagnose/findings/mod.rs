@@ -12,6 +12,8 @@ mod challenge;
 mod cost;
 mod draft;
 mod generator;
+mod pattern;
+mod refusal;
 mod silence;
 mod trend;
 mod view;
@@ -38,7 +40,8 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 
 /// The findings of one trunk.
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
-    let (mut drafts, _explained) = challenge::find(view);
+    let (mut drafts, explained) = challenge::find(view);
+    drafts.extend(refusal::find(view, &explained));
     drafts.extend(silence::find(view));
     drafts.extend(binding::find(view));
     drafts
