@@ -652,7 +652,8 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
     }
 }
 
-fn hex16(value: u64) -> [u8; 16] {
+/// Sixteen lower-case hex digits.
+pub(super) fn hex16(value: u64) -> [u8; 16] {
     let mut text = [0; 16];
     hex8(&mut text[..8], (value >> 32) as u32);
     hex8(&mut text[8..], value as u32);
