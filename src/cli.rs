@@ -27,6 +27,8 @@ pub enum Command {
     Run(RunArgs),
     /// Serve the embedded registrar on its own, with its faults
     Registrar(RegistrarArgs),
+    /// Look at every trunk with one agent each, without load
+    Preflight(PreflightArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
     /// Say what a response code or a finding means and where to look
@@ -116,6 +118,25 @@ pub struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = PREFLIGHT_HELP)]
+pub struct PreflightArgs {
+    /// The profile (TOML); it needs no load
+    pub profile: PathBuf,
+
+    /// Also measure what this machine can send by itself, and keep it in results/baseline.json
+    #[arg(long)]
+    pub baseline: bool,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print JSON on stdout instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_HELP)]
 pub struct ExplainArgs {
     /// A response code, "timeout", or the id of a finding, a loop kind or a status
@@ -194,6 +215,21 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read";
+
+const PREFLIGHT_HELP: &str = "\
+About ten seconds, at most 20 messages a second: resolves, sends OPTIONS, registers one agent of each
+trunk from each of its source addresses, removes the binding, and doubts credentials.
+
+Examples:
+  regstorm preflight profiles/kamailio.toml
+  regstorm preflight lab.toml --set trunk.0.realm=lab.example.net --json
+  regstorm preflight lab.toml --baseline
+
+Exit status:
+  0  every trunk is ready
+  1  a trunk is not ready
+  2  bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3  it could not be carried out";
 
 const EXPLAIN_HELP: &str = "\
 Examples:

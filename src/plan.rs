@@ -4,6 +4,7 @@
 //! order here. Host names are not resolved: that is `command`'s, before the first packet.
 
 mod mix;
+pub mod probe;
 
 use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
 use crate::diagnose::Threshold;

@@ -106,6 +106,7 @@ fn header() -> Header {
         workers: 1,
         simulated: true,
         warmup_ns: 0,
+        baseline: None,
     }
 }
 

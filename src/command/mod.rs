@@ -1,11 +1,14 @@
 //! The subcommands: one file each, and the pieces only they share. The one place where rooms are wired together.
 
 mod assemble;
+mod baseline;
 mod completions;
 mod explain;
 mod failure;
 mod observe;
 mod output;
+mod preflight;
+mod prober;
 mod registrar;
 mod report;
 mod run;
@@ -27,6 +30,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Preflight(args) => preflight::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub const RECORD: &str = "record.bin";
 
 /// Where runs go unless told otherwise, and where `latest` points to the newest.
-const RESULTS: &str = "results";
+pub const RESULTS: &str = "results";
 
 /// A run's directory, created and known to be writable before anything is sent.
 #[derive(Debug)]

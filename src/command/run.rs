@@ -1,6 +1,7 @@
 //! `regstorm run`: from a profile to a directory of results.
 
 use super::assemble::{Assembly, Frame, assemble, workers};
+use super::baseline;
 use super::failure::{Exit, Failure};
 use super::observe::Watch;
 use super::output::RunDirectory;
@@ -26,8 +27,8 @@ use std::time::Duration;
 
 /// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
-const HEAD_START: Duration = Duration::from_millis(250);
-const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
+pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+pub(super) const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
@@ -67,6 +68,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     features.extend(promptness);
     let mut watch = Watch::new(record, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
+    let header = Header { baseline: baseline::kept(), ..header };
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
@@ -142,7 +144,14 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
     (moment.unix_ns + start.nanos_since(moment.now)) as i64
 }
 
-fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<String>, started_unix_ns: i64) -> Header {
+/// What is known of a run before its first packet.
+pub(super) fn header(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    frame: &Frame,
+    features: Vec<String>,
+    started_unix_ns: i64,
+) -> Header {
     let usage::HostFacts { name, os, kernel, cpus, cpu_model, memory_bytes } = usage::host();
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -175,10 +184,12 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
         workers: frame.workers,
         simulated: false,
         warmup_ns: plan.warmup.as_nanos() as u64,
+        baseline: None,
     }
 }
 
-fn end(ended: &Ended, frame: &Frame) -> End {
+/// How a run ended.
+pub(super) fn end(ended: &Ended, frame: &Frame) -> End {
     let usage = usage::process();
     let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
     End {

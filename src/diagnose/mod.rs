@@ -6,6 +6,7 @@
 pub mod explain;
 pub mod figures;
 pub mod metric;
+pub mod readiness;
 pub mod threshold;
 pub mod verdict;
 

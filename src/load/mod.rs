@@ -4,12 +4,15 @@
 //! count, it never shapes the schedule.
 
 pub mod admission;
+pub mod allowance;
+pub mod baseline;
 pub mod poisson;
 pub mod schedule;
 pub mod stage;
 pub mod stripe;
 
 pub use admission::Ceiling;
+pub use allowance::Allowance;
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;

@@ -12,6 +12,7 @@ pub mod dictionary;
 pub mod explanation;
 pub mod html;
 pub mod junit;
+pub mod readiness;
 
 pub mod run_json;
 mod sheets;

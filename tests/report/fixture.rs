@@ -190,6 +190,7 @@ impl Shape {
             workers: 2,
             simulated: false,
             warmup_ns: 0,
+            baseline: None,
         }
     }
 

@@ -20,7 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
-    ("diagnose", &["vocab", "sip", "measure", "record"]),
+    // What a probe saw is evidence like a record; the words for it are the agent's.
+    ("diagnose", &["vocab", "sip", "measure", "record", "agent"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),
     ("profile", &["vocab"]),

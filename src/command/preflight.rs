@@ -1,0 +1,204 @@
+//! `regstorm preflight`: every trunk looked at with one agent each, before any load.
+
+use super::assemble::USER_AGENT;
+use super::baseline;
+use super::failure::{Exit, Failure};
+use super::output::print;
+use super::prober::Prober;
+use super::registrar::serve;
+use super::source::DiskSource;
+use super::targets::resolve_trunk;
+use crate::agent::probe::ProbeMethod;
+use crate::cli::PreflightArgs;
+use crate::diagnose::readiness::{Reading, Way, judge};
+use crate::engine::{ProbeSocket, Server};
+use crate::net::clock::Clock;
+use crate::plan::probe::Account;
+use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
+use crate::profile::lint::{self, Lint};
+use crate::profile::{self, Profile};
+use crate::report::readiness::{self, Doubt};
+use crate::seed::Seed;
+use crate::vocab::Time;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long a request may stay unanswered: three transmissions.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// After this nothing new is begun, with a little more for each source address beyond the first ones.
+const WHOLE: Duration = Duration::from_secs(10);
+const PER_WAY: Duration = Duration::from_millis(400);
+/// The most trunks looked at side by side.
+const SIDE_BY_SIDE: usize = 8;
+/// The most source addresses of a trunk that are tried.
+const MOST_SOURCES: usize = 16;
+
+pub fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
+    let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
+    let clock = Clock::new();
+    let prober = Prober::new(clock);
+    let server = embedded(&plan, clock)?;
+    let subjects = subjects(&profile, &plan, server.as_ref())?;
+    let ways: usize = subjects.iter().map(|subject| subject.ways.len()).sum();
+    let until = clock.now() + WHOLE + PER_WAY * ways as u32;
+    let trunks: Vec<_> = readings(&prober, &subjects, until).iter().map(judge).collect();
+    drop(server);
+    let doubts: Vec<Doubt> = lint::lint(&profile).into_iter().map(doubt).collect();
+    let baseline = if args.baseline { Some(baseline::measure_and_keep(clock)?) } else { None };
+    if args.json {
+        print(&readiness::render_json(&trunks, &doubts, baseline.as_ref()))?;
+    } else {
+        let mut text = readiness::render(&trunks, &doubts);
+        if let Some(baseline) = &baseline {
+            text.push('\n');
+            text.push_str(&readiness::baseline(baseline));
+        }
+        print(&text)?;
+    }
+    Ok(if trunks.iter().all(|trunk| trunk.ready) { Exit::Success } else { Exit::ThresholdFailed })
+}
+
+/// The profile and its plan; warnings go to standard error.
+///
+/// # Errors
+/// When it cannot be used, or has no trunk.
+pub fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
+    let profile = profile::load(&DiskSource, path, sets)?;
+    let plan = Plan::new(&profile)?;
+    if plan.trunks.is_empty() {
+        return Err(profile
+            .whole_problem("has no trunk", "add a [[trunk]] with id, registrar, domain and agents")
+            .into());
+    }
+    for warning in &plan.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok((profile, plan))
+}
+
+/// The embedded registrar, if any trunk registers with it; its faults' windows begin now.
+///
+/// # Errors
+/// When it has no address.
+pub fn embedded(plan: &Plan, clock: Clock) -> Result<Option<Server>, Failure> {
+    if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
+        return Ok(None);
+    }
+    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
+    let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, clock.now()).map(Some)
+}
+
+/// A trunk, and who is to register on it from where.
+pub struct Subject<'p> {
+    pub trunk: &'p TrunkPlan,
+    pub target: Result<SocketAddr, String>,
+    pub ways: Vec<(Option<IpAddr>, Account)>,
+}
+
+/// Every trunk with its target and one agent for each source address.
+///
+/// # Errors
+/// When a target is not allowed; then nothing is sent to any.
+pub fn subjects<'p>(profile: &Profile, plan: &'p Plan, server: Option<&Server>) -> Result<Vec<Subject<'p>>, Failure> {
+    let embedded = server.and_then(|server| server.addresses().first().copied());
+    let subject = |(n, trunk): (usize, &'p TrunkPlan)| {
+        let target = match resolve_trunk(plan, trunk, embedded) {
+            Ok(target) => Ok(target),
+            Err(Failure::CouldNotRun(why)) => Err(without_trunk(&trunk.id, &why)),
+            Err(usage) => return Err(usage),
+        };
+        Ok(Subject { trunk, target, ways: ways(&profile.trunks[n], trunk) })
+    };
+    plan.trunks.iter().enumerate().map(subject).collect()
+}
+
+/// The message without the trunk it names: the table has a column for that.
+fn without_trunk(id: &str, message: &str) -> String {
+    message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
+}
+
+/// Agent n sends from source n; where there are more sources than agents, the first agent tries the others.
+fn ways(profile: &profile::Trunk, trunk: &TrunkPlan) -> Vec<(Option<IpAddr>, Account)> {
+    let sources: Vec<Option<IpAddr>> = match trunk.source.as_slice() {
+        [] => vec![None],
+        sources => sources.iter().copied().map(Some).collect(),
+    };
+    let account = |n: usize| Account::of(profile, n as u32).or_else(|| Account::of(profile, 0));
+    let sources = sources.into_iter().enumerate().take(MOST_SOURCES);
+    sources.filter_map(|(n, source)| Some((source, account(n)?))).collect()
+}
+
+/// Looks at every trunk, several side by side, in the order of the profile.
+fn readings(prober: &Prober, subjects: &[Subject<'_>], until: Time) -> Vec<Reading> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some(subject) = subjects.get(n) else { return done };
+            done.push((n, reading(prober, subject, until)));
+        }
+    };
+    let mut readings: Vec<(usize, Reading)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..subjects.len().min(SIDE_BY_SIDE)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    readings.sort_by_key(|(n, _)| *n);
+    readings.into_iter().map(|(_, reading)| reading).collect()
+}
+
+fn reading(prober: &Prober, subject: &Subject<'_>, until: Time) -> Reading {
+    let trunk = subject.trunk;
+    let mut reading = Reading {
+        trunk_id: trunk.id.clone(),
+        registrar: trunk.registrar_text.clone(),
+        target: subject.target.clone(),
+        expected_realm: trunk.policy.realm.clone(),
+        accepted: trunk.policy.algorithms,
+        options: None,
+        ways: Vec::new(),
+        untried: trunk.source.len().saturating_sub(MOST_SOURCES),
+    };
+    let Ok(target) = subject.target else { return reading };
+    for (source, account) in &subject.ways {
+        let mut way = Way { user: account.user.clone(), local: Err(String::new()), register: None, removal: None };
+        match ProbeSocket::open(*source, target, prober.clock) {
+            Err(error) => way.local = Err(error.to_string()),
+            Ok(mut socket) => {
+                way.local = Ok(socket.local_addr());
+                if reading.options.is_none() {
+                    let request = trunk.probe(ProbeMethod::Options, account, prober.call(), PATIENCE, USER_AGENT);
+                    reading.options = prober.exchange(&mut socket, &request, until);
+                }
+                register(prober, trunk, account, &mut socket, &mut way, until);
+            }
+        }
+        reading.ways.push(way);
+    }
+    reading
+}
+
+/// Registers and removes what was registered, also when time is up meanwhile.
+fn register(
+    prober: &Prober,
+    trunk: &TrunkPlan,
+    account: &Account,
+    socket: &mut ProbeSocket,
+    way: &mut Way,
+    until: Time,
+) {
+    let mut request = trunk.probe(ProbeMethod::Register, account, prober.call(), PATIENCE, USER_AGENT);
+    way.register = prober.exchange(socket, &request, until);
+    if let Some(seen) = way.register.as_ref().filter(|seen| seen.outcome.is_granted()) {
+        request.call = seen.outcome.call;
+        request.expires_s = 0;
+        way.removal = prober.exchange(socket, &request, Time::NEVER);
+    }
+}
+
+fn doubt(lint: Lint) -> Doubt {
+    let Lint { trunk_id, user, agents, field, what, remedy } = lint;
+    Doubt { trunk_id, user, agents, field: field.as_str(), what, remedy }
+}
