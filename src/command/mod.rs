@@ -5,6 +5,7 @@ mod baseline;
 mod completions;
 mod explain;
 mod failure;
+mod hook;
 mod observe;
 mod output;
 mod preflight;
@@ -15,6 +16,7 @@ mod run;
 mod schema;
 pub mod source;
 mod targets;
+mod watch;
 
 pub use failure::{Exit, Failure};
 
@@ -31,6 +33,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Registrar(args) => registrar::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),
+        Command::Watch(args) => watch::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

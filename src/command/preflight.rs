@@ -115,7 +115,7 @@ pub fn subjects<'p>(profile: &Profile, plan: &'p Plan, server: Option<&Server>) 
 }
 
 /// The message without the trunk it names: the table has a column for that.
-fn without_trunk(id: &str, message: &str) -> String {
+pub fn without_trunk(id: &str, message: &str) -> String {
     message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
 }
 

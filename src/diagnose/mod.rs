@@ -1,6 +1,6 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
 //!
-//! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
+//! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's rounds. `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
 
 pub mod explain;
@@ -9,6 +9,7 @@ pub mod metric;
 pub mod readiness;
 pub mod threshold;
 pub mod verdict;
+pub mod watch;
 
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};

@@ -382,22 +382,31 @@ fn registered(reading: &Reading) -> impl Iterator<Item = (&ProbeOutcome, &ProbeA
     ways.filter_map(|way| Some((&way.register.as_ref()?.outcome, way.register.as_ref()?.outcome.answer()?)))
 }
 
-/// How an exchange ended: `403 Forbidden in 1.2 ms`.
+/// How an exchange ended and how long it took: `403 Forbidden in 1.2 ms`.
 pub fn ended(outcome: &ProbeOutcome) -> String {
     let again = match outcome.retransmissions() {
         0 => String::new(),
         1 => ", 1 retransmission".to_owned(),
         n => format!(", {n} retransmissions"),
     };
-    let what = match (&outcome.end, outcome.answer()) {
+    let took = short(outcome.took());
+    match &outcome.end {
+        ProbeEnd::TimedOut => format!("no answer within {took}{again}"),
+        ProbeEnd::Transport(_) => said(outcome),
+        _ => format!("{} in {took}{again}", said(outcome)),
+    }
+}
+
+/// How an exchange ended: `403 Forbidden`.
+pub fn said(outcome: &ProbeOutcome) -> String {
+    match (&outcome.end, outcome.answer()) {
         (ProbeEnd::Answered, Some(answer)) => format!("{} {}", answer.code, answer.reason),
         (ProbeEnd::Answered, None) => "no final answer".to_owned(),
-        (ProbeEnd::TimedOut, _) => return format!("no answer within {}{again}", short(outcome.took())),
-        (ProbeEnd::Transport(what), _) => return format!("not delivered: {what}"),
+        (ProbeEnd::TimedOut, _) => "no answer".to_owned(),
+        (ProbeEnd::Transport(what), _) => format!("not delivered: {what}"),
         (ProbeEnd::Unusable(why), _) => format!("challenged, but {why}"),
         (ProbeEnd::Malformed(what), _) => format!("an answer that cannot be used: {what}"),
-    };
-    format!("{what} in {}{again}", short(outcome.took()))
+    }
 }
 
 /// Where a refusal came, when that says something.

@@ -20,6 +20,7 @@ pub mod summary;
 pub mod summary_csv;
 mod template;
 mod text;
+pub mod watch;
 mod words;
 
 use crate::diagnose::{Finding, Judgement};
