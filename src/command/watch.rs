@@ -86,7 +86,7 @@ async fn keep(
         }
         // A round that took longer than the time between them is followed by the next one that is due.
         while next <= clock.now() {
-            next = next + every;
+            next += every;
         }
         let ends = next >= until;
         tokio::select! {

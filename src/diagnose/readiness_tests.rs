@@ -48,7 +48,7 @@ fn step(place: Place, answer: Option<ProbeAnswer>) -> ProbeStep {
 fn seen(steps: Vec<ProbeStep>, end: ProbeEnd) -> Seen {
     let outcome = ProbeOutcome { steps, end, asked_expires_s: 3600, strays: 0, call: Call::new(Seed(1), 0) };
     // 2026-11-21T12:00:00Z.
-    Seen { outcome, unix_ns: 1795262400_000_000_000 }
+    Seen { outcome, unix_ns: 1_795_262_400_000_000_000 }
 }
 
 fn direct(answer: ProbeAnswer) -> Seen {

@@ -81,7 +81,7 @@ mod tests {
             let mut open: Vec<(Time, Time, u32)> = Vec::new();
             let mut now = Time::ORIGIN;
             for (pause, lasts, messages) in exchanges {
-                now = now + Duration::from_millis(pause);
+                now += Duration::from_millis(pause);
                 open.sort();
                 while let Some(&(end, at, messages)) = open.first().filter(|(end, ..)| *end <= now) {
                     allowance.end(end, 6, messages);
