@@ -205,7 +205,7 @@ impl<'r> Probe<'r> {
     }
 
     fn render(&mut self) -> Result<(), Overflow> {
-        let (request, branch, id, from_tag) = (self.request, self.branch(), self.call.id(), self.call.from_tag());
+        let (request, branch, id, from_tag) = (self.request, self.branch(), self.call.id(), self.call.own_tag());
         let method = request.method.as_str().as_bytes();
         let uri = self.template.uri();
         let digests = self.held.each_ref().map(|held| held.as_ref().map(|held| held.digest(method, uri)));

@@ -146,7 +146,7 @@ impl Call {
         id
     }
 
-    pub(super) fn from_tag(&self) -> [u8; 16] {
+    pub(super) fn own_tag(&self) -> [u8; 16] {
         self.word(4)
     }
 
