@@ -31,6 +31,8 @@ pub enum Command {
     Preflight(PreflightArgs),
     /// Register one canary agent per trunk again and again, and say go or no-go
     Watch(WatchArgs),
+    /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
+    Simulate(SimulateArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
     /// Say what a response code or a finding means and where to look
@@ -70,6 +72,27 @@ pub struct RunArgs {
     /// What to show on stderr while it runs
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
+
+    /// Print run.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_HELP)]
+pub struct SimulateArgs {
+    /// The profile (TOML)
+    pub profile: PathBuf,
+
+    #[arg(long = "for", value_name = "DURATION", help = "How long the load lasts [default: as the profile says]")]
+    pub lasts: Option<String>,
+
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
+    pub out: Option<PathBuf>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
 
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
@@ -242,6 +265,16 @@ Exit status:
   0  ended by Ctrl-C
   2  bad usage or profile
   3  an address could not be listened on";
+
+const SIMULATE_HELP: &str = "\
+Examples:
+  regstorm simulate profiles/nightly-soak.toml
+  regstorm simulate profiles/go-live.toml --for 24h --set run.seed=7
+
+All trunks register with the embedded registrar and its faults, whatever their
+registrar is. The same seed gives the same files.
+
+Exit status: as of run.";
 
 const REPORT_HELP: &str = "\
 Examples:

@@ -14,6 +14,7 @@ mod registrar;
 mod report;
 mod run;
 mod schema;
+pub mod simulate;
 pub mod source;
 mod targets;
 mod watch;
@@ -31,6 +32,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),
         Command::Watch(args) => watch::execute(&args),

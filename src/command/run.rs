@@ -9,6 +9,7 @@ use super::registrar::serve;
 use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
+use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::engine::{Conduct, Ended, Observer, Server, conduct};
 use crate::load::Schedule;
@@ -18,7 +19,7 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::results::{End, Header, Host, TrunkHeader};
+use crate::record::results::{End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Stage, Time};
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ pub(super) const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
-const MIN_UNREGISTER_RATE: f64 = 10.0;
+pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     if args.live == Live::Tui {
@@ -171,6 +172,10 @@ pub(super) fn header(
                 domain: trunk.policy.domain.clone(),
                 agents: trunk.agents,
                 expires_s: trunk.policy.expires_s,
+                realm: trunk.policy.realm.clone(),
+                algorithms: trunk.policy.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
+                sources: trunk.source.iter().map(ToString::to_string).collect(),
+                retry: retry_header(&trunk.policy.retry),
             })
             .collect(),
         users: plan.identities.iter().map(|identity| identity.user.to_owned()).collect(),
@@ -183,8 +188,33 @@ pub(super) fn header(
         arrivals_planned: frame.schedule.arrivals().into(),
         workers: frame.workers,
         simulated: false,
+        run_tag: frame.run.0,
+        call_ids: Vec::new(),
+        agent_sources: agent_sources(plan),
         warmup_ns: plan.warmup.as_nanos() as u64,
         baseline: None,
+    }
+}
+
+/// Which of its trunk's addresses each agent has; empty when there is no choice.
+fn agent_sources(plan: &Plan) -> Vec<u8> {
+    if plan.trunks.iter().all(|trunk| trunk.source.len() < 2) {
+        return Vec::new();
+    }
+    let source = |identity: Identity<'_>| {
+        let sources = plan.trunks[identity.trunk.index()].source.len().max(1);
+        u8::try_from(identity.number as usize % sources).unwrap_or(u8::MAX)
+    };
+    plan.identities.iter().map(source).collect()
+}
+
+fn retry_header(retry: &RetryPolicy) -> RetryHeader {
+    RetryHeader {
+        preset: retry.preset.to_owned(),
+        forbidden_s: retry.forbidden.steady_s(),
+        temporary_s: retry.recoverable.steady_s(),
+        refused_s: retry.refused.steady_s(),
+        max: retry.max,
     }
 }
 

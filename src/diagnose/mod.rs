@@ -5,11 +5,13 @@
 
 pub mod explain;
 pub mod figures;
+pub mod findings;
 pub mod metric;
 pub mod readiness;
 pub mod threshold;
 pub mod verdict;
 pub mod watch;
 
+pub use findings::findings;
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};

@@ -356,7 +356,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_secret_appears_in_a_lint(secret in "\\PC{0,3}[;#\"\\\\ äé\t]{1,3}[0-9A-Z]{6,60}[ ;]?", hashed: bool) {
+        fn no_secret_appears_in_a_lint(secret in "\\PC{0,3}[;#\"\\\\äé\t]{1,3}[0-9A-Z]{6,60}[ ;]?", hashed: bool) {
             let credential = if hashed { Credential::Ha1 } else { Credential::Password };
             let lints = lint(&profile(vec![row("user", "auth", credential(Secret::new(secret.as_str())))]));
             prop_assert!(!lints.is_empty());

@@ -109,6 +109,32 @@ pub fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> Result<Cha
     Err(reason)
 }
 
+/// What a 401 or 407 offers, acceptable or not.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Offered<'a> {
+    /// Of the first Digest challenge; empty when there is none. Raw, as in [`Challenge`].
+    pub realm: &'a [u8],
+    /// Over all Digest challenges.
+    pub algorithms: AlgorithmSet,
+    /// Some challenge is for an algorithm that nobody here knows.
+    pub unknown: bool,
+}
+
+/// Everything that is on offer: what [`choose`] chose from.
+pub fn offered<'a>(response: &Response<'a>) -> Offered<'a> {
+    let mut all = Offered::default();
+    for (n, (_, set)) in sets(response).enumerate() {
+        if n == 0 {
+            all.realm = set.realm.unwrap_or_default();
+        }
+        match set.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse) {
+            Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
+            None => all.unknown = true,
+        }
+    }
+    all
+}
+
 /// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other schemes are left out.
 pub fn challenges<'a>(response: &Response<'a>) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
     judged(response, AlgorithmSet::ALL)

@@ -20,8 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
-    // What a probe saw is evidence like a record; the words for it are the agent's.
-    ("diagnose", &["vocab", "sip", "measure", "record", "agent"]),
+    // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.
+    ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),
     ("profile", &["vocab"]),

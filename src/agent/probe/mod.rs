@@ -13,9 +13,9 @@ mod request;
 pub use outcome::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome, ProbeStep, SentCredentials};
 pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 
-use super::registration::hex16;
 use super::transaction::{Due, Transaction};
 use super::{Credential, Timers};
+use crate::sip::branch::hex16;
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::digest::{self, Covered};
 use crate::sip::emit::{self, Authorization, Options, Overflow, Register, RegisterTemplate, TemplateParts};
