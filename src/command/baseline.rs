@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::profile::{self, Source};
 use crate::record::{self, Baseline, BaselineStep, Results, Writer};
 use crate::seed::Seed;
-use crate::vocab::{RunTag, Stage, Status};
+use crate::vocab::{FailedAttempt, RunTag, Stage, Status};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -110,7 +110,14 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * rate;
     let server = embedded(&plan, clock)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
-    let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
+    let frame = Frame {
+        seed,
+        run: RunTag(super::random_word()),
+        start,
+        workers: workers(&plan),
+        schedule,
+        capture_secrets: false,
+    };
     let Assembly { workers, features } = assemble(&plan, &targets, &frame)?;
     let mut bytes = Vec::new();
     let mut keep = Keep(Writer::new(&mut bytes));
@@ -140,6 +147,10 @@ struct Keep<'a>(Writer<&'a mut Vec<u8>>);
 impl Observer for Keep<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<()> {
         self.0.interval(interval)
+    }
+
+    fn failures(&mut self, _: &[FailedAttempt]) -> io::Result<()> {
+        Ok(())
     }
 
     fn progress(&mut self, _: Duration, _: u64, _: u64, _: u64) {}

@@ -56,7 +56,7 @@ pub const PURE: [&str; 14] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 19] = [
+pub const CRATES: [(&str, &[&str]); 20] = [
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
@@ -64,6 +64,7 @@ pub const CRATES: [(&str, &[&str]); 19] = [
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
     ("postcard", &["record"]),
     ("crc32fast", &["record"]),
+    ("pcap_file", &["record"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
