@@ -8,7 +8,7 @@ use super::preflight::embedded;
 use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
 use super::targets::resolve_all;
 use crate::diagnose::{GeneratorVerdict, judge};
-use crate::engine::{Conduct, Observer, conduct};
+use crate::engine::{Conduct, Decision, Observer, conduct};
 use crate::load::{Schedule, baseline::next_rate};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
@@ -137,7 +137,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
     if ended.interrupted_by.is_some() {
         return Err(Failure::could_not("the baseline was interrupted"));
     }
-    keep.0.end(&end(&ended, &frame)).map_err(unwritable)?;
+    keep.0.end(&end(&ended, &frame, None)).map_err(unwritable)?;
     record::read(bytes.as_slice()).map_err(|error| Failure::could_not(format!("the baseline cannot be read: {error}")))
 }
 
@@ -145,8 +145,8 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
 struct Keep<'a>(Writer<&'a mut Vec<u8>>);
 
 impl Observer for Keep<'_> {
-    fn interval(&mut self, interval: &Interval) -> io::Result<()> {
-        self.0.interval(interval)
+    fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
+        self.0.interval(interval).map(|()| Decision::GoOn)
     }
 
     fn failures(&mut self, _: &[FailedAttempt]) -> io::Result<()> {
