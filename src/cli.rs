@@ -301,10 +301,11 @@ Examples:
   regstorm preflight lab.toml --baseline
 
 Exit status:
-  0  every trunk is ready
-  1  a trunk is not ready
-  2  bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3  it could not be carried out";
+  0        every trunk is ready
+  1        a trunk is not ready
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        it could not be carried out
+  130/143  interrupted; what was bound is removed";
 
 const WATCH_HELP: &str = "\
 One line on stdout at each change: UTC time, trunk, go or no-go, why. At most 20 messages a second

@@ -160,6 +160,27 @@ fn a_forbidden_target_is_sent_nothing() {
 }
 
 #[test]
+fn an_interrupted_preflight_begins_nothing_new() {
+    let dir = temp();
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    silent.set_read_timeout(Some(LIMIT)).expect("a socket option");
+    let text = trunk("silent", &format!("sip:{}", silent.local_addr().expect("bound")), "");
+    let preflight = Regstorm::start(dir.path(), &["preflight", profile(dir.path(), &text)]);
+    let mut buffer = [0; 2048];
+    let method = |buffer: &[u8]| String::from_utf8_lossy(buffer).split(' ').next().map(str::to_owned);
+    let len = silent.recv(&mut buffer).expect("its first request");
+    assert_eq!(method(&buffer[..len]).as_deref(), Some("OPTIONS"));
+    preflight.signal("INT");
+    let finished = preflight.wait(LIMIT);
+    finished.expect_code(130);
+    assert!(finished.stdout.is_empty(), "{}", finished.stdout());
+    silent.set_nonblocking(true).expect("a socket option");
+    while let Ok(len) = silent.recv(&mut buffer) {
+        assert_eq!(method(&buffer[..len]).as_deref(), Some("OPTIONS"), "nothing but retransmissions follow");
+    }
+}
+
+#[test]
 fn credentials_are_doubted_without_being_shown() {
     let dir = temp();
     std::fs::write(dir.path().join("agents.csv"), "user,password\nann,gr;een\nbob,blue\nann,gr;een\n").expect("ours");

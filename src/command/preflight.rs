@@ -23,6 +23,8 @@ use crate::vocab::Time;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// How long a request may stay unanswered: three transmissions.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -42,8 +44,13 @@ pub fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
     let subjects = subjects(&profile, &plan, server.as_ref())?;
     let ways: usize = subjects.iter().map(|subject| subject.ways.len()).sum();
     let until = clock.now() + WHOLE + PER_WAY * ways as u32;
-    let trunks: Vec<_> = readings(&prober, &subjects, until).iter().map(judge).collect();
+    let (readings, interrupted) =
+        attended(&prober, || side_by_side(&subjects, |subject| reading(&prober, subject, until)))?;
     drop(server);
+    if let Some(signal) = interrupted {
+        return Ok(Exit::Signal(signal));
+    }
+    let trunks: Vec<_> = readings.iter().map(judge).collect();
     let doubts: Vec<Doubt> = lint::lint(&profile).into_iter().map(doubt).collect();
     let baseline = if args.baseline { Some(baseline::measure_and_keep(clock)?) } else { None };
     if args.json {
@@ -57,6 +64,36 @@ pub fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
         print(&text)?;
     }
     Ok(if trunks.iter().all(|trunk| trunk.ready) { Exit::Success } else { Exit::ThresholdFailed })
+}
+
+/// Does the work on a thread of its own. A signal stops the prober, so that the work ends soon and leaves no binding; its
+/// number comes back beside what was done.
+fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
+    let runtime = super::runtime()?;
+    let entered = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+    drop(entered);
+    let (done, mut ended) = oneshot::channel();
+    std::thread::scope(|scope| {
+        // Whoever waits for it outlives the sending.
+        scope.spawn(move || drop(done.send(work())));
+        runtime.block_on(async {
+            let mut came = None;
+            loop {
+                let kind = tokio::select! {
+                    done = &mut ended => {
+                        let done = done.map_err(|_| Failure::could_not("the work ended without a result"))?;
+                        return Ok((done, came));
+                    }
+                    _ = interrupt.recv() => SignalKind::interrupt(),
+                    _ = terminate.recv() => SignalKind::terminate(),
+                };
+                came = Some(kind.as_raw_value());
+                prober.stop();
+            }
+        })
+    })
 }
 
 /// The profile and its plan; warnings go to standard error.
@@ -103,15 +140,17 @@ pub struct Subject<'p> {
 /// When a target is not allowed; then nothing is sent to any.
 pub fn subjects<'p>(profile: &Profile, plan: &'p Plan, server: Option<&Server>) -> Result<Vec<Subject<'p>>, Failure> {
     let embedded = server.and_then(|server| server.addresses().first().copied());
-    let subject = |(n, trunk): (usize, &'p TrunkPlan)| {
-        let target = match resolve_trunk(plan, trunk, embedded) {
+    // Each name may take the resolver's whole patience.
+    let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
+    let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::Trunk, _))| {
+        let target = match resolved {
             Ok(target) => Ok(target),
             Err(Failure::CouldNotRun(why)) => Err(without_trunk(&trunk.id, &why)),
             Err(usage) => return Err(usage),
         };
-        Ok(Subject { trunk, target, ways: ways(&profile.trunks[n], trunk) })
+        Ok(Subject { trunk, target, ways: ways(written, trunk) })
     };
-    plan.trunks.iter().enumerate().map(subject).collect()
+    plan.trunks.iter().zip(profile.trunks.iter().zip(resolved)).map(subject).collect()
 }
 
 /// The message without the trunk it names: the table has a column for that.
@@ -130,23 +169,25 @@ fn ways(profile: &profile::Trunk, trunk: &TrunkPlan) -> Vec<(Option<IpAddr>, Acc
     sources.filter_map(|(n, source)| Some((source, account(n)?))).collect()
 }
 
-/// Looks at every trunk, several side by side, in the order of the profile.
-fn readings(prober: &Prober, subjects: &[Subject<'_>], until: Time) -> Vec<Reading> {
+/// What `look` makes of each item, in order; some are looked at side by side.
+fn side_by_side<I: Sync, T: Send>(items: &[I], look: impl Fn(&I) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            let Some(subject) = subjects.get(n) else { return done };
-            done.push((n, reading(prober, subject, until)));
+            let Some(item) = items.get(n) else { return done };
+            done.push((n, look(item)));
         }
     };
-    let mut readings: Vec<(usize, Reading)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..subjects.len().min(SIDE_BY_SIDE)).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..items.len().min(SIDE_BY_SIDE)).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        // A panic goes on here as it would without threads.
+        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    readings.sort_by_key(|(n, _)| *n);
-    readings.into_iter().map(|(_, reading)| reading).collect()
+    all.sort_by_key(|(n, _)| *n);
+    all.into_iter().map(|(_, made)| made).collect()
 }
 
 fn reading(prober: &Prober, subject: &Subject<'_>, until: Time) -> Reading {

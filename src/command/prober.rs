@@ -7,7 +7,7 @@ use crate::load::Allowance;
 use crate::net::clock::Clock;
 use crate::seed::Seed;
 use crate::vocab::Time;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// SIP messages in any second, retransmissions included.
@@ -24,13 +24,20 @@ pub struct Prober {
     seed: Seed,
     calls: AtomicU64,
     allowance: Mutex<Allowance>,
+    stopped: AtomicBool,
 }
 
 impl Prober {
     pub fn new(clock: Clock) -> Self {
         // Drawn anew each time, so that no registrar takes a session's calls for those of an earlier one.
         let seed = Seed(super::random_word());
-        Prober { clock, seed, calls: AtomicU64::new(0), allowance: Mutex::new(Allowance::new(MESSAGES_PER_SECOND)) }
+        let allowance = Mutex::new(Allowance::new(MESSAGES_PER_SECOND));
+        Prober { clock, seed, calls: AtomicU64::new(0), allowance, stopped: AtomicBool::new(false) }
+    }
+
+    /// From now on no exchange begins but those that are to take place whenever it may be.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// A Call-ID no other call of the session has.
@@ -38,11 +45,12 @@ impl Prober {
         Call::new(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// One exchange, as soon as the pace allows; `None` when it would not have begun before `until`. Blocks.
+    /// One exchange, as soon as the pace allows; `None` when it would not have begun before `until`, or
+    /// when the prober was stopped; with [`Time::NEVER`] it takes place in any case. Blocks.
     pub fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<Seen> {
         loop {
             let now = self.clock.now();
-            if now >= until {
+            if now >= until || until != Time::NEVER && self.stopped.load(Ordering::Relaxed) {
                 return None;
             }
             match self.with(|allowance| allowance.begin(now, MOST)) {

@@ -174,11 +174,14 @@ impl Watch {
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {
             let (shared, act) = (&shared, &act);
-            let threads: Vec<_> = canaries
-                .chunks_mut(share)
-                .map(|some| scope.spawn(move || some.iter_mut().filter_map(|canary| act(shared, canary)).collect()))
-                .collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|_| Vec::new())).collect()
+            let changes = |some: &mut [Canary]| -> Vec<Change> {
+                some.iter_mut().filter_map(|canary| act(shared, canary)).collect()
+            };
+            let threads: Vec<_> = canaries.chunks_mut(share).map(|some| scope.spawn(move || changes(some))).collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         })
     }
 }
