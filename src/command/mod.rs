@@ -3,6 +3,7 @@
 mod assemble;
 mod baseline;
 mod completions;
+mod diagnose;
 mod explain;
 mod failure;
 mod hook;
@@ -10,6 +11,7 @@ mod observe;
 mod output;
 mod preflight;
 mod prober;
+mod probing;
 mod registrar;
 mod report;
 mod run;
@@ -32,6 +34,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Diagnose(args) => diagnose::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),

@@ -1,20 +1,19 @@
 //! `regstorm preflight`: every trunk looked at with one agent each, before any load.
 
-use super::assemble::USER_AGENT;
 use super::baseline;
 use super::failure::{Exit, Failure};
 use super::output::print;
 use super::prober::Prober;
+use super::probing::register_as;
 use super::registrar::serve;
 use super::source::DiskSource;
 use super::targets::resolve_trunk;
-use crate::agent::probe::ProbeMethod;
+use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
 use crate::engine::{ProbeSocket, Server};
 use crate::net::clock::Clock;
-use crate::plan::probe::Account;
-use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
+use crate::plan::{Account, Plan, RegistrarChoice, TrunkPlan};
 use crate::profile::lint::{self, Lint};
 use crate::profile::{self, Profile};
 use crate::report::readiness::{self, Doubt};
@@ -210,7 +209,8 @@ fn reading(prober: &Prober, subject: &Subject<'_>, until: Time) -> Reading {
             Ok(mut socket) => {
                 way.local = Ok(socket.local_addr());
                 if reading.options.is_none() {
-                    let request = trunk.probe(ProbeMethod::Options, account, prober.call(), PATIENCE, USER_AGENT);
+                    let request = register_as(trunk, account, prober.call(), PATIENCE);
+                    let request = ProbeRequest { method: ProbeMethod::Options, ..request };
                     reading.options = prober.exchange(&mut socket, &request, until);
                 }
                 register(prober, trunk, account, &mut socket, &mut way, until);
@@ -230,7 +230,7 @@ fn register(
     way: &mut Way,
     until: Time,
 ) {
-    let mut request = trunk.probe(ProbeMethod::Register, account, prober.call(), PATIENCE, USER_AGENT);
+    let mut request = register_as(trunk, account, prober.call(), PATIENCE);
     way.register = prober.exchange(socket, &request, until);
     if let Some(seen) = way.register.as_ref().filter(|seen| seen.outcome.is_granted()) {
         request.call = seen.outcome.call;

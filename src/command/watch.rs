@@ -1,20 +1,19 @@
 //! `regstorm watch`: one canary agent per trunk registers at each round; a line and a hook at each change.
 
-use super::assemble::USER_AGENT;
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
 use super::output::print;
 use super::preflight::{embedded, plan, subjects, without_trunk};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
+use super::probing::register_as;
 use super::targets::resolve_trunk;
-use crate::agent::probe::{Call, ProbeEnd, ProbeMethod, ProbeOutcome, ProbeRequest};
+use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::WatchArgs;
 use crate::diagnose::readiness::{place, said};
 use crate::diagnose::watch::{Hysteresis, Light};
 use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
-use crate::plan::probe::Account;
-use crate::plan::{Plan, TrunkPlan};
+use crate::plan::{Account, Plan, TrunkPlan};
 use crate::report::watch::Change;
 use crate::vocab::{Time, parse_duration};
 use std::net::{IpAddr, SocketAddr};
@@ -234,7 +233,7 @@ impl Canary {
     }
 
     fn request(&self, shared: &Shared<'_>) -> ProbeRequest {
-        self.trunk.probe(ProbeMethod::Register, &self.account, self.call, shared.patience, USER_AGENT)
+        register_as(&self.trunk, &self.account, self.call, shared.patience)
     }
 
     /// The canary's port, opened when there is none yet; a name that did not resolve is looked up again.

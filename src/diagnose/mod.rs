@@ -3,10 +3,12 @@
 //! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's rounds.
 //!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
-//! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. This room reads a
-//! [`crate::record::Results`], or intervals as they come, and returns values; it writes nothing.
+//! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
+//! trials that explain one agent's refusal, without a record. This room reads a [`crate::record::Results`], or intervals
+//! as they come, and returns values; it writes nothing.
 
 pub mod abort;
+pub mod experiment;
 pub mod explain;
 pub mod figures;
 pub mod findings;

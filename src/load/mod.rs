@@ -1,4 +1,5 @@
-//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission.
+//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission, and a
+//! pace for single exchanges.
 //!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
 //! count, it never shapes the schedule.
@@ -6,6 +7,7 @@
 pub mod admission;
 pub mod allowance;
 pub mod baseline;
+pub mod pace;
 pub mod poisson;
 pub mod schedule;
 pub mod stage;
@@ -13,6 +15,7 @@ pub mod stripe;
 
 pub use admission::Ceiling;
 pub use allowance::Allowance;
+pub use pace::Pace;
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;

@@ -171,15 +171,6 @@ impl<'a> Response<'a> {
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.headers.called(name)
     }
-
-    /// Where the registrar says the request came from: `received` and `rport` of the topmost Via (RFC 3581 §4). Either may
-    /// be missing.
-    pub fn seen_from(&self) -> (Option<&'a [u8]>, Option<u16>) {
-        let via = self.headers("Via").next().unwrap_or_default();
-        let (_, params) = via_parts(via);
-        let port = params.clone().value("rport").and_then(number).and_then(|port| u16::try_from(port).ok());
-        (params.value("received"), port)
-    }
 }
 
 impl<'a> Request<'a> {

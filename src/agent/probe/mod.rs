@@ -15,7 +15,6 @@ pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRul
 
 use super::transaction::{Due, Transaction};
 use super::{Credential, Timers};
-use crate::sip::branch::hex16;
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::digest::{self, Covered};
 use crate::sip::emit::{self, Authorization, Options, Overflow, Register, RegisterTemplate, TemplateParts};

@@ -135,7 +135,7 @@ impl ProbeOutcome {
 
 impl ProbeAnswer {
     pub(super) fn read(response: &Response<'_>, user: &[u8], contact_host: &[u8]) -> Self {
-        let (received, rport) = response.seen_from();
+        let via = response.topmost_via();
         let header = |name| response.headers(name).next().map(text);
         let granted = (200..300).contains(&response.code).then(|| contact::granted(response, user, contact_host));
         ProbeAnswer {
@@ -144,8 +144,8 @@ impl ProbeAnswer {
             offers: challenge::offers(response).map(|offer| Offered::read(&offer)).collect(),
             granted_s: granted.flatten(),
             contacts: contact::bindings(response).map(|binding| (text(binding.uri), binding.expires)).collect(),
-            received: received.map(text),
-            rport,
+            received: via.received.map(text),
+            rport: via.rport.and_then(|port| text(port).parse().ok()),
             date: header("Date"),
             server: header("Server"),
             retry_after_s: response.retry_after,

@@ -3,6 +3,7 @@
 use crate::agent::{Credential, Timers};
 use crate::seed::{Purpose, Seed};
 use crate::sip::AlgorithmSet;
+use crate::sip::branch::hex16;
 use crate::vocab::RunTag;
 use std::time::Duration;
 
@@ -152,10 +153,10 @@ impl Call {
 
     /// A client nonce for the challenge that the next request answers.
     pub(super) fn cnonce(&self) -> [u8; 16] {
-        super::hex16(self.seed.draw(Purpose::Cnonce, self.number, self.cseq.into()))
+        hex16(self.seed.draw(Purpose::Cnonce, self.number, self.cseq.into()))
     }
 
     fn word(&self, counter: u64) -> [u8; 16] {
-        super::hex16(self.seed.draw(Purpose::Identity, self.number, counter))
+        hex16(self.seed.draw(Purpose::Identity, self.number, counter))
     }
 }
