@@ -61,19 +61,13 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         capture_secrets: args.capture_secrets,
     };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {
+    let Assembly { workers, mut features } = match assemble_in_time(&plan, &targets, &frame, clock) {
         Ok(assembly) => assembly,
         Err(failure) => {
             directory.discard();
             return Err(failure);
         }
     };
-    if frame.start <= clock.now() {
-        directory.discard();
-        return Err(Failure::could_not(
-            "the machine was too busy to open the sockets before the first arrival was due; try again",
-        ));
-    }
     features.extend(promptness);
     let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
@@ -109,6 +103,15 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let ended = conducted.map_err(Failure::could_not)?;
     derived.print(directory.path(), args.json)?;
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// Opens the sockets before the first arrival is due.
+fn assemble_in_time(plan: &Plan, targets: &[SocketAddr], frame: &Frame, clock: Clock) -> Result<Assembly, Failure> {
+    let assembly = assemble(plan, targets, frame)?;
+    if frame.start > clock.now() {
+        return Ok(assembly);
+    }
+    Err(Failure::could_not("the machine was too busy to open the sockets before the first arrival was due; try again"))
 }
 
 fn plan(args: &RunArgs) -> Result<Plan, Failure> {

@@ -2,7 +2,7 @@
 
 use super::explanation::{WIDTH, wrap};
 use super::text::printable;
-use crate::diagnose::readiness::Readiness;
+use crate::diagnose::readiness::{Check, Readiness, State};
 use serde::Serialize;
 
 /// A doubt about the credentials of a trunk.
@@ -31,12 +31,16 @@ pub fn render(trunks: &[Readiness], doubts: &[Doubt]) -> String {
     };
     let mut out = row("trunk", "check", "state", "what was seen");
     for trunk in trunks {
-        for (n, check) in trunk.checks.iter().enumerate() {
+        let worth = |check: &&Check| trunks.len() <= WHOLE_TABLE || is_worth_a_row(trunk, check);
+        for (n, check) in trunk.checks.iter().filter(worth).enumerate() {
             let id = if n == 0 { trunk.trunk_id.as_str() } else { "" };
             out.push_str(&row(id, check.name, check.state.as_str(), &printable(&check.text)));
         }
     }
     out.push('\n');
+    if trunks.len() > WHOLE_TABLE {
+        out.push_str("What is all right with a trunk that is ready is left out; --json has it.\n\n");
+    }
     for trunk in trunks {
         let verdict = match trunk.why.as_slice() {
             [] => format!("{}: ready", trunk.trunk_id),
@@ -49,6 +53,15 @@ pub fn render(trunks: &[Readiness], doubts: &[Doubt]) -> String {
         doubts.iter().for_each(|doubt| out.push_str(&wrap(&one(doubt), "  ", "      ")));
     }
     out
+}
+
+/// With many trunks: what answered and how, and whatever is not just right.
+fn is_worth_a_row(trunk: &Readiness, check: &Check) -> bool {
+    match check.state {
+        State::Warn | State::Fail => true,
+        State::Ok => !trunk.ready || matches!(check.name, "algorithms" | "register"),
+        State::Unknown => false,
+    }
 }
 
 fn one(doubt: &Doubt) -> String {
@@ -93,6 +106,8 @@ pub fn baseline(baseline: &crate::record::Baseline) -> String {
     wrap(&text, "", "    ")
 }
 
+/// The most trunks of which every check is shown.
+const WHOLE_TABLE: usize = 4;
 /// The widest column of trunk ids; a longer id shifts its row.
 const WIDEST_ID: usize = 20;
 
@@ -101,7 +116,6 @@ const _: () = assert!(WIDTH > WIDEST_ID * 3);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::readiness::{Check, State};
 
     fn trunk(id: &str, why: &[&str]) -> Readiness {
         let text = "SHA-256 (qop auth, auth-int), MD5 (qop auth), AKAv1-MD5 (no qop, not known); answered with SHA-256, qop \
@@ -129,5 +143,18 @@ mod tests {
             render(&[trunk("nj", &[]), trunk("a_long_trunk_name", &["refused", "only from 127.0.0.3"])], &[doubt]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn of_many_trunks_only_what_matters_is_shown() {
+        let trunks: Vec<Readiness> =
+            ["a", "b", "c", "d", "e"].map(|id| trunk(id, if id == "e" { &["refused"] } else { &[] })).into();
+        let text = render(&trunks, &[]);
+        // The address of a trunk that is ready is no news, that of one that is not is.
+        assert_eq!(text.matches("embedded is").count(), 1, "{text}");
+        assert!(
+            text.contains("left out") && text.contains("a: ready\n") && text.contains("e: not ready: refused\n"),
+            "{text}"
+        );
     }
 }
