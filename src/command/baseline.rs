@@ -92,7 +92,7 @@ fn keep(baseline: &Baseline) -> Result<(), Failure> {
 }
 
 fn outcome(rate: u32, results: &Results) -> BaselineStep {
-    let judgement = judge(results, &[]);
+    let judgement = judge(results, &[], &[]);
     BaselineStep {
         rate_per_s: rate,
         generator: judgement.generator.as_str().to_owned(),
