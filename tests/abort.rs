@@ -104,6 +104,29 @@ fn a_run_that_is_not_stopped_is_judged_as_ever() {
     assert!(!run.stdout().contains("abort_on") && !run.stderr().contains("abort_on"), "{}", run.stdout());
 }
 
+/// A rehearsal ends where the run would, and its agents say goodbye as those of a run do.
+#[test]
+fn a_rehearsal_is_stopped_by_the_same_conditions() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let fault = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 503\nshare = 0.75\nfrom = \"10s\"\n";
+    let text = storm("embedded", "abort_on = { success_ratio = \"< 0.5\" }", fault);
+    let run = Regstorm::run(dir.path(), &["simulate", profile(dir.path(), &text), "--out", "out"], LIMIT);
+    run.expect_code(1);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!((results.text("/verdict"), results.text("/aborted/name")), ("fail", "success_ratio"));
+    let initial = results.total("initial");
+    assert!((1_000..2_900).contains(&initial), "refusals begin after 500 arrivals and outweigh them later: {initial}");
+    assert!(run.stdout().contains("by abort_on: success_ratio < 0.5 (at "), "{}", run.stdout());
+
+    // A condition that holds only with the load's last interval ends nothing.
+    let text = storm("embedded", "abort_on = { registered = \">= 10\" }", "").replace("\"200ms\"", "\"60s\"");
+    let run = Regstorm::run(dir.path(), &["simulate", profile(dir.path(), &text), "--out", "whole"], LIMIT);
+    run.expect_code(0);
+    let results = ResultDir::open(&dir.path().join("whole"));
+    assert!(results.run["aborted"].is_null() && results.total("registered") == 3000, "{}", run.stdout());
+}
+
 #[test]
 fn a_condition_that_cannot_be_judged_during_a_run_is_refused_before_it() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");

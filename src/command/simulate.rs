@@ -8,6 +8,7 @@ use super::run::header;
 use super::source::DiskSource;
 use super::{assemble::Frame, run};
 use crate::cli::SimulateArgs;
+use crate::diagnose::AbortWatch;
 use crate::link::{Delay, LinkConfig};
 use crate::load::{Schedule, Stage};
 use crate::net::clock::Clock;
@@ -19,6 +20,7 @@ use crate::sim::{self, Outcome, World, WorldConfig};
 use crate::vocab::{RunTag, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,10 +90,16 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
         registrar: plan.registrar.clone(),
     });
     let mut written = Ok(());
+    let mut conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
+    let mut aborted = None;
     let outcome = world.run_into(&mut |interval| {
         if written.is_ok() {
             written = writer.interval(&interval);
         }
+        if aborted.is_none() {
+            aborted = conditions.interval(&interval);
+        }
+        if aborted.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     written?;
     writer.end(&End {
@@ -104,7 +112,8 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
         system_s: 0.0,
         max_rss_bytes: 0,
         sender_cpu_pct: 0.0,
-        aborted: None,
+        // A condition that held when no load was left to end is for the thresholds to judge.
+        aborted: aborted.filter(|_| outcome.stopped),
     })?;
     Ok(outcome)
 }

@@ -14,6 +14,7 @@ use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ pub struct Outcome {
     pub ended_ns: u64,
     /// Agents registered when the drain was over.
     pub registered_at_load_end: u64,
+    /// Whether the load was ended before its time.
+    pub stopped: bool,
 }
 
 /// When every simulated run starts.
@@ -161,29 +164,34 @@ impl World {
     /// Runs all stages: the load, the drain until nothing is open, the un-REGISTERs.
     pub fn run(self) -> Outcome {
         let mut intervals = Vec::new();
-        let outcome = self.run_into(&mut |interval| intervals.push(interval));
+        let outcome = self.run_into(&mut |interval| {
+            intervals.push(interval);
+            ControlFlow::Continue(())
+        });
         Outcome { intervals, ..outcome }
     }
 
-    /// The same, with every interval handed over as it ends: a day of many agents need not fit into memory.
-    pub fn run_into(mut self, keep: &mut dyn FnMut(Interval)) -> Outcome {
-        self.run_until(self.load_ends, false, keep);
+    /// The same, with every interval handed over as it ends: a day of many agents need not fit into memory. A break at
+    /// an interval of the load ends the load there; the stages behind it take their course.
+    pub fn run_into(mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> Outcome {
+        let stopped = self.run_load(keep).is_break();
         let load_ended = self.now;
         for position in 0..self.fleets.len() {
             self.turn(position);
         }
         self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nothing));
-        self.run_until(self.now + self.config.drain, true, keep);
+        self.run_until_idle(self.now + self.config.drain, keep);
         let registered_at_load_end = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
         if let Some(per_second) = self.config.unregister_rate {
             let at = self.now;
             self.cut(|fleet| fleet.begin_unregister(at, per_second));
             let pacing = Duration::from_secs_f64(self.config.agents as f64 / per_second);
-            self.run_until(self.now + pacing + self.config.patience, true, keep);
+            self.run_until_idle(self.now + pacing + self.config.patience, keep);
         }
         let at = self.now;
         self.cut(|fleet| fleet.finish(at));
-        self.intervals.drain(..).for_each(keep);
+        // Nothing is left that a break could end.
+        let _ = self.hand_over(keep);
         Outcome {
             contacts_left: self.registrar.contacts(),
             registrar: self.registrar.counts().clone(),
@@ -192,6 +200,7 @@ impl World {
             load_ended_ns: load_ended.nanos_since(START),
             ended_ns: at.nanos_since(START),
             registered_at_load_end,
+            stopped,
         }
     }
 
@@ -200,25 +209,45 @@ impl World {
         self.registrar.contacts()
     }
 
+    /// Lets time pass up to the end of the load; broken off when there was load left to end.
+    fn run_load(&mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> ControlFlow<()> {
+        while self.now < self.load_ends {
+            self.step(self.load_ends);
+            if self.hand_over(keep).is_break() && self.now < self.load_ends {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Lets time pass up to `end`, or until nothing is open.
-    fn run_until(&mut self, end: Time, until_idle: bool, keep: &mut dyn FnMut(Interval)) {
-        loop {
-            if until_idle && !self.fleets.iter().any(Fleet::is_busy) {
-                return;
-            }
-            let next = self.next_event().min(end);
-            // Virtual time never stands still on a wake-up that had nothing to do.
-            self.now = next.max(self.now);
-            self.deliver();
-            for position in 0..self.fleets.len() {
-                self.turn(position);
-            }
-            self.close_due();
-            self.intervals.drain(..).for_each(&mut *keep);
+    fn run_until_idle(&mut self, end: Time, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) {
+        while self.fleets.iter().any(Fleet::is_busy) {
+            self.step(end);
+            // The load has ended; there is nothing more to break off.
+            let _ = self.hand_over(keep);
             if self.now >= end {
                 return;
             }
         }
+    }
+
+    /// Everything that happens at the next time at which something does, or at `end`.
+    fn step(&mut self, end: Time) {
+        let next = self.next_event().min(end);
+        // Virtual time never stands still on a wake-up that had nothing to do.
+        self.now = next.max(self.now);
+        self.deliver();
+        for position in 0..self.fleets.len() {
+            self.turn(position);
+        }
+        self.close_due();
+    }
+
+    /// Hands over the intervals that have ended; broken when any was to be the last.
+    fn hand_over(&mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> ControlFlow<()> {
+        let last = self.intervals.drain(..).fold(false, |last, interval| keep(interval).is_break() || last);
+        if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn next_event(&self) -> Time {
