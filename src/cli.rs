@@ -322,7 +322,9 @@ Examples:
   regstorm simulate profiles/go-live.toml --for 24h --set run.seed=7
 
 All trunks register with the embedded registrar and its faults, whatever their
-registrar is. The same seed gives the same files.
+registrar is. The same seed gives the same files. Behind the summary stands what a
+run would ask of the registrar, the line and this machine, with a warning for each
+limit of [expect], max_message_rate and ulimit -n that it would pass (dry-run.json).
 
 Exit status: as of run.";
 

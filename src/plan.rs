@@ -7,7 +7,7 @@ mod account;
 mod mix;
 
 use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
-use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
+use crate::diagnose::{AbortCondition, Expectation, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
     self, AgentList, Agents, Credential, FaultKind, InjectionOrder, Problem, Profile, ProfileError, RealmPolicy, Retry,
@@ -49,6 +49,8 @@ pub struct Plan {
     pub allow_targets: Vec<ipnet::IpNet>,
     /// What ends the load before its time.
     pub abort_on: Vec<AbortCondition>,
+    /// Limits that somebody stated.
+    pub expect: Expectation,
     /// By [`TrunkId`].
     pub trunks: Vec<TrunkPlan>,
     /// Policies of agents that deviate from their trunk's, after those of the trunks.
@@ -147,6 +149,7 @@ impl Plan {
             unregister: profile.run.unregister,
             allow_targets: profile.safety.allow_targets.clone(),
             abort_on,
+            expect: expectation(&profile.expect),
             trunks,
             variants,
             identities: identities(profile, &mixes),
@@ -184,6 +187,21 @@ impl Plan {
         }
     }
 
+    /// UDP sockets of a run with so many sender threads, by local address; `None`: the kernel's choice.
+    pub fn sockets(&self, workers: u32) -> BTreeMap<Option<IpAddr>, u64> {
+        let mut sockets = BTreeMap::new();
+        for trunk in &self.trunks {
+            let addresses = trunk.source.len().max(1) as u64;
+            for position in 0..addresses {
+                // Agent n has the (n mod addresses)-th.
+                let agents = u64::from(trunk.agents).saturating_sub(position).div_ceil(addresses);
+                let own = if trunk.socket_per_agent { agents } else { workers.into() };
+                *sockets.entry(trunk.source.get(position as usize).copied()).or_default() += own;
+            }
+        }
+        sockets
+    }
+
     /// Whether there is something to run.
     ///
     /// # Errors
@@ -199,6 +217,18 @@ impl Plan {
             return Err(missing("[[load]]", "add one, like rate = 50, for = \"10s\""));
         }
         Ok(())
+    }
+}
+
+fn expectation(expect: &profile::Expect) -> Expectation {
+    Expectation {
+        registrations: expect.registrations,
+        registrations_per_second: expect.registrations_per_second,
+        messages_per_second: expect.messages_per_second,
+        messages_per_second_per_source: expect.messages_per_second_per_source,
+        messages_per_second_per_aor: expect.messages_per_second_per_aor,
+        contacts_per_aor: expect.contacts_per_aor,
+        bits_per_second: expect.bits_per_second,
     }
 }
 

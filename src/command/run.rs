@@ -18,7 +18,7 @@ use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
-use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
+use crate::plan::{Plan, RegistrarChoice};
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
@@ -127,15 +127,12 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
 }
 
 /// Descriptors a run has open besides its agents' sockets.
-const OTHER_DESCRIPTORS: u64 = 64;
+pub(super) const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is not enough. Returns
 /// the number of agents' sockets.
 fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
-    let sockets = |trunk: &TrunkPlan| -> u64 {
-        if trunk.socket_per_agent { trunk.agents.into() } else { u64::from(workers) * trunk.source.len().max(1) as u64 }
-    };
-    let sockets = plan.trunks.iter().map(sockets).sum::<u64>();
+    let sockets = plan.sockets(workers).values().sum::<u64>();
     let needed = sockets + OTHER_DESCRIPTORS;
     let limit = raise_limit().map_err(|error| Failure::could_not(format!("the limit on descriptors: {error}")))?;
     if needed <= limit {

@@ -1,25 +1,29 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
+use super::assemble::workers;
 use super::failure::{Exit, Failure};
 use super::observe::FailureFile;
-use super::output::RunDirectory;
-use super::report::derive;
+use super::output::{RunDirectory, print, write_files};
+use super::report::{Derived, derive};
 use super::run::header;
 use super::source::DiskSource;
 use super::{assemble::Frame, run};
 use crate::cli::SimulateArgs;
-use crate::diagnose::AbortWatch;
+use crate::diagnose::dry_run::{Machine, Rehearsed};
+use crate::diagnose::{AbortWatch, DryRun};
 use crate::link::{Delay, LinkConfig};
 use crate::load::{Schedule, Stage};
 use crate::net::clock::Clock;
+use crate::net::{descriptors, usage};
 use crate::plan::Plan;
 use crate::profile;
-use crate::record::{End, Header, Writer};
+use crate::record::{End, Header, Results, Writer};
+use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
 use crate::sim::{self, Outcome, World, WorldConfig};
 use crate::vocab::{RunTag, Time, parse_duration};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +50,48 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let mut failures = FailureFile::new(directory.path(), &plan, sim::START, BEGINS_UNIX_NS);
     failures.append(&outcome.failures).map_err(unwritable)?;
     let derived = derive(directory.path())?;
-    derived.print(directory.path(), args.json)?;
+    let dry_run = dry_run(&plan, &derived.results, &outcome);
+    write_files(directory.path(), &[("dry-run.json", report::dry_run::render(&dry_run))])?;
+    if args.json {
+        let Derived { results, judgement, findings } = &derived;
+        let document = run_json::render_rehearsal(results, judgement, findings, &dry_run);
+        print(&String::from_utf8_lossy(&document))?;
+    } else {
+        derived.print(directory.path(), false)?;
+        print(&report::dry_run::lines(&dry_run))?;
+    }
     Ok(Exit::of_run(derived.judgement.verdict, None))
+}
+
+/// What a run of the plan would ask for, on this machine.
+fn dry_run(plan: &Plan, results: &Results, outcome: &Outcome) -> DryRun {
+    let sockets = plan.sockets(workers(plan)).into_iter();
+    let name = |address: Option<IpAddr>| address.map_or_else(|| "*".to_owned(), |address| address.to_string());
+    let machine = Machine {
+        sockets: sockets.map(|(address, sockets)| (name(address), sockets)).collect(),
+        ports: descriptors::ephemeral_ports(),
+        other_descriptors: run::OTHER_DESCRIPTORS,
+        // Unreadable is as good as none: the run itself would refuse to begin.
+        descriptors: descriptors::raise_limit().unwrap_or(0),
+        memory_bytes: usage::host().memory_bytes,
+    };
+    let named = plan.trunks.iter().flat_map(|trunk| &trunk.source).collect::<Vec<_>>();
+    let sources: Vec<String> =
+        outcome.sources.iter().map(|source| name(Some(*source).filter(|own| named.contains(&own)))).collect();
+    let aors = |position: usize| {
+        let (agent, contacts) = outcome.aors[position];
+        let identity = plan.identities.get(agent);
+        (format!("{}@{}", identity.user, plan.trunks[identity.trunk.index()].policy.domain), contacts)
+    };
+    DryRun::of(&Rehearsed {
+        results,
+        traffic: &outcome.traffic,
+        sources: &sources,
+        aors: &aors,
+        expect: plan.expect,
+        ceiling: plan.load.max_message_rate,
+        machine: &machine,
+    })
 }
 
 /// Lets the load go on with a hold until it lasts this long.

@@ -4,10 +4,11 @@
 //!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
-//! trials that explain one agent's refusal, without a record. This room reads a [`crate::record::Results`], or intervals
+//! trials that explain one agent's refusal, without a record. `dry_run` holds a rehearsal against stated limits. This room reads a [`crate::record::Results`], or intervals
 //! as they come, and returns values; it writes nothing.
 
 pub mod abort;
+pub mod dry_run;
 pub mod experiment;
 pub mod explain;
 pub mod figures;
@@ -20,6 +21,7 @@ pub mod verdict;
 pub mod watch;
 
 pub use abort::{AbortCondition, AbortWatch};
+pub use dry_run::{DryRun, Expectation};
 pub use findings::findings;
 pub use sources::{SourceResult, by_source};
 pub use threshold::{Comparison, Threshold, ThresholdError};

@@ -219,12 +219,9 @@ impl Fleet {
     /// A datagram that an outbox was given could not be sent.
     pub fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut impl Outbox) {
         self.tally.send_errors(1);
-        if tag == NO_AGENT {
-            return;
-        }
-        let (agent, serial) = ((tag >> 32) as u32, tag as u32);
-        if let Some(local) = self.config.stripe.local(agent) {
-            self.drive(local, now, Input::Transport { serial, reason }, out);
+        let Some(agent) = agent_of(tag) else { return };
+        if let Some(local) = self.config.stripe.local(agent.0) {
+            self.drive(local, now, Input::Transport { serial: tag as u32, reason }, out);
         }
     }
 
@@ -466,6 +463,11 @@ impl Fleet {
 
 /// The tag of a datagram that belongs to no agent.
 pub const NO_AGENT: u64 = u64::MAX;
+
+/// The agent whose datagram has this tag; `None`: nobody's.
+pub fn agent_of(tag: u64) -> Option<AgentId> {
+    (tag != NO_AGENT).then_some(AgentId((tag >> 32) as u32))
+}
 
 fn tag_of(agent: AgentId, serial: u32) -> u64 {
     u64::from(agent.0) << 32 | u64::from(serial)

@@ -12,8 +12,10 @@ pub mod latency;
 pub mod merge;
 pub mod responses;
 pub mod tally;
+pub mod traffic;
 
 pub use event::{AttemptEnd, Clues, Event, Granted, Offer, Subject};
 pub use evidence::{Beat, Echo, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use interval::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
 pub use tally::{Imbalance, Tally, TallyConfig};
+pub use traffic::Traffic;

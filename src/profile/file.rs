@@ -75,8 +75,8 @@ pub struct ProfileFile {
     pub thresholds: Option<BTreeMap<String, String>>,
     /// The embedded registrar.
     pub registrar: Option<RegistrarFile>,
-    #[schemars(skip)]
-    pub expect: Option<Later>,
+    /// What the registrar's side is said to allow; `simulate` warns of what a run would pass.
+    pub expect: Option<ExpectFile>,
     #[schemars(skip)]
     pub compare: Option<Later>,
 }
@@ -119,6 +119,26 @@ pub struct SafetyFile {
     /// Conditions that end a run in good order, judged at the end of each interval of the load over all of it so far;
     /// written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
     pub abort_on: Option<BTreeMap<String, String>>,
+}
+
+/// `[expect]`: limits as somebody stated them, of a registrar, an edge or a line. Nothing is held back because of them.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectFile {
+    /// Bindings at once.
+    pub registrations: Option<u32>,
+    /// Attempts begun per second, refreshes and retries included; a handshake of two REGISTERs is one.
+    pub registrations_per_second: Option<f64>,
+    /// Requests per second from all agents together.
+    pub messages_per_second: Option<u32>,
+    /// Requests per second from one source address.
+    pub messages_per_second_per_source: Option<u32>,
+    /// Requests per second of one address of record.
+    pub messages_per_second_per_aor: Option<u32>,
+    /// Contacts of one address of record.
+    pub contacts_per_aor: Option<u32>,
+    /// Of the line in each direction, UDP and IP headers included: "10Mbit" is ten million bits per second.
+    pub bandwidth: Option<BandwidthText>,
 }
 
 /// One `[[trunk]]`.
@@ -418,6 +438,11 @@ impl<'de> Deserialize<'de> for SecretText {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DurationText(pub String);
 
+/// A bandwidth as written; `resolve` reads it.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub struct BandwidthText(pub String);
+
 /// `max` of a retry policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RetryMax {
@@ -498,6 +523,18 @@ impl JsonSchema for DurationText {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(us|µs|ms|s|m|min|h|d))+$" })
+    }
+}
+
+impl JsonSchema for BandwidthText {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Bandwidth".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9.]+ ?([kKmMgG]?([bB]it(/s)?|bps))$" })
     }
 }
 

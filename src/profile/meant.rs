@@ -9,7 +9,7 @@ use super::listen::ListenAddr;
 use super::pattern::Pattern;
 use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
-use crate::vocab::{Secret, format_duration};
+use crate::vocab::{Secret, format_bandwidth, format_duration};
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::net::IpAddr;
@@ -31,6 +31,7 @@ pub struct Profile {
     #[serde(serialize_with = "as_map")]
     pub thresholds: Vec<(String, String)>,
     pub registrar: Registrar,
+    pub expect: Expect,
     /// Doubts that refuse nothing.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -60,6 +61,26 @@ pub struct Safety {
     /// Name and expression as written, in the order of the file.
     #[serde(serialize_with = "as_map")]
     pub abort_on: Vec<(String, String)>,
+}
+
+/// Limits that somebody stated; `None`: nobody did.
+#[derive(Clone, Copy, PartialEq, Default, Debug, serde::Serialize)]
+pub struct Expect {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registrations: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registrations_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_second: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_second_per_source: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_second_per_aor: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacts_per_aor: Option<u32>,
+    /// Bits per second.
+    #[serde(rename = "bandwidth", serialize_with = "as_bandwidth", skip_serializing_if = "Option::is_none")]
+    pub bits_per_second: Option<f64>,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -443,6 +464,11 @@ fn as_text<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Er
 
 fn as_texts<S: Serializer>(nets: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(nets.iter().map(IpNet::to_string))
+}
+
+/// Only called for what is there.
+fn as_bandwidth<S: Serializer>(bits: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    format_bandwidth(bits.unwrap_or_default()).serialize(serializer)
 }
 
 fn as_optional_text<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

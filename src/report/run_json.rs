@@ -6,7 +6,7 @@ use super::conditions::Conditions;
 use super::text::utc;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
-use crate::diagnose::{self, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
+use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
 use crate::record::results::Host;
 use crate::record::{Results, Totals, TrunkHeader};
 use crate::vocab::Phase;
@@ -16,8 +16,16 @@ use std::collections::BTreeMap;
 
 /// Renders the document, ending in a newline.
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
-    let mut bytes =
-        serde_json::to_vec_pretty(&run(results, judgement, findings)).expect("keys are strings, and a vector grows");
+    document(&run(results, judgement, findings))
+}
+
+/// The document of a rehearsal, with its dry run.
+pub fn render_rehearsal(results: &Results, judgement: &Judgement, findings: &[Finding], dry_run: &DryRun) -> Vec<u8> {
+    document(&Run { dry_run: Some(dry_run), ..run(results, judgement, findings) })
+}
+
+fn document(run: &Run<'_>) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(run).expect("keys are strings, and a vector grows");
     bytes.push(b'\n');
     bytes
 }
@@ -52,6 +60,9 @@ struct Run<'a> {
     conditions: Conditions,
     record: Record<'a>,
     findings: &'a [Finding],
+    /// Only where a rehearsal prints its own document: no record holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<&'a DryRun>,
 }
 
 /// The condition of `abort_on` that stopped the run.
@@ -190,6 +201,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         conditions: Conditions::of(results),
         record: Record { intervals: results.intervals.len(), torn: results.torn.as_deref() },
         findings,
+        dry_run: None,
     }
 }
 

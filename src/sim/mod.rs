@@ -3,11 +3,11 @@
 //! The agents, the schedule, the books and the registrar are those of a real run, line by line: a [`World`] drives the
 //! same [`Fleet`]s a sender thread drives. What it replaces is the network and the passing of time.
 
-use crate::agent::{IdentityBook, TrunkPolicy};
-use crate::fleet::{Fleet, FleetConfig, Flow, Outbox};
+use crate::agent::{Identity, IdentityBook, TrunkPolicy};
+use crate::fleet::{Fleet, FleetConfig, Flow, Outbox, agent_of};
 use crate::link::{Link, LinkConfig};
 use crate::load::{LoadConfig, Schedule, Stripe};
-use crate::measure::{Interval, Tally, TallyConfig};
+use crate::measure::{Interval, Tally, TallyConfig, Traffic};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
@@ -55,6 +55,7 @@ pub struct World {
     intervals: Vec<Interval>,
     failures: Vec<FailedAttempt>,
     addresses: Addresses,
+    road: Road,
     load_ends: Time,
     config: Ends,
 }
@@ -90,6 +91,12 @@ pub struct Outcome {
     pub registered_at_load_end: u64,
     /// Whether the load was ended before its time.
     pub stopped: bool,
+    /// Every message between agents and registrar, second by second.
+    pub traffic: Traffic,
+    /// The source addresses that `traffic` knows by position.
+    pub sources: Vec<IpAddr>,
+    /// By address of record, as `traffic` knows it by position: the first agent that has it, and how many have.
+    pub aors: Vec<(AgentId, u32)>,
 }
 
 /// When every simulated run starts.
@@ -149,6 +156,7 @@ impl World {
         World {
             now: START,
             fleets,
+            road: Road::new(&addresses, &identities, &policies),
             addresses,
             registrar: Registrar::new(config.registrar, config.seed, START),
             up: Link::new(config.link, config.seed, 0),
@@ -201,6 +209,9 @@ impl World {
             ended_ns: at.nanos_since(START),
             registered_at_load_end,
             stopped,
+            traffic: self.road.traffic,
+            sources: self.road.sources,
+            aors: self.road.aors,
         }
     }
 
@@ -258,7 +269,8 @@ impl World {
 
     fn turn(&mut self, position: usize) {
         let now = self.now;
-        let mut wire = Wire { now, fleet: position, link: &mut self.up, spare: &mut self.spare };
+        let (link, spare, road) = (&mut self.up, &mut self.spare, &mut self.road);
+        let mut wire = Wire { now, fleet: position, link, spare, road };
         while self.fleets[position].turn(now, &mut wire) {}
     }
 
@@ -278,7 +290,9 @@ impl World {
             self.down.send(now, Packet { fleet, flow, bytes });
         }
         while let Some(Packet { fleet, flow, bytes }) = self.down.poll(now) {
-            let mut wire = Wire { now, fleet, link: &mut self.up, spare: &mut self.spare };
+            self.road.traffic.received(now, bytes.len());
+            let (link, spare, road) = (&mut self.up, &mut self.spare, &mut self.road);
+            let mut wire = Wire { now, fleet, link, spare, road };
             self.fleets[fleet].receive(now, now, flow, REGISTRAR, &bytes, &mut wire);
             self.spare.push(bytes);
         }
@@ -338,17 +352,64 @@ struct Wire<'a> {
     fleet: usize,
     link: &'a mut Link<Packet>,
     spare: &'a mut Vec<Vec<u8>>,
+    road: &'a mut Road,
 }
 
 impl Outbox for Wire<'_> {
-    fn put(&mut self, flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.resize(DATAGRAM, 0);
         let length = write(&mut bytes);
         bytes.truncate(length);
         if length > 0 {
+            self.road.sent(self.now, self.fleet, flow, tag, length);
             self.link.send(self.now, Packet { fleet: self.fleet, flow, bytes });
         }
+    }
+}
+
+/// What is counted of every message on its way.
+struct Road {
+    traffic: Traffic,
+    sources: Vec<IpAddr>,
+    /// By fleet and flow: position in `sources`.
+    source_of: Vec<Vec<usize>>,
+    aors: Vec<(AgentId, u32)>,
+    /// By agent: position in `aors`.
+    aor_of: Vec<u32>,
+}
+
+impl Road {
+    fn new(addresses: &Addresses, identities: &IdentityBook, policies: &[TrunkPolicy]) -> Self {
+        let mut sources = Vec::new();
+        let mut position = |address: &SocketAddr| {
+            let ip = address.ip();
+            sources.iter().position(|known| *known == ip).unwrap_or_else(|| {
+                sources.push(ip);
+                sources.len() - 1
+            })
+        };
+        let source_of: Vec<Vec<usize>> =
+            addresses.flows.iter().map(|flows| flows.iter().map(&mut position).collect()).collect();
+        let mut aors: Vec<(AgentId, u32)> = Vec::new();
+        let mut known = HashMap::new();
+        let mut aor = |(number, identity): (usize, Identity<'_>)| {
+            let domain = policies[identity.trunk.index()].domain.as_str();
+            let place = *known.entry((domain, identity.user.to_owned())).or_insert_with(|| {
+                aors.push((AgentId(number as u32), 0));
+                aors.len() - 1
+            });
+            aors[place].1 += 1;
+            place as u32
+        };
+        let aor_of: Vec<u32> = identities.iter().enumerate().map(&mut aor).collect();
+        Road { traffic: Traffic::new(START, sources.len(), aors.len()), sources, source_of, aors, aor_of }
+    }
+
+    fn sent(&mut self, now: Time, fleet: usize, flow: FlowId, tag: u64, bytes: usize) {
+        let aor = agent_of(tag).and_then(|agent| self.aor_of.get(agent.0 as usize));
+        let aor = aor.map(|&aor| aor as usize);
+        self.traffic.sent(now, self.source_of[fleet][flow.index()], aor, bytes);
     }
 }
 

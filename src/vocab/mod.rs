@@ -1,7 +1,8 @@
-//! The words every room shares: time, durations and rates as text, ids, outcomes, packets, secrets.
+//! The words every room shares: time, durations and bandwidths as text, ids, outcomes, packets, secrets.
 //!
 //! Nothing here knows SIP, holds policy or does I/O.
 
+mod bandwidth;
 mod duration;
 mod ids;
 mod outcome;
@@ -9,6 +10,7 @@ mod packet;
 mod secret;
 mod time;
 
+pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use ids::{AgentId, FlowId, RunTag, TrunkId};
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};

@@ -9,11 +9,13 @@ mod trunk;
 
 use super::Source;
 use super::error::Problem;
-use super::file::{ArrivalsFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults};
+use super::file::{
+    ArrivalsFile, ExpectFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults,
+};
 use super::listen::{ListenAddr, ListenError};
-use super::meant::{Arrivals, Generator, Process, Profile, Registrar, Run, Safety, Stage, WhenExhausted};
+use super::meant::{Arrivals, Expect, Generator, Process, Profile, Registrar, Run, Safety, Stage, WhenExhausted};
 use super::places::{Path, Places};
-use crate::vocab::{Secret, format_duration};
+use crate::vocab::{Secret, format_duration, parse_bandwidth};
 use check::Check;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -34,7 +36,6 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 /// Everything that is wrong with it.
 pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) -> Result<Profile, Vec<Problem>> {
     let mut check = Check { places: &places, source, problems: Vec::new(), warnings: Vec::new() };
-    check.later_key(&Path::root("expect"), &file.expect, "[expect]");
     check.later_key(&Path::root("compare"), &file.compare, "[compare]");
     let trunks = trunk::trunks(&mut check, file.trunk.unwrap_or_default());
     let ids: Vec<&str> = trunks.iter().map(|trunk| trunk.id.as_str()).collect();
@@ -45,12 +46,13 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     check_warmup(&mut check, run.warmup, &load);
     let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
     let generator = generator(&mut check, file.generator.unwrap_or_default());
+    let expect = expect(&mut check, file.expect.unwrap_or_default());
     let thresholds = in_order(&places, &Path::root("thresholds"), file.thresholds);
     let Check { problems, warnings, .. } = check;
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Profile { places, run, safety, trunks, load, arrivals, generator, thresholds, registrar, warnings })
+    Ok(Profile { places, run, safety, trunks, load, arrivals, generator, thresholds, registrar, expect, warnings })
 }
 
 fn run(check: &mut Check, file: RunFile) -> Run {
@@ -120,6 +122,41 @@ fn safety(check: &mut Check, file: SafetyFile) -> Safety {
         check.at_least_one(&at.key("max_message_rate"), file.max_message_rate, defaults::MAX_MESSAGE_RATE);
     let abort_on = in_order(check.places, &at.key("abort_on"), file.abort_on);
     Safety { allow_targets, max_message_rate, abort_on }
+}
+
+/// A limit of nothing is no limit anybody states.
+fn expect(check: &mut Check, file: ExpectFile) -> Expect {
+    let at = Path::root("expect");
+    let mut count =
+        |key: &str, written: Option<u32>| written.map(|number| check.at_least_one(&at.key(key), Some(number), number));
+    let (registrations, contacts_per_aor) =
+        (count("registrations", file.registrations), count("contacts_per_aor", file.contacts_per_aor));
+    let messages_per_second = count("messages_per_second", file.messages_per_second);
+    let messages_per_second_per_source = count("messages_per_second_per_source", file.messages_per_second_per_source);
+    let messages_per_second_per_aor = count("messages_per_second_per_aor", file.messages_per_second_per_aor);
+    if let Some(rate) = file.registrations_per_second.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+        check.bad(&at.key("registrations_per_second"), format!("must be a rate above 0, not {rate}"));
+    }
+    let bits_per_second = file.bandwidth.and_then(|text| match parse_bandwidth(&text.0) {
+        Ok(bits) if bits > 0.0 => Some(bits),
+        Ok(_) => {
+            check.bad(&at.key("bandwidth"), "must be above 0");
+            None
+        }
+        Err(error) => {
+            check.bad(&at.key("bandwidth"), error.to_string());
+            None
+        }
+    });
+    Expect {
+        registrations,
+        registrations_per_second: file.registrations_per_second,
+        messages_per_second,
+        messages_per_second_per_source,
+        messages_per_second_per_aor,
+        contacts_per_aor,
+        bits_per_second,
+    }
 }
 
 /// Names and comparisons in the order in which they are written.

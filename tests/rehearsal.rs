@@ -1,0 +1,143 @@
+//! `regstorm simulate` as a rehearsal: the dry run's figures and warnings, and that they are the same each time.
+
+mod support;
+
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+use support::program::{Finished, Regstorm, profile};
+use support::results::ResultDir;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// 200 agents at 20/s, each a handshake of two requests, from two addresses; one refresh each after 18 s or so.
+fn text(further: &str) -> String {
+    format!(
+        "[run]\nname = \"dress\"\ninterval = \"5s\"\nseed = 7\nworkers = 2\n\n\
+         [[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"20s\"\n\
+         source = [\"127.0.0.1\", \"127.0.0.2\"]\n\
+         agents = {{ count = 200, user = \"agent{{n:05}}\", password = \"secret\" }}\n\n\
+         [[load]]\nrate = 20\nfor = \"10s\"\n[[load]]\nhold = \"20s\"\n\n{further}"
+    )
+}
+
+fn simulate(dir: &Path, text: &str, further: &[&str]) -> Finished {
+    let mut args = vec!["simulate", profile(dir, text)];
+    args.extend(further);
+    Regstorm::run(dir, &args, LIMIT)
+}
+
+fn document(dir: &Path, name: &str) -> Value {
+    let bytes = std::fs::read(dir.join(name)).expect("a file of the rehearsal");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+#[test]
+fn the_dry_run_says_what_a_run_would_ask_for() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = simulate(dir.path(), &text(""), &["--out", "out"]);
+    run.expect_code(0);
+    let said = run.stdout();
+    for line in ["dry run", "by sender", "registrations", "bandwidth", "this machine", "warnings      none: no limit"] {
+        assert!(said.lines().any(|said| said.starts_with(line)), "{line} is missing in\n{said}");
+    }
+    let results = ResultDir::open(&dir.path().join("out"));
+    let dry = document(&dir.path().join("out"), "dry-run.json");
+    let number = |at: &str| dry.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("{at} in {dry:#}"));
+    assert_eq!(dry["schema"], "regstorm.dry-run/1");
+    assert_eq!(number("/messages/sent") as u64, results.total("messages_sent"));
+    assert_eq!(number("/messages/received") as u64, results.total("messages_received"));
+    assert_eq!((number("/messages/sent_per_s/peak"), number("/messages/refused")), (40.0, 0.0));
+    assert_eq!(number("/registrations/peak"), 200.0);
+    // Twenty arrive each second; their refreshes, by chance a little sooner or later, may bunch.
+    assert!((20.0..35.0).contains(&number("/registrations_per_s/peak")), "{dry:#}");
+    let sources = dry["sources"].as_array().expect("a list");
+    assert_eq!(sources.len(), 2);
+    for (source, name) in sources.iter().zip(["127.0.0.1", "127.0.0.2"]) {
+        assert_eq!((&source["name"], &source["requests_per_s"]["peak"]), (&Value::from(name), &Value::from(20.0)));
+    }
+    assert_eq!(number("/aor/requests_per_s/peak"), 2.0, "a handshake");
+    assert_eq!(number("/contacts/contacts"), 1.0);
+    // A REGISTER has some hundreds of bytes, at forty a second.
+    let up = number("/bandwidth_bit_per_s/up/peak");
+    assert!((40.0 * 300.0 * 8.0..40.0 * 900.0 * 8.0).contains(&up), "{up}");
+    assert_eq!(dry["local_ports"]["needed"]["127.0.0.2"], 2, "one for each sender thread");
+    assert!(number("/file_descriptors/needed") >= 4.0 && number("/memory_bytes/needed") > 1e6);
+    let steps = dry["over_time"].as_array().expect("a list");
+    let sum: f64 = steps.iter().map(|s| s["sent_per_s"].as_f64().unwrap() * s["length_s"].as_f64().unwrap()).sum();
+    assert_eq!(sum.round() as u64, results.total("messages_sent"), "the steps hold every message");
+    assert_eq!(dry["warnings"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn every_limit_that_would_be_passed_gets_one_line() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let expect = "[expect]\nregistrations = 150\nregistrations_per_second = 15\nmessages_per_second = 30\n\
+                  messages_per_second_per_source = 10\nmessages_per_second_per_aor = 1\nbandwidth = \"64kbit\"\n\n\
+                  [safety]\nmax_message_rate = 30\n";
+    let run = simulate(dir.path(), &text(expect), &["--out", "out", "--json"]);
+    let printed: Value = serde_json::from_slice(&run.stdout).expect("run.json on stdout");
+    assert_eq!(printed["dry_run"]["schema"], Value::Null, "the same figures without a head of their own");
+    let mut dry = document(&dir.path().join("out"), "dry-run.json");
+    dry.as_object_mut().expect("an object").remove("schema");
+    assert_eq!(printed["dry_run"], dry);
+    let limits: Vec<&str> =
+        dry["warnings"].as_array().expect("a list").iter().map(|w| w["limit"].as_str().expect("a name")).collect();
+    assert!(limits.contains(&"safety.max_message_rate"), "{limits:?}");
+    assert!(document(&dir.path().join("out"), "run.json").get("dry_run").is_none(), "`report` could not rebuild it");
+
+    // Without a ceiling of our own all six limits of the others are passed, each once, in this order.
+    let free = text(&expect.replace("max_message_rate = 30", "max_message_rate = 50000"));
+    let run = simulate(dir.path(), &free, &["--out", "free"]);
+    let said = run.stdout();
+    let dry = document(&dir.path().join("free"), "dry-run.json");
+    let warnings = dry["warnings"].as_array().expect("a list");
+    let text_of = |limit: &str| {
+        let of: Vec<&Value> = warnings.iter().filter(|warning| warning["limit"] == limit).collect();
+        assert_eq!(of.len(), 1, "{limit}: {warnings:#?}");
+        of[0]["text"].as_str().expect("text").to_owned()
+    };
+    for (limit, words) in [
+        ("expect.registrations", "200 agents registered at once from 7.5s on, expect.registrations is 150: register"),
+        ("expect.registrations_per_second", "registrations/s from 0s on, expect.registrations_per_second is 15: "),
+        ("expect.messages_per_second", "up to 40 requests/s from 0s on, expect.messages_per_second is 30: lower"),
+        ("expect.messages_per_second_per_source", "up to 20 requests/s from 127.0.0.1 from 0s on"),
+        ("expect.messages_per_second_per_source", "spread the agents over 4 addresses (trunk.source)"),
+        ("expect.messages_per_second_per_aor", "up to 2 requests/s of agent00000@nj.test from 0s on"),
+        ("expect.bandwidth", "expect.bandwidth is 64kbit: lower the [[load]] rate"),
+    ] {
+        let text = text_of(limit);
+        assert!(text.contains(words), "{words} is not in: {text}");
+        assert!(said.contains(&text), "{text} is not printed:\n{said}");
+    }
+    assert_eq!(warnings.len(), 6, "{warnings:#?}");
+}
+
+#[test]
+fn two_contacts_of_one_user_are_counted() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let rows: String = (0..9).map(|n| format!("user{},secret\n", n % 4)).collect();
+    std::fs::write(dir.path().join("agents.csv"), format!("user,password\n{rows}")).expect("the test's own directory");
+    let agents = "agents = { count = 200, user = \"agent{n:05}\", password = \"secret\" }";
+    let text = text("[expect]\ncontacts_per_aor = 2\n").replace(agents, "agents = { csv = \"agents.csv\" }");
+    let run = simulate(dir.path(), &text, &["--out", "out"]);
+    assert!(run.stdout().contains("user0@nj.test has 3 contacts, expect.contacts_per_aor is 2: "), "{}", run.stdout());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let fault = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 0.1\n\n\
+                 [[registrar.fault]]\nkind = \"refuse\"\nshare = 0.1\n\n\
+                 [[registrar.fault]]\nkind = \"delay\"\nlognormal = { median = \"20ms\", sigma = 0.5 }\n";
+    for out in ["one", "two"] {
+        simulate(dir.path(), &text(fault), &["--out", out]).expect_code(0);
+    }
+    let bytes = |out: &str, name: &str| std::fs::read(dir.path().join(out).join(name)).expect("a file");
+    let names = std::fs::read_dir(dir.path().join("one")).expect("a directory").map(|entry| entry.expect("readable"));
+    let names: Vec<String> = names.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
+    assert!(names.iter().any(|name| name == "dry-run.json") && names.iter().any(|name| name == "record.bin"));
+    for name in names {
+        assert!(bytes("one", &name) == bytes("two", &name), "{name} differs");
+    }
+}
