@@ -471,6 +471,7 @@ fn stage_of(stage: profile::Stage, agents: u32) -> load::Stage {
             load::Stage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
         }
         profile::Stage::Hold { hold } => load::Stage::Hold { lasts: hold },
+        profile::Stage::Outage { outage, lasts } => load::Stage::Outage { share: outage, lasts },
     }
 }
 
@@ -490,7 +491,7 @@ fn planned_arrivals(stages: &[load::Stage]) -> f64 {
                 rate = per_second;
             }
             load::Stage::Avalanche { agents } => sum += f64::from(agents),
-            load::Stage::Hold { .. } => rate = 0.0,
+            load::Stage::Hold { .. } | load::Stage::Outage { .. } => rate = 0.0,
         }
     }
     // Arrival n is due when the integral reaches n, from 0: a fraction at the end is one arrival more. A whole number
@@ -507,7 +508,7 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
     let peak = stages.iter().map(|stage| match *stage {
         load::Stage::Ramp { to, .. } => to,
         load::Stage::Rate { per_second, .. } => per_second,
-        load::Stage::Avalanche { .. } | load::Stage::Hold { .. } => 0.0,
+        load::Stage::Avalanche { .. } | load::Stage::Hold { .. } | load::Stage::Outage { .. } => 0.0,
     });
     let peak = peak.fold(0.0, f64::max);
     let ceiling = profile.safety.max_message_rate;
@@ -519,7 +520,14 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
         ));
     }
     doubts.extend(stages.iter().find_map(|stage| match *stage {
-        load::Stage::Avalanche { agents } => avalanche_doubt(profile, agents),
+        load::Stage::Avalanche { agents } => avalanche_doubt(profile, "an avalanche", agents),
+        load::Stage::Outage { share, .. } => {
+            // What a client's own pause spreads is no avalanche.
+            let at_once = profile.trunks.iter().filter(|trunk| trunk.retry.preset != RetryPreset::Asterisk);
+            let at_once: usize = at_once.map(|trunk| trunk.agents.count()).sum();
+            avalanche_doubt(profile, "the return of an outage", (share * at_once as f64).round() as u32)
+                .filter(|_| at_once > 0)
+        }
         _ => None,
     }));
     doubts.extend(unknown_to_nobody(profile));
@@ -528,18 +536,18 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
 }
 
 /// An avalanche meets the two fences at once, where a rate meets them only if it is too high.
-fn avalanche_doubt(profile: &Profile, agents: u32) -> Option<String> {
+fn avalanche_doubt(profile: &Profile, what: &str, agents: u32) -> Option<String> {
     let in_flight = profile.arrivals.max_in_flight;
     // What may go at once (see `load::admission`).
     let burst = profile.safety.max_message_rate / 10;
     if agents == 0 {
-        Some("an avalanche of less than half an agent is none".to_owned())
+        Some(format!("{what} of less than half an agent is none"))
     } else if agents > in_flight {
         let shed = agents - in_flight;
-        Some(format!("an avalanche of {agents} agents exceeds arrivals.max_in_flight = {in_flight}: {shed} are shed"))
+        Some(format!("{what} of {agents} agents exceeds arrivals.max_in_flight = {in_flight}: {shed} are shed"))
     } else if agents > burst {
         Some(format!(
-            "an avalanche of {agents} agents exceeds the {burst} messages that safety.max_message_rate lets pass at \
+            "{what} of {agents} agents exceeds the {burst} messages that safety.max_message_rate lets pass at \
              once: the others are shed; raise it to {}",
             u64::from(agents) * 20
         ))

@@ -30,6 +30,8 @@ pub enum Purpose {
     Arrivals = 8,
     /// The pause of a client between its arrival and its first REGISTER.
     StartPause = 9,
+    /// Which agents an outage hits.
+    Outage = 10,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
 }

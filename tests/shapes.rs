@@ -248,6 +248,76 @@ fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
     assert_eq!(outcome.sum(|trunk| trunk.agents_began_looping), 10);
 }
 
+/// Half of the agents lose their power for a while: they say nothing, their bindings lapse, and when they are back they
+/// begin at once with the full handshake; the others notice nothing.
+#[test]
+fn an_outage_silences_its_share_and_returns_it_at_once() {
+    let stages = vec![rate(100.0, 10), hold(50), Stage::Outage { share: 0.5, lasts: seconds(900) }, hold(30)];
+    let mut config = world(1000, stages);
+    config.interval = seconds(1);
+    config.unregister_rate = None;
+    let (from, until) = (60 * SECOND, 960 * SECOND);
+    let outcome = World::new(config).run();
+    let statuses = statuses(&outcome);
+    assert_eq!(statuses[Status::Abandoned.index()], 0, "nothing was open when the power went");
+    let hit = outcome.returns.len() as u64;
+    assert!((450..550).contains(&hit), "half of the agents by lot, not {hit}");
+    let (first, last) = (outcome.returns[0], outcome.returns[hit as usize - 1]);
+    assert!(
+        first > until && last - first < SECOND / 10,
+        "they all came back within a tenth of a second: {first} {last}"
+    );
+    let started = |from: u64, until: u64, kind: Kind| {
+        let within = outcome.intervals.iter().filter(|interval| interval.start_ns >= from && interval.end_ns <= until);
+        within.flat_map(|interval| &interval.trunks).map(|trunk| trunk.started[kind.index()]).sum::<u64>()
+    };
+    assert_eq!(started(from, until - SECOND, Kind::Initial), 0);
+    let back = started(until - SECOND, until + SECOND, Kind::Initial);
+    assert_eq!(back, hit, "each of them once, from the beginning");
+    // Bindings of 600 s: those of the others are refreshed once in 900 s of outage, the rest lapses.
+    let registered = |at: u64| {
+        let samples = outcome.intervals.iter().flat_map(|interval| &interval.registered_samples);
+        samples.filter(|(sampled, _)| *sampled <= at).last().map(|(_, agents)| u64::from(*agents))
+    };
+    assert_eq!(registered(from), Some(1000));
+    assert_eq!((registered(until), registered(until + SECOND)), (Some(1000 - hit), Some(1000)));
+    assert!(started(from, until, Kind::Refresh) >= 1000 - hit);
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn an_open_attempt_ends_with_the_power_and_late_answers_count_as_late() {
+    let stages = vec![rate(1000.0, 1), Stage::Outage { share: 1.0, lasts: seconds(10) }, hold(60)];
+    let mut config = with_fault(world(1000, stages), FaultKind::Delay(Delay::Fixed(Duration::from_millis(100))));
+    config.policies = vec![policy(RetryPolicy::ASTERISK)];
+    // Asterisk begins after one to ten seconds: whoever was to begin after the power went never did.
+    let outcome = World::new(config).run();
+    let abandoned = count(&outcome, Status::Abandoned);
+    assert!(abandoned > 500, "most were still waiting: {abandoned}");
+    assert_eq!(outcome.returns.len(), 1000, "everybody that had arrived came back");
+    let began = outcome.returns.iter().map(|at| (at - 11 * SECOND) / SECOND).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(
+        began.into_iter().collect::<Vec<_>>(),
+        (1..=10).collect::<Vec<_>>(),
+        "each after its client's own pause"
+    );
+}
+
+/// A real run's workers and a world's share the agents among them: who is hit does not depend on how many there are.
+#[test]
+fn an_outage_hits_the_same_agents_however_many_workers_there_are() {
+    let hit = |workers| {
+        let stages = vec![rate(100.0, 3), Stage::Outage { share: 0.3, lasts: seconds(5) }, hold(5)];
+        let outcome = World::new(WorldConfig { workers, ..world(300, stages) }).run();
+        // Of the last arrivals one or the other was still waiting for its answer.
+        let ended = count(&outcome, Status::Registered) + count(&outcome, Status::Abandoned);
+        assert_eq!(ended as usize, 300 + outcome.returns.len());
+        outcome.returns.len()
+    };
+    assert_eq!(hit(1), hit(3));
+}
+
 /// The shipped shapes, their registrar and plan as they are; only time and network are simulated.
 fn shipped(name: &str) -> WorldConfig {
     let path = format!("{}/profiles/{name}.toml", env!("CARGO_MANIFEST_DIR"));

@@ -52,6 +52,8 @@ pub enum Input<'a> {
     Transport { serial: u32, reason: &'a str },
     /// [`Agent::deadline`] has come.
     Wake,
+    /// The phone loses its power: nothing goes out any more until it arrives again.
+    Cut,
     /// Remove the binding, now.
     Unregister,
     /// The run is over: an open attempt is abandoned.
@@ -204,6 +206,10 @@ impl Agent {
                 Send::No
             }
             Input::Wake => self.wake(cx, now, events),
+            Input::Cut => {
+                self.cut(now, events);
+                Send::No
+            }
             Input::Unregister => self.unregister(cx, now, events),
             Input::Stop => {
                 self.stop(now, events);
@@ -291,6 +297,11 @@ impl Agent {
             State::Resting(Some(Next { at, kind: Kind::Initial })) => Some(at),
             _ => None,
         }
+    }
+
+    /// Whether it ever arrived.
+    pub fn has_arrived(&self) -> bool {
+        !matches!(self.state, State::Idle)
     }
 
     /// Whether an attempt (not an un-REGISTER) is open.
@@ -604,6 +615,19 @@ impl Agent {
             return Send::No;
         }
         self.begin(cx, Kind::Unregister, now)
+    }
+
+    /// What a phone without power forgets: what it was doing and waiting for, and that it had failed. The registrar keeps
+    /// the binding until it lapses.
+    fn cut(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        self.stop(at, events);
+        if let State::Resting(_) = self.state {
+            self.state = State::Resting(None);
+            self.failures = 0;
+            if self.looping.succeeded() {
+                events(Event::LoopEnded);
+            }
+        }
     }
 
     fn stop(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {

@@ -8,10 +8,11 @@
 //! buffers have grown, but for the few failed ones whose packets `flight` hands over.
 
 mod flight;
+mod outage;
 pub mod wheel;
 
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
-use crate::load::{Ceiling, Schedule, Stripe};
+use crate::load::{Ceiling, Outage, Schedule, Stripe};
 use crate::measure::event::Subject;
 use crate::measure::{Event, Interval, Tally};
 use crate::seed::Seed;
@@ -19,6 +20,7 @@ use crate::sip::emit::{self, RegisterTemplate};
 use crate::sip::{Branch, Token, scan};
 use crate::vocab::{AgentId, Direction, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
 use flight::Flight;
+use outage::{Power, Switch};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +82,7 @@ pub struct Fleet {
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
     farewells: Option<Farewells>,
+    power: Power,
     /// Agents with an open attempt or un-REGISTER.
     busy: u64,
     expired: Vec<u32>,
@@ -126,6 +129,7 @@ impl Fleet {
             stage: Stage::Load,
             arrivals: Cursor { next: 0, planned: None, release: config.start },
             farewells: None,
+            power: Power::new(agents, config.schedule.outages()),
             busy: 0,
             expired: Vec::with_capacity(TURN_LIMIT),
             config,
@@ -153,7 +157,7 @@ impl Fleet {
     pub fn next_wake(&self) -> Time {
         let arrival = self.arrivals.planned.filter(|_| self.stage == Stage::Load).map(|_| self.arrivals.release);
         let farewell = self.farewells.and_then(|f| self.farewell_time(f));
-        [arrival, farewell, self.wheel.next_due()]
+        [arrival, farewell, self.switches_at(), self.wheel.next_due()]
             .into_iter()
             .flatten()
             .fold(self.tally.next_close().min(self.tally.next_sample()), Time::min)
@@ -171,7 +175,7 @@ impl Fleet {
         }
         self.expired = expired;
         more |= match self.stage {
-            Stage::Load => self.arrive(now, out),
+            Stage::Load => self.switch(now, out) | self.arrive(now, out),
             Stage::Drain => false,
             Stage::Unregister => self.say_farewell(now, out),
         };
@@ -241,6 +245,11 @@ impl Fleet {
         }
     }
 
+    /// When agents that an outage had hit registered again, since the last call; in the order in which it was seen.
+    pub fn take_returns(&mut self) -> Vec<Time> {
+        self.power.take_returns()
+    }
+
     /// Failed attempts since the last call, those of which packets were kept.
     pub fn take_failures(&mut self) -> Vec<FailedAttempt> {
         self.flight.take()
@@ -298,6 +307,40 @@ impl Fleet {
     fn arrival_time(&self, next: u32) -> Option<Time> {
         let arrival = self.config.stripe.arrival(next, self.config.identities.len() as u32)?;
         Some(self.config.start + self.config.schedule.planned(arrival)?)
+    }
+
+    /// When the next outage begins or ends.
+    fn switches_at(&self) -> Option<Time> {
+        let at = self.power.switches_at(self.config.schedule.outages())?;
+        (self.stage == Stage::Load).then_some(self.config.start + at)
+    }
+
+    /// Cuts agents off, or lets them return, some at a time. True when more are due.
+    fn switch(&mut self, now: Time, out: &mut impl Outbox) -> bool {
+        let Some(at) = self.switches_at().filter(|at| *at <= now) else { return false };
+        for _ in 0..TURN_LIMIT {
+            let (stripe, seed) = (self.config.stripe, self.config.seed);
+            let hits = |outage: &Outage, number, local| outage.hits(seed, number, AgentId(stripe.global(local)));
+            match self.power.next(self.config.schedule.outages(), hits) {
+                Switch::Past => return self.switches_at().is_some_and(|at| at <= now),
+                Switch::Nobody => {}
+                Switch::Off(local) if self.agents[local as usize].has_arrived() => {
+                    self.power.is_off(local);
+                    self.drive(local, now, Input::Cut, out);
+                }
+                // Whoever had not arrived is not there to return.
+                Switch::On(local) if self.power.was_off(local) => self.restart(local, at, now, out),
+                Switch::Off(_) | Switch::On(_) => {}
+            }
+        }
+        true
+    }
+
+    /// A phone has power again: an arrival that no schedule counts.
+    fn restart(&mut self, local: u32, planned: Time, now: Time, out: &mut impl Outbox) {
+        let pauses = self.policy(local).retry.start.is_some();
+        let input = if self.is_full() && !pauses { Input::Shed { planned } } else { Input::Arrive { planned } };
+        self.drive(local, now, input, out);
     }
 
     fn arrive(&mut self, now: Time, out: &mut impl Outbox) -> bool {
@@ -393,7 +436,8 @@ impl Fleet {
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let from = flow.local;
-        let mut witness = Witness { tally: &mut self.tally, flight: &mut self.flight, subject, local, from };
+        let (tally, flight, power) = (&mut self.tally, &mut self.flight, &mut self.power);
+        let mut witness = Witness { tally, flight, power, subject, local, from };
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&event));
         if send != Send::No {
             if !self.ceiling.admit(now) {
@@ -477,6 +521,7 @@ fn tag_of(agent: AgentId, serial: u32) -> u64 {
 struct Witness<'a> {
     tally: &'a mut Tally,
     flight: &'a mut Flight,
+    power: &'a mut Power,
     subject: Subject,
     local: u32,
     /// Where the agent sends from.
@@ -488,6 +533,9 @@ impl Witness<'_> {
     fn saw(&mut self, event: &Event<'_>) {
         if let Event::Ended(end) = event {
             self.flight.ended(self.local, self.subject, end, self.from);
+        }
+        if let Event::Registered { at, .. } = event {
+            self.power.registered(self.local, *at);
         }
         self.tally.event(self.subject, event);
     }

@@ -17,5 +17,5 @@ pub use admission::Ceiling;
 pub use allowance::Allowance;
 pub use pace::Pace;
 pub use schedule::Schedule;
-pub use stage::{LoadConfig, Process, Stage, WhenExhausted};
+pub use stage::{LoadConfig, Outage, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;

@@ -5,7 +5,7 @@
 //! avalanche is a step of that integral. A Poisson process has the same count in every stage, at random times.
 
 use super::poisson::Sample;
-use super::stage::{LoadConfig, Process, Stage, WhenExhausted};
+use super::stage::{LoadConfig, Outage, Process, Stage, WhenExhausted};
 use crate::seed::Seed;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub struct Schedule {
     arrivals: u32,
     lasts: Duration,
     peak: f64,
+    outages: Vec<Outage>,
 }
 
 /// A stretch of time over which the rate changes linearly.
@@ -44,13 +45,17 @@ impl Schedule {
     pub fn new(config: &LoadConfig, seed: Seed) -> Self {
         let mut pieces = Vec::with_capacity(config.stages.len());
         let (mut start, mut before, mut rate, mut peak) = (Duration::ZERO, 0.0, 0.0, 0.0f64);
+        let mut outages = Vec::new();
         for stage in &config.stages {
+            if let Stage::Outage { share, lasts } = *stage {
+                outages.push(Outage { from: start, until: start + lasts, share });
+            }
             let lasts_s = stage.lasts().as_secs_f64();
             let (from, to) = match *stage {
                 Stage::Ramp { to, .. } => (rate, to),
                 Stage::Rate { per_second, .. } => (per_second, per_second),
                 Stage::Avalanche { .. } => (rate, rate),
-                Stage::Hold { .. } => (0.0, 0.0),
+                Stage::Hold { .. } | Stage::Outage { .. } => (0.0, 0.0),
             };
             let total = match *stage {
                 Stage::Avalanche { agents } => f64::from(agents),
@@ -75,7 +80,7 @@ impl Schedule {
                 piece.sample = (needed > 0).then(|| Sample::draw(seed, number as u64, piece.arrivals(), needed));
             }
         }
-        Schedule { pieces, arrivals, lasts: start, peak }
+        Schedule { pieces, arrivals, lasts: start, peak, outages }
     }
 
     /// Arrivals that happen: those the stages plan, and unless agents arrive again at most one for each of them.
@@ -86,6 +91,11 @@ impl Schedule {
     /// Length of all stages.
     pub fn lasts(&self) -> Duration {
         self.lasts
+    }
+
+    /// When agents are off, in order.
+    pub fn outages(&self) -> &[Outage] {
+        &self.outages
     }
 
     /// The highest planned rate, arrivals per second; an avalanche counts as its agents within one second.

@@ -1,5 +1,7 @@
 //! The stages of a load as the plan hands them over.
 
+use crate::seed::{Purpose, Seed};
+use crate::vocab::AgentId;
 use std::time::Duration;
 
 /// One `[[load]]` stage.
@@ -13,14 +15,39 @@ pub enum Stage {
     Avalanche { agents: u32 },
     /// No arrivals: refreshes and retries only.
     Hold { lasts: Duration },
+    /// No arrivals, and a share of the agents without power: see [`Outage`].
+    Outage { share: f64, lasts: Duration },
 }
 
 impl Stage {
     pub const fn lasts(&self) -> Duration {
         match *self {
-            Stage::Ramp { lasts, .. } | Stage::Rate { lasts, .. } | Stage::Hold { lasts } => lasts,
+            Stage::Ramp { lasts, .. }
+            | Stage::Rate { lasts, .. }
+            | Stage::Hold { lasts }
+            | Stage::Outage { lasts, .. } => lasts,
             Stage::Avalanche { .. } => Duration::ZERO,
         }
+    }
+}
+
+/// A time in which a share of the agents is off. One that has arrived stops where it is: an open attempt is abandoned,
+/// nothing is refreshed or tried again, and answers come too late. At the end those agents begin anew, as restarted
+/// phones do: all at once, or after the pause that is their client's own, with the full handshake.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Outage {
+    /// Since the start of the load.
+    pub from: Duration,
+    pub until: Duration,
+    /// Of the agents, in (0, 1].
+    pub share: f64,
+}
+
+impl Outage {
+    /// Whether an agent is hit by the `number`-th outage of a run. Agents are drawn, so that every trunk and every
+    /// worker has its share.
+    pub fn hits(&self, seed: Seed, number: usize, agent: AgentId) -> bool {
+        seed.unit(Purpose::Outage, agent.0.into(), number as u64) < self.share
     }
 }
 

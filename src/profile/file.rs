@@ -265,7 +265,7 @@ pub struct TlsFile {
     verify: Option<bool>,
 }
 
-/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`.
+/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`, `outage`.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageFile {
@@ -273,15 +273,16 @@ pub struct StageFile {
     pub ramp: Option<f64>,
     /// Constant arrivals per second; needs `for`.
     pub rate: Option<f64>,
-    /// How long a `ramp` or `rate` lasts.
+    /// How long a `ramp`, `rate` or `outage` lasts.
     #[serde(rename = "for")]
     pub lasts: Option<DurationText>,
     /// No new arrivals for this long: refreshes and retries only.
     pub hold: Option<DurationText>,
     /// This share of all agents at once, above 0 up to 1: the next ones that have not arrived.
     pub avalanche: Option<f64>,
-    #[schemars(skip)]
-    pub outage: Option<Later>,
+    /// This share of the agents is without power, above 0 up to 1; needs `for`. No new arrivals meanwhile; at its end
+    /// those agents begin anew with the full handshake.
+    pub outage: Option<f64>,
 }
 
 /// `[arrivals]`.

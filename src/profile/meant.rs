@@ -227,6 +227,12 @@ pub enum Stage {
         #[serde(serialize_with = "as_text")]
         hold: Duration,
     },
+    Outage {
+        /// In (0, 1].
+        outage: f64,
+        #[serde(rename = "for", serialize_with = "as_text")]
+        lasts: Duration,
+    },
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -391,6 +397,7 @@ impl Stage {
             Stage::Ramp { lasts, .. } | Stage::Rate { lasts, .. } => lasts,
             Stage::Avalanche { .. } => Duration::ZERO,
             Stage::Hold { hold } => hold,
+            Stage::Outage { lasts, .. } => lasts,
         }
     }
 }

@@ -148,7 +148,7 @@ fn unknown_key(message: &str, places: &Places, path: &Path) -> Problem {
 }
 
 /// Keys that only exist to be refused, and second names.
-const UNLISTED: [&str; 4] = ["compare", "mix", "outage", "max_contacts"];
+const UNLISTED: [&str; 3] = ["compare", "mix", "max_contacts"];
 
 fn with_article(kind: &str) -> String {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };

@@ -54,6 +54,7 @@ pub struct World {
     spare: Vec<Vec<u8>>,
     intervals: Vec<Interval>,
     failures: Vec<FailedAttempt>,
+    returns: Vec<u64>,
     addresses: Addresses,
     road: Road,
     load_ends: Time,
@@ -91,6 +92,8 @@ pub struct Outcome {
     pub registered_at_load_end: u64,
     /// Whether the load was ended before its time.
     pub stopped: bool,
+    /// When agents that an outage had hit registered again, nanoseconds since the start, in order.
+    pub returns: Vec<u64>,
     /// Every message between agents and registrar, second by second.
     pub traffic: Traffic,
     /// The source addresses that `traffic` knows by position.
@@ -164,6 +167,7 @@ impl World {
             spare: Vec::new(),
             intervals: Vec::new(),
             failures: Vec::new(),
+            returns: Vec::new(),
             load_ends: START + schedule.lasts(),
             config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
@@ -205,6 +209,7 @@ impl World {
             registrar: self.registrar.counts().clone(),
             intervals: Vec::new(),
             failures: self.failures,
+            returns: self.returns,
             load_ended_ns: load_ended.nanos_since(START),
             ended_ns: at.nanos_since(START),
             registered_at_load_end,
@@ -321,9 +326,13 @@ impl World {
         }) {
             self.intervals.push(merged);
         }
+        let known = self.returns.len();
         for fleet in &mut self.fleets {
             self.failures.append(&mut fleet.take_failures());
+            self.returns.extend(fleet.take_returns().into_iter().map(|at| at.nanos_since(START)));
         }
+        // Fleets are asked one after another; what came before is in order, and earlier.
+        self.returns[known..].sort_unstable();
     }
 }
 

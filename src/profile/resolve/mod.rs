@@ -169,29 +169,30 @@ fn in_order(places: &Places, at: &Path, written: Option<BTreeMap<String, String>
 fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
     let mut stages = Vec::new();
     let mut rate = 0.0;
+    let last = files.len().saturating_sub(1);
     for (n, file) in files.into_iter().enumerate() {
         let at = Path::root("load").index(n);
-        check.later_key(&at.key("outage"), &file.outage, "an outage");
-        if file.outage.is_some() {
-            continue;
-        }
         if let Some(stage) = stage(check, &at, &file, rate) {
             rate = match stage {
                 Stage::Ramp { ramp, .. } => ramp,
                 Stage::Rate { rate, .. } => rate,
                 Stage::Avalanche { .. } => rate,
-                Stage::Hold { .. } => 0.0,
+                Stage::Hold { .. } | Stage::Outage { .. } => 0.0,
             };
             stages.push(stage);
         }
+    }
+    if let Some(Stage::Outage { .. }) = stages.last() {
+        let at = Path::root("load").index(last).key("outage");
+        check.advise(&at, "is the end of the load, and nobody would return", "add a stage behind it: hold = \"5m\"");
     }
     stages
 }
 
 /// One stage; `before` is the rate at which it begins.
 fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<Stage> {
-    match (file.ramp, file.rate, file.avalanche, &file.hold) {
-        (Some(ramp), None, None, None) => {
+    match (file.ramp, file.rate, file.avalanche, &file.hold, file.outage) {
+        (Some(ramp), None, None, None, None) => {
             let lasts = stage_length(check, at, file)?;
             check_rate(check, &at.key("ramp"), ramp);
             if ramp == before {
@@ -200,7 +201,7 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
             }
             Some(Stage::Ramp { ramp, lasts })
         }
-        (None, Some(rate), None, None) => {
+        (None, Some(rate), None, None, None) => {
             let lasts = stage_length(check, at, file)?;
             check_rate(check, &at.key("rate"), rate);
             if rate == 0.0 {
@@ -208,7 +209,7 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
             }
             Some(Stage::Rate { rate, lasts })
         }
-        (None, None, Some(avalanche), None) => {
+        (None, None, Some(avalanche), None, None) => {
             if file.lasts.is_some() {
                 check.bad_key(&at.key("for"), "does not go with avalanche", "an avalanche takes no time: leave it out");
             }
@@ -218,18 +219,26 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
             }
             Some(Stage::Avalanche { avalanche })
         }
-        (None, None, None, Some(hold)) => {
+        (None, None, None, None, Some(outage)) => {
+            let lasts = stage_length(check, at, file)?;
+            if !(outage > 0.0 && outage <= 1.0) {
+                check.bad(&at.key("outage"), format!("must be a share of all agents above 0 up to 1, not {outage}"));
+            }
+            Some(Stage::Outage { outage, lasts })
+        }
+        (None, None, None, Some(hold), None) => {
             if file.lasts.is_some() {
                 check.bad_key(&at.key("for"), "does not go with hold", "write hold = \"8h\" alone");
             }
             Some(Stage::Hold { hold: check.positive(&at.key("hold"), Some(hold), "") })
         }
-        (None, None, None, None) => {
-            check.bad(at, "needs one of ramp, rate, avalanche or hold");
+        (None, None, None, None, None) => {
+            check.bad(at, "needs one of ramp, rate, avalanche, hold or outage");
             None
         }
         _ => {
-            check.bad(at, "ramp, rate, avalanche and hold are stages of their own: write one [[load]] for each");
+            check
+                .bad(at, "ramp, rate, avalanche, hold and outage are stages of their own: write one [[load]] for each");
             None
         }
     }
