@@ -93,6 +93,10 @@ pub struct SimulateArgs {
     #[arg(long = "for", value_name = "DURATION", help = "How long the load lasts [default: as the profile says]")]
     pub lasts: Option<String>,
 
+    /// Compare how clients come back from an outage: four presets, with and without refresh jitter
+    #[arg(long, conflicts_with = "lasts")]
+    pub avalanche: bool,
+
     #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
     pub out: Option<PathBuf>,
 
@@ -320,6 +324,7 @@ const SIMULATE_HELP: &str = "\
 Examples:
   regstorm simulate profiles/nightly-soak.toml
   regstorm simulate profiles/go-live.toml --for 24h --set run.seed=7
+  regstorm simulate profiles/avalanche.toml --avalanche --set expect.registrations_per_second=100
 
 All trunks register with the embedded registrar and its faults, whatever their
 registrar is. The same seed gives the same files. Behind the summary stands what a

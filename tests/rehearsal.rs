@@ -141,3 +141,69 @@ fn the_same_seed_gives_the_same_bytes() {
         assert!(bytes("one", &name) == bytes("two", &name), "{name} differs");
     }
 }
+
+/// A registrar that takes ten registrations a second, three hundred phones that come back at once.
+#[test]
+fn an_avalanche_compares_how_clients_come_back() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = text("[expect]\nregistrations_per_second = 10\n").replace("\"20s\"", "\"120s\"");
+    let text = text.replace("[[load]]\nhold", "[[load]]\noutage = 1.0\nfor = \"30s\"\n[[load]]\nhold");
+    for out in ["one", "two"] {
+        simulate(dir.path(), &text, &["--avalanche", "--out", out]).expect_code(0);
+    }
+    let files =
+        |out: &str| ["avalanche.csv", "avalanche.html"].map(|name| std::fs::read(dir.path().join(out).join(name)));
+    let [one, two] = ["one", "two"].map(|out| files(out).map(|file| file.expect("written")));
+    assert!(one == two, "the same seed gives the same files");
+
+    let run = simulate(dir.path(), &text, &["--avalanche", "--json", "--out", "three"]);
+    let document: Value = serde_json::from_slice(&run.stdout).expect("JSON on stdout");
+    assert_eq!((&document["schema"], &document["expires_s"]), (&"regstorm.avalanche/1".into(), &120.0.into()));
+    assert_eq!((&document["outage_s"], &document["share"]), (&30.0.into(), &1.0.into()));
+    assert_eq!(document["registrar"][0], "more than 10 registrations/s get 503");
+    let of = |preset: &str, jitter: bool| {
+        let all = document["comebacks"].as_array().expect("a list");
+        let mut own = all.iter().filter(|one| one["preset"] == preset && one["refresh_jitter"] == jitter);
+        own.next().unwrap_or_else(|| panic!("no {preset} {jitter} in {document:#}")).clone()
+    };
+    let number = |value: &Value, key: &str| value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value:#}"));
+    for jitter in [true, false] {
+        // All at once: 200 first requests and as many answers to challenges.
+        let rfc = of("rfc", jitter);
+        assert_eq!((number(&rfc, "peak_per_s"), number(&rfc, "peak_at_s")), (400.0, 0.0), "{rfc:#}");
+        let hammer = of("hammer", jitter);
+        assert_eq!(number(&hammer, "returned"), 200.0);
+        // Ten at once, then ten a second, whatever else is sent.
+        let after = hammer["registered_again_after_s"][3].as_f64().expect("all came back");
+        assert!((18.0..25.0).contains(&after), "{hammer:#}");
+        assert!(number(&hammer, "failed") > number(&rfc, "failed"), "a hammer is refused more often");
+        // Asterisk's own pause of one to ten seconds makes the peak a tenth.
+        let asterisk = of("asterisk", jitter);
+        assert!(number(&asterisk, "peak_per_s") < 100.0, "{asterisk:#}");
+    }
+    let csv = String::from_utf8(one[0].clone()).expect("UTF-8");
+    assert_eq!(csv.lines().count(), 9, "four clients, with and without jitter\n{csv}");
+    assert!(csv.starts_with("preset,refresh_jitter,agents,returned,registered_50_s,"), "{csv}");
+}
+
+/// Without a limit everybody is back at once, and due again at once: jitter is what spreads the echo.
+#[test]
+fn jitter_spreads_the_echo() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = text("").replace("\"20s\"", "\"600s\"");
+    let run = simulate(dir.path(), &text, &["--avalanche", "--json", "--out", "out"]);
+    let document: Value = serde_json::from_slice(&run.stdout).expect("JSON on stdout");
+    for one in document["comebacks"].as_array().expect("a list") {
+        let echo = one["echo_per_s"].as_u64().expect("a number");
+        let at = one["echo_at_s"].as_u64().expect("a number");
+        assert_eq!(one["returned"], 200, "{one:#}");
+        // A nonce is old after 300 s: each refresh is challenged, and so two requests.
+        match (one["preset"].as_str(), one["refresh_jitter"].as_bool()) {
+            (Some("rfc" | "hammer"), Some(false)) => assert_eq!((echo, at), (400, 540), "all at once: {one:#}"),
+            (Some("pjsua"), Some(false)) => assert_eq!((echo, at), (400, 595), "five seconds before the end: {one:#}"),
+            (Some("asterisk"), Some(false)) => assert!(echo < 80 && at > 585, "spread by the start alone: {one:#}"),
+            (_, Some(true)) => assert!(echo < 40 && (500..590).contains(&at), "over a minute: {one:#}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

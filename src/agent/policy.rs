@@ -92,6 +92,8 @@ pub enum RetryAfter {
 pub enum Refresh {
     /// After the trunk's `refresh_at`, spread a little.
     Share,
+    /// After the trunk's `refresh_at`, to the moment: agents that registered together refresh together.
+    Exactly,
     /// `margin` before its end, but not sooner than `least` after the 2xx; a lifetime that is no longer than `least` is
     /// refreshed one second before its end.
     Before { margin: Duration, least: Duration },

@@ -549,6 +549,7 @@ impl Agent {
         events(Event::Registered { at, until: at + granted });
         let wait = match cx.policy.retry.refresh {
             Refresh::Before { margin, least } => retry::before_end(granted, margin, least),
+            Refresh::Exactly => refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, 0.5),
             Refresh::Share => {
                 let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
                 // A lifetime of zero is refreshed after a second, not in a tight circle.

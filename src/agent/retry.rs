@@ -135,7 +135,7 @@ mod tests {
     fn clients_refresh_when_their_sources_do() {
         let wait = |policy: RetryPolicy, granted| match policy.refresh {
             Refresh::Before { margin, least } => before_end(Duration::from_millis(granted), margin, least).as_millis(),
-            Refresh::Share => panic!("{} refreshes by share", policy.preset),
+            Refresh::Share | Refresh::Exactly => panic!("{} refreshes by share", policy.preset),
         };
         let pjsua = [3_600_000, 60_000, 10_000, 8_000, 6_000, 5_000, 2_000, 1_000, 0];
         assert_eq!(

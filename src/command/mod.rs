@@ -1,6 +1,7 @@
 //! The subcommands: one file each, and the pieces only they share. The one place where rooms are wired together.
 
 mod assemble;
+mod avalanche;
 mod baseline;
 mod completions;
 mod diagnose;

@@ -52,6 +52,21 @@ impl RunDirectory {
         &self.path
     }
 
+    /// Creates `out`, or `results/<name>-<stamp>`, for files that no record stands behind; what is there is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn without_record(out: Option<&Path>, name: &str, stamp: &str) -> Result<Self, Failure> {
+        let path = match out {
+            Some(path) => path.to_path_buf(),
+            None => vacant(&Path::new(RESULTS).join(format!("{}-{stamp}", file_name(name)))),
+        };
+        fs::create_dir_all(&path).map_err(|error| {
+            Failure::usage(format!("{}: the result directory cannot be written: {error}", path.display()))
+        })?;
+        Ok(RunDirectory { path })
+    }
+
     /// Removes the directory again when nothing was recorded in it.
     pub fn discard(self) {
         // Best effort: an empty record left behind says so itself.

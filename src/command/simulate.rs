@@ -1,6 +1,7 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
 use super::assemble::workers;
+use super::avalanche;
 use super::failure::{Exit, Failure};
 use super::observe::FailureFile;
 use super::output::{RunDirectory, print, write_files};
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One way between agents and registrar in a rehearsal: a fast local network.
-const ONE_WAY: Duration = Duration::from_micros(100);
+pub(super) const ONE_WAY: Duration = Duration::from_micros(100);
 
 /// 2000-01-01T00:00:00Z: when every rehearsal begins, so that the same seed gives the same bytes.
 const BEGINS_UNIX_NS: i64 = 946_684_800_000_000_000;
@@ -38,6 +39,9 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
     let mut plan = Plan::new(&profile)?;
     plan.require_load()?;
+    if args.avalanche {
+        return avalanche::execute(args, &plan);
+    }
     if let Some(lasts) = &args.lasts {
         lengthen(&mut plan, lasts)?;
     }

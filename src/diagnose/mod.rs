@@ -8,6 +8,7 @@
 //! as they come, and returns values; it writes nothing.
 
 pub mod abort;
+pub mod avalanche;
 pub mod dry_run;
 pub mod experiment;
 pub mod explain;

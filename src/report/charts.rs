@@ -77,7 +77,7 @@ fn step(intervals: &[IntervalResult]) -> Option<Step> {
     })
 }
 
-fn chart(id: &'static str, title: &'static str, lead: String, svg: String, series: &[Series]) -> Chart {
+pub(super) fn chart(id: &'static str, title: &'static str, lead: String, svg: String, series: &[Series]) -> Chart {
     Chart { id, title, lead, svg, legend: series.iter().map(|one| (one.class, one.label)).collect() }
 }
 

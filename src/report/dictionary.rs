@@ -13,10 +13,10 @@ pub struct Column {
 
 /// The columns of `file`, in order.
 pub fn columns(file: &str) -> impl Iterator<Item = &'static Column> {
-    COLUMNS.iter().filter(move |column| column.file == file)
+    COLUMNS.iter().chain(&AVALANCHE).filter(move |column| column.file == file)
 }
 
-/// The files described here, in order.
+/// The files of a run that are described here, in order.
 pub fn files() -> Vec<&'static str> {
     let mut files: Vec<_> = COLUMNS.iter().map(|column| column.file).collect();
     files.dedup();
@@ -35,7 +35,7 @@ const USER: &str = "user part of the agent's address of record";
 const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
-/// Every column, file by file.
+/// Every column of a run's files, file by file.
 pub const COLUMNS: [Column; 75] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
@@ -128,4 +128,23 @@ pub const COLUMNS: [Column; 75] = [
     column("summary.csv", "target", "the target set for it in the profile; empty when there is none"),
     column("summary.csv", "result", "met or missed; empty without a target"),
     column("summary.csv", "meaning", "what the value says"),
+];
+
+/// What an avalanche rehearsal writes instead.
+pub const AVALANCHE: [Column; 15] = [
+    column("avalanche.csv", "preset", "how the agents behave after a failure"),
+    column("avalanche.csv", "refresh_jitter", "on: refreshes are spread; off: at the same moment of each lifetime"),
+    column("avalanche.csv", "agents", "agents that the outage hit"),
+    column("avalanche.csv", "returned", "agents registered again before the rehearsal ended"),
+    column("avalanche.csv", "registered_50_s", "seconds after the outage until half of them were"),
+    column("avalanche.csv", "registered_90_s", "the same for 90 %"),
+    column("avalanche.csv", "registered_99_s", "the same for 99 %"),
+    column("avalanche.csv", "registered_100_s", "the same for all of them; empty when some never were"),
+    column("avalanche.csv", "before_per_s", "requests in the busiest second of the lifetime before the outage"),
+    column("avalanche.csv", "peak_per_s", "requests in the busiest second of the first half lifetime after it"),
+    column("avalanche.csv", "peak_at_s", "when that was, seconds after the outage"),
+    column("avalanche.csv", "echo_per_s", "requests in the busiest second from then on"),
+    column("avalanche.csv", "echo_at_s", "when that was, seconds after the outage"),
+    column("avalanche.csv", "requests", "requests from the end of the outage on"),
+    column("avalanche.csv", "failed", "failed attempts from the end of the outage on"),
 ];

@@ -4,6 +4,7 @@
 //! Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
 //! no terminal. Whoever calls writes the files.
 
+pub mod avalanche;
 mod chart;
 mod charts;
 pub mod conditions;
