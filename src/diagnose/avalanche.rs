@@ -122,7 +122,9 @@ mod tests {
         let mut send = |second: u64, messages: u32| {
             (0..messages).for_each(|_| traffic.sent(start + Duration::from_secs(second), 0, None, 1));
         };
-        [(3, 2), (19, 3), (29, 99), (31, 40), (33, 7), (48, 30), (49, 30)].map(|(at, messages)| send(at, messages));
+        for (at, messages) in [(3, 2), (19, 3), (29, 99), (31, 40), (33, 7), (48, 30), (49, 30)] {
+            send(at, messages);
+        }
         let returns: Vec<u64> = (1..=9).map(|n| (30 + n) * S).collect();
         let comeback = Comeback::of(("rfc", true), &occasion, &returns, Failures(5), &traffic);
         assert_eq!(comeback.registered_again_after_s, [Some(5.0), Some(9.0), None, None]);

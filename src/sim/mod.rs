@@ -262,8 +262,14 @@ impl World {
 
     /// Hands over the intervals that have ended; broken when any was to be the last.
     fn hand_over(&mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> ControlFlow<()> {
-        let last = self.intervals.drain(..).fold(false, |last, interval| keep(interval).is_break() || last);
-        if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let mut wish = ControlFlow::Continue(());
+        for interval in self.intervals.drain(..) {
+            // Those behind the break have happened too, and are handed over.
+            if keep(interval).is_break() {
+                wish = ControlFlow::Break(());
+            }
+        }
+        wish
     }
 
     fn next_event(&self) -> Time {

@@ -55,13 +55,12 @@ fn bindings(run: &Rehearsed<'_>, dry_run: &DryRun, pulse: &Rhythm) -> Vec<Warnin
         let at = pulse.first_above(pulse.rates(), limit);
         warnings.push(counted("expect.registrations_per_second", limit, peak, at, &what, remedy));
     }
-    if let Some((limit, most)) = expect.contacts_per_aor.zip(dry_run.contacts.as_ref()) {
-        if most.contacts > limit {
-            let what = format!("{} has {} contacts", most.aor, most.contacts);
-            let remedy = "give each agent a user of its own, or have the limit raised";
-            let (limit, needed) = (f64::from(limit), f64::from(most.contacts));
-            warnings.push(counted("expect.contacts_per_aor", limit, needed, None, &what, remedy));
-        }
+    let crowded = dry_run.contacts.as_ref().zip(expect.contacts_per_aor);
+    if let Some((most, limit)) = crowded.filter(|(most, limit)| most.contacts > *limit) {
+        let what = format!("{} has {} contacts", most.aor, most.contacts);
+        let remedy = "give each agent a user of its own, or have the limit raised";
+        let (limit, needed) = (f64::from(limit), f64::from(most.contacts));
+        warnings.push(counted("expect.contacts_per_aor", limit, needed, None, &what, remedy));
     }
     warnings
 }
@@ -79,11 +78,10 @@ fn messages(run: &Rehearsed<'_>, dry_run: &DryRun) -> Vec<Warning> {
         let what = format!("up to {} requests/s", number(peak));
         warnings.push(counted("expect.messages_per_second", limit, peak, at, &what, remedy));
     }
-    let most = |peak: &f64, next: f64| next > *peak;
-    let busiest = dry_run.sources.iter().fold(None, |busiest: Option<&super::Sender>, next| match busiest {
-        Some(known) if !most(&known.requests_per_s.peak, next.requests_per_s.peak) => Some(known),
-        _ => Some(next),
-    });
+    let busiest = dry_run
+        .sources
+        .iter()
+        .reduce(|busiest, next| if next.requests_per_s.peak > busiest.requests_per_s.peak { next } else { busiest });
     if let Some((limit, busiest)) = expect.messages_per_second_per_source.map(f64::from).zip(busiest) {
         let peak = busiest.requests_per_s.peak;
         if peak > limit {

@@ -1,0 +1,125 @@
+//! A rehearsal is worth something if the run that follows looks like it: the same profile over real sockets and in
+//! virtual time, held against each other; and a prediction held against what then happened.
+
+mod support;
+
+use regstorm::record::{Results, read};
+use regstorm::vocab::Stage;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::time::Duration;
+use support::program::{Regstorm, profile};
+use support::results::{ResultDir, STATUSES};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// How far two counts may lie apart: a share of them, and for what is rare some single ones.
+const SHARE: f64 = 0.03;
+const SINGLES: f64 = 4.0;
+
+/// Two trunks of 200 agents together, of which one in twenty is refused after right credentials and tries again each
+/// second; one in fifty packets is lost, and bindings of eight seconds are refreshed two or three times.
+const WORLD: &str = "[run]\nname = \"agrees\"\ninterval = \"1s\"\nseed = 7\nworkers = 2\n\n\
+    [[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"8s\"\n\
+    agents = { count = 140, user = \"nj{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\n\
+    [[trunk]]\nid = \"texas\"\nregistrar = \"embedded\"\ndomain = \"texas.test\"\nexpires = \"8s\"\n\
+    agents = { count = 60, user = \"tx{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\n\
+    [[load]]\nrate = 40\nfor = \"5s\"\n[[load]]\nhold = \"15s\"\n\n\
+    [generator]\nlate = \"90ms\"\nstall = \"90ms\"\n\n\
+    [[registrar.fault]]\nkind = \"refuse\"\ncode = 403\nreason = \"Authentication Failed\"\nshare = 0.05\n\n\
+    [[registrar.fault]]\nkind = \"drop\"\nprobability = 0.02\n";
+
+/// The same profile as a run and as a rehearsal.
+fn both(dir: &Path, text: &str) -> [ResultDir; 2] {
+    ["run", "simulate"].map(|command| {
+        let mut args = vec![command, profile(dir, text), "--out", command];
+        if command == "run" {
+            args.extend(["--live", "off"]);
+        }
+        let finished = Regstorm::run(dir, &args, LIMIT);
+        // 3: a crowded machine made some of it late; what was sent is compared all the same.
+        assert!(matches!(finished.status.code(), Some(0 | 3)), "{command}: {}", finished.stderr());
+        let results = ResultDir::open(&dir.join(command));
+        results.expect_balanced();
+        results
+    })
+}
+
+#[track_caller]
+fn expect_alike(what: &str, run: u64, rehearsal: u64) {
+    let (run, rehearsal) = (run as f64, rehearsal as f64);
+    let allowed = (SHARE * run.max(rehearsal)).max(SINGLES);
+    assert!((run - rehearsal).abs() <= allowed, "{what}: {run} in the run, {rehearsal} in the rehearsal");
+}
+
+/// What was found, but for what the generator holds against this machine.
+fn found(results: &ResultDir) -> BTreeSet<(String, String)> {
+    let rows = results.table("findings.csv").rows;
+    let own = rows.into_iter().filter(|row| !row["id"].starts_with("generator."));
+    own.map(|row| (row["id"].clone(), row["trunk_id"].clone())).collect()
+}
+
+#[test]
+fn a_run_and_its_rehearsal_agree() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let [run, rehearsal] = both(dir.path(), WORLD);
+    let kinds = ["attempts", "initial", "refreshes", "retries", "register_requests"];
+    let messages = ["messages_sent", "messages_received", "bytes_sent", "bytes_received"];
+    for name in kinds.into_iter().chain(messages).chain(STATUSES) {
+        expect_alike(name, run.total(name), rehearsal.total(name));
+    }
+    assert!(run.total("registered") > 500 && run.total("authentication_failed") > 100, "something happened");
+    for (at, id) in ["nj", "texas"].into_iter().enumerate() {
+        for name in ["attempts", "registered", "authentication_failed"] {
+            let of = |results: &ResultDir| results.number(&format!("/trunks/{at}/totals/{name}")) as u64;
+            expect_alike(&format!("{name} on {id}"), of(&run), of(&rehearsal));
+        }
+    }
+    expect_alike("looping", run.total("agents_looping"), rehearsal.total("agents_looping"));
+    let availability = ["run", "simulate"].map(|name| ResultDir::open(&dir.path().join(name)));
+    let [real, virtual_time] = availability.map(|results| results.number("/totals/availability_pct"));
+    assert!((real - virtual_time).abs() < 3.0, "availability {real} % in the run, {virtual_time} % in the rehearsal");
+    assert!(!found(&run).is_empty(), "a refusal of one in twenty is found");
+    assert_eq!(found(&run), found(&rehearsal));
+}
+
+/// The messages per second in the second half of a load, both directions.
+fn settled(directory: &Path) -> f64 {
+    let file = File::open(directory.join("record.bin")).expect("a record");
+    let results: Results = read(BufReader::new(file)).expect("a whole record");
+    let load: Vec<_> = results.intervals.iter().filter(|interval| interval.stage == Stage::Load).collect();
+    let half = &load[load.len() / 2..];
+    let messages = half.iter().flat_map(|interval| &interval.trunks).map(|t| t.messages_sent + t.messages_received);
+    let nanos: u64 = half.iter().map(|interval| interval.end_ns - interval.start_ns).sum();
+    messages.sum::<u64>() as f64 / (nanos as f64 / 1e9)
+}
+
+/// The cost of a refusal says where the retries lead; a run that goes on for so long shows whether it is true.
+#[test]
+fn a_loop_settles_where_its_cost_says() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = "[run]\nname = \"loop\"\ninterval = \"1s\"\nseed = 7\nworkers = 2\n\n\
+        [[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\n\
+        agents = { count = 100, user = \"nj{n:05}\", password = \"secret\" }\n\
+        retry = { preset = \"asterisk\", forbidden_interval = \"2s\", max = \"unlimited\" }\n\n\
+        [[load]]\nrate = 100\nfor = \"1s\"\n[[load]]\nhold = \"23s\"\n\n\
+        [generator]\nlate = \"90ms\"\nstall = \"90ms\"\n\n\
+        [[registrar.fault]]\nkind = \"refuse\"\ncode = 403\n";
+    let [run, rehearsal] = both(dir.path(), text);
+    for (name, results) in [("run", run), ("simulate", rehearsal)] {
+        let rows = results.table("findings.csv").rows;
+        let costs: Vec<f64> = rows.iter().filter_map(|row| predicted(&row["cost"])).collect();
+        assert!(!costs.is_empty(), "{name}: no finding says where it settles: {rows:#?}");
+        let predicted = costs.iter().sum::<f64>();
+        let measured = settled(&dir.path().join(name));
+        assert!((measured / predicted - 1.0).abs() < 0.1, "{name}: {predicted}/s predicted, {measured:.1}/s measured");
+    }
+}
+
+/// `…, settles at 200.0 messages/s as long as it lasts`.
+fn predicted(cost: &str) -> Option<f64> {
+    let (_, rest) = cost.split_once("settles at ")?;
+    rest.split_once(" messages/s")?.0.parse().ok()
+}
