@@ -1,0 +1,276 @@
+//! Profiles nobody would write, rehearsed: whatever clients, loads, faults and losses come together, every attempt is
+//! accounted for, nothing panics, and where nothing is lost nothing stays bound.
+//!
+//! A world follows from its number alone. `REGSTORM_WORLDS=5000` tries so many, `REGSTORM_WORLDS_FROM=17` begins with that
+//! one: a failure names the number, and `REGSTORM_WORLDS=1 REGSTORM_WORLDS_FROM=17` repeats it.
+
+use regstorm::command::simulate::rehearse;
+use regstorm::diagnose::findings;
+use regstorm::link::{Delay, LinkConfig};
+use regstorm::measure::TrunkInterval;
+use regstorm::plan::Plan;
+use regstorm::profile::{self, Source};
+use regstorm::record::{Results, read};
+use regstorm::seed::{Purpose, Seed};
+use regstorm::sim::Outcome;
+use regstorm::vocab::{Kind, Status};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Worlds of a usual test run: about as many as a debug build rehearses in ten seconds.
+const USUALLY: u64 = 25;
+
+fn number_of(variable: &str, usually: u64) -> u64 {
+    std::env::var(variable).map_or(usually, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+}
+
+#[test]
+fn every_world_keeps_its_books() {
+    let first = number_of("REGSTORM_WORLDS_FROM", 0);
+    for number in first..first + number_of("REGSTORM_WORLDS", USUALLY) {
+        let world = Wild::new(number);
+        // A panic within says where, and this says of which world.
+        let shown = std::panic::catch_unwind(|| check(&world));
+        assert!(shown.is_ok(), "world {number}, lossless {}, loss {}:\n{}", world.lossless, world.loss, world.text);
+    }
+}
+
+#[test]
+fn a_world_happens_twice_the_same_way() {
+    for number in [3, 14, 15] {
+        let world = Wild::new(number);
+        assert!(world.carry_out().1 == world.carry_out().1, "world {number}:\n{}", world.text);
+    }
+}
+
+fn check(world: &Wild) {
+    let (outcome, record) = world.carry_out();
+    // The reader balances the books of every interval and trunk.
+    let results: Results = read(&record[..]).expect("a record whose books balance");
+    // The warm-up is in no total; what is looked at here is everything.
+    let sum = |of: &dyn Fn(&TrunkInterval) -> u64| {
+        results.intervals.iter().flat_map(|interval| &interval.trunks).map(of).sum::<u64>()
+    };
+    let attempts = sum(&TrunkInterval::attempts_ended);
+    assert_eq!(sum(&TrunkInterval::attempts_started), attempts, "started and ended");
+    assert_eq!(sum(&|trunk| trunk.status.iter().sum()), attempts, "each in one status");
+    assert_eq!(
+        sum(&|trunk| trunk.status.iter().sum()),
+        results.totals.attempts + warm(&results),
+        "none is counted twice"
+    );
+    let kinds = [Kind::Initial, Kind::Refresh, Kind::Retry];
+    assert_eq!(sum(&|trunk| kinds.iter().map(|kind| trunk.started[kind.index()]).sum()), attempts, "each of one kind");
+    let seconds = outcome.traffic.seconds();
+    let [sent, received] = [sum(&|trunk| trunk.messages_sent), sum(&|trunk| trunk.messages_received)];
+    assert_eq!(seconds.iter().map(|second| u64::from(second.sent)).sum::<u64>(), sent);
+    assert_eq!(seconds.iter().map(|second| u64::from(second.received)).sum::<u64>(), received);
+    assert_eq!(
+        results.agents.iter().map(|agent| u64::from(agent.attempts)).sum::<u64>(),
+        attempts,
+        "each of one agent"
+    );
+    let registered = sum(&|trunk| trunk.status[Status::Registered.index()]);
+    assert_eq!(results.agents.iter().map(|agent| u64::from(agent.registered)).sum::<u64>(), registered);
+    let totals = &results.totals;
+    assert!(
+        totals.agents_registered_peak <= totals.agents && totals.sums.registered_agent_ns <= agents_times(&results)
+    );
+    assert!(outcome.returns.len() as u64 <= registered, "who came back registered");
+    for finding in findings(&results) {
+        assert!(finding.agents <= totals.agents && !finding.summary.is_empty(), "{finding:?}");
+    }
+    if world.lossless && sum(&|trunk| trunk.ceiling_refused) == 0 {
+        assert_eq!(outcome.contacts_left, 0, "bindings left behind");
+    }
+}
+
+/// Attempts that ended in the warm-up.
+fn warm(results: &Results) -> u64 {
+    let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
+    warm.flat_map(|interval| &interval.trunks).map(TrunkInterval::attempts_ended).sum()
+}
+
+/// No agent is registered for longer than the load lasts.
+fn agents_times(results: &Results) -> u64 {
+    let lasts = results.end.as_ref().map_or(0, |end| end.load_ended_ns);
+    results.totals.agents * lasts
+}
+
+/// A world drawn from its number.
+struct Wild {
+    seed: u64,
+    text: String,
+    /// Share of packets lost each way, and the longest delay of one.
+    loss: f64,
+    delay: Duration,
+    /// Nothing is lost and no removal is refused.
+    lossless: bool,
+}
+
+impl Source for Wild {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        if path == "wild.toml" { Ok(self.text.clone().into_bytes()) } else { Err("there is no such file".to_owned()) }
+    }
+
+    fn env(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Wild {
+    fn new(number: u64) -> Wild {
+        let mut dice = Dice { seed: Seed(number), thrown: 0 };
+        let mut text = String::new();
+        // Writing to a string cannot fail, here and below.
+        let interval = dice.one_of(&["700ms", "1s", "5s", "60s"]);
+        let warmup = dice.one_of(&["0s", "0s", "2s"]);
+        let drain = dice.one_of(&["0s", "1s", "35s"]);
+        let _ = writeln!(text, "[run]\ninterval = \"{interval}\"\nwarmup = \"{warmup}\"\ndrain = \"{drain}\"");
+        let ceiling = dice.one_of(&["50000", "50000", "20"]);
+        let _ = writeln!(text, "[safety]\nmax_message_rate = {ceiling}");
+        if dice.chance(0.2) {
+            let _ = writeln!(text, "abort_on = {{ loops = \"> 5\", success_ratio = \"< 0.4\" }}");
+        }
+        let trunks = dice.from_to(1, 3);
+        for trunk in 0..trunks {
+            let _ = writeln!(text, "{}", dice.trunk(trunk));
+        }
+        let _ = writeln!(text, "{}", dice.load());
+        let process = dice.one_of(&["uniform", "poisson"]);
+        let exhausted = dice.one_of(&["stop", "reregister"]);
+        let in_flight = dice.one_of(&["20000", "20000", "7"]);
+        let _ = writeln!(
+            text,
+            "[arrivals]\nprocess = \"{process}\"\nwhen_exhausted = \"{exhausted}\"\nmax_in_flight = {in_flight}"
+        );
+        let _ = writeln!(text, "[registrar]\nmin_expires = \"{}\"", dice.one_of(&["1s", "5s", "20s"]));
+        let mut lossless = true;
+        for _ in 0..dice.from_to(0, 3) {
+            let (fault, harmless) = dice.fault();
+            let _ = writeln!(text, "{fault}");
+            lossless &= harmless;
+        }
+        let loss = if dice.chance(0.5) { 0.0 } else { dice.unit() * 0.3 };
+        let delay = Duration::from_micros(dice.from_to(0, 300_000));
+        lossless &= loss == 0.0;
+        Wild { seed: number, text, loss, delay, lossless }
+    }
+
+    fn carry_out(&self) -> (Outcome, Vec<u8>) {
+        let profile = profile::load(self, "wild.toml", &[]).unwrap_or_else(|error| panic!("{error}"));
+        let mut plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}"));
+        let link = LinkConfig { delay: Some(Delay::Uniform(Duration::ZERO, self.delay)), drop: self.loss };
+        let mut record = Vec::new();
+        let outcome = rehearse(&mut plan, Seed(self.seed), link, &mut record).expect("memory takes every byte");
+        (outcome, record)
+    }
+}
+
+/// What is thrown for a world, one number after another.
+struct Dice {
+    seed: Seed,
+    thrown: u64,
+}
+
+impl Dice {
+    fn unit(&mut self) -> f64 {
+        self.thrown += 1;
+        // A stream of the seed that no simulation draws from.
+        self.seed.unit(Purpose::Arrivals, u64::MAX, self.thrown)
+    }
+
+    fn chance(&mut self, share: f64) -> bool {
+        self.unit() < share
+    }
+
+    /// From the first to the second, both included.
+    fn from_to(&mut self, least: u64, most: u64) -> u64 {
+        least + (self.unit() * (most - least + 1) as f64) as u64
+    }
+
+    fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.from_to(0, all.len() as u64 - 1) as usize]
+    }
+
+    fn trunk(&mut self, number: u64) -> String {
+        let agents = self.from_to(1, 40);
+        let expires = self.one_of(&["5s", "10s", "60s", "1h"]);
+        let preset = self.one_of(&["rfc", "pjsua", "asterisk", "hammer", "none"]);
+        let source = self.one_of(&["[\"127.0.0.1\"]", "[\"127.0.0.1\", \"127.0.0.2\", \"127.0.0.3\"]"]);
+        let mut text = format!(
+            "[[trunk]]\nid = \"t{number}\"\nregistrar = \"embedded\"\ndomain = \"d{number}.test\"\n\
+             agents = {{ count = {agents}, user = \"a{{n}}\", password = \"secret\" }}\nexpires = \"{expires}\"\n\
+             retry = {{ preset = \"{preset}\" }}\nsource = {source}\n"
+        );
+        if self.chance(0.3) {
+            text.push_str("reuse_nonce = false\n");
+        }
+        if self.chance(0.3) {
+            let _ = writeln!(text, "refresh_at = {:.2}", 0.1 + 0.85 * self.unit());
+        }
+        if self.chance(0.3) {
+            let wrong = self.one_of(&["password", "realm"]);
+            let _ = writeln!(text, "[[trunk.mix]]\nshare = {:.2}\nwrong = \"{wrong}\"", 0.05 + 0.9 * self.unit());
+        }
+        text
+    }
+
+    /// Stages, the first with arrivals, the last a hold: half a minute to some minutes.
+    fn load(&mut self) -> String {
+        let mut text = String::new();
+        let mut rate = 0;
+        for n in 0..self.from_to(1, 4) {
+            let kind = if n == 0 { self.from_to(0, 2) } else { self.from_to(0, 4) };
+            let lasts = self.from_to(3, 40);
+            let _ = match kind {
+                0 => writeln!(text, "[[load]]\navalanche = {:.2}", 0.05 + 0.95 * self.unit()),
+                1 | 2 => {
+                    let to = rate + self.from_to(1, 30);
+                    rate = to;
+                    let key = if kind == 1 { "ramp" } else { "rate" };
+                    writeln!(text, "[[load]]\n{key} = {to}\nfor = \"{lasts}s\"")
+                }
+                3 => {
+                    rate = 0;
+                    writeln!(text, "[[load]]\nhold = \"{lasts}s\"")
+                }
+                _ => {
+                    rate = 0;
+                    writeln!(text, "[[load]]\noutage = {:.2}\nfor = \"{lasts}s\"", 0.05 + 0.95 * self.unit())
+                }
+            };
+        }
+        let _ = writeln!(text, "[[load]]\nhold = \"{}s\"", self.from_to(5, 60));
+        text
+    }
+
+    /// A fault, and whether removals pass it for certain.
+    fn fault(&mut self) -> (String, bool) {
+        let some = self.from_to(1, 30);
+        let (fault, harmless) = match self.from_to(0, 12) {
+            0 => (format!("kind = \"limit\"\nconcurrent = {some}"), true),
+            1 => (format!("kind = \"rate\"\nper_second = {some}\nretry_after = \"{}s\"", self.from_to(1, 20)), true),
+            2 => ("kind = \"deny\"\nsources = [\"127.0.0.2\"]".to_owned(), false),
+            3 => ("kind = \"refuse\"\ncode = 503".to_owned(), false),
+            4 => ("kind = \"realm\"\nchallenge = \"genesyscloud.test\"\nverify = \"other.test\"".to_owned(), false),
+            5 => ("kind = \"stale\"".to_owned(), false),
+            6 => ("kind = \"challenge-again\"".to_owned(), false),
+            7 => ("kind = \"oscillate\"\nperiod = \"10s\"".to_owned(), false),
+            8 => ("kind = \"delay\"\nuniform = [\"1ms\", \"900ms\"]".to_owned(), false),
+            9 => (format!("kind = \"drop\"\nprobability = {:.2}", 0.4 * self.unit()), false),
+            10 => (format!("kind = \"duplicate\"\nprobability = {:.2}", self.unit()), false),
+            11 => (format!("kind = \"reorder\"\nprobability = {:.2}\ndelay = \"400ms\"", self.unit()), false),
+            _ => (format!("kind = \"corrupt\"\nprobability = {:.2}", self.unit()), false),
+        };
+        let mut text = format!("[[registrar.fault]]\n{fault}\n");
+        if self.chance(0.5) {
+            let _ = writeln!(text, "share = {:.2}", 0.05 + 0.9 * self.unit());
+        }
+        if self.chance(0.3) {
+            let from = self.from_to(0, 30);
+            let _ = writeln!(text, "from = \"{from}s\"\nuntil = \"{}s\"", from + self.from_to(1, 30));
+        }
+        (text, harmless)
+    }
+}
