@@ -60,8 +60,11 @@ fn a_lost_suffix_of_the_realm_explains_the_refusals() {
 fn another_realm_that_registers_is_a_warning() {
     let results = rehearse(&profile("realm = \"nj.test;tenant=acme\"", ""), 1, 0.0);
     only(&results, "realm.mismatch", "warning", &["registered nevertheless"]);
-    let forced = profile("realm = \"elsewhere.test\"\nrealm_policy = \"require\"", "");
-    let finding = only(&rehearse(&forced, 1, 0.0), "realm.mismatch", "critical", &["realm_policy = \"require\""]);
+    let fault = "[[registrar.fault]]\nkind = \"realm\"\nchallenge = \"nj.test\"\nverify = \"nj.test;tenant=acme\"";
+    let forced = profile("realm = \"nj.test;tenant=acme\"\nrealm_policy = \"force\"", fault);
+    only(&rehearse(&forced, 1, 0.0), "realm.mismatch", "warning", &["taken all the same, the challenge is wrong"]);
+    let required = profile("realm = \"elsewhere.test\"\nrealm_policy = \"require\"", "");
+    let finding = only(&rehearse(&required, 1, 0.0), "realm.mismatch", "critical", &["realm_policy = \"require\""]);
     assert_eq!((finding.agents, finding.confidence.as_str()), (200, "high"));
 }
 

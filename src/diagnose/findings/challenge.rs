@@ -77,7 +77,8 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
     draft.first_ns = odd.iter().map(|realm| realm.first_ns).min().unwrap_or(0);
     draft.last_ns = odd.iter().map(|realm| realm.last_ns).max().unwrap_or(0);
     draft.examples = odd.iter().flat_map(|realm| realm.examples.iter().copied()).take(EXAMPLES).collect();
-    draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate));
+    let forced = is_forced(view);
+    draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate, forced));
     draft.evidence = facts(view, expected, &realms, order);
     let mut explained = Vec::new();
     if fate == Fate::Refused {
@@ -90,7 +91,9 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
         draft.agents = if all { agents } else { agents.min(challenges) };
         // The difference itself was read off the challenges: nothing speaks against it.
         draft.confidence = Confidence::of(challenges, 0);
-        if fate == Fate::Registered {
+        if fate == Fate::Registered && forced {
+            draft.rejected.push("wrong accounts: credentials made for the expected realm are taken".to_owned());
+        } else if fate == Fate::Registered {
             draft.rejected.push("a cause of failures: attempts challenged with it registered".to_owned());
         } else {
             draft.rejected.push("the only cause of the refusals: some with this realm registered".to_owned());
@@ -101,6 +104,13 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
 
 fn header<'a>(view: &View<'a>) -> &'a TrunkHeader {
     &view.results.header.trunks[usize::from(view.trunk)]
+}
+
+/// Whether agents answer for the configured realm whatever is challenged (`realm_policy = "force"`).
+fn is_forced(view: &View<'_>) -> bool {
+    let profile: serde_json::Value = serde_json::from_str(&view.results.header.profile_json).unwrap_or_default();
+    let trunk = profile.get("trunk").and_then(|trunks| trunks.get(usize::from(view.trunk)));
+    trunk.and_then(|trunk| trunk.get("realm_policy")).is_some_and(|policy| policy == "force")
 }
 
 /// The realms challenged with, by first appearance. A challenge without one is another trouble.
@@ -245,10 +255,11 @@ fn blame(
     } else {
         let agents = counted(draft.agents, "agent");
         draft.rejected.push(format!("wrong passwords of single agents: all {agents} were refused alike"));
-        draft.advice.push(
-            "a password that is wrong for everybody looks the same: realm_policy = \"force\" tells them apart"
-                .to_owned(),
-        );
+        if !is_forced(view) {
+            let test =
+                "a password that is wrong for everybody looks the same: realm_policy = \"force\" tells them apart";
+            draft.advice.push(test.to_owned());
+        }
         // For that reason it is not as sure as it may be.
         if draft.confidence == Confidence::High {
             draft.confidence = Confidence::Medium;
@@ -297,9 +308,13 @@ fn likeness(reference: &str, name: &str) -> String {
     }
 }
 
-const fn ending(fate: Fate) -> &'static str {
+const fn ending(fate: Fate, forced: bool) -> &'static str {
     match fate {
+        Fate::Refused if forced => "credentials for the expected realm are refused",
         Fate::Refused => "its credentials are refused",
+        Fate::Registered if forced => {
+            "credentials for the expected realm are taken all the same, the challenge is wrong"
+        }
         Fate::Registered => "its agents registered nevertheless",
         Fate::Mixed => "some of its agents are refused",
     }
