@@ -125,6 +125,22 @@ fn a_slow_server_loses_nothing() {
 }
 
 #[test]
+fn a_server_that_answers_everything_later_loses_nothing() {
+    let freeze = "[[registrar.fault]]\nkind = \"freeze\"\nfrom = \"20s\"\nuntil = \"35s\"";
+    let results = rehearse(&profile("", freeze), 1, 0.0);
+    assert!(results.totals.sums.retransmissions >= 200, "{}", results.totals.sums.retransmissions);
+    assert!(found(&results, "packet-loss").is_empty(), "{:#?}", findings(&results));
+}
+
+#[test]
+fn a_limit_beside_another_realm_is_not_the_realm() {
+    let limit = "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 5";
+    let trunk = "realm = \"nj.test;tenant=acme\"\nretry = { preset = \"hammer\", interval = \"2s\" }";
+    let results = rehearse(&profile(trunk, limit), 1, 0.0);
+    only(&results, "realm.mismatch", "warning", &["some of its agents are refused"]);
+}
+
+#[test]
 fn a_dead_server_never_answers() {
     let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0";
     let results = rehearse(&profile("", dead), 1, 0.0);

@@ -46,8 +46,10 @@ struct Realm<'a> {
 enum Fate {
     Refused,
     Registered,
-    /// Both, or there is no telling.
+    /// Both; or the refusals may have another cause.
     Mixed,
+    /// Neither: the attempts ended otherwise.
+    Unknown,
 }
 
 /// When the realms of a trunk were seen.
@@ -95,8 +97,8 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
             draft.rejected.push("wrong accounts: credentials made for the expected realm are taken".to_owned());
         } else if fate == Fate::Registered {
             draft.rejected.push("a cause of failures: attempts challenged with it registered".to_owned());
-        } else {
-            draft.rejected.push("the only cause of the refusals: some with this realm registered".to_owned());
+        } else if fate == Fate::Mixed {
+            draft.rejected.push("the cause of all refusals: some with this realm registered".to_owned());
         }
     }
     Some((draft, explained))
@@ -184,11 +186,13 @@ fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&
         realms.iter().filter(|realm| !is_odd(realm) && realm.first_ns < to && realm.last_ns > from).collect();
     let (registered, refused) = fared(view, from, to, suspects);
     if refused == 0 {
-        return if registered > 0 { Fate::Registered } else { Fate::Mixed };
+        return if registered > 0 { Fate::Registered } else { Fate::Unknown };
     }
     if others.is_empty() {
         let everyone = hit(view, suspects) * 100 >= met_a_challenge(view, from, to) * MOST;
-        return if registered * FEW <= refused && everyone { Fate::Refused } else { Fate::Mixed };
+        // A realm that is wrong is wrong for everybody: only where it changed may others have got in at the edges.
+        let few = if odd.len() == realms.len() { registered == 0 } else { registered * FEW <= refused };
+        return if few && everyone { Fate::Refused } else { Fate::Mixed };
     }
     let challenges: u64 = odd.iter().map(|realm| realm.answered.max(realm.count - realm.answered)).sum();
     let elsewhere: u64 = others.iter().map(|realm| realm.answered).sum();
@@ -317,6 +321,7 @@ const fn ending(fate: Fate, forced: bool) -> &'static str {
         }
         Fate::Registered => "its agents registered nevertheless",
         Fate::Mixed => "some of its agents are refused",
+        Fate::Unknown => "whether its credentials are taken cannot be told",
     }
 }
 

@@ -133,6 +133,13 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
         never.rejected.push("packet loss: not one answer came".to_owned());
         return never;
     }
+    if answered == 0 {
+        let mut half =
+            Pattern::new("requests with credentials are never answered, those without are challenged: that hits");
+        half.evidence.push("credentials make a request longer: it may be cut into fragments, or filtered".to_owned());
+        half.rejected.push("a server that is down: it challenges".to_owned());
+        return half;
+    }
     by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).unwrap_or_else(|| {
         let mut scattered = Pattern::new("some requests bring no answer, scattered over the run,");
         scattered.evidence.push("neither one source, one stretch of time nor a rate sets them apart".to_owned());
