@@ -1,8 +1,12 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
 //!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
-//! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
+//! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
+//! trials that explain one agent's refusal, without a record. This room reads a [`crate::record::Results`], or intervals
+//! as they come, and returns values; it writes nothing.
 
+pub mod abort;
+pub mod experiment;
 pub mod explain;
 pub mod figures;
 pub mod findings;
@@ -10,6 +14,7 @@ pub mod metric;
 pub mod threshold;
 pub mod verdict;
 
+pub use abort::{AbortCondition, AbortWatch};
 pub use findings::findings;
 pub use threshold::{Comparison, Threshold, ThresholdError};
-pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};
+pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};

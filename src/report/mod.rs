@@ -9,6 +9,7 @@ mod charts;
 pub mod conditions;
 pub mod csv;
 pub mod dictionary;
+pub mod experiments;
 pub mod explanation;
 pub mod html;
 pub mod junit;
@@ -19,7 +20,7 @@ pub mod summary;
 pub mod summary_csv;
 mod template;
 mod text;
-mod words;
+pub mod words;
 
 use crate::diagnose::{Finding, Judgement};
 use crate::record::Results;

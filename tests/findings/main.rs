@@ -35,9 +35,9 @@ struct Scenario {
     agents: Vec<u32>,
     #[serde(default = "some_seeds")]
     seeds: Vec<u64>,
-    /// The pattern of the agents' users.
-    #[serde(default = "own_user")]
-    user: String,
+    /// The trunk's agents.
+    #[serde(default = "a_user_each")]
+    who: String,
     /// Goes into the trunk's table.
     #[serde(default)]
     trunk: String,
@@ -49,8 +49,8 @@ struct Scenario {
     loss: f64,
 }
 
-fn own_user() -> String {
-    "agent{n:05}".to_owned()
+fn a_user_each() -> String {
+    r#"{ count = {agents}, user = "agent{n:05}", password = "secret" }"#.to_owned()
 }
 
 fn some_scales() -> Vec<u32> {
@@ -63,7 +63,7 @@ fn some_seeds() -> Vec<u64> {
 
 impl Scenario {
     fn profile(&self, base: &str, agents: u32) -> String {
-        let text = base.replace("{trunk}", &self.trunk).replace("{user}", &self.user) + &self.rest;
+        let text = base.replace("{trunk}", &self.trunk).replace("{who}", &self.who) + &self.rest;
         let numbers = [
             ("{agents}", agents),
             ("{half}", agents / 2),

@@ -30,9 +30,9 @@ impl Severity {
 
 /// How sure a finding is. It follows from what was counted and is no probability:
 ///
-/// * `high`: at least [`MANY`] observations speak for it, at most one in a hundred against, and an observation ruled
+/// * `high`: at least 20 observations speak for it, at most one in a hundred against, and an observation ruled
 ///   out every rival explanation;
-/// * `medium`: the same with at least [`SOME`] observations, or with up to one in twenty against;
+/// * `medium`: the same with at least 5 observations, or with up to one in twenty against;
 /// * `low`: fewer observations, or more against;
 /// * `open`: a rival explanation was not ruled out; every open one has a finding of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
