@@ -4,9 +4,9 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
-use regstorm::measure::{Echo, GrantRow};
+use regstorm::measure::{Beat, Echo, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
-use regstorm::vocab::{Kind, Phase};
+use regstorm::vocab::{Class, Kind, Phase};
 use rehearsal::rehearse;
 
 /// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
@@ -234,7 +234,7 @@ fn refreshes_that_fail_beside_registrations_are_found() {
         results.evidence.outcomes.iter().filter(|row| row.kind == Kind::Refresh).map(|r| r.seen.count).sum();
     assert!(refreshes > 100);
     for row in results.evidence.outcomes.iter_mut().filter(|row| row.kind == Kind::Refresh) {
-        (row.class, row.code, row.reason) = (regstorm::vocab::Class::Refused, 481, "Gone".to_owned());
+        (row.class, row.code, row.reason) = (Class::Refused, 481, "Gone".to_owned());
     }
     for cell in &mut results.evidence.pulse {
         // A refresh that registered, by its number, becomes a new registration.
@@ -281,4 +281,50 @@ fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
     let mut results = rehearse(&profile("", dead), 1, 0.0);
     results.totals.generator.socket_drops = 400;
     assert!(findings(&results).iter().all(|finding| finding.severity != "critical"));
+}
+
+/// A ramp to 40 attempts per second, of which `unanswered` in each second were never answered.
+fn ramp(unanswered: impl Fn(u64) -> u64) -> Results {
+    let load = "[[load]]\nramp = 40\nfor = \"20s\"\n[[load]]\nhold = \"40s\"";
+    let text = profile("", "").replace(LOAD, load).replace("count = 200", "count = 400");
+    let mut results = rehearse(&text, 1, 0.0);
+    let mut started = [0; 20];
+    for cell in results.evidence.pulse.iter().filter(|cell| cell.beat == Beat::Started.index() && cell.tick < 200) {
+        started[cell.tick as usize / 10] += u64::from(cell.count);
+    }
+    let beat = Beat::Ended { class: Class::Silence, refresh: false }.index();
+    let mut seen = regstorm::measure::Sightings::default();
+    for (second, &started) in (0u32..).zip(&started) {
+        let count = unanswered(started);
+        if count > 0 {
+            let at_ns = u64::from(second + 32) * 1_000_000_000;
+            let agents = vec![second];
+            seen.merge(&regstorm::measure::Sightings { count, first_ns: at_ns, last_ns: at_ns, agents });
+            let tick = 10 * (second + 32);
+            results.evidence.pulse.push(PulseCell { trunk: 0, tick, beat, group: 0, count: count as u32 });
+        }
+    }
+    let answered = results.evidence.outcomes[0].clone();
+    let silent = OutcomeRow { class: Class::Silence, code: 0, reason: "timeout".to_owned(), seen, ..answered };
+    results.evidence.outcomes.push(silent);
+    results.evidence.settle();
+    results
+}
+
+#[test]
+fn silence_above_a_rate_is_told_from_silence_at_any() {
+    let above = ramp(|started| if started >= 25 { started / 3 } else { 0 });
+    only(&above, "no-response", "warning", &["attempts/s on requests are left unanswered", "chance: spread evenly"]);
+    let anywhere = ramp(|started| started / 8);
+    only(&anywhere, "no-response", "warning", &["scattered over the run"]);
+}
+
+#[test]
+fn response_times_that_only_scatter_do_not_drift() {
+    let delay = "[[registrar.fault]]\nkind = \"delay\"\nlognormal = { median = \"40ms\", sigma = 0.6 }";
+    for seed in 0..3 {
+        let load = "[[load]]\nrate = 50\nfor = \"4s\"\n[[load]]\nhold = \"8m\"";
+        let results = rehearse(&profile("", delay).replace(LOAD, load), seed, 0.0);
+        assert!(findings(&results).is_empty(), "seed {seed}: {:#?}", findings(&results));
+    }
 }
