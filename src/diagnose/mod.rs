@@ -11,10 +11,12 @@ pub mod explain;
 pub mod figures;
 pub mod findings;
 pub mod metric;
+pub mod sources;
 pub mod threshold;
 pub mod verdict;
 
 pub use abort::{AbortCondition, AbortWatch};
 pub use findings::findings;
+pub use sources::{SourceResult, by_source};
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};
