@@ -6,7 +6,7 @@ mod rehearsal;
 use regstorm::diagnose::{Finding, findings};
 use regstorm::measure::{Beat, Echo, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
-use regstorm::vocab::{Class, Kind, Phase};
+use regstorm::vocab::{Class, Kind, Phase, Status};
 use rehearsal::rehearse;
 
 /// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
@@ -281,6 +281,29 @@ fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
     let mut results = rehearse(&profile("", dead), 1, 0.0);
     results.totals.generator.socket_drops = 400;
     assert!(findings(&results).iter().all(|finding| finding.severity != "critical"));
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_told_from_silence() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    for row in &mut results.evidence.outcomes {
+        (row.class, row.code, row.reason) = (Class::Transport, 0, "ECONNREFUSED".to_owned());
+    }
+    for agent in &mut results.agents {
+        (agent.status, agent.met) = (Some(Status::TransportError), Class::Transport.bit());
+    }
+    let words = ["127.0.0.1:5060 cannot be reached", "all 200 agents", "x ECONNREFUSED"];
+    only(&results, "no-response", "critical", &words);
+}
+
+#[test]
+fn a_challenge_that_cannot_be_answered_says_why() {
+    let mut results = rehearse(&profile("algorithms = [\"MD5\"]", "algorithms = [\"SHA-256\"]"), 1, 0.0);
+    for row in &mut results.evidence.outcomes {
+        row.reason = "a challenge lacks its realm or nonce".to_owned();
+    }
+    let finding = only(&results, "algorithm.unsupported", "critical", &["lacks its realm or nonce"]);
+    assert_eq!(finding.agents, 200);
 }
 
 /// A ramp to 40 attempts per second, of which `unanswered` in each second were never answered.

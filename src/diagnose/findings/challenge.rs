@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
 pub fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
     let (mut drafts, mut explained) = (Vec::new(), Vec::new());
-    for (draft, keys) in realm(view).into_iter().chain(unaccepted(view)).chain(refused_algorithm(view)) {
+    for (draft, keys) in
+        realm(view).into_iter().chain(unaccepted(view)).chain(unanswerable(view)).chain(refused_algorithm(view))
+    {
         drafts.push(draft);
         explained.extend(keys);
     }
@@ -380,6 +382,25 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     }
     draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, attempts, draft.last_ns - draft.first_ns));
+    Some((draft, groups.iter().map(|group| group.key).collect()))
+}
+
+/// Challenges that cannot be answered for another reason: their qop, or what they lack.
+fn unanswerable(view: &View<'_>) -> Option<Explaining> {
+    let others = [Unusable::Realm, Unusable::NoAcceptedAlgorithm].map(|reason| reason.to_string());
+    let is_other =
+        |group: &&Group<'_>| group.class == Class::Unusable && others.iter().all(|reason| reason != group.reason);
+    let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_other).collect();
+    let most = groups.first()?;
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    cover(&mut draft, &groups);
+    draft.agents = view.met(&[Class::Unusable]).count() as u64;
+    draft.confidence = Confidence::of(draft.attempts, 0);
+    draft.summary = format!("challenges cannot be answered: {}", most.reason);
+    draft.evidence = groups.iter().map(|group| format!("{} x {}: {}", group.count, group.code, group.reason)).collect();
+    draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
+    let span = draft.last_ns - draft.first_ns;
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
 
