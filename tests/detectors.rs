@@ -287,13 +287,17 @@ fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
 fn a_port_where_nobody_listens_is_told_from_silence() {
     let mut results = rehearse(&profile("", ""), 1, 0.0);
     for row in &mut results.evidence.outcomes {
-        (row.class, row.code, row.reason) = (Class::Transport, 0, "ECONNREFUSED".to_owned());
+        (row.class, row.code, row.reason) = (Class::Transport, 0, "port unreachable".to_owned());
     }
     for agent in &mut results.agents {
         (agent.status, agent.met) = (Some(Status::TransportError), Class::Transport.bit());
     }
-    let words = ["127.0.0.1:5060 cannot be reached", "all 200 agents", "x ECONNREFUSED"];
+    let words = ["127.0.0.1:5060 cannot be reached", "all 200 agents", "x port unreachable"];
     only(&results, "no-response", "critical", &words);
+    for row in &mut results.evidence.outcomes {
+        row.reason = "refused by the local firewall".to_owned();
+    }
+    only(&results, "no-response", "warning", &["this machine could not send"]);
 }
 
 #[test]

@@ -60,14 +60,17 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
     draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
     draft.confidence = Confidence::of(count, 0);
-    draft.summary = format!(
-        "{} cannot be reached: requests of {} came to nothing at once",
-        target(view),
-        of_agents(view, draft.agents)
-    );
+    let reported: u64 = rows.iter().filter(|row| row.reason.ends_with("unreachable")).map(|row| row.seen.count).sum();
+    let hit = of_agents(view, draft.agents);
+    if reported * 2 >= count {
+        draft.summary = format!("{} cannot be reached: requests of {hit} came to nothing at once", target(view));
+        draft.advice.push("port unreachable: the host is there and nothing listens on that port".to_owned());
+    } else {
+        draft.summary = format!("this machine could not send requests of {hit}");
+        draft.severity = Severity::Warning;
+    }
     draft.evidence = rows.iter().map(|row| format!("{} x {}", row.seen.count, row.reason)).collect();
     draft.rejected.push("silence: the system reported each failure, nobody had to wait for Timer F".to_owned());
-    draft.advice.push("ECONNREFUSED: the host is there and nothing listens on that port".to_owned());
     let span = draft.last_ns - draft.first_ns;
     draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, count, span));
     Some(draft)
