@@ -8,7 +8,7 @@ use super::words::{self, Outcomes};
 use super::{csv, run_json};
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{self, Judgement};
-use crate::record::{IntervalResult, Results};
+use crate::record::{Baseline, IntervalResult, Results};
 use crate::vocab::{Phase, Stage, Status};
 use serde::Serialize;
 
@@ -370,11 +370,19 @@ fn conditions(results: &Results) -> Sheet {
         ("Interval of the time series", format!("{} s", decimal(c.interval_s, 3))),
         ("Sender threads", c.workers.to_string()),
         ("Seed", results.header.seed.to_string()),
+        ("Baseline of the test machine", baseline(c.baseline.as_ref())),
         ("Time", if c.simulated { "simulated" } else { "real" }.to_owned()),
     ] {
         sheet.row([name.to_owned(), value]);
     }
     sheet
+}
+
+/// RFC 7502 §6.1.
+fn baseline(baseline: Option<&Baseline>) -> String {
+    let Some(baseline) = baseline else { return "not measured".to_owned() };
+    let rate = thousands(baseline.valid_rate_per_s.into());
+    format!("{rate} challenged registrations per second on loopback, measured {}", baseline.measured)
 }
 
 fn host(results: &Results) -> Sheet {

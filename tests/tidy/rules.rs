@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
-    // A finding names examples by the Call-IDs that agents draw from the seed.
+    // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.
     ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),
