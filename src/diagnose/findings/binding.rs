@@ -93,6 +93,11 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     let asked = rows.iter().map(|row| row.asked_s).max()?;
     let shortest = rows.iter().map(|row| row.granted_s.0).min()?;
     let longest = rows.iter().map(|row| row.granted_s.1).max()?;
+    // The answer to a request sent again tells what is left of the lifetime that its lost predecessor was granted.
+    let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
+    if asked.saturating_sub(shortest) <= TIMER_F_S && count * 2 < all {
+        return None;
+    }
     // Judged by the longest: the others refresh more often still.
     let factor = f64::from(asked) / f64::from(longest.max(1));
     let severity = if factor > DOUBLED { Severity::Warning } else { Severity::Info };
@@ -104,7 +109,7 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     // Two messages a refresh, and two more when its nonce has to be challenged anew.
     let rate = |lifetime: u32| 2.0 * agents / f64::from(lifetime.max(1));
     draft.evidence = vec![
-        format!("{count} of {} answers", view.grants.iter().map(|row| row.seen.count).sum::<u64>()),
+        format!("{count} of {all} answers"),
         format!(
             "{} agents with one refresh per lifetime: at least {:.1} messages/s instead of {:.1}",
             view.agents.len(),
@@ -113,7 +118,9 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
         ),
     ];
     draft.confidence = Confidence::of(count, 0);
-    draft.rejected.push("a lifetime raised by 423: it is shorter than asked, not longer".to_owned());
+    draft
+        .rejected
+        .push("what is left of a lifetime after a lost answer: most answers are shortened, or by more".to_owned());
     Some(draft)
 }
 
@@ -219,5 +226,7 @@ fn examples(rows: &[&GrantRow]) -> Vec<String> {
 
 /// Agents and addresses named.
 const EXAMPLES: usize = 3;
+/// Timer F, 64·T1: no request is sent again later.
+const TIMER_F_S: u32 = 32;
 /// So many times the planned refreshes are worth a warning.
 const DOUBLED: f64 = 2.0;
