@@ -11,7 +11,7 @@ use crate::measure::{GrantRow, OutcomeRow};
 use crate::vocab::{Class, Kind};
 
 pub fn find(view: &View<'_>) -> Vec<Draft> {
-    let found = [refresh_failing(view), lost(view), shortened(view)].into_iter().flatten();
+    let found = [refresh_failing(view), lost(view), shortened(view), garbled(view)].into_iter().flatten();
     found.chain(rewritten(view)).collect()
 }
 
@@ -177,6 +177,31 @@ fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     draft.evidence = vec![format!("the topmost Via names another sent-by in {}", counted(count, "answer"))];
     draft.evidence.extend(examples(rows));
     draft.rejected.push("the registrar: a server copies Via as it came (RFC 3261 §8.2.6.2)".to_owned());
+    Some(draft)
+}
+
+/// Answers that cannot be read, or that do not fit their request: an attempt each.
+fn garbled(view: &View<'_>) -> Option<Draft> {
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Malformed).collect();
+    let count: u64 = rows.iter().map(|row| row.seen.count).sum();
+    if count == 0 {
+        return None;
+    }
+    let hit = view.met(&[Class::Malformed]).count() as u64;
+    let severity = if hit * 100 > view.agents.len() as u64 { Severity::Critical } else { Severity::Warning };
+    let mut draft = Draft::new("alg.rewritten", severity, view);
+    (draft.agents, draft.attempts) = (hit, count);
+    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
+    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
+    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(3).collect();
+    draft.summary = format!("{} came garbled and could not be used", counted(count, "answer"));
+    // Who garbled them cannot be seen from this end.
+    draft.confidence = Confidence::Open;
+    let mut kinds: Vec<_> = rows.iter().map(|row| format!("{} ({})", row.reason, row.seen.count)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    draft.evidence = vec![format!("what was wrong: {}", kinds.join(", "))];
+    draft.advice.push("capture at both ends and compare; switch SIP ALG off on every router between them".to_owned());
     Some(draft)
 }
 

@@ -17,7 +17,9 @@ pub fn find(view: &View<'_>) -> Vec<Draft> {
 /// No final answer within Timer F.
 fn no_response(view: &View<'_>) -> Option<Draft> {
     let count = view.count(Class::Silence);
-    if count == 0 {
+    // A request that the ceiling held back cannot have been answered.
+    let held_back = view.results.trunk_totals[usize::from(view.trunk)].sums.ceiling_refused;
+    if count == 0 || held_back >= count {
         return None;
     }
     let mut draft = Draft::new("no-response", Severity::Warning, view);
