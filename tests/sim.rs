@@ -6,7 +6,7 @@ use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolic
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
 use regstorm::measure::Interval;
-use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet};
@@ -231,7 +231,12 @@ fn the_number_of_workers_changes_nothing_that_users_see() {
 
 #[test]
 fn a_limit_lets_exactly_so_many_in() {
-    let limit = FaultKind::Limit { concurrent: 120, code: 403, reason: "Registration limit exceeded".into() };
+    let limit = FaultKind::Limit {
+        concurrent: 120,
+        scope: LimitScope::Trunk,
+        code: 403,
+        reason: "Registration limit exceeded".into(),
+    };
     let outcome = World::new(with_fault(world(200, seconds(1300)), limit)).run();
     assert_eq!(peak(&outcome), 120);
     assert_eq!(count(&outcome, Status::AuthenticationFailed), 80, "refused after credentials, never repeated");

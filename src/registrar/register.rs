@@ -8,6 +8,7 @@ use super::bindings::{Binding, Put, Record, Removed, Update};
 use super::fault::{Effect, Rechallenge, Refusal, Subject};
 use super::{Incoming, MaxContacts, Registrar};
 use crate::sip::Request;
+use crate::sip::challenge::{self, Role};
 use crate::sip::contact::{self, Contact};
 use std::io::Write;
 use std::sync::Arc;
@@ -127,6 +128,7 @@ impl Registrar {
         let effect = Effect {
             registers: adds && !record.is_some_and(repeats),
             adds: (adds && record.is_none()).then(|| incoming.aor()),
+            account: account_of(incoming.request),
         };
         self.faults.gate(incoming.now, &incoming.subject, &effect).cloned()
     }
@@ -197,7 +199,7 @@ impl Registrar {
             }
             Put::NewRecord => {
                 self.counts.added += 1;
-                self.faults.joined(&incoming.aor());
+                self.faults.joined(&incoming.aor(), account_of(request));
             }
         }
     }
@@ -264,6 +266,12 @@ impl Reason {
             Reason::Told(text) => text,
         }
     }
+}
+
+/// The name that stands in a request's credentials, which were found right.
+fn account_of<'a>(request: &Request<'a>) -> &'a [u8] {
+    let given = challenge::all_credentials(request).find(|given| given.role == Role::Registrar);
+    given.map_or(b"", |given| given.username)
 }
 
 /// Whether a binding is what this very request made: a retransmission then, since its answer was lost.
