@@ -183,7 +183,8 @@ fn a_run_needs_a_trunk_and_a_load() {
 
 #[test]
 fn every_default_of_the_schema_is_the_resolved_one() {
-    let resolved = Fixture::profile(&format!("{TRUNK}\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n")).json(&[]);
+    let resolved =
+        Fixture::profile(&format!("{TRUNK}\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n")).json(&[]);
     let schema = profile::schema();
     let mut defaults = Vec::new();
     collect_defaults(&schema, &schema, &resolved, "", &mut defaults);

@@ -7,6 +7,8 @@
 //! books balance at every interval's end (attempts started = ended + open); nothing here allocates per attempt once
 //! buffers have grown.
 
+pub mod crew;
+pub mod roster;
 pub mod wheel;
 
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};

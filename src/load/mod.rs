@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod poisson;
 pub mod schedule;
+pub mod search;
 pub mod stage;
 pub mod stripe;
 
