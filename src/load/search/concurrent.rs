@@ -300,13 +300,18 @@ impl Filling<'_> {
         spare: usize,
         several_contacts: bool,
     ) -> Result<(), Stop> {
-        let reached = self.peers(search, spare).len();
+        let scope = self.scope(search, spare)?;
+        self.found.scope = Some(scope);
+        let reached = match scope {
+            Scope::Account => self.peers(search, spare).len(),
+            Scope::Trunk | Scope::Registrar | Scope::Source => search.bound(),
+        } as u32;
         self.found.at_least = search.bound() as u32;
         if self.found.confidence == Confidence::Low {
             // What was released did not come back, so it was one more.
-            self.found.limit = Some(reached as u32 + 1);
+            self.found.limit = Some(reached + 1);
         } else {
-            self.found.limit = Some(reached as u32);
+            self.found.limit = Some(reached);
             self.rounds(search, spare)?;
         }
         let peers = self.peers(search, spare);
@@ -314,11 +319,6 @@ impl Filling<'_> {
         if !some.is_empty() {
             let seen = search.register("refreshes at the limit", some, Pace::Steady(search.gentle))?;
             self.found.refreshes = Some((seen.accepted() as u32, some.len() as u32));
-        }
-        self.found.scope = Some(self.scope(search, spare)?);
-        if self.found.scope != Some(Scope::Account) && self.found.scope != Some(Scope::Registrar) {
-            // Over the whole trunk all that is bound counts.
-            self.found.at_least = self.found.at_least.max(reached as u32);
         }
         if let Some(&contact) =
             self.roster.contacts.first().filter(|_| several_contacts && search.is_bound(self.seat(0)))
@@ -370,6 +370,7 @@ impl Filling<'_> {
             if let Some(other) = other
                 && search.ask("a phone of another account", self.seat(other))?.is_ok()
             {
+                search.release("back to before", &[self.seat(other)], search.gentle)?;
                 return Ok(Scope::Account);
             }
         }
@@ -382,7 +383,10 @@ impl Filling<'_> {
         }
         match self.roster.other_trunk.first() {
             Some(&other) => Ok(match search.ask("a phone of another trunk", other)? {
-                Ok(()) => Scope::Trunk,
+                Ok(()) => {
+                    search.release("back to before", &[other], search.gentle)?;
+                    Scope::Trunk
+                }
                 Err(_) => Scope::Registrar,
             }),
             None => Ok(Scope::Trunk),
