@@ -3,6 +3,7 @@
 mod assemble;
 mod completions;
 mod failure;
+mod limits;
 mod observe;
 mod output;
 mod registrar;
@@ -25,6 +26,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Limits(args) => limits::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

@@ -129,7 +129,7 @@ fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
 }
 
 /// The embedded registrar, if any trunk registers with it.
-fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
+pub(super) fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }

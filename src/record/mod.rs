@@ -2,10 +2,12 @@
 //!
 //! `schema` holds the frames of `record.bin`, `writer` appends and flushes them, `reader` turns them into [`Results`],
 //! with the sums that `assembly` makes; `hlog` writes the latencies for other tools.
+//! `limits` is what a search for limits found.
 //! A torn last block is ignored. This room does not judge, round or drop what was measured.
 
 mod assembly;
 pub mod hlog;
+pub mod limits;
 pub mod reader;
 pub mod results;
 pub mod schema;

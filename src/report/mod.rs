@@ -1,7 +1,7 @@
 //! The files people and programs read, as bytes: `run.json`, the CSV files, the report page, JUnit, and the summary on
 //! the terminal.
 //!
-//! Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
+//! `limits` renders what a search for limits found. Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
 //! no terminal. Whoever calls writes the files.
 
 mod chart;
@@ -11,6 +11,7 @@ pub mod csv;
 pub mod dictionary;
 pub mod html;
 pub mod junit;
+pub mod limits;
 
 pub mod run_json;
 mod sheets;
