@@ -129,6 +129,10 @@ pub struct LimitsArgs {
     #[arg(long, value_name = "DURATION")]
     pub objective: Option<String>,
 
+    /// Pause after refusals and between probes, unless Retry-After says more
+    #[arg(long, value_name = "DURATION", default_value = "2s")]
+    pub settle: String,
+
     #[arg(long, value_name = "ID", help = "The trunk whose limits are searched [default: the first]")]
     pub trunk: Option<String>,
 

@@ -314,3 +314,130 @@ mod rates {
         assert_eq!((found.limit, found.at_least, found.refusal), (None, 640.0, None));
     }
 }
+
+/// Through the program and real sockets. What a busy machine makes of a rate is not asserted tightly.
+mod program {
+    use super::support::program::{Finished, Regstorm, profile};
+    use super::*;
+    use serde_json::Value;
+    use std::path::Path;
+
+    const LIMIT: Duration = Duration::from_secs(180);
+    const RUN: &str = "[run]\nname = \"test\"\nseed = 7\n\n[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\n\
+                       domain = \"x.test\"\nagents = { count = 60, user = \"agent{n:05}\", password = \"secret\" }\n";
+
+    fn limits(dir: &Path, text: &str, args: &[&str]) -> Finished {
+        let args = [&["limits", profile(dir, text), "--out", "out"][..], args].concat();
+        Regstorm::run(dir, &args, LIMIT)
+    }
+
+    fn found(dir: &Path) -> Value {
+        let bytes = std::fs::read(dir.join("out/limits.json")).expect("written");
+        serde_json::from_slice(&bytes).expect("JSON")
+    }
+
+    #[test]
+    fn a_concurrent_limit_is_exact_and_the_files_agree() {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let fault = "[registrar]\nmax_contacts = 2\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 41\n";
+        let finished = limits(dir.path(), &format!("{RUN}{fault}"), &["--only", "concurrent", "--json"]);
+        finished.expect_code(0);
+        let json = found(dir.path());
+        assert_eq!(json, serde_json::from_slice::<Value>(&finished.stdout).expect("JSON on stdout"));
+        let at = |path: &str| json.pointer(path).unwrap_or_else(|| panic!("no {path}")).clone();
+        assert_eq!((at("/concurrent/limit"), at("/concurrent/code")), (41.into(), 403.into()));
+        assert_eq!(at("/concurrent/reason"), "Registration limit exceeded");
+        assert_eq!((at("/concurrent/scope"), at("/concurrent/confidence")), ("trunk".into(), "high".into()));
+        assert_eq!((at("/contacts/limit"), at("/rate"), at("/left_bound")), (2.into(), Value::Null, 0.into()));
+        assert_eq!(at("/found"), serde_json::json!(["limit.concurrent", "limit.contacts"]));
+        let steps = at("/steps").as_array().expect("a list").len();
+        let csv = std::fs::read_to_string(dir.path().join("out/limits.csv")).expect("written");
+        assert_eq!(csv.lines().count(), steps + 1);
+        let html = std::fs::read_to_string(dir.path().join("out/report.html")).expect("written");
+        assert!(html.contains("<svg") && html.contains("41") && !html.contains("http"), "self-contained");
+        let again = limits(dir.path(), RUN, &[]);
+        again.expect_code(2);
+        assert!(again.stderr().contains("already holds a run"), "{}", again.stderr());
+    }
+
+    #[test]
+    fn a_rate_is_named_with_its_answer() {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let fault = "[[registrar.fault]]\nkind = \"rate\"\nper_second = 150\nburst = 20\nretry_after = \"1s\"\n";
+        let text = RUN.replace("count = 60", "count = 700") + fault;
+        let finished = limits(dir.path(), &text, &["--only", "rate", "--settle", "200ms"]);
+        finished.expect_code(0);
+        assert!(finished.stdout().contains("503 Service Unavailable, Retry-After 1 s"), "{}", finished.stdout());
+        let json = found(dir.path());
+        let rate = json["rate"]["limit_per_s"].as_f64().expect("met");
+        assert!((75.0..300.0).contains(&rate), "{json:#}");
+        assert_eq!((&json["rate"]["code"], &json["rate"]["retry_after_s"]), (&503.into(), &1.into()));
+        assert_eq!(json["concurrent"], Value::Null);
+        assert!(json["rate"]["probes"].as_u64().expect("a number") <= 12);
+    }
+
+    #[test]
+    fn no_limit_is_null_and_at_least() {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        limits(dir.path(), RUN, &["--only", "concurrent", "--live", "off"]).expect_code(0);
+        let json = found(dir.path());
+        assert_eq!((&json["concurrent"]["limit"], &json["concurrent"]["at_least"]), (&Value::Null, &60.into()));
+        assert_eq!((&json["contacts"]["pushes_out_at"], &json["method"]), (&10.into(), &"bisect".into()));
+    }
+
+    #[test]
+    fn an_interrupted_search_removes_its_bindings() {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let registrar = Regstorm::start(dir.path(), &["registrar", "--listen", "udp://127.0.0.1:0"]);
+        let address = support::clock::until("the registrar listens", LIMIT, || {
+            let out = registrar.stdout_so_far();
+            out.lines().next().and_then(|line| line.strip_prefix("listening udp://")).map(str::to_owned)
+        });
+        let text = RUN.replace("embedded", &format!("sip:{address}")).replace("count = 60", "count = 5000");
+        let args = ["limits", profile(dir.path(), &text), "--out", "out"];
+        let search = Regstorm::start(dir.path(), &args);
+        // Some are registered, in more than one step.
+        support::clock::until("some phones are registered", LIMIT, || {
+            search.stderr_so_far().contains(" 45 at").then_some(())
+        });
+        search.signal("INT");
+        search.wait(LIMIT).expect_code(130);
+        let json = found(dir.path());
+        assert_eq!((&json["left_bound"], &json["stopped"]), (&0.into(), &"interrupted by signal 2".into()));
+        registrar.signal("INT");
+        let ended = registrar.wait(LIMIT);
+        assert!(ended.stderr().contains("bindings now 0"), "{}", ended.stderr());
+    }
+
+    #[test]
+    fn what_cannot_be_searched_says_why() {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        for (text, args, code, says) in [
+            ("", &[][..], 2, "at least one [[trunk]]"),
+            (RUN, &["--trunk", "nowhere"], 2, "the trunks are lab"),
+            (RUN, &["--objective", "soon"], 2, "--objective"),
+            (RUN, &["--method", "rfc7502"], 2, "50000 distinct agents"),
+            (RUN, &["--method", "rfc7502", "--only", "concurrent", "--set", "trunk.0.expires=60s"], 2, "an hour"),
+            (RUN, &["--set", "trunk.0.registrar=sip:192.0.2.1"], 2, "allowed targets"),
+            (RUN, &["--settle=-1s"], 2, "--settle"),
+            (RUN, &["--set", "registrar.password=other"], 3, "nobody could register from the beginning"),
+            (RUN, &["--set", "registrar.password=other", "--only", "rate"], 3, "nobody could register"),
+        ] {
+            let finished = limits(dir.path(), text, args);
+            drop(std::fs::remove_dir_all(dir.path().join("out")));
+            finished.expect_code(code);
+            let said = finished.stdout() + &finished.stderr();
+            assert!(said.contains(says), "{args:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_profile_names_three_limits() {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let path = format!("{}/profiles/limits.toml", env!("CARGO_MANIFEST_DIR"));
+        let args = ["limits", &path, "--only", "concurrent", "--out", "out"];
+        Regstorm::run(dir.path(), &args, LIMIT).expect_code(0);
+        let json = found(dir.path());
+        assert_eq!((&json["concurrent"]["limit"], &json["contacts"]["limit"]), (&300.into(), &3.into()));
+    }
+}

@@ -24,7 +24,6 @@ use crate::report::limits as report;
 use crate::seed::Seed;
 use crate::vocab::{RunTag, TrunkId, parse_duration};
 use field::{Opened, Shown};
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The file that marks a directory as a search's.
@@ -36,7 +35,6 @@ const FILL_MOST: f64 = 100.0;
 const PROBE_START: f64 = 10.0;
 /// Slow enough for any registrar, per second.
 const GENTLE: f64 = 4.0;
-const SETTLE: Duration = Duration::from_secs(2);
 /// Messages of a registration (two), with something left for repetitions.
 const MESSAGES: f64 = 2.5;
 
@@ -121,10 +119,10 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
     let ceiling = f64::from(plan.load.max_message_rate) / MESSAGES;
     let planned = crate::load::Schedule::new(&plan.load, Seed(0)).peak();
     let fill = if planned > 0.0 { planned } else { FILL_MOST }.min(ceiling);
-    let objective = match &args.objective {
-        Some(text) => Some(parse_duration(text).map_err(|error| Failure::usage(format!("--objective: {error}")))?),
-        None => None,
+    let span = |option: &str, text: &str| {
+        parse_duration(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
     };
+    let objective = args.objective.as_deref().map(|text| span("--objective", text)).transpose()?;
     let method = match args.method {
         MethodArg::Bisect => Method::Bisect,
         MethodArg::Rfc7502 => Method::Rfc7502(strict(plan, trunk, args.only)?),
@@ -135,7 +133,7 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
         method,
         fill: FillRate { start: FILL_START.min(fill), most: fill },
         probing: rate::Settings { start: PROBE_START.min(ceiling), most: ceiling, objective },
-        settle: SETTLE,
+        settle: span("--settle", &args.settle)?,
         gentle: GENTLE.min(ceiling),
     })
 }

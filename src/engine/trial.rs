@@ -182,7 +182,7 @@ impl Field for Trial {
         self.run(Some(self.clock.now() + span))
     }
 
-    fn elapsed(&self) -> Duration {
+    fn passed(&self) -> Duration {
         self.clock.now().since(self.start)
     }
 }

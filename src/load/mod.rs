@@ -1,4 +1,5 @@
-//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission.
+//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission. `search`
+//! decides what to try next when a registrar's limits are searched.
 //!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
 //! count, it never shapes the schedule.

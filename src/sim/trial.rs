@@ -174,7 +174,7 @@ impl Field for Trial {
         Ok(())
     }
 
-    fn elapsed(&self) -> Duration {
+    fn passed(&self) -> Duration {
         self.now.since(START)
     }
 }

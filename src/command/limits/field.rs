@@ -131,7 +131,7 @@ impl Shown {
         if !self.live {
             return;
         }
-        let elapsed = self.field.elapsed().as_secs_f64();
+        let elapsed = self.field.passed().as_secs_f64();
         let (all, ok) = (seen.answers.len(), seen.accepted());
         let refused = match seen.first_refusal() {
             Some(refusal) => format!(", {} refused ({refusal})", seen.refused()),
@@ -159,7 +159,7 @@ impl Field for Shown {
         self.field.rest(span)
     }
 
-    fn elapsed(&self) -> Duration {
-        self.field.elapsed()
+    fn passed(&self) -> Duration {
+        self.field.passed()
     }
 }

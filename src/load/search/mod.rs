@@ -145,7 +145,7 @@ pub trait Field {
     fn rest(&mut self, span: Duration) -> Result<(), Stop>;
 
     /// Since the search began.
-    fn elapsed(&self) -> Duration;
+    fn passed(&self) -> Duration;
 }
 
 /// How sure a conclusion is; what each word asks for stands beside each conclusion.
@@ -233,8 +233,15 @@ impl<'f, F: Field> Search<'f, F> {
     }
 
     pub fn register(&mut self, purpose: &'static str, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
-        let at = self.field.elapsed();
-        let seen = self.field.register(seats, pace)?;
+        let at = self.field.passed();
+        let seen = match self.field.register(seats, pace) {
+            Ok(seen) => seen,
+            Err(stop) => {
+                // Some of them may have been accepted before it was stopped.
+                self.doubtful.extend(seats);
+                return Err(stop);
+            }
+        };
         for answer in &seen.answers {
             match answer.fate {
                 Fate::Accepted { .. } => {
@@ -263,7 +270,7 @@ impl<'f, F: Field> Search<'f, F> {
         let mut left = seats.to_vec();
         let mut rate = per_second.max(self.gentle);
         for round in 0..RELEASE_ROUNDS {
-            let at = self.field.elapsed();
+            let at = self.field.passed();
             let seen = self.field.release(&left, rate)?;
             left.clear();
             for answer in &seen.answers {
@@ -292,7 +299,7 @@ impl<'f, F: Field> Search<'f, F> {
     }
 
     pub fn rest(&mut self, purpose: &'static str, span: Duration) -> Result<(), Stop> {
-        let at = self.field.elapsed();
+        let at = self.field.passed();
         self.field.rest(span)?;
         self.note("rest", purpose, at, None, &Seen::default());
         Ok(())
@@ -318,7 +325,7 @@ impl<'f, F: Field> Search<'f, F> {
             action,
             purpose,
             at,
-            lasted: self.field.elapsed().saturating_sub(at),
+            lasted: self.field.passed().saturating_sub(at),
             per_second: rate,
             offered: seen.answers.len() as u32,
             accepted: seen.accepted() as u32,

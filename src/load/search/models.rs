@@ -157,7 +157,7 @@ impl Field for Registrar {
         Ok(())
     }
 
-    fn elapsed(&self) -> Duration {
+    fn passed(&self) -> Duration {
         Duration::from_secs_f64(self.now)
     }
 }

@@ -65,6 +65,8 @@ const CLOSE: f64 = 1.05;
 /// How much below and above an estimate is probed: together less than [`CLOSE`].
 const BESIDE: f64 = 0.023;
 const GROWTH: f64 = 4.0;
+/// Arrivals of the first probes: enough to see a limit far below the rate.
+const FIRST: usize = 40;
 /// Arrivals of a probe, as far as there are phones and time.
 const ENOUGH: usize = 200;
 /// Arrivals at either end for which high confidence stands.
@@ -152,7 +154,7 @@ impl<'h> Hunt<'h> {
     fn grow<F: Field>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
         let mut rate = self.settings.start.min(self.settings.most);
         loop {
-            let count = arrivals(rate).min(self.phones.len());
+            let count = ((rate * SHORTEST) as usize).max(FIRST).min(self.phones.len());
             if count < LEAST || (count as f64) < rate * TOO_SHORT {
                 self.ended = "there are too few agents for a higher rate";
                 return Ok(());
@@ -299,9 +301,14 @@ impl<'h> Hunt<'h> {
 
     /// Everyone out again, then a pause; and after refusals one phone at leisure, to see that it was the rate.
     fn settle<F: Field>(&mut self, search: &mut Search<'_, F>, seen: &Seen) -> Result<(), Stop> {
-        let pace = self.low.max(self.settings.start);
-        let left = search.clear("between probes", pace)?;
+        // As fast as they came in.
+        let came_in = seen.accepted() as f64 / seen.lasted.as_secs_f64().max(1.0);
+        let left = search.clear("between probes", self.low.max(self.settings.start).max(came_in))?;
         let refusal = seen.first_refusal();
+        if self.probes == 1 && seen.accepted() == 0 {
+            let refusal = refusal.unwrap_or_else(Refusal::silence);
+            return Err(Stop::NeverWorked(format!("nobody could register from the beginning: {refusal}")));
+        }
         search.rest("between probes", search.patience(refusal.as_ref()))?;
         if refusal.is_none() && left == 0 {
             return Ok(());

@@ -74,7 +74,8 @@ fn run<F: Field>(search: &mut Search<'_, F>, roster: &Roster, orders: &Orders, f
         found.contacts = Some(several);
         let together = concurrent(search, roster, orders.fill, more_than_one)?;
         // What the registrar took while the phones came in, it lets go as fast.
-        search.clear("between searches", orders.fill.start)?;
+        let pace = if together.slowed { orders.fill.start } else { orders.fill.most };
+        search.clear("between searches", pace)?;
         search.rest("between searches", orders.settle)?;
         phones = &phones[..usable(roster, &together)];
         found.concurrent = Some(together);

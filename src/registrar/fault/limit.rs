@@ -26,9 +26,12 @@ enum Bound {
     ByAccount {
         counts: HashMap<Box<[u8]>, u64>,
         /// By user and domain: the account that bound it, for it may expire without a word from anybody.
-        owners: HashMap<(Box<[u8]>, Box<[u8]>), Box<[u8]>>,
+        owners: HashMap<Aor, Box<[u8]>>,
     },
 }
+
+/// User and domain of an address of record.
+type Aor = (Box<[u8]>, Box<[u8]>);
 
 impl Limit {
     pub fn new(scope: Scope, concurrent: u32, counted: LimitScope, refusal: Refusal) -> Self {
@@ -80,7 +83,7 @@ impl Limit {
     }
 }
 
-fn key(aor: &Subject<'_>) -> (Box<[u8]>, Box<[u8]>) {
+fn key(aor: &Subject<'_>) -> Aor {
     (aor.user.unwrap_or_default().into(), aor.domain.into())
 }
 
