@@ -17,7 +17,7 @@ pub struct Bucket {
 }
 
 /// Fewer accepted arrivals say nothing about their rate.
-const LEAST_ACCEPTED: usize = 4;
+const LEAST_ACCEPTED: usize = 8;
 
 /// Reads a bucket from answers in the order planned; `None` without a refusal, or with too few accepted after it.
 pub fn read(answers: &[Answer]) -> Option<Bucket> {

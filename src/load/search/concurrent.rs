@@ -110,7 +110,8 @@ pub fn concurrent<F: Field>(
         }
         let refusal = seen.first_refusal().unwrap_or_else(Refusal::silence);
         match filling.explain(search, &failed, &refusal)? {
-            Meaning::Pace => filling.slow_down(search.gentle, failed),
+            // The one that was asked has its place now.
+            Meaning::Pace => filling.slow_down(search.gentle, &failed[1..]),
             Meaning::Itself => {
                 filling.found.refused_for_themselves += 1;
                 failed[1..].iter().rev().for_each(|&at| filling.queue.push_front(at));
@@ -120,7 +121,7 @@ pub fn concurrent<F: Field>(
                 }
             }
             Meaning::Limit { spare, confidence } => {
-                filling.found.refusal = Some(refusal);
+                filling.found.refusal.get_or_insert(refusal);
                 filling.found.evidence.refused = seen.refused() as u32;
                 filling.found.confidence = confidence;
                 filling.measure(search, spare, several_contacts)?;
@@ -184,10 +185,15 @@ impl Filling<'_> {
         self.roster.phones[at]
     }
 
-    fn slow_down(&mut self, gentle: f64, failed: Vec<usize>) {
+    fn slow_down(&mut self, gentle: f64, failed: &[usize]) {
         self.found.slowed = true;
         self.rate = (self.rate / 2.0).max(gentle);
-        failed.into_iter().rev().for_each(|at| self.queue.push_front(at));
+        failed.iter().rev().for_each(|&at| self.queue.push_front(at));
+    }
+
+    /// For several phones at once: quick, unless there is a limit on the rate.
+    fn brisk(&self, gentle: f64) -> f64 {
+        if self.found.slowed { gentle } else { gentle * 4.0 }
     }
 
     /// Phones bound of the same account as this one, or all where no account has two phones.
@@ -213,8 +219,6 @@ impl Filling<'_> {
         let one = failed[0];
         search.rest("after the refusal", search.patience(Some(refusal)))?;
         if search.ask("the refused phone again, later", self.seat(one))?.is_ok() {
-            // It has its place now; the others get theirs.
-            search.release("back to before", &[self.seat(one)], search.gentle)?;
             return Ok(Meaning::Pace);
         }
         if let Some(fresh) = self.fresh(one) {
@@ -260,7 +264,11 @@ impl Filling<'_> {
         }
         if taken {
             return match search.ask("one more than before", released)? {
-                Err(_) => Ok(Meaning::Limit { spare: place, confidence: Confidence::Medium }),
+                Err(refusal) => {
+                    // What the fill was refused with may have been about the pace.
+                    self.found.refusal = Some(refusal);
+                    Ok(Meaning::Limit { spare: place, confidence: Confidence::Medium })
+                }
                 // Room has grown meanwhile: something else was full, or a lifetime ended.
                 Ok(()) => Ok(Meaning::Itself),
             };
@@ -332,13 +340,15 @@ impl Filling<'_> {
     /// Releases some and tries one more than that, twice.
     fn rounds<F: Field>(&mut self, search: &mut Search<'_, F>, spare: usize) -> Result<(), Stop> {
         let (mut exceeded, mut spare) = (false, self.seat(spare));
+        let brisk = self.brisk(search.gentle);
         for _ in 0..2 {
+            search.rest("before a round", search.settle)?;
             let peers: Vec<Seat> = self.peers(search, self.position(spare));
             let out = &peers[peers.len() - peers.len().min(ROUND)..];
-            let released = search.release("make room for several", out, search.gentle * 4.0)?;
+            let released = search.release("make room for several", out, brisk)?;
             let mut back = vec![spare];
             back.extend_from_slice(out);
-            let seen = search.register("one more than there is room for", &back, Pace::Steady(search.gentle * 4.0))?;
+            let seen = search.register("one more than there is room for", &back, Pace::Steady(brisk))?;
             let evidence = &mut self.found.evidence;
             evidence.rounds += 1;
             evidence.released += released as u32;

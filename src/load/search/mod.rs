@@ -261,6 +261,8 @@ impl<'f, F: Field> Search<'f, F> {
 
     /// One phone, at leisure; whether it was accepted, and the refusal if not.
     pub fn ask(&mut self, purpose: &'static str, seat: Seat) -> Result<Result<(), Refusal>, Stop> {
+        // Behind whatever came before: an answer must not be about the pace.
+        self.field.rest(Duration::from_secs_f64(self.gentle.recip()))?;
         let seen = self.register(purpose, &[seat], Pace::Steady(self.gentle))?;
         Ok(if seen.accepted() == 1 { Ok(()) } else { Err(seen.first_refusal().unwrap_or_else(Refusal::silence)) })
     }
