@@ -323,6 +323,7 @@ mod rates {
 
 /// Through the program and real sockets. What a busy machine makes of a rate is not asserted tightly.
 mod program {
+    use super::support::kamailio::{self, Kamailio};
     use super::support::program::{Finished, Regstorm, profile};
     use super::*;
     use serde_json::Value;
@@ -435,6 +436,22 @@ mod program {
             let said = finished.stdout() + &finished.stderr();
             assert!(said.contains(says), "{args:?}: {said}");
         }
+    }
+
+    /// A registrar of another make, without limits: its own count of contacts says that none is left.
+    #[test]
+    fn kamailio_is_left_without_a_contact() {
+        let kamailio = Kamailio::start(kamailio::Settings::default());
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let text = RUN
+            .replace("embedded", &format!("sip:{}", kamailio.address()))
+            .replace("x.test", kamailio::REALM)
+            .replace("\"secret\"", &format!("\"{}\"", kamailio::PASSWORD));
+        limits(dir.path(), &text, &["--only", "concurrent"]).expect_code(0);
+        let json = found(dir.path());
+        assert_eq!((&json["concurrent"]["limit"], &json["concurrent"]["at_least"]), (&Value::Null, &60.into()));
+        assert_eq!((&json["contacts"]["limit"], &json["contacts"]["at_least"]), (&Value::Null, &17.into()));
+        assert_eq!(kamailio.contacts(), 0);
     }
 
     #[test]
