@@ -7,7 +7,7 @@ use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers
 use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::{FillRate, Scope};
 use regstorm::load::search::rate::{Kind, MOST_PROBES, Settings};
-use regstorm::load::search::{Confidence, Method, Orders, Rate, Survey, survey};
+use regstorm::load::search::{Confidence, Method, Orders, Rate, Stop, Survey, survey};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope, MaxContacts};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{Trial, TrialConfig};
@@ -84,6 +84,13 @@ fn policy(domain: &str) -> TrunkPolicy {
 /// Searches, and asserts what every search owes: it was not stopped, and nobody is registered afterwards.
 #[track_caller]
 fn search(case: Case) -> Survey {
+    let (found, left) = attempt(case);
+    assert_eq!((found.stopped.clone(), found.left_bound, left), (None, 0, 0), "{:#?}", found.steps);
+    found
+}
+
+/// Searches; what was found, and how many contacts the registrar is left with.
+fn attempt(case: Case) -> (Survey, usize) {
     let mut identities = IdentityBook::default();
     let secret = identities.credential(Credential::Password(Secret::new("secret")));
     for n in 0..case.agents {
@@ -113,8 +120,7 @@ fn search(case: Case) -> Survey {
         gentle: 4.0,
     };
     let found = survey(&mut trial, &roster, &orders);
-    assert_eq!((found.stopped.clone(), found.left_bound, trial.contacts()), (None, 0, 0), "{:#?}", found.steps);
-    found
+    (found, trial.contacts())
 }
 
 #[track_caller]
@@ -318,6 +324,33 @@ mod rates {
     fn none() {
         let found = search(rate_case(400, [])).rate.expect("searched");
         assert_eq!((found.limit, found.at_least, found.refusal), (None, 640.0, None));
+    }
+}
+
+mod bans {
+    use super::*;
+
+    /// The registrar turns away everything from a moment within the search on.
+    fn from_then_on(kind: FaultKind) -> (Survey, usize) {
+        let mut case = case(300, [limit(150, LimitScope::Trunk, 403, "Limit"), kind]);
+        case.registrar.faults[1].from = 3 * SECOND;
+        attempt(case)
+    }
+
+    #[test]
+    fn by_refusal_end_the_search() {
+        let (found, left) = from_then_on(FaultKind::Deny { code: 403, reason: "Banned".into() });
+        let stop = found.stopped.expect("stopped");
+        assert!(matches!(&stop, Stop::Banned(why) if why.contains("403 Banned")), "{stop}");
+        assert_eq!(found.left_bound as usize, left, "it says how many it could not remove");
+        assert!(left > 0 && found.concurrent.is_none());
+    }
+
+    #[test]
+    fn by_silence_end_the_search() {
+        let (found, left) = from_then_on(FaultKind::Freeze);
+        assert!(matches!(found.stopped, Some(Stop::Banned(_))), "{:?}", found.stopped);
+        assert!(found.left_bound as usize >= left && left > 0, "{} {left}", found.left_bound);
     }
 }
 

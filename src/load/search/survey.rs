@@ -75,10 +75,13 @@ fn run<F: Field>(search: &mut Search<'_, F>, roster: &Roster, orders: &Orders, f
         let together = concurrent(search, roster, orders.fill, more_than_one)?;
         // What the registrar took while the phones came in, it lets go as fast.
         let pace = if together.slowed { orders.fill.start } else { orders.fill.most };
-        search.clear("between searches", pace)?;
-        search.rest("between searches", orders.settle)?;
         phones = &phones[..usable(roster, &together)];
         found.concurrent = Some(together);
+        let left = search.clear("between searches", pace)?;
+        if left > 0 {
+            return Err(Stop::Banned(format!("{left} phones cannot be un-REGISTERed any more: this looks like a ban")));
+        }
+        search.rest("between searches", orders.settle)?;
     }
     if orders.rate {
         match orders.method {
