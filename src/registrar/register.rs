@@ -128,9 +128,18 @@ impl Registrar {
         let effect = Effect {
             registers: adds && !record.is_some_and(repeats),
             adds: (adds && record.is_none()).then(|| incoming.aor()),
-            account: account_of(incoming.request),
+            account: self.account_of(incoming.request),
         };
         self.faults.gate(incoming.now, &incoming.subject, &effect).cloned()
+    }
+
+    /// The name that stands in a request's credentials, which were found right; empty where no limit asks for it.
+    fn account_of<'r>(&self, request: &Request<'r>) -> &'r [u8] {
+        if !self.faults.count_accounts() {
+            return b"";
+        }
+        let given = challenge::all_credentials(request).find(|given| given.role == Role::Registrar);
+        given.map_or(b"", |given| given.username)
     }
 
     /// A fault's refusal, with its `Retry-After`.
@@ -199,7 +208,8 @@ impl Registrar {
             }
             Put::NewRecord => {
                 self.counts.added += 1;
-                self.faults.joined(&incoming.aor(), account_of(request));
+                let account = self.account_of(request);
+                self.faults.joined(&incoming.aor(), account);
             }
         }
     }
@@ -266,12 +276,6 @@ impl Reason {
             Reason::Told(text) => text,
         }
     }
-}
-
-/// The name that stands in a request's credentials, which were found right.
-fn account_of<'a>(request: &Request<'a>) -> &'a [u8] {
-    let given = challenge::all_credentials(request).find(|given| given.role == Role::Registrar);
-    given.map_or(b"", |given| given.username)
 }
 
 /// Whether a binding is what this very request made: a retransmission then, since its answer was lost.

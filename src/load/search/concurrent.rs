@@ -57,6 +57,8 @@ pub struct Concurrent {
     pub refused_for_themselves: u32,
     /// The fill had to slow down: there is a limit of another kind.
     pub slowed: bool,
+    /// At which the last phones came in, per second.
+    pub fill_rate: f64,
     /// High: released room was taken again and one more refused, in every round. Medium: so once, not always. Low: room
     /// that was released was not given back.
     pub confidence: Confidence,
@@ -102,6 +104,7 @@ pub fn concurrent<F: Field>(
         let block = filling.block();
         let seats: Vec<Seat> = block.iter().map(|&at| roster.phones[at]).collect();
         let seen = search.register("fill", &seats, Pace::Steady(filling.rate))?;
+        filling.found.fill_rate = filling.rate;
         let failed: Vec<usize> = positions(&block, &seen);
         if failed.is_empty() {
             let most = if filling.found.slowed { filling.rate } else { fill.most };
@@ -144,6 +147,7 @@ fn nothing() -> Concurrent {
         refreshes: None,
         refused_for_themselves: 0,
         slowed: false,
+        fill_rate: 0.0,
         confidence: Confidence::Low,
         evidence: Evidence::default(),
     }

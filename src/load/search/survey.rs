@@ -74,7 +74,7 @@ fn run<F: Field>(search: &mut Search<'_, F>, roster: &Roster, orders: &Orders, f
         found.contacts = Some(several);
         let together = concurrent(search, roster, orders.fill, more_than_one)?;
         // What the registrar took while the phones came in, it lets go as fast.
-        let pace = if together.slowed { orders.fill.start } else { orders.fill.most };
+        let pace = together.fill_rate;
         phones = &phones[..usable(roster, &together)];
         found.concurrent = Some(together);
         let left = search.clear("between searches", pace)?;

@@ -43,6 +43,10 @@ impl Limit {
         Limit { scope, concurrent: concurrent.into(), refusal, bound }
     }
 
+    pub fn counts_accounts(&self) -> bool {
+        matches!(self.bound, Bound::ByAccount { .. })
+    }
+
     /// The refusal of one more address of record, asked for by `account`.
     pub fn refusal(&self, elapsed: Duration, aor: &Subject<'_>, account: &[u8]) -> Option<&Refusal> {
         let bound = match &self.bound {

@@ -299,6 +299,11 @@ impl Faults {
         })
     }
 
+    /// Whether a limit counts by the name in the credentials.
+    pub fn count_accounts(&self) -> bool {
+        self.gates.iter().any(|gate| matches!(gate, Gate::Limit(limit) if limit.counts_accounts()))
+    }
+
     /// An address of record got its first binding, with the credentials of `account`.
     pub fn joined(&mut self, aor: &Subject<'_>, account: &[u8]) {
         self.limits().for_each(|limit| limit.joined(aor, account));
