@@ -27,10 +27,20 @@ pub enum Command {
     Run(RunArgs),
     /// Serve the embedded registrar on its own, with its faults
     Registrar(RegistrarArgs),
+    /// Look at every trunk with one agent each, without load
+    Preflight(PreflightArgs),
+    /// Register one canary agent per trunk again and again, and say go or no-go
+    Watch(WatchArgs),
+    /// Find out why an agent is refused, by changing one thing at a time
+    Diagnose(DiagnoseArgs),
+    /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
+    Simulate(SimulateArgs),
     /// Search the registrar's limits: how many at once, how fast, over what they are counted
     Limits(LimitsArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
+    /// Say what a response code or a finding means and where to look
+    Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
@@ -70,6 +80,31 @@ pub struct RunArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Leave digests in failures.pcapng as they were sent, instead of overwriting them
+    #[arg(long)]
+    pub capture_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_HELP)]
+pub struct SimulateArgs {
+    /// The profile (TOML)
+    pub profile: PathBuf,
+
+    #[arg(long = "for", value_name = "DURATION", help = "How long the load lasts [default: as the profile says]")]
+    pub lasts: Option<String>,
+
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
+    pub out: Option<PathBuf>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print run.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What is shown while a run goes on.
@@ -102,6 +137,33 @@ pub struct RegistrarArgs {
     /// Override a key of the profile: a dotted path and a TOML value; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = DIAGNOSE_HELP)]
+pub struct DiagnoseArgs {
+    /// Experiment on one failing agent of this profile
+    #[arg(long, value_name = "PROFILE", required = true)]
+    pub live: Option<PathBuf>,
+
+    #[arg(long, value_name = "USER", help = "The agent [default: the first of up to 20 that is refused]")]
+    pub agent: Option<String>,
+
+    /// Attempts per second, at most 20
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub rate: f64,
+
+    /// How long an unanswered request is waited for
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub timeout: String,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -174,6 +236,72 @@ pub struct ReportArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = PREFLIGHT_HELP)]
+pub struct PreflightArgs {
+    /// The profile (TOML); it needs no load
+    pub profile: PathBuf,
+
+    /// Also measure what this machine can send by itself, and keep it in results/baseline.json
+    #[arg(long)]
+    pub baseline: bool,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print JSON on stdout instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub struct WatchArgs {
+    /// The profile (TOML); it needs no load
+    pub profile: PathBuf,
+
+    /// Time from round to round, like 30s
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub every: String,
+
+    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _CODE and _TIME in its environment
+    #[arg(long, value_name = "COMMAND")]
+    pub hook: Option<String>,
+
+    /// Failed rounds in a row that make a trunk no-go
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub fail_after: u32,
+
+    /// Good rounds in a row that make it go
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub recover_after: u32,
+
+    /// End after this time, like 8h [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasts: Option<String>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print one JSON object per change instead of a line of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_HELP)]
+pub struct ExplainArgs {
+    /// A response code, "timeout", or the id of a finding, a loop kind or a status
+    #[arg(value_name = "CODE|FINDING")]
+    pub name: String,
+
+    /// Print JSON on stdout: a list, as a name may stand for several things
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The completion script for a shell.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
@@ -209,6 +337,7 @@ Examples:
   regstorm run profiles/go-live.toml --out /tmp/go-live --live off
   regstorm run profiles/pilot.toml --set run.seed=9 --set trunk.trunk_nj_01.expires=30s
   regstorm run profiles/pilot.toml --set 'thresholds.register.p99=< 100ms' --json
+  regstorm run profiles/limit-403.toml --capture-secrets   # digests in failures.pcapng stay as sent
 
 Ctrl-C once stops arrivals, drains, un-registers and writes everything; twice stops at once and still writes.
 
@@ -231,6 +360,32 @@ Exit status:
   0  ended by Ctrl-C
   2  bad usage or profile
   3  an address could not be listened on";
+
+const DIAGNOSE_HELP: &str = "\
+Every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
+Bindings are removed again. The last line is \"conclusion: CHANGE = VALUE\" or \"conclusion: open: CAUSES\".
+
+Examples:
+  regstorm diagnose --live profiles/pilot.toml
+  regstorm diagnose --live lab.toml --agent agent00017 --rate 5
+  regstorm diagnose --live lab.toml --json
+
+Exit status:
+  0        explained, or nobody is refused
+  1        causes are still open
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        could not run: a name did not resolve, or no socket
+  130/143  interrupted; nothing is concluded";
+
+const SIMULATE_HELP: &str = "\
+Examples:
+  regstorm simulate profiles/nightly-soak.toml
+  regstorm simulate profiles/go-live.toml --for 24h --set run.seed=7
+
+All trunks register with the embedded registrar and its faults, whatever their
+registrar is. The same seed gives the same files.
+
+Exit status: as of run.";
 
 const LIMITS_HELP: &str = "\
 The search goes beyond the registrar's limits on purpose: ask whoever runs it first. It stops by itself when what worked
@@ -256,6 +411,47 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read";
+
+const PREFLIGHT_HELP: &str = "\
+About ten seconds, at most 20 messages a second: resolves, sends OPTIONS, registers one agent of each
+trunk from each of its source addresses, removes the binding, and doubts credentials.
+
+Examples:
+  regstorm preflight profiles/kamailio.toml
+  regstorm preflight lab.toml --set trunk.0.realm=lab.example.net --json
+  regstorm preflight lab.toml --baseline
+
+Exit status:
+  0        every trunk is ready
+  1        a trunk is not ready
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        it could not be carried out
+  130/143  interrupted; what was bound is removed";
+
+const WATCH_HELP: &str = "\
+One line on stdout at each change: UTC time, trunk, go or no-go, why. At most 20 messages a second
+are sent. Ctrl-C ends it; the canaries' bindings are removed.
+
+Examples:
+  regstorm watch lab.toml --every 30s
+  regstorm watch lab.toml --every 10s --fail-after 3 --recover-after 5 --for 8h --json
+  regstorm watch lab.toml --hook 'logger \"$REGSTORM_TRUNK is $REGSTORM_STATE: $REGSTORM_REASON\"'
+
+Exit status:
+  0  it ended with every trunk go
+  1  it ended with a trunk that is no-go
+  2  bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3  it could not be carried out";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  regstorm explain 403
+  regstorm explain limit.concurrent
+  regstorm explain request_timeout --json
+
+Exit status:
+  0  explained
+  2  nothing is known of this name; the nearest ones are listed";
 
 const SCHEMA_HELP: &str = "\
 Examples:
@@ -304,6 +500,9 @@ mod tests {
         let Ok(Command::Registrar(registrar)) = registrar else { panic!("{registrar:?}") };
         assert_eq!((registrar.listen.len(), registrar.threads), (2, Some(2)));
         assert!(matches!(parse("regstorm report results/latest"), Ok(Command::Report(_))));
+        let diagnose = parse("regstorm diagnose --live p.toml --agent agent00017 --rate 5 --json");
+        let Ok(Command::Diagnose(diagnose)) = diagnose else { panic!("{diagnose:?}") };
+        assert_eq!((diagnose.agent.as_deref(), diagnose.rate, diagnose.json), (Some("agent00017"), 5.0, true));
         assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
         assert!(parse("regstorm run").is_err());
     }

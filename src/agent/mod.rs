@@ -12,12 +12,13 @@ mod authentication;
 pub mod identity;
 pub mod looping;
 pub mod policy;
+pub mod probe;
 mod registration;
 #[cfg(test)]
 mod registration_tests;
 pub mod retry;
 pub mod transaction;
 
-pub use identity::{Credential, Identity, IdentityBook};
+pub use identity::{Credential, Identity, IdentityBook, call_id};
 pub use policy::{Backoff, Codes, RealmPolicy, Refresh, RetryAfter, RetryPolicy, Timers, TrunkPolicy, WholeSeconds};
 pub use registration::{Agent, Context, Input, Send};

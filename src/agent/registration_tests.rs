@@ -23,6 +23,7 @@ struct Phone {
     /// Requests since last looked at: when, and the text.
     sent: Vec<(u64, String)>,
     events: Vec<String>,
+    clues: Vec<String>,
     now: u64,
 }
 
@@ -81,6 +82,7 @@ impl Phone {
             draining: false,
             sent: Vec::new(),
             events: Vec::new(),
+            clues: Vec::new(),
             now: 0,
         }
     }
@@ -106,7 +108,11 @@ impl Phone {
         let now = Self::time(ms);
         let cx = context(&self.policy, &self.credential, &self.template, self.draining);
         let events = &mut self.events;
-        let mut note = |event: Event<'_>| events.push(short(&event));
+        let clues = &mut self.clues;
+        let mut note = |event: Event<'_>| match clue(&event) {
+            Some(text) => clues.push(text),
+            None => events.push(short(&event)),
+        };
         if self.agent.handle(&cx, now, input, &mut note) != Send::No {
             if admitted {
                 let mut buffer = [0; 2048];
@@ -208,6 +214,21 @@ impl Phone {
     }
 }
 
+/// What an event says to the forensics alone; the traces of events are easier to read without it.
+fn clue(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Offered(offer) => {
+            let realm = String::from_utf8_lossy(offer.realm);
+            Some(format!("offered {realm} {:#04x} answered {:?} stale {}", offer.offered, offer.answered, offer.stale))
+        }
+        Event::Granted(granted) => {
+            let example = String::from_utf8_lossy(granted.example);
+            Some(format!("granted {} of {} {:?} {example}", granted.granted_s, granted.asked_s, granted.echo))
+        }
+        _ => None,
+    }
+}
+
 /// An event as one line of a trace.
 fn short(event: &Event<'_>) -> String {
     match event {
@@ -244,6 +265,24 @@ fn a_challenged_registration_is_one_attempt_of_two_requests() {
             "registered 60s"
         ]
     );
+}
+
+#[test]
+fn the_forensics_hear_what_was_offered_and_granted() {
+    let mut phone = Phone::new();
+    phone.arrive(0).challenge(3, "n1", "").challenge(5, "n2", ", stale=true").challenge(7, "n3", "");
+    assert_eq!(
+        phone.clues,
+        [
+            "offered example.test 0x01 answered Some(0) stale false",
+            "offered example.test 0x01 answered Some(0) stale true",
+            "offered example.test 0x01 answered None stale false",
+        ]
+    );
+    let mut phone = Phone::new();
+    phone.arrive(0).reply(2, 200, "Contact: <sip:alice@198.51.100.7:1024>;expires=30\r\n");
+    let echo = "Echo { contact_rewritten: true, contact_absent: false, via_rewritten: false, translated: false }";
+    assert_eq!(phone.clues, [format!("granted 30 of 60 {echo} 198.51.100.7:1024")]);
 }
 
 #[test]
@@ -557,13 +596,67 @@ fn unregistering_removes_the_binding_with_the_nonce_at_hand() {
 
 #[test]
 fn unregistering_sends_nothing_where_nothing_can_be_bound() {
-    let mut phone = Phone::new();
-    phone.arrive(0).reply(1, 403, "").input(2, Input::Unregister);
-    assert_eq!(phone.sent.len(), 1);
-    // Credentials sent and no answer seen: the registrar may have taken them.
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").until(40_000).input(50_000, Input::Unregister);
-    assert_eq!(phone.requests().last().expect("one").2, 0);
+    type Story = fn(&mut Phone);
+    let stories: [(&str, Story); 5] = [
+        ("refused before a challenge", |p| {
+            p.arrive(0).reply(1, 403, "");
+        }),
+        ("refused after credentials", |p| {
+            p.arrive(0).challenge(1, "n1", "").reply(2, 403, "");
+        }),
+        ("a challenge nobody can use", |p| {
+            p.arrive(0).reply(1, 401, "");
+        }),
+        ("sent once and not delivered", |p| {
+            p.arrive(0).input(1, Input::Transport { serial: 1, reason: "port unreachable" });
+        }),
+        ("kept back by the ceiling", |p| {
+            p.input_under(0, Input::Arrive { planned: Phone::time(0) }, false);
+        }),
+    ];
+    for (what, story) in stories {
+        let mut phone = Phone::new();
+        story(&mut phone);
+        let sent = phone.sent.len();
+        phone.until(40_000).input(50_000, Input::Unregister);
+        assert_eq!((phone.sent.len(), phone.deadline()), (sent, None), "{what}: {:?}", phone.events);
+    }
+}
+
+/// A registrar that asks for no credentials binds at the first request, and its answer can get lost: then the agent never
+/// registered, and a binding stays behind all the same.
+#[test]
+fn unregistering_removes_what_an_unseen_answer_may_have_bound() {
+    type Story = fn(&mut Phone);
+    let stories: [(&str, Story); 6] = [
+        ("an open registrar is not heard", |p| {
+            p.arrive(0).until(40_000);
+        }),
+        ("credentials sent, no answer", |p| {
+            p.arrive(0).challenge(1, "n1", "").until(40_000);
+        }),
+        ("an answer that cannot be read", |p| {
+            p.arrive(0).input(1, Input::Malformed { serial: 1, at: Phone::time(1) });
+        }),
+        ("a 200 with another CSeq", |p| {
+            let swapped = p.arrive(0).last().replace("CSeq: 1000001", "CSeq: 1000009");
+            p.reply_to(1, &swapped, 200, "");
+        }),
+        ("gone after the second transmission", |p| {
+            p.arrive(0).until(600).input(700, Input::Transport { serial: 1, reason: "port unreachable" });
+        }),
+        ("stopped while open", |p| {
+            p.arrive(0);
+        }),
+    ];
+    for (what, story) in stories {
+        let mut phone = Phone::new();
+        story(&mut phone);
+        phone.input(50_000, Input::Unregister).reply(50_001, 200, "");
+        let (at, _, expires, _) = phone.requests().pop().expect("a request");
+        assert_eq!((at, expires), (50_000, 0), "{what}: {:?}", phone.events);
+        assert_eq!(phone.seen("unregister-ended true 200"), 1, "{what}: {:?}", phone.events);
+    }
 }
 
 #[test]

@@ -11,12 +11,12 @@ use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FlowId, RunTag, Time, TrunkId};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What `User-Agent` says unless the profile's headers do.
-const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
 
 /// Sender threads of a run: as the profile says, else one per core; never more than there are agents, or than limits
 /// that are shared out among them allow, so that no thread's share is nothing at all.
@@ -34,6 +34,8 @@ pub struct Frame {
     pub start: Time,
     pub workers: u32,
     pub schedule: Arc<Schedule>,
+    /// `--capture-secrets`.
+    pub capture_secrets: bool,
 }
 
 /// Workers ready to start, and what their sockets got from the kernel.
@@ -81,6 +83,7 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
             run: frame.run,
             max_in_flight: plan.load.max_in_flight,
             max_message_rate: plan.load.max_message_rate,
+            capture_secrets: frame.capture_secrets,
         };
         workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets });
     }
@@ -107,7 +110,7 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Fai
         let flow = match existing {
             Some(&flow) => flow,
             None => {
-                let flow = ways.add(identity.trunk, trunk, trunk.source.get(source).copied(), targets)?;
+                let flow = ways.add(identity.trunk, trunk, source, targets)?;
                 shared.insert((identity.trunk, source), flow);
                 flow
             }
@@ -122,7 +125,7 @@ impl Ways {
         &mut self,
         id: TrunkId,
         trunk: &TrunkPlan,
-        source: Option<IpAddr>,
+        source: usize,
         targets: &[SocketAddr],
     ) -> Result<FlowId, Failure> {
         let options = if trunk.socket_per_agent {
@@ -131,9 +134,13 @@ impl Ways {
         } else {
             UdpOptions::default()
         };
-        let udp = Udp::connected(source, targets[id.index()], &options)
+        let local = trunk.source.get(source).copied();
+        let udp = Udp::connected(local, targets[id.index()], &options)
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
-        self.flows.push(Flow { trunk: id, template: template(trunk, udp.local_addr()) });
+        // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
+        let source = u8::try_from(source).unwrap_or(u8::MAX);
+        let (local, remote) = (udp.local_addr(), targets[id.index()]);
+        self.flows.push(Flow { trunk: id, source, local, remote, template: template(trunk, local) });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }

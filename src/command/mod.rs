@@ -1,17 +1,26 @@
 //! The subcommands: one file each, and the pieces only they share. The one place where rooms are wired together.
 
 mod assemble;
+mod baseline;
 mod completions;
+mod diagnose;
+mod explain;
 mod failure;
+mod hook;
 mod limits;
 mod observe;
 mod output;
+mod preflight;
+mod prober;
+mod probing;
 mod registrar;
 mod report;
 mod run;
 mod schema;
+pub mod simulate;
 pub mod source;
 mod targets;
+mod watch;
 
 pub use failure::{Exit, Failure};
 
@@ -27,7 +36,12 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
         Command::Limits(args) => limits::execute(&args),
+        Command::Diagnose(args) => diagnose::execute(&args),
+        Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Preflight(args) => preflight::execute(&args),
+        Command::Watch(args) => watch::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 /// The raw record within a run's directory.
 pub const RECORD: &str = "record.bin";
 
+/// Packets of failed attempts; not there when none were kept.
+pub const FAILURES: &str = "failures.pcapng";
+
 /// Where runs go unless told otherwise, and where `latest` points to the newest.
-const RESULTS: &str = "results";
+pub const RESULTS: &str = "results";
 
 /// A run's directory, created and known to be writable before anything is sent.
 #[derive(Debug)]

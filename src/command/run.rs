@@ -1,14 +1,17 @@
 //! `regstorm run`: from a profile to a directory of results.
 
 use super::assemble::{Assembly, Frame, assemble, workers};
+use super::baseline;
 use super::failure::{Exit, Failure};
-use super::observe::Watch;
+use super::observe::{Extent, FailureFile, Watch};
 use super::output::RunDirectory;
 use super::registrar::serve;
 use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
+use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
+use crate::diagnose::AbortWatch;
 use crate::engine::{Conduct, Ended, Observer, Server, conduct};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
@@ -17,7 +20,7 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::results::{End, Header, Host, TrunkHeader};
+use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Stage, Time};
 use std::net::SocketAddr;
@@ -26,12 +29,12 @@ use std::time::Duration;
 
 /// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
-const HEAD_START: Duration = Duration::from_millis(250);
-const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
+pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+pub(super) const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
-const MIN_UNREGISTER_RATE: f64 = 10.0;
+pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     if args.live == Live::Tui {
@@ -49,24 +52,29 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
-    let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
+    let frame = Frame {
+        seed,
+        run: RunTag(super::random_word()),
+        start,
+        workers: workers(&plan),
+        schedule,
+        capture_secrets: args.capture_secrets,
+    };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {
+    let Assembly { workers, mut features } = match assemble_in_time(&plan, &targets, &frame, clock) {
         Ok(assembly) => assembly,
         Err(failure) => {
             directory.discard();
             return Err(failure);
         }
     };
-    if frame.start <= clock.now() {
-        directory.discard();
-        return Err(Failure::could_not(
-            "the machine was too busy to open the sockets before the first arrival was due; try again",
-        ));
-    }
     features.extend(promptness);
-    let mut watch = Watch::new(record, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
+    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
+    let header = Header { baseline: baseline::kept(), ..header };
+    let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
+    let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
+    let mut watch = Watch::new(record, failures, args.live, extent, conditions);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
@@ -84,7 +92,9 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     };
     let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
-        watch.record().end(&end(ended, &frame)).map_err(unwritable)?;
+        // A condition that held when no load was left to end is for the thresholds to judge.
+        let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
+        watch.record().end(&end(ended, &frame, aborted)).map_err(unwritable)?;
     }
     drop(watch);
     drop(server);
@@ -93,6 +103,15 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let ended = conducted.map_err(Failure::could_not)?;
     derived.print(directory.path(), args.json)?;
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// Opens the sockets before the first arrival is due.
+fn assemble_in_time(plan: &Plan, targets: &[SocketAddr], frame: &Frame, clock: Clock) -> Result<Assembly, Failure> {
+    let assembly = assemble(plan, targets, frame)?;
+    if frame.start > clock.now() {
+        return Ok(assembly);
+    }
+    Err(Failure::could_not("the machine was too busy to open the sockets before the first arrival was due; try again"))
 }
 
 fn plan(args: &RunArgs) -> Result<Plan, Failure> {
@@ -128,8 +147,11 @@ fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
     )))
 }
 
-/// The embedded registrar, if any trunk registers with it.
-pub(super) fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
+/// The embedded registrar, if any trunk registers with it; windows of faults count from `start`.
+///
+/// # Errors
+/// When an address cannot be had.
+pub fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }
@@ -142,7 +164,14 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
     (moment.unix_ns + start.nanos_since(moment.now)) as i64
 }
 
-fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<String>, started_unix_ns: i64) -> Header {
+/// What is known of a run before its first packet.
+pub(super) fn header(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    frame: &Frame,
+    features: Vec<String>,
+    started_unix_ns: i64,
+) -> Header {
     let usage::HostFacts { name, os, kernel, cpus, cpu_model, memory_bytes } = usage::host();
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -162,6 +191,10 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
                 domain: trunk.policy.domain.clone(),
                 agents: trunk.agents,
                 expires_s: trunk.policy.expires_s,
+                realm: trunk.policy.realm.clone(),
+                algorithms: trunk.policy.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
+                sources: trunk.source.iter().map(ToString::to_string).collect(),
+                retry: retry_header(&trunk.policy.retry),
             })
             .collect(),
         users: plan.identities.iter().map(|identity| identity.user.to_owned()).collect(),
@@ -174,11 +207,38 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
         arrivals_planned: frame.schedule.arrivals().into(),
         workers: frame.workers,
         simulated: false,
+        run_tag: frame.run.0,
+        call_ids: Vec::new(),
+        agent_sources: agent_sources(plan),
         warmup_ns: plan.warmup.as_nanos() as u64,
+        baseline: None,
     }
 }
 
-fn end(ended: &Ended, frame: &Frame) -> End {
+/// Which of its trunk's addresses each agent has; empty when there is no choice.
+fn agent_sources(plan: &Plan) -> Vec<u8> {
+    if plan.trunks.iter().all(|trunk| trunk.source.len() < 2) {
+        return Vec::new();
+    }
+    let source = |identity: Identity<'_>| {
+        let sources = plan.trunks[identity.trunk.index()].source.len().max(1);
+        u8::try_from(identity.number as usize % sources).unwrap_or(u8::MAX)
+    };
+    plan.identities.iter().map(source).collect()
+}
+
+fn retry_header(retry: &RetryPolicy) -> RetryHeader {
+    RetryHeader {
+        preset: retry.preset.to_owned(),
+        forbidden_s: retry.forbidden.steady_s(),
+        temporary_s: retry.recoverable.steady_s(),
+        refused_s: retry.refused.steady_s(),
+        max: retry.max,
+    }
+}
+
+/// How a run ended.
+pub(super) fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End {
     let usage = usage::process();
     let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
     End {
@@ -190,6 +250,7 @@ fn end(ended: &Ended, frame: &Frame) -> End {
         system_s: usage.system_s,
         max_rss_bytes: usage.max_rss_bytes,
         sender_cpu_pct: if wall > 0.0 { ended.sender_cpu.as_secs_f64() / wall * 100.0 } else { 0.0 },
+        aborted,
     }
 }
 
@@ -202,16 +263,21 @@ fn opening(plan: &Plan, frame: &Frame, targets: &[SocketAddr]) -> String {
     places.truncate(3);
     let others = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "{}: {} agents on {} trunk{} to {}{others}, {} arrivals in {}, at most {}/s, {} sender threads, seed {}",
+        "{}: {} on {} to {}{others}, {} in {}, at most {}/s, {}, seed {}",
         plan.name,
-        plan.identities.len(),
-        plan.trunks.len(),
-        if plan.trunks.len() == 1 { "" } else { "s" },
+        counted(plan.identities.len() as u64, "agent"),
+        counted(plan.trunks.len() as u64, "trunk"),
         places.join(", "),
-        frame.schedule.arrivals(),
+        counted(frame.schedule.arrivals().into(), "arrival"),
         crate::vocab::format_duration(frame.schedule.lasts()),
         frame.schedule.peak(),
-        frame.workers,
+        counted(frame.workers.into(), "sender thread"),
         frame.seed.0,
     )
+}
+
+/// `1 agent`, `2 agents`.
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }

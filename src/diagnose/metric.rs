@@ -4,6 +4,7 @@
 //! `findings.<severity>`. The text of comparisons is in `threshold`.
 
 use super::figures::{self, Distribution, TOTALS, Unit};
+use super::verdict::Finding;
 use crate::record::{Results, Totals};
 use crate::vocab::Phase;
 
@@ -16,7 +17,7 @@ pub enum Metric {
     Latency(Phase, Statistic),
     /// Actual minus planned send time; kept for the run, not by trunk.
     ScheduleLag(Statistic),
-    /// Findings of one severity. None are produced yet, so the number is 0.
+    /// Findings of one severity.
     Findings(&'static str),
 }
 
@@ -87,6 +88,11 @@ impl Metric {
         all().into_iter().find(|(known, _)| known == name).map(|(_, metric)| metric)
     }
 
+    /// The metric of a name that may be restricted to a trunk, whatever the trunk's id.
+    pub fn behind_trunk(name: &str) -> Option<Metric> {
+        std::iter::successors(Some(name), |&rest| rest.split_once('.').map(|(_, tail)| tail)).find_map(Metric::named)
+    }
+
     /// The valid name most like `name`, unless nothing is.
     pub fn nearest(name: &str) -> Option<String> {
         let totals = TOTALS.iter().map(|figure| figure.name.to_owned());
@@ -121,19 +127,37 @@ impl Metric {
         !matches!(self, Metric::ScheduleLag(_))
     }
 
-    /// Its value in a run, or in one trunk of it; `None` when nothing was measured.
-    pub fn value(self, results: &Results, trunk: Option<usize>) -> Option<f64> {
+    /// Its value in a run, or in one trunk of it; `None` when nothing was measured. `findings` are all of the run's.
+    pub fn value(self, results: &Results, findings: &[Finding], trunk: Option<usize>) -> Option<f64> {
         let totals: &Totals = match trunk {
             Some(index) => results.trunk_totals.get(index)?,
             None => &results.totals,
         };
         match self {
+            Metric::ScheduleLag(statistic) => statistic.of(&Distribution::of(Some(&results.lag_us))),
+            Metric::Latency(phase, statistic) => statistic.of(&Distribution::of_phase(totals, phase)),
+            Metric::Total(_) | Metric::SuccessRatio => self.of_sums(totals),
+            Metric::Findings(severity) => {
+                let id = trunk.and_then(|index| results.header.trunks.get(index)).map(|trunk| trunk.id.as_str());
+                let counted = findings.iter().filter(|finding| finding.is_of(severity, id));
+                Some(counted.count() as f64)
+            }
+        }
+    }
+
+    /// Its value when it follows from the sums alone, of a whole run or of one that still goes on; `None` also when
+    /// nothing was measured.
+    pub fn of_sums(self, totals: &Totals) -> Option<f64> {
+        match self {
             Metric::Total(position) => (TOTALS[position].of)(totals).value(),
             Metric::SuccessRatio => figures::success_ratio(totals),
-            Metric::Latency(phase, statistic) => statistic.of(&Distribution::of_phase(totals, phase)),
-            Metric::ScheduleLag(statistic) => statistic.of(&Distribution::of(Some(&results.lag_us))),
-            Metric::Findings(_) => Some(0.0),
+            Metric::Latency(..) | Metric::ScheduleLag(_) | Metric::Findings(_) => None,
         }
+    }
+
+    /// The names that [`Metric::of_sums`] has a value for, those of [`TOTALS`] last.
+    pub fn of_sums_names() -> impl Iterator<Item = &'static str> {
+        ["success_ratio", "loops"].into_iter().chain(TOTALS.iter().map(|figure| figure.name))
     }
 }
 

@@ -1,12 +1,26 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
 //!
+//! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's rounds.
+//!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
-//! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
+//! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
+//! trials that explain one agent's refusal, without a record. This room reads a [`crate::record::Results`], or intervals
+//! as they come, and returns values; it writes nothing.
 
+pub mod abort;
+pub mod experiment;
+pub mod explain;
 pub mod figures;
+pub mod findings;
 pub mod metric;
+pub mod readiness;
+pub mod sources;
 pub mod threshold;
 pub mod verdict;
+pub mod watch;
 
+pub use abort::{AbortCondition, AbortWatch};
+pub use findings::findings;
+pub use sources::{SourceResult, by_source};
 pub use threshold::{Comparison, Threshold, ThresholdError};
-pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};
+pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};

@@ -7,6 +7,7 @@ use super::figures::{Distribution, Unit};
 use super::threshold::{Comparison, Threshold};
 use crate::measure::TrunkInterval;
 use crate::record::Results;
+use crate::record::results::Aborted;
 use crate::vocab::{Kind, format_duration};
 use serde::Serialize;
 use std::time::Duration;
@@ -83,7 +84,7 @@ pub struct Judgement {
     pub thresholds: Vec<ThresholdOutcome>,
 }
 
-/// An explained failure; the columns of `findings.csv`. None are produced yet.
+/// An explained failure; the columns of `findings.csv`.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Finding {
     pub id: String,
@@ -97,12 +98,24 @@ pub struct Finding {
     pub summary: String,
     pub evidence: String,
     pub advice: String,
+    /// Explanations that were ruled out, and by what.
+    pub rejected: String,
+    /// What it costs, in words; empty where that is not known.
+    pub cost: String,
 }
 
-/// Judges a run: interrupted before invalid, invalid before failed, failed before passed.
-pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
+impl Finding {
+    /// Whether it counts for `findings.<severity>`, of one trunk or of all.
+    pub fn is_of(&self, severity: &str, trunk: Option<&str>) -> bool {
+        self.severity == severity && trunk.is_none_or(|id| id == self.trunk_id)
+    }
+}
+
+/// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run that a condition of
+/// `abort_on` ended has failed, whatever its thresholds say of what there was of it.
+pub fn judge(results: &Results, findings: &[Finding], thresholds: &[Threshold]) -> Judgement {
     let doubts = generator_doubts(results);
-    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results)).collect();
+    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results, findings)).collect();
     let invalid_reasons: Vec<_> =
         doubts.iter().filter(|(grade, _)| *grade == GeneratorVerdict::Invalid).map(|(_, why)| why.clone()).collect();
     // A record without an end belongs to a run that was killed.
@@ -111,7 +124,7 @@ pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
         Verdict::Interrupted
     } else if !invalid_reasons.is_empty() {
         Verdict::Invalid
-    } else if thresholds.iter().any(|threshold| !threshold.pass) {
+    } else if aborted(results).is_some() || thresholds.iter().any(|threshold| !threshold.pass) {
         Verdict::Fail
     } else {
         Verdict::Pass
@@ -125,10 +138,15 @@ pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
     }
 }
 
-type Doubt = (GeneratorVerdict, String);
+/// The condition that ended the load before its time.
+pub fn aborted(results: &Results) -> Option<&Aborted> {
+    results.end.as_ref().and_then(|end| end.aborted.as_ref())
+}
+
+pub(super) type Doubt = (GeneratorVerdict, String);
 
 /// Everything the generator holds against itself, the rules of `[generator]`.
-fn generator_doubts(results: &Results) -> Vec<Doubt> {
+pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
     let counts = &results.totals.generator;
     let refused = results.totals.sums.ceiling_refused;
     let mut doubts: Vec<Doubt> = Vec::new();
@@ -196,13 +214,13 @@ fn socket_drops(results: &Results) -> Option<Doubt> {
     Some((grade, format!("the kernel dropped {drops} datagrams at our sockets, {received} were received{above}")))
 }
 
-/// A run that ended by itself has seen all of its arrivals.
+/// A run whose load ended by itself has seen all of its arrivals.
 fn missing_arrivals(results: &Results) -> Option<Doubt> {
     let initial = |trunk: &TrunkInterval| trunk.started[Kind::Initial.index()];
     let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
     let warm: u64 = warm.flat_map(|interval| &interval.trunks).map(initial).sum();
     let (seen, planned) = (initial(&results.totals.sums) + warm, results.header.arrivals_planned);
-    let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none());
+    let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none() && end.aborted.is_none());
     (ended && seen < planned).then(|| {
         (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))
     })

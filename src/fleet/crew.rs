@@ -343,7 +343,7 @@ impl Task {
 
     fn event(&mut self, event: &Event<'_>, asked: &mut u32, response: Option<&Response<'_>>) {
         match *event {
-            Event::Retransmitted => self.seen.retransmitted += 1,
+            Event::Retransmitted { .. } => self.seen.retransmitted += 1,
             Event::Ended(end) if end.kind == Kind::Initial => {
                 let fate = match end.status {
                     Status::Registered => Fate::Accepted { listed: response.map_or(0, listed) },

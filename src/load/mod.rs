@@ -1,10 +1,13 @@
-//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission. `search`
-//! decides what to try next when a registrar's limits are searched.
+//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission, and a
+//! pace for single exchanges. `search` decides what to try next when a registrar's limits are searched.
 //!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
 //! count, it never shapes the schedule.
 
 pub mod admission;
+pub mod allowance;
+pub mod baseline;
+pub mod pace;
 pub mod poisson;
 pub mod schedule;
 pub mod search;
@@ -12,6 +15,8 @@ pub mod stage;
 pub mod stripe;
 
 pub use admission::Ceiling;
+pub use allowance::Allowance;
+pub use pace::Pace;
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;

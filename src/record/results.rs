@@ -1,6 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
-use crate::measure::{GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
+use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
 use crate::vocab::{LoopKind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,52 @@ pub struct Header {
     pub arrivals_planned: u64,
     pub workers: u32,
     pub simulated: bool,
+    /// Sets this run's Call-IDs apart, see `agent::call_id`.
+    #[serde(default)]
+    pub run_tag: u64,
+    /// Call-IDs by agent id where they were observed instead of made: of a capture. Empty for a run.
+    #[serde(default)]
+    pub call_ids: Vec<String>,
+    /// Position of each agent's address among its trunk's `sources`; empty when no trunk has several.
+    #[serde(default)]
+    pub agent_sources: Vec<u8>,
     /// `run.warmup`; 0 in a record from before there was one.
     #[serde(default)]
     pub warmup_ns: u64,
+    /// What this machine could send when that was last measured; `None` when it was not.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
+}
+
+/// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on the same machine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The version of regstorm that measured it.
+    pub tool_version: String,
+    /// UTC, RFC 3339.
+    pub measured: String,
+    pub host: String,
+    pub kernel: String,
+    pub cpus: u32,
+    /// Sender threads.
+    pub workers: u32,
+    /// The highest rate at which the generator was `valid`, challenged registrations per second; 0: at none.
+    pub valid_rate_per_s: u32,
+    /// The lowest rate tried at which it was not; `None`: every rate tried was kept.
+    pub first_invalid_rate_per_s: Option<u32>,
+    pub steps: Vec<BaselineStep>,
+}
+
+/// One rate that was tried.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BaselineStep {
+    pub rate_per_s: u32,
+    /// `valid`, `suspect` or `invalid`.
+    pub generator: String,
+    pub attempts: u64,
+    pub registered: u64,
+    /// 99th percentile of how late first REGISTERs left, microseconds.
+    pub lag_p99_us: u64,
 }
 
 impl Header {
@@ -44,7 +87,7 @@ impl Header {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrunkHeader {
     pub id: String,
     /// The profile's `registrar` value.
@@ -56,6 +99,29 @@ pub struct TrunkHeader {
     pub domain: String,
     pub agents: u32,
     pub expires_s: u32,
+    /// The realm the profile expects.
+    #[serde(default)]
+    pub realm: Option<String>,
+    /// Accepted algorithms, by name.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+    /// Local addresses; empty: the kernel's choice.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    #[serde(default)]
+    pub retry: RetryHeader,
+}
+
+/// How long the agents of a trunk wait before they try again, once their back-off has grown; `None`: they do not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RetryHeader {
+    pub preset: String,
+    /// Mean waits in seconds: after 403, after refusals and silence that pass by themselves, after other refusals.
+    pub forbidden_s: Option<f64>,
+    pub temporary_s: Option<f64>,
+    pub refused_s: Option<f64>,
+    /// Retries since the last 2xx; `None` is unlimited.
+    pub max: Option<u32>,
 }
 
 /// `[generator]`: when our own schedule counts as broken.
@@ -93,6 +159,22 @@ pub struct End {
     pub max_rss_bytes: u64,
     /// Sender threads' CPU time over (wall time × threads), per cent.
     pub sender_cpu_pct: f64,
+    /// The condition that ended the load before its time; `None` in a record from before there were any.
+    #[serde(default)]
+    pub aborted: Option<Aborted>,
+}
+
+/// A condition of `[safety] abort_on` that held.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Aborted {
+    /// As written.
+    pub name: String,
+    /// As written.
+    pub expr: String,
+    /// In the metric's unit.
+    pub value: f64,
+    /// End of the interval after which it held, nanoseconds since the run's start.
+    pub at_ns: u64,
 }
 
 /// A whole run.
@@ -111,6 +193,8 @@ pub struct Results {
     pub loops: Vec<LoopResult>,
     /// Summed over the run, by trunk, kind, code, reason.
     pub responses: Vec<ResponseRow>,
+    /// What the forensics look at: the whole run, the warm-up included, merged and sorted.
+    pub evidence: Evidence,
     /// Schedule lag over the run, microseconds.
     pub lag_us: Histogram<u64>,
     /// Why the reader stopped before the end of the file, if it did (a torn last block).
@@ -183,6 +267,8 @@ pub struct AgentResult {
     pub loop_kind: Option<LoopKind>,
     pub first_registered_ns: Option<u64>,
     pub last_change_ns: u64,
+    /// The classes its attempts ended in: [`crate::vocab::Class::bit`].
+    pub met: u16,
 }
 
 /// One loop over the run.

@@ -9,9 +9,12 @@ mod charts;
 pub mod conditions;
 pub mod csv;
 pub mod dictionary;
+pub mod experiments;
+pub mod explanation;
 pub mod html;
 pub mod junit;
 pub mod limits;
+pub mod readiness;
 
 pub mod run_json;
 mod sheets;
@@ -19,7 +22,8 @@ pub mod summary;
 pub mod summary_csv;
 mod template;
 mod text;
-mod words;
+pub mod watch;
+pub mod words;
 
 use crate::diagnose::{Finding, Judgement};
 use crate::record::Results;
@@ -34,8 +38,9 @@ pub fn render_all(results: &Results, judgement: &Judgement, findings: &[Finding]
         ("agents.csv", csv::agents(results)),
         ("loops.csv", csv::loops(results)),
         ("availability.csv", csv::availability(results)),
+        ("findings.csv", csv::findings(findings)),
         ("summary.csv", summary_csv::render(results, judgement)),
         ("report.html", html::render(results, judgement, findings)),
-        ("junit.xml", junit::render(results, judgement)),
+        ("junit.xml", junit::render(results, judgement, findings)),
     ]
 }

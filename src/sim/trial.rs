@@ -88,7 +88,8 @@ impl Trial {
                 user_agent: "regstorm",
                 headers: &[],
             };
-            Flow { trunk, template: RegisterTemplate::new(&parts) }
+            let (local, remote) = (address(flow), REGISTRAR);
+            Flow { trunk, source: 0, local, remote, template: RegisterTemplate::new(&parts) }
         };
         let crew = CrewConfig {
             flows: (0..flows).map(FlowId).map(flow).collect(),

@@ -2,8 +2,8 @@
 //! balance by construction.
 
 use hdrhistogram::Histogram;
-use regstorm::measure::{GeneratorCounts, ResponseRow, TrunkInterval};
-use regstorm::record::results::{GeneratorLimits, Host};
+use regstorm::measure::{Evidence, GeneratorCounts, ResponseRow, TrunkInterval};
+use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
     AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals, TrunkHeader,
 };
@@ -53,6 +53,12 @@ pub fn healthy() -> Results {
     Shape { refuse_every: 0, ..Shape::default() }.results()
 }
 
+/// A condition that held after twenty seconds.
+pub fn aborted() -> Aborted {
+    let (name, expr) = ("trunk.trunk_00.success_ratio".to_owned(), "< 0.5".to_owned());
+    Aborted { name, expr, value: 0.125, at_ns: 20 * SECOND }
+}
+
 /// The same without its last frame.
 pub fn killed() -> Results {
     let mut results = run();
@@ -83,6 +89,7 @@ impl Shape {
             agents: self.agents(&attempts),
             loops: self.loops(&attempts),
             responses: responses(&attempts),
+            evidence: Evidence::default(),
             lag_us: histogram((1..=100).map(|n| n * 10)),
             torn: None,
             intervals,
@@ -189,7 +196,11 @@ impl Shape {
             arrivals_planned: attempts.iter().filter(|a| a.kind == Kind::Initial).count() as u64,
             workers: 2,
             simulated: false,
+            run_tag: 7,
+            call_ids: Vec::new(),
+            agent_sources: Vec::new(),
             warmup_ns: 0,
+            baseline: None,
         }
     }
 
@@ -202,6 +213,7 @@ impl Shape {
             domain: "example.test".to_owned(),
             agents: self.agents_per_trunk,
             expires_s: 3_600,
+            ..TrunkHeader::default()
         }
     }
 
@@ -215,6 +227,7 @@ impl Shape {
             system_s: 0.5,
             max_rss_bytes: 32_000_000,
             sender_cpu_pct: 4.5,
+            aborted: None,
         }
     }
 
@@ -323,6 +336,7 @@ impl Shape {
                 loop_kind: self.refused(agent).then_some(LoopKind::ForbiddenAfterAuth),
                 first_registered_ns: own.iter().find(|a| a.status == Status::Registered).map(|a| a.at),
                 last_change_ns: last.map_or(0, |a| a.at),
+                met: 0,
             }
         };
         (0..self.total_agents()).map(row).collect()

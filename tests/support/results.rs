@@ -19,8 +19,9 @@ pub const STATUSES: [&str; 9] = [
     "abandoned",
 ];
 
-/// What a run writes; `findings.csv`, `limits.*` and `failures.pcapng` belong to commands that are not built yet.
-pub const FILES: [&str; 12] = [
+/// What every run writes (`failures.pcapng` only one with failures); `limits.*` belong to a command that is not
+/// built yet.
+pub const FILES: [&str; 13] = [
     "record.bin",
     "run.json",
     "intervals.csv",
@@ -29,6 +30,7 @@ pub const FILES: [&str; 12] = [
     "agents.csv",
     "loops.csv",
     "availability.csv",
+    "findings.csv",
     "summary.csv",
     "latency.hlog",
     "report.html",

@@ -20,7 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
-    ("diagnose", &["vocab", "sip", "measure", "record"]),
+    // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.
+    ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),
     ("profile", &["vocab"]),
@@ -55,7 +56,7 @@ pub const PURE: [&str; 14] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 19] = [
+pub const CRATES: [(&str, &[&str]); 20] = [
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
@@ -63,6 +64,7 @@ pub const CRATES: [(&str, &[&str]); 19] = [
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
     ("postcard", &["record"]),
     ("crc32fast", &["record"]),
+    ("pcap_file", &["record"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

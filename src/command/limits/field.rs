@@ -114,7 +114,8 @@ impl Sockets {
     ) -> Result<FlowId, Failure> {
         let udp = Udp::connected(source, target, &UdpOptions::default())
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
-        self.flows.push(Flow { trunk: id, template: template(trunk, udp.local_addr()) });
+        let local = udp.local_addr();
+        self.flows.push(Flow { trunk: id, source: 0, local, remote: target, template: template(trunk, local) });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }
