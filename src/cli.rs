@@ -35,6 +35,8 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
     Simulate(SimulateArgs),
+    /// Search the registrar's limits: how many at once, how fast, over what they are counted
+    Limits(LimitsArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
     /// Say what a response code or a finding means and where to look
@@ -162,6 +164,65 @@ pub struct DiagnoseArgs {
     /// Print one JSON object instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = LIMITS_HELP)]
+pub struct LimitsArgs {
+    /// The profile (TOML); its load stages are not used
+    pub profile: PathBuf,
+
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-limits-<UTC start>]")]
+    pub out: Option<PathBuf>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// How the rate is searched
+    #[arg(long, value_enum, default_value_t = Method::Bisect)]
+    pub method: Method,
+
+    /// Search only one of the two
+    #[arg(long, value_enum)]
+    pub only: Option<Only>,
+
+    /// A rate also fails when fewer than 99 of 100 register within this time, like 250ms
+    #[arg(long, value_name = "DURATION")]
+    pub objective: Option<String>,
+
+    /// Pause after refusals and between probes, unless Retry-After says more
+    #[arg(long, value_name = "DURATION", default_value = "2s")]
+    pub settle: String,
+
+    #[arg(long, value_name = "ID", help = "The trunk whose limits are searched [default: the first]")]
+    pub trunk: Option<String>,
+
+    /// What to show on stderr meanwhile
+    #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
+    pub live: Live,
+
+    /// Print limits.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a rate limit is searched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Method {
+    /// At most twelve probes, to within 5 %
+    Bisect,
+    /// RFC 7502 section 4.10, strictly: 50 000 agents in each iteration; takes hours
+    Rfc7502,
+}
+
+/// One of the two searches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Only {
+    /// Registrations at the same time, and contacts of one user
+    Concurrent,
+    /// Registrations per second
+    Rate,
 }
 
 #[derive(Debug, Args)]
@@ -325,6 +386,21 @@ All trunks register with the embedded registrar and its faults, whatever their
 registrar is. The same seed gives the same files.
 
 Exit status: as of run.";
+
+const LIMITS_HELP: &str = "\
+The search goes beyond the registrar's limits on purpose: ask whoever runs it first. It stops by itself when what worked
+before is refused or silent as well, and un-REGISTERs everything it registered, also after Ctrl-C.
+
+Examples:
+  regstorm limits profiles/limits.toml
+  regstorm limits profiles/kamailio.toml --only rate --objective 250ms
+  regstorm limits profiles/limits.toml --only concurrent --json
+
+Exit status:
+  0        the search ended, whether limits were met or not
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        it could not run: no socket, nobody could register, or signs of a ban
+  130/143  interrupted; what was found so far is written";
 
 const REPORT_HELP: &str = "\
 Examples:

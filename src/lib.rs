@@ -21,7 +21,7 @@
 //! | [`vocab`], [`seed`] | shared words; named random streams | a stream's purpose never changes its number |
 //! | [`sip`] | bytes to meaning and back | digests run over bytes exactly as received and as sent |
 //! | [`agent`] | one phone's life as a state machine | an attempt that starts ends exactly once |
-//! | [`load`] | when agents arrive; the ceiling | the ceiling refuses and counts, it never shapes the schedule |
+//! | [`load`] | when agents arrive; the ceiling; the search for limits | the ceiling refuses and counts, it never shapes the schedule |
 //! | [`fleet`] | a worker's agents, without I/O | a real run and a simulated one drive the same fleet |
 //! | [`registrar`], [`link`] | the mirror image, and a lossy path | digests are verified for real |
 //! | [`sim`] | fleets, link and registrar under virtual time | no clock, no socket: hours in seconds |

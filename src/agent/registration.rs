@@ -285,6 +285,14 @@ impl Agent {
         )
     }
 
+    /// A phone that was told to un-REGISTER may be used again: it rests until its next arrival, with the Call-ID and the
+    /// CSeq it had (RFC 3261 §10.2), so that nothing late is taken for an answer of its new life.
+    pub fn come_back(&mut self) {
+        if matches!(self.state, State::Gone) {
+            self.state = State::Resting(None);
+        }
+    }
+
     /// When a client that begins with a pause will begin, while it waits for that.
     pub fn starts_at(&self) -> Option<Time> {
         match self.state {
