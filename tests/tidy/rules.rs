@@ -4,7 +4,7 @@
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
 /// Which rooms a room may use besides itself. `*` is everything.
-pub const ROOMS: [(&str, &[&str]); 22] = [
+pub const ROOMS: [(&str, &[&str]); 23] = [
     ("vocab", &[]),
     ("seed", &["vocab"]),
     ("sip", &["vocab"]),
@@ -20,6 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
+    // What others did on a wire is counted like what our agents do, and a loop is a loop by the same rule.
+    ("observe", &["vocab", "sip", "agent", "measure", "record"]),
     ("diagnose", &["vocab", "sip", "measure", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),
@@ -37,7 +39,7 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
 ];
 
 /// Rooms without clock, socket, file, thread or global.
-pub const PURE: [&str; 14] = [
+pub const PURE: [&str; 15] = [
     "vocab",
     "seed",
     "sip",
@@ -48,6 +50,7 @@ pub const PURE: [&str; 14] = [
     "sim",
     "measure",
     "diagnose",
+    "observe",
     "report",
     "profile",
     "plan",
@@ -55,7 +58,7 @@ pub const PURE: [&str; 14] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 19] = [
+pub const CRATES: [(&str, &[&str]); 20] = [
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
@@ -63,6 +66,7 @@ pub const CRATES: [(&str, &[&str]); 19] = [
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
     ("postcard", &["record"]),
     ("crc32fast", &["record"]),
+    ("pcap_file", &["record"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
