@@ -79,7 +79,7 @@ fn fleet() -> Fleet {
         stripe: Stripe::WHOLE,
         identities: Arc::new(identities),
         policies: Arc::from([policy]),
-        flows: vec![Flow { trunk: TrunkId(0), template }],
+        flows: vec![Flow { trunk: TrunkId(0), source: 0, template }],
         agent_flows: vec![FlowId(0); AGENTS as usize],
         schedule: Arc::new(Schedule::new(&load, Seed(7))),
         start: START,

@@ -4,7 +4,7 @@
 //! attempt behind a lock, which sharing one tally between workers would cost, and must be slower than `attempt`.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use regstorm::measure::{AttemptEnd, Event, Subject, Tally, TallyConfig};
+use regstorm::measure::{AttemptEnd, Clues, Event, Subject, Tally, TallyConfig};
 use regstorm::vocab::{AgentId, Kind, Place, Status, Time, TrunkId};
 use std::hint::black_box;
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ fn tally() -> Tally {
 
 /// A challenged attempt that ends `registered`: nine calls, as a worker makes them.
 fn attempt(tally: &mut Tally, n: u64) {
-    let subject = Subject { agent: AgentId((n % u64::from(AGENTS)) as u32), trunk: TrunkId(0) };
+    let subject = Subject { agent: AgentId((n % u64::from(AGENTS)) as u32), trunk: TrunkId(0), source: 0 };
     let kind = Kind::Refresh;
     let at = |micros: u64| Time::from_nanos(1_000_000_000 + n * 1_000 + micros * 1_000);
     tally.event(subject, &Event::Started { kind, planned: at(0), sent: at(20) });
@@ -54,6 +54,7 @@ fn attempt(tally: &mut Tally, n: u64) {
             credentials_sent: Some(at(950 + n % 500)),
             at: end,
             ineffective: false,
+            clues: Clues::default(),
         }),
     );
 }

@@ -27,8 +27,12 @@ pub enum Command {
     Run(RunArgs),
     /// Serve the embedded registrar on its own, with its faults
     Registrar(RegistrarArgs),
+    /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
+    Simulate(SimulateArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
+    /// Say what a response code or a finding means and where to look
+    Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
@@ -64,6 +68,27 @@ pub struct RunArgs {
     /// What to show on stderr while it runs
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
+
+    /// Print run.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_HELP)]
+pub struct SimulateArgs {
+    /// The profile (TOML)
+    pub profile: PathBuf,
+
+    #[arg(long = "for", value_name = "DURATION", help = "How long the load lasts [default: as the profile says]")]
+    pub lasts: Option<String>,
+
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
+    pub out: Option<PathBuf>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
 
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
@@ -109,6 +134,18 @@ pub struct ReportArgs {
     pub dir: PathBuf,
 
     /// Print run.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_HELP)]
+pub struct ExplainArgs {
+    /// A response code, "timeout", or the id of a finding, a loop kind or a status
+    #[arg(value_name = "CODE|FINDING")]
+    pub name: String,
+
+    /// Print JSON on stdout: a list, as a name may stand for several things
     #[arg(long)]
     pub json: bool,
 }
@@ -171,6 +208,16 @@ Exit status:
   2  bad usage or profile
   3  an address could not be listened on";
 
+const SIMULATE_HELP: &str = "\
+Examples:
+  regstorm simulate profiles/nightly-soak.toml
+  regstorm simulate profiles/go-live.toml --for 24h --set run.seed=7
+
+All trunks register with the embedded registrar and its faults, whatever their
+registrar is. The same seed gives the same files.
+
+Exit status: as of run.";
+
 const REPORT_HELP: &str = "\
 Examples:
   regstorm report results/latest
@@ -180,6 +227,16 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  regstorm explain 403
+  regstorm explain limit.concurrent
+  regstorm explain request_timeout --json
+
+Exit status:
+  0  explained
+  2  nothing is known of this name; the nearest ones are listed";
 
 const SCHEMA_HELP: &str = "\
 Examples:

@@ -4,7 +4,7 @@
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
-use regstorm::measure::{AttemptEnd, Event, Interval, Subject, Tally, TallyConfig};
+use regstorm::measure::{AttemptEnd, Clues, Event, Interval, Subject, Tally, TallyConfig};
 use regstorm::record::results::{GeneratorLimits, Host};
 use regstorm::record::{End, Header, ReadError, Results, Totals, TrunkHeader, Writer, hlog, read};
 use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, TrunkId};
@@ -70,7 +70,7 @@ fn tally(worker: u32, workers: u32) -> Tally {
 }
 
 fn subject(agent: u32) -> Subject {
-    Subject { agent: AgentId(agent), trunk: TrunkId((agent % u32::from(TRUNKS)) as u16) }
+    Subject { agent: AgentId(agent), trunk: TrunkId((agent % u32::from(TRUNKS)) as u16), source: 0 }
 }
 
 fn header() -> Header {
@@ -82,6 +82,7 @@ fn header() -> Header {
         domain: "example.test".into(),
         agents: AGENTS / 2 + u32::from(n == 0),
         expires_s: 3_600,
+        ..TrunkHeader::default()
     };
     Header {
         tool_version: "0.1.0".into(),
@@ -105,6 +106,9 @@ fn header() -> Header {
         arrivals_planned: u64::from(AGENTS),
         workers: 1,
         simulated: true,
+        run_tag: 7,
+        call_ids: Vec::new(),
+        agent_sources: Vec::new(),
         warmup_ns: 0,
     }
 }
@@ -174,6 +178,7 @@ fn attempt_end(kind: Kind, ms: u64, lasted: u64, status: Status) -> AttemptEnd<'
         credentials_sent: (code != 0).then_some(at(ms + lasted / 2)),
         at: at(ms + lasted),
         ineffective: code == 503,
+        clues: Clues::default(),
     }
 }
 
@@ -348,9 +353,9 @@ fn what_is_no_record_is_named() {
     let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert_eq!(message(b""), "this is no record of a run: it does not begin with \"regstorm\"");
     assert_eq!(message(b"interval_start,interval_s"), message(b""));
-    assert_eq!(message(b"regstorm\x02\0\0\0"), "the record has layout 2, and this version reads layout 1");
+    assert_eq!(message(b"regstorm\x01\0\0\0"), "the record has layout 1, and this version reads layout 2");
     let no_header = "the record ends before its header is complete (there is none): nothing was measured";
-    assert_eq!(message(b"regstorm\x01\0\0\0"), no_header);
+    assert_eq!(message(b"regstorm\x02\0\0\0"), no_header);
 }
 
 #[test]
@@ -483,7 +488,12 @@ fn tell(tally: &mut Tally, step: Step, story: &mut Story, ms: u64) {
             tally.event(who, &ended);
         }
         (None, _) => {
-            for event in [Event::Retransmitted, Event::LateResponse, Event::DuplicateResponse, Event::CeilingRefused] {
+            for event in [
+                Event::Retransmitted { at: at(ms) },
+                Event::LateResponse,
+                Event::DuplicateResponse,
+                Event::CeilingRefused,
+            ] {
                 tally.event(who, &event);
             }
             tally.turn(Duration::from_millis(u64::from(step.choice % 20)));

@@ -10,7 +10,7 @@ use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{Kind, Secret, Status, TrunkId};
+use regstorm::vocab::{Kind, RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
 
 const DOMAIN: &str = "genesyscloud.test";
@@ -55,6 +55,9 @@ fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
             max_message_rate: 1_000_000,
         },
         workers: 2,
+        sources: Vec::new(),
+        warmup: Duration::ZERO,
+        run: RunTag(7),
         interval: seconds(60),
         drain: seconds(35),
         unregister_rate: Some(1000.0),
@@ -356,6 +359,9 @@ fn shipped(name: &str) -> WorldConfig {
         identities: plan.identities,
         load: plan.load,
         workers: 2,
+        sources: Vec::new(),
+        warmup: Duration::ZERO,
+        run: RunTag(7),
         interval: plan.interval,
         drain: plan.drain,
         unregister_rate: Some(1000.0),

@@ -10,7 +10,7 @@ use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{Phase, Secret, Status, TrunkId};
+use regstorm::vocab::{Phase, RunTag, Secret, Status, TrunkId};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -62,6 +62,9 @@ fn world(agents: u32, hold: Duration) -> WorldConfig {
             max_message_rate: 50_000,
         },
         workers: 2,
+        sources: Vec::new(),
+        warmup: Duration::ZERO,
+        run: RunTag(7),
         interval: seconds(60),
         drain: seconds(35),
         unregister_rate: Some(100.0),

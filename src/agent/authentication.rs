@@ -116,6 +116,13 @@ impl Authentication {
         }
     }
 
+    /// The algorithm of the credentials that the current request carries, as a position in [`Algorithm::ALL`]; the
+    /// registrar's before a proxy's.
+    pub fn answered(&self) -> Option<u8> {
+        let roles = [Role::Registrar, Role::Proxy].into_iter();
+        roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
+    }
+
     /// Whether the challenge that would be answered says `stale` (RFC 7616 §3.3): only the nonce was refused.
     pub fn is_stale(&self, response: &Response<'_>, policy: &TrunkPolicy, identity: &Identity<'_>) -> bool {
         choose(response, usable(policy.algorithms, identity.credential)).is_ok_and(|challenge| challenge.stale)
@@ -178,6 +185,11 @@ impl Held {
             fresh: true,
             carried: true,
         });
+    }
+
+    /// As a position in [`Algorithm::ALL`].
+    pub fn algorithm(&self) -> u8 {
+        self.algorithm as u8
     }
 
     fn realm(&self) -> &[u8] {

@@ -2,7 +2,8 @@
 
 use crate::seed::{Purpose, Seed};
 use crate::sip::Ha1;
-use crate::vocab::{AgentId, Secret, TrunkId};
+use crate::sip::branch::hex16;
+use crate::vocab::{AgentId, RunTag, Secret, TrunkId};
 use rand_chacha::rand_core::Rng;
 
 /// What proves an identity.
@@ -21,6 +22,19 @@ pub struct Identity<'a> {
     pub user: &'a str,
     pub auth_user: &'a str,
     pub credential: &'a Credential,
+}
+
+/// The Call-ID of an agent for its whole life: 32 hex digits, the run's and the agent's. A report names examples by it.
+pub fn call_id(seed: Seed, run: RunTag, agent: AgentId) -> [u8; 32] {
+    let mut text = [0; 32];
+    text[..16].copy_from_slice(&hex16(run.0));
+    text[16..].copy_from_slice(&hex16(seed.draw(Purpose::Identity, agent.0.into(), 0)));
+    text
+}
+
+/// The half of a Call-ID that is the agent's own, which also serves as its From tag.
+pub fn own_half(call_id: &[u8; 32]) -> &[u8; 16] {
+    call_id.last_chunk().expect("16 of 32 bytes")
 }
 
 /// All identities of a run in arrival order: index = [`AgentId`].

@@ -18,6 +18,6 @@ mod registration_tests;
 pub mod retry;
 pub mod transaction;
 
-pub use identity::{Credential, Identity, IdentityBook};
+pub use identity::{Credential, Identity, IdentityBook, call_id};
 pub use policy::{Backoff, Codes, RealmPolicy, Refresh, RetryAfter, RetryPolicy, Timers, TrunkPolicy, WholeSeconds};
 pub use registration::{Agent, Context, Input, Send};

@@ -50,6 +50,18 @@ pub enum Backoff {
     Never,
 }
 
+impl Backoff {
+    /// The mean wait once it has grown, in seconds; `None` for never.
+    pub fn steady_s(self) -> Option<f64> {
+        match self {
+            Backoff::Exponential { cap, jitter, .. } => Some(cap.as_secs_f64() * (1.0 - jitter / 2.0)),
+            Backoff::Fixed { interval, .. } => Some(interval.as_secs_f64()),
+            Backoff::UpTo(most) => Some(most.as_secs_f64() / 2.0),
+            Backoff::Never => None,
+        }
+    }
+}
+
 /// A set of response codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Codes {

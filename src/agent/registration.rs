@@ -21,16 +21,17 @@
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
 //! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
 
-use super::authentication::Authentication;
-use super::identity::Identity;
+use super::authentication::{Authentication, Held};
+use super::identity::{Identity, call_id, own_half};
 use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
 use super::retry::{self, Failure};
 use super::transaction::{Due, Transaction};
-use crate::measure::{AttemptEnd, Event};
+use crate::measure::{AttemptEnd, Clues, Echo, Event, Granted, Offer};
 use crate::seed::{Purpose, Seed, unit};
-use crate::sip::branch::{Branch, Token, hex8};
-use crate::sip::challenge::Role;
+use crate::sip::branch::{Branch, Token, hex16};
+use crate::sip::challenge::{self, Role};
+use crate::sip::contact::{Binding, Own};
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
 use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time};
@@ -228,7 +229,7 @@ impl Agent {
         if let Some(transaction) = &mut exchange.transaction {
             transaction.retransmitted(now, &cx.policy.timers);
             let again = std::mem::replace(&mut transaction.on_wire, true);
-            events(if again { Event::Retransmitted } else { Event::Request { kind: exchange.kind } });
+            events(if again { Event::Retransmitted { at: now } } else { Event::Request { kind: exchange.kind } });
             return;
         }
         exchange.transaction = Some(Transaction::start(now, &cx.policy.timers));
@@ -267,17 +268,15 @@ impl Agent {
     /// When `out` is too small.
     pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let State::Open(exchange) = &self.state else { return Ok(0) };
-        let tag = hex16(cx.seed.draw(Purpose::Identity, cx.agent.0.into(), 0));
-        let mut call_id = [0; 32];
-        call_id[..16].copy_from_slice(&hex16(cx.run.0));
-        call_id[16..].copy_from_slice(&tag);
+        let call_id = call_id(cx.seed, cx.run, cx.agent);
+        let tag = own_half(&call_id);
         let answers = self.authentication.answers(cx.template.uri(), cnonce(cx));
         cx.template.write(
             &Register {
                 user: cx.identity.user.as_bytes(),
                 branch: &Branch::new(cx.run, Token { agent: cx.agent, serial: self.serial }),
                 call_id: &call_id,
-                from_tag: &tag,
+                from_tag: tag,
                 cseq: FIRST_CSEQ + self.serial,
                 expires: if exchange.kind == Kind::Unregister { 0 } else { self.asks(cx) },
                 authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), &answers),
@@ -440,12 +439,15 @@ impl Agent {
         let answered_fresh = self.authentication.held(role).is_some_and(|held| held.carried && held.fresh);
         let State::Open(exchange) = &mut self.state else { return Send::No };
         let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
+        let algorithm = self.authentication.held(role).filter(|held| held.carried).map(Held::algorithm);
+        let clues = Clues { algorithm, retry_after: response.retry_after, ..Clues::default() };
         if answered_fresh {
             let stale = self.authentication.is_stale(response, cx.policy, &cx.identity);
             if !stale || exchange.stale_answered {
                 let loop_kind = if stale { LoopKind::Stale } else { LoopKind::Unauthorized };
                 let end = Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, response.reason);
-                self.finish(cx, end.retry_after(response), at, events);
+                events(Event::Offered(offer(response, None, stale, at)));
+                self.finish(cx, end.with(Clues { stale, ..clues }), at, events);
                 return Send::No;
             }
             exchange.stale_answered = true;
@@ -453,9 +455,12 @@ impl Agent {
         if let Err(unusable) = self.authentication.accept(response, cx.policy, &cx.identity, || cnonce(cx)) {
             let text = unusable.to_string();
             let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, text.as_bytes());
-            self.finish(cx, end, at, events);
+            events(Event::Offered(offer(response, None, false, at)));
+            self.finish(cx, end.with(Clues { unusable: true, ..clues }), at, events);
             return Send::No;
         }
+        let answered = self.authentication.held(role).map(Held::algorithm);
+        events(Event::Offered(offer(response, answered, answered_fresh, at)));
         events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
         self.next_request()
     }
@@ -498,7 +503,9 @@ impl Agent {
             600.. => (Status::RegistrationRejected, LoopKind::GlobalFailure),
             _ => (Status::RegistrationRejected, LoopKind::ClientError),
         };
-        Ending::refusal(status, kind, response.code, response.reason).retry_after(response)
+        let clues =
+            Clues { algorithm: self.authentication.answered(), retry_after: response.retry_after, ..Clues::default() };
+        Ending::refusal(status, kind, response.code, response.reason).with(clues)
     }
 
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
@@ -514,13 +521,17 @@ impl Agent {
             return;
         }
         // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked for.
-        let granted_s = contact::granted(response, cx.identity.user.as_bytes(), cx.template.contact_host())
-            .unwrap_or_else(|| self.asks(cx));
+        let binding = contact::binding(response, cx.identity.user.as_bytes(), cx.template.contact_host());
+        let asked_s = self.asks(cx);
+        let granted_s = binding.expires.unwrap_or(asked_s);
         let granted = Duration::from_secs(granted_s.into());
         self.authentication.renew(response);
         self.maybe_bound = true;
         self.bound_until = Some(at + granted);
-        events(Event::Ended(exchange.end(Status::Registered, response.code, response.reason, at, false)));
+        let clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
+        let (echo, example) = echo(response, &binding, cx.template.contact_host());
+        events(Event::Granted(Granted { at, kind: exchange.kind, asked_s, granted_s, echo, example }));
+        events(Event::Ended(exchange.end(Status::Registered, response.code, response.reason, at, clues)));
         if self.looping.succeeded() {
             events(Event::LoopEnded);
         }
@@ -548,7 +559,7 @@ impl Agent {
             return;
         }
         let ineffective = end.is_ineffective();
-        let attempt = exchange.end(end.status, end.code, end.reason, at, ineffective);
+        let attempt = AttemptEnd { ineffective, ..exchange.end(end.status, end.code, end.reason, at, end.clues) };
         events(Event::Ended(attempt));
         let refusal = Refusal { kind: end.loop_kind, code: end.code, place: attempt.place };
         let (ended, step) = self.looping.refused(refusal, at);
@@ -560,12 +571,12 @@ impl Agent {
             Step::Started { first_seen, attempts } => events(Event::LoopStarted { refusal, first_seen, attempts }),
             Step::Grew => events(Event::LoopGrew),
         }
-        if end.retry_after.is_some() && cx.policy.retry.retry_after == RetryAfter::Ignored {
+        if end.clues.retry_after.is_some() && cx.policy.retry.retry_after == RetryAfter::Ignored {
             events(Event::RetryAfterIgnored);
         }
         let failure = Failure::of_code((end.code != 0).then_some(end.code), cx.policy.retry.temporary);
         let failure = if end.status == Status::ProtocolError { Failure::Refused } else { failure };
-        self.state = State::Resting(self.retry(cx, failure, end.retry_after, at));
+        self.state = State::Resting(self.retry(cx, failure, end.clues.retry_after, at));
     }
 
     fn retry(&mut self, cx: &Context<'_>, failure: Failure, retry_after: Option<u32>, at: Time) -> Option<Next> {
@@ -605,7 +616,7 @@ impl Agent {
                 self.state = State::Gone;
             } else {
                 self.maybe_bound |= exchange.with_credentials;
-                events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, false)));
+                events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, Clues::default())));
                 self.state = State::Resting(None);
             }
         } else if let Some(planned) = self.starts_at() {
@@ -649,14 +660,33 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
         credentials_sent: None,
         at,
         ineffective: false,
+        clues: Clues::default(),
     }
 }
 
-fn hex16(value: u64) -> [u8; 16] {
-    let mut text = [0; 16];
-    hex8(&mut text[..8], (value >> 32) as u32);
-    hex8(&mut text[8..], value as u32);
-    text
+/// What the challenge of a 401 or 407 offers; `answered` with this algorithm.
+fn offer<'a>(response: &Response<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
+    let offered = challenge::offered(response);
+    let bits = offered.algorithms.bits() | u8::from(offered.unknown) << 7;
+    Offer { at, realm: offered.realm, offered: bits, answered, stale }
+}
+
+/// What came back of our Contact and Via, and the first of them that is not ours.
+fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, host: &[u8]) -> (Echo, &'a [u8]) {
+    let via = response.topmost_via();
+    let own_host = &host[..host.iter().rposition(|&b| b == b':').unwrap_or(host.len())];
+    let echo = Echo {
+        contact_rewritten: matches!(binding.own, Own::Elsewhere(_)),
+        contact_absent: matches!(binding.own, Own::Missing | Own::NoneListed),
+        via_rewritten: !via.sent_by.is_empty() && !via.sent_by.eq_ignore_ascii_case(host),
+        translated: via.received.is_some_and(|received| received != own_host),
+    };
+    let example = match binding.own {
+        Own::Elsewhere(at) => at,
+        _ if echo.via_rewritten => via.sent_by,
+        _ => via.received.filter(|_| echo.translated).unwrap_or_default(),
+    };
+    (echo, example)
 }
 
 /// How an attempt ends without a 2xx.
@@ -667,20 +697,20 @@ struct Ending<'a> {
     /// 0: no response.
     code: u16,
     reason: &'a [u8],
-    retry_after: Option<u32>,
+    clues: Clues,
 }
 
 impl<'a> Ending<'a> {
     fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: &'a [u8]) -> Self {
-        Ending { status, loop_kind, code, reason, retry_after: None }
+        Ending { status, loop_kind, code, reason, clues: Clues::default() }
     }
 
     fn silence(status: Status, loop_kind: LoopKind, reason: &'a [u8]) -> Self {
-        Ending { status, loop_kind, code: 0, reason, retry_after: None }
+        Ending { status, loop_kind, code: 0, reason, clues: Clues::default() }
     }
 
-    fn retry_after(self, response: &Response<'_>) -> Self {
-        Ending { retry_after: response.retry_after, ..self }
+    fn with(self, clues: Clues) -> Self {
+        Ending { clues, ..self }
     }
 
     /// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F.
@@ -694,7 +724,7 @@ impl<'a> Ending<'a> {
 }
 
 impl Exchange {
-    fn end<'a>(&self, status: Status, code: u16, reason: &'a [u8], at: Time, ineffective: bool) -> AttemptEnd<'a> {
+    fn end<'a>(&self, status: Status, code: u16, reason: &'a [u8], at: Time, clues: Clues) -> AttemptEnd<'a> {
         let credentials_sent = self.transaction.filter(|_| self.with_credentials).map(|t| t.sent);
         AttemptEnd {
             kind: self.kind,
@@ -706,7 +736,8 @@ impl Exchange {
             sent: self.first_sent,
             credentials_sent,
             at,
-            ineffective,
+            ineffective: false,
+            clues,
         }
     }
 }

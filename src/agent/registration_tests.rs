@@ -23,6 +23,7 @@ struct Phone {
     /// Requests since last looked at: when, and the text.
     sent: Vec<(u64, String)>,
     events: Vec<String>,
+    clues: Vec<String>,
     now: u64,
 }
 
@@ -81,6 +82,7 @@ impl Phone {
             draining: false,
             sent: Vec::new(),
             events: Vec::new(),
+            clues: Vec::new(),
             now: 0,
         }
     }
@@ -106,7 +108,11 @@ impl Phone {
         let now = Self::time(ms);
         let cx = context(&self.policy, &self.credential, &self.template, self.draining);
         let events = &mut self.events;
-        let mut note = |event: Event<'_>| events.push(short(&event));
+        let clues = &mut self.clues;
+        let mut note = |event: Event<'_>| match clue(&event) {
+            Some(text) => clues.push(text),
+            None => events.push(short(&event)),
+        };
         if self.agent.handle(&cx, now, input, &mut note) != Send::No {
             if admitted {
                 let mut buffer = [0; 2048];
@@ -208,6 +214,21 @@ impl Phone {
     }
 }
 
+/// What an event says to the forensics alone; the traces of events are easier to read without it.
+fn clue(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Offered(offer) => {
+            let realm = String::from_utf8_lossy(offer.realm);
+            Some(format!("offered {realm} {:#04x} answered {:?} stale {}", offer.offered, offer.answered, offer.stale))
+        }
+        Event::Granted(granted) => {
+            let example = String::from_utf8_lossy(granted.example);
+            Some(format!("granted {} of {} {:?} {example}", granted.granted_s, granted.asked_s, granted.echo))
+        }
+        _ => None,
+    }
+}
+
 /// An event as one line of a trace.
 fn short(event: &Event<'_>) -> String {
     match event {
@@ -244,6 +265,24 @@ fn a_challenged_registration_is_one_attempt_of_two_requests() {
             "registered 60s"
         ]
     );
+}
+
+#[test]
+fn the_forensics_hear_what_was_offered_and_granted() {
+    let mut phone = Phone::new();
+    phone.arrive(0).challenge(3, "n1", "").challenge(5, "n2", ", stale=true").challenge(7, "n3", "");
+    assert_eq!(
+        phone.clues,
+        [
+            "offered example.test 0x01 answered Some(0) stale false",
+            "offered example.test 0x01 answered Some(0) stale true",
+            "offered example.test 0x01 answered None stale false",
+        ]
+    );
+    let mut phone = Phone::new();
+    phone.arrive(0).reply(2, 200, "Contact: <sip:alice@198.51.100.7:1024>;expires=30\r\n");
+    let echo = "Echo { contact_rewritten: true, contact_absent: false, via_rewritten: false, translated: false }";
+    assert_eq!(phone.clues, [format!("granted 30 of 60 {echo} 198.51.100.7:1024")]);
 }
 
 #[test]

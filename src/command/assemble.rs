@@ -11,7 +11,7 @@ use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FlowId, RunTag, Time, TrunkId};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Fai
         let flow = match existing {
             Some(&flow) => flow,
             None => {
-                let flow = ways.add(identity.trunk, trunk, trunk.source.get(source).copied(), targets)?;
+                let flow = ways.add(identity.trunk, trunk, source, targets)?;
                 shared.insert((identity.trunk, source), flow);
                 flow
             }
@@ -122,7 +122,7 @@ impl Ways {
         &mut self,
         id: TrunkId,
         trunk: &TrunkPlan,
-        source: Option<IpAddr>,
+        source: usize,
         targets: &[SocketAddr],
     ) -> Result<FlowId, Failure> {
         let options = if trunk.socket_per_agent {
@@ -131,9 +131,12 @@ impl Ways {
         } else {
             UdpOptions::default()
         };
-        let udp = Udp::connected(source, targets[id.index()], &options)
+        let local = trunk.source.get(source).copied();
+        let udp = Udp::connected(local, targets[id.index()], &options)
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
-        self.flows.push(Flow { trunk: id, template: template(trunk, udp.local_addr()) });
+        // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
+        let source = u8::try_from(source).unwrap_or(u8::MAX);
+        self.flows.push(Flow { trunk: id, source, template: template(trunk, udp.local_addr()) });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod completions;
+mod explain;
 mod failure;
 mod observe;
 mod output;
@@ -9,6 +10,7 @@ mod registrar;
 mod report;
 mod run;
 mod schema;
+pub mod simulate;
 pub mod source;
 mod targets;
 
@@ -25,7 +27,9 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

@@ -8,6 +8,7 @@ use super::registrar::serve;
 use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
+use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::engine::{Conduct, Ended, Observer, Server, conduct};
 use crate::load::Schedule;
@@ -17,7 +18,7 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::results::{End, Header, Host, TrunkHeader};
+use crate::record::results::{End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Stage, Time};
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
-const MIN_UNREGISTER_RATE: f64 = 10.0;
+pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     if args.live == Live::Tui {
@@ -142,7 +143,13 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
     (moment.unix_ns + start.nanos_since(moment.now)) as i64
 }
 
-fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<String>, started_unix_ns: i64) -> Header {
+pub(super) fn header(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    frame: &Frame,
+    features: Vec<String>,
+    started_unix_ns: i64,
+) -> Header {
     let usage::HostFacts { name, os, kernel, cpus, cpu_model, memory_bytes } = usage::host();
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -162,6 +169,10 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
                 domain: trunk.policy.domain.clone(),
                 agents: trunk.agents,
                 expires_s: trunk.policy.expires_s,
+                realm: trunk.policy.realm.clone(),
+                algorithms: trunk.policy.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
+                sources: trunk.source.iter().map(ToString::to_string).collect(),
+                retry: retry_header(&trunk.policy.retry),
             })
             .collect(),
         users: plan.identities.iter().map(|identity| identity.user.to_owned()).collect(),
@@ -174,7 +185,32 @@ fn header(plan: &Plan, targets: &[SocketAddr], frame: &Frame, features: Vec<Stri
         arrivals_planned: frame.schedule.arrivals().into(),
         workers: frame.workers,
         simulated: false,
+        run_tag: frame.run.0,
+        call_ids: Vec::new(),
+        agent_sources: agent_sources(plan),
         warmup_ns: plan.warmup.as_nanos() as u64,
+    }
+}
+
+/// Which of its trunk's addresses each agent has; empty when there is no choice.
+fn agent_sources(plan: &Plan) -> Vec<u8> {
+    if plan.trunks.iter().all(|trunk| trunk.source.len() < 2) {
+        return Vec::new();
+    }
+    let source = |identity: Identity<'_>| {
+        let sources = plan.trunks[identity.trunk.index()].source.len().max(1);
+        u8::try_from(identity.number as usize % sources).unwrap_or(u8::MAX)
+    };
+    plan.identities.iter().map(source).collect()
+}
+
+fn retry_header(retry: &RetryPolicy) -> RetryHeader {
+    RetryHeader {
+        preset: retry.preset.to_owned(),
+        forbidden_s: retry.forbidden.steady_s(),
+        temporary_s: retry.recoverable.steady_s(),
+        refused_s: retry.refused.steady_s(),
+        max: retry.max,
     }
 }
 

@@ -3,10 +3,13 @@
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
 
+pub mod explain;
 pub mod figures;
+pub mod findings;
 pub mod metric;
 pub mod threshold;
 pub mod verdict;
 
+pub use findings::findings;
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};

@@ -83,7 +83,7 @@ pub struct Judgement {
     pub thresholds: Vec<ThresholdOutcome>,
 }
 
-/// An explained failure; the columns of `findings.csv`. None are produced yet.
+/// An explained failure; the columns of `findings.csv`.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Finding {
     pub id: String,
@@ -97,6 +97,10 @@ pub struct Finding {
     pub summary: String,
     pub evidence: String,
     pub advice: String,
+    /// Explanations that were ruled out, and by what.
+    pub rejected: String,
+    /// What it costs, in words; empty where that is not known.
+    pub cost: String,
 }
 
 /// Judges a run: interrupted before invalid, invalid before failed, failed before passed.

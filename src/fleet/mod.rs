@@ -54,6 +54,8 @@ pub struct FleetConfig {
 #[derive(Clone, Debug)]
 pub struct Flow {
     pub trunk: TrunkId,
+    /// Position of its local address among the trunk's `source` addresses.
+    pub source: u8,
     pub template: RegisterTemplate,
 }
 
@@ -364,7 +366,8 @@ impl Fleet {
             template: &self.config.flows[flow.index()].template,
             draining: self.stage != Stage::Load,
         };
-        let subject = Subject { agent: id, trunk: identity.trunk };
+        let source = self.config.flows[flow.index()].source;
+        let subject = Subject { agent: id, trunk: identity.trunk, source };
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let tally = &mut self.tally;

@@ -25,6 +25,8 @@ pub(super) struct AgentState {
     pub(super) last_code: u16,
     pub(super) last_reason: ReasonId,
     trunk: TrunkId,
+    /// Bits of the classes its attempts ended in.
+    pub(super) met: u16,
     pub(super) status: Option<Status>,
     /// An attempt was started and has not ended.
     pub(super) open: bool,
@@ -174,6 +176,7 @@ impl Agents {
                 first_registered_ns: row.first_registered.map(|at| at.nanos_since(start)),
                 last_change_ns: row.last_change.map_or(0, |at| at.nanos_since(start)),
                 open: row.open,
+                met: row.met,
             });
         }
         taken
@@ -220,6 +223,7 @@ impl Default for AgentState {
             last_code: 0,
             last_reason: ReasonId::NONE,
             trunk: TrunkId(0),
+            met: 0,
             status: None,
             open: false,
             planned: false,

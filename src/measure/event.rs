@@ -1,6 +1,7 @@
 //! What agents and workers report, one event at a time.
 
-use crate::vocab::{AgentId, Kind, Phase, Place, Refusal, Status, Time, TrunkId};
+use super::evidence::Echo;
+use crate::vocab::{AgentId, Class, Kind, Phase, Place, Refusal, Status, Time, TrunkId};
 
 /// One thing that happened. Times are those of the run's monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,9 @@ pub enum Event<'a> {
     Request {
         kind: Kind,
     },
-    Retransmitted,
+    Retransmitted {
+        at: Time,
+    },
     /// A 401/407 or 423 that the agent goes on to answer within the attempt, `since` the request it is the answer to.
     Challenged {
         kind: Kind,
@@ -28,6 +31,10 @@ pub enum Event<'a> {
         since: Time,
         at: Time,
     },
+    /// What a 401 or 407 offered, whether it was answered or not.
+    Offered(Offer<'a>),
+    /// What a 2xx granted, and what it made of our Contact.
+    Granted(Granted<'a>),
     /// The attempt is over.
     Ended(AttemptEnd<'a>),
     /// A 2xx granted a lifetime: the agent is registered from `at` until `until` (a later `Registered`, `Lapsed` or
@@ -101,6 +108,71 @@ pub struct AttemptEnd<'a> {
     pub at: Time,
     /// RFC 6076 §4.2: the answer counts as an ineffective attempt.
     pub ineffective: bool,
+    pub clues: Clues,
+}
+
+impl AttemptEnd<'_> {
+    /// The class of its end; `None` when it was shed or abandoned, which says nothing about the registrar.
+    pub fn class(&self) -> Option<Class> {
+        let by_code = match self.code {
+            401 | 407 if self.clues.stale => Class::Stale,
+            401 | 407 => Class::Unauthorized,
+            403 if self.place == Place::Unchallenged => Class::Forbidden,
+            403 => Class::ForbiddenAfterAuth,
+            404 => Class::NotFound,
+            408 => Class::AnsweredTimeout,
+            423 => Class::TooBrief,
+            500..=599 => Class::ServerError,
+            _ => Class::Refused,
+        };
+        match self.status {
+            Status::Shed | Status::Abandoned => None,
+            Status::Registered => Some(Class::Registered),
+            Status::TransportError => Some(Class::Transport),
+            Status::ProtocolError if self.clues.unusable => Some(Class::Unusable),
+            Status::ProtocolError => Some(Class::Malformed),
+            _ if self.code == 0 => Some(Class::Silence),
+            _ => Some(by_code),
+        }
+    }
+}
+
+/// What the final answer says beyond its code and place.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Clues {
+    /// The challenge in it says `stale`.
+    pub stale: bool,
+    /// The challenge in it cannot be answered.
+    pub unusable: bool,
+    /// The algorithm of the credentials that were refused or taken, as a position in `sip::Algorithm::ALL`.
+    pub algorithm: Option<u8>,
+    /// Seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// The challenge of a 401 or 407.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    pub at: Time,
+    /// Of the challenge that is answered, else of the first one; empty when there is none.
+    pub realm: &'a [u8],
+    /// One bit per algorithm, by position in `sip::Algorithm::ALL`; the highest bit stands for unknown ones.
+    pub offered: u8,
+    /// Position of the algorithm that is answered with.
+    pub answered: Option<u8>,
+    pub stale: bool,
+}
+
+/// What a 2xx to an attempt granted.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted<'a> {
+    pub at: Time,
+    pub kind: Kind,
+    pub asked_s: u32,
+    pub granted_s: u32,
+    pub echo: Echo,
+    /// Contact or Via as it came back, where [`Echo`] says that it is not ours.
+    pub example: &'a [u8],
 }
 
 /// Whom an event concerns.
@@ -108,4 +180,6 @@ pub struct AttemptEnd<'a> {
 pub struct Subject {
     pub agent: AgentId,
     pub trunk: TrunkId,
+    /// Position of its local address among the trunk's `source` addresses.
+    pub source: u8,
 }

@@ -1,5 +1,6 @@
 //! One interval's worth of numbers: what a worker hands over, what is merged, recorded and shown.
 
+use super::evidence::Evidence;
 use crate::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Interval {
     pub responses: Vec<ResponseRow>,
     /// Registered agents sampled ten times a second: (nanoseconds since start, agents), ascending.
     pub registered_samples: Vec<(u64, u32)>,
+    /// What the forensics need of this interval.
+    pub evidence: Evidence,
 }
 
 /// One trunk's share of an interval.
@@ -114,6 +117,8 @@ pub struct AgentRow {
     pub last_change_ns: u64,
     /// An attempt is open.
     pub open: bool,
+    /// The classes its attempts ended in so far: [`crate::vocab::Class::bit`].
+    pub met: u16,
 }
 
 /// One loop of one agent, cumulative.

@@ -26,6 +26,7 @@ impl Interval {
         self.agents.extend_from_slice(&other.agents);
         self.loops.extend_from_slice(&other.loops);
         add_responses(&mut self.responses, &other.responses);
+        self.evidence.merge(&other.evidence);
         self.registered_samples = add_samples(&self.registered_samples, &other.registered_samples);
     }
 }

@@ -6,12 +6,14 @@
 mod agents;
 mod availability;
 pub mod event;
+pub mod evidence;
 pub mod interval;
 pub mod latency;
 pub mod merge;
 pub mod responses;
 pub mod tally;
 
-pub use event::{AttemptEnd, Event, Subject};
+pub use event::{AttemptEnd, Clues, Event, Granted, Offer, Subject};
+pub use evidence::{Beat, Echo, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use interval::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
 pub use tally::{Imbalance, Tally, TallyConfig};

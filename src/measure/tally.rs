@@ -9,10 +9,11 @@
 use super::agents::{Agents, LoopSeen};
 use super::availability::AgentTime;
 use super::event::{AttemptEnd, Event, Subject};
+use super::evidence::{Beat, Collector};
 use super::interval::{GeneratorCounts, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
 use super::responses::{Reasons, Responses, Seen};
-use crate::vocab::{Kind, Phase, Stage, Status, Time, TrunkId};
+use crate::vocab::{Class, Kind, Phase, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
@@ -73,6 +74,9 @@ pub struct Tally {
     agents: Agents,
     reasons: Reasons,
     responses: Responses,
+    evidence: Collector,
+    /// Open attempts of all trunks: each arrival asks for it.
+    in_flight: u64,
 }
 
 /// One trunk over the run, as far as it outlives an interval.
@@ -111,6 +115,8 @@ impl Tally {
             agents: Agents::new(config.agents, config.worker, config.workers),
             reasons: Reasons::new(),
             responses: Responses::default(),
+            evidence: Collector::new(start, config.interval, config.trunks),
+            in_flight: 0,
             config,
         }
     }
@@ -124,7 +130,12 @@ impl Tally {
         match *event {
             Event::Request { kind: Kind::Unregister } | Event::LoopEnded => {}
             Event::Request { .. } => trunk.register_requests += 1,
-            Event::Retransmitted => trunk.retransmissions += 1,
+            Event::Offered(ref offer) => self.evidence.offered(subject, offer),
+            Event::Granted(ref grant) => self.evidence.granted(subject, grant),
+            Event::Retransmitted { at } => {
+                trunk.retransmissions += 1;
+                self.evidence.beat(subject.trunk.0, at, Beat::Retransmitted);
+            }
             Event::LateResponse => trunk.late_responses += 1,
             Event::DuplicateResponse => trunk.duplicate_responses += 1,
             Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,
@@ -256,6 +267,7 @@ impl Tally {
             loops: self.agents.take_loops(&self.reasons, start),
             responses: self.responses.take(&self.reasons, start),
             registered_samples: std::mem::replace(&mut self.samples, beyond),
+            evidence: self.evidence.take(end, &self.reasons),
         };
         self.index += 1;
         self.since = end;
@@ -265,7 +277,7 @@ impl Tally {
 
     /// Open attempts.
     pub fn in_flight(&self) -> u64 {
-        self.books.iter().map(|book| book.open).sum()
+        self.in_flight
     }
 
     /// Agents with a binding.
@@ -296,7 +308,9 @@ impl Tally {
         if !row.open {
             row.open = true;
             self.books[subject.trunk.index()].open += 1;
+            self.in_flight += 1;
         }
+        self.evidence.beat(subject.trunk.0, sent, Beat::Started);
         let lag = sent.since(planned);
         self.generator.arrivals_late += u64::from(lag > self.config.late);
         if !latency::observe(&mut self.lag_us, FINE_DIGITS, latency::micros(sent.nanos_since(planned))) {
@@ -327,6 +341,7 @@ impl Tally {
         if open {
             row.open = false;
             self.books[subject.trunk.index()].open -= 1;
+            self.in_flight -= 1;
         } else if unsent {
             self.begin(subject, end.kind);
         }
@@ -336,7 +351,9 @@ impl Tally {
         trunk.ineffective += u64::from(end.ineffective);
 
         let reason = self.reasons.id(end.reason);
+        let class = self.evidence.ended(subject, end, reason, &self.reasons);
         let row = self.agents.touch(subject.agent, subject.trunk);
+        row.met |= class.map_or(0, Class::bit);
         row.status = Some(end.status);
         row.registered += u32::from(end.status == Status::Registered);
         (row.last_code, row.last_reason, row.last_change) = (end.code, reason, Some(end.at));
@@ -381,6 +398,7 @@ impl Tally {
     fn presence(&mut self, subject: Subject, event: &Event<'_>) {
         let book = &mut self.books[subject.trunk.index()];
         let row = self.agents.touch(subject.agent, subject.trunk);
+        let (evidence, trunk) = (&mut self.evidence, subject.trunk.0);
         match *event {
             Event::Arrived { planned } if !row.planned => {
                 row.planned = true;
@@ -392,11 +410,16 @@ impl Tally {
             }
             Event::Registered { at, until } => {
                 match row.until {
-                    None => book.registered.gain(at),
+                    None => {
+                        book.registered.gain(at);
+                        evidence.beat(trunk, at, Beat::Bound);
+                    }
                     // The binding had run out before it was renewed, and nobody said so in time.
                     Some(before) if before < at => {
                         book.registered.lose(before);
                         book.registered.gain(at);
+                        evidence.beat(trunk, before, Beat::Unbound);
+                        evidence.beat(trunk, at, Beat::Bound);
                     }
                     Some(_) => {}
                 }
@@ -408,6 +431,7 @@ impl Tally {
                 // The timer may run later than the lifetime it watches.
                 if let Some(until) = row.until.take() {
                     book.registered.lose(at.min(until));
+                    evidence.beat(trunk, at.min(until), Beat::Unbound);
                 }
                 row.last_change = Some(at);
             }

@@ -8,7 +8,7 @@ use super::reader::ReadError;
 use super::results::{AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
-use crate::measure::{latency, merge};
+use crate::measure::{Evidence, latency, merge};
 use crate::vocab::{Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,7 @@ pub(super) struct Assembly {
     /// By agent and number: the state written last counts.
     loops: BTreeMap<(u32, u16), LoopResult>,
     responses: Vec<ResponseRow>,
+    evidence: Evidence,
     lag_us: Histogram<u64>,
 }
 
@@ -67,6 +68,7 @@ impl Assembly {
             open: vec![false; users],
             loops: BTreeMap::new(),
             responses: Vec::new(),
+            evidence: Evidence::default(),
             lag_us: latency::empty(latency::FINE_DIGITS),
             header,
         })
@@ -85,6 +87,8 @@ impl Assembly {
         let agent_fits = |agent: u32, trunk: u16| (agent as usize) < agents && trunk_fits(trunk);
         let fits = frame.latency.iter().all(|row| trunk_fits(row.trunk))
             && frame.responses.iter().all(|row| trunk_fits(row.trunk))
+            && frame.evidence.trunks().all(trunk_fits)
+            && frame.evidence.agents().all(|agent| (agent as usize) < agents)
             && frame.loops.iter().all(|row| agent_fits(row.agent, row.trunk))
             && frame.agents.iter().all(|row| agent_fits(row.agent, row.trunk))
             && frame.agents.iter().all(|row| (row.last_reason as usize) < frame.reasons.len());
@@ -107,6 +111,7 @@ impl Assembly {
             self.loops.insert((row.agent, row.number), row);
         }
         merge::add_responses(&mut self.responses, &frame.responses);
+        self.evidence.merge(&frame.evidence);
         let latency = self.add_latency(&mut frame, offset, warm)?;
         let at_end = frame.trunks.iter().map(|trunk| trunk.registered).sum();
         let peak = frame.samples().map(|(_, agents)| u64::from(agents)).fold(at_end, u64::max);
@@ -138,6 +143,7 @@ impl Assembly {
                 loop_kind: row.loop_kind,
                 first_registered_ns: row.first_registered_ns,
                 last_change_ns: row.last_change_ns,
+                met: row.met,
             };
         }
     }
@@ -175,6 +181,7 @@ impl Assembly {
     /// The whole run. Attempts still open in the last interval become abandoned: nobody will tell their end.
     pub(super) fn finish(mut self, end: Option<End>, torn: Option<String>) -> Results {
         self.abandon_open();
+        self.evidence.settle();
         let judged = self.intervals.iter().filter(|interval| !self.header.warms_up(interval.start_ns));
         let peak = judged.map(|interval| interval.registered_peak).max().unwrap_or(0);
         let mut all = TrunkSum::default();
@@ -204,6 +211,7 @@ impl Assembly {
             agents: self.agents,
             loops: self.loops.into_values().collect(),
             responses: sorted(self.responses),
+            evidence: self.evidence,
             lag_us: self.lag_us,
             torn,
         }

@@ -1,6 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
-use crate::measure::{GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
+use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
 use crate::vocab::{LoopKind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,15 @@ pub struct Header {
     pub arrivals_planned: u64,
     pub workers: u32,
     pub simulated: bool,
+    /// Sets this run's Call-IDs apart, see `agent::call_id`.
+    #[serde(default)]
+    pub run_tag: u64,
+    /// Call-IDs by agent id where they were observed instead of made: of a capture. Empty for a run.
+    #[serde(default)]
+    pub call_ids: Vec<String>,
+    /// Position of each agent's address among its trunk's `sources`; empty when no trunk has several.
+    #[serde(default)]
+    pub agent_sources: Vec<u8>,
     /// `run.warmup`; 0 in a record from before there was one.
     #[serde(default)]
     pub warmup_ns: u64,
@@ -44,7 +53,7 @@ impl Header {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrunkHeader {
     pub id: String,
     /// The profile's `registrar` value.
@@ -56,6 +65,29 @@ pub struct TrunkHeader {
     pub domain: String,
     pub agents: u32,
     pub expires_s: u32,
+    /// The realm the profile expects.
+    #[serde(default)]
+    pub realm: Option<String>,
+    /// Accepted algorithms, by name.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+    /// Local addresses; empty: the kernel's choice.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    #[serde(default)]
+    pub retry: RetryHeader,
+}
+
+/// How long the agents of a trunk wait before they try again, once their back-off has grown; `None`: they do not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RetryHeader {
+    pub preset: String,
+    /// Mean waits in seconds: after 403, after refusals and silence that pass by themselves, after other refusals.
+    pub forbidden_s: Option<f64>,
+    pub temporary_s: Option<f64>,
+    pub refused_s: Option<f64>,
+    /// Retries since the last 2xx; `None` is unlimited.
+    pub max: Option<u32>,
 }
 
 /// `[generator]`: when our own schedule counts as broken.
@@ -111,6 +143,8 @@ pub struct Results {
     pub loops: Vec<LoopResult>,
     /// Summed over the run, by trunk, kind, code, reason.
     pub responses: Vec<ResponseRow>,
+    /// What the forensics look at: the whole run, the warm-up included, merged and sorted.
+    pub evidence: Evidence,
     /// Schedule lag over the run, microseconds.
     pub lag_us: Histogram<u64>,
     /// Why the reader stopped before the end of the file, if it did (a torn last block).
@@ -183,6 +217,8 @@ pub struct AgentResult {
     pub loop_kind: Option<LoopKind>,
     pub first_registered_ns: Option<u64>,
     pub last_change_ns: u64,
+    /// The classes its attempts ended in: [`crate::vocab::Class::bit`].
+    pub met: u16,
 }
 
 /// One loop over the run.

@@ -9,7 +9,7 @@
 //! layout raises [`VERSION`]. The checksum covers kind, length and payload. Nothing here does I/O.
 
 use super::results::IntervalResult;
-use crate::measure::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
+use crate::measure::{AgentRow, Evidence, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
 use crate::vocab::{LoopKind, Phase, Stage, Status};
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use hdrhistogram::{Counter, Histogram};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// The first bytes of every record.
 pub const MAGIC: [u8; 8] = *b"regstorm";
 /// The layout of the frames; a reader refuses any other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes before a payload: kind, length, checksum.
 pub const FRAME_HEAD: usize = 9;
 
@@ -81,6 +81,7 @@ pub struct IntervalFrame {
     pub responses: Vec<ResponseRow>,
     /// Each time as the nanoseconds since the one before, which are equal as a rule and so take five bytes.
     pub samples: Vec<(u64, u32)>,
+    pub evidence: Evidence,
 }
 
 /// The distribution of one phase on one trunk.
@@ -106,6 +107,7 @@ pub struct AgentFrame {
     pub first_registered_ns: Option<u64>,
     pub last_change_ns: u64,
     pub open: bool,
+    pub met: u16,
 }
 
 impl IntervalFrame {
@@ -127,6 +129,7 @@ impl IntervalFrame {
             loops: interval.loops.clone(),
             responses: interval.responses.clone(),
             samples: deltas(&interval.registered_samples),
+            evidence: interval.evidence.clone(),
         }
     }
 
@@ -210,6 +213,7 @@ fn pack_agent(row: &AgentRow, reasons: &mut ReasonList) -> AgentFrame {
         first_registered_ns: row.first_registered_ns,
         last_change_ns: row.last_change_ns,
         open: row.open,
+        met: row.met,
     }
 }
 
@@ -243,7 +247,8 @@ const V2_HEAD: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::latency;
+    use crate::measure::{PulseCell, latency};
+    use crate::vocab::Class;
 
     #[test]
     fn histograms_come_back() {
@@ -266,7 +271,7 @@ mod tests {
         assert!(from_v2(&bytes).is_none());
     }
 
-    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 1.
+    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 2.
     #[test]
     fn the_layout_is_that_of_the_version() {
         let mut trunk = TrunkInterval::default();
@@ -292,16 +297,21 @@ mod tests {
                 first_registered_ns: None,
                 last_change_ns: 300,
                 open: true,
+                met: Class::ForbiddenAfterAuth.bit(),
             }],
             loops: Vec::new(),
             responses: Vec::new(),
             registered_samples: vec![(100, 7), (200, 8)],
+            evidence: Evidence {
+                pulse: vec![PulseCell { trunk: 0, tick: 9, beat: 1, group: 11, count: 10 }],
+                ..Evidence::default()
+            },
         };
         let bytes = postcard::to_allocvec(&IntervalFrame::pack(&interval)).unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(text, LAYOUT_1);
+        assert_eq!(text, LAYOUT_2);
     }
 
-    const LAYOUT_1: &str = "01020301010300000000000000000000000000000000000000000000000000000000000000000900000400000000000501024e6f0106000108010093\
-                            0300010a00ac020100000264076408";
+    const LAYOUT_2: &str = "01020301010300000000000000000000000000000000000000000000000000000000000000000900000400000000000501024e6f0106000108010093\
+                            0300010a00ac02010400000264076408010009010b0a000000";
 }

@@ -29,6 +29,7 @@ pub use counts::Counts;
 
 use crate::seed::{Purpose, Seed};
 use crate::sip::Request;
+use crate::sip::branch::hex16;
 use crate::sip::emit::{self, Overflow};
 use crate::sip::scan;
 use crate::vocab::Time;
@@ -37,7 +38,7 @@ use authenticate::Authority;
 use bindings::Bindings;
 use fault::{Direction, Faults, Frozen, Passage, Subject};
 use malformed::Echo;
-use nonce::{Nonces, hex16};
+use nonce::Nonces;
 use outbox::Outbox;
 use register::Answer;
 use std::net::SocketAddr;
@@ -240,8 +241,7 @@ impl Registrar {
         }
         let answer = self.dispatch(incoming);
         self.count(request, answer.code);
-        let mut tag = [0; 16];
-        hex16(&mut tag, self.tag_key ^ fault::fnv1a(request.call_id));
+        let tag = hex16(self.tag_key ^ fault::fnv1a(request.call_id));
         let extra = std::mem::take(&mut self.extra);
         self.post(now, from, subject, |out| {
             emit::write_response(request, answer.code, answer.reason.as_str(), from.address, &tag, &extra, out)

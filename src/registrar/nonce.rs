@@ -4,6 +4,7 @@
 //! Nonce counts are not remembered: a replayed request would refresh the same binding and no more.
 
 use crate::seed::{Purpose, Seed};
+use crate::sip::branch::hex16;
 use crate::vocab::Time;
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ impl Nonces {
 
     pub fn issue(&self, now: Time) -> [u8; NONCE_LEN] {
         let mut text = [0; NONCE_LEN];
-        hex16(&mut text[..16], now.as_nanos());
-        hex16(&mut text[16..], self.hash(now));
+        text[..16].copy_from_slice(&hex16(now.as_nanos()));
+        text[16..].copy_from_slice(&hex16(self.hash(now)));
         text
     }
 
@@ -57,13 +58,6 @@ impl Nonces {
     fn hash(&self, issued: Time) -> u64 {
         self.seed.draw(Purpose::Registrar, issued.as_nanos(), NONCE_DRAW)
     }
-}
-
-/// Writes `value` as sixteen lower-case hex digits.
-pub(super) fn hex16(out: &mut [u8], value: u64) {
-    let (high, low) = out.split_at_mut(8);
-    crate::sip::branch::hex8(high, (value >> 32) as u32);
-    crate::sip::branch::hex8(low, value as u32);
 }
 
 fn unhex16(text: &[u8]) -> Option<u64> {

@@ -12,7 +12,8 @@ use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FlowId, RunTag, Stage, Time, TrunkId};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,12 @@ pub struct WorldConfig {
     pub load: LoadConfig,
     /// As many fleets share the agents as a real run has sender threads.
     pub workers: u32,
+    /// By trunk: the addresses its agents have in turn; empty or missing: one for all.
+    pub sources: Vec<Vec<IpAddr>>,
     pub interval: Duration,
+    pub warmup: Duration,
+    /// Sets the run apart in Call-IDs and branches.
+    pub run: RunTag,
     pub drain: Duration,
     /// Un-REGISTERs per second after the drain; `None` leaves the bindings alone.
     pub unregister_rate: Option<f64>,
@@ -46,6 +52,7 @@ pub struct World {
     /// Buffers of delivered packets, used again.
     spare: Vec<Vec<u8>>,
     intervals: Vec<Interval>,
+    addresses: Addresses,
     load_ends: Time,
     config: Ends,
 }
@@ -72,6 +79,11 @@ pub struct Outcome {
     pub registrar: registrar::Counts,
     /// Contacts the registrar held when the run was over.
     pub contacts_left: usize,
+    /// Nanoseconds since the start: when the load ended, and everything.
+    pub load_ended_ns: u64,
+    pub ended_ns: u64,
+    /// Agents registered when the drain was over.
+    pub registered_at_load_end: u64,
 }
 
 /// When every simulated run starts.
@@ -87,49 +99,50 @@ impl World {
         let (identities, policies) = (Arc::new(config.identities), Arc::<[TrunkPolicy]>::from(config.policies));
         let trunks = identities.iter().map(|identity| identity.trunk.index() + 1).max().unwrap_or(0);
         let patience = policies.iter().map(|policy| policy.timers.f()).max().unwrap_or_default();
-        let fleets = (0..config.workers).map(|worker| {
-            let tally = Tally::new(TallyConfig {
-                trunks,
-                agents,
-                worker,
-                workers: config.workers,
-                interval: config.interval,
-                warmup: Duration::ZERO,
-                start: START,
-                late: Duration::from_millis(5),
-                stall: Duration::from_millis(10),
-            });
-            let flows = policies.iter().take(trunks).enumerate().map(|(trunk, policy)| Flow {
-                trunk: TrunkId(trunk as u16),
-                template: RegisterTemplate::new(&TemplateParts {
-                    domain: &policy.domain,
-                    transport: "UDP",
-                    sent_by: &address(worker as usize, FlowId(trunk as u32)).to_string(),
-                    route: None,
-                    user_agent: "regstorm",
-                    headers: &[],
-                }),
-            });
-            let stripe = Stripe { worker, workers: config.workers };
-            let trunk_of = |local| identities.get(AgentId(stripe.global(local))).trunk;
-            let fleet = FleetConfig {
-                stripe,
-                identities: identities.clone(),
-                policies: policies.clone(),
-                flows: flows.collect(),
-                agent_flows: (0..stripe.count(agents as u32)).map(|local| FlowId(trunk_of(local).0.into())).collect(),
-                schedule: schedule.clone(),
-                start: START,
-                seed: config.seed,
-                run: RunTag(config.seed.0),
-                max_in_flight: config.load.max_in_flight,
-                max_message_rate: config.load.max_message_rate,
-            };
-            Fleet::new(fleet, tally)
-        });
+        let mut addresses = Addresses::default();
+        let fleets: Vec<Fleet> = (0..config.workers)
+            .map(|worker| {
+                let tally = Tally::new(TallyConfig {
+                    trunks,
+                    agents,
+                    worker,
+                    workers: config.workers,
+                    interval: config.interval,
+                    warmup: config.warmup,
+                    start: START,
+                    late: Duration::from_millis(5),
+                    stall: Duration::from_millis(10),
+                });
+                let flows = addresses.fleet(worker as usize, &policies[..trunks], &config.sources);
+                let stripe = Stripe { worker, workers: config.workers };
+                let flow_of = |local| {
+                    let identity = identities.get(AgentId(stripe.global(local)));
+                    let own = |flow: &&Flow| flow.trunk == identity.trunk;
+                    let source = identity.number as usize % flows.iter().filter(own).count();
+                    let first = flows.iter().position(|flow| flow.trunk == identity.trunk).unwrap_or(0);
+                    FlowId((first + source) as u32)
+                };
+                let agent_flows = (0..stripe.count(agents as u32)).map(flow_of).collect();
+                let fleet = FleetConfig {
+                    stripe,
+                    identities: identities.clone(),
+                    policies: policies.clone(),
+                    flows,
+                    agent_flows,
+                    schedule: schedule.clone(),
+                    start: START,
+                    seed: config.seed,
+                    run: config.run,
+                    max_in_flight: config.load.max_in_flight,
+                    max_message_rate: config.load.max_message_rate,
+                };
+                Fleet::new(fleet, tally)
+            })
+            .collect();
         World {
             now: START,
-            fleets: fleets.collect(),
+            fleets,
+            addresses,
             registrar: Registrar::new(config.registrar, config.seed, START),
             up: Link::new(config.link, config.seed, 0),
             down: Link::new(config.link, config.seed, 1),
@@ -141,26 +154,38 @@ impl World {
     }
 
     /// Runs all stages: the load, the drain until nothing is open, the un-REGISTERs.
-    pub fn run(mut self) -> Outcome {
-        self.run_until(self.load_ends, false);
-        let at = self.now;
+    pub fn run(self) -> Outcome {
+        let mut intervals = Vec::new();
+        let outcome = self.run_into(&mut |interval| intervals.push(interval));
+        Outcome { intervals, ..outcome }
+    }
+
+    /// The same, with every interval handed over as it ends: a day of many agents need not fit into memory.
+    pub fn run_into(mut self, keep: &mut dyn FnMut(Interval)) -> Outcome {
+        self.run_until(self.load_ends, false, keep);
+        let load_ended = self.now;
         for position in 0..self.fleets.len() {
             self.turn(position);
         }
-        self.cut(|fleet| fleet.begin_drain(at, at, &mut Nothing));
-        self.run_until(self.now + self.config.drain, true);
+        self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nothing));
+        self.run_until(self.now + self.config.drain, true, keep);
+        let registered_at_load_end = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
         if let Some(per_second) = self.config.unregister_rate {
             let at = self.now;
             self.cut(|fleet| fleet.begin_unregister(at, per_second));
             let pacing = Duration::from_secs_f64(self.config.agents as f64 / per_second);
-            self.run_until(self.now + pacing + self.config.patience, true);
+            self.run_until(self.now + pacing + self.config.patience, true, keep);
         }
         let at = self.now;
         self.cut(|fleet| fleet.finish(at));
+        self.intervals.drain(..).for_each(keep);
         Outcome {
             contacts_left: self.registrar.contacts(),
             registrar: self.registrar.counts().clone(),
-            intervals: self.intervals,
+            intervals: Vec::new(),
+            load_ended_ns: load_ended.nanos_since(START),
+            ended_ns: at.nanos_since(START),
+            registered_at_load_end,
         }
     }
 
@@ -170,7 +195,7 @@ impl World {
     }
 
     /// Lets time pass up to `end`, or until nothing is open.
-    fn run_until(&mut self, end: Time, until_idle: bool) {
+    fn run_until(&mut self, end: Time, until_idle: bool, keep: &mut dyn FnMut(Interval)) {
         loop {
             if until_idle && !self.fleets.iter().any(Fleet::is_busy) {
                 return;
@@ -183,6 +208,7 @@ impl World {
                 self.turn(position);
             }
             self.close_due();
+            self.intervals.drain(..).for_each(&mut *keep);
             if self.now >= end {
                 return;
             }
@@ -204,12 +230,13 @@ impl World {
     fn deliver(&mut self) {
         let now = self.now;
         while let Some(packet) = self.up.poll(now) {
-            self.registrar.receive(now, address(packet.fleet, packet.flow), &packet.bytes);
+            let from = self.addresses.of(packet.fleet, packet.flow);
+            self.registrar.receive(now, from, &packet.bytes);
             self.spare.push(packet.bytes);
         }
         let mut buffer = [0; DATAGRAM];
         while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
-            let (fleet, flow) = place(to.address);
+            let Some((fleet, flow)) = self.addresses.place(to.address) else { continue };
             let mut bytes = self.spare.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(&buffer[..length]);
@@ -289,19 +316,62 @@ impl Outbox for Wire<'_> {
 
 const REGISTRAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 
-/// The made-up address of a flow: the fleet in the host, the flow in the port.
-fn address(fleet: usize, flow: FlowId) -> SocketAddr {
-    SocketAddr::from(([127, 1, (fleet >> 8) as u8, fleet as u8], 10_000 + flow.0 as u16))
+/// Where the simulated sockets are.
+#[derive(Debug, Default)]
+struct Addresses {
+    /// By fleet and flow.
+    flows: Vec<Vec<SocketAddr>>,
+    places: HashMap<SocketAddr, (usize, FlowId)>,
 }
 
-/// The fleet and flow of such an address.
-fn place(address: SocketAddr) -> (usize, FlowId) {
-    let fleet = match address {
-        SocketAddr::V4(v4) => {
-            let [_, _, high, low] = v4.ip().octets();
-            usize::from(high) << 8 | usize::from(low)
+impl Addresses {
+    /// The flows of one fleet: one per trunk and source address, trunk by trunk.
+    fn fleet(&mut self, fleet: usize, policies: &[TrunkPolicy], sources: &[Vec<IpAddr>]) -> Vec<Flow> {
+        self.flows.push(Vec::new());
+        let mut flows = Vec::new();
+        for (trunk, policy) in policies.iter().enumerate() {
+            let own = sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice);
+            for (source, ip) in own.iter().enumerate() {
+                let address = self.add(fleet, *ip);
+                flows.push(Flow {
+                    trunk: TrunkId(trunk as u16),
+                    source: u8::try_from(source).unwrap_or(u8::MAX),
+                    template: RegisterTemplate::new(&TemplateParts {
+                        domain: &policy.domain,
+                        transport: "UDP",
+                        sent_by: &address.to_string(),
+                        route: None,
+                        user_agent: "regstorm",
+                        headers: &[],
+                    }),
+                });
+            }
         }
-        SocketAddr::V6(_) => 0,
-    };
-    (fleet, FlowId(address.port().saturating_sub(10_000).into()))
+        flows
+    }
+
+    /// An address of its own for the fleet's next flow: a port no other flow of that address has.
+    fn add(&mut self, fleet: usize, ip: IpAddr) -> SocketAddr {
+        let flow = FlowId(self.flows[fleet].len() as u32);
+        let ports = (FIRST_PORT..=u16::MAX).map(|port| SocketAddr::new(ip, port));
+        let free = ports.skip(self.places.len() % usize::from(u16::MAX - FIRST_PORT));
+        let address = free.into_iter().find(|address| !self.places.contains_key(address));
+        let address = address.unwrap_or(SocketAddr::new(ip, FIRST_PORT));
+        self.flows[fleet].push(address);
+        self.places.insert(address, (fleet, flow));
+        address
+    }
+
+    fn of(&self, fleet: usize, flow: FlowId) -> SocketAddr {
+        self.flows[fleet][flow.index()]
+    }
+
+    fn place(&self, address: SocketAddr) -> Option<(usize, FlowId)> {
+        self.places.get(&address).copied()
+    }
 }
+
+/// The local address of agents whose trunk names none.
+const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
+
+const FIRST_PORT: u16 = 10_000;

@@ -53,6 +53,14 @@ pub fn hex8(out: &mut [u8], value: u32) {
     }
 }
 
+/// `value` as sixteen lower-case hex digits.
+pub fn hex16(value: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    hex8(&mut text[..8], (value >> 32) as u32);
+    hex8(&mut text[8..], value as u32);
+    text
+}
+
 fn unhex8(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0u32, |value, &byte| {
         let digit = (byte as char).to_digit(16)?;

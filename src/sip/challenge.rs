@@ -109,6 +109,32 @@ pub fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> Result<Cha
     Err(reason)
 }
 
+/// What a 401 or 407 offers, acceptable or not.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Offered<'a> {
+    /// Of the first Digest challenge; empty when there is none. Raw, as in [`Challenge`].
+    pub realm: &'a [u8],
+    /// Over all Digest challenges.
+    pub algorithms: AlgorithmSet,
+    /// Some challenge is for an algorithm that nobody here knows.
+    pub unknown: bool,
+}
+
+/// Everything that is on offer: what [`choose`] chose from.
+pub fn offered<'a>(response: &Response<'a>) -> Offered<'a> {
+    let mut all = Offered::default();
+    for (n, (_, set)) in sets(response).enumerate() {
+        if n == 0 {
+            all.realm = set.realm.unwrap_or_default();
+        }
+        match set.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse) {
+            Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
+            None => all.unknown = true,
+        }
+    }
+    all
+}
+
 /// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other schemes are left out.
 pub fn challenges<'a>(response: &Response<'a>) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
     judged(response, AlgorithmSet::ALL)
@@ -118,14 +144,14 @@ fn judged<'a>(
     response: &Response<'a>,
     accepted: AlgorithmSet,
 ) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
+    sets(response).map(move |(role, set)| set.challenge(role, accepted))
+}
+
+fn sets<'a>(response: &Response<'a>) -> impl Iterator<Item = (Role, DigestSet<'a>)> + use<'a> {
     let role = Role::of(response.code);
     let name = role.unwrap_or(Role::Registrar).challenge_header();
     let values = role.map(|role| response.headers(name).map(move |value| (role, value)));
-    values
-        .into_iter()
-        .flatten()
-        .flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
-        .map(move |(role, set)| set.challenge(role, accepted))
+    values.into_iter().flatten().flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
 }
 
 /// The credentials of a request: the parameters of `Authorization: Digest …`, values as in [`Challenge`].

@@ -70,20 +70,53 @@ pub fn bindings<'a>(response: &Response<'a>) -> impl Iterator<Item = Contact<'a>
     response.headers("Contact").flat_map(list).map(Contact::read)
 }
 
+/// What a registrar's list of bindings says of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Binding<'a> {
+    /// The lifetime granted, as [`granted`] finds it.
+    pub expires: Option<u32>,
+    pub own: Own<'a>,
+}
+
+/// Whether our contact is among the bindings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Own<'a> {
+    /// As sent.
+    Listed,
+    /// Our user at this other address (`host[:port]`), and not at ours.
+    Elsewhere(&'a [u8]),
+    /// Bindings are listed, none with our user.
+    Missing,
+    /// The response has no Contact at all.
+    NoneListed,
+}
+
+/// Our binding among those of a response: its lifetime, and whether it is there as sent.
+pub fn binding<'a>(response: &Response<'a>, user: &[u8], host: &[u8]) -> Binding<'a> {
+    let mut own = Own::NoneListed;
+    let mut sole = None;
+    for (n, binding) in bindings(response).enumerate() {
+        if binding.is_at(user, host) {
+            return Binding { expires: binding.expires.or(response.expires), own: Own::Listed };
+        }
+        sole = if n == 0 { binding.expires } else { None };
+        let elsewhere = binding.address().filter(|(found, _)| unescaped(found).eq(user.iter().copied()));
+        own = match (own, elsewhere) {
+            (Own::Elsewhere(at), _) => Own::Elsewhere(at),
+            (_, Some((_, at))) => Own::Elsewhere(at),
+            _ => Own::Missing,
+        };
+    }
+    Binding { expires: sole.or(response.expires), own }
+}
+
 /// The lifetime granted to the binding whose contact is `user`@`host` (`host` as sent: name or address with port):
 /// the `expires` parameter of that Contact, else the `Expires` header, else `None` (what was asked holds).
 ///
 /// `user` is plain, escapes are undone on the other side. When the response lists contacts but none matches exactly, the
 /// registrar or something on the way rewrote ours: then a sole contact counts as ours.
 pub fn granted(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
-    let mut sole = None;
-    for (n, binding) in bindings(response).enumerate() {
-        if binding.is_at(user, host) {
-            return binding.expires.or(response.expires);
-        }
-        sole = if n == 0 { binding.expires } else { None };
-    }
-    sole.or(response.expires)
+    binding(response, user, host).expires
 }
 
 /// The bytes of a user part with `%HH` undone. RFC 3261 §19.1.4 declares a character and its escape equal except for the

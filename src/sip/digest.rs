@@ -86,6 +86,21 @@ impl AlgorithmSet {
     pub const fn contains(self, algorithm: Algorithm) -> bool {
         self.0 & 1 << algorithm as u8 != 0
     }
+
+    /// One bit per algorithm, by position in [`Algorithm::ALL`]; the highest is never set.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of such bits; those that stand for no algorithm are left out.
+    pub const fn from_bits(bits: u8) -> Self {
+        AlgorithmSet(bits & Self::ALL.0)
+    }
+
+    /// Its algorithms, in the order of [`Algorithm::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Algorithm> {
+        Algorithm::ALL.into_iter().filter(move |&algorithm| self.contains(algorithm))
+    }
 }
 
 /// H(A1) as raw bytes: 16 of MD5, 32 of the others. Of the user, or of a session. Never printed.

@@ -46,7 +46,19 @@ pub struct Response<'a> {
     pub expires: Option<u32>,
     pub min_expires: Option<u32>,
     pub retry_after: Option<u32>,
+    via: &'a [u8],
     headers: Headers<'a>,
+}
+
+/// What a response's topmost Via says of the sender: ourselves, as others saw us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Via<'a> {
+    /// `host[:port]` as it came back; empty when the value cannot be read.
+    pub sent_by: &'a [u8],
+    /// Where the request really came from (RFC 3261 §18.2.1), where a server said so.
+    pub received: Option<&'a [u8]>,
+    /// The port it came from (RFC 3581 §4).
+    pub rport: Option<&'a [u8]>,
 }
 
 /// A request as the registrar needs it.
@@ -88,6 +100,7 @@ pub fn response(bytes: &[u8]) -> Result<Response<'_>, Malformed> {
         expires: fields.expires,
         min_expires: fields.min_expires,
         retry_after: fields.retry_after,
+        via: fields.via,
         headers: fields.headers,
     })
 }
@@ -145,6 +158,15 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 impl<'a> Response<'a> {
+    /// The topmost Via: `sent-protocol LWS sent-by *( SEMI via-params )` (RFC 3261 §25.1).
+    pub fn topmost_via(&self) -> Via<'a> {
+        let (head, params) = via_parts(self.via);
+        let head = trim(head);
+        let sent_by = head.iter().rposition(|&b| is_blank(b)).map_or(&head[..0], |blank| &head[blank + 1..]);
+        let given = |name| params.clone().value(name).filter(|value| !value.is_empty());
+        Via { sent_by, received: given("received"), rport: given("rport") }
+    }
+
     /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.headers.called(name)

@@ -10,6 +10,6 @@ mod time;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use ids::{AgentId, FlowId, RunTag, TrunkId};
-pub use outcome::{Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
+pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use secret::Secret;
 pub use time::Time;

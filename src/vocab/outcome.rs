@@ -146,6 +146,70 @@ impl Phase {
     }
 }
 
+/// How an attempt ended, as finely as the forensics tell refusals apart. An agent keeps a bit for each it has met.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Class {
+    /// 2xx.
+    Registered,
+    /// 403 to a request without credentials.
+    Forbidden,
+    /// 403 to a request with credentials.
+    ForbiddenAfterAuth,
+    /// 401 or 407 to credentials made for this very challenge.
+    Unauthorized,
+    /// The same, and the second challenge called the nonce stale as well.
+    Stale,
+    /// 404.
+    NotFound,
+    /// 423 that could not be obeyed, or a second one.
+    TooBrief,
+    /// 408 from the server; our own Timer F is [`Class::Silence`].
+    AnsweredTimeout,
+    /// Any other 3xx, 4xx or 6xx.
+    Refused,
+    /// 5xx.
+    ServerError,
+    /// No final answer within Timer F.
+    Silence,
+    /// Unreachable, reset, local socket error.
+    Transport,
+    /// A challenge that cannot be answered: no accepted algorithm, not the required realm, broken.
+    Unusable,
+    /// A response that does not hold together.
+    Malformed,
+}
+
+impl Class {
+    pub const COUNT: usize = 14;
+    pub const ALL: [Class; Self::COUNT] = [
+        Class::Registered,
+        Class::Forbidden,
+        Class::ForbiddenAfterAuth,
+        Class::Unauthorized,
+        Class::Stale,
+        Class::NotFound,
+        Class::TooBrief,
+        Class::AnsweredTimeout,
+        Class::Refused,
+        Class::ServerError,
+        Class::Silence,
+        Class::Transport,
+        Class::Unusable,
+        Class::Malformed,
+    ];
+
+    /// Its bit among those an agent has met.
+    pub const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    /// Whether the registrar answered, and not with a 2xx.
+    pub const fn is_refusal(self) -> bool {
+        !matches!(self, Class::Registered | Class::Silence | Class::Transport | Class::Malformed)
+    }
+}
+
 /// Where in the handshake a final answer came.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -253,5 +317,6 @@ mod tests {
         assert!(Status::ALL.iter().enumerate().all(|(i, s)| s.index() == i));
         assert!(Kind::ALL.iter().enumerate().all(|(i, k)| k.index() == i));
         assert!(Phase::ALL.iter().enumerate().all(|(i, p)| p.index() == i));
+        assert!(Class::ALL.iter().enumerate().all(|(i, c)| *c as usize == i));
     }
 }

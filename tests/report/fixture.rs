@@ -2,7 +2,7 @@
 //! balance by construction.
 
 use hdrhistogram::Histogram;
-use regstorm::measure::{GeneratorCounts, ResponseRow, TrunkInterval};
+use regstorm::measure::{Evidence, GeneratorCounts, ResponseRow, TrunkInterval};
 use regstorm::record::results::{GeneratorLimits, Host};
 use regstorm::record::{
     AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals, TrunkHeader,
@@ -83,6 +83,7 @@ impl Shape {
             agents: self.agents(&attempts),
             loops: self.loops(&attempts),
             responses: responses(&attempts),
+            evidence: Evidence::default(),
             lag_us: histogram((1..=100).map(|n| n * 10)),
             torn: None,
             intervals,
@@ -189,6 +190,9 @@ impl Shape {
             arrivals_planned: attempts.iter().filter(|a| a.kind == Kind::Initial).count() as u64,
             workers: 2,
             simulated: false,
+            run_tag: 7,
+            call_ids: Vec::new(),
+            agent_sources: Vec::new(),
             warmup_ns: 0,
         }
     }
@@ -202,6 +206,7 @@ impl Shape {
             domain: "example.test".to_owned(),
             agents: self.agents_per_trunk,
             expires_s: 3_600,
+            ..TrunkHeader::default()
         }
     }
 
@@ -323,6 +328,7 @@ impl Shape {
                 loop_kind: self.refused(agent).then_some(LoopKind::ForbiddenAfterAuth),
                 first_registered_ns: own.iter().find(|a| a.status == Status::Registered).map(|a| a.at),
                 last_change_ns: last.map_or(0, |a| a.at),
+                met: 0,
             }
         };
         (0..self.total_agents()).map(row).collect()

@@ -1,10 +1,11 @@
 //! Hand-made traces: what each event is counted as.
 
 use super::*;
+use crate::measure::Clues;
 use crate::vocab::{AgentId, LoopKind, Place, Refusal};
 
-const AGENT: Subject = Subject { agent: AgentId(0), trunk: TrunkId(0) };
-const OTHER: Subject = Subject { agent: AgentId(1), trunk: TrunkId(1) };
+const AGENT: Subject = Subject { agent: AgentId(0), trunk: TrunkId(0), source: 0 };
+const OTHER: Subject = Subject { agent: AgentId(1), trunk: TrunkId(1), source: 0 };
 
 /// Milliseconds of the run; the clock itself reads five seconds more.
 const fn at(ms: u64) -> Time {
@@ -49,6 +50,7 @@ fn end(kind: Kind, planned: u64, status: Status, code: u16) -> AttemptEnd<'stati
         credentials_sent: Some(at(planned + 22)),
         at: at(planned + 52),
         ineffective: code == 503,
+        clues: Clues::default(),
     }
 }
 
@@ -177,7 +179,7 @@ fn values_out_of_range_are_counted_and_a_zero_counts_as_one() {
 fn lateness_and_stalls_are_told_from_their_limits_on() {
     let mut tally = tally();
     for (agent, lag) in [(0, 5), (1, 6)] {
-        let subject = Subject { agent: AgentId(agent), trunk: TrunkId(0) };
+        let subject = Subject { agent: AgentId(agent), trunk: TrunkId(0), source: 0 };
         tally.event(subject, &Event::Started { kind: Kind::Refresh, planned: at(10), sent: at(10 + lag) });
     }
     tally.turn(Duration::from_millis(10));

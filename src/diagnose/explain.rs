@@ -1,0 +1,239 @@
+//! What a response code, a finding, a loop or an outcome means, what it comes from, and where to look.
+//!
+//! The texts are data: `codes` holds response codes, `findings` the findings, `outcomes` the loops and the statuses of
+//! attempts. A cause names what preceded it, because the same 403 says one thing before any challenge and another
+//! after credentials. What a named product does differently stands under its name, with its own words for settings and
+//! log lines, so that a reader can search for them there.
+
+mod codes;
+mod findings;
+mod outcomes;
+
+use serde::Serialize;
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// A SIP response code, or `timeout` in its place.
+    Response,
+    Finding,
+    /// A `loop_kind`.
+    Loop,
+    /// The status of an attempt.
+    Status,
+}
+
+impl Topic {
+    /// What it is called in front of a reader.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Topic::Response => "response",
+            Topic::Finding => "finding",
+            Topic::Loop => "loop",
+            Topic::Status => "status",
+        }
+    }
+}
+
+/// One cause: when it is the likely one, and what it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Cause {
+    /// What preceded the answer, as a clause: `before any challenge`.
+    pub when: &'static str,
+    /// What is then likely, as a sentence.
+    pub what: &'static str,
+}
+
+/// The explanation of one name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Explanation {
+    /// What is typed: `403`, `timeout`, `limit.rate`, `403-after-auth`, `request_timeout`.
+    pub name: &'static str,
+    pub topic: Topic,
+    /// A few words, as a heading.
+    pub title: &'static str,
+    /// What it means, in sentences.
+    pub meaning: &'static str,
+    /// The likely causes, the likeliest first.
+    pub causes: &'static [Cause],
+    /// System and what to look at there, the general advice first.
+    #[serde(serialize_with = "as_places")]
+    pub look_at: &'static [(&'static str, &'static str)],
+}
+
+/// The explanation of a finding: what the advice of a detector is made of.
+pub type FindingText = Explanation;
+
+/// The explanation of a finding, by its id.
+pub fn finding(id: &str) -> Option<&'static FindingText> {
+    findings::FINDINGS.iter().find(|text| text.name == id)
+}
+
+/// The explanation of a response code.
+pub fn code(code: u16) -> Option<&'static Explanation> {
+    codes::CODES.iter().find(|text| text.name.parse() == Ok(code))
+}
+
+/// Everything there is, codes first.
+pub fn all() -> impl Iterator<Item = &'static Explanation> {
+    codes::CODES.iter().chain(findings::FINDINGS).chain(outcomes::LOOPS).chain(outcomes::STATUSES)
+}
+
+/// Everything a name stands for: `401` is a response and a loop. Letter case and a `SIP/2.0 ` in front do not matter.
+///
+/// # Errors
+/// The nearest known names, at most three, when there is none of this name.
+pub fn explain(name: &str) -> Result<Vec<&'static Explanation>, Vec<&'static str>> {
+    let wanted = name.trim().to_lowercase();
+    let wanted = wanted.strip_prefix("sip/2.0 ").unwrap_or(&wanted).trim();
+    let found: Vec<_> = all().filter(|text| text.name == wanted).collect();
+    if found.is_empty() { Err(nearest(wanted)) } else { Ok(found) }
+}
+
+/// Known names that share a beginning or most letters with what was typed, the nearest first.
+fn nearest(wanted: &str) -> Vec<&'static str> {
+    let mut scored: Vec<(f64, &'static str)> = all()
+        .map(|text| (strsim::jaro_winkler(wanted, text.name), text.name))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup_by_key(|(_, name)| *name);
+    scored.truncate(NEAREST);
+    scored.into_iter().map(|(_, name)| name).collect()
+}
+
+/// How like a name must be to be offered, from 0 to 1.
+const LIKENESS: f64 = 0.7;
+/// The most names offered.
+const NEAREST: usize = 3;
+
+fn as_places<S: serde::Serializer>(places: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct LookAt<'a> {
+        system: &'a str,
+        what: &'a str,
+    }
+    serializer.collect_seq(places.iter().map(|&(system, what)| LookAt { system, what }))
+}
+
+/// Names of the systems texts speak of.
+const ANY: &str = "any";
+const ASTERISK: &str = "Asterisk PJSIP";
+const KAMAILIO: &str = "Kamailio";
+const GENESYS: &str = "Genesys Cloud";
+const ORACLE: &str = "Oracle SBC";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocab::{LoopKind, Status};
+    use std::collections::HashSet;
+
+    /// The ids that findings may have.
+    const FINDINGS: [&str; 25] = [
+        "limit.concurrent",
+        "limit.rate",
+        "limit.contacts",
+        "limit.transactions",
+        "ban",
+        "loop.403.after-auth",
+        "loop.403.unchallenged",
+        "loop.401",
+        "loop.stale-nonce",
+        "loop.423",
+        "realm.mismatch",
+        "algorithm.unsupported",
+        "oscillation",
+        "not-found",
+        "no-response",
+        "packet-loss",
+        "server-error",
+        "refresh.failing",
+        "binding.lost",
+        "expires.shortened",
+        "nat.contact-rewritten",
+        "alg.rewritten",
+        "tls.certificate",
+        "dns",
+        "drift",
+    ];
+
+    const CODES: [u16; 30] = [
+        200, 302, 305, 400, 401, 403, 404, 405, 407, 408, 420, 421, 423, 429, 439, 480, 481, 482, 483, 488, 500, 501,
+        502, 503, 504, 505, 513, 600, 603, 606,
+    ];
+
+    #[test]
+    fn every_finding_is_explained() {
+        for id in FINDINGS.into_iter().chain(["generator.saturated"]) {
+            assert!(finding(id).is_some_and(|text| text.topic == Topic::Finding), "{id}");
+        }
+        assert_eq!(findings::FINDINGS.len(), FINDINGS.len() + 1);
+    }
+
+    #[test]
+    fn every_status_and_every_loop_is_explained() {
+        for status in Status::ALL {
+            assert!(explain(status.as_str()).is_ok_and(|found| found[0].topic == Topic::Status), "{status}");
+        }
+        use LoopKind as L;
+        for kind in [
+            L::Forbidden,
+            L::ForbiddenAfterAuth,
+            L::Unauthorized,
+            L::Stale,
+            L::IntervalTooBrief,
+            L::ClientError,
+            L::ServerError,
+            L::Timeout,
+            L::Redirection,
+            L::GlobalFailure,
+            L::Transport,
+        ] {
+            let found = explain(kind.as_str()).unwrap_or_default();
+            assert!(found.iter().any(|text| text.topic == Topic::Loop), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_codes_of_registrations_are_explained() {
+        for known in CODES {
+            assert!(code(known).is_some(), "{known}");
+        }
+        assert!(explain("timeout").is_ok_and(|found| found[0].topic == Topic::Response));
+    }
+
+    #[test]
+    fn no_text_is_empty_or_untidy_and_no_name_comes_twice_in_a_topic() {
+        let mut names = HashSet::new();
+        for text in all() {
+            assert!(names.insert((text.topic.as_str(), text.name)), "{} comes twice", text.name);
+            assert!(!text.causes.is_empty() && !text.look_at.is_empty(), "{}", text.name);
+            let whens = text.causes.iter().map(|cause| cause.when);
+            let sentences = text.causes.iter().map(|cause| cause.what).chain(text.look_at.iter().map(|place| place.1));
+            let sentences = sentences.chain([text.meaning]);
+            for part in sentences.clone().chain(whens.clone()).chain([text.title]) {
+                assert!(!part.is_empty() && part.trim() == part, "{}: {part:?}", text.name);
+                assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);
+            }
+            assert!(
+                sentences.clone().all(|part| part.ends_with(['.', '?'])),
+                "{}: a sentence ends with a stop",
+                text.name
+            );
+            assert!(whens.clone().all(|when| when.len() <= 48), "{}: a clause is short", text.name);
+            assert!(text.title.len() <= 70 && text.name.len() <= 24, "{}: a heading is short", text.name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_known_brings_the_nearest() {
+        assert_eq!(explain("limit.concurent").expect_err("misspelt")[0], "limit.concurrent");
+        assert_eq!(explain("relm.mismatch").expect_err("misspelt")[0], "realm.mismatch");
+        assert!(explain("403x").expect_err("misspelt").contains(&"403"));
+        assert!(explain("zzzz").expect_err("nothing like it").is_empty());
+        assert_eq!(explain(" SIP/2.0 403 ").expect("a status line's beginning")[0].name, "403");
+        assert_eq!(explain("401").expect("both").len(), 2);
+    }
+}

@@ -1,0 +1,164 @@
+//! A finding as a detector makes it, before it becomes text: what was seen, what was ruled out, how sure it is.
+
+use super::cost::Cost;
+use super::view::View;
+use crate::agent::call_id;
+use crate::diagnose::explain;
+use crate::diagnose::verdict::Finding;
+use crate::record::Header;
+use crate::seed::Seed;
+use crate::vocab::{AgentId, RunTag};
+use jiff::Timestamp;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// How sure a finding is. It follows from what was counted and is no probability:
+///
+/// * `high`: at least [`MANY`] observations speak for it, at most one in a hundred against, and an observation ruled
+///   out every rival explanation;
+/// * `medium`: the same with at least [`SOME`] observations, or with up to one in twenty against;
+/// * `low`: fewer observations, or more against;
+/// * `open`: a rival explanation was not ruled out; every open one has a finding of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Confidence {
+    High,
+    Medium,
+    Low,
+    Open,
+}
+
+/// Observations that make a finding sure.
+pub const MANY: u64 = 20;
+/// Observations that make it likely.
+pub const SOME: u64 = 5;
+
+impl Confidence {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Confidence::High => "high",
+            Confidence::Medium => "medium",
+            Confidence::Low => "low",
+            Confidence::Open => "open",
+        }
+    }
+
+    /// By observations for and against, with all rivals ruled out.
+    pub fn of(pro: u64, against: u64) -> Confidence {
+        match (pro, against) {
+            (MANY.., against) if against * 100 <= pro => Confidence::High,
+            (SOME.., against) if against * 20 <= pro => Confidence::Medium,
+            _ => Confidence::Low,
+        }
+    }
+}
+
+/// A finding in the making. Times are nanoseconds since the run's start.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// One of the contract's ids.
+    pub id: &'static str,
+    pub severity: Severity,
+    /// `None`: it concerns the run as a whole.
+    pub trunk: Option<u16>,
+    /// Agents and attempts hit.
+    pub agents: u64,
+    pub attempts: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    pub confidence: Confidence,
+    /// One sentence for whoever reads nothing else.
+    pub summary: String,
+    /// Counts, header values, times: one fact each.
+    pub evidence: Vec<String>,
+    /// Explanations that were ruled out, each with the observation that did it.
+    pub rejected: Vec<String>,
+    /// What to look at beyond what [`explain`] says of the id.
+    pub advice: Vec<String>,
+    /// Agents whose Call-IDs stand for all.
+    pub examples: Vec<u32>,
+    pub cost: Option<Cost>,
+}
+
+impl Draft {
+    /// A draft of `id` on the view's trunk, with everything else empty.
+    pub fn new(id: &'static str, severity: Severity, view: &View<'_>) -> Self {
+        Draft {
+            id,
+            severity,
+            trunk: Some(view.trunk),
+            agents: 0,
+            attempts: 0,
+            first_ns: 0,
+            last_ns: 0,
+            confidence: Confidence::Low,
+            summary: String::new(),
+            evidence: Vec::new(),
+            rejected: Vec::new(),
+            advice: Vec::new(),
+            examples: Vec::new(),
+            cost: None,
+        }
+    }
+
+    /// The columns of `findings.csv`.
+    pub fn finish(self, header: &Header) -> Finding {
+        let mut evidence = self.evidence;
+        if !self.examples.is_empty() {
+            let examples: Vec<_> = self.examples.iter().filter_map(|&agent| example(header, agent)).collect();
+            evidence.push(format!("for example {}", examples.join(", ")));
+        }
+        let known = explain::finding(self.id).map(|text| text.look_at).unwrap_or_default();
+        let known = known.iter().map(|(system, text)| format!("{system}: {text}"));
+        Finding {
+            id: self.id.to_owned(),
+            severity: self.severity.as_str().to_owned(),
+            trunk_id: self
+                .trunk
+                .and_then(|n| header.trunks.get(usize::from(n)))
+                .map(|t| t.id.clone())
+                .unwrap_or_default(),
+            agents: self.agents,
+            attempts: self.attempts,
+            first_seen: utc(header, self.first_ns),
+            last_seen: utc(header, self.last_ns),
+            confidence: self.confidence.as_str().to_owned(),
+            summary: self.summary,
+            evidence: evidence.join("; "),
+            advice: self.advice.into_iter().chain(known).collect::<Vec<_>>().join(" | "),
+            rejected: self.rejected.join("; "),
+            cost: self.cost.map(|cost| cost.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// An agent and the Call-ID under which to look for it in a trace.
+fn example(header: &Header, agent: u32) -> Option<String> {
+    let user = header.users.get(agent as usize)?;
+    let observed = header.call_ids.get(agent as usize).filter(|id| !id.is_empty()).cloned();
+    let made = || {
+        let id = call_id(Seed(header.seed), RunTag(header.run_tag), AgentId(agent));
+        String::from_utf8_lossy(&id).into_owned()
+    };
+    Some(format!("{user} (Call-ID {})", observed.unwrap_or_else(made)))
+}
+
+fn utc(header: &Header, ns: u64) -> String {
+    let nanos = i128::from(header.started_unix_ns) + i128::from(ns);
+    Timestamp::from_nanosecond(nanos).map(|time| format!("{time:.3}")).unwrap_or_default()
+}

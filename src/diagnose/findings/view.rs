@@ -1,0 +1,225 @@
+//! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its agents.
+
+use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, evidence};
+use crate::record::{AgentResult, Results};
+use crate::vocab::{Class, Kind, Place};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One tick of a trunk's pulse in which something happened.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// Nanoseconds since the run's start.
+    pub start_ns: u64,
+    /// Attempts begun.
+    pub started: u64,
+    /// Attempts that ended `registered`: initial and retried ones, and refreshes.
+    pub registered: u64,
+    pub refreshed: u64,
+    /// Attempts that were refused, by group, refreshes apart.
+    pub refused: BTreeMap<u16, Refused>,
+    /// Attempts whose Timer F ran out.
+    pub silent: u64,
+    /// Bindings gained and ended.
+    pub bound: u64,
+    pub unbound: u64,
+    pub retransmitted: u64,
+    /// Bindings at the tick's beginning.
+    pub level: u64,
+}
+
+/// Refusals of one group in one tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refused {
+    /// Of initial attempts and retries.
+    pub new: u64,
+    pub refresh: u64,
+}
+
+impl Refused {
+    pub fn all(self) -> u64 {
+        self.new + self.refresh
+    }
+}
+
+impl Tick {
+    /// Refusals of `group`.
+    pub fn of(&self, group: u16) -> u64 {
+        self.refused.get(&group).map_or(0, |refused| refused.all())
+    }
+
+    /// 2xx of any kind.
+    pub fn accepted(&self) -> u64 {
+        self.registered + self.refreshed
+    }
+
+    /// Bindings at the tick's end.
+    pub fn level_after(&self) -> u64 {
+        (self.level + self.bound).saturating_sub(self.unbound)
+    }
+}
+
+/// Refusals that were worded alike: same class, code, phrase and place.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    pub class: Class,
+    pub code: u16,
+    pub reason: &'a str,
+    pub place: Place,
+    /// The key of [`Tick::refused`].
+    pub key: u16,
+    pub count: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    pub examples: Vec<u32>,
+    /// Attempts by position of the source address.
+    pub by_source: BTreeMap<u8, u64>,
+    pub by_kind: BTreeMap<Kind, u64>,
+    /// By the algorithm of the credentials, as a position in `sip::Algorithm::ALL`.
+    pub by_algorithm: BTreeMap<Option<u8>, u64>,
+    pub retry_after_s: Option<(u32, u32)>,
+}
+
+/// One trunk of a run.
+pub struct View<'a> {
+    pub results: &'a Results,
+    pub trunk: u16,
+    pub tick_ns: u64,
+    /// In time order; ticks in which nothing happened are left out.
+    pub ticks: Vec<Tick>,
+    pub outcomes: Vec<&'a OutcomeRow>,
+    pub offers: Vec<&'a OfferRow>,
+    pub grants: Vec<&'a GrantRow>,
+    /// Refusals by what was said, most frequent first.
+    pub groups: Vec<Group<'a>>,
+    /// Agents of the trunk that made an attempt.
+    pub agents: Vec<(u32, &'a AgentResult)>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(results: &'a Results, trunk: u16) -> Self {
+        let tick = evidence::tick(Duration::from_nanos(results.header.interval_ns));
+        let tick_ns = u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX);
+        let evidence = &results.evidence;
+        let outcomes: Vec<_> = evidence.outcomes.iter().filter(|row| row.trunk == trunk).collect();
+        let of_trunk = |agent: &(usize, &AgentResult)| results.header.agent_trunks.get(agent.0) == Some(&trunk);
+        let agents = results.agents.iter().enumerate().filter(of_trunk).filter(|(_, agent)| agent.attempts > 0);
+        View {
+            results,
+            trunk,
+            tick_ns,
+            ticks: ticks(results, trunk, tick_ns),
+            groups: groups(&outcomes),
+            outcomes,
+            offers: evidence.offers.iter().filter(|row| row.trunk == trunk).collect(),
+            grants: evidence.grants.iter().filter(|row| row.trunk == trunk).collect(),
+            agents: agents.map(|(id, agent)| (id as u32, agent)).collect(),
+        }
+    }
+
+    pub fn id(&self) -> &'a str {
+        &self.results.header.trunks[usize::from(self.trunk)].id
+    }
+
+    /// Attempts whose end says something: all but shed and abandoned ones.
+    pub fn attempts(&self) -> u64 {
+        self.outcomes.iter().map(|row| row.seen.count).sum()
+    }
+
+    /// Attempts that ended in `class`.
+    pub fn count(&self, class: Class) -> u64 {
+        self.outcomes.iter().filter(|row| row.class == class).map(|row| row.seen.count).sum()
+    }
+
+    /// Agents that met any of these classes.
+    pub fn met(&self, classes: &[Class]) -> impl Iterator<Item = (u32, &'a AgentResult)> + '_ {
+        let bits = classes.iter().fold(0, |bits, class| bits | class.bit());
+        self.agents.iter().copied().filter(move |(_, agent)| agent.met & bits != 0)
+    }
+
+    /// The highest number of bindings at a tick's border.
+    pub fn peak(&self) -> u64 {
+        self.ticks.iter().map(|tick| tick.level_after().max(tick.level)).max().unwrap_or(0)
+    }
+
+    /// A source address by position, as text.
+    pub fn source(&self, position: u8) -> String {
+        let sources = &self.results.header.trunks[usize::from(self.trunk)].sources;
+        sources.get(usize::from(position)).cloned().unwrap_or_else(|| "the only source address".to_owned())
+    }
+}
+
+/// The pulse of a trunk as ticks, with the number of bindings carried along.
+fn ticks(results: &Results, trunk: u16, tick_ns: u64) -> Vec<Tick> {
+    let mut ticks: Vec<Tick> = Vec::new();
+    let mut level = 0u64;
+    for cell in results.evidence.pulse.iter().filter(|cell| cell.trunk == trunk) {
+        let start_ns = u64::from(cell.tick) * tick_ns;
+        if ticks.last().is_none_or(|last| last.start_ns != start_ns) {
+            level = ticks.last().map_or(0, Tick::level_after);
+            ticks.push(Tick { start_ns, level, ..Tick::default() });
+        }
+        let Some(tick) = ticks.last_mut() else { continue };
+        add(tick, Beat::from_index(cell.beat), cell.group, cell.count.into());
+    }
+    let _ = level;
+    ticks
+}
+
+fn add(tick: &mut Tick, beat: Option<Beat>, group: u16, count: u64) {
+    match beat {
+        Some(Beat::Ended { class: Class::Registered, refresh: false }) => tick.registered += count,
+        Some(Beat::Ended { class: Class::Registered, refresh: true }) => tick.refreshed += count,
+        Some(Beat::Ended { class: Class::Silence, .. }) => tick.silent += count,
+        Some(Beat::Ended { class, refresh }) if class.is_refusal() => {
+            let refused = tick.refused.entry(group).or_default();
+            *if refresh { &mut refused.refresh } else { &mut refused.new } += count;
+        }
+        Some(Beat::Started) => tick.started += count,
+        Some(Beat::Bound) => tick.bound += count,
+        Some(Beat::Unbound) => tick.unbound += count,
+        Some(Beat::Retransmitted) => tick.retransmitted += count,
+        Some(Beat::Ended { .. } | Beat::Abandoned) | None => {}
+    }
+}
+
+fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for row in outcomes.iter().filter(|row| row.class.is_refusal()) {
+        let like = |group: &&mut Group<'_>| {
+            (group.class, group.code, group.place) == (row.class, row.code, row.place) && group.reason == row.reason
+        };
+        let group = match groups.iter_mut().find(like) {
+            Some(group) => group,
+            None => {
+                groups.push(Group {
+                    class: row.class,
+                    code: row.code,
+                    reason: &row.reason,
+                    place: row.place,
+                    key: row.group(),
+                    count: 0,
+                    first_ns: u64::MAX,
+                    last_ns: 0,
+                    examples: Vec::new(),
+                    by_source: BTreeMap::new(),
+                    by_kind: BTreeMap::new(),
+                    by_algorithm: BTreeMap::new(),
+                    retry_after_s: None,
+                });
+                groups.last_mut().expect("just pushed")
+            }
+        };
+        let seen = &row.seen;
+        group.count += seen.count;
+        group.first_ns = group.first_ns.min(seen.first_ns);
+        group.last_ns = group.last_ns.max(seen.last_ns);
+        group.examples.extend(seen.agents.iter().take(3usize.saturating_sub(group.examples.len())));
+        *group.by_source.entry(row.source).or_default() += seen.count;
+        *group.by_kind.entry(row.kind).or_default() += seen.count;
+        *group.by_algorithm.entry(row.algorithm).or_default() += seen.count;
+        group.retry_after_s = evidence::wider(group.retry_after_s, row.retry_after_s);
+    }
+    groups.sort_by(|a, b| b.count.cmp(&a.count).then(a.code.cmp(&b.code)));
+    groups
+}

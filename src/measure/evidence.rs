@@ -1,0 +1,650 @@
+//! What the forensics need beyond counts: when each kind of refusal came, what was offered, what was granted.
+//!
+//! Three small tables and a pulse. The tables ([`OutcomeRow`], [`OfferRow`], [`GrantRow`]) keep one row per distinct
+//! combination with its count, window and first agents; they are bounded, so that a hostile registrar cannot make them
+//! large. The pulse counts outcomes by class in ticks of a tenth of a second or more, per trunk: from it follow the number
+//! of bindings at each refusal, rates, and when things began and ended. Nothing here judges; `diagnose` does.
+
+use super::event::{AttemptEnd, Granted, Offer, Subject};
+use super::responses::{ReasonId, Reasons};
+use crate::vocab::{Class, Kind, Place, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The shortest tick of the pulse, as long as an interval has no more than [`TICKS`] of it.
+pub const SHORTEST_TICK: Duration = Duration::from_millis(100);
+/// Ticks of an interval at most: 8 h of 15 trunks in intervals of a minute make 720 000 ticks.
+pub const TICKS: u32 = 100;
+/// Rows of each table per worker and run; what does not fit is counted in the last row of its trunk, or not listed.
+pub const MAX_ROWS: usize = 512;
+/// Agents named in a row: the first that were seen.
+pub const EXAMPLES: usize = 3;
+/// A realm or Contact beyond this is cut.
+const MAX_TEXT: usize = 200;
+
+/// The tick of a run with intervals of this length.
+pub fn tick(interval: Duration) -> Duration {
+    let parts = interval.as_nanos().div_ceil(SHORTEST_TICK.as_nanos() * u128::from(TICKS));
+    SHORTEST_TICK * u32::try_from(parts.max(1)).unwrap_or(u32::MAX)
+}
+
+/// What a cell of the pulse counts. A tick's outcomes are told apart by class, and refreshes from the rest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Beat {
+    /// Attempts that ended this way, by the time of their end.
+    Ended { class: Class, refresh: bool },
+    /// Attempts begun (first REGISTER sent).
+    Started,
+    /// Agents that gained their first or a new binding.
+    Bound,
+    /// Bindings that ended: lapsed or removed.
+    Unbound,
+    /// Requests sent again for lack of an answer.
+    Retransmitted,
+    /// Attempts that ended without a class: abandoned.
+    Abandoned,
+}
+
+impl Beat {
+    pub const COUNT: usize = 2 * Class::COUNT + 5;
+
+    /// Its number in a record.
+    pub const fn index(self) -> u8 {
+        match self {
+            Beat::Ended { class, refresh } => 2 * class as u8 + refresh as u8,
+            Beat::Started => 2 * Class::COUNT as u8,
+            Beat::Bound => 2 * Class::COUNT as u8 + 1,
+            Beat::Unbound => 2 * Class::COUNT as u8 + 2,
+            Beat::Retransmitted => 2 * Class::COUNT as u8 + 3,
+            Beat::Abandoned => 2 * Class::COUNT as u8 + 4,
+        }
+    }
+
+    /// `None` for a number that no version has.
+    pub fn from_index(index: u8) -> Option<Beat> {
+        const FIRST: u8 = 2 * Class::COUNT as u8;
+        Some(match index {
+            0..FIRST => Beat::Ended { class: Class::ALL[usize::from(index / 2)], refresh: index % 2 == 1 },
+            FIRST => Beat::Started,
+            n if n == FIRST + 1 => Beat::Bound,
+            n if n == FIRST + 2 => Beat::Unbound,
+            n if n == FIRST + 3 => Beat::Retransmitted,
+            n if n == FIRST + 4 => Beat::Abandoned,
+            _ => return None,
+        })
+    }
+}
+
+/// One count of the pulse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct PulseCell {
+    pub trunk: u16,
+    /// Ticks since the run's start.
+    pub tick: u32,
+    /// [`Beat::index`].
+    pub beat: u8,
+    /// Of a refusal: [`refusal_group`]; else 0.
+    pub group: u16,
+    pub count: u32,
+}
+
+/// Sets refusals of one class apart by code and reason phrase, so that two troubles that look alike keep a pulse each.
+/// A digest of 16 bits: among a handful of phrases two share one once in ten thousand runs, and then read as one.
+pub fn refusal_group(code: u16, reason: &str) -> u16 {
+    let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    let hash = code.to_be_bytes().iter().chain(reason.as_bytes()).fold(0x811c_9dc5, fold);
+    ((hash >> 16) ^ hash) as u16 | 1
+}
+
+/// Attempts that ended in the same way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutcomeRow {
+    pub trunk: u16,
+    /// Position among the trunk's source addresses.
+    pub source: u8,
+    pub kind: Kind,
+    pub class: Class,
+    pub place: Place,
+    /// 0: no response.
+    pub code: u16,
+    pub reason: String,
+    /// The algorithm answered with, as a position in `sip::Algorithm::ALL`.
+    pub algorithm: Option<u8>,
+    pub seen: Sightings,
+    /// The shortest and longest `Retry-After`, seconds.
+    pub retry_after_s: Option<(u32, u32)>,
+}
+
+/// A challenge, as far as it is the same for every agent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OfferRow {
+    pub trunk: u16,
+    pub source: u8,
+    pub realm: String,
+    /// One bit per algorithm on offer, by position in `sip::Algorithm::ALL`; the highest stands for unknown ones.
+    pub offered: u8,
+    /// The algorithm that was answered; `None`: no challenge of the response could be.
+    pub answered: Option<u8>,
+    pub stale: bool,
+    pub seen: Sightings,
+}
+
+/// 2xx answers whose bindings came back alike.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GrantRow {
+    pub trunk: u16,
+    pub source: u8,
+    pub kind: Kind,
+    /// The lifetime granted is shorter than the one asked for.
+    pub shortened: bool,
+    pub echo: Echo,
+    pub asked_s: u32,
+    /// The shortest and longest lifetime granted, seconds.
+    pub granted_s: (u32, u32),
+    /// Contact or Via as it came back first, where it came back other than sent.
+    pub example: String,
+    pub seen: Sightings,
+}
+
+/// How often, when, and whom first.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sightings {
+    pub count: u64,
+    /// Nanoseconds since the run's start.
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// The first agents seen, at most [`EXAMPLES`].
+    pub agents: Vec<u32>,
+}
+
+/// What came back of a request's Contact and Via. Several may be true.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Echo {
+    /// Our user at another host or port: something on the way rewrote the Contact.
+    pub contact_rewritten: bool,
+    /// No contact of ours is among the bindings.
+    pub contact_absent: bool,
+    /// The topmost Via names another sent-by.
+    pub via_rewritten: bool,
+    /// `received` names another address than ours (RFC 3261 §18.2.1): a translator is on the way.
+    pub translated: bool,
+}
+
+impl Sightings {
+    /// Adds what another worker, or a later interval, saw of the same.
+    pub fn merge(&mut self, other: &Sightings) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = other.clone();
+            return;
+        }
+        self.count += other.count;
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+        for agent in &other.agents {
+            if self.agents.len() < EXAMPLES && !self.agents.contains(agent) {
+                self.agents.push(*agent);
+            }
+        }
+    }
+}
+
+/// The evidence of one interval, or of a run once all are merged.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    pub pulse: Vec<PulseCell>,
+    pub outcomes: Vec<OutcomeRow>,
+    pub offers: Vec<OfferRow>,
+    pub grants: Vec<GrantRow>,
+}
+
+impl Evidence {
+    /// Adds another worker's evidence, or that of a later interval: equal rows and cells become one.
+    pub fn merge(&mut self, other: &Evidence) {
+        // Cells are sorted and added once, in `settle`: doing it for each interval would be quadratic.
+        self.pulse.extend_from_slice(&other.pulse);
+        for row in &other.outcomes {
+            match self.outcomes.iter_mut().find(|mine| mine.is_like(row)) {
+                Some(mine) => {
+                    mine.seen.merge(&row.seen);
+                    mine.retry_after_s = wider(mine.retry_after_s, row.retry_after_s);
+                }
+                None => self.outcomes.push(row.clone()),
+            }
+        }
+        for row in &other.offers {
+            match self.offers.iter_mut().find(|mine| mine.is_like(row)) {
+                Some(mine) => mine.seen.merge(&row.seen),
+                None => self.offers.push(row.clone()),
+            }
+        }
+        for row in &other.grants {
+            match self.grants.iter_mut().find(|mine| mine.is_like(row)) {
+                Some(mine) => {
+                    mine.seen.merge(&row.seen);
+                    mine.granted_s.0 = mine.granted_s.0.min(row.granted_s.0);
+                    mine.granted_s.1 = mine.granted_s.1.max(row.granted_s.1);
+                }
+                None => self.grants.push(row.clone()),
+            }
+        }
+    }
+
+    /// Every trunk that is named.
+    pub fn trunks(&self) -> impl Iterator<Item = u16> + '_ {
+        let outcomes = self.outcomes.iter().map(|row| row.trunk);
+        let offers = self.offers.iter().map(|row| row.trunk);
+        let grants = self.grants.iter().map(|row| row.trunk);
+        self.pulse.iter().map(|cell| cell.trunk).chain(outcomes).chain(offers).chain(grants)
+    }
+
+    /// Every agent that is named.
+    pub fn agents(&self) -> impl Iterator<Item = u32> + '_ {
+        let outcomes = self.outcomes.iter().map(|row| &row.seen);
+        let offers = self.offers.iter().map(|row| &row.seen);
+        let grants = self.grants.iter().map(|row| &row.seen);
+        outcomes.chain(offers).chain(grants).flat_map(|seen| seen.agents.iter().copied())
+    }
+
+    /// Sorts the pulse by trunk and time, with one cell for each count.
+    pub fn settle(&mut self) {
+        self.pulse.sort_unstable();
+        self.pulse.dedup_by(|later, kept| {
+            let same =
+                (later.trunk, later.tick, later.beat, later.group) == (kept.trunk, kept.tick, kept.beat, kept.group);
+            if same {
+                kept.count = kept.count.saturating_add(later.count);
+            }
+            same
+        });
+    }
+}
+
+impl OutcomeRow {
+    /// The group of the pulse's cells that count this row's attempts.
+    pub fn group(&self) -> u16 {
+        if self.class.is_refusal() { refusal_group(self.code, &self.reason) } else { 0 }
+    }
+
+    fn is_like(&self, other: &OutcomeRow) -> bool {
+        (self.trunk, self.source, self.kind, self.class, self.place, self.code, self.algorithm)
+            == (other.trunk, other.source, other.kind, other.class, other.place, other.code, other.algorithm)
+            && self.reason == other.reason
+    }
+}
+
+impl OfferRow {
+    fn is_like(&self, other: &OfferRow) -> bool {
+        (self.trunk, self.source, self.offered, self.answered, self.stale)
+            == (other.trunk, other.source, other.offered, other.answered, other.stale)
+            && self.realm == other.realm
+    }
+}
+
+impl GrantRow {
+    fn is_like(&self, other: &GrantRow) -> bool {
+        (self.trunk, self.source, self.kind, self.shortened, self.echo, self.asked_s)
+            == (other.trunk, other.source, other.kind, other.shortened, other.echo, other.asked_s)
+    }
+}
+
+/// The span that covers both.
+pub fn wider(one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    match (one, other) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (one, other) => one.or(other),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct OutcomeKey {
+    trunk: u16,
+    source: u8,
+    kind: Kind,
+    class: Class,
+    place: Place,
+    code: u16,
+    reason: ReasonId,
+    algorithm: Option<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct OfferKey {
+    trunk: u16,
+    source: u8,
+    realm: ReasonId,
+    offered: u8,
+    answered: Option<u8>,
+    stale: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct GrantKey {
+    trunk: u16,
+    source: u8,
+    kind: Kind,
+    shortened: bool,
+    echo: Echo,
+    asked_s: u32,
+}
+
+/// What is kept of a row's interval. Counting allocates nothing.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    count: u64,
+    first_ns: u64,
+    last_ns: u64,
+    agents: [u32; EXAMPLES],
+    named: usize,
+    /// `Retry-After` of outcomes, lifetimes of grants.
+    span_s: Option<(u32, u32)>,
+    example: String,
+}
+
+impl Kept {
+    fn add(&mut self, agent: u32, at_ns: u64) {
+        if self.count == 0 {
+            (self.first_ns, self.last_ns) = (at_ns, at_ns);
+        }
+        self.count += 1;
+        self.first_ns = self.first_ns.min(at_ns);
+        self.last_ns = self.last_ns.max(at_ns);
+        if self.named < EXAMPLES && !self.agents[..self.named].contains(&agent) {
+            self.agents[self.named] = agent;
+            self.named += 1;
+        }
+    }
+
+    fn sightings(&self) -> Sightings {
+        let agents = self.agents[..self.named].to_vec();
+        Sightings { count: self.count, first_ns: self.first_ns, last_ns: self.last_ns, agents }
+    }
+}
+
+/// A bounded table that remembers where it found the last row: neighbours in time are alike.
+#[derive(Clone, Debug)]
+struct Table<K> {
+    rows: Vec<(K, Kept)>,
+    places: HashMap<K, u32>,
+    last: usize,
+}
+
+impl<K: Copy + Eq + std::hash::Hash> Table<K> {
+    fn new() -> Self {
+        Table { rows: Vec::new(), places: HashMap::new(), last: 0 }
+    }
+
+    /// The row of `key`; `None` when the table is full of others.
+    fn row(&mut self, key: K) -> Option<&mut Kept> {
+        if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
+            self.last = match self.places.get(&key) {
+                Some(place) => *place as usize,
+                None if self.rows.len() >= MAX_ROWS => return None,
+                None => {
+                    self.rows.push((key, Kept::default()));
+                    self.places.insert(key, (self.rows.len() - 1) as u32);
+                    self.rows.len() - 1
+                }
+            };
+        }
+        Some(&mut self.rows[self.last].1)
+    }
+
+    /// The rows seen since the last call.
+    fn take<R>(&mut self, mut make: impl FnMut(&K, Kept) -> R) -> Vec<R> {
+        let seen = self.rows.iter_mut().filter(|(_, kept)| kept.count > 0);
+        seen.map(|(key, kept)| make(key, std::mem::take(kept))).collect()
+    }
+}
+
+/// The pulse of one interval: for each tick and trunk that saw something, one count per beat.
+#[derive(Clone, Debug)]
+struct Pulse {
+    trunks: usize,
+    /// The first tick of the interval.
+    base: u32,
+    /// By tick since `base` and trunk: position in `cells`, from 1; 0 for none.
+    places: Vec<u32>,
+    cells: Vec<(u32, u16, [u32; Beat::COUNT])>,
+    /// By tick, trunk, beat and group.
+    refusals: HashMap<(u32, u16, u8, u16), u32>,
+}
+
+impl Pulse {
+    /// Has room for an interval of all trunks, up to some number of them: 230 KB for sixteen.
+    fn new(trunks: usize) -> Self {
+        let ticks = TICKS as usize + SPARE_TICKS;
+        Pulse {
+            trunks: trunks.max(1),
+            base: 0,
+            places: Vec::with_capacity(ticks * trunks.max(1)),
+            cells: Vec::with_capacity(ticks * trunks.clamp(1, 16)),
+            refusals: HashMap::new(),
+        }
+    }
+
+    /// Counts in a tick; what came before the interval's first counts there, an instant of its close late.
+    fn count(&mut self, tick: u32, trunk: u16, beat: Beat) {
+        let place = tick.saturating_sub(self.base) as usize * self.trunks + usize::from(trunk);
+        if place >= self.places.len() {
+            self.places.resize(place + 1, 0);
+        }
+        if self.places[place] == 0 {
+            self.cells.push((tick.max(self.base), trunk, [0; Beat::COUNT]));
+            self.places[place] = self.cells.len() as u32;
+        }
+        let cell = &mut self.cells[self.places[place] as usize - 1].2[usize::from(beat.index())];
+        *cell = cell.saturating_add(1);
+    }
+
+    fn count_refusal(&mut self, tick: u32, trunk: u16, beat: Beat, group: u16) {
+        let count = self.refusals.entry((tick.max(self.base), trunk, beat.index(), group)).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// The counts so far; the next interval begins with the tick `base`.
+    fn take(&mut self, base: u32) -> Vec<PulseCell> {
+        let mut pulse = Vec::new();
+        for (tick, trunk, counts) in self.cells.drain(..) {
+            let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            pulse.extend(counted.map(|(beat, &count)| PulseCell { trunk, tick, beat: beat as u8, group: 0, count }));
+        }
+        let refusals = self.refusals.drain();
+        pulse.extend(refusals.map(|((tick, trunk, beat, group), count)| PulseCell { trunk, tick, beat, group, count }));
+        // A table has no order of its own, and the same seed gives the same bytes.
+        pulse.sort_unstable();
+        self.places.clear();
+        self.base = base;
+        pulse
+    }
+}
+
+/// Ticks that a late close may add to an interval before its pulse grows.
+const SPARE_TICKS: usize = 4;
+
+/// One worker's evidence of the current interval.
+#[derive(Clone, Debug)]
+pub(super) struct Collector {
+    start: Time,
+    tick_ns: u64,
+    pulse: Pulse,
+    outcomes: Table<OutcomeKey>,
+    offers: Table<OfferKey>,
+    grants: Table<GrantKey>,
+    realms: Reasons,
+}
+
+impl Collector {
+    pub(super) fn new(start: Time, interval: Duration, trunks: usize) -> Self {
+        Collector {
+            start,
+            tick_ns: u64::try_from(tick(interval).as_nanos()).unwrap_or(u64::MAX),
+            pulse: Pulse::new(trunks),
+            outcomes: Table::new(),
+            offers: Table::new(),
+            grants: Table::new(),
+            realms: Reasons::new(),
+        }
+    }
+
+    pub(super) fn beat(&mut self, trunk: u16, at: Time, beat: Beat) {
+        let tick = self.tick_of(at);
+        self.pulse.count(tick, trunk, beat);
+    }
+
+    fn tick_of(&self, at: Time) -> u32 {
+        u32::try_from(at.nanos_since(self.start) / self.tick_ns).unwrap_or(u32::MAX)
+    }
+
+    /// An attempt ended, with the reason phrase's number in the tally's list. Its class, unless it has none.
+    pub(super) fn ended(
+        &mut self,
+        subject: Subject,
+        end: &AttemptEnd<'_>,
+        reason: ReasonId,
+        reasons: &Reasons,
+    ) -> Option<Class> {
+        let class = end.class();
+        let trunk = subject.trunk.0;
+        let Some(class) = class else {
+            if end.sent.is_some() {
+                self.beat(trunk, end.at, Beat::Abandoned);
+            }
+            return None;
+        };
+        let beat = Beat::Ended { class, refresh: end.kind == Kind::Refresh };
+        if class.is_refusal() {
+            let group = refusal_group(end.code, &reasons.text(reason));
+            self.pulse.count_refusal(self.tick_of(end.at), trunk, beat, group);
+        } else {
+            self.beat(trunk, end.at, beat);
+        }
+        let key = OutcomeKey {
+            trunk,
+            source: subject.source,
+            kind: end.kind,
+            class,
+            place: end.place,
+            code: end.code,
+            reason,
+            algorithm: end.clues.algorithm,
+        };
+        let at = end.at.nanos_since(self.start);
+        if let Some(kept) = self.outcomes.row(key) {
+            kept.add(subject.agent.0, at);
+            kept.span_s = wider(kept.span_s, end.clues.retry_after.map(|seconds| (seconds, seconds)));
+        }
+        Some(class)
+    }
+
+    pub(super) fn offered(&mut self, subject: Subject, offer: &Offer<'_>) {
+        let key = OfferKey {
+            trunk: subject.trunk.0,
+            source: subject.source,
+            realm: self.realms.id(offer.realm),
+            offered: offer.offered,
+            answered: offer.answered,
+            stale: offer.stale,
+        };
+        let at = offer.at.nanos_since(self.start);
+        if let Some(kept) = self.offers.row(key) {
+            kept.add(subject.agent.0, at);
+        }
+    }
+
+    pub(super) fn granted(&mut self, subject: Subject, grant: &Granted<'_>) {
+        let key = GrantKey {
+            trunk: subject.trunk.0,
+            source: subject.source,
+            kind: grant.kind,
+            shortened: grant.granted_s < grant.asked_s,
+            echo: grant.echo,
+            asked_s: grant.asked_s,
+        };
+        let at = grant.at.nanos_since(self.start);
+        if let Some(kept) = self.grants.row(key) {
+            kept.add(subject.agent.0, at);
+            kept.span_s = wider(kept.span_s, Some((grant.granted_s, grant.granted_s)));
+            if kept.example.is_empty() && !grant.example.is_empty() {
+                let cut = &grant.example[..grant.example.len().min(MAX_TEXT)];
+                kept.example = String::from_utf8_lossy(cut).into_owned();
+            }
+        }
+    }
+
+    /// The evidence of the interval that ends at `end`.
+    pub(super) fn take(&mut self, end: Time, reasons: &Reasons) -> Evidence {
+        let base = self.tick_of(end);
+        let pulse = self.pulse.take(base);
+        let realms = &self.realms;
+        Evidence {
+            pulse,
+            outcomes: self.outcomes.take(|key, kept| OutcomeRow {
+                trunk: key.trunk,
+                source: key.source,
+                kind: key.kind,
+                class: key.class,
+                place: key.place,
+                code: key.code,
+                reason: reasons.text(key.reason).to_string(),
+                algorithm: key.algorithm,
+                seen: kept.sightings(),
+                retry_after_s: kept.span_s,
+            }),
+            offers: self.offers.take(|key, kept| OfferRow {
+                trunk: key.trunk,
+                source: key.source,
+                realm: realms.text(key.realm).to_string(),
+                offered: key.offered,
+                answered: key.answered,
+                stale: key.stale,
+                seen: kept.sightings(),
+            }),
+            grants: self.grants.take(|key, kept| GrantRow {
+                trunk: key.trunk,
+                source: key.source,
+                kind: key.kind,
+                shortened: key.shortened,
+                echo: key.echo,
+                asked_s: key.asked_s,
+                granted_s: kept.span_s.unwrap_or_default(),
+                seen: kept.sightings(),
+                example: kept.example,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_a_tenth_of_a_second_or_a_hundredth_of_the_interval() {
+        assert_eq!(tick(Duration::from_secs(1)), Duration::from_millis(100));
+        assert_eq!(tick(Duration::from_secs(10)), Duration::from_millis(100));
+        assert_eq!(tick(Duration::from_secs(11)), Duration::from_millis(200));
+        assert_eq!(tick(Duration::from_secs(60)), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn beats_keep_their_numbers() {
+        for index in 0..Beat::COUNT as u8 {
+            assert_eq!(Beat::from_index(index).map(Beat::index), Some(index));
+        }
+        assert_eq!(Beat::from_index(Beat::COUNT as u8), None);
+        assert_eq!(Beat::Ended { class: Class::Registered, refresh: true }.index(), 1);
+    }
+
+    #[test]
+    fn cells_of_two_workers_become_one() {
+        let cell = |tick, count| PulseCell { trunk: 0, tick, beat: 0, group: 0, count };
+        let mut mine = Evidence { pulse: vec![cell(3, 1), cell(1, 2)], ..Evidence::default() };
+        mine.merge(&Evidence { pulse: vec![cell(1, 5)], ..Evidence::default() });
+        mine.settle();
+        assert_eq!(mine.pulse, [cell(1, 7), cell(3, 1)]);
+    }
+}

@@ -1,0 +1,95 @@
+//! An explanation as text for a terminal: wrapped, a cause per paragraph.
+
+use crate::diagnose::explain::Explanation;
+
+/// The widest line, in characters.
+pub const WIDTH: usize = 100;
+
+/// Renders everything a name stands for, one after another.
+pub fn render(texts: &[&Explanation]) -> String {
+    texts.iter().map(|text| one(text)).collect::<Vec<_>>().join("\n")
+}
+
+/// Explanations as JSON: a list, as a name may stand for several things.
+pub fn render_json(texts: &[&Explanation]) -> String {
+    // Strings and lists only: nothing here can fail to serialise.
+    serde_json::to_string_pretty(texts).unwrap_or_default() + "\n"
+}
+
+fn one(text: &Explanation) -> String {
+    let mut out = format!("{} ({}): {}\n\n", text.name, text.topic.as_str(), text.title);
+    out.push_str(&wrap(text.meaning, "  ", "  "));
+    out.push_str("\nlikely causes\n");
+    for cause in text.causes {
+        out.push_str(&labelled(cause.when, cause.what));
+    }
+    out.push_str("\nwhere to look\n");
+    for (system, what) in text.look_at {
+        out.push_str(&labelled(system, what));
+    }
+    out
+}
+
+/// A label, and what belongs to it indented below.
+fn labelled(label: &str, text: &str) -> String {
+    format!("  {label}:\n{}", wrap(text, "      ", "      "))
+}
+
+/// Breaks a text between words so that no line is wider than [`WIDTH`], unless a single word is.
+pub(super) fn wrap(text: &str, first: &str, rest: &str) -> String {
+    let mut out = String::new();
+    let mut line = first.to_owned();
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line = rest.to_owned();
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    out.push_str(&line);
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::explain::{all, explain};
+    use proptest::prelude::*;
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        for text in all() {
+            let rendered = render(&[text]);
+            let wide = rendered.lines().find(|line| line.chars().count() > WIDTH);
+            assert_eq!(wide, None, "{}", text.name);
+        }
+    }
+
+    #[test]
+    fn a_name_of_two_things_shows_both() {
+        let text = render(&explain("401").expect("known"));
+        assert!(text.starts_with("401 (response): ") && text.contains("\n401 (loop): "), "{text}");
+        let json: serde_json::Value =
+            serde_json::from_str(&render_json(&explain("403").expect("known"))).expect("JSON");
+        assert_eq!(json[0]["topic"], "response");
+        assert_eq!(json[0]["causes"][0]["when"], "before any challenge");
+        assert_eq!(json[0]["look_at"][1]["system"], "Asterisk PJSIP");
+    }
+
+    proptest! {
+        #[test]
+        fn wrapping_keeps_every_word_in_order(text in "[a-z ]{0,400}") {
+            let wrapped = wrap(&text, "  ", "    ");
+            prop_assert!(text.split_whitespace().eq(wrapped.split_whitespace()));
+            prop_assert!(wrapped.lines().all(|line| line.len() <= WIDTH || line.split_whitespace().count() <= 1));
+        }
+    }
+}
