@@ -1,0 +1,1 @@
+//! Registrations out of a platform's event log.

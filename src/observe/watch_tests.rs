@@ -1,0 +1,1 @@
+//! Phones followed from outside, message by message.
