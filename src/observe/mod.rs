@@ -23,6 +23,7 @@ mod watch;
 mod watch_tests;
 mod wire;
 
+pub use log::of_log;
 pub use wire::of_capture;
 
 use crate::record::{ReadError, Results};

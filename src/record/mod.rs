@@ -7,6 +7,7 @@
 
 mod assembly;
 pub mod capture;
+pub mod eventlog;
 pub mod hlog;
 pub mod reader;
 pub mod results;
