@@ -19,8 +19,6 @@ mod log;
 mod replay;
 mod roster;
 mod watch;
-#[cfg(test)]
-mod watch_tests;
 mod wire;
 
 pub use log::of_log;

@@ -13,8 +13,6 @@ mod frames;
 mod ip;
 mod message;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 pub use account::Account;
 pub use frames::CaptureError;

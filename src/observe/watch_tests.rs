@@ -1,1 +1,0 @@
-//! Phones followed from outside, message by message.

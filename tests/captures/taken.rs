@@ -1,0 +1,1 @@
+//! A capture that `tshark` takes of a run.
