@@ -56,6 +56,7 @@ fn fleet() -> Fleet {
         process: Process::Uniform,
         when_exhausted: WhenExhausted::Stop,
     };
+    let local = SocketAddr::from(([127, 0, 0, 1], 40_000));
     let template = RegisterTemplate::new(&TemplateParts {
         domain: "genesyscloud.test",
         transport: "UDP",
@@ -79,7 +80,7 @@ fn fleet() -> Fleet {
         stripe: Stripe::WHOLE,
         identities: Arc::new(identities),
         policies: Arc::from([policy]),
-        flows: vec![Flow { trunk: TrunkId(0), source: 0, template }],
+        flows: vec![Flow { trunk: TrunkId(0), source: 0, local, remote: peer(), template }],
         agent_flows: vec![FlowId(0); AGENTS as usize],
         schedule: Arc::new(Schedule::new(&load, Seed(7))),
         start: START,
@@ -87,6 +88,7 @@ fn fleet() -> Fleet {
         run: RunTag(7),
         max_in_flight: load.max_in_flight,
         max_message_rate: load.max_message_rate,
+        capture_secrets: false,
     };
     Fleet::new(config, tally)
 }

@@ -72,6 +72,10 @@ pub struct RunArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Leave digests in failures.pcapng as they were sent, instead of overwriting them
+    #[arg(long)]
+    pub capture_secrets: bool,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +189,7 @@ Examples:
   regstorm run profiles/go-live.toml --out /tmp/go-live --live off
   regstorm run profiles/pilot.toml --set run.seed=9 --set trunk.trunk_nj_01.expires=30s
   regstorm run profiles/pilot.toml --set 'thresholds.register.p99=< 100ms' --json
+  regstorm run profiles/limit-403.toml --capture-secrets   # digests in failures.pcapng stay as sent
 
 Ctrl-C once stops arrivals, drains, un-registers and writes everything; twice stops at once and still writes.
 

@@ -28,7 +28,7 @@
 //! | [`net`] | sockets, epoll, clocks of the kernel | the only room with `unsafe`; it knows no SIP |
 //! | [`engine`] | threads, stages, signals | threads share nothing while hot; commands name their time |
 //! | [`measure`] | events to numbers | books balance at each interval: started = ended + open |
-//! | [`record`] | the raw record, appended and flushed | a torn last block is ignored, nothing is rounded |
+//! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |

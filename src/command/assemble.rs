@@ -34,6 +34,8 @@ pub struct Frame {
     pub start: Time,
     pub workers: u32,
     pub schedule: Arc<Schedule>,
+    /// `--capture-secrets`.
+    pub capture_secrets: bool,
 }
 
 /// Workers ready to start, and what their sockets got from the kernel.
@@ -81,6 +83,7 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
             run: frame.run,
             max_in_flight: plan.load.max_in_flight,
             max_message_rate: plan.load.max_message_rate,
+            capture_secrets: frame.capture_secrets,
         };
         workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets });
     }
@@ -136,7 +139,8 @@ impl Ways {
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
         // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
         let source = u8::try_from(source).unwrap_or(u8::MAX);
-        self.flows.push(Flow { trunk: id, source, template: template(trunk, udp.local_addr()) });
+        let (local, remote) = (udp.local_addr(), targets[id.index()]);
+        self.flows.push(Flow { trunk: id, source, local, remote, template: template(trunk, local) });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }

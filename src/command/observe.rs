@@ -1,19 +1,65 @@
-//! Who watches a run: the record's writer, and the person at the terminal.
+//! Who watches a run: the writers of the raw files, and the person at the terminal.
 
+use super::output::FAILURES;
 use crate::cli::Live;
 use crate::engine::Observer;
 use crate::live::{Bars, Plain, Snapshot};
 use crate::measure::Interval;
+use crate::plan::Plan;
 use crate::record::Writer;
-use crate::vocab::Stage;
+use crate::record::pcapng::{Name, PcapngWriter};
+use crate::vocab::{FailedAttempt, Stage, Time};
 use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Writes every interval to the record, then shows it.
-pub struct Watch {
+/// Writes every interval to the record, and the packets of failures to their file, then shows the interval.
+pub struct Watch<'a> {
     writer: Writer<File>,
+    failures: FailureFile<'a>,
     screen: Screen,
+}
+
+/// Where the packets of failed attempts go. The file appears with the first of them: a run without failures has none.
+pub struct FailureFile<'a> {
+    path: PathBuf,
+    /// Knows the names of trunks and users.
+    plan: &'a Plan,
+    /// When the run began, by its own clock and by the calendar.
+    start: Time,
+    started_unix_ns: i64,
+    writer: Option<PcapngWriter<File>>,
+}
+
+impl<'a> FailureFile<'a> {
+    /// In a run's directory; `started_unix_ns` is the run's time `start` by the calendar.
+    pub fn new(directory: &Path, plan: &'a Plan, start: Time, started_unix_ns: i64) -> Self {
+        FailureFile { path: directory.join(FAILURES), plan, start, started_unix_ns, writer: None }
+    }
+
+    /// Appends attempts and flushes them.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn append(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let file = File::create(&self.path)?;
+                let started_unix_ns = u64::try_from(self.started_unix_ns).unwrap_or_default();
+                self.writer.insert(PcapngWriter::new(file, self.start, started_unix_ns)?)
+            }
+        };
+        failures.iter().try_for_each(|attempt| {
+            let trunk = &self.plan.trunks[attempt.trunk.index()].id;
+            let user = self.plan.identities.get(attempt.agent).user;
+            writer.attempt(attempt, Name { trunk, user })
+        })
+    }
 }
 
 /// What the person at the terminal sees.
@@ -23,15 +69,15 @@ enum Screen {
     Bars(Bars),
 }
 
-impl Watch {
+impl<'a> Watch<'a> {
     /// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
-    pub fn new(record: File, live: Live, lasts: Duration, agents: u64) -> Self {
+    pub fn new(record: File, failures: FailureFile<'a>, live: Live, lasts: Duration, agents: u64) -> Self {
         let screen = match live {
             Live::Off => Screen::Off,
             Live::Auto | Live::Tui if io::stderr().is_terminal() => Screen::Bars(Bars::new(lasts, agents)),
             Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
         };
-        Watch { writer: Writer::new(record), screen }
+        Watch { writer: Writer::new(record), failures, screen }
     }
 
     /// The record, for what is written before and after the intervals.
@@ -49,13 +95,17 @@ impl Watch {
     }
 }
 
-impl Observer for Watch {
+impl Observer for Watch<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<()> {
         self.writer.interval(interval)?;
         if !matches!(self.screen, Screen::Off) {
             self.say(&Plain.line(interval));
         }
         Ok(())
+    }
+
+    fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
+        self.failures.append(failures)
     }
 
     fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64) {

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The raw record within a run's directory.
 pub const RECORD: &str = "record.bin";
 
+/// Packets of failed attempts; not there when none were kept.
+pub const FAILURES: &str = "failures.pcapng";
+
 /// Where runs go unless told otherwise, and where `latest` points to the newest.
 const RESULTS: &str = "results";
 

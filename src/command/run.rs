@@ -2,7 +2,7 @@
 
 use super::assemble::{Assembly, Frame, assemble, workers};
 use super::failure::{Exit, Failure};
-use super::observe::Watch;
+use super::observe::{FailureFile, Watch};
 use super::output::RunDirectory;
 use super::registrar::serve;
 use super::report::derive;
@@ -50,7 +50,14 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
-    let frame = Frame { seed, run: RunTag(super::random_word()), start, workers: workers(&plan), schedule };
+    let frame = Frame {
+        seed,
+        run: RunTag(super::random_word()),
+        start,
+        workers: workers(&plan),
+        schedule,
+        capture_secrets: args.capture_secrets,
+    };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
     let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {
         Ok(assembly) => assembly,
@@ -66,8 +73,9 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         ));
     }
     features.extend(promptness);
-    let mut watch = Watch::new(record, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
+    let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
+    let mut watch = Watch::new(record, failures, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));

@@ -1,6 +1,7 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
 use super::failure::{Exit, Failure};
+use super::observe::FailureFile;
 use super::output::RunDirectory;
 use super::report::derive;
 use super::run::header;
@@ -14,7 +15,7 @@ use crate::plan::Plan;
 use crate::profile;
 use crate::record::{End, Header, Writer};
 use crate::seed::{Purpose, Seed};
-use crate::sim::{Outcome, World, WorldConfig};
+use crate::sim::{self, Outcome, World, WorldConfig};
 use crate::vocab::{RunTag, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,8 +39,10 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let stamp = super::stamp(Clock::new().unix_ns());
     let (directory, file) = RunDirectory::create(args.out.as_deref(), &plan.name, &stamp)?;
     let unwritable = |error: io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
-    rehearse(&mut plan, seed, LinkConfig { delay: Some(Delay::Fixed(ONE_WAY)), drop: 0.0 }, file)
-        .map_err(unwritable)?;
+    let link = LinkConfig { delay: Some(Delay::Fixed(ONE_WAY)), drop: 0.0 };
+    let outcome = rehearse(&mut plan, seed, link, file).map_err(unwritable)?;
+    let mut failures = FailureFile::new(directory.path(), &plan, sim::START, BEGINS_UNIX_NS);
+    failures.append(&outcome.failures).map_err(unwritable)?;
     let derived = derive(directory.path())?;
     derived.print(directory.path(), args.json)?;
     Ok(Exit::of_run(derived.judgement.verdict, None))
@@ -66,7 +69,7 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
     let tag = RunTag(seed.draw(Purpose::Identity, u64::MAX, 0));
-    let frame = Frame { seed, run: tag, start: Time::ORIGIN, workers: 1, schedule };
+    let frame = Frame { seed, run: tag, start: Time::ORIGIN, workers: 1, schedule, capture_secrets: false };
     let mut writer = Writer::new(out);
     writer.header(&rehearsal_header(plan, &frame))?;
     let world = World::new(WorldConfig {

@@ -5,7 +5,7 @@ use super::worker::{Command, Progress, Report, Worker, WorkerPlan};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
 use crate::net::poll::Waker;
-use crate::vocab::{Stage, Time};
+use crate::vocab::{FailedAttempt, Stage, Time};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -38,6 +38,13 @@ pub trait Observer {
     /// # Errors
     /// When it cannot be kept; the run then stops.
     fn interval(&mut self, interval: &Interval) -> io::Result<()>;
+
+    /// Failed attempts of one worker, with their packets, before the interval in which they ended. Not every failed
+    /// attempt is among them.
+    ///
+    /// # Errors
+    /// When they cannot be kept; the run then stops.
+    fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()>;
 
     /// Where the run is: some times a second, `elapsed` since its start.
     fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64);
@@ -209,6 +216,7 @@ impl Conductor {
     fn report(&mut self, report: Report, observer: &mut dyn Observer) {
         match report {
             Report::Interval(interval) => self.merge(*interval, observer),
+            Report::Failures(failures) => self.kept(observer.failures(&failures)),
             Report::Progress(progress) => self.progress(progress, observer),
             Report::Idle(stage) => {
                 let ours = match self.phase {
@@ -264,10 +272,15 @@ impl Conductor {
                 self.registered = merged.trunks.iter().map(|trunk| trunk.registered).sum();
             }
             self.last_end_ns = merged.end_ns;
-            if let Err(error) = observer.interval(&merged) {
-                self.failure.get_or_insert(EngineError::Record(error));
-                self.finish();
-            }
+            self.kept(observer.interval(&merged));
+        }
+    }
+
+    /// A run whose results cannot be kept is over.
+    fn kept(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.failure.get_or_insert(EngineError::Record(error));
+            self.finish();
         }
     }
 

@@ -6,7 +6,7 @@ use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
-use crate::vocab::{FlowId, Stage, Time};
+use crate::vocab::{FailedAttempt, FlowId, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(super) enum Command {
 pub(super) enum Report {
     /// An interval is complete.
     Interval(Box<Interval>),
+    /// Failed attempts of the interval that follows, those of which packets were kept.
+    Failures(Vec<FailedAttempt>),
     /// Where this worker is: a few times a second.
     Progress(Progress),
     /// Nothing is open and nothing is to come in this stage.
@@ -302,6 +304,10 @@ impl Worker {
         let cpu = thread_cpu_ns();
         interval.generator.cpu_ns += cpu - self.cpu_counted;
         self.cpu_counted = cpu;
+        let failures = self.fleet.take_failures();
+        if !failures.is_empty() {
+            let _ = self.reports.send(Report::Failures(failures));
+        }
         let _ = self.reports.send(Report::Interval(Box::new(interval)));
     }
 

@@ -5,8 +5,9 @@
 //!
 //! Invariants one cannot see in the code: an agent has at most one entry in the wheel, the next of its deadlines; the
 //! books balance at every interval's end (attempts started = ended + open); nothing here allocates per attempt once
-//! buffers have grown.
+//! buffers have grown, but for the few failed ones whose packets `flight` hands over.
 
+mod flight;
 pub mod wheel;
 
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
@@ -16,7 +17,8 @@ use crate::measure::{Event, Interval, Tally};
 use crate::seed::Seed;
 use crate::sip::emit::{self, RegisterTemplate};
 use crate::sip::{Branch, Token, scan};
-use crate::vocab::{AgentId, FlowId, RunTag, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, Direction, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
+use flight::Flight;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct FleetConfig {
     pub max_in_flight: u32,
     /// Over all workers.
     pub max_message_rate: u32,
+    /// Leaves the digests in what [`Fleet::take_failures`] hands over.
+    pub capture_secrets: bool,
 }
 
 /// One way out of a worker.
@@ -56,6 +60,9 @@ pub struct Flow {
     pub trunk: TrunkId,
     /// Position of its local address among the trunk's `source` addresses.
     pub source: u8,
+    pub local: SocketAddr,
+    /// Where its requests go.
+    pub remote: SocketAddr,
     pub template: RegisterTemplate,
 }
 
@@ -65,6 +72,7 @@ pub struct Fleet {
     agents: Vec<Agent>,
     wheel: Wheel,
     tally: Tally,
+    flight: Flight,
     ceiling: Ceiling,
     max_in_flight: u64,
     stage: Stage,
@@ -112,6 +120,7 @@ impl Fleet {
             agents: vec![Agent::new(); agents as usize],
             wheel: Wheel::new(agents as usize, config.start),
             tally,
+            flight: Flight::new(agents as usize, config.capture_secrets),
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
             max_in_flight: config.stripe.count(config.max_in_flight).into(),
             stage: Stage::Load,
@@ -184,12 +193,16 @@ impl Fleet {
         match scan::response(bytes) {
             Ok(response) => match self.token(response.branch) {
                 Some((local, serial)) => {
+                    self.note(local, at, from, bytes);
                     self.drive(local, now, Input::Response { serial, response: &response, at }, out);
                 }
                 None => self.tally.stray(),
             },
             Err(_) if bytes.starts_with(b"SIP/2.0") => match scan::branch_of(bytes).and_then(|b| self.token(b)) {
-                Some((local, serial)) => self.drive(local, now, Input::Malformed { serial, at }, out),
+                Some((local, serial)) => {
+                    self.note(local, at, from, bytes);
+                    self.drive(local, now, Input::Malformed { serial, at }, out);
+                }
                 None => self.tally.stray(),
             },
             Err(_) => self.answer_request(now, flow, from, bytes, out),
@@ -229,6 +242,11 @@ impl Fleet {
             let at = self.tally.next_sample();
             self.tally.sample(at);
         }
+    }
+
+    /// Failed attempts since the last call, those of which packets were kept.
+    pub fn take_failures(&mut self) -> Vec<FailedAttempt> {
+        self.flight.take()
     }
 
     /// The load is over: no further attempt begins. Returns the interval cut off at `at`. Arrivals planned before `at`
@@ -352,43 +370,57 @@ impl Fleet {
         ((local as usize) < self.agents.len()).then_some((local, serial))
     }
 
+    /// Keeps an answer of an agent whose attempt is watched.
+    fn note(&mut self, local: u32, at: Time, from: SocketAddr, bytes: &[u8]) {
+        if self.flight.watches(local) {
+            self.flight.keep(local, at, Direction::Received, from, bytes);
+        }
+    }
+
     /// Hands one input to one agent and carries out what it wants.
     fn drive(&mut self, local: u32, now: Time, input: Input<'_>, out: &mut impl Outbox) {
         let id = AgentId(self.config.stripe.global(local));
         let identity = self.config.identities.get(id);
-        let flow = self.config.agent_flows[local as usize];
+        let flow_id = self.config.agent_flows[local as usize];
+        let flow = &self.config.flows[flow_id.index()];
         let cx = Context {
             agent: id,
             policy: &self.config.policies[self.config.identities.policy(id)],
             identity,
             seed: self.config.seed,
             run: self.config.run,
-            template: &self.config.flows[flow.index()].template,
+            template: &flow.template,
             draining: self.stage != Stage::Load,
         };
-        let source = self.config.flows[flow.index()].source;
-        let subject = Subject { agent: id, trunk: identity.trunk, source };
+        let subject = Subject { agent: id, trunk: identity.trunk, source: flow.source };
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
-        let tally = &mut self.tally;
-        let mut events = |event: Event<'_>| tally.event(subject, &event);
-        let send = agent.handle(&cx, now, input, &mut events);
+        let from = flow.local;
+        let mut witness = Witness { tally: &mut self.tally, flight: &mut self.flight, subject, local, from };
+        let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&event));
         if send != Send::No {
             if !self.ceiling.admit(now) {
-                agent.refused(&cx, now, &mut events);
+                agent.refused(&cx, now, &mut |event| witness.saw(&event));
             } else {
+                if !was_busy && agent.has_open_attempt() {
+                    witness.flight.begin(local, now);
+                }
+                let watched = witness.flight.watches(local);
                 let mut length = 0;
-                out.put(flow, tag_of(id, agent.serial()), &mut |buffer| {
+                out.put(flow_id, tag_of(id, agent.serial()), &mut |buffer| {
                     length = agent.render(&cx, buffer).unwrap_or(0);
+                    if watched && length > 0 {
+                        witness.flight.keep(local, now, Direction::Sent, flow.remote, &buffer[..length]);
+                    }
                     length
                 });
-                agent.sent(&cx, now, &mut events);
+                agent.sent(&cx, now, &mut |event| witness.saw(&event));
                 if length == 0 {
                     let serial = agent.serial();
                     let reason = "message too long for a datagram buffer";
-                    agent.handle(&cx, now, Input::Transport { serial, reason }, &mut events);
+                    agent.handle(&cx, now, Input::Transport { serial, reason }, &mut |event| witness.saw(&event));
                 } else {
-                    tally.sent(identity.trunk, length);
+                    witness.tally.sent(identity.trunk, length);
                 }
             }
         }
@@ -437,6 +469,26 @@ pub const NO_AGENT: u64 = u64::MAX;
 
 fn tag_of(agent: AgentId, serial: u32) -> u64 {
     u64::from(agent.0) << 32 | u64::from(serial)
+}
+
+/// Who hears what an agent reports: the books, and the recorder of failures.
+struct Witness<'a> {
+    tally: &'a mut Tally,
+    flight: &'a mut Flight,
+    subject: Subject,
+    local: u32,
+    /// Where the agent sends from.
+    from: SocketAddr,
+}
+
+impl Witness<'_> {
+    #[inline]
+    fn saw(&mut self, event: &Event<'_>) {
+        if let Event::Ended(end) = event {
+            self.flight.ended(self.local, self.subject, end, self.from);
+        }
+        self.tally.event(self.subject, event);
+    }
 }
 
 /// An outbox for inputs that never send.

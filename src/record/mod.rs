@@ -1,19 +1,22 @@
 //! The narrow waist: what a run wrote, and what everything after it reads.
 //!
 //! `schema` holds the frames of `record.bin`, `writer` appends and flushes them, `reader` turns them into [`Results`],
-//! with the sums that `assembly` makes; `hlog` writes the latencies for other tools. `capture` and `eventlog` read what
-//! others recorded: packets, and a platform's log.
+//! with the sums that `assembly` makes; `hlog` writes the latencies for other tools. Beside the record, `pcapng` appends the
+//! packets of failed attempts to a raw file of their own. `capture` and `eventlog` read
+//! what others recorded: packets, and a platform's log.
 //! A torn last block is ignored. This room does not judge, round or drop what was measured.
 
 mod assembly;
 pub mod capture;
 pub mod eventlog;
 pub mod hlog;
+pub mod pcapng;
 pub mod reader;
 pub mod results;
 pub mod schema;
 pub mod writer;
 
+pub use pcapng::PcapngWriter;
 pub use reader::{ReadError, read};
 pub use results::{AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals, TrunkHeader};
 pub use writer::Writer;

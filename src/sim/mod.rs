@@ -11,7 +11,7 @@ use crate::measure::{Interval, Tally, TallyConfig};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FlowId, RunTag, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -52,6 +52,7 @@ pub struct World {
     /// Buffers of delivered packets, used again.
     spare: Vec<Vec<u8>>,
     intervals: Vec<Interval>,
+    failures: Vec<FailedAttempt>,
     addresses: Addresses,
     load_ends: Time,
     config: Ends,
@@ -76,6 +77,8 @@ struct Packet {
 pub struct Outcome {
     /// In order, all fleets merged.
     pub intervals: Vec<Interval>,
+    /// Failed attempts of which packets were kept, interval by interval.
+    pub failures: Vec<FailedAttempt>,
     pub registrar: registrar::Counts,
     /// Contacts the registrar held when the run was over.
     pub contacts_left: usize,
@@ -87,7 +90,7 @@ pub struct Outcome {
 }
 
 /// When every simulated run starts.
-const START: Time = Time::from_secs(1);
+pub const START: Time = Time::from_secs(1);
 
 /// The longest datagram a fleet writes.
 const DATAGRAM: usize = 4096;
@@ -135,6 +138,7 @@ impl World {
                     run: config.run,
                     max_in_flight: config.load.max_in_flight,
                     max_message_rate: config.load.max_message_rate,
+                    capture_secrets: false,
                 };
                 Fleet::new(fleet, tally)
             })
@@ -148,6 +152,7 @@ impl World {
             down: Link::new(config.link, config.seed, 1),
             spare: Vec::new(),
             intervals: Vec::new(),
+            failures: Vec::new(),
             load_ends: START + schedule.lasts(),
             config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
@@ -183,6 +188,7 @@ impl World {
             contacts_left: self.registrar.contacts(),
             registrar: self.registrar.counts().clone(),
             intervals: Vec::new(),
+            failures: self.failures,
             load_ended_ns: load_ended.nanos_since(START),
             ended_ns: at.nanos_since(START),
             registered_at_load_end,
@@ -272,6 +278,9 @@ impl World {
         }) {
             self.intervals.push(merged);
         }
+        for fleet in &mut self.fleets {
+            self.failures.append(&mut fleet.take_failures());
+        }
     }
 }
 
@@ -336,6 +345,8 @@ impl Addresses {
                 flows.push(Flow {
                     trunk: TrunkId(trunk as u16),
                     source: u8::try_from(source).unwrap_or(u8::MAX),
+                    local: address,
+                    remote: REGISTRAR,
                     template: RegisterTemplate::new(&TemplateParts {
                         domain: &policy.domain,
                         transport: "UDP",

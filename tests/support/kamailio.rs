@@ -1,12 +1,13 @@
 //! A real registrar: Debian's Kamailio on a free port of 127.0.0.1, with its bindings in memory.
 //!
-//! Started in the foreground in a process group of its own with the configuration in `tests/kamailio/`, asked for its
-//! statistics by JSON-RPC, killed by pid. A missing Kamailio is a failure, never a skipped test: `tests/all` installs it.
+//! Started in the foreground in a process group of its own with a configuration of `tests/kamailio/`, healthy or with
+//! one of the troubles of [`Config`], asked for its statistics by JSON-RPC, killed by pid. A missing Kamailio is a
+//! failure, never a skipped test: `tests/all` installs it.
 
 use super::clock;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -15,13 +16,73 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub const REALM: &str = "genesyscloud.test";
+/// The realm of `tenant-realm.cfg` that credentials must be made for.
+pub const TENANT_REALM: &str = "genesyscloud.test;tenant=acme";
 pub const PASSWORD: &str = "secret";
-const CONFIG: &str = include_str!("../kamailio/kamailio.cfg");
 /// Kamailio forks and maps 256 MB before it listens; on a busy machine of two cores that takes seconds.
 const READY: Duration = Duration::from_secs(30);
 
+/// The file included by all others, and the name it is included by.
+const HEALTHY: (&str, &str) = ("kamailio.cfg", include_str!("../kamailio/kamailio.cfg"));
+
+/// A configuration of `tests/kamailio/`; the head of each file says what it stands for.
+#[derive(Clone, Copy)]
+pub enum Config {
+    Healthy,
+    /// At most so many contacts over all users, 403 to the next one.
+    Limit(u32),
+    /// So many registrations and refreshes a second, 503 to the others.
+    Rate {
+        per_second: u32,
+        retry_after_s: Option<u32>,
+    },
+    /// 403 to wrong credentials, not another challenge.
+    Forbidden,
+    /// 403 before any challenge to every address but this one.
+    Whitelist(Ipv4Addr),
+    /// Challenges with [`REALM`] and verifies against [`TENANT_REALM`].
+    TenantRealm,
+    /// Half of a period of so many seconds fine, half of it refused with 403.
+    Oscillation {
+        period_s: u32,
+    },
+    /// SHA-256 and MD5 in one 401, in this order.
+    BothAlgorithms,
+}
+
+impl Config {
+    /// File name and text.
+    fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Config::Healthy => HEALTHY,
+            Config::Limit(_) => ("limit.cfg", include_str!("../kamailio/limit.cfg")),
+            Config::Rate { .. } => ("rate.cfg", include_str!("../kamailio/rate.cfg")),
+            Config::Forbidden => ("forbidden.cfg", include_str!("../kamailio/forbidden.cfg")),
+            Config::Whitelist(_) => ("whitelist.cfg", include_str!("../kamailio/whitelist.cfg")),
+            Config::TenantRealm => ("tenant-realm.cfg", include_str!("../kamailio/tenant-realm.cfg")),
+            Config::Oscillation { .. } => ("oscillation.cfg", include_str!("../kamailio/oscillation.cfg")),
+            Config::BothAlgorithms => ("both-algorithms.cfg", include_str!("../kamailio/both-algorithms.cfg")),
+        }
+    }
+
+    /// What its file wants defined on the command line (`-A`).
+    fn defines(self) -> Vec<String> {
+        match self {
+            Config::Limit(contacts) => vec![format!("LIMIT={contacts}")],
+            Config::Rate { per_second, retry_after_s } => {
+                let retry_after = retry_after_s.map(|seconds| format!("RETRY_AFTER={seconds}"));
+                [format!("RATE={per_second}")].into_iter().chain(retry_after).collect()
+            }
+            Config::Whitelist(address) => vec![format!("ALLOWED={address}")],
+            Config::Oscillation { period_s } => vec![format!("PERIOD={period_s}")],
+            Config::Healthy | Config::Forbidden | Config::TenantRealm | Config::BothAlgorithms => Vec::new(),
+        }
+    }
+}
+
 /// What a test may want otherwise.
 pub struct Settings {
+    pub config: Config,
     /// `MD5` or `SHA-256`: what is challenged with.
     pub algorithm: &'static str,
     pub min_expires_s: u32,
@@ -30,7 +91,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { algorithm: "MD5", min_expires_s: 1, nonce_expire_s: 300 }
+        Settings { config: Config::Healthy, algorithm: "MD5", min_expires_s: 1, nonce_expire_s: 300 }
     }
 }
 
@@ -103,10 +164,14 @@ impl Kamailio {
     fn spawn(&mut self) {
         let dir = self.dir.path();
         drop(std::fs::remove_file(dir.join("rpc")));
-        std::fs::write(dir.join("kamailio.cfg"), self.config()).expect("our own directory");
+        let own = self.settings.config.file();
+        for (name, text) in [HEALTHY, own] {
+            std::fs::write(dir.join(name), self.filled_in(text)).expect("our own directory");
+        }
         let log = File::options().create(true).append(true).open(dir.join("log")).expect("our own directory");
         let process = Command::new("kamailio")
-            .args(["-DD", "-E", "-m", "256", "-M", "16", "-f", "kamailio.cfg"])
+            .args(["-DD", "-E", "-m", "256", "-M", "16", "-f", own.0])
+            .args(self.settings.config.defines().iter().flat_map(|define| ["-A", define]))
             .args([Path::new("-Y"), dir, Path::new("-w"), dir])
             .current_dir(dir)
             .process_group(0)
@@ -118,8 +183,8 @@ impl Kamailio {
         self.process = Some(process);
     }
 
-    fn config(&self) -> String {
-        CONFIG
+    fn filled_in(&self, config: &str) -> String {
+        config
             .replace("@PORT@", &self.port.to_string())
             .replace("@RPC@", &self.dir.path().join("rpc").display().to_string())
             .replace("@MIN_EXPIRES@", &self.settings.min_expires_s.to_string())

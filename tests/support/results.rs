@@ -19,7 +19,8 @@ pub const STATUSES: [&str; 9] = [
     "abandoned",
 ];
 
-/// What a run writes; `findings.csv`, `limits.*` and `failures.pcapng` belong to commands that are not built yet.
+/// What every run writes (`failures.pcapng` only one with failures); `findings.csv` and `limits.*` belong to commands that
+/// are not built yet.
 pub const FILES: [&str; 12] = [
     "record.bin",
     "run.json",

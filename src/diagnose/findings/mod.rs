@@ -6,6 +6,8 @@
 
 mod cost;
 mod draft;
+mod pattern;
+mod refusal;
 mod view;
 
 pub use cost::Cost;
@@ -29,6 +31,5 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 
 /// The findings of one trunk.
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
-    let _ = view;
-    Vec::new()
+    refusal::find(view, &[])
 }

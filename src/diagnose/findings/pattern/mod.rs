@@ -1,0 +1,29 @@
+//! The shapes that refusals take in time, among agents and over source addresses, each told from the others by counting
+//! what contradicts it.
+//!
+//! A pattern says how many observations speak for it and against it. Which one becomes a finding, and what the others
+//! failed on, is decided in `refusal`.
+
+mod level;
+mod phases;
+mod rate;
+mod whom;
+
+pub use level::{Ceiling, ceiling, per_user};
+pub use phases::{Cut, Wave, cut, wave};
+pub use rate::{Throttle, throttle};
+pub use whom::{Reach, reach, sources};
+
+/// Observations for and against a pattern.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    pub pro: u64,
+    pub against: u64,
+}
+
+impl Tally {
+    /// At most this share of the observations contradicts.
+    pub fn holds(self, most_against: f64) -> bool {
+        self.pro > 0 && self.against as f64 <= most_against * (self.pro + self.against) as f64
+    }
+}

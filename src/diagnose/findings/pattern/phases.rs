@@ -1,0 +1,211 @@
+//! Refusals that hit everybody at certain times: from a moment on, for a while, or coming and going with a period.
+
+use super::super::view::{Group, View};
+use super::Tally;
+use crate::vocab::Class;
+
+/// A stretch of time in which everything was accepted, or everything refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Phase {
+    down: bool,
+    start_ns: u64,
+    end_ns: u64,
+    answers: u64,
+}
+
+/// Everybody is accepted up to a moment, and refused from it on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    pub at_ns: u64,
+    /// 2xx before; what was accepted after it again, when it was.
+    pub before: u64,
+    /// Refusals after it, and refusals before it or 2xx while it lasted.
+    pub tally: Tally,
+    /// When everybody was accepted again; `None`: not as long as the run lasted.
+    pub until_ns: Option<u64>,
+    /// Refreshes refused.
+    pub refreshes: u64,
+    /// Refusals at a time when fewer were bound than before: no limit on bindings explains them.
+    pub below_peak: u64,
+}
+
+/// Up and down with a period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wave {
+    pub period_ns: u64,
+    /// When the first whole half in which everything is refused began, since the run's start, less whole periods.
+    pub phase_ns: u64,
+    /// How long it refuses within a period.
+    pub down_ns: u64,
+    pub downs: u64,
+    /// Answers that fit their phase, and those that do not.
+    pub tally: Tally,
+}
+
+/// Answers that make a phase.
+const LEAST: u64 = 3;
+
+/// The phases of a group: consecutive ticks of one kind, short interruptions left out.
+fn phases(view: &View<'_>, group: &Group<'_>) -> (Vec<Phase>, u64) {
+    let mut phases: Vec<Phase> = Vec::new();
+    let mut mixed = 0;
+    for tick in &view.ticks {
+        let (refused, accepted) = (tick.of(group.key), tick.accepted());
+        if refused == 0 && accepted == 0 {
+            continue;
+        }
+        // Both within a tick: the border lies in it, or it is no phase at all.
+        mixed += refused.min(accepted);
+        let (down, answers) = (refused > accepted, refused.max(accepted));
+        let end_ns = tick.start_ns + view.tick_ns;
+        match phases.last_mut() {
+            Some(last) if last.down == down => {
+                last.end_ns = end_ns;
+                last.answers += answers;
+            }
+            _ => phases.push(Phase { down, start_ns: tick.start_ns, end_ns, answers }),
+        }
+    }
+    (joined(phases, &mut mixed), mixed)
+}
+
+/// Phases of too few answers belong to what surrounds them.
+fn joined(phases: Vec<Phase>, stray: &mut u64) -> Vec<Phase> {
+    let mut kept: Vec<Phase> = Vec::new();
+    for phase in phases {
+        if phase.answers < LEAST {
+            *stray += phase.answers;
+            continue;
+        }
+        match kept.last_mut() {
+            Some(last) if last.down == phase.down => {
+                last.end_ns = phase.end_ns;
+                last.answers += phase.answers;
+            }
+            _ => kept.push(phase),
+        }
+    }
+    kept
+}
+
+/// One change for the worse that lasts, or that ended once.
+pub fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
+    let (phases, mixed) = phases(view, group);
+    let down = phases.iter().position(|phase| phase.down)?;
+    let others = phases.iter().filter(|phase| phase.down).count() - 1;
+    if down == 0 || others > 0 {
+        return None;
+    }
+    let (before, during, after) = (phases[down - 1], phases[down], phases.get(down + 1));
+    let within = |ns: u64| during.start_ns <= ns && ns < during.end_ns;
+    let refreshes = view.ticks.iter().filter(|tick| within(tick.start_ns));
+    let refreshes: u64 = refreshes.filter_map(|tick| tick.refused.get(&group.key)).map(|refused| refused.refresh).sum();
+    let peak = view.peak();
+    let below = view.ticks.iter().filter(|tick| within(tick.start_ns) && tick.level.max(tick.level_after()) < peak);
+    Some(Cut {
+        at_ns: during.start_ns,
+        before: before.answers,
+        tally: Tally { pro: during.answers, against: mixed },
+        until_ns: after.map(|after| after.start_ns),
+        refreshes,
+        below_peak: below.map(|tick| tick.of(group.key)).sum(),
+    })
+}
+
+/// A period, when there are at least one and a half of it and the same agents are accepted and refused in turn.
+pub fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
+    let (phases, mixed) = phases(view, group);
+    let (fit, swing) = fitted(&phases, view.tick_ns)?;
+    let (both, hit) = hit_and_accepted(view, group);
+    if 2 * both < hit {
+        return None;
+    }
+    let answers: u64 = phases.iter().map(|phase| phase.answers).sum();
+    Some(Wave {
+        period_ns: fit.period_ns,
+        phase_ns: fit.phase_ns % fit.period_ns.max(1),
+        down_ns: swing,
+        downs: phases.iter().filter(|phase| phase.down).count() as u64,
+        tally: Tally { pro: answers, against: mixed },
+    })
+}
+
+fn hit_and_accepted(view: &View<'_>, group: &Group<'_>) -> (u64, u64) {
+    let hit: Vec<_> = view.met(&[group.class]).collect();
+    let both = hit.iter().filter(|(_, agent)| agent.met & Class::Registered.bit() != 0).count();
+    (both as u64, hit.len() as u64)
+}
+
+#[derive(Clone, Copy)]
+struct Fit {
+    period_ns: u64,
+    phase_ns: u64,
+}
+
+/// The period that fits all borders between phases, and how long a down phase lasts.
+///
+/// A border lies somewhere between the last answer of one phase and the first of the next; its middle is taken. The
+/// borders into refusal and those out of it each form an arithmetic series with the same difference.
+fn fitted(phases: &[Phase], tick_ns: u64) -> Option<(Fit, u64)> {
+    let borders = phases.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
+    let (down, up): (Vec<_>, Vec<_>) = borders.partition(|(down, _)| *down);
+    let (down, up): (Vec<f64>, Vec<f64>) =
+        (down.into_iter().map(|(_, at)| at).collect(), up.into_iter().map(|(_, at)| at).collect());
+    if down.len() + up.len() < 3 || down.is_empty() || up.is_empty() {
+        return None;
+    }
+    let slopes: Vec<(f64, f64)> = [&down, &up].into_iter().filter_map(|series| slope(series)).collect();
+    let weight: f64 = slopes.iter().map(|(_, weight)| weight).sum();
+    let period = slopes.iter().map(|(slope, weight)| slope * weight).sum::<f64>() / weight;
+    let phase = offset(&down, period);
+    let swing = (offset(&up, period) - phase).rem_euclid(period);
+    // What has a period keeps it: each border within a sixth of where it is due, or within what a tick can tell.
+    let slack = (period / 6.0).max(2.0 * tick_ns as f64);
+    let regular = |series: &[f64], first: f64| {
+        series.iter().enumerate().all(|(n, at)| (at - first - n as f64 * period).abs() <= slack)
+    };
+    (period > 0.0 && regular(&down, phase) && regular(&up, offset(&up, period)))
+        .then_some((Fit { period_ns: period as u64, phase_ns: phase.max(0.0) as u64 }, swing as u64))
+}
+
+/// Least squares over equally spaced places: the difference of an arithmetic series, and how much it weighs.
+fn slope(series: &[f64]) -> Option<(f64, f64)> {
+    let n = series.len() as f64;
+    let (middle, mean) = ((n - 1.0) / 2.0, series.iter().sum::<f64>() / n);
+    let over: f64 = series.iter().enumerate().map(|(k, at)| (k as f64 - middle) * (at - mean)).sum();
+    let under: f64 = (0..series.len()).map(|k| (k as f64 - middle).powi(2)).sum();
+    (series.len() > 1).then(|| (over / under, under))
+}
+
+fn offset(series: &[f64], period: f64) -> f64 {
+    series.iter().enumerate().map(|(k, at)| at - k as f64 * period).sum::<f64>() / series.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(down: bool, start: u64, end: u64) -> Phase {
+        Phase { down, start_ns: start, end_ns: end, answers: 100 }
+    }
+
+    #[test]
+    fn the_period_comes_from_all_borders() {
+        let phases = [phase(false, 0, 99), phase(true, 101, 200), phase(false, 200, 299), phase(true, 301, 400)];
+        let (fit, swing) = fitted(&phases, 1).expect("three borders");
+        assert_eq!((fit.period_ns, fit.phase_ns, swing), (200, 100, 100));
+    }
+
+    #[test]
+    fn one_outage_is_no_wave_and_neither_are_irregular_ones() {
+        assert!(fitted(&[phase(false, 0, 100), phase(true, 100, 200), phase(false, 200, 300)], 1).is_none());
+        let irregular = [
+            phase(false, 0, 100),
+            phase(true, 100, 110),
+            phase(false, 110, 500),
+            phase(true, 500, 900),
+            phase(false, 900, 910),
+        ];
+        assert!(fitted(&irregular, 1).is_none_or(|(fit, _)| fit.period_ns > 300));
+    }
+}

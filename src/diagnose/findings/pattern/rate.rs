@@ -1,0 +1,111 @@
+//! A limit on the rate: however many ask, so many per second are accepted, and nobody is refused while fewer ask.
+
+use super::super::view::{Group, View};
+use super::Tally;
+
+/// A steady number accepted per second under a demand that exceeds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Throttle {
+    pub per_second: f64,
+    /// Accepted beyond that before the first refusal.
+    pub burst: u64,
+    /// Refusals in seconds of more demand than the rate, and in seconds of clearly less.
+    pub tally: Tally,
+    /// Seconds of refusals in which about the rate was accepted, and all of them.
+    pub steady: (u64, u64),
+    /// How the numbers accepted scatter, against what chance would make of them (1: as chance does, 0: not at all).
+    pub scatter: f64,
+    /// The most asked for in a second of refusals over the least.
+    pub demand_range: (u64, u64),
+}
+
+/// What was asked and accepted in one second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    accepted: u64,
+    refused: u64,
+}
+
+/// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
+pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
+    let seconds = seconds(view, group);
+    let refusing: Vec<_> = inner(&seconds);
+    if refusing.len() < 5 {
+        return None;
+    }
+    let mut accepted: Vec<u64> = refusing.iter().map(|second| second.accepted).collect();
+    accepted.sort_unstable();
+    let per_second = middle_mean(&accepted);
+    if per_second < 0.5 {
+        return None;
+    }
+    // A registration sent in one second may be answered in the next: two, or a seventh, to either side.
+    let slack = (per_second * 0.15).max(2.0);
+    let steady = accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64;
+    let mut tally = Tally::default();
+    for second in seconds.iter().filter(|second| second.refused > 0) {
+        let demand = (second.accepted + second.refused) as f64;
+        *if demand >= 0.8 * per_second { &mut tally.pro } else { &mut tally.against } += second.refused;
+    }
+    let demands = refusing.iter().map(|second| second.accepted + second.refused);
+    let first = seconds.iter().position(|second| second.refused > 0)?;
+    Some(Throttle {
+        per_second,
+        burst: burst(&seconds[..=first], per_second),
+        tally,
+        steady: (steady, accepted.len() as u64),
+        scatter: scatter(&refusing),
+        demand_range: (demands.clone().min()?, demands.max()?),
+    })
+}
+
+/// The demand in whole seconds, gaps included.
+fn seconds(view: &View<'_>, group: &Group<'_>) -> Vec<Second> {
+    let mut seconds: Vec<Second> = Vec::new();
+    let last = view.ticks.last().map_or(0, |tick| tick.start_ns / SECOND);
+    // A rate is looked for over a day at most; a longer run shows it early.
+    seconds.resize((last.min(MOST_SECONDS) + 1) as usize, Second::default());
+    for tick in &view.ticks {
+        if let Some(second) = seconds.get_mut((tick.start_ns / SECOND) as usize) {
+            second.accepted += tick.accepted();
+            second.refused += tick.of(group.key);
+        }
+    }
+    seconds
+}
+
+/// Seconds of refusals that have such seconds to both sides: at the borders the demand did not last for all of them.
+fn inner(seconds: &[Second]) -> Vec<Second> {
+    let refusing = |n: usize| seconds.get(n).is_some_and(|second| second.refused > 0);
+    let inside = |n: &usize| *n > 0 && refusing(*n) && refusing(n - 1) && refusing(n + 1);
+    (0..seconds.len()).filter(inside).map(|n| seconds[n]).collect()
+}
+
+/// The mean of the middle half: a few seconds of a stalled server or of a burst do not move it.
+fn middle_mean(sorted: &[u64]) -> f64 {
+    let quarter = sorted.len() / 4;
+    let middle = &sorted[quarter..sorted.len() - quarter];
+    middle.iter().sum::<u64>() as f64 / middle.len() as f64
+}
+
+/// What was accepted beyond the rate from when the demand first exceeded it up to the first refusal.
+fn burst(until_refusal: &[Second], per_second: f64) -> u64 {
+    let excess =
+        until_refusal.iter().fold(0.0f64, |excess, second| (excess + second.accepted as f64 - per_second).max(0.0));
+    excess.round() as u64
+}
+
+/// Variance of the accepted numbers over that of as many coin tosses with the same share accepted.
+fn scatter(refusing: &[Second]) -> f64 {
+    let (accepted, demand): (u64, u64) =
+        refusing.iter().fold((0, 0), |(a, d), second| (a + second.accepted, d + second.accepted + second.refused));
+    let share = accepted as f64 / demand.max(1) as f64;
+    let mean = accepted as f64 / refusing.len() as f64;
+    let variance =
+        refusing.iter().map(|second| (second.accepted as f64 - mean).powi(2)).sum::<f64>() / refusing.len() as f64;
+    let by_chance = demand as f64 / refusing.len() as f64 * share * (1.0 - share);
+    if by_chance > 0.0 { variance / by_chance } else { 1.0 }
+}
+
+const SECOND: u64 = 1_000_000_000;
+const MOST_SECONDS: u64 = 100_000;

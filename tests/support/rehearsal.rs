@@ -1,0 +1,32 @@
+//! A profile rehearsed in virtual time, its record read back: what the detectors see of a run.
+
+use regstorm::command::simulate::rehearse as carry_out;
+use regstorm::link::{Delay, LinkConfig};
+use regstorm::plan::Plan;
+use regstorm::profile::{self, Source};
+use regstorm::record::{Results, read};
+use regstorm::seed::Seed;
+use std::time::Duration;
+
+/// A profile that exists only in memory.
+struct Text<'a>(&'a str);
+
+impl Source for Text<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        if path == "scenario.toml" { Ok(self.0.as_bytes().to_vec()) } else { Err("there is no such file".to_owned()) }
+    }
+
+    fn env(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+/// The results of a profile's text, over a link of 2 ms each way that loses this share of the packets.
+pub fn rehearse(text: &str, seed: u64, loss: f64) -> Results {
+    let profile = profile::load(&Text(text), "scenario.toml", &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let link = LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(2))), drop: loss };
+    let mut record = Vec::new();
+    carry_out(&mut plan, Seed(seed), link, &mut record).expect("memory takes every byte");
+    read(&record[..]).expect("a record just written")
+}
