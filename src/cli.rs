@@ -27,6 +27,8 @@ pub enum Command {
     Run(RunArgs),
     /// Serve the embedded registrar on its own, with its faults
     Registrar(RegistrarArgs),
+    /// Find out why an agent is refused, by changing one thing at a time
+    Diagnose(DiagnoseArgs),
     /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
     Simulate(SimulateArgs),
     /// Rebuild every derived file of a run from its raw record
@@ -132,6 +134,33 @@ pub struct RegistrarArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = DIAGNOSE_HELP)]
+pub struct DiagnoseArgs {
+    /// Experiment on one failing agent of this profile
+    #[arg(long, value_name = "PROFILE", required = true)]
+    pub live: Option<PathBuf>,
+
+    #[arg(long, value_name = "USER", help = "The agent [default: the first of up to 20 that is refused]")]
+    pub agent: Option<String>,
+
+    /// Attempts per second, at most 20
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub rate: f64,
+
+    /// How long an unanswered request is waited for
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub timeout: String,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = REPORT_HELP)]
 pub struct ReportArgs {
     /// A result directory
@@ -213,6 +242,22 @@ Exit status:
   2  bad usage or profile
   3  an address could not be listened on";
 
+const DIAGNOSE_HELP: &str = "\
+Every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
+Bindings are removed again. The last line is \"conclusion: CHANGE = VALUE\" or \"conclusion: open: CAUSES\".
+
+Examples:
+  regstorm diagnose --live profiles/pilot.toml
+  regstorm diagnose --live lab.toml --agent agent00017 --rate 5
+  regstorm diagnose --live lab.toml --json
+
+Exit status:
+  0        explained, or nobody is refused
+  1        causes are still open
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        could not run: a name did not resolve, or no socket
+  130/143  interrupted; nothing is concluded";
+
 const SIMULATE_HELP: &str = "\
 Examples:
   regstorm simulate profiles/nightly-soak.toml
@@ -290,6 +335,9 @@ mod tests {
         let Ok(Command::Registrar(registrar)) = registrar else { panic!("{registrar:?}") };
         assert_eq!((registrar.listen.len(), registrar.threads), (2, Some(2)));
         assert!(matches!(parse("regstorm report results/latest"), Ok(Command::Report(_))));
+        let diagnose = parse("regstorm diagnose --live p.toml --agent agent00017 --rate 5 --json");
+        let Ok(Command::Diagnose(diagnose)) = diagnose else { panic!("{diagnose:?}") };
+        assert_eq!((diagnose.agent.as_deref(), diagnose.rate, diagnose.json), (Some("agent00017"), 5.0, true));
         assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
         assert!(parse("regstorm run").is_err());
     }

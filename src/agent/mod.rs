@@ -13,6 +13,7 @@ mod authentication;
 pub mod identity;
 pub mod looping;
 pub mod policy;
+pub mod probe;
 mod registration;
 #[cfg(test)]
 mod registration_tests;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What `User-Agent` says unless the profile's headers do.
-const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
 
 /// Sender threads of a run: as the profile says, else one per core; never more than there are agents, or than limits
 /// that are shared out among them allow, so that no thread's share is nothing at all.

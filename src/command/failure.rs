@@ -10,6 +10,8 @@ use std::process::ExitCode;
 pub enum Exit {
     Success,
     ThresholdFailed,
+    /// Experiments ended without an explanation.
+    CausesOpen,
     Usage,
     CouldNotRun,
     /// 128 + the signal's number.
@@ -32,7 +34,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Success => 0,
-            Exit::ThresholdFailed => 1,
+            Exit::ThresholdFailed | Exit::CausesOpen => 1,
             Exit::Usage => 2,
             Exit::CouldNotRun => 3,
             Exit::Signal(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(127)),

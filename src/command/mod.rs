@@ -2,10 +2,12 @@
 
 mod assemble;
 mod completions;
+mod diagnose;
 mod explain;
 mod failure;
 mod observe;
 mod output;
+mod probing;
 mod registrar;
 mod report;
 mod run;
@@ -27,6 +29,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Diagnose(args) => diagnose::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Explain(args) => explain::execute(&args),

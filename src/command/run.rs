@@ -137,8 +137,11 @@ fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
     )))
 }
 
-/// The embedded registrar, if any trunk registers with it.
-fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
+/// The embedded registrar, if any trunk registers with it; windows of faults count from `start`.
+///
+/// # Errors
+/// When an address cannot be had.
+pub fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }

@@ -1,8 +1,10 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
 //!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
-//! one, `verdict` adds it all up. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
+//! one, `verdict` adds it all up. `experiment` plans the trials that explain one agent's refusal, without a record. This
+//! room reads a [`crate::record::Results`] and returns values; it writes nothing.
 
+pub mod experiment;
 pub mod explain;
 pub mod figures;
 pub mod findings;

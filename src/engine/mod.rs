@@ -1,15 +1,17 @@
 //! Real threads, real sockets: the only room that makes time pass.
 //!
 //! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot. `serve` puts the embedded
-//! registrar behind sockets. `control` is the current-thread tokio side: stages, signals, merging of intervals.
+//! registrar behind sockets, `probe` one exchange under full control. `control` is the current-thread tokio side: stages, signals, merging of intervals.
 //!
 //! Commands reach a worker with the time at which they take effect, a little in the future, so that all workers cut
 //! their intervals at the same moments and these merge by position.
 
 pub mod control;
+pub mod probe;
 pub mod serve;
 mod worker;
 
 pub use control::{Conduct, Ended, EngineError, Observer, conduct};
+pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::Server;
 pub use worker::WorkerPlan;

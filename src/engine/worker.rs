@@ -400,7 +400,7 @@ impl Command {
 }
 
 /// A word for an error, as it stands in reports.
-fn reason_of(error: &io::Error) -> &'static str {
+pub(super) fn reason_of(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "port unreachable",
         io::ErrorKind::HostUnreachable => "host unreachable",

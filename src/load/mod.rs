@@ -1,15 +1,18 @@
-//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission.
+//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission, and a
+//! pace for single exchanges.
 //!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
 //! count, it never shapes the schedule.
 
 pub mod admission;
+pub mod pace;
 pub mod poisson;
 pub mod schedule;
 pub mod stage;
 pub mod stripe;
 
 pub use admission::Ceiling;
+pub use pace::Pace;
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;

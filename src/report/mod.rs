@@ -9,6 +9,7 @@ mod charts;
 pub mod conditions;
 pub mod csv;
 pub mod dictionary;
+pub mod experiments;
 pub mod explanation;
 pub mod html;
 pub mod junit;

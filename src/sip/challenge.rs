@@ -140,6 +140,37 @@ pub fn challenges<'a>(response: &Response<'a>) -> impl Iterator<Item = Result<Ch
     judged(response, AlgorithmSet::ALL)
 }
 
+/// One Digest challenge as it is offered, whether or not anybody can answer it.
+#[derive(Clone, Debug)]
+pub struct Offer<'a> {
+    pub realm: Option<&'a [u8]>,
+    /// The token as written, known or not; `None` means MD5.
+    pub algorithm: Option<&'a [u8]>,
+    /// The qop list as written, see [`Offer::qops`].
+    pub qop: Option<&'a [u8]>,
+    pub stale: bool,
+    /// How it would be answered, or why it cannot be.
+    pub usable: Result<Challenge<'a>, Unusable>,
+}
+
+impl<'a> Offer<'a> {
+    /// The qop values on offer, as written.
+    pub fn qops(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|qop| !qop.is_empty())
+    }
+}
+
+/// All Digest challenges of a 401 or 407 in order with what each offers; for those who compare offers.
+pub fn offers<'a>(response: &Response<'a>) -> impl Iterator<Item = Offer<'a>> + use<'a> {
+    sets(response).map(|(role, set)| Offer {
+        realm: set.realm,
+        algorithm: set.algorithm,
+        qop: set.qop,
+        stale: is_true(set.stale),
+        usable: set.challenge(role, AlgorithmSet::ALL),
+    })
+}
+
 fn judged<'a>(
     response: &Response<'a>,
     accepted: AlgorithmSet,
@@ -147,6 +178,7 @@ fn judged<'a>(
     sets(response).map(move |(role, set)| set.challenge(role, accepted))
 }
 
+/// The Digest challenges of a 401 or 407 as written.
 fn sets<'a>(response: &Response<'a>) -> impl Iterator<Item = (Role, DigestSet<'a>)> + use<'a> {
     let role = Role::of(response.code);
     let name = role.unwrap_or(Role::Registrar).challenge_header();

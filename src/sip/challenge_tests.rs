@@ -344,6 +344,34 @@ proptest! {
     }
 }
 
+#[test]
+fn offers_tell_what_nobody_can_answer_too() {
+    let headers = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth, auth-int,\", algorithm=SHA-1\r\n\
+                   WWW-Authenticate: Basic realm=\"b\", Digest realm=\"s\", nonce=\"n\", stale=TRUE\r\n";
+    let text = message("SIP/2.0 401 Unauthorized", headers);
+    let response = scan::response(text.as_bytes()).expect("a response");
+    let all: Vec<super::Offer<'_>> = offers(&response).collect();
+    assert_eq!(all.len(), 2);
+    assert_eq!((all[0].realm, all[0].algorithm, all[0].stale), (Some(&b"r"[..]), Some(&b"SHA-1"[..]), false));
+    assert_eq!(all[0].qops().collect::<Vec<_>>(), [&b"auth"[..], b"auth-int"]);
+    assert_eq!(all[0].usable.as_ref().err(), Some(&Unusable::NoAcceptedAlgorithm));
+    assert_eq!((all[1].realm, all[1].algorithm, all[1].stale), (Some(&b"s"[..]), None, true));
+    assert!(all[1].usable.is_ok() && all[1].qops().next().is_none());
+}
+
+proptest! {
+    #[test]
+    fn offers_and_challenges_agree(offered in proptest::collection::vec(offer(), 0..6), noise in "[\\PC]{0,40}") {
+        let lines = offered.iter().map(|offer| format!("WWW-Authenticate: {}\r\n", offer.text));
+        let headers = lines.chain([format!("WWW-Authenticate: Digest {noise}\r\n")]).collect::<String>();
+        let text = message("SIP/2.0 401 Unauthorized", &headers);
+        let response = scan::response(text.as_bytes()).expect("a response");
+        let usable: Vec<_> = offers(&response).map(|offer| offer.usable.map(|c| c.algorithm)).collect();
+        let read: Vec<_> = challenges(&response).map(|read| read.map(|c| c.algorithm)).collect();
+        prop_assert_eq!(usable, read);
+    }
+}
+
 /// One element of a list of challenges.
 #[derive(Clone, Debug)]
 struct Offer {

@@ -48,6 +48,8 @@ pub struct RegisterTemplate {
     ends: [usize; GAPS.len()],
     uri: Range<usize>,
     contact_host: Range<usize>,
+    /// User of the Contact where it is not that of the address of record.
+    contact_user: Option<Box<[u8]>>,
 }
 
 /// What stands between the pieces of a template.
@@ -58,6 +60,7 @@ enum Gap {
     FromTag,
     CallId,
     CSeq,
+    ContactUser,
     Expires,
     Authorizations,
 }
@@ -70,7 +73,7 @@ const GAPS: [Gap; 9] = [
     Gap::User,
     Gap::CallId,
     Gap::CSeq,
-    Gap::User,
+    Gap::ContactUser,
     Gap::Expires,
     Gap::Authorizations,
 ];
@@ -112,6 +115,12 @@ pub struct Authorization<'a> {
 impl RegisterTemplate {
     /// Compiles the template. Header names and values must be free of CR and LF (the profile room checks).
     pub fn new(parts: &TemplateParts<'_>) -> Self {
+        Self::with_contact(parts, None, parts.sent_by)
+    }
+
+    /// As [`new`](Self::new), with a Contact of its own: another user (plain) than that of the address of record, another
+    /// `host[:port]` than the one the request is sent from.
+    pub fn with_contact(parts: &TemplateParts<'_>, user: Option<&str>, host: &str) -> Self {
         let mut build = Build::default();
         build.text("REGISTER ");
         let uri = build.span(&format!("sip:{}", parts.domain));
@@ -135,7 +144,7 @@ impl RegisterTemplate {
         build.text(" REGISTER\r\nContact: <sip:");
         build.gap();
         build.text("@");
-        let contact_host = build.span(parts.sent_by);
+        let contact_host = build.span(host);
         // Without it the registrar would send to this contact over UDP (RFC 3263 §4.1).
         if !parts.transport.eq_ignore_ascii_case("UDP") {
             build.text(&format!(";transport={}", parts.transport.to_ascii_lowercase()));
@@ -149,7 +158,8 @@ impl RegisterTemplate {
         build.gap();
         build.text("Content-Length: 0\r\n\r\n");
         debug_assert_eq!(build.gaps, GAPS.len());
-        RegisterTemplate { text: build.text, ends: build.ends, uri, contact_host }
+        let contact_user = user.map(|user| user.as_bytes().into());
+        RegisterTemplate { text: build.text, ends: build.ends, uri, contact_host, contact_user }
     }
 
     /// The Request-URI: what the digest is computed over.
@@ -175,6 +185,7 @@ impl RegisterTemplate {
             match gap {
                 Gap::Branch => out.put(register.branch.as_bytes())?,
                 Gap::User => out.put_user(register.user)?,
+                Gap::ContactUser => out.put_user(self.contact_user.as_deref().unwrap_or(register.user))?,
                 Gap::FromTag => out.put(register.from_tag)?,
                 Gap::CallId => out.put(register.call_id)?,
                 Gap::CSeq => out.put_decimal(register.cseq)?,
@@ -214,6 +225,55 @@ impl Build {
         self.ends[self.gaps] = self.text.len();
         self.gaps += 1;
     }
+}
+
+/// The parts of one OPTIONS outside a dialog (RFC 3261 §11.1): "are you there, and what can you do".
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Asked of: `sip:{domain}`, without a user.
+    pub domain: &'a str,
+    pub transport: &'a str,
+    /// Via sent-by: `127.0.0.1:40000`, `[::1]:40000`.
+    pub sent_by: &'a str,
+    pub route: Option<&'a str>,
+    pub user_agent: &'a str,
+    /// Who asks, plain.
+    pub user: &'a [u8],
+    pub branch: &'a Branch,
+    pub call_id: &'a [u8; 32],
+    pub from_tag: &'a [u8; 16],
+    pub cseq: u32,
+    pub authorizations: [Option<Authorization<'a>>; 2],
+}
+
+/// Writes an OPTIONS and returns its length. For single requests: it formats, where a template copies.
+///
+/// # Errors
+/// When `out` is too small.
+pub fn write_options(options: &Options<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
+    let mut out = Out { buffer: out, len: 0 };
+    let Options { domain, transport, sent_by, cseq, user_agent, .. } = *options;
+    let overflow = Overflow(out.buffer.len());
+    write!(out, "OPTIONS sip:{domain} SIP/2.0\r\nVia: SIP/2.0/{transport} {sent_by};branch=").map_err(|_| overflow)?;
+    out.put(options.branch.as_bytes())?;
+    out.put(b";rport\r\nMax-Forwards: 70\r\n")?;
+    if let Some(route) = options.route {
+        write!(out, "Route: {route}\r\n").map_err(|_| overflow)?;
+    }
+    out.put(b"From: <sip:")?;
+    out.put_user(options.user)?;
+    write!(out, "@{domain}>;tag=").map_err(|_| overflow)?;
+    out.put(options.from_tag)?;
+    write!(out, "\r\nTo: <sip:{domain}>\r\nCall-ID: ").map_err(|_| overflow)?;
+    out.put(options.call_id)?;
+    write!(out, "\r\nCSeq: {cseq} OPTIONS\r\nAccept: application/sdp\r\nUser-Agent: {user_agent}\r\n")
+        .map_err(|_| overflow)?;
+    let uri = [b"sip:", domain.as_bytes()].concat();
+    for authorization in options.authorizations.iter().flatten() {
+        out.put_authorization(authorization, &uri)?;
+    }
+    out.put(b"Content-Length: 0\r\n\r\n")?;
+    Ok(out.len)
 }
 
 /// Writes a response to `request`: status line, Via (all, unchanged but for `received`/`rport` of the topmost, RFC 3581

@@ -335,7 +335,7 @@ proptest! {
         let _ = branch_of(&bytes);
         if let Ok(read) = response(&bytes) {
             prop_assert!((100..700).contains(&read.code) && !read.cseq_method.is_empty());
-            let _ = (read.headers("WWW-Authenticate").count(), read.headers("Via").count());
+            let _ = (read.headers("WWW-Authenticate").count(), read.headers("Via").count(), read.topmost_via());
         }
         if let Ok(read) = request(&bytes) {
             prop_assert!(read.body().len() < bytes.len());

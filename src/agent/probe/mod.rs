@@ -1,0 +1,409 @@
+//! One exchange with a registrar under full control, without I/O: challenge, answer, 423 and all.
+//!
+//! An agent behaves as a phone would; a probe does what it is told, so that an experiment can change one thing at a time.
+//! What it may change is in [`ProbeRequest`], what came of it in [`ProbeOutcome`]. Like an agent it answers one challenge of
+//! each role, one further `stale=true` and one 423 (RFC 3261 §22.2, §10.2.8, RFC 7616 §3.3).
+//!
+//! One way in: [`Probe::start`], [`Probe::receive`], [`Probe::wake`], [`Probe::unreachable`], each answered by what is
+//! [`Todo`]; when that is `Done`, [`Probe::finish`] hands over the outcome.
+
+mod outcome;
+mod request;
+
+pub use outcome::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome, ProbeStep, SentCredentials};
+pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
+
+use super::transaction::{Due, Transaction};
+use super::{Credential, Timers};
+use crate::sip::challenge::{Role, Unusable};
+use crate::sip::digest::{self, Covered};
+use crate::sip::emit::{self, Authorization, Options, Overflow, Register, RegisterTemplate, TemplateParts};
+use crate::sip::{Algorithm, AlgorithmSet, Branch, Challenge, Ha1, HexDigest, Protection, Qop, Response, Token, scan};
+use crate::vocab::{AgentId, Place, Time};
+use std::net::SocketAddr;
+
+/// What the driver is to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Todo {
+    /// Wait for a datagram, at most until [`Probe::deadline`].
+    Wait,
+    /// Send [`Probe::bytes`].
+    Send,
+    /// Ask for the outcome.
+    Done,
+}
+
+/// The largest request; a UDP datagram can carry no more.
+const LARGEST: usize = 65_507;
+
+/// A probe in progress. It holds digests, so it has no `Debug`.
+pub struct Probe<'r> {
+    request: &'r ProbeRequest,
+    template: RegisterTemplate,
+    sent_by: String,
+    call: Call,
+    asks_s: u32,
+    /// By role, as [`Role`] orders them.
+    held: [Option<Held>; 2],
+    stale_answered: bool,
+    interval_raised: bool,
+    bytes: Vec<u8>,
+    transaction: Option<Transaction>,
+    steps: Vec<ProbeStep>,
+    strays: u32,
+    end: Option<ProbeEnd>,
+}
+
+/// A challenge being answered.
+struct Held {
+    role: Role,
+    header_realm: Vec<u8>,
+    username: Vec<u8>,
+    userhash: bool,
+    nonce: Vec<u8>,
+    opaque: Option<Vec<u8>>,
+    algorithm: Algorithm,
+    algorithm_named: bool,
+    protection: Option<Protection>,
+    nc: u32,
+    cnonce: [u8; 16],
+    /// With a `-sess` algorithm the session's.
+    ha1: Ha1,
+}
+
+impl<'r> Probe<'r> {
+    /// A probe that will be sent from `local`.
+    pub fn new(request: &'r ProbeRequest, local: SocketAddr) -> Self {
+        let sent_by = local.to_string();
+        let parts = TemplateParts {
+            domain: &request.domain,
+            transport: "UDP",
+            sent_by: &sent_by,
+            route: request.route.as_deref(),
+            user_agent: &request.user_agent,
+            headers: &request.headers,
+        };
+        let host = request.contact_host.as_deref().unwrap_or(&sent_by);
+        Probe {
+            request,
+            template: RegisterTemplate::with_contact(&parts, request.contact_user.as_deref(), host),
+            sent_by,
+            call: request.call,
+            asks_s: request.expires_s,
+            held: [None, None],
+            stale_answered: false,
+            interval_raised: false,
+            bytes: Vec::new(),
+            transaction: None,
+            steps: Vec::new(),
+            strays: 0,
+            end: None,
+        }
+    }
+
+    /// Begins: the first request is to be sent.
+    pub fn start(&mut self, now: Time) -> Todo {
+        self.next_request(now)
+    }
+
+    /// The current request.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// When to call [`wake`](Self::wake) if nothing comes before.
+    pub fn deadline(&self) -> Time {
+        let timers = &self.request.timers;
+        self.transaction.map_or(Time::NEVER, |open| open.deadline(timers).min(open.sent + self.request.patience))
+    }
+
+    /// Takes a datagram that reached the machine at `at`.
+    pub fn receive(&mut self, at: Time, bytes: &[u8]) -> Todo {
+        if self.end.is_some() {
+            return Todo::Done;
+        }
+        let ours = self.branch();
+        if scan::branch_of(bytes) != Some(ours.as_bytes()) {
+            self.strays += 1;
+            return Todo::Wait;
+        }
+        match scan::response(bytes) {
+            Err(malformed) => self.close(at, ProbeEnd::Malformed(malformed.to_string())),
+            Ok(response) if response.code < 200 => {
+                if let Some(open) = &mut self.transaction {
+                    open.provisional();
+                }
+                if let Some(step) = self.steps.last_mut() {
+                    step.provisional = Some(response.code);
+                }
+                Todo::Wait
+            }
+            Ok(response) => self.answered(at, &response),
+        }
+    }
+
+    /// The deadline has come: retransmits, or gives up.
+    pub fn wake(&mut self, now: Time) -> Todo {
+        let Some(open) = &mut self.transaction else { return Todo::Done };
+        let timers: &Timers = &self.request.timers;
+        if now >= open.sent + self.request.patience {
+            return self.close(now, ProbeEnd::TimedOut);
+        }
+        match open.due(now, timers) {
+            Due::Nothing => Todo::Wait,
+            Due::Timeout => self.close(now, ProbeEnd::TimedOut),
+            Due::Retransmit => {
+                open.retransmitted(now, timers);
+                if let Some(step) = self.steps.last_mut() {
+                    step.retransmissions += 1;
+                }
+                Todo::Send
+            }
+        }
+    }
+
+    /// The request could not be sent, or could not be delivered.
+    pub fn unreachable(&mut self, now: Time, reason: &str) -> Todo {
+        self.close(now, ProbeEnd::Transport(reason.to_owned()))
+    }
+
+    /// What came of it; a probe that was left before its end timed out.
+    pub fn finish(self) -> ProbeOutcome {
+        ProbeOutcome {
+            steps: self.steps,
+            end: self.end.unwrap_or(ProbeEnd::TimedOut),
+            asked_expires_s: self.asks_s,
+            strays: self.strays,
+            call: self.call,
+        }
+    }
+
+    /// The CSeq serves as the transaction's number.
+    fn branch(&self) -> Branch {
+        Branch::new(self.call.tag(), Token { agent: AgentId(0), serial: self.call.cseq() })
+    }
+
+    fn next_request(&mut self, now: Time) -> Todo {
+        self.call.next_request();
+        let held = self.held.iter_mut().flatten();
+        held.for_each(|held| held.nc += 1);
+        let carries = self.held.iter().any(Option::is_some);
+        self.steps.push(ProbeStep {
+            place: if carries { Place::AfterCredentials } else { Place::Unchallenged },
+            credentials: self.held.iter().flatten().next().map(|held| held.shown(self.request)),
+            retransmissions: 0,
+            provisional: None,
+            took: std::time::Duration::ZERO,
+            answer: None,
+        });
+        self.transaction = Some(Transaction::start(now, &self.request.timers));
+        match self.render() {
+            Ok(()) => Todo::Send,
+            Err(overflow) => self.close(now, ProbeEnd::Transport(overflow.to_string())),
+        }
+    }
+
+    fn render(&mut self) -> Result<(), Overflow> {
+        let (request, branch, id, from_tag) = (self.request, self.branch(), self.call.id(), self.call.own_tag());
+        let method = request.method.as_str().as_bytes();
+        let uri = self.template.uri();
+        let digests = self.held.each_ref().map(|held| held.as_ref().map(|held| held.digest(method, uri)));
+        let authorization = |n: usize| Some(self.held[n].as_ref()?.authorization(digests[n].as_ref()?));
+        let authorizations = [authorization(0), authorization(1)];
+        let mut bytes = vec![0; LARGEST];
+        let len = match request.method {
+            ProbeMethod::Register => self.template.write(
+                &Register {
+                    user: request.user.as_bytes(),
+                    branch: &branch,
+                    call_id: &id,
+                    from_tag: &from_tag,
+                    cseq: self.call.cseq(),
+                    expires: self.asks_s,
+                    authorizations,
+                },
+                &mut bytes,
+            ),
+            ProbeMethod::Options => emit::write_options(
+                &Options {
+                    domain: &request.domain,
+                    transport: "UDP",
+                    sent_by: &self.sent_by,
+                    route: request.route.as_deref(),
+                    user_agent: &request.user_agent,
+                    user: request.user.as_bytes(),
+                    branch: &branch,
+                    call_id: &id,
+                    from_tag: &from_tag,
+                    cseq: self.call.cseq(),
+                    authorizations,
+                },
+                &mut bytes,
+            ),
+        }?;
+        bytes.truncate(len);
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    fn answered(&mut self, at: Time, response: &Response<'_>) -> Todo {
+        let method = self.request.method.as_str().as_bytes();
+        let user = self.request.contact_user.as_ref().unwrap_or(&self.request.user);
+        let answer = ProbeAnswer::read(response, user.as_bytes(), self.template.contact_host());
+        if let Some(step) = self.steps.last_mut() {
+            step.answer = Some(answer);
+        }
+        if response.cseq != self.call.cseq() || !response.cseq_method.eq_ignore_ascii_case(method) {
+            return self.close(at, ProbeEnd::Malformed("the CSeq is not that of the request".to_owned()));
+        }
+        match (Role::of(response.code), response.min_expires) {
+            (Some(role), _) => self.challenged(at, role, response),
+            (None, Some(least)) if response.code == 423 && self.may_raise(least) => {
+                self.interval_raised = true;
+                self.asks_s = least;
+                self.go_on(at)
+            }
+            _ => self.close(at, ProbeEnd::Answered),
+        }
+    }
+
+    /// RFC 3261 §10.2.8: once, and not for a removal.
+    fn may_raise(&self, least: u32) -> bool {
+        !self.interval_raised && self.asks_s > 0 && least > self.asks_s
+    }
+
+    fn challenged(&mut self, at: Time, role: Role, response: &Response<'_>) -> Todo {
+        let chosen = choose(response, self.algorithms(), &self.request.answer);
+        let slot = usize::from(role == Role::Proxy);
+        if self.held[slot].is_some() {
+            let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
+            if !stale || std::mem::replace(&mut self.stale_answered, true) {
+                return self.close(at, ProbeEnd::Answered);
+            }
+        }
+        match chosen {
+            Err(unusable) => self.close(at, ProbeEnd::Unusable(unusable)),
+            Ok(challenge) => {
+                self.held[slot] = Some(Held::new(&challenge, self.request, self.call.cnonce()));
+                self.go_on(at)
+            }
+        }
+    }
+
+    /// A pre-computed HA1 serves only the algorithms of its length.
+    fn algorithms(&self) -> AlgorithmSet {
+        let fits = |algorithm: &Algorithm| match &self.request.credential {
+            Credential::Password(_) => true,
+            Credential::Ha1(ha1) => ha1.fits(*algorithm),
+        };
+        let accepted = self.request.answer.algorithms;
+        let usable = Algorithm::ALL.into_iter().filter(|&algorithm| accepted.contains(algorithm)).filter(fits);
+        usable.fold(AlgorithmSet::EMPTY, AlgorithmSet::with)
+    }
+
+    /// This request has its answer, and another one follows from it.
+    fn go_on(&mut self, at: Time) -> Todo {
+        self.time(at);
+        self.next_request(at)
+    }
+
+    fn close(&mut self, at: Time, end: ProbeEnd) -> Todo {
+        self.time(at);
+        self.transaction = None;
+        self.end.get_or_insert(end);
+        Todo::Done
+    }
+
+    fn time(&mut self, at: Time) {
+        if let (Some(open), Some(step)) = (self.transaction, self.steps.last_mut()) {
+            step.took = at.since(open.sent);
+        }
+    }
+}
+
+/// The topmost challenge that can be answered as the rule says.
+fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet, rule: &AnswerRule) -> Result<Challenge<'a>, Unusable> {
+    let mut challenge = crate::sip::choose(response, accepted)?;
+    if rule.required_realm.as_ref().is_some_and(|realm| realm.as_bytes() != challenge.realm) {
+        return Err(Unusable::Realm);
+    }
+    challenge.protection = match rule.qop {
+        QopRule::Offered => challenge.protection,
+        QopRule::Auth => Some(Protection::Auth),
+        QopRule::AuthInt => Some(Protection::AuthInt),
+        QopRule::None if challenge.algorithm.is_session() => return Err(Unusable::SessionWithoutQop),
+        QopRule::None => None,
+    };
+    Ok(challenge)
+}
+
+impl Held {
+    fn new(challenge: &Challenge<'_>, request: &ProbeRequest, cnonce: [u8; 16]) -> Self {
+        let algorithm = challenge.algorithm;
+        let rule = &request.answer;
+        let (header_realm, hash_realm) = (rule.header_realm.of(challenge.realm), rule.hash_realm.of(challenge.realm));
+        let user = request.auth_user.as_bytes();
+        let ha1 = match &request.credential {
+            Credential::Ha1(ha1) => *ha1,
+            Credential::Password(password) => Ha1::compute(algorithm, user, hash_realm, password),
+        };
+        let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, &cnonce) } else { ha1 };
+        let username = match challenge.userhash {
+            true => digest::user_hash(algorithm, user, hash_realm).as_bytes().to_vec(),
+            false => user.to_vec(),
+        };
+        Held {
+            role: challenge.role,
+            header_realm: header_realm.to_vec(),
+            username,
+            userhash: challenge.userhash,
+            nonce: challenge.nonce.to_vec(),
+            opaque: challenge.opaque.map(<[u8]>::to_vec),
+            algorithm,
+            algorithm_named: challenge.algorithm_named,
+            protection: challenge.protection,
+            nc: 0,
+            cnonce,
+            ha1,
+        }
+    }
+
+    fn qop(&self) -> Option<Qop<'_>> {
+        self.protection.map(|protection| Qop { protection, nc: self.nc, cnonce: &self.cnonce })
+    }
+
+    fn digest(&self, method: &[u8], uri: &[u8]) -> HexDigest {
+        let covered = Covered { nonce: &self.nonce, qop: self.qop(), method, uri, body: b"" };
+        digest::request_digest(self.algorithm, &self.ha1, &covered)
+    }
+
+    fn authorization<'a>(&'a self, digest: &'a HexDigest) -> Authorization<'a> {
+        Authorization {
+            role: self.role,
+            username: &self.username,
+            userhash: self.userhash,
+            realm: &self.header_realm,
+            nonce: &self.nonce,
+            opaque: self.opaque.as_deref(),
+            algorithm: self.algorithm_named.then_some(self.algorithm),
+            qop: self.qop(),
+            response: digest,
+        }
+    }
+
+    fn shown(&self, request: &ProbeRequest) -> SentCredentials {
+        let header_realm = String::from_utf8_lossy(&self.header_realm).into_owned();
+        let hash_realm = match (&request.credential, &request.answer.hash_realm) {
+            (Credential::Ha1(_), _) => None,
+            (Credential::Password(_), RealmRule::Text(realm)) => Some(realm.clone()),
+            (Credential::Password(_), RealmRule::Challenged) => Some(header_realm.clone()),
+        };
+        SentCredentials {
+            username: request.auth_user.clone(),
+            algorithm: self.algorithm,
+            qop: self.protection,
+            header_realm,
+            hash_realm,
+        }
+    }
+}

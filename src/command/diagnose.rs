@@ -1,0 +1,19 @@
+//! `regstorm diagnose`: why agents are refused. `--live` asks the registrar itself, by experiments on one agent.
+
+mod bench;
+mod interrupt;
+mod live;
+
+use super::failure::{Exit, Failure};
+use crate::cli::DiagnoseArgs;
+
+/// Carries out the form of the command that was typed.
+///
+/// # Errors
+/// As the form says; bad usage when none was typed.
+pub fn execute(args: &DiagnoseArgs) -> Result<Exit, Failure> {
+    match &args.live {
+        Some(profile) => live::execute(profile, args),
+        None => Err(Failure::usage("diagnose needs --live PROFILE")),
+    }
+}

@@ -1,0 +1,203 @@
+//! `diagnose --live PROFILE`: finds a failing agent and experiments on it until its refusal is explained.
+
+use super::bench::{Bench, Wire};
+use super::interrupt::Interrupt;
+use crate::cli::DiagnoseArgs;
+use crate::command::failure::{Exit, Failure};
+use crate::command::output::print;
+use crate::command::probing::source_of;
+use crate::command::run::embedded;
+use crate::command::source::DiskSource;
+use crate::command::targets::resolve_all;
+use crate::diagnose::experiment::{Conclusion, Investigation, Next, Observation, Trial};
+use crate::load::Pace;
+use crate::net::clock::Clock;
+use crate::plan::Plan;
+use crate::profile::{self, ProfileError};
+use crate::report::experiments::{self, Patient};
+use crate::seed::Seed;
+use crate::vocab::{AgentId, parse_duration};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// Attempts per second at most: these are experiments on one account, not a load.
+const FASTEST: f64 = 20.0;
+/// Agents tried in search of one that fails.
+const AGENTS_TRIED: usize = 20;
+
+pub fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
+    let pace = pace(args.rate)?;
+    let patience = patience(&args.timeout)?;
+    let profile = profile::load(&DiskSource, &profile.to_string_lossy(), &args.sets)?;
+    let mut plan = Plan::new(&profile)?;
+    require_agents(&plan)?;
+    for warning in &plan.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let clock = Clock::new();
+    // Calls must be new to the registrar each time, whatever the profile's seed; the agents' order must not.
+    let order = Seed(plan.seed.unwrap_or_else(crate::command::random));
+    plan.draw(order);
+    let agents = chosen(&plan, args.agent.as_deref())?;
+    let server = embedded(&plan, order, clock, clock.now())?;
+    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let seed = Seed(crate::command::random_word());
+    let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch()? };
+    let found = ward.visit(&agents, pace)?;
+    drop(server);
+    match found {
+        Visit::Interrupted(signal) => Ok(Exit::Signal(signal)),
+        Visit::Ended(found) => {
+            found.print(args.json)?;
+            Ok(match found.conclusion {
+                Conclusion::Healthy { .. } | Conclusion::Explained(_) => Exit::Success,
+                Conclusion::Open(_) => Exit::CausesOpen,
+            })
+        }
+    }
+}
+
+/// How a visit ended.
+enum Visit {
+    Ended(Box<Found>),
+    /// By this signal, between two attempts.
+    Interrupted(i32),
+}
+
+/// What a visit found.
+struct Found {
+    case: Option<(Patient, Investigation)>,
+    conclusion: Conclusion,
+}
+
+impl Found {
+    fn print(&self, json: bool) -> Result<(), Failure> {
+        let (patient, investigation) = self.case.as_ref().map(|(patient, seen)| (patient, seen)).unzip();
+        match self.case.as_ref().filter(|_| !json) {
+            _ if json => print(&format!("{}\n", experiments::object(patient, investigation, &self.conclusion))),
+            Some((patient, investigation)) => print(&experiments::table(patient, investigation, &self.conclusion)),
+            None => print(&format!("{}\n", self.conclusion)),
+        }
+    }
+}
+
+/// Everything the agents have in common.
+struct Ward<'a> {
+    plan: &'a Plan,
+    targets: &'a [SocketAddr],
+    clock: Clock,
+    patience: Duration,
+    seed: Seed,
+    interrupt: Interrupt,
+}
+
+impl Ward<'_> {
+    /// Goes from agent to agent, and stays with the first that is refused.
+    fn visit(&self, agents: &[AgentId], mut pace: Pace) -> Result<Visit, Failure> {
+        let mut call = 0;
+        for &agent in agents {
+            let mut bench = self.bench(agent, pace, call)?;
+            let first = bench.attempt(&Trial::Baseline)?;
+            self.say(agent, &Trial::Baseline, &first);
+            if !first.is_granted() {
+                return self.investigate(agent, &mut bench, first);
+            }
+            if let Some(signal) = self.interrupt.signal() {
+                return Ok(Visit::Interrupted(signal));
+            }
+            (pace, call) = bench.into_pace();
+        }
+        let conclusion = Conclusion::Healthy { agents: agents.len() as u32 };
+        Ok(Visit::Ended(Box::new(Found { case: None, conclusion })))
+    }
+
+    fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, Wire>, Failure> {
+        let target = self.targets[self.plan.identities.get(agent).trunk.index()];
+        let line = Wire::open(source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
+        Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
+    }
+
+    fn investigate(&self, agent: AgentId, bench: &mut Bench<'_, Wire>, first: Observation) -> Result<Visit, Failure> {
+        let subject = bench.subject();
+        let mut investigation = Investigation::new(&subject, first);
+        let conclusion = loop {
+            if let Some(signal) = self.interrupt.signal() {
+                return Ok(Visit::Interrupted(signal));
+            }
+            match investigation.next() {
+                Next::Conclude(conclusion) => break conclusion,
+                Next::Try(trial) => {
+                    let observation = bench.attempt(&trial)?;
+                    self.say(agent, &trial, &observation);
+                    investigation.record(observation);
+                }
+            }
+        };
+        if bench.left_behind() > 0 {
+            eprintln!("warning: {} bindings could not be removed; they end with their lifetime", bench.left_behind());
+        }
+        let identity = self.plan.identities.get(agent);
+        let patient = Patient {
+            user: subject.user,
+            trunk: self.plan.trunks[identity.trunk.index()].id.clone(),
+            domain: subject.domain,
+            target: subject.target.to_string(),
+            local: subject.local.to_string(),
+        };
+        Ok(Visit::Ended(Box::new(Found { case: Some((patient, investigation)), conclusion })))
+    }
+
+    /// One line per attempt as it ends, since the pace is slow.
+    fn say(&self, agent: AgentId, trial: &Trial, observation: &Observation) {
+        let user = self.plan.identities.get(agent).user;
+        match trial {
+            Trial::Baseline => eprintln!("{user}: unchanged: {observation}"),
+            Trial::Changed(change) => eprintln!("{user}: {change}: {observation}"),
+        }
+    }
+}
+
+fn pace(rate: f64) -> Result<Pace, Failure> {
+    if rate > FASTEST {
+        return Err(Failure::usage(format!(
+            "--rate {rate}: at most {FASTEST} attempts per second; these are experiments on one account, not a load"
+        )));
+    }
+    // The slowest still ends within a day.
+    if rate.is_nan() || rate < 0.001 {
+        return Err(Failure::usage(format!("--rate {rate}: at least 0.001 attempts per second")));
+    }
+    Ok(Pace::new(rate))
+}
+
+fn patience(text: &str) -> Result<Duration, Failure> {
+    let span = parse_duration(text).map_err(|error| Failure::usage(format!("--timeout: {error}")))?;
+    if span.is_zero() || span > Duration::from_secs(32) {
+        return Err(Failure::usage(format!("--timeout {text}: must be above 0s and at most 32s (Timer F)")));
+    }
+    Ok(span)
+}
+
+fn require_agents(plan: &Plan) -> Result<(), ProfileError> {
+    if plan.identities.is_empty() {
+        let remedy = "add a [[trunk]] with id, registrar, domain and agents".to_owned();
+        return Err(ProfileError::whole(&plan.profile_path, "diagnose --live needs an agent", Some(remedy)));
+    }
+    Ok(())
+}
+
+/// The agents to try in order: the one asked for, or the first ones of the run.
+fn chosen(plan: &Plan, user: Option<&str>) -> Result<Vec<AgentId>, Failure> {
+    let all = (0..plan.identities.len() as u32).map(AgentId);
+    let Some(user) = user else { return Ok(all.take(AGENTS_TRIED).collect()) };
+    let named: Vec<AgentId> = all.filter(|agent| plan.identities.get(*agent).user == user).collect();
+    match named.as_slice() {
+        [] => Err(Failure::usage(format!(
+            "--agent {user}: there is no such user in {}; its first agent is {}",
+            plan.profile_path,
+            plan.identities.get(AgentId(0)).user
+        ))),
+        [first, ..] => Ok(vec![*first]),
+    }
+}

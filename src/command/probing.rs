@@ -1,0 +1,64 @@
+//! From a plan to probes: what the run's agents would send, as a request an experiment can change.
+
+use super::assemble::USER_AGENT;
+use crate::agent::probe::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
+use crate::agent::{RealmPolicy, TrunkPolicy};
+use crate::plan::{Plan, TrunkPlan};
+use crate::vocab::AgentId;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The REGISTER that this agent's first attempt in a run begins with, answered as its policy says, with `patience` as
+/// Timer F.
+pub fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) -> ProbeRequest {
+    let identity = plan.identities.get(agent);
+    let trunk = &plan.trunks[identity.trunk.index()];
+    let policy = policy_of(plan, agent);
+    ProbeRequest {
+        method: ProbeMethod::Register,
+        user: identity.user.to_owned(),
+        domain: policy.domain.clone(),
+        auth_user: identity.auth_user.to_owned(),
+        credential: identity.credential.clone(),
+        expires_s: policy.expires_s,
+        contact_user: None,
+        contact_host: None,
+        call,
+        answer: answer_of(policy),
+        route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.clone()),
+        user_agent: trunk.user_agent.clone().unwrap_or_else(|| USER_AGENT.to_owned()),
+        headers: trunk.headers.clone(),
+        timers: policy.timers,
+        patience,
+    }
+}
+
+/// The policy of an agent: its trunk's, or that of its mix.
+pub fn policy_of(plan: &Plan, agent: AgentId) -> &TrunkPolicy {
+    let position = plan.identities.policy(agent);
+    match position.checked_sub(plan.trunks.len()) {
+        Some(variant) => &plan.variants[variant],
+        None => &plan.trunks[position].policy,
+    }
+}
+
+/// The address an agent sends from, as in a run: `source[n mod length]`; `None` is the kernel's choice.
+pub fn source_of(plan: &Plan, agent: AgentId) -> Option<IpAddr> {
+    let identity = plan.identities.get(agent);
+    let TrunkPlan { source, .. } = &plan.trunks[identity.trunk.index()];
+    source.get(identity.number as usize % source.len().max(1)).copied()
+}
+
+fn answer_of(policy: &TrunkPolicy) -> AnswerRule {
+    let realm = match (policy.realm_policy, &policy.realm) {
+        (RealmPolicy::Force, Some(realm)) => RealmRule::Text(realm.clone()),
+        _ => RealmRule::Challenged,
+    };
+    AnswerRule {
+        algorithms: policy.algorithms,
+        qop: QopRule::Offered,
+        header_realm: realm.clone(),
+        hash_realm: realm,
+        required_realm: policy.realm.clone().filter(|_| policy.realm_policy == RealmPolicy::Require),
+    }
+}
