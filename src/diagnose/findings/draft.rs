@@ -119,6 +119,8 @@ impl Draft {
     /// The columns of `findings.csv`.
     pub fn finish(self, header: &Header) -> Finding {
         let mut evidence = self.evidence;
+        let user = |&agent: &u32| header.users.get(agent as usize).cloned();
+        let users = self.examples.iter().filter_map(user).collect();
         if !self.examples.is_empty() {
             let examples: Vec<_> = self.examples.iter().filter_map(|&agent| example(header, agent)).collect();
             evidence.push(format!("for example {}", examples.join(", ")));
@@ -133,6 +135,7 @@ impl Draft {
                 .and_then(|n| header.trunks.get(usize::from(n)))
                 .map(|t| t.id.clone())
                 .unwrap_or_default(),
+            users,
             agents: self.agents,
             attempts: self.attempts,
             first_seen: utc(header, self.first_ns),
