@@ -10,25 +10,9 @@ use regstorm::sip::{Algorithm, AlgorithmSet, Branch, Ha1, HexDigest, Protection,
 use regstorm::vocab::{AgentId, RunTag, Secret};
 use std::hint::black_box;
 
-const CHALLENGE: &[u8] = b"SIP/2.0 401 Unauthorized\r\n\
-    Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK000000010000000200000003;rport=40000;received=127.0.0.1\r\n\
-    From: <sip:agent00001@genesyscloud.test>;tag=0123456789abcdef\r\n\
-    To: <sip:agent00001@genesyscloud.test>;tag=b27e1a1d33761e85846fc98f5f3a7e58.9f1e\r\n\
-    Call-ID: 00112233445566778899aabbccddeeff\r\n\
-    CSeq: 1 REGISTER\r\n\
-    WWW-Authenticate: Digest realm=\"genesyscloud.test\", nonce=\"ZvJQ3mbyT7I0Qm9jYm9kZQ\", qop=\"auth\", algorithm=SHA-256\r\n\
-    Server: kamailio (5.6.3 (x86_64/linux))\r\n\
-    Content-Length: 0\r\n\r\n";
-
-const OK: &[u8] = b"SIP/2.0 200 OK\r\n\
-    Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK000000010000000200000004;rport=40000;received=127.0.0.1\r\n\
-    From: <sip:agent00001@genesyscloud.test>;tag=0123456789abcdef\r\n\
-    To: <sip:agent00001@genesyscloud.test>;tag=b27e1a1d33761e85846fc98f5f3a7e58.9f1e\r\n\
-    Call-ID: 00112233445566778899aabbccddeeff\r\n\
-    CSeq: 2 REGISTER\r\n\
-    Contact: <sip:agent00001@127.0.0.1:40000>;expires=3600\r\n\
-    Server: kamailio (5.6.3 (x86_64/linux))\r\n\
-    Content-Length: 0\r\n\r\n";
+/// As Kamailio sends them; the scanner's tests read the same.
+const CHALLENGE: &[u8] = include_bytes!("../tests/messages/kamailio-401.sip");
+const OK: &[u8] = include_bytes!("../tests/messages/kamailio-200.sip");
 
 const ACCEPTED: AlgorithmSet = AlgorithmSet::EMPTY.with(Algorithm::Sha256).with(Algorithm::Md5);
 

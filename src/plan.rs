@@ -6,7 +6,7 @@
 mod mix;
 
 use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
-use crate::diagnose::Threshold;
+use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
     self, AgentList, Agents, Credential, FaultKind, InjectionOrder, Problem, Profile, ProfileError, RealmPolicy, Retry,
@@ -45,6 +45,8 @@ pub struct Plan {
     /// Whether every agent un-REGISTERs afterwards.
     pub unregister: bool,
     pub allow_targets: Vec<ipnet::IpNet>,
+    /// What ends the load before its time.
+    pub abort_on: Vec<AbortCondition>,
     /// By [`TrunkId`].
     pub trunks: Vec<TrunkPlan>,
     /// Policies of agents that deviate from their trunk's, after those of the trunks.
@@ -110,7 +112,9 @@ impl Plan {
     pub fn new(profile: &Profile) -> Result<Plan, ProfileError> {
         let mut problems = Vec::new();
         let trunks = trunks(profile, &mut problems);
-        let thresholds = thresholds(profile, &mut problems);
+        let thresholds = comparisons(profile, &["thresholds"], &profile.thresholds, &mut problems, Threshold::parse);
+        let abort_on = &profile.safety.abort_on;
+        let abort_on = comparisons(profile, &["safety", "abort_on"], abort_on, &mut problems, AbortCondition::parse);
         let registrar = registrar_config(profile, &mut problems);
         let agents = agent_count(profile, &mut problems);
         let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();
@@ -140,6 +144,7 @@ impl Plan {
             drain: profile.run.drain,
             unregister: profile.run.unregister,
             allow_targets: profile.safety.allow_targets.clone(),
+            abort_on,
             trunks,
             variants,
             identities: identities(profile, &mixes),
@@ -322,14 +327,21 @@ fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
-fn thresholds(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<Threshold> {
+/// Reads the names and comparisons of the table at `steps`.
+fn comparisons<T>(
+    profile: &Profile,
+    steps: &[&str],
+    written: &[(String, String)],
+    problems: &mut Vec<Problem>,
+    parse: fn(&str, &str, &[&str]) -> Result<T, ThresholdError>,
+) -> Vec<T> {
     let ids: Vec<&str> = profile.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
-    let mut thresholds = Vec::new();
-    for (name, expr) in &profile.thresholds {
-        match Threshold::parse(name, expr, &ids) {
-            Ok(threshold) => thresholds.push(threshold),
+    let mut read = Vec::new();
+    for (name, expr) in written {
+        match parse(name, expr, &ids) {
+            Ok(comparison) => read.push(comparison),
             Err(error) => {
-                let at = ["thresholds", name.as_str()];
+                let at = [steps, &[name.as_str()]].concat();
                 // The message says the nearest name itself.
                 problems.push(if error.in_name {
                     profile.key_problem(&at, error.message)
@@ -339,7 +351,7 @@ fn thresholds(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<Threshold> 
             }
         }
     }
-    thresholds
+    read
 }
 
 fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar::Config {

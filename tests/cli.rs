@@ -166,6 +166,19 @@ fn run_prints_a_short_summary_and_progress_apart() {
 }
 
 #[test]
+fn one_of_a_kind_is_called_so() {
+    let dir = temp();
+    let args = ["run", profile(dir.path(), &small("")), "--set", "trunk.0.agents.count=1", "--live", "plain"];
+    let finished = regstorm(dir.path(), &[&args[..], &["--out", "out"]].concat());
+    finished.expect_code(0);
+    let opening = finished.stderr();
+    let opening = opening.lines().next().expect("a first line");
+    for part in [": 1 agent on 1 trunk to ", ", 1 arrival in ", ", 1 sender thread, "] {
+        assert!(opening.contains(part), "{part:?} is not in: {opening}");
+    }
+}
+
+#[test]
 fn a_load_of_whole_intervals_leaves_no_empty_one() {
     let dir = temp();
     let text = small("").replace("rate = 100\nfor = \"200ms\"", "rate = 10\nfor = \"2s\"");

@@ -289,6 +289,7 @@ fn set_reaches_every_kind_of_key() {
         "load.0.rate=50",
         "safety.max_message_rate=100",
         "thresholds.register.p99=< 250ms",
+        "safety.abort_on.trunk.nj.loops=> 100",
         "registrar.fault.0.kind=deny",
         "trunk.0.agents.password=1234",
     ]);
@@ -303,6 +304,7 @@ fn set_reaches_every_kind_of_key() {
     assert_eq!(shown["load"][0]["rate"], 50.0);
     assert_eq!(shown["safety"]["max_message_rate"], 100);
     assert_eq!(shown["thresholds"], json!({ "register.p99": "< 250ms" }));
+    assert_eq!(shown["safety"]["abort_on"], json!({ "trunk.nj.loops": "> 100" }));
     assert_eq!(shown["registrar"]["fault"][0]["kind"], "deny");
 }
 

@@ -5,7 +5,7 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 use regstorm::measure::{AttemptEnd, Clues, Event, Interval, Subject, Tally, TallyConfig};
-use regstorm::record::results::{GeneratorLimits, Host};
+use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{End, Header, ReadError, Results, Totals, TrunkHeader, Writer, hlog, read};
 use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, TrunkId};
 use std::time::Duration;
@@ -123,6 +123,7 @@ fn end() -> End {
         system_s: 0.25,
         max_rss_bytes: 1 << 20,
         sender_cpu_pct: 12.5,
+        aborted: None,
     }
 }
 
@@ -237,6 +238,17 @@ fn a_whole_record_reads_back() {
     let row = &results.intervals[0].latency[0];
     assert_eq!((row.trunk, row.phase, row.count), (0, Phase::Register, 1));
     assert!(row.p50_us.abs_diff(20_000) <= 20 && row.max_us >= row.p999_us, "{row:?}");
+}
+
+#[test]
+fn an_end_without_what_came_later_reads_as_before() {
+    let mut old = serde_json::to_value(end()).unwrap();
+    old.as_object_mut().unwrap().remove("aborted").expect("written by this version");
+    assert_eq!(serde_json::from_value::<End>(old).unwrap().aborted, None);
+    let condition = Aborted { name: "loops".into(), expr: "> 9".into(), value: 10.0, at_ns: 1_000_000_000 };
+    let stopped = End { aborted: Some(condition.clone()), ..end() };
+    let results = read(&record(&small_run(), Some(&stopped))[..]).unwrap();
+    assert_eq!(results.end.unwrap().aborted, Some(condition));
 }
 
 #[test]

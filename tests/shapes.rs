@@ -1,118 +1,22 @@
 //! Load shapes and clients under virtual time: avalanches, Poisson arrivals, agents that come round again.
 
-use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+mod support;
+
+use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::command::source::DiskSource;
 use regstorm::link::LinkConfig;
-use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
+use regstorm::load::{Process, Stage, WhenExhausted};
 use regstorm::plan::Plan;
 use regstorm::profile;
-use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::registrar::{Delay, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet};
 use regstorm::vocab::{Kind, RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
-
-const DOMAIN: &str = "genesyscloud.test";
-const PASSWORD: &str = "secret";
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-fn policy(retry: RetryPolicy) -> TrunkPolicy {
-    TrunkPolicy {
-        domain: DOMAIN.into(),
-        realm: Some(DOMAIN.into()),
-        realm_policy: RealmPolicy::Expect,
-        algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
-        expires_s: 600,
-        refresh_at: 0.9,
-        reuse_nonce: true,
-        retry,
-        timers: Timers::default(),
-    }
-}
-
-/// A perfect link of 5 ms each way, a registrar without faults.
-fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
-    let mut identities = IdentityBook::default();
-    let password = identities.credential(Credential::Password(Secret::new(PASSWORD)));
-    for n in 0..agents {
-        let user = format!("agent{n:05}");
-        identities.push(TrunkId(0), n, &user, &user, password);
-    }
-    WorldConfig {
-        seed: Seed(7),
-        identities,
-        policies: vec![policy(RetryPolicy::NONE)],
-        load: LoadConfig {
-            stages,
-            process: Process::Uniform,
-            when_exhausted: WhenExhausted::Stop,
-            agents,
-            max_in_flight: 20_000,
-            max_message_rate: 1_000_000,
-        },
-        workers: 2,
-        sources: Vec::new(),
-        warmup: Duration::ZERO,
-        run: RunTag(7),
-        interval: seconds(60),
-        drain: seconds(35),
-        unregister_rate: Some(1000.0),
-        link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop: 0.0 },
-        registrar: Config {
-            realm: DOMAIN.into(),
-            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-            password: Secret::new(PASSWORD),
-            min_expires_s: 5,
-            max_expires_s: 3600,
-            nonce_lifetime: seconds(300),
-            faults: Vec::new(),
-            max_contacts: None,
-            users: None,
-        },
-    }
-}
-
-fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
-    let (from, until) = (Duration::ZERO, None);
-    config.registrar.faults.push(Fault { kind, from, until, share: 1.0, sources: Vec::new(), domain: None });
-    config
-}
-
-/// Attempts by status, after checking that every one is accounted for in every interval.
-fn statuses(outcome: &Outcome) -> [u64; Status::COUNT] {
-    let mut ended = [0; Status::COUNT];
-    let mut started = 0;
-    for interval in &outcome.intervals {
-        for trunk in &interval.trunks {
-            started += trunk.started[..3].iter().sum::<u64>();
-            for (sum, count) in ended.iter_mut().zip(trunk.status) {
-                *sum += count;
-            }
-        }
-        let open: u64 = interval.trunks.iter().map(|trunk| trunk.open).sum();
-        assert_eq!(started, ended.iter().sum::<u64>() + open, "interval {}", interval.index);
-    }
-    ended
-}
-
-fn count(outcome: &Outcome, status: Status) -> u64 {
-    statuses(outcome)[status.index()]
-}
+use support::world::{DOMAIN, PASSWORD, count, hammer, hold, policy, rate, seconds, statuses, with_fault, world};
 
 fn attempts(outcome: &Outcome, kind: Kind) -> u64 {
     outcome.sum(|trunk| trunk.started[kind.index()])
-}
-
-fn rate(per_second: f64, secs: u64) -> Stage {
-    Stage::Rate { per_second, lasts: seconds(secs) }
-}
-
-fn hold(secs: u64) -> Stage {
-    Stage::Hold { lasts: seconds(secs) }
 }
 
 #[test]
@@ -229,8 +133,6 @@ fn each_preset_repeats_what_its_client_repeats() {
     let silence = FaultKind::Drop { probability: 1.0 };
     let forbidden = Backoff::Fixed { interval: seconds(300), jitter: 0.0 };
     let patient = RetryPolicy { forbidden, ..RetryPolicy::ASTERISK };
-    let ten = Backoff::Fixed { interval: seconds(10), jitter: 0.0 };
-    let hammer = RetryPolicy { recoverable: ten, forbidden: ten, refused: ten, ..RetryPolicy::HAMMER };
     let table = [
         // 60, 120, 240, 480, 960 and then 1800 s, each between half and all of it: five to seven waits.
         ("rfc", RetryPolicy::RFC, refuse(503), 6..=8),
@@ -253,7 +155,7 @@ fn each_preset_repeats_what_its_client_repeats() {
         ("asterisk", RetryPolicy::ASTERISK, refuse(404), 1..=1),
         ("asterisk, 403 after 300 s", patient, refuse(403), 11..=11),
         ("asterisk, 403 after 300 s", patient, refuse(404), 1..=1),
-        ("hammer", hammer, refuse(403), 359..=361),
+        ("hammer", hammer(seconds(10)), refuse(403), 359..=361),
         ("none", RetryPolicy::NONE, refuse(503), 1..=1),
         ("none", RetryPolicy::NONE, silence, 1..=1),
     ];
@@ -331,15 +233,13 @@ fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
             _ => {}
         }
     }
-    let ten = Backoff::Fixed { interval: seconds(10), jitter: 0.0 };
-    let hammer = RetryPolicy { recoverable: ten, forbidden: ten, refused: ten, ..RetryPolicy::HAMMER };
     let realm = TrunkPolicy {
         realm: Some(format!("wrong.{DOMAIN}")),
         realm_policy: RealmPolicy::Force,
         ..policy(RetryPolicy::NONE)
     };
     config.identities = identities;
-    config.policies = vec![policy(RetryPolicy::NONE), policy(hammer), realm];
+    config.policies = vec![policy(RetryPolicy::NONE), policy(hammer(seconds(10))), realm];
     let outcome = World::new(config).run();
     assert!(outcome.intervals.iter().all(|interval| interval.trunks.len() == 1));
     assert_eq!(count(&outcome, Status::Registered), 80);

@@ -1,119 +1,35 @@
 //! Agents and registrar meet over a simulated link in virtual time: hours of soak in seconds, every attempt accounted
 //! for. No socket, no clock, no sleep.
 
+mod support;
+
 use hdrhistogram::Histogram;
-use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::agent::{Backoff, RealmPolicy, RetryPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
+use regstorm::load::Stage;
 use regstorm::measure::Interval;
-use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::registrar::{Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{Phase, RunTag, Secret, Status, TrunkId};
+use regstorm::vocab::{Phase, Status};
 use std::fmt::Write;
 use std::time::Duration;
-
-const DOMAIN: &str = "genesyscloud.test";
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
+use support::world::{self, DOMAIN, count, hammer, policy, seconds, statuses, with_fault};
 
 /// RFC 5626 waits, scaled to `base`.
 fn rfc(base: Duration) -> RetryPolicy {
     RetryPolicy { recoverable: Backoff::Exponential { base, cap: seconds(1800), jitter: 0.5 }, ..RetryPolicy::RFC }
 }
 
-fn hammer(interval: Duration) -> RetryPolicy {
-    let again = Backoff::Fixed { interval, jitter: 0.0 };
-    RetryPolicy { recoverable: again, forbidden: again, refused: again, ..RetryPolicy::HAMMER }
-}
-
-/// A run of `agents` at 100/s, then a hold.
+/// A run of `agents` at 100/s, then a hold; who fails tries again after RFC 5626's waits.
 fn world(agents: u32, hold: Duration) -> WorldConfig {
-    let mut identities = IdentityBook::default();
-    let password = identities.credential(Credential::Password(Secret::new("secret")));
-    for n in 0..agents {
-        let user = format!("agent{n:05}");
-        identities.push(TrunkId(0), n, &user, &user, password);
-    }
     let arrive = Duration::from_millis(u64::from(agents) * 10);
+    let stages = vec![Stage::Rate { per_second: 100.0, lasts: arrive }, Stage::Hold { lasts: hold }];
     WorldConfig {
-        seed: Seed(7),
-        identities,
-        policies: vec![TrunkPolicy {
-            domain: DOMAIN.into(),
-            realm: Some(DOMAIN.into()),
-            realm_policy: RealmPolicy::Expect,
-            algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
-            expires_s: 600,
-            refresh_at: 0.9,
-            reuse_nonce: true,
-            retry: rfc(seconds(30)),
-            timers: Timers::default(),
-        }],
-        load: LoadConfig {
-            stages: vec![Stage::Rate { per_second: 100.0, lasts: arrive }, Stage::Hold { lasts: hold }],
-            process: Process::Uniform,
-            when_exhausted: WhenExhausted::Stop,
-            agents,
-            max_in_flight: 20_000,
-            max_message_rate: 50_000,
-        },
-        workers: 2,
-        sources: Vec::new(),
-        warmup: Duration::ZERO,
-        run: RunTag(7),
-        interval: seconds(60),
-        drain: seconds(35),
+        policies: vec![policy(rfc(seconds(30)))],
         unregister_rate: Some(100.0),
-        link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop: 0.0 },
-        registrar: Config {
-            realm: DOMAIN.into(),
-            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-            password: Secret::new("secret"),
-            users: None,
-            max_contacts: None,
-            min_expires_s: 5,
-            max_expires_s: 3600,
-            nonce_lifetime: seconds(300),
-            faults: Vec::new(),
-        },
+        ..world::world(agents, stages)
     }
-}
-
-fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
-    config.registrar.faults.push(Fault {
-        kind,
-        from: Duration::ZERO,
-        until: None,
-        share: 1.0,
-        sources: Vec::new(),
-        domain: None,
-    });
-    config
-}
-
-/// Attempts by status, after checking that every one is accounted for in every interval.
-fn statuses(outcome: &Outcome) -> [u64; Status::COUNT] {
-    let mut ended = [0; Status::COUNT];
-    let mut started = 0;
-    for interval in &outcome.intervals {
-        for trunk in &interval.trunks {
-            started += trunk.started[..3].iter().sum::<u64>();
-            for (sum, count) in ended.iter_mut().zip(trunk.status) {
-                *sum += count;
-            }
-            assert_eq!(started, ended.iter().sum::<u64>() + trunk.open, "interval {}", interval.index);
-        }
-    }
-    assert_eq!(outcome.intervals.last().map(|last| last.trunks[0].open), Some(0));
-    ended
-}
-
-fn count(outcome: &Outcome, status: Status) -> u64 {
-    statuses(outcome)[status.index()]
 }
 
 /// A phase's latency over the run.

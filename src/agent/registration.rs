@@ -542,8 +542,7 @@ impl Agent {
     /// Ends the open exchange other than by 2xx, and decides what the agent does next.
     fn finish(&mut self, cx: &Context<'_>, end: Ending<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(exchange) = self.state else { return };
-        // Without a final answer to credentials the registrar may have taken the binding all the same.
-        self.maybe_bound |= end.code == 0 && exchange.with_credentials;
+        self.maybe_bound |= end.leaves_open(&exchange);
         if exchange.kind == Kind::Unregister {
             self.state = State::Gone;
             let sent = exchange.first_sent.unwrap_or(at);
@@ -607,7 +606,7 @@ impl Agent {
                 events(Event::UnregisterEnded { code: 0, reason: b"abandoned", ok: false, sent, at });
                 self.state = State::Gone;
             } else {
-                self.maybe_bound |= exchange.with_credentials;
+                self.maybe_bound |= exchange.may_have_arrived(false);
                 events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, Clues::default())));
                 self.state = State::Resting(None);
             }
@@ -679,9 +678,19 @@ impl<'a> Ending<'a> {
     fn with(self, clues: Clues) -> Self {
         Ending { clues, ..self }
     }
+
+    /// Whether the registrar may hold a binding all the same: only a final refusal says that it does not. Credentials
+    /// do not matter, a registrar that asks for none binds at the first request.
+    fn leaves_open(&self, exchange: &Exchange) -> bool {
+        self.code < 300 && exchange.may_have_arrived(self.status == Status::TransportError)
+    }
 }
 
 impl Exchange {
+    fn may_have_arrived(&self, undeliverable: bool) -> bool {
+        self.transaction.is_some_and(|transaction| transaction.may_have_arrived(undeliverable))
+    }
+
     fn end<'a>(&self, status: Status, code: u16, reason: &'a [u8], at: Time, clues: Clues) -> AttemptEnd<'a> {
         let credentials_sent = self.transaction.filter(|_| self.with_credentials).map(|t| t.sent);
         AttemptEnd {

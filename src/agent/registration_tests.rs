@@ -596,13 +596,67 @@ fn unregistering_removes_the_binding_with_the_nonce_at_hand() {
 
 #[test]
 fn unregistering_sends_nothing_where_nothing_can_be_bound() {
-    let mut phone = Phone::new();
-    phone.arrive(0).reply(1, 403, "").input(2, Input::Unregister);
-    assert_eq!(phone.sent.len(), 1);
-    // Credentials sent and no answer seen: the registrar may have taken them.
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").until(40_000).input(50_000, Input::Unregister);
-    assert_eq!(phone.requests().last().expect("one").2, 0);
+    type Story = fn(&mut Phone);
+    let stories: [(&str, Story); 5] = [
+        ("refused before a challenge", |p| {
+            p.arrive(0).reply(1, 403, "");
+        }),
+        ("refused after credentials", |p| {
+            p.arrive(0).challenge(1, "n1", "").reply(2, 403, "");
+        }),
+        ("a challenge nobody can use", |p| {
+            p.arrive(0).reply(1, 401, "");
+        }),
+        ("sent once and not delivered", |p| {
+            p.arrive(0).input(1, Input::Transport { serial: 1, reason: "port unreachable" });
+        }),
+        ("kept back by the ceiling", |p| {
+            p.input_under(0, Input::Arrive { planned: Phone::time(0) }, false);
+        }),
+    ];
+    for (what, story) in stories {
+        let mut phone = Phone::new();
+        story(&mut phone);
+        let sent = phone.sent.len();
+        phone.until(40_000).input(50_000, Input::Unregister);
+        assert_eq!((phone.sent.len(), phone.deadline()), (sent, None), "{what}: {:?}", phone.events);
+    }
+}
+
+/// A registrar that asks for no credentials binds at the first request, and its answer can get lost: then the agent never
+/// registered, and a binding stays behind all the same.
+#[test]
+fn unregistering_removes_what_an_unseen_answer_may_have_bound() {
+    type Story = fn(&mut Phone);
+    let stories: [(&str, Story); 6] = [
+        ("an open registrar is not heard", |p| {
+            p.arrive(0).until(40_000);
+        }),
+        ("credentials sent, no answer", |p| {
+            p.arrive(0).challenge(1, "n1", "").until(40_000);
+        }),
+        ("an answer that cannot be read", |p| {
+            p.arrive(0).input(1, Input::Malformed { serial: 1, at: Phone::time(1) });
+        }),
+        ("a 200 with another CSeq", |p| {
+            let swapped = p.arrive(0).last().replace("CSeq: 1000001", "CSeq: 1000009");
+            p.reply_to(1, &swapped, 200, "");
+        }),
+        ("gone after the second transmission", |p| {
+            p.arrive(0).until(600).input(700, Input::Transport { serial: 1, reason: "port unreachable" });
+        }),
+        ("stopped while open", |p| {
+            p.arrive(0);
+        }),
+    ];
+    for (what, story) in stories {
+        let mut phone = Phone::new();
+        story(&mut phone);
+        phone.input(50_000, Input::Unregister).reply(50_001, 200, "");
+        let (at, _, expires, _) = phone.requests().pop().expect("a request");
+        assert_eq!((at, expires), (50_000, 0), "{what}: {:?}", phone.events);
+        assert_eq!(phone.seen("unregister-ended true 200"), 1, "{what}: {:?}", phone.events);
+    }
 }
 
 #[test]

@@ -93,6 +93,12 @@ impl Transaction {
         self.retransmit_at.min(self.timeout_at(timers))
     }
 
+    /// Whether the request may have arrived, although no answer to it can be used. A request that was sent once and
+    /// came back as undeliverable did not; of one sent several times only the last is known to be lost.
+    pub fn may_have_arrived(&self, undeliverable: bool) -> bool {
+        self.on_wire && (!undeliverable || self.transmissions > 1)
+    }
+
     /// When Timer F fires.
     pub fn timeout_at(&self, timers: &Timers) -> Time {
         self.sent + timers.f()

@@ -2,23 +2,29 @@
 
 use super::output::FAILURES;
 use crate::cli::Live;
-use crate::engine::Observer;
+use crate::diagnose::AbortWatch;
+use crate::engine::{Decision, Observer};
 use crate::live::{Bars, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
 use crate::record::Writer;
 use crate::record::pcapng::{Name, PcapngWriter};
+use crate::record::results::Aborted;
+use crate::report::words;
 use crate::vocab::{FailedAttempt, Stage, Time};
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Writes every interval to the record, and the packets of failures to their file, then shows the interval.
+/// Writes every interval to the record, and the packets of failures to their file, shows the interval, and says when
+/// the run must not go on.
 pub struct Watch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
     screen: Screen,
+    conditions: AbortWatch,
+    aborted: Option<Aborted>,
 }
 
 /// Where the packets of failed attempts go. The file appears with the first of them: a run without failures has none.
@@ -62,6 +68,14 @@ impl<'a> FailureFile<'a> {
     }
 }
 
+/// How far a run goes, for whoever watches its progress.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Of the load.
+    pub lasts: Duration,
+    pub agents: u64,
+}
+
 /// What the person at the terminal sees.
 enum Screen {
     Off,
@@ -71,13 +85,19 @@ enum Screen {
 
 impl<'a> Watch<'a> {
     /// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
-    pub fn new(record: File, failures: FailureFile<'a>, live: Live, lasts: Duration, agents: u64) -> Self {
+    pub fn new(record: File, failures: FailureFile<'a>, live: Live, extent: Extent, conditions: AbortWatch) -> Self {
+        let Extent { lasts, agents } = extent;
         let screen = match live {
             Live::Off => Screen::Off,
             Live::Auto | Live::Tui if io::stderr().is_terminal() => Screen::Bars(Bars::new(lasts, agents)),
             Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
         };
-        Watch { writer: Writer::new(record), failures, screen }
+        Watch { writer: Writer::new(record), failures, screen, conditions, aborted: None }
+    }
+
+    /// The first condition of `abort_on` that held.
+    pub fn aborted(&self) -> Option<&Aborted> {
+        self.aborted.as_ref()
     }
 
     /// The record, for what is written before and after the intervals.
@@ -96,12 +116,16 @@ impl<'a> Watch<'a> {
 }
 
 impl Observer for Watch<'_> {
-    fn interval(&mut self, interval: &Interval) -> io::Result<()> {
+    fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
         self.writer.interval(interval)?;
         if !matches!(self.screen, Screen::Off) {
             self.say(&Plain.line(interval));
         }
-        Ok(())
+        if self.aborted.is_some() {
+            return Ok(Decision::GoOn);
+        }
+        self.aborted = self.conditions.interval(interval);
+        Ok(if self.aborted.is_some() { Decision::Stop } else { Decision::GoOn })
     }
 
     fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
@@ -118,9 +142,12 @@ impl Observer for Watch<'_> {
         if let Screen::Bars(bars) = &self.screen {
             bars.stage(stage);
         }
-        let by = match interrupted {
-            Some(_) => "interrupted: no new attempts, press Ctrl-C again to stop at once; ",
-            None => "",
+        let by = match (interrupted, &self.aborted) {
+            (Some(_), _) => "interrupted: no new attempts, press Ctrl-C again to stop at once; ".to_owned(),
+            (None, Some(aborted)) if stage == Stage::Drain => {
+                format!("stopped by abort_on: {}, no new attempts; ", words::held(aborted))
+            }
+            _ => String::new(),
         };
         match stage {
             Stage::Load => {}

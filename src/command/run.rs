@@ -2,7 +2,7 @@
 
 use super::assemble::{Assembly, Frame, assemble, workers};
 use super::failure::{Exit, Failure};
-use super::observe::{FailureFile, Watch};
+use super::observe::{Extent, FailureFile, Watch};
 use super::output::RunDirectory;
 use super::registrar::serve;
 use super::report::derive;
@@ -10,6 +10,7 @@ use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
+use crate::diagnose::AbortWatch;
 use crate::engine::{Conduct, Ended, Observer, Server, conduct};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
@@ -18,7 +19,7 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::results::{End, Header, Host, RetryHeader, TrunkHeader};
+use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Stage, Time};
 use std::net::SocketAddr;
@@ -73,9 +74,11 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         ));
     }
     features.extend(promptness);
+    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
     let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
-    let mut watch = Watch::new(record, failures, args.live, frame.schedule.lasts(), plan.identities.len() as u64);
+    let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
+    let mut watch = Watch::new(record, failures, args.live, extent, conditions);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
@@ -93,7 +96,9 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     };
     let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
-        watch.record().end(&end(ended, &frame)).map_err(unwritable)?;
+        // A condition that held when no load was left to end is for the thresholds to judge.
+        let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
+        watch.record().end(&end(ended, &frame, aborted)).map_err(unwritable)?;
     }
     drop(watch);
     drop(server);
@@ -225,7 +230,7 @@ fn retry_header(retry: &RetryPolicy) -> RetryHeader {
     }
 }
 
-fn end(ended: &Ended, frame: &Frame) -> End {
+fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End {
     let usage = usage::process();
     let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
     End {
@@ -237,6 +242,7 @@ fn end(ended: &Ended, frame: &Frame) -> End {
         system_s: usage.system_s,
         max_rss_bytes: usage.max_rss_bytes,
         sender_cpu_pct: if wall > 0.0 { ended.sender_cpu.as_secs_f64() / wall * 100.0 } else { 0.0 },
+        aborted,
     }
 }
 
@@ -249,16 +255,21 @@ fn opening(plan: &Plan, frame: &Frame, targets: &[SocketAddr]) -> String {
     places.truncate(3);
     let others = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "{}: {} agents on {} trunk{} to {}{others}, {} arrivals in {}, at most {}/s, {} sender threads, seed {}",
+        "{}: {} on {} to {}{others}, {} in {}, at most {}/s, {}, seed {}",
         plan.name,
-        plan.identities.len(),
-        plan.trunks.len(),
-        if plan.trunks.len() == 1 { "" } else { "s" },
+        counted(plan.identities.len() as u64, "agent"),
+        counted(plan.trunks.len() as u64, "trunk"),
         places.join(", "),
-        frame.schedule.arrivals(),
+        counted(frame.schedule.arrivals().into(), "arrival"),
         crate::vocab::format_duration(frame.schedule.lasts()),
         frame.schedule.peak(),
-        frame.workers,
+        counted(frame.workers.into(), "sender thread"),
         frame.seed.0,
     )
+}
+
+/// `1 agent`, `2 agents`.
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }

@@ -104,6 +104,7 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
         system_s: 0.0,
         max_rss_bytes: 0,
         sender_cpu_pct: 0.0,
+        aborted: None,
     })?;
     Ok(outcome)
 }

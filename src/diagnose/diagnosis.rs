@@ -3,6 +3,7 @@
 use super::findings::{Confidence, Severity, findings};
 use super::verdict::Finding;
 use crate::record::Results;
+use crate::record::eventlog::EVENT_LOG;
 use crate::vocab::Status;
 
 /// Findings, and what they come to.
@@ -43,11 +44,29 @@ impl Conclusion {
 impl Diagnosis {
     /// Judges a run, a capture or a log.
     pub fn of(results: &Results) -> Diagnosis {
-        let findings = findings(results);
+        let mut findings = findings(results);
+        if hides_challenges(results) {
+            findings.iter_mut().filter(|finding| PLACED.contains(&finding.id.as_str())).for_each(doubt_place);
+        }
         let conclusion = conclude(results, &findings);
         Diagnosis { findings, conclusion }
     }
 }
+
+/// Whether the source is a log without a single challenge in it: a platform may leave them out.
+fn hides_challenges(results: &Results) -> bool {
+    let is_log = results.header.features.iter().any(|feature| feature == EVENT_LOG);
+    is_log && !results.responses.iter().any(|row| row.challenge)
+}
+
+/// A finding that rests on where in the handshake a refusal came keeps a rival when that is not known.
+fn doubt_place(finding: &mut Finding) {
+    Confidence::Open.as_str().clone_into(&mut finding.confidence);
+    finding.summary.push_str(" (or after one: the log shows no challenges)");
+}
+
+/// Findings that tell refusals before a challenge from refusals after one.
+const PLACED: [&str; 1] = ["loop.403.unchallenged"];
 
 fn conclude(results: &Results, findings: &[Finding]) -> Conclusion {
     let totals = &results.totals;

@@ -87,6 +87,11 @@ impl Metric {
         all().into_iter().find(|(known, _)| known == name).map(|(_, metric)| metric)
     }
 
+    /// The metric of a name that may be restricted to a trunk, whatever the trunk's id.
+    pub fn behind_trunk(name: &str) -> Option<Metric> {
+        std::iter::successors(Some(name), |&rest| rest.split_once('.').map(|(_, tail)| tail)).find_map(Metric::named)
+    }
+
     /// The valid name most like `name`, unless nothing is.
     pub fn nearest(name: &str) -> Option<String> {
         let totals = TOTALS.iter().map(|figure| figure.name.to_owned());
@@ -128,12 +133,26 @@ impl Metric {
             None => &results.totals,
         };
         match self {
-            Metric::Total(position) => (TOTALS[position].of)(totals).value(),
-            Metric::SuccessRatio => figures::success_ratio(totals),
-            Metric::Latency(phase, statistic) => statistic.of(&Distribution::of_phase(totals, phase)),
             Metric::ScheduleLag(statistic) => statistic.of(&Distribution::of(Some(&results.lag_us))),
             Metric::Findings(_) => Some(0.0),
+            Metric::Latency(phase, statistic) => statistic.of(&Distribution::of_phase(totals, phase)),
+            Metric::Total(_) | Metric::SuccessRatio => self.of_sums(totals),
         }
+    }
+
+    /// Its value when it follows from the sums alone, of a whole run or of one that still goes on; `None` also when
+    /// nothing was measured.
+    pub fn of_sums(self, totals: &Totals) -> Option<f64> {
+        match self {
+            Metric::Total(position) => (TOTALS[position].of)(totals).value(),
+            Metric::SuccessRatio => figures::success_ratio(totals),
+            Metric::Latency(..) | Metric::ScheduleLag(_) | Metric::Findings(_) => None,
+        }
+    }
+
+    /// The names that [`Metric::of_sums`] has a value for, those of [`TOTALS`] last.
+    pub fn of_sums_names() -> impl Iterator<Item = &'static str> {
+        ["success_ratio", "loops"].into_iter().chain(TOTALS.iter().map(|figure| figure.name))
     }
 }
 

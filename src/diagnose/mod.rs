@@ -1,10 +1,12 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
 //!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
-//! one, `verdict` adds it all up. `experiment` plans the trials that explain one agent's refusal, without a record.
-//! `findings` explain failures, `diagnosis` says whether they leave anything open, `handshake` names the step that a loop
-//! lacks. This room reads a [`crate::record::Results`] and returns values; it writes nothing.
+//! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
+//! trials that explain one agent's refusal, without a record. `findings` explain failures, `diagnosis` says whether they
+//! leave anything open, `handshake` names the step that a loop lacks. This room reads a [`crate::record::Results`], or
+//! intervals as they come, and returns values; it writes nothing.
 
+pub mod abort;
 pub mod diagnosis;
 pub mod experiment;
 pub mod explain;
@@ -15,8 +17,9 @@ pub mod metric;
 pub mod threshold;
 pub mod verdict;
 
+pub use abort::{AbortCondition, AbortWatch};
 pub use diagnosis::Diagnosis;
 pub use findings::findings;
 pub use handshake::Step;
 pub use threshold::{Comparison, Threshold, ThresholdError};
-pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, judge};
+pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};

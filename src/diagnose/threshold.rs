@@ -69,14 +69,29 @@ impl Threshold {
         header.thresholds.iter().map(|(name, expr)| Threshold::parse(name, expr, &ids)).collect()
     }
 
+    /// What it is about.
+    pub(super) fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Position of the trunk it is restricted to.
+    pub(super) fn trunk(&self) -> Option<usize> {
+        self.trunk.as_ref().map(|(index, _)| *index)
+    }
+
+    /// Whether the comparison is true of `value`.
+    pub(super) fn holds(&self, value: f64) -> bool {
+        self.comparison.holds(value, self.bound)
+    }
+
     /// Holds the threshold against a run. A value that was not measured does not pass.
     pub fn check(&self, results: &Results) -> ThresholdOutcome {
-        let value = self.metric.value(results, self.trunk.as_ref().map(|(index, _)| *index));
+        let value = self.metric.value(results, self.trunk());
         ThresholdOutcome {
             name: self.name.clone(),
             expr: self.expr.clone(),
             value,
-            pass: value.is_some_and(|value| self.comparison.holds(value, self.bound)),
+            pass: value.is_some_and(|value| self.holds(value)),
             unit: self.metric.unit(),
             metric: self.metric.canonical(),
             trunk: self.trunk.as_ref().map(|(_, id)| id.clone()),

@@ -7,6 +7,7 @@ use super::figures::{Distribution, Unit};
 use super::threshold::{Comparison, Threshold};
 use crate::measure::TrunkInterval;
 use crate::record::Results;
+use crate::record::results::Aborted;
 use crate::vocab::{Kind, format_duration};
 use serde::Serialize;
 use std::time::Duration;
@@ -106,7 +107,8 @@ pub struct Finding {
     pub cost: String,
 }
 
-/// Judges a run: interrupted before invalid, invalid before failed, failed before passed.
+/// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run that a condition of
+/// `abort_on` ended has failed, whatever its thresholds say of what there was of it.
 pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
     let doubts = generator_doubts(results);
     let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results)).collect();
@@ -118,7 +120,7 @@ pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
         Verdict::Interrupted
     } else if !invalid_reasons.is_empty() {
         Verdict::Invalid
-    } else if thresholds.iter().any(|threshold| !threshold.pass) {
+    } else if aborted(results).is_some() || thresholds.iter().any(|threshold| !threshold.pass) {
         Verdict::Fail
     } else {
         Verdict::Pass
@@ -130,6 +132,11 @@ pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
         invalid_reasons,
         thresholds,
     }
+}
+
+/// The condition that ended the load before its time.
+pub fn aborted(results: &Results) -> Option<&Aborted> {
+    results.end.as_ref().and_then(|end| end.aborted.as_ref())
 }
 
 type Doubt = (GeneratorVerdict, String);
@@ -203,13 +210,13 @@ fn socket_drops(results: &Results) -> Option<Doubt> {
     Some((grade, format!("the kernel dropped {drops} datagrams at our sockets, {received} were received{above}")))
 }
 
-/// A run that ended by itself has seen all of its arrivals.
+/// A run whose load ended by itself has seen all of its arrivals.
 fn missing_arrivals(results: &Results) -> Option<Doubt> {
     let initial = |trunk: &TrunkInterval| trunk.started[Kind::Initial.index()];
     let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
     let warm: u64 = warm.flat_map(|interval| &interval.trunks).map(initial).sum();
     let (seen, planned) = (initial(&results.totals.sums) + warm, results.header.arrivals_planned);
-    let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none());
+    let ended = results.end.as_ref().is_some_and(|end| end.interrupted_by.is_none() && end.aborted.is_none());
     (ended && seen < planned).then(|| {
         (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))
     })

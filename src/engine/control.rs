@@ -31,13 +31,23 @@ pub struct Conduct {
     pub patience: Duration,
 }
 
+/// What an observer makes of an interval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Decision {
+    GoOn,
+    /// End the load now, and the run in good order: drain, un-REGISTER, the rest. Without load left there is nothing to
+    /// end, and the run goes on as it would have.
+    Stop,
+}
+
 /// Who watches a run.
 pub trait Observer {
     /// An interval of all workers is complete.
     ///
     /// # Errors
     /// When it cannot be kept; the run then stops.
-    fn interval(&mut self, interval: &Interval) -> io::Result<()>;
+    fn interval(&mut self, interval: &Interval) -> io::Result<Decision>;
 
     /// Failed attempts of one worker, with their packets, before the interval in which they ended. Not every failed
     /// attempt is among them.
@@ -60,6 +70,8 @@ pub struct Ended {
     pub load_ended: Time,
     /// 2 for SIGINT, 15 for SIGTERM.
     pub interrupted_by: Option<i32>,
+    /// The observer ended the load before its time.
+    pub stopped: bool,
     /// Agents registered when the drain ended.
     pub registered_at_load_end: u64,
     /// CPU time of all sender threads.
@@ -141,6 +153,7 @@ struct Conductor {
     /// By worker: where it was last.
     progress: Vec<Progress>,
     interrupted_by: Option<i32>,
+    stopped: bool,
     registered: u64,
     sender_cpu_ns: u64,
     last_end_ns: u64,
@@ -200,6 +213,7 @@ impl Conductor {
             parts: BTreeMap::new(),
             progress: vec![Progress::default(); workers],
             interrupted_by: None,
+            stopped: false,
             registered: 0,
             sender_cpu_ns: 0,
             last_end_ns: 0,
@@ -272,7 +286,11 @@ impl Conductor {
                 self.registered = merged.trunks.iter().map(|trunk| trunk.registered).sum();
             }
             self.last_end_ns = merged.end_ns;
-            self.kept(observer.interval(&merged));
+            match observer.interval(&merged) {
+                Ok(Decision::GoOn) => {}
+                Ok(Decision::Stop) => self.stopped |= self.end_load(observer),
+                Err(error) => self.kept(Err(error)),
+            }
         }
     }
 
@@ -304,10 +322,17 @@ impl Conductor {
             return;
         }
         self.interrupted_by = Some(number);
-        if self.phase == Phase::Load {
+        self.end_load(observer);
+    }
+
+    /// Ends the load before its time; false when it is over already.
+    fn end_load(&mut self, observer: &mut dyn Observer) -> bool {
+        let loading = self.phase == Phase::Load;
+        if loading {
             let at = self.clock.now() + LEAD;
             self.begin_drain(at, observer);
         }
+        loading
     }
 
     fn begin_drain(&mut self, at: Time, observer: &mut dyn Observer) {
@@ -370,6 +395,7 @@ impl Conductor {
                 ended: self.start + Duration::from_nanos(self.last_end_ns),
                 load_ended: self.load_ends,
                 interrupted_by: self.interrupted_by,
+                stopped: self.stopped,
                 registered_at_load_end: self.registered,
                 sender_cpu: Duration::from_nanos(self.sender_cpu_ns),
             }),

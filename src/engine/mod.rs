@@ -11,7 +11,7 @@ pub mod probe;
 pub mod serve;
 mod worker;
 
-pub use control::{Conduct, Ended, EngineError, Observer, conduct};
+pub use control::{Conduct, Decision, Ended, EngineError, Observer, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::Server;
 pub use worker::WorkerPlan;

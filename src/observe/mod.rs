@@ -18,6 +18,7 @@ mod entry;
 mod log;
 mod replay;
 mod roster;
+mod waits;
 mod watch;
 mod wire;
 

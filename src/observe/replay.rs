@@ -3,7 +3,7 @@
 
 use super::entry::{End, Entry, What, Words};
 use super::roster::Roster;
-use super::{ObserveError, entry::Word};
+use super::{ObserveError, entry::Word, waits};
 use crate::agent::answer;
 use crate::agent::looping::{Looping, Step};
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
@@ -77,6 +77,7 @@ fn write(
         ended_ns,
         load_ended_ns: ended_ns,
         interrupted_by: None,
+        aborted: None,
         registered_at_load_end: registered,
         user_s: 0.0,
         system_s: 0.0,
@@ -94,7 +95,10 @@ fn thinned(mut interval: Interval) -> Interval {
 
 fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
     let agents = &seen.roster.agents;
-    let trunks = seen.roster.headers();
+    let mut trunks = seen.roster.headers();
+    for (trunk, retry) in trunks.iter_mut().zip(waits::observed(&seen.roster, &seen.entries)) {
+        trunk.retry = retry;
+    }
     let several_sources = trunks.iter().any(|trunk| !trunk.sources.is_empty());
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -39,6 +39,11 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     if gaps.orphans > 0 {
         remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));
     }
+    if account.application.as_deref().is_some_and(|tool| tool.starts_with("regstorm")) {
+        remarks.push(
+            "regstorm wrote this file: a sample of failures; diagnose the run's directory for all of it".to_owned(),
+        );
+    }
     if gaps.silent {
         remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
     }
@@ -231,7 +236,8 @@ fn transaction(call_id: &[u8], cseq: u32, branch: &[u8]) -> u64 {
     print_of(&[call_id, &cseq.to_be_bytes(), branch])
 }
 
-/// How long a message waits for an older one.
-const SETTLED_NS: u64 = 1_000_000_000;
-/// Messages that wait at most: a second of 65 536 messages, 50 MB.
+/// How long a message waits for an older one: attempts sampled into one file stand in it one after another, and each may
+/// last two Timer F.
+const SETTLED_NS: u64 = 64_000_000_000;
+/// Messages that wait at most, 50 MB of them; in a busier capture the oldest goes on sooner.
 const HELD: usize = 65_536;

@@ -116,8 +116,9 @@ pub struct SafetyFile {
     /// Hard ceiling on SIP messages sent per second, over everything; it refuses and counts, it never shapes.
     #[schemars(extend("default" = defaults::MAX_MESSAGE_RATE))]
     pub max_message_rate: Option<u32>,
-    #[schemars(skip)]
-    pub abort_on: Option<Later>,
+    /// Conditions that end a run in good order, judged at the end of each interval of the load over all of it so far;
+    /// written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
+    pub abort_on: Option<BTreeMap<String, String>>,
 }
 
 /// One `[[trunk]]`.

@@ -125,6 +125,22 @@ pub struct End {
     pub max_rss_bytes: u64,
     /// Sender threads' CPU time over (wall time × threads), per cent.
     pub sender_cpu_pct: f64,
+    /// The condition that ended the load before its time; `None` in a record from before there were any.
+    #[serde(default)]
+    pub aborted: Option<Aborted>,
+}
+
+/// A condition of `[safety] abort_on` that held.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Aborted {
+    /// As written.
+    pub name: String,
+    /// As written.
+    pub expr: String,
+    /// In the metric's unit.
+    pub value: f64,
+    /// End of the interval after which it held, nanoseconds since the run's start.
+    pub at_ns: u64,
 }
 
 /// A whole run.

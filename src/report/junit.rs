@@ -1,16 +1,20 @@
-//! `junit.xml`: one test case per threshold, for build servers. In a run that was interrupted, or whose generator fell
+//! `junit.xml`: one test case per threshold, for build servers, and one more for the condition of `abort_on` that stopped
+//! the run, if one did. In a run that was interrupted, or whose generator fell
 //! behind, every case is an error and none a failure of the server: its figures would mislead.
 
 use super::text::{self, printable};
 use super::{template, words};
-use crate::diagnose::{Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{self, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
+use crate::record::results::Aborted;
 use serde::Serialize;
 
 /// Renders the file.
 pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
     let error = error(results, judgement);
-    let failed = judgement.thresholds.iter().filter(|outcome| !outcome.pass).count();
+    let stopped = diagnose::aborted(results).map(|aborted| condition(aborted, &words::verdict(results, judgement)));
+    let targets: Vec<Target> = judgement.thresholds.iter().map(target).chain(stopped).collect();
+    let failed = targets.iter().filter(|target| !target.pass).count();
     let suites = Suites {
         name: printable(&results.header.name),
         host: printable(&results.header.host.name),
@@ -18,8 +22,8 @@ pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
         seconds: text::seconds(words::ended_ns(results).unwrap_or(0)),
         verdict: judgement.verdict.as_str(),
         failures: if error.is_none() { failed } else { 0 },
-        errors: if error.is_some() { judgement.thresholds.len() } else { 0 },
-        targets: judgement.thresholds.iter().map(target).collect(),
+        errors: if error.is_some() { targets.len() } else { 0 },
+        targets,
         error,
         generator: generator(judgement),
     };
@@ -44,6 +48,8 @@ struct Suites {
 struct Target {
     name: String,
     expr: String,
+    /// What a miss is called.
+    kind: &'static str,
     pass: bool,
     message: String,
 }
@@ -59,8 +65,19 @@ fn target(outcome: &ThresholdOutcome) -> Target {
     Target {
         name: printable(&outcome.name),
         expr: printable(&outcome.expr),
+        kind: "threshold",
         pass: outcome.pass,
         message: printable(&message),
+    }
+}
+
+fn condition(aborted: &Aborted, verdict: &str) -> Target {
+    Target {
+        name: printable(&format!("abort_on {}", aborted.name)),
+        expr: printable(&aborted.expr),
+        kind: "abort_on",
+        pass: false,
+        message: verdict.to_owned(),
     }
 }
 

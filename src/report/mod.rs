@@ -21,7 +21,7 @@ pub mod summary;
 pub mod summary_csv;
 mod template;
 mod text;
-mod words;
+pub mod words;
 
 use crate::diagnose::{Finding, Judgement};
 use crate::record::Results;

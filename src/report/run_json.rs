@@ -6,7 +6,7 @@ use super::conditions::Conditions;
 use super::text::utc;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
-use crate::diagnose::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{self, Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
 use crate::record::results::Host;
 use crate::record::{Results, Totals, TrunkHeader};
 use crate::vocab::Phase;
@@ -32,6 +32,7 @@ struct Run<'a> {
     duration_s: Option<f64>,
     verdict: Verdict,
     invalid_reasons: &'a [String],
+    aborted: Option<AbortedView<'a>>,
     simulated: bool,
     seed: u64,
     host: &'a Host,
@@ -49,6 +50,16 @@ struct Run<'a> {
     conditions: Conditions,
     record: Record<'a>,
     findings: &'a [Finding],
+}
+
+/// The condition of `abort_on` that stopped the run.
+#[derive(Serialize)]
+struct AbortedView<'a> {
+    name: &'a str,
+    expr: &'a str,
+    /// In the unit of the metric, as for thresholds.
+    value: f64,
+    at: String,
 }
 
 #[derive(Serialize)]
@@ -150,6 +161,12 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         duration_s: ended.map(|ns| ns as f64 / 1e9),
         verdict: judgement.verdict,
         invalid_reasons: &judgement.invalid_reasons,
+        aborted: diagnose::aborted(results).map(|aborted| AbortedView {
+            name: &aborted.name,
+            expr: &aborted.expr,
+            value: aborted.value,
+            at: utc(header, aborted.at_ns),
+        }),
         simulated: header.simulated,
         seed: header.seed,
         host: &header.host,

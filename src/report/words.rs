@@ -5,8 +5,10 @@
 
 use super::text;
 use crate::diagnose::figures::Unit;
-use crate::diagnose::{Comparison, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::metric::Metric;
+use crate::diagnose::{self, Comparison, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
+use crate::record::results::Aborted;
 use crate::vocab::{Kind, Status};
 
 /// Attempts by what they mean to a reader; the sum is the number of attempts.
@@ -85,14 +87,17 @@ pub fn listed(results: &Results, statuses: &[Status]) -> String {
     parts.join("; ")
 }
 
-/// The run's verdict in one sentence.
+/// The run's verdict in a sentence; in two when it was stopped early and that is not all.
 pub fn verdict(results: &Results, judgement: &Judgement) -> String {
     let missed = judgement.thresholds.iter().filter(|threshold| !threshold.pass).count();
     let targets = judgement.thresholds.len();
-    match judgement.verdict {
+    let stopped = diagnose::aborted(results)
+        .map(|aborted| format!("Stopped after {} by abort_on: {}.", text::length(aborted.at_ns), held(aborted)));
+    let sentence = match judgement.verdict {
         Verdict::Pass if targets == 0 => "The run completed; no targets were set.".to_owned(),
         Verdict::Pass if targets == 1 => "The one target was met.".to_owned(),
         Verdict::Pass => format!("All {targets} targets were met."),
+        Verdict::Fail if missed == 0 => String::new(),
         Verdict::Fail => {
             format!("{missed} of {targets} {} missed.", if missed == 1 { "targets was" } else { "targets were" })
         }
@@ -100,7 +105,18 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
             "The test machine could not keep its own schedule, so these figures say little about the server.".to_owned()
         }
         Verdict::Interrupted => interrupted(results),
+    };
+    match stopped {
+        Some(stopped) => format!("{stopped} {sentence}").trim_end().to_owned(),
+        None => sentence,
     }
+}
+
+/// A condition that held, with the value it held for: `success_ratio < 0.5 (at 12.5 %)`.
+pub fn held(aborted: &Aborted) -> String {
+    let Aborted { name, expr, value, .. } = aborted;
+    let unit = Metric::behind_trunk(name).map_or(Unit::Count, Metric::unit);
+    text::printable(&format!("{name} {expr} (at {})", text::measured(unit, *value)))
 }
 
 fn interrupted(results: &Results) -> String {

@@ -6,15 +6,8 @@ use proptest::prelude::*;
 use rsip::message::HasHeaders;
 use rsip::prelude::{HeadersExt, ToTypedHeader, UntypedHeader};
 
-const UNAUTHORIZED: &str = "SIP/2.0 401 Unauthorized\r\n\
-    Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK000000010000000200000003;rport=40000;received=127.0.0.1\r\n\
-    From: <sip:agent00001@genesyscloud.test>;tag=0123456789abcdef\r\n\
-    To: <sip:agent00001@genesyscloud.test>;tag=b27e1a1d33761e85846fc98f5f3a7e58.9f1e\r\n\
-    Call-ID: 00112233445566778899aabbccddeeff\r\n\
-    CSeq: 1 REGISTER\r\n\
-    WWW-Authenticate: Digest realm=\"genesyscloud.test\", nonce=\"ZvJQ3mbyT7I0Qm9jYm9kZQ\", qop=\"auth\", algorithm=SHA-256\r\n\
-    Server: kamailio (5.6.3 (x86_64/linux))\r\n\
-    Content-Length: 0\r\n\r\n";
+/// Read by the bench of the wire side too.
+const UNAUTHORIZED: &str = include_str!("../../tests/messages/kamailio-401.sip");
 
 /// Everything that is allowed at once: each line is legal or common in the field.
 const TORTURE: &str = "\r\n\r\n\

@@ -165,6 +165,34 @@ fn a_killed_run_says_so_in_every_file_for_people() {
 }
 
 #[test]
+fn a_stopped_run_says_why_in_every_file_for_people() {
+    let mut results = fixture::run();
+    results.end.as_mut().expect("ended").aborted = Some(fixture::aborted());
+    let json: Value = serde_json::from_str(&rendered(&results, &[], "run.json")).expect("JSON");
+    assert_eq!(
+        json["aborted"],
+        serde_json::json!({
+            "name": "trunk.trunk_00.success_ratio", "expr": "< 0.5", "value": 0.125, "at": "2026-11-21T01:02:23.004Z",
+        })
+    );
+    let why = "Stopped after 20s by abort_on: trunk.trunk_00.success_ratio < 0.5 (at 12.5 %).";
+    let summary = |thresholds| summary::render(&results, &judged(&results, thresholds), &[], "out");
+    assert!(summary(&[][..]).contains(&format!("FAIL  {why}\n")), "{}", summary(&[]));
+    assert!(summary(&THRESHOLDS).contains(&format!("FAIL  {why} 1 of 4 targets was missed.\n")));
+    let csv = rows(&rendered(&results, &[], "summary.csv"));
+    assert_eq!((csv[0]["value"].as_str(), csv[0]["meaning"].as_str()), ("failed", why));
+    assert!(rendered(&results, &[], "report.html").contains(&why.replace('<', "&lt;")));
+    let junit = rendered(&results, &THRESHOLDS, "junit.xml");
+    assert!(junit.contains("tests=\"5\" failures=\"2\" errors=\"0\""), "{junit}");
+    assert!(junit.contains("name=\"abort_on trunk.trunk_00.success_ratio &lt; 0.5\""), "{junit}");
+    crate::page::assert_balanced(&junit);
+    // Interrupted on top of it: the figures are still those of a stopped run.
+    results.end.as_mut().expect("ended").interrupted_by = Some(2);
+    let text = summary::render(&results, &judged(&results, &[]), &[], "out");
+    assert!(text.contains(&format!("INTERRUPTED  {why} The run was stopped by hand")), "{text}");
+}
+
+#[test]
 fn availability_ends_where_the_drain_begins() {
     let rows = rows(&rendered(&fixture::run(), &[], "availability.csv"));
     assert_eq!(rows.len(), 12, "six intervals of load, two trunks");

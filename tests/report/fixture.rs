@@ -3,7 +3,7 @@
 
 use hdrhistogram::Histogram;
 use regstorm::measure::{Evidence, GeneratorCounts, ResponseRow, TrunkInterval};
-use regstorm::record::results::{GeneratorLimits, Host};
+use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
     AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals, TrunkHeader,
 };
@@ -51,6 +51,12 @@ pub fn run() -> Results {
 /// A run in which every agent registers.
 pub fn healthy() -> Results {
     Shape { refuse_every: 0, ..Shape::default() }.results()
+}
+
+/// A condition that held after twenty seconds.
+pub fn aborted() -> Aborted {
+    let (name, expr) = ("trunk.trunk_00.success_ratio".to_owned(), "< 0.5".to_owned());
+    Aborted { name, expr, value: 0.125, at_ns: 20 * SECOND }
 }
 
 /// The same without its last frame.
@@ -220,6 +226,7 @@ impl Shape {
             system_s: 0.5,
             max_rss_bytes: 32_000_000,
             sender_cpu_pct: 4.5,
+            aborted: None,
         }
     }
 

@@ -92,14 +92,19 @@ fn interrupted_comes_before_invalid_before_failed_before_passed() {
     let stop: Change = |r| r.end.as_mut().expect("ended").interrupted_by = Some(2);
     let kill: Change = |r| r.end = None;
     let stall: Change = |r| lag(r, 200_000);
+    let abort: Change = |r| r.end.as_mut().expect("ended").aborted = Some(fixture::aborted());
     let fail = [("loops", "== 0")];
     let hold = [("loops", "== 4")];
-    let table: [Row; 9] = [
+    let table: [Row; 13] = [
         (&[], &[], Verdict::Pass),
         (&[], &hold, Verdict::Pass),
         (&[], &fail, Verdict::Fail),
         (&[stall], &hold, Verdict::Invalid),
         (&[stall], &fail, Verdict::Invalid),
+        (&[abort], &[], Verdict::Fail),
+        (&[abort], &hold, Verdict::Fail),
+        (&[abort, stall], &hold, Verdict::Invalid),
+        (&[abort, stop], &hold, Verdict::Interrupted),
         (&[stop], &hold, Verdict::Interrupted),
         (&[stop, stall], &fail, Verdict::Interrupted),
         (&[kill], &hold, Verdict::Interrupted),
@@ -110,6 +115,16 @@ fn interrupted_comes_before_invalid_before_failed_before_passed() {
         changes.iter().for_each(|change| change(&mut results));
         assert_eq!(judged(&results, thresholds).verdict, verdict, "row {n}");
     }
+}
+
+/// Arrivals that a stopped run spared its registrar are not missing from it.
+#[test]
+fn a_stopped_run_is_not_blamed_on_the_generator() {
+    let mut results = fixture::run();
+    results.header.arrivals_planned += 100;
+    assert_eq!(judged(&results, &[]).generator, GeneratorVerdict::Suspect);
+    results.end.as_mut().expect("ended").aborted = Some(fixture::aborted());
+    assert_eq!(judged(&results, &[]).generator, GeneratorVerdict::Valid);
 }
 
 #[test]

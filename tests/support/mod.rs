@@ -1,5 +1,6 @@
 //! What the tests of the whole program share: the program itself as a child process, the files it leaves behind, a
-//! registrar whose delay is known, a real Kamailio, and the only clock the tests read.
+//! registrar whose delay is known, a real Kamailio, and the only clock the tests read; and the small world of tests in
+//! virtual time.
 //!
 //! No assertion about regstorm lives here beyond what every run owes (its books balance); those are in the tests.
 
@@ -10,3 +11,4 @@ pub mod kamailio;
 pub mod known;
 pub mod program;
 pub mod results;
+pub mod world;

@@ -30,9 +30,9 @@ impl Severity {
 
 /// How sure a finding is. It follows from what was counted and is no probability:
 ///
-/// * `high`: at least [`MANY`] observations speak for it, at most one in a hundred against, and an observation ruled
+/// * `high`: at least 20 observations speak for it, at most one in a hundred against, and an observation ruled
 ///   out every rival explanation;
-/// * `medium`: the same with at least [`SOME`] observations, or with up to one in twenty against;
+/// * `medium`: the same with at least 5 observations, or with up to one in twenty against;
 /// * `low`: fewer observations, or more against;
 /// * `open`: a rival explanation was not ruled out; every open one has a finding of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,15 +150,18 @@ impl Draft {
     }
 }
 
-/// An agent and the Call-ID under which to look for it in a trace.
+/// An agent and the Call-ID under which to look for it in a trace. Those of an observed source are the source's own, and a
+/// log may have none.
 fn example(header: &Header, agent: u32) -> Option<String> {
     let user = header.users.get(agent as usize)?;
-    let observed = header.call_ids.get(agent as usize).filter(|id| !id.is_empty()).cloned();
-    let made = || {
-        let id = call_id(Seed(header.seed), RunTag(header.run_tag), AgentId(agent));
-        String::from_utf8_lossy(&id).into_owned()
+    let id = match header.call_ids.get(agent as usize) {
+        Some(observed) => observed.clone(),
+        None => {
+            let made = call_id(Seed(header.seed), RunTag(header.run_tag), AgentId(agent));
+            String::from_utf8_lossy(&made).into_owned()
+        }
     };
-    Some(format!("{user} (Call-ID {})", observed.unwrap_or_else(made)))
+    Some(if id.is_empty() { user.clone() } else { format!("{user} (Call-ID {id})") })
 }
 
 fn utc(header: &Header, ns: u64) -> String {

@@ -16,6 +16,7 @@ use super::places::{Path, Places};
 use crate::vocab::{Secret, format_duration};
 use check::Check;
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -44,8 +45,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     check_warmup(&mut check, run.warmup, &load);
     let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
     let generator = generator(&mut check, file.generator.unwrap_or_default());
-    let mut thresholds: Vec<(String, String)> = file.thresholds.unwrap_or_default().into_iter().collect();
-    thresholds.sort_by_key(|(name, _)| places.key(&Path::root("thresholds").key(name)).start);
+    let thresholds = in_order(&places, &Path::root("thresholds"), file.thresholds);
     let Check { problems, warnings, .. } = check;
     if !problems.is_empty() {
         return Err(problems);
@@ -103,7 +103,6 @@ fn stem(path: &str) -> String {
 
 fn safety(check: &mut Check, file: SafetyFile) -> Safety {
     let at = Path::root("safety");
-    check.later_key(&at.key("abort_on"), &file.abort_on, "abort_on");
     let nets = file.allow_targets.unwrap_or_else(|| defaults::ALLOW_TARGETS.map(str::to_owned).to_vec());
     let mut allow_targets = Vec::new();
     for (n, text) in nets.iter().enumerate() {
@@ -119,7 +118,15 @@ fn safety(check: &mut Check, file: SafetyFile) -> Safety {
     }
     let max_message_rate =
         check.at_least_one(&at.key("max_message_rate"), file.max_message_rate, defaults::MAX_MESSAGE_RATE);
-    Safety { allow_targets, max_message_rate }
+    let abort_on = in_order(check.places, &at.key("abort_on"), file.abort_on);
+    Safety { allow_targets, max_message_rate, abort_on }
+}
+
+/// Names and comparisons in the order in which they are written.
+fn in_order(places: &Places, at: &Path, written: Option<BTreeMap<String, String>>) -> Vec<(String, String)> {
+    let mut pairs: Vec<_> = written.unwrap_or_default().into_iter().collect();
+    pairs.sort_by_key(|(name, _)| places.key(&at.key(name)).start);
+    pairs
 }
 
 fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {

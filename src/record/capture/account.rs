@@ -25,6 +25,8 @@ pub struct Account {
     pub stream_gaps: u64,
     /// TCP streams that carry TLS: what is in them cannot be seen.
     pub encrypted_streams: u64,
+    /// What wrote the capture, where a pcapng says it.
+    pub application: Option<String>,
     /// Why the capture could not be read to its end.
     pub torn: Option<String>,
 }

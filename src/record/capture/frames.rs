@@ -12,6 +12,7 @@ use pcap_file::pcap::PcapParser;
 use pcap_file::pcapng::PcapNgParser;
 use pcap_file::pcapng::blocks::Block;
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
+use pcap_file::pcapng::blocks::section_header::SectionHeaderOption;
 use pcap_file::{Endianness, PcapError, TsResolution};
 use std::io::{self, Read};
 use std::time::Duration;
@@ -50,6 +51,7 @@ pub(super) fn read(
 ) -> Result<(), CaptureError> {
     let mut window = Window::new(source);
     let mut format = Format::of(&mut window)?;
+    account.application = format.application();
     loop {
         let bytes = window.bytes();
         if bytes.is_empty() && !window.more()? {
@@ -205,6 +207,14 @@ impl Format {
                 Err(_) => return Err(CaptureError::NotACapture),
             }
         }
+    }
+
+    fn application(&self) -> Option<String> {
+        let Format::Pcapng(pcapng) = self else { return None };
+        pcapng.parser.section().options.iter().find_map(|option| match option {
+            SectionHeaderOption::UserApplication(tool) => Some(tool.to_string()),
+            _ => None,
+        })
     }
 
     fn next<'a>(&mut self, bytes: &'a [u8]) -> Next<'a> {
