@@ -10,6 +10,7 @@ mod reading;
 #[path = "../support/mod.rs"]
 mod support;
 mod taken;
+mod typed;
 
 use packets::{Frames, Link};
 use regstorm::observe::{Observation, of_capture};
