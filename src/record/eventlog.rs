@@ -358,8 +358,12 @@ fn written(text: &str) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()
 }
 
-/// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by size: 10¹¹ seconds are in the year 5138, as
-/// many milliseconds in 1973.
+/// Where the year 5138 begins, counted in seconds, milliseconds and microseconds; the next finer unit reaches it in 1973.
+const SECONDS_END: i64 = 100_000_000_000;
+const MILLIS_END: i64 = 1_000 * SECONDS_END;
+const MICROS_END: i64 = 1_000 * MILLIS_END;
+
+/// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by size.
 fn from_epoch(text: &str, number: f64) -> Option<Timestamp> {
     if !number.is_finite() || number < 0.0 {
         return None;
@@ -367,14 +371,14 @@ fn from_epoch(text: &str, number: f64) -> Option<Timestamp> {
     // A whole number of nanoseconds does not fit into a float.
     if let Ok(whole) = text.parse::<i64>() {
         return match whole {
-            ..100_000_000_000 => Timestamp::from_second(whole),
-            ..100_000_000_000_000 => Timestamp::from_millisecond(whole),
-            ..100_000_000_000_000_000 => Timestamp::from_microsecond(whole),
-            _ => Timestamp::from_nanosecond(whole.into()),
+            ..SECONDS_END => Timestamp::from_second(whole),
+            SECONDS_END..MILLIS_END => Timestamp::from_millisecond(whole),
+            MILLIS_END..MICROS_END => Timestamp::from_microsecond(whole),
+            MICROS_END.. => Timestamp::from_nanosecond(whole.into()),
         }
         .ok();
     }
-    let seconds = if number < 1e11 { number } else { number / 1e3 };
+    let seconds = if number < SECONDS_END as f64 { number } else { number / 1e3 };
     Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
 
