@@ -9,7 +9,6 @@
 //! * A granted lifetime is not shown, so no binding is said to have lapsed.
 //! * Records stand in order of time, or the newest first; both are put right.
 
-use super::replay;
 use super::roster::TrunkKey;
 use super::watch::{Ask, Carried, Challenge, Reply, SECOND_NS, Watch, print_of};
 use super::{Observation, ObserveError};
@@ -34,7 +33,7 @@ pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
     if gaps.silent {
         remarks.push("no record has a response code: nothing is known of any answer".to_owned());
     }
-    Ok(Observation { results: replay::results(seen)?, remarks })
+    Observation::of(seen, remarks)
 }
 
 /// A log that goes backwards is turned round, so that records of one second keep their order.

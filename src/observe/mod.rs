@@ -35,13 +35,23 @@ pub struct Observation {
     pub remarks: Vec<String>,
 }
 
+impl Observation {
+    /// Lays out what was seen.
+    fn of(seen: replay::Seen, remarks: Vec<String>) -> Result<Self, ObserveError> {
+        match replay::results(seen)? {
+            Some(results) => Ok(Observation { results, remarks }),
+            None => Err(ObserveError::Nothing { remarks }),
+        }
+    }
+}
+
 /// Why nothing can be said of what was observed.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
     #[error(transparent)]
     Capture(#[from] crate::record::capture::CaptureError),
-    #[error("{0}: there is no REGISTER in it")]
-    Nothing(String),
+    #[error("there is no REGISTER in it{}", remarks.iter().map(|remark| format!("; {remark}")).collect::<String>())]
+    Nothing { remarks: Vec<String> },
     #[error("more than {0} registrars or domains: narrow the capture down to the trunk in question")]
     TooManyTrunks(usize),
     #[error(

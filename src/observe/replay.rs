@@ -25,15 +25,15 @@ pub(super) struct Seen {
     pub(super) end: u64,
 }
 
-/// Lays out what was seen as the results of a run.
+/// Lays out what was seen as the results of a run; `None` when nothing was.
 ///
 /// # Errors
-/// When nothing was seen, or it spans more than [`LONGEST`].
-pub(super) fn results(mut seen: Seen) -> Result<Results, ObserveError> {
+/// When it spans more than [`LONGEST`].
+pub(super) fn results(mut seen: Seen) -> Result<Option<Results>, ObserveError> {
     // Stable: what is told in one moment keeps its order.
     seen.entries.sort_by_key(|entry| entry.at);
     let Some(first) = seen.entries.first().map(|entry| entry.at) else {
-        return Err(ObserveError::Nothing(seen.name));
+        return Ok(None);
     };
     let start = first / SECOND_NS * SECOND_NS;
     let end = seen.end.max(seen.entries.last().map_or(start, |entry| entry.at));
@@ -46,7 +46,7 @@ pub(super) fn results(mut seen: Seen) -> Result<Results, ObserveError> {
     let mut writer = Writer::new(&mut bytes);
     let written = write(&mut writer, &seen, start, end, interval);
     written.expect("a vector takes every byte");
-    Ok(read(bytes.as_slice())?)
+    Ok(Some(read(bytes.as_slice())?))
 }
 
 fn write(

@@ -3,7 +3,6 @@
 //! Frames of one capture may stand a little out of order (several interfaces, several queues), so messages wait until
 //! nothing older than them is expected. Memory: at most [`HELD`] messages, beside what [`super::entry`] keeps.
 
-use super::replay;
 use super::roster::TrunkKey;
 use super::watch::{Ask, Carried, Challenge, Reply, Watch, print_of};
 use super::{Observation, ObserveError};
@@ -47,7 +46,7 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     if gaps.silent {
         remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
     }
-    Ok(Observation { results: replay::results(seen)?, remarks })
+    Observation::of(seen, remarks)
 }
 
 struct Wire {

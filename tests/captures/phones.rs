@@ -2,6 +2,7 @@
 
 use super::packets::*;
 use super::{loops, observe, statuses};
+use proptest::prelude::*;
 use regstorm::record::Results;
 use regstorm::vocab::{Class, Kind, Place};
 
@@ -264,9 +265,9 @@ fn what_the_capture_lacks_is_said() {
     messages.insert(0, (0, false, Register::of("bob", 7).ok()));
     let observation = observe(&conversation(Link::Ethernet, &messages));
     assert_eq!(observation.remarks, ["1 answers belong to requests that are not in the capture"]);
-    let nothing = pcap(1, &Frames::new(), false, true);
-    let error = regstorm::observe::of_capture(nothing.as_slice(), "x.pcap").expect_err("nothing in it").to_string();
-    assert_eq!(error, "x.pcap: there is no REGISTER in it");
+    let file = pcap(147, &conversation(Link::Raw, &messages), false, true);
+    let error = regstorm::observe::of_capture(file.as_slice(), "x").expect_err("nothing in it").to_string();
+    assert_eq!(error, "there is no REGISTER in it; 5 frames are of a link layer that is not known (LINKTYPE 147)");
 }
 
 #[test]
@@ -279,4 +280,46 @@ fn a_long_capture_is_laid_out_in_longer_intervals() {
     let file = pcap(1, &conversation(Link::Ethernet, &messages), false, true);
     let error = regstorm::observe::of_capture(file.as_slice(), "x").expect_err("too long").to_string();
     assert!(error.contains("span 500 days, from 2026-05-14T10:22:15Z"), "{error}");
+}
+
+/// Any message of a small world: few users, calls and numbers, so that they meet.
+fn any_message() -> impl Strategy<Value = (u64, bool, Vec<u8>)> {
+    let register = (0usize..2, 0usize..2, 1u32..5, 0usize..4, prop::sample::select(vec![0u32, 10, 60, 3600]));
+    (0u64..200_000, register, 0usize..9).prop_map(|(ms, (user, call, cseq, nonce, expires), what)| {
+        let nonce = [None, Some("n1"), Some("n2"), Some("")][nonce];
+        let address = [phone(), "192.0.2.77:5060".parse().expect("an address")][call];
+        let (user, call_id) = (["alice", "bob"][user], ["call-1", "call-2"][call]);
+        let register = Register { nonce, expires, address, call_id, ..Register::of(user, cseq) };
+        let bytes = match what {
+            0..=3 => register.bytes(),
+            4 => register.challenge("n1"),
+            5 => register.stale("n2"),
+            6 => register.answer(423, "Interval Too Brief", "Min-Expires: 60\r\n"),
+            7 => forbidden(&register),
+            _ => register.ok(),
+        };
+        (ms * MS, what <= 3, bytes)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever was captured, every attempt begins once and ends in one status: reading the results checks the books.
+    #[test]
+    fn the_books_balance_whatever_is_seen(messages in prop::collection::vec(any_message(), 1..40)) {
+        let asks = messages.iter().any(|(_, out, _)| *out);
+        let file = pcap(1, &conversation(Link::Ethernet, &messages), false, true);
+        match regstorm::observe::of_capture(file.as_slice(), "any") {
+            Ok(observation) => {
+                let totals = &observation.results.totals;
+                let ended: u64 = totals.sums.status.iter().sum();
+                let [initial, refresh, retry, _] = totals.sums.started;
+                prop_assert_eq!(ended, initial + refresh + retry);
+                prop_assert_eq!(observation.results.agents.iter().map(|a| u64::from(a.attempts)).sum::<u64>(), ended);
+                prop_assert!(!regstorm::diagnose::diagnosis::Diagnosis::of(&observation.results).findings.iter().any(|f| f.id.is_empty()));
+            }
+            Err(error) => prop_assert!(!asks, "{}", error),
+        }
+    }
 }

@@ -5,6 +5,7 @@ use super::support::kamailio::free_port;
 use super::support::program::{Regstorm, profile};
 use super::support::results::{ResultDir, STATUSES};
 use super::{loops, statuses};
+use regstorm::diagnose::findings;
 use regstorm::observe::{Observation, of_capture};
 use std::fs::File;
 use std::net::SocketAddr;
@@ -42,6 +43,13 @@ fn a_run_and_its_capture_tell_the_same() {
     assert_eq!(loops(&observed.results).len(), run.table("loops.csv").rows.len());
     assert_eq!(observed.results.header.trunks[0].target, registrar.address.to_string());
     assert_eq!(observed.remarks, [""; 0]);
+
+    // The same is found in both.
+    let record = File::open(dir.path().join("run/record.bin")).expect("the run's record");
+    let own = regstorm::record::read(record).expect("a whole record");
+    let ids = |results| findings(results).into_iter().map(|one| (one.id, one.severity)).collect::<Vec<_>>();
+    assert_eq!(ids(&observed.results), ids(&own));
+    assert_eq!(ids(&own)[0].0, "limit.concurrent");
 }
 
 #[test]
