@@ -239,7 +239,7 @@ impl Watch {
             self.leave(agent, end);
             self.lapse(agent, end);
         }
-        let gaps = Gaps { orphans: self.orphans, silent: self.answers == 0 };
+        let gaps = Gaps { orphans: self.orphans, silent: self.answers == 0 && self.roster.len() > 0 };
         (Seen { name, feature, roster: self.roster, words: self.words, entries: self.entries, end }, gaps)
     }
 
@@ -490,7 +490,7 @@ impl Watch {
 pub(super) struct Gaps {
     /// Answers to requests that were not seen.
     pub(super) orphans: u64,
-    /// Not a single answer was seen.
+    /// Requests were seen, and not a single answer.
     pub(super) silent: bool,
 }
 
