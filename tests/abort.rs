@@ -136,7 +136,7 @@ fn a_condition_is_held_against_the_figures_of_the_record() {
     for name in names.flat_map(|name| [name.to_owned(), format!("trunk.lab.{name}")]) {
         let plain = name.trim_start_matches("trunk.lab.");
         let metric = Metric::named(plain).expect("a metric");
-        let value = metric.value(&results, name.starts_with("trunk").then_some(0)).expect("measured");
+        let value = metric.value(&results, &[], name.starts_with("trunk").then_some(0)).expect("measured");
         let condition = AbortCondition::parse(&name, &format!("== {value}"), &["lab"]).expect("a condition");
         let mut watch = AbortWatch::new(vec![condition], [u64::from(AGENTS)]);
         let held = load.iter().map(|interval| watch.interval(interval)).last().flatten();

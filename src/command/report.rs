@@ -3,7 +3,7 @@
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, print, write_files};
 use crate::cli::ReportArgs;
-use crate::diagnose::{Judgement, Threshold, judge};
+use crate::diagnose::{Finding, Judgement, Threshold, findings, judge};
 use crate::record::{self, Results};
 use crate::report::{render_all, run_json, summary};
 use std::fs::File;
@@ -23,6 +23,7 @@ pub fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
 /// A run, read and judged.
 pub struct Derived {
     pub results: Results,
+    pub findings: Vec<Finding>,
     pub judgement: Judgement,
 }
 
@@ -36,21 +37,23 @@ pub fn derive(directory: &Path) -> Result<Derived, Failure> {
     let file = File::open(&path).map_err(|error| unreadable(&error))?;
     let results = record::read(BufReader::new(file)).map_err(|error| unreadable(&error))?;
     let thresholds = Threshold::of_run(&results.header).map_err(|error| unreadable(&error))?;
-    let judgement = judge(&results, &thresholds);
-    let mut files = render_all(&results, &judgement, &[]);
+    let findings = findings(&results);
+    let judgement = judge(&results, &findings, &thresholds);
+    let mut files = render_all(&results, &judgement, &findings);
     files.push(("latency.hlog", record::hlog::render(&results)));
     write_files(directory, &files)?;
-    Ok(Derived { results, judgement })
+    Ok(Derived { results, findings, judgement })
 }
 
 impl Derived {
     /// Prints the summary, or `run.json` itself.
     pub fn print(&self, directory: &Path, json: bool) -> Result<(), Failure> {
         if json {
-            let bytes = run_json::render(&self.results, &self.judgement, &[]);
+            let bytes = run_json::render(&self.results, &self.judgement, &self.findings);
             print(&String::from_utf8_lossy(&bytes))
         } else {
-            print(&summary::render(&self.results, &self.judgement, &[], &directory.display().to_string()))
+            let place = directory.display().to_string();
+            print(&summary::render(&self.results, &self.judgement, &self.findings, &place))
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `findings.<severity>`. The text of comparisons is in `threshold`.
 
 use super::figures::{self, Distribution, TOTALS, Unit};
+use super::verdict::Finding;
 use crate::record::{Results, Totals};
 use crate::vocab::Phase;
 
@@ -16,7 +17,7 @@ pub enum Metric {
     Latency(Phase, Statistic),
     /// Actual minus planned send time; kept for the run, not by trunk.
     ScheduleLag(Statistic),
-    /// Findings of one severity. None are produced yet, so the number is 0.
+    /// Findings of one severity.
     Findings(&'static str),
 }
 
@@ -126,17 +127,21 @@ impl Metric {
         !matches!(self, Metric::ScheduleLag(_))
     }
 
-    /// Its value in a run, or in one trunk of it; `None` when nothing was measured.
-    pub fn value(self, results: &Results, trunk: Option<usize>) -> Option<f64> {
+    /// Its value in a run, or in one trunk of it; `None` when nothing was measured. `findings` are all of the run's.
+    pub fn value(self, results: &Results, findings: &[Finding], trunk: Option<usize>) -> Option<f64> {
         let totals: &Totals = match trunk {
             Some(index) => results.trunk_totals.get(index)?,
             None => &results.totals,
         };
         match self {
             Metric::ScheduleLag(statistic) => statistic.of(&Distribution::of(Some(&results.lag_us))),
-            Metric::Findings(_) => Some(0.0),
             Metric::Latency(phase, statistic) => statistic.of(&Distribution::of_phase(totals, phase)),
             Metric::Total(_) | Metric::SuccessRatio => self.of_sums(totals),
+            Metric::Findings(severity) => {
+                let id = trunk.and_then(|index| results.header.trunks.get(index)).map(|trunk| trunk.id.as_str());
+                let counted = findings.iter().filter(|finding| finding.is_of(severity, id));
+                Some(counted.count() as f64)
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::figures::Unit;
 use super::metric::{self, Metric};
-use super::verdict::ThresholdOutcome;
+use super::verdict::{Finding, ThresholdOutcome};
 use crate::record::{Header, Results};
 use crate::vocab::{DurationError, parse_duration};
 
@@ -84,9 +84,9 @@ impl Threshold {
         self.comparison.holds(value, self.bound)
     }
 
-    /// Holds the threshold against a run. A value that was not measured does not pass.
-    pub fn check(&self, results: &Results) -> ThresholdOutcome {
-        let value = self.metric.value(results, self.trunk());
+    /// Holds the threshold against a run and what was found in it. A value that was not measured does not pass.
+    pub fn check(&self, results: &Results, findings: &[Finding]) -> ThresholdOutcome {
+        let value = self.metric.value(results, findings, self.trunk());
         ThresholdOutcome {
             name: self.name.clone(),
             expr: self.expr.clone(),

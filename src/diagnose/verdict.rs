@@ -107,11 +107,18 @@ pub struct Finding {
     pub cost: String,
 }
 
+impl Finding {
+    /// Whether it counts for `findings.<severity>`, of one trunk or of all.
+    pub fn is_of(&self, severity: &str, trunk: Option<&str>) -> bool {
+        self.severity == severity && trunk.is_none_or(|id| id == self.trunk_id)
+    }
+}
+
 /// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run that a condition of
 /// `abort_on` ended has failed, whatever its thresholds say of what there was of it.
-pub fn judge(results: &Results, thresholds: &[Threshold]) -> Judgement {
+pub fn judge(results: &Results, findings: &[Finding], thresholds: &[Threshold]) -> Judgement {
     let doubts = generator_doubts(results);
-    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results)).collect();
+    let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results, findings)).collect();
     let invalid_reasons: Vec<_> =
         doubts.iter().filter(|(grade, _)| *grade == GeneratorVerdict::Invalid).map(|(_, why)| why.clone()).collect();
     // A record without an end belongs to a run that was killed.
@@ -139,10 +146,10 @@ pub fn aborted(results: &Results) -> Option<&Aborted> {
     results.end.as_ref().and_then(|end| end.aborted.as_ref())
 }
 
-type Doubt = (GeneratorVerdict, String);
+pub(super) type Doubt = (GeneratorVerdict, String);
 
 /// Everything the generator holds against itself, the rules of `[generator]`.
-fn generator_doubts(results: &Results) -> Vec<Doubt> {
+pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
     let counts = &results.totals.generator;
     let refused = results.totals.sums.ceiling_refused;
     let mut doubts: Vec<Doubt> = Vec::new();

@@ -4,7 +4,7 @@
 
 use super::dictionary;
 use super::text::{cell, code, decimal, seconds, utc};
-use crate::diagnose::figures;
+use crate::diagnose::{Finding, figures};
 use crate::record::{IntervalResult, LatencyRow, Results};
 use crate::vocab::{Stage, Status};
 
@@ -125,6 +125,29 @@ pub fn availability(results: &Results) -> Vec<u8> {
                 warmup(results, interval),
             ]);
         }
+    }
+    table.into_bytes()
+}
+
+/// `findings.csv`: what was found, most severe first.
+pub fn findings(findings: &[Finding]) -> Vec<u8> {
+    let mut table = Table::new("findings.csv");
+    for finding in findings {
+        table.row([
+            finding.id.as_str(),
+            &finding.severity,
+            &finding.trunk_id,
+            &finding.agents.to_string(),
+            &finding.attempts.to_string(),
+            &finding.first_seen,
+            &finding.last_seen,
+            &finding.confidence,
+            &finding.summary,
+            &finding.evidence,
+            &finding.advice,
+            &finding.rejected,
+            &finding.cost,
+        ]);
     }
     table.into_bytes()
 }

@@ -36,7 +36,7 @@ const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
 /// Every column, file by file.
-pub const COLUMNS: [Column; 62] = [
+pub const COLUMNS: [Column; 75] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
     column("intervals.csv", "trunk_id", TRUNK),
@@ -109,6 +109,19 @@ pub const COLUMNS: [Column; 62] = [
         "available of planned agent-minutes, per cent; empty when none were planned",
     ),
     column("availability.csv", "warmup", WARMUP),
+    column("findings.csv", "id", "what was found, by name; `regstorm explain ID` says more"),
+    column("findings.csv", "severity", "info, warning or critical"),
+    column("findings.csv", "trunk_id", "id of the trunk in the profile; empty when it concerns the run as a whole"),
+    column("findings.csv", "agents", "agents hit"),
+    column("findings.csv", "attempts", "attempts hit"),
+    column("findings.csv", "first_seen", "when it was seen first, UTC"),
+    column("findings.csv", "last_seen", "when it was seen last, UTC"),
+    column("findings.csv", "confidence", "high, medium, low, or open when another explanation fits as well"),
+    column("findings.csv", "summary", "one sentence"),
+    column("findings.csv", "evidence", "what was counted and seen, with agents and Call-IDs to look for"),
+    column("findings.csv", "advice", "where to look, system by system"),
+    column("findings.csv", "rejected", "explanations that were ruled out, each with the observation that did it"),
+    column("findings.csv", "cost", "what it costs in messages and agent-minutes; empty where that is not known"),
     column("summary.csv", "metric", "what was looked at, in plain words"),
     column("summary.csv", "value", "what was found; empty when nothing was measured"),
     column("summary.csv", "unit", "unit of the value"),

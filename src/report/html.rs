@@ -77,7 +77,13 @@ struct FindingView {
     severity: String,
     trunk: String,
     summary: String,
-    advice: String,
+    /// How often, when, how sure.
+    extent: String,
+    evidence: String,
+    rejected: String,
+    cost: String,
+    advice: Vec<String>,
+    tone: &'static str,
 }
 
 fn verdict(results: &Results, judgement: &Judgement) -> Banner {
@@ -169,6 +175,22 @@ fn finding(finding: &Finding) -> FindingView {
         severity: printable(&finding.severity),
         trunk: printable(&finding.trunk_id),
         summary: printable(&finding.summary),
-        advice: printable(&finding.advice),
+        extent: printable(&format!(
+            "{} agents, {} attempts, {} to {}, confidence {}",
+            thousands(finding.agents),
+            thousands(finding.attempts),
+            finding.first_seen,
+            finding.last_seen,
+            finding.confidence
+        )),
+        evidence: printable(&finding.evidence),
+        rejected: printable(&finding.rejected),
+        cost: printable(&finding.cost),
+        advice: finding.advice.split(" | ").filter(|text| !text.is_empty()).map(printable).collect(),
+        tone: match finding.severity.as_str() {
+            "critical" => "bad",
+            "warning" => "doubt",
+            _ => "",
+        },
     }
 }

@@ -4,16 +4,17 @@
 
 use super::text::{self, printable};
 use super::{template, words};
-use crate::diagnose::{self, Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{self, Finding, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use crate::record::results::Aborted;
 use serde::Serialize;
 
 /// Renders the file.
-pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
+pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let error = error(results, judgement);
     let stopped = diagnose::aborted(results).map(|aborted| condition(aborted, &words::verdict(results, judgement)));
-    let targets: Vec<Target> = judgement.thresholds.iter().map(target).chain(stopped).collect();
+    let targets: Vec<Target> =
+        judgement.thresholds.iter().map(|outcome| target(outcome, findings)).chain(stopped).collect();
     let failed = targets.iter().filter(|target| !target.pass).count();
     let suites = Suites {
         name: printable(&results.header.name),
@@ -52,6 +53,8 @@ struct Target {
     kind: &'static str,
     pass: bool,
     message: String,
+    /// What a missed target on findings is about.
+    findings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -60,14 +63,18 @@ struct RunError {
     message: String,
 }
 
-fn target(outcome: &ThresholdOutcome) -> Target {
+fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> Target {
     let message = format!("{} is {}, asked for: {}", outcome.name, words::value(outcome), words::target(outcome));
+    let severity = outcome.metric.strip_prefix("findings.");
+    let meant =
+        findings.iter().filter(|f| severity.is_some_and(|severity| f.is_of(severity, outcome.trunk.as_deref())));
     Target {
         name: printable(&outcome.name),
         expr: printable(&outcome.expr),
         kind: "threshold",
         pass: outcome.pass,
         message: printable(&message),
+        findings: meant.map(|f| printable(&format!("{} {}: {}", f.id, f.trunk_id, f.summary))).collect(),
     }
 }
 
@@ -78,6 +85,7 @@ fn condition(aborted: &Aborted, verdict: &str) -> Target {
         kind: "abort_on",
         pass: false,
         message: verdict.to_owned(),
+        findings: Vec::new(),
     }
 }
 

@@ -36,8 +36,9 @@ pub fn render_all(results: &Results, judgement: &Judgement, findings: &[Finding]
         ("agents.csv", csv::agents(results)),
         ("loops.csv", csv::loops(results)),
         ("availability.csv", csv::availability(results)),
+        ("findings.csv", csv::findings(findings)),
         ("summary.csv", summary_csv::render(results, judgement)),
         ("report.html", html::render(results, judgement, findings)),
-        ("junit.xml", junit::render(results, judgement)),
+        ("junit.xml", junit::render(results, judgement, findings)),
     ]
 }

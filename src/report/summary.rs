@@ -19,10 +19,9 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.extend(latency(results));
     lines.extend(refused(results));
     lines.push(labelled("loops", &loops(results)));
-    if !findings.is_empty() {
-        lines.push(labelled("findings", &format!("{}, see findings.csv", findings.len())));
-    }
-    // What is left of the lines belongs to the thresholds; one more follows them.
+    // What is left of the lines belongs to findings and thresholds, half to each if both need it; one more follows.
+    let room = MOST_LINES.saturating_sub(lines.len() + 1);
+    lines.extend(found(findings, room - judgement.thresholds.len().min(room / 2)));
     let room = MOST_LINES.saturating_sub(lines.len() + 1);
     lines.extend(thresholds(&judgement.thresholds, room));
     lines.push(labelled("files", &format!("{dir} (report.html, summary.csv, run.json)")));
@@ -150,6 +149,19 @@ fn loops(results: &Results) -> String {
         0 => "no agent".to_owned(),
         n => format!("{} agents refused the same way three times running or more", text::thousands(n)),
     }
+}
+
+/// The findings in at most `room` lines, the most severe first, as they come.
+fn found(findings: &[Finding], room: usize) -> Vec<String> {
+    let shown = if findings.len() > room { room.saturating_sub(1) } else { findings.len() };
+    let lines = findings.iter().take(shown).map(|finding| {
+        let trunk = if finding.trunk_id.is_empty() { String::new() } else { format!(" {}", finding.trunk_id) };
+        printable(&format!("{}  {}{trunk}: {}", finding.severity, finding.id, finding.summary))
+    });
+    let left = findings.len() - shown;
+    let more = (left > 0).then(|| format!("+{left} more in findings.csv"));
+    let labels = std::iter::once("findings").chain(std::iter::repeat(""));
+    lines.chain(more).zip(labels).map(|(line, label)| labelled(label, &line)).collect()
 }
 
 /// The thresholds in at most `room` lines, missed ones first.

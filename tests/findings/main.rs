@@ -8,6 +8,7 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
+use regstorm::vocab::parse_duration;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -31,10 +32,16 @@ struct Scenario {
     /// Text every expected finding's summary or evidence must contain, by id.
     #[serde(default)]
     says: BTreeMap<String, String>,
+    /// Nothing is wrong with the registrar: nothing critical may be found.
+    #[serde(default)]
+    healthy: bool,
     #[serde(default = "some_scales")]
     agents: Vec<u32>,
     #[serde(default = "some_seeds")]
     seeds: Vec<u64>,
+    /// The trunk's agents.
+    #[serde(default = "a_user_each")]
+    who: String,
     /// Goes into the trunk's table.
     #[serde(default)]
     trunk: String,
@@ -44,6 +51,10 @@ struct Scenario {
     /// Packets lost on the way, each direction.
     #[serde(default)]
     loss: f64,
+}
+
+fn a_user_each() -> String {
+    r#"{ count = {agents}, user = "agent{n:05}", password = "secret" }"#.to_owned()
 }
 
 fn some_scales() -> Vec<u32> {
@@ -56,7 +67,7 @@ fn some_seeds() -> Vec<u64> {
 
 impl Scenario {
     fn profile(&self, base: &str, agents: u32) -> String {
-        let text = base.replace("{trunk}", &self.trunk) + &self.rest;
+        let text = base.replace("{trunk}", &self.trunk).replace("{who}", &self.who) + &self.rest;
         let numbers = [
             ("{agents}", agents),
             ("{half}", agents / 2),
@@ -80,6 +91,7 @@ struct Score {
 #[derive(Default)]
 struct Grid {
     runs: u32,
+    healthy: u32,
     scores: BTreeMap<String, Score>,
     complaints: String,
 }
@@ -108,6 +120,12 @@ impl Grid {
             self.scores.entry((*id).to_owned()).or_default().wrong += 1;
             let _ = writeln!(self.complaints, "{run}: wrongly found {id}");
         }
+        if scenario.healthy {
+            self.healthy += 1;
+            for finding in found.iter().filter(|finding| finding.severity == "critical") {
+                let _ = writeln!(self.complaints, "{run}: critical {} where nothing is wrong", finding.id);
+            }
+        }
         if self.complaints.contains(run) {
             for finding in found {
                 let Finding { id, severity, confidence, summary, evidence, rejected, .. } = finding;
@@ -121,8 +139,8 @@ impl Grid {
 
     fn table(&self) -> String {
         let mut text = format!(
-            "{} rehearsals\n{:<24} {:>5} {:>7} {:>6} {:>9} {:>7}\n",
-            self.runs, "finding", "found", "missed", "wrong", "precision", "recall"
+            "{} rehearsals, {} of them of a healthy registrar\n{:<24} {:>5} {:>7} {:>6} {:>9} {:>7}\n",
+            self.runs, self.healthy, "finding", "found", "missed", "wrong", "precision", "recall"
         );
         for (id, Score { hit, missed, wrong }) in &self.scores {
             let share = |part: u32, other: u32| match part + other {
@@ -158,4 +176,31 @@ fn every_trouble_is_found_and_nothing_else() {
     }
     println!("{}", grid.table());
     assert!(grid.complaints.is_empty(), "{}\n{}", grid.table(), grid.complaints);
+}
+
+/// A trunk that flips between two states every 45 minutes, watched for six hours: period within one per cent, phase and
+/// agents right.
+#[test]
+fn a_slow_oscillation_is_measured() {
+    let table: Table = toml::from_str(include_str!("scenarios.toml")).expect("the table of scenarios");
+    let scenario = table.scenario.iter().find(|s| s.name.starts_with("comes and goes every 45")).expect("the scenario");
+    for seed in [3, 4, 5] {
+        let found = findings(&rehearsal::rehearse(&scenario.profile(&table.base, 100), seed, 0.0));
+        let [finding] = found.as_slice() else { panic!("{found:#?}") };
+        let after = |text: &str, mark: &str| {
+            let rest = &text[text.find(mark).unwrap_or_else(|| panic!("{mark} in {text}")) + mark.len()..];
+            let word = rest.split([':', ' ', ';']).next().expect("a word");
+            parse_duration(word).unwrap_or_else(|_| panic!("{word} is a duration")).as_secs_f64()
+        };
+        let (period, phase) = (after(&finding.summary, "a period of "), after(&finding.evidence, "times, first "));
+        assert!((period - 2_700.0).abs() <= 27.0, "{}", finding.summary);
+        // The registrar refuses in the second half of each period; an answer comes every few seconds at most.
+        assert!((phase - 1_350.0).abs() <= 60.0, "{}", finding.evidence);
+        assert_eq!(finding.agents, 100);
+        assert!(
+            finding.evidence.contains("100 of the 100 agents hit were accepted in between"),
+            "{}",
+            finding.evidence
+        );
+    }
 }

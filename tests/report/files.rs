@@ -2,12 +2,13 @@
 
 use crate::fixture::{self, Shape};
 use crate::{THRESHOLDS, judged, rendered};
+use regstorm::diagnose::{Finding, Threshold, judge};
 use regstorm::record::Results;
 use regstorm::report::{dictionary, render_all, summary};
 use serde_json::Value;
 
 /// The headers as the contract fixes them; columns may only be added behind.
-const CONTRACT: [(&str, &str); 7] = [
+const CONTRACT: [(&str, &str); 8] = [
     ("intervals.csv", "interval_start,interval_s,trunk_id,status,count,warmup"),
     (
         "latency.csv",
@@ -24,6 +25,7 @@ const CONTRACT: [(&str, &str); 7] = [
         "interval_start,interval_s,trunk_id,agents_planned,agents_registered,agent_minutes_planned,\
          agent_minutes_available,availability_pct,warmup",
     ),
+    ("findings.csv", "id,severity,trunk_id,agents,attempts,first_seen,last_seen,confidence,summary,evidence,advice"),
     ("summary.csv", "metric,value,unit,target,result,meaning"),
 ];
 
@@ -215,6 +217,82 @@ fn csv_files_end_their_lines_as_rfc_4180_asks() {
         let text = rendered(&fixture::run(), &THRESHOLDS, file);
         assert!(text.ends_with("\r\n"), "{file}");
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{file}");
+    }
+}
+
+/// A finding as a detector words it, with what must be escaped somewhere.
+fn finding(severity: &str, trunk: &str, summary: &str) -> Finding {
+    Finding {
+        id: "limit.concurrent".to_owned(),
+        severity: severity.to_owned(),
+        trunk_id: trunk.to_owned(),
+        agents: 12,
+        attempts: 3_400,
+        first_seen: "2026-11-21T01:02:04.004Z".to_owned(),
+        last_seen: "2026-11-21T01:03:04.004Z".to_owned(),
+        confidence: "high".to_owned(),
+        summary: summary.to_owned(),
+        evidence: "12 x 403 <Forbidden>; for example a1 (Call-ID 7)".to_owned(),
+        advice: "any: look here | Kamailio: look there".to_owned(),
+        rejected: "a ban: others registered".to_owned(),
+        cost: "9 messages an hour wasted".to_owned(),
+    }
+}
+
+#[test]
+fn findings_are_in_every_file_that_judges() {
+    let results = fixture::run();
+    let found =
+        [finding("critical", "trunk_01", "at 400 \"agents\" & more"), finding("warning", "trunk_00", "it may last")];
+    let parse = |name| Threshold::parse(name, "== 0", &["trunk_00", "trunk_01"]).expect("a threshold");
+    let names = ["findings.critical", "findings.warning", "trunk.trunk_00.findings.critical", "loops"];
+    let judgement = judge(&results, &found, &names.map(parse));
+    let values: Vec<_> = judgement.thresholds.iter().map(|outcome| (outcome.value, outcome.pass)).collect();
+    assert_eq!(values[..3], [(Some(1.0), false), (Some(1.0), false), (Some(0.0), true)]);
+
+    let files: std::collections::BTreeMap<_, _> = render_all(&results, &judgement, &found).into_iter().collect();
+    let text = |file: &str| String::from_utf8(files[file].clone()).expect("UTF-8");
+    let table = rows(&text("findings.csv"));
+    assert_eq!((table.len(), table[0]["summary"].as_str()), (2, "at 400 \"agents\" & more"));
+    assert_eq!((table[1]["trunk_id"].as_str(), table[1]["cost"].as_str()), ("trunk_00", "9 messages an hour wasted"));
+    let json: Value = serde_json::from_str(&text("run.json")).expect("JSON");
+    assert_eq!(
+        (json["findings"][0]["attempts"].as_u64(), json["findings"][1]["rejected"].as_str()),
+        (Some(3_400), Some("a ban: others registered"))
+    );
+
+    let page = text("report.html");
+    crate::page::assert_balanced(&page);
+    for part in [
+        "12 x 403 &lt;Forbidden&gt;",
+        "a ban: others registered",
+        "confidence high",
+        "9 messages an hour",
+        "<li>Kamailio: look there</li>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let junit = text("junit.xml");
+    crate::page::assert_balanced(&junit);
+    let failures: Vec<&str> = junit.split("<failure ").skip(1).collect();
+    assert!(failures[0].contains("limit.concurrent trunk_01: at 400 &quot;agents&quot; &amp; more"), "{}", failures[0]);
+    assert!(failures[1].contains("it may last") && !failures[2].contains("limit.concurrent"), "{junit}");
+}
+
+#[test]
+fn the_summary_shows_as_many_findings_as_fit() {
+    let results = fixture::run();
+    let many: Vec<_> = (0..40).map(|n| finding("warning", "trunk_01", &format!("number {n}"))).collect();
+    for (found, thresholds) in [(0, 0), (2, 4), (2, 60), (40, 0), (40, 3), (40, 60)] {
+        let thresholds: Vec<_> = (0..thresholds).map(|_| ("loops", "== 0")).collect();
+        let text = summary::render(&results, &judged(&results, &thresholds), &many[..found], "out");
+        assert!(text.lines().count() <= 25, "{text}");
+        let shown = text.lines().filter(|line| line.contains(": number ")).count();
+        match found {
+            40 => assert!(shown >= 3 && text.contains(&format!("+{} more in findings.csv", 40 - shown)), "{text}"),
+            _ => assert_eq!(shown, found, "{text}"),
+        }
+        assert!(thresholds.is_empty() || text.contains("FAIL  loops"), "{text}");
     }
 }
 

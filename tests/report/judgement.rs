@@ -178,7 +178,7 @@ fn a_record_carries_its_thresholds() {
     let mut results = fixture::run();
     results.header.thresholds = vec![("trunk.trunk_01.loops".to_owned(), "== 2".to_owned())];
     let thresholds = Threshold::of_run(&results.header).expect("a valid threshold");
-    assert_eq!(judge(&results, &thresholds).verdict, Verdict::Pass);
+    assert_eq!(judge(&results, &[], &thresholds).verdict, Verdict::Pass);
     results.header.thresholds.push(("trunk.trunk_09.loops".to_owned(), "== 2".to_owned()));
     let error = Threshold::of_run(&results.header).expect_err("no such trunk");
     assert!(error.message.contains("there is no trunk \"trunk_09\""), "{error}");

@@ -19,7 +19,7 @@ pub const THRESHOLDS: [(&str, &str); 4] = [
 pub fn judged(results: &Results, thresholds: &[(&str, &str)]) -> Judgement {
     let ids: Vec<_> = results.header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
     let parse = |(name, expr): &(&str, &str)| Threshold::parse(name, expr, &ids).expect("a valid threshold");
-    judge(results, &thresholds.iter().map(parse).collect::<Vec<_>>())
+    judge(results, &[], &thresholds.iter().map(parse).collect::<Vec<_>>())
 }
 
 /// One derived file as text.

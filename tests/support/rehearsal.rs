@@ -13,7 +13,15 @@ struct Text<'a>(&'a str);
 
 impl Source for Text<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        if path == "scenario.toml" { Ok(self.0.as_bytes().to_vec()) } else { Err("there is no such file".to_owned()) }
+        match path {
+            "scenario.toml" => Ok(self.0.as_bytes().to_vec()),
+            // Sixty phones of twenty users.
+            "three-a-user.csv" => {
+                let rows = (0..60).map(|n| format!("agent{:05},secret\n", n % 20));
+                Ok(("user,password\n".to_owned() + &rows.collect::<String>()).into_bytes())
+            }
+            _ => Err("there is no such file".to_owned()),
+        }
     }
 
     fn env(&self, _name: &str) -> Option<String> {

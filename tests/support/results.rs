@@ -19,9 +19,9 @@ pub const STATUSES: [&str; 9] = [
     "abandoned",
 ];
 
-/// What every run writes (`failures.pcapng` only one with failures); `findings.csv` and `limits.*` belong to commands that
-/// are not built yet.
-pub const FILES: [&str; 12] = [
+/// What every run writes (`failures.pcapng` only one with failures); `limits.*` belong to a command that is not
+/// built yet.
+pub const FILES: [&str; 13] = [
     "record.bin",
     "run.json",
     "intervals.csv",
@@ -30,6 +30,7 @@ pub const FILES: [&str; 12] = [
     "agents.csv",
     "loops.csv",
     "availability.csv",
+    "findings.csv",
     "summary.csv",
     "latency.hlog",
     "report.html",

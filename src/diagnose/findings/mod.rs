@@ -3,12 +3,21 @@
 //! Each file holds one family of causes. A detector states what it saw, which rival explanations an observation ruled
 //! out, and how sure that makes it (see [`Confidence`]); where two causes fit the evidence equally, both are found, and
 //! both say `open`. The generator's own trouble comes first: what it got wrong must not be held against a server.
+//!
+//! `dns` and `tls.certificate` have an explanation and no detector: a name that does not resolve ends a run before its
+//! first packet, and with UDP alone there is no certificate.
 
+mod binding;
+mod challenge;
 mod cost;
 mod draft;
+mod generator;
 mod pattern;
 mod refusal;
+mod silence;
+mod trend;
 mod view;
+mod wording;
 
 pub use cost::Cost;
 pub use draft::{Confidence, Draft, Severity};
@@ -19,7 +28,7 @@ use crate::record::Results;
 
 /// Everything that can be said about what went wrong in a run, most severe first.
 pub fn findings(results: &Results) -> Vec<Finding> {
-    let mut drafts: Vec<Draft> = Vec::new();
+    let mut drafts: Vec<Draft> = generator::find(results);
     for trunk in 0..results.header.trunks.len() {
         drafts.extend(of_trunk(&View::new(results, trunk as u16)));
     }
@@ -31,5 +40,9 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 
 /// The findings of one trunk.
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
-    refusal::find(view, &[])
+    let (mut drafts, explained) = challenge::find(view);
+    drafts.extend(refusal::find(view, &explained));
+    drafts.extend(silence::find(view));
+    drafts.extend(binding::find(view));
+    drafts
 }

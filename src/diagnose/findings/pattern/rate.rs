@@ -28,11 +28,12 @@ struct Second {
 
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
 pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
-    let seconds = seconds(view, group);
+    // A registrar that counts by the second has seconds of its own: those are looked for in which the numbers differ least.
+    let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
+    let aligned =
+        shifts.map(|shift| seconds(view, group, shift)).filter(|seconds| inner(seconds).len() >= LEAST_SECONDS);
+    let seconds = aligned.min_by(|a, b| scatter(&inner(a)).total_cmp(&scatter(&inner(b))))?;
     let refusing: Vec<_> = inner(&seconds);
-    if refusing.len() < 5 {
-        return None;
-    }
     let mut accepted: Vec<u64> = refusing.iter().map(|second| second.accepted).collect();
     accepted.sort_unstable();
     let per_second = middle_mean(&accepted);
@@ -59,14 +60,14 @@ pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     })
 }
 
-/// The demand in whole seconds, gaps included.
-fn seconds(view: &View<'_>, group: &Group<'_>) -> Vec<Second> {
+/// The demand in whole seconds that begin `shift_ns` before those of the run, gaps included.
+fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<Second> {
     let mut seconds: Vec<Second> = Vec::new();
-    let last = view.ticks.last().map_or(0, |tick| tick.start_ns / SECOND);
+    let last = view.ticks.last().map_or(0, |tick| (tick.start_ns + shift_ns) / SECOND);
     // A rate is looked for over a day at most; a longer run shows it early.
     seconds.resize((last.min(MOST_SECONDS) + 1) as usize, Second::default());
     for tick in &view.ticks {
-        if let Some(second) = seconds.get_mut((tick.start_ns / SECOND) as usize) {
+        if let Some(second) = seconds.get_mut(((tick.start_ns + shift_ns) / SECOND) as usize) {
             second.accepted += tick.accepted();
             second.refused += tick.of(group.key);
         }
@@ -107,5 +108,7 @@ fn scatter(refusing: &[Second]) -> f64 {
     if by_chance > 0.0 { variance / by_chance } else { 1.0 }
 }
 
+/// Whole seconds of refusals that a rate is read from.
+const LEAST_SECONDS: usize = 5;
 const SECOND: u64 = 1_000_000_000;
 const MOST_SECONDS: u64 = 100_000;

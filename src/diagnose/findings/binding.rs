@@ -1,0 +1,223 @@
+//! What becomes of bindings: refreshes that fail, bindings that are not there, lifetimes cut short, and addresses that
+//! somebody on the way rewrote.
+//!
+//! Read first: RFC 3261 §10.2.4 (what a 2xx lists), §18.2.1 (`received`), RFC 3581 §4 (`rport`).
+
+use super::cost::Cost;
+use super::draft::{Confidence, Draft, SOME, Severity};
+use super::view::View;
+use super::wording::{counted, percent, window};
+use crate::measure::{GrantRow, OutcomeRow};
+use crate::vocab::{Class, Kind};
+
+pub fn find(view: &View<'_>) -> Vec<Draft> {
+    let found = [refresh_failing(view), lost(view), shortened(view)].into_iter().flatten();
+    found.chain(rewritten(view)).collect()
+}
+
+/// Refreshes fail while new registrations succeed in the same window.
+fn refresh_failing(view: &View<'_>) -> Option<Draft> {
+    let is_refresh = |row: &&&OutcomeRow| row.kind == Kind::Refresh && row.class != Class::Registered;
+    let failed: Vec<_> = view.outcomes.iter().filter(is_refresh).collect();
+    let failures: u64 = failed.iter().map(|row| row.seen.count).sum();
+    let first = failed.iter().map(|row| row.seen.first_ns).min()?;
+    let last = failed.iter().map(|row| row.seen.last_ns).max()?;
+    let inside = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > first && tick.start_ns <= last);
+    let (mut refreshed, mut registered, mut refused) = (0, 0, 0);
+    for tick in inside {
+        refreshed += tick.refreshed;
+        registered += tick.registered;
+        refused += tick.refused.values().map(|refused| refused.new).sum::<u64>();
+    }
+    // Half of the refreshes, and hardly any other attempt: else it is a refusal like any other.
+    if failures < SOME || failures < refreshed || registered < SOME || refused * 20 > registered {
+        return None;
+    }
+    let classes: Vec<Class> = failed.iter().map(|row| row.class).collect();
+    let mut draft = Draft::new("refresh.failing", Severity::Critical, view);
+    (draft.attempts, draft.first_ns, draft.last_ns) = (failures, first, last);
+    draft.agents = view.met(&classes).count() as u64;
+    draft.examples = failed.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
+    draft.confidence = Confidence::of(failures, refused);
+    draft.summary = format!(
+        "refreshes fail ({failures} of {}) while new registrations succeed in the same time: agents lose their bindings \
+         and come back",
+        failures + refreshed
+    );
+    for row in &failed {
+        let answer = if row.code == 0 { "no answer".to_owned() } else { format!("{} {}", row.code, row.reason) };
+        draft.evidence.push(format!("{} x {answer} to refreshes", row.seen.count));
+    }
+    draft.evidence.push(format!("{registered} new registrations in {}, {refused} refused", window(first, last)));
+    draft.rejected.push("wrong credentials, a limit or a ban: the same agents' new registrations are taken".to_owned());
+    let class = classes.first().copied().unwrap_or(Class::Refused);
+    draft.cost = Some(Cost::new(view, class, draft.agents, failures, last - first));
+    Some(draft)
+}
+
+/// 2xx answers whose list of bindings lacks ours.
+fn lost(view: &View<'_>) -> Option<Draft> {
+    let rows: Vec<&GrantRow> = view.grants.iter().copied().filter(|row| row.echo.contact_absent).collect();
+    let count = total(&rows);
+    if count == 0 {
+        return None;
+    }
+    let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
+    let always = count == all;
+    let hit = count >= 2 && count * 100 >= all;
+    let severity = match (always, hit) {
+        (true, _) => Severity::Info,
+        (false, true) => Severity::Critical,
+        (false, false) => Severity::Warning,
+    };
+    let mut draft = covering("binding.lost", severity, view, &rows);
+    let what = format!("{count} of {}", counted(all, "2xx answer"));
+    if always {
+        // A registrar that lists no bindings (against RFC 3261 §10.3) may well keep them.
+        draft.summary = format!("no 2xx lists our Contact ({what}): whether the bindings are there cannot be seen");
+        draft.confidence = Confidence::Low;
+        draft.advice.push("call one of the agents, or look at the registrar's own list of bindings".to_owned());
+    } else {
+        draft.summary = format!("{what} list bindings without ours: these agents pass for registered and are not");
+        draft.confidence = Confidence::of(count, 0);
+        draft.rejected.push("a registrar that lists no Contact at all: it listed ours in the other answers".to_owned());
+    }
+    draft.evidence.extend(by_kind(&rows));
+    Some(draft)
+}
+
+/// Lifetimes granted shorter than asked for.
+fn shortened(view: &View<'_>) -> Option<Draft> {
+    let rows: Vec<&GrantRow> = view.grants.iter().copied().filter(|row| row.shortened).collect();
+    let count = total(&rows);
+    let asked = rows.iter().map(|row| row.asked_s).max()?;
+    let shortest = rows.iter().map(|row| row.granted_s.0).min()?;
+    let longest = rows.iter().map(|row| row.granted_s.1).max()?;
+    // Judged by the longest: the others refresh more often still.
+    let factor = f64::from(asked) / f64::from(longest.max(1));
+    let severity = if factor > DOUBLED { Severity::Warning } else { Severity::Info };
+    let mut draft = covering("expires.shortened", severity, view, &rows);
+    let granted = if shortest == longest { format!("{longest} s") } else { format!("{shortest} to {longest} s") };
+    draft.summary =
+        format!("the registrar grants {granted} of the {asked} s asked for: {factor:.1} times the refreshes");
+    let agents = view.agents.len() as f64;
+    // Two messages a refresh, and two more when its nonce has to be challenged anew.
+    let rate = |lifetime: u32| 2.0 * agents / f64::from(lifetime.max(1));
+    draft.evidence = vec![
+        format!("{count} of {} answers", view.grants.iter().map(|row| row.seen.count).sum::<u64>()),
+        format!(
+            "{} agents with one refresh per lifetime: at least {:.1} messages/s instead of {:.1}",
+            view.agents.len(),
+            rate(longest),
+            rate(asked)
+        ),
+    ];
+    draft.confidence = Confidence::of(count, 0);
+    draft.rejected.push("a lifetime raised by 423: it is shorter than asked, not longer".to_owned());
+    Some(draft)
+}
+
+/// Contact or Via that came back other than sent: a translator (its `received` tells), or something that rewrites SIP.
+fn rewritten(view: &View<'_>) -> Vec<Draft> {
+    let select = |wanted: fn(&GrantRow) -> bool| -> Vec<&GrantRow> {
+        view.grants.iter().copied().filter(|row| wanted(row)).collect()
+    };
+    let translated = select(|row| row.echo.translated && !row.echo.via_rewritten);
+    let via = select(|row| row.echo.via_rewritten);
+    // No translator shows, yet the Contact is another one: the registrar may have set it, or a gateway on the way.
+    let unclear = select(|row| row.echo.contact_rewritten && !row.echo.translated && !row.echo.via_rewritten);
+    let mut found = Vec::new();
+    found.extend(nat(view, &translated));
+    found.extend(via_rewritten(view, &via));
+    if !unclear.is_empty() {
+        let mut nat = contact_only("nat.contact-rewritten", Severity::Info, view, &unclear);
+        nat.summary = format!("{}, perhaps by the registrar itself", nat.summary);
+        let mut alg = contact_only("alg.rewritten", Severity::Warning, view, &unclear);
+        alg.summary = format!("{}, perhaps by a SIP gateway (ALG) on the way", alg.summary);
+        found.extend([nat, alg]);
+    }
+    found
+}
+
+fn nat(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
+    let count = total(rows);
+    if count == 0 {
+        return None;
+    }
+    let mut draft = covering("nat.contact-rewritten", Severity::Info, view, rows);
+    let changed: u64 = rows.iter().filter(|row| row.echo.contact_rewritten).map(|row| row.seen.count).sum();
+    draft.summary = match changed {
+        0 => "our packets come from a translated address, and the Contact was left as it is: calls may not come back"
+            .to_owned(),
+        _ => "our packets come from a translated address, and the registrar set the Contact to match".to_owned(),
+    };
+    draft.confidence = Confidence::of(count, 0);
+    draft.evidence = vec![format!("received names another address than ours in {}", counted(count, "answer"))];
+    draft.evidence.push(format!("Contact rewritten in {changed} of them"));
+    draft.evidence.extend(examples(rows));
+    draft.rejected.push("a SIP gateway that rewrites messages: our Via came back as sent".to_owned());
+    Some(draft)
+}
+
+fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
+    let count = total(rows);
+    if count == 0 {
+        return None;
+    }
+    let mut draft = covering("alg.rewritten", Severity::Warning, view, rows);
+    draft.summary = "something on the way rewrites SIP messages: our Via comes back with another address".to_owned();
+    draft.confidence = Confidence::of(count, 0);
+    draft.evidence = vec![format!("the topmost Via names another sent-by in {}", counted(count, "answer"))];
+    draft.evidence.extend(examples(rows));
+    draft.rejected.push("the registrar: a server copies Via as it came (RFC 3261 §8.2.6.2)".to_owned());
+    Some(draft)
+}
+
+/// A Contact that came back rewritten, with nothing to say by whom.
+fn contact_only(id: &'static str, severity: Severity, view: &View<'_>, rows: &[&GrantRow]) -> Draft {
+    let mut draft = covering(id, severity, view, rows);
+    let count = total(rows);
+    let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
+    draft.summary =
+        format!("our Contact comes back with another address in {} of the 2xx", percent(count as f64, all as f64));
+    draft.confidence = Confidence::Open;
+    draft.evidence = vec![format!("Contact rewritten in {}, without a sign of a translator", counted(count, "answer"))];
+    draft.evidence.extend(examples(rows));
+    draft
+}
+
+fn total(rows: &[&GrantRow]) -> u64 {
+    rows.iter().map(|row| row.seen.count).sum()
+}
+
+/// A draft with window, examples and counts of rows. Which agents they are is kept of the first only: there are at most
+/// as many as answers.
+fn covering(id: &'static str, severity: Severity, view: &View<'_>, rows: &[&GrantRow]) -> Draft {
+    let mut draft = Draft::new(id, severity, view);
+    draft.attempts = total(rows);
+    draft.agents = draft.attempts.min(view.agents.len() as u64);
+    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
+    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
+    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
+    draft
+}
+
+fn by_kind(rows: &[&GrantRow]) -> Vec<String> {
+    let kinds = [Kind::Initial, Kind::Refresh, Kind::Retry];
+    let count = |kind| rows.iter().filter(|row| row.kind == kind).map(|row| row.seen.count).sum::<u64>();
+    let seen = kinds.into_iter().map(|kind| (kind, count(kind))).filter(|(_, count)| *count > 0);
+    seen.map(|(kind, count)| format!("{count} of kind {}", kind.as_str())).collect()
+}
+
+/// Addresses as they came back, a few of them.
+fn examples(rows: &[&GrantRow]) -> Vec<String> {
+    let mut seen: Vec<&str> = rows.iter().map(|row| row.example.as_str()).filter(|text| !text.is_empty()).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    seen.iter().take(EXAMPLES).map(|example| format!("came back as {example}")).collect()
+}
+
+/// Agents and addresses named.
+const EXAMPLES: usize = 3;
+/// So many times the planned refreshes are worth a warning.
+const DOUBLED: f64 = 2.0;

@@ -1,0 +1,427 @@
+//! What challenges ask for and agents cannot give: another realm than expected, algorithms nobody here accepts.
+//!
+//! A refusal does not say which realm its credentials were made for. It follows from counts: initial attempts and
+//! retries are challenged each (a nonce is only carried on after a 2xx), so that attempts refused and challenges
+//! answered must agree in number and time. Where they do not, a realm that differs is reported as a difference and
+//! explains no refusal.
+
+use super::cost::Cost;
+use super::draft::{Confidence, Draft, Severity};
+use super::view::{Group, View};
+use super::wording::{algorithm, algorithms, at, counted, window};
+use crate::record::TrunkHeader;
+use crate::sip::Algorithm;
+use crate::sip::challenge::Unusable;
+use crate::vocab::{Class, Place};
+use std::collections::BTreeSet;
+
+/// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
+pub fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
+    let (mut drafts, mut explained) = (Vec::new(), Vec::new());
+    for (draft, keys) in realm(view).into_iter().chain(unaccepted(view)).chain(refused_algorithm(view)) {
+        drafts.push(draft);
+        explained.extend(keys);
+    }
+    (drafts, explained)
+}
+
+/// A finding and the refusals it explains.
+type Explaining = (Draft, Vec<u16>);
+
+/// What was challenged with one realm.
+#[derive(Clone, Debug)]
+struct Realm<'a> {
+    name: &'a str,
+    /// Challenges, and those of them that were answered.
+    count: u64,
+    answered: u64,
+    first_ns: u64,
+    last_ns: u64,
+    sources: BTreeSet<u8>,
+    examples: Vec<u32>,
+}
+
+/// How attempts fared with the realms that differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Refused,
+    Registered,
+    /// Both, or there is no telling.
+    Mixed,
+}
+
+/// When the realms of a trunk were seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Order {
+    One,
+    /// One after another: the challenge changed.
+    InTurn,
+    /// At the same time: nodes differ.
+    AtOnce,
+}
+
+fn realm(view: &View<'_>) -> Option<Explaining> {
+    let realms = realms(view);
+    let expected = header(view).realm.as_deref();
+    let odd: Vec<&Realm<'_>> = match expected {
+        Some(expected) => realms.iter().filter(|realm| realm.name != expected).collect(),
+        None => without_expectation(view, &realms),
+    };
+    if odd.is_empty() {
+        return None;
+    }
+    let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
+    let order = order(&realms);
+    let fate = fate(view, &realms, &odd, &suspects);
+    let mut draft = Draft::new("realm.mismatch", Severity::Warning, view);
+    draft.first_ns = odd.iter().map(|realm| realm.first_ns).min().unwrap_or(0);
+    draft.last_ns = odd.iter().map(|realm| realm.last_ns).max().unwrap_or(0);
+    draft.examples = odd.iter().flat_map(|realm| realm.examples.iter().copied()).take(EXAMPLES).collect();
+    draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate));
+    draft.evidence = facts(view, expected, &realms, order);
+    let mut explained = Vec::new();
+    if fate == Fate::Refused {
+        explained = blame(view, &mut draft, &realms, &odd, &suspects);
+    } else {
+        let challenges: u64 = odd.iter().map(|realm| realm.count).sum();
+        let all = odd.len() == realms.len();
+        let agents = view.agents.len() as u64;
+        draft.attempts = challenges;
+        draft.agents = if all { agents } else { agents.min(challenges) };
+        // The difference itself was read off the challenges: nothing speaks against it.
+        draft.confidence = Confidence::of(challenges, 0);
+        if fate == Fate::Registered {
+            draft.rejected.push("a cause of failures: attempts challenged with it registered".to_owned());
+        } else {
+            draft.rejected.push("the only cause of the refusals: some with this realm registered".to_owned());
+        }
+    }
+    Some((draft, explained))
+}
+
+fn header<'a>(view: &View<'a>) -> &'a TrunkHeader {
+    &view.results.header.trunks[usize::from(view.trunk)]
+}
+
+/// The realms challenged with, by first appearance. A challenge without one is another trouble.
+fn realms<'a>(view: &View<'a>) -> Vec<Realm<'a>> {
+    let mut realms: Vec<Realm<'a>> = Vec::new();
+    for row in view.offers.iter().filter(|row| !row.realm.is_empty()) {
+        let place = realms.iter().position(|realm| realm.name == row.realm).unwrap_or_else(|| {
+            let (name, sources, examples) = (row.realm.as_str(), BTreeSet::new(), Vec::new());
+            realms.push(Realm { name, count: 0, answered: 0, first_ns: u64::MAX, last_ns: 0, sources, examples });
+            realms.len() - 1
+        });
+        let realm = &mut realms[place];
+        realm.count += row.seen.count;
+        realm.answered += if row.answered.is_some() { row.seen.count } else { 0 };
+        realm.first_ns = realm.first_ns.min(row.seen.first_ns);
+        realm.last_ns = realm.last_ns.max(row.seen.last_ns);
+        realm.sources.insert(row.source);
+        realm.examples.extend(row.seen.agents.iter().take(EXAMPLES.saturating_sub(realm.examples.len())));
+    }
+    realms.sort_by_key(|realm| (realm.first_ns, realm.name));
+    realms
+}
+
+/// Without an expected realm only a change is worth a word: the realms that were refused, else those that came later.
+fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [Realm<'a>]) -> Vec<&'r Realm<'a>> {
+    if realms.len() < 2 {
+        return Vec::new();
+    }
+    let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
+    let refused = realms.iter().find(|realm| fate(view, realms, &[realm], &suspects) == Fate::Refused);
+    refused.map_or_else(|| realms[1..].iter().collect(), |realm| vec![realm])
+}
+
+/// Refusals that a wrong realm may bring: of credentials, or our own of a realm that is not the required one.
+fn may_be_the_realm(group: &Group<'_>) -> bool {
+    let credentials = matches!(group.class, Class::ForbiddenAfterAuth | Class::Unauthorized);
+    (credentials && group.place == Place::AfterCredentials) || required(group)
+}
+
+/// Whether `realm_policy = "require"` ended the attempts.
+fn required(group: &Group<'_>) -> bool {
+    group.class == Class::Unusable && group.reason == Unusable::Realm.to_string()
+}
+
+fn order(realms: &[Realm<'_>]) -> Order {
+    // They are sorted by first appearance.
+    let apart = |pair: &[Realm<'_>]| pair[0].last_ns <= pair[1].first_ns;
+    match realms {
+        [] | [_] => Order::One,
+        several if several.windows(2).all(apart) => Order::InTurn,
+        _ => Order::AtOnce,
+    }
+}
+
+/// Attempts that were challenged anew and registered, or were refused like one of `suspects`, in a window of time.
+fn fared(view: &View<'_>, from_ns: u64, to_ns: u64, suspects: &[&Group<'_>]) -> (u64, u64) {
+    // An answer comes a little after its challenge: at most a tick counts for the window.
+    let ticks = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > from_ns && tick.start_ns <= to_ns);
+    ticks.fold((0, 0), |(registered, refused), tick| {
+        let hit: u64 = suspects.iter().filter_map(|group| tick.refused.get(&group.key)).map(|hit| hit.new).sum();
+        (registered + tick.registered, refused + hit)
+    })
+}
+
+/// How attempts challenged with the realms `odd` ended.
+fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&Group<'_>]) -> Fate {
+    let from = odd.iter().map(|realm| realm.first_ns).min().unwrap_or(0);
+    let to = odd.iter().map(|realm| realm.last_ns).max().unwrap_or(0);
+    let is_odd = |realm: &Realm<'_>| odd.iter().any(|other| other.name == realm.name);
+    let others: Vec<_> =
+        realms.iter().filter(|realm| !is_odd(realm) && realm.first_ns < to && realm.last_ns > from).collect();
+    let (registered, refused) = fared(view, from, to, suspects);
+    if refused == 0 {
+        return if registered > 0 { Fate::Registered } else { Fate::Mixed };
+    }
+    if others.is_empty() {
+        let everyone = hit(view, suspects) * 100 >= met_a_challenge(view, from, to) * MOST;
+        return if registered * FEW <= refused && everyone { Fate::Refused } else { Fate::Mixed };
+    }
+    let challenges: u64 = odd.iter().map(|realm| realm.answered.max(realm.count - realm.answered)).sum();
+    let elsewhere: u64 = others.iter().map(|realm| realm.answered).sum();
+    let apart = agree(challenges, refused) && (!agree(elsewhere, refused) || examples_agree(view, odd, &others));
+    if apart { Fate::Refused } else { Fate::Mixed }
+}
+
+/// Agents that had an attempt refused like one of `suspects`.
+fn hit(view: &View<'_>, suspects: &[&Group<'_>]) -> u64 {
+    let classes: Vec<Class> = suspects.iter().map(|group| group.class).collect();
+    view.met(&classes).count() as u64
+}
+
+/// Agents that must have met a challenge in the window: all, unless the window begins after they had registered; then
+/// as many as tried.
+fn met_a_challenge(view: &View<'_>, from_ns: u64, to_ns: u64) -> u64 {
+    let ticks = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > from_ns && tick.start_ns <= to_ns);
+    let started: u64 = ticks.map(|tick| tick.started).sum();
+    started.min(view.agents.len() as u64)
+}
+
+/// Whether two counts of the same thing agree, attempts open at a window's edge aside.
+fn agree(one: u64, other: u64) -> bool {
+    one.abs_diff(other) * FEW <= one.max(other)
+}
+
+/// Whether the agents named beside the odd realms were all refused, and none of those beside the others.
+fn examples_agree(view: &View<'_>, odd: &[&Realm<'_>], others: &[&Realm<'_>]) -> bool {
+    let refused = |agent: &u32| {
+        let bits = Class::ForbiddenAfterAuth.bit() | Class::Unauthorized.bit() | Class::Unusable.bit();
+        view.results.agents.get(*agent as usize).is_some_and(|agent| agent.met & bits != 0)
+    };
+    let mut named = odd.iter().flat_map(|realm| &realm.examples).peekable();
+    let mut spared = others.iter().flat_map(|realm| &realm.examples);
+    named.peek().is_some() && named.all(refused) && !spared.any(refused)
+}
+
+/// Makes the draft one of refusals, and says which groups of them.
+fn blame(
+    view: &View<'_>,
+    draft: &mut Draft,
+    realms: &[Realm<'_>],
+    odd: &[&Realm<'_>],
+    suspects: &[&Group<'_>],
+) -> Vec<u16> {
+    let seen = |group: &&&Group<'_>| group.last_ns >= draft.first_ns;
+    let groups: Vec<&Group<'_>> = suspects.iter().filter(seen).copied().collect();
+    let (registered, _) = fared(view, draft.first_ns, draft.last_ns, suspects);
+    let against = if odd.len() == realms.len() { registered } else { 0 };
+    draft.severity = Severity::Critical;
+    draft.attempts = groups.iter().map(|group| group.count).sum();
+    draft.agents = hit(view, &groups);
+    draft.last_ns = groups.iter().map(|group| group.last_ns).max().unwrap_or(draft.last_ns);
+    draft.confidence = Confidence::of(draft.attempts, against);
+    for group in &groups {
+        draft.evidence.push(format!("{} x {} {} to answers with it", group.count, group.code, group.reason));
+    }
+    if groups.iter().any(|group| required(group)) {
+        draft
+            .rejected
+            .push("a refusal by the registrar: realm_policy = \"require\" ended these attempts here".to_owned());
+    } else if odd.len() < realms.len() {
+        draft.rejected.push("wrong passwords: attempts challenged with the other realm registered".to_owned());
+    } else {
+        let agents = counted(draft.agents, "agent");
+        draft.rejected.push(format!("wrong passwords of single agents: all {agents} were refused alike"));
+        draft.advice.push(
+            "a password that is wrong for everybody looks the same: realm_policy = \"force\" tells them apart"
+                .to_owned(),
+        );
+        // For that reason it is not as sure as it may be.
+        if draft.confidence == Confidence::High {
+            draft.confidence = Confidence::Medium;
+        }
+    }
+    let class = groups.first().map_or(Class::ForbiddenAfterAuth, |group| group.class);
+    draft.cost =
+        Some(Cost::new(view, class, draft.agents, draft.attempts, draft.last_ns.saturating_sub(draft.first_ns)));
+    groups.iter().map(|group| group.key).collect()
+}
+
+/// What differs, as the beginning of a sentence.
+fn difference(expected: Option<&str>, realms: &[Realm<'_>], odd: &[&Realm<'_>], order: Order) -> String {
+    let Some(name) = odd.first().map(|realm| realm.name) else { return String::new() };
+    let reference = expected.or_else(|| realms.iter().map(|realm| realm.name).find(|other| *other != name));
+    let reference = reference.unwrap_or_default();
+    let how = likeness(reference, name);
+    let whose = if expected.is_some() { "the expected" } else { "the other realm" };
+    match order {
+        Order::One => format!("the registrar challenges with the realm \"{name}\", not {whose} \"{reference}\"{how}"),
+        Order::InTurn => {
+            let since = odd.first().map_or(0, |realm| realm.first_ns);
+            let names: Vec<_> = realms.iter().map(|realm| format!("\"{}\"", realm.name)).take(LISTED).collect();
+            let changes = names.join(", then ");
+            format!("the realm of the challenge changes ({changes}), \"{name}\" since {} of the run{how}", at(since))
+        }
+        Order::AtOnce => {
+            let count = realms.len();
+            format!("{count} realms are challenged with at the same time, \"{name}\" beside \"{reference}\"{how}")
+        }
+    }
+}
+
+/// What became of a realm's name on the way from `reference` to `name`, where that is plain to see.
+fn likeness(reference: &str, name: &str) -> String {
+    let lost = reference.strip_prefix(name).filter(|suffix| !suffix.is_empty());
+    let gained = name.strip_prefix(reference).filter(|suffix| !suffix.is_empty() && !reference.is_empty());
+    if let Some(suffix) = lost {
+        format!(" (it lacks the suffix \"{suffix}\")")
+    } else if let Some(suffix) = gained {
+        format!(" (it has the suffix \"{suffix}\" too much)")
+    } else if reference.eq_ignore_ascii_case(name) {
+        " (they differ in upper and lower case only, which counts in a digest)".to_owned()
+    } else {
+        String::new()
+    }
+}
+
+const fn ending(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Refused => "its credentials are refused",
+        Fate::Registered => "its agents registered nevertheless",
+        Fate::Mixed => "some of its agents are refused",
+    }
+}
+
+fn facts(view: &View<'_>, expected: Option<&str>, realms: &[Realm<'_>], order: Order) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(expected) = expected {
+        facts.push(format!("expected realm \"{expected}\""));
+    }
+    for realm in realms.iter().take(LISTED) {
+        let challenges = counted(realm.count, "challenge");
+        let when = window(realm.first_ns, realm.last_ns);
+        let mut fact = format!("realm \"{}\" in {challenges}, {when}", realm.name);
+        if !header(view).sources.is_empty() && order != Order::One {
+            let sources: Vec<_> = realm.sources.iter().map(|&source| view.source(source)).collect();
+            fact.push_str(&format!(", to {}", sources.join(", ")));
+        }
+        facts.push(fact);
+    }
+    if realms.len() > LISTED {
+        facts.push(format!("{} more realms", realms.len() - LISTED));
+    }
+    facts
+}
+
+/// Challenges that offer no accepted algorithm.
+fn unaccepted(view: &View<'_>) -> Option<Explaining> {
+    let reason = Unusable::NoAcceptedAlgorithm.to_string();
+    let is_it = |group: &&Group<'_>| group.class == Class::Unusable && group.reason == reason;
+    let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_it).collect();
+    let attempts: u64 = groups.iter().map(|group| group.count).sum();
+    if attempts == 0 {
+        return None;
+    }
+    let accepted = &header(view).algorithms;
+    let foreign = |offered: u8| {
+        Algorithm::ALL.iter().all(|algorithm| {
+            offered >> *algorithm as u8 & 1 == 0 || !accepted.iter().any(|name| name == algorithm.as_str())
+        })
+    };
+    let unanswered = view.offers.iter().filter(|row| row.answered.is_none() && !row.stale && foreign(row.offered));
+    let offered = unanswered.fold(0, |bits, row| bits | row.offered);
+    let answered: u64 = view.offers.iter().filter(|row| row.answered.is_some()).map(|row| row.seen.count).sum();
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    cover(&mut draft, &groups);
+    draft.agents = view.met(&[Class::Unusable]).count() as u64;
+    // An attempt ends this way for one reason only, and it is read off the challenge.
+    draft.confidence = Confidence::of(attempts, 0);
+    let (offers, accepts) = (algorithms(offered), accepted.join(", "));
+    draft.summary = format!("the registrar offers {offers}, the agents accept {accepts}: no challenge can be answered");
+    draft.evidence = vec![
+        format!("{} ended for want of an accepted algorithm", counted(attempts, "attempt")),
+        format!("offered: {offers}; accepted: {accepts}"),
+    ];
+    if answered > 0 {
+        draft.evidence.push(format!("{} offered one that is accepted", counted(answered, "other challenge")));
+    }
+    draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, attempts, draft.last_ns - draft.first_ns));
+    Some((draft, groups.iter().map(|group| group.key).collect()))
+}
+
+/// Credentials of one algorithm that are always refused, while those of another are taken.
+///
+/// Without a success of another algorithm a wrong password looks the same, and nothing is said.
+fn refused_algorithm(view: &View<'_>) -> Option<Explaining> {
+    let taken = |position: u8| -> u64 {
+        let rows = view.outcomes.iter().filter(|row| row.class == Class::Registered);
+        rows.filter(|row| row.algorithm == Some(position)).map(|row| row.seen.count).sum()
+    };
+    let is_refusal = |group: &&Group<'_>| matches!(group.class, Class::ForbiddenAfterAuth | Class::Unauthorized);
+    let suspects: Vec<&Group<'_>> = view.groups.iter().filter(is_refusal).collect();
+    let refused =
+        |position: u8| -> u64 { suspects.iter().filter_map(|group| group.by_algorithm.get(&Some(position))).sum() };
+    let positions = 0..Algorithm::ALL.len() as u8;
+    let (bad, count) =
+        positions.clone().map(|position| (position, refused(position))).max_by_key(|(_, count)| *count)?;
+    let (good, successes) = positions.map(|position| (position, taken(position))).max_by_key(|(_, count)| *count)?;
+    if count < SOME || successes < SOME || good == bad || taken(bad) * FEW > count || refused(good) * FEW > successes {
+        return None;
+    }
+    let groups: Vec<&Group<'_>> =
+        suspects.into_iter().filter(|group| group.by_algorithm.contains_key(&Some(bad))).collect();
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    cover(&mut draft, &groups);
+    draft.attempts = count;
+    let classes: Vec<Class> = groups.iter().map(|group| group.class).collect();
+    draft.agents = view.met(&classes).count() as u64;
+    draft.confidence = Confidence::of(count, taken(bad));
+    let (bad, good) = (algorithm(bad), algorithm(good));
+    draft.summary = format!("credentials with {bad} are refused although it is offered, those with {good} are taken");
+    draft.evidence =
+        vec![format!("{bad}: {count} refused"), format!("{good}: {successes} registered, none or few refused")];
+    draft.rejected.push(format!("wrong passwords: attempts with {good} registered"));
+    let class = classes.first().copied().unwrap_or(Class::ForbiddenAfterAuth);
+    draft.cost = Some(Cost::new(view, class, draft.agents, count, draft.last_ns - draft.first_ns));
+    let explains = |group: &&&Group<'_>| group.by_algorithm.keys().all(|key| *key == group_algorithm(bad));
+    let keys = groups.iter().filter(explains).map(|group| group.key).collect();
+    Some((draft, keys))
+}
+
+/// An algorithm as the key of [`Group::by_algorithm`].
+fn group_algorithm(name: &str) -> Option<u8> {
+    Algorithm::parse(name.as_bytes()).map(|algorithm| algorithm as u8)
+}
+
+/// Attempts, window and examples of groups.
+fn cover(draft: &mut Draft, groups: &[&Group<'_>]) {
+    draft.attempts = groups.iter().map(|group| group.count).sum();
+    draft.first_ns = groups.iter().map(|group| group.first_ns).min().unwrap_or(0);
+    draft.last_ns = groups.iter().map(|group| group.last_ns).max().unwrap_or(0);
+    draft.examples = groups.iter().flat_map(|group| group.examples.iter().copied()).take(EXAMPLES).collect();
+}
+
+/// Observations without which nothing is said.
+const SOME: u64 = super::draft::SOME;
+/// One in so many is the exception that edges of windows make.
+const FEW: u64 = 20;
+/// Per cent of the agents that are everyone.
+const MOST: u64 = 95;
+/// Agents named.
+const EXAMPLES: usize = 3;
+/// Realms named; a registrar may make up a new one for each challenge.
+const LISTED: usize = 4;

@@ -1,0 +1,192 @@
+//! What concerns the run as a whole: a generator that could not keep up, and figures that drift over a soak.
+
+use super::draft::{Confidence, Draft, Severity};
+use super::trend::{self, Rise};
+use crate::diagnose::verdict::generator_doubts;
+use crate::measure::TrunkInterval;
+use crate::record::{IntervalResult, Results};
+use crate::vocab::{Kind, Phase, Stage, Status};
+
+pub fn find(results: &Results) -> Vec<Draft> {
+    saturated(results).into_iter().chain(drift(results)).collect()
+}
+
+fn draft(id: &'static str, trunk: Option<u16>, first_ns: u64, last_ns: u64) -> Draft {
+    Draft {
+        id,
+        severity: Severity::Warning,
+        trunk,
+        agents: 0,
+        attempts: 0,
+        first_ns,
+        last_ns,
+        confidence: Confidence::High,
+        summary: String::new(),
+        evidence: Vec::new(),
+        rejected: Vec::new(),
+        advice: Vec::new(),
+        examples: Vec::new(),
+        cost: None,
+    }
+}
+
+/// The generator's doubts about itself. A warning and no more: it says that figures mislead, not that anything failed.
+fn saturated(results: &Results) -> Option<Draft> {
+    let doubts = generator_doubts(results);
+    let counts = &results.totals.generator;
+    let ended = results.intervals.last().map_or(0, |interval| interval.end_ns);
+    let (grade, _) = doubts.iter().max_by_key(|(grade, _)| *grade)?;
+    let mut draft = draft("generator.saturated", None, 0, ended);
+    draft.attempts = counts.arrivals_late;
+    draft.summary =
+        format!("regstorm itself fell behind ({}): its figures say little of the registrar", grade.as_str());
+    draft.evidence = doubts.into_iter().map(|(_, why)| why).collect();
+    if counts.loop_stalls > 0 {
+        draft.evidence.push(format!("{} turns of a sender thread took too long", counts.loop_stalls));
+    }
+    draft
+        .rejected
+        .push("a slow registrar: all of this was counted before a packet left, or at our own sockets".to_owned());
+    Some(draft)
+}
+
+/// One figure of a trunk, interval by interval, worse as it grows.
+struct Series {
+    what: &'static str,
+    unit: &'static str,
+    values: Vec<f64>,
+    /// A rise below this is none, in `unit`.
+    least: f64,
+}
+
+/// Figures that slowly get worse while the load stays as it is.
+fn drift(results: &Results) -> Vec<Draft> {
+    let soak = soak(results);
+    if soak.len() < trend::LEAST {
+        return Vec::new();
+    }
+    let mut tested = 0;
+    let mut rises: Vec<(u16, Series, Rise)> = Vec::new();
+    for trunk in 0..results.header.trunks.len() as u16 {
+        if !is_steady(&soak, trunk) {
+            continue;
+        }
+        for series in all_series(&soak, trunk) {
+            tested += 1;
+            let gradual = trend::is_gradual(&series.values);
+            rises.extend(trend::rise(&series.values).filter(|_| gradual).map(|rise| (trunk, series, rise)));
+        }
+    }
+    // Of many series one looks odd by chance: the probability is divided among them (Bonferroni).
+    let allowed = SIGNIFICANT / f64::from(tested.max(1));
+    rises.retain(|(_, series, rise)| {
+        let change = rise.to - rise.from;
+        rise.p < allowed && change >= series.least && change >= WORSE * rise.from.max(0.0)
+    });
+    rises.iter().map(|(trunk, series, rise)| drifting(results, &soak, *trunk, series, rise, tested)).collect()
+}
+
+/// Whole intervals of the load, without the warm-up.
+fn soak(results: &Results) -> Vec<&IntervalResult> {
+    let whole = |interval: &&IntervalResult| {
+        interval.stage == Stage::Load
+            && !results.header.warms_up(interval.start_ns)
+            && interval.end_ns - interval.start_ns >= results.header.interval_ns
+    };
+    results.intervals.iter().filter(whole).collect()
+}
+
+/// Whether the load on a trunk neither grows nor shrinks by more than [`WORSE`]: response times that follow it are no
+/// drift.
+fn is_steady(soak: &[&IntervalResult], trunk: u16) -> bool {
+    let figure = |of: fn(&TrunkInterval) -> u64| -> Vec<f64> { values(soak, trunk, |sums| of(sums) as f64) };
+    let grows = |values: &[f64]| {
+        trend::rise(values).is_some_and(|rise| rise.p < 0.05 && rise.to - rise.from > WORSE * rise.from.max(0.0))
+    };
+    let shrinks = |values: &[f64]| grows(&values.iter().map(|value| 2.0 * largest(values) - value).collect::<Vec<_>>());
+    let attempts = figure(|sums| sums.started.iter().sum::<u64>() - sums.started[Kind::Unregister.index()]);
+    let planned = figure(|sums| sums.planned);
+    [attempts, planned].iter().all(|values| !grows(values) && !shrinks(values))
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
+}
+
+fn values(soak: &[&IntervalResult], trunk: u16, of: impl Fn(&TrunkInterval) -> f64) -> Vec<f64> {
+    soak.iter().filter_map(|interval| interval.trunks.get(usize::from(trunk))).map(of).collect()
+}
+
+fn all_series(soak: &[&IntervalResult], trunk: u16) -> Vec<Series> {
+    let latency = |phase: Phase, what| {
+        let rows = soak.iter().filter_map(|interval| {
+            interval.latency.iter().find(|row| (row.trunk, row.phase) == (trunk, phase) && row.count >= ENOUGH)
+        });
+        Series { what, unit: "ms", values: rows.map(|row| row.p99_us as f64 / 1e3).collect(), least: 1.0 }
+    };
+    let hours = soak.first().map_or(1.0, |interval| (interval.end_ns - interval.start_ns) as f64 / 3.6e12);
+    let refused = |sums: &TrunkInterval| {
+        let fine = [Status::Registered, Status::Shed, Status::Abandoned].map(Status::index);
+        let others = sums.status.iter().enumerate().filter(|(status, _)| !fine.contains(status));
+        others.map(|(_, count)| count).sum::<u64>() as f64 / hours
+    };
+    // Agents missing, so that it grows as things get worse.
+    let missing = |sums: &TrunkInterval| sums.planned.saturating_sub(sums.registered) as f64;
+    let planned = values(soak, trunk, |sums| sums.planned as f64);
+    vec![
+        latency(Phase::Register, "99th percentile of register"),
+        latency(Phase::Refresh, "99th percentile of refresh"),
+        Series {
+            what: "attempts that fail",
+            unit: "an hour",
+            values: values(soak, trunk, refused),
+            least: LEAST_FAILURES / hours / soak.len() as f64,
+        },
+        Series {
+            what: "agents planned and not registered",
+            unit: "agents",
+            values: values(soak, trunk, missing),
+            least: WORSE * largest(&planned),
+        },
+    ]
+}
+
+fn drifting(
+    results: &Results,
+    soak: &[&IntervalResult],
+    trunk: u16,
+    series: &Series,
+    rise: &Rise,
+    tested: u32,
+) -> Draft {
+    let (first, last) = (soak.first().map_or(0, |i| i.start_ns), soak.last().map_or(0, |i| i.end_ns));
+    let mut draft = draft("drift", Some(trunk), first, last);
+    let count = series.values.len();
+    let totals = results.trunk_totals.get(usize::from(trunk));
+    draft.agents = totals.map_or(0, |totals| totals.agents);
+    draft.attempts = totals.map_or(0, |totals| totals.attempts);
+    draft.confidence = Confidence::of(count as u64, 0);
+    draft.summary = format!(
+        "{} rises from {:.1} to {:.1} {} over the run, though the load does not",
+        series.what,
+        rise.from.max(0.0),
+        rise.to,
+        series.unit
+    );
+    draft.evidence = vec![
+        format!("Mann-Kendall over {count} intervals: p = {:.1e}, one-sided; {tested} series were tested", rise.p),
+        format!("Sen's slope {:+.3} {} over the run", rise.to - rise.from, series.unit),
+    ];
+    draft.rejected.push("growing load: attempts and planned agents per interval show no such trend".to_owned());
+    draft.rejected.push("a single step: each third of the run lies above the one before".to_owned());
+    draft
+}
+
+/// Least change over the run, as a share of where it began.
+const WORSE: f64 = 0.1;
+/// Probability below which a trend is not taken for chance.
+const SIGNIFICANT: f64 = 0.01;
+/// Values without which an interval has no 99th percentile worth the name.
+const ENOUGH: u64 = 20;
+/// Attempts over the run that failures must have grown by.
+const LEAST_FAILURES: f64 = 20.0;

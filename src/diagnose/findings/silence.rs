@@ -1,0 +1,297 @@
+//! Requests without an answer: none at all (`no-response`), or only after repeating them (`packet-loss`).
+//!
+//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout is seen [`TIMER_F_NS`] after its request, so whatever is
+//! said of when the silence came is said of the requests. A 408 is an answer, and its own thing.
+
+use super::cost::Cost;
+use super::draft::{Confidence, Draft, Severity};
+use super::view::{Tick, View};
+use super::wording::{at, counted, percent, window};
+use crate::vocab::{Class, Status};
+use std::collections::BTreeMap;
+
+pub fn find(view: &View<'_>) -> Vec<Draft> {
+    [no_response(view), answered_timeout(view), packet_loss(view)].into_iter().flatten().collect()
+}
+
+/// No final answer within Timer F.
+fn no_response(view: &View<'_>) -> Option<Draft> {
+    let count = view.count(Class::Silence);
+    if count == 0 {
+        return None;
+    }
+    let mut draft = Draft::new("no-response", Severity::Warning, view);
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Silence).collect();
+    let sent = |ended: Option<u64>| ended.unwrap_or(0).saturating_sub(TIMER_F_NS);
+    draft.attempts = count;
+    draft.first_ns = sent(rows.iter().map(|row| row.seen.first_ns).min());
+    draft.last_ns = sent(rows.iter().map(|row| row.seen.last_ns).max());
+    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
+    draft.agents = view.met(&[Class::Silence]).count() as u64;
+    draft.severity = severity(view, Class::Silence, count);
+    let answered = view.attempts() - count - view.count(Class::Transport);
+    let pattern = pattern(view, answered);
+    draft.summary = format!("{} of {}", pattern.summary, of_agents(view, draft.agents));
+    draft.evidence = vec![
+        format!("{} without a final answer in 32 s, {answered} answered", counted(count, "attempt")),
+        format!("the unanswered were sent {}", window(draft.first_ns, draft.last_ns)),
+    ];
+    draft.evidence.extend(pattern.evidence);
+    draft.rejected = pattern.rejected;
+    draft.rejected.push("a slow server: an answer within 32 s would have counted".to_owned());
+    draft.confidence = Confidence::of(count, pattern.against);
+    doubt_own_messages(view, &mut draft);
+    let span = draft.last_ns - draft.first_ns;
+    draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count, span));
+    Some(draft)
+}
+
+/// 408 from the server, as against our own Timer F.
+fn answered_timeout(view: &View<'_>) -> Option<Draft> {
+    let groups: Vec<_> = view.groups.iter().filter(|group| group.class == Class::AnsweredTimeout).collect();
+    let count: u64 = groups.iter().map(|group| group.count).sum();
+    if count == 0 {
+        return None;
+    }
+    let mut draft = Draft::new("no-response", severity(view, Class::AnsweredTimeout, count), view);
+    draft.attempts = count;
+    draft.agents = view.met(&[Class::AnsweredTimeout]).count() as u64;
+    draft.first_ns = groups.iter().map(|group| group.first_ns).min().unwrap_or(0);
+    draft.last_ns = groups.iter().map(|group| group.last_ns).max().unwrap_or(0);
+    draft.examples = groups.iter().flat_map(|group| group.examples.iter().copied()).take(EXAMPLES).collect();
+    draft.confidence = Confidence::of(count, 0);
+    draft.summary = format!(
+        "the registrar, or a proxy before it, answers 408: what is behind it does not answer {} in time",
+        of_agents(view, draft.agents)
+    );
+    let phrases = groups.iter().map(|group| format!("{} x {} {}", group.count, group.code, group.reason));
+    draft.evidence = phrases.collect();
+    draft.rejected.push("silence on the way to the first hop: that hop did answer, with 408".to_owned());
+    let span = draft.last_ns - draft.first_ns;
+    draft.cost = Some(Cost::new(view, Class::AnsweredTimeout, draft.agents, count, span));
+    Some(draft)
+}
+
+/// Critical once a hundredth of the trunk's agents stays out for it.
+fn severity(view: &View<'_>, class: Class, attempts: u64) -> Severity {
+    let out = view.met(&[class]).filter(|(_, agent)| agent.status != Some(Status::Registered)).count();
+    let critical = attempts >= 2 && out > 0 && out * 100 >= view.agents.len();
+    if critical { Severity::Critical } else { Severity::Warning }
+}
+
+/// What the generator lost itself, it must not hold against a server.
+fn doubt_own_messages(view: &View<'_>, draft: &mut Draft) {
+    let own = lost_here(view);
+    if !own.is_empty() {
+        draft.evidence.extend(own);
+        draft.severity = draft.severity.min(Severity::Warning);
+        draft.confidence = Confidence::Open;
+    }
+}
+
+/// Messages that this machine itself lost or held back.
+fn lost_here(view: &View<'_>) -> Vec<String> {
+    let generator = &view.results.totals.generator;
+    let sums = &view.results.totals.sums;
+    let own = [
+        (generator.socket_drops, "answer dropped by this machine's own socket"),
+        (generator.send_errors, "message that this machine could not send"),
+        (sums.ceiling_refused, "message refused by the safety ceiling"),
+    ];
+    let own = own.into_iter().filter(|(count, _)| *count > 0);
+    own.map(|(count, what)| {
+        let (noun, rest) = what.split_once(' ').unwrap_or((what, ""));
+        format!("{} {rest}", counted(count, noun))
+    })
+    .collect()
+}
+
+fn of_agents(view: &View<'_>, agents: u64) -> String {
+    let all = view.agents.len() as u64;
+    if agents == all { format!("all {}", counted(all, "agent")) } else { format!("{agents} of {all} agents") }
+}
+
+/// How the silence is spread.
+struct Pattern {
+    summary: String,
+    evidence: Vec<String>,
+    rejected: Vec<String>,
+    /// Attempts that contradict it.
+    against: u64,
+}
+
+impl Pattern {
+    fn new(summary: impl Into<String>) -> Self {
+        Pattern { summary: summary.into(), evidence: Vec::new(), rejected: Vec::new(), against: 0 }
+    }
+}
+
+/// The most telling description that fits, from never over sources, moments and rates to scattered.
+fn pattern(view: &View<'_>, answered: u64) -> Pattern {
+    if answered == 0 && view.offers.is_empty() {
+        let mut never = Pattern::new(format!("{} never answers a request", target(view)));
+        never.rejected.push("packet loss: not one answer came".to_owned());
+        return never;
+    }
+    by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).unwrap_or_else(|| {
+        let mut scattered = Pattern::new("some requests bring no answer, scattered over the run,");
+        scattered.evidence.push("neither one source, one stretch of time nor a rate sets them apart".to_owned());
+        scattered
+    })
+}
+
+fn target<'a>(view: &View<'a>) -> &'a str {
+    &view.results.header.trunks[usize::from(view.trunk)].target
+}
+
+/// Some sources are never answered, the others always.
+fn by_source(view: &View<'_>) -> Option<Pattern> {
+    let mut counts: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
+    for row in view.outcomes.iter().filter(|row| row.class != Class::Transport) {
+        let (silent, answered) = counts.entry(row.source).or_default();
+        *if row.class == Class::Silence { silent } else { answered } += row.seen.count;
+    }
+    let dead: Vec<u8> = counts.iter().filter(|(_, n)| n.0 > 0 && n.1 == 0).map(|(source, _)| *source).collect();
+    let spared = counts.iter().filter(|(source, _)| !dead.contains(source));
+    let (silent, answered) = spared.fold((0, 0), |sum, (_, n)| (sum.0 + n.0, sum.1 + n.1));
+    if dead.is_empty() || answered == 0 || silent * 20 > answered {
+        return None;
+    }
+    let names: Vec<_> = dead.iter().map(|&source| view.source(source)).collect();
+    let mut pattern = Pattern::new(format!("requests from {} are never answered: those", names.join(", ")));
+    pattern.evidence.push(format!("{answered} attempts from other addresses were answered, {silent} were not"));
+    pattern.rejected.push("the server is down: other addresses were answered at the same time".to_owned());
+    pattern.against = silent;
+    Some(pattern)
+}
+
+/// A stretch of time without any answer, with answers before or after it.
+fn by_moment(view: &View<'_>) -> Option<Pattern> {
+    let answers = |tick: &Tick| tick.accepted() + tick.refused.values().map(|refused| refused.all()).sum::<u64>();
+    let silent: Vec<(u64, u64)> = view
+        .ticks
+        .iter()
+        .filter(|tick| tick.silent > 0)
+        .map(|tick| (tick.start_ns.saturating_sub(TIMER_F_NS), tick.silent))
+        .collect();
+    let (from, to) = (silent.first()?.0, silent.last()?.0 + view.tick_ns);
+    let all: u64 = silent.iter().map(|(_, count)| count).sum();
+    // Requests of its first tick may have been sent before it began, so that their answers still came in it.
+    let inside = view.ticks.iter().filter(|tick| tick.start_ns > from + view.tick_ns && tick.start_ns < to);
+    let answered: u64 = inside.map(answers).sum();
+    let before: u64 = view.ticks.iter().filter(|tick| tick.start_ns < from).map(answers).sum();
+    let after: u64 = view.ticks.iter().filter(|tick| tick.start_ns >= to).map(answers).sum();
+    if answered * 20 > all || before + after == 0 {
+        return None;
+    }
+    let mut pattern = if before == 0 {
+        Pattern::new(format!("nothing is answered until {} of the run, which hits requests", at(to)))
+    } else if after == 0 {
+        Pattern::new(format!("nothing is answered from {} of the run on, which hits requests", at(from)))
+    } else {
+        Pattern::new(format!("nothing is answered from {} of the run, which hits requests", window(from, to)))
+    };
+    pattern.evidence.push(format!("answers before it {before}, in it {answered}, after it {after}"));
+    pattern.rejected.push("packet loss on the way: all or nothing was answered, by time".to_owned());
+    pattern.against = answered;
+    Some(pattern)
+}
+
+/// Only seconds with many requests have silent ones.
+fn by_rate(view: &View<'_>) -> Option<Pattern> {
+    let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for tick in &view.ticks {
+        seconds.entry(tick.start_ns / SECOND_NS).or_default().0 += tick.started;
+        if tick.silent > 0 {
+            seconds.entry(tick.start_ns.saturating_sub(TIMER_F_NS) / SECOND_NS).or_default().1 += tick.silent;
+        }
+    }
+    let border = seconds.values().filter(|(_, silent)| *silent > 0).map(|(started, _)| *started).min()?;
+    let calm = seconds.values().filter(|(started, silent)| *started > 0 && *silent == 0 && *started < border);
+    let calm: Vec<u64> = calm.map(|(started, _)| *started).collect();
+    let busy: Vec<(u64, u64)> = seconds.values().filter(|(started, _)| *started >= border).copied().collect();
+    let (attempts, silent) = busy.iter().fold((0, 0), |sum, n| (sum.0 + n.0, sum.1 + n.1));
+    let spared: u64 = calm.iter().sum();
+    // Were the silence spread evenly, the calm seconds would have had this many.
+    let due = silent as f64 / attempts.max(1) as f64 * spared as f64;
+    if calm.len() < 5 || busy.len() < 5 || due < EXPECTED {
+        return None;
+    }
+    let mut pattern = Pattern::new(format!("from {border} attempts/s on requests are left unanswered: those"));
+    pattern.evidence.push(format!("{silent} of {attempts} attempts in {} seconds at {border}/s or more", busy.len()));
+    pattern.evidence.push(format!("none of {spared} attempts in {} seconds below it", calm.len()));
+    pattern.rejected.push(format!("chance: spread evenly, {due:.0} silent ones would be due below {border}/s"));
+    Some(pattern)
+}
+
+/// Answered in the end, but requests had to be repeated.
+///
+/// Of the retransmissions, those of requests that were never answered are [`REPEATS`] each at most. An answer that came twice or
+/// late shows that nothing was lost, only slower than T1: as many retransmissions were needless. Each one left stands for
+/// an exchange (a request or its answer) that was lost.
+fn packet_loss(view: &View<'_>) -> Option<Draft> {
+    let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+    let sums = &totals.sums;
+    // Those of un-REGISTERs and of attempts cut off by the run's end are not told apart: all are left out.
+    let unanswered = view.count(Class::Silence) + sums.unregister_failed + sums.status[Status::Abandoned.index()];
+    let needless = sums.duplicate_responses + sums.late_responses;
+    let lost = sums.retransmissions.saturating_sub(unanswered * REPEATS).saturating_sub(needless);
+    let sent = sums.messages_sent.saturating_sub(unanswered * (REPEATS + 1)).saturating_sub(needless);
+    // The answers to the last of many needless ones are still on their way when a run ends.
+    if lost < LEAST_INFO || lost * 20 <= needless || sent == 0 {
+        return None;
+    }
+    let exchanges = lost as f64 / sent.max(lost) as f64;
+    let one_way = 1.0 - (1.0 - exchanges).sqrt();
+    let severity = if one_way >= LOSS && lost >= LEAST_WARNING { Severity::Warning } else { Severity::Info };
+    let mut draft = Draft::new("packet-loss", severity, view);
+    let hit = || view.ticks.iter().filter(|tick| tick.retransmitted > 0);
+    draft.first_ns = hit().next().map_or(0, |tick| tick.start_ns);
+    draft.last_ns = hit().next_back().map_or(0, |tick| tick.start_ns + view.tick_ns);
+    draft.attempts = lost;
+    // Which agents repeated a request is not kept; each loss hits one.
+    draft.agents = lost.min(view.agents.len() as u64);
+    draft.confidence = Confidence::of(lost, needless);
+    draft.summary = format!(
+        "about {} of the packets are lost in each direction: {} had to be repeated",
+        percent(one_way, 1.0),
+        counted(lost, "request")
+    );
+    draft.evidence = vec![
+        format!(
+            "retransmissions {}, at most {} of them of requests never answered",
+            sums.retransmissions,
+            (unanswered * REPEATS).min(sums.retransmissions)
+        ),
+        format!("duplicate answers {}, late answers {}", sums.duplicate_responses, sums.late_responses),
+        format!(
+            "1 - sqrt(1 - {lost} / {sent}): requests repeated for a loss over those sent, the loss taken as equal in both directions; in one direction alone it would be {}",
+            percent(exchanges, 1.0)
+        ),
+    ];
+    if needless > 0 {
+        draft.evidence.push(format!(
+            "the server also answers slowly: {} came after the request had been repeated, which is no loss",
+            counted(needless, "answer")
+        ));
+    } else {
+        draft.rejected.push("a slow server: no answer came late or twice".to_owned());
+    }
+    doubt_own_messages(view, &mut draft);
+    Some(draft)
+}
+
+/// Timer F: 64·T1, with the T1 of 500 ms that every agent uses.
+const TIMER_F_NS: u64 = 32_000_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+/// Retransmissions of a request until Timer F: Timer E fires after 0.5, 1.5, 3.5 s and every 4 s (RFC 3261 §17.1.2.2).
+const REPEATS: u64 = 10;
+/// Agents named.
+const EXAMPLES: usize = 3;
+/// Silent attempts that a calm time must have spared before a rate is made responsible: by chance e^-5 = 0.7 %.
+const EXPECTED: f64 = 5.0;
+/// Losses worth a word, and worth a warning together with [`LOSS`].
+const LEAST_INFO: u64 = 5;
+const LEAST_WARNING: u64 = 20;
+/// Share of packets lost in each direction.
+const LOSS: f64 = 0.005;

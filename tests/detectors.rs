@@ -1,0 +1,263 @@
+//! Findings about challenges, silence, bindings and drift, on rehearsed runs: what is there is found, and nothing else.
+
+#[path = "support/rehearsal.rs"]
+mod rehearsal;
+
+use regstorm::diagnose::{Finding, findings};
+use regstorm::measure::{Echo, GrantRow};
+use regstorm::record::Results;
+use regstorm::vocab::{Kind, Phase};
+use rehearsal::rehearse;
+
+/// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
+fn profile(trunk: &str, rest: &str) -> String {
+    let load = if rest.contains("[[load]]") { "" } else { LOAD };
+    format!(
+        "[run]\ninterval = \"5s\"\n[[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"20s\"\n\
+         agents = {{ count = 200, user = \"a{{n}}\", password = \"p\" }}\n{trunk}\n{load}\n[registrar]\npassword = \"p\"\nrealm = \"nj.test\"\n{rest}\n"
+    )
+}
+
+const LOAD: &str = "[[load]]\nrate = 20\nfor = \"10s\"\n[[load]]\nhold = \"50s\"";
+
+fn found(results: &Results, id: &str) -> Vec<Finding> {
+    findings(results).into_iter().filter(|finding| finding.id == id).collect()
+}
+
+/// The one finding of this id, whose text must contain these words.
+#[track_caller]
+fn only(results: &Results, id: &str, severity: &str, words: &[&str]) -> Finding {
+    let mut all = found(results, id);
+    assert_eq!(all.len(), 1, "{id}: {:#?}", findings(results));
+    let finding = all.remove(0);
+    let text = format!("{} | {} | {}", finding.summary, finding.evidence, finding.rejected);
+    assert_eq!(finding.severity, severity, "{text}");
+    for word in words {
+        assert!(text.contains(word), "{id} does not say {word:?}: {text}");
+    }
+    finding
+}
+
+#[test]
+fn a_healthy_run_has_no_findings() {
+    for trunk in ["", "realm = \"nj.test\"", "reuse_nonce = false", "algorithms = [\"MD5\"]"] {
+        let found = findings(&rehearse(&profile(trunk, ""), 1, 0.0));
+        assert!(found.is_empty(), "{trunk}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_lost_suffix_of_the_realm_explains_the_refusals() {
+    let fault = "[[registrar.fault]]\nkind = \"realm\"\nchallenge = \"nj.test\"\nverify = \"nj.test;tenant=acme\"";
+    let results = rehearse(&profile("realm = \"nj.test;tenant=acme\"", fault), 1, 0.0);
+    let words = ["lacks the suffix \";tenant=acme\"", "200 x 403", "all 200 agents"];
+    let finding = only(&results, "realm.mismatch", "critical", &words);
+    assert_eq!((finding.agents, finding.confidence.as_str()), (200, "medium"));
+    assert!(finding.evidence.contains("for example a"), "{}", finding.evidence);
+}
+
+#[test]
+fn another_realm_that_registers_is_a_warning() {
+    let results = rehearse(&profile("realm = \"nj.test;tenant=acme\"", ""), 1, 0.0);
+    only(&results, "realm.mismatch", "warning", &["registered nevertheless"]);
+    let forced = profile("realm = \"elsewhere.test\"\nrealm_policy = \"require\"", "");
+    let finding = only(&rehearse(&forced, 1, 0.0), "realm.mismatch", "critical", &["realm_policy = \"require\""]);
+    assert_eq!((finding.agents, finding.confidence.as_str()), (200, "high"));
+}
+
+#[test]
+fn a_realm_that_changes_is_found_without_an_expected_one() {
+    let fault =
+        "[[registrar.fault]]\nkind = \"realm\"\nchallenge = \"node2.test\"\nverify = \"nj.test;x\"\nfrom = \"30s\"";
+    let load = "[[load]]\nrate = 4\nfor = \"50s\"\n[[load]]\nhold = \"5s\"";
+    let text = profile("reuse_nonce = false", fault).replace(LOAD, load);
+    let results = rehearse(&text, 1, 0.0);
+    only(&results, "realm.mismatch", "critical", &["then \"node2.test\"", "wrong passwords: attempts challenged"]);
+}
+
+#[test]
+fn nodes_that_differ_are_found_without_an_expected_realm() {
+    let fault =
+        "[[registrar.fault]]\nkind = \"realm\"\nchallenge = \"node2.test\"\nverify = \"other.test\"\nshare = 0.3";
+    let results = rehearse(&profile("", fault), 1, 0.0);
+    let finding = only(&results, "realm.mismatch", "critical", &["2 realms", "node2.test"]);
+    assert!((40..80).contains(&finding.agents), "{finding:#?}");
+}
+
+#[test]
+fn wrong_passwords_of_some_are_not_the_realm() {
+    let fault = "[[registrar.fault]]\nkind = \"challenge-again\"\nshare = 0.1";
+    let results = rehearse(&profile("realm = \"nj.test;tenant=acme\"", fault), 1, 0.0);
+    only(&results, "realm.mismatch", "warning", &["some of its agents are refused"]);
+    let results = rehearse(&profile("realm = \"nj.test\"", fault), 1, 0.0);
+    assert!(found(&results, "realm.mismatch").is_empty());
+}
+
+#[test]
+fn an_algorithm_that_nobody_accepts_is_named() {
+    let results = rehearse(&profile("algorithms = [\"MD5\"]", "algorithms = [\"SHA-256\"]"), 1, 0.0);
+    let finding = only(&results, "algorithm.unsupported", "critical", &["offers SHA-256", "accept MD5"]);
+    assert_eq!((finding.agents, finding.confidence.as_str()), (200, "high"));
+    assert!(found(&rehearse(&profile("", ""), 1, 0.0), "algorithm.unsupported").is_empty());
+}
+
+#[test]
+fn lost_packets_are_estimated() {
+    for (loss, severity) in [(0.05, "warning"), (0.02, "warning")] {
+        let results = rehearse(&profile("reuse_nonce = false", ""), 1, loss);
+        let finding = only(&results, "packet-loss", severity, &["1 - sqrt(1 -"]);
+        let share = finding.summary.split_once("about ").and_then(|(_, rest)| rest.split_once(" %")).expect("a share");
+        let share: f64 = share.0.parse().expect("a number");
+        assert!((share / 100.0 / loss - 1.0).abs() < 0.35, "{loss}: {}", finding.summary);
+        assert!(found(&results, "no-response").is_empty());
+    }
+}
+
+#[test]
+fn a_slow_server_loses_nothing() {
+    let slow = "[[registrar.fault]]\nkind = \"delay\"\nfixed = \"900ms\"";
+    let results = rehearse(&profile("", slow), 1, 0.0);
+    assert!(results.totals.sums.retransmissions >= 400, "{}", results.totals.sums.retransmissions);
+    assert!(findings(&results).is_empty(), "{:#?}", findings(&results));
+}
+
+#[test]
+fn a_dead_server_never_answers() {
+    let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0";
+    let results = rehearse(&profile("", dead), 1, 0.0);
+    let words = ["never answers a request", "all 200 agents", "packet loss: not one answer came"];
+    let finding = only(&results, "no-response", "critical", &words);
+    assert_eq!(finding.confidence, "high");
+    assert!(finding.first_seen.starts_with("2000-01-01T00:00:00"), "{}", finding.first_seen);
+    assert!(found(&results, "packet-loss").is_empty());
+}
+
+#[test]
+fn a_server_that_dies_is_silent_from_then_on() {
+    let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0\nfrom = \"30s\"";
+    let results = rehearse(&profile("", dead), 1, 0.0);
+    only(&results, "no-response", "critical", &["nothing is answered from 3", "of the run on", "all or nothing"]);
+    assert!(found(&results, "packet-loss").is_empty(), "{:#?}", findings(&results));
+}
+
+#[test]
+fn one_source_without_answers_is_named() {
+    let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0\nsources = [\"127.0.0.3\"]";
+    let results = rehearse(&profile("source = [\"127.0.0.2\", \"127.0.0.3\"]", dead), 1, 0.0);
+    let words = ["requests from 127.0.0.3", "other addresses were answered", "100 of 200 agents"];
+    only(&results, "no-response", "critical", &words);
+}
+
+#[test]
+fn an_answered_408_is_told_from_silence() {
+    let fault = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 408\nreason = \"Request Timeout\"";
+    let results = rehearse(&profile("", fault), 1, 0.0);
+    only(&results, "no-response", "critical", &["answers 408", "x 408 Request Timeout"]);
+}
+
+/// A healthy run whose answers came back as `echo` says, from the `nth` on.
+fn echoed(every: usize, echo: Echo, example: &str) -> Results {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    let grants = std::mem::take(&mut results.evidence.grants);
+    for row in grants {
+        let part = row.seen.count / every as u64;
+        let mut hit = GrantRow { echo, example: example.to_owned(), ..row.clone() };
+        hit.seen.count = part;
+        let mut rest = row;
+        rest.seen.count -= part;
+        results.evidence.grants.extend([hit, rest].into_iter().filter(|row| row.seen.count > 0));
+    }
+    results
+}
+
+#[test]
+fn bindings_that_are_not_there_are_missed() {
+    let absent = Echo { contact_absent: true, ..Echo::default() };
+    only(&echoed(4, absent, ""), "binding.lost", "critical", &["list bindings without ours", "of kind refresh"]);
+    only(&echoed(150, absent, ""), "binding.lost", "warning", &["list bindings without ours"]);
+    only(&echoed(1, absent, ""), "binding.lost", "info", &["no 2xx lists our Contact"]);
+}
+
+#[test]
+fn translators_and_gateways_are_told_apart() {
+    let translated = Echo { translated: true, contact_rewritten: true, ..Echo::default() };
+    let results = echoed(1, translated, "198.51.100.7:1024");
+    only(&results, "nat.contact-rewritten", "info", &["translated address", "came back as 198.51.100.7:1024"]);
+    assert!(found(&results, "alg.rewritten").is_empty());
+
+    let gateway = Echo { via_rewritten: true, ..Echo::default() };
+    let results = echoed(1, gateway, "198.51.100.7:1024");
+    only(&results, "alg.rewritten", "warning", &["our Via comes back"]);
+    assert!(found(&results, "nat.contact-rewritten").is_empty());
+
+    let unclear = Echo { contact_rewritten: true, ..Echo::default() };
+    let results = echoed(1, unclear, "198.51.100.7:1024");
+    let open = only(&results, "alg.rewritten", "warning", &["perhaps by a SIP gateway"]);
+    assert_eq!(open.confidence, "open");
+    only(&results, "nat.contact-rewritten", "info", &["perhaps by the registrar itself"]);
+}
+
+#[test]
+fn shortened_lifetimes_are_a_warning_once_messages_double() {
+    let text = |limit: &str| profile("", &format!("max_expires = \"{limit}\""));
+    only(&rehearse(&text("12s"), 1, 0.0), "expires.shortened", "info", &["grants 12 s of the 20 s", "1.7 times"]);
+    let words = ["grants 8 s of the 20 s", "at least 50.0 messages/s instead of 20.0"];
+    only(&rehearse(&text("8s"), 1, 0.0), "expires.shortened", "warning", &words);
+}
+
+#[test]
+fn refreshes_that_fail_beside_registrations_are_found() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    // Every refresh refused, as many registrations in its place.
+    let refreshes: u64 =
+        results.evidence.outcomes.iter().filter(|row| row.kind == Kind::Refresh).map(|r| r.seen.count).sum();
+    assert!(refreshes > 100);
+    for row in results.evidence.outcomes.iter_mut().filter(|row| row.kind == Kind::Refresh) {
+        (row.class, row.code, row.reason) = (regstorm::vocab::Class::Refused, 481, "Gone".to_owned());
+    }
+    for cell in &mut results.evidence.pulse {
+        // A refresh that registered, by its number, becomes a new registration.
+        cell.beat = if cell.beat == 1 { 0 } else { cell.beat };
+    }
+    results.evidence.settle();
+    only(&results, "refresh.failing", "critical", &["refreshes fail", "x 481 Gone to refreshes"]);
+}
+
+/// A healthy soak of two minutes, the 99th percentile of whose refreshes is set by interval.
+fn soak(p99_us: impl Fn(u64) -> u64) -> Results {
+    let load = "[[load]]\nrate = 100\nfor = \"2s\"\n[[load]]\nhold = \"150s\"";
+    let text = profile("", "").replace(LOAD, load).replace("[run]", "[run]\nwarmup = \"20s\"");
+    let mut results = rehearse(&text, 1, 0.0);
+    for (n, interval) in (0..).zip(&mut results.intervals) {
+        for row in interval.latency.iter_mut().filter(|row| row.phase == Phase::Refresh) {
+            row.p99_us = p99_us(n);
+        }
+    }
+    results
+}
+
+#[test]
+fn response_times_that_creep_up_drift() {
+    let results = soak(|n| 20_000 + 1_000 * n);
+    let finding = only(&results, "drift", "warning", &["99th percentile of refresh rises", "Mann-Kendall"]);
+    assert_eq!(finding.trunk_id, "nj");
+    for (what, healthy) in [
+        ("steady", soak(|n| 20_000 + 700 * (n * 7919 % 13))),
+        ("a step", soak(|n| if n < 14 { 20_000 } else { 60_000 })),
+        ("below a tenth", soak(|n| 20_000 + 50 * n)),
+    ] {
+        assert!(findings(&healthy).is_empty(), "{what}: {:#?}", findings(&healthy));
+    }
+}
+
+#[test]
+fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    results.totals.generator.socket_drops = 400;
+    let finding = only(&results, "generator.saturated", "warning", &["dropped 400 datagrams"]);
+    assert_eq!(finding.trunk_id, "");
+    let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0";
+    let mut results = rehearse(&profile("", dead), 1, 0.0);
+    results.totals.generator.socket_drops = 400;
+    assert!(findings(&results).iter().all(|finding| finding.severity != "critical"));
+}
