@@ -27,6 +27,10 @@ pub enum Command {
     Run(RunArgs),
     /// Serve the embedded registrar on its own, with its faults
     Registrar(RegistrarArgs),
+    /// Look at every trunk with one agent each, without load
+    Preflight(PreflightArgs),
+    /// Register one canary agent per trunk again and again, and say go or no-go
+    Watch(WatchArgs),
     /// Find out why an agent is refused, by changing one thing at a time
     Diagnose(DiagnoseArgs),
     /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
@@ -185,6 +189,60 @@ pub struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = PREFLIGHT_HELP)]
+pub struct PreflightArgs {
+    /// The profile (TOML); it needs no load
+    pub profile: PathBuf,
+
+    /// Also measure what this machine can send by itself, and keep it in results/baseline.json
+    #[arg(long)]
+    pub baseline: bool,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print JSON on stdout instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub struct WatchArgs {
+    /// The profile (TOML); it needs no load
+    pub profile: PathBuf,
+
+    /// Time from round to round, like 30s
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub every: String,
+
+    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _CODE and _TIME in its environment
+    #[arg(long, value_name = "COMMAND")]
+    pub hook: Option<String>,
+
+    /// Failed rounds in a row that make a trunk no-go
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub fail_after: u32,
+
+    /// Good rounds in a row that make it go
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub recover_after: u32,
+
+    /// End after this time, like 8h [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasts: Option<String>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print one JSON object per change instead of a line of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_HELP)]
 pub struct ExplainArgs {
     /// A response code, "timeout", or the id of a finding, a loop kind or a status
@@ -298,6 +356,37 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read";
+
+const PREFLIGHT_HELP: &str = "\
+About ten seconds, at most 20 messages a second: resolves, sends OPTIONS, registers one agent of each
+trunk from each of its source addresses, removes the binding, and doubts credentials.
+
+Examples:
+  regstorm preflight profiles/kamailio.toml
+  regstorm preflight lab.toml --set trunk.0.realm=lab.example.net --json
+  regstorm preflight lab.toml --baseline
+
+Exit status:
+  0        every trunk is ready
+  1        a trunk is not ready
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        it could not be carried out
+  130/143  interrupted; what was bound is removed";
+
+const WATCH_HELP: &str = "\
+One line on stdout at each change: UTC time, trunk, go or no-go, why. At most 20 messages a second
+are sent. Ctrl-C ends it; the canaries' bindings are removed.
+
+Examples:
+  regstorm watch lab.toml --every 30s
+  regstorm watch lab.toml --every 10s --fail-after 3 --recover-after 5 --for 8h --json
+  regstorm watch lab.toml --hook 'logger \"$REGSTORM_TRUNK is $REGSTORM_STATE: $REGSTORM_REASON\"'
+
+Exit status:
+  0  it ended with every trunk go
+  1  it ended with a trunk that is no-go
+  2  bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3  it could not be carried out";
 
 const EXPLAIN_HELP: &str = "\
 Examples:

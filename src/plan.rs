@@ -3,6 +3,7 @@
 //! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms. Agents get their arrival
 //! order here. Host names are not resolved: that is `command`'s, before the first packet.
 
+mod account;
 mod mix;
 
 use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::profile::ListenAddr;
+pub use account::Account;
 
 /// A run, ready to be wired together.
 #[derive(Debug)]

@@ -110,6 +110,7 @@ fn header() -> Header {
         call_ids: Vec::new(),
         agent_sources: Vec::new(),
         warmup_ns: 0,
+        baseline: None,
     }
 }
 

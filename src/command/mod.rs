@@ -1,12 +1,16 @@
 //! The subcommands: one file each, and the pieces only they share. The one place where rooms are wired together.
 
 mod assemble;
+mod baseline;
 mod completions;
 mod diagnose;
 mod explain;
 mod failure;
+mod hook;
 mod observe;
 mod output;
+mod preflight;
+mod prober;
 mod probing;
 mod registrar;
 mod report;
@@ -15,6 +19,7 @@ mod schema;
 pub mod simulate;
 pub mod source;
 mod targets;
+mod watch;
 
 pub use failure::{Exit, Failure};
 
@@ -32,6 +37,8 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Diagnose(args) => diagnose::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
+        Command::Preflight(args) => preflight::execute(&args),
+        Command::Watch(args) => watch::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

@@ -12,7 +12,7 @@ pub const RECORD: &str = "record.bin";
 pub const FAILURES: &str = "failures.pcapng";
 
 /// Where runs go unless told otherwise, and where `latest` points to the newest.
-const RESULTS: &str = "results";
+pub const RESULTS: &str = "results";
 
 /// A run's directory, created and known to be writable before anything is sent.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::assemble::USER_AGENT;
 use crate::agent::probe::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 use crate::agent::{RealmPolicy, TrunkPolicy};
-use crate::plan::{Plan, TrunkPlan};
+use crate::plan::{Account, Plan, TrunkPlan};
 use crate::vocab::AgentId;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,14 +12,26 @@ use std::time::Duration;
 /// Timer F.
 pub fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) -> ProbeRequest {
     let identity = plan.identities.get(agent);
-    let trunk = &plan.trunks[identity.trunk.index()];
-    let policy = policy_of(plan, agent);
-    ProbeRequest {
-        method: ProbeMethod::Register,
+    let account = Account {
         user: identity.user.to_owned(),
-        domain: policy.domain.clone(),
         auth_user: identity.auth_user.to_owned(),
         credential: identity.credential.clone(),
+    };
+    request(&plan.trunks[identity.trunk.index()], policy_of(plan, agent), account, call, patience)
+}
+
+/// The same with an account of a trunk, answered as the trunk's policy says.
+pub fn register_as(trunk: &TrunkPlan, account: &Account, call: Call, patience: Duration) -> ProbeRequest {
+    request(trunk, &trunk.policy, account.clone(), call, patience)
+}
+
+fn request(trunk: &TrunkPlan, policy: &TrunkPolicy, account: Account, call: Call, patience: Duration) -> ProbeRequest {
+    ProbeRequest {
+        method: ProbeMethod::Register,
+        user: account.user,
+        domain: policy.domain.clone(),
+        auth_user: account.auth_user,
+        credential: account.credential,
         expires_s: policy.expires_s,
         contact_user: None,
         contact_host: None,

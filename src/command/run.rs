@@ -1,6 +1,7 @@
 //! `regstorm run`: from a profile to a directory of results.
 
 use super::assemble::{Assembly, Frame, assemble, workers};
+use super::baseline;
 use super::failure::{Exit, Failure};
 use super::observe::{Extent, FailureFile, Watch};
 use super::output::RunDirectory;
@@ -28,8 +29,8 @@ use std::time::Duration;
 
 /// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
-const HEAD_START: Duration = Duration::from_millis(250);
-const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
+pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+pub(super) const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 
 /// The slowest pace of un-REGISTERs.
@@ -60,22 +61,17 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         capture_secrets: args.capture_secrets,
     };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let Assembly { workers, mut features } = match assemble(&plan, &targets, &frame) {
+    let Assembly { workers, mut features } = match assemble_in_time(&plan, &targets, &frame, clock) {
         Ok(assembly) => assembly,
         Err(failure) => {
             directory.discard();
             return Err(failure);
         }
     };
-    if frame.start <= clock.now() {
-        directory.discard();
-        return Err(Failure::could_not(
-            "the machine was too busy to open the sockets before the first arrival was due; try again",
-        ));
-    }
     features.extend(promptness);
     let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
+    let header = Header { baseline: baseline::kept(), ..header };
     let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
     let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
     let mut watch = Watch::new(record, failures, args.live, extent, conditions);
@@ -107,6 +103,15 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let ended = conducted.map_err(Failure::could_not)?;
     derived.print(directory.path(), args.json)?;
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// Opens the sockets before the first arrival is due.
+fn assemble_in_time(plan: &Plan, targets: &[SocketAddr], frame: &Frame, clock: Clock) -> Result<Assembly, Failure> {
+    let assembly = assemble(plan, targets, frame)?;
+    if frame.start > clock.now() {
+        return Ok(assembly);
+    }
+    Err(Failure::could_not("the machine was too busy to open the sockets before the first arrival was due; try again"))
 }
 
 fn plan(args: &RunArgs) -> Result<Plan, Failure> {
@@ -159,6 +164,7 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
     (moment.unix_ns + start.nanos_since(moment.now)) as i64
 }
 
+/// What is known of a run before its first packet.
 pub(super) fn header(
     plan: &Plan,
     targets: &[SocketAddr],
@@ -205,6 +211,7 @@ pub(super) fn header(
         call_ids: Vec::new(),
         agent_sources: agent_sources(plan),
         warmup_ns: plan.warmup.as_nanos() as u64,
+        baseline: None,
     }
 }
 
@@ -230,7 +237,8 @@ fn retry_header(retry: &RetryPolicy) -> RetryHeader {
     }
 }
 
-fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End {
+/// How a run ended.
+pub(super) fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End {
     let usage = usage::process();
     let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
     End {

@@ -15,7 +15,11 @@ pub fn resolve_all(plan: &Plan, embedded: Option<SocketAddr>) -> Result<Vec<Sock
     plan.trunks.iter().map(|trunk| resolve_trunk(plan, trunk, embedded)).collect()
 }
 
-fn resolve_trunk(plan: &Plan, trunk: &TrunkPlan, embedded: Option<SocketAddr>) -> Result<SocketAddr, Failure> {
+/// The address a trunk sends to.
+///
+/// # Errors
+/// As [`resolve_all`].
+pub fn resolve_trunk(plan: &Plan, trunk: &TrunkPlan, embedded: Option<SocketAddr>) -> Result<SocketAddr, Failure> {
     let target = match (&trunk.outbound_proxy, &trunk.registrar) {
         (Some(proxy), _) => &proxy.target,
         (None, RegistrarChoice::Target(target)) => target,

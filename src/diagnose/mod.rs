@@ -1,5 +1,7 @@
 //! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
 //!
+//! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's rounds.
+//!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
 //! trials that explain one agent's refusal, without a record. `findings` explain failures, `diagnosis` says whether they
@@ -14,12 +16,16 @@ pub mod figures;
 pub mod findings;
 pub mod handshake;
 pub mod metric;
+pub mod readiness;
+pub mod sources;
 pub mod threshold;
 pub mod verdict;
+pub mod watch;
 
 pub use abort::{AbortCondition, AbortWatch};
 pub use diagnosis::Diagnosis;
 pub use findings::findings;
 pub use handshake::Step;
+pub use sources::{SourceResult, by_source};
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};

@@ -5,6 +5,8 @@
 //! count, it never shapes the schedule.
 
 pub mod admission;
+pub mod allowance;
+pub mod baseline;
 pub mod pace;
 pub mod poisson;
 pub mod schedule;
@@ -12,6 +14,7 @@ pub mod stage;
 pub mod stripe;
 
 pub use admission::Ceiling;
+pub use allowance::Allowance;
 pub use pace::Pace;
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, Process, Stage, WhenExhausted};

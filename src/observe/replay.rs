@@ -121,6 +121,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         simulated: false,
         run_tag: 0,
         warmup_ns: 0,
+        baseline: None,
     }
 }
 

@@ -18,5 +18,8 @@ pub mod writer;
 
 pub use pcapng::PcapngWriter;
 pub use reader::{ReadError, read};
-pub use results::{AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals, TrunkHeader};
+pub use results::{
+    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals,
+    TrunkHeader,
+};
 pub use writer::Writer;

@@ -44,6 +44,40 @@ pub struct Header {
     /// `run.warmup`; 0 in a record from before there was one.
     #[serde(default)]
     pub warmup_ns: u64,
+    /// What this machine could send when that was last measured; `None` when it was not.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
+}
+
+/// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on the same machine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The version of regstorm that measured it.
+    pub tool_version: String,
+    /// UTC, RFC 3339.
+    pub measured: String,
+    pub host: String,
+    pub kernel: String,
+    pub cpus: u32,
+    /// Sender threads.
+    pub workers: u32,
+    /// The highest rate at which the generator was `valid`, challenged registrations per second; 0: at none.
+    pub valid_rate_per_s: u32,
+    /// The lowest rate tried at which it was not; `None`: every rate tried was kept.
+    pub first_invalid_rate_per_s: Option<u32>,
+    pub steps: Vec<BaselineStep>,
+}
+
+/// One rate that was tried.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BaselineStep {
+    pub rate_per_s: u32,
+    /// `valid`, `suspect` or `invalid`.
+    pub generator: String,
+    pub attempts: u64,
+    pub registered: u64,
+    /// 99th percentile of how late first REGISTERs left, microseconds.
+    pub lag_p99_us: u64,
 }
 
 impl Header {

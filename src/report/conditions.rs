@@ -3,7 +3,7 @@
 //! They stand under `conditions` in `run.json` and in an annex of the page. Figures that RFC 7502 defines by a search
 //! (registration rate without a failure) are not claimed here; that is the job of `limits`.
 
-use crate::record::Results;
+use crate::record::{Baseline, Results};
 use crate::vocab::{Kind, Stage};
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub struct Conditions {
     pub interval_s: f64,
     pub workers: u32,
     pub simulated: bool,
+    /// RFC 7502 §6.1: what the test machine could send by itself, if that was measured before.
+    pub baseline: Option<Baseline>,
 }
 
 impl Conditions {
@@ -59,6 +61,7 @@ impl Conditions {
             interval_s: header.interval_ns as f64 / 1e9,
             workers: header.workers,
             simulated: header.simulated,
+            baseline: header.baseline.clone(),
         }
     }
 }

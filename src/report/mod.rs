@@ -14,6 +14,7 @@ pub mod experiments;
 pub mod explanation;
 pub mod html;
 pub mod junit;
+pub mod readiness;
 
 pub mod run_json;
 mod sheets;
@@ -21,6 +22,7 @@ pub mod summary;
 pub mod summary_csv;
 mod template;
 mod text;
+pub mod watch;
 pub mod words;
 
 use crate::diagnose::{Finding, Judgement};

@@ -6,7 +6,7 @@ use super::conditions::Conditions;
 use super::text::utc;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
-use crate::diagnose::{self, Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{self, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
 use crate::record::results::Host;
 use crate::record::{Results, Totals, TrunkHeader};
 use crate::vocab::Phase;
@@ -41,6 +41,8 @@ struct Run<'a> {
     arrivals_planned: u64,
     totals: TotalsView<'a>,
     trunks: Vec<Trunk<'a>>,
+    /// Of trunks with several local addresses, address by address.
+    sources: Vec<SourceResult>,
     generator: Generator<'a>,
     /// Seconds after the start at which shares of the agents (per cent) had registered for the first time.
     signed_in_after_s: BTreeMap<u32, Option<f64>>,
@@ -176,6 +178,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         arrivals_planned: header.arrivals_planned,
         totals: TotalsView(&results.totals),
         trunks: header.trunks.iter().enumerate().map(|(index, trunk)| trunk_view(results, index, trunk)).collect(),
+        sources: diagnose::by_source(results),
         generator: generator(results, judgement),
         signed_in_after_s: figures::SIGN_IN_SHARES
             .into_iter()

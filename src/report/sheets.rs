@@ -6,9 +6,9 @@ use super::conditions::Conditions;
 use super::text::{self, bytes, decimal, millis, percent, printable, thousands};
 use super::words::{self, Outcomes};
 use super::{csv, run_json};
-use crate::diagnose::Judgement;
 use crate::diagnose::figures::{self, Distribution};
-use crate::record::{IntervalResult, Results};
+use crate::diagnose::{self, Judgement};
+use crate::record::{Baseline, IntervalResult, Results};
 use crate::vocab::{Phase, Stage, Status};
 use serde::Serialize;
 
@@ -70,6 +70,7 @@ pub fn all(results: &Results, judgement: &Judgement) -> Vec<Sheet> {
         outcomes(results),
         latency(results),
         trunks(results),
+        sources(results),
         responses(results),
         loops(results),
         intervals(results),
@@ -130,6 +131,22 @@ fn latency(results: &Results) -> Sheet {
         }
     }
     let note = if sheet.rows.is_empty() { "Nothing was timed." } else { "" };
+    sheet.noted(note.to_owned())
+}
+
+fn sources(results: &Results) -> Sheet {
+    let lead = "Trunks whose agents have several local addresses, address by address.";
+    let columns = ["Trunk", "Address", "#Agents", "#Ever registered", "#Attempts", "Outcomes"];
+    let mut sheet = Sheet::new("sources", "Addresses", lead, &columns);
+    let rows = diagnose::by_source(results);
+    for row in rows.iter().take(MOST_TRUNKS) {
+        let outcomes = row.outcomes.iter().map(|(status, count)| format!("{status} {}", thousands(*count)));
+        let outcomes = outcomes.collect::<Vec<_>>().join(", ");
+        let numbers = [row.agents, row.agents_registered, row.attempts].map(thousands);
+        let [agents, registered, attempts] = numbers;
+        sheet.row([row.trunk_id.clone(), row.source.clone(), agents, registered, attempts, outcomes]);
+    }
+    let note = if rows.is_empty() { "Every trunk has a single local address." } else { "" };
     sheet.noted(note.to_owned())
 }
 
@@ -353,11 +370,19 @@ fn conditions(results: &Results) -> Sheet {
         ("Interval of the time series", format!("{} s", decimal(c.interval_s, 3))),
         ("Sender threads", c.workers.to_string()),
         ("Seed", results.header.seed.to_string()),
+        ("Baseline of the test machine", baseline(c.baseline.as_ref())),
         ("Time", if c.simulated { "simulated" } else { "real" }.to_owned()),
     ] {
         sheet.row([name.to_owned(), value]);
     }
     sheet
+}
+
+/// RFC 7502 §6.1.
+fn baseline(baseline: Option<&Baseline>) -> String {
+    let Some(baseline) = baseline else { return "not measured".to_owned() };
+    let rate = thousands(baseline.valid_rate_per_s.into());
+    format!("{rate} challenged registrations per second on loopback, measured {}", baseline.measured)
 }
 
 fn host(results: &Results) -> Sheet {

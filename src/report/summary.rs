@@ -12,6 +12,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     let mut lines = vec![title(results), String::new()];
     lines.push(labelled("verdict", &format!("{}  {}", verdict(judgement), words::verdict(results, judgement))));
     lines.extend(generator(results, judgement));
+    lines.extend(baseline(results));
     lines.push(labelled("agents", &agents(results)));
     lines.push(labelled("signed in", &sign_in(results)));
     lines.push(labelled("availability", &availability(results)));
@@ -58,6 +59,14 @@ fn generator(results: &Results, judgement: &Judgement) -> Vec<String> {
     );
     let reasons = judgement.generator_reasons.iter().take(MOST_REASONS).map(|reason| labelled("", reason));
     std::iter::once(labelled("generator", &line)).chain(reasons).collect()
+}
+
+/// RFC 7502 §6.1, if it was measured.
+fn baseline(results: &Results) -> Option<String> {
+    let baseline = results.header.baseline.as_ref()?;
+    let rate = text::thousands(baseline.valid_rate_per_s.into());
+    let line = format!("this machine alone keeps {rate} registrations/s on loopback (measured {})", baseline.measured);
+    Some(labelled("baseline", &line))
 }
 
 fn agents(results: &Results) -> String {

@@ -200,6 +200,7 @@ impl Shape {
             call_ids: Vec::new(),
             agent_sources: Vec::new(),
             warmup_ns: 0,
+            baseline: None,
         }
     }
 

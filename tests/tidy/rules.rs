@@ -22,7 +22,7 @@ pub const ROOMS: [(&str, &[&str]); 23] = [
     ("record", &["vocab", "measure"]),
     // What others did on a wire is counted like what our agents do, and a loop is a loop by the same rule.
     ("observe", &["vocab", "sip", "agent", "measure", "record"]),
-    // A finding names examples by the Call-IDs that agents draw from the seed.
+    // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.
     ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),

@@ -436,6 +436,12 @@ impl<'v, 'a> Case<'v, 'a> {
         if loops > 0 {
             draft.evidence.push(format!("{loops} agents loop: three times or more the same refusal in a row"));
         }
+        let user = self.group.examples.first().and_then(|agent| self.view.results.header.users.get(*agent as usize));
+        if let Some(user) = user {
+            draft.advice.push(format!(
+                "`regstorm diagnose --live PROFILE --agent {user}` changes one thing at a time until the refusal becomes a 200"
+            ));
+        }
         if self.group.class == Class::Stale {
             draft.evidence.push("the answer to a fresh nonce was called stale each time".to_owned());
         }

@@ -1,0 +1,245 @@
+//! `regstorm preflight`: every trunk looked at with one agent each, before any load.
+
+use super::baseline;
+use super::failure::{Exit, Failure};
+use super::output::print;
+use super::prober::Prober;
+use super::probing::register_as;
+use super::registrar::serve;
+use super::source::DiskSource;
+use super::targets::resolve_trunk;
+use crate::agent::probe::{ProbeMethod, ProbeRequest};
+use crate::cli::PreflightArgs;
+use crate::diagnose::readiness::{Reading, Way, judge};
+use crate::engine::{ProbeSocket, Server};
+use crate::net::clock::Clock;
+use crate::plan::{Account, Plan, RegistrarChoice, TrunkPlan};
+use crate::profile::lint::{self, Lint};
+use crate::profile::{self, Profile};
+use crate::report::readiness::{self, Doubt};
+use crate::seed::Seed;
+use crate::vocab::Time;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// How long a request may stay unanswered: three transmissions.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// After this nothing new is begun, with a little more for each source address beyond the first ones.
+const WHOLE: Duration = Duration::from_secs(10);
+const PER_WAY: Duration = Duration::from_millis(400);
+/// The most trunks looked at side by side.
+const SIDE_BY_SIDE: usize = 8;
+/// The most source addresses of a trunk that are tried.
+const MOST_SOURCES: usize = 16;
+
+pub fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
+    let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
+    let clock = Clock::new();
+    let prober = Prober::new(clock);
+    let server = embedded(&plan, clock)?;
+    let subjects = subjects(&profile, &plan, server.as_ref())?;
+    let ways: usize = subjects.iter().map(|subject| subject.ways.len()).sum();
+    let until = clock.now() + WHOLE + PER_WAY * ways as u32;
+    let (readings, interrupted) =
+        attended(&prober, || side_by_side(&subjects, |subject| reading(&prober, subject, until)))?;
+    drop(server);
+    if let Some(signal) = interrupted {
+        return Ok(Exit::Signal(signal));
+    }
+    let trunks: Vec<_> = readings.iter().map(judge).collect();
+    let doubts: Vec<Doubt> = lint::lint(&profile).into_iter().map(doubt).collect();
+    let baseline = if args.baseline { Some(baseline::measure_and_keep(clock)?) } else { None };
+    if args.json {
+        print(&readiness::render_json(&trunks, &doubts, baseline.as_ref()))?;
+    } else {
+        let mut text = readiness::render(&trunks, &doubts);
+        if let Some(baseline) = &baseline {
+            text.push('\n');
+            text.push_str(&readiness::baseline(baseline));
+        }
+        print(&text)?;
+    }
+    Ok(if trunks.iter().all(|trunk| trunk.ready) { Exit::Success } else { Exit::ThresholdFailed })
+}
+
+/// Does the work on a thread of its own. A signal stops the prober, so that the work ends soon and leaves no binding; its
+/// number comes back beside what was done.
+fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
+    let runtime = super::runtime()?;
+    let entered = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+    drop(entered);
+    let (done, mut ended) = oneshot::channel();
+    std::thread::scope(|scope| {
+        // Whoever waits for it outlives the sending.
+        scope.spawn(move || drop(done.send(work())));
+        runtime.block_on(async {
+            let mut came = None;
+            loop {
+                let kind = tokio::select! {
+                    done = &mut ended => {
+                        let done = done.map_err(|_| Failure::could_not("the work ended without a result"))?;
+                        return Ok((done, came));
+                    }
+                    _ = interrupt.recv() => SignalKind::interrupt(),
+                    _ = terminate.recv() => SignalKind::terminate(),
+                };
+                came = Some(kind.as_raw_value());
+                prober.stop();
+            }
+        })
+    })
+}
+
+/// The profile and its plan; warnings go to standard error.
+///
+/// # Errors
+/// When it cannot be used, or has no trunk.
+pub fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
+    let profile = profile::load(&DiskSource, path, sets)?;
+    let plan = Plan::new(&profile)?;
+    if plan.trunks.is_empty() {
+        return Err(profile
+            .whole_problem("has no trunk", "add a [[trunk]] with id, registrar, domain and agents")
+            .into());
+    }
+    for warning in &plan.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok((profile, plan))
+}
+
+/// The embedded registrar, if any trunk registers with it; its faults' windows begin now.
+///
+/// # Errors
+/// When it has no address.
+pub fn embedded(plan: &Plan, clock: Clock) -> Result<Option<Server>, Failure> {
+    if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
+        return Ok(None);
+    }
+    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
+    let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, clock.now()).map(Some)
+}
+
+/// A trunk, and who is to register on it from where.
+pub struct Subject<'p> {
+    pub trunk: &'p TrunkPlan,
+    pub target: Result<SocketAddr, String>,
+    pub ways: Vec<(Option<IpAddr>, Account)>,
+}
+
+/// Every trunk with its target and one agent for each source address.
+///
+/// # Errors
+/// When a target is not allowed; then nothing is sent to any.
+pub fn subjects<'p>(profile: &Profile, plan: &'p Plan, server: Option<&Server>) -> Result<Vec<Subject<'p>>, Failure> {
+    let embedded = server.and_then(|server| server.addresses().first().copied());
+    // Each name may take the resolver's whole patience.
+    let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
+    let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::Trunk, _))| {
+        let target = match resolved {
+            Ok(target) => Ok(target),
+            Err(Failure::CouldNotRun(why)) => Err(without_trunk(&trunk.id, &why)),
+            Err(usage) => return Err(usage),
+        };
+        Ok(Subject { trunk, target, ways: ways(written, trunk) })
+    };
+    plan.trunks.iter().zip(profile.trunks.iter().zip(resolved)).map(subject).collect()
+}
+
+/// The message without the trunk it names: the table has a column for that.
+pub fn without_trunk(id: &str, message: &str) -> String {
+    message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
+}
+
+/// Agent n sends from source n; where there are more sources than agents, the first agent tries the others.
+fn ways(profile: &profile::Trunk, trunk: &TrunkPlan) -> Vec<(Option<IpAddr>, Account)> {
+    let sources: Vec<Option<IpAddr>> = match trunk.source.as_slice() {
+        [] => vec![None],
+        sources => sources.iter().copied().map(Some).collect(),
+    };
+    let account = |n: usize| Account::of(profile, n as u32).or_else(|| Account::of(profile, 0));
+    let sources = sources.into_iter().enumerate().take(MOST_SOURCES);
+    sources.filter_map(|(n, source)| Some((source, account(n)?))).collect()
+}
+
+/// What `look` makes of each item, in order; some are looked at side by side.
+fn side_by_side<I: Sync, T: Send>(items: &[I], look: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(n) else { return done };
+            done.push((n, look(item)));
+        }
+    };
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..items.len().min(SIDE_BY_SIDE)).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        // A panic goes on here as it would without threads.
+        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    all.sort_by_key(|(n, _)| *n);
+    all.into_iter().map(|(_, made)| made).collect()
+}
+
+fn reading(prober: &Prober, subject: &Subject<'_>, until: Time) -> Reading {
+    let trunk = subject.trunk;
+    let mut reading = Reading {
+        trunk_id: trunk.id.clone(),
+        registrar: trunk.registrar_text.clone(),
+        target: subject.target.clone(),
+        expected_realm: trunk.policy.realm.clone(),
+        accepted: trunk.policy.algorithms,
+        options: None,
+        ways: Vec::new(),
+        untried: trunk.source.len().saturating_sub(MOST_SOURCES),
+    };
+    let Ok(target) = subject.target else { return reading };
+    for (source, account) in &subject.ways {
+        let mut way = Way { user: account.user.clone(), local: Err(String::new()), register: None, removal: None };
+        match ProbeSocket::open(*source, target, prober.clock) {
+            Err(error) => way.local = Err(error.to_string()),
+            Ok(mut socket) => {
+                way.local = Ok(socket.local_addr());
+                if reading.options.is_none() {
+                    let request = register_as(trunk, account, prober.call(), PATIENCE);
+                    let request = ProbeRequest { method: ProbeMethod::Options, ..request };
+                    reading.options = prober.exchange(&mut socket, &request, until);
+                }
+                register(prober, trunk, account, &mut socket, &mut way, until);
+            }
+        }
+        reading.ways.push(way);
+    }
+    reading
+}
+
+/// Registers and removes what was registered, also when time is up meanwhile.
+fn register(
+    prober: &Prober,
+    trunk: &TrunkPlan,
+    account: &Account,
+    socket: &mut ProbeSocket,
+    way: &mut Way,
+    until: Time,
+) {
+    let mut request = register_as(trunk, account, prober.call(), PATIENCE);
+    way.register = prober.exchange(socket, &request, until);
+    if let Some(seen) = way.register.as_ref().filter(|seen| seen.outcome.is_granted()) {
+        request.call = seen.outcome.call;
+        request.expires_s = 0;
+        way.removal = prober.exchange(socket, &request, Time::NEVER);
+    }
+}
+
+fn doubt(lint: Lint) -> Doubt {
+    let Lint { trunk_id, user, agents, field, what, remedy } = lint;
+    Doubt { trunk_id, user, agents, field: field.as_str(), what, remedy }
+}

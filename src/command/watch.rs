@@ -1,0 +1,273 @@
+//! `regstorm watch`: one canary agent per trunk registers at each round; a line and a hook at each change.
+
+use super::failure::{Exit, Failure};
+use super::hook::Hook;
+use super::output::print;
+use super::preflight::{embedded, plan, subjects, without_trunk};
+use super::prober::{MESSAGES_PER_SECOND, Prober};
+use super::probing::register_as;
+use super::targets::resolve_trunk;
+use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
+use crate::cli::WatchArgs;
+use crate::diagnose::readiness::{place, said};
+use crate::diagnose::watch::{Hysteresis, Light};
+use crate::engine::ProbeSocket;
+use crate::net::clock::Clock;
+use crate::plan::{Account, Plan, TrunkPlan};
+use crate::report::watch::Change;
+use crate::vocab::{Time, parse_duration};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The shortest time between rounds.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// How long a canary's request may stay unanswered: the time between rounds, within these.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
+/// The most canaries asked side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+pub fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
+    let every = duration("--every", &args.every)?.max(SHORTEST);
+    let lasts = args.lasts.as_deref().map(|text| duration("--for", text)).transpose()?;
+    let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
+    let clock = Clock::new();
+    let server = embedded(&plan, clock)?;
+    let prober = Prober::new(clock);
+    let hysteresis = Hysteresis::new(args.fail_after, args.recover_after);
+    let canaries: Vec<Canary> = subjects(&profile, &plan, server.as_ref())?
+        .into_iter()
+        .filter_map(|subject| {
+            let (source, account) = subject.ways.into_iter().next()?;
+            let (trunk, target, call) = (subject.trunk.clone(), subject.target.ok(), prober.call());
+            Some(Canary { trunk, account, source, target, socket: None, call, bound: false, hysteresis })
+        })
+        .collect();
+    let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
+    let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
+    let embedded = server.as_ref().and_then(|server| server.addresses().first().copied());
+    let watch = Watch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
+    watch.say_pace(every);
+    let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);
+    let go = super::runtime()?.block_on(keep(watch, every, until, hook.as_ref(), args.json))?;
+    Ok(if go { Exit::Success } else { Exit::ThresholdFailed })
+}
+
+fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
+    match parse_duration(text) {
+        Ok(span) if span > Duration::ZERO => Ok(span),
+        Ok(_) => Err(Failure::usage(format!("{name} {text}: must be longer than nothing"))),
+        Err(error) => Err(Failure::usage(format!("{name} {text}: {error}"))),
+    }
+}
+
+/// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is go.
+async fn keep(
+    mut watch: Watch,
+    every: Duration,
+    until: Time,
+    hook: Option<&Hook>,
+    json: bool,
+) -> Result<bool, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+    let clock = watch.prober.clock;
+    let mut next = clock.now();
+    loop {
+        // Sockets block, so a round has a thread of its own.
+        let (after, changes) = aside(watch, |watch| watch.round()).await?;
+        watch = after;
+        for change in changes {
+            print(&if json { change.json() } else { change.line() })?;
+            if let Some(hook) = hook {
+                hook.tell(change.variables());
+            }
+        }
+        // A round that took longer than the time between them is followed by the next one that is due.
+        while next <= clock.now() {
+            next += every;
+        }
+        let ends = next >= until;
+        tokio::select! {
+            () = tokio::time::sleep(next.min(until).since(clock.now())) => if ends { break },
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    let go = watch.canaries.iter().all(|canary| canary.hysteresis.is_go());
+    aside(watch, |watch| watch.farewell()).await?;
+    Ok(go)
+}
+
+/// Has the watch do something that blocks.
+async fn aside<T: Send + 'static>(
+    mut watch: Watch,
+    act: impl FnOnce(&mut Watch) -> T + Send + 'static,
+) -> Result<(Watch, T), Failure> {
+    let done = tokio::task::spawn_blocking(move || {
+        let done = act(&mut watch);
+        (watch, done)
+    });
+    done.await.map_err(|error| Failure::could_not(format!("a round failed: {error}")))
+}
+
+/// Everything the rounds need.
+struct Watch {
+    plan: Plan,
+    /// Where the embedded registrar listens.
+    embedded: Option<SocketAddr>,
+    prober: Prober,
+    patience: Duration,
+    canaries: Vec<Canary>,
+}
+
+/// One agent that stands for its trunk.
+struct Canary {
+    trunk: TrunkPlan,
+    account: Account,
+    source: Option<IpAddr>,
+    /// `None`: the name did not resolve so far.
+    target: Option<SocketAddr>,
+    /// The same port in every round, as a phone has.
+    socket: Option<ProbeSocket>,
+    call: Call,
+    /// Whether a binding may be left at the registrar.
+    bound: bool,
+    hysteresis: Hysteresis,
+}
+
+impl Watch {
+    fn say_pace(&self, every: Duration) {
+        let needed = 2.0 * self.canaries.len() as f64 / every.as_secs_f64();
+        if needed > f64::from(MESSAGES_PER_SECOND) {
+            eprintln!(
+                "warning: {} canaries every {} need {needed:.0} messages/s; rounds take longer, as no more than \
+                 {MESSAGES_PER_SECOND} are sent",
+                self.canaries.len(),
+                crate::vocab::format_duration(every)
+            );
+        }
+    }
+
+    /// Asks every canary's registrar once; the changes, in the order of the profile.
+    fn round(&mut self) -> Vec<Change> {
+        self.each(|watch, canary| {
+            let (good, seen) = canary.register(watch);
+            let change = canary.hysteresis.round(good)?;
+            Some(canary.change(change, seen, watch.clock))
+        })
+    }
+
+    /// Removes every binding that may be left.
+    fn farewell(&mut self) {
+        self.each(|watch, canary| {
+            canary.unregister(watch);
+            None
+        });
+    }
+
+    /// Does something with every canary, some side by side.
+    fn each(&mut self, act: impl Fn(&Shared<'_>, &mut Canary) -> Option<Change> + Sync) -> Vec<Change> {
+        let Watch { plan, embedded, prober, patience, canaries } = self;
+        let shared = Shared { plan, embedded: *embedded, prober, patience: *patience, clock: prober.clock };
+        let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
+        std::thread::scope(|scope| {
+            let (shared, act) = (&shared, &act);
+            let changes = |some: &mut [Canary]| -> Vec<Change> {
+                some.iter_mut().filter_map(|canary| act(shared, canary)).collect()
+            };
+            let threads: Vec<_> = canaries.chunks_mut(share).map(|some| scope.spawn(move || changes(some))).collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+}
+
+/// What the canaries of a round share.
+struct Shared<'w> {
+    plan: &'w Plan,
+    embedded: Option<SocketAddr>,
+    prober: &'w Prober,
+    patience: Duration,
+    clock: Clock,
+}
+
+/// What a canary saw in a round.
+enum Sight {
+    Outcome(ProbeOutcome),
+    /// It got no further than this.
+    Hindered(String),
+}
+
+impl Canary {
+    /// One registration over the trunk's own path; whether it was granted.
+    fn register(&mut self, shared: &Shared<'_>) -> (bool, Sight) {
+        let mut socket = match self.take_socket(shared) {
+            Ok(socket) => socket,
+            Err(why) => return (false, Sight::Hindered(why)),
+        };
+        let request = self.request(shared);
+        let sight = match shared.prober.exchange(&mut socket, &request, Time::NEVER) {
+            None => (false, Sight::Hindered("was not sent".to_owned())),
+            Some(seen) => {
+                self.call = seen.outcome.call;
+                // What was not answered may have been granted.
+                self.bound |= seen.outcome.is_granted() || seen.outcome.end == ProbeEnd::TimedOut;
+                (seen.outcome.is_granted(), Sight::Outcome(seen.outcome))
+            }
+        };
+        self.socket = Some(socket);
+        sight
+    }
+
+    fn unregister(&mut self, shared: &Shared<'_>) {
+        let Some(mut socket) = self.socket.take().filter(|_| self.bound) else { return };
+        let request = ProbeRequest { expires_s: 0, ..self.request(shared) };
+        let seen = shared.prober.exchange(&mut socket, &request, Time::NEVER);
+        if let Some(seen) = seen.filter(|seen| !seen.outcome.is_granted()) {
+            let how = said(&seen.outcome);
+            eprintln!("warning: trunk {}: the canary's binding could not be removed: {how}", self.trunk.id);
+        }
+    }
+
+    fn request(&self, shared: &Shared<'_>) -> ProbeRequest {
+        register_as(&self.trunk, &self.account, self.call, shared.patience)
+    }
+
+    /// The canary's port, opened when there is none yet; a name that did not resolve is looked up again.
+    fn take_socket(&mut self, shared: &Shared<'_>) -> Result<ProbeSocket, String> {
+        if let Some(socket) = self.socket.take() {
+            return Ok(socket);
+        }
+        let target = match self.target {
+            Some(target) => target,
+            None => resolve_trunk(shared.plan, &self.trunk, shared.embedded)
+                .map_err(|failure| without_trunk(&self.trunk.id, &failure.to_string()))?,
+        };
+        self.target = Some(target);
+        ProbeSocket::open(self.source, target, shared.clock).map_err(|error| error.to_string())
+    }
+
+    fn change(&self, light: Light, sight: Sight, clock: Clock) -> Change {
+        let (code, why, place) = match &sight {
+            Sight::Outcome(outcome) => {
+                let code = outcome.answer().map(|answer| answer.code);
+                (code, said(outcome), place(outcome))
+            }
+            Sight::Hindered(why) => (None, why.clone(), ""),
+        };
+        Change {
+            time: jiff::Timestamp::from_nanosecond(clock.unix_ns().into())
+                .map(|time| format!("{time:.0}"))
+                .unwrap_or_default(),
+            trunk_id: self.trunk.id.clone(),
+            state: light.as_str(),
+            code,
+            reason: why,
+            place: place.trim_start_matches([',', ' ']),
+            rounds: self.hysteresis.rounds(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A change of a trunk's light: as a line, as JSON, as a hook's environment.
+
+use super::text::printable;
+use serde::Serialize;
+
+/// A trunk became go or no-go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Change {
+    /// UTC, RFC 3339, whole seconds.
+    pub time: String,
+    pub trunk_id: String,
+    /// `go` or `no-go`.
+    pub state: &'static str,
+    /// Of the last final answer, if there was one.
+    pub code: Option<u16>,
+    /// How the last round ended: `403 Forbidden`, `no answer`.
+    pub reason: String,
+    /// `before any challenge`, `after credentials`, or nothing.
+    pub place: &'static str,
+    /// How many rounds in a row ended like the last one, well or badly.
+    pub rounds: u32,
+}
+
+impl Change {
+    /// One line for people and logs.
+    pub fn line(&self) -> String {
+        let Change { time, trunk_id, state, rounds, .. } = self;
+        let in_a_row = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds in a row") };
+        format!("{time}  {trunk_id}  {state}  {} ({in_a_row})\n", self.why())
+    }
+
+    /// One line of JSON.
+    pub fn json(&self) -> String {
+        // Texts and numbers only: nothing here can fail to serialise.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+
+    /// What a hook finds in its environment.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("REGSTORM_TIME", self.time.clone()),
+            ("REGSTORM_TRUNK", self.trunk_id.clone()),
+            ("REGSTORM_STATE", self.state.to_owned()),
+            ("REGSTORM_REASON", self.why()),
+            ("REGSTORM_CODE", super::text::cell(self.code)),
+        ]
+    }
+
+    /// Reason and place: `403 Forbidden, before any challenge`. From the wire, so without control characters, which no
+    /// environment can carry.
+    fn why(&self) -> String {
+        let reason = printable(&self.reason);
+        if self.place.is_empty() { reason } else { format!("{reason}, {}", self.place) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_says_when_where_what_and_why() {
+        let change = Change {
+            time: "2026-11-21T12:00:00Z".to_owned(),
+            trunk_id: "nj".to_owned(),
+            state: "no-go",
+            code: Some(403),
+            reason: "403 Forbid\u{0}den".to_owned(),
+            place: "before any challenge",
+            rounds: 3,
+        };
+        assert_eq!(
+            change.line(),
+            "2026-11-21T12:00:00Z  nj  no-go  403 Forbid\u{fffd}den, before any challenge (3 rounds in a row)\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&change.json()).expect("JSON");
+        assert_eq!((&json["state"], &json["code"]), (&"no-go".into(), &403.into()));
+        assert!(change.variables().contains(&("REGSTORM_CODE", "403".to_owned())));
+    }
+}
