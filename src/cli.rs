@@ -142,11 +142,24 @@ pub struct RegistrarArgs {
 #[derive(Debug, Args)]
 #[command(after_help = DIAGNOSE_HELP)]
 pub struct DiagnoseArgs {
-    /// Experiment on one failing agent of this profile
-    #[arg(long, value_name = "PROFILE", required = true)]
+    /// A result directory, a capture (pcap, pcapng), or a platform's SIP event log (JSON)
+    #[arg(value_name = "DIR|FILE", required_unless_present = "live", conflicts_with = "live")]
+    pub sources: Vec<PathBuf>,
+
+    /// Name of a key in an event log, such as user=sip_from; may be repeated
+    #[arg(long = "field", value_name = "FIELD=KEY", conflicts_with = "live")]
+    pub fields: Vec<String>,
+
+    /// Experiment on one failing agent of this profile instead
+    #[arg(long, value_name = "PROFILE")]
     pub live: Option<PathBuf>,
 
-    #[arg(long, value_name = "USER", help = "The agent [default: the first of up to 20 that is refused]")]
+    #[arg(
+        long,
+        value_name = "USER",
+        requires = "live",
+        help = "The agent [default: the first of up to 20 that is refused]"
+    )]
     pub agent: Option<String>,
 
     /// Attempts per second, at most 20
@@ -161,7 +174,7 @@ pub struct DiagnoseArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
-    /// Print one JSON object instead of the table
+    /// Print one JSON object instead of lines
     #[arg(long)]
     pub json: bool,
 }
@@ -362,10 +375,18 @@ Exit status:
   3  an address could not be listened on";
 
 const DIAGNOSE_HELP: &str = "\
-Every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
+Of results, captures and logs: one line per finding, \"ID severity trunk users... summary\", one per kind of loop with the
+step of the handshake that is missing, and a last line that says healthy, explained or open.
+
+The fields of a log are method, user, to, code, reason, time, trunk and call_id; nested keys are written with dots.
+
+With --live every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
 Bindings are removed again. The last line is \"conclusion: CHANGE = VALUE\" or \"conclusion: open: CAUSES\".
 
 Examples:
+  regstorm diagnose results/latest
+  regstorm diagnose edge.pcapng --json
+  regstorm diagnose sip-events.json --field user=from.uri --field time=@timestamp
   regstorm diagnose --live profiles/pilot.toml
   regstorm diagnose --live lab.toml --agent agent00017 --rate 5
   regstorm diagnose --live lab.toml --json
@@ -374,7 +395,7 @@ Exit status:
   0        explained, or nobody is refused
   1        causes are still open
   2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        could not run: a name did not resolve, or no socket
+  3        a file that cannot be read, or could not run: a name did not resolve, or no socket
   130/143  interrupted; nothing is concluded";
 
 const SIMULATE_HELP: &str = "\
@@ -503,6 +524,11 @@ mod tests {
         let diagnose = parse("regstorm diagnose --live p.toml --agent agent00017 --rate 5 --json");
         let Ok(Command::Diagnose(diagnose)) = diagnose else { panic!("{diagnose:?}") };
         assert_eq!((diagnose.agent.as_deref(), diagnose.rate, diagnose.json), (Some("agent00017"), 5.0, true));
+        let files = parse("regstorm diagnose results/latest edge.pcapng --field user=from");
+        let Ok(Command::Diagnose(files)) = files else { panic!("{files:?}") };
+        assert_eq!((files.sources.len(), files.fields.as_slice()), (2, &["user=from".to_owned()][..]));
+        assert!(parse("regstorm diagnose").is_err());
+        assert!(parse("regstorm diagnose edge.pcapng --live p.toml").is_err());
         assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
         assert!(parse("regstorm run").is_err());
     }

@@ -29,6 +29,7 @@
 //! | [`engine`] | threads, stages, signals | threads share nothing while hot; commands name their time |
 //! | [`measure`] | events to numbers | books balance at each interval: started = ended + open |
 //! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
+//! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |
 //! | [`live`] | what is shown meanwhile | reads finished intervals only |
@@ -57,6 +58,7 @@ pub mod live;
 pub mod load;
 pub mod measure;
 pub mod net;
+pub mod observe;
 pub mod plan;
 pub mod profile;
 pub mod record;

@@ -8,6 +8,7 @@ mod chart;
 mod charts;
 pub mod conditions;
 pub mod csv;
+pub mod diagnosis;
 pub mod dictionary;
 pub mod experiments;
 pub mod explanation;
