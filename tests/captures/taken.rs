@@ -110,7 +110,7 @@ fn a_run_a_capture_and_a_log_give_the_same_finding() {
 /// A platform's log of the messages in a capture, as tshark reads them: one record for each.
 fn event_log(capture: &Path, registrar: SocketAddr) -> String {
     const FIELDS: [&str; 6] =
-        ["frame.time_epoch", "sip.Method", "sip.Status-Code", "sip.Status-Line", "sip.from.addr", "sip.to.addr"];
+        ["frame.time_epoch", "sip.CSeq.method", "sip.Status-Code", "sip.Status-Line", "sip.from.addr", "sip.to.addr"];
     let mut tshark = Command::new("tshark");
     tshark.arg("-r").arg(capture).args(["-d", &format!("udp.port=={},sip", registrar.port()), "-T", "fields"]);
     tshark.args(["-E", "separator=|"]).args(FIELDS.iter().flat_map(|field| ["-e", field]));
@@ -121,7 +121,6 @@ fn event_log(capture: &Path, registrar: SocketAddr) -> String {
             panic!("{line}");
         };
         let reason = status.splitn(3, ' ').nth(2).unwrap_or_default();
-        let method = if method.is_empty() { "REGISTER" } else { method };
         let code = code.parse::<u16>().ok();
         serde_json::json!({
             "method": method, "sip_from": format!("<{from}>"), "sip_to": format!("<{to}>"), "response_code": code,
