@@ -276,7 +276,7 @@ fn an_outage_silences_its_share_and_returns_it_at_once() {
     assert_eq!(back, hit, "each of them once, from the beginning");
     // Bindings of 600 s: those of the others are refreshed once in 900 s of outage, the rest lapses.
     let registered = |at: u64| {
-        let samples = outcome.intervals.iter().flat_map(|interval| &interval.registered_samples);
+        let mut samples = outcome.intervals.iter().flat_map(|interval| &interval.registered_samples);
         samples.rfind(|(sampled, _)| *sampled <= at).map(|(_, agents)| u64::from(*agents))
     };
     assert_eq!(registered(from), Some(1000));

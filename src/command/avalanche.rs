@@ -28,7 +28,10 @@ const OUTAGE: (f64, Duration) = (1.0, Duration::from_secs(60));
 /// Its own ceiling would spoil what is asked for: what the agents would send.
 const NO_CEILING: u32 = 100_000_000;
 
-/// Long enough for the echo, and short beside the lifetimes that matter.
+/// It also marks the directory as taken.
+const CSV: &str = "avalanche.csv";
+
+/// No interval is kept; they only have to be short beside the lifetimes that matter.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 pub fn execute(args: &SimulateArgs, plan: &Plan) -> Result<Exit, Failure> {
@@ -36,7 +39,7 @@ pub fn execute(args: &SimulateArgs, plan: &Plan) -> Result<Exit, Failure> {
     let rehearsal = Rehearsal::of(plan);
     let stamp = super::stamp(Clock::new().unix_ns());
     let name = format!("{}-avalanche", plan.name);
-    let directory = RunDirectory::without_record(args.out.as_deref(), &name, &stamp)?;
+    let (directory, _) = RunDirectory::create_with(CSV, args.out.as_deref(), &name, &stamp)?;
     let cases = CLIENTS.into_iter().flat_map(|client| [(client, true), (client, false)]);
     let comebacks: Vec<Comeback> =
         cases.map(|(client, jitter)| rehearsal.carry_out(plan, seed, &client, jitter)).collect();

@@ -1,10 +1,11 @@
 //! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due arrivals, one batch per
 //! socket out, then wait for the next of them all.
 
+use super::tempo::Tempo;
 use crate::fleet::{Fleet, Outbox};
 use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
-use crate::net::poll::{Poller, Waker, lower_timer_slack};
+use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FailedAttempt, FlowId, Stage, Time};
 use std::io;
@@ -71,6 +72,9 @@ pub(super) struct Worker {
     position: usize,
     next_progress: Time,
     finished: bool,
+    tempo: Tempo,
+    /// Received in this turn.
+    datagrams: usize,
 }
 
 /// Where datagrams wait for their system call.
@@ -82,17 +86,17 @@ enum Batches {
 }
 
 /// The worker's sockets as the fleet's outbox: a full batch goes out at once, the rest at the end of the turn.
-struct Sockets {
-    sockets: Vec<Udp>,
+pub(super) struct Sockets {
+    pub(super) sockets: Vec<Udp>,
     batches: Batches,
     /// Datagrams that could not be sent.
-    failed: Vec<SendFailure>,
+    pub(super) failed: Vec<SendFailure>,
     drops_seen: Vec<u64>,
 }
 
 /// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra headers has 700 bytes.
 const BATCH: usize = 64;
-const DATAGRAM: usize = 4096;
+pub(super) const DATAGRAM: usize = 4096;
 
 /// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
 /// has company in its batch.
@@ -102,7 +106,7 @@ const BATCHED_SOCKETS: usize = 256;
 const OVERSLEPT: Duration = Duration::from_millis(1);
 
 /// Receive batches per socket and turn: answers come first, but not for ever.
-const RECEIVE_ROUNDS: usize = 16;
+pub(super) const RECEIVE_ROUNDS: usize = 16;
 
 impl Outbox for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
@@ -137,7 +141,7 @@ fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
 }
 
 impl Sockets {
-    fn new(sockets: Vec<Udp>) -> Self {
+    pub(super) fn new(sockets: Vec<Udp>) -> Self {
         let batches = if sockets.len() <= BATCHED_SOCKETS {
             let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
             Batches::Each { batches, waiting: Vec::new() }
@@ -147,12 +151,22 @@ impl Sockets {
         Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new() }
     }
 
-    fn flush_all(&mut self) {
+    pub(super) fn flush_all(&mut self) {
         if let Batches::Each { batches, waiting } = &mut self.batches {
             for flow in waiting.drain(..) {
                 send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
             }
         }
+    }
+}
+
+impl Sockets {
+    /// What the kernel dropped at a socket since this was last asked, as far as its last datagrams said.
+    pub(super) fn fresh_drops(&mut self, position: usize) -> u64 {
+        let drops = self.sockets[position].drops();
+        let fresh = drops.saturating_sub(self.drops_seen[position]);
+        self.drops_seen[position] = drops.max(self.drops_seen[position]);
+        fresh
     }
 }
 
@@ -184,6 +198,8 @@ impl Worker {
             position,
             next_progress: Time::ORIGIN,
             finished: false,
+            tempo: Tempo::new(),
+            datagrams: 0,
         })
     }
 
@@ -232,7 +248,13 @@ impl Worker {
         let end = self.clock.now();
         self.fleet.tally().turn(end.since(now.min(*due)));
         *due = if more { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
-        self.poller.wait(Some(due.since(end)), &mut self.ready)
+        let datagrams = std::mem::take(&mut self.datagrams);
+        let Some(rest) = self.tempo.rest(end, datagrams).filter(|_| !more) else {
+            return self.poller.wait(Some(due.since(end)), &mut self.ready);
+        };
+        pause(rest);
+        *due = (*due).max(end + rest);
+        self.poller.wait(Some(due.since(self.clock.now())), &mut self.ready)
     }
 
     fn next_command(&self) -> Time {
@@ -327,6 +349,7 @@ impl Worker {
         let mut emptied = false;
         for _ in 0..RECEIVE_ROUNDS {
             let count = self.sockets.sockets[position].recv(&mut self.received)?;
+            self.datagrams += count;
             if count > 0 {
                 let moment = self.clock.sample();
                 for datagram in self.received.iter() {
