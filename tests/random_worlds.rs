@@ -132,7 +132,7 @@ impl Wild {
         if dice.chance(0.2) {
             let _ = writeln!(text, "abort_on = {{ loops = \"> 5\", success_ratio = \"< 0.4\" }}");
         }
-        let trunks = dice.from_to(1, 3);
+        let trunks = dice.between(1, 3);
         for trunk in 0..trunks {
             let _ = writeln!(text, "{}", dice.trunk(trunk));
         }
@@ -146,13 +146,13 @@ impl Wild {
         );
         let _ = writeln!(text, "[registrar]\nmin_expires = \"{}\"", dice.one_of(&["1s", "5s", "20s"]));
         let mut lossless = true;
-        for _ in 0..dice.from_to(0, 3) {
+        for _ in 0..dice.between(0, 3) {
             let (fault, harmless) = dice.fault();
             let _ = writeln!(text, "{fault}");
             lossless &= harmless;
         }
         let loss = if dice.chance(0.5) { 0.0 } else { dice.unit() * 0.3 };
-        let delay = Duration::from_micros(dice.from_to(0, 300_000));
+        let delay = Duration::from_micros(dice.between(0, 300_000));
         lossless &= loss == 0.0;
         Wild { seed: number, text, loss, delay, lossless }
     }
@@ -185,16 +185,16 @@ impl Dice {
     }
 
     /// From the first to the second, both included.
-    fn from_to(&mut self, least: u64, most: u64) -> u64 {
+    fn between(&mut self, least: u64, most: u64) -> u64 {
         least + (self.unit() * (most - least + 1) as f64) as u64
     }
 
     fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.from_to(0, all.len() as u64 - 1) as usize]
+        all[self.between(0, all.len() as u64 - 1) as usize]
     }
 
     fn trunk(&mut self, number: u64) -> String {
-        let agents = self.from_to(1, 40);
+        let agents = self.between(1, 40);
         let expires = self.one_of(&["5s", "10s", "60s", "1h"]);
         let preset = self.one_of(&["rfc", "pjsua", "asterisk", "hammer", "none"]);
         let source = self.one_of(&["[\"127.0.0.1\"]", "[\"127.0.0.1\", \"127.0.0.2\", \"127.0.0.3\"]"]);
@@ -220,13 +220,13 @@ impl Dice {
     fn load(&mut self) -> String {
         let mut text = String::new();
         let mut rate = 0;
-        for n in 0..self.from_to(1, 4) {
-            let kind = if n == 0 { self.from_to(0, 2) } else { self.from_to(0, 4) };
-            let lasts = self.from_to(3, 40);
+        for n in 0..self.between(1, 4) {
+            let kind = if n == 0 { self.between(0, 2) } else { self.between(0, 4) };
+            let lasts = self.between(3, 40);
             let _ = match kind {
                 0 => writeln!(text, "[[load]]\navalanche = {:.2}", 0.05 + 0.95 * self.unit()),
                 1 | 2 => {
-                    let to = rate + self.from_to(1, 30);
+                    let to = rate + self.between(1, 30);
                     rate = to;
                     let key = if kind == 1 { "ramp" } else { "rate" };
                     writeln!(text, "[[load]]\n{key} = {to}\nfor = \"{lasts}s\"")
@@ -241,16 +241,16 @@ impl Dice {
                 }
             };
         }
-        let _ = writeln!(text, "[[load]]\nhold = \"{}s\"", self.from_to(5, 60));
+        let _ = writeln!(text, "[[load]]\nhold = \"{}s\"", self.between(5, 60));
         text
     }
 
     /// A fault, and whether removals pass it for certain.
     fn fault(&mut self) -> (String, bool) {
-        let some = self.from_to(1, 30);
-        let (fault, harmless) = match self.from_to(0, 12) {
+        let some = self.between(1, 30);
+        let (fault, harmless) = match self.between(0, 12) {
             0 => (format!("kind = \"limit\"\nconcurrent = {some}"), true),
-            1 => (format!("kind = \"rate\"\nper_second = {some}\nretry_after = \"{}s\"", self.from_to(1, 20)), true),
+            1 => (format!("kind = \"rate\"\nper_second = {some}\nretry_after = \"{}s\"", self.between(1, 20)), true),
             2 => ("kind = \"deny\"\nsources = [\"127.0.0.2\"]".to_owned(), false),
             3 => ("kind = \"refuse\"\ncode = 503".to_owned(), false),
             4 => ("kind = \"realm\"\nchallenge = \"genesyscloud.test\"\nverify = \"other.test\"".to_owned(), false),
@@ -268,8 +268,8 @@ impl Dice {
             let _ = writeln!(text, "share = {:.2}", 0.05 + 0.9 * self.unit());
         }
         if self.chance(0.3) {
-            let from = self.from_to(0, 30);
-            let _ = writeln!(text, "from = \"{from}s\"\nuntil = \"{}s\"", from + self.from_to(1, 30));
+            let from = self.between(0, 30);
+            let _ = writeln!(text, "from = \"{from}s\"\nuntil = \"{}s\"", from + self.between(1, 30));
         }
         (text, harmless)
     }
