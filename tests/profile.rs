@@ -206,8 +206,9 @@ fn in_seconds(value: &Value) -> Value {
 fn count_defaults(schema: &Value) -> usize {
     match schema {
         Value::Object(table) => {
-            // A key of a profile that is called "default" would hold a schema, not a value.
-            let here = usize::from(table.get("default").is_some_and(|value| !value.is_object()));
+            // A key of a profile that is called "default" would hold a schema, and would have no type beside it.
+            let here = table.get("default").is_some_and(|value| !value.is_object() || table.contains_key("type"));
+            let here = usize::from(here);
             here + table.values().map(count_defaults).sum::<usize>()
         }
         Value::Array(list) => list.iter().map(count_defaults).sum(),
