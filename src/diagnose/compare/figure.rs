@@ -10,7 +10,7 @@ use crate::diagnose::metric::{Metric, Statistic};
 use crate::measure::TrunkInterval;
 use crate::record::schema::from_v2;
 use crate::record::{IntervalResult, LatencyRow, Results, Totals};
-use crate::vocab::{Phase, Stage, Status};
+use crate::vocab::{Phase, Status};
 use hdrhistogram::Histogram;
 
 /// What is compared.
@@ -117,10 +117,7 @@ impl Figure {
     /// Hits and trials of each interval behind the warm-up, of one trunk or of all. `cut` is the latency above which an
     /// attempt is a hit; of a mean the hits are microseconds. Loops are not known by interval.
     pub fn by_interval(self, results: &Results, trunk: Option<usize>, cut: u64) -> Vec<Sums> {
-        // Availability is counted while there is load.
-        let whole = self != Figure::Availability;
         let counted = results.intervals.iter().filter(|interval| !results.header.warms_up(interval.start_ns));
-        let counted = counted.filter(|interval| whole || interval.stage == Stage::Load);
         counted.map(|interval| self.in_interval(interval, trunk, cut)).collect()
     }
 

@@ -94,8 +94,10 @@ pub enum Outcome {
     Better,
     /// Significant, and less than that.
     Small,
-    /// Not more than chance.
-    Chance,
+    /// Not more than chance, and a change for the worse beyond its line is unlikely: the 95 % interval excludes it.
+    Same,
+    /// Not more than chance, and such a change cannot be excluded either: the runs are too short to tell.
+    Open,
     /// Measured on both sides, and too short to be tested.
     Untested,
     /// Not measured on both sides.
@@ -109,7 +111,8 @@ impl Outcome {
             Outcome::Worse => "worse",
             Outcome::Better => "better",
             Outcome::Small => "small",
-            Outcome::Chance => "chance",
+            Outcome::Same => "same",
+            Outcome::Open => "open",
             Outcome::Untested => "untested",
             Outcome::Unmeasured => "unmeasured",
         }
@@ -208,18 +211,23 @@ fn outcomes(measured: Vec<Measured>) -> Vec<Change> {
     let mut corrected = worse.into_iter().zip(better);
     let mut changes = Vec::with_capacity(measured.len());
     for Measured { mut change, figure, limit, tested } in measured {
-        if let (Some(base), Some(new), Some((worse, better))) =
-            (change.base, change.new, tested.and_then(|_| corrected.next()))
+        let values = change.base.zip(change.new).zip(tested);
+        if let Some(((base, new), tested)) = values
+            && let Some((worse, better)) = corrected.next()
         {
             let worsening = figure.worsening(new - base);
+            let beyond = |worsening: f64| limit.is_exceeded(base, worsening - change.own);
+            let (low, high) = tested.interval;
+            let worst = figure.worsening(low).max(figure.worsening(high));
             let p = if worsening >= 0.0 { worse } else { better };
-            change.p = Some(p);
             change.outcome = match p < LEVEL {
-                false => Outcome::Chance,
-                true if limit.is_exceeded(base, worsening - change.own) => Outcome::Worse,
+                true if beyond(worsening) => Outcome::Worse,
                 true if limit.is_exceeded(base, -worsening) => Outcome::Better,
                 true => Outcome::Small,
+                false if beyond(worst) => Outcome::Open,
+                false => Outcome::Same,
             };
+            change.p = Some(p);
         }
         changes.push(change);
     }

@@ -3,8 +3,8 @@
 //! A quantile is tested where it lies: at the quantile of both runs together, has the new run more attempts above it? The
 //! difference of the two shares is held against its standard error, the larger of what independent attempts would give
 //! and what the blocks of the run show; its interval is carried back to a latency through the distribution (Woodruff
-//! 1952). A share of attempts is tested exactly (Fisher), with its trials divided by the design effect; its interval is
-//! Newcombe's (1998). A ratio of times has no trials and stands on its blocks alone.
+//! 1952). A share of attempts is tested exactly (Fisher), with its trials divided by their design effect; its interval is
+//! Newcombe's (1998). Loops and availability belong to agents, so agents are the trials there.
 //! All p-values are one-sided: `worse` for a change for the worse.
 
 use super::blocks::{Scatter, Sums, scatter};
@@ -54,8 +54,7 @@ pub fn test(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Test
             Some(at) => quantiles(figure, phase, at, base, new, aligned),
             None => means(figure, phase, base, new, aligned),
         },
-        Figure::Attempts(..) | Figure::Loops => Some(shares(figure, base, new)),
-        Figure::Availability => times(figure, base, new, aligned),
+        Figure::Attempts(..) | Figure::Loops | Figure::Availability => shares(figure, base, new, aligned),
     }
 }
 
@@ -88,32 +87,50 @@ fn means(figure: Figure, phase: Phase, base: Side, new: Side, aligned: bool) -> 
     Some(spread.tested(difference, (difference - reach, difference + reach)))
 }
 
-fn times(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested> {
-    let parts = |side: Side| figure.by_interval(side.results, side.trunk, 0);
-    let (old, fresh) = (parts(base), parts(new));
-    let difference = Sums::of(&fresh).ratio()? - Sums::of(&old).ratio()?;
-    let spread = Spread::of(0.0, Some(scatter(&old, &fresh, aligned)?));
-    let (reach, whole) = (spread.reach(), figure.whole());
-    let interval = ((difference - reach) * whole, (difference + reach) * whole);
-    Some(spread.tested(figure.worsening(difference), interval))
-}
-
-fn shares(figure: Figure, base: Side, new: Side) -> Tested {
+fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested> {
     let each = match figure {
-        // Loops are counted by agent.
-        Figure::Loops => 1.0,
-        _ => trials_for_one(base.results, base.trunk).max(trials_for_one(new.results, new.trunk)),
+        // An agent's attempts succeed or fail together, and so do those of a busy moment.
+        Figure::Attempts(..) => {
+            let agents = trials_for_one(base.results, base.trunk).max(trials_for_one(new.results, new.trunk));
+            agents.max(trials_for_one_in_time(figure, base, new, aligned))
+        }
+        // Of an agent's minutes none is independent of the others, so an agent is one trial. It scatters at most as much
+        // as one that is there or not.
+        _ => 1.0,
     };
     let trials = |side: Side| {
         let Sums { hits, trials } = figure.sums(side.totals);
-        Trials { hits: (hits / each).round(), of: (trials / each).round() }
+        let of = if figure == Figure::Availability { side.totals.agents as f64 } else { trials };
+        let share = if trials > 0.0 { hits / trials } else { 0.0 };
+        Trials { hits: (share * of / each).round(), of: (of / each).round() }
     };
     let (a, b) = (trials(base), trials(new));
     let (rising, falling) = (tail::at_least(a, b), tail::at_least(b, a));
     let (worse, better) = if figure.sign() == '+' { (rising, falling) } else { (falling, rising) };
     let (low, high) = newcombe(a, b);
     let interval = (low * figure.whole(), high * figure.whole());
-    Tested { worse, better, interval, basis: Basis::Trials(each) }
+    Some(Tested { worse, better, interval, basis: Basis::Trials(each) })
+}
+
+/// How many trials one independent trial stands for, by the scatter between blocks. It is that of the two runs together,
+/// or that of the base alone if that is less: what the base never did, an outage say, must not pass for the new run's
+/// ordinary scatter.
+fn trials_for_one_in_time(figure: Figure, base: Side, new: Side, aligned: bool) -> f64 {
+    let parts = |side: Side| figure.by_interval(side.results, side.trunk, 0);
+    let (old, fresh) = (parts(base), parts(new));
+    let (a, b) = (Sums::of(&old), Sums::of(&fresh));
+    let apart = |hits: f64, trials: f64, each: f64| {
+        let share = hits / trials;
+        share * (1.0 - share) * each
+    };
+    let effect = |scatter: Option<Scatter>, apart: f64| match scatter {
+        Some(scatter) if apart > 0.0 => scatter.variance / apart,
+        _ => 1.0,
+    };
+    let together = apart(a.hits + b.hits, a.trials + b.trials, 1.0 / a.trials + 1.0 / b.trials);
+    // Against itself, and not block against block, a run shows its scatter twice.
+    let alone = 2.0 * apart(a.hits, a.trials, 1.0 / a.trials);
+    effect(scatter(&old, &fresh, aligned), together).min(effect(scatter(&old, &old, false), alone)).max(1.0)
 }
 
 /// The standard error of a difference, and how well it is known.
