@@ -73,7 +73,10 @@ impl Allowance {
         let Some(lines) = profile.get("compare").and_then(Value::as_object) else { return Ok(None) };
         let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
         let parse = |(name, expr): (&String, &Value)| Allowance::parse(name, expr.as_str().unwrap_or_default(), &ids);
-        lines.iter().map(parse).collect::<Result<_, _>>().map(Some)
+        let mut lines = lines.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        // JSON does not keep their order: outcomes first, then latencies.
+        lines.sort_by_key(|line| line.figure.rank());
+        Ok(Some(lines))
     }
 }
 
@@ -142,11 +145,23 @@ mod tests {
     #[test]
     fn a_wrong_line_says_what_to_write() {
         for (name, expr, message) in [
-            ("success_ratio", "+1%", "\"success_ratio\" gets worse by falling; write a change like \"-0.1%\", or \"off\""),
+            (
+                "success_ratio",
+                "+1%",
+                "\"success_ratio\" gets worse by falling; write a change like \"-0.1%\", or \"off\"",
+            ),
             ("register.p99", "10%", "\"register.p99\" gets worse by rising; write a change like \"+10%\", or \"off\""),
-            ("register.p99", "+10", "\"register.p99\" changes by per cent, a time, or both: write \"+10%\", not \"+10\""),
+            (
+                "register.p99",
+                "+10",
+                "\"register.p99\" changes by per cent, a time, or both: write \"+10%\", not \"+10\"",
+            ),
             ("success_ratio", "-1ms", "\"success_ratio\" changes by percentage points: write \"-0.1%\", not \"-1ms\""),
-            ("register.p99", "+1% +2%", "\"register.p99\" has two changes of one kind in \"+1% +2%\"; write one of them"),
+            (
+                "register.p99",
+                "+1% +2%",
+                "\"register.p99\" has two changes of one kind in \"+1% +2%\"; write one of them",
+            ),
             ("register.p99", " ", "\"register.p99\" needs a change like \"+10%\", or \"off\""),
         ] {
             assert_eq!(Allowance::parse(name, expr, &TRUNKS).expect_err(expr).message, message);

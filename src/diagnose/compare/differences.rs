@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn profiles_differ_key_by_key() {
-        let base = json!({"run": {"seed": 1, "name": "a"}, "trunk": [{"id": "nj", "source": ["127.0.0.1"]}], "load": []});
+        let base =
+            json!({"run": {"seed": 1, "name": "a"}, "trunk": [{"id": "nj", "source": ["127.0.0.1"]}], "load": []});
         let new = json!({"run": {"seed": 2, "name": "a"}, "trunk": [{"id": "nj", "source": ["127.0.0.1", "127.0.0.2"]}],
                          "thresholds": {"register.p99": "< 1s"}});
         let found = differing(&flat(&base), &flat(&new));

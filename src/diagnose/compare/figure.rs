@@ -37,10 +37,13 @@ pub enum Part {
 }
 
 impl Figure {
+    /// The share of attempts that registered.
+    pub const SUCCESS: Figure = Figure::Attempts(Part::Status(Status::Registered), Unit::Ratio);
+
     /// `None` for a metric without a direction, or without a test for it.
     pub fn of(metric: Metric) -> Option<Figure> {
         match metric {
-            Metric::SuccessRatio => Some(Figure::Attempts(Part::Status(Status::Registered), Unit::Ratio)),
+            Metric::SuccessRatio => Some(Figure::SUCCESS),
             Metric::Latency(_, Statistic::Count | Statistic::Min | Statistic::Max) => None,
             Metric::Latency(phase, statistic) => Some(Figure::Latency(phase, statistic)),
             Metric::Total(position) => match TOTALS[position].name {
@@ -55,6 +58,17 @@ impl Figure {
                 }
             },
             Metric::ScheduleLag(_) | Metric::Findings(_) => None,
+        }
+    }
+
+    /// Where it stands among others.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Figure::Attempts(Part::Status(Status::Registered), _) => 0,
+            Figure::Attempts(..) => 1,
+            Figure::Loops => 2,
+            Figure::Availability => 3,
+            Figure::Latency(..) => 4,
         }
     }
 
@@ -124,9 +138,8 @@ impl Figure {
     fn in_interval(self, interval: &IntervalResult, trunk: Option<usize>, cut: u64) -> Sums {
         let parts: Vec<Sums> = match self {
             Figure::Latency(phase, statistic) => {
-                let asked = |row: &&LatencyRow| {
-                    row.phase == phase && trunk.is_none_or(|trunk| usize::from(row.trunk) == trunk)
-                };
+                let asked =
+                    |row: &&LatencyRow| row.phase == phase && trunk.is_none_or(|trunk| usize::from(row.trunk) == trunk);
                 interval.latency.iter().filter(asked).map(|row| above(row, statistic, cut)).collect()
             }
             _ => {
@@ -192,9 +205,8 @@ fn above(row: &LatencyRow, statistic: Statistic, cut: u64) -> Sums {
 pub fn trials_for_one(results: &Results, trunk: Option<usize>) -> f64 {
     let agents = results.agents.iter().zip(&results.header.agent_trunks);
     let counted = agents.filter(|(_, of)| trunk.is_none_or(|trunk| usize::from(**of) == trunk));
-    let agents: Vec<Sums> = counted
-        .map(|(agent, _)| Sums { hits: agent.registered.into(), trials: agent.attempts.into() })
-        .collect();
+    let agents: Vec<Sums> =
+        counted.map(|(agent, _)| Sums { hits: agent.registered.into(), trials: agent.attempts.into() }).collect();
     let all = Sums::of(&agents);
     let Some(ratio) = all.ratio() else { return 1.0 };
     let apart = all.trials * ratio * (1.0 - ratio);

@@ -130,9 +130,11 @@ impl Change {
 pub fn compare(base: Run, new: Run, allowances: &[Allowance]) -> Comparison {
     let aligned = differences::same_schedule(&base.results.header, &new.results.header);
     let asked = allowances.iter().filter_map(|allowance| Some((allowance, allowance.limit?)));
-    let measured: Vec<Measured> = asked.map(|(allowance, limit)| measure(allowance, limit, base, new, aligned)).collect();
+    let measured: Vec<Measured> =
+        asked.map(|(allowance, limit)| measure(allowance, limit, base, new, aligned)).collect();
     let figures = outcomes(measured);
-    let mut reasons: Vec<String> = [("BASE", base), ("NEW", new)].iter().flat_map(|(of, run)| unfit(of, *run)).collect();
+    let mut reasons: Vec<String> =
+        [("BASE", base), ("NEW", new)].iter().flat_map(|(of, run)| unfit(of, *run)).collect();
     if figures.iter().all(|change| change.p.is_none()) {
         reasons.push("no figure of [compare] could be tested".to_owned());
     }

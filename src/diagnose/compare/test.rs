@@ -95,8 +95,8 @@ fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested
             agents.max(trials_for_one_in_time(figure, base, new, aligned))
         }
         // Of an agent's minutes none is independent of the others, so an agent is one trial. It scatters at most as much
-        // as one that is there or not.
-        _ => 1.0,
+        // as one that is there or not; but agents that were refused in one busy moment are away together.
+        _ => trials_for_one_in_time(Figure::SUCCESS, base, new, aligned),
     };
     let trials = |side: Side| {
         let Sums { hits, trials } = figure.sums(side.totals);
