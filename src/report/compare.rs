@@ -2,6 +2,7 @@
 //!
 //! What is said is decided in `diagnose::compare`; here it is only written down, in the same words everywhere.
 
+use super::explanation::wrap;
 use super::sheets::Sheet;
 use super::template;
 use super::text::{self, decimal, measured, printable, thousands, utc};
@@ -96,7 +97,7 @@ pub fn render(pair: &Pair) -> String {
             let _ = writeln!(text, "  {key}: {base} -> {new}");
         }
     }
-    let _ = write!(text, "\n{METHOD}\n\n{}\n", line(pair));
+    let _ = write!(text, "\n{}\n{}\n", wrap(METHOD, "", ""), line(pair));
     text
 }
 
@@ -232,7 +233,7 @@ fn figure(change: &Change) -> Value {
         "new": change.new,
         "difference": change.difference(),
         "interval_95": change.interval.map(|(low, high)| [low, high]),
-        "generator_own": change.own,
+        "generator_own_us": change.own,
         "p": change.p,
         "basis": change.basis,
         "outcome": change.outcome,
@@ -288,12 +289,15 @@ fn moved(change: &Change) -> String {
 
 /// A difference with its sign, and its unit.
 fn signed(unit: Unit, difference: f64) -> (String, &'static str) {
-    match unit {
-        Unit::Microseconds => (format!("{:+.2}", difference / 1e3), "ms"),
-        Unit::Ratio => (format!("{:+.2}", 100.0 * difference), "points"),
-        Unit::Percent => (format!("{difference:+.2}"), "points"),
-        Unit::Count | Unit::AgentMinutes => (format!("{difference:+}"), ""),
-    }
+    let (value, word) = match unit {
+        Unit::Microseconds => (difference / 1e3, "ms"),
+        Unit::Ratio => (100.0 * difference, "points"),
+        Unit::Percent => (difference, "points"),
+        Unit::Count | Unit::AgentMinutes => (difference, ""),
+    };
+    let text = format!("{value:+.2}");
+    // Nothing has no sign.
+    (if text.ends_with("0.00") && text.len() == 5 { "0.00".to_owned() } else { text }, word)
 }
 
 fn probability(p: f64) -> String {
@@ -371,5 +375,32 @@ fn columns<const N: usize>(text: &mut String, headings: [&str; N], rows: &[[Stri
             };
         }
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_have_a_sign_and_a_unit() {
+        for (unit, difference, text) in [
+            (Unit::Microseconds, 4_770.0, "+4.77 ms"),
+            (Unit::Ratio, -0.012, "-1.20 points"),
+            (Unit::Percent, -1.25, "-1.25 points"),
+            (Unit::Percent, -0.001, "0.00 points"),
+            (Unit::Microseconds, 10_000.0, "+10.00 ms"),
+        ] {
+            let (number, unit) = signed(unit, difference);
+            assert_eq!(format!("{number} {unit}"), text);
+        }
+        assert_eq!([0.0004, 0.0312, 1.0].map(probability), ["<0.001", "0.031", "1.000"]);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let mut text = String::new();
+        columns(&mut text, ["a", "#b"], &[["long one".to_owned(), "1".to_owned()], [String::new(), "12".to_owned()]]);
+        assert_eq!(text, "a          b\nlong one   1\n          12\n");
     }
 }

@@ -208,9 +208,11 @@ impl<'v, 'a> Case<'v, 'a> {
             self.answer()
         );
         draft.evidence.push(format!(
-            "refused {} times, first {} after the start (less whole periods); {} answers fit the wave, {} do not",
+            "refused {} times, first {} after the start (less whole periods), each border known to {}; {} answers fit the \
+             wave, {} do not",
             wave.downs,
             span(wave.phase_ns),
+            span(wave.blur_ns),
             wave.tally.pro,
             wave.tally.against
         ));
@@ -369,6 +371,10 @@ impl<'v, 'a> Case<'v, 'a> {
         let severity = if left_out { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft("limit.rate", severity);
         draft.confidence = Confidence::of(throttle.tally.pro, throttle.tally.against);
+        if !varied && draft.confidence == Confidence::High {
+            // Under a demand that never changed, a fixed share of it looks much like a rate.
+            draft.confidence = Confidence::Medium;
+        }
         draft.summary = format!(
             "the trunk accepts about {:.0} registrations a second: beyond that the answer is {}",
             throttle.per_second,
