@@ -39,7 +39,7 @@ pub enum Command {
     Limits(LimitsArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
-    /// Hold one run against another: what changed, whether by more than chance, and whether it matters
+    /// Hold one run against another: what changed by more than chance
     Compare(CompareArgs),
     /// Say what a response code or a finding means and where to look
     Explain(ExplainArgs),
