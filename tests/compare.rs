@@ -286,7 +286,11 @@ fn against_a_folder_is_against_the_last_run_of_the_name_that_passed() {
     std::os::unix::fs::symlink("d", dir.join("results/latest")).expect("our own directory");
     let latest = command(dir, &["--against", "results"]);
     latest.expect_code(0);
-    assert!(last_line(&latest.stdout()).ends_with("(results/latest against results/b)"), "{}", latest.stdout());
+    assert!(
+        last_line(&latest.stdout()).ends_with("; 1 note (results/latest against results/b)"),
+        "{}",
+        latest.stdout()
+    );
     assert!(latest.stdout().contains("note: the runs did not follow the same schedule"), "{}", latest.stdout());
     Regstorm::run(dir, &["simulate", "profile.toml", "--set", "run.name=other", "--out", "results/e"], LIMIT);
     let other = command(dir, &["--against", "results", "results/e"]);

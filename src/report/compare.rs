@@ -312,7 +312,7 @@ fn verdict(comparison: &Comparison) -> &'static str {
     }
 }
 
-/// `; 1 new finding: limit.concurrent`.
+/// `; 1 new finding: limit.concurrent; 1 note`.
 fn found(comparison: &Comparison) -> String {
     let of = |state| comparison.findings.iter().filter(move |finding| finding.state == state);
     let fresh: Vec<&str> = of(FindingState::New).map(|finding| finding.id.as_str()).collect();
@@ -323,6 +323,10 @@ fn found(comparison: &Comparison) -> String {
     }
     if gone > 0 {
         let _ = write!(text, "; {} gone", counted(gone, "finding"));
+    }
+    // A doubt about the runs must not be lost on the way to a chat.
+    if !comparison.cautions.is_empty() {
+        let _ = write!(text, "; {}", counted(comparison.cautions.len(), "note"));
     }
     text
 }
