@@ -110,6 +110,25 @@ fn slower() -> (Judged, Judged) {
     (Judged::rehearsed(&profile("20ms", ""), 301), Judged::rehearsed(&profile("22ms", ""), 302))
 }
 
+/// Failures that hang together, of one agent or of one moment, are fewer than they look.
+#[test]
+fn loops_and_bursts_that_both_runs_have_are_no_false_alarm() {
+    let hammer = "[[registrar.fault]]\nkind = \"refuse\"\nshare = 0.02\n";
+    let looping =
+        profile("20ms", hammer).replace("expires = \"1h\"", "expires = \"1h\"\nretry = { preset = \"hammer\" }");
+    let limit = "[[registrar.fault]]\nkind = \"rate\"\nper_second = 100\nburst = 10\n";
+    let bursty = profile("20ms", limit) + "[arrivals]\nprocess = \"poisson\"\n";
+    for (profile, seeds) in [(looping, 501..504), (bursty, 601..604)] {
+        for seed in seeds {
+            let (base, new) = (Judged::rehearsed(&profile, seed), Judged::rehearsed(&profile, seed + 50));
+            let failed = base.results.totals.attempts - base.results.totals.sums.status[0];
+            assert!(failed > 50, "only {failed} failures");
+            let comparison = compared(&base, &new);
+            assert_eq!(comparison.verdict, Verdict::NoRegression, "seed {seed}\n{}", shown(&comparison));
+        }
+    }
+}
+
 #[test]
 fn one_outage_is_a_regression_where_there_was_none_before() {
     let outage = "[[registrar.fault]]\nkind = \"deny\"\ncode = 403\nfrom = \"20s\"\nuntil = \"22s\"\n";
