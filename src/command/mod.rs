@@ -3,6 +3,7 @@
 mod assemble;
 mod avalanche;
 mod baseline;
+mod compare;
 mod completions;
 mod diagnose;
 mod explain;
@@ -42,6 +43,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),
         Command::Watch(args) => watch::execute(&args),
+        Command::Compare(args) => compare::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

@@ -5,11 +5,13 @@
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
 //! trials that explain one agent's refusal, without a record. `findings` explain failures, `diagnosis` says whether they
-//! leave anything open, `handshake` names the step that a loop lacks. `dry_run` and `avalanche` look at rehearsals. This room reads a [`crate::record::Results`], or
-//! intervals as they come, and returns values; it writes nothing.
+//! leave anything open, `handshake` names the step that a loop lacks. `compare` holds one run against another; `dry_run`
+//! and `avalanche` look at rehearsals. This room reads a [`crate::record::Results`], or intervals as they come, and
+//! returns values; it writes nothing.
 
 pub mod abort;
 pub mod avalanche;
+pub mod compare;
 pub mod diagnosis;
 pub mod dry_run;
 pub mod experiment;
