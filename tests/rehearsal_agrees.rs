@@ -85,6 +85,35 @@ fn a_run_and_its_rehearsal_agree() {
     assert_eq!(found(&run), found(&rehearsal));
 }
 
+/// Who is hit by an outage follows from the seed, so a run and its rehearsal lose and regain the same agents.
+#[test]
+fn an_outage_takes_and_returns_the_same_agents() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = "[run]\nname = \"outage\"\ninterval = \"1s\"\nseed = 7\nworkers = 2\n\n\
+        [[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"5s\"\n\
+        agents = { count = 100, user = \"nj{n:05}\", password = \"secret\" }\n\n\
+        [[load]]\nrate = 100\nfor = \"1s\"\n[[load]]\nhold = \"1s\"\n\
+        [[load]]\noutage = 0.5\nfor = \"6s\"\n[[load]]\nhold = \"2s\"\n\n\
+        [generator]\nlate = \"90ms\"\nstall = \"90ms\"\n";
+    let [run, rehearsal] = both(dir.path(), text);
+    for name in ["attempts", "initial", "refreshes", "registered", "messages_sent", "agents_registered_at_end"] {
+        expect_alike(name, run.total(name), rehearsal.total(name));
+    }
+    let initial = |results: &ResultDir| {
+        let rows = results.table("agents.csv").rows;
+        rows.into_iter().map(|row| (row["user"].clone(), row["attempts"].clone())).collect::<BTreeSet<_>>()
+    };
+    let (one, other) = (initial(&run), initial(&rehearsal));
+    let alike = one.intersection(&other).count();
+    assert!(alike >= 95, "only {alike} of 100 agents have as many attempts in both");
+    assert!(
+        (140..160).contains(&run.total("initial")),
+        "half of a hundred began a second time: {}",
+        run.total("initial")
+    );
+    assert_eq!(run.total("agents_registered_at_end"), 100);
+}
+
 /// The messages per second in the second half of a load, both directions.
 fn settled(directory: &Path) -> f64 {
     let file = File::open(directory.join("record.bin")).expect("a record");

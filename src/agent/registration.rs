@@ -15,6 +15,9 @@
 //! does after a restart: without the nonce it had, the full handshake. An agent whose attempt is still open cannot begin
 //! another; that arrival is shed, because an arrival is never delayed in silence.
 //!
+//! A phone that loses its power (an outage of the load) abandons what is open, waits for nothing, and begins with its next
+//! arrival as after a restart; its binding stays at the registrar until it lapses.
+//!
 //! A client that begins with a pause (Asterisk) rests between its arrival and Open(initial); the attempt is planned for the
 //! end of the pause.
 //!

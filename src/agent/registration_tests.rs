@@ -677,6 +677,27 @@ fn stopping_abandons_an_open_attempt() {
     assert_eq!(phone.until(100_000).deadline(), None);
 }
 
+/// What is left is the binding at the registrar: it lapses, or the phone finds it when it is back.
+#[test]
+fn a_phone_without_power_says_nothing_and_begins_anew() {
+    let mut phone = Phone::new();
+    phone.arrive(0).challenge(1, "n1", "").ok(2, 60).input(10_000, Input::Cut).until(59_000);
+    assert_eq!((phone.sent.len(), phone.seen("ended abandoned")), (2, 0), "nothing was open, and nothing is refreshed");
+    phone.until(100_000);
+    assert_eq!((phone.sent.len(), phone.seen("lapsed")), (2, 1));
+    phone.arrive(120_000);
+    assert_eq!(phone.requests()[2].3, "", "without the nonce it had");
+    phone.challenge(120_001, "n2", "").ok(120_002, 60);
+    assert_eq!(phone.seen("ended registered"), 2);
+
+    let mut phone = Phone::retrying(every(Duration::from_secs(5)));
+    phone.arrive(0).reply(1, 503, "").input(2, Input::Cut).until(100_000);
+    assert_eq!(phone.sent.len(), 1, "a retry it was waiting for is forgotten");
+    let mut phone = Phone::new();
+    phone.arrive(0).input(100, Input::Cut);
+    assert_eq!((phone.seen("ended abandoned 0"), phone.until(100_000).deadline()), (1, None));
+}
+
 #[test]
 fn retry_after_is_counted_when_ignored() {
     let mut phone = Phone::retrying(every(Duration::from_secs(1)));
@@ -713,7 +734,7 @@ fn every_state_meets_every_input() {
             p.arrive(0).challenge(1, "n1", "").ok(2, 60).input(3, Input::Unregister).ok(4, 0);
         }),
     ];
-    let inputs: [(&str, Setup); 11] = [
+    let inputs: [(&str, Setup); 12] = [
         ("arrive", |p| {
             p.arrive(10);
         }),
@@ -736,6 +757,9 @@ fn every_state_meets_every_input() {
         }),
         ("stop", |p| {
             p.input(10, Input::Stop);
+        }),
+        ("cut", |p| {
+            p.input(10, Input::Cut);
         }),
     ];
     fn answer(phone: &mut Phone, code: u16, headers: &str) {

@@ -261,7 +261,7 @@ mod tests {
             "{text}"
         );
         let lines: Vec<&str> = text.lines().skip(2).collect();
-        assert!(lines[1].starts_with("rfc       on      0 s  2.5 s  never  never"), "{text}");
+        assert!(lines[1].starts_with("rfc       on       0 s  2.5 s  never  never"), "{text}");
         assert_eq!(lines[1].find("never"), lines[2].find("never"), "{text}");
         let csv = String::from_utf8(csv(&[comeback("rfc", true, vec![])])).expect("UTF-8");
         assert_eq!(csv.lines().nth(1), Some("rfc,on,100,98,0.01,2.5,,,3,200,0,40,540,300,2"));
