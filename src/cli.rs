@@ -35,6 +35,8 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Rehearse a profile in virtual time against the embedded registrar: no packet is sent
     Simulate(SimulateArgs),
+    /// Search the registrar's limits: how many at once, how fast, over what they are counted
+    Limits(LimitsArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
     /// Say what a response code or a finding means and where to look
@@ -140,11 +142,24 @@ pub struct RegistrarArgs {
 #[derive(Debug, Args)]
 #[command(after_help = DIAGNOSE_HELP)]
 pub struct DiagnoseArgs {
-    /// Experiment on one failing agent of this profile
-    #[arg(long, value_name = "PROFILE", required = true)]
+    /// A result directory, a capture (pcap, pcapng), or a platform's SIP event log (JSON)
+    #[arg(value_name = "DIR|FILE", required_unless_present = "live", conflicts_with = "live")]
+    pub sources: Vec<PathBuf>,
+
+    /// Name of a key in an event log, such as user=sip_from; may be repeated
+    #[arg(long = "field", value_name = "FIELD=KEY", conflicts_with = "live")]
+    pub fields: Vec<String>,
+
+    /// Experiment on one failing agent of this profile instead
+    #[arg(long, value_name = "PROFILE")]
     pub live: Option<PathBuf>,
 
-    #[arg(long, value_name = "USER", help = "The agent [default: the first of up to 20 that is refused]")]
+    #[arg(
+        long,
+        value_name = "USER",
+        requires = "live",
+        help = "The agent [default: the first of up to 20 that is refused]"
+    )]
     pub agent: Option<String>,
 
     /// Attempts per second, at most 20
@@ -159,9 +174,68 @@ pub struct DiagnoseArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
-    /// Print one JSON object instead of the table
+    /// Print one JSON object instead of lines
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = LIMITS_HELP)]
+pub struct LimitsArgs {
+    /// The profile (TOML); its load stages are not used
+    pub profile: PathBuf,
+
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-limits-<UTC start>]")]
+    pub out: Option<PathBuf>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// How the rate is searched
+    #[arg(long, value_enum, default_value_t = Method::Bisect)]
+    pub method: Method,
+
+    /// Search only one of the two
+    #[arg(long, value_enum)]
+    pub only: Option<Only>,
+
+    /// A rate also fails when fewer than 99 of 100 register within this time, like 250ms
+    #[arg(long, value_name = "DURATION")]
+    pub objective: Option<String>,
+
+    /// Pause after refusals and between probes, unless Retry-After says more
+    #[arg(long, value_name = "DURATION", default_value = "2s")]
+    pub settle: String,
+
+    #[arg(long, value_name = "ID", help = "The trunk whose limits are searched [default: the first]")]
+    pub trunk: Option<String>,
+
+    /// What to show on stderr meanwhile
+    #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
+    pub live: Live,
+
+    /// Print limits.json on stdout instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a rate limit is searched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Method {
+    /// At most twelve probes, to within 5 %
+    Bisect,
+    /// RFC 7502 section 4.10, strictly: 50 000 agents in each iteration; takes hours
+    Rfc7502,
+}
+
+/// One of the two searches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Only {
+    /// Registrations at the same time, and contacts of one user
+    Concurrent,
+    /// Registrations per second
+    Rate,
 }
 
 #[derive(Debug, Args)]
@@ -301,10 +375,18 @@ Exit status:
   3  an address could not be listened on";
 
 const DIAGNOSE_HELP: &str = "\
-Every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
+Of results, captures and logs: one line per finding, \"ID severity trunk users... summary\", one per kind of loop with the
+step of the handshake that is missing, and a last line that says healthy, explained or open.
+
+The fields of a log are method, user, to, code, reason, time, trunk and call_id; nested keys are written with dots.
+
+With --live every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
 Bindings are removed again. The last line is \"conclusion: CHANGE = VALUE\" or \"conclusion: open: CAUSES\".
 
 Examples:
+  regstorm diagnose results/latest
+  regstorm diagnose edge.pcapng --json
+  regstorm diagnose sip-events.json --field user=from.uri --field time=@timestamp
   regstorm diagnose --live profiles/pilot.toml
   regstorm diagnose --live lab.toml --agent agent00017 --rate 5
   regstorm diagnose --live lab.toml --json
@@ -313,7 +395,7 @@ Exit status:
   0        explained, or nobody is refused
   1        causes are still open
   2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        could not run: a name did not resolve, or no socket
+  3        a file that cannot be read, or could not run: a name did not resolve, or no socket
   130/143  interrupted; nothing is concluded";
 
 const SIMULATE_HELP: &str = "\
@@ -325,6 +407,21 @@ All trunks register with the embedded registrar and its faults, whatever their
 registrar is. The same seed gives the same files.
 
 Exit status: as of run.";
+
+const LIMITS_HELP: &str = "\
+The search goes beyond the registrar's limits on purpose: ask whoever runs it first. It stops by itself when what worked
+before is refused or silent as well, and un-REGISTERs everything it registered, also after Ctrl-C.
+
+Examples:
+  regstorm limits profiles/limits.toml
+  regstorm limits profiles/kamailio.toml --only rate --objective 250ms
+  regstorm limits profiles/limits.toml --only concurrent --json
+
+Exit status:
+  0        the search ended, whether limits were met or not
+  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
+  3        it could not run: no socket, nobody could register, or signs of a ban
+  130/143  interrupted; what was found so far is written";
 
 const REPORT_HELP: &str = "\
 Examples:
@@ -427,6 +524,11 @@ mod tests {
         let diagnose = parse("regstorm diagnose --live p.toml --agent agent00017 --rate 5 --json");
         let Ok(Command::Diagnose(diagnose)) = diagnose else { panic!("{diagnose:?}") };
         assert_eq!((diagnose.agent.as_deref(), diagnose.rate, diagnose.json), (Some("agent00017"), 5.0, true));
+        let files = parse("regstorm diagnose results/latest edge.pcapng --field user=from");
+        let Ok(Command::Diagnose(files)) = files else { panic!("{files:?}") };
+        assert_eq!((files.sources.len(), files.fields.as_slice()), (2, &["user=from".to_owned()][..]));
+        assert!(parse("regstorm diagnose").is_err());
+        assert!(parse("regstorm diagnose edge.pcapng --live p.toml").is_err());
         assert!(matches!(parse("regstorm schema"), Ok(Command::Schema)));
         assert!(parse("regstorm run").is_err());
     }

@@ -21,7 +21,7 @@
 //! | [`vocab`], [`seed`] | shared words; named random streams | a stream's purpose never changes its number |
 //! | [`sip`] | bytes to meaning and back | digests run over bytes exactly as received and as sent |
 //! | [`agent`] | one phone's life as a state machine | an attempt that starts ends exactly once |
-//! | [`load`] | when agents arrive; the ceiling | the ceiling refuses and counts, it never shapes the schedule |
+//! | [`load`] | when agents arrive; the ceiling; the search for limits | the ceiling refuses and counts, it never shapes the schedule |
 //! | [`fleet`] | a worker's agents, without I/O | a real run and a simulated one drive the same fleet |
 //! | [`registrar`], [`link`] | the mirror image, and a lossy path | digests are verified for real |
 //! | [`sim`] | fleets, link and registrar under virtual time | no clock, no socket: hours in seconds |
@@ -29,6 +29,7 @@
 //! | [`engine`] | threads, stages, signals | threads share nothing while hot; commands name their time |
 //! | [`measure`] | events to numbers | books balance at each interval: started = ended + open |
 //! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
+//! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |
 //! | [`live`] | what is shown meanwhile | reads finished intervals only |
@@ -57,6 +58,7 @@ pub mod live;
 pub mod load;
 pub mod measure;
 pub mod net;
+pub mod observe;
 pub mod plan;
 pub mod profile;
 pub mod record;

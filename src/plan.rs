@@ -410,7 +410,15 @@ fn domain_of(profile: &Profile, fault: usize, id: &str, problems: &mut Vec<Probl
 fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
     use registrar::FaultKind as Kind;
     match kind.clone() {
-        FaultKind::Limit { concurrent, code, reason } => Kind::Limit { concurrent, code, reason },
+        FaultKind::Limit { concurrent, scope, code, reason } => {
+            let scope = match scope {
+                profile::LimitScope::Trunk => registrar::LimitScope::Trunk,
+                profile::LimitScope::Account => registrar::LimitScope::Account,
+                profile::LimitScope::Source => registrar::LimitScope::Source,
+            };
+            Kind::Limit { concurrent, scope, code, reason }
+        }
+        FaultKind::Transactions { concurrent, code, reason } => Kind::Transactions { concurrent, code, reason },
         FaultKind::Deny { code, reason } => Kind::Deny { code, reason },
         FaultKind::Refuse { code, reason } => Kind::Refuse { code, reason },
         FaultKind::Realm { challenge, verify } => Kind::Realm { challenge, verify },

@@ -6,7 +6,7 @@ use regstorm::diagnose::metric::Metric;
 use regstorm::diagnose::{AbortCondition, AbortWatch};
 use regstorm::record::results::Host;
 use regstorm::record::{Header, Results, Writer, read};
-use regstorm::registrar::FaultKind;
+use regstorm::registrar::{FaultKind, LimitScope};
 use regstorm::sim::World;
 use std::time::Duration;
 use support::clock;
@@ -120,7 +120,12 @@ fn a_condition_that_cannot_be_judged_during_a_run_is_refused_before_it() {
 #[test]
 fn a_condition_is_held_against_the_figures_of_the_record() {
     const AGENTS: u32 = 100;
-    let limit = FaultKind::Limit { concurrent: 60, code: 403, reason: "Registration limit exceeded".into() };
+    let limit = FaultKind::Limit {
+        concurrent: 60,
+        scope: LimitScope::Trunk,
+        code: 403,
+        reason: "Registration limit exceeded".into(),
+    };
     let mut config = with_fault(world(AGENTS, vec![rate(20.0, 5), hold(600)]), limit);
     config.policies[0].retry = hammer(seconds(10));
     config.interval = seconds(7);

@@ -4,9 +4,9 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
-use regstorm::measure::{Echo, GrantRow};
+use regstorm::measure::{Beat, Echo, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
-use regstorm::vocab::{Kind, Phase};
+use regstorm::vocab::{Class, Kind, Phase, Status};
 use rehearsal::rehearse;
 
 /// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
@@ -60,8 +60,11 @@ fn a_lost_suffix_of_the_realm_explains_the_refusals() {
 fn another_realm_that_registers_is_a_warning() {
     let results = rehearse(&profile("realm = \"nj.test;tenant=acme\"", ""), 1, 0.0);
     only(&results, "realm.mismatch", "warning", &["registered nevertheless"]);
-    let forced = profile("realm = \"elsewhere.test\"\nrealm_policy = \"require\"", "");
-    let finding = only(&rehearse(&forced, 1, 0.0), "realm.mismatch", "critical", &["realm_policy = \"require\""]);
+    let fault = "[[registrar.fault]]\nkind = \"realm\"\nchallenge = \"nj.test\"\nverify = \"nj.test;tenant=acme\"";
+    let forced = profile("realm = \"nj.test;tenant=acme\"\nrealm_policy = \"force\"", fault);
+    only(&rehearse(&forced, 1, 0.0), "realm.mismatch", "warning", &["taken all the same, the challenge is wrong"]);
+    let required = profile("realm = \"elsewhere.test\"\nrealm_policy = \"require\"", "");
+    let finding = only(&rehearse(&required, 1, 0.0), "realm.mismatch", "critical", &["realm_policy = \"require\""]);
     assert_eq!((finding.agents, finding.confidence.as_str()), (200, "high"));
 }
 
@@ -108,6 +111,8 @@ fn lost_packets_are_estimated() {
         let finding = only(&results, "packet-loss", severity, &["1 - sqrt(1 -"]);
         let share = finding.summary.split_once("about ").and_then(|(_, rest)| rest.split_once(" %")).expect("a share");
         let share: f64 = share.0.parse().expect("a number");
+        // A 2xx that was lost and asked for again grants what is left of the lifetime; no policy cuts it.
+        assert!(found(&results, "expires.shortened").is_empty());
         assert!((share / 100.0 / loss - 1.0).abs() < 0.35, "{loss}: {}", finding.summary);
         assert!(found(&results, "no-response").is_empty());
     }
@@ -119,6 +124,22 @@ fn a_slow_server_loses_nothing() {
     let results = rehearse(&profile("", slow), 1, 0.0);
     assert!(results.totals.sums.retransmissions >= 400, "{}", results.totals.sums.retransmissions);
     assert!(findings(&results).is_empty(), "{:#?}", findings(&results));
+}
+
+#[test]
+fn a_server_that_answers_everything_later_loses_nothing() {
+    let freeze = "[[registrar.fault]]\nkind = \"freeze\"\nfrom = \"20s\"\nuntil = \"35s\"";
+    let results = rehearse(&profile("", freeze), 1, 0.0);
+    assert!(results.totals.sums.retransmissions >= 200, "{}", results.totals.sums.retransmissions);
+    assert!(found(&results, "packet-loss").is_empty(), "{:#?}", findings(&results));
+}
+
+#[test]
+fn a_limit_beside_another_realm_is_not_the_realm() {
+    let limit = "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 5";
+    let trunk = "realm = \"nj.test;tenant=acme\"\nretry = { preset = \"hammer\", interval = \"2s\" }";
+    let results = rehearse(&profile(trunk, limit), 1, 0.0);
+    only(&results, "realm.mismatch", "warning", &["some of its agents are refused"]);
 }
 
 #[test]
@@ -213,7 +234,7 @@ fn refreshes_that_fail_beside_registrations_are_found() {
         results.evidence.outcomes.iter().filter(|row| row.kind == Kind::Refresh).map(|r| r.seen.count).sum();
     assert!(refreshes > 100);
     for row in results.evidence.outcomes.iter_mut().filter(|row| row.kind == Kind::Refresh) {
-        (row.class, row.code, row.reason) = (regstorm::vocab::Class::Refused, 481, "Gone".to_owned());
+        (row.class, row.code, row.reason) = (Class::Refused, 481, "Gone".to_owned());
     }
     for cell in &mut results.evidence.pulse {
         // A refresh that registered, by its number, becomes a new registration.
@@ -260,4 +281,77 @@ fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
     let mut results = rehearse(&profile("", dead), 1, 0.0);
     results.totals.generator.socket_drops = 400;
     assert!(findings(&results).iter().all(|finding| finding.severity != "critical"));
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_told_from_silence() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    for row in &mut results.evidence.outcomes {
+        (row.class, row.code, row.reason) = (Class::Transport, 0, "port unreachable".to_owned());
+    }
+    for agent in &mut results.agents {
+        (agent.status, agent.met) = (Some(Status::TransportError), Class::Transport.bit());
+    }
+    let words = ["127.0.0.1:5060 cannot be reached", "all 200 agents", "x port unreachable"];
+    only(&results, "no-response", "critical", &words);
+    for row in &mut results.evidence.outcomes {
+        row.reason = "refused by the local firewall".to_owned();
+    }
+    only(&results, "no-response", "warning", &["this machine could not send"]);
+}
+
+#[test]
+fn a_challenge_that_cannot_be_answered_says_why() {
+    let mut results = rehearse(&profile("algorithms = [\"MD5\"]", "algorithms = [\"SHA-256\"]"), 1, 0.0);
+    for row in &mut results.evidence.outcomes {
+        row.reason = "a challenge lacks its realm or nonce".to_owned();
+    }
+    let finding = only(&results, "algorithm.unsupported", "critical", &["lacks its realm or nonce"]);
+    assert_eq!(finding.agents, 200);
+}
+
+/// A ramp to 40 attempts per second, of which `unanswered` in each second were never answered.
+fn ramp(unanswered: impl Fn(u64) -> u64) -> Results {
+    let load = "[[load]]\nramp = 40\nfor = \"20s\"\n[[load]]\nhold = \"40s\"";
+    let text = profile("", "").replace(LOAD, load).replace("count = 200", "count = 400");
+    let mut results = rehearse(&text, 1, 0.0);
+    let mut started = [0; 20];
+    for cell in results.evidence.pulse.iter().filter(|cell| cell.beat == Beat::Started.index() && cell.tick < 200) {
+        started[cell.tick as usize / 10] += u64::from(cell.count);
+    }
+    let beat = Beat::Ended { class: Class::Silence, refresh: false }.index();
+    let mut seen = regstorm::measure::Sightings::default();
+    for (second, &started) in (0u32..).zip(&started) {
+        let count = unanswered(started);
+        if count > 0 {
+            let at_ns = u64::from(second + 32) * 1_000_000_000;
+            let agents = vec![second];
+            seen.merge(&regstorm::measure::Sightings { count, first_ns: at_ns, last_ns: at_ns, agents });
+            let tick = 10 * (second + 32);
+            results.evidence.pulse.push(PulseCell { trunk: 0, tick, beat, group: 0, count: count as u32 });
+        }
+    }
+    let answered = results.evidence.outcomes[0].clone();
+    let silent = OutcomeRow { class: Class::Silence, code: 0, reason: "timeout".to_owned(), seen, ..answered };
+    results.evidence.outcomes.push(silent);
+    results.evidence.settle();
+    results
+}
+
+#[test]
+fn silence_above_a_rate_is_told_from_silence_at_any() {
+    let above = ramp(|started| if started >= 25 { started / 3 } else { 0 });
+    only(&above, "no-response", "warning", &["attempts/s on requests are left unanswered", "chance: spread evenly"]);
+    let anywhere = ramp(|started| started / 8);
+    only(&anywhere, "no-response", "warning", &["scattered over the run"]);
+}
+
+#[test]
+fn response_times_that_only_scatter_do_not_drift() {
+    let delay = "[[registrar.fault]]\nkind = \"delay\"\nlognormal = { median = \"40ms\", sigma = 0.6 }";
+    for seed in 0..3 {
+        let load = "[[load]]\nrate = 50\nfor = \"4s\"\n[[load]]\nhold = \"8m\"";
+        let results = rehearse(&profile("", delay).replace(LOAD, load), seed, 0.0);
+        assert!(findings(&results).is_empty(), "seed {seed}: {:#?}", findings(&results));
+    }
 }

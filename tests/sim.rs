@@ -8,7 +8,7 @@ use regstorm::agent::{Backoff, RealmPolicy, RetryPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::Stage;
 use regstorm::measure::Interval;
-use regstorm::registrar::{Delay, Fault, FaultKind};
+use regstorm::registrar::{Delay, Fault, FaultKind, LimitScope};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, World, WorldConfig};
 use regstorm::vocab::{Phase, Status};
@@ -150,7 +150,12 @@ fn the_number_of_workers_changes_nothing_that_users_see() {
 
 #[test]
 fn a_limit_lets_exactly_so_many_in() {
-    let limit = FaultKind::Limit { concurrent: 120, code: 403, reason: "Registration limit exceeded".into() };
+    let limit = FaultKind::Limit {
+        concurrent: 120,
+        scope: LimitScope::Trunk,
+        code: 403,
+        reason: "Registration limit exceeded".into(),
+    };
     let outcome = World::new(with_fault(world(200, seconds(1300)), limit)).run();
     assert_eq!(peak(&outcome), 120);
     assert_eq!(count(&outcome, Status::AuthenticationFailed), 80, "refused after credentials, never repeated");

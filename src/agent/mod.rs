@@ -8,6 +8,7 @@
 //! then calls [`Agent::sent`] or [`Agent::refused`]. [`Agent::deadline`] is the one time at which it wants to be woken.
 //! There is no queue inside: a million agents wait in a million small structs.
 
+pub mod answer;
 mod authentication;
 pub mod identity;
 pub mod looping;

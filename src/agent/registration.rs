@@ -21,17 +21,17 @@
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
 //! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
 
+use super::answer;
 use super::authentication::{Authentication, Held};
 use super::identity::{Identity, call_id, own_half};
 use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
 use super::retry::{self, Failure};
 use super::transaction::{Due, Transaction};
-use crate::measure::{AttemptEnd, Clues, Echo, Event, Granted, Offer};
+use crate::measure::{AttemptEnd, Clues, Event, Granted};
 use crate::seed::{Purpose, Seed, unit};
 use crate::sip::branch::{Branch, Token, hex16};
-use crate::sip::challenge::{self, Role};
-use crate::sip::contact::{Binding, Own};
+use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
 use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time};
@@ -285,6 +285,14 @@ impl Agent {
         )
     }
 
+    /// A phone that was told to un-REGISTER may be used again: it rests until its next arrival, with the Call-ID and the
+    /// CSeq it had (RFC 3261 §10.2), so that nothing late is taken for an answer of its new life.
+    pub fn come_back(&mut self) {
+        if matches!(self.state, State::Gone) {
+            self.state = State::Resting(None);
+        }
+    }
+
     /// When a client that begins with a pause will begin, while it waits for that.
     pub fn starts_at(&self) -> Option<Time> {
         match self.state {
@@ -446,7 +454,7 @@ impl Agent {
             if !stale || exchange.stale_answered {
                 let loop_kind = if stale { LoopKind::Stale } else { LoopKind::Unauthorized };
                 let end = Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, response.reason);
-                events(Event::Offered(offer(response, None, stale, at)));
+                events(Event::Offered(answer::offer(response, None, stale, at)));
                 self.finish(cx, end.with(Clues { stale, ..clues }), at, events);
                 return Send::No;
             }
@@ -455,12 +463,12 @@ impl Agent {
         if let Err(unusable) = self.authentication.accept(response, cx.policy, &cx.identity, || cnonce(cx)) {
             let text = unusable.to_string();
             let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, text.as_bytes());
-            events(Event::Offered(offer(response, None, false, at)));
+            events(Event::Offered(answer::offer(response, None, false, at)));
             self.finish(cx, end.with(Clues { unusable: true, ..clues }), at, events);
             return Send::No;
         }
         let answered = self.authentication.held(role).map(Held::algorithm);
-        events(Event::Offered(offer(response, answered, answered_fresh, at)));
+        events(Event::Offered(answer::offer(response, answered, answered_fresh, at)));
         events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
         self.next_request()
     }
@@ -492,17 +500,9 @@ impl Agent {
 
     /// How a final response other than 2xx and an answered challenge ends an attempt.
     fn verdict<'r>(&self, response: &Response<'r>) -> Ending<'r> {
-        let after_credentials = matches!(&self.state, State::Open(exchange) if exchange.with_credentials);
-        let (status, kind) = match response.code {
-            403 if after_credentials => (Status::AuthenticationFailed, LoopKind::ForbiddenAfterAuth),
-            403 => (Status::RegistrationRejected, LoopKind::Forbidden),
-            408 => (Status::RequestTimeout, LoopKind::Timeout),
-            423 => (Status::RegistrationRejected, LoopKind::IntervalTooBrief),
-            300..=399 => (Status::RegistrationRejected, LoopKind::Redirection),
-            500..=599 => (Status::ServiceUnavailable, LoopKind::ServerError),
-            600.. => (Status::RegistrationRejected, LoopKind::GlobalFailure),
-            _ => (Status::RegistrationRejected, LoopKind::ClientError),
-        };
+        let with_credentials = matches!(&self.state, State::Open(exchange) if exchange.with_credentials);
+        let place = if with_credentials { Place::AfterCredentials } else { Place::Unchallenged };
+        let (status, kind) = answer::outcome(response.code, place);
         let clues =
             Clues { algorithm: self.authentication.answered(), retry_after: response.retry_after, ..Clues::default() };
         Ending::refusal(status, kind, response.code, response.reason).with(clues)
@@ -529,7 +529,7 @@ impl Agent {
         self.maybe_bound = true;
         self.bound_until = Some(at + granted);
         let clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
-        let (echo, example) = echo(response, &binding, cx.template.contact_host());
+        let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
         events(Event::Granted(Granted { at, kind: exchange.kind, asked_s, granted_s, echo, example }));
         events(Event::Ended(exchange.end(Status::Registered, response.code, response.reason, at, clues)));
         if self.looping.succeeded() {
@@ -557,7 +557,7 @@ impl Agent {
             events(Event::UnregisterEnded { code: end.code, reason: end.reason, ok: false, sent, at });
             return;
         }
-        let ineffective = end.is_ineffective();
+        let ineffective = answer::is_ineffective(end.status, end.code);
         let attempt = AttemptEnd { ineffective, ..exchange.end(end.status, end.code, end.reason, at, end.clues) };
         events(Event::Ended(attempt));
         let refusal = Refusal { kind: end.loop_kind, code: end.code, place: attempt.place };
@@ -663,31 +663,6 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
     }
 }
 
-/// What the challenge of a 401 or 407 offers; `answered` with this algorithm.
-fn offer<'a>(response: &Response<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
-    let offered = challenge::offered(response);
-    let bits = offered.algorithms.bits() | u8::from(offered.unknown) << 7;
-    Offer { at, realm: offered.realm, offered: bits, answered, stale }
-}
-
-/// What came back of our Contact and Via, and the first of them that is not ours.
-fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, host: &[u8]) -> (Echo, &'a [u8]) {
-    let via = response.topmost_via();
-    let own_host = &host[..host.iter().rposition(|&b| b == b':').unwrap_or(host.len())];
-    let echo = Echo {
-        contact_rewritten: matches!(binding.own, Own::Elsewhere(_)),
-        contact_absent: matches!(binding.own, Own::Missing | Own::NoneListed),
-        via_rewritten: !via.sent_by.is_empty() && !via.sent_by.eq_ignore_ascii_case(host),
-        translated: via.received.is_some_and(|received| received != own_host),
-    };
-    let example = match binding.own {
-        Own::Elsewhere(at) => at,
-        _ if echo.via_rewritten => via.sent_by,
-        _ => via.received.filter(|_| echo.translated).unwrap_or_default(),
-    };
-    (echo, example)
-}
-
 /// How an attempt ends without a 2xx.
 #[derive(Clone, Copy, Debug)]
 struct Ending<'a> {
@@ -716,15 +691,6 @@ impl<'a> Ending<'a> {
     /// do not matter, a registrar that asks for none binds at the first request.
     fn leaves_open(&self, exchange: &Exchange) -> bool {
         self.code < 300 && exchange.may_have_arrived(self.status == Status::TransportError)
-    }
-
-    /// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F.
-    fn is_ineffective(&self) -> bool {
-        match self.code {
-            0 => self.status == Status::RequestTimeout,
-            401 | 402 | 407 => false,
-            code => code >= 400,
-        }
     }
 }
 

@@ -146,7 +146,8 @@ impl Ways {
     }
 }
 
-fn template(trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
+/// What a trunk's requests are built from, sent from this address.
+pub(super) fn template(trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
     RegisterTemplate::new(&TemplateParts {
         domain: &trunk.policy.domain,
         transport: "UDP",

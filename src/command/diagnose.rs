@@ -1,6 +1,8 @@
-//! `regstorm diagnose`: why agents are refused. `--live` asks the registrar itself, by experiments on one agent.
+//! `regstorm diagnose`: why agents are refused. `file` reads what was recorded; `--live` asks the registrar itself, by
+//! experiments on one agent.
 
 mod bench;
+mod file;
 mod interrupt;
 mod live;
 
@@ -10,10 +12,10 @@ use crate::cli::DiagnoseArgs;
 /// Carries out the form of the command that was typed.
 ///
 /// # Errors
-/// As the form says; bad usage when none was typed.
+/// As the form says.
 pub fn execute(args: &DiagnoseArgs) -> Result<Exit, Failure> {
     match &args.live {
         Some(profile) => live::execute(profile, args),
-        None => Err(Failure::usage("diagnose needs --live PROFILE")),
+        None => file::execute(&args.sources, args),
     }
 }

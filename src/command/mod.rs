@@ -7,6 +7,7 @@ mod diagnose;
 mod explain;
 mod failure;
 mod hook;
+mod limits;
 mod observe;
 mod output;
 mod preflight;
@@ -34,6 +35,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Registrar(args) => registrar::execute(&args),
+        Command::Limits(args) => limits::execute(&args),
         Command::Diagnose(args) => diagnose::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),

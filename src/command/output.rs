@@ -18,6 +18,8 @@ pub const RESULTS: &str = "results";
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// The file that says what it is.
+    marker: &'static str,
 }
 
 impl RunDirectory {
@@ -26,6 +28,19 @@ impl RunDirectory {
     /// # Errors
     /// When it cannot be created or written to, or holds a run.
     pub fn create(out: Option<&Path>, name: &str, stamp: &str) -> Result<(Self, File), Failure> {
+        Self::create_with(RECORD, out, name, stamp)
+    }
+
+    /// The same with another file than the record in it, which marks the directory as taken.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::create`].
+    pub fn create_with(
+        marker: &'static str,
+        out: Option<&Path>,
+        name: &str,
+        stamp: &str,
+    ) -> Result<(Self, File), Failure> {
         let path = match out {
             Some(path) => path.to_path_buf(),
             None => vacant(&Path::new(RESULTS).join(format!("{}-{stamp}", file_name(name)))),
@@ -34,8 +49,14 @@ impl RunDirectory {
             Failure::usage(format!("{}: the result directory cannot be written: {error}", path.display()))
         };
         fs::create_dir_all(&path).map_err(refused)?;
-        let record = path.join(RECORD);
-        let file = File::options().write(true).create_new(true).open(&record).map_err(|error| {
+        let taken = [RECORD, "limits.json"].into_iter().any(|file| file != marker && path.join(file).exists());
+        let record = path.join(marker);
+        let created = if taken {
+            Err(io::ErrorKind::AlreadyExists.into())
+        } else {
+            File::options().write(true).create_new(true).open(&record)
+        };
+        let file = created.map_err(|error: io::Error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 Failure::usage(format!(
                     "{} already holds a run; choose another --out, or remove it first",
@@ -45,7 +66,7 @@ impl RunDirectory {
                 refused(error)
             }
         })?;
-        Ok((RunDirectory { path }, file))
+        Ok((RunDirectory { path, marker }, file))
     }
 
     pub fn path(&self) -> &Path {
@@ -55,7 +76,7 @@ impl RunDirectory {
     /// Removes the directory again when nothing was recorded in it.
     pub fn discard(self) {
         // Best effort: an empty record left behind says so itself.
-        let _ = fs::remove_file(self.path.join(RECORD));
+        let _ = fs::remove_file(self.path.join(self.marker));
         let _ = fs::remove_dir(&self.path);
     }
 

@@ -4,14 +4,17 @@
 //!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
-//! trials that explain one agent's refusal, without a record. This room reads a [`crate::record::Results`], or intervals
-//! as they come, and returns values; it writes nothing.
+//! trials that explain one agent's refusal, without a record. `findings` explain failures, `diagnosis` says whether they
+//! leave anything open, `handshake` names the step that a loop lacks. This room reads a [`crate::record::Results`], or
+//! intervals as they come, and returns values; it writes nothing.
 
 pub mod abort;
+pub mod diagnosis;
 pub mod experiment;
 pub mod explain;
 pub mod figures;
 pub mod findings;
+pub mod handshake;
 pub mod metric;
 pub mod readiness;
 pub mod sources;
@@ -20,7 +23,9 @@ pub mod verdict;
 pub mod watch;
 
 pub use abort::{AbortCondition, AbortWatch};
+pub use diagnosis::Diagnosis;
 pub use findings::findings;
+pub use handshake::Step;
 pub use sources::{SourceResult, by_source};
 pub use threshold::{Comparison, Threshold, ThresholdError};
 pub use verdict::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict, aborted, judge};

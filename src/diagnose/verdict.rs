@@ -90,6 +90,9 @@ pub struct Finding {
     pub id: String,
     pub severity: String,
     pub trunk_id: String,
+    /// The first of its agents, for a line that names some.
+    #[serde(skip)]
+    pub users: Vec<String>,
     pub agents: u64,
     pub attempts: u64,
     pub first_seen: String,

@@ -1,7 +1,8 @@
 //! Real threads, real sockets: the only room that makes time pass.
 //!
 //! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot. `serve` puts the embedded
-//! registrar behind sockets, `probe` one exchange under full control. `control` is the current-thread tokio side: stages, signals, merging of intervals.
+//! registrar behind sockets, `probe` one exchange under full control, `trial` a search for limits. `control` is the
+//! current-thread tokio side: stages, signals, merging of intervals.
 //!
 //! Commands reach a worker with the time at which they take effect, a little in the future, so that all workers cut
 //! their intervals at the same moments and these merge by position.
@@ -9,9 +10,11 @@
 pub mod control;
 pub mod probe;
 pub mod serve;
+pub mod trial;
 mod worker;
 
 pub use control::{Conduct, Decision, Ended, EngineError, Observer, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::Server;
+pub use trial::Trial;
 pub use worker::WorkerPlan;

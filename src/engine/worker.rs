@@ -82,17 +82,17 @@ enum Batches {
 }
 
 /// The worker's sockets as the fleet's outbox: a full batch goes out at once, the rest at the end of the turn.
-struct Sockets {
-    sockets: Vec<Udp>,
+pub(super) struct Sockets {
+    pub(super) sockets: Vec<Udp>,
     batches: Batches,
     /// Datagrams that could not be sent.
-    failed: Vec<SendFailure>,
+    pub(super) failed: Vec<SendFailure>,
     drops_seen: Vec<u64>,
 }
 
 /// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra headers has 700 bytes.
 const BATCH: usize = 64;
-const DATAGRAM: usize = 4096;
+pub(super) const DATAGRAM: usize = 4096;
 
 /// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
 /// has company in its batch.
@@ -102,7 +102,7 @@ const BATCHED_SOCKETS: usize = 256;
 const OVERSLEPT: Duration = Duration::from_millis(1);
 
 /// Receive batches per socket and turn: answers come first, but not for ever.
-const RECEIVE_ROUNDS: usize = 16;
+pub(super) const RECEIVE_ROUNDS: usize = 16;
 
 impl Outbox for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
@@ -137,7 +137,7 @@ fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
 }
 
 impl Sockets {
-    fn new(sockets: Vec<Udp>) -> Self {
+    pub(super) fn new(sockets: Vec<Udp>) -> Self {
         let batches = if sockets.len() <= BATCHED_SOCKETS {
             let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
             Batches::Each { batches, waiting: Vec::new() }
@@ -147,12 +147,22 @@ impl Sockets {
         Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new() }
     }
 
-    fn flush_all(&mut self) {
+    pub(super) fn flush_all(&mut self) {
         if let Batches::Each { batches, waiting } = &mut self.batches {
             for flow in waiting.drain(..) {
                 send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
             }
         }
+    }
+}
+
+impl Sockets {
+    /// What the kernel dropped at a socket since this was last asked, as far as its last datagrams said.
+    pub(super) fn fresh_drops(&mut self, position: usize) -> u64 {
+        let drops = self.sockets[position].drops();
+        let fresh = drops.saturating_sub(self.drops_seen[position]);
+        self.drops_seen[position] = drops.max(self.drops_seen[position]);
+        fresh
     }
 }
 

@@ -7,7 +7,9 @@
 //! books balance at every interval's end (attempts started = ended + open); nothing here allocates per attempt once
 //! buffers have grown, but for the few failed ones whose packets `flight` hands over.
 
+pub mod crew;
 mod flight;
+pub mod roster;
 pub mod wheel;
 
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};

@@ -1,5 +1,5 @@
 //! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission, and a
-//! pace for single exchanges.
+//! pace for single exchanges. `search` decides what to try next when a registrar's limits are searched.
 //!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
 //! count, it never shapes the schedule.
@@ -10,6 +10,7 @@ pub mod baseline;
 pub mod pace;
 pub mod poisson;
 pub mod schedule;
+pub mod search;
 pub mod stage;
 pub mod stripe;
 

@@ -52,6 +52,7 @@ pub mod defaults {
 
     pub const FAULT_FROM: &str = "0s";
     pub const FAULT_SHARE: f64 = 1.0;
+    pub const LIMIT_SCOPE: &str = "trunk";
 }
 
 /// A regstorm profile.
@@ -347,7 +348,7 @@ pub struct FaultFile {
     /// What goes wrong.
     #[schemars(extend("enum" = [
         "limit", "rate", "deny", "refuse", "realm", "stale", "challenge-again", "oscillate", "delay", "drop",
-        "duplicate", "reorder", "corrupt", "freeze",
+        "duplicate", "reorder", "corrupt", "freeze", "transactions",
     ]))]
     pub kind: Option<String>,
     /// Active from this long after the start.
@@ -363,11 +364,16 @@ pub struct FaultFile {
     /// Only requests from these addresses.
     #[serde(alias = "source")]
     pub sources: Option<Vec<String>>,
-    /// limit: at most this many registered agents at once.
+    /// limit: at most this many registered agents at once; transactions: this many open REGISTER transactions.
     pub concurrent: Option<u32>,
-    /// limit, rate, deny, refuse, oscillate: the refusal's code; 403 when left out, 503 of a rate.
+    /// limit: over what it counts, all agents the fault concerns (trunk), each name in the credentials (account), or each
+    /// source address.
+    #[schemars(extend("default" = defaults::LIMIT_SCOPE, "enum" = ["trunk", "account", "source"]))]
+    pub scope: Option<String>,
+    /// limit, rate, deny, refuse, oscillate, transactions: the refusal's code; 403 when left out, 503 of rate and
+    /// transactions.
     pub code: Option<u16>,
-    /// limit, rate, deny, refuse, oscillate: the refusal's reason phrase.
+    /// limit, rate, deny, refuse, oscillate, transactions: the refusal's reason phrase.
     pub reason: Option<String>,
     /// realm: the realm of the challenge.
     pub challenge: Option<String>,

@@ -292,10 +292,38 @@ pub struct Fault {
     pub sources: Vec<IpAddr>,
 }
 
+/// Over what a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitScope {
+    Trunk,
+    Account,
+    Source,
+}
+
+impl LimitScope {
+    pub const ALL: [LimitScope; 3] = [LimitScope::Trunk, LimitScope::Account, LimitScope::Source];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LimitScope::Trunk => "trunk",
+            LimitScope::Account => "account",
+            LimitScope::Source => "source",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum FaultKind {
     Limit {
+        concurrent: u32,
+        scope: LimitScope,
+        code: u16,
+        reason: String,
+    },
+    Transactions {
         concurrent: u32,
         code: u16,
         reason: String,

@@ -22,8 +22,8 @@ pub use error::{Place, Problem, ProfileError};
 pub use file::RetryMax;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentList, AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, Mix, Process, Profile,
-    RealmPolicy, Registrar, Retry, RetryPreset, Run, Safety, Stage, Trunk, Users, WhenExhausted, Wrong,
+    AgentList, AgentRow, Agents, Arrivals, Credential, Delay, Fault, FaultKind, Generator, LimitScope, Mix, Process,
+    Profile, RealmPolicy, Registrar, Retry, RetryPreset, Run, Safety, Stage, Trunk, Users, WhenExhausted, Wrong,
 };
 pub use pattern::{Pattern, PatternError};
 pub use schema::schema;

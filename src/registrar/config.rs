@@ -57,10 +57,25 @@ pub struct Fault {
     pub domain: Option<String>,
 }
 
+/// Over what a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LimitScope {
+    /// Over everyone the fault concerns.
+    #[default]
+    Trunk,
+    /// For each name in the credentials by itself.
+    Account,
+    /// For each source address by itself.
+    Source,
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum FaultKind {
-    /// At most this many addresses of record bound at once; a further one is refused after correct credentials.
-    Limit { concurrent: u32, code: u16, reason: String },
+    /// At most this many addresses of record bound at once, counted over `scope`; a further one is refused after correct
+    /// credentials.
+    Limit { concurrent: u32, scope: LimitScope, code: u16, reason: String },
+    /// At most this many REGISTER transactions open at once; a further one is refused before any challenge.
+    Transactions { concurrent: u32, code: u16, reason: String },
     /// Registrations beyond a rate are refused after correct credentials: `burst` at once, then `per_second`. The
     /// refusal carries `Retry-After` (RFC 3261 §20.33) when there is one, in seconds.
     Rate { per_second: f64, burst: u32, code: u16, reason: String, retry_after_s: Option<u32> },

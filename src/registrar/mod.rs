@@ -24,7 +24,7 @@ mod outbox;
 mod register;
 
 pub use bindings::MAX_CONTACTS;
-pub use config::{Config, Credential, Delay, Fault, FaultKind, MaxContacts};
+pub use config::{Config, Credential, Delay, Fault, FaultKind, LimitScope, MaxContacts};
 pub use counts::Counts;
 
 use crate::seed::{Purpose, Seed};
@@ -71,6 +71,8 @@ pub struct Registrar {
     max_contacts: Option<MaxContacts>,
     /// Key of the To tags.
     tag_key: u64,
+    /// Whether the reply being made is the final answer of a REGISTER transaction that was let in.
+    opens: bool,
     /// Header lines of the reply being made.
     extra: Vec<u8>,
     /// Address of record of the request being handled.
@@ -102,6 +104,7 @@ impl Registrar {
             max_expires_s: config.max_expires_s,
             max_contacts: config.max_contacts,
             tag_key: seed.draw(Purpose::Registrar, 0, TAG_DRAW),
+            opens: false,
             extra: Vec::new(),
             key: Vec::new(),
         }
@@ -234,6 +237,7 @@ impl Registrar {
     fn respond(&mut self, from: Peer, incoming: &Incoming<'_>) {
         let &Incoming { now, request, ref subject, .. } = incoming;
         self.extra.clear();
+        self.opens = false;
         if request.method == b"ACK" {
             // An ACK is never answered (RFC 3261 §17).
             self.counts.ignored += 1;
@@ -264,6 +268,10 @@ impl Registrar {
             return self.refuse(refusal);
         }
         if request.method == b"REGISTER" {
+            if let Some(refusal) = self.faults.too_many_open(now, subject).cloned() {
+                return self.refuse(refusal);
+            }
+            self.opens = true;
             return self.register(incoming);
         }
         self.extra.extend_from_slice(b"Allow: REGISTER, OPTIONS\r\n");
@@ -294,6 +302,9 @@ impl Registrar {
         self.counts.replies_duplicated += copies as u64 - 1;
         for _ in 0..copies {
             let due = self.faults.release(now, subject);
+            if std::mem::take(&mut self.opens) {
+                self.faults.opened(due, subject);
+            }
             let (faults, counts) = (&mut self.faults, &mut self.counts);
             let write = |out: &mut [u8]| {
                 let len = write(out)?;

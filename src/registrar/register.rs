@@ -8,6 +8,7 @@ use super::bindings::{Binding, Put, Record, Removed, Update};
 use super::fault::{Effect, Rechallenge, Refusal, Subject};
 use super::{Incoming, MaxContacts, Registrar};
 use crate::sip::Request;
+use crate::sip::challenge::{self, Role};
 use crate::sip::contact::{self, Contact};
 use std::io::Write;
 use std::sync::Arc;
@@ -127,8 +128,18 @@ impl Registrar {
         let effect = Effect {
             registers: adds && !record.is_some_and(repeats),
             adds: (adds && record.is_none()).then(|| incoming.aor()),
+            account: self.account_of(incoming.request),
         };
         self.faults.gate(incoming.now, &incoming.subject, &effect).cloned()
+    }
+
+    /// The name that stands in a request's credentials, which were found right; empty where no limit asks for it.
+    fn account_of<'r>(&self, request: &Request<'r>) -> &'r [u8] {
+        if !self.faults.count_accounts() {
+            return b"";
+        }
+        let given = challenge::all_credentials(request).find(|given| given.role == Role::Registrar);
+        given.map_or(b"", |given| given.username)
     }
 
     /// A fault's refusal, with its `Retry-After`.
@@ -197,7 +208,8 @@ impl Registrar {
             }
             Put::NewRecord => {
                 self.counts.added += 1;
-                self.faults.joined(&incoming.aor());
+                let account = self.account_of(request);
+                self.faults.joined(&incoming.aor(), account);
             }
         }
     }

@@ -1,18 +1,20 @@
 //! The files people and programs read, as bytes: `run.json`, the CSV files, the report page, JUnit, and the summary on
 //! the terminal.
 //!
-//! Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
+//! `limits` renders what a search for limits found. Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
 //! no terminal. Whoever calls writes the files.
 
 mod chart;
 mod charts;
 pub mod conditions;
 pub mod csv;
+pub mod diagnosis;
 pub mod dictionary;
 pub mod experiments;
 pub mod explanation;
 pub mod html;
 pub mod junit;
+pub mod limits;
 pub mod readiness;
 
 pub mod run_json;

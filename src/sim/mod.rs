@@ -1,7 +1,10 @@
 //! Agents ↔ link ↔ registrar under virtual time: hours of soak in seconds, no sockets, no clock, no sleep.
 //!
 //! The agents, the schedule, the books and the registrar are those of a real run, line by line: a [`World`] drives the
-//! same [`Fleet`]s a sender thread drives. What it replaces is the network and the passing of time.
+//! same [`Fleet`]s a sender thread drives. What it replaces is the network and the passing of time. `trial` does the same for
+//! a crew that searches limits.
+
+pub mod trial;
 
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::fleet::{Fleet, FleetConfig, Flow, Outbox};

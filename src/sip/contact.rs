@@ -60,6 +60,15 @@ impl<'a> Contact<'a> {
     }
 }
 
+/// User and host of an address of record, as `From` and `To` hold it (RFC 3261 §20.20, §20.39): the user as written, empty
+/// when there is none, the host without a port. `None` when it is no `sip` or `sips` URI.
+pub fn address_of_record(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (user, at) = Contact::read(value).address()?;
+    let bracket = at.iter().position(|&b| b == b']').unwrap_or(0);
+    let port = at[bracket..].iter().position(|&b| b == b':').map_or(at.len(), |colon| bracket + colon);
+    Some((user, &at[..port]))
+}
+
 /// The contacts of a request, over all Contact headers, commas within quotes or brackets respected.
 pub fn contacts<'a>(request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
     request.headers("Contact").flat_map(list).map(Contact::read)
@@ -194,6 +203,20 @@ mod tests {
     fn a_sole_rewritten_contact_counts_as_ours() {
         assert_eq!(granted_by("Contact: <sip:bob@192.0.2.1:1024>;expires=33\r\nExpires: 7\r\n"), Some(33));
         assert_eq!(granted_by("Contact: <sip:x@y>;expires=3, <sip:z@y>;expires=4\r\nExpires: 7\r\n"), Some(7));
+    }
+
+    #[test]
+    fn addresses_of_record() {
+        for (value, user, host) in [
+            ("<sip:agent_jdoe@genesyscloud.test>", "agent_jdoe", "genesyscloud.test"),
+            ("\"Doe, <J>\" <sips:jdoe@Example.COM:5061;x=1>;tag=a;b", "jdoe", "Example.COM"),
+            ("sip:jdoe@[2001:db8::1]:5060;tag=1", "jdoe", "[2001:db8::1]"),
+            ("<sip:genesyscloud.test>", "", "genesyscloud.test"),
+        ] {
+            assert_eq!(address_of_record(value.as_bytes()), Some((user.as_bytes(), host.as_bytes())), "{value}");
+        }
+        assert_eq!(address_of_record(b"<tel:+1201>"), None);
+        assert_eq!(address_of_record(b""), None);
     }
 
     #[test]

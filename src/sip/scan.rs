@@ -160,11 +160,7 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 impl<'a> Response<'a> {
     /// The topmost Via: `sent-protocol LWS sent-by *( SEMI via-params )` (RFC 3261 §25.1).
     pub fn topmost_via(&self) -> Via<'a> {
-        let (head, params) = via_parts(self.via);
-        let head = trim(head);
-        let sent_by = head.iter().rposition(|&b| is_blank(b)).map_or(&head[..0], |blank| &head[blank + 1..]);
-        let given = |name| params.clone().value(name).filter(|value| !value.is_empty());
-        Via { sent_by, received: given("received"), rport: given("rport") }
+        Via::read(self.via)
     }
 
     /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
@@ -173,7 +169,22 @@ impl<'a> Response<'a> {
     }
 }
 
+impl<'a> Via<'a> {
+    fn read(value: &'a [u8]) -> Self {
+        let (head, params) = via_parts(value);
+        let head = trim(head);
+        let sent_by = head.iter().rposition(|&b| is_blank(b)).map_or(&head[..0], |blank| &head[blank + 1..]);
+        let given = |name| params.clone().value(name).filter(|value| !value.is_empty());
+        Via { sent_by, received: given("received"), rport: given("rport") }
+    }
+}
+
 impl<'a> Request<'a> {
+    /// The topmost Via: who sent this request over the last hop.
+    pub fn topmost_via(&self) -> Via<'a> {
+        Via::read(self.headers("Via").next().unwrap_or_default())
+    }
+
     /// As [`Response::headers`].
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.headers.called(name)

@@ -3,7 +3,7 @@
 use crate::trace::{Packet, Phone, Trace, at_ms, config, fault, fault_within};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use regstorm::registrar::{Config, Delay, FaultKind};
+use regstorm::registrar::{Config, Delay, FaultKind, LimitScope};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,7 +29,10 @@ fn troubled() -> Trace {
             reason: "slower".into(),
             retry_after_s: Some(5),
         }),
-        fault(FaultKind::Limit { concurrent: 3, code: 403, reason: "full".into() }),
+        fault(FaultKind::Transactions { concurrent: 4, code: 503, reason: "busy".into() }),
+        fault(FaultKind::Limit { concurrent: 3, scope: LimitScope::Account, code: 403, reason: "full".into() }),
+        fault(FaultKind::Limit { concurrent: 3, scope: LimitScope::Source, code: 403, reason: "full".into() }),
+        fault(FaultKind::Limit { concurrent: 3, scope: LimitScope::Trunk, code: 403, reason: "full".into() }),
     ])
 }
 
@@ -93,7 +96,7 @@ proptest! {
         operations in vec((0u8..6, 0usize..5, 0u16..3, 5u64..60), 1..80),
         limit in 1u32..6,
     ) {
-        let full = fault(FaultKind::Limit { concurrent: limit, code: 403, reason: "full".into() });
+        let full = fault(FaultKind::Limit { concurrent: limit, scope: LimitScope::Trunk, code: 403, reason: "full".into() });
         let mut t = Trace::new(Config { faults: vec![full], ..config() });
         let mut phones: Vec<Phone> = (0..5).map(|n| Phone::new(&format!("a{n}"))).collect();
         // (agent, port) to the time of expiry, in milliseconds.

@@ -1,13 +1,13 @@
 //! Every kind of fault, at work and outside its window.
 
 use crate::trace::{Phone, REALM, Reply, Trace, at_ms, fault, fault_within};
-use regstorm::registrar::{Delay, Fault, FaultKind};
+use regstorm::registrar::{Delay, Fault, FaultKind, LimitScope};
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 
 fn limit(concurrent: u32) -> FaultKind {
-    FaultKind::Limit { concurrent, code: 403, reason: "Registration limit exceeded".into() }
+    FaultKind::Limit { concurrent, scope: LimitScope::Trunk, code: 403, reason: "Registration limit exceeded".into() }
 }
 
 fn deny() -> FaultKind {
@@ -54,6 +54,51 @@ mod limits {
         assert_eq!(t.at(1_000).handshake(&mut b).code(), 200);
         assert_eq!(t.at(60_999).handshake(&mut c).code(), 403);
         assert_eq!(t.at(61_000).handshake(&mut c).code(), 200, "b expired");
+    }
+
+    fn counted(scope: LimitScope) -> Trace {
+        Trace::with([fault(FaultKind::Limit { concurrent: 1, scope, code: 403, reason: "full".into() })])
+    }
+
+    #[test]
+    fn an_account_is_counted_by_the_name_in_its_credentials() {
+        let mut t = counted(LimitScope::Account);
+        let phone = |user: &str, account: &str| Phone { auth_user: account.into(), ..Phone::new(user) };
+        assert_eq!(t.handshake(&mut phone("a", "one")).code(), 200);
+        assert_eq!(t.handshake(&mut phone("b", "one")).code(), 403);
+        assert_eq!(t.handshake(&mut phone("c", "two")).code(), 200);
+        // What one account bound frees its own place, whoever's credentials it is removed with.
+        let mut removed = phone("a", "two").wanting("Contact: *\r\nExpires: 0\r\n");
+        assert_eq!(t.at(1_000).handshake(&mut removed).code(), 200);
+        assert_eq!(t.handshake(&mut phone("d", "two")).code(), 403);
+        assert_eq!(t.handshake(&mut phone("b", "one")).code(), 200);
+    }
+
+    #[test]
+    fn sources_are_counted_apart() {
+        let mut t = counted(LimitScope::Source);
+        let phone = |user: &str, from: &str| Phone { from: from.parse().expect("address"), ..Phone::new(user) };
+        assert_eq!(t.handshake(&mut phone("a", "127.0.0.1:4000")).code(), 200);
+        assert_eq!(t.handshake(&mut phone("b", "127.0.0.1:4001")).code(), 403);
+        assert_eq!(t.handshake(&mut phone("b", "127.0.0.2:4001")).code(), 200);
+        assert_eq!(t.at(60_000).handshake(&mut phone("c", "127.0.0.1:4000")).code(), 200, "both expired");
+    }
+
+    #[test]
+    fn a_transaction_is_open_until_its_answer_leaves() {
+        let door = FaultKind::Transactions { concurrent: 2, code: 503, reason: "busy".into() };
+        let mut t = Trace::with([fault(FaultKind::Delay(Delay::Fixed(20 * MS))), fault(door.clone())]);
+        for user in ["a", "b", "c"] {
+            t.send(&Phone::new(user).register());
+        }
+        t.at(20);
+        let codes: Vec<u16> = std::iter::from_fn(|| t.reply()).map(|reply| reply.code()).collect();
+        assert_eq!(codes, [401, 401, 503]);
+        t.send(&Phone::new("c").register()).at(40).expect(401);
+        let mut undelayed = Trace::with([fault(door)]);
+        for user in ["a", "b", "c"] {
+            assert_eq!(undelayed.handshake(&mut Phone::new(user)).code(), 200, "answered at once, none is ever open");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whom the registrar knows, and how many contacts each may have.
 
 use crate::trace::{Phone, REALM, Trace, config, fault};
-use regstorm::registrar::{Config, Credential, FaultKind, MaxContacts};
+use regstorm::registrar::{Config, Credential, FaultKind, LimitScope, MaxContacts};
 use regstorm::sip::{Algorithm, AlgorithmSet, Ha1};
 use regstorm::vocab::Secret;
 use std::sync::Arc;
@@ -123,7 +123,12 @@ fn a_retransmission_of_what_was_done_is_answered_like_it() {
 fn more_than_the_usual_ten_may_be_allowed_and_the_code_is_the_profiles() {
     let mut t = Trace::new(Config {
         max_contacts: Some(MaxContacts { contacts: 12, code: 503 }),
-        faults: vec![fault(FaultKind::Limit { concurrent: 1, code: 403, reason: "full".into() })],
+        faults: vec![fault(FaultKind::Limit {
+            concurrent: 1,
+            scope: LimitScope::Trunk,
+            code: 403,
+            reason: "full".into(),
+        })],
         ..config()
     });
     for n in 0..12 {

@@ -226,6 +226,7 @@ fn finding(severity: &str, trunk: &str, summary: &str) -> Finding {
         id: "limit.concurrent".to_owned(),
         severity: severity.to_owned(),
         trunk_id: trunk.to_owned(),
+        users: Vec::new(),
         agents: 12,
         attempts: 3_400,
         first_seen: "2026-11-21T01:02:04.004Z".to_owned(),

@@ -4,7 +4,7 @@
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
 /// Which rooms a room may use besides itself. `*` is everything.
-pub const ROOMS: [(&str, &[&str]); 22] = [
+pub const ROOMS: [(&str, &[&str]); 23] = [
     ("vocab", &[]),
     ("seed", &["vocab"]),
     ("sip", &["vocab"]),
@@ -20,6 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     ("record", &["vocab", "measure"]),
+    // What others did on a wire is counted like what our agents do, and a loop is a loop by the same rule.
+    ("observe", &["vocab", "sip", "agent", "measure", "record"]),
     // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.
     ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
@@ -38,7 +40,7 @@ pub const ROOMS: [(&str, &[&str]); 22] = [
 ];
 
 /// Rooms without clock, socket, file, thread or global.
-pub const PURE: [&str; 14] = [
+pub const PURE: [&str; 15] = [
     "vocab",
     "seed",
     "sip",
@@ -49,6 +51,7 @@ pub const PURE: [&str; 14] = [
     "sim",
     "measure",
     "diagnose",
+    "observe",
     "report",
     "profile",
     "plan",

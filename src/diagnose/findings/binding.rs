@@ -11,7 +11,7 @@ use crate::measure::{GrantRow, OutcomeRow};
 use crate::vocab::{Class, Kind};
 
 pub fn find(view: &View<'_>) -> Vec<Draft> {
-    let found = [refresh_failing(view), lost(view), shortened(view)].into_iter().flatten();
+    let found = [refresh_failing(view), lost(view), shortened(view), garbled(view)].into_iter().flatten();
     found.chain(rewritten(view)).collect()
 }
 
@@ -93,6 +93,11 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     let asked = rows.iter().map(|row| row.asked_s).max()?;
     let shortest = rows.iter().map(|row| row.granted_s.0).min()?;
     let longest = rows.iter().map(|row| row.granted_s.1).max()?;
+    // The answer to a request sent again tells what is left of the lifetime that its lost predecessor was granted.
+    let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
+    if asked.saturating_sub(shortest) <= TIMER_F_S && count * 2 < all {
+        return None;
+    }
     // Judged by the longest: the others refresh more often still.
     let factor = f64::from(asked) / f64::from(longest.max(1));
     let severity = if factor > DOUBLED { Severity::Warning } else { Severity::Info };
@@ -104,7 +109,7 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     // Two messages a refresh, and two more when its nonce has to be challenged anew.
     let rate = |lifetime: u32| 2.0 * agents / f64::from(lifetime.max(1));
     draft.evidence = vec![
-        format!("{count} of {} answers", view.grants.iter().map(|row| row.seen.count).sum::<u64>()),
+        format!("{count} of {all} answers"),
         format!(
             "{} agents with one refresh per lifetime: at least {:.1} messages/s instead of {:.1}",
             view.agents.len(),
@@ -113,7 +118,9 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
         ),
     ];
     draft.confidence = Confidence::of(count, 0);
-    draft.rejected.push("a lifetime raised by 423: it is shorter than asked, not longer".to_owned());
+    draft
+        .rejected
+        .push("what is left of a lifetime after a lost answer: most answers are shortened, or by more".to_owned());
     Some(draft)
 }
 
@@ -173,6 +180,31 @@ fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     Some(draft)
 }
 
+/// Answers that cannot be read, or that do not fit their request: an attempt each.
+fn garbled(view: &View<'_>) -> Option<Draft> {
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Malformed).collect();
+    let count: u64 = rows.iter().map(|row| row.seen.count).sum();
+    if count == 0 {
+        return None;
+    }
+    let hit = view.met(&[Class::Malformed]).count() as u64;
+    let severity = if hit * 100 > view.agents.len() as u64 { Severity::Critical } else { Severity::Warning };
+    let mut draft = Draft::new("alg.rewritten", severity, view);
+    (draft.agents, draft.attempts) = (hit, count);
+    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
+    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
+    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(3).collect();
+    draft.summary = format!("{} came garbled and could not be used", counted(count, "answer"));
+    // Who garbled them cannot be seen from this end.
+    draft.confidence = Confidence::Open;
+    let mut kinds: Vec<_> = rows.iter().map(|row| format!("{} ({})", row.reason, row.seen.count)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    draft.evidence = vec![format!("what was wrong: {}", kinds.join(", "))];
+    draft.advice.push("capture at both ends and compare; switch SIP ALG off on every router between them".to_owned());
+    Some(draft)
+}
+
 /// A Contact that came back rewritten, with nothing to say by whom.
 fn contact_only(id: &'static str, severity: Severity, view: &View<'_>, rows: &[&GrantRow]) -> Draft {
     let mut draft = covering(id, severity, view, rows);
@@ -219,5 +251,7 @@ fn examples(rows: &[&GrantRow]) -> Vec<String> {
 
 /// Agents and addresses named.
 const EXAMPLES: usize = 3;
+/// Timer F, 64·T1: no request is sent again later.
+const TIMER_F_S: u32 = 32;
 /// So many times the planned refreshes are worth a warning.
 const DOUBLED: f64 = 2.0;

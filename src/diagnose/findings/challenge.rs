@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
 pub fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
     let (mut drafts, mut explained) = (Vec::new(), Vec::new());
-    for (draft, keys) in realm(view).into_iter().chain(unaccepted(view)).chain(refused_algorithm(view)) {
+    for (draft, keys) in
+        realm(view).into_iter().chain(unaccepted(view)).chain(unanswerable(view)).chain(refused_algorithm(view))
+    {
         drafts.push(draft);
         explained.extend(keys);
     }
@@ -46,8 +48,10 @@ struct Realm<'a> {
 enum Fate {
     Refused,
     Registered,
-    /// Both, or there is no telling.
+    /// Both; or the refusals may have another cause.
     Mixed,
+    /// Neither: the attempts ended otherwise.
+    Unknown,
 }
 
 /// When the realms of a trunk were seen.
@@ -77,7 +81,8 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
     draft.first_ns = odd.iter().map(|realm| realm.first_ns).min().unwrap_or(0);
     draft.last_ns = odd.iter().map(|realm| realm.last_ns).max().unwrap_or(0);
     draft.examples = odd.iter().flat_map(|realm| realm.examples.iter().copied()).take(EXAMPLES).collect();
-    draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate));
+    let forced = is_forced(view);
+    draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate, forced));
     draft.evidence = facts(view, expected, &realms, order);
     let mut explained = Vec::new();
     if fate == Fate::Refused {
@@ -90,10 +95,12 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
         draft.agents = if all { agents } else { agents.min(challenges) };
         // The difference itself was read off the challenges: nothing speaks against it.
         draft.confidence = Confidence::of(challenges, 0);
-        if fate == Fate::Registered {
+        if fate == Fate::Registered && forced {
+            draft.rejected.push("wrong accounts: credentials made for the expected realm are taken".to_owned());
+        } else if fate == Fate::Registered {
             draft.rejected.push("a cause of failures: attempts challenged with it registered".to_owned());
-        } else {
-            draft.rejected.push("the only cause of the refusals: some with this realm registered".to_owned());
+        } else if fate == Fate::Mixed {
+            draft.rejected.push("the cause of all refusals: some with this realm registered".to_owned());
         }
     }
     Some((draft, explained))
@@ -101,6 +108,13 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
 
 fn header<'a>(view: &View<'a>) -> &'a TrunkHeader {
     &view.results.header.trunks[usize::from(view.trunk)]
+}
+
+/// Whether agents answer for the configured realm whatever is challenged (`realm_policy = "force"`).
+fn is_forced(view: &View<'_>) -> bool {
+    let profile: serde_json::Value = serde_json::from_str(&view.results.header.profile_json).unwrap_or_default();
+    let trunk = profile.get("trunk").and_then(|trunks| trunks.get(usize::from(view.trunk)));
+    trunk.and_then(|trunk| trunk.get("realm_policy")).is_some_and(|policy| policy == "force")
 }
 
 /// The realms challenged with, by first appearance. A challenge without one is another trouble.
@@ -174,11 +188,13 @@ fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&
         realms.iter().filter(|realm| !is_odd(realm) && realm.first_ns < to && realm.last_ns > from).collect();
     let (registered, refused) = fared(view, from, to, suspects);
     if refused == 0 {
-        return if registered > 0 { Fate::Registered } else { Fate::Mixed };
+        return if registered > 0 { Fate::Registered } else { Fate::Unknown };
     }
     if others.is_empty() {
         let everyone = hit(view, suspects) * 100 >= met_a_challenge(view, from, to) * MOST;
-        return if registered * FEW <= refused && everyone { Fate::Refused } else { Fate::Mixed };
+        // A realm that is wrong is wrong for everybody: only where it changed may others have got in at the edges.
+        let few = if odd.len() == realms.len() { registered == 0 } else { registered * FEW <= refused };
+        return if few && everyone { Fate::Refused } else { Fate::Mixed };
     }
     let challenges: u64 = odd.iter().map(|realm| realm.answered.max(realm.count - realm.answered)).sum();
     let elsewhere: u64 = others.iter().map(|realm| realm.answered).sum();
@@ -245,10 +261,11 @@ fn blame(
     } else {
         let agents = counted(draft.agents, "agent");
         draft.rejected.push(format!("wrong passwords of single agents: all {agents} were refused alike"));
-        draft.advice.push(
-            "a password that is wrong for everybody looks the same: realm_policy = \"force\" tells them apart"
-                .to_owned(),
-        );
+        if !is_forced(view) {
+            let test =
+                "a password that is wrong for everybody looks the same: realm_policy = \"force\" tells them apart";
+            draft.advice.push(test.to_owned());
+        }
         // For that reason it is not as sure as it may be.
         if draft.confidence == Confidence::High {
             draft.confidence = Confidence::Medium;
@@ -297,11 +314,16 @@ fn likeness(reference: &str, name: &str) -> String {
     }
 }
 
-const fn ending(fate: Fate) -> &'static str {
+const fn ending(fate: Fate, forced: bool) -> &'static str {
     match fate {
+        Fate::Refused if forced => "credentials for the expected realm are refused",
         Fate::Refused => "its credentials are refused",
+        Fate::Registered if forced => {
+            "credentials for the expected realm are taken all the same, the challenge is wrong"
+        }
         Fate::Registered => "its agents registered nevertheless",
         Fate::Mixed => "some of its agents are refused",
+        Fate::Unknown => "whether its credentials are taken cannot be told",
     }
 }
 
@@ -360,6 +382,25 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     }
     draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, attempts, draft.last_ns - draft.first_ns));
+    Some((draft, groups.iter().map(|group| group.key).collect()))
+}
+
+/// Challenges that cannot be answered for another reason: their qop, or what they lack.
+fn unanswerable(view: &View<'_>) -> Option<Explaining> {
+    let others = [Unusable::Realm, Unusable::NoAcceptedAlgorithm].map(|reason| reason.to_string());
+    let is_other =
+        |group: &&Group<'_>| group.class == Class::Unusable && others.iter().all(|reason| reason != group.reason);
+    let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_other).collect();
+    let most = groups.first()?;
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    cover(&mut draft, &groups);
+    draft.agents = view.met(&[Class::Unusable]).count() as u64;
+    draft.confidence = Confidence::of(draft.attempts, 0);
+    draft.summary = format!("challenges cannot be answered: {}", most.reason);
+    draft.evidence = groups.iter().map(|group| format!("{} x {}: {}", group.count, group.code, group.reason)).collect();
+    draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
+    let span = draft.last_ns - draft.first_ns;
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
 

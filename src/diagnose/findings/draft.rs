@@ -119,6 +119,8 @@ impl Draft {
     /// The columns of `findings.csv`.
     pub fn finish(self, header: &Header) -> Finding {
         let mut evidence = self.evidence;
+        let user = |&agent: &u32| header.users.get(agent as usize).cloned();
+        let users = self.examples.iter().filter_map(user).collect();
         if !self.examples.is_empty() {
             let examples: Vec<_> = self.examples.iter().filter_map(|&agent| example(header, agent)).collect();
             evidence.push(format!("for example {}", examples.join(", ")));
@@ -133,6 +135,7 @@ impl Draft {
                 .and_then(|n| header.trunks.get(usize::from(n)))
                 .map(|t| t.id.clone())
                 .unwrap_or_default(),
+            users,
             agents: self.agents,
             attempts: self.attempts,
             first_seen: utc(header, self.first_ns),
@@ -147,15 +150,18 @@ impl Draft {
     }
 }
 
-/// An agent and the Call-ID under which to look for it in a trace.
+/// An agent and the Call-ID under which to look for it in a trace. Those of an observed source are the source's own, and a
+/// log may have none.
 fn example(header: &Header, agent: u32) -> Option<String> {
     let user = header.users.get(agent as usize)?;
-    let observed = header.call_ids.get(agent as usize).filter(|id| !id.is_empty()).cloned();
-    let made = || {
-        let id = call_id(Seed(header.seed), RunTag(header.run_tag), AgentId(agent));
-        String::from_utf8_lossy(&id).into_owned()
+    let id = match header.call_ids.get(agent as usize) {
+        Some(observed) => observed.clone(),
+        None => {
+            let made = call_id(Seed(header.seed), RunTag(header.run_tag), AgentId(agent));
+            String::from_utf8_lossy(&made).into_owned()
+        }
     };
-    Some(format!("{user} (Call-ID {})", observed.unwrap_or_else(made)))
+    Some(if id.is_empty() { user.clone() } else { format!("{user} (Call-ID {id})") })
 }
 
 fn utc(header: &Header, ns: u64) -> String {

@@ -2,7 +2,7 @@
 
 use super::draft::{Confidence, Draft, Severity};
 use super::trend::{self, Rise};
-use crate::diagnose::verdict::generator_doubts;
+use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts};
 use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
 use crate::vocab::{Kind, Phase, Stage, Status};
@@ -38,8 +38,11 @@ fn saturated(results: &Results) -> Option<Draft> {
     let (grade, _) = doubts.iter().max_by_key(|(grade, _)| *grade)?;
     let mut draft = draft("generator.saturated", None, 0, ended);
     draft.attempts = counts.arrivals_late;
-    draft.summary =
-        format!("regstorm itself fell behind ({}): its figures say little of the registrar", grade.as_str());
+    draft.summary = match grade {
+        GeneratorVerdict::Invalid => "regstorm could not keep up itself: its figures say little of the registrar",
+        _ => "regstorm had some trouble itself: its figures are to be read with reservations",
+    }
+    .to_owned();
     draft.evidence = doubts.into_iter().map(|(_, why)| why).collect();
     if counts.loop_stalls > 0 {
         draft.evidence.push(format!("{} turns of a sender thread took too long", counts.loop_stalls));

@@ -20,7 +20,7 @@ mod view;
 mod wording;
 
 pub use cost::Cost;
-pub use draft::{Confidence, Draft, Severity};
+pub use draft::{Confidence, Draft, MANY, SOME, Severity};
 pub use view::{Group, Refused, Tick, View};
 
 use super::verdict::Finding;

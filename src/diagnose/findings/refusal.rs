@@ -208,9 +208,11 @@ impl<'v, 'a> Case<'v, 'a> {
             self.answer()
         );
         draft.evidence.push(format!(
-            "refused {} times, first {} after the start (less whole periods); {} answers fit the wave, {} do not",
+            "refused {} times, first {} after the start (less whole periods), each border known to {}; {} answers fit the \
+             wave, {} do not",
             wave.downs,
             span(wave.phase_ns),
+            span(wave.blur_ns),
             wave.tally.pro,
             wave.tally.against
         ));

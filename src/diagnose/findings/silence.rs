@@ -11,13 +11,15 @@ use crate::vocab::{Class, Status};
 use std::collections::BTreeMap;
 
 pub fn find(view: &View<'_>) -> Vec<Draft> {
-    [no_response(view), answered_timeout(view), packet_loss(view)].into_iter().flatten().collect()
+    [no_response(view), unreachable(view), answered_timeout(view), packet_loss(view)].into_iter().flatten().collect()
 }
 
 /// No final answer within Timer F.
 fn no_response(view: &View<'_>) -> Option<Draft> {
     let count = view.count(Class::Silence);
-    if count == 0 {
+    // A request that the ceiling held back cannot have been answered.
+    let held_back = view.results.trunk_totals[usize::from(view.trunk)].sums.ceiling_refused;
+    if count == 0 || held_back >= count {
         return None;
     }
     let mut draft = Draft::new("no-response", Severity::Warning, view);
@@ -43,6 +45,36 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     doubt_own_messages(view, &mut draft);
     let span = draft.last_ns - draft.first_ns;
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count, span));
+    Some(draft)
+}
+
+/// Requests that this machine was told it cannot deliver: by ICMP, or by its own sockets.
+fn unreachable(view: &View<'_>) -> Option<Draft> {
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Transport).collect();
+    let count: u64 = rows.iter().map(|row| row.seen.count).sum();
+    if count == 0 {
+        return None;
+    }
+    let mut draft = Draft::new("no-response", severity(view, Class::Transport, count), view);
+    draft.attempts = count;
+    draft.agents = view.met(&[Class::Transport]).count() as u64;
+    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
+    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
+    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
+    draft.confidence = Confidence::of(count, 0);
+    let reported: u64 = rows.iter().filter(|row| row.reason.ends_with("unreachable")).map(|row| row.seen.count).sum();
+    let hit = of_agents(view, draft.agents);
+    if reported * 2 >= count {
+        draft.summary = format!("{} cannot be reached: requests of {hit} came to nothing at once", target(view));
+        draft.advice.push("port unreachable: the host is there and nothing listens on that port".to_owned());
+    } else {
+        draft.summary = format!("this machine could not send requests of {hit}");
+        draft.severity = Severity::Warning;
+    }
+    draft.evidence = rows.iter().map(|row| format!("{} x {}", row.seen.count, row.reason)).collect();
+    draft.rejected.push("silence: the system reported each failure, nobody had to wait for Timer F".to_owned());
+    let span = draft.last_ns - draft.first_ns;
+    draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, count, span));
     Some(draft)
 }
 
@@ -132,6 +164,13 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
         let mut never = Pattern::new(format!("{} never answers a request", target(view)));
         never.rejected.push("packet loss: not one answer came".to_owned());
         return never;
+    }
+    if answered == 0 {
+        let mut half =
+            Pattern::new("requests with credentials are never answered, those without are challenged: that hits");
+        half.evidence.push("credentials make a request longer: it may be cut into fragments, or filtered".to_owned());
+        half.rejected.push("a server that is down: it challenges".to_owned());
+        return half;
     }
     by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).unwrap_or_else(|| {
         let mut scattered = Pattern::new("some requests bring no answer, scattered over the run,");

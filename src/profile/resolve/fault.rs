@@ -3,13 +3,13 @@
 use super::check::{Check, list};
 use crate::profile::error::nearest;
 use crate::profile::file::{DurationText, FaultFile, LognormalFile, defaults};
-use crate::profile::meant::{Delay, Fault, FaultKind};
+use crate::profile::meant::{Delay, Fault, FaultKind, LimitScope};
 use crate::profile::places::Path;
 use std::time::Duration;
 
 /// Each kind with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
-const KINDS: [(&str, &[&str]); 14] = [
-    ("limit", &["concurrent", "code", "reason"]),
+const KINDS: [(&str, &[&str]); 15] = [
+    ("limit", &["concurrent", "scope", "code", "reason"]),
     ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),
     ("deny", &["code", "reason"]),
     ("refuse", &["code", "reason"]),
@@ -23,11 +23,13 @@ const KINDS: [(&str, &[&str]); 14] = [
     ("reorder", &["probability", "delay"]),
     ("corrupt", &["probability"]),
     ("freeze", &[]),
+    ("transactions", &["concurrent", "code", "reason"]),
 ];
 
 /// Keys that belong to some kind.
-const OWN_KEYS: [&str; 14] = [
+const OWN_KEYS: [&str; 15] = [
     "concurrent",
+    "scope",
     "code",
     "reason",
     "challenge",
@@ -99,8 +101,18 @@ fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<Fa
                 check.missing(&at.key("concurrent"), "say how many agents may be registered at once: concurrent = 400");
                 return None;
             };
+            let words = LimitScope::ALL.map(|scope| (scope.as_str(), scope));
+            let scope = check.word(&at.key("scope"), file.scope.as_deref(), defaults::LIMIT_SCOPE, &words, &[])?;
             let (code, reason) = refusal(check, at, file, 403, "Registration limit exceeded");
-            FaultKind::Limit { concurrent, code, reason }
+            FaultKind::Limit { concurrent, scope, code, reason }
+        }
+        "transactions" => {
+            let Some(concurrent) = file.concurrent else {
+                check.missing(&at.key("concurrent"), "say how many may be open at once: concurrent = 10");
+                return None;
+            };
+            let (code, reason) = refusal(check, at, file, 503, "Too Many Open Transactions");
+            FaultKind::Transactions { concurrent, code, reason }
         }
         "rate" => rate(check, at, file)?,
         "deny" => {

@@ -1,9 +1,13 @@
 //! `limit`: at most so many addresses of record bound at once; a further one is refused after correct credentials.
 //!
-//! Refreshes and removals of what is bound pass. The count runs over everyone the fault concerns, also
-//! outside its window, so that a limit which begins later counts who is there already.
+//! Counted over everyone the fault concerns, or for each account (the name in the credentials) or source address by
+//! itself. Refreshes and removals of what is bound pass. The count runs also outside the fault's window, so that a limit
+//! which begins later counts who is there already.
 
 use super::{Refusal, Scope, Subject};
+use crate::registrar::config::LimitScope;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -11,25 +15,88 @@ pub(super) struct Limit {
     scope: Scope,
     concurrent: u64,
     refusal: Refusal,
-    /// Addresses of record bound now.
-    bound: u64,
+    bound: Bound,
 }
 
+/// Addresses of record bound now.
+#[derive(Debug)]
+enum Bound {
+    Together(u64),
+    BySource(HashMap<IpAddr, u64>),
+    ByAccount {
+        counts: HashMap<Box<[u8]>, u64>,
+        /// By user and domain: the account that bound it, for it may expire without a word from anybody.
+        owners: HashMap<Aor, Box<[u8]>>,
+    },
+}
+
+/// User and domain of an address of record.
+type Aor = (Box<[u8]>, Box<[u8]>);
+
 impl Limit {
-    pub fn new(scope: Scope, concurrent: u32, refusal: Refusal) -> Self {
-        Limit { scope, concurrent: concurrent.into(), refusal, bound: 0 }
+    pub fn new(scope: Scope, concurrent: u32, counted: LimitScope, refusal: Refusal) -> Self {
+        let bound = match counted {
+            LimitScope::Trunk => Bound::Together(0),
+            LimitScope::Source => Bound::BySource(HashMap::new()),
+            LimitScope::Account => Bound::ByAccount { counts: HashMap::new(), owners: HashMap::new() },
+        };
+        Limit { scope, concurrent: concurrent.into(), refusal, bound }
     }
 
-    /// The refusal of one more address of record.
-    pub fn refusal(&self, elapsed: Duration, aor: &Subject<'_>) -> Option<&Refusal> {
-        (self.bound >= self.concurrent && self.scope.covers(elapsed, aor)).then_some(&self.refusal)
+    pub fn counts_accounts(&self) -> bool {
+        matches!(self.bound, Bound::ByAccount { .. })
     }
 
-    pub fn joined(&mut self, aor: &Subject<'_>) {
-        self.bound += u64::from(self.scope.concerns(aor));
+    /// The refusal of one more address of record, asked for by `account`.
+    pub fn refusal(&self, elapsed: Duration, aor: &Subject<'_>, account: &[u8]) -> Option<&Refusal> {
+        let bound = match &self.bound {
+            Bound::Together(count) => *count,
+            Bound::BySource(counts) => counts.get(&aor.source).copied().unwrap_or(0),
+            Bound::ByAccount { counts, .. } => counts.get(account).copied().unwrap_or(0),
+        };
+        (bound >= self.concurrent && self.scope.covers(elapsed, aor)).then_some(&self.refusal)
+    }
+
+    pub fn joined(&mut self, aor: &Subject<'_>, account: &[u8]) {
+        if !self.scope.concerns(aor) {
+            return;
+        }
+        match &mut self.bound {
+            Bound::Together(count) => *count += 1,
+            Bound::BySource(counts) => *counts.entry(aor.source).or_default() += 1,
+            Bound::ByAccount { counts, owners } => {
+                *counts.entry(account.into()).or_default() += 1;
+                owners.insert(key(aor), account.into());
+            }
+        }
     }
 
     pub fn left(&mut self, aor: &Subject<'_>) {
-        self.bound -= u64::from(self.scope.concerns(aor));
+        if !self.scope.concerns(aor) {
+            return;
+        }
+        match &mut self.bound {
+            Bound::Together(count) => *count -= 1,
+            Bound::BySource(counts) => one_less(counts, &aor.source),
+            Bound::ByAccount { counts, owners } => {
+                if let Some(account) = owners.remove(&key(aor)) {
+                    one_less(counts, &account);
+                }
+            }
+        }
+    }
+}
+
+fn key(aor: &Subject<'_>) -> Aor {
+    (aor.user.unwrap_or_default().into(), aor.domain.into())
+}
+
+/// Counts of nothing are forgotten: sources and accounts come and go.
+fn one_less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u64>, of: &K) {
+    if let Some(count) = counts.get_mut(of) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(of);
+        }
     }
 }

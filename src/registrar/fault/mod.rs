@@ -1,6 +1,7 @@
 //! The faults of the registrar: whom each concerns, when, and in which order they act.
 //!
-//! A request meets them in this order: `drop` (lost on its way in), `duplicate`, `reorder`, `freeze`, `deny`, then
+//! A request meets them in this order: `drop` (lost on its way in), `duplicate`, `reorder`, `freeze`, `deny`, `transactions`,
+//! then
 //! `challenge-again` and `stale` where credentials are judged, and, after correct ones, `refuse`, `limit`, `rate` and
 //! `oscillate` in profile order; `realm` changes what credentials are checked against. A reply meets `drop`, `duplicate`,
 //! `corrupt`, `delay` and `reorder`, `freeze`. Each file holds one kind (`chance` what three of them share); the registrar
@@ -21,6 +22,7 @@ mod realm;
 mod refuse;
 mod reorder;
 mod stale;
+mod transactions;
 
 pub(super) use freeze::Frozen;
 
@@ -46,6 +48,7 @@ use stale::Stale;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use transactions::Transactions;
 
 /// All faults of a profile.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub(super) struct Faults {
     /// Windows count from here.
     start: Time,
     denials: Vec<Deny>,
+    doors: Vec<Transactions>,
     again: Vec<ChallengeAgain>,
     stale: Vec<Stale>,
     realms: Vec<OtherRealm>,
@@ -100,6 +104,8 @@ pub(super) struct Effect<'a> {
     pub registers: bool,
     /// It binds this address of record, which has no binding yet.
     pub adds: Option<Subject<'a>>,
+    /// The name in its credentials.
+    pub account: &'a [u8],
 }
 
 /// What a fault answers instead of the registrar.
@@ -145,6 +151,7 @@ impl Faults {
         let mut all = Faults {
             start,
             denials: Vec::new(),
+            doors: Vec::new(),
             again: Vec::new(),
             stale: Vec::new(),
             realms: Vec::new(),
@@ -165,8 +172,11 @@ impl Faults {
 
     fn add(&mut self, kind: &FaultKind, scope: Scope) {
         match kind {
-            FaultKind::Limit { concurrent, code, reason } => {
-                self.gates.push(Gate::Limit(Limit::new(scope, *concurrent, Refusal::new(*code, reason))));
+            FaultKind::Limit { concurrent, scope: counted, code, reason } => {
+                self.gates.push(Gate::Limit(Limit::new(scope, *concurrent, *counted, Refusal::new(*code, reason))));
+            }
+            FaultKind::Transactions { concurrent, code, reason } => {
+                self.doors.push(Transactions::new(scope, *concurrent, Refusal::new(*code, reason)));
             }
             FaultKind::Rate { per_second, burst, code, reason, retry_after_s } => {
                 let refusal = Refusal { retry_after_s: *retry_after_s, ..Refusal::new(*code, reason) };
@@ -252,6 +262,17 @@ impl Faults {
         self.denials.iter().find_map(|deny| deny.refusal(elapsed, subject))
     }
 
+    /// The refusal of one more transaction, where too many are open.
+    pub fn too_many_open(&mut self, now: Time, subject: &Subject<'_>) -> Option<&Refusal> {
+        let elapsed = now.since(self.start);
+        self.doors.iter_mut().find_map(|door| door.refusal(now, elapsed, subject))
+    }
+
+    /// The final answer of a REGISTER transaction leaves then.
+    pub fn opened(&mut self, leaves: Time, subject: &Subject<'_>) {
+        self.doors.iter_mut().for_each(|door| door.opened(leaves, subject));
+    }
+
     /// The realm to challenge with and the one to check against, where they differ from the registrar's own.
     pub fn realm(&self, now: Time, subject: &Subject<'_>) -> Option<Protection<'_>> {
         let elapsed = now.since(self.start);
@@ -273,14 +294,19 @@ impl Faults {
         self.gates.iter().find_map(|gate| match gate {
             Gate::Refuse(refuse) => refuse.refusal(elapsed, subject),
             Gate::Oscillate(oscillate) => oscillate.refusal(elapsed, subject),
-            Gate::Limit(limit) => limit.refusal(elapsed, effect.adds.as_ref()?),
+            Gate::Limit(limit) => limit.refusal(elapsed, effect.adds.as_ref()?, effect.account),
             Gate::Rate(rate) => effect.registers.then(|| rate.refusal(now, elapsed, subject))?,
         })
     }
 
-    /// An address of record got its first binding.
-    pub fn joined(&mut self, aor: &Subject<'_>) {
-        self.limits().for_each(|limit| limit.joined(aor));
+    /// Whether a limit counts by the name in the credentials.
+    pub fn count_accounts(&self) -> bool {
+        self.gates.iter().any(|gate| matches!(gate, Gate::Limit(limit) if limit.counts_accounts()))
+    }
+
+    /// An address of record got its first binding, with the credentials of `account`.
+    pub fn joined(&mut self, aor: &Subject<'_>, account: &[u8]) {
+        self.limits().for_each(|limit| limit.joined(aor, account));
     }
 
     /// An address of record lost its last binding; `aor` is the same as when it joined.

@@ -38,6 +38,8 @@ pub struct Wave {
     /// How long it refuses within a period.
     pub down_ns: u64,
     pub downs: u64,
+    /// How far a border may lie from where it was put: nobody asked in between.
+    pub blur_ns: u64,
     /// Answers that fit their phase, and those that do not.
     pub tally: Tally,
 }
@@ -125,6 +127,7 @@ pub fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
         period_ns: fit.period_ns,
         phase_ns: fit.phase_ns % fit.period_ns.max(1),
         down_ns: swing,
+        blur_ns: phases.windows(2).map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) / 2).max().unwrap_or(0),
         downs: phases.iter().filter(|phase| phase.down).count() as u64,
         tally: Tally { pro: answers, against: mixed },
     })

@@ -1,0 +1,60 @@
+//! What an answer to a REGISTER means, whoever sent the request: our agent, or a phone that was observed.
+//!
+//! Read first: RFC 3261 §10.2 and §21, RFC 6076 §4.2.
+
+use crate::measure::{Echo, Offer};
+use crate::sip::contact::{Binding, Own};
+use crate::sip::{Response, challenge};
+use crate::vocab::{LoopKind, Place, Status, Time};
+
+/// How a final response other than a 2xx or an answered challenge ends an attempt. A 401 or 407 here is the answer to
+/// credentials, or a challenge that nobody answered.
+pub fn outcome(code: u16, place: Place) -> (Status, LoopKind) {
+    match code {
+        401 | 407 => (Status::AuthenticationFailed, LoopKind::Unauthorized),
+        403 if place == Place::AfterCredentials => (Status::AuthenticationFailed, LoopKind::ForbiddenAfterAuth),
+        403 => (Status::RegistrationRejected, LoopKind::Forbidden),
+        408 => (Status::RequestTimeout, LoopKind::Timeout),
+        423 => (Status::RegistrationRejected, LoopKind::IntervalTooBrief),
+        300..=399 => (Status::RegistrationRejected, LoopKind::Redirection),
+        500..=599 => (Status::ServiceUnavailable, LoopKind::ServerError),
+        600.. => (Status::RegistrationRejected, LoopKind::GlobalFailure),
+        _ => (Status::RegistrationRejected, LoopKind::ClientError),
+    }
+}
+
+/// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F. `code` is 0 without a response.
+pub fn is_ineffective(status: Status, code: u16) -> bool {
+    match code {
+        0 => status == Status::RequestTimeout,
+        401 | 402 | 407 => false,
+        code => code >= 400,
+    }
+}
+
+/// What the challenge of a 401 or 407 offers; `answered` with this algorithm.
+pub fn offer<'a>(response: &Response<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
+    let offered = challenge::offered(response);
+    let bits = offered.algorithms.bits() | u8::from(offered.unknown) << 7;
+    Offer { at, realm: offered.realm, offered: bits, answered, stale }
+}
+
+/// What came back of our Contact and Via, and the first of them that is not ours.
+///
+/// `sent_by` is the request's own Via as it was sent.
+pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) -> (Echo, &'a [u8]) {
+    let via = response.topmost_via();
+    let own_host = &sent_by[..sent_by.iter().rposition(|&b| b == b':').unwrap_or(sent_by.len())];
+    let echo = Echo {
+        contact_rewritten: matches!(binding.own, Own::Elsewhere(_)),
+        contact_absent: matches!(binding.own, Own::Missing | Own::NoneListed),
+        via_rewritten: !via.sent_by.is_empty() && !via.sent_by.eq_ignore_ascii_case(sent_by),
+        translated: via.received.is_some_and(|received| received != own_host),
+    };
+    let example = match binding.own {
+        Own::Elsewhere(at) => at,
+        _ if echo.via_rewritten => via.sent_by,
+        _ => via.received.filter(|_| echo.translated).unwrap_or_default(),
+    };
+    (echo, example)
+}

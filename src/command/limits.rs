@@ -1,0 +1,207 @@
+//! `regstorm limits`: from a profile to the limits of its registrar.
+//!
+//! The search itself is in `load::search`; here are its sockets, its signals and its files. What it found is put into the
+//! words of the record in `findings`.
+
+mod field;
+mod findings;
+
+use super::failure::{Exit, Failure};
+use super::output::{RunDirectory, print, write_files};
+use super::run::embedded;
+use super::source::DiskSource;
+use super::targets::resolve_all;
+use crate::cli::{LimitsArgs, Live, Method as MethodArg, Only};
+use crate::engine::Trial;
+use crate::engine::trial::Signals;
+use crate::load::search::concurrent::FillRate;
+use crate::load::search::{Method, Orders, Roster, Stop, Survey, rate, rfc7502, survey};
+use crate::net::clock::Clock;
+use crate::net::priority::prefer_promptness;
+use crate::plan::Plan;
+use crate::profile;
+use crate::report::limits as report;
+use crate::seed::Seed;
+use crate::vocab::{RunTag, TrunkId, parse_duration};
+use field::{Opened, Shown};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The file that marks a directory as a search's.
+const RESULT: &str = "limits.json";
+/// Where the fill begins, and its highest rate when the profile plans no load; per second.
+const FILL_START: f64 = 20.0;
+const FILL_MOST: f64 = 100.0;
+/// The first rate probed, per second.
+const PROBE_START: f64 = 10.0;
+/// Slow enough for any registrar, per second.
+const GENTLE: f64 = 4.0;
+/// Messages of a registration (two), with something left for repetitions.
+const MESSAGES: f64 = 2.5;
+
+pub fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
+    let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
+    let mut plan = Plan::new(&profile)?;
+    let live = args.live != Live::Off;
+    for warning in plan.warnings.iter().filter(|_| live) {
+        eprintln!("warning: {warning}");
+    }
+    let trunk = trunk(&plan, args.trunk.as_deref())?;
+    let orders = orders(&plan, trunk, args)?;
+    let clock = Clock::new();
+    let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    plan.draw(seed);
+    let (start, started_unix_ns) = (clock.now(), clock.unix_ns());
+    prefer_promptness();
+    let server = embedded(&plan, seed, clock, start)?;
+    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let Opened { crew, sockets, roster, setup } =
+        field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
+    let (name, stamp) = (format!("{}-limits", plan.name), super::stamp(started_unix_ns));
+    let (directory, _) = RunDirectory::create_with(RESULT, args.out.as_deref(), &name, &stamp)?;
+    let signals = Signals::default();
+    let trial = Trial::new(crew, sockets, clock, signals.clone()).map_err(Failure::could_not)?;
+    let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
+    drop(server);
+    let (found, drops) = match searched {
+        Ok(searched) => searched,
+        Err(failure) => {
+            directory.discard();
+            return Err(failure);
+        }
+    };
+    let objective = orders.probing.objective;
+    let conditions = findings::Conditions {
+        name: plan.name.clone(),
+        seed: seed.0,
+        started_unix_ns,
+        duration: clock.now().since(start),
+        method: orders.method,
+        timer_f: plan.trunks[trunk.index()].policy.timers.f(),
+        socket_drops: drops,
+    };
+    let limits = findings::limits(&found, conditions, findings::setup(setup, objective));
+    write_files(directory.path(), &report::render_all(&limits))?;
+    if args.json {
+        print(&String::from_utf8_lossy(&report::json(&limits)))?;
+    } else {
+        print(&report::summary(&limits, &directory.path().display().to_string()))?;
+    }
+    Ok(exit(&found))
+}
+
+/// A search that was stopped has results, but not an answer.
+fn exit(found: &Survey) -> Exit {
+    match &found.stopped {
+        None => Exit::Success,
+        Some(Stop::Interrupted(number)) => Exit::Signal(*number),
+        Some(Stop::Banned(_) | Stop::NeverWorked(_) | Stop::Failed(_)) => Exit::CouldNotRun,
+    }
+}
+
+fn trunk(plan: &Plan, wanted: Option<&str>) -> Result<TrunkId, Failure> {
+    let ids: Vec<&str> = plan.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
+    let position = match wanted {
+        Some(id) => ids.iter().position(|other| *other == id).ok_or_else(|| {
+            Failure::usage(format!("--trunk {id}: there is no such trunk; the trunks are {}", ids.join(", ")))
+        })?,
+        None if ids.is_empty() => {
+            return Err(Failure::usage(format!(
+                "{}: limits needs at least one [[trunk]], with id, registrar, domain and agents",
+                plan.profile_path
+            )));
+        }
+        None => 0,
+    };
+    Ok(TrunkId(position as u16))
+}
+
+fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Failure> {
+    let ceiling = f64::from(plan.load.max_message_rate) / MESSAGES;
+    let planned = crate::load::Schedule::new(&plan.load, Seed(0)).peak();
+    let fill = if planned > 0.0 { planned } else { FILL_MOST }.min(ceiling);
+    let span = |option: &str, text: &str| {
+        parse_duration(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
+    };
+    let objective = args.objective.as_deref().map(|text| span("--objective", text)).transpose()?;
+    let method = match args.method {
+        MethodArg::Bisect => Method::Bisect,
+        MethodArg::Rfc7502 => Method::Rfc7502(strict(plan, trunk, args.only)?),
+    };
+    Ok(Orders {
+        concurrent: args.only != Some(Only::Rate),
+        rate: args.only != Some(Only::Concurrent),
+        method,
+        fill: FillRate { start: FILL_START.min(fill), most: fill },
+        probing: rate::Settings { start: PROBE_START.min(ceiling), most: ceiling, objective },
+        settle: span("--settle", &args.settle)?,
+        gentle: GENTLE.min(ceiling),
+    })
+}
+
+/// RFC 7502 §6.7 asks for distinct addresses of record and lifetimes of an hour or more; less would not be its rate.
+fn strict(plan: &Plan, trunk: TrunkId, only: Option<Only>) -> Result<rfc7502::Settings, Failure> {
+    let settings = rfc7502::Settings::STRICT;
+    let trunk = &plan.trunks[trunk.index()];
+    if only != Some(Only::Concurrent) && trunk.agents < settings.n {
+        return Err(Failure::usage(format!(
+            "--method rfc7502 registers {} distinct agents in each iteration, and trunk {} has {}; raise agents.count, or \
+             use --method bisect",
+            settings.n, trunk.id, trunk.agents
+        )));
+    }
+    if trunk.policy.expires_s < rfc7502::LEAST_EXPIRES_S {
+        return Err(Failure::usage(format!(
+            "--method rfc7502 needs lifetimes of at least an hour (RFC 7502 section 6.7), and trunk {} asks for {} s; set \
+             trunk.{}.expires=1h, or use --method bisect",
+            trunk.id, trunk.policy.expires_s, trunk.id
+        )));
+    }
+    Ok(settings)
+}
+
+/// Searches on a thread of its own while this one listens to signals.
+async fn search(
+    trial: Trial,
+    roster: Roster,
+    orders: Orders,
+    signals: Signals,
+    live: bool,
+) -> Result<(Survey, u64), Failure> {
+    let unheard = |error: std::io::Error| Failure::could_not(format!("signals cannot be received: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let waker = trial.waker();
+    let (done, mut finished) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("search".to_owned()).spawn(move || {
+        let mut shown = Shown { field: trial, live };
+        let found = survey(&mut shown, &roster, &orders);
+        // Whoever waits for this is on the other side as long as the process lives.
+        let _ = done.send((found, shown.field.drops()));
+    });
+    let thread = thread.map_err(|error| Failure::could_not(format!("no thread for the search: {error}")))?;
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut finished => break result,
+            number = next(&mut interrupt, &mut terminate) => {
+                if live {
+                    eprintln!("interrupted: removing the bindings; press Ctrl-C again to stop at once");
+                }
+                signals.raise(number);
+                waker.wake();
+            }
+        }
+    };
+    let panicked = |_| Failure::could_not("the search failed: its thread panicked");
+    let found = result.map_err(panicked)?;
+    // It has sent its result, nothing is left to fail.
+    let _ = thread.join();
+    Ok(found)
+}
+
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
+    tokio::select! {
+        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+    }
+}

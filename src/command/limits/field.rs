@@ -1,0 +1,166 @@
+//! Where a search takes place: the trunk's socket, others for further contacts, for another source address and for
+//! another trunk; and the lines that tell a person how far it is.
+
+use crate::command::assemble::template;
+use crate::command::failure::Failure;
+use crate::engine::Trial;
+use crate::fleet::Flow;
+use crate::fleet::crew::CrewConfig;
+use crate::fleet::roster::{Ways, seats};
+use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
+use crate::net::udp::{Udp, UdpOptions};
+use crate::plan::{Plan, TrunkPlan};
+use crate::record::limits::Setup;
+use crate::seed::Seed;
+use crate::vocab::{FlowId, RunTag, Time, TrunkId};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Further contacts one user is given at most: beyond that nobody limits them.
+const CONTACTS: usize = 16;
+
+/// A field ready to be searched.
+pub struct Opened {
+    pub crew: CrewConfig,
+    /// By [`FlowId`].
+    pub sockets: Vec<Udp>,
+    pub roster: Roster,
+    pub setup: Setup,
+}
+
+/// Opens every socket and seats everyone.
+///
+/// # Errors
+/// When a socket cannot be had.
+pub fn open(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    id: TrunkId,
+    seed: Seed,
+    run: RunTag,
+    start: Time,
+) -> Result<Opened, Failure> {
+    let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
+    let mut sockets = Sockets { sockets: Vec::new(), flows: Vec::new() };
+    let main = sockets.add(id, trunk, trunk.source.first().copied(), target)?;
+    let source = sockets.sockets[main.index()].local_addr().ip();
+    let contacts = (0..CONTACTS).map(|_| sockets.add(id, trunk, Some(source), target)).collect::<Result<_, _>>()?;
+    let other_source = other_source(trunk, source, target);
+    let elsewhere = other_source.map(|other| sockets.add(id, trunk, Some(other), target)).transpose()?;
+    let beside = |n: &usize| *n != id.index() && targets[*n] == target && plan.trunks[*n].agents > 0;
+    let other = (0..plan.trunks.len()).find(beside);
+    let other_trunk = match other {
+        Some(n) => {
+            let flow = sockets.add(TrunkId(n as u16), &plan.trunks[n], Some(source), target)?;
+            Some((TrunkId(n as u16), flow))
+        }
+        None => None,
+    };
+    let (phones, roster) = seats(&plan.identities, id, &Ways { main, contacts, elsewhere, other_trunk });
+    let Sockets { sockets, flows } = sockets;
+    let policies = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
+    let crew = CrewConfig {
+        identities: Arc::new(plan.identities.clone()),
+        policies,
+        flows,
+        seats: phones,
+        seed,
+        run,
+        max_message_rate: plan.load.max_message_rate,
+        start,
+    };
+    let setup = Setup {
+        trunk_id: trunk.id.clone(),
+        registrar: trunk.registrar_text.clone(),
+        target: target.to_string(),
+        transport: "UDP",
+        domain: trunk.policy.domain.clone(),
+        agents: trunk.agents,
+        expires_s: trunk.policy.expires_s,
+        source: source.to_string(),
+        other_source: other_source.map(|other| other.to_string()),
+        other_trunk: other.map(|n| plan.trunks[n].id.clone()),
+        objective_ms: None,
+    };
+    Ok(Opened { crew, sockets, roster, setup })
+}
+
+/// Another address of ours: the profile's second, or, on this machine's own loopback network, the next one.
+fn other_source(trunk: &TrunkPlan, source: IpAddr, target: SocketAddr) -> Option<IpAddr> {
+    let listed = trunk.source.iter().copied().find(|other| *other != source);
+    let next = match source {
+        IpAddr::V4(v4) if v4.is_loopback() && target.ip().is_loopback() => {
+            let [a, b, c, d] = v4.octets();
+            Some(IpAddr::V4(Ipv4Addr::new(a, b, c, if d == 254 { 1 } else { d + 1 })))
+        }
+        _ => None,
+    };
+    listed.or(next)
+}
+
+struct Sockets {
+    sockets: Vec<Udp>,
+    flows: Vec<Flow>,
+}
+
+impl Sockets {
+    fn add(
+        &mut self,
+        id: TrunkId,
+        trunk: &TrunkPlan,
+        source: Option<IpAddr>,
+        target: SocketAddr,
+    ) -> Result<FlowId, Failure> {
+        let udp = Udp::connected(source, target, &UdpOptions::default())
+            .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
+        let local = udp.local_addr();
+        self.flows.push(Flow { trunk: id, source: 0, local, remote: target, template: template(trunk, local) });
+        self.sockets.push(udp);
+        Ok(FlowId(self.sockets.len() as u32 - 1))
+    }
+}
+
+/// A field whose steps are shown on standard error.
+pub struct Shown {
+    pub field: Trial,
+    pub live: bool,
+}
+
+impl Shown {
+    fn say(&self, what: &str, rate: f64, seen: &Seen) {
+        if !self.live {
+            return;
+        }
+        let elapsed = self.field.passed().as_secs_f64();
+        let (all, ok) = (seen.answers.len(), seen.accepted());
+        let refused = match seen.first_refusal() {
+            Some(refusal) => format!(", {} refused ({refusal})", seen.refused()),
+            None => String::new(),
+        };
+        eprintln!("{elapsed:8.1} s  {what} {all:>5} at {rate:8.1}/s: {ok} accepted{refused}");
+    }
+}
+
+impl Field for Shown {
+    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+        let seen = self.field.register(seats, pace)?;
+        let (Pace::Steady(rate) | Pace::Poured { steady: rate, .. }) = pace;
+        self.say("register", rate, &seen);
+        Ok(seen)
+    }
+
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop> {
+        let seen = self.field.release(seats, per_second)?;
+        self.say("release ", per_second, &seen);
+        Ok(seen)
+    }
+
+    fn rest(&mut self, span: Duration) -> Result<(), Stop> {
+        self.field.rest(span)
+    }
+
+    fn passed(&self) -> Duration {
+        self.field.passed()
+    }
+}

@@ -1,0 +1,251 @@
+//! What a search found, in the words of the record.
+
+use crate::load::search::rate::Kind;
+use crate::load::search::{
+    Concurrent, Contacts, Method, Rate, Refusal, Rfc7502, Step, Survey, rfc7502::Settings as RfcSettings,
+};
+use crate::record::limits as record;
+use std::time::Duration;
+
+/// Under what conditions it was found.
+pub struct Conditions {
+    pub name: String,
+    pub seed: u64,
+    pub started_unix_ns: u64,
+    pub duration: Duration,
+    pub method: Method,
+    /// RFC 7501 §3.3.2: how long an answer may take.
+    pub timer_f: Duration,
+    pub socket_drops: u64,
+}
+
+/// The set-up, with the objective of this search.
+pub fn setup(setup: record::Setup, objective: Option<Duration>) -> record::Setup {
+    record::Setup { objective_ms: objective.map(millis), ..setup }
+}
+
+pub fn limits(found: &Survey, conditions: Conditions, setup: record::Setup) -> record::Limits {
+    let rfc = match (conditions.method, &found.rfc7502) {
+        (Method::Rfc7502(settings), Some(rfc)) => Some((settings, rfc)),
+        _ => None,
+    };
+    record::Limits {
+        schema: record::SCHEMA,
+        tool: record::Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+        name: conditions.name,
+        started: jiff::Timestamp::from_nanosecond(conditions.started_unix_ns.into())
+            .map(|time| format!("{time:.3}"))
+            .unwrap_or_default(),
+        duration_s: seconds(conditions.duration),
+        seed: conditions.seed,
+        method: match conditions.method {
+            Method::Bisect => "bisect",
+            Method::Rfc7502(_) => "rfc7502",
+        },
+        found: names(found),
+        concurrent: found.concurrent.as_ref().map(concurrent),
+        contacts: found.contacts.as_ref().map(contacts),
+        rate: found.rate.as_ref().map(rate).or_else(|| rfc.map(|(_, rfc)| rate_of_rfc(rfc))),
+        rfc7502: rfc.map(|(settings, rfc)| form(settings, rfc, &setup, conditions.timer_f)),
+        setup,
+        stopped: found.stopped.as_ref().map(ToString::to_string),
+        left_bound: found.left_bound,
+        socket_drops: conditions.socket_drops,
+        steps: found.steps.iter().zip(1..).map(|(one, number)| step(one, number)).collect(),
+    }
+}
+
+/// The ids of what was met, as findings have them.
+fn names(found: &Survey) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if found.concurrent.as_ref().is_some_and(|one| one.limit.is_some()) {
+        names.push("limit.concurrent");
+    }
+    if found.contacts.as_ref().is_some_and(|one| one.limit.is_some() || one.pushes_out_at.is_some()) {
+        names.push("limit.contacts");
+    }
+    match found.rate.as_ref().filter(|one| one.limit.is_some()).map(|one| one.kind) {
+        Some(Kind::Transactions(_)) => names.push("limit.transactions"),
+        Some(Kind::Rate | Kind::Latency | Kind::Silence) => names.push("limit.rate"),
+        None => {}
+    }
+    names
+}
+
+fn code(refusal: Option<&Refusal>) -> Option<u16> {
+    refusal.map(|refusal| refusal.code).filter(|code| *code > 0)
+}
+
+fn reason(refusal: Option<&Refusal>) -> Option<String> {
+    refusal.map(|refusal| refusal.reason.clone())
+}
+
+fn concurrent(found: &Concurrent) -> record::Concurrent {
+    let refusal = found.refusal.as_ref();
+    let evidence = found.evidence;
+    let because = match found.limit {
+        None => format!("{} phones were registered at the same time and none was refused for it", found.at_least),
+        Some(_) => format!(
+            "{} phones were released at the limit in {} rounds and {} accepted in their place, one more was refused each \
+             time (high: all of them in every round; medium: once; low: released room did not come back)",
+            evidence.released, evidence.rounds, evidence.taken_again
+        ),
+    };
+    record::Concurrent {
+        limit: found.limit,
+        at_least: found.at_least,
+        code: code(refusal),
+        reason: reason(refusal),
+        retry_after_s: refusal.and_then(|refusal| refusal.retry_after_s),
+        scope: found.scope.map(|scope| scope.as_str()),
+        confidence: found.confidence.as_str(),
+        confidence_because: because,
+        hard: found.hard,
+        counts_contacts: found.counts_contacts,
+        refreshes_accepted: found.refreshes.map(|(accepted, _)| accepted),
+        refreshes_asked: found.refreshes.map(|(_, asked)| asked),
+        refused_for_themselves: found.refused_for_themselves,
+        refused: evidence.refused,
+        released: evidence.released,
+        taken_again: evidence.taken_again,
+    }
+}
+
+fn contacts(found: &Contacts) -> record::Contacts {
+    let because = match (found.limit, found.pushes_out_at) {
+        (Some(_), _) => {
+            "another user was accepted meanwhile (medium), and a released contact made room for the refused one (high)"
+                .to_owned()
+        }
+        (None, Some(listed)) => format!("after {} contacts the answer lists {listed}", found.at_least),
+        (None, None) => format!("{} contacts were accepted", found.at_least),
+    };
+    record::Contacts {
+        limit: found.limit,
+        at_least: found.at_least,
+        code: code(found.refusal.as_ref()),
+        reason: reason(found.refusal.as_ref()),
+        pushes_out_at: found.pushes_out_at,
+        confidence: found.confidence.as_str(),
+        confidence_because: because,
+    }
+}
+
+fn rate(found: &Rate) -> record::Rate {
+    let refusal = found.refusal.as_ref();
+    let (low, high) = found.bracket;
+    let because = match high {
+        None => format!("{low:.1}/s held; {}", found.ended),
+        Some(high) => format!(
+            "{low:.1}/s held and {high:.1}/s did not, in {} probes (high: no wider than 5 %, both ends on 100 arrivals or \
+             more, and the refill read from the refusals lies in between; medium: no wider than 5 %; low: wider)",
+            found.probes
+        ),
+    };
+    let (kind, transactions) = match found.kind {
+        Kind::Rate => ("rate", None),
+        Kind::Transactions(open) => ("transactions", Some(open)),
+        Kind::Latency => ("latency", None),
+        Kind::Silence => ("silence", None),
+    };
+    record::Rate {
+        limit_per_s: found.limit.map(hundredth),
+        at_least_per_s: hundredth(found.at_least),
+        burst: found.burst,
+        code: code(refusal),
+        reason: reason(refusal),
+        retry_after_s: refusal.and_then(|refusal| refusal.retry_after_s),
+        confidence: found.confidence.as_str(),
+        confidence_because: because,
+        kind,
+        transactions,
+        failed_per_s: high.map(hundredth),
+        probes: found.probes,
+        p99_ms: found.p99.map(millis),
+        ended: found.ended,
+    }
+}
+
+fn rate_of_rfc(found: &Rfc7502) -> record::Rate {
+    let refusal = found.refusal.as_ref();
+    record::Rate {
+        limit_per_s: found.rate.filter(|_| found.failures > 0).map(f64::from),
+        at_least_per_s: found.rate.map_or(0.0, f64::from),
+        burst: None,
+        code: code(refusal),
+        reason: reason(refusal),
+        retry_after_s: refusal.and_then(|refusal| refusal.retry_after_s),
+        confidence: found.confidence.as_str(),
+        confidence_because: format!(
+            "{} iterations of {} registrations, {} of them failed (high: it converged and had failed above; low: not so)",
+            found.iterations, found.n, found.failures
+        ),
+        kind: "rate",
+        transactions: None,
+        failed_per_s: None,
+        probes: found.iterations,
+        p99_ms: None,
+        ended: if found.converged { "it converged" } else { "it did not converge" },
+    }
+}
+
+/// RFC 7502 §5.1 and §5.3.
+fn form(settings: RfcSettings, found: &Rfc7502, setup: &record::Setup, timer_f: Duration) -> record::Rfc7502 {
+    record::Rfc7502 {
+        sip_transport: setup.transport,
+        connection_strategy: "one socket for all agents",
+        initial_attempt_rate: settings.r,
+        registrations_per_iteration: found.n,
+        expires_s: setup.expires_s,
+        establishment_threshold_s: seconds(timer_f),
+        media_streams: 0,
+        tls_cipher_suite: None,
+        ipsec_profile: None,
+        registration_rate: found.rate,
+        iterations: found.iterations,
+        iterations_failed: found.failures,
+        converged: found.converged,
+        notes: format!(
+            "an attempt is the whole handshake, challenge included; all bindings are removed between iterations, then {} s \
+             of rest",
+            seconds(settings.settle)
+        ),
+    }
+}
+
+fn step(step: &Step, number: u32) -> record::Step {
+    let refusal = step.refusal.as_ref();
+    record::Step {
+        step: number,
+        at_s: seconds(step.at),
+        lasted_s: seconds(step.lasted),
+        part: step.part,
+        action: step.action,
+        purpose: step.purpose,
+        per_second: step.per_second,
+        offered: step.offered,
+        accepted: step.accepted,
+        refused: step.refused,
+        silent: step.silent,
+        unsent: step.unsent,
+        late: step.late,
+        code: code(refusal),
+        reason: reason(refusal),
+        retry_after_s: refusal.and_then(|refusal| refusal.retry_after_s),
+        registered: step.bound,
+        held: step.held,
+    }
+}
+
+/// Seconds, to the millisecond.
+fn seconds(span: Duration) -> f64 {
+    span.as_millis() as f64 / 1e3
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_micros() as f64 / 1e3
+}
+
+fn hundredth(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

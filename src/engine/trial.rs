@@ -1,0 +1,188 @@
+//! A search for limits over real sockets: one thread that owns a crew and its sockets, and turns as a sender does.
+//!
+//! Whoever searches waits for each step here. A signal ends the step at hand: what is open is abandoned and the search is
+//! told; the steps after that (un-REGISTERs) go on, until a second signal.
+
+use super::worker::{DATAGRAM, RECEIVE_ROUNDS, Sockets, reason_of};
+use crate::fleet::crew::{Crew, CrewConfig};
+use crate::load::search::{Field, Pace, Seat, Seen, Stop};
+use crate::net::clock::Clock;
+use crate::net::poll::{Poller, Waker, lower_timer_slack};
+use crate::net::udp::{RecvBatch, Udp};
+use crate::vocab::{FlowId, Time};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A crew behind sockets.
+pub struct Trial {
+    crew: Crew,
+    sockets: Sockets,
+    poller: Poller,
+    clock: Clock,
+    start: Time,
+    received: RecvBatch,
+    ready: Vec<u32>,
+    signals: Signals,
+    /// Signals the search was told of.
+    told: u32,
+    /// Kernel drops at our sockets.
+    drops: u64,
+}
+
+/// Where signals are left for a trial.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    count: Arc<AtomicU32>,
+    last: Arc<AtomicI32>,
+}
+
+impl Signals {
+    /// A signal of this number came.
+    pub fn raise(&self, number: i32) {
+        self.last.store(number, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Datagrams taken from a socket at once.
+const BATCH: usize = 64;
+
+impl Trial {
+    /// A crew that has not begun; its flows stand for these sockets, in order.
+    ///
+    /// # Errors
+    /// When descriptors for the poller cannot be had.
+    pub fn new(config: CrewConfig, sockets: Vec<Udp>, clock: Clock, signals: Signals) -> io::Result<Self> {
+        let mut poller = Poller::new()?;
+        for (position, udp) in sockets.iter().enumerate() {
+            poller.add(udp, position as u32)?;
+        }
+        lower_timer_slack()?;
+        Ok(Trial {
+            start: config.start,
+            crew: Crew::new(config),
+            sockets: Sockets::new(sockets),
+            poller,
+            clock,
+            received: RecvBatch::new(BATCH, DATAGRAM),
+            ready: Vec::new(),
+            signals,
+            told: 0,
+            drops: 0,
+        })
+    }
+
+    /// Ends this trial's wait from another thread.
+    pub fn waker(&self) -> Waker {
+        self.poller.waker()
+    }
+
+    /// What the kernel dropped at our sockets: answers that were not heard.
+    pub fn drops(&self) -> u64 {
+        self.drops
+    }
+
+    /// Turns until `end`, or until the crew's task is done.
+    fn run(&mut self, end: Option<Time>) -> Result<(), Stop> {
+        loop {
+            let now = self.clock.now();
+            if end.map_or_else(|| self.crew.is_done(), |end| now >= end) {
+                return Ok(());
+            }
+            let count = self.signals.count.load(Ordering::Acquire);
+            if count > self.told {
+                self.told = count;
+                self.crew.abandon(now);
+                return Err(Stop::Interrupted(self.signals.last.load(Ordering::Relaxed)));
+            }
+            self.turn(end).map_err(|error| Stop::Failed(format!("a socket failed: {error}")))?;
+        }
+    }
+
+    fn turn(&mut self, end: Option<Time>) -> io::Result<()> {
+        // A timer must not fire while its answer may still wait in a socket.
+        let drained = self.receive()?;
+        let more = !drained || self.crew.turn(self.clock.now(), &mut self.sockets);
+        self.sockets.flush_all();
+        self.report_failures();
+        let now = self.clock.now();
+        let wait = if more || (end.is_none() && self.crew.is_done()) {
+            Duration::ZERO
+        } else {
+            self.crew.next_wake().min(end.unwrap_or(Time::NEVER)).since(now)
+        };
+        self.poller.wait(Some(wait), &mut self.ready)
+    }
+
+    /// Reads what the ready sockets hold; true when all were emptied.
+    fn receive(&mut self) -> io::Result<bool> {
+        let ready = std::mem::take(&mut self.ready);
+        let mut drained = !self.poller.is_crowded(&ready);
+        for &position in &ready {
+            drained &= self.receive_from(position as usize)?;
+        }
+        self.ready = ready;
+        Ok(drained)
+    }
+
+    fn receive_from(&mut self, position: usize) -> io::Result<bool> {
+        let flow = FlowId(position as u32);
+        let mut emptied = false;
+        for _ in 0..RECEIVE_ROUNDS {
+            let count = self.sockets.sockets[position].recv(&mut self.received)?;
+            if count > 0 {
+                let moment = self.clock.sample();
+                for datagram in self.received.iter() {
+                    let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(&moment, ns));
+                    self.crew.receive(moment.now, at, flow, datagram.from, datagram.bytes, &mut self.sockets);
+                }
+            }
+            if count < BATCH {
+                emptied = true;
+                break;
+            }
+        }
+        if self.sockets.sockets[position].errors_waiting() {
+            let mut errors = Vec::new();
+            self.sockets.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
+            let now = self.clock.now();
+            for (start, error) in errors {
+                self.crew.unreachable(now, &start, reason_of(&error), &mut self.sockets);
+            }
+        }
+        self.drops += self.sockets.fresh_drops(position);
+        Ok(emptied)
+    }
+
+    fn report_failures(&mut self) {
+        let now = self.clock.now();
+        for failure in std::mem::take(&mut self.sockets.failed) {
+            self.crew.send_failed(now, failure.tag, reason_of(&failure.error()), &mut self.sockets);
+        }
+        self.sockets.flush_all();
+    }
+}
+
+impl Field for Trial {
+    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+        self.crew.register(self.clock.now(), seats, pace);
+        self.run(None)?;
+        Ok(self.crew.seen(self.clock.now()))
+    }
+
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop> {
+        self.crew.release(self.clock.now(), seats, per_second);
+        self.run(None)?;
+        Ok(self.crew.seen(self.clock.now()))
+    }
+
+    fn rest(&mut self, span: Duration) -> Result<(), Stop> {
+        self.run(Some(self.clock.now() + span))
+    }
+
+    fn passed(&self) -> Duration {
+        self.clock.now().since(self.start)
+    }
+}

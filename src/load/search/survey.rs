@@ -1,0 +1,147 @@
+//! A whole search, in its order: contacts of one user, registrations at the same time, rate. Whatever happens, everyone
+//! who may be bound is released at the end.
+
+use super::concurrent::{Concurrent, FillRate, Scope, concurrent};
+use super::contacts::{Contacts, contacts};
+use super::rate::{self, Rate};
+use super::rfc7502::{self, Rfc7502, rfc7502};
+use super::{Field, Roster, Search, Seat, Step, Stop};
+use std::time::Duration;
+
+/// How the rate is searched.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Method {
+    Bisect,
+    Rfc7502(rfc7502::Settings),
+}
+
+/// What to search, and how.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Orders {
+    /// Contacts of one user, and registrations at the same time.
+    pub concurrent: bool,
+    pub rate: bool,
+    pub method: Method,
+    pub fill: FillRate,
+    pub probing: rate::Settings,
+    /// Pause after refusals and between probes that name none.
+    pub settle: Duration,
+    /// Per second: slow enough for any registrar.
+    pub gentle: f64,
+}
+
+/// What was found, as far as the search came.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Survey {
+    pub contacts: Option<Contacts>,
+    pub concurrent: Option<Concurrent>,
+    pub rate: Option<Rate>,
+    pub rfc7502: Option<Rfc7502>,
+    /// Why it ended early.
+    pub stopped: Option<Stop>,
+    /// Phones that may be bound still, though everything was tried.
+    pub left_bound: u32,
+    pub steps: Vec<Step>,
+}
+
+/// The share of a limit on registrations at the same time that rate probes use, so that they never meet it.
+const BELOW_LIMIT: f64 = 0.9;
+
+/// Searches what was ordered.
+pub fn survey<F: Field>(field: &mut F, roster: &Roster, orders: &Orders) -> Survey {
+    let mut found = Survey::default();
+    let mut search = Search::new(field, orders.settle, orders.gentle);
+    if let Err(stop) = run(&mut search, roster, orders, &mut found) {
+        found.stopped = Some(stop);
+    }
+    search.begin("end");
+    match search.clear("whatever may still be bound", orders.fill.most) {
+        Ok(left) => found.left_bound = left as u32,
+        Err(stop) => {
+            found.left_bound = search.bound() as u32;
+            found.stopped.get_or_insert(stop);
+        }
+    }
+    found.steps = search.steps;
+    found
+}
+
+fn run<F: Field>(search: &mut Search<'_, F>, roster: &Roster, orders: &Orders, found: &mut Survey) -> Result<(), Stop> {
+    let mut phones: &[Seat] = &roster.phones;
+    if orders.concurrent {
+        let several = contacts(search, roster)?;
+        let more_than_one = several.at_least > 1;
+        found.contacts = Some(several);
+        let together = concurrent(search, roster, orders.fill, more_than_one)?;
+        // What the registrar took while the phones came in, it lets go as fast.
+        let pace = together.fill_rate;
+        phones = &phones[..usable(roster, &together)];
+        found.concurrent = Some(together);
+        let left = search.clear("between searches", pace)?;
+        if left > 0 {
+            return Err(Stop::Banned(format!("{left} phones cannot be un-REGISTERed any more: this looks like a ban")));
+        }
+        search.rest("between searches", orders.settle)?;
+    }
+    if orders.rate {
+        match orders.method {
+            Method::Bisect => found.rate = Some(rate::rate(search, phones, &orders.probing)?),
+            Method::Rfc7502(settings) => found.rfc7502 = Some(rfc7502(search, phones, &settings)?),
+        }
+    }
+    Ok(())
+}
+
+/// How many phones rate probes may register at once.
+fn usable(roster: &Roster, together: &Concurrent) -> usize {
+    let below = |limit: u32| ((f64::from(limit) * BELOW_LIMIT) as usize).clamp(1, roster.phones.len());
+    match (together.limit, together.scope) {
+        // The limit of one account does not bound the others, but the first account's phones come first.
+        (Some(limit), Some(Scope::Account)) => {
+            let first = roster.accounts.iter().take_while(|account| **account == roster.accounts[0]).count();
+            if first > limit as usize { below(limit) } else { roster.phones.len() }
+        }
+        (Some(limit), _) => below(limit),
+        (None, _) => roster.phones.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::models::Registrar;
+    use super::*;
+
+    const ORDERS: Orders = Orders {
+        concurrent: true,
+        rate: true,
+        method: Method::Bisect,
+        fill: FillRate { start: 20.0, most: 200.0 },
+        probing: rate::Settings { start: 10.0, most: 10_000.0, objective: None },
+        settle: Duration::from_secs(2),
+        gentle: 4.0,
+    };
+
+    fn roster(phones: u32) -> Roster {
+        Roster { phones: (0..phones).map(Seat).collect(), accounts: (0..phones).collect(), ..Roster::default() }
+    }
+
+    #[test]
+    fn both_limits_are_found_though_each_is_in_the_others_way() {
+        let mut registrar = Registrar::default().with_limit(400).with_rate(80.0, 20);
+        let found = survey(&mut registrar, &roster(600), &ORDERS);
+        assert_eq!((found.stopped, found.left_bound), (None, 0));
+        assert_eq!(found.concurrent.expect("searched").limit, Some(400));
+        let rate = found.rate.expect("searched");
+        assert!((rate.limit.expect("met") / 80.0 - 1.0).abs() < 0.05, "{rate:?}");
+        assert!(registrar.bound.is_empty() && found.steps.iter().any(|step| step.held == Some(true)));
+    }
+
+    #[test]
+    fn a_ban_keeps_what_was_found_before_it() {
+        let mut registrar = Registrar { bans_after: Some(120), ..Registrar::default().with_limit(50) };
+        registrar = registrar.with_rate(60.0, 10);
+        let found = survey(&mut registrar, &roster(600), &ORDERS);
+        assert_eq!(found.concurrent.expect("before the ban").limit, Some(50));
+        assert!(matches!(found.stopped, Some(Stop::Banned(_)) | None));
+    }
+}

@@ -1,0 +1,105 @@
+//! What was seen to happen, kept until all of it is known and can be replayed in order: the words of
+//! [`crate::measure::Event`] without borrowed texts.
+//!
+//! Memory: 88 bytes per entry, and a registration with its challenge makes seven.
+
+use crate::measure::Echo;
+use crate::vocab::{Kind, LoopKind, Place, Status};
+use std::collections::HashMap;
+
+/// One thing that happened to one phone. Times are nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) at: u64,
+    pub(super) agent: u32,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    Arrived,
+    Started { kind: Kind },
+    Request { kind: Kind, bytes: u32 },
+    Retransmitted { bytes: u32 },
+    Received { bytes: u32 },
+    Challenged { kind: Kind, code: u16, reason: Word, since: u64 },
+    Offered { realm: Word, offered: u8, answered: Option<u8>, stale: bool },
+    Granted { kind: Kind, asked_s: u32, granted_s: u32, echo: Echo, example: Word },
+    Ended(End),
+    Registered { until: u64 },
+    Lapsed,
+    Unregistered,
+    UnregisterEnded { code: u16, reason: Word, ok: bool, sent: u64 },
+    LateResponse,
+    DuplicateResponse,
+}
+
+const _: () = assert!(size_of::<Entry>() <= 88);
+
+/// The end of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) kind: Kind,
+    pub(super) status: Status,
+    pub(super) loop_kind: LoopKind,
+    /// 0: no response.
+    pub(super) code: u16,
+    pub(super) reason: Word,
+    pub(super) place: Place,
+    /// When the first REGISTER was sent.
+    pub(super) sent: u64,
+    pub(super) credentials_sent: Option<u64>,
+    pub(super) stale: bool,
+    pub(super) unusable: bool,
+    /// Position in `sip::Algorithm::ALL`.
+    pub(super) algorithm: Option<u8>,
+    pub(super) retry_after: Option<u32>,
+}
+
+/// A text, by its place in [`Words`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Word(u32);
+
+/// Texts that come again and again: reason phrases, realms, addresses.
+#[derive(Debug)]
+pub(super) struct Words {
+    texts: Vec<Box<[u8]>>,
+    places: HashMap<Box<[u8]>, u32>,
+}
+
+impl Words {
+    pub(super) fn new() -> Self {
+        let mut words = Words { texts: Vec::new(), places: HashMap::new() };
+        let (none, rest) = (words.of(b""), words.of(b"(other)"));
+        debug_assert_eq!((none, rest), (Word::NONE, REST));
+        words
+    }
+
+    pub(super) fn of(&mut self, text: &[u8]) -> Word {
+        let text = &text[..text.len().min(MAX_TEXT)];
+        if let Some(&place) = self.places.get(text) {
+            return Word(place);
+        }
+        if self.texts.len() >= MAX_WORDS {
+            return REST;
+        }
+        let place = self.texts.len() as u32;
+        self.texts.push(text.into());
+        self.places.insert(text.into(), place);
+        Word(place)
+    }
+
+    pub(super) fn text(&self, word: Word) -> &[u8] {
+        &self.texts[word.0 as usize]
+    }
+}
+
+impl Word {
+    pub(super) const NONE: Word = Word(0);
+}
+
+/// Stands for every text beyond [`MAX_WORDS`].
+const REST: Word = Word(1);
+/// A capture in which every answer has a phrase of its own must not cost more than 20 MB.
+const MAX_WORDS: usize = 65_536;
+const MAX_TEXT: usize = 200;

@@ -1,0 +1,276 @@
+//! Entries in, results out: what was seen is told to a [`Tally`] in order of time, and its intervals go through a record
+//! in memory, so that they are summed up, checked and balanced by the code that does it for a run.
+
+use super::entry::{End, Entry, What, Words};
+use super::roster::Roster;
+use super::{ObserveError, entry::Word, waits};
+use crate::agent::answer;
+use crate::agent::looping::{Looping, Step};
+use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
+use crate::record::results::{GeneratorLimits, Host};
+use crate::record::{End as RunEnd, Header, Results, Writer, read};
+use crate::vocab::{AgentId, Refusal, Status, Time, TrunkId};
+use std::time::Duration;
+
+/// Everything a source showed.
+pub(super) struct Seen {
+    /// The source's name.
+    pub(super) name: String,
+    /// `capture` or `event log`.
+    pub(super) feature: &'static str,
+    pub(super) roster: Roster,
+    pub(super) words: Words,
+    pub(super) entries: Vec<Entry>,
+    /// When watching ended, nanoseconds since the Unix epoch.
+    pub(super) end: u64,
+}
+
+/// Lays out what was seen as the results of a run; `None` when nothing was.
+///
+/// # Errors
+/// When it spans more than [`LONGEST`].
+pub(super) fn results(mut seen: Seen) -> Result<Option<Results>, ObserveError> {
+    // Stable: what is told in one moment keeps its order.
+    seen.entries.sort_by_key(|entry| entry.at);
+    let Some(first) = seen.entries.first().map(|entry| entry.at) else {
+        return Ok(None);
+    };
+    let start = first / SECOND_NS * SECOND_NS;
+    let end = seen.end.max(seen.entries.last().map_or(start, |entry| entry.at));
+    let span = Duration::from_nanos(end - start);
+    if span > LONGEST {
+        return Err(too_long(start, end));
+    }
+    let interval = interval_for(span);
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes);
+    let written = write(&mut writer, &seen, start, end, interval);
+    written.expect("a vector takes every byte");
+    Ok(Some(read(bytes.as_slice())?))
+}
+
+fn write(
+    writer: &mut Writer<&mut Vec<u8>>,
+    seen: &Seen,
+    start: u64,
+    end: u64,
+    interval: Duration,
+) -> std::io::Result<()> {
+    writer.header(&header(seen, start, interval))?;
+    let mut replay = Replay::new(seen, start, interval);
+    for entry in &seen.entries {
+        while replay.tally.next_close() <= replay.time(entry.at) {
+            let at = replay.tally.next_close();
+            writer.interval(&thinned(replay.tally.close(at)))?;
+        }
+        replay.tell(entry);
+    }
+    let ended = replay.time(end) + Duration::from_nanos(1);
+    while replay.tally.next_close() < ended {
+        let at = replay.tally.next_close();
+        writer.interval(&thinned(replay.tally.close(at)))?;
+    }
+    let registered = replay.tally.registered();
+    writer.interval(&thinned(replay.tally.close(ended)))?;
+    let ended_ns = ended.nanos_since(START);
+    writer.end(&RunEnd {
+        ended_ns,
+        load_ended_ns: ended_ns,
+        interrupted_by: None,
+        aborted: None,
+        registered_at_load_end: registered,
+        user_s: 0.0,
+        system_s: 0.0,
+        max_rss_bytes: 0,
+        sender_cpu_pct: 0.0,
+    })
+}
+
+/// Keeps the highest of an interval's samples: ten a second of a week are more than anyone reads.
+fn thinned(mut interval: Interval) -> Interval {
+    let highest = interval.registered_samples.iter().copied().max_by_key(|&(_, agents)| agents);
+    interval.registered_samples = highest.into_iter().collect();
+    interval
+}
+
+fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
+    let agents = &seen.roster.agents;
+    let mut trunks = seen.roster.headers();
+    for (trunk, retry) in trunks.iter_mut().zip(waits::observed(&seen.roster, &seen.entries)) {
+        trunk.retry = retry;
+    }
+    let several_sources = trunks.iter().any(|trunk| !trunk.sources.is_empty());
+    Header {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: seen.name.clone(),
+        started_unix_ns: i64::try_from(start).unwrap_or(i64::MAX),
+        seed: 0,
+        interval_ns: interval.as_nanos() as u64,
+        users: agents.iter().map(|agent| agent.user.clone()).collect(),
+        agent_trunks: agents.iter().map(|agent| agent.trunk).collect(),
+        agent_sources: if several_sources { agents.iter().map(|agent| agent.source).collect() } else { Vec::new() },
+        call_ids: agents.iter().map(|agent| agent.call_id.clone()).collect(),
+        trunks,
+        profile_json: "{}".to_owned(),
+        thresholds: Vec::new(),
+        generator: GeneratorLimits { late_ns: u64::MAX, stall_ns: u64::MAX, suspect_late: 1.0, invalid_late: 1.0 },
+        host: Host::default(),
+        features: vec![seen.feature.to_owned()],
+        arrivals_planned: agents.len() as u64,
+        workers: 1,
+        simulated: false,
+        run_tag: 0,
+        warmup_ns: 0,
+        baseline: None,
+    }
+}
+
+struct Replay<'a> {
+    seen: &'a Seen,
+    start: u64,
+    tally: Tally,
+    /// By agent.
+    looping: Vec<Looping>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(seen: &'a Seen, start: u64, interval: Duration) -> Self {
+        let config = TallyConfig {
+            trunks: seen.roster.trunks(),
+            agents: seen.roster.len(),
+            worker: 0,
+            workers: 1,
+            interval,
+            warmup: Duration::ZERO,
+            start: START,
+            late: Duration::MAX,
+            stall: Duration::MAX,
+        };
+        Replay { seen, start, tally: Tally::new(config), looping: vec![Looping::default(); seen.roster.len()] }
+    }
+
+    fn time(&self, at: u64) -> Time {
+        START + Duration::from_nanos(at.saturating_sub(self.start))
+    }
+
+    fn tell(&mut self, entry: &Entry) {
+        let agent = &self.seen.roster.agents[entry.agent as usize];
+        let trunk = TrunkId(agent.trunk);
+        let subject = Subject { agent: AgentId(entry.agent), trunk, source: agent.source };
+        match entry.what {
+            What::Request { bytes, .. } | What::Retransmitted { bytes } => self.tally.sent(trunk, bytes as usize),
+            What::Received { bytes } => {
+                self.tally.received(trunk, bytes as usize);
+                return;
+            }
+            _ => {}
+        }
+        self.tally.event(subject, &self.event(entry));
+        if let What::Ended(end) = entry.what {
+            self.judge_looping(subject, &end, self.time(entry.at));
+        }
+    }
+
+    fn event(&self, entry: &Entry) -> Event<'a> {
+        let at = self.time(entry.at);
+        match entry.what {
+            What::Arrived => Event::Arrived { planned: at },
+            What::Started { kind } => Event::Started { kind, planned: at, sent: at },
+            What::Request { kind, .. } => Event::Request { kind },
+            What::Retransmitted { .. } | What::Received { .. } => Event::Retransmitted { at },
+            What::Challenged { kind, code, reason, since } => {
+                Event::Challenged { kind, code, reason: self.text(reason), since: self.time(since), at }
+            }
+            What::Offered { realm, offered, answered, stale } => {
+                Event::Offered(Offer { at, realm: self.text(realm), offered, answered, stale })
+            }
+            What::Granted { kind, asked_s, granted_s, echo, example } => {
+                Event::Granted(Granted { at, kind, asked_s, granted_s, echo, example: self.text(example) })
+            }
+            What::Ended(end) => Event::Ended(self.attempt_end(&end, at)),
+            What::Registered { until } => Event::Registered { at, until: self.time(until) },
+            What::Lapsed => Event::Lapsed { at },
+            What::Unregistered => Event::Unregistered { at },
+            What::UnregisterEnded { code, reason, ok, sent } => {
+                Event::UnregisterEnded { code, reason: self.text(reason), ok, sent: self.time(sent), at }
+            }
+            What::LateResponse => Event::LateResponse,
+            What::DuplicateResponse => Event::DuplicateResponse,
+        }
+    }
+
+    fn attempt_end(&self, end: &End, at: Time) -> AttemptEnd<'a> {
+        let sent = self.time(end.sent);
+        AttemptEnd {
+            kind: end.kind,
+            status: end.status,
+            code: end.code,
+            reason: self.text(end.reason),
+            place: end.place,
+            planned: sent,
+            sent: Some(sent),
+            credentials_sent: end.credentials_sent.map(|at| self.time(at)),
+            at,
+            ineffective: end.status != Status::Abandoned && answer::is_ineffective(end.status, end.code),
+            clues: Clues {
+                stale: end.stale,
+                unusable: end.unusable,
+                algorithm: end.algorithm,
+                retry_after: end.retry_after,
+            },
+        }
+    }
+
+    /// The rule of `agent::looping`, for phones that are not ours.
+    fn judge_looping(&mut self, subject: Subject, end: &End, at: Time) {
+        let looping = &mut self.looping[subject.agent.index()];
+        if end.status == Status::Abandoned {
+            return;
+        }
+        if end.status == Status::Registered {
+            if looping.succeeded() {
+                self.tally.event(subject, &Event::LoopEnded);
+            }
+            return;
+        }
+        let refusal = Refusal { kind: end.loop_kind, code: end.code, place: end.place };
+        let (ended, step) = looping.refused(refusal, at);
+        if ended {
+            self.tally.event(subject, &Event::LoopEnded);
+        }
+        match step {
+            Step::Counted => {}
+            Step::Started { first_seen, attempts } => {
+                self.tally.event(subject, &Event::LoopStarted { refusal, first_seen, attempts });
+            }
+            Step::Grew => self.tally.event(subject, &Event::LoopGrew),
+        }
+    }
+
+    fn text(&self, word: Word) -> &'a [u8] {
+        self.seen.words.text(word)
+    }
+}
+
+/// The shortest of the usual intervals that makes no more than [`INTERVALS`] of a span.
+fn interval_for(span: Duration) -> Duration {
+    let usual = [1, 10, 60, 600, 3_600, 6 * 3_600, 86_400].map(Duration::from_secs);
+    usual.into_iter().find(|&interval| span.as_nanos() / interval.as_nanos() <= INTERVALS).unwrap_or(LONGEST)
+}
+
+fn too_long(start: u64, end: u64) -> ObserveError {
+    let utc = |ns: u64| {
+        jiff::Timestamp::from_nanosecond(ns.into()).map_or_else(|_| format!("{ns} ns"), |time| format!("{time:.0}"))
+    };
+    let days = |span: Duration| span.as_secs() / 86_400;
+    let span = Duration::from_nanos(end - start);
+    ObserveError::TooLong { days: days(span), first: utc(start), last: utc(end), longest: days(LONGEST) }
+}
+
+/// The clock's reading when watching began; zero is no time.
+const START: Time = Time::from_secs(1);
+const SECOND_NS: u64 = 1_000_000_000;
+const INTERVALS: u128 = 1_000;
+/// The number of registered phones is sampled ten times a second, so a span costs time even when nothing happens in it;
+/// and a time in 1970 beside one of this year is a broken record, not a long one.
+const LONGEST: Duration = Duration::from_secs(400 * 86_400);

@@ -1,0 +1,242 @@
+//! Registrations out of a capture: SIP messages put in order of time and read as requests and answers.
+//!
+//! Frames of one capture may stand a little out of order (several interfaces, several queues), so messages wait until
+//! nothing older than them is expected. Memory: at most [`HELD`] messages, beside what [`super::entry`] keeps.
+
+use super::roster::TrunkKey;
+use super::watch::{Ask, Carried, Challenge, Reply, Watch, print_of};
+use super::{Observation, ObserveError};
+use crate::record::capture::{self, Packet, Transport};
+use crate::sip::challenge::{self, all_credentials};
+use crate::sip::scan::{self, Malformed};
+use crate::sip::{Request, Response, contact};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::Read;
+use std::net::SocketAddr;
+
+/// Reads a capture; `name` is what the results call it.
+///
+/// # Errors
+/// When it is no capture, cannot be read, or shows no registration.
+pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveError> {
+    let mut wire =
+        Wire { watch: Watch::new(), held: BinaryHeap::new(), newest: 0, last: 0, number: 0, counts: Counts::default() };
+    let mut failed = None;
+    let account = capture::read(source, |packet| {
+        if failed.is_none() {
+            failed = wire.packet(&packet).err();
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    wire.drain(u64::MAX, 0)?;
+    let mut remarks = account.remarks();
+    let (seen, gaps) = wire.watch.finish(name.to_owned(), "capture", wire.newest);
+    remarks.extend(wire.counts.remarks());
+    if gaps.orphans > 0 {
+        remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));
+    }
+    if account.application.as_deref().is_some_and(|tool| tool.starts_with("regstorm")) {
+        remarks.push(
+            "regstorm wrote this file: a sample of failures; diagnose the run's directory for all of it".to_owned(),
+        );
+    }
+    if gaps.silent {
+        remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
+    }
+    Observation::of(seen, remarks)
+}
+
+struct Wire {
+    watch: Watch,
+    /// The earliest on top.
+    held: BinaryHeap<Reverse<Held>>,
+    /// Time of the newest message.
+    newest: u64,
+    /// Time of the message told last.
+    last: u64,
+    number: u64,
+    counts: Counts,
+}
+
+/// A message that waits; ordered by time, then by place in the capture.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    at_ns: u64,
+    number: u64,
+    from: SocketAddr,
+    to: SocketAddr,
+    transport: Transport,
+    bytes: Vec<u8>,
+}
+
+/// What was passed over.
+#[derive(Default)]
+struct Counts {
+    malformed: u64,
+    /// REGISTER without a Contact: a question for the bindings (RFC 3261 §10.2.3).
+    queries: u64,
+    no_address: u64,
+    disordered: u64,
+}
+
+impl Wire {
+    fn packet(&mut self, packet: &Packet<'_>) -> Result<(), ObserveError> {
+        match is_registration(packet.bytes) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(_) => {
+                self.counts.malformed += 1;
+                return Ok(());
+            }
+        }
+        self.number += 1;
+        self.newest = self.newest.max(packet.at_ns);
+        self.held.push(Reverse(Held {
+            at_ns: packet.at_ns,
+            number: self.number,
+            from: packet.from,
+            to: packet.to,
+            transport: packet.transport,
+            bytes: packet.bytes.to_vec(),
+        }));
+        self.drain(self.newest.saturating_sub(SETTLED_NS), HELD)
+    }
+
+    /// Tells everything before `until`, and more if more than `most` are held.
+    fn drain(&mut self, until: u64, most: usize) -> Result<(), ObserveError> {
+        while let Some(Reverse(earliest)) = self.held.peek() {
+            if earliest.at_ns >= until && self.held.len() <= most {
+                return Ok(());
+            }
+            let Some(Reverse(held)) = self.held.pop() else { return Ok(()) };
+            self.counts.disordered += u64::from(held.at_ns < self.last);
+            self.last = self.last.max(held.at_ns);
+            self.message(&held, self.last)?;
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, held: &Held, at: u64) -> Result<(), ObserveError> {
+        if let Ok(response) = scan::response(&held.bytes) {
+            self.watch.reply(&reply(&response, at, held.bytes.len()));
+            return Ok(());
+        }
+        let Ok(request) = scan::request(&held.bytes) else { return Ok(()) };
+        self.request(&request, held, at)
+    }
+
+    fn request(&mut self, request: &Request<'_>, held: &Held, at: u64) -> Result<(), ObserveError> {
+        // RFC 3261 §10.2: the To header holds the address of record.
+        let Some((user, domain)) = contact::address_of_record(request.to) else {
+            self.counts.no_address += 1;
+            return Ok(());
+        };
+        let mut contacts = contact::contacts(request).peekable();
+        let Some(&first) = contacts.peek() else {
+            self.counts.queries += 1;
+            return Ok(());
+        };
+        let asked_s = first.expires.or(request.expires);
+        let removes = contacts.all(|one| one.expires.or(request.expires) == Some(0));
+        let key =
+            TrunkKey { registrar: held.to.to_string(), domain: String::from_utf8_lossy(domain).to_ascii_lowercase() };
+        let user = String::from_utf8_lossy(user);
+        self.watch.ask(&Ask {
+            at,
+            bytes: held.bytes.len() as u32,
+            trunk: key,
+            transport: held.transport.as_str(),
+            user: &user,
+            source: Some(held.from.ip()),
+            call_id: request.call_id,
+            transaction: transaction(request.call_id, request.cseq, request.branch),
+            carried: carried(request),
+            asked_s,
+            removes,
+            contact: first.address().unwrap_or_default(),
+            sent_by: request.topmost_via().sent_by,
+        })
+    }
+}
+
+impl Counts {
+    fn remarks(&self) -> impl Iterator<Item = String> {
+        let counted = [
+            (self.malformed, "messages are no readable SIP"),
+            (self.queries, "REGISTER requests ask for bindings and register nothing"),
+            (self.no_address, "REGISTER requests name no SIP address in To"),
+            (
+                self.disordered,
+                "messages stand in the capture long after later ones: times of several captures do not fit",
+            ),
+        ];
+        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"))
+    }
+}
+
+/// Whether a message has to do with a registration; an error when it might and cannot be read.
+fn is_registration(bytes: &[u8]) -> Result<bool, Malformed> {
+    match scan::response(bytes) {
+        Ok(response) => return Ok(response.cseq_method.eq_ignore_ascii_case(b"REGISTER")),
+        Err(Malformed::StartLine) => {}
+        Err(error) => return Err(error),
+    }
+    if !bytes.trim_ascii_start().starts_with(b"REGISTER ") {
+        return Ok(false);
+    }
+    scan::request(bytes).map(|_| true)
+}
+
+fn reply<'a>(response: &'a Response<'a>, at: u64, bytes: usize) -> Reply<'a> {
+    Reply {
+        at,
+        bytes: bytes as u32,
+        transaction: transaction(response.call_id, response.cseq, response.branch),
+        code: response.code,
+        reason: response.reason,
+        challenge: offered(response),
+        min_expires: response.min_expires,
+        retry_after: response.retry_after,
+        response: Some(response),
+    }
+}
+
+fn offered<'a>(response: &Response<'a>) -> Challenge<'a> {
+    let all = challenge::offered(response);
+    let mut nonces = Vec::new();
+    let mut stale = false;
+    for offer in challenge::challenges(response).flatten() {
+        nonces.push(print_of(&[offer.nonce]));
+        stale |= offer.stale;
+    }
+    let offered = all.algorithms.bits() | u8::from(all.unknown) << 7;
+    Challenge { realm: all.realm, offered, nonces, stale }
+}
+
+/// The credentials of a request. An empty nonce carries none: clients of some networks send such a header with their
+/// first REGISTER to name their user (3GPP TS 24.229 §5.1.1.2.2).
+fn carried(request: &Request<'_>) -> Carried {
+    let mut all = all_credentials(request).peekable();
+    if all.peek().is_none() {
+        let header = request.headers("Authorization").chain(request.headers("Proxy-Authorization")).next();
+        // Credentials that cannot be read are credentials.
+        return header.map_or(Carried::Nothing, |_| Carried::Credentials { nonce: None, algorithm: None });
+    }
+    let Some(used) = all.find(|one| !one.nonce.is_empty()) else { return Carried::Nothing };
+    // None named means MD5 (RFC 7616 §3.3).
+    let algorithm = used.algorithm.unwrap_or(crate::sip::Algorithm::Md5) as u8;
+    Carried::Credentials { nonce: Some(print_of(&[used.nonce])), algorithm: Some(algorithm) }
+}
+
+fn transaction(call_id: &[u8], cseq: u32, branch: &[u8]) -> u64 {
+    print_of(&[call_id, &cseq.to_be_bytes(), branch])
+}
+
+/// How long a message waits for an older one: attempts sampled into one file stand in it one after another, and each may
+/// last two Timer F.
+const SETTLED_NS: u64 = 64_000_000_000;
+/// Messages that wait at most, 50 MB of them; in a busier capture the oldest goes on sooner.
+const HELD: usize = 65_536;

@@ -1,0 +1,61 @@
+//! What was found in a capture beside its SIP messages, so that nothing is passed over in silence.
+
+use std::fmt;
+
+/// The account of one capture.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    pub frames: u64,
+    /// SIP messages handed over.
+    pub messages: u64,
+    /// The same datagram or segment again: the capture holds it at two places of its way.
+    pub copies: u64,
+    /// Frames of which less was captured than there was (a snap length).
+    pub cut_short: u64,
+    /// Blocks of a pcapng that cannot be read.
+    pub damaged_blocks: u64,
+    /// Packets whose own headers contradict each other.
+    pub damaged_packets: u64,
+    /// Frames of link layers that are not known, and the first such number.
+    pub unknown_link: u64,
+    pub unknown_link_type: Option<u32>,
+    /// IP datagrams of which not all fragments were captured.
+    pub fragments_lost: u64,
+    /// Places where a TCP stream lacks bytes.
+    pub stream_gaps: u64,
+    /// TCP streams that carry TLS: what is in them cannot be seen.
+    pub encrypted_streams: u64,
+    /// What wrote the capture, where a pcapng says it.
+    pub application: Option<String>,
+    /// Why the capture could not be read to its end.
+    pub torn: Option<String>,
+}
+
+impl Account {
+    /// What a reader of the findings has to know of the capture, a sentence each.
+    pub fn remarks(&self) -> Vec<String> {
+        let counted = [
+            (self.cut_short, "frames were not captured whole (capture with -s 0)"),
+            (self.damaged_blocks, "damaged blocks were passed over"),
+            (self.damaged_packets, "damaged packets were passed over"),
+            (self.fragments_lost, "IP datagrams lack fragments"),
+            (self.stream_gaps, "gaps are in TCP streams: messages in them are missing"),
+            (self.encrypted_streams, "TLS connections cannot be looked into"),
+        ];
+        let mut remarks: Vec<_> =
+            counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        if let (1.., Some(link)) = (self.unknown_link, self.unknown_link_type) {
+            remarks
+                .push(format!("{} frames are of a link layer that is not known (LINKTYPE {link})", self.unknown_link));
+        }
+        remarks.extend(self.torn.clone());
+        remarks
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} frames, {} SIP messages", self.frames, self.messages)?;
+        self.remarks().iter().try_for_each(|remark| write!(f, "; {remark}"))
+    }
+}

@@ -1,0 +1,115 @@
+//! Where a SIP message begins and ends, without reading what it says.
+//!
+//! RFC 3261 §18.3: on a stream the Content-Length says where a message ends; in a datagram it ends with the datagram.
+//! §7.5: empty lines before a start line are to be ignored.
+
+use memchr::memmem;
+
+/// What the beginning of a stream's bytes is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Framed {
+    /// Keep-alives (RFC 5626 §3.5.1) or empty lines.
+    Blank {
+        used: usize,
+    },
+    Message {
+        start: usize,
+        end: usize,
+    },
+    Incomplete,
+    /// No SIP message begins here.
+    NotSip,
+}
+
+/// Cuts one message off the beginning of a stream.
+pub(super) fn frame(bytes: &[u8]) -> Framed {
+    let blanks = bytes.iter().take_while(|&&b| matches!(b, b'\r' | b'\n' | 0)).count();
+    if blanks > 0 {
+        return Framed::Blank { used: blanks };
+    }
+    match starts_sip(bytes) {
+        Some(true) => {}
+        Some(false) => return Framed::NotSip,
+        None => return Framed::Incomplete,
+    }
+    let Some(head) = head_len(bytes) else { return Framed::Incomplete };
+    // Without a length the body cannot be told from the next message; RFC 3261 §20.14 then has no body at all.
+    let Some(end) = head.checked_add(content_length(&bytes[..head]).unwrap_or(0)) else { return Framed::NotSip };
+    if end > bytes.len() {
+        return Framed::Incomplete;
+    }
+    Framed::Message { start: 0, end }
+}
+
+/// Whether a datagram is a SIP message; others (RTP, STUN, DNS) are passed over.
+pub(super) fn is_sip(datagram: &[u8]) -> bool {
+    let blanks = datagram.iter().take_while(|&&b| matches!(b, b'\r' | b'\n')).count();
+    starts_sip(&datagram[blanks..]) == Some(true)
+}
+
+/// A TLS record: handshake, alert or data of any version up to 1.3 (RFC 8446 §5.1).
+pub(super) fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x14..=0x17, 0x03, 0x00..=0x04, ..])
+}
+
+/// How many bytes to leave out until a line begins a SIP message, and whether one was found.
+pub(super) fn resynchronise(bytes: &[u8]) -> (usize, bool) {
+    let mut at = 0;
+    while at < bytes.len() {
+        match starts_sip(&bytes[at..]) {
+            Some(true) => return (at, true),
+            // This line may yet become one.
+            None => return (at, false),
+            Some(false) => {}
+        }
+        match memchr::memchr(b'\n', &bytes[at..]) {
+            Some(line_end) => at += line_end + 1,
+            // What is not the beginning of a line will not be one.
+            None => return (bytes.len(), false),
+        }
+    }
+    (at, false)
+}
+
+/// Whether bytes begin with a start line; `None` while too little is there to tell.
+fn starts_sip(bytes: &[u8]) -> Option<bool> {
+    const STATUS: &[u8] = b"SIP/2.0 ";
+    let begins = &bytes[..bytes.len().min(STATUS.len())];
+    if begins.eq_ignore_ascii_case(&STATUS[..begins.len()]) {
+        return (begins.len() == STATUS.len()).then_some(true);
+    }
+    // Methods are tokens, in capitals everywhere; the longest registered one has 9 letters.
+    let method = bytes.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    if method > 16 || (method < bytes.len() && (method == 0 || bytes[method] != b' ')) {
+        return Some(false);
+    }
+    match memchr::memchr(b'\n', &bytes[..bytes.len().min(MAX_START_LINE)]) {
+        Some(end) => Some(bytes[..end].trim_ascii_end().to_ascii_uppercase().ends_with(b" SIP/2.0")),
+        None if bytes.len() >= MAX_START_LINE => Some(false),
+        None => None,
+    }
+}
+
+/// Length of the head with the empty line that ends it.
+fn head_len(bytes: &[u8]) -> Option<usize> {
+    let ends = |mark: &[u8]| memmem::find(bytes, mark).map(|at| at + mark.len());
+    match (ends(b"\r\n\r\n"), ends(b"\n\n")) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// `Content-Length` or its compact form `l` (RFC 3261 §20.14).
+fn content_length(head: &[u8]) -> Option<usize> {
+    head.split(|&b| b == b'\n').skip(1).find_map(|line| {
+        let colon = memchr::memchr(b':', line)?;
+        let name = line[..colon].trim_ascii();
+        let named = name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l");
+        let value = line[colon + 1..].trim_ascii();
+        let digits = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+        named.then(|| digits(value)).flatten()
+    })
+}
+
+/// No start line of a registration is longer.
+const MAX_START_LINE: usize = 4_096;

@@ -1,0 +1,265 @@
+//! TCP streams put together again, one direction at a time, and SIP messages cut out of them.
+//!
+//! A stream may begin in the middle, segments may come out of order or twice, bytes may be missing. Reading begins, and
+//! goes on after a gap, at the next line that begins a SIP message. Sequence numbers are compared as RFC 9293 §3.4 says,
+//! modulo 2³². Memory: [`MAX_STREAMS`] directions, of each at most [`MAX_WAITING`] bytes behind a gap and a message of at
+//! most [`MAX_MESSAGE`] bytes, and of all together [`MAX_HELD`]. The direction that was silent longest gives way.
+
+use super::account::Account;
+use super::message::{self, Framed};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+/// One TCP segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment<'a> {
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) sequence: u32,
+    pub(super) syn: bool,
+    /// FIN or RST.
+    pub(super) last: bool,
+    pub(super) bytes: &'a [u8],
+}
+
+/// All directions of all connections.
+#[derive(Default)]
+pub(super) struct Streams {
+    open: HashMap<Key, Direction>,
+    /// The keys by when they were last heard of.
+    order: BTreeMap<u64, Key>,
+    clock: u64,
+    /// Bytes held by all directions.
+    held: usize,
+}
+
+/// From and to.
+type Key = (SocketAddr, SocketAddr);
+
+#[derive(Default)]
+struct Direction {
+    /// The next byte's sequence number; `None` before the first segment.
+    next: Option<u32>,
+    /// Bytes that came in order and are no whole message yet.
+    ready: Vec<u8>,
+    /// Segments behind a gap, by sequence number.
+    waiting: BTreeMap<u32, Vec<u8>>,
+    waiting_bytes: usize,
+    /// `ready` begins where a message does, as far as is known.
+    in_step: bool,
+    encrypted: bool,
+    touched: u64,
+}
+
+impl Streams {
+    /// Takes a segment and hands over every message that it completes, with the addresses of its direction.
+    pub(super) fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        account: &mut Account,
+        mut each: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) {
+        if segment.bytes.is_empty() && !segment.syn && !segment.last {
+            return;
+        }
+        let key = (segment.from, segment.to);
+        let known = self.take_out(key);
+        while self.open.len() >= MAX_STREAMS || self.held > MAX_HELD {
+            self.forget_the_oldest(account, &mut each);
+        }
+        let mut direction = known.unwrap_or_default();
+        let mut each = |bytes: &[u8]| each(segment.from, segment.to, bytes);
+        if segment.syn {
+            direction.restart(segment.sequence.wrapping_add(1), account, &mut each);
+        }
+        direction.take(segment, account, &mut each);
+        if segment.last {
+            direction.close(account, &mut each);
+            return;
+        }
+        self.clock += 1;
+        direction.touched = self.clock;
+        self.held += direction.held();
+        self.order.insert(self.clock, key);
+        self.open.insert(key, direction);
+    }
+
+    /// What still waits behind gaps.
+    pub(super) fn finish(&mut self, account: &mut Account, mut each: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        while !self.open.is_empty() {
+            self.forget_the_oldest(account, &mut each);
+        }
+    }
+
+    fn take_out(&mut self, key: Key) -> Option<Direction> {
+        let direction = self.open.remove(&key)?;
+        self.order.remove(&direction.touched);
+        self.held -= direction.held();
+        Some(direction)
+    }
+
+    fn forget_the_oldest(&mut self, account: &mut Account, each: &mut impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        let Some((_, &(from, to))) = self.order.first_key_value() else { return };
+        if let Some(mut direction) = self.take_out((from, to)) {
+            direction.close(account, &mut |bytes: &[u8]| each(from, to, bytes));
+        }
+    }
+}
+
+impl Direction {
+    /// A new connection with the same addresses.
+    fn restart(&mut self, next: u32, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        // A repeated SYN changes nothing.
+        if self.next == Some(next) {
+            return;
+        }
+        self.close(account, each);
+        *self = Direction { next: Some(next), in_step: true, ..Direction::default() };
+    }
+
+    fn held(&self) -> usize {
+        self.ready.len() + self.waiting_bytes
+    }
+
+    fn take(&mut self, segment: &Segment<'_>, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        if segment.bytes.is_empty() || self.encrypted {
+            return;
+        }
+        // The sequence number of a SYN is that of the SYN itself (RFC 9293 §3.4).
+        let first = segment.sequence.wrapping_add(u32::from(segment.syn));
+        let next = *self.next.get_or_insert(first);
+        let ahead = first.wrapping_sub(next);
+        if ahead > HALF {
+            // Older than what was read: sent again, with new bytes at its end perhaps.
+            let known = next.wrapping_sub(first) as usize;
+            if let Some(fresh) = segment.bytes.get(known..).filter(|fresh| !fresh.is_empty()) {
+                self.append(fresh, account, each);
+            } else {
+                account.copies += 1;
+                return;
+            }
+        } else if ahead > 0 {
+            self.wait(first, segment.bytes, account, each);
+            return;
+        } else {
+            self.append(segment.bytes, account, each);
+        }
+        self.continue_behind_gap(account, each);
+    }
+
+    /// Bytes that follow those before.
+    fn append(&mut self, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
+        if self.ready.is_empty() && message::is_tls(bytes) {
+            self.encrypted = true;
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+            account.encrypted_streams += 1;
+            return;
+        }
+        self.ready.extend_from_slice(bytes);
+        self.cut_messages(each);
+    }
+
+    fn wait(&mut self, first: u32, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        let known = self.waiting.get(&first).is_some_and(|held| held.len() >= bytes.len());
+        if known {
+            account.copies += 1;
+            return;
+        }
+        self.waiting_bytes += bytes.len();
+        if let Some(shorter) = self.waiting.insert(first, bytes.to_vec()) {
+            self.waiting_bytes -= shorter.len();
+        }
+        if self.waiting_bytes > MAX_WAITING {
+            self.skip_gap(account, each);
+        }
+    }
+
+    /// Whether the first of the waiting segments follows now.
+    fn continue_behind_gap(&mut self, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        while let Some((first, next)) = self.nearest().zip(self.next) {
+            let ahead = first.wrapping_sub(next);
+            if ahead != 0 && ahead <= HALF {
+                return;
+            }
+            let Some(bytes) = self.release(first) else { return };
+            let known = next.wrapping_sub(first) as usize;
+            if let Some(fresh) = bytes.get(known..).filter(|fresh| !fresh.is_empty()) {
+                self.append(fresh, account, each);
+            }
+        }
+    }
+
+    /// The waiting segment that is nearest to what was read.
+    fn nearest(&self) -> Option<u32> {
+        let next = self.next?;
+        // Behind `next` by a little is nearer than ahead by a little; either way it can be looked at now.
+        let distance = |first: u32| first.wrapping_sub(next).wrapping_add(HALF);
+        self.waiting.keys().copied().min_by_key(|&first| distance(first))
+    }
+
+    fn release(&mut self, first: u32) -> Option<Vec<u8>> {
+        let bytes = self.waiting.remove(&first)?;
+        self.waiting_bytes -= bytes.len();
+        Some(bytes)
+    }
+
+    /// Gives up the missing bytes before the nearest waiting segment.
+    fn skip_gap(&mut self, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        let Some(first) = self.nearest() else { return };
+        account.stream_gaps += 1;
+        self.ready.clear();
+        self.in_step = false;
+        self.next = Some(first);
+        self.continue_behind_gap(account, each);
+    }
+
+    /// Nothing more will come.
+    fn close(&mut self, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+        while !self.waiting.is_empty() {
+            self.skip_gap(account, each);
+        }
+        self.ready.clear();
+    }
+
+    fn cut_messages(&mut self, each: &mut impl FnMut(&[u8])) {
+        let mut from = 0;
+        loop {
+            let rest = &self.ready[from..];
+            if !self.in_step {
+                let (skip, found) = message::resynchronise(rest);
+                from += skip;
+                self.in_step = found;
+                if !found {
+                    break;
+                }
+                continue;
+            }
+            match message::frame(rest) {
+                Framed::Blank { used } => from += used,
+                Framed::Message { start, end } => {
+                    each(&rest[start..end]);
+                    from += end;
+                }
+                Framed::NotSip => self.in_step = false,
+                Framed::Incomplete if rest.len() > MAX_MESSAGE => {
+                    from += 1;
+                    self.in_step = false;
+                }
+                Framed::Incomplete => break,
+            }
+        }
+        self.ready.drain(..from);
+    }
+}
+
+/// Directions of TCP connections that are followed at once.
+const MAX_STREAMS: usize = 65_536;
+/// Bytes that all directions hold together.
+const MAX_HELD: usize = 64 * 1024 * 1024;
+/// Bytes of one direction that wait for a gap to close.
+const MAX_WAITING: usize = 128 * 1024;
+/// The longest SIP message that is waited for on a stream.
+const MAX_MESSAGE: usize = 64 * 1024;
+const HALF: u32 = u32::MAX / 2;

@@ -1,0 +1,314 @@
+//! What a search for limits found, as bytes: `limits.json`, `limits.csv`, `report.html`, and the summary on the terminal.
+
+use super::chart::{Frame, Scale, Series, lines};
+use super::template;
+use super::text::{cell, decimal, printable};
+use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Step};
+use serde::Serialize;
+
+/// The columns of `limits.csv`, one row for each step.
+pub const COLUMNS: [&str; 18] = [
+    "step",
+    "at_s",
+    "lasted_s",
+    "part",
+    "action",
+    "purpose",
+    "per_second",
+    "offered",
+    "accepted",
+    "refused",
+    "silent",
+    "unsent",
+    "late",
+    "code",
+    "reason",
+    "retry_after_s",
+    "registered",
+    "held",
+];
+
+/// Every file: its name and its bytes.
+pub fn render_all(limits: &Limits) -> Vec<(&'static str, Vec<u8>)> {
+    vec![("limits.json", json(limits)), ("limits.csv", csv(limits)), ("report.html", html(limits))]
+}
+
+/// `limits.json`.
+pub fn json(limits: &Limits) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(limits).expect("keys are strings, and a vector grows");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// `limits.csv`: RFC 4180 with a header; what is unknown is empty.
+pub fn csv(limits: &Limits) -> Vec<u8> {
+    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
+    writer.write_record(COLUMNS).expect("a vector takes every write");
+    for step in &limits.steps {
+        writer.write_record(cells(step)).expect("a row has one cell for each column");
+    }
+    writer.into_inner().expect("a vector takes every write")
+}
+
+fn cells(step: &Step) -> [String; 18] {
+    [
+        step.step.to_string(),
+        decimal(step.at_s, 3),
+        decimal(step.lasted_s, 3),
+        step.part.to_owned(),
+        step.action.to_owned(),
+        step.purpose.to_owned(),
+        step.per_second.map(|rate| decimal(rate, 3)).unwrap_or_default(),
+        step.offered.to_string(),
+        step.accepted.to_string(),
+        step.refused.to_string(),
+        step.silent.to_string(),
+        step.unsent.to_string(),
+        step.late.to_string(),
+        cell(step.code),
+        step.reason.clone().unwrap_or_default(),
+        cell(step.retry_after_s),
+        step.registered.to_string(),
+        cell(step.held),
+    ]
+}
+
+/// The summary on the terminal: a line for each limit, found or not.
+pub fn summary(limits: &Limits, directory: &str) -> String {
+    let setup = &limits.setup;
+    let mut text = format!(
+        "limits of {} ({}) for {}: {} agents, {} steps in {} s, method {}\n",
+        printable(&setup.trunk_id),
+        setup.target,
+        printable(&setup.domain),
+        setup.agents,
+        limits.steps.len(),
+        decimal(limits.duration_s, 1),
+        limits.method
+    );
+    for Found { label, sentence, because, .. } in all(limits) {
+        text.push_str(&format!("{label:<22}{sentence}\n"));
+        if !because.is_empty() {
+            text.push_str(&format!("{:<22}{because}\n", ""));
+        }
+    }
+    if let Some(stopped) = &limits.stopped {
+        text.push_str(&format!("stopped early: {stopped}\n"));
+    }
+    if limits.left_bound > 0 {
+        text.push_str(&format!("{} phones may still be registered: un-REGISTER was not answered\n", limits.left_bound));
+    }
+    text.push_str(&format!("{directory}/report.html\n"));
+    text
+}
+
+/// One limit in words.
+#[derive(Serialize)]
+struct Found {
+    label: &'static str,
+    /// The figure alone.
+    value: String,
+    sentence: String,
+    because: String,
+    tone: &'static str,
+}
+
+fn all(limits: &Limits) -> Vec<Found> {
+    let concurrent = limits.concurrent.as_ref().map(of_concurrent);
+    let contacts = limits.contacts.as_ref().map(of_contacts);
+    let rate = limits.rate.as_ref().map(|rate| of_rate(rate, limits.setup.objective_ms));
+    let rfc = limits.rfc7502.as_ref().map(of_rfc7502);
+    [concurrent, contacts, rate, rfc].into_iter().flatten().collect()
+}
+
+fn answer(code: Option<u16>, reason: Option<&String>) -> String {
+    let reason = reason.map(|reason| printable(reason)).unwrap_or_default();
+    match code {
+        Some(code) => format!("{code} {reason}"),
+        None if reason.is_empty() => "no answer".to_owned(),
+        None => reason,
+    }
+}
+
+fn confidence(word: &str, because: &str) -> String {
+    format!("confidence {word}: {because}")
+}
+
+fn of_concurrent(found: &Concurrent) -> Found {
+    let label = "registered at once";
+    let Some(limit) = found.limit else {
+        let own = match found.refused_for_themselves {
+            0 => String::new(),
+            n => format!("; {n} agents are refused whatever the number registered"),
+        };
+        let sentence = format!("no limit met, {} were registered at the same time{own}", found.at_least);
+        let value = format!("at least {}", found.at_least);
+        return Found { label, value, sentence, because: String::new(), tone: "" };
+    };
+    let over = match found.scope {
+        Some("registrar") => "over all trunks of this registrar",
+        Some("account") => "for each account (name in the credentials)",
+        Some("source") => "for each source address",
+        _ => "over this trunk",
+    };
+    let refreshes = match (found.refreshes_accepted, found.refreshes_asked) {
+        (Some(accepted), Some(asked)) if accepted == asked => "; refreshes pass at the limit".to_owned(),
+        (Some(accepted), Some(asked)) => format!("; at the limit only {accepted} of {asked} refreshes pass"),
+        _ => String::new(),
+    };
+    let soft = if found.hard == Some(false) { ", sometimes exceeded" } else { "" };
+    let sentence =
+        format!("{limit}{soft}, then {}; counted {over}{refreshes}", answer(found.code, found.reason.as_ref()));
+    let because = confidence(found.confidence, &found.confidence_because);
+    Found { label, value: limit.to_string(), sentence, because, tone: "bad" }
+}
+
+fn of_contacts(found: &Contacts) -> Found {
+    let label = "contacts of one user";
+    let because = confidence(found.confidence, &found.confidence_because);
+    match (found.limit, found.pushes_out_at) {
+        (Some(limit), _) => {
+            let sentence = format!("{limit}, then {}", answer(found.code, found.reason.as_ref()));
+            Found { label, value: limit.to_string(), sentence, because, tone: "bad" }
+        }
+        (None, Some(at)) => {
+            let sentence = format!("{at}; a further one is accepted and pushes out the oldest");
+            Found { label, value: at.to_string(), sentence, because, tone: "doubt" }
+        }
+        (None, None) => {
+            let sentence = format!("no limit met, {} were accepted", found.at_least);
+            Found { label, value: format!("at least {}", found.at_least), sentence, because: String::new(), tone: "" }
+        }
+    }
+}
+
+fn of_rate(found: &Rate, objective_ms: Option<f64>) -> Found {
+    let label = "registrations/s";
+    let Some(limit) = found.limit_per_s else {
+        let sentence = format!("no limit met up to {}/s: {}", decimal(found.at_least_per_s, 1), found.ended);
+        let value = format!("at least {}", decimal(found.at_least_per_s, 1));
+        return Found { label, value, sentence, because: String::new(), tone: "" };
+    };
+    let value = decimal(limit, if limit < 100.0 { 2 } else { 1 });
+    let burst = found.burst.map(|burst| format!(", {burst} at once")).unwrap_or_default();
+    let after = found.retry_after_s.map(|s| format!(", Retry-After {s} s")).unwrap_or_default();
+    let refusal = answer(found.code, found.reason.as_ref());
+    let sentence = match (found.kind, found.transactions) {
+        ("transactions", Some(open)) => {
+            format!("{open} open at the same time, then {refusal}{after}; that is {value}/s at this round trip")
+        }
+        ("latency", _) => {
+            let objective = objective_ms.map(|ms| decimal(ms, 1)).unwrap_or_default();
+            format!("{value}/s, above which 99 of 100 take longer than {objective} ms")
+        }
+        ("silence", _) => format!("{value}/s, above which answers stay away"),
+        _ => format!("{value}/s{burst}, then {refusal}{after}"),
+    };
+    Found { label, value, sentence, because: confidence(found.confidence, &found.confidence_because), tone: "bad" }
+}
+
+fn of_rfc7502(found: &Rfc7502) -> Found {
+    let value = found.registration_rate.map_or_else(|| "none".to_owned(), |rate| rate.to_string());
+    let sentence = format!(
+        "{value} rps with N = {} in {} iterations, {} of them failed{}",
+        found.registrations_per_iteration,
+        found.iterations,
+        found.iterations_failed,
+        if found.converged { "" } else { "; it did not converge" }
+    );
+    Found { label: "RFC 7502 rate", value, sentence, because: String::new(), tone: "" }
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    version: &'static str,
+    name: String,
+    started: &'a str,
+    length: String,
+    trunk: String,
+    target: &'a str,
+    domain: String,
+    agents: u32,
+    method: &'static str,
+    stopped: Option<String>,
+    left_bound: u32,
+    found: Vec<Found>,
+    charts: Vec<Picture>,
+    rfc7502: Option<&'a Rfc7502>,
+    columns: [&'static str; 18],
+    steps: Vec<[String; 18]>,
+}
+
+#[derive(Serialize)]
+struct Picture {
+    title: &'static str,
+    lead: &'static str,
+    svg: String,
+    legend: Vec<(&'static str, &'static str)>,
+}
+
+/// `report.html`: the limits, a chart of the steps, and the steps themselves.
+pub fn html(limits: &Limits) -> Vec<u8> {
+    let page = Page {
+        version: limits.tool.version,
+        name: printable(&limits.name),
+        started: &limits.started,
+        length: decimal(limits.duration_s, 1),
+        trunk: printable(&limits.setup.trunk_id),
+        target: &limits.setup.target,
+        domain: printable(&limits.setup.domain),
+        agents: limits.setup.agents,
+        method: limits.method,
+        stopped: limits.stopped.as_deref().map(printable),
+        left_bound: limits.left_bound,
+        found: all(limits),
+        charts: [registered(&limits.steps), rates(&limits.steps)].into_iter().flatten().collect(),
+        rfc7502: limits.rfc7502.as_ref(),
+        columns: COLUMNS,
+        steps: limits.steps.iter().map(|step| cells(step).map(|cell| printable(&cell))).collect(),
+    };
+    template::render("limits.html.j2", include_str!("limits.html.j2"), &page).into_bytes()
+}
+
+fn spans<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<(f64, f64)> {
+    steps.map(|step| (step.at_s, step.at_s + step.lasted_s)).collect()
+}
+
+fn registered(steps: &[Step]) -> Option<Picture> {
+    let values: Vec<Option<f64>> = steps.iter().map(|step| Some(f64::from(step.registered))).collect();
+    let series = [Series { label: "registered after each step", class: "c-good", values }];
+    picture(
+        "Registered over the search",
+        "How many phones each step left registered.",
+        steps,
+        Scale::Linear,
+        "",
+        series,
+    )
+}
+
+fn rates(steps: &[Step]) -> Option<Picture> {
+    let probes: Vec<Step> = steps.iter().filter(|step| step.held.is_some()).cloned().collect();
+    let line = |label, class, held| Series {
+        label,
+        class,
+        values: probes.iter().map(|step| step.per_second.filter(|_| step.held == Some(held))).collect(),
+    };
+    let series = [line("held", "c-good", true), line("did not hold", "c-bad", false)];
+    let lead = "Each rate tried, and whether it held.";
+    picture("Rates tried", lead, &probes, Scale::Logarithmic, "/s", series)
+}
+
+fn picture<const N: usize>(
+    title: &'static str,
+    lead: &'static str,
+    steps: &[Step],
+    scale: Scale,
+    unit: &'static str,
+    series: [Series; N],
+) -> Option<Picture> {
+    let spans = spans(steps.iter());
+    let svg = lines(&Frame { spans: &spans, scale, unit }, &series);
+    let legend = series.iter().map(|one| (one.class, one.label)).collect();
+    (!steps.is_empty()).then_some(Picture { title, lead, svg, legend })
+}

@@ -1,0 +1,66 @@
+//! Attempts out of a platform's event log.
+
+use super::{loops, statuses};
+use regstorm::observe::{Observation, of_log};
+use regstorm::record::eventlog::{self, Fields};
+
+/// Records as (seconds, user, code), one per line.
+fn log(records: &[(u64, &str, u16)]) -> Observation {
+    let line = |&(second, user, code): &(u64, &str, u16)| {
+        let code = if code == 0 { String::new() } else { format!("\"response_code\": {code}, ") };
+        format!(
+            "{{\"method\": \"REGISTER\", \"sip_from\": \"<sip:{user}@genesyscloud.test>\", \"sip_to\": \
+             \"<sip:genesyscloud.test>\", {code}\"reason_phrase\": \"R{second}\", \"timestamp\": {}}}\n",
+            1_778_754_135 + second
+        )
+    };
+    let text: String = records.iter().map(line).collect();
+    of_log(eventlog::read(text.as_bytes(), &Fields::default()).expect("a log"), "log").expect("registrations")
+}
+
+#[test]
+fn a_forbidden_agent_loops() {
+    let observation =
+        log(&[(0, "agent_jdoe", 403), (60, "agent_jdoe", 403), (120, "agent_jdoe", 403), (121, "ok", 200)]);
+    assert_eq!(loops(&observation.results), [("agent_jdoe", "403-unchallenged", 3)]);
+    let trunk = &observation.results.header.trunks[0];
+    assert_eq!((trunk.id.as_str(), trunk.agents), ("genesyscloud.test", 2));
+    assert!(observation.remarks[0].starts_with("no challenge is in the log"), "{:?}", observation.remarks);
+}
+
+#[test]
+fn a_challenge_soon_before_makes_it_a_refusal_of_credentials() {
+    let round = |at: u64| [(at, "a", 401), (at + 1, "a", 403)];
+    let observation = log(&[round(0), round(60), round(120)].concat());
+    assert_eq!(loops(&observation.results), [("a", "403-after-auth", 3)]);
+    assert_eq!((statuses(&observation.results), observation.remarks.len()), (vec![("authentication_failed", 3)], 0));
+}
+
+#[test]
+fn a_401_alone_is_a_final_answer() {
+    let observation = log(&[(0, "a", 401), (60, "a", 401), (120, "a", 401), (180, "a", 200)]);
+    assert_eq!(loops(&observation.results), [("a", "401", 3)]);
+    assert_eq!(statuses(&observation.results), [("registered", 1), ("authentication_failed", 3)]);
+}
+
+#[test]
+fn a_request_without_a_code_waits_for_its_answer() {
+    let answered = log(&[(0, "a", 0), (1, "a", 200)]);
+    assert_eq!(
+        (statuses(&answered.results), answered.results.totals.sums.register_requests),
+        (vec![("registered", 1)], 1)
+    );
+    let silent = log(&[(0, "a", 0), (60, "a", 0), (120, "a", 0), (180, "b", 200)]);
+    assert_eq!(loops(&silent.results), [("a", "timeout", 3)]);
+    assert_eq!(log(&[(0, "a", 0)]).remarks, ["no record has a response code: nothing is known of any answer"]);
+}
+
+#[test]
+fn a_log_with_the_newest_first_is_turned_round() {
+    let mut records = [(0, "a", 401), (0, "a", 200), (60, "a", 401), (60, "a", 403), (90, "a", 401), (91, "a", 200)];
+    let forward = log(&records);
+    records.reverse();
+    let backward = log(&records);
+    assert_eq!(statuses(&forward.results), [("registered", 2), ("authentication_failed", 1)]);
+    assert_eq!(statuses(&backward.results), statuses(&forward.results));
+}
