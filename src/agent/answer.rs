@@ -3,8 +3,9 @@
 //! Read first: RFC 3261 §10.2 and §21, RFC 6076 §4.2.
 
 use crate::measure::{Echo, Offer};
+use crate::sip::Response;
+use crate::sip::challenge::Offered;
 use crate::sip::contact::{Binding, Own};
-use crate::sip::{Response, challenge};
 use crate::vocab::{LoopKind, Place, Status, Time};
 
 /// How a final response other than a 2xx or an answered challenge ends an attempt. A 401 or 407 here is the answer to
@@ -32,9 +33,8 @@ pub fn is_ineffective(status: Status, code: u16) -> bool {
     }
 }
 
-/// What the challenge of a 401 or 407 offers; `answered` with this algorithm.
-pub fn offer<'a>(response: &Response<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
-    let offered = challenge::offered(response);
+/// What a 401 or 407 has on offer; `answered` with this algorithm.
+pub fn offer<'a>(offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
     let bits = offered.algorithms.bits() | u8::from(offered.unknown) << 7;
     Offer { at, realm: offered.realm, offered: bits, answered, stale }
 }
