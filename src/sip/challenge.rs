@@ -144,16 +144,19 @@ pub fn survey<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> (Offered<'
     let mut all = Offered::default();
     let mut best = Err(Unusable::NoChallenge);
     let mut first = true;
-    for (role, set) in sets(response) {
-        if std::mem::take(&mut first) {
-            all.realm = set.realm.unwrap_or_default();
+    let Some(role) = Role::of(response.code) else { return (all, best) };
+    for value in response.headers(role.challenge_header()) {
+        for set in (DigestSets { rest: value }) {
+            if std::mem::take(&mut first) {
+                all.realm = set.realm.unwrap_or_default();
+            }
+            let algorithm = set.algorithm();
+            match algorithm {
+                Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
+                None => all.unknown = true,
+            }
+            best = better(best, set.challenge(role, algorithm, accepted));
         }
-        let algorithm = set.algorithm();
-        match algorithm {
-            Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
-            None => all.unknown = true,
-        }
-        best = better(best, set.challenge(role, algorithm, accepted));
     }
     (all, best)
 }
@@ -272,6 +275,9 @@ impl<'a> Credentials<'a> {
 /// The nonce a server wants to see next, from the `Authentication-Info` (of a proxy: `Proxy-Authentication-Info`) of its
 /// answer to credentials (RFC 7616 §3.5). Raw, as in [`Challenge`]; an empty one is none.
 pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
+    if !response.has_info() {
+        return None;
+    }
     let parameters = |value| {
         let mut rest = DigestSets { rest: value };
         std::iter::from_fn(move || rest.parameter())
@@ -473,8 +479,11 @@ impl<'a> DigestSets<'a> {
 
     /// The next `name=value`; `None`, with nothing consumed but separators, where something else stands.
     fn parameter(&mut self) -> Option<(&'a [u8], &'a [u8])> {
-        let from = self.rest.iter().position(|&b| !is_blank(b) && b != b',').unwrap_or(self.rest.len());
-        self.rest = &self.rest[from..];
+        while let [separator, rest @ ..] = self.rest
+            && (is_blank(*separator) || *separator == b',')
+        {
+            self.rest = rest;
+        }
         let (name, after) = self.rest.split_at(token_len(self.rest));
         let value = skip_blanks(after).strip_prefix(b"=").filter(|_| !name.is_empty())?;
         let value = skip_blanks(value);

@@ -92,7 +92,7 @@ pub(super) struct Param<'a> {
 
 impl<'a> Param<'a> {
     pub(super) fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
+        self.name.len() == name.len() && self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// Without quotes; `None` when there is no equal sign. Looked for only when asked: most parameters are passed over.
@@ -128,8 +128,9 @@ impl<'a> Iterator for Params<'a> {
     type Item = Param<'a>;
 
     fn next(&mut self) -> Option<Param<'a>> {
-        if self.rest.first() != Some(&b';') {
-            self.rest = &self.rest[find_unquoted(self.rest, b';', b',')..];
+        match self.rest.first()? {
+            b';' => {}
+            _ => self.rest = &self.rest[find_unquoted(self.rest, b';', b',')..],
         }
         let text = self.rest.strip_prefix(b";")?;
         let end = find_unquoted(text, b';', b',');

@@ -11,6 +11,7 @@
 //!
 //! Read first: RFC 3261 §7, §8.1.1, §25.1.
 
+use super::branch::Branch;
 use super::fields::{Params, find_unquoted, is_blank, number, skip_blanks, token_len, trim};
 use memchr::memchr;
 use std::ops::Range;
@@ -161,18 +162,29 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 impl<'a> Response<'a> {
     /// The topmost Via: `sent-protocol LWS sent-by *( SEMI via-params )` (RFC 3261 §25.1).
     pub fn topmost_via(&self) -> Via<'a> {
-        Via::read(self.via)
+        Via::read(self.via, self.branch)
+    }
+
+    /// Whether it has an `Authentication-Info`, or a proxy's.
+    pub(super) fn has_info(&self) -> bool {
+        !self.headers.infos.is_empty()
     }
 
     /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
+    #[inline]
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.headers.called(name)
     }
 }
 
 impl<'a> Via<'a> {
-    fn read(value: &'a [u8]) -> Self {
-        let (head, params) = via_parts(value);
+    /// Reads a value of which the branch is known.
+    fn read(value: &'a [u8], branch: &[u8]) -> Self {
+        let (head, mut params) = via_parts(value);
+        // As nearly everybody writes it, the branch comes first, and need not be read again.
+        if let Some(behind) = params.rest().strip_prefix(b";branch=").and_then(|text| text.strip_prefix(branch)) {
+            params = Params::new(behind);
+        }
         let head = trim(head);
         let sent_by = head.iter().rposition(|&b| is_blank(b)).map_or(&head[..0], |blank| &head[blank + 1..]);
         // Of a repeated parameter the first counts.
@@ -192,7 +204,7 @@ impl<'a> Via<'a> {
 impl<'a> Request<'a> {
     /// The topmost Via: who sent this request over the last hop.
     pub fn topmost_via(&self) -> Via<'a> {
-        Via::read(self.headers("Via").next().unwrap_or_default())
+        Via::read(self.headers("Via").next().unwrap_or_default(), self.branch)
     }
 
     /// As [`Response::headers`].
@@ -222,12 +234,26 @@ fn branch(via: &[u8]) -> &[u8] {
     let (head, params) = via_parts(via);
     // As nearly everybody writes it: first of the parameters, a token.
     if let Some(value) = via[head.len()..].strip_prefix(b";branch=") {
+        let ends = |b: Option<&u8>| b.is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b));
+        // As long as those of this crate, which are letters and digits.
+        if let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
+            && ends(rest.first())
+            && is_alphanumeric(own)
+        {
+            return own;
+        }
         let (token, rest) = value.split_at(token_len(value));
-        if !token.is_empty() && rest.first().is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b)) {
+        if !token.is_empty() && ends(rest.first()) {
             return token;
         }
     }
     params.value("branch").unwrap_or_default()
+}
+
+fn is_alphanumeric(text: &[u8; Branch::LEN]) -> bool {
+    // The halves overlap, so that each is of a size the compiler can compare at once.
+    let half = |half: &[u8; 16]| half.iter().fold(true, |all, b| all & b.is_ascii_alphanumeric());
+    text.first_chunk().is_some_and(half) && text.last_chunk().is_some_and(half)
 }
 
 /// The lines of a message's head. Of the names that every registration asks for again the lines from the first to the
@@ -241,6 +267,7 @@ struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    #[inline]
     fn called(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (rest, compact) = match Name::of(name.as_bytes()) {
             Name::Challenge => (self.challenges, None),
@@ -253,7 +280,8 @@ impl<'a> Headers<'a> {
             loop {
                 match lines.next_line()? {
                     Line::Header { name: found, value }
-                        if found.eq_ignore_ascii_case(name.as_bytes())
+                        if found == name.as_bytes()
+                            || found.eq_ignore_ascii_case(name.as_bytes())
                             || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
                     {
                         return Some(value);
@@ -313,6 +341,7 @@ enum Name {
 
 impl Name {
     /// Compares with at most two names: those of the same length.
+    #[inline]
     fn of(name: &[u8]) -> Name {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match name.len() {
@@ -356,6 +385,8 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
+    /// Inlined, so that a response is put together in place and not copied.
+    #[inline(always)]
     fn read(rest: &'a [u8]) -> Result<Self, Malformed> {
         let (mut via, mut from_value, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
         let (mut expires, mut min_expires, mut retry_after) = (None, None, None);
@@ -460,13 +491,19 @@ fn usual(line: &[u8]) -> Option<(Name, &[u8])> {
         [b'C', b'S', b'e', b'q', b':', value @ ..] => (Name::CSeq, value),
         [b'C', b'a', b'l', b'l', b'-', b'I', b'D', b':', value @ ..] => (Name::CallId, value),
         [b'C', b'o', b'n', b't', b'a', b'c', b't', b':', value @ ..] => (Name::Contact, value),
-        [b'C', b'o', b'n', b't', b'e', b'n', b't', b'-', b'L', value @ ..] => (Name::Other, value),
+        [b'W', b'W', b'W', b'-', value @ ..] => (Name::Challenge, value.strip_prefix(b"Authenticate:")?),
         _ => return None,
     })
 }
 
 /// The same for any other way to write it; `None` without a colon.
 fn unusual(line: &[u8]) -> Option<(Name, &[u8])> {
+    // No name that is looked for begins otherwise, and none begins like Content-Length.
+    let looked_for =
+        matches!(line.first()? | 0x20, b'v' | b'f' | b't' | b'i' | b'm' | b'c' | b'e' | b'r' | b'w' | b'p' | b'a');
+    if !looked_for || line.starts_with(b"Content-") {
+        return None;
+    }
     let (name, value) = split_line(line)?;
     Some((Name::of(name), value))
 }
