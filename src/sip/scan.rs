@@ -482,18 +482,19 @@ fn line_len(text: &[u8]) -> Option<usize> {
 }
 
 /// Name and value, not yet trimmed, of a header that begins as nearly everybody writes it.
-#[inline]
+#[inline(always)]
 fn usual(line: &[u8]) -> Option<(Name, &[u8])> {
-    Some(match line {
-        [b'V', b'i', b'a', b':', value @ ..] => (Name::Via, value),
-        [b'F', b'r', b'o', b'm', b':', value @ ..] => (Name::From, value),
-        [b'T', b'o', b':', value @ ..] => (Name::To, value),
-        [b'C', b'S', b'e', b'q', b':', value @ ..] => (Name::CSeq, value),
-        [b'C', b'a', b'l', b'l', b'-', b'I', b'D', b':', value @ ..] => (Name::CallId, value),
-        [b'C', b'o', b'n', b't', b'a', b'c', b't', b':', value @ ..] => (Name::Contact, value),
-        [b'W', b'W', b'W', b'-', value @ ..] => (Name::Challenge, value.strip_prefix(b"Authenticate:")?),
-        _ => return None,
-    })
+    let with = |name, text: &[u8]| Some((name, line.strip_prefix(text)?));
+    match line {
+        [b'V', ..] => with(Name::Via, b"Via:"),
+        [b'F', ..] => with(Name::From, b"From:"),
+        [b'T', ..] => with(Name::To, b"To:"),
+        [b'W', ..] => with(Name::Challenge, b"WWW-Authenticate:"),
+        [b'C', b'S', ..] => with(Name::CSeq, b"CSeq:"),
+        [b'C', b'a', ..] => with(Name::CallId, b"Call-ID:"),
+        [b'C', b'o', ..] => with(Name::Contact, b"Contact:"),
+        _ => None,
+    }
 }
 
 /// The same for any other way to write it; `None` without a colon.
