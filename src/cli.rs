@@ -208,6 +208,10 @@ pub struct LimitsArgs {
     #[arg(long, value_name = "DURATION", default_value = "2s")]
     pub settle: String,
 
+    /// The first rate tried, per second [default: 10 by bisection, 100 by RFC 7502]
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub start_rate: Option<u32>,
+
     #[arg(long, value_name = "ID", help = "The trunk whose limits are searched [default: the first]")]
     pub trunk: Option<String>,
 

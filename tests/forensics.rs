@@ -351,6 +351,45 @@ fn tenth(city: &str) -> u64 {
     of.iter().find(|(name, _)| *name == city).unwrap_or_else(|| panic!("no trunk of {city}")).1
 }
 
+// ---- Searches and experiments ----
+
+/// Twenty seconds: the limit is searched for, and named to the agent, and nothing stays behind.
+#[test]
+fn the_search_for_limits_says_four_hundred() {
+    let _turn = clock::alone();
+    let kamailio = start(Config::Limit(400));
+    let lab = Trunk::new("lab", 450);
+    let finished = Case::new("limit").trunk(&lab).command(&kamailio, &["limits"], &["--only", "concurrent", "--json"]);
+    finished.expect_code(0);
+    let found: serde_json::Value = serde_json::from_str(&finished.stdout()).expect("limits.json");
+    let limit = &found["concurrent"];
+    assert_eq!((&limit["limit"], &limit["code"]), (&400.into(), &403.into()), "{found:#}");
+    assert_eq!(limit["reason"], "Registration limit exceeded");
+    assert_eq!(kamailio.contacts(), 0);
+}
+
+/// Fifteen seconds: one change at a time at one refused agent, until Kamailio says 200, or until nothing is left to try.
+#[test]
+fn experiments_find_the_one_change_that_helps() {
+    let _turn = clock::alone();
+    let concludes = |config, trunk: Trunk, code, conclusion: &str| {
+        let kamailio = start(config);
+        let finished =
+            Case::new("experiments").trunk(&trunk).command(&kamailio, &["diagnose", "--live"], &["--rate", "20"]);
+        finished.expect_code(code);
+        let last = finished.stdout().lines().last().unwrap_or_default().to_owned();
+        assert!(last.starts_with(conclusion), "{}", finished.stdout());
+        assert_eq!(kamailio.contacts(), 0);
+    };
+    let tenant = Trunk::new("lab", 3).with(&format!("realm = \"{TENANT_REALM}\""));
+    concludes(Config::TenantRealm, tenant, 0, &format!("conclusion: realm = {TENANT_REALM}"));
+    let stranger = Trunk::new("lab", 4).with("source = [\"127.0.0.1\", \"127.0.0.2\"]");
+    let known = Ipv4Addr::new(127, 0, 0, 2);
+    concludes(Config::Whitelist(known), stranger, 0, "conclusion: source = 127.0.0.2");
+    let wrong = Trunk::new("lab", 3).password("not it");
+    concludes(Config::Forbidden, wrong, 1, "conclusion: open: password, account");
+}
+
 // ---- A case: a profile against one Kamailio, and what came of it ----
 
 /// A trunk of a profile.
@@ -413,9 +452,22 @@ impl Case {
         self
     }
 
-    fn start(self, kamailio: &Kamailio, load: &str) -> Running {
+    /// The profile with this load.
+    fn profile(&self, kamailio: &Kamailio, load: &str) -> String {
         let trunks = self.trunks.join("\n").replace("@ADDRESS@", &kamailio.address().to_string());
-        let text = format!("{}\n{trunks}\n{load}\n\n[generator]\nlate = \"90ms\"\n", self.text);
+        format!("{}\n{trunks}\n{load}\n\n[generator]\nlate = \"90ms\"\n", self.text)
+    }
+
+    /// Runs another command than `run` on the profile.
+    fn command(self, kamailio: &Kamailio, command: &[&str], options: &[&str]) -> Finished {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let text = self.profile(kamailio, "");
+        let path = [profile(dir.path(), &text)];
+        Regstorm::run(dir.path(), &[command, &path, options].concat(), LIMIT)
+    }
+
+    fn start(self, kamailio: &Kamailio, load: &str) -> Running {
+        let text = self.profile(kamailio, load);
         let dir = tempfile::tempdir().expect("a directory under /tmp");
         let regstorm = Regstorm::start(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]);
         Running { case: self.name, dir, regstorm }

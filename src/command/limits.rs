@@ -125,14 +125,18 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
     let objective = args.objective.as_deref().map(|text| span("--objective", text)).transpose()?;
     let method = match args.method {
         MethodArg::Bisect => Method::Bisect,
-        MethodArg::Rfc7502 => Method::Rfc7502(strict(plan, trunk, args.only)?),
+        MethodArg::Rfc7502 => {
+            let settings = strict(plan, trunk, args.only)?;
+            Method::Rfc7502(rfc7502::Settings { r: args.start_rate.unwrap_or(settings.r), ..settings })
+        }
     };
+    let first = args.start_rate.map_or(PROBE_START, f64::from);
     Ok(Orders {
         concurrent: args.only != Some(Only::Rate),
         rate: args.only != Some(Only::Concurrent),
         method,
         fill: FillRate { start: FILL_START.min(fill), most: fill },
-        probing: rate::Settings { start: PROBE_START.min(ceiling), most: ceiling, objective },
+        probing: rate::Settings { start: first.min(ceiling), most: ceiling, objective },
         settle: span("--settle", &args.settle)?,
         gentle: GENTLE.min(ceiling),
     })

@@ -4,8 +4,9 @@
 //! number of threads. Whoever holds it hands in a batch and takes what is due out; receiving and sending, most of the
 //! work on a machine's own loopback, happen outside. Any thread may send any reply: the sockets are the same.
 
+use super::tempo::Tempo;
 use crate::net::clock::Clock;
-use crate::net::poll::{Poller, Waker, lower_timer_slack};
+use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
 use std::io;
@@ -115,13 +116,19 @@ impl Serving {
         lower_timer_slack()?;
         let mut received = RecvBatch::new(BATCH, DATAGRAM);
         let mut ready = Vec::new();
+        let mut tempo = Tempo::new();
         while !self.stop.load(Ordering::Acquire) {
+            let mut datagrams = 0;
             for position in 0..self.sockets.len() {
-                self.receive(position, &mut received)?;
+                datagrams += self.receive(position, &mut received)?;
             }
             self.transmit()?;
             // Whoever brings the next wake forward is awake and sees it here; the others may sleep on.
             let wake = locked(&self.registrar)?.next_wake();
+            let now = self.clock.now();
+            if let Some(rest) = tempo.rest(now, datagrams) {
+                pause(rest);
+            }
             let wait = wake.map(|at| at.since(self.clock.now()));
             ready.clear();
             self.poller.wait(wait, &mut ready)?;
@@ -129,10 +136,12 @@ impl Serving {
         Ok(())
     }
 
-    /// Serves one socket until it is empty: a batch in, its answers out.
-    fn receive(&mut self, position: usize, received: &mut RecvBatch) -> io::Result<()> {
+    /// Serves one socket until it is empty: a batch in, its answers out. Returns how many datagrams came.
+    fn receive(&mut self, position: usize, received: &mut RecvBatch) -> io::Result<usize> {
+        let mut datagrams = 0;
         loop {
             let count = self.sockets[position].recv(received)?;
+            datagrams += count;
             if count > 0 {
                 let mut registrar = locked(&self.registrar)?;
                 // Read while nobody else can: the registrar's time never goes back.
@@ -148,7 +157,7 @@ impl Serving {
                 self.sockets[position].take_errors(|_, _| {});
             }
             if count < BATCH {
-                return Ok(());
+                return Ok(datagrams);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due arrivals, one batch per
 //! socket out, then wait for the next of them all.
 
+use super::tempo::Tempo;
 use crate::fleet::{Fleet, Outbox};
 use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
-use crate::net::poll::{Poller, Waker, lower_timer_slack};
+use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FailedAttempt, FlowId, Stage, Time};
 use std::io;
@@ -71,6 +72,9 @@ pub(super) struct Worker {
     position: usize,
     next_progress: Time,
     finished: bool,
+    tempo: Tempo,
+    /// Received in this turn.
+    datagrams: usize,
 }
 
 /// Where datagrams wait for their system call.
@@ -194,6 +198,8 @@ impl Worker {
             position,
             next_progress: Time::ORIGIN,
             finished: false,
+            tempo: Tempo::new(),
+            datagrams: 0,
         })
     }
 
@@ -242,7 +248,13 @@ impl Worker {
         let end = self.clock.now();
         self.fleet.tally().turn(end.since(now.min(*due)));
         *due = if more { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
-        self.poller.wait(Some(due.since(end)), &mut self.ready)
+        let datagrams = std::mem::take(&mut self.datagrams);
+        let Some(rest) = self.tempo.rest(end, datagrams).filter(|_| !more) else {
+            return self.poller.wait(Some(due.since(end)), &mut self.ready);
+        };
+        pause(rest);
+        *due = (*due).max(end + rest);
+        self.poller.wait(Some(due.since(self.clock.now())), &mut self.ready)
     }
 
     fn next_command(&self) -> Time {
@@ -337,6 +349,7 @@ impl Worker {
         let mut emptied = false;
         for _ in 0..RECEIVE_ROUNDS {
             let count = self.sockets.sockets[position].recv(&mut self.received)?;
+            self.datagrams += count;
             if count > 0 {
                 let moment = self.clock.sample();
                 for datagram in self.received.iter() {

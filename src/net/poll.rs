@@ -152,6 +152,16 @@ pub fn lower_timer_slack() -> io::Result<()> {
     Ok(())
 }
 
+/// Lets time pass, whatever is ready meanwhile; a signal may end it early.
+pub fn pause(span: Duration) {
+    let span = libc::timespec {
+        tv_sec: span.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    };
+    // SAFETY: the kernel reads one timespec that outlives the call; what was left after a signal is not asked for.
+    unsafe { libc::nanosleep(&raw const span, std::ptr::null_mut()) };
+}
+
 /// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for ever).
 pub(super) fn wait_ready(fd: RawFd, interest: libc::c_short, timeout: Option<Duration>) -> io::Result<()> {
     let mut poll = libc::pollfd { fd, events: interest, revents: 0 };

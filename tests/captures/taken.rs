@@ -1,12 +1,14 @@
 //! A capture that is taken of traffic as it happens, held against what the two ends say of it.
 
 use super::support::clock;
-use super::support::kamailio::free_port;
+use super::support::kamailio::{Config, Kamailio, PASSWORD, REALM, Settings, free_port};
 use super::support::program::{Regstorm, profile};
 use super::support::results::{ResultDir, STATUSES};
 use super::{loops, statuses};
-use regstorm::diagnose::findings;
-use regstorm::observe::{Observation, of_capture};
+use regstorm::diagnose::{Finding, findings};
+use regstorm::observe::{Observation, of_capture, of_log};
+use regstorm::record::Results;
+use regstorm::record::eventlog::{self, Fields};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -65,6 +67,67 @@ fn sipp_and_the_capture_of_it_tell_the_same() {
     let observed = capture.stop();
     assert_eq!(statuses(&observed.results), [("registered", 60), ("authentication_failed", 40)]);
     assert_eq!(observed.results.header.users.len(), 100);
+}
+
+/// A limit of Kamailio's: found by a run, in a capture of SIPp, and in an event log of that traffic, in the same words.
+#[test]
+fn a_run_a_capture_and_a_log_give_the_same_finding() {
+    let _turn = clock::alone();
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let limited = || Kamailio::start(Settings { config: Config::Limit(60), ..Settings::default() });
+    let (for_the_run, for_sipp) = (limited(), limited());
+
+    // As SIPp does: each agent once, at 100 a second, and nobody removes anything.
+    let text = format!(
+        "[run]\nname = \"live\"\nunregister = false\nworkers = 1\n[[trunk]]\nid = \"lab\"\nregistrar = \"sip:{}\"\n\
+         domain = \"{REALM}\"\nagents = {{ count = 100, user = \"agent{{n:05}}\", password = \"{PASSWORD}\" }}\n\
+         retry = {{ preset = \"none\" }}\n[[load]]\nrate = 100\nfor = \"1s\"\n",
+        for_the_run.address()
+    );
+    Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "run", "--live", "off"], LIMIT);
+    let record = File::open(dir.path().join("run/record.bin")).expect("the run's record");
+    let live = regstorm::record::read(record).expect("a whole record");
+
+    let capture = Capture::start(dir.path(), for_sipp.address());
+    sipp(dir.path(), for_sipp.address(), 100);
+    let file = capture.file.clone();
+    let captured = capture.stop();
+    let log = eventlog::read(event_log(&file, for_sipp.address()).as_bytes(), &Fields::default()).expect("a log");
+    let logged = of_log(log, "events.jsonl").expect("registrations");
+
+    let found = |results: &Results| {
+        let ours = findings(results).into_iter().filter(|one| one.id != "generator.saturated");
+        // When it began differs by the tick in which each of them began.
+        let words = |one: &Finding| one.summary.split(" from ").next().unwrap_or_default().to_owned();
+        ours.map(|one| (words(&one), one.id, one.confidence, one.agents, one.attempts)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&live)[0].1, "limit.concurrent");
+    assert!(found(&live)[0].0.starts_with("the trunk takes 60 registrations at a time"), "{:?}", found(&live));
+    assert_eq!(found(&captured.results), found(&live));
+    assert_eq!(found(&logged.results), found(&live));
+}
+
+/// A platform's log of the messages in a capture, as tshark reads them: one record for each.
+fn event_log(capture: &Path, registrar: SocketAddr) -> String {
+    const FIELDS: [&str; 6] =
+        ["frame.time_epoch", "sip.CSeq.method", "sip.Status-Code", "sip.Status-Line", "sip.from.addr", "sip.to.addr"];
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-r").arg(capture).args(["-d", &format!("udp.port=={},sip", registrar.port()), "-T", "fields"]);
+    tshark.args(["-E", "separator=|"]).args(FIELDS.iter().flat_map(|field| ["-e", field]));
+    let said = tshark.output().expect("tshark is installed (tests/all does it)");
+    let text = String::from_utf8(said.stdout).expect("text");
+    let records = text.lines().map(|line| {
+        let [time, method, code, status, from, to] = line.split('|').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        let reason = status.splitn(3, ' ').nth(2).unwrap_or_default();
+        let code = code.parse::<u16>().ok();
+        serde_json::json!({
+            "method": method, "sip_from": format!("<{from}>"), "sip_to": format!("<{to}>"), "response_code": code,
+            "reason_phrase": reason, "timestamp": time.parse::<f64>().expect("seconds"),
+        })
+    });
+    records.map(|record| format!("{record}\n")).collect()
 }
 
 /// The embedded registrar as a process, with room for `limit` registrations.

@@ -126,7 +126,10 @@ impl Draft {
             evidence.push(format!("for example {}", examples.join(", ")));
         }
         let known = explain::finding(self.id).map(|text| text.look_at).unwrap_or_default();
-        let known = known.iter().map(|(system, text)| format!("{system}: {text}"));
+        let known = known.iter().map(|(system, text)| match *system {
+            "any" => (*text).to_owned(),
+            system => format!("{system}: {text}"),
+        });
         Finding {
             id: self.id.to_owned(),
             severity: self.severity.as_str().to_owned(),

@@ -32,9 +32,8 @@ pub fn findings(results: &Results) -> Vec<Finding> {
     for trunk in 0..results.header.trunks.len() {
         drafts.extend(of_trunk(&View::new(results, trunk as u16)));
     }
-    drafts.sort_by(|a, b| {
-        b.severity.cmp(&a.severity).then(b.attempts.cmp(&a.attempts)).then(a.id.cmp(b.id)).then(a.trunk.cmp(&b.trunk))
-    });
+    // Of findings that weigh the same the detectors' own order stays: of two open ones the likelier is first.
+    drafts.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.attempts.cmp(&a.attempts)));
     drafts.into_iter().map(|draft| draft.finish(&results.header)).collect()
 }
 

@@ -371,6 +371,10 @@ impl<'v, 'a> Case<'v, 'a> {
         let severity = if left_out { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft("limit.rate", severity);
         draft.confidence = Confidence::of(throttle.tally.pro, throttle.tally.against);
+        if !varied && draft.confidence == Confidence::High {
+            // Under a demand that never changed, a fixed share of it looks much like a rate.
+            draft.confidence = Confidence::Medium;
+        }
         draft.summary = format!(
             "the trunk accepts about {:.0} registrations a second: beyond that the answer is {}",
             throttle.per_second,
