@@ -39,6 +39,8 @@ pub enum Command {
     Limits(LimitsArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
+    /// Hold one run against another: what changed by more than chance
+    Compare(CompareArgs),
     /// Say what a response code or a finding means and where to look
     Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
@@ -254,6 +256,41 @@ pub struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = COMPARE_HELP,
+    override_usage = "regstorm compare [OPTIONS] <BASE> <NEW>\n       regstorm compare [OPTIONS] --against <DIR> [NEW]"
+)]
+pub struct CompareArgs {
+    /// The result directory to compare with; with --against, the one to be compared
+    #[arg(value_name = "BASE", required_unless_present = "against")]
+    pub first: Option<PathBuf>,
+
+    #[arg(
+        value_name = "NEW",
+        required_unless_present = "against",
+        conflicts_with = "against",
+        help = "The result directory to be compared [default with --against: DIR/latest]"
+    )]
+    pub second: Option<PathBuf>,
+
+    /// Compare with the last run of the same name in this directory that passed
+    #[arg(long, value_name = "DIR")]
+    pub against: Option<PathBuf>,
+
+    /// Write a self-contained page instead of the table
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+
+    /// Write one JSON object instead of the table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write to this file, and only the line for a chat to stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = PREFLIGHT_HELP)]
 pub struct PreflightArgs {
     /// The profile (TOML); it needs no load
@@ -436,6 +473,22 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read";
+
+const COMPARE_HELP: &str = "\
+A regression is a change for the worse that is both more than chance and beyond its line in the [compare]
+section of NEW's profile. The last line of the output is meant for a chat. A run that is invalid or was
+interrupted is shown, but there is no verdict.
+
+Examples:
+  regstorm compare results/pilot-20260101T120000Z results/latest
+  regstorm compare --against results/
+  regstorm compare --against results/ results/pilot-20260108T120000Z --html --out compare.html
+
+Exit status:
+  0  no regression
+  1  a significant regression
+  2  bad usage, no such directory, or no run to compare with
+  3  a record cannot be read, or the runs allow no verdict";
 
 const PREFLIGHT_HELP: &str = "\
 About ten seconds, at most 20 messages a second: resolves, sends OPTIONS, registers one agent of each

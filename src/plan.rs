@@ -7,6 +7,7 @@ mod account;
 mod mix;
 
 use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
+use crate::diagnose::compare::Allowance;
 use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
@@ -117,6 +118,8 @@ impl Plan {
         let thresholds = comparisons(profile, &["thresholds"], &profile.thresholds, &mut problems, Threshold::parse);
         let abort_on = &profile.safety.abort_on;
         let abort_on = comparisons(profile, &["safety", "abort_on"], abort_on, &mut problems, AbortCondition::parse);
+        // Only checked: whoever compares reads them from the record.
+        comparisons(profile, &["compare"], &profile.compare, &mut problems, Allowance::parse);
         let registrar = registrar_config(profile, &mut problems);
         let agents = agent_count(profile, &mut problems);
         let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();

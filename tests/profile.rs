@@ -211,8 +211,9 @@ fn in_seconds(value: &Value) -> Value {
 fn count_defaults(schema: &Value) -> usize {
     match schema {
         Value::Object(table) => {
-            // A key of a profile that is called "default" would hold a schema, not a value.
-            let here = usize::from(table.get("default").is_some_and(|value| !value.is_object()));
+            // A key of a profile that is called "default" would hold a schema, and would have no type beside it.
+            let here = table.get("default").is_some_and(|value| !value.is_object() || table.contains_key("type"));
+            let here = usize::from(here);
             here + table.values().map(count_defaults).sum::<usize>()
         }
         Value::Array(list) => list.iter().map(count_defaults).sum(),
@@ -294,6 +295,8 @@ fn set_reaches_every_kind_of_key() {
         "load.0.rate=50",
         "safety.max_message_rate=100",
         "thresholds.register.p99=< 250ms",
+        "compare.register.p99=+1ms",
+        "compare.request_timeout=off",
         "safety.abort_on.trunk.nj.loops=> 100",
         "registrar.fault.0.kind=deny",
         "trunk.0.agents.password=1234",
@@ -309,6 +312,9 @@ fn set_reaches_every_kind_of_key() {
     assert_eq!(shown["load"][0]["rate"], 50.0);
     assert_eq!(shown["safety"]["max_message_rate"], 100);
     assert_eq!(shown["thresholds"], json!({ "register.p99": "< 250ms" }));
+    let compare = shown["compare"].as_object().expect("a table");
+    assert_eq!((&compare["register.p99"], &compare["request_timeout"]), (&json!("+1ms"), &json!("off")));
+    assert_eq!((compare.len(), &compare["success_ratio"]), (7, &json!("-0.1%")), "the other defaults stay");
     assert_eq!(shown["safety"]["abort_on"], json!({ "trunk.nj.loops": "> 100" }));
     assert_eq!(shown["registrar"]["fault"][0]["kind"], "deny");
 }

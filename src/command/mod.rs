@@ -2,6 +2,7 @@
 
 mod assemble;
 mod baseline;
+mod compare;
 mod completions;
 mod diagnose;
 mod explain;
@@ -41,6 +42,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),
         Command::Watch(args) => watch::execute(&args),
+        Command::Compare(args) => compare::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),

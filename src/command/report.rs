@@ -32,6 +32,18 @@ pub struct Derived {
 /// # Errors
 /// When the record cannot be read or a file cannot be written.
 pub fn derive(directory: &Path) -> Result<Derived, Failure> {
+    let derived = judged(directory)?;
+    let mut files = render_all(&derived.results, &derived.judgement, &derived.findings);
+    files.push(("latency.hlog", record::hlog::render(&derived.results)));
+    write_files(directory, &files)?;
+    Ok(derived)
+}
+
+/// Reads a directory's record and judges it.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn judged(directory: &Path) -> Result<Derived, Failure> {
     let path = directory.join(RECORD);
     let unreadable = |error: &dyn std::fmt::Display| Failure::could_not(format!("{}: {error}", path.display()));
     let file = File::open(&path).map_err(|error| unreadable(&error))?;
@@ -39,9 +51,6 @@ pub fn derive(directory: &Path) -> Result<Derived, Failure> {
     let thresholds = Threshold::of_run(&results.header).map_err(|error| unreadable(&error))?;
     let findings = findings(&results);
     let judgement = judge(&results, &findings, &thresholds);
-    let mut files = render_all(&results, &judgement, &findings);
-    files.push(("latency.hlog", record::hlog::render(&results)));
-    write_files(directory, &files)?;
     Ok(Derived { results, findings, judgement })
 }
 

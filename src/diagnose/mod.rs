@@ -5,10 +5,11 @@
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
 //! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
 //! trials that explain one agent's refusal, without a record. `findings` explain failures, `diagnosis` says whether they
-//! leave anything open, `handshake` names the step that a loop lacks. This room reads a [`crate::record::Results`], or
-//! intervals as they come, and returns values; it writes nothing.
+//! leave anything open, `handshake` names the step that a loop lacks. `compare` holds one run against another. This room
+//! reads a [`crate::record::Results`], or intervals as they come, and returns values; it writes nothing.
 
 pub mod abort;
+pub mod compare;
 pub mod diagnosis;
 pub mod experiment;
 pub mod explain;

@@ -125,7 +125,7 @@ impl Comparison {
     }
 }
 
-fn parse_name(name: &str, trunk_ids: &[&str]) -> Result<(Metric, Option<(usize, String)>), ThresholdError> {
+pub(super) fn parse_name(name: &str, trunk_ids: &[&str]) -> Result<(Metric, Option<(usize, String)>), ThresholdError> {
     let Some(rest) = name.strip_prefix("trunk.") else {
         return Ok((known_metric(name, "")?, None));
     };
@@ -230,7 +230,7 @@ fn parse_latency(name: &str, text: &str) -> Result<f64, String> {
 }
 
 /// Digits with at most one decimal point: no sign, no exponent, no infinity.
-fn plain_number(text: &str) -> Option<f64> {
+pub(super) fn plain_number(text: &str) -> Option<f64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     plain.then(|| text.parse().ok()).flatten()
 }
@@ -245,7 +245,7 @@ fn in_unit_range(value: &f64) -> bool {
     (0.0..=1.0).contains(value)
 }
 
-fn in_expr(message: String) -> ThresholdError {
+pub(super) fn in_expr(message: String) -> ThresholdError {
     ThresholdError { message, nearest: None, in_name: false }
 }
 

@@ -53,6 +53,22 @@ pub mod defaults {
     pub const FAULT_FROM: &str = "0s";
     pub const FAULT_SHARE: f64 = 1.0;
     pub const LIMIT_SCOPE: &str = "trunk";
+
+    /// What two runs are compared by, and the change for the worse that is no regression yet. Latencies have a time too:
+    /// on a fast network ten per cent are less than a busy machine adds to them.
+    pub const COMPARE: [(&str, &str); 6] = [
+        ("success_ratio", "-0.1%"),
+        ("loops", "+0.1%"),
+        ("availability_pct", "-0.1%"),
+        ("register.p50", "+5% +0.2ms"),
+        ("register.p95", "+5% +0.5ms"),
+        ("register.p99", "+10% +1ms"),
+    ];
+
+    /// The same as a table.
+    pub fn compare() -> std::collections::BTreeMap<&'static str, &'static str> {
+        COMPARE.into()
+    }
 }
 
 /// A regstorm profile.
@@ -74,12 +90,15 @@ pub struct ProfileFile {
     pub generator: Option<GeneratorFile>,
     /// Metric = comparison, like `success_ratio = ">= 0.999"`; quote names with a dot: `"register.p99" = "< 250ms"`.
     pub thresholds: Option<BTreeMap<String, String>>,
+    /// What `regstorm compare` looks at, and the change for the worse that is no regression yet: figure = change, like
+    /// `"register.p99" = "+10% +1ms"` or `success_ratio = "-0.1%"`; "off" leaves a figure out. Keys override the defaults
+    /// one by one.
+    #[schemars(extend("default" = defaults::compare()))]
+    pub compare: Option<BTreeMap<String, String>>,
     /// The embedded registrar.
     pub registrar: Option<RegistrarFile>,
     #[schemars(skip)]
     pub expect: Option<Later>,
-    #[schemars(skip)]
-    pub compare: Option<Later>,
 }
 
 /// `[run]`.

@@ -30,6 +30,9 @@ pub struct Profile {
     /// Name and expression as written, in the order of the file.
     #[serde(serialize_with = "as_map")]
     pub thresholds: Vec<(String, String)>,
+    /// Figure and change as written, the defaults first.
+    #[serde(serialize_with = "as_map")]
+    pub compare: Vec<(String, String)>,
     pub registrar: Registrar,
     /// Doubts that refuse nothing.
     #[serde(skip)]

@@ -87,8 +87,10 @@ impl<'t> Flag<'t> {
 /// Puts a value where the flag's path leads, making tables that are not there yet.
 fn put<'i>(tree: &mut DeTable<'i>, flag: &Flag<'_>, value: Spanned<DeValue<'i>>) -> Result<(), String> {
     let (last, parents) = match flag.steps.as_slice() {
-        // The names of thresholds hold dots themselves, and so do those of conditions.
-        [thresholds, name @ ..] if thresholds == "thresholds" && !name.is_empty() => (name.join("."), &flag.steps[..1]),
+        // The names of thresholds hold dots themselves, and so do those of figures and conditions.
+        [table, name @ ..] if matches!(table.as_str(), "thresholds" | "compare") && !name.is_empty() => {
+            (name.join("."), &flag.steps[..1])
+        }
         [safety, abort_on, name @ ..] if safety == "safety" && abort_on == "abort_on" && !name.is_empty() => {
             (name.join("."), &flag.steps[..2])
         }

@@ -117,6 +117,9 @@ fn explain(message: &str, places: &Places, path: &Path) -> Problem {
         [Step::Key(table), Step::Key(_)] if table == "thresholds" && nested => {
             problem.remedy("put a name with dots in quotes: \"register.p99\" = \"< 250ms\"")
         }
+        [Step::Key(table), Step::Key(_)] if table == "compare" && nested => {
+            problem.remedy("put a name with dots in quotes: \"register.p99\" = \"+10%\"")
+        }
         [Step::Key(_), Step::Key(table), Step::Key(_)] if table == "abort_on" && nested => {
             problem.remedy("put a name with dots in quotes: \"trunk.nj.loops\" = \"> 100\"")
         }
@@ -148,7 +151,7 @@ fn unknown_key(message: &str, places: &Places, path: &Path) -> Problem {
 }
 
 /// Keys that only exist to be refused, and second names.
-const UNLISTED: [&str; 5] = ["expect", "compare", "mix", "outage", "max_contacts"];
+const UNLISTED: [&str; 4] = ["expect", "mix", "outage", "max_contacts"];
 
 fn with_article(kind: &str) -> String {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };

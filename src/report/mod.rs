@@ -1,11 +1,12 @@
 //! The files people and programs read, as bytes: `run.json`, the CSV files, the report page, JUnit, and the summary on
-//! the terminal.
+//! the terminal; and two runs side by side.
 //!
 //! `limits` renders what a search for limits found. Every exporter takes a [`Results`] and what was judged of it, returns bytes and touches nothing: no file, no clock,
 //! no terminal. Whoever calls writes the files.
 
 mod chart;
 mod charts;
+pub mod compare;
 pub mod conditions;
 pub mod csv;
 pub mod diagnosis;

@@ -41,23 +41,23 @@ struct Line {
 
 impl Sheet {
     /// `columns` whose name begins with `#` hold numbers.
-    fn new(id: &'static str, title: &'static str, lead: &str, columns: &[&'static str]) -> Sheet {
+    pub(super) fn new(id: &'static str, title: &'static str, lead: &str, columns: &[&'static str]) -> Sheet {
         let heading =
             |name: &&'static str| Heading { name: name.trim_start_matches('#'), number: name.starts_with('#') };
         let columns = columns.iter().map(heading).collect();
         Sheet { id, title, lead: lead.to_owned(), columns, rows: Vec::new(), note: String::new() }
     }
 
-    fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.toned(cells, "");
     }
 
-    fn toned<const N: usize>(&mut self, cells: [String; N], tone: &'static str) {
+    pub(super) fn toned<const N: usize>(&mut self, cells: [String; N], tone: &'static str) {
         debug_assert_eq!(cells.len(), self.columns.len(), "{}", self.id);
         self.rows.push(Line { cells: cells.map(|cell| printable(&cell)).into(), tone });
     }
 
-    fn noted(mut self, note: String) -> Sheet {
+    pub(super) fn noted(mut self, note: String) -> Sheet {
         self.note = note;
         self
     }

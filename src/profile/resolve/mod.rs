@@ -35,7 +35,6 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) -> Result<Profile, Vec<Problem>> {
     let mut check = Check { places: &places, source, problems: Vec::new(), warnings: Vec::new() };
     check.later_key(&Path::root("expect"), &file.expect, "[expect]");
-    check.later_key(&Path::root("compare"), &file.compare, "[compare]");
     let trunks = trunk::trunks(&mut check, file.trunk.unwrap_or_default());
     let ids: Vec<&str> = trunks.iter().map(|trunk| trunk.id.as_str()).collect();
     let registrar = registrar(&mut check, file.registrar.unwrap_or_default(), &ids);
@@ -46,11 +45,12 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
     let generator = generator(&mut check, file.generator.unwrap_or_default());
     let thresholds = in_order(&places, &Path::root("thresholds"), file.thresholds);
+    let compare = compare(in_order(&places, &Path::root("compare"), file.compare));
     let Check { problems, warnings, .. } = check;
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Profile { places, run, safety, trunks, load, arrivals, generator, thresholds, registrar, warnings })
+    Ok(Profile { places, run, safety, trunks, load, arrivals, generator, thresholds, compare, registrar, warnings })
 }
 
 fn run(check: &mut Check, file: RunFile) -> Run {
@@ -127,6 +127,17 @@ fn in_order(places: &Places, at: &Path, written: Option<BTreeMap<String, String>
     let mut pairs: Vec<_> = written.unwrap_or_default().into_iter().collect();
     pairs.sort_by_key(|(name, _)| places.key(&at.key(name)).start);
     pairs
+}
+
+/// The lines of `[compare]`: the defaults with what is written in their place, then what else is written.
+fn compare(mut written: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for (name, change) in defaults::COMPARE {
+        let own = written.iter().position(|(own, _)| own == name).map(|at| written.remove(at));
+        lines.push(own.unwrap_or_else(|| (name.to_owned(), change.to_owned())));
+    }
+    lines.append(&mut written);
+    lines
 }
 
 fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
