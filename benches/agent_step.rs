@@ -1,22 +1,18 @@
 //! What one registration costs in user space, sockets apart: a fleet of one worker, answered by prepared replies. The
 //! control case runs the same registration through the embedded registrar as well, and must be slower.
 
+mod support;
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
-use regstorm::fleet::{Fleet, FleetConfig, Flow, Outbox};
-use regstorm::load::{LoadConfig, Process, Schedule, Stage, Stripe, WhenExhausted};
-use regstorm::measure::{Tally, TallyConfig};
+use regstorm::fleet::{Fleet, Outbox};
 use regstorm::registrar::{self, Registrar};
 use regstorm::seed::Seed;
-use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
-use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{FlowId, RunTag, Secret, Time, TrunkId};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use regstorm::sip::Algorithm;
+use regstorm::vocab::{FlowId, Secret};
 use std::time::Duration;
+use support::{START, peer};
 
 const AGENTS: u32 = 64;
-const START: Time = Time::from_secs(1);
 
 struct Kept(Vec<Vec<u8>>);
 
@@ -30,67 +26,8 @@ impl Outbox for Kept {
 }
 
 fn fleet() -> Fleet {
-    let mut identities = IdentityBook::default();
-    let password = identities.credential(Credential::Password(Secret::new("secret")));
-    for n in 0..AGENTS {
-        let user = format!("agent{n:05}");
-        identities.push(TrunkId(0), n, &user, &user, password);
-    }
-    let policy = TrunkPolicy {
-        domain: "genesyscloud.test".into(),
-        realm: None,
-        realm_policy: RealmPolicy::Expect,
-        algorithms: AlgorithmSet::EMPTY.with(Algorithm::Md5),
-        expires_s: 3600,
-        refresh_at: 0.9,
-        reuse_nonce: true,
-        retry: RetryPolicy::NONE,
-        timers: Timers::default(),
-    };
     // All at the first instant: a turn is then nothing but arrivals.
-    let load = LoadConfig {
-        stages: vec![Stage::Rate { per_second: 1e6, lasts: Duration::from_secs(1) }],
-        agents: AGENTS,
-        max_in_flight: 20_000,
-        max_message_rate: 10_000_000,
-        process: Process::Uniform,
-        when_exhausted: WhenExhausted::Stop,
-    };
-    let local = SocketAddr::from(([127, 0, 0, 1], 40_000));
-    let template = RegisterTemplate::new(&TemplateParts {
-        domain: "genesyscloud.test",
-        transport: "UDP",
-        sent_by: "127.0.0.1:40000",
-        route: None,
-        user_agent: "regstorm",
-        headers: &[],
-    });
-    let tally = Tally::new(TallyConfig {
-        trunks: 1,
-        agents: AGENTS as usize,
-        worker: 0,
-        workers: 1,
-        interval: Duration::from_secs(60),
-        start: START,
-        late: Duration::from_millis(5),
-        stall: Duration::from_millis(10),
-        warmup: Duration::ZERO,
-    });
-    let config = FleetConfig {
-        stripe: Stripe::WHOLE,
-        identities: Arc::new(identities),
-        policies: Arc::from([policy]),
-        flows: vec![Flow { trunk: TrunkId(0), source: 0, local, remote: peer(), template }],
-        agent_flows: vec![FlowId(0); AGENTS as usize],
-        schedule: Arc::new(Schedule::new(&load, Seed(7))),
-        start: START,
-        seed: Seed(7),
-        run: RunTag(7),
-        max_in_flight: load.max_in_flight,
-        max_message_rate: load.max_message_rate,
-        capture_secrets: false,
-    };
-    Fleet::new(config, tally)
+    support::fleet(AGENTS, Algorithm::Md5, 1e6)
 }
 
 fn server() -> Registrar {
@@ -106,10 +43,6 @@ fn server() -> Registrar {
         users: None,
     };
     Registrar::new(config, Seed(7), START)
-}
-
-fn peer() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 5060))
 }
 
 /// Answers every request of `sent`.

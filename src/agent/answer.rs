@@ -3,8 +3,9 @@
 //! Read first: RFC 3261 §10.2 and §21, RFC 6076 §4.2.
 
 use crate::measure::{Echo, Offer};
+use crate::sip::Response;
+use crate::sip::challenge::Offered;
 use crate::sip::contact::{Binding, Own};
-use crate::sip::{Response, challenge};
 use crate::vocab::{LoopKind, Place, Status, Time};
 
 /// How a final response other than a 2xx or an answered challenge ends an attempt. A 401 or 407 here is the answer to
@@ -32,9 +33,8 @@ pub fn is_ineffective(status: Status, code: u16) -> bool {
     }
 }
 
-/// What the challenge of a 401 or 407 offers; `answered` with this algorithm.
-pub fn offer<'a>(response: &Response<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
-    let offered = challenge::offered(response);
+/// What a 401 or 407 has on offer; `answered` with this algorithm.
+pub fn offer<'a>(offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
     let bits = offered.algorithms.bits() | u8::from(offered.unknown) << 7;
     Offer { at, realm: offered.realm, offered: bits, answered, stale }
 }
@@ -44,11 +44,13 @@ pub fn offer<'a>(response: &Response<'a>, answered: Option<u8>, stale: bool, at:
 /// `sent_by` is the request's own Via as it was sent.
 pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) -> (Echo, &'a [u8]) {
     let via = response.topmost_via();
+    // Compared as written first: nearly all come back so.
+    let elsewhere = via.sent_by != sent_by && !via.sent_by.eq_ignore_ascii_case(sent_by);
     let own_host = &sent_by[..sent_by.iter().rposition(|&b| b == b':').unwrap_or(sent_by.len())];
     let echo = Echo {
         contact_rewritten: matches!(binding.own, Own::Elsewhere(_)),
         contact_absent: matches!(binding.own, Own::Missing | Own::NoneListed),
-        via_rewritten: !via.sent_by.is_empty() && !via.sent_by.eq_ignore_ascii_case(sent_by),
+        via_rewritten: !via.sent_by.is_empty() && elsewhere,
         translated: via.received.is_some_and(|received| received != own_host),
     };
     let example = match binding.own {

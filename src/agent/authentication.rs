@@ -6,9 +6,9 @@
 use super::identity::{Credential, Identity};
 use super::policy::{RealmPolicy, TrunkPolicy};
 use crate::sip::challenge::{Role, Unusable, next_nonce};
-use crate::sip::digest::{self, Covered};
-use crate::sip::emit::Authorization;
-use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response, choose};
+use crate::sip::digest;
+use crate::sip::emit::{Authorization, RegisterTemplate};
+use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response};
 
 /// One challenge as kept between requests. The buffer is reused, so answering allocates nothing once it has grown.
 #[derive(Clone, Debug)]
@@ -40,6 +40,9 @@ pub(super) struct Authentication {
     registrar: Option<Held>,
     /// Proxies that challenge are rare; agents without one pay a pointer.
     proxy: Option<Box<Held>>,
+    /// One client nonce for an agent's life, drawn for its first answer: the nonce count sets its requests apart, and the
+    /// key of a `-sess` session stays that of the first (RFC 7616 §3.4.2).
+    cnonce: Option<[u8; 16]>,
 }
 
 /// The digests of a request, computed before its text is written.
@@ -79,25 +82,25 @@ impl Authentication {
         [Role::Registrar, Role::Proxy].into_iter().any(|role| self.held(role).is_some_and(|held| held.carried))
     }
 
-    /// Takes up the challenge of a 401 or 407 for the next request, which will carry this cnonce.
+    /// Takes up the challenge of a 401 or 407 for the next request. Requests carry the cnonce of the first call.
     pub fn accept(
         &mut self,
-        response: &Response<'_>,
+        challenge: &Challenge<'_>,
         policy: &TrunkPolicy,
         identity: &Identity<'_>,
         cnonce: impl FnOnce() -> [u8; 16],
     ) -> Result<(), Unusable> {
-        let challenge = choose(response, usable(policy.algorithms, identity.credential))?;
         let realm = match (policy.realm_policy, &policy.realm) {
             (RealmPolicy::Force, Some(realm)) => realm.as_bytes(),
             (RealmPolicy::Require, Some(realm)) if realm.as_bytes() != challenge.realm => return Err(Unusable::Realm),
             _ => challenge.realm,
         };
+        let cnonce = self.cnonce.get_or_insert_with(cnonce);
         match challenge.role {
-            Role::Registrar => Held::take(&mut self.registrar, &challenge, realm, identity, cnonce),
+            Role::Registrar => Held::take(&mut self.registrar, challenge, realm, identity, cnonce),
             Role::Proxy => {
                 let mut slot = self.proxy.take().map(|held| *held);
-                Held::take(&mut slot, &challenge, realm, identity, cnonce);
+                Held::take(&mut slot, challenge, realm, identity, cnonce);
                 self.proxy = slot.map(Box::new);
             }
         }
@@ -123,13 +126,11 @@ impl Authentication {
         roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
     }
 
-    /// Whether the challenge that would be answered says `stale` (RFC 7616 §3.3): only the nonce was refused.
-    pub fn is_stale(&self, response: &Response<'_>, policy: &TrunkPolicy, identity: &Identity<'_>) -> bool {
-        choose(response, usable(policy.algorithms, identity.credential)).is_ok_and(|challenge| challenge.stale)
-    }
-
-    pub fn answers(&self, uri: &[u8], cnonce: [u8; 16]) -> Answers {
-        let digest = |role| self.held(role).filter(|held| held.carried).map(|held| held.digest(uri, &cnonce));
+    /// What the current request of this template is answered with.
+    pub fn answers(&self, template: &RegisterTemplate) -> Answers {
+        // Whatever is carried was accepted, and so has a cnonce.
+        let cnonce = self.cnonce.unwrap_or_default();
+        let digest = |role| self.held(role).filter(|held| held.carried).map(|held| held.digest(template, &cnonce));
         Answers { digests: [digest(Role::Registrar), digest(Role::Proxy)], cnonce }
     }
 
@@ -149,7 +150,7 @@ impl Held {
         challenge: &Challenge<'_>,
         realm: &[u8],
         identity: &Identity<'_>,
-        cnonce: impl FnOnce() -> [u8; 16],
+        cnonce: &[u8; 16],
     ) {
         let algorithm = challenge.algorithm;
         let username = identity.auth_user.as_bytes();
@@ -160,12 +161,13 @@ impl Held {
             (None, Credential::Ha1(ha1)) => *ha1,
             (None, Credential::Password(password)) => Ha1::compute(algorithm, username, realm, password),
         };
-        let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, &cnonce()) } else { ha1 };
+        let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, cnonce) } else { ha1 };
         let userhash = challenge.userhash.then(|| digest::user_hash(algorithm, username, realm));
         let userhash = userhash.as_ref().map_or(&b""[..], HexDigest::as_bytes);
         let opaque = challenge.opaque.unwrap_or_default();
         let mut text = slot.take().map(|held| held.text).unwrap_or_default();
         text.clear();
+        text.reserve(realm.len() + userhash.len() + opaque.len() + challenge.nonce.len());
         for part in [realm, userhash, opaque, challenge.nonce] {
             text.extend_from_slice(part);
         }
@@ -219,9 +221,8 @@ impl Held {
         self.protection.map(|protection| Qop { protection, nc: self.nc, cnonce })
     }
 
-    fn digest(&self, uri: &[u8], cnonce: &[u8; 16]) -> HexDigest {
-        let covered = Covered { nonce: self.nonce(), qop: self.qop(cnonce), method: b"REGISTER", uri, body: b"" };
-        digest::request_digest(self.algorithm, &self.ha1, &covered)
+    fn digest(&self, template: &RegisterTemplate, cnonce: &[u8; 16]) -> HexDigest {
+        template.request_digest(self.algorithm, &self.ha1, self.nonce(), self.qop(cnonce))
     }
 
     fn authorization<'a>(
@@ -245,7 +246,7 @@ impl Held {
 }
 
 /// A pre-computed HA1 serves only the algorithms of its length.
-fn usable(accepted: AlgorithmSet, credential: &Credential) -> AlgorithmSet {
+pub(super) fn usable(accepted: AlgorithmSet, credential: &Credential) -> AlgorithmSet {
     match credential {
         Credential::Password(_) => accepted,
         Credential::Ha1(ha1) => Algorithm::ALL

@@ -49,7 +49,9 @@ impl Side {
         self.reply(code, &format!("{name}-Authenticate: Digest {parameters}\r\n"), |side, response| {
             let Side { authentication, policy, credential } = side;
             let identity = identity(credential);
-            result = authentication.accept(response, policy, &identity, || CNONCE);
+            let usable = usable(policy.algorithms, identity.credential);
+            result = crate::sip::choose(response, usable)
+                .and_then(|challenge| authentication.accept(&challenge, policy, &identity, || CNONCE));
         });
         result
     }
@@ -70,7 +72,7 @@ impl Side {
             headers: &[],
         };
         let template = RegisterTemplate::new(&parts);
-        let answers = self.authentication.answers(template.uri(), CNONCE);
+        let answers = self.authentication.answers(&template);
         let register = Register {
             user: b"alice",
             branch: &Branch::new(RunTag(1), Token { agent: AgentId(0), serial: 1 }),

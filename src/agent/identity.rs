@@ -26,15 +26,20 @@ pub struct Identity<'a> {
 
 /// The Call-ID of an agent for its whole life: 32 hex digits, the run's and the agent's. A report names examples by it.
 pub fn call_id(seed: Seed, run: RunTag, agent: AgentId) -> [u8; 32] {
-    let mut text = [0; 32];
-    text[..16].copy_from_slice(&hex16(run.0));
-    text[16..].copy_from_slice(&hex16(seed.draw(Purpose::Identity, agent.0.into(), 0)));
-    text
+    whole(run, &own_half(seed, agent))
 }
 
 /// The half of a Call-ID that is the agent's own, which also serves as its From tag.
-pub fn own_half(call_id: &[u8; 32]) -> &[u8; 16] {
-    call_id.last_chunk().expect("16 of 32 bytes")
+pub fn own_half(seed: Seed, agent: AgentId) -> [u8; 16] {
+    hex16(seed.draw(Purpose::Identity, agent.0.into(), 0))
+}
+
+/// The Call-ID with this half of an agent's own.
+pub fn whole(run: RunTag, own: &[u8; 16]) -> [u8; 32] {
+    let mut text = [0; 32];
+    text[..16].copy_from_slice(&hex16(run.0));
+    text[16..].copy_from_slice(own);
+    text
 }
 
 /// All identities of a run in arrival order: index = [`AgentId`].

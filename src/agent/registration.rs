@@ -25,8 +25,8 @@
 //! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
 
 use super::answer;
-use super::authentication::{Authentication, Held};
-use super::identity::{Identity, call_id, own_half};
+use super::authentication::{Authentication, Held, usable};
+use super::identity::{Identity, own_half, whole};
 use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
 use super::retry::{self, Failure};
@@ -34,7 +34,7 @@ use super::transaction::{Due, Transaction};
 use crate::measure::{AttemptEnd, Clues, Event, Granted};
 use crate::seed::{Purpose, Seed, unit};
 use crate::sip::branch::{Branch, Token, hex16};
-use crate::sip::challenge::Role;
+use crate::sip::challenge::{self, Role};
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
 use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time};
@@ -107,6 +107,8 @@ pub struct Agent {
     /// The registrar may hold a binding of ours: after a 2xx, and after an exchange whose end we did not see.
     maybe_bound: bool,
     looping: Looping,
+    /// The agent's half of its Call-ID, drawn for its first request.
+    own_half: Option<[u8; 16]>,
 }
 
 /// The sum for a million agents stays below 400 MB together with nonces and wheel.
@@ -159,6 +161,7 @@ impl Agent {
             failures: 0,
             maybe_bound: false,
             looping: Looping::default(),
+            own_half: None,
         }
     }
 
@@ -277,15 +280,15 @@ impl Agent {
     /// When `out` is too small.
     pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let State::Open(exchange) = &self.state else { return Ok(0) };
-        let call_id = call_id(cx.seed, cx.run, cx.agent);
-        let tag = own_half(&call_id);
-        let answers = self.authentication.answers(cx.template.uri(), cnonce(cx));
+        let own = self.own_half.unwrap_or_else(|| own_half(cx.seed, cx.agent));
+        let call_id = whole(cx.run, &own);
+        let answers = self.authentication.answers(cx.template);
         cx.template.write(
             &Register {
                 user: cx.identity.user.as_bytes(),
                 branch: &Branch::new(cx.run, Token { agent: cx.agent, serial: self.serial }),
                 call_id: &call_id,
-                from_tag: tag,
+                from_tag: &own,
                 cseq: FIRST_CSEQ + self.serial,
                 expires: if exchange.kind == Kind::Unregister { 0 } else { self.asks(cx) },
                 authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), &answers),
@@ -353,6 +356,7 @@ impl Agent {
     }
 
     fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Send {
+        self.own_half.get_or_insert_with(|| own_half(cx.seed, cx.agent));
         let carries_on = matches!(kind, Kind::Refresh | Kind::Unregister);
         self.authentication.begin(carries_on && cx.policy.reuse_nonce);
         self.state = State::Open(Exchange {
@@ -426,7 +430,7 @@ impl Agent {
         }
         self.answered |= 1;
         self.last_final = Some(at);
-        if response.cseq != FIRST_CSEQ + serial || !response.cseq_method.eq_ignore_ascii_case(b"REGISTER") {
+        if response.cseq != FIRST_CSEQ + serial || !is_register(response.cseq_method) {
             let end = Ending::refusal(Status::ProtocolError, LoopKind::ClientError, response.code, b"CSeq mismatch");
             self.finish(cx, end, at, events);
             return Send::No;
@@ -463,26 +467,31 @@ impl Agent {
         let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
         let algorithm = self.authentication.held(role).filter(|held| held.carried).map(Held::algorithm);
         let clues = Clues { algorithm, retry_after: response.retry_after, ..Clues::default() };
+        let usable = usable(cx.policy.algorithms, cx.identity.credential);
+        let (offered, chosen) = challenge::survey(response, usable);
         if answered_fresh {
-            let stale = self.authentication.is_stale(response, cx.policy, &cx.identity);
+            // RFC 7616 §3.3: only the nonce was refused.
+            let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
             if !stale || exchange.stale_answered {
                 let loop_kind = if stale { LoopKind::Stale } else { LoopKind::Unauthorized };
                 let end = Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, response.reason);
-                events(Event::Offered(answer::offer(response, None, stale, at)));
+                events(Event::Offered(answer::offer(&offered, None, stale, at)));
                 self.finish(cx, end.with(Clues { stale, ..clues }), at, events);
                 return Send::No;
             }
             exchange.stale_answered = true;
         }
-        if let Err(unusable) = self.authentication.accept(response, cx.policy, &cx.identity, || cnonce(cx)) {
+        let taken =
+            chosen.and_then(|challenge| self.authentication.accept(&challenge, cx.policy, &cx.identity, || cnonce(cx)));
+        if let Err(unusable) = taken {
             let text = unusable.to_string();
             let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, text.as_bytes());
-            events(Event::Offered(answer::offer(response, None, false, at)));
+            events(Event::Offered(answer::offer(&offered, None, false, at)));
             self.finish(cx, end.with(Clues { unusable: true, ..clues }), at, events);
             return Send::No;
         }
         let answered = self.authentication.held(role).map(Held::algorithm);
-        events(Event::Offered(answer::offer(response, answered, answered_fresh, at)));
+        events(Event::Offered(answer::offer(&offered, answered, answered_fresh, at)));
         events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
         self.next_request()
     }
@@ -668,8 +677,12 @@ fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
     granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
 }
 
-/// One client nonce for an agent's life: the nonce count sets its requests apart, and the key of a `-sess` session
-/// stays that of the first (RFC 7616 §3.4.2).
+fn is_register(method: &[u8]) -> bool {
+    // As nearly everybody echoes it.
+    method == b"REGISTER" || method.eq_ignore_ascii_case(b"REGISTER")
+}
+
+/// The client nonce of an agent's life.
 fn cnonce(cx: &Context<'_>) -> [u8; 16] {
     hex16(cx.seed.draw(Purpose::Cnonce, cx.agent.0.into(), 0))
 }

@@ -131,7 +131,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const FINDINGS: [&str; 25] = [
+    const FINDINGS: [&str; 26] = [
         "limit.concurrent",
         "limit.rate",
         "limit.contacts",
@@ -146,6 +146,7 @@ mod tests {
         "algorithm.unsupported",
         "oscillation",
         "not-found",
+        "refused",
         "no-response",
         "packet-loss",
         "server-error",

@@ -31,17 +31,33 @@ impl ReasonId {
 pub(super) struct Reasons {
     words: Vec<Arc<str>>,
     by_bytes: HashMap<Box<[u8]>, ReasonId>,
+    /// The two phrases asked for last, the latest first: nearly all answers are one of a challenge and its 200.
+    recent: [(Vec<u8>, ReasonId); 2],
 }
 
 impl Reasons {
     pub(super) fn new() -> Self {
         let by_bytes = HashMap::from([(Box::from(&b""[..]), ReasonId::NONE)]);
-        Reasons { words: vec![Arc::from(""), Arc::from(OTHER)], by_bytes }
+        let recent = std::array::from_fn(|_| (Vec::new(), ReasonId::NONE));
+        Reasons { words: vec![Arc::from(""), Arc::from(OTHER)], by_bytes, recent }
     }
 
     /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, a long phrase is cut.
     pub(super) fn id(&mut self, reason: &[u8]) -> ReasonId {
         let reason = &reason[..reason.len().min(MAX_REASON_BYTES)];
+        if let Some((_, id)) = self.recent.iter().find(|(recent, _)| recent == reason) {
+            return *id;
+        }
+        let id = self.look_up(reason);
+        self.recent.swap(0, 1);
+        let (latest, number) = &mut self.recent[0];
+        latest.clear();
+        latest.extend_from_slice(reason);
+        *number = id;
+        id
+    }
+
+    fn look_up(&mut self, reason: &[u8]) -> ReasonId {
         if let Some(&id) = self.by_bytes.get(reason) {
             return id;
         }
@@ -93,6 +109,8 @@ pub(super) struct Seen {
 pub(super) struct Responses {
     slots: Vec<Slot>,
     by_key: HashMap<Key, u32>,
+    /// Where the last two keys stand, the latest first.
+    recent: [u32; 2],
 }
 
 impl Responses {
@@ -108,6 +126,12 @@ impl Responses {
     }
 
     fn slot(&mut self, key: Key, at: Time) -> &mut Slot {
+        let is_at = |place: &u32| self.slots.get(*place as usize).is_some_and(|slot| slot.key == key);
+        let place = self.recent.iter().copied().find(is_at).unwrap_or_else(|| self.look_up(key, at));
+        &mut self.slots[place as usize]
+    }
+
+    fn look_up(&mut self, key: Key, at: Time) -> u32 {
         let full = self.slots.len() >= MAX_ROWS && !self.by_key.contains_key(&key);
         let key = if full { Key { reason: ReasonId::OTHER, ..key } } else { key };
         let slots = &mut self.slots;
@@ -115,7 +139,8 @@ impl Responses {
             slots.push(Slot { key, count: 0, first: at, last: at });
             (slots.len() - 1) as u32
         });
-        &mut self.slots[index as usize]
+        self.recent = [index, self.recent[0]];
+        index
     }
 
     /// The rows counted since the last call; times are relative to `start`.

@@ -25,9 +25,9 @@ impl Branch {
     pub fn new(run: RunTag, token: Token) -> Self {
         let mut text = [0; Self::LEN];
         text[..7].copy_from_slice(Self::COOKIE);
-        hex8(&mut text[7..15], run.0 as u32);
-        hex8(&mut text[15..23], token.agent.0);
-        hex8(&mut text[23..31], token.serial);
+        text[7..15].copy_from_slice(&hex8(run.0 as u32));
+        text[15..23].copy_from_slice(&hex8(token.agent.0));
+        text[23..31].copy_from_slice(&hex8(token.serial));
         Branch { text }
     }
 
@@ -38,42 +38,86 @@ impl Branch {
     /// Reads a branch of this run; `None` for any other.
     pub fn parse(run: RunTag, text: &[u8]) -> Option<Token> {
         let rest = text.strip_prefix(Self::COOKIE.as_slice())?;
-        if rest.len() != 24 || unhex8(&rest[..8])? != run.0 as u32 {
+        let ([of, agent, serial], []) = rest.as_chunks() else { return None };
+        if unhex8(of)? != run.0 as u32 {
             return None;
         }
-        Some(Token { agent: AgentId(unhex8(&rest[8..16])?), serial: unhex8(&rest[16..])? })
+        Some(Token { agent: AgentId(unhex8(agent)?), serial: unhex8(serial)? })
     }
 }
 
-/// Writes `value` as eight lower-case hex digits.
-pub fn hex8(out: &mut [u8], value: u32) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (i, byte) in out.iter_mut().enumerate() {
-        *byte = DIGITS[(value >> (28 - 4 * i)) as usize & 15];
-    }
+/// `value` as eight lower-case hex digits: all at once, a digit in each byte of a word, without a table or a loop.
+pub fn hex8(value: u32) -> [u8; 8] {
+    let mut nibbles = u64::from(value);
+    nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Six more carry a nibble from ten on into the next bit, and a letter lies 39 further than its digit would.
+    let letters = (nibbles + EACH * 6) >> 4 & EACH;
+    (nibbles + EACH * u64::from(b'0') + letters * 39).to_be_bytes()
 }
+
+/// One in each byte of a word.
+const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// `value` as sixteen lower-case hex digits.
 pub fn hex16(value: u64) -> [u8; 16] {
     let mut text = [0; 16];
-    hex8(&mut text[..8], (value >> 32) as u32);
-    hex8(&mut text[8..], value as u32);
+    text[..8].copy_from_slice(&hex8((value >> 32) as u32));
+    text[8..].copy_from_slice(&hex8(value as u32));
     text
 }
 
-fn unhex8(text: &[u8]) -> Option<u32> {
-    text.iter().try_fold(0u32, |value, &byte| {
-        let digit = (byte as char).to_digit(16)?;
-        Some(value << 4 | digit)
-    })
+/// Reads hex digits in either case.
+fn unhex8(text: &[u8; 8]) -> Option<u32> {
+    // What is no digit is looked for once, at the end.
+    let mut all = 0;
+    let mut value = 0;
+    for &byte in text {
+        let digit = DIGIT[usize::from(byte)];
+        all |= digit;
+        value = value << 4 | u32::from(digit);
+    }
+    (all < 16).then_some(value)
 }
+
+/// The value of a hex digit, by its byte; [`u8::MAX`] for any other byte.
+const DIGIT: [u8; 256] = {
+    let mut table = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        table[digit as usize] = value as u8;
+        table[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn digits_are_those_of_the_formatter() {
+        for value in [0, 1, 9, 0xa, 0xf, 0x10, 0x0123_4567, 0x89ab_cdef, 0xdead_beef, u32::MAX] {
+            assert_eq!(hex8(value), *format!("{value:08x}").as_bytes());
+        }
+        for byte in 0..=u8::MAX {
+            assert_eq!(unhex8(&[b'0', b'0', b'0', b'0', b'0', b'0', b'0', byte]), char::from(byte).to_digit(16));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn hex_reads_back_in_either_case(value: u32) {
+            let text = hex8(value);
+            prop_assert_eq!(text.to_vec(), format!("{value:08x}").into_bytes());
+            prop_assert_eq!(unhex8(&text), Some(value));
+            prop_assert_eq!(unhex8(&text.map(|digit| digit.to_ascii_uppercase())), Some(value));
+        }
+
         #[test]
         fn reads_back(run: u64, agent: u32, serial: u32) {
             let token = Token { agent: AgentId(agent), serial };

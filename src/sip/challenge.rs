@@ -98,15 +98,26 @@ pub enum Unusable {
 /// When there is none. Of several reasons the one that came closest to an answer is given: an unsupported or incomplete
 /// challenge with an accepted algorithm outweighs challenges with other algorithms.
 pub fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> Result<Challenge<'a>, Unusable> {
-    let mut reason = Unusable::NoChallenge;
+    let mut best = Err(Unusable::NoChallenge);
     for result in judged(response, accepted) {
-        match result {
-            Ok(challenge) => return Ok(challenge),
-            Err(Unusable::NoAcceptedAlgorithm) if reason != Unusable::NoChallenge => {}
-            Err(other) => reason = other,
+        best = better(best, result);
+        if best.is_ok() {
+            break;
         }
     }
-    Err(reason)
+    best
+}
+
+/// Of what a challenge earlier in the order came to and what a later one does: the one to go by.
+fn better<'a>(
+    best: Result<Challenge<'a>, Unusable>,
+    later: Result<Challenge<'a>, Unusable>,
+) -> Result<Challenge<'a>, Unusable> {
+    match (&best, &later) {
+        (Ok(_), _) => best,
+        (Err(reason), Err(Unusable::NoAcceptedAlgorithm)) if *reason != Unusable::NoChallenge => best,
+        _ => later,
+    }
 }
 
 /// What a 401 or 407 offers, acceptable or not.
@@ -122,17 +133,32 @@ pub struct Offered<'a> {
 
 /// Everything that is on offer: what [`choose`] chose from.
 pub fn offered<'a>(response: &Response<'a>) -> Offered<'a> {
+    survey(response, AlgorithmSet::EMPTY).0
+}
+
+/// [`offered`] and [`choose`] in one walk over the challenges.
+///
+/// # Errors
+/// The second is as [`choose`].
+pub fn survey<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> (Offered<'a>, Result<Challenge<'a>, Unusable>) {
     let mut all = Offered::default();
-    for (n, (_, set)) in sets(response).enumerate() {
-        if n == 0 {
-            all.realm = set.realm.unwrap_or_default();
-        }
-        match set.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse) {
-            Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
-            None => all.unknown = true,
+    let mut best = Err(Unusable::NoChallenge);
+    let mut first = true;
+    let Some(role) = Role::of(response.code) else { return (all, best) };
+    for value in response.headers(role.challenge_header()) {
+        for set in (DigestSets { rest: value }) {
+            if std::mem::take(&mut first) {
+                all.realm = set.realm.unwrap_or_default();
+            }
+            let algorithm = set.algorithm();
+            match algorithm {
+                Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
+                None => all.unknown = true,
+            }
+            best = better(best, set.challenge(role, algorithm, accepted));
         }
     }
-    all
+    (all, best)
 }
 
 /// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other schemes are left out.
@@ -167,7 +193,7 @@ pub fn offers<'a>(response: &Response<'a>) -> impl Iterator<Item = Offer<'a>> + 
         algorithm: set.algorithm,
         qop: set.qop,
         stale: is_true(set.stale),
-        usable: set.challenge(role, AlgorithmSet::ALL),
+        usable: set.challenge(role, set.algorithm(), AlgorithmSet::ALL),
     })
 }
 
@@ -175,7 +201,7 @@ fn judged<'a>(
     response: &Response<'a>,
     accepted: AlgorithmSet,
 ) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
-    sets(response).map(move |(role, set)| set.challenge(role, accepted))
+    sets(response).map(move |(role, set)| set.challenge(role, set.algorithm(), accepted))
 }
 
 /// The Digest challenges of a 401 or 407 as written.
@@ -249,6 +275,9 @@ impl<'a> Credentials<'a> {
 /// The nonce a server wants to see next, from the `Authentication-Info` (of a proxy: `Proxy-Authentication-Info`) of its
 /// answer to credentials (RFC 7616 §3.5). Raw, as in [`Challenge`]; an empty one is none.
 pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
+    if !response.has_info() {
+        return None;
+    }
     let parameters = |value| {
         let mut rest = DigestSets { rest: value };
         std::iter::from_fn(move || rest.parameter())
@@ -295,7 +324,8 @@ struct DigestSet<'a> {
 
 impl<'a> DigestSet<'a> {
     fn put(&mut self, name: &[u8], value: &'a [u8]) {
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        // Nearly everybody writes them in lower case.
+        let is = |other: &str| name == other.as_bytes() || name.eq_ignore_ascii_case(other.as_bytes());
         let slot = match name.len() {
             2 if is("nc") => &mut self.nc,
             3 if is("qop") => &mut self.qop,
@@ -314,10 +344,19 @@ impl<'a> DigestSet<'a> {
         slot.get_or_insert(value);
     }
 
-    fn challenge(&self, role: Role, accepted: AlgorithmSet) -> Result<Challenge<'a>, Unusable> {
-        // RFC 7616 §3.3: "If this is not present, it is assumed to be "MD5". If the algorithm is not understood, the
-        // challenge SHOULD be ignored".
-        let algorithm = self.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse);
+    /// RFC 7616 §3.3: "If this is not present, it is assumed to be "MD5"". `None` is one that is not understood.
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse)
+    }
+
+    /// As a challenge for `algorithm`.
+    fn challenge(
+        &self,
+        role: Role,
+        algorithm: Option<Algorithm>,
+        accepted: AlgorithmSet,
+    ) -> Result<Challenge<'a>, Unusable> {
+        // RFC 7616 §3.3: "If the algorithm is not understood, the challenge SHOULD be ignored".
         let algorithm = algorithm.filter(|&a| accepted.contains(a)).ok_or(Unusable::NoAcceptedAlgorithm)?;
         let (Some(realm), Some(nonce)) = (self.realm, self.nonce) else {
             return Err(Unusable::Incomplete);
@@ -345,7 +384,7 @@ impl<'a> DigestSet<'a> {
     fn protection(&self) -> Result<Option<Protection>, Unusable> {
         let mut best = Ok(None);
         for offer in self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|offer| !offer.is_empty()) {
-            if offer.eq_ignore_ascii_case(b"auth") {
+            if offer == b"auth" || offer.eq_ignore_ascii_case(b"auth") {
                 return Ok(Some(Protection::Auth));
             } else if offer.eq_ignore_ascii_case(b"auth-int") {
                 best = Ok(Some(Protection::AuthInt));
@@ -416,7 +455,7 @@ impl<'a> Iterator for DigestSets<'a> {
             while let Some((name, value)) = self.parameter() {
                 set.put(name, value);
             }
-            if scheme.eq_ignore_ascii_case(b"Digest") {
+            if scheme == b"Digest" || scheme.eq_ignore_ascii_case(b"Digest") {
                 return Some(set);
             }
         }
@@ -440,8 +479,11 @@ impl<'a> DigestSets<'a> {
 
     /// The next `name=value`; `None`, with nothing consumed but separators, where something else stands.
     fn parameter(&mut self) -> Option<(&'a [u8], &'a [u8])> {
-        let from = self.rest.iter().position(|&b| !is_blank(b) && b != b',').unwrap_or(self.rest.len());
-        self.rest = &self.rest[from..];
+        while let [separator, rest @ ..] = self.rest
+            && (is_blank(*separator) || *separator == b',')
+        {
+            self.rest = rest;
+        }
         let (name, after) = self.rest.split_at(token_len(self.rest));
         let value = skip_blanks(after).strip_prefix(b"=").filter(|_| !name.is_empty())?;
         let value = skip_blanks(value);

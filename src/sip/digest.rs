@@ -54,6 +54,11 @@ impl Algorithm {
         matches!(self, Algorithm::Md5Sess | Algorithm::Sha256Sess | Algorithm::Sha512_256Sess)
     }
 
+    /// Its position among the three hash functions: a `-sess` algorithm has that of the one it is made of.
+    pub(super) const fn function(self) -> usize {
+        self as usize % FUNCTIONS
+    }
+
     /// Length of its output in bytes.
     const fn size(self) -> usize {
         match self {
@@ -62,6 +67,9 @@ impl Algorithm {
         }
     }
 }
+
+/// Hash functions: the first algorithms of [`Algorithm::ALL`], which the `-sess` ones follow in the same order.
+pub(super) const FUNCTIONS: usize = 3;
 
 /// The algorithms a trunk accepts. `MD5` and `MD5-sess` are two, as are the others.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -141,8 +149,9 @@ impl HexDigest {
 
     fn of(bytes: &[u8]) -> Self {
         let mut text = [0; 64];
-        for (pair, chunk) in text.chunks_exact_mut(8).zip(bytes.chunks_exact(4)) {
-            hex8(pair, u32::from_be_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]));
+        let (words, _) = bytes.as_chunks();
+        for (digits, word) in text.chunks_exact_mut(8).zip(words) {
+            digits.copy_from_slice(&hex8(u32::from_be_bytes(*word)));
         }
         HexDigest { text, len: bytes.len() as u8 * 2 }
     }
@@ -233,22 +242,32 @@ pub struct Covered<'a> {
     pub body: &'a [u8],
 }
 
+/// H(A2) of a request by its method and URI (RFC 7616 §3.4.3), in the hex it is hashed in: the same for all requests to one
+/// target, but for those with `auth-int`.
+pub fn method_digest(algorithm: Algorithm, method: &[u8], uri: &[u8]) -> HexDigest {
+    hash(algorithm, &[method, b":", uri]).hex()
+}
+
 /// `request-digest` of RFC 7616 §3.4.1. `ha1` is the session's for a `-sess` algorithm, see [`Ha1::session`].
 pub fn request_digest(algorithm: Algorithm, ha1: &Ha1, covered: &Covered<'_>) -> HexDigest {
     let Covered { nonce, qop, method, uri, body } = *covered;
     // A2 = Method ":" request-uri, with auth-int Method ":" request-uri ":" H(entity-body) (RFC 7616 §3.4.3).
     let ha2 = match qop {
         Some(Qop { protection: Protection::AuthInt, .. }) => {
-            hash(algorithm, &[method, b":", uri, b":", hash(algorithm, &[body]).hex().as_bytes()])
+            hash(algorithm, &[method, b":", uri, b":", hash(algorithm, &[body]).hex().as_bytes()]).hex()
         }
-        _ => hash(algorithm, &[method, b":", uri]),
+        _ => method_digest(algorithm, method, uri),
     };
-    let (ha1, ha2) = (ha1.hex(), ha2.hex());
+    digest_of(algorithm, ha1, nonce, qop, &ha2)
+}
+
+/// As [`request_digest`], with H(A2) known: [`method_digest`], unless the qop is `auth-int`.
+pub fn digest_of(algorithm: Algorithm, ha1: &Ha1, nonce: &[u8], qop: Option<Qop<'_>>, ha2: &HexDigest) -> HexDigest {
+    let ha1 = ha1.hex();
     let (ha1, ha2) = (ha1.as_bytes(), ha2.as_bytes());
     let digest = match qop {
         Some(Qop { protection, nc, cnonce }) => {
-            let mut count = [0; 8];
-            hex8(&mut count, nc);
+            let count = hex8(nc);
             let qop = protection.as_str().as_bytes();
             hash(algorithm, &[ha1, b":", nonce, b":", &count, b":", cnonce, b":", qop, b":", ha2])
         }
@@ -286,15 +305,34 @@ fn hash(algorithm: Algorithm, parts: &[&[u8]]) -> Ha1 {
 }
 
 fn hash_with<D: Digest>(parts: &[&[u8]]) -> Ha1 {
-    let mut state = D::new();
-    for part in parts {
-        state.update(part);
-    }
-    let output = state.finalize();
+    // One update over the whole text: each would cost more than a copy does.
+    let mut text = [0; GATHERED];
+    let output = match gather(parts, &mut text) {
+        Some(len) => D::digest(&text[..len]),
+        None => parts.iter().fold(D::new(), |state, part| state.chain_update(part)).finalize(),
+    };
     let mut bytes = [0; 32];
     bytes[..output.len()].copy_from_slice(&output);
     Ha1 { bytes, len: output.len() as u8 }
 }
+
+/// Writes the parts one after another and returns their length; `None` when they do not fit.
+#[inline]
+fn gather(parts: &[&[u8]], text: &mut [u8; GATHERED]) -> Option<usize> {
+    let mut len = 0;
+    for part in parts {
+        match part {
+            // Every other part is a colon.
+            [byte] => *text.get_mut(len)? = *byte,
+            part => text.get_mut(len..len + part.len())?.copy_from_slice(part),
+        }
+        len += part.len();
+    }
+    Some(len)
+}
+
+/// What is hashed of a registration is shorter than this; longer texts are hashed part by part.
+const GATHERED: usize = 320;
 
 #[cfg(test)]
 #[path = "digest_tests.rs"]

@@ -7,7 +7,7 @@
 
 use super::branch::{Branch, hex8};
 use super::challenge::Role;
-use super::digest::{Algorithm, HexDigest, Qop};
+use super::digest::{self, Algorithm, Covered, FUNCTIONS, Ha1, HexDigest, Protection, Qop};
 use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, via_parts};
 use memchr::{memchr, memchr2};
@@ -39,44 +39,29 @@ pub struct TemplateParts<'a> {
 /// A compiled template: literal bytes with named gaps. Writing is a row of copies, no formatting.
 ///
 /// All gaps but the user name, the sequence number and the lifetime have a fixed width, so that the messages of one trunk
-/// can have equal lengths.
+/// can have equal lengths. Those of fixed width are part of the text and written over.
 #[derive(Clone, Debug)]
 pub struct RegisterTemplate {
-    /// All literal pieces, one after another.
+    /// All pieces, one after another.
     text: Vec<u8>,
-    /// Where in `text` the piece before each of [`GAPS`] ends; the last piece ends with `text`.
-    ends: [usize; GAPS.len()],
+    /// Where in `text` the pieces before each of [`GAPS`] gaps of varying width end: user (From), user (To), CSeq, user
+    /// (Contact), lifetime, credentials. The last piece ends with `text`.
+    ends: [usize; GAPS],
+    /// Where in `text` the gaps of fixed width begin; the branch in the first piece, the tag in the second, the Call-ID in
+    /// the third.
+    branch: usize,
+    from_tag: usize,
+    call_id: usize,
     uri: Range<usize>,
     contact_host: Range<usize>,
     /// User of the Contact where it is not that of the address of record.
     contact_user: Option<Box<[u8]>>,
+    /// H(A2) of REGISTER and `uri` by [`Algorithm::function`].
+    method_digests: [HexDigest; FUNCTIONS],
 }
 
-/// What stands between the pieces of a template.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Gap {
-    Branch,
-    User,
-    FromTag,
-    CallId,
-    CSeq,
-    ContactUser,
-    Expires,
-    Authorizations,
-}
-
-/// The gaps in the order of the message.
-const GAPS: [Gap; 9] = [
-    Gap::Branch,
-    Gap::User,
-    Gap::FromTag,
-    Gap::User,
-    Gap::CallId,
-    Gap::CSeq,
-    Gap::ContactUser,
-    Gap::Expires,
-    Gap::Authorizations,
-];
+/// Gaps of varying width.
+const GAPS: usize = 6;
 
 /// The varying parts of one REGISTER.
 #[derive(Clone, Debug)]
@@ -126,7 +111,7 @@ impl RegisterTemplate {
         let uri = build.span(&format!("sip:{}", parts.domain));
         // `rport` asks for the answer to come back to where the request came from (RFC 3581 §3).
         build.text(&format!(" SIP/2.0\r\nVia: SIP/2.0/{} {};branch=", parts.transport, parts.sent_by));
-        build.gap();
+        let branch = build.blank(Branch::LEN);
         build.text(";rport\r\nMax-Forwards: 70\r\n");
         if let Some(route) = parts.route {
             build.text(&format!("Route: {route}\r\n"));
@@ -134,11 +119,11 @@ impl RegisterTemplate {
         build.text("From: <sip:");
         build.gap();
         build.text(&format!("@{}>;tag=", parts.domain));
-        build.gap();
+        let from_tag = build.blank(16);
         build.text("\r\nTo: <sip:");
         build.gap();
         build.text(&format!("@{}>\r\nCall-ID: ", parts.domain));
-        build.gap();
+        let call_id = build.blank(32);
         build.text("\r\nCSeq: ");
         build.gap();
         build.text(" REGISTER\r\nContact: <sip:");
@@ -157,9 +142,12 @@ impl RegisterTemplate {
         }
         build.gap();
         build.text("Content-Length: 0\r\n\r\n");
-        debug_assert_eq!(build.gaps, GAPS.len());
+        debug_assert_eq!(build.gaps, GAPS);
         let contact_user = user.map(|user| user.as_bytes().into());
-        RegisterTemplate { text: build.text, ends: build.ends, uri, contact_host, contact_user }
+        let Build { text, ends, .. } = build;
+        let functions = [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256];
+        let method_digests = functions.map(|algorithm| digest::method_digest(algorithm, METHOD, &text[uri.clone()]));
+        RegisterTemplate { text, ends, branch, from_tag, call_id, uri, contact_host, contact_user, method_digests }
     }
 
     /// The Request-URI: what the digest is computed over.
@@ -172,41 +160,56 @@ impl RegisterTemplate {
         &self.text[self.contact_host.clone()]
     }
 
+    /// `request-digest` of RFC 7616 §3.4.1 for a request of this template, which has no body.
+    pub fn request_digest(&self, algorithm: Algorithm, ha1: &Ha1, nonce: &[u8], qop: Option<Qop<'_>>) -> HexDigest {
+        match qop {
+            Some(Qop { protection: Protection::AuthInt, .. }) => {
+                let covered = Covered { nonce, qop, method: METHOD, uri: self.uri(), body: b"" };
+                digest::request_digest(algorithm, ha1, &covered)
+            }
+            _ => digest::digest_of(algorithm, ha1, nonce, qop, &self.method_digests[algorithm.function()]),
+        }
+    }
+
     /// Writes one REGISTER and returns its length.
     ///
     /// # Errors
     /// When `out` is too small.
     pub fn write(&self, register: &Register<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
+        let Register { user, branch, call_id, from_tag, cseq, expires, ref authorizations } = *register;
         let mut out = Out { buffer: out, len: 0 };
-        let mut from = 0;
-        for (gap, end) in GAPS.into_iter().zip(self.ends) {
-            out.put(&self.text[from..end])?;
-            from = end;
-            match gap {
-                Gap::Branch => out.put(register.branch.as_bytes())?,
-                Gap::User => out.put_user(register.user)?,
-                Gap::ContactUser => out.put_user(self.contact_user.as_deref().unwrap_or(register.user))?,
-                Gap::FromTag => out.put(register.from_tag)?,
-                Gap::CallId => out.put(register.call_id)?,
-                Gap::CSeq => out.put_decimal(register.cseq)?,
-                Gap::Expires => out.put_decimal(register.expires)?,
-                Gap::Authorizations => {
-                    for authorization in register.authorizations.iter().flatten() {
-                        out.put_authorization(authorization, self.uri())?;
-                    }
-                }
-            }
+        let [head, from, to, sequence, contact, lifetime] = self.ends;
+        let plain = is_plain(user);
+        out.put_over(&self.text[..head], self.branch, branch.as_bytes())?;
+        out.put_user_if(user, plain)?;
+        out.put_over(&self.text[head..from], self.from_tag - head, from_tag)?;
+        out.put_user_if(user, plain)?;
+        out.put_over(&self.text[from..to], self.call_id - from, call_id)?;
+        out.put_decimal(cseq)?;
+        out.put(&self.text[to..sequence])?;
+        match self.contact_user.as_deref() {
+            None => out.put_user_if(user, plain)?,
+            Some(user) => out.put_user(user)?,
         }
-        out.put(&self.text[from..])?;
+        out.put(&self.text[sequence..contact])?;
+        out.put_decimal(expires)?;
+        out.put(&self.text[contact..lifetime])?;
+        for authorization in authorizations.iter().flatten() {
+            out.put_authorization(authorization, self.uri())?;
+        }
+        out.put(&self.text[lifetime..])?;
         Ok(out.len)
     }
 }
+
+/// What a template's requests ask for.
+const METHOD: &[u8] = b"REGISTER";
 
 /// A template while it is compiled.
 #[derive(Default)]
 struct Build {
     text: Vec<u8>,
-    ends: [usize; GAPS.len()],
+    ends: [usize; GAPS],
     gaps: usize,
 }
 
@@ -221,6 +224,14 @@ impl Build {
         start..self.text.len()
     }
 
+    /// Leaves room for a part of fixed width; returns where.
+    fn blank(&mut self, width: usize) -> usize {
+        let start = self.text.len();
+        self.text.resize(start + width, b'-');
+        start
+    }
+
+    /// A part of varying width comes here.
     fn gap(&mut self) {
         self.ends[self.gaps] = self.text.len();
         self.gaps += 1;
@@ -340,11 +351,21 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
+    /// Inlined, so that words known at compile time are a store or two.
+    #[inline(always)]
     fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
         let overflow = Overflow(self.buffer.len());
-        let gap = self.buffer[self.len..].get_mut(..bytes.len()).ok_or(overflow)?;
+        let gap = self.buffer.get_mut(self.len..self.len + bytes.len()).ok_or(overflow)?;
         gap.copy_from_slice(bytes);
         self.len += bytes.len();
+        Ok(())
+    }
+
+    /// A piece of a template, with `part` written over what stands at `at` in it.
+    fn put_over<const N: usize>(&mut self, piece: &[u8], at: usize, part: &[u8; N]) -> Result<(), Overflow> {
+        let at = self.len + at;
+        self.put(piece)?;
+        self.buffer[at..at + N].copy_from_slice(part);
         Ok(())
     }
 
@@ -380,8 +401,13 @@ impl Out<'_> {
     /// A user part, with what it cannot hold escaped (RFC 3261 §25.1 `user`, `escaped`). A per cent sign is a character
     /// like others: names are given plain.
     fn put_user(&mut self, user: &[u8]) -> Result<(), Overflow> {
+        self.put_user_if(user, is_plain(user))
+    }
+
+    /// The same; `plain` says whether nothing needs to be escaped.
+    fn put_user_if(&mut self, user: &[u8], plain: bool) -> Result<(), Overflow> {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
-        if user.iter().copied().all(is_user_char) {
+        if plain {
             return self.put(user);
         }
         user.iter().try_for_each(|&b| match b {
@@ -426,14 +452,12 @@ impl Out<'_> {
             self.put(algorithm.as_str().as_bytes())?;
         }
         if let Some(Qop { protection, nc, cnonce }) = authorization.qop {
-            let mut count = [0; 8];
-            hex8(&mut count, nc);
             self.put(b", cnonce=\"")?;
             self.put(cnonce)?;
             self.put(b"\", qop=")?;
             self.put(protection.as_str().as_bytes())?;
             self.put(b", nc=")?;
-            self.put(&count)?;
+            self.put(&hex8(nc))?;
         }
         if authorization.userhash {
             self.put(b", userhash=true")?;
@@ -455,7 +479,7 @@ impl Out<'_> {
         let ip = from.ip().to_canonical();
         let (head, params) = via_parts(via);
         // `;rport=` is as good as `;rport`.
-        let asks = |param: &Param<'_>| param.is("rport") && param.value.unwrap_or_default().is_empty();
+        let asks = |param: &Param<'_>| param.is("rport") && param.value().unwrap_or_default().is_empty();
         let asks_rport = params.clone().any(|param| asks(&param));
         let add_received = asks_rport || sent_by_ip(head) != Some(ip);
         self.put_line(head.trim_ascii_end())?;
@@ -491,29 +515,31 @@ fn sent_by_ip(head: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// `unreserved` and `user-unreserved` of RFC 3261 §25.1.
-const fn is_user_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'_'
-                | b'.'
-                | b'!'
-                | b'~'
-                | b'*'
-                | b'\''
-                | b'('
-                | b')'
-                | b'&'
-                | b'='
-                | b'+'
-                | b'$'
-                | b','
-                | b';'
-                | b'?'
-                | b'/'
-        )
+/// Whether a user part needs no escapes.
+pub(super) fn is_plain(user: &[u8]) -> bool {
+    user.iter().copied().all(is_user_char)
 }
+
+fn is_user_char(byte: u8) -> bool {
+    IS_USER_CHAR[usize::from(byte)]
+}
+
+/// `unreserved` and `user-unreserved` of RFC 3261 §25.1, by byte.
+const IS_USER_CHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"-_.!~*'()&=+$,;?/";
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 #[path = "emit_tests.rs"]

@@ -11,8 +11,10 @@
 //!
 //! Read first: RFC 3261 §7, §8.1.1, §25.1.
 
+use super::branch::Branch;
 use super::fields::{Params, find_unquoted, is_blank, number, skip_blanks, token_len, trim};
 use memchr::memchr;
+use std::ops::Range;
 
 /// Why bytes are not a SIP message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -160,29 +162,49 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 impl<'a> Response<'a> {
     /// The topmost Via: `sent-protocol LWS sent-by *( SEMI via-params )` (RFC 3261 §25.1).
     pub fn topmost_via(&self) -> Via<'a> {
-        Via::read(self.via)
+        Via::read(self.via, self.branch)
+    }
+
+    /// Whether it has an `Authentication-Info`, or a proxy's.
+    pub(super) fn has_info(&self) -> bool {
+        !self.headers.infos.is_empty()
     }
 
     /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
+    #[inline]
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.headers.called(name)
     }
 }
 
 impl<'a> Via<'a> {
-    fn read(value: &'a [u8]) -> Self {
-        let (head, params) = via_parts(value);
+    /// Reads a value of which the branch is known.
+    fn read(value: &'a [u8], branch: &[u8]) -> Self {
+        let (head, mut params) = via_parts(value);
+        // As nearly everybody writes it, the branch comes first, and need not be read again.
+        if let Some(behind) = params.rest().strip_prefix(b";branch=").and_then(|text| text.strip_prefix(branch)) {
+            params = Params::new(behind);
+        }
         let head = trim(head);
         let sent_by = head.iter().rposition(|&b| is_blank(b)).map_or(&head[..0], |blank| &head[blank + 1..]);
-        let given = |name| params.clone().value(name).filter(|value| !value.is_empty());
-        Via { sent_by, received: given("received"), rport: given("rport") }
+        // Of a repeated parameter the first counts.
+        let (mut received, mut rport) = (None, None);
+        for param in params {
+            if param.is("received") {
+                received.get_or_insert(param.value());
+            } else if param.is("rport") {
+                rport.get_or_insert(param.value());
+            }
+        }
+        let given = |value: Option<Option<&'a [u8]>>| value.flatten().filter(|value| !value.is_empty());
+        Via { sent_by, received: given(received), rport: given(rport) }
     }
 }
 
 impl<'a> Request<'a> {
     /// The topmost Via: who sent this request over the last hop.
     pub fn topmost_via(&self) -> Via<'a> {
-        Via::read(self.headers("Via").next().unwrap_or_default())
+        Via::read(self.headers("Via").next().unwrap_or_default(), self.branch)
     }
 
     /// As [`Response::headers`].
@@ -212,30 +234,45 @@ fn branch(via: &[u8]) -> &[u8] {
     let (head, params) = via_parts(via);
     // As nearly everybody writes it: first of the parameters, a token.
     if let Some(value) = via[head.len()..].strip_prefix(b";branch=") {
+        let ends = |b: Option<&u8>| b.is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b));
+        // As long as those of this crate, which are letters and digits.
+        if let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
+            && ends(rest.first())
+            && is_alphanumeric(own)
+        {
+            return own;
+        }
         let (token, rest) = value.split_at(token_len(value));
-        if !token.is_empty() && rest.first().is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b)) {
+        if !token.is_empty() && ends(rest.first()) {
             return token;
         }
     }
     params.value("branch").unwrap_or_default()
 }
 
-/// The lines of a message's head. Where the names that every registration asks for again begin is kept, so that
-/// reading a challenge or the contacts does not walk over the other headers once more.
+fn is_alphanumeric(text: &[u8; Branch::LEN]) -> bool {
+    // The halves overlap, so that each is of a size the compiler can compare at once.
+    let half = |half: &[u8; 16]| half.iter().fold(true, |all, b| all & b.is_ascii_alphanumeric());
+    text.first_chunk().is_some_and(half) && text.last_chunk().is_some_and(half)
+}
+
+/// The lines of a message's head. Of the names that every registration asks for again the lines from the first to the
+/// last are kept apart, so that reading a challenge or the contacts does not walk over the other headers once more.
 #[derive(Clone, Copy, Debug)]
 struct Headers<'a> {
     all: &'a [u8],
-    from_challenge: &'a [u8],
-    from_contact: &'a [u8],
-    from_info: &'a [u8],
+    challenges: &'a [u8],
+    contacts: &'a [u8],
+    infos: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
+    #[inline]
     fn called(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (rest, compact) = match Name::of(name.as_bytes()) {
-            Name::Challenge => (self.from_challenge, None),
-            Name::Contact => (self.from_contact, Some(b'm')),
-            Name::Info => (self.from_info, None),
+            Name::Challenge => (self.challenges, None),
+            Name::Contact => (self.contacts, Some(b'm')),
+            Name::Info => (self.infos, None),
             _ => (self.all, compact_of(name)),
         };
         let mut lines = Lines { rest };
@@ -243,7 +280,8 @@ impl<'a> Headers<'a> {
             loop {
                 match lines.next_line()? {
                     Line::Header { name: found, value }
-                        if found.eq_ignore_ascii_case(name.as_bytes())
+                        if found == name.as_bytes()
+                            || found.eq_ignore_ascii_case(name.as_bytes())
                             || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
                     {
                         return Some(value);
@@ -303,6 +341,7 @@ enum Name {
 
 impl Name {
     /// Compares with at most two names: those of the same length.
+    #[inline]
     fn of(name: &[u8]) -> Name {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match name.len() {
@@ -346,61 +385,154 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
+    /// Inlined, so that a response is put together in place and not copied.
+    #[inline(always)]
     fn read(rest: &'a [u8]) -> Result<Self, Malformed> {
-        let (mut via, mut from, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
+        let (mut via, mut from_value, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
         let (mut expires, mut min_expires, mut retry_after) = (None, None, None);
-        let (mut from_challenge, mut from_contact, mut from_info) = (None, None, None);
-        let mut lines = Lines { rest };
+        let (mut challenges, mut contacts, mut infos) = (Span::default(), Span::default(), Span::default());
+        let mut at = 0;
         let complete = loop {
-            let here = lines.rest;
-            let (name, value) = match lines.next_line() {
-                Some(Line::Header { name, value }) => (name, value),
-                Some(Line::Other) => continue,
-                Some(Line::Empty) => break true,
-                Some(Line::Cut(_)) => return Err(Malformed::Truncated),
-                None => break false,
-            };
+            let text = &rest[at..];
+            if text.is_empty() || is_end(text) {
+                break !text.is_empty();
+            }
+            let length = line_len(text).ok_or(Malformed::Truncated)?;
+            let (from, line) = (at, &text[..length]);
+            at += length;
+            let Some((name, value)) = usual(line).or_else(|| unusual(line)) else { continue };
             // `get_or_insert`: of a header that may stand only once, the first counts.
-            match Name::of(name) {
-                Name::Via => _ = via.get_or_insert(value),
-                Name::From => _ = from.get_or_insert(value),
-                Name::To => _ = to.get_or_insert(value),
-                Name::CallId => _ = call_id.get_or_insert(value),
-                Name::CSeq => _ = cseq.get_or_insert(value),
+            match name {
+                Name::Via => _ = via.get_or_insert_with(|| trim_line(value)),
+                Name::From => _ = from_value.get_or_insert_with(|| trim_line(value)),
+                Name::To => _ = to.get_or_insert_with(|| trim_line(value)),
+                Name::CallId => _ = call_id.get_or_insert_with(|| trim_line(value)),
+                Name::CSeq => _ = cseq.get_or_insert_with(|| trim_line(value)),
                 Name::Expires => expires = expires.or_else(|| number(value)),
                 Name::MinExpires => min_expires = min_expires.or_else(|| number(value)),
                 Name::RetryAfter => retry_after = retry_after.or_else(|| number(value)),
-                Name::Challenge => _ = from_challenge.get_or_insert(here),
-                Name::Contact => _ = from_contact.get_or_insert(here),
-                Name::Info => _ = from_info.get_or_insert(here),
+                Name::Challenge => challenges.add(from..at),
+                Name::Contact => contacts.add(from..at),
+                Name::Info => infos.add(from..at),
                 Name::Other => {}
             }
         };
-        let (Some(via), Some(from), Some(to), Some(call_id), Some(cseq)) = (via, from, to, call_id, cseq) else {
+        let (Some(via), Some(from), Some(to), Some(call_id), Some(cseq)) = (via, from_value, to, call_id, cseq) else {
             return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
         };
-        let headers = Headers {
-            all: rest,
-            from_challenge: from_challenge.unwrap_or_default(),
-            from_contact: from_contact.unwrap_or_default(),
-            from_info: from_info.unwrap_or_default(),
-        };
+        let headers =
+            Headers { all: rest, challenges: challenges.of(rest), contacts: contacts.of(rest), infos: infos.of(rest) };
         Ok(Known { via, from, to, call_id, cseq, expires, min_expires, retry_after, headers })
     }
 
     /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps it below 2³¹; up to
     /// 2³²-1 is let pass, more is unreadable, since a saturated number would match nobody's request.
     fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
-        let digits = self.cseq.iter().position(|b| !b.is_ascii_digit()).unwrap_or(self.cseq.len());
-        let (text, rest) = self.cseq.split_at(digits);
-        let digit = |value: u32, &b: &u8| value.checked_mul(10)?.checked_add(u32::from(b - b'0'));
-        let number = text.iter().try_fold(0, digit).filter(|_| digits > 0).ok_or(Malformed::Header)?;
+        let (mut rest, mut number, mut digits) = (self.cseq, 0u32, 0);
+        while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+            let more = number.checked_mul(10).and_then(|number| number.checked_add(u32::from(digit - b'0')));
+            number = more.ok_or(Malformed::Header)?;
+            digits += 1;
+            rest = behind;
+        }
+        if digits == 0 {
+            return Err(Malformed::Header);
+        }
         let method = skip_blanks(rest);
         let method_len = token_len(method);
         if method_len == 0 || method.len() == rest.len() {
             return Err(Malformed::Header);
         }
         Ok((number, &method[..method_len]))
+    }
+}
+
+/// The lines from the first to the last of one kind.
+#[derive(Default)]
+struct Span(Range<usize>);
+
+impl Span {
+    fn add(&mut self, line: Range<usize>) {
+        let first = if self.0.is_empty() { line.start } else { self.0.start };
+        self.0 = first..line.end;
+    }
+
+    fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.0]
+    }
+}
+
+/// Whether the empty line that ends a head stands here.
+fn is_end(text: &[u8]) -> bool {
+    matches!(text, [b'\n', ..] | [b'\r', b'\n', ..])
+}
+
+/// Length of the line at the beginning of `text` with its end, folded ones as one; `None` when the bytes end within it.
+#[inline]
+fn line_len(text: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    loop {
+        end += memchr(b'\n', &text[end..])? + 1;
+        // RFC 3261 §7.3.1: "Header fields can be extended over multiple lines by preceding each extra line with at
+        // least one SP or horizontal tab".
+        if !matches!(text.get(end), Some(b' ' | b'\t')) {
+            return Some(end);
+        }
+    }
+}
+
+/// Name and value, not yet trimmed, of a header that begins as nearly everybody writes it.
+#[inline(always)]
+fn usual(line: &[u8]) -> Option<(Name, &[u8])> {
+    let with = |name, text: &[u8]| Some((name, line.strip_prefix(text)?));
+    match line {
+        [b'V', ..] => with(Name::Via, b"Via:"),
+        [b'F', ..] => with(Name::From, b"From:"),
+        [b'T', ..] => with(Name::To, b"To:"),
+        [b'W', ..] => with(Name::Challenge, b"WWW-Authenticate:"),
+        [b'C', b'S', ..] => with(Name::CSeq, b"CSeq:"),
+        [b'C', b'a', ..] => with(Name::CallId, b"Call-ID:"),
+        [b'C', b'o', ..] => with(Name::Contact, b"Contact:"),
+        _ => None,
+    }
+}
+
+/// The same for any other way to write it; `None` without a colon.
+fn unusual(line: &[u8]) -> Option<(Name, &[u8])> {
+    // No name that is looked for begins otherwise, and none begins like Content-Length.
+    let looked_for =
+        matches!(line.first()? | 0x20, b'v' | b'f' | b't' | b'i' | b'm' | b'c' | b'e' | b'r' | b'w' | b'p' | b'a');
+    if !looked_for || line.starts_with(b"Content-") {
+        return None;
+    }
+    let (name, value) = split_line(line)?;
+    Some((Name::of(name), value))
+}
+
+/// Name without the blanks before the colon, and value, not yet trimmed.
+fn split_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Names are short: a plain loop beats a vectorised search.
+    let colon = line.iter().position(|&b| b == b':')?;
+    let (mut name, value) = (&line[..colon], &line[colon + 1..]);
+    while let [before @ .., last] = name
+        && is_blank(*last)
+    {
+        name = before;
+    }
+    Some((name, value))
+}
+
+/// A value without the blanks around it, the line's end among them.
+#[inline]
+fn trim_line(value: &[u8]) -> &[u8] {
+    match value {
+        // As nearly everybody writes it.
+        [b' ', text @ .., b'\r', b'\n']
+            if !text.first().copied().is_none_or(is_blank) && !text.last().copied().is_none_or(is_blank) =>
+        {
+            text
+        }
+        _ => trim(value),
     }
 }
 
@@ -424,37 +556,22 @@ impl<'a> Lines<'a> {
     /// `None` at the end of the bytes.
     fn next_line(&mut self) -> Option<Line<'a>> {
         let text = self.rest;
-        match text {
-            [] => return None,
-            [b'\n', ..] | [b'\r', b'\n', ..] => return Some(Line::Empty),
-            _ => {}
+        if text.is_empty() {
+            return None;
         }
-        let mut end = 0;
-        loop {
-            match memchr(b'\n', &text[end..]) {
-                Some(found) => end += found + 1,
-                None => {
-                    self.rest = &[];
-                    return Some(Line::Cut(text));
-                }
-            }
-            // RFC 3261 §7.3.1: "Header fields can be extended over multiple lines by preceding each extra line with at
-            // least one SP or horizontal tab".
-            if !matches!(text.get(end), Some(b' ' | b'\t')) {
-                break;
-            }
+        if is_end(text) {
+            return Some(Line::Empty);
         }
-        let (line, rest) = text.split_at(end);
-        self.rest = rest;
-        // Names are short: a plain loop beats a vectorised search.
-        let Some(colon) = line.iter().position(|&b| b == b':') else {
-            return Some(Line::Other);
+        let Some(length) = line_len(text) else {
+            self.rest = &[];
+            return Some(Line::Cut(text));
         };
-        let mut name_end = colon;
-        while name_end > 0 && is_blank(line[name_end - 1]) {
-            name_end -= 1;
-        }
-        Some(Line::Header { name: &line[..name_end], value: trim(&line[colon + 1..]) })
+        let (line, rest) = text.split_at(length);
+        self.rest = rest;
+        Some(match split_line(line) {
+            Some((name, value)) => Line::Header { name, value: trim_line(value) },
+            None => Line::Other,
+        })
     }
 }
 
@@ -472,7 +589,7 @@ const VERSION: &[u8] = b"SIP/2.0";
 
 fn is_version(text: &[u8]) -> bool {
     // RFC 3261 §7.1: "The string is case-insensitive, but implementations MUST send upper-case."
-    text.eq_ignore_ascii_case(VERSION)
+    text == VERSION || text.eq_ignore_ascii_case(VERSION)
 }
 
 fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {

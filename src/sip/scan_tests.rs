@@ -211,6 +211,18 @@ fn a_body_reaches_as_far_as_its_length_says() {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_via_reads_the_same_whether_its_branch_is_skipped(
+        params in "(;(branch|received|rport|BRANCH|x)(=| = )?[a-z0-9.,\" ]{0,4}){0,4}",
+        branch in "[a-z0-9]{1,4}",
+    ) {
+        let via = format!("SIP/2.0/UDP h:1;branch={branch}{params}");
+        let read = super::branch(via.as_bytes());
+        prop_assert_eq!(Via::read(via.as_bytes(), read), Via::read(via.as_bytes(), b"\0"));
+    }
+}
+
 /// A message as a table: what was meant, and one of many ways to write it.
 #[derive(Clone, Debug)]
 struct Meant {

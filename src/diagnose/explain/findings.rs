@@ -322,6 +322,21 @@ pub(super) const FINDINGS: &[Explanation] = &[
         ],
     ),
     found(
+        "refused",
+        "Refused with a code that no other finding is about",
+        "A final 3xx, 4xx or 6xx other than 401, 403, 404, 407, 408 and 423, that no limit, ban or oscillation explains.",
+        &[
+            when("a 3xx", "The registrar sends its clients elsewhere; the trunk should name that place."),
+            when("400, 420, 421, 488", "A header or an extension of the requests is not to its liking."),
+            when("405, 501", "What answers is no registrar: a proxy or a gateway on the wrong port."),
+            when("480, 486, 600, 603", "Some platforms answer so to accounts that are switched off."),
+        ],
+        &[
+            (ANY, "`regstorm explain CODE` says what the code means; failures.pcapng holds the exchange."),
+            (KAMAILIO, "Look for the reason phrase in the script: sl_send_reply and send_reply."),
+        ],
+    ),
+    found(
         "no-response",
         "No answer at all",
         "Requests of an agent, a source or a trunk bring no final response within Timer F.",
