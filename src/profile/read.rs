@@ -141,7 +141,7 @@ fn list_name(path: &Path, key: &str) -> String {
 fn unknown_key(message: &str, places: &Places, path: &Path) -> Problem {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let written = quoted.next().unwrap_or_default();
-    let mut known: Vec<&str> = quoted.filter(|key| !UNLISTED.contains(key)).collect();
+    let mut known: Vec<&str> = quoted.collect();
     known.sort_unstable();
     let problem = Problem::with_key(places, path, "no such key".to_owned());
     match nearest(written, known.iter().copied()) {
@@ -149,9 +149,6 @@ fn unknown_key(message: &str, places: &Places, path: &Path) -> Problem {
         None => problem.remedy(format!("the keys here are {}", known.join(", "))),
     }
 }
-
-/// Keys that only exist to be refused, and second names.
-const UNLISTED: [&str; 2] = ["mix", "max_contacts"];
 
 fn with_article(kind: &str) -> String {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
