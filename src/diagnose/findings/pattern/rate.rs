@@ -26,6 +26,12 @@ struct Second {
     refused: u64,
 }
 
+impl Second {
+    fn demand(self) -> u64 {
+        self.accepted + self.refused
+    }
+}
+
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
 pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     // A registrar that counts by the second has seconds of its own: those are looked for in which the numbers differ least.
@@ -44,11 +50,13 @@ pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     let slack = (per_second * 0.15).max(2.0);
     let steady = accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64;
     let mut tally = Tally::default();
-    for second in seconds.iter().filter(|second| second.refused > 0) {
-        let demand = (second.accepted + second.refused) as f64;
-        *if demand >= 0.8 * per_second { &mut tally.pro } else { &mut tally.against } += second.refused;
+    for (n, second) in seconds.iter().enumerate().filter(|(_, second)| second.refused > 0) {
+        // What a registrar refuses at the end of its second may stand in ours after all that it accepted.
+        let near = &seconds[n.saturating_sub(1)..(n + 2).min(seconds.len())];
+        let demand = near.windows(2).map(|pair| pair[0].demand() + pair[1].demand()).max().unwrap_or(second.demand());
+        *if demand as f64 >= 0.8 * per_second { &mut tally.pro } else { &mut tally.against } += second.refused;
     }
-    let demands = refusing.iter().map(|second| second.accepted + second.refused);
+    let demands = refusing.iter().map(|second| second.demand());
     let first = seconds.iter().position(|second| second.refused > 0)?;
     Some(Throttle {
         per_second,
