@@ -327,6 +327,10 @@ pub struct WatchArgs {
     #[arg(long, value_name = "COMMAND")]
     pub hook: Option<String>,
 
+    /// Write each trunk's state to this file after each round, in Prometheus' text format
+    #[arg(long, value_name = "FILE")]
+    pub metric_file: Option<PathBuf>,
+
     /// Failed rounds in a row that make a trunk no-go
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub fail_after: u32,

@@ -2,7 +2,7 @@
 
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
-use super::output::print;
+use super::output::{print, write_files};
 use super::preflight::{embedded, plan, subjects, without_trunk};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
 use super::probing::register_as;
@@ -14,9 +14,10 @@ use crate::diagnose::watch::{Hysteresis, Light};
 use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
 use crate::plan::{Account, Plan, TrunkPlan};
-use crate::report::watch::Change;
+use crate::report::watch::{Change, exposition};
 use crate::vocab::{Time, parse_duration};
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -49,7 +50,12 @@ pub fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let watch = Watch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
     watch.say_pace(every);
     let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);
-    let go = super::runtime()?.block_on(keep(watch, every, until, hook.as_ref(), args.json))?;
+    let go = super::runtime()?.block_on(keep(
+        watch,
+        every,
+        until,
+        &Told { hook, json: args.json, metric: args.metric_file.clone() },
+    ))?;
     Ok(if go { Exit::Success } else { Exit::ThresholdFailed })
 }
 
@@ -62,13 +68,7 @@ fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
 }
 
 /// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is go.
-async fn keep(
-    mut watch: Watch,
-    every: Duration,
-    until: Time,
-    hook: Option<&Hook>,
-    json: bool,
-) -> Result<bool, Failure> {
+async fn keep(mut watch: Watch, every: Duration, until: Time, told: &Told) -> Result<bool, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
     let clock = watch.prober.clock;
@@ -78,11 +78,12 @@ async fn keep(
         let (after, changes) = aside(watch, |watch| watch.round()).await?;
         watch = after;
         for change in changes {
-            print(&if json { change.json() } else { change.line() })?;
-            if let Some(hook) = hook {
+            print(&if told.json { change.json() } else { change.line() })?;
+            if let Some(hook) = &told.hook {
                 hook.tell(change.variables());
             }
         }
+        told.metric(&watch)?;
         // A round that took longer than the time between them is followed by the next one that is due.
         while next <= clock.now() {
             next += every;
@@ -109,6 +110,25 @@ async fn aside<T: Send + 'static>(
         (watch, done)
     });
     done.await.map_err(|error| Failure::could_not(format!("a round failed: {error}")))
+}
+
+/// Who hears of the rounds besides standard output.
+struct Told {
+    hook: Option<Hook>,
+    json: bool,
+    /// Rewritten whole after each round.
+    metric: Option<PathBuf>,
+}
+
+impl Told {
+    fn metric(&self, watch: &Watch) -> Result<(), Failure> {
+        let Some(path) = &self.metric else { return Ok(()) };
+        let states = watch.canaries.iter().map(|canary| (canary.trunk.id.clone(), canary.hysteresis.is_go()));
+        let unix_s = (watch.prober.clock.unix_ns() / 1_000_000_000) as i64;
+        let text = exposition(&states.collect::<Vec<_>>(), unix_s);
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        write_files(folder, &[(&name.to_string_lossy(), text.into_bytes())])
+    }
 }
 
 /// Everything the rounds need.

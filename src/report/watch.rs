@@ -1,6 +1,10 @@
 //! A change of a trunk's light: as a line, as JSON, as a hook's environment.
 
 use super::text::printable;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 /// A trunk became go or no-go.
@@ -54,6 +58,23 @@ impl Change {
     }
 }
 
+/// The state of every trunk as Prometheus reads it from a file (node_exporter's textfile collector): `regstorm_trunk_go`
+/// is 1 or 0 by trunk, beside the time of the round.
+pub fn exposition(trunks: &[(String, bool)], unix_s: i64) -> String {
+    let mut registry = Registry::default();
+    let go = Family::<Vec<(String, String)>, Gauge>::default();
+    registry.register("regstorm_trunk_go", "1 while the trunk's canary registers, 0 while it is no-go", go.clone());
+    for (trunk, is_go) in trunks {
+        go.get_or_create(&vec![("trunk".to_owned(), trunk.clone())]).set(i64::from(*is_go));
+    }
+    let round = Gauge::<i64>::default();
+    round.set(unix_s);
+    registry.register("regstorm_watch_round_timestamp_seconds", "When the last round ended", round);
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("a string takes every byte");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +97,13 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&change.json()).expect("JSON");
         assert_eq!((&json["state"], &json["code"]), (&"no-go".into(), &403.into()));
         assert!(change.variables().contains(&("REGSTORM_CODE", "403".to_owned())));
+    }
+
+    #[test]
+    fn the_exposition_has_a_gauge_per_trunk() {
+        let text = super::exposition(&[("nj".into(), true), ("a\"b".into(), false)], 1_700_000_000);
+        assert!(text.contains("regstorm_trunk_go{trunk=\"nj\"} 1\n"), "{text}");
+        assert!(text.contains("regstorm_trunk_go{trunk=\"a\\\"b\"} 0\n"), "{text}");
+        assert!(text.contains("regstorm_watch_round_timestamp_seconds 1700000000\n"), "{text}");
     }
 }
