@@ -10,6 +10,7 @@
 pub mod control;
 pub mod probe;
 pub mod serve;
+mod sockets;
 mod tempo;
 pub mod trial;
 mod worker;

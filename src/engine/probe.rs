@@ -4,7 +4,7 @@
 //! A [`ProbeSocket`] is one local port towards one target; probes sent one after another over the same one look to the
 //! registrar like one phone, a new one like a phone that came back from elsewhere.
 
-use super::worker::reason_of;
+use super::sockets::reason_of;
 use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;

@@ -3,13 +3,13 @@
 //! Whoever searches waits for each step here. A signal ends the step at hand: what is open is abandoned and the search is
 //! told; the steps after that (un-REGISTERs) go on, until a second signal.
 
-use super::worker::{DATAGRAM, RECEIVE_ROUNDS, Sockets, reason_of};
+use super::sockets::{BATCH, DATAGRAM, Sockets};
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::load::search::{Field, Pace, Seat, Seen, Stop};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{FlowId, Time};
+use crate::vocab::Time;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -45,9 +45,6 @@ impl Signals {
         self.count.fetch_add(1, Ordering::Release);
     }
 }
-
-/// Datagrams taken from a socket at once.
-const BATCH: usize = 64;
 
 impl Trial {
     /// A crew that has not begun; its flows stand for these sockets, in order.
@@ -106,7 +103,7 @@ impl Trial {
         let drained = self.receive()?;
         let more = !drained || self.crew.turn(self.clock.now(), &mut self.sockets);
         self.sockets.flush_all();
-        self.report_failures();
+        self.sockets.report_failures(self.clock.now(), &mut self.crew);
         let now = self.clock.now();
         let wait = if more || (end.is_none() && self.crew.is_done()) {
             Duration::ZERO
@@ -118,50 +115,9 @@ impl Trial {
 
     /// Reads what the ready sockets hold; true when all were emptied.
     fn receive(&mut self) -> io::Result<bool> {
-        let ready = std::mem::take(&mut self.ready);
-        let mut drained = !self.poller.is_crowded(&ready);
-        for &position in &ready {
-            drained &= self.receive_from(position as usize)?;
-        }
-        self.ready = ready;
-        Ok(drained)
-    }
-
-    fn receive_from(&mut self, position: usize) -> io::Result<bool> {
-        let flow = FlowId(position as u32);
-        let mut emptied = false;
-        for _ in 0..RECEIVE_ROUNDS {
-            let count = self.sockets.sockets[position].recv(&mut self.received)?;
-            if count > 0 {
-                let moment = self.clock.sample();
-                for datagram in self.received.iter() {
-                    let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(&moment, ns));
-                    self.crew.receive(moment.now, at, flow, datagram.from, datagram.bytes, &mut self.sockets);
-                }
-            }
-            if count < BATCH {
-                emptied = true;
-                break;
-            }
-        }
-        if self.sockets.sockets[position].errors_waiting() {
-            let mut errors = Vec::new();
-            self.sockets.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
-            let now = self.clock.now();
-            for (start, error) in errors {
-                self.crew.unreachable(now, &start, reason_of(&error), &mut self.sockets);
-            }
-        }
-        self.drops += self.sockets.fresh_drops(position);
-        Ok(emptied)
-    }
-
-    fn report_failures(&mut self) {
-        let now = self.clock.now();
-        for failure in std::mem::take(&mut self.sockets.failed) {
-            self.crew.send_failed(now, failure.tag, reason_of(&failure.error()), &mut self.sockets);
-        }
-        self.sockets.flush_all();
+        let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, &mut self.crew)?;
+        self.drops += came.drops;
+        Ok(came.emptied && !self.poller.is_crowded(&self.ready))
     }
 }
 

@@ -1,13 +1,14 @@
 //! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due arrivals, one batch per
 //! socket out, then wait for the next of them all.
 
+use super::sockets::{BATCH, DATAGRAM, Sockets};
 use super::tempo::Tempo;
-use crate::fleet::{Fleet, Outbox};
+use crate::fleet::Fleet;
 use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
-use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
-use crate::vocab::{FailedAttempt, FlowId, Stage, Time};
+use crate::net::udp::{RecvBatch, Udp};
+use crate::vocab::{FailedAttempt, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -77,98 +78,8 @@ pub(super) struct Worker {
     datagrams: usize,
 }
 
-/// Where datagrams wait for their system call.
-enum Batches {
-    /// One for each flow, and the flows with something in theirs.
-    Each { batches: Vec<SendBatch>, waiting: Vec<FlowId> },
-    /// One for all: every datagram goes out at once.
-    Shared(SendBatch),
-}
-
-/// The worker's sockets as the fleet's outbox: a full batch goes out at once, the rest at the end of the turn.
-pub(super) struct Sockets {
-    pub(super) sockets: Vec<Udp>,
-    batches: Batches,
-    /// Datagrams that could not be sent.
-    pub(super) failed: Vec<SendFailure>,
-    drops_seen: Vec<u64>,
-}
-
-/// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra headers has 700 bytes.
-const BATCH: usize = 64;
-pub(super) const DATAGRAM: usize = 4096;
-
-/// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
-/// has company in its batch.
-const BATCHED_SOCKETS: usize = 256;
-
 /// A wait that ends this much after its deadline was a stall.
 const OVERSLEPT: Duration = Duration::from_millis(1);
-
-/// Receive batches per socket and turn: answers come first, but not for ever.
-pub(super) const RECEIVE_ROUNDS: usize = 16;
-
-impl Outbox for Sockets {
-    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let batch = match &mut self.batches {
-            Batches::Shared(batch) => batch,
-            Batches::Each { batches, waiting } => {
-                let batch = &mut batches[flow.index()];
-                if batch.is_full() {
-                    send(&mut self.sockets[flow.index()], batch, &mut self.failed);
-                } else if batch.is_empty() {
-                    waiting.push(flow);
-                }
-                batch
-            }
-        };
-        if let Some(slot) = batch.slot() {
-            let length = write(slot);
-            if length > 0 {
-                batch.commit(length, None, tag);
-            }
-        }
-        if let Batches::Shared(batch) = &mut self.batches {
-            send(&mut self.sockets[flow.index()], batch, &mut self.failed);
-        }
-    }
-}
-
-fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
-    if !batch.is_empty() {
-        failed.extend_from_slice(udp.send(batch).failed);
-    }
-}
-
-impl Sockets {
-    pub(super) fn new(sockets: Vec<Udp>) -> Self {
-        let batches = if sockets.len() <= BATCHED_SOCKETS {
-            let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
-            Batches::Each { batches, waiting: Vec::new() }
-        } else {
-            Batches::Shared(SendBatch::new(1, DATAGRAM))
-        };
-        Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new() }
-    }
-
-    pub(super) fn flush_all(&mut self) {
-        if let Batches::Each { batches, waiting } = &mut self.batches {
-            for flow in waiting.drain(..) {
-                send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
-            }
-        }
-    }
-}
-
-impl Sockets {
-    /// What the kernel dropped at a socket since this was last asked, as far as its last datagrams said.
-    pub(super) fn fresh_drops(&mut self, position: usize) -> u64 {
-        let drops = self.sockets[position].drops();
-        let fresh = drops.saturating_sub(self.drops_seen[position]);
-        self.drops_seen[position] = drops.max(self.drops_seen[position]);
-        fresh
-    }
-}
 
 impl Worker {
     pub(super) fn new(
@@ -242,7 +153,7 @@ impl Worker {
         // happen before that interval is cut.
         let more = !drained || self.next_cut() <= reached || self.fleet.turn(reached, &mut self.sockets);
         self.sockets.flush_all();
-        self.report_failures(now);
+        self.sockets.report_failures(now, &mut self.fleet);
         self.report_progress(now);
         self.report_idle();
         let end = self.clock.now();
@@ -287,7 +198,7 @@ impl Worker {
             self.fleet.sample_due(now);
             return;
         }
-        self.refresh_drops();
+        self.fleet.tally().socket_drops(self.sockets.refresh_drops());
         loop {
             let command_at = self.next_command();
             // An interval that ends with a command is closed by it, or an empty one would follow.
@@ -311,17 +222,6 @@ impl Worker {
         }
     }
 
-    /// Drops after a socket's last datagram show only when asked for. Sockets of single agents are left out: thousands of
-    /// questions would be a stall, and none of them can overflow with one answer at a time.
-    fn refresh_drops(&mut self) {
-        if matches!(self.sockets.batches, Batches::Each { .. }) {
-            for position in 0..self.sockets.sockets.len() {
-                let drops = self.sockets.sockets[position].refresh_drops();
-                self.count_drops(position, drops);
-            }
-        }
-    }
-
     fn complete(&mut self, mut interval: Interval) {
         let cpu = thread_cpu_ns();
         interval.generator.cpu_ns += cpu - self.cpu_counted;
@@ -335,65 +235,10 @@ impl Worker {
 
     /// Reads what the ready sockets hold; true when all were emptied.
     fn receive(&mut self) -> io::Result<bool> {
-        let ready = std::mem::take(&mut self.ready);
-        let mut drained = !self.poller.is_crowded(&ready);
-        for &position in &ready {
-            drained &= self.receive_from(position as usize)?;
-        }
-        self.ready = ready;
-        Ok(drained)
-    }
-
-    fn receive_from(&mut self, position: usize) -> io::Result<bool> {
-        let flow = FlowId(position as u32);
-        let mut emptied = false;
-        for _ in 0..RECEIVE_ROUNDS {
-            let count = self.sockets.sockets[position].recv(&mut self.received)?;
-            self.datagrams += count;
-            if count > 0 {
-                let moment = self.clock.sample();
-                for datagram in self.received.iter() {
-                    let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(&moment, ns));
-                    self.fleet.receive(moment.now, at, flow, datagram.from, datagram.bytes, &mut self.sockets);
-                }
-            }
-            if count < BATCH {
-                emptied = true;
-                break;
-            }
-        }
-        if self.sockets.sockets[position].errors_waiting() {
-            self.take_errors(position);
-        }
-        let drops = self.sockets.sockets[position].drops();
-        self.count_drops(position, drops);
-        Ok(emptied)
-    }
-
-    fn take_errors(&mut self, position: usize) {
-        let mut errors = Vec::new();
-        self.sockets.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
-        let now = self.clock.now();
-        for (start, error) in errors {
-            self.fleet.unreachable(now, &start, reason_of(&error), &mut self.sockets);
-        }
-    }
-
-    /// Counts what the kernel dropped at a socket since the last look.
-    fn count_drops(&mut self, position: usize, drops: u64) {
-        let seen = &mut self.sockets.drops_seen[position];
-        self.fleet.tally().socket_drops(drops.saturating_sub(*seen));
-        *seen = drops.max(*seen);
-    }
-
-    fn report_failures(&mut self, now: Time) {
-        if self.sockets.failed.is_empty() {
-            return;
-        }
-        for failure in std::mem::take(&mut self.sockets.failed) {
-            self.fleet.send_failed(now, failure.tag, reason_of(&failure.error()), &mut self.sockets);
-        }
-        self.sockets.flush_all();
+        let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, &mut self.fleet)?;
+        self.datagrams += came.datagrams;
+        self.fleet.tally().socket_drops(came.drops);
+        Ok(came.emptied && !self.poller.is_crowded(&self.ready))
     }
 
     fn report_progress(&mut self, now: Time) {
@@ -419,18 +264,5 @@ impl Command {
         match *self {
             Command::Drain { at } | Command::Unregister { at, .. } | Command::Finish { at } => at,
         }
-    }
-}
-
-/// A word for an error, as it stands in reports.
-pub(super) fn reason_of(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "port unreachable",
-        io::ErrorKind::HostUnreachable => "host unreachable",
-        io::ErrorKind::NetworkUnreachable => "network unreachable",
-        io::ErrorKind::WouldBlock => "send buffer full",
-        io::ErrorKind::PermissionDenied => "refused by the local firewall",
-        io::ErrorKind::AddrNotAvailable => "local address not available",
-        _ => "socket error",
     }
 }

@@ -1,0 +1,239 @@
+//! The sockets of one thread, as the outbox of whoever sends through them and the inbox of whoever is answered.
+//!
+//! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with kernel timestamps, ICMP
+//! errors, failed sends and the kernel's own drops.
+
+use crate::fleet::crew::Crew;
+use crate::fleet::{Fleet, Outbox};
+use crate::net::clock::Clock;
+use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
+use crate::vocab::{FlowId, Time};
+use std::io;
+use std::net::SocketAddr;
+
+/// Who is told what came, and what could not be sent.
+pub(super) trait Recipient {
+    /// A datagram that reached this machine at `at`.
+    fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut Sockets);
+    /// The network says that a datagram could not be delivered; `start` is its beginning.
+    fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut Sockets);
+    /// A datagram could not be sent; `tag` names it.
+    fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut Sockets);
+}
+
+macro_rules! recipient {
+    ($($name:ty),*) => {$(
+        impl Recipient for $name {
+            fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut Sockets) {
+                <$name>::receive(self, now, at, flow, from, bytes, out);
+            }
+
+            fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut Sockets) {
+                <$name>::unreachable(self, now, start, reason, out);
+            }
+
+            fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut Sockets) {
+                <$name>::send_failed(self, now, tag, reason, out);
+            }
+        }
+    )*};
+}
+
+recipient!(Fleet, Crew);
+
+/// What one round of receiving brought.
+pub(super) struct Came {
+    pub(super) datagrams: usize,
+    /// No socket holds more.
+    pub(super) emptied: bool,
+    /// Datagrams the kernel dropped at our sockets since this was last told.
+    pub(super) drops: u64,
+}
+
+/// Where datagrams wait for their system call.
+enum Batches {
+    /// One for each flow, and the flows with something in theirs.
+    Each { batches: Vec<SendBatch>, waiting: Vec<FlowId> },
+    /// One for all: every datagram goes out at once.
+    Shared(SendBatch),
+}
+
+/// One thread's sockets: a full batch goes out at once, the rest at the end of the turn.
+pub(super) struct Sockets {
+    sockets: Vec<Udp>,
+    batches: Batches,
+    /// Datagrams that could not be sent.
+    failed: Vec<SendFailure>,
+    drops_seen: Vec<u64>,
+}
+
+/// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra headers has 700 bytes.
+pub(super) const BATCH: usize = 64;
+pub(super) const DATAGRAM: usize = 4096;
+
+/// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
+/// has company in its batch.
+const BATCHED_SOCKETS: usize = 256;
+
+/// Receive batches per socket and turn: answers come first, but not for ever.
+const RECEIVE_ROUNDS: usize = 16;
+
+impl Outbox for Sockets {
+    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+        let batch = match &mut self.batches {
+            Batches::Shared(batch) => batch,
+            Batches::Each { batches, waiting } => {
+                let batch = &mut batches[flow.index()];
+                if batch.is_full() {
+                    send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+                } else if batch.is_empty() {
+                    waiting.push(flow);
+                }
+                batch
+            }
+        };
+        if let Some(slot) = batch.slot() {
+            let length = write(slot);
+            if length > 0 {
+                batch.commit(length, None, tag);
+            }
+        }
+        if let Batches::Shared(batch) = &mut self.batches {
+            send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+        }
+    }
+}
+
+fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
+    if !batch.is_empty() {
+        failed.extend_from_slice(udp.send(batch).failed);
+    }
+}
+
+impl Sockets {
+    pub(super) fn new(sockets: Vec<Udp>) -> Self {
+        let batches = if sockets.len() <= BATCHED_SOCKETS {
+            let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
+            Batches::Each { batches, waiting: Vec::new() }
+        } else {
+            Batches::Shared(SendBatch::new(1, DATAGRAM))
+        };
+        Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new() }
+    }
+
+    pub(super) fn flush_all(&mut self) {
+        if let Batches::Each { batches, waiting } = &mut self.batches {
+            for flow in waiting.drain(..) {
+                send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
+            }
+        }
+    }
+}
+
+impl Sockets {
+    /// Reads what the ready sockets hold, a bounded number of batches each.
+    ///
+    /// # Errors
+    /// When a socket fails.
+    pub(super) fn receive(
+        &mut self,
+        ready: &[u32],
+        received: &mut RecvBatch,
+        clock: &Clock,
+        to: &mut impl Recipient,
+    ) -> io::Result<Came> {
+        let mut came = Came { datagrams: 0, emptied: true, drops: 0 };
+        for &position in ready {
+            let position = position as usize;
+            came.emptied &= self.receive_from(position, received, clock, to, &mut came.datagrams)?;
+            if self.sockets[position].errors_waiting() {
+                self.take_errors(position, clock.now(), to);
+            }
+            let drops = self.sockets[position].drops();
+            came.drops += self.fresh_drops(position, drops);
+        }
+        Ok(came)
+    }
+
+    /// True when the socket was emptied.
+    fn receive_from(
+        &mut self,
+        position: usize,
+        received: &mut RecvBatch,
+        clock: &Clock,
+        to: &mut impl Recipient,
+        datagrams: &mut usize,
+    ) -> io::Result<bool> {
+        let flow = FlowId(position as u32);
+        for _ in 0..RECEIVE_ROUNDS {
+            let count = self.sockets[position].recv(received)?;
+            *datagrams += count;
+            if count > 0 {
+                let moment = clock.sample();
+                for datagram in received.iter() {
+                    let at = datagram.kernel_ns.map_or(moment.now, |ns| clock.from_kernel(&moment, ns));
+                    to.receive(moment.now, at, flow, datagram.from, datagram.bytes, self);
+                }
+            }
+            if count < BATCH {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn take_errors(&mut self, position: usize, now: Time, to: &mut impl Recipient) {
+        let mut errors = Vec::new();
+        self.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
+        for (start, error) in errors {
+            to.unreachable(now, &start, reason_of(&error), self);
+        }
+    }
+
+    /// Tells of what could not be sent, and sends what that brings about.
+    pub(super) fn report_failures(&mut self, now: Time, to: &mut impl Recipient) {
+        if self.failed.is_empty() {
+            return;
+        }
+        for failure in std::mem::take(&mut self.failed) {
+            to.send_failed(now, failure.tag, reason_of(&failure.error()), self);
+        }
+        self.flush_all();
+    }
+
+    /// Drops after a socket's last datagram show only when asked for; those since they were last counted. Sockets of single
+    /// agents are left out: thousands of questions would be a stall, and none of them can overflow with one answer at a
+    /// time.
+    pub(super) fn refresh_drops(&mut self) -> u64 {
+        if matches!(self.batches, Batches::Shared(_)) {
+            return 0;
+        }
+        let mut fresh = 0;
+        for position in 0..self.sockets.len() {
+            let drops = self.sockets[position].refresh_drops();
+            fresh += self.fresh_drops(position, drops);
+        }
+        fresh
+    }
+
+    /// Of the drops that a socket tells of, those that were not counted before.
+    fn fresh_drops(&mut self, position: usize, drops: u64) -> u64 {
+        let seen = &mut self.drops_seen[position];
+        let fresh = drops.saturating_sub(*seen);
+        *seen = drops.max(*seen);
+        fresh
+    }
+}
+
+/// A word for an error, as it stands in reports.
+pub(super) fn reason_of(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "port unreachable",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::WouldBlock => "send buffer full",
+        io::ErrorKind::PermissionDenied => "refused by the local firewall",
+        io::ErrorKind::AddrNotAvailable => "local address not available",
+        _ => "socket error",
+    }
+}
