@@ -4,7 +4,7 @@
 use super::assemble::{Assembly, Frame, assemble, workers};
 use super::failure::Failure;
 use super::output::{RESULTS, write_files};
-use super::preflight::embedded;
+use super::registrar::{address_of, embedded};
 use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
 use super::targets::resolve_all;
 use crate::diagnose::{GeneratorVerdict, judge};
@@ -108,8 +108,8 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
     let seed = Seed(1);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * rate;
-    let server = embedded(&plan, clock)?;
-    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let server = embedded(&plan, seed, clock, clock.now())?;
+    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
     let frame = Frame {
         seed,
         run: RunTag(super::random_word()),

@@ -8,7 +8,7 @@ mod findings;
 
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, print, write_files};
-use super::run::embedded;
+use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::cli::{LimitsArgs, Live, Method as MethodArg, Only};
@@ -53,7 +53,7 @@ pub fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let (start, started_unix_ns) = (clock.now(), clock.unix_ns());
     prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
-    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
     let Opened { crew, sockets, roster, setup } =
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
     let (name, stamp) = (format!("{}-limits", plan.name), super::stamp(started_unix_ns));

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::output::print;
 use super::prober::Prober;
 use super::probing::register_as;
-use super::registrar::serve;
+use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_trunk;
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
@@ -13,7 +13,7 @@ use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
 use crate::engine::{ProbeSocket, Server};
 use crate::net::clock::Clock;
-use crate::plan::{Account, Plan, RegistrarChoice, TrunkPlan};
+use crate::plan::{Account, Plan, TrunkPlan};
 use crate::profile::lint::{self, Lint};
 use crate::profile::{self, Profile};
 use crate::report::readiness::{self, Doubt};
@@ -39,7 +39,7 @@ pub fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
     let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
     let clock = Clock::new();
     let prober = Prober::new(clock);
-    let server = embedded(&plan, clock)?;
+    let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
     let subjects = subjects(&profile, &plan, server.as_ref())?;
     let ways: usize = subjects.iter().map(|subject| subject.ways.len()).sum();
     let until = clock.now() + WHOLE + PER_WAY * ways as u32;
@@ -113,19 +113,6 @@ pub fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
     Ok((profile, plan))
 }
 
-/// The embedded registrar, if any trunk registers with it; its faults' windows begin now.
-///
-/// # Errors
-/// When it has no address.
-pub fn embedded(plan: &Plan, clock: Clock) -> Result<Option<Server>, Failure> {
-    if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
-        return Ok(None);
-    }
-    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
-    let seed = Seed(plan.seed.unwrap_or_else(super::random));
-    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, clock.now()).map(Some)
-}
-
 /// A trunk, and who is to register on it from where.
 pub struct Subject<'p> {
     pub trunk: &'p TrunkPlan,
@@ -138,7 +125,7 @@ pub struct Subject<'p> {
 /// # Errors
 /// When a target is not allowed; then nothing is sent to any.
 pub fn subjects<'p>(profile: &Profile, plan: &'p Plan, server: Option<&Server>) -> Result<Vec<Subject<'p>>, Failure> {
-    let embedded = server.and_then(|server| server.addresses().first().copied());
+    let embedded = address_of(server);
     // Each name may take the resolver's whole patience.
     let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
     let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::Trunk, _))| {

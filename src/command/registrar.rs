@@ -8,7 +8,7 @@ use crate::engine::Server;
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::net::udp::{Udp, UdpOptions};
-use crate::plan::{ListenAddr, Plan};
+use crate::plan::{ListenAddr, Plan, RegistrarChoice};
 use crate::profile;
 use crate::registrar::{Config, Counts, Registrar};
 use crate::seed::Seed;
@@ -55,6 +55,23 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
     })?;
     eprintln!("{}", account(&counts));
     Ok(Exit::Success)
+}
+
+/// The embedded registrar of a plan, if any trunk registers with it; windows of its faults count from `start`.
+///
+/// # Errors
+/// When it cannot listen.
+pub fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
+    if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
+        return Ok(None);
+    }
+    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
+    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, start).map(Some)
+}
+
+/// Where such a registrar is reached.
+pub fn address_of(server: Option<&Server>) -> Option<SocketAddr> {
+    server.and_then(|server| server.addresses().first().copied())
 }
 
 /// What it did, in one line.

@@ -5,20 +5,20 @@ use super::baseline;
 use super::failure::{Exit, Failure};
 use super::observe::{Extent, FailureFile, Watch};
 use super::output::RunDirectory;
-use super::registrar::serve;
+use super::registrar::{address_of, embedded};
 use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
-use crate::engine::{Conduct, Ended, Observer, Server, conduct};
+use crate::engine::{Conduct, Ended, Observer, conduct};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
-use crate::plan::{Plan, RegistrarChoice};
+use crate::plan::Plan;
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
@@ -51,7 +51,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // Before any thread is started: they inherit it.
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
-    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
     let frame = Frame {
         seed,
         run: RunTag(super::random_word()),
@@ -142,18 +142,6 @@ fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
         "this run needs {needed} descriptors, mostly one socket per agent, and may have {limit}; nothing was sent.\n\
          Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE in a service), use fewer agents, or sockets = \"shared\""
     )))
-}
-
-/// The embedded registrar, if any trunk registers with it; windows of faults count from `start`.
-///
-/// # Errors
-/// When an address cannot be had.
-pub fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
-    if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
-        return Ok(None);
-    }
-    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
-    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, start).map(Some)
 }
 
 fn unix_of(clock: &Clock, start: Time) -> i64 {

@@ -3,9 +3,10 @@
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
 use super::output::{print, write_files};
-use super::preflight::{embedded, plan, subjects, without_trunk};
+use super::preflight::{plan, subjects, without_trunk};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
 use super::probing::register_as;
+use super::registrar::{address_of, embedded};
 use super::targets::resolve_trunk;
 use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::WatchArgs;
@@ -15,6 +16,7 @@ use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
 use crate::plan::{Account, Plan, TrunkPlan};
 use crate::report::watch::{Change, exposition};
+use crate::seed::Seed;
 use crate::vocab::{Time, parse_duration};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ pub fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let lasts = args.lasts.as_deref().map(|text| duration("--for", text)).transpose()?;
     let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
     let clock = Clock::new();
-    let server = embedded(&plan, clock)?;
+    let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
     let prober = Prober::new(clock);
     let hysteresis = Hysteresis::new(args.fail_after, args.recover_after);
     let canaries: Vec<Canary> = subjects(&profile, &plan, server.as_ref())?
@@ -46,7 +48,7 @@ pub fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         .collect();
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
-    let embedded = server.as_ref().and_then(|server| server.addresses().first().copied());
+    let embedded = address_of(server.as_ref());
     let watch = Watch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
     watch.say_pace(every);
     let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);

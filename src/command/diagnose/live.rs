@@ -6,7 +6,7 @@ use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::print;
 use crate::command::probing::source_of;
-use crate::command::run::embedded;
+use crate::command::registrar::{address_of, embedded};
 use crate::command::source::DiskSource;
 use crate::command::targets::resolve_all;
 use crate::diagnose::experiment::{Conclusion, Investigation, Next, Observation, Trial};
@@ -41,7 +41,7 @@ pub fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
     plan.draw(order);
     let agents = chosen(&plan, args.agent.as_deref())?;
     let server = embedded(&plan, order, clock, clock.now())?;
-    let targets = resolve_all(&plan, server.as_ref().and_then(|server| server.addresses().first().copied()))?;
+    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
     let seed = Seed(crate::command::random_word());
     let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch()? };
     let found = ward.visit(&agents, pace)?;
