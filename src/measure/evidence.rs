@@ -172,6 +172,13 @@ pub struct Echo {
 }
 
 impl Sightings {
+    /// What several rows saw together; all zero of none.
+    pub fn together<'a>(rows: impl IntoIterator<Item = &'a Sightings>) -> Sightings {
+        let mut all = Sightings::default();
+        rows.into_iter().for_each(|seen| all.merge(seen));
+        all
+    }
+
     /// Adds what another worker, or a later interval, saw of the same.
     pub fn merge(&mut self, other: &Sightings) {
         if other.count == 0 {

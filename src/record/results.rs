@@ -3,6 +3,7 @@
 use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
 use crate::vocab::{LoopKind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What is known before the first packet; the first frame of the record.
@@ -81,6 +82,13 @@ pub struct BaselineStep {
 }
 
 impl Header {
+    /// A moment of the run, `ns` after its start, in UTC: `2026-11-21T01:02:03.004Z`.
+    pub fn utc(&self, ns: u64) -> String {
+        // Years beyond 9999 cannot be written in RFC 3339; such a record is damaged, and its time is unknown.
+        let nanos = i128::from(self.started_unix_ns) + i128::from(ns);
+        Timestamp::from_nanosecond(nanos).map(|time| format!("{time:.3}")).unwrap_or_default()
+    }
+
     /// Whether an interval that began at `start_ns` belongs to the warm-up: it is in the time series and in no sum.
     pub fn warms_up(&self, start_ns: u64) -> bool {
         start_ns < self.warmup_ns

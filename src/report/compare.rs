@@ -5,7 +5,7 @@
 use super::explanation::wrap;
 use super::sheets::Sheet;
 use super::template;
-use super::text::{self, decimal, measured, printable, thousands, utc};
+use super::text::{self, decimal, measured, printable, thousands};
 use crate::diagnose::compare::{
     Basis, Change, Comparison, Difference, FindingChange, FindingState, LEVEL, Outcome, Run, Verdict,
 };
@@ -109,7 +109,7 @@ pub fn object(pair: &Pair) -> Value {
         json!({
             "place": side.place,
             "name": header.name,
-            "started": utc(header, 0),
+            "started": header.utc(0),
             "seed": header.seed,
             "simulated": header.simulated,
             "verdict": judgement.verdict,
@@ -354,7 +354,7 @@ fn described(side: &Side) -> String {
     printable(&format!(
         "{place}  {}  {}  {simulated}{}, generator {}, {} attempts",
         header.name,
-        utc(header, 0),
+        header.utc(0),
         judgement.verdict.as_str(),
         judgement.generator.as_str(),
         thousands(run.results.totals.attempts),

@@ -3,7 +3,7 @@
 //! Each function renders one file and touches nothing. The steering committee's page is in `summary_csv`.
 
 use super::dictionary;
-use super::text::{cell, code, decimal, seconds, utc};
+use super::text::{cell, code, decimal, seconds};
 use crate::diagnose::{Finding, figures};
 use crate::record::{IntervalResult, LatencyRow, Results};
 use crate::vocab::{Stage, Status};
@@ -56,8 +56,8 @@ pub fn responses(results: &Results) -> Vec<u8> {
             &code(row.code),
             &row.reason,
             &row.count.to_string(),
-            &utc(&results.header, row.first_seen_ns),
-            &utc(&results.header, row.last_seen_ns),
+            &results.header.utc(row.first_seen_ns),
+            &results.header.utc(row.last_seen_ns),
             if row.challenge { "challenge" } else { "final" },
         ]);
     }
@@ -79,8 +79,8 @@ pub fn agents(results: &Results) -> Vec<u8> {
             &code(agent.last_code),
             &agent.last_reason,
             agent.loop_kind.map_or("", |kind| kind.as_str()),
-            &cell(agent.first_registered_ns.map(|ns| utc(&results.header, ns))),
-            &cell(arrived.then(|| utc(&results.header, agent.last_change_ns))),
+            &cell(agent.first_registered_ns.map(|ns| results.header.utc(ns))),
+            &cell(arrived.then(|| results.header.utc(agent.last_change_ns))),
         ]);
     }
     table.into_bytes()
@@ -97,8 +97,8 @@ pub fn loops(results: &Results) -> Vec<u8> {
             &code(row.code),
             &row.reason,
             &row.attempts.to_string(),
-            &utc(&results.header, row.first_seen_ns),
-            &utc(&results.header, row.last_seen_ns),
+            &results.header.utc(row.first_seen_ns),
+            &results.header.utc(row.last_seen_ns),
             &cell(mean_period_s(row).map(|period| decimal(period, 3))),
         ]);
     }
@@ -199,7 +199,7 @@ fn warmup(results: &Results, interval: &IntervalResult) -> &'static str {
 }
 
 fn window(results: &Results, interval: &IntervalResult) -> [String; 2] {
-    [utc(&results.header, interval.start_ns), seconds(interval.end_ns.saturating_sub(interval.start_ns))]
+    [results.header.utc(interval.start_ns), seconds(interval.end_ns.saturating_sub(interval.start_ns))]
 }
 
 fn latency_cells(row: &LatencyRow) -> [String; 9] {

@@ -5,7 +5,6 @@ use super::csv::mean_period_s;
 use crate::diagnose::diagnosis::Conclusion;
 use crate::diagnose::{Diagnosis, Step};
 use crate::record::{LoopResult, Results};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -127,10 +126,6 @@ fn object(one: &Diagnosed) -> Value {
 
 fn loop_object(results: &Results, row: &LoopResult) -> Value {
     let header = &results.header;
-    let utc = |ns: u64| {
-        let time = Timestamp::from_nanosecond(i128::from(header.started_unix_ns) + i128::from(ns));
-        time.map(|time| format!("{time:.3}")).unwrap_or_default()
-    };
     json!({
         "trunk_id": header.trunks.get(usize::from(row.trunk)).map(|trunk| &trunk.id),
         "user": header.users.get(row.agent as usize),
@@ -139,8 +134,8 @@ fn loop_object(results: &Results, row: &LoopResult) -> Value {
         "code": row.code,
         "reason": row.reason,
         "attempts": row.attempts,
-        "first_seen": utc(row.first_seen_ns),
-        "last_seen": utc(row.last_seen_ns),
+        "first_seen": header.utc(row.first_seen_ns),
+        "last_seen": header.utc(row.last_seen_ns),
         "mean_period_s": mean_period_s(row),
         "missing_step": Step::missing_in(row).map(Step::as_str),
     })

@@ -21,8 +21,8 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
     let page = Page {
         name: printable(&header.name),
         version: printable(&header.tool_version),
-        started: text::utc(header, 0),
-        ended: ended.map(|ns| text::utc(header, ns)).unwrap_or_default(),
+        started: header.utc(0),
+        ended: ended.map(|ns| header.utc(ns)).unwrap_or_default(),
         length: ended.map(text::length).unwrap_or_default(),
         simulated: header.simulated,
         torn: results.torn.as_deref().map(printable),

@@ -19,7 +19,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
     let suites = Suites {
         name: printable(&results.header.name),
         host: printable(&results.header.host.name),
-        started: text::utc(&results.header, 0).trim_end_matches('Z').to_owned(),
+        started: results.header.utc(0).trim_end_matches('Z').to_owned(),
         seconds: text::seconds(words::ended_ns(results).unwrap_or(0)),
         verdict: judgement.verdict.as_str(),
         failures: if error.is_none() { failed } else { 0 },

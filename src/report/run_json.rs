@@ -3,7 +3,6 @@
 //! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
 
 use super::conditions::Conditions;
-use super::text::utc;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -169,8 +168,8 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         schema: "regstorm.run/1",
         tool: Tool { name: "regstorm", version: &header.tool_version },
         name: &header.name,
-        started: utc(header, 0),
-        ended: ended.map(|ns| utc(header, ns)),
+        started: header.utc(0),
+        ended: ended.map(|ns| header.utc(ns)),
         duration_s: ended.map(|ns| ns as f64 / 1e9),
         verdict: judgement.verdict,
         invalid_reasons: &judgement.invalid_reasons,
@@ -178,7 +177,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
             name: &aborted.name,
             expr: &aborted.expr,
             value: aborted.value,
-            at: utc(header, aborted.at_ns),
+            at: header.utc(aborted.at_ns),
         }),
         simulated: header.simulated,
         seed: header.seed,

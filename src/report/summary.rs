@@ -33,7 +33,7 @@ fn title(results: &Results) -> String {
     let header = &results.header;
     let length = text::length(words::ended_ns(results).unwrap_or(0));
     let simulated = if header.simulated { "  simulated" } else { "" };
-    let started = text::utc(header, 0);
+    let started = header.utc(0);
     format!("regstorm {}  {}  {started}  {length}{simulated}", header.tool_version, printable(&header.name))
 }
 

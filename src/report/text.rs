@@ -3,15 +3,6 @@
 //! An unknown value is an empty text, never 0 or NaN. Words for people are in `words`.
 
 use crate::diagnose::figures::Unit;
-use crate::record::Header;
-use jiff::Timestamp;
-
-/// A moment of the run, `ns` after its start: `2026-11-21T01:02:03.004Z`.
-pub fn utc(header: &Header, ns: u64) -> String {
-    // Years beyond 9999 cannot be written in RFC 3339; such a record is damaged, and its time is unknown.
-    let nanos = i128::from(header.started_unix_ns) + i128::from(ns);
-    Timestamp::from_nanosecond(nanos).map(|time| format!("{time:.3}")).unwrap_or_default()
-}
 
 /// A value as text, or nothing.
 pub fn cell<T: ToString>(value: Option<T>) -> String {

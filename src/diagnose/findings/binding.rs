@@ -7,7 +7,8 @@ use super::cost::Cost;
 use super::draft::{Confidence, Draft, SOME, Severity};
 use super::view::View;
 use super::wording::{counted, percent, window};
-use crate::measure::{GrantRow, OutcomeRow};
+use crate::measure::evidence::EXAMPLES;
+use crate::measure::{GrantRow, OutcomeRow, Sightings};
 use crate::vocab::{Class, Kind};
 
 pub fn find(view: &View<'_>) -> Vec<Draft> {
@@ -19,9 +20,8 @@ pub fn find(view: &View<'_>) -> Vec<Draft> {
 fn refresh_failing(view: &View<'_>) -> Option<Draft> {
     let is_refresh = |row: &&&OutcomeRow| row.kind == Kind::Refresh && row.class != Class::Registered;
     let failed: Vec<_> = view.outcomes.iter().filter(is_refresh).collect();
-    let failures: u64 = failed.iter().map(|row| row.seen.count).sum();
-    let first = failed.iter().map(|row| row.seen.first_ns).min()?;
-    let last = failed.iter().map(|row| row.seen.last_ns).max()?;
+    let seen = Sightings::together(failed.iter().map(|row| &row.seen));
+    let (failures, first, last) = (seen.count, seen.first_ns, seen.last_ns);
     let inside = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > first && tick.start_ns <= last);
     let (mut refreshed, mut registered, mut refused) = (0, 0, 0);
     for tick in inside {
@@ -34,10 +34,9 @@ fn refresh_failing(view: &View<'_>) -> Option<Draft> {
         return None;
     }
     let classes: Vec<Class> = failed.iter().map(|row| row.class).collect();
-    let mut draft = Draft::new("refresh.failing", Severity::Critical, view);
-    (draft.attempts, draft.first_ns, draft.last_ns) = (failures, first, last);
+    let mut draft = Draft::new("refresh.failing", Severity::Critical, Some(view.trunk));
+    draft.saw(seen);
     draft.agents = view.met(&classes).count() as u64;
-    draft.examples = failed.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
     draft.confidence = Confidence::of(failures, refused);
     draft.summary = format!(
         "refreshes fail ({failures} of {}) while new registrations succeed in the same time: agents lose their bindings \
@@ -183,17 +182,16 @@ fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
 /// Answers that cannot be read, or that do not fit their request: an attempt each.
 fn garbled(view: &View<'_>) -> Option<Draft> {
     let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Malformed).collect();
-    let count: u64 = rows.iter().map(|row| row.seen.count).sum();
+    let seen = Sightings::together(rows.iter().map(|row| &row.seen));
+    let count = seen.count;
     if count == 0 {
         return None;
     }
     let hit = view.met(&[Class::Malformed]).count() as u64;
     let severity = if hit * 100 > view.agents.len() as u64 { Severity::Critical } else { Severity::Warning };
-    let mut draft = Draft::new("alg.rewritten", severity, view);
-    (draft.agents, draft.attempts) = (hit, count);
-    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
-    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
-    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(3).collect();
+    let mut draft = Draft::new("alg.rewritten", severity, Some(view.trunk));
+    draft.saw(seen);
+    draft.agents = hit;
     draft.summary = format!("{} came garbled and could not be used", counted(count, "answer"));
     // Who garbled them cannot be seen from this end.
     draft.confidence = Confidence::Open;
@@ -225,12 +223,9 @@ fn total(rows: &[&GrantRow]) -> u64 {
 /// A draft with window, examples and counts of rows. Which agents they are is kept of the first only: there are at most
 /// as many as answers.
 fn covering(id: &'static str, severity: Severity, view: &View<'_>, rows: &[&GrantRow]) -> Draft {
-    let mut draft = Draft::new(id, severity, view);
-    draft.attempts = total(rows);
+    let mut draft = Draft::new(id, severity, Some(view.trunk));
+    draft.saw(Sightings::together(rows.iter().map(|row| &row.seen)));
     draft.agents = draft.attempts.min(view.agents.len() as u64);
-    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
-    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
-    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
     draft
 }
 
@@ -249,8 +244,6 @@ fn examples(rows: &[&GrantRow]) -> Vec<String> {
     seen.iter().take(EXAMPLES).map(|example| format!("came back as {example}")).collect()
 }
 
-/// Agents and addresses named.
-const EXAMPLES: usize = 3;
 /// Timer F, 64·T1: no request is sent again later.
 const TIMER_F_S: u32 = 32;
 /// So many times the planned refreshes are worth a warning.

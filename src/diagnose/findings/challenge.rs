@@ -9,6 +9,7 @@ use super::cost::Cost;
 use super::draft::{Confidence, Draft, Severity};
 use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
+use crate::measure::Sightings;
 use crate::record::TrunkHeader;
 use crate::sip::Algorithm;
 use crate::sip::challenge::Unusable;
@@ -34,13 +35,10 @@ type Explaining = (Draft, Vec<u16>);
 #[derive(Clone, Debug)]
 struct Realm<'a> {
     name: &'a str,
-    /// Challenges, and those of them that were answered.
-    count: u64,
+    /// Challenges, and how many of them were answered.
+    seen: Sightings,
     answered: u64,
-    first_ns: u64,
-    last_ns: u64,
     sources: BTreeSet<u8>,
-    examples: Vec<u32>,
 }
 
 /// How attempts fared with the realms that differ.
@@ -77,10 +75,8 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
     let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
     let order = order(&realms);
     let fate = fate(view, &realms, &odd, &suspects);
-    let mut draft = Draft::new("realm.mismatch", Severity::Warning, view);
-    draft.first_ns = odd.iter().map(|realm| realm.first_ns).min().unwrap_or(0);
-    draft.last_ns = odd.iter().map(|realm| realm.last_ns).max().unwrap_or(0);
-    draft.examples = odd.iter().flat_map(|realm| realm.examples.iter().copied()).take(EXAMPLES).collect();
+    let mut draft = Draft::new("realm.mismatch", Severity::Warning, Some(view.trunk));
+    draft.saw(Sightings::together(odd.iter().map(|realm| &realm.seen)));
     let forced = is_forced(view);
     draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate, forced));
     draft.evidence = facts(view, expected, &realms, order);
@@ -88,10 +84,9 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
     if fate == Fate::Refused {
         explained = blame(view, &mut draft, &realms, &odd, &suspects);
     } else {
-        let challenges: u64 = odd.iter().map(|realm| realm.count).sum();
+        let challenges = draft.attempts;
         let all = odd.len() == realms.len();
         let agents = view.agents.len() as u64;
-        draft.attempts = challenges;
         draft.agents = if all { agents } else { agents.min(challenges) };
         // The difference itself was read off the challenges: nothing speaks against it.
         draft.confidence = Confidence::of(challenges, 0);
@@ -122,19 +117,16 @@ fn realms<'a>(view: &View<'a>) -> Vec<Realm<'a>> {
     let mut realms: Vec<Realm<'a>> = Vec::new();
     for row in view.offers.iter().filter(|row| !row.realm.is_empty()) {
         let place = realms.iter().position(|realm| realm.name == row.realm).unwrap_or_else(|| {
-            let (name, sources, examples) = (row.realm.as_str(), BTreeSet::new(), Vec::new());
-            realms.push(Realm { name, count: 0, answered: 0, first_ns: u64::MAX, last_ns: 0, sources, examples });
+            let (name, seen, sources) = (row.realm.as_str(), Sightings::default(), BTreeSet::new());
+            realms.push(Realm { name, seen, answered: 0, sources });
             realms.len() - 1
         });
         let realm = &mut realms[place];
-        realm.count += row.seen.count;
+        realm.seen.merge(&row.seen);
         realm.answered += if row.answered.is_some() { row.seen.count } else { 0 };
-        realm.first_ns = realm.first_ns.min(row.seen.first_ns);
-        realm.last_ns = realm.last_ns.max(row.seen.last_ns);
         realm.sources.insert(row.source);
-        realm.examples.extend(row.seen.agents.iter().take(EXAMPLES.saturating_sub(realm.examples.len())));
     }
-    realms.sort_by_key(|realm| (realm.first_ns, realm.name));
+    realms.sort_by_key(|realm| (realm.seen.first_ns, realm.name));
     realms
 }
 
@@ -161,7 +153,7 @@ fn required(group: &Group<'_>) -> bool {
 
 fn order(realms: &[Realm<'_>]) -> Order {
     // They are sorted by first appearance.
-    let apart = |pair: &[Realm<'_>]| pair[0].last_ns <= pair[1].first_ns;
+    let apart = |pair: &[Realm<'_>]| pair[0].seen.last_ns <= pair[1].seen.first_ns;
     match realms {
         [] | [_] => Order::One,
         several if several.windows(2).all(apart) => Order::InTurn,
@@ -181,11 +173,11 @@ fn fared(view: &View<'_>, from_ns: u64, to_ns: u64, suspects: &[&Group<'_>]) -> 
 
 /// How attempts challenged with the realms `odd` ended.
 fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&Group<'_>]) -> Fate {
-    let from = odd.iter().map(|realm| realm.first_ns).min().unwrap_or(0);
-    let to = odd.iter().map(|realm| realm.last_ns).max().unwrap_or(0);
+    let from = odd.iter().map(|realm| realm.seen.first_ns).min().unwrap_or(0);
+    let to = odd.iter().map(|realm| realm.seen.last_ns).max().unwrap_or(0);
     let is_odd = |realm: &Realm<'_>| odd.iter().any(|other| other.name == realm.name);
     let others: Vec<_> =
-        realms.iter().filter(|realm| !is_odd(realm) && realm.first_ns < to && realm.last_ns > from).collect();
+        realms.iter().filter(|realm| !is_odd(realm) && realm.seen.first_ns < to && realm.seen.last_ns > from).collect();
     let (registered, refused) = fared(view, from, to, suspects);
     if refused == 0 {
         return if registered > 0 { Fate::Registered } else { Fate::Unknown };
@@ -196,7 +188,7 @@ fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&
         let few = if odd.len() == realms.len() { registered == 0 } else { registered * FEW <= refused };
         return if few && everyone { Fate::Refused } else { Fate::Mixed };
     }
-    let challenges: u64 = odd.iter().map(|realm| realm.answered.max(realm.count - realm.answered)).sum();
+    let challenges: u64 = odd.iter().map(|realm| realm.answered.max(realm.seen.count - realm.answered)).sum();
     let elsewhere: u64 = others.iter().map(|realm| realm.answered).sum();
     let apart = agree(challenges, refused) && (!agree(elsewhere, refused) || examples_agree(view, odd, &others));
     if apart { Fate::Refused } else { Fate::Mixed }
@@ -227,8 +219,8 @@ fn examples_agree(view: &View<'_>, odd: &[&Realm<'_>], others: &[&Realm<'_>]) ->
         let bits = Class::ForbiddenAfterAuth.bit() | Class::Unauthorized.bit() | Class::Unusable.bit();
         view.results.agents.get(*agent as usize).is_some_and(|agent| agent.met & bits != 0)
     };
-    let mut named = odd.iter().flat_map(|realm| &realm.examples).peekable();
-    let mut spared = others.iter().flat_map(|realm| &realm.examples);
+    let mut named = odd.iter().flat_map(|realm| &realm.seen.agents).peekable();
+    let mut spared = others.iter().flat_map(|realm| &realm.seen.agents);
     named.peek().is_some() && named.all(refused) && !spared.any(refused)
 }
 
@@ -240,17 +232,17 @@ fn blame(
     odd: &[&Realm<'_>],
     suspects: &[&Group<'_>],
 ) -> Vec<u16> {
-    let seen = |group: &&&Group<'_>| group.last_ns >= draft.first_ns;
+    let seen = |group: &&&Group<'_>| group.seen.last_ns >= draft.first_ns;
     let groups: Vec<&Group<'_>> = suspects.iter().filter(seen).copied().collect();
     let (registered, _) = fared(view, draft.first_ns, draft.last_ns, suspects);
     let against = if odd.len() == realms.len() { registered } else { 0 };
     draft.severity = Severity::Critical;
-    draft.attempts = groups.iter().map(|group| group.count).sum();
+    draft.attempts = groups.iter().map(|group| group.seen.count).sum();
     draft.agents = hit(view, &groups);
-    draft.last_ns = groups.iter().map(|group| group.last_ns).max().unwrap_or(draft.last_ns);
+    draft.last_ns = groups.iter().map(|group| group.seen.last_ns).max().unwrap_or(draft.last_ns);
     draft.confidence = Confidence::of(draft.attempts, against);
     for group in &groups {
-        draft.evidence.push(format!("{} x {} {} to answers with it", group.count, group.code, group.reason));
+        draft.evidence.push(format!("{} x {} {} to answers with it", group.seen.count, group.code, group.reason));
     }
     if groups.iter().any(|group| required(group)) {
         draft
@@ -287,7 +279,7 @@ fn difference(expected: Option<&str>, realms: &[Realm<'_>], odd: &[&Realm<'_>], 
     match order {
         Order::One => format!("the registrar challenges with the realm \"{name}\", not {whose} \"{reference}\"{how}"),
         Order::InTurn => {
-            let since = odd.first().map_or(0, |realm| realm.first_ns);
+            let since = odd.first().map_or(0, |realm| realm.seen.first_ns);
             let names: Vec<_> = realms.iter().map(|realm| format!("\"{}\"", realm.name)).take(LISTED).collect();
             let changes = names.join(", then ");
             format!("the realm of the challenge changes ({changes}), \"{name}\" since {} of the run{how}", at(since))
@@ -333,8 +325,8 @@ fn facts(view: &View<'_>, expected: Option<&str>, realms: &[Realm<'_>], order: O
         facts.push(format!("expected realm \"{expected}\""));
     }
     for realm in realms.iter().take(LISTED) {
-        let challenges = counted(realm.count, "challenge");
-        let when = window(realm.first_ns, realm.last_ns);
+        let challenges = counted(realm.seen.count, "challenge");
+        let when = window(realm.seen.first_ns, realm.seen.last_ns);
         let mut fact = format!("realm \"{}\" in {challenges}, {when}", realm.name);
         if !header(view).sources.is_empty() && order != Order::One {
             let sources: Vec<_> = realm.sources.iter().map(|&source| view.source(source)).collect();
@@ -353,7 +345,7 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     let reason = Unusable::NoAcceptedAlgorithm.to_string();
     let is_it = |group: &&Group<'_>| group.class == Class::Unusable && group.reason == reason;
     let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_it).collect();
-    let attempts: u64 = groups.iter().map(|group| group.count).sum();
+    let attempts: u64 = groups.iter().map(|group| group.seen.count).sum();
     if attempts == 0 {
         return None;
     }
@@ -366,7 +358,7 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     let unanswered = view.offers.iter().filter(|row| row.answered.is_none() && !row.stale && foreign(row.offered));
     let offered = unanswered.fold(0, |bits, row| bits | row.offered);
     let answered: u64 = view.offers.iter().filter(|row| row.answered.is_some()).map(|row| row.seen.count).sum();
-    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, Some(view.trunk));
     cover(&mut draft, &groups);
     draft.agents = view.met(&[Class::Unusable]).count() as u64;
     // An attempt ends this way for one reason only, and it is read off the challenge.
@@ -392,12 +384,13 @@ fn unanswerable(view: &View<'_>) -> Option<Explaining> {
         |group: &&Group<'_>| group.class == Class::Unusable && others.iter().all(|reason| reason != group.reason);
     let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_other).collect();
     let most = groups.first()?;
-    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, Some(view.trunk));
     cover(&mut draft, &groups);
     draft.agents = view.met(&[Class::Unusable]).count() as u64;
     draft.confidence = Confidence::of(draft.attempts, 0);
     draft.summary = format!("challenges cannot be answered: {}", most.reason);
-    draft.evidence = groups.iter().map(|group| format!("{} x {}: {}", group.count, group.code, group.reason)).collect();
+    draft.evidence =
+        groups.iter().map(|group| format!("{} x {}: {}", group.seen.count, group.code, group.reason)).collect();
     draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
     let span = draft.last_ns - draft.first_ns;
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
@@ -425,7 +418,7 @@ fn refused_algorithm(view: &View<'_>) -> Option<Explaining> {
     }
     let groups: Vec<&Group<'_>> =
         suspects.into_iter().filter(|group| group.by_algorithm.contains_key(&Some(bad))).collect();
-    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, view);
+    let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, Some(view.trunk));
     cover(&mut draft, &groups);
     draft.attempts = count;
     let classes: Vec<Class> = groups.iter().map(|group| group.class).collect();
@@ -450,10 +443,7 @@ fn group_algorithm(name: &str) -> Option<u8> {
 
 /// Attempts, window and examples of groups.
 fn cover(draft: &mut Draft, groups: &[&Group<'_>]) {
-    draft.attempts = groups.iter().map(|group| group.count).sum();
-    draft.first_ns = groups.iter().map(|group| group.first_ns).min().unwrap_or(0);
-    draft.last_ns = groups.iter().map(|group| group.last_ns).max().unwrap_or(0);
-    draft.examples = groups.iter().flat_map(|group| group.examples.iter().copied()).take(EXAMPLES).collect();
+    draft.saw(Sightings::together(groups.iter().map(|group| &group.seen)));
 }
 
 /// Observations without which nothing is said.
@@ -462,7 +452,5 @@ const SOME: u64 = super::draft::SOME;
 const FEW: u64 = 20;
 /// Per cent of the agents that are everyone.
 const MOST: u64 = 95;
-/// Agents named.
-const EXAMPLES: usize = 3;
 /// Realms named; a registrar may make up a new one for each challenge.
 const LISTED: usize = 4;

@@ -1,14 +1,13 @@
 //! A finding as a detector makes it, before it becomes text: what was seen, what was ruled out, how sure it is.
 
 use super::cost::Cost;
-use super::view::View;
 use crate::agent::call_id;
 use crate::diagnose::explain;
 use crate::diagnose::verdict::Finding;
+use crate::measure::Sightings;
 use crate::record::Header;
 use crate::seed::Seed;
 use crate::vocab::{AgentId, RunTag};
-use jiff::Timestamp;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -96,12 +95,12 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A draft of `id` on the view's trunk, with everything else empty.
-    pub fn new(id: &'static str, severity: Severity, view: &View<'_>) -> Self {
+    /// A draft of `id` on a trunk, or of the run as a whole, with everything else empty.
+    pub fn new(id: &'static str, severity: Severity, trunk: Option<u16>) -> Self {
         Draft {
             id,
             severity,
-            trunk: Some(view.trunk),
+            trunk,
             agents: 0,
             attempts: 0,
             first_ns: 0,
@@ -114,6 +113,12 @@ impl Draft {
             examples: Vec::new(),
             cost: None,
         }
+    }
+
+    /// Takes over the attempts that were seen: how many, when, and whom first.
+    pub fn saw(&mut self, seen: Sightings) {
+        (self.attempts, self.first_ns, self.last_ns) = (seen.count, seen.first_ns, seen.last_ns);
+        self.examples = seen.agents;
     }
 
     /// The columns of `findings.csv`.
@@ -141,8 +146,8 @@ impl Draft {
             users,
             agents: self.agents,
             attempts: self.attempts,
-            first_seen: utc(header, self.first_ns),
-            last_seen: utc(header, self.last_ns),
+            first_seen: header.utc(self.first_ns),
+            last_seen: header.utc(self.last_ns),
             confidence: self.confidence.as_str().to_owned(),
             summary: self.summary,
             evidence: evidence.join("; "),
@@ -165,9 +170,4 @@ fn example(header: &Header, agent: u32) -> Option<String> {
         }
     };
     Some(if id.is_empty() { user.clone() } else { format!("{user} (Call-ID {id})") })
-}
-
-fn utc(header: &Header, ns: u64) -> String {
-    let nanos = i128::from(header.started_unix_ns) + i128::from(ns);
-    Timestamp::from_nanosecond(nanos).map(|time| format!("{time:.3}")).unwrap_or_default()
 }

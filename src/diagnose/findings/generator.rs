@@ -11,23 +11,9 @@ pub fn find(results: &Results) -> Vec<Draft> {
     saturated(results).into_iter().chain(drift(results)).collect()
 }
 
+/// A warning that rests on figures of the whole time.
 fn draft(id: &'static str, trunk: Option<u16>, first_ns: u64, last_ns: u64) -> Draft {
-    Draft {
-        id,
-        severity: Severity::Warning,
-        trunk,
-        agents: 0,
-        attempts: 0,
-        first_ns,
-        last_ns,
-        confidence: Confidence::High,
-        summary: String::new(),
-        evidence: Vec::new(),
-        rejected: Vec::new(),
-        advice: Vec::new(),
-        examples: Vec::new(),
-        cost: None,
-    }
+    Draft { first_ns, last_ns, confidence: Confidence::High, ..Draft::new(id, Severity::Warning, trunk) }
 }
 
 /// The generator's doubts about itself. A warning and no more: it says that figures mislead, not that anything failed.

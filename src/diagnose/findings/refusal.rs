@@ -102,17 +102,15 @@ impl<'v, 'a> Case<'v, 'a> {
     /// What every finding about this group says.
     fn draft(&self, id: &'static str, severity: Severity) -> Draft {
         let group = self.group;
-        let window = group.last_ns.saturating_sub(group.first_ns);
-        let mut draft = Draft::new(id, severity, self.view);
+        let window = group.seen.last_ns.saturating_sub(group.seen.first_ns);
+        let mut draft = Draft::new(id, severity, Some(self.view.trunk));
         draft.agents = self.reach.hit;
-        draft.attempts = group.count;
-        (draft.first_ns, draft.last_ns) = (group.first_ns, group.last_ns);
-        draft.examples.clone_from(&group.examples);
+        draft.saw(group.seen.clone());
         draft.rejected.clone_from(&self.rejected);
-        draft.cost = Some(Cost::new(self.view, group.class, self.reach.hit, group.count, window));
+        draft.cost = Some(Cost::new(self.view, group.class, self.reach.hit, group.seen.count, window));
         draft.evidence.push(format!(
             "{} of {} attempts and {} of {} agents were answered {} {}",
-            group.count,
+            group.seen.count,
             self.view.attempts(),
             self.reach.hit,
             self.view.agents.len(),
@@ -427,7 +425,7 @@ impl<'v, 'a> Case<'v, 'a> {
             self.reject("everybody", format!("{} agents were accepted and never refused", self.reach.only_accepted));
             return self.plain(&whom);
         }
-        let share = 100.0 * self.group.count as f64 / self.view.attempts().max(1) as f64;
+        let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
         self.plain(&format!("{share:.1} % of all attempts, without a pattern in time or among agents"))
     }
 
@@ -437,12 +435,12 @@ impl<'v, 'a> Case<'v, 'a> {
         let loops = self.loops();
         let severity = if stay_out || loops > 0 { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft(plain_id(self.group.class), severity);
-        draft.confidence = Confidence::of(self.group.count, 0);
+        draft.confidence = Confidence::of(self.group.seen.count, 0);
         draft.summary = format!("{} {}: {whom}", self.answer(), self.place());
         if loops > 0 {
             draft.evidence.push(format!("{loops} agents loop: three times or more the same refusal in a row"));
         }
-        let user = self.group.examples.first().and_then(|agent| self.view.results.header.users.get(*agent as usize));
+        let user = self.group.seen.agents.first().and_then(|agent| self.view.results.header.users.get(*agent as usize));
         if let Some(user) = user {
             draft.advice.push(format!(
                 "`regstorm diagnose --live PROFILE --agent {user}` changes one thing at a time until the refusal becomes a 200"

@@ -7,6 +7,7 @@ use super::cost::Cost;
 use super::draft::{Confidence, Draft, Severity};
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
+use crate::measure::Sightings;
 use crate::vocab::{Class, Status};
 use std::collections::BTreeMap;
 
@@ -22,13 +23,12 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     if count == 0 || held_back >= count {
         return None;
     }
-    let mut draft = Draft::new("no-response", Severity::Warning, view);
+    let mut draft = Draft::new("no-response", Severity::Warning, Some(view.trunk));
     let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Silence).collect();
-    let sent = |ended: Option<u64>| ended.unwrap_or(0).saturating_sub(TIMER_F_NS);
-    draft.attempts = count;
-    draft.first_ns = sent(rows.iter().map(|row| row.seen.first_ns).min());
-    draft.last_ns = sent(rows.iter().map(|row| row.seen.last_ns).max());
-    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
+    draft.saw(Sightings::together(rows.iter().map(|row| &row.seen)));
+    // They were sent a Timer F before they ended.
+    draft.first_ns = draft.first_ns.saturating_sub(TIMER_F_NS);
+    draft.last_ns = draft.last_ns.saturating_sub(TIMER_F_NS);
     draft.agents = view.met(&[Class::Silence]).count() as u64;
     draft.severity = severity(view, Class::Silence, count);
     let answered = view.attempts() - count - view.count(Class::Transport);
@@ -51,16 +51,14 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
 /// Requests that this machine was told it cannot deliver: by ICMP, or by its own sockets.
 fn unreachable(view: &View<'_>) -> Option<Draft> {
     let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Transport).collect();
-    let count: u64 = rows.iter().map(|row| row.seen.count).sum();
+    let seen = Sightings::together(rows.iter().map(|row| &row.seen));
+    let count = seen.count;
     if count == 0 {
         return None;
     }
-    let mut draft = Draft::new("no-response", severity(view, Class::Transport, count), view);
-    draft.attempts = count;
+    let mut draft = Draft::new("no-response", severity(view, Class::Transport, count), Some(view.trunk));
+    draft.saw(seen);
     draft.agents = view.met(&[Class::Transport]).count() as u64;
-    draft.first_ns = rows.iter().map(|row| row.seen.first_ns).min().unwrap_or(0);
-    draft.last_ns = rows.iter().map(|row| row.seen.last_ns).max().unwrap_or(0);
-    draft.examples = rows.iter().flat_map(|row| row.seen.agents.iter().copied()).take(EXAMPLES).collect();
     draft.confidence = Confidence::of(count, 0);
     let reported: u64 = rows.iter().filter(|row| row.reason.ends_with("unreachable")).map(|row| row.seen.count).sum();
     let hit = of_agents(view, draft.agents);
@@ -81,22 +79,20 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
 /// 408 from the server, as against our own Timer F.
 fn answered_timeout(view: &View<'_>) -> Option<Draft> {
     let groups: Vec<_> = view.groups.iter().filter(|group| group.class == Class::AnsweredTimeout).collect();
-    let count: u64 = groups.iter().map(|group| group.count).sum();
+    let seen = Sightings::together(groups.iter().map(|group| &group.seen));
+    let count = seen.count;
     if count == 0 {
         return None;
     }
-    let mut draft = Draft::new("no-response", severity(view, Class::AnsweredTimeout, count), view);
-    draft.attempts = count;
+    let mut draft = Draft::new("no-response", severity(view, Class::AnsweredTimeout, count), Some(view.trunk));
+    draft.saw(seen);
     draft.agents = view.met(&[Class::AnsweredTimeout]).count() as u64;
-    draft.first_ns = groups.iter().map(|group| group.first_ns).min().unwrap_or(0);
-    draft.last_ns = groups.iter().map(|group| group.last_ns).max().unwrap_or(0);
-    draft.examples = groups.iter().flat_map(|group| group.examples.iter().copied()).take(EXAMPLES).collect();
     draft.confidence = Confidence::of(count, 0);
     draft.summary = format!(
         "the registrar, or a proxy before it, answers 408: what is behind it does not answer {} in time",
         of_agents(view, draft.agents)
     );
-    let phrases = groups.iter().map(|group| format!("{} x {} {}", group.count, group.code, group.reason));
+    let phrases = groups.iter().map(|group| format!("{} x {} {}", group.seen.count, group.code, group.reason));
     draft.evidence = phrases.collect();
     draft.rejected.push("silence on the way to the first hop: that hop did answer, with 408".to_owned());
     let span = draft.last_ns - draft.first_ns;
@@ -283,7 +279,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let exchanges = lost as f64 / sent.max(lost) as f64;
     let one_way = 1.0 - (1.0 - exchanges).sqrt();
     let severity = if one_way >= LOSS && lost >= LEAST_WARNING { Severity::Warning } else { Severity::Info };
-    let mut draft = Draft::new("packet-loss", severity, view);
+    let mut draft = Draft::new("packet-loss", severity, Some(view.trunk));
     let hit = || view.ticks.iter().filter(|tick| tick.retransmitted > 0);
     draft.first_ns = hit().next().map_or(0, |tick| tick.start_ns);
     draft.last_ns = hit().next_back().map_or(0, |tick| tick.start_ns + view.tick_ns);
@@ -325,8 +321,6 @@ const TIMER_F_NS: u64 = 32_000_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Retransmissions of a request until Timer F: Timer E fires after 0.5, 1.5, 3.5 s and every 4 s (RFC 3261 §17.1.2.2).
 const REPEATS: u64 = 10;
-/// Agents named.
-const EXAMPLES: usize = 3;
 /// Silent attempts that a calm time must have spared before a rate is made responsible: by chance e^-5 = 0.7 %.
 const EXPECTED: f64 = 5.0;
 /// Losses worth a word, and worth a warning together with [`LOSS`].

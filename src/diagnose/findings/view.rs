@@ -1,6 +1,6 @@
 //! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its agents.
 
-use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, evidence};
+use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
 use crate::record::{AgentResult, Results};
 use crate::vocab::{Class, Kind, Place};
 use std::collections::BTreeMap;
@@ -68,10 +68,7 @@ pub struct Group<'a> {
     pub place: Place,
     /// The key of [`Tick::refused`].
     pub key: u16,
-    pub count: u64,
-    pub first_ns: u64,
-    pub last_ns: u64,
-    pub examples: Vec<u32>,
+    pub seen: Sightings,
     /// Attempts by position of the source address.
     pub by_source: BTreeMap<u8, u64>,
     pub by_kind: BTreeMap<Kind, u64>,
@@ -152,17 +149,18 @@ impl<'a> View<'a> {
 /// The pulse of a trunk as ticks, with the number of bindings carried along.
 fn ticks(results: &Results, trunk: u16, tick_ns: u64) -> Vec<Tick> {
     let mut ticks: Vec<Tick> = Vec::new();
-    let mut level = 0u64;
-    for cell in results.evidence.pulse.iter().filter(|cell| cell.trunk == trunk) {
+    // The pulse is sorted by trunk, see `Evidence::settle`.
+    let pulse = &results.evidence.pulse;
+    let of_trunk = pulse.partition_point(|cell| cell.trunk < trunk)..pulse.partition_point(|cell| cell.trunk <= trunk);
+    for cell in &pulse[of_trunk] {
         let start_ns = u64::from(cell.tick) * tick_ns;
         if ticks.last().is_none_or(|last| last.start_ns != start_ns) {
-            level = ticks.last().map_or(0, Tick::level_after);
+            let level = ticks.last().map_or(0, Tick::level_after);
             ticks.push(Tick { start_ns, level, ..Tick::default() });
         }
         let Some(tick) = ticks.last_mut() else { continue };
         add(tick, Beat::from_index(cell.beat), cell.group, cell.count.into());
     }
-    let _ = level;
     ticks
 }
 
@@ -198,10 +196,7 @@ fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
                     reason: &row.reason,
                     place: row.place,
                     key: row.group(),
-                    count: 0,
-                    first_ns: u64::MAX,
-                    last_ns: 0,
-                    examples: Vec::new(),
+                    seen: Sightings::default(),
                     by_source: BTreeMap::new(),
                     by_kind: BTreeMap::new(),
                     by_algorithm: BTreeMap::new(),
@@ -210,16 +205,12 @@ fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
                 groups.last_mut().expect("just pushed")
             }
         };
-        let seen = &row.seen;
-        group.count += seen.count;
-        group.first_ns = group.first_ns.min(seen.first_ns);
-        group.last_ns = group.last_ns.max(seen.last_ns);
-        group.examples.extend(seen.agents.iter().take(3usize.saturating_sub(group.examples.len())));
-        *group.by_source.entry(row.source).or_default() += seen.count;
-        *group.by_kind.entry(row.kind).or_default() += seen.count;
-        *group.by_algorithm.entry(row.algorithm).or_default() += seen.count;
+        group.seen.merge(&row.seen);
+        *group.by_source.entry(row.source).or_default() += row.seen.count;
+        *group.by_kind.entry(row.kind).or_default() += row.seen.count;
+        *group.by_algorithm.entry(row.algorithm).or_default() += row.seen.count;
         group.retry_after_s = evidence::wider(group.retry_after_s, row.retry_after_s);
     }
-    groups.sort_by(|a, b| b.count.cmp(&a.count).then(a.code.cmp(&b.code)));
+    groups.sort_by(|a, b| b.seen.count.cmp(&a.seen.count).then(a.code.cmp(&b.code)));
     groups
 }
