@@ -59,11 +59,12 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 21] = [
+pub const CRATES: [(&str, &[&str]); 22] = [
     ("prometheus_client", &["report"]),
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
+    ("wide", &["seed", "sip"]),
     ("governor", &["load", "registrar"]),
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
     ("postcard", &["record"]),
