@@ -385,7 +385,23 @@ impl Out<'_> {
         }
     }
 
-    fn put_decimal(&mut self, mut value: u32) -> Result<(), Overflow> {
+    #[inline]
+    fn put_decimal(&mut self, value: u32) -> Result<(), Overflow> {
+        // Eight digits at once, written over what comes next, as far as there is room for that.
+        if value < 100_000_000
+            && let Some(gap) = self.buffer[self.len..].first_chunk_mut()
+        {
+            let digits = eight_digits(value);
+            // The last digit stands, be it a zero.
+            let zeros = digits.trailing_zeros().min(56) / 8;
+            *gap = ((digits | 0x3030_3030_3030_3030) >> (8 * zeros)).to_le_bytes();
+            self.len += 8 - zeros as usize;
+            return Ok(());
+        }
+        self.put_any_decimal(value)
+    }
+
+    fn put_any_decimal(&mut self, mut value: u32) -> Result<(), Overflow> {
         let mut digits = [b'0'; 10];
         let mut start = digits.len();
         loop {
@@ -498,6 +514,16 @@ impl Out<'_> {
         }
         self.put_line(params.rest())
     }
+}
+
+/// The digits of a number below 10⁸, one in each byte of a word, the first the lowest: halves of four, quarters of two,
+/// each divided by a multiplication.
+fn eight_digits(value: u32) -> u64 {
+    let halves = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
+    let hundreds = (halves * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let quarters = hundreds | (halves - hundreds * 100) << 16;
+    let tens = (quarters * 103 >> 10) & 0x000f_000f_000f_000f;
+    tens | (quarters - tens * 10) << 8
 }
 
 impl Write for Out<'_> {

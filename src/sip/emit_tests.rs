@@ -292,6 +292,17 @@ proptest! {
         prop_assert_eq!(super::super::contact::granted(&reply, user.as_bytes(), template.contact_host()), Some(77));
     }
 
+    #[test]
+    fn decimals_are_those_of_the_formatter(value: u32, shift in 0u32..32, room in 0usize..24) {
+        let (value, mut buffer) = (value >> shift, [0; 24]);
+        let mut out = Out { buffer: &mut buffer[..room], len: 0 };
+        let text = value.to_string();
+        match out.put_decimal(value) {
+            Ok(()) => prop_assert_eq!(&out.buffer[..out.len], text.as_bytes()),
+            Err(Overflow(size)) => prop_assert!(size == room && room < text.len()),
+        }
+    }
+
     /// Whatever bytes a request was hit by, its answer leads back to it; a lone CR within a value has once split the two.
     #[test]
     fn any_request_that_is_read_can_be_answered(
