@@ -206,13 +206,13 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 /// in `-1` or `10s`.
 pub(super) fn number(text: &[u8]) -> Option<u32> {
     let text = skip_blanks(text);
-    let digits = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let (mut value, mut digits) = (0, 0);
+    while let Some(digit @ b'0'..=b'9') = text.get(digits) {
+        value = (value * 10 + u64::from(digit - b'0')).min(u64::from(u32::MAX));
+        digits += 1;
+    }
     let delimited = text.get(digits).is_none_or(|&b| is_blank(b) || matches!(b, b';' | b',' | b'('));
-    (digits > 0 && delimited).then(|| {
-        text[..digits]
-            .iter()
-            .fold(0u32, |value, digit| value.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
-    })
+    (digits > 0 && delimited).then_some(value as u32)
 }
 
 #[cfg(test)]
