@@ -34,9 +34,10 @@ pub fn run(to: SocketAddr, count: u32, rate: u32) {
     let mut received = RecvBatch::new(BATCH, SLOT);
     let (start, mut ready) = (clock.now(), Vec::new());
     let planned = |n: u32| start + Duration::from_secs_f64(f64::from(n) / f64::from(rate));
-    while bare.done < count {
+    loop {
         let is_due = |bare: &Bare| {
-            bare.begun < count && if rate == 0 { bare.begun - bare.done < WINDOW } else { planned(bare.begun) <= clock.now() }
+            bare.begun < count
+                && if rate == 0 { bare.begun - bare.done < WINDOW } else { planned(bare.begun) <= clock.now() }
         };
         while is_due(&bare) {
             bare.first(bare.begun);
@@ -46,10 +47,18 @@ pub fn run(to: SocketAddr, count: u32, rate: u32) {
             received.iter().for_each(|datagram| bare.answer(datagram.bytes));
         }
         bare.flush();
+        if bare.done == count {
+            return;
+        }
         let next = (rate > 0 && bare.begun < count).then(|| planned(bare.begun).since(clock.now()));
         let before = clock.now();
         poller.wait(Some(next.unwrap_or(PATIENCE)), &mut ready).expect("wait");
-        assert!(clock.now().since(before) < PATIENCE, "{} of {} answers are missing", bare.begun - bare.done, bare.begun);
+        assert!(
+            clock.now().since(before) < PATIENCE,
+            "{} of {} answers are missing",
+            bare.begun - bare.done,
+            bare.begun
+        );
     }
 }
 
