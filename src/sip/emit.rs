@@ -63,7 +63,13 @@ pub struct RegisterTemplate {
     method_digests: [HexDigest; FUNCTIONS],
     /// The whole text for requests like the first one that was written.
     laid_out: OnceLock<LaidOut>,
+    /// Requests have a multiple of so many bytes.
+    multiple: usize,
 }
+
+/// What the length of a padded request is a multiple of. The branch grows to 46 characters at most, as long as those of
+/// phones in use; some stacks are said to cut longer ones.
+pub const PADDED: usize = 16;
 
 /// All of a request up to its credentials, for users whose names have one length: copied at once and written over, it costs
 /// a third of what its pieces do. Users of a trunk have names like `agent00042`, so most requests are like the first.
@@ -180,7 +186,14 @@ impl RegisterTemplate {
             contact_user,
             method_digests,
             laid_out: OnceLock::new(),
+            multiple: 1,
         }
+    }
+
+    /// Brings every request to a multiple of [`PADDED`] bytes by a longer branch, so that requests of users with names of
+    /// about one length have one length, and can leave together.
+    pub fn padded(self) -> Self {
+        RegisterTemplate { multiple: PADDED, ..self }
     }
 
     /// The Request-URI: what the digest is computed over.
@@ -220,6 +233,8 @@ impl RegisterTemplate {
             out.put_authorization(authorization, self.uri())?;
         }
         out.put(&self.text[lifetime..])?;
+        let short = out.len.next_multiple_of(self.multiple) - out.len;
+        out.widen(self.branch + Branch::LEN, short, Branch::FILLER)?;
         Ok(out.len)
     }
 
@@ -465,6 +480,19 @@ impl Out<'_> {
         let at = self.len + at;
         self.put(piece)?;
         self.buffer[at..at + N].copy_from_slice(part);
+        Ok(())
+    }
+
+    /// Makes room for `more` bytes at `at` and fills it.
+    fn widen(&mut self, at: usize, more: usize, filler: u8) -> Result<(), Overflow> {
+        if more > 0 {
+            let len = self.len + more;
+            let room = Overflow(self.buffer.len());
+            let text = self.buffer.get_mut(..len).ok_or(room)?;
+            text.copy_within(at..self.len, at + more);
+            text[at..at + more].fill(filler);
+            self.len = len;
+        }
         Ok(())
     }
 
