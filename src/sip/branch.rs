@@ -96,7 +96,7 @@ fn unhex8(text: &[u8; 8]) -> Option<u32> {
     // As they are written here, all at once: a letter's low nibble counts from one, and whatever is no digit is not what the
     // number would be written as.
     let digits = u64::from_be_bytes(*text);
-    let mut value = (digits & EACH * 15) + (digits >> 6 & EACH) * 9;
+    let mut value = (digits & (EACH * 15)) + (digits >> 6 & EACH) * 9;
     value = (value | value >> 4) & 0x00ff_00ff_00ff_00ff;
     value = (value | value >> 8) & 0x0000_ffff_0000_ffff;
     let value = (value | value >> 16) as u32;

@@ -184,7 +184,7 @@ fn element_end(text: &[u8]) -> usize {
 /// `None` where there is no digit, or the text is shorter.
 #[inline]
 pub(super) fn short_number(text: &[u8]) -> Option<(u32, &[u8])> {
-    let digits = u64::from_le_bytes(*text.first_chunk()?) ^ EACH * u64::from(b'0');
+    let digits = u64::from_le_bytes(*text.first_chunk()?) ^ (EACH * u64::from(b'0'));
     // What is above nine sets the high bit of its byte; what it carries into the next one comes behind the first of them.
     let others = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH << 7);
     let count = others.trailing_zeros() as usize / 8;
