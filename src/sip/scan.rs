@@ -265,10 +265,13 @@ fn branch(via: &[u8]) -> &[u8] {
         let ends = |b: Option<&u8>| b.is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b));
         // As long as those of this crate, which are letters and digits.
         if let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
-            && ends(rest.first())
             && is_alphanumeric(own)
         {
-            return own;
+            // What may make it longer.
+            let filler = rest.iter().take_while(|&&b| b == Branch::FILLER).count();
+            if ends(rest.get(filler)) {
+                return &value[..Branch::LEN + filler];
+            }
         }
         let (token, rest) = value.split_at(token_len(value));
         if !token.is_empty() && ends(rest.first()) {
