@@ -8,12 +8,14 @@
 //!
 //! Needs `sipp` (Debian: sip-tester). With `--test`, as the gate runs it, one small pair.
 
+use processes::{REGSTORM, with_registrar};
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-const REGSTORM: &str = env!("CARGO_BIN_EXE_regstorm");
+#[path = "support/processes.rs"]
+mod processes;
+
 const SCENARIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sipp/register.xml");
 
 fn main() {
@@ -28,32 +30,14 @@ fn main() {
     println!("{:>5} {:>10} {:>10} {:>8}", "pair", "regstorm", "SIPp", "ratio");
     let mut ratios = Vec::new();
     for pair in 1..=pairs {
-        let ours = with_registrar(|address| regstorm(dir.path(), address, count, rate));
-        let theirs = with_registrar(|address| sipp(dir.path(), address, count, rate));
+        let ours = with_registrar(|address, _| regstorm(dir.path(), address, count, rate));
+        let theirs = with_registrar(|address, _| sipp(dir.path(), address, count, rate));
         ratios.push(ours / theirs);
         println!("{pair:>5} {ours:>10.1} {theirs:>10.1} {:>8.3}", ours / theirs);
     }
     ratios.sort_by(f64::total_cmp);
     let (least, middle, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
     println!("ratio regstorm/SIPp: median {middle:.3}, from {least:.3} to {most:.3}");
-}
-
-/// Runs `client` against a registrar of its own.
-fn with_registrar(client: impl FnOnce(&str) -> f64) -> f64 {
-    let mut registrar = Command::new(REGSTORM)
-        .args(["registrar", "--listen", "udp://127.0.0.1:0", "--set", "registrar.algorithms=[\"MD5\"]"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the registrar starts");
-    let mut said = BufReader::new(registrar.stdout.take().expect("piped"));
-    let mut line = String::new();
-    said.read_line(&mut line).expect("the registrar says where it listens");
-    let address = line.trim().strip_prefix("listening udp://").expect("the documented line").to_owned();
-    let cost = client(&address);
-    registrar.kill().expect("our own child");
-    registrar.wait().expect("our own child");
-    cost
 }
 
 fn regstorm(dir: &Path, address: &str, count: u32, rate: u32) -> f64 {
