@@ -117,17 +117,31 @@ fn registrar() -> Registrar {
     Registrar::new(config, Seed(7), START)
 }
 
+/// Agents by a pattern, who share a password.
+fn by_pattern(agents: u32) -> IdentityBook {
+    let mut book = IdentityBook::default();
+    let password = book.credential(Credential::Password(Secret::new("secret")));
+    for n in 0..agents {
+        let user = format!("agent{n:05}");
+        book.push(TrunkId(0), n, &user, &user, password);
+    }
+    book.settle();
+    book
+}
+
+/// Agents of a list, each with an authentication name and a password of its own.
+fn by_list(agents: u32) -> IdentityBook {
+    let mut book = IdentityBook::default();
+    for n in 0..agents {
+        let password = book.credential(Credential::Password(Secret::new(format!("secret{n:05}"))));
+        book.push(TrunkId(0), n, &format!("agent{n:05}"), &format!("account{n:05}"), password);
+    }
+    book.settle();
+    book
+}
+
 fn cost(agents: u32) -> Cost {
-    let (_, identities) = held_by(|| {
-        let mut book = IdentityBook::default();
-        let password = book.credential(Credential::Password(Secret::new("secret")));
-        for n in 0..agents {
-            let user = format!("agent{n:05}");
-            book.push(TrunkId(0), n, &user, &user, password);
-        }
-        book.settle();
-        book
-    });
+    let (_, identities) = held_by(|| by_pattern(agents));
     let (mut fleet, all) = held_by(|| support::fleet(agents, Algorithm::Sha256, f64::from(agents)));
     let ((), registered) = held_by(|| {
         register(&mut fleet);
@@ -151,4 +165,13 @@ fn an_idle_agent_takes_at_most_400_bytes() {
     let sum = identities + waiting + registered;
     println!("in all                  {sum:>7.1} bytes");
     assert!(sum <= 400.0, "{sum} bytes per idle agent");
+}
+
+#[test]
+fn an_agent_of_a_list_takes_at_most_90_bytes_more() {
+    let [small, large] =
+        [10_000, 20_000].map(|agents| held_by(|| by_list(agents)).1 - held_by(|| by_pattern(agents)).1);
+    let more = (large - small) as f64 / 10_000.0;
+    println!("names and password of its own {more:>7.1} bytes more");
+    assert!(more <= 90.0, "{more} bytes more for an agent of a list");
 }

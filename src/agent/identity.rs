@@ -90,6 +90,7 @@ impl IdentityBook {
     pub fn settle(&mut self) {
         self.text.shrink_to_fit();
         self.rows.shrink_to_fit();
+        self.credentials.shrink_to_fit();
     }
 
     /// Gives the agent pushed last another policy than its trunk's: a place in the run's list of policies, in which the
