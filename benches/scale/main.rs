@@ -20,11 +20,13 @@ mod plot;
 
 use plot::Point;
 use processes::{REGSTORM, with_registrar};
+use regstorm::net::clock::Clock;
+use regstorm::net::usage;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[path = "../support/processes.rs"]
 mod processes;
@@ -114,7 +116,8 @@ fn main() {
     let out = arguments.iter().position(|argument| argument == "--out").and_then(|at| arguments.get(at + 1));
     let out = out.map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("scale"), PathBuf::from);
 
-    let begun = Instant::now();
+    let clock = Clock::new();
+    let begun = clock.now();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut report = Report::new();
     if all || asked("agents") {
@@ -126,7 +129,7 @@ fn main() {
     if all || asked("million") {
         report.million(&size.million, &size.million.run().measured(dir.path()));
     }
-    let _ = writeln!(report.text, "\n{} s in all.", begun.elapsed().as_secs());
+    let _ = writeln!(report.text, "\n{} s in all.", clock.now().since(begun).as_secs());
     println!("\n{}", report.text);
     assert!(!small || report.failed == 0, "{} attempts failed", report.failed);
     for (suffix, bytes) in [("md", &report.text), ("svg", &plot::svg(&report.panels))] {
@@ -203,11 +206,11 @@ impl Run {
     fn send(&self, dir: &Path, address: &str) -> (Value, f64) {
         let (profile, out) = (dir.join("scale.toml"), dir.join("out"));
         std::fs::write(&profile, self.profile(address)).expect("our own directory");
-        let before = regstorm::net::usage::children();
+        let before = usage::children();
         let mut command = Command::new(REGSTORM);
         command.arg("run").arg(&profile).arg("--out").arg(&out).args(["--live", "off", "--json"]);
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().expect("our own program");
-        let after = regstorm::net::usage::children();
+        let after = usage::children();
         std::fs::remove_dir_all(&out).expect("the run made it");
         let results = serde_json::from_slice(&output.stdout).expect("run --json prints run.json");
         (results, after.user_s + after.system_s - before.user_s - before.system_s)
@@ -263,7 +266,7 @@ struct Report {
 
 impl Report {
     fn new() -> Self {
-        let host = regstorm::net::usage::host();
+        let host = usage::host();
         let text = format!(
             "# What a registration costs as the work grows\n\n\
              `cargo bench --bench scale`: {} {}, {} processors ({}), Linux {}. Microseconds of CPU per attempt that \
