@@ -19,7 +19,7 @@
 mod plot;
 
 use plot::Point;
-use processes::{REGSTORM, with_registrar};
+use registrar::{REGSTORM, Registrar};
 use regstorm::net::clock::Clock;
 use regstorm::net::usage;
 use serde_json::Value;
@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-#[path = "../support/processes.rs"]
-mod processes;
+#[path = "../support/registrar.rs"]
+mod registrar;
 
 /// How large the three parts are.
 struct Size {
@@ -132,11 +132,16 @@ fn main() {
     let _ = writeln!(report.text, "\n{} s in all.", clock.now().since(begun).as_secs());
     println!("\n{}", report.text);
     assert!(!small || report.failed == 0, "{} attempts failed", report.failed);
-    for (suffix, bytes) in [("md", &report.text), ("svg", &plot::svg(&report.panels))] {
-        let path = PathBuf::from(format!("{}.{suffix}", out.display()));
-        std::fs::write(&path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        println!("{}", path.display());
+    write(&out, "md", &report.text);
+    if !report.panels.is_empty() {
+        write(&out, "svg", &plot::svg(&report.panels));
     }
+}
+
+fn write(out: &Path, suffix: &str, text: &str) {
+    let path = PathBuf::from(format!("{}.{suffix}", out.display()));
+    std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    println!("{}", path.display());
 }
 
 /// Measures each value going up, then all but the last coming down again.
@@ -172,10 +177,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 impl Run {
     fn measured(&self, dir: &Path) -> Outcome {
-        let outcome = with_registrar(|address, registrar| {
-            let (results, usage_s) = self.send(dir, address);
-            Outcome { registrar_mib: peak_mib(registrar), ..self.outcome(&results, usage_s) }
-        });
+        let registrar = Registrar::start(1);
+        let (results, usage_s) = self.send(dir, &registrar.address);
+        let outcome = Outcome { registrar_mib: peak_mib(registrar.process.id()), ..self.outcome(&results, usage_s) };
         eprintln!(
             "{:>9} agents, {:>6}/s: {:>6.1} us, {} failed, {:.2} % late",
             outcome.agents, outcome.rate, outcome.process_us, outcome.failed, outcome.late_pct
