@@ -101,7 +101,7 @@ fn attempt(case: Case) -> (Survey, usize) {
     }
     let (mut trial, roster) = Trial::new(TrialConfig {
         seed: Seed(7),
-        identities,
+        identities: identities.into(),
         policies: vec![policy("x.test"), policy("y.test")],
         trunk: TrunkId(0),
         other_trunk: case.other_trunk.then_some(TrunkId(1)),

@@ -517,7 +517,7 @@ fn play(steps: &[Step], workers: u32, split: bool) -> Results {
 fn close_all(tallies: &mut [Tally], ms: u64) -> Interval {
     let mut parts: Vec<_> = tallies.iter_mut().map(|tally| tally.close(at(ms))).collect();
     let mut whole = parts.remove(0);
-    for part in &parts {
+    for part in parts {
         whole.merge(part);
     }
     whole

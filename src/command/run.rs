@@ -70,13 +70,14 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     };
     features.extend(promptness);
     let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
-    let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
-    let header = Header { baseline: baseline::kept(), ..header };
-    let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
+    let started_unix_ns = unix_of(&clock, frame.start);
+    let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
     let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
     let mut watch = Watch::new(record, failures, args.live, extent, conditions);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
-    watch.record().header(&header).map_err(unwritable)?;
+    // Gone once it is written: it names every agent.
+    let header = header(&plan, &targets, &frame, features, started_unix_ns);
+    watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
     watch.stage(Stage::Load, None);
     directory.link_latest();
