@@ -229,9 +229,8 @@ impl Sums {
         let agents = self.facts.trunks.iter().map(|(id, agents)| (vec![("trunk", id.as_str())], u64::from(*agents)));
         page.gauge("agents", "Agents of the profile.", None, agents)?;
         let ended = self.by_trunk().flat_map(|(id, trunk)| {
-            Status::ALL.map(|status| {
-                (vec![("trunk", id), ("status", status.as_str())], trunk.counts.status[status.index()])
-            })
+            Status::ALL
+                .map(|status| (vec![("trunk", id), ("status", status.as_str())], trunk.counts.status[status.index()]))
         });
         page.counter("attempts", "Attempts ended, by outcome.", None, ended)?;
         let started = self.by_trunk().flat_map(|(id, trunk)| {
@@ -244,7 +243,12 @@ impl Sums {
             .flat_map(|(id, trunk)| trunk.responses.iter().map(move |(code, &count)| (id, code.to_string(), count)))
             .collect();
         let rows = codes.iter().map(|(id, code, count)| (vec![("trunk", *id), ("code", code.as_str())], *count));
-        page.counter("responses", "Final responses by code, those of the warm-up and to un-REGISTERs included.", None, rows)
+        page.counter(
+            "responses",
+            "Final responses by code, those of the warm-up and to un-REGISTERs included.",
+            None,
+            rows,
+        )
     }
 
     fn encode_latency(&self, page: &mut Page<'_, '_>) -> fmt::Result {
