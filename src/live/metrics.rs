@@ -9,7 +9,7 @@ use crate::measure::{Buckets, GeneratorCounts, Interval, TrunkInterval};
 use crate::vocab::{Kind, Phase, Stage, Status};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,6 +184,8 @@ impl Sums {
 
     fn encode(&self, page: &mut Page<'_, '_>) -> fmt::Result {
         self.encode_run(page)?;
+        let agents = self.facts.trunks.iter().map(|(id, agents)| (vec![("trunk", id.as_str())], u64::from(*agents)));
+        page.gauge("agents", "Agents of the profile.", None, agents)?;
         for (name, help, value) in AGENTS {
             let rows = self.by_trunk().map(|(id, trunk)| (vec![("trunk", id)], value(&trunk.counts)));
             page.gauge(name, help, None, rows)?;
@@ -206,7 +208,8 @@ impl Sums {
         let facts = &self.facts;
         let seed = facts.seed.to_string();
         let labels = vec![("run", facts.name.as_str()), ("version", facts.version), ("seed", &seed)];
-        page.info("run", "The run whose metrics these are.", labels)?;
+        // OpenMetrics has a type for this that the older text format's readers do not know.
+        page.gauge("run_info", "The run whose metrics these are.", None, [(labels, 1u64)])?;
         let seconds = [
             ("run_start_timestamp", "Start of the run, Unix time.", facts.started_unix_ns as f64 / 1e9),
             ("run_elapsed", "Start of the run to the end of its last finished interval.", self.elapsed.as_secs_f64()),
@@ -226,8 +229,6 @@ impl Sums {
     }
 
     fn encode_attempts(&self, page: &mut Page<'_, '_>) -> fmt::Result {
-        let agents = self.facts.trunks.iter().map(|(id, agents)| (vec![("trunk", id.as_str())], u64::from(*agents)));
-        page.gauge("agents", "Agents of the profile.", None, agents)?;
         let ended = self.by_trunk().flat_map(|(id, trunk)| {
             Status::ALL
                 .map(|status| (vec![("trunk", id), ("status", status.as_str())], trunk.counts.status[status.index()]))
@@ -347,10 +348,6 @@ struct Page<'p, 'e> {
 }
 
 impl Page<'_, '_> {
-    fn info(&mut self, name: &str, help: &str, labels: Labels<'_>) -> fmt::Result {
-        self.encoder.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(&labels)
-    }
-
     fn counter<'l, V: EncodeCounterValue>(
         &mut self,
         name: &str,
@@ -360,7 +357,7 @@ impl Page<'_, '_> {
     ) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
         rows.into_iter().try_for_each(|(labels, value)| {
-            family.encode_family(&labels)?.encode_counter::<NoLabelSet, V, u64>(&value, None)
+            labelled(&mut family, &labels, |metric| metric.encode_counter::<NoLabelSet, V, u64>(&value, None))
         })
     }
 
@@ -372,7 +369,8 @@ impl Page<'_, '_> {
         rows: impl IntoIterator<Item = (Labels<'l>, V)>,
     ) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        rows.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
+        rows.into_iter()
+            .try_for_each(|(labels, value)| labelled(&mut family, &labels, |metric| metric.encode_gauge(&value)))
     }
 
     /// Of seconds.
@@ -385,7 +383,18 @@ impl Page<'_, '_> {
         let mut family = self.encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         rows.into_iter().try_for_each(|(labels, buckets)| {
             let (sum, count) = (buckets.sum_s(), buckets.count());
-            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets.by_bound_s(), None)
+            labelled(&mut family, &labels, |metric| {
+                metric.encode_histogram::<NoLabelSet>(sum, count, &buckets.by_bound_s(), None)
+            })
         })
     }
+}
+
+/// A row of a family; one without labels is written without braces.
+fn labelled(
+    family: &mut MetricEncoder<'_>,
+    labels: &Labels<'_>,
+    write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if labels.is_empty() { write(family) } else { write(&mut family.encode_family(labels)?) }
 }
