@@ -36,13 +36,9 @@ pub fn bind(args: &RunArgs) -> Result<Option<Port>, Failure> {
     let address = address(wanted)?;
     let listener = TcpListener::bind(address).map_err(|error| refused(address, &error))?;
     let address = listener.local_addr().map_err(|error| refused(address, &error))?;
-    if !address.ip().is_loopback() {
+    if let Some(warning) = openness(address) {
         // Nobody should learn this afterwards, so it is said whatever --live is.
-        eprintln!(
-            "warning: --metrics {address} is open to other machines, without password or encryption; \
-             127.0.0.1:{} keeps it to this one",
-            address.port()
-        );
+        eprintln!("{warning}");
     }
     Ok(Some(Port { listener, address, linger }))
 }
@@ -57,6 +53,18 @@ fn address(wanted: &str) -> Result<SocketAddr, Failure> {
             "--metrics {wanted}: no address with a port; write 127.0.0.1:9464 or [::1]:9464 (9464 alone is 127.0.0.1:9464), \
              or 0.0.0.0:9464 if other machines are to read it"
         ))
+    })
+}
+
+/// What to say of an address that others reach.
+fn openness(address: SocketAddr) -> Option<String> {
+    let open = !address.ip().to_canonical().is_loopback();
+    open.then(|| {
+        format!(
+            "warning: --metrics {address} is open to other machines, without password or encryption; \
+             127.0.0.1:{} keeps it to this one",
+            address.port()
+        )
     })
 }
 
@@ -150,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_others_reach_is_warned_of() {
+        let said = |text: &str| openness(address(text).expect(text));
+        for own in ["9464", "127.0.0.2:1", "[::1]:9464", "[::ffff:127.0.0.1]:9464"] {
+            assert_eq!(said(own), None, "{own}");
+        }
+        for open in ["0.0.0.0:9464", "[::]:9464", "10.0.0.1:9464", "[::ffff:10.0.0.1]:9464"] {
+            let warning = said(open).expect(open);
+            assert!(warning.contains("open to other machines") && warning.contains("127.0.0.1:9464"), "{warning}");
+        }
+    }
+
+    #[test]
     fn a_port_in_use_is_refused_with_a_remedy() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = taken.local_addr().expect("bound");
@@ -160,11 +180,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is typed, a bare number or a word never means an address that others reach.
+        /// Whatever is typed, only something with a colon in it reaches others.
         #[test]
         fn what_names_no_address_stays_on_this_machine(text in "[0-9a-z:]{0,12}") {
             if let Ok(address) = address(&text) {
-                prop_assert!(address.ip().is_loopback(), "{text} is {address}");
+                prop_assert!(openness(address).is_none() || text.contains(':'), "{text} is {address}");
             }
         }
     }
