@@ -1,0 +1,132 @@
+//! Whole client processes for the benches that compare them: each is run to its end against a server on loopback, and what it
+//! cost is the CPU time, user and system, of all its threads from start to exit.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+pub const REGSTORM: &str = env!("CARGO_BIN_EXE_regstorm");
+/// The user of agent `n`, as regstorm writes it; the password of all is [`PASSWORD`].
+pub const USER: &str = "agent{n:06}";
+pub const PASSWORD: &str = "secret";
+pub const DOMAIN: &str = "genesyscloud.test";
+const SCENARIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sipp/register.xml");
+
+/// Challenged registrations, one for each of `count` agents.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub count: u32,
+    /// Arrivals per second.
+    pub rate: u32,
+    /// Lines added to regstorm's `[run]` and to its trunk.
+    pub run: &'static str,
+    pub trunk: &'static str,
+}
+
+impl Load {
+    pub fn new(count: u32, rate: u32) -> Self {
+        Load { count, rate, run: "", trunk: "" }
+    }
+
+    /// One sender thread, as SIPp has.
+    pub fn one_thread(self) -> Self {
+        Load { run: "workers = 1\n", ..self }
+    }
+}
+
+/// Runs `client` against a `regstorm registrar` of its own that challenges with MD5; hands it `host:port`.
+pub fn with_registrar<T>(threads: u32, client: impl FnOnce(&str) -> T) -> T {
+    let mut registrar = Command::new(REGSTORM)
+        .args(["registrar", "--listen", "udp://127.0.0.1:0", "--set", "registrar.algorithms=[\"MD5\"]"])
+        .args(["--threads", &threads.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the registrar starts");
+    let mut said = BufReader::new(registrar.stdout.take().expect("piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("the registrar says where it listens");
+    let address = line.trim().strip_prefix("listening udp://").expect("the documented line").to_owned();
+    let result = client(&address);
+    registrar.kill().expect("our own child");
+    registrar.wait().expect("our own child");
+    result
+}
+
+/// Microseconds of CPU per registration.
+pub fn regstorm(dir: &Path, address: &str, load: &Load) -> f64 {
+    let Load { count, rate, run, trunk } = *load;
+    let profile = dir.join("client.toml");
+    let text = format!(
+        "[run]\nname = \"client\"\ninterval = \"10s\"\nunregister = false\n{run}\n[safety]\nmax_message_rate = 1000000\n\n\
+         [[trunk]]\nid = \"t\"\nregistrar = \"sip:{address}\"\ndomain = \"{DOMAIN}\"\n\
+         agents = {{ count = {count}, user = \"{USER}\", password = \"{PASSWORD}\" }}\n{trunk}\n\
+         [[load]]\nrate = {rate}\nfor = \"{}ms\"\n\n[arrivals]\nmax_in_flight = 1000000\n\n\
+         [thresholds]\nsuccess_ratio = \"== 1\"\n\n[generator]\nlate = \"1s\"\n",
+        u64::from(count) * 1000 / u64::from(rate),
+    );
+    std::fs::write(&profile, text).expect("our own directory");
+    let out = dir.join("out");
+    let mut command = Command::new(REGSTORM);
+    command.arg("run").arg(&profile).arg("--out").arg(&out).args(["--live", "off"]);
+    let cost = cost_of(command, count);
+    std::fs::remove_dir_all(&out).expect("our own directory");
+    cost
+}
+
+/// Microseconds of CPU per registration; needs `sipp` (Debian: sip-tester).
+pub fn sipp(dir: &Path, address: &str, load: &Load) -> f64 {
+    let Load { count, rate, .. } = *load;
+    let users = dir.join("users.csv");
+    let mut text = "SEQUENTIAL\n".to_owned();
+    for n in 0..count {
+        let user = format!("agent{n:06}");
+        writeln!(text, "{user};[authentication username={user} password={PASSWORD}]").expect("a string");
+    }
+    std::fs::write(&users, text).expect("our own directory");
+    let (host, _) = address.rsplit_once(':').expect("host and port");
+    let mut command = Command::new("sipp");
+    command
+        .arg(address)
+        .args(["-sf", SCENARIO, "-inf"])
+        .arg(&users)
+        .args(["-i", host, "-m", &count.to_string(), "-r", &rate.to_string(), "-l", "100000"])
+        .args(["-nostdin", "-timeout", "120", "-timeout_error"])
+        .current_dir(dir);
+    cost_of(command, count)
+}
+
+/// Runs a client and returns its CPU time per registration, microseconds.
+pub fn cost_of(mut command: Command, count: u32) -> f64 {
+    let before = regstorm::net::usage::children();
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).spawn();
+    let mut child = child.unwrap_or_else(|error| {
+        panic!("{}: {error} (Debian: apt-get install sip-tester)", command.get_program().display())
+    });
+    let status: ExitStatus = child.wait().expect("our own child");
+    assert!(status.success(), "{} did not register everybody: {status}", command.get_program().display());
+    let after = regstorm::net::usage::children();
+    (after.user_s + after.system_s - before.user_s - before.system_s) * 1e6 / f64::from(count)
+}
+
+/// Several measurements of one thing.
+pub struct Spread(Vec<f64>);
+
+impl Spread {
+    pub fn new(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Spread(values)
+    }
+
+    pub fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (least, most) = (self.0[0], self.0[self.0.len() - 1]);
+        write!(f, "median {:.3}, from {least:.3} to {most:.3}", self.median())
+    }
+}
