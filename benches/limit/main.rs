@@ -7,6 +7,7 @@
 //! cargo bench --bench limit -- filling 80000 5          against `regstorm registrar`: regstorm at this rate with one sender
 //!                                                       thread, the bare loop as fast as answers come
 //! cargo bench --bench limit -- sockets 3000 18000 5     one socket for all agents beside one for each
+//! cargo bench --bench limit -- sustained 120000 10 3    rate, seconds, rounds: what sender and registrar, a thread each, hold
 //! ```
 //!
 //! Needs `kamailio` and `sipp` (Debian: kamailio, sip-tester). With `--test`, as the gate runs it, a small round of each.
@@ -29,7 +30,7 @@ use std::process::Command;
 /// The word by which this program starts itself as the bare loop.
 const BARE: &str = "--bare";
 /// How long a client is kept busy, seconds.
-const LASTS: u32 = 3;
+const LASTS: u32 = 5;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,9 +45,10 @@ fn main() {
     if has("--test") {
         paced(dir.path(), 200, 1);
         filling(dir.path(), 400, 1);
-        return sockets(dir.path(), 200, 100, 1);
+        sockets(dir.path(), 200, 100, 1);
+        return sustained(dir.path(), 500, 1, 1);
     }
-    let all = !["paced", "filling", "sockets"].into_iter().any(has);
+    let all = !["paced", "filling", "sockets", "sustained"].into_iter().any(has);
     if all || has("paced") {
         paced(dir.path(), number(0, 3_000), number(1, 5));
     }
@@ -56,6 +58,9 @@ fn main() {
     if all || has("sockets") {
         let [rate, agents] = if all { [3_000, 18_000] } else { [number(0, 3_000), number(1, 18_000)] };
         sockets(dir.path(), rate, agents, number(2, 5));
+    }
+    if has("sustained") {
+        sustained(dir.path(), number(0, 120_000), number(1, 10), number(2, 3));
     }
 }
 
@@ -115,4 +120,30 @@ fn sockets(dir: &Path, rate: u32, agents: u32, rounds: u32) {
         ratios.push(a / b);
     }
     println!("ratio per agent/shared: {}", Spread::new(ratios));
+}
+
+/// One sender thread and one registrar thread, in two processes, judged as any run is.
+fn sustained(dir: &Path, rate: u32, seconds: u32, rounds: u32) {
+    let load = Load::new(rate * seconds, rate).one_thread();
+    println!("\nsustained: {} registrations at {rate}/s; CPU of each process, microseconds a registration", load.count);
+    println!(
+        "{:>5} {:>10} {:>9} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10}",
+        "round", "registered", "failures", "verdict", "late", "drops", "lag99/us", "sender", "registrar"
+    );
+    for round in 1..=rounds {
+        let before = clients::spent();
+        let (cost, run) = with_registrar(1, |address| clients::judged(dir, address, &load));
+        let other = (clients::spent() - before) * 1e6 / f64::from(load.count) - cost;
+        let (totals, generator) = (&run["totals"], &run["generator"]);
+        let number = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+        println!(
+            "{round:>5} {:>10} {:>9} {:>10} {:>8} {:>8} {:>8} {cost:>10.1} {other:>10.1}",
+            number(&totals["registered"]),
+            number(&totals["attempts"]) - number(&totals["registered"]),
+            generator["verdict"].as_str().unwrap_or("?"),
+            number(&generator["arrivals_late"]),
+            number(&generator["socket_drops"]),
+            run["schedule_lag_us"]["p99"],
+        );
+    }
 }

@@ -54,8 +54,26 @@ pub fn with_registrar<T>(threads: u32, client: impl FnOnce(&str) -> T) -> T {
     result
 }
 
-/// Microseconds of CPU per registration.
+/// CPU seconds of all children that have ended.
+pub fn spent() -> f64 {
+    let usage = regstorm::net::usage::children();
+    usage.user_s + usage.system_s
+}
+
+/// Microseconds of CPU per registration. Everybody must be registered, or this panics; the schedule is not judged.
 pub fn regstorm(dir: &Path, address: &str, load: &Load) -> f64 {
+    let lenient = "late = \"1s\"\nstall = \"1s\"\ninvalid_late = 1.0\n";
+    let (cost, run) = run(dir, address, load, lenient);
+    assert_eq!(run["totals"]["registered"], load.count, "not everybody was registered");
+    cost
+}
+
+/// As [`regstorm`], judged as any run is; `run.json` beside the cost.
+pub fn judged(dir: &Path, address: &str, load: &Load) -> (f64, serde_json::Value) {
+    run(dir, address, load, "")
+}
+
+fn run(dir: &Path, address: &str, load: &Load, generator: &str) -> (f64, serde_json::Value) {
     let Load { count, rate, run, trunk } = *load;
     let profile = dir.join("client.toml");
     let text = format!(
@@ -63,16 +81,17 @@ pub fn regstorm(dir: &Path, address: &str, load: &Load) -> f64 {
          [[trunk]]\nid = \"t\"\nregistrar = \"sip:{address}\"\ndomain = \"{DOMAIN}\"\n\
          agents = {{ count = {count}, user = \"{USER}\", password = \"{PASSWORD}\" }}\n{trunk}\n\
          [[load]]\nrate = {rate}\nfor = \"{}ms\"\n\n[arrivals]\nmax_in_flight = 1000000\n\n\
-         [thresholds]\nsuccess_ratio = \"== 1\"\n\n[generator]\nlate = \"1s\"\n",
+         [thresholds]\nsuccess_ratio = \"== 1\"\n\n[generator]\n{generator}",
         u64::from(count) * 1000 / u64::from(rate),
     );
     std::fs::write(&profile, text).expect("our own directory");
     let out = dir.join("out");
     let mut command = Command::new(REGSTORM);
     command.arg("run").arg(&profile).arg("--out").arg(&out).args(["--live", "off"]);
-    let cost = cost_of(command, count);
+    let (cost, _) = cost_and_status(command, count);
+    let text = std::fs::read(out.join("run.json")).expect("a run's results");
     std::fs::remove_dir_all(&out).expect("our own directory");
-    cost
+    (cost, serde_json::from_slice(&text).expect("JSON"))
 }
 
 /// Microseconds of CPU per registration; needs `sipp` (Debian: sip-tester).
@@ -97,17 +116,22 @@ pub fn sipp(dir: &Path, address: &str, load: &Load) -> f64 {
     cost_of(command, count)
 }
 
-/// Runs a client and returns its CPU time per registration, microseconds.
-pub fn cost_of(mut command: Command, count: u32) -> f64 {
-    let before = regstorm::net::usage::children();
+/// Runs a client, which must succeed, and returns its CPU time per registration, microseconds.
+pub fn cost_of(command: Command, count: u32) -> f64 {
+    let name = command.get_program().display().to_string();
+    let (cost, status) = cost_and_status(command, count);
+    assert!(status.success(), "{name} did not register everybody: {status}");
+    cost
+}
+
+fn cost_and_status(mut command: Command, count: u32) -> (f64, ExitStatus) {
+    let before = spent();
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).spawn();
     let mut child = child.unwrap_or_else(|error| {
         panic!("{}: {error} (Debian: apt-get install sip-tester)", command.get_program().display())
     });
-    let status: ExitStatus = child.wait().expect("our own child");
-    assert!(status.success(), "{} did not register everybody: {status}", command.get_program().display());
-    let after = regstorm::net::usage::children();
-    (after.user_s + after.system_s - before.user_s - before.system_s) * 1e6 / f64::from(count)
+    let status = child.wait().expect("our own child");
+    ((spent() - before) * 1e6 / f64::from(count), status)
 }
 
 /// Several measurements of one thing.

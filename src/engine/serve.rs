@@ -49,7 +49,7 @@ impl Server {
     fn add_thread(&mut self, sockets: Vec<Udp>, clock: Clock) -> io::Result<()> {
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
-            poller.add(udp, position as u32)?;
+            poller.add_shared(udp, position as u32)?;
         }
         let waker = poller.waker();
         let serving = Serving {
