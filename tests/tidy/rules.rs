@@ -59,8 +59,11 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 22] = [
-    ("prometheus_client", &["report"]),
+pub const CRATES: [(&str, &[&str]); 25] = [
+    ("prometheus_client", &["live", "report"]),
+    ("hyper", &["live"]),
+    ("hyper_util", &["live"]),
+    ("http_body_util", &["live"]),
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
@@ -76,7 +79,7 @@ pub const CRATES: [(&str, &[&str]); 22] = [
     ("indicatif", &["live"]),
     ("socket2", &["net"]),
     ("libc", &["net"]),
-    ("tokio", &["engine", "command"]),
+    ("tokio", &["engine", "live", "command"]),
     ("anyhow", &["command", "main"]),
     ("minijinja", &["report"]),
     ("toml", &["profile", "plan"]),
