@@ -1,12 +1,16 @@
-//! `report.html`: one self-contained page, without network or script, for the screen in light or dark and for A4.
+//! `report.html`: one self-contained page without network, for the screen in light or dark and for paper.
 //!
-//! Here is the head of the page (verdict and the five figures people ask for first); the tables are in `sheets`, the
-//! layout in `report.html.j2`, which escapes every value.
+//! Here is the head of the page, verdict and the five figures people ask for first; the charts are in `charts`, the tables
+//! in `sheets`, what was left out in `untested`, the layout in `report.html.j2`, which escapes every value. All of it
+//! can be read without script; where one runs, `script` has the charts drawn so that they can be read closely.
 
 use super::charts::{self, Chart};
+use super::go_live::go_live;
+use super::script::Script;
 use super::sheets::{self, Sheet};
 use super::template;
 use super::text::{self, millis, percent, printable, thousands};
+use super::untested::{Untested, untested};
 use super::words::{self, Outcomes};
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, Verdict};
@@ -18,19 +22,30 @@ use serde::Serialize;
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let header = &results.header;
     let ended = words::ended_ns(results);
+    let charts = charts::all(results);
     let page = Page {
         name: printable(&header.name),
         version: printable(&header.tool_version),
+        origin: "from the raw record of the run. The same figures as data: run.json and the CSV files beside this page.",
         started: header.utc(0),
         ended: ended.map(|ns| header.utc(ns)).unwrap_or_default(),
         length: ended.map(text::length).unwrap_or_default(),
         simulated: header.simulated,
         torn: results.torn.as_deref().map(printable),
-        verdict: verdict(results, judgement),
+        verdict: verdict(results, judgement, findings),
         doubts: judgement.generator_reasons.iter().map(|reason| printable(reason)).collect(),
-        figures: [registered(results), availability(results), slowest(results), refused(results), sound(judgement)],
+        sound: (judgement.generator != GeneratorVerdict::Invalid).then(|| words::generator(judgement)),
+        figures: [
+            registered(results),
+            availability(results),
+            slowest(results),
+            refused(results),
+            live(results, judgement, findings),
+        ],
         findings: findings.iter().map(finding).collect(),
-        charts: charts::all(results),
+        script: Script::drawing(&charts),
+        charts,
+        untested: untested(results),
         sheets: sheets::all(results, judgement),
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()
@@ -40,6 +55,8 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
 struct Page {
     name: String,
     version: String,
+    /// From what the page was made, as the middle of a sentence and what follows it.
+    origin: &'static str,
     started: String,
     ended: String,
     length: String,
@@ -48,9 +65,13 @@ struct Page {
     verdict: Banner,
     /// What the generator holds against itself.
     doubts: Vec<String>,
+    /// Whether the figures describe the server, in a sentence; an invalid run's verdict says so itself.
+    sound: Option<&'static str>,
     figures: [Card; 5],
     findings: Vec<FindingView>,
     charts: Vec<Chart>,
+    untested: Vec<Untested>,
+    script: Script,
     sheets: Vec<Sheet>,
 }
 
@@ -86,21 +107,25 @@ struct FindingView {
     tone: &'static str,
 }
 
-fn verdict(results: &Results, judgement: &Judgement) -> Banner {
+fn verdict(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Banner {
     let (word, tone) = match judgement.verdict {
         Verdict::Pass => ("Passed", "good"),
         Verdict::Fail => ("Failed", "bad"),
         Verdict::Invalid => ("Invalid", "doubt"),
         Verdict::Interrupted => ("Interrupted", "doubt"),
     };
-    let totals = &results.totals;
-    let sentence = format!(
-        "{} {} of {} agents were registered at the peak.",
-        words::verdict(results, judgement),
-        thousands(totals.agents_registered_peak),
-        thousands(totals.agents)
-    );
-    Banner { word, tone, sentence }
+    let mut sentence = words::verdict(results, judgement);
+    let missed = judgement.thresholds.iter().any(|outcome| !outcome.pass);
+    if judgement.verdict == Verdict::Fail && missed {
+        let because = words::reason(results, judgement);
+        sentence = format!("{}: {because}", sentence.trim_end_matches('.'));
+        if let Some(cause) = findings.first().filter(|finding| finding.severity == "critical") {
+            let of = if cause.trunk_id.is_empty() { String::new() } else { format!(" on {}", cause.trunk_id) };
+            sentence.push_str(&format!(". Foremost cause{of}: {}", cause.summary));
+        }
+        sentence.push('.');
+    }
+    Banner { word, tone, sentence: printable(&sentence) }
 }
 
 fn registered(results: &Results) -> Card {
@@ -159,14 +184,9 @@ fn refused(results: &Results) -> Card {
     }
 }
 
-fn sound(judgement: &Judgement) -> Card {
-    let (value, tone) = match judgement.generator {
-        GeneratorVerdict::Valid => ("Yes", "good"),
-        GeneratorVerdict::Suspect => ("With reservations", "doubt"),
-        GeneratorVerdict::Invalid => ("No", "bad"),
-    };
-    let detail = words::generator(judgement).to_owned();
-    Card { label: "Was the test itself sound?", value: value.to_owned(), detail, tone }
+fn live(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Card {
+    let live = go_live(results, judgement, findings);
+    Card { label: "Can we go live?", value: live.answer.to_owned(), detail: printable(&live.because), tone: live.tone }
 }
 
 fn finding(finding: &Finding) -> FindingView {
