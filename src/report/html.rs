@@ -5,6 +5,7 @@
 //! can be read without script; where one runs, `script` has the charts drawn so that they can be read closely.
 
 use super::charts::{self, Chart};
+use super::found::{self, Found};
 use super::go_live::go_live;
 use super::script::Script;
 use super::sheets::{self, Sheet};
@@ -42,7 +43,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
             refused(results),
             live(results, judgement, findings),
         ],
-        findings: findings.iter().map(finding).collect(),
+        findings: found::all(findings),
         script: Script::drawing(&charts),
         charts,
         untested: untested(results),
@@ -68,7 +69,7 @@ struct Page {
     /// Whether the figures describe the server, in a sentence; an invalid run's verdict says so itself.
     sound: Option<&'static str>,
     figures: [Card; 5],
-    findings: Vec<FindingView>,
+    findings: Vec<Found>,
     charts: Vec<Chart>,
     untested: Vec<Untested>,
     script: Script,
@@ -89,21 +90,6 @@ struct Card {
     label: &'static str,
     value: String,
     detail: String,
-    tone: &'static str,
-}
-
-#[derive(Serialize)]
-struct FindingView {
-    id: String,
-    severity: String,
-    trunk: String,
-    summary: String,
-    /// How often, when, how sure.
-    extent: String,
-    evidence: String,
-    rejected: String,
-    cost: String,
-    advice: Vec<String>,
     tone: &'static str,
 }
 
@@ -187,30 +173,4 @@ fn refused(results: &Results) -> Card {
 fn live(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Card {
     let live = go_live(results, judgement, findings);
     Card { label: "Can we go live?", value: live.answer.to_owned(), detail: printable(&live.because), tone: live.tone }
-}
-
-fn finding(finding: &Finding) -> FindingView {
-    FindingView {
-        id: printable(&finding.id),
-        severity: printable(&finding.severity),
-        trunk: printable(&finding.trunk_id),
-        summary: printable(&finding.summary),
-        extent: printable(&format!(
-            "{} agents, {} attempts, {} to {}, confidence {}",
-            thousands(finding.agents),
-            thousands(finding.attempts),
-            finding.first_seen,
-            finding.last_seen,
-            finding.confidence
-        )),
-        evidence: printable(&finding.evidence),
-        rejected: printable(&finding.rejected),
-        cost: printable(&finding.cost),
-        advice: finding.advice.split(" | ").filter(|text| !text.is_empty()).map(printable).collect(),
-        tone: match finding.severity.as_str() {
-            "critical" => "bad",
-            "warning" => "doubt",
-            _ => "",
-        },
-    }
 }

@@ -15,6 +15,7 @@ pub mod dictionary;
 pub mod dry_run;
 pub mod experiments;
 pub mod explanation;
+mod found;
 pub mod go_live;
 pub mod html;
 pub mod junit;

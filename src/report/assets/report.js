@@ -24,6 +24,13 @@
     return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
   }
 
+  // Lines of a logarithmic axis: decades, and where there are few of them what lies between.
+  function decades(u, splits) {
+    const { min, max } = u.scales.y;
+    const wanted = max / min > 100 ? [1] : [1, 2, 5];
+    return splits.map((value) => wanted.includes(Math.round(value / Math.pow(10, Math.floor(Math.log10(value) + 1e-9)))) ? value : null);
+  }
+
   function share(nines) {
     const percent = 100 * (1 - Math.pow(10, -nines));
     return percent.toFixed(Math.max(0, Math.ceil(nines) - 1) + (nines % 1 ? 1 : 0)) + " %";
@@ -65,8 +72,9 @@
     const across = plot.kind === "curve"
       ? { splits: (u) => SHARES.map(([at]) => at).filter((at) => at <= u.scales.x.max + 1e-9), values: (_, at) => at.map((one) => SHARES.find(([known]) => known === one)?.[1] ?? "") }
       : { incrs: SECONDS, space: 70, values: (_, at) => at.map(clock) };
-    const up = plot.kind === "map" ? { show: false } : { size: 68, values: (_, at) => at.map((value) => value == null ? "" : number(value) + plot.unit) };
-    return [{ ...own, ...across, grid: { show: plot.kind === "curve", stroke: colour("line"), width: 1 } }, { ...own, ...up }];
+    const log = plot.log ? { filter: decades, ticks: { ...own.ticks, filter: decades }, grid: { ...own.grid, filter: decades } } : {};
+    const up = plot.kind === "map" ? { show: false } : { ...log, size: 68, values: (_, at) => at.map((value) => value == null ? "" : number(value) + plot.unit) };
+    return [{ ...own, ...across, size: 34, grid: { show: plot.kind === "curve", stroke: colour("line"), width: 1 } }, { ...own, ...up }];
   }
 
   function upright(plot) {
@@ -125,7 +133,7 @@
       width: place.clientWidth,
       height: height(plot),
       legend: { show: false },
-      padding: plot.kind === "share" ? [2, 0, 2, 0] : [10, 14, 0, plot.kind === "map" ? 8 : 0],
+      padding: plot.kind === "share" ? [2, 0, 2, 0] : [10, 26, 0, plot.kind === "map" ? 20 : 0],
       cursor: { y: plot.kind === "map", points: { show: plot.kind !== "map" && plot.kind !== "stack", size: 7 }, sync: timed ? { key: "time", setSeries: false } : undefined, drag: { x: true, y: false } },
       scales: { x: { time: false, range: (_, least, most) => [least, most > least ? most : least + 1] }, y: upright(plot) },
       axes: axes(plot),
@@ -137,7 +145,7 @@
   function height(plot) {
     if (plot.kind === "share") return 84;
     if (plot.kind === "map") return Math.min(Math.max(plot.map.rows.length * 12, 36), 360) + 50;
-    return 250;
+    return 236;
   }
 
   function step(view, event) {

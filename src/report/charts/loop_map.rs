@@ -8,7 +8,7 @@ use super::super::chart::{Stretch, map};
 use super::super::text::{printable, thousands};
 use super::super::{csv, words};
 use super::plot::{PlotCell, PlotMap};
-use super::{Chart, Number, Panel, Plot, PlotKind, PlotSeries, style};
+use super::{Chart, Key, Number, Panel, Plot, PlotKind, PlotSeries, style};
 use crate::record::{LoopResult, Results};
 use crate::vocab::LoopKind;
 use std::collections::BTreeMap;
@@ -25,18 +25,18 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
     }
     let stretches: Vec<Cell> = rows.iter().enumerate().flat_map(|(at, row)| row.stretches(at, ended)).collect();
     let looping: usize = rows.iter().map(|row| row.agents.len()).sum();
-    let legend: Vec<(&'static str, &'static str)> =
-        KINDS.into_iter().filter(|(class, _)| stretches.iter().any(|cell| cell.class == *class)).collect();
+    let met = KINDS.into_iter().filter(|(class, _)| stretches.iter().any(|cell| cell.class == *class));
+    let legend: Vec<Key> = met.map(|(class, label)| Key { class, label, filled: true }).collect();
     let seconds = ended as f64 / 1e9;
     let drawn: Vec<Stretch> = stretches.iter().map(|cell| cell.drawn(seconds)).collect();
     let svg = map(rows.len(), seconds, &drawn);
     let id = "loop-map";
-    let series = legend.iter().map(|&(class, label)| {
+    let series = legend.iter().map(|&Key { class, label, .. }| {
         let values = vec![Some(Number(0.0)); 2];
         PlotSeries { label: label.to_owned(), tone: style(class).0, dash: &[], layer: false, values }
     });
     let cells = stretches.iter().zip(&drawn).map(|(cell, drawn)| {
-        let kind = legend.iter().position(|(class, _)| *class == cell.class).unwrap_or(0);
+        let kind = legend.iter().position(|key| key.class == cell.class).unwrap_or(0);
         PlotCell(cell.row, Number(drawn.from), Number(drawn.until), kind, Number(cell.share))
     });
     let plot = Plot {

@@ -28,11 +28,20 @@ pub struct Chart {
     said: String,
     /// One, or one for each trunk.
     panels: Vec<Panel>,
-    legend: Vec<(&'static str, &'static str)>,
+    legend: Vec<Key>,
     /// What was left out.
     note: String,
     #[serde(skip)]
     plots: Vec<Plot>,
+}
+
+/// One entry of a legend.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+struct Key {
+    class: &'static str,
+    label: &'static str,
+    /// An area, not a line.
+    filled: bool,
 }
 
 /// One picture of a chart.
@@ -63,7 +72,7 @@ pub fn plots(charts: &[Chart]) -> Vec<Plot> {
 /// A chart of one picture that is drawn as SVG alone.
 pub(super) fn chart(id: &'static str, title: &'static str, lead: String, svg: String, series: &[Series]) -> Chart {
     let panel = Panel { plot: String::new(), title: String::new(), caption: String::new(), svg };
-    let legend = series.iter().map(|one| (one.class, one.label)).collect();
+    let legend = series.iter().map(|one| Key { class: one.class, label: one.label, filled: false }).collect();
     let (said, note, plots) = (String::new(), String::new(), Vec::new());
     Chart { id, title, lead, said, panels: vec![panel], legend, note, plots }
 }
@@ -90,6 +99,7 @@ fn style(class: &str) -> (&'static str, &'static [u8]) {
         "c-good" => ("good", &[]),
         "c-bad" => ("bad", &[2, 3]),
         "c-doubt" => ("doubt", &[7, 3]),
+        "c-mid" => ("doubt", &[]),
         "c-link" => ("link", &[]),
         "c-plan" => ("soft", &[5, 4]),
         _ => ("soft", &[]),

@@ -12,6 +12,8 @@ use crate::vocab::{Phase, Status};
 const MOST_POINTS: usize = 600;
 /// Stacked bars; in a longer run neighbours share one, which has their sum.
 const MOST_BARS: usize = 240;
+/// Steps of latency, which stand for the slowest of their intervals.
+const MOST_STEPS: usize = 240;
 
 /// Agents, outcomes and latency; none without an interval.
 pub(super) fn all(results: &Results) -> Vec<Chart> {
@@ -79,10 +81,12 @@ fn agents(intervals: &[&IntervalResult]) -> Chart {
     let (planned, registered) = (over(|trunk| trunk.planned_agent_ns), over(|trunk| trunk.registered_agent_ns));
     let missing = planned.iter().zip(&registered).map(|(planned, on)| planned.zip(*on).map(|(plan, on)| plan - on));
     let worst = missing.enumerate().filter_map(|(at, missing)| Some((at, missing?))).max_by(|a, b| a.1.total_cmp(&b.1));
+    let most = registered.iter().flatten().copied().fold(0.0, f64::max).round() as u64;
     let said = match worst.filter(|(_, missing)| *missing >= 1.0) {
         None => "Every agent that was planned was registered, to within one agent.".to_owned(),
         Some((at, missing)) => format!(
-            "The widest gap is {} agents, {} after the start.",
+            "At most {} were registered; the widest gap to the plan is {} agents, {} after the start.",
+            thousands(most),
             thousands(missing.round() as u64),
             length(intervals[at].start_ns)
         ),
@@ -157,7 +161,10 @@ fn outcomes(intervals: &[&IntervalResult]) -> Option<Chart> {
         1 => "How attempts ended, per second.".to_owned(),
         n => format!("How attempts ended, per second; {n} intervals to a bar."),
     };
-    Some(chart(id, "Outcomes over time", lead, svg, &series).plotted(plot).saying(worst_of(intervals, &failed)))
+    let mut drawn =
+        chart(id, "Outcomes over time", lead, svg, &series).plotted(plot).saying(worst_of(intervals, &failed));
+    drawn.legend.iter_mut().take(layers.len()).for_each(|key| key.filled = true);
+    Some(drawn)
 }
 
 fn worst_of(intervals: &[&IntervalResult], failed: &[Status]) -> String {
@@ -168,31 +175,37 @@ fn worst_of(intervals: &[&IntervalResult], failed: &[Status]) -> String {
     }
 }
 
+/// The largest of each step's intervals: a peak is drawn as high as it was, however long the run.
 fn latency(intervals: &[&IntervalResult], trunks: usize) -> Option<Chart> {
+    let per_step = intervals.len().div_ceil(MOST_STEPS).max(1);
     let largest = |interval: &IntervalResult, of: fn(&LatencyRow) -> u64| {
         let of_phase = |phase| interval.latency.iter().filter(|row| row.phase == phase).map(of).max();
-        of_phase(Phase::Register).or_else(|| of_phase(Phase::Refresh)).map(|us| us as f64 / 1e3)
+        of_phase(Phase::Register).or_else(|| of_phase(Phase::Refresh)).map(|us| us.max(1) as f64 / 1e3)
     };
-    let line = |label, class, of: fn(&LatencyRow) -> u64| Series {
-        label,
-        class,
-        values: intervals.iter().map(|interval| largest(interval, of)).collect(),
+    let line = |label, class, of: fn(&LatencyRow) -> u64| {
+        let step = |step: &[&IntervalResult]| step.iter().filter_map(|one| largest(one, of)).max_by(f64::total_cmp);
+        Series { label, class, values: intervals.chunks(per_step).map(step).collect() }
     };
-    let series = vec![
+    let series = [
         line("half", "c-good", |row| row.p50_us),
-        line("99 of 100", "c-doubt", |row| row.p99_us),
+        line("99 of 100", "c-mid", |row| row.p99_us),
         line("slowest", "c-bad", |row| row.max_us),
     ];
-    let slowest = series[2].values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?)));
-    let (at, ms) = slowest.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+    let all = intervals.iter().filter_map(|one| Some((one.start_ns, largest(one, |row| row.max_us)?)));
+    let (at, ms) = all.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+    let kept: Vec<usize> = (0..intervals.len()).step_by(per_step).collect();
+    let spans = spans(intervals, &kept);
     let worst = if trunks > 1 { ", on the slowest trunk" } else { "" };
+    let merged = if per_step > 1 { format!("; the slowest of {per_step} intervals to a step") } else { String::new() };
     let lead = format!(
         "Within how long half, 99 of 100 and all registrations succeeded, from the planned send time{worst}; refreshes \
-         where an interval had no registration."
+         where an interval had no registration{merged}."
     );
-    let said = format!("The slowest took {} ms, {} after the start.", millis(ms * 1e3), length(intervals[at].start_ns));
-    let (id, title) = ("latency-over-time", "Latency over time");
-    Some(Lines { id, title, lead, said, scale: Scale::Logarithmic, unit: " ms", intervals, series }.chart())
+    let said = format!("The slowest took {} ms, {} after the start.", millis(ms * 1e3), length(at));
+    let (id, unit) = ("latency-over-time", " ms");
+    let svg = lines(&Frame { spans: &spans, scale: Scale::Logarithmic, unit }, &series);
+    let plot = steps(id, PlotKind::Steps, unit, true, &spans, &series);
+    Some(chart(id, "Latency over time", lead, svg, &series).plotted(plot).saying(said))
 }
 
 /// How late the generator's own first REGISTERs left; none when nothing was sent.

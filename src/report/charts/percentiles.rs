@@ -53,8 +53,8 @@ pub(super) fn of_run(results: &Results) -> Option<Chart> {
 
 /// Nines from none to where only the slowest of `count` is left.
 fn nines(count: u64) -> Vec<f64> {
-    let most = (count.max(1) as f64).log10().ceil().clamp(1.0, f64::from(MOST_NINES)) as u32;
-    (0..=most * PER_NINE).map(|n| f64::from(n) / f64::from(PER_NINE)).collect()
+    let most = (count.max(1) as f64).log10().clamp(1.0, f64::from(MOST_NINES));
+    (0..=(most * f64::from(PER_NINE)).ceil() as u32).map(|n| f64::from(n) / f64::from(PER_NINE)).collect()
 }
 
 /// The value at each share, in milliseconds, up to the first share that is the largest value.

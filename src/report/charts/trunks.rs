@@ -3,7 +3,7 @@
 use super::super::chart::{Series, shares};
 use super::super::text::{millis, percent, printable, thousands};
 use super::super::words::Outcomes;
-use super::{Chart, Panel, PlotKind, over_time, steps, thin};
+use super::{Chart, Key, Panel, PlotKind, over_time, steps, thin};
 use crate::diagnose::figures::{self, Distribution};
 use crate::record::results::IntervalResult;
 use crate::record::{Results, Totals};
@@ -45,7 +45,10 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
                 .to_owned(),
         said: said(results),
         panels,
-        legend: vec![("c-good", "registered of planned"), ("c-bad", "failed attempts")],
+        legend: vec![
+            Key { class: "c-good", label: "registered of planned", filled: false },
+            Key { class: "c-bad", label: "failed attempts", filled: false },
+        ],
         note,
         plots,
     })
