@@ -257,6 +257,23 @@ pub struct ReportArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Also print report.html to report.pdf, with the Chromium of this machine
+    #[arg(long)]
+    pub pdf: bool,
+
+    /// The paper of report.pdf
+    #[arg(long, value_enum, default_value_t = Paper::A4, requires = "pdf")]
+    pub paper: Paper,
+}
+
+/// The size of a printed page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Paper {
+    /// 210 mm × 297 mm
+    A4,
+    /// 8.5 in × 11 in
+    Letter,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod assemble;
 mod avalanche;
 mod baseline;
+mod child;
 mod compare;
 mod completions;
 mod diagnose;
@@ -12,6 +13,7 @@ mod hook;
 mod limits;
 mod observe;
 mod output;
+mod pdf;
 mod preflight;
 mod prober;
 mod probing;

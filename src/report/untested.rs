@@ -69,16 +69,14 @@ fn missed_load(results: &Results, add: &mut impl FnMut(&'static str, String)) {
 
 /// More, faster, longer than this run.
 fn beyond(results: &Results, conditions: &Conditions, add: &mut impl FnMut(&'static str, String)) {
-    let peak = thousands(results.totals.agents_registered_peak);
+    let peak = match results.totals.agents_registered_peak {
+        0 => "No agent was registered".to_owned(),
+        peak => format!("No more than {} agents were registered at once", thousands(peak)),
+    };
     let rate = conditions.attempt_rate_peak_per_s.filter(|rate| *rate > 0.0);
     let rate = rate.map(|rate| format!(", and no more than {} first registrations a second", decimal(rate, 1)));
     let rate = rate.unwrap_or_default();
-    add(
-        "More than this",
-        format!(
-            "No more than {peak} agents were registered at once{rate}. Where the limits are, a search finds: regstorm limits."
-        ),
-    );
+    add("More than this", format!("{peak}{rate}. Where the limits are, a search finds: regstorm limits."));
     let length = words::ended_ns(results).unwrap_or(0);
     if length < LONG_NS {
         let lasted = text::length(length);

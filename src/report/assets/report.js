@@ -70,7 +70,7 @@
     const own = { stroke: colour("soft"), font: FONT, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 } };
     if (plot.kind === "share") return [{ ...own, show: false }, { ...own, show: false }];
     const across = plot.kind === "curve"
-      ? { splits: (u) => SHARES.map(([at]) => at).filter((at) => at <= u.scales.x.max + 1e-9), values: (_, at) => at.map((one) => SHARES.find(([known]) => known === one)?.[1] ?? "") }
+      ? { splits: (u) => SHARES.map(([at]) => at).filter((at) => at <= u.scales.x.max + 1e-9 && (u.width > 560 || at % 1 === 0)), values: (_, at) => at.map((one) => SHARES.find(([known]) => known === one)?.[1] ?? "") }
       : { incrs: SECONDS, space: 70, values: (_, at) => at.map(clock) };
     const log = plot.log ? { filter: decades, ticks: { ...own.ticks, filter: decades }, grid: { ...own.grid, filter: decades } } : {};
     const up = plot.kind === "map" ? { show: false } : { ...log, size: 68, values: (_, at) => at.map((value) => value == null ? "" : number(value) + plot.unit) };

@@ -85,7 +85,7 @@ fn agents(intervals: &[&IntervalResult]) -> Chart {
     let said = match worst.filter(|(_, missing)| *missing >= 1.0) {
         None => "Every agent that was planned was registered, to within one agent.".to_owned(),
         Some((at, missing)) => format!(
-            "At most {} were registered; the widest gap to the plan is {} agents, {} after the start.",
+            "The most registered at once are {}; the widest gap to the plan is {} agents, {} after the start.",
             thousands(most),
             thousands(missing.round() as u64),
             length(intervals[at].start_ns)
