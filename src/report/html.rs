@@ -101,17 +101,24 @@ fn verdict(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Ba
         Verdict::Interrupted => ("Interrupted", "doubt"),
     };
     let mut sentence = words::verdict(results, judgement);
-    let missed = judgement.thresholds.iter().any(|outcome| !outcome.pass);
-    if judgement.verdict == Verdict::Fail && missed {
-        let because = words::reason(results, judgement);
-        sentence = format!("{}: {because}", sentence.trim_end_matches('.'));
-        if let Some(cause) = findings.first().filter(|finding| finding.severity == "critical") {
+    let missed = words::missed(judgement);
+    if judgement.verdict == Verdict::Fail && !missed.is_empty() {
+        sentence = format!("{}: {missed}.", sentence.trim_end_matches('.'));
+    }
+    match findings.first().filter(|finding| finding.severity == "critical") {
+        Some(cause) if judgement.verdict == Verdict::Fail => {
             let of = if cause.trunk_id.is_empty() { String::new() } else { format!(" on {}", cause.trunk_id) };
-            sentence.push_str(&format!(". Foremost cause{of}: {}", cause.summary));
+            sentence.push_str(&format!(" Foremost cause{of}: {}.", cause.summary));
         }
-        sentence.push('.');
+        _ => sentence.push_str(&peak(results)),
     }
     Banner { word, tone, sentence: printable(&sentence) }
+}
+
+fn peak(results: &Results) -> String {
+    let totals = &results.totals;
+    let [peak, agents] = [totals.agents_registered_peak, totals.agents].map(thousands);
+    format!(" {peak} of {agents} agents were registered at the peak.")
 }
 
 fn registered(results: &Results) -> Card {

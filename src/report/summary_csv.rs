@@ -17,7 +17,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
     let mut table = Table::new("summary.csv");
     let live = go_live(results, judgement, findings);
     let live = row("Can we go live?", live.answer.to_lowercase(), "", "", &live.because);
-    let mut rows = vec![live, verdict(results, judgement), soundness(judgement)];
+    let mut rows = vec![verdict(results, judgement), soundness(judgement), live];
     rows.extend(agents(results));
     rows.extend(attempts(results));
     rows.extend(times(results));

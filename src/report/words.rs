@@ -112,11 +112,16 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
     }
 }
 
-/// Why a run failed: the missed targets in plain words, what was found and what was asked; or what stopped it.
+/// Why a run failed: what stopped it, or the missed targets.
 pub fn reason(results: &Results, judgement: &Judgement) -> String {
     if let Some(aborted) = diagnose::aborted(results) {
         return format!("it was stopped after {} by abort_on: {}", text::length(aborted.at_ns), held(aborted));
     }
+    missed(judgement)
+}
+
+/// The missed targets in plain words, what was found and what was asked; empty when there is none.
+pub fn missed(judgement: &Judgement) -> String {
     let missed: Vec<&ThresholdOutcome> = judgement.thresholds.iter().filter(|outcome| !outcome.pass).collect();
     let mut reasons: Vec<String> = missed.iter().take(MOST_REASONS).map(|outcome| miss(outcome)).collect();
     if missed.len() > MOST_REASONS {
