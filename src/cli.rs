@@ -496,11 +496,12 @@ const REPORT_HELP: &str = "\
 Examples:
   regstorm report results/latest
   regstorm report results/pilot-20260101T120000Z --json
+  regstorm report results/latest --pdf --paper letter
 
 Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
-  3  there is no record that can be read";
+  3  there is no record that can be read, or with --pdf no Chromium that prints";
 
 const COMPARE_HELP: &str = "\
 A regression is a change for the worse that is both more than chance and beyond its line in the [compare]

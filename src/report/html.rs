@@ -179,5 +179,7 @@ fn refused(results: &Results) -> Card {
 
 fn live(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Card {
     let live = go_live(results, judgement, findings);
-    Card { label: "Can we go live?", value: live.answer.to_owned(), detail: printable(&live.because), tone: live.tone }
+    // The verdict above has told why a run failed; here is room for less.
+    let because = if judgement.verdict == Verdict::Fail { words::verdict(results, judgement) } else { live.because };
+    Card { label: "Can we go live?", value: live.answer.to_owned(), detail: printable(&because), tone: live.tone }
 }

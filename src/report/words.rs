@@ -134,7 +134,7 @@ pub fn missed(judgement: &Judgement) -> String {
 const MOST_REASONS: usize = 2;
 
 fn miss(outcome: &ThresholdOutcome) -> String {
-    format!("{} {}, asked {}", plain(outcome), value(outcome), target(outcome))
+    format!("{}: {} instead of {}", plain(outcome), value(outcome), target(outcome))
 }
 
 /// What a target is about, for readers who know no SIP; the profile's own name where there is no plainer one.

@@ -184,6 +184,7 @@
     const figure = place?.closest("figure");
     if (!place) continue;
     const view = { plot, place, read: figure.querySelector(".read") };
+    if (drawn.length) view.read.dataset.hint = "";
     view.read.textContent = view.read.dataset.hint;
     figure.classList.add("drawn");
     prepare(view);
