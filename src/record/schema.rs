@@ -150,6 +150,7 @@ impl IntervalFrame {
             stage: self.stage,
             trunks: self.trunks,
             latency: Vec::new(),
+            lag: None,
             generator: self.generator,
             registered_peak,
         }
