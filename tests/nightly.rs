@@ -123,8 +123,11 @@ fn what_the_service_runs_prunes_compares_and_fails_a_worse_night() {
     }
 }
 
+/// A name and what stands for it.
+type Named = (String, String);
+
 /// The job's steps that run something, in order, and its environment.
-fn steps(workflow: &Value) -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn steps(workflow: &Value) -> (Vec<Named>, Vec<Named>) {
     let job = &workflow["jobs"]["nightly"];
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let steps = job["steps"].as_array().expect("steps").iter();
