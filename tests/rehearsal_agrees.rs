@@ -3,11 +3,7 @@
 
 mod support;
 
-use regstorm::record::{Results, read};
-use regstorm::vocab::Stage;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 use support::program::{Regstorm, profile};
@@ -114,17 +110,6 @@ fn an_outage_takes_and_returns_the_same_agents() {
     assert_eq!(run.total("agents_registered_at_end"), 100);
 }
 
-/// The messages per second in the second half of a load, both directions.
-fn settled(directory: &Path) -> f64 {
-    let file = File::open(directory.join("record.bin")).expect("a record");
-    let results: Results = read(BufReader::new(file)).expect("a whole record");
-    let load: Vec<_> = results.intervals.iter().filter(|interval| interval.stage == Stage::Load).collect();
-    let half = &load[load.len() / 2..];
-    let messages = half.iter().flat_map(|interval| &interval.trunks).map(|t| t.messages_sent + t.messages_received);
-    let nanos: u64 = half.iter().map(|interval| interval.end_ns - interval.start_ns).sum();
-    messages.sum::<u64>() as f64 / (nanos as f64 / 1e9)
-}
-
 /// The cost of a refusal says where the retries lead; a run that goes on for so long shows whether it is true.
 #[test]
 fn a_loop_settles_where_its_cost_says() {
@@ -142,7 +127,7 @@ fn a_loop_settles_where_its_cost_says() {
         let costs: Vec<f64> = rows.iter().filter_map(|row| predicted(&row["cost"])).collect();
         assert!(!costs.is_empty(), "{name}: no finding says where it settles: {rows:#?}");
         let predicted = costs.iter().sum::<f64>();
-        let measured = settled(&dir.path().join(name));
+        let measured = results.settled_messages_per_s();
         assert!((measured / predicted - 1.0).abs() < 0.1, "{name}: {predicted}/s predicted, {measured:.1}/s measured");
     }
 }
