@@ -11,6 +11,7 @@ use std::time::Duration;
 use support::kamailio::{Config, Kamailio, Settings};
 use support::program::{Regstorm, profile};
 use support::results::ResultDir;
+use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -23,6 +24,8 @@ struct Tried {
     rehearsal: ResultDir,
     embedded: ResultDir,
     kamailio: ResultDir,
+    /// Where all three are, as long as they are looked at.
+    _dir: TempDir,
 }
 
 impl Tried {
@@ -47,7 +50,7 @@ impl Tried {
             assert!(matches!(finished.status.code(), Some(0 | 3)), "{}", finished.stderr());
         }
         let [rehearsal, embedded, kamailio] = ["rehearsal", "embedded", "kamailio"].map(|out| open(dir.path(), out));
-        Tried { rehearsal, embedded, kamailio }
+        Tried { rehearsal, embedded, kamailio, _dir: dir }
     }
 
     /// A figure of the rehearsal against that of both runs.
