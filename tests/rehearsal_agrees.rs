@@ -22,7 +22,8 @@ const SINGLES: f64 = 4.0;
 /// second; one in fifty packets is lost, and bindings of eight seconds are refreshed two or three times.
 const WORLD: &str = "[run]\nname = \"agrees\"\ninterval = \"1s\"\nseed = 7\nworkers = 2\n\n\
     [[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"8s\"\n\
-    agents = { count = 140, user = \"nj{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\n\
+    agents = { count = 140, user = \"nj{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\
+    headers = { \"X-Site\" = \"headers-of-the-profile-cost-bytes-in-a-rehearsal-too\" }\n\n\
     [[trunk]]\nid = \"texas\"\nregistrar = \"embedded\"\ndomain = \"texas.test\"\nexpires = \"8s\"\n\
     agents = { count = 60, user = \"tx{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\n\
     [[load]]\nrate = 40\nfor = \"5s\"\n[[load]]\nhold = \"15s\"\n\n\

@@ -35,6 +35,8 @@ pub struct WorldConfig {
     pub workers: u32,
     /// By trunk: the addresses its agents have in turn; empty or missing: one for all.
     pub sources: Vec<Vec<IpAddr>>,
+    /// By trunk; missing: the default.
+    pub wordings: Vec<Wording>,
     pub interval: Duration,
     pub warmup: Duration,
     /// Sets the run apart in Call-IDs and branches.
@@ -45,6 +47,22 @@ pub struct WorldConfig {
     /// Each direction between agents and registrar.
     pub link: LinkConfig,
     pub registrar: registrar::Config,
+}
+
+/// What a trunk's requests say besides what its policy and its agents do: it costs bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wording {
+    /// `Route`, where there is an outbound proxy.
+    pub route: Option<String>,
+    pub user_agent: String,
+    /// Further headers, in order.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Default for Wording {
+    fn default() -> Self {
+        Wording { route: None, user_agent: "regstorm".to_owned(), headers: Vec::new() }
+    }
 }
 
 /// A simulated run in progress.
@@ -130,7 +148,7 @@ impl World {
                     late: Duration::from_millis(5),
                     stall: Duration::from_millis(10),
                 });
-                let flows = addresses.fleet(worker as usize, &policies[..trunks], &config.sources);
+                let flows = addresses.fleet(worker as usize, &policies[..trunks], &config.sources, &config.wordings);
                 let stripe = Stripe { worker, workers: config.workers };
                 let flow_of = |local| {
                     let identity = identities.get(AgentId(stripe.global(local)));
@@ -445,11 +463,19 @@ struct Addresses {
 
 impl Addresses {
     /// The flows of one fleet: one per trunk and source address, trunk by trunk.
-    fn fleet(&mut self, fleet: usize, policies: &[TrunkPolicy], sources: &[Vec<IpAddr>]) -> Vec<Flow> {
+    fn fleet(
+        &mut self,
+        fleet: usize,
+        policies: &[TrunkPolicy],
+        sources: &[Vec<IpAddr>],
+        wordings: &[Wording],
+    ) -> Vec<Flow> {
         self.flows.push(Vec::new());
         let mut flows = Vec::new();
+        let plain = Wording::default();
         for (trunk, policy) in policies.iter().enumerate() {
             let own = sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice);
+            let wording = wordings.get(trunk).unwrap_or(&plain);
             for (source, ip) in own.iter().enumerate() {
                 let address = self.add(fleet, *ip);
                 flows.push(Flow {
@@ -461,9 +487,9 @@ impl Addresses {
                         domain: &policy.domain,
                         transport: "UDP",
                         sent_by: &address.to_string(),
-                        route: None,
-                        user_agent: "regstorm",
-                        headers: &[],
+                        route: wording.route.as_deref(),
+                        user_agent: &wording.user_agent,
+                        headers: &wording.headers,
                     }),
                 });
             }
