@@ -60,6 +60,10 @@ pub struct Plan {
     pub identities: IdentityBook,
     pub load: load::LoadConfig,
     pub generator: GeneratorLimits,
+    /// Datagrams of one length that may leave as one.
+    pub segments: usize,
+    /// Whether requests are brought to a multiple of [`PADDED`](crate::sip::emit::PADDED) bytes.
+    pub pad: bool,
     pub thresholds: Vec<Threshold>,
     pub registrar: registrar::Config,
     /// Where the embedded registrar listens.
@@ -171,6 +175,8 @@ impl Plan {
                 max_message_rate: profile.safety.max_message_rate,
             },
             generator: generator_limits(profile),
+            segments: profile.generator.segments as usize,
+            pad: profile.generator.pad,
             thresholds,
             registrar,
             listen: profile.registrar.listen.clone(),

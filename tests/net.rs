@@ -1,5 +1,6 @@
 //! The net room against the kernel: real sockets on loopback, ports of the kernel's choice, no sleeping.
 
+use regstorm::net::udp::COALESCED;
 use regstorm::net::{Clock, NetError, Poller, RecvBatch, SendBatch, Udp, UdpOptions};
 use regstorm::vocab::Time;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Both paths, batched first.
+/// Both paths, batched first, each datagram by itself.
 fn both() -> [UdpOptions; 2] {
     [true, false].map(|batching| UdpOptions { batching, ..UdpOptions::default() })
 }
@@ -92,6 +93,57 @@ fn both_paths_carry_the_same_datagrams_in_order() {
             assert!(answered.iter().map(|(bytes, ..)| bytes).eq(&payloads));
         }
     }
+}
+
+#[test]
+fn what_leaves_and_arrives_as_one_is_the_same_datagrams() {
+    for ip in families() {
+        for (segments, coalescing) in [(64, true), (64, false), (3, true), (1, true)] {
+            let options = UdpOptions { segments, coalescing, ..UdpOptions::default() };
+            let (mut client, mut server) = pair(ip, &options);
+            assert_eq!((client.features().segments, server.features().coalescing), (segments, coalescing));
+            // Three lengths in turn, none a multiple of another, and an empty one among them.
+            let payloads: Vec<Vec<u8>> =
+                (0..200u16).map(|n| vec![n as u8; [560, 704, 0, 91][usize::from(n) % 4]]).collect();
+            let mut batch = SendBatch::new(payloads.len(), 1024);
+            payloads.iter().zip(0..).for_each(|(payload, tag)| queue(&mut batch, payload, None, tag));
+            assert_eq!(client.send(&mut batch).sent, 200);
+            let mut arrived = RecvBatch::new(4, COALESCED);
+            let (mut received, mut together) = (Vec::new(), 0);
+            until(&mut server, "arrival", |server| {
+                server.recv(&mut arrived).expect("recv");
+                together = together.max(arrived.len());
+                assert!(arrived.iter().all(|datagram| datagram.from == client.local_addr() && !datagram.truncated));
+                received.extend(arrived.iter().map(|datagram| datagram.bytes.to_vec()));
+                received.len() >= 200
+            });
+            // Four slots bring more than four only when the kernel leaves together what was sent together.
+            assert_eq!(together > 4, segments > 1 && coalescing, "{segments} {coalescing} {together}");
+            for len in [560, 704, 0, 91] {
+                let of = |all: &[Vec<u8>]| all.iter().filter(|bytes| bytes.len() == len).cloned().collect::<Vec<_>>();
+                assert_eq!(of(&received), of(&payloads), "of one length each keeps its place");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_that_is_too_long_for_the_path_leaves_alone_and_whole() {
+    let options = UdpOptions { segments: 64, coalescing: true, ..UdpOptions::default() };
+    let (mut client, mut server) = pair(V4, &options);
+    // Together they are more than one datagram can hold, each by itself is not.
+    let payloads: Vec<Vec<u8>> = (0..6).map(|n| vec![n; 30_000]).collect();
+    let mut batch = SendBatch::new(payloads.len(), 30_000);
+    payloads.iter().for_each(|payload| queue(&mut batch, payload, None, 0));
+    assert_eq!(client.send(&mut batch).sent, 6);
+    let mut arrived = RecvBatch::new(4, COALESCED);
+    let mut received = Vec::new();
+    until(&mut server, "arrival", |server| {
+        server.recv(&mut arrived).expect("recv");
+        received.extend(arrived.iter().map(|datagram| datagram.bytes.to_vec()));
+        received.len() >= 6
+    });
+    assert_eq!(received, payloads);
 }
 
 #[test]

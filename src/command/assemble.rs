@@ -110,7 +110,7 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Fai
         let flow = match existing {
             Some(&flow) => flow,
             None => {
-                let flow = ways.add(identity.trunk, trunk, source, targets)?;
+                let flow = ways.add(plan, identity.trunk, source, targets)?;
                 shared.insert((identity.trunk, source), flow);
                 flow
             }
@@ -121,18 +121,13 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Fai
 }
 
 impl Ways {
-    fn add(
-        &mut self,
-        id: TrunkId,
-        trunk: &TrunkPlan,
-        source: usize,
-        targets: &[SocketAddr],
-    ) -> Result<FlowId, Failure> {
+    fn add(&mut self, plan: &Plan, id: TrunkId, source: usize, targets: &[SocketAddr]) -> Result<FlowId, Failure> {
+        let trunk = &plan.trunks[id.index()];
         let options = if trunk.socket_per_agent {
             // One answer at a time needs no megabytes.
             UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() }
         } else {
-            UdpOptions::default()
+            shared_socket(plan)
         };
         let local = trunk.source.get(source).copied();
         let udp = Udp::connected(local, targets[id.index()], &options)
@@ -140,20 +135,26 @@ impl Ways {
         // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
         let source = u8::try_from(source).unwrap_or(u8::MAX);
         let (local, remote) = (udp.local_addr(), targets[id.index()]);
-        self.flows.push(Flow { trunk: id, source, local, remote, template: template(trunk, local) });
+        self.flows.push(Flow { trunk: id, source, local, remote, template: template(plan, trunk, local) });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }
 }
 
+/// What a socket of many agents is asked for.
+pub(super) fn shared_socket(plan: &Plan) -> UdpOptions {
+    UdpOptions { segments: plan.segments, coalescing: true, ..UdpOptions::default() }
+}
+
 /// What a trunk's requests are built from, sent from this address.
-pub(super) fn template(trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
-    RegisterTemplate::new(&TemplateParts {
+pub(super) fn template(plan: &Plan, trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
+    let template = RegisterTemplate::new(&TemplateParts {
         domain: &trunk.policy.domain,
         transport: "UDP",
         sent_by: &local.to_string(),
         route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.as_str()),
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT),
         headers: &trunk.headers,
-    })
+    });
+    if plan.pad { template.padded() } else { template }
 }

@@ -50,10 +50,9 @@ pub fn measure_and_keep(clock: Clock) -> Result<Baseline, Failure> {
         steps.push(step);
     }
     let host = usage::host();
-    let measured = jiff::Timestamp::from_nanosecond(clock.unix_ns().into());
     let baseline = Baseline {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        measured: measured.map(|time| format!("{time:.0}")).unwrap_or_default(),
+        measured: record::results::utc(clock.unix_ns().into(), 0),
         host: host.name,
         kernel: host.kernel,
         cpus: host.cpus,

@@ -7,7 +7,7 @@ use crate::cli::RegistrarArgs;
 use crate::engine::Server;
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
-use crate::net::udp::{Udp, UdpOptions};
+use crate::net::udp::{MOST_SEGMENTS, Udp, UdpOptions};
 use crate::plan::{ListenAddr, Plan, RegistrarChoice};
 use crate::profile;
 use crate::registrar::{Config, Counts, Registrar};
@@ -86,6 +86,16 @@ fn account(counts: &Counts) -> String {
     line
 }
 
+/// What its sockets are asked for. Clients that went away answer with ICMP; it has nobody to tell.
+const OPTIONS: UdpOptions = UdpOptions {
+    recv_buffer: 8 << 20,
+    send_buffer: 4 << 20,
+    batching: true,
+    error_queue: false,
+    segments: MOST_SEGMENTS,
+    coalescing: true,
+};
+
 /// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of faults count from `start`.
 ///
 /// # Errors
@@ -100,7 +110,7 @@ pub fn serve(
 ) -> Result<Server, Failure> {
     let sockets: Vec<Udp> = addresses
         .iter()
-        .map(|&address| Udp::bound(address, &UdpOptions { error_queue: false, ..UdpOptions::default() }))
+        .map(|&address| Udp::bound(address, &OPTIONS))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
     let threads = match threads {

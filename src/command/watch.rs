@@ -15,6 +15,7 @@ use crate::diagnose::watch::{Hysteresis, Light};
 use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
 use crate::plan::{Account, Plan, TrunkPlan};
+use crate::record::results;
 use crate::report::watch::{Change, exposition};
 use crate::seed::Seed;
 use crate::vocab::{Time, parse_duration};
@@ -281,9 +282,7 @@ impl Canary {
             Sight::Hindered(why) => (None, why.clone(), ""),
         };
         Change {
-            time: jiff::Timestamp::from_nanosecond(clock.unix_ns().into())
-                .map(|time| format!("{time:.0}"))
-                .unwrap_or_default(),
+            time: results::utc(clock.unix_ns().into(), 0),
             trunk_id: self.trunk.id.clone(),
             state: light.as_str(),
             code,

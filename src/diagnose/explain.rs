@@ -45,6 +45,11 @@ pub struct Cause {
     pub what: &'static str,
 }
 
+/// A cause, as the tables of this room write it.
+const fn when(when: &'static str, what: &'static str) -> Cause {
+    Cause { when, what }
+}
+
 /// The explanation of one name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Explanation {

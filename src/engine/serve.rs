@@ -4,6 +4,7 @@
 //! number of threads. Whoever holds it hands in a batch and takes what is due out; receiving and sending, most of the
 //! work on a machine's own loopback, happen outside. Any thread may send any reply: the sockets are the same.
 
+use super::sockets::{BATCH, DATAGRAM, inbox};
 use super::tempo::Tempo;
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
@@ -28,9 +29,6 @@ struct Running {
     thread: JoinHandle<io::Result<()>>,
 }
 
-const BATCH: usize = 64;
-const DATAGRAM: usize = 4096;
-
 impl Server {
     /// Starts serving on bound sockets, with this many threads, at least one.
     ///
@@ -51,7 +49,7 @@ impl Server {
     fn add_thread(&mut self, sockets: Vec<Udp>, clock: Clock) -> io::Result<()> {
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
-            poller.add(udp, position as u32)?;
+            poller.add_shared(udp, position as u32)?;
         }
         let waker = poller.waker();
         let serving = Serving {
@@ -114,7 +112,7 @@ struct Serving {
 impl Serving {
     fn run(mut self) -> io::Result<()> {
         lower_timer_slack()?;
-        let mut received = RecvBatch::new(BATCH, DATAGRAM);
+        let mut received = inbox(&self.sockets);
         let mut ready = Vec::new();
         let mut tempo = Tempo::new();
         while !self.stop.load(Ordering::Acquire) {
@@ -156,7 +154,7 @@ impl Serving {
                 // Clients that went away answer with ICMP; a registrar has nobody to tell.
                 self.sockets[position].take_errors(|_, _| {});
             }
-            if count < BATCH {
+            if !received.is_full() {
                 return Ok(datagrams);
             }
         }

@@ -6,7 +6,7 @@
 use crate::fleet::crew::Crew;
 use crate::fleet::{Fleet, Outbox};
 use crate::net::clock::Clock;
-use crate::net::udp::{RecvBatch, SendBatch, SendFailure, Udp};
+use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, Time};
 use std::io;
 use std::net::SocketAddr;
@@ -71,9 +71,24 @@ pub(super) struct Sockets {
 pub(super) const BATCH: usize = 64;
 pub(super) const DATAGRAM: usize = 4096;
 
+/// What a round of receiving fills: room for one datagram in each slot, or for as many as a socket may receive as one.
+pub(super) fn inbox(sockets: &[Udp]) -> RecvBatch {
+    if sockets.iter().any(|udp| udp.features().coalescing) {
+        RecvBatch::new(COALESCED_SLOTS, COALESCED)
+    } else {
+        RecvBatch::new(BATCH, DATAGRAM)
+    }
+}
+
+/// Of [`COALESCED`] bytes each: 2 MiB, of which single datagrams touch only the pages they need.
+const COALESCED_SLOTS: usize = 32;
+
 /// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
 /// has company in its batch.
 const BATCHED_SOCKETS: usize = 256;
+
+/// Sockets that are looked into without being asked first.
+const ASKED_EACH: usize = 4;
 
 /// Receive batches per socket and turn: answers come first, but not for ever.
 const RECEIVE_ROUNDS: usize = 16;
@@ -175,7 +190,7 @@ impl Sockets {
                     to.receive(moment.now, at, flow, datagram.from, datagram.bytes, self);
                 }
             }
-            if count < BATCH {
+            if !received.is_full() {
                 return Ok(true);
             }
         }
@@ -188,6 +203,16 @@ impl Sockets {
         for (start, error) in errors {
             to.unreachable(now, &start, reason_of(&error), self);
         }
+    }
+
+    /// Takes every socket for ready, where there are so few that looking into each costs less than asking which is.
+    pub(super) fn all_ready(&self, ready: &mut Vec<u32>) -> bool {
+        let few = self.sockets.len() <= ASKED_EACH;
+        if few {
+            ready.clear();
+            ready.extend(0..self.sockets.len() as u32);
+        }
+        few
     }
 
     /// Tells of what could not be sent, and sends what that brings about.

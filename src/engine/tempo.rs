@@ -2,7 +2,8 @@
 //!
 //! Waking a thread costs the kernel several microseconds at each end, more than the work for one datagram. At low rates
 //! that is the price of answering and sending on time. At high rates the next datagram is never far, and a thread that
-//! rests until a few have come handles them in one turn, and sends what they ask for in one call. So a thread to which
+//! rests until a few have come handles them in one turn, and sends what they ask for in one call, where the kernel can as one
+//! datagram. So a thread to which
 //! more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns; below that rate nothing is ever
 //! held up.
 //!
@@ -13,9 +14,9 @@ use crate::vocab::Time;
 use std::time::Duration;
 
 /// How long a busy thread rests between two turns.
-pub(super) const QUANTUM: Duration = Duration::from_micros(100);
-/// The mean time between datagrams below which a thread is busy: 20 000 a second, those of 10 000 registrations.
-const FREQUENT: Duration = Duration::from_micros(50);
+pub(super) const QUANTUM: Duration = Duration::from_micros(200);
+/// The mean time between datagrams below which a thread is busy: 10 000 a second, those of 5 000 registrations.
+const FREQUENT: Duration = Duration::from_micros(100);
 /// Datagrams that may come at once before a thread counts as busy.
 const CREDIT: u32 = 64;
 

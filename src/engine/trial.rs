@@ -3,7 +3,7 @@
 //! Whoever searches waits for each step here. A signal ends the step at hand: what is open is abandoned and the search is
 //! told; the steps after that (un-REGISTERs) go on, until a second signal.
 
-use super::sockets::{BATCH, DATAGRAM, Sockets};
+use super::sockets::{Sockets, inbox};
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::load::search::{Field, Pace, Seat, Seen, Stop};
 use crate::net::clock::Clock;
@@ -60,10 +60,10 @@ impl Trial {
         Ok(Trial {
             start: config.start,
             crew: Crew::new(config),
+            received: inbox(&sockets),
             sockets: Sockets::new(sockets),
             poller,
             clock,
-            received: RecvBatch::new(BATCH, DATAGRAM),
             ready: Vec::new(),
             signals,
             told: 0,

@@ -1,7 +1,7 @@
 //! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due arrivals, one batch per
 //! socket out, then wait for the next of them all.
 
-use super::sockets::{BATCH, DATAGRAM, Sockets};
+use super::sockets::{Sockets, inbox};
 use super::tempo::Tempo;
 use crate::fleet::Fleet;
 use crate::measure::Interval;
@@ -96,13 +96,13 @@ impl Worker {
         }
         Ok(Worker {
             fleet: plan.fleet,
+            received: inbox(&sockets),
             sockets: Sockets::new(sockets),
             poller,
             clock,
             commands,
             pending: Vec::new(),
             reports,
-            received: RecvBatch::new(BATCH, DATAGRAM),
             ready: Vec::new(),
             idle_reported: None,
             cpu_counted: 0,
@@ -165,6 +165,9 @@ impl Worker {
         };
         pause(rest);
         *due = (*due).max(end + rest);
+        if self.sockets.all_ready(&mut self.ready) {
+            return Ok(());
+        }
         self.poller.wait(Some(due.since(self.clock.now())), &mut self.ready)
     }
 

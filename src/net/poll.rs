@@ -46,7 +46,16 @@ impl Poller {
     /// # Errors
     /// When the socket is registered already or the kernel's limit on watches is reached.
     pub fn add(&mut self, socket: &Udp, token: u32) -> io::Result<()> {
-        self.watch(socket.as_fd().as_raw_fd(), u64::from(token))
+        self.watch(socket.as_fd().as_raw_fd(), u64::from(token), 0)
+    }
+
+    /// As [`add`](Self::add), for a socket that the pollers of several threads watch: a datagram wakes one of them, where it
+    /// would wake all, of which all but one would find nothing.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_shared(&mut self, socket: &Udp, token: u32) -> io::Result<()> {
+        self.watch(socket.as_fd().as_raw_fd(), u64::from(token), libc::EPOLLEXCLUSIVE as u32)
     }
 
     /// A handle that ends a [`wait`](Self::wait) from any thread.
@@ -88,12 +97,12 @@ impl Poller {
         // SAFETY: no pointers are passed; a descriptor that is returned belongs to nobody else.
         let epoll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
         let mut poller = Self { epoll, waker: Waker::new()?, wait };
-        poller.watch(poller.waker.event.as_raw_fd(), WAKER)?;
+        poller.watch(poller.waker.event.as_raw_fd(), WAKER, 0)?;
         Ok(poller)
     }
 
-    fn watch(&mut self, fd: RawFd, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
+    fn watch(&mut self, fd: RawFd, token: u64, how: u32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | how, u64: token };
         // SAFETY: the kernel copies `event`, which outlives the call; both descriptors are open, being borrowed from
         // their owners.
         check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;

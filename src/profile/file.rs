@@ -38,6 +38,8 @@ pub mod defaults {
     pub const LATE: &str = "5ms";
     pub const STALL: &str = "10ms";
     pub const SUSPECT_LATE: f64 = 0.001;
+    pub const SEGMENTS: u32 = 64;
+    pub const PAD: bool = true;
     pub const INVALID_LATE: f64 = 0.05;
 
     pub const LISTEN: [&str; 1] = ["udp://127.0.0.1:0"];
@@ -336,6 +338,14 @@ pub struct GeneratorFile {
     /// More late arrivals than this share: the run is invalid.
     #[schemars(extend("default" = defaults::INVALID_LATE))]
     pub invalid_late: Option<f64>,
+    /// Datagrams of one length that may leave as one, for the kernel or the network card to cut apart (UDP GSO): 1 sends
+    /// each by itself, 64 is the most.
+    #[schemars(extend("default" = defaults::SEGMENTS))]
+    pub segments: Option<u32>,
+    /// Up to 15 characters more in the branch parameter bring each REGISTER to a multiple of 16 bytes, so that more of them
+    /// have one length.
+    #[schemars(extend("default" = defaults::PAD))]
+    pub pad: Option<bool>,
 }
 
 /// `[registrar]`.

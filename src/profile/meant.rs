@@ -267,6 +267,8 @@ pub struct Generator {
     pub stall: Duration,
     pub suspect_late: f64,
     pub invalid_late: f64,
+    pub segments: u32,
+    pub pad: bool,
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -81,12 +81,16 @@ pub struct BaselineStep {
     pub lag_p99_us: u64,
 }
 
+/// A time of the clock in UTC with so many digits behind the second: `2026-11-21T01:02:03.004Z`. Years beyond 9999, which
+/// RFC 3339 cannot write, are an unknown time: nothing.
+pub fn utc(unix_ns: i128, digits: usize) -> String {
+    Timestamp::from_nanosecond(unix_ns).map(|time| format!("{time:.digits$}")).unwrap_or_default()
+}
+
 impl Header {
     /// A moment of the run, `ns` after its start, in UTC: `2026-11-21T01:02:03.004Z`.
     pub fn utc(&self, ns: u64) -> String {
-        // Years beyond 9999 cannot be written in RFC 3339; such a record is damaged, and its time is unknown.
-        let nanos = i128::from(self.started_unix_ns) + i128::from(ns);
-        Timestamp::from_nanosecond(nanos).map(|time| format!("{time:.3}")).unwrap_or_default()
+        utc(i128::from(self.started_unix_ns) + i128::from(ns), 3)
     }
 
     /// Whether an interval that began at `start_ns` belongs to the warm-up: it is in the time series and in no sum.

@@ -20,6 +20,8 @@ pub struct Token {
 impl Branch {
     /// Every branch has this length, so that messages of one trunk can have equal lengths.
     pub const LEN: usize = 7 + 24;
+    /// What may follow, any number of times, to make a request longer.
+    pub const FILLER: u8 = b'-';
     const COOKIE: &'static [u8; 7] = b"z9hG4bK";
 
     pub fn new(run: RunTag, token: Token) -> Self {
@@ -38,7 +40,11 @@ impl Branch {
     /// Reads a branch of this run; `None` for any other.
     pub fn parse(run: RunTag, text: &[u8]) -> Option<Token> {
         let rest = text.strip_prefix(Self::COOKIE.as_slice())?;
-        let ([of, agent, serial], []) = rest.as_chunks() else { return None };
+        let (own, filler) = rest.split_at_checked(Self::LEN - Self::COOKIE.len())?;
+        let ([of, agent, serial], []) = own.as_chunks() else { return None };
+        if filler.iter().any(|&byte| byte != Self::FILLER) {
+            return None;
+        }
         if unhex8(of)? != run.0 as u32 {
             return None;
         }
@@ -123,6 +129,10 @@ mod tests {
             let token = Token { agent: AgentId(agent), serial };
             let branch = Branch::new(RunTag(run), token);
             prop_assert_eq!(Branch::parse(RunTag(run), branch.as_bytes()), Some(token));
+            let longer = [branch.as_bytes(), &b"---"[..]].concat();
+            prop_assert_eq!(Branch::parse(RunTag(run), &longer), Some(token));
+            prop_assert_eq!(Branch::parse(RunTag(run), &[&longer[..], b"a"].concat()), None);
+            prop_assert_eq!(Branch::parse(RunTag(run), &branch.as_bytes()[..Branch::LEN - 1]), None);
             prop_assert_eq!(Branch::parse(RunTag(run ^ 1), branch.as_bytes()), None);
         }
 

@@ -58,7 +58,13 @@ pub struct RegisterTemplate {
     contact_user: Option<Box<[u8]>>,
     /// H(A2) of REGISTER and `uri` by [`Algorithm::function`].
     method_digests: [HexDigest; FUNCTIONS],
+    /// Requests have a multiple of so many bytes.
+    multiple: usize,
 }
+
+/// What the length of a padded request is a multiple of. The branch grows to 46 characters at most, as long as those of
+/// phones in use; some stacks are said to cut longer ones.
+pub const PADDED: usize = 16;
 
 /// Gaps of varying width.
 const GAPS: usize = 6;
@@ -147,7 +153,24 @@ impl RegisterTemplate {
         let Build { text, ends, .. } = build;
         let functions = [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256];
         let method_digests = functions.map(|algorithm| digest::method_digest(algorithm, METHOD, &text[uri.clone()]));
-        RegisterTemplate { text, ends, branch, from_tag, call_id, uri, contact_host, contact_user, method_digests }
+        RegisterTemplate {
+            text,
+            ends,
+            branch,
+            from_tag,
+            call_id,
+            uri,
+            contact_host,
+            contact_user,
+            method_digests,
+            multiple: 1,
+        }
+    }
+
+    /// Brings every request to a multiple of [`PADDED`] bytes by a longer branch, so that requests of users with names of
+    /// about one length have one length, and can leave together.
+    pub fn padded(self) -> Self {
+        RegisterTemplate { multiple: PADDED, ..self }
     }
 
     /// The Request-URI: what the digest is computed over.
@@ -198,6 +221,8 @@ impl RegisterTemplate {
             out.put_authorization(authorization, self.uri())?;
         }
         out.put(&self.text[lifetime..])?;
+        let short = out.len.next_multiple_of(self.multiple) - out.len;
+        out.widen(self.branch + Branch::LEN, short, Branch::FILLER)?;
         Ok(out.len)
     }
 }
@@ -366,6 +391,19 @@ impl Out<'_> {
         let at = self.len + at;
         self.put(piece)?;
         self.buffer[at..at + N].copy_from_slice(part);
+        Ok(())
+    }
+
+    /// Makes room for `more` bytes at `at` and fills it.
+    fn widen(&mut self, at: usize, more: usize, filler: u8) -> Result<(), Overflow> {
+        if more > 0 {
+            let len = self.len + more;
+            let room = Overflow(self.buffer.len());
+            let text = self.buffer.get_mut(..len).ok_or(room)?;
+            text.copy_within(at..self.len, at + more);
+            text[at..at + more].fill(filler);
+            self.len = len;
+        }
         Ok(())
     }
 

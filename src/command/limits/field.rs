@@ -1,14 +1,14 @@
 //! Where a search takes place: the trunk's socket, others for further contacts, for another source address and for
 //! another trunk; and the lines that tell a person how far it is.
 
-use crate::command::assemble::template;
+use crate::command::assemble::{shared_socket, template};
 use crate::command::failure::Failure;
 use crate::engine::Trial;
 use crate::fleet::Flow;
 use crate::fleet::crew::CrewConfig;
 use crate::fleet::roster::{Ways, seats};
 use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
-use crate::net::udp::{Udp, UdpOptions};
+use crate::net::udp::Udp;
 use crate::plan::{Plan, TrunkPlan};
 use crate::record::limits::Setup;
 use crate::seed::Seed;
@@ -43,16 +43,16 @@ pub fn open(
 ) -> Result<Opened, Failure> {
     let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
     let mut sockets = Sockets { sockets: Vec::new(), flows: Vec::new() };
-    let main = sockets.add(id, trunk, trunk.source.first().copied(), target)?;
+    let main = sockets.add(plan, id, trunk.source.first().copied(), target)?;
     let source = sockets.sockets[main.index()].local_addr().ip();
-    let contacts = (0..CONTACTS).map(|_| sockets.add(id, trunk, Some(source), target)).collect::<Result<_, _>>()?;
+    let contacts = (0..CONTACTS).map(|_| sockets.add(plan, id, Some(source), target)).collect::<Result<_, _>>()?;
     let other_source = other_source(trunk, source, target);
-    let elsewhere = other_source.map(|other| sockets.add(id, trunk, Some(other), target)).transpose()?;
+    let elsewhere = other_source.map(|other| sockets.add(plan, id, Some(other), target)).transpose()?;
     let beside = |n: &usize| *n != id.index() && targets[*n] == target && plan.trunks[*n].agents > 0;
     let other = (0..plan.trunks.len()).find(beside);
     let other_trunk = match other {
         Some(n) => {
-            let flow = sockets.add(TrunkId(n as u16), &plan.trunks[n], Some(source), target)?;
+            let flow = sockets.add(plan, TrunkId(n as u16), Some(source), target)?;
             Some((TrunkId(n as u16), flow))
         }
         None => None,
@@ -105,17 +105,12 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn add(
-        &mut self,
-        id: TrunkId,
-        trunk: &TrunkPlan,
-        source: Option<IpAddr>,
-        target: SocketAddr,
-    ) -> Result<FlowId, Failure> {
-        let udp = Udp::connected(source, target, &UdpOptions::default())
+    fn add(&mut self, plan: &Plan, id: TrunkId, source: Option<IpAddr>, target: SocketAddr) -> Result<FlowId, Failure> {
+        let trunk = &plan.trunks[id.index()];
+        let udp = Udp::connected(source, target, &shared_socket(plan))
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
         let local = udp.local_addr();
-        self.flows.push(Flow { trunk: id, source: 0, local, remote: target, template: template(trunk, local) });
+        self.flows.push(Flow { trunk: id, source: 0, local, remote: target, template: template(plan, trunk, local) });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }

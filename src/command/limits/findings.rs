@@ -33,9 +33,7 @@ pub fn limits(found: &Survey, conditions: Conditions, setup: record::Setup) -> r
         schema: record::SCHEMA,
         tool: record::Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
         name: conditions.name,
-        started: jiff::Timestamp::from_nanosecond(conditions.started_unix_ns.into())
-            .map(|time| format!("{time:.3}"))
-            .unwrap_or_default(),
+        started: crate::record::results::utc(conditions.started_unix_ns.into(), 3),
         duration_s: seconds(conditions.duration),
         seed: conditions.seed,
         method: match conditions.method {

@@ -1,6 +1,6 @@
 //! Response codes to REGISTER, and `timeout` where there was none.
 
-use super::{ANY, ASTERISK, Cause, Explanation, GENESYS, KAMAILIO, ORACLE, Topic};
+use super::{ANY, ASTERISK, Cause, Explanation, GENESYS, KAMAILIO, ORACLE, Topic, when};
 
 const fn response(
     name: &'static str,
@@ -10,10 +10,6 @@ const fn response(
     look_at: &'static [(&'static str, &'static str)],
 ) -> Explanation {
     Explanation { name, topic: Topic::Response, title, meaning, causes, look_at }
-}
-
-const fn when(when: &'static str, what: &'static str) -> Cause {
-    Cause { when, what }
 }
 
 pub(super) const CODES: &[Explanation] = &[

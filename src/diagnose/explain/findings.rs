@@ -1,6 +1,6 @@
 //! Findings: what each says about the registrar, the way to it, or the accounts.
 
-use super::{ANY, ASTERISK, Cause, Explanation, GENESYS, KAMAILIO, ORACLE, Topic};
+use super::{ANY, ASTERISK, Cause, Explanation, GENESYS, KAMAILIO, ORACLE, Topic, when};
 
 const fn found(
     name: &'static str,
@@ -10,10 +10,6 @@ const fn found(
     look_at: &'static [(&'static str, &'static str)],
 ) -> Explanation {
     Explanation { name, topic: Topic::Finding, title, meaning, causes, look_at }
-}
-
-const fn when(when: &'static str, what: &'static str) -> Cause {
-    Cause { when, what }
 }
 
 pub(super) const FINDINGS: &[Explanation] = &[

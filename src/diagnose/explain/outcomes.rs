@@ -1,6 +1,6 @@
 //! Kinds of loops, and the statuses an attempt ends in.
 
-use super::{ANY, ASTERISK, Cause, Explanation, KAMAILIO, Topic};
+use super::{ANY, ASTERISK, Cause, Explanation, KAMAILIO, Topic, when};
 
 const fn repeating(
     name: &'static str,
@@ -20,10 +20,6 @@ const fn status(
     look_at: &'static [(&'static str, &'static str)],
 ) -> Explanation {
     Explanation { name, topic: Topic::Status, title, meaning, causes, look_at }
-}
-
-const fn when(when: &'static str, what: &'static str) -> Cause {
-    Cause { when, what }
 }
 
 /// An agent loops from its third attempt in a row with the same refusal at the same place on.

@@ -4,8 +4,8 @@
 
 use crate::net::clock;
 
-/// Room for the control messages of one datagram: a timestamp (32 bytes) and a drop count (24), with room to spare for
-/// the segment size of GRO (24).
+/// Room for the control messages of one datagram: a timestamp (32 bytes), a drop count (24) and the segment size of GRO
+/// (24), with room to spare.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [u8; 96]);
@@ -31,6 +31,8 @@ pub(super) struct Told {
     pub(super) kernel_ns: Option<u64>,
     /// SO_RXQ_OVFL: datagrams the socket had dropped when this one was queued, modulo 2^32; absent while zero.
     pub(super) drops: Option<u32>,
+    /// UDP_GRO: several datagrams were coalesced, each but the last of so many bytes.
+    pub(super) segment: Option<usize>,
 }
 
 /// The messages in a control buffer, up to the first that is not whole.
@@ -45,17 +47,39 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Message<'_>> {
     })
 }
 
-/// Reads the timestamp and the drop count, where they are present.
+/// Reads the timestamp, the drop count and the segment size, where they are present.
 pub(super) fn told(control: &[u8]) -> Told {
     let mut told = Told::default();
-    for message in messages(control).filter(|message| message.level == libc::SOL_SOCKET) {
-        match message.kind {
-            libc::SCM_TIMESTAMPNS => told.kernel_ns = timespec_ns(message.data),
-            libc::SO_RXQ_OVFL => told.drops = message.data.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)),
+    let word = |data: &[u8]| data.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+    for message in messages(control) {
+        match (message.level, message.kind) {
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => told.kernel_ns = timespec_ns(message.data),
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => told.drops = word(message.data),
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                told.segment = word(message.data).and_then(|bytes| usize::try_from(bytes).ok());
+            }
             _ => {}
         }
     }
     told
+}
+
+/// The control message that lets one send leave as datagrams of `segment` bytes each (UDP_SEGMENT).
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(super) struct Segmented(pub(super) [u8; SEGMENTED]);
+
+const SEGMENTED: usize = (DATA_AT + size_of::<u16>()).next_multiple_of(size_of::<usize>());
+
+impl Segmented {
+    pub(super) fn into(segment: u16) -> Self {
+        let mut bytes = [0; SEGMENTED];
+        bytes[..LEVEL_AT].copy_from_slice(&(DATA_AT + size_of::<u16>()).to_ne_bytes());
+        bytes[LEVEL_AT..][..4].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
+        bytes[LEVEL_AT + 4..][..4].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+        bytes[DATA_AT..][..2].copy_from_slice(&segment.to_ne_bytes());
+        Self(bytes)
+    }
 }
 
 /// A timespec of two 64-bit words, as 64-bit kernels write it.
@@ -93,8 +117,17 @@ mod tests {
             message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &stamp),
         ]
         .concat();
-        assert_eq!(told(&control), Told { kernel_ns: Some(3_000_000_007), drops: Some(9) });
+        assert_eq!(told(&control), Told { kernel_ns: Some(3_000_000_007), drops: Some(9), segment: None });
         assert_eq!(told(&[]), Told::default());
+    }
+
+    #[test]
+    fn reads_the_size_of_coalesced_datagrams() {
+        let control = message(libc::SOL_UDP, libc::UDP_GRO, &560u32.to_ne_bytes());
+        assert_eq!(told(&control).segment, Some(560));
+        let sent = Segmented::into(560);
+        let read: Vec<_> = messages(&sent.0).collect();
+        assert_eq!(read, [Message { level: libc::SOL_UDP, kind: libc::UDP_SEGMENT, data: &560u16.to_ne_bytes() }]);
     }
 
     #[test]

@@ -4,14 +4,15 @@
 //! `plain`, which keeps what it points to borrowed for that long.
 
 use super::address::{ROOM, RawAddress};
-use super::batch::{Arrived, RecvBatch};
-use super::control;
+use super::batch::{Delivery, RecvBatch};
+use super::control::{self, Segmented};
 use std::net::SocketAddr;
 
 /// What one call received.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Received {
-    pub(super) datagrams: usize,
+    /// Slots filled; a slot may hold several datagrams.
+    pub(super) slots: usize,
     /// The last drop count told, see [`control::Told`].
     pub(super) drops: Option<u32>,
     /// The error that ended the call behind these datagrams, where the kernel does not keep it for the next call.
@@ -39,7 +40,7 @@ pub(super) fn offer<'h>(
     vectors: &mut [libc::iovec],
     headers: impl ExactSizeIterator<Item = &'h mut libc::msghdr>,
 ) -> usize {
-    let begin = batch.len();
+    let begin = batch.used();
     let count = batch.free().min(vectors.len()).min(headers.len());
     let slots = batch.arena.chunks_exact_mut(batch.stride).skip(begin);
     let kept = batch.names[begin..].iter_mut().zip(&mut batch.controls[begin..]);
@@ -59,7 +60,7 @@ pub(super) fn offer<'h>(
     count
 }
 
-/// Notes the datagram that the kernel put into the next free slot.
+/// Notes what the kernel put into the next free slot.
 pub(super) fn accept(
     batch: &mut RecvBatch,
     peer: Option<SocketAddr>,
@@ -67,15 +68,16 @@ pub(super) fn accept(
     len: usize,
     received: &mut Received,
 ) {
-    let slot = batch.len();
+    let slot = batch.used();
     let told = control::told(told(header, &batch.controls[slot].0));
-    received.datagrams += 1;
+    received.slots += 1;
     received.drops = told.drops.or(received.drops);
-    batch.push(Arrived {
+    batch.push(Delivery {
         len: len.min(batch.stride),
         from: peer.unwrap_or_else(|| batch.names[slot].get()),
         kernel_ns: told.kernel_ns,
         truncated: header.msg_flags & libc::MSG_TRUNC != 0,
+        segment: told.segment,
     });
 }
 
@@ -86,11 +88,21 @@ pub(super) fn told<'c>(header: &libc::msghdr, control: &'c [u8]) -> &'c [u8] {
     &control[..len.min(control.len())]
 }
 
-/// Addresses a header to `to`, or to the peer of a connected socket, with the bytes that `vector` names.
-pub(super) fn outbound(vector: &mut libc::iovec, name: &mut RawAddress, to: Option<SocketAddr>) -> libc::msghdr {
+/// Addresses a header to `to`, or to the peer of a connected socket, with the bytes that `vectors` name. With `control` they
+/// leave as several datagrams.
+pub(super) fn outbound(
+    vectors: &mut [libc::iovec],
+    name: &mut RawAddress,
+    to: Option<SocketAddr>,
+    control: Option<&mut Segmented>,
+) -> libc::msghdr {
     let mut header = empty();
-    header.msg_iov = &raw mut *vector;
-    header.msg_iovlen = 1;
+    header.msg_iov = vectors.as_mut_ptr();
+    header.msg_iovlen = vectors.len() as _;
+    if let Some(control) = control {
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = control.0.len() as _;
+    }
     if let Some(to) = to {
         (*name, header.msg_namelen) = RawAddress::new(to);
         header.msg_name = (&raw mut *name).cast();

@@ -2,6 +2,7 @@
 
 use super::address::RawAddress;
 use super::batch::{RecvBatch, SendBatch};
+use super::control::Segmented;
 use super::header::{self, Received};
 use crate::net::check;
 use std::io;
@@ -44,32 +45,44 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
     Ok(received)
 }
 
-/// Sends datagrams of `batch` from the one at `first` on, up to [`CHUNK`]; says how many the kernel took.
+/// Sends datagrams of `batch` from the one at `first` on, up to [`CHUNK`], of which up to `segments` of one length leave as
+/// one (UDP GSO; 1 for none); says how many the kernel took.
 ///
 /// # Errors
-/// That of the first datagram. When a later one fails, the kernel stops before it and keeps the error for the next
-/// call, unless it was a pending one, which is gone.
-pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize) -> io::Result<usize> {
+/// That of the first datagram, or of all that would have left with it. When a later one fails, the kernel stops before it
+/// and keeps the error for the next call, unless it was a pending one, which is gone.
+pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segments: usize) -> io::Result<usize> {
     let mut vectors = [header::vector(&[]); CHUNK];
     let mut names = [RawAddress::default(); CHUNK];
+    let mut controls = [Segmented::into(0); CHUNK];
     let mut headers = [libc::mmsghdr { msg_hdr: header::empty(), msg_len: 0 }; CHUNK];
-    let fields = headers.iter_mut().zip(vectors.iter_mut().zip(&mut names));
-    let queued = batch.queue.iter().enumerate().skip(first);
-    for ((index, queued), (header, (vector, name))) in queued.zip(fields) {
-        *vector = header::vector(batch.bytes(index));
-        header.msg_hdr = header::outbound(vector, name, queued.to);
+    let (mut free, mut next, mut count) = (&mut vectors[..], first, 0);
+    let fields = headers.iter_mut().zip(names.iter_mut().zip(&mut controls));
+    for (header, (name, control)) in fields {
+        if next == batch.len() || free.is_empty() {
+            break;
+        }
+        let group = batch.group(next, segments).min(free.len());
+        let (mine, others) = free.split_at_mut(group);
+        free = others;
+        for (offset, vector) in mine.iter_mut().enumerate() {
+            *vector = header::vector(batch.bytes(next + offset));
+        }
+        let queued = &batch.queue[next];
+        // A group is shorter than a datagram can be, and so is each of its parts.
+        *control = Segmented::into(queued.len as u16);
+        header.msg_hdr = header::outbound(mine, name, queued.to, (group > 1).then_some(control));
+        next += group;
+        count += 1;
     }
-    let count = batch.len().saturating_sub(first).min(CHUNK);
-    // SAFETY: the first `count` headers are filled. Each points to a vector and perhaps a name on this stack, and to
-    // the committed bytes of a slot of `batch`, with their true lengths; all outlive the call. The kernel only reads
-    // them, writes `msg_len` in the headers, and keeps no pointer.
-    let sent = unsafe {
-        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT as _)
-    };
+    // SAFETY: the first `count` headers are filled. Each points to vectors and perhaps a name and a control message on this
+    // stack, and by the vectors to the committed bytes of slots of `batch`, with their true lengths; all outlive the call.
+    // The kernel only reads them, writes `msg_len` in the headers, and keeps no pointer.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
     match check(sent)? {
         // Never seen; but the caller would go round for ever.
         0 => Err(io::ErrorKind::WouldBlock.into()),
-        count => Ok(count as usize),
+        sent => Ok(headers[..sent as usize].iter().map(|header| header.msg_hdr.msg_iovlen as usize).sum()),
     }
 }
 

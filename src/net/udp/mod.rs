@@ -2,7 +2,8 @@
 //!
 //! Here: the order of things and what becomes of errors. The system calls lie beside, a file per kernel feature: `mmsg`
 //! and `plain` behind the same functions, `control` for timestamps and drop counts, `errors` for ICMP, `options` for
-//! what is asked of a socket. Nothing here blocks, but for the short wait of a full send buffer.
+//! what is asked of a socket, `segments` for how much leaves as one. Nothing here blocks, but for the short wait of a full
+//! send buffer.
 
 mod address;
 mod batch;
@@ -12,13 +13,15 @@ mod header;
 mod mmsg;
 mod options;
 mod plain;
+mod segments;
 
-pub use batch::{Datagram, RecvBatch, SendBatch, SendFailure, SendReport};
-pub use options::{Features, UdpOptions};
+pub use batch::{COALESCED, Datagram, RecvBatch, SendBatch, SendFailure, SendReport};
+pub use options::{Features, MOST_SEGMENTS, UdpOptions};
 
 use super::poll::wait_ready;
 use super::{NetError, clock};
 use header::Received;
+use segments::Segments;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +36,7 @@ pub struct Udp {
     /// Whom it is connected to; `None` for a bound socket.
     peer: Option<SocketAddr>,
     features: Features,
+    segments: Segments,
     drops: Drops,
     /// The error queue may hold something.
     errors_waiting: bool,
@@ -73,8 +77,7 @@ impl Udp {
     /// When there is no descriptor to be had.
     pub fn share(&self) -> io::Result<Self> {
         let socket = self.socket.try_clone()?;
-        let Self { local, peer, features, .. } = *self;
-        Ok(Self { socket, local, peer, features, drops: Drops::default(), errors_waiting: false, strays: Vec::new() })
+        Ok(Self::with(socket, self.local, self.peer, self.features))
     }
 
     /// The address it is bound to, with the port the kernel chose.
@@ -102,7 +105,7 @@ impl Udp {
             match self.receive_some(batch) {
                 Ok(received) => {
                     self.note_received(received);
-                    if received.datagrams < wanted {
+                    if received.slots < wanted {
                         break;
                     }
                 }
@@ -128,8 +131,13 @@ impl Udp {
     /// A pending ICMP error belongs to an earlier datagram: it is kept for [`take_errors`](Self::take_errors) and the
     /// datagram that met it is tried again at once, once. A full send buffer is waited for, 1 ms per call in all; then
     /// the rest fails with EAGAIN or ENOBUFS. Any other error is that of its datagram, and the next one follows.
+    ///
+    /// Datagrams of one length to one peer leave as one where the kernel can (UDP GSO), for which they may change places.
     pub fn send<'b>(&mut self, batch: &'b mut SendBatch) -> SendReport<'b> {
         batch.failed.clear();
+        if self.segments.most() > 1 {
+            batch.arrange();
+        }
         let (mut sent, mut bytes) = (0, 0);
         let mut next = 0;
         let mut retried = false;
@@ -141,8 +149,10 @@ impl Udp {
                     bytes += batch.queue[next..next + count].iter().map(|queued| queued.len as u64).sum::<u64>();
                     next += count;
                     retried = false;
+                    self.segments.sent(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if self.segments.refused(&error, batch.queue[next].len, self.leaving(batch, next)) => {}
                 Err(error) if errors::is_pending(&error) && !retried => {
                     self.note_pending(error.raw_os_error());
                     retried = true;
@@ -157,8 +167,9 @@ impl Udp {
                     // A local error (EMSGSIZE) leaves a note in the error queue as well, which would keep the socket
                     // ready for ever.
                     self.errors_waiting = self.features.error_queue;
-                    fail(batch, next..next + 1, &error);
-                    next += 1;
+                    let group = self.leaving(batch, next);
+                    fail(batch, next..next + group, &error);
+                    next += group;
                     retried = false;
                 }
             }
@@ -183,7 +194,10 @@ impl Udp {
             each(&[], io::Error::from_raw_os_error(errno));
         }
         if self.features.error_queue {
-            self.errors_waiting = !errors::drain(self.socket.as_fd(), each);
+            self.errors_waiting = !errors::drain(self.socket.as_fd(), |start, error| {
+                self.segments.met_error();
+                each(start, error);
+            });
         }
     }
 
@@ -210,7 +224,12 @@ impl Udp {
     ) -> Result<Self, NetError> {
         let local = socket.local_addr().map_err(|source| NetError::LocalAddress { address, source })?;
         let local = local.as_socket().unwrap_or(address);
-        Ok(Self { socket, local, peer, features, drops: Drops::default(), errors_waiting: false, strays: Vec::new() })
+        Ok(Self::with(socket, local, peer, features))
+    }
+
+    fn with(socket: Socket, local: SocketAddr, peer: Option<SocketAddr>, features: Features) -> Self {
+        let segments = Segments::new(features.segments);
+        Self { socket, local, peer, features, segments, drops: Drops::default(), errors_waiting: false, strays: vec![] }
     }
 
     fn receive_some(&self, batch: &mut RecvBatch) -> io::Result<Received> {
@@ -219,15 +238,21 @@ impl Udp {
     }
 
     fn send_some(&mut self, batch: &SendBatch, first: usize) -> io::Result<usize> {
-        if !self.features.batching {
+        // A single one needs no vector of headers.
+        if !self.features.batching || batch.len() == first + 1 {
             return plain::send(self.socket.as_fd(), batch, first);
         }
-        let sent = mmsg::send(self.socket.as_fd(), batch, first)?;
+        let sent = mmsg::send(self.socket.as_fd(), batch, first, self.segments.of(batch.queue[first].len))?;
         if sent < (batch.len() - first).min(mmsg::CHUNK) {
             // The kernel stopped at an error without saying which; if it was a pending one, this was all we see of it.
             self.errors_waiting = self.features.error_queue;
         }
         Ok(sent)
+    }
+
+    /// How many datagrams share the fate of the one at `first`.
+    fn leaving(&self, batch: &SendBatch, first: usize) -> usize {
+        if self.features.batching { batch.group(first, self.segments.of(batch.queue[first].len)) } else { 1 }
     }
 
     fn note_received(&mut self, received: Received) {
@@ -240,6 +265,7 @@ impl Udp {
     }
 
     fn note_pending(&mut self, errno: Option<i32>) {
+        self.segments.met_error();
         if self.features.error_queue {
             self.errors_waiting = true;
         } else if let Some(errno) = errno.filter(|_| self.strays.len() < STRAYS) {

@@ -18,11 +18,21 @@ pub struct UdpOptions {
     pub batching: bool,
     /// Whether to ask for ICMP errors together with the datagram they are about.
     pub error_queue: bool,
+    /// The most datagrams of one length that may leave as one where the kernel can cut them apart (UDP GSO); 0 and 1 for
+    /// none, [`MOST_SEGMENTS`] at most.
+    pub segments: usize,
+    /// Whether datagrams that arrive together may be received as one (UDP GRO); each slot of a [`RecvBatch`](super::RecvBatch)
+    /// must then have room for [`COALESCED`](super::COALESCED) bytes.
+    pub coalescing: bool,
 }
+
+/// What kernels take as one: 64 datagrams before Linux 6.9, 128 since.
+pub const MOST_SEGMENTS: usize = 64;
 
 impl Default for UdpOptions {
     fn default() -> Self {
-        Self { recv_buffer: 8 << 20, send_buffer: 4 << 20, batching: true, error_queue: true }
+        let (recv_buffer, send_buffer) = (8 << 20, 4 << 20);
+        Self { recv_buffer, send_buffer, batching: true, error_queue: true, segments: 1, coalescing: false }
     }
 }
 
@@ -37,6 +47,10 @@ pub struct Features {
     pub drop_counter: bool,
     /// ICMP errors with the datagram they are about (IP_RECVERR, IPV6_RECVERR).
     pub error_queue: bool,
+    /// The most datagrams that leave as one (UDP_SEGMENT); 1: each by itself.
+    pub segments: usize,
+    /// Datagrams that arrive together are received as one (UDP_GRO).
+    pub coalescing: bool,
     /// SO_RCVBUF as the kernel reports it: twice what it granted, to pay for its own bookkeeping.
     pub recv_buffer: usize,
     /// SO_SNDBUF, likewise.
@@ -44,15 +58,20 @@ pub struct Features {
 }
 
 impl Features {
-    /// As they stand in `run.json`: `recvmmsg`, `sendmmsg`, `rx-timestamp`, `rxq-ovfl`, `recverr`, `rcvbuf=16777216`,
-    /// `sndbuf=8388608`. Without batching the first two read `recvmsg`, `sendmsg`.
+    /// As they stand in `run.json`: `recvmmsg`, `sendmmsg`, `udp-gso=64`, `udp-gro`, `rx-timestamp`, `rxq-ovfl`, `recverr`,
+    /// `rcvbuf=16777216`, `sndbuf=8388608`. Without batching the first two read `recvmsg`, `sendmsg`.
     pub fn names(&self) -> Vec<String> {
         let (recv, send) = if self.batching { ("recvmmsg", "sendmmsg") } else { ("recvmsg", "sendmsg") };
-        let optional =
-            [("rx-timestamp", self.timestamps), ("rxq-ovfl", self.drop_counter), ("recverr", self.error_queue)];
-        let obtained = optional.into_iter().filter_map(|(name, obtained)| obtained.then_some(name));
+        let segments = (self.segments > 1).then(|| format!("udp-gso={}", self.segments));
+        let optional = [
+            ("udp-gro", self.coalescing),
+            ("rx-timestamp", self.timestamps),
+            ("rxq-ovfl", self.drop_counter),
+            ("recverr", self.error_queue),
+        ];
+        let obtained = optional.into_iter().filter(|(_, obtained)| *obtained).map(|(name, _)| name.to_owned());
         let sizes = [format!("rcvbuf={}", self.recv_buffer), format!("sndbuf={}", self.send_buffer)];
-        [recv, send].into_iter().chain(obtained).map(str::to_owned).chain(sizes).collect()
+        [recv, send].map(str::to_owned).into_iter().chain(segments).chain(obtained).chain(sizes).collect()
     }
 }
 
@@ -73,8 +92,14 @@ pub(super) fn apply(socket: &Socket, ipv6: bool, options: &UdpOptions) -> Featur
         let _kept_as_it_is = socket.set_send_buffer_size(options.send_buffer);
     }
     let (level, name) = if ipv6 { (libc::SOL_IPV6, libc::IPV6_RECVERR) } else { (libc::SOL_IP, libc::IP_RECVERR) };
+    let batching = options.batching && super::mmsg::available(std::os::fd::AsFd::as_fd(socket));
+    // Zero leaves every send as it is, and shows that the kernel knows the word (Linux 4.18).
+    let segmenting = batching && options.segments > 1 && set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
     Features {
-        batching: options.batching && super::mmsg::available(std::os::fd::AsFd::as_fd(socket)),
+        batching,
+        segments: if segmenting { options.segments.min(MOST_SEGMENTS) } else { 1 },
+        // Linux 5.0.
+        coalescing: options.coalescing && set(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok(),
         timestamps: set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1).is_ok(),
         drop_counter: set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1).is_ok(),
         error_queue: options.error_queue && set(socket, level, name, 1).is_ok(),
@@ -111,6 +136,8 @@ mod tests {
     fn features_are_named_as_the_contract_of_the_result_files_has_them() {
         let features = Features {
             batching: true,
+            segments: 64,
+            coalescing: true,
             timestamps: true,
             drop_counter: true,
             error_queue: true,
@@ -119,9 +146,17 @@ mod tests {
         };
         assert_eq!(
             features.to_string(),
-            "recvmmsg, sendmmsg, rx-timestamp, rxq-ovfl, recverr, rcvbuf=16777216, sndbuf=8388608"
+            "recvmmsg, sendmmsg, udp-gso=64, udp-gro, rx-timestamp, rxq-ovfl, recverr, rcvbuf=16777216, sndbuf=8388608"
         );
-        let bare = Features { batching: false, timestamps: false, drop_counter: false, error_queue: false, ..features };
+        let bare = Features {
+            batching: false,
+            segments: 1,
+            coalescing: false,
+            timestamps: false,
+            drop_counter: false,
+            error_queue: false,
+            ..features
+        };
         assert_eq!(bare.names()[..3], ["recvmsg", "sendmsg", "rcvbuf=16777216"]);
     }
 }

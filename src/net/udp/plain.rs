@@ -25,7 +25,7 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
         match usize::try_from(len) {
             Ok(len) => header::accept(batch, peer, &header, len, &mut received),
             Err(_) => match io::Error::last_os_error() {
-                error if received.datagrams == 0 => return Err(error),
+                error if received.slots == 0 => return Err(error),
                 error if error.kind() == io::ErrorKind::WouldBlock => break,
                 error => {
                     received.then = error.raw_os_error();
@@ -42,9 +42,9 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
 /// # Errors
 /// What the kernel said to it.
 pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize) -> io::Result<usize> {
-    let mut vector = header::vector(batch.bytes(first));
+    let mut vector = [header::vector(batch.bytes(first))];
     let mut name = RawAddress::default();
-    let header = header::outbound(&mut vector, &mut name, batch.queue[first].to);
+    let header = header::outbound(&mut vector, &mut name, batch.queue[first].to, None);
     // SAFETY: the header points to the vector and perhaps the name on this stack, and to the committed bytes of a slot
     // of `batch`, with their true lengths; all outlive the call. The kernel only reads them and keeps no pointer.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };

@@ -310,7 +310,11 @@ fn generator(check: &mut Check, file: GeneratorFile) -> Generator {
             format!("suspect_late ({suspect_late}) must not be above invalid_late ({invalid_late})"),
         );
     }
-    Generator { late, stall, suspect_late, invalid_late }
+    let segments = check.at_least_one(&at.key("segments"), file.segments, defaults::SEGMENTS);
+    if segments > defaults::SEGMENTS {
+        check.bad(&at.key("segments"), format!("at most {} datagrams can leave as one", defaults::SEGMENTS));
+    }
+    Generator { late, stall, suspect_late, invalid_late, segments, pad: file.pad.unwrap_or(defaults::PAD) }
 }
 
 fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Registrar {

@@ -36,10 +36,12 @@ impl Second {
 pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     // A registrar that counts by the second has seconds of its own: those are looked for in which the numbers differ least.
     let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
-    let aligned =
-        shifts.map(|shift| seconds(view, group, shift)).filter(|seconds| inner(seconds).len() >= LEAST_SECONDS);
-    let seconds = aligned.min_by(|a, b| scatter(&inner(a)).total_cmp(&scatter(&inner(b))))?;
-    let refusing: Vec<_> = inner(&seconds);
+    let aligned = shifts.filter_map(|shift| {
+        let seconds = seconds(view, group, shift);
+        let refusing = inner(&seconds);
+        (refusing.len() >= LEAST_SECONDS).then(|| (scatter(&refusing), seconds, refusing))
+    });
+    let (scatter, seconds, refusing) = aligned.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
     let mut accepted: Vec<u64> = refusing.iter().map(|second| second.accepted).collect();
     accepted.sort_unstable();
     let per_second = middle_mean(&accepted);
@@ -63,7 +65,7 @@ pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
         burst: burst(&seconds[..=first], per_second),
         tally,
         steady: (steady, accepted.len() as u64),
-        scatter: scatter(&refusing),
+        scatter,
         demand_range: (demands.clone().min()?, demands.max()?),
     })
 }
