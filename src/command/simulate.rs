@@ -173,6 +173,7 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.clone()),
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT).to_owned(),
         headers: trunk.headers.clone(),
+        padded: plan.pad,
     };
     plan.trunks.iter().map(of).collect()
 }

@@ -57,11 +57,27 @@ pub struct Wording {
     pub user_agent: String,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
+    /// Requests are padded to few lengths, see [`RegisterTemplate::padded`].
+    pub padded: bool,
+}
+
+impl Wording {
+    fn template(&self, domain: &str, from: SocketAddr) -> RegisterTemplate {
+        let template = RegisterTemplate::new(&TemplateParts {
+            domain,
+            transport: "UDP",
+            sent_by: &from.to_string(),
+            route: self.route.as_deref(),
+            user_agent: &self.user_agent,
+            headers: &self.headers,
+        });
+        if self.padded { template.padded() } else { template }
+    }
 }
 
 impl Default for Wording {
     fn default() -> Self {
-        Wording { route: None, user_agent: "regstorm".to_owned(), headers: Vec::new() }
+        Wording { route: None, user_agent: "regstorm".to_owned(), headers: Vec::new(), padded: false }
     }
 }
 
@@ -483,14 +499,7 @@ impl Addresses {
                     source: u8::try_from(source).unwrap_or(u8::MAX),
                     local: address,
                     remote: REGISTRAR,
-                    template: RegisterTemplate::new(&TemplateParts {
-                        domain: &policy.domain,
-                        transport: "UDP",
-                        sent_by: &address.to_string(),
-                        route: wording.route.as_deref(),
-                        user_agent: &wording.user_agent,
-                        headers: &wording.headers,
-                    }),
+                    template: wording.template(&policy.domain, address),
                 });
             }
         }
