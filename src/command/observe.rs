@@ -4,7 +4,7 @@ use super::output::FAILURES;
 use crate::cli::Live;
 use crate::diagnose::AbortWatch;
 use crate::engine::{Decision, Observer};
-use crate::live::{Bars, Plain, Snapshot};
+use crate::live::{Bars, Metrics, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
 use crate::record::Writer;
@@ -23,6 +23,7 @@ pub struct Watch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
     screen: Screen,
+    metrics: Option<Metrics>,
     conditions: AbortWatch,
     aborted: Option<Aborted>,
 }
@@ -92,7 +93,13 @@ impl<'a> Watch<'a> {
             Live::Auto | Live::Tui if io::stderr().is_terminal() => Screen::Bars(Bars::new(lasts, agents)),
             Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
         };
-        Watch { writer: Writer::new(record), failures, screen, conditions, aborted: None }
+        Watch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
+    }
+
+    /// Counts for those who scrape as well, and says where.
+    pub fn publish(&mut self, metrics: Metrics, place: &str) {
+        self.metrics = Some(metrics);
+        self.say(&format!("metrics at {place}"));
     }
 
     /// The first condition of `abort_on` that held.
@@ -118,6 +125,9 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
         self.writer.interval(interval)?;
+        if let Some(metrics) = &self.metrics {
+            metrics.interval(interval);
+        }
         if !matches!(self.screen, Screen::Off) {
             self.say(&Plain.line(interval));
         }
@@ -139,6 +149,9 @@ impl Observer for Watch<'_> {
     }
 
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>) {
+        if let Some(metrics) = &self.metrics {
+            metrics.stage(stage);
+        }
         if let Screen::Bars(bars) = &self.screen {
             bars.stage(stage);
         }

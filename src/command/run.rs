@@ -9,10 +9,11 @@ use super::registrar::{address_of, embedded};
 use super::report::derive;
 use super::source::DiskSource;
 use super::targets::resolve_all;
+use super::{keep, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
-use crate::engine::{Conduct, Ended, Observer, conduct};
+use crate::engine::{Conduct, Ended, Observer, WorkerPlan, conduct};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
@@ -23,6 +24,7 @@ use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Stage, Time};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,14 +43,17 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("--live tui is not available in this version; use --live plain or --live off"));
     }
     let mut plan = plan(args)?;
+    let port = metrics::bind(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
-    let sockets = check_descriptors(&plan, workers(&plan))?;
-    let building = HEAD_START_PER_AGENT * plan.identities.len() as u32 + HEAD_START_PER_SOCKET * sockets as u32;
-    let start = clock.now() + HEAD_START + building;
-    // Before any thread is started: they inherit it.
+    let start = clock.now() + head_start(&plan)?;
+    let started_unix_ns = unix_of(&clock, start);
+    // Before this one asks for promptness, which the thread that is scraped has no need of.
+    let facts = metrics::facts(&plan, seed, schedule.lasts(), started_unix_ns);
+    let publication = port.map(|port| port.serve(facts)).transpose()?;
+    // Before any other thread is started: they inherit it.
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, address_of(server.as_ref()))?;
@@ -69,28 +74,19 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         }
     };
     features.extend(promptness);
-    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
-    let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
-    let header = Header { baseline: baseline::kept(), ..header };
-    let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
-    let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
-    let mut watch = Watch::new(record, failures, args.live, extent, conditions);
+    let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
+    let mut watch = watch(args, &plan, &frame, record, failures);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
-    watch.record().header(&header).map_err(unwritable)?;
+    // Gone once it is written: it names every agent.
+    let header = header(&plan, &targets, &frame, features, started_unix_ns);
+    watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
+    if let Some(publication) = &publication {
+        watch.publish(publication.metrics.clone(), &publication.place());
+    }
     watch.stage(Stage::Load, None);
     directory.link_latest();
-    let run = Conduct {
-        workers,
-        clock,
-        start: frame.start,
-        load_lasts: frame.schedule.lasts(),
-        drain: plan.drain,
-        unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
-        agents: plan.identities.len() as u32,
-        patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
-    };
-    let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
+    let conducted = super::runtime()?.block_on(conduct(conduct_of(&plan, &frame, workers, clock), &mut watch));
     if let Ok(ended) = &conducted {
         // A condition that held when no load was left to end is for the thresholds to judge.
         let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
@@ -101,8 +97,36 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // What was recorded is reported, whatever happened to the run.
     let derived = derive(directory.path())?;
     let ended = conducted.map_err(Failure::could_not)?;
+    let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
     derived.print(directory.path(), args.json)?;
+    if let Some(keep) = args.keep {
+        keep::prune(&plan.name, directory.path(), keep);
+    }
+    // Somebody who interrupted the run is not kept waiting.
+    if let Some(publication) = publication.filter(|_| ended.interrupted_by.is_none()) {
+        publication.linger(args.live != Live::Off)?;
+    }
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// Who watches this run.
+fn watch<'a>(args: &RunArgs, plan: &Plan, frame: &Frame, record: File, failures: FailureFile<'a>) -> Watch<'a> {
+    let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
+    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
+    Watch::new(record, failures, args.live, extent, conditions)
+}
+
+fn conduct_of(plan: &Plan, frame: &Frame, workers: Vec<WorkerPlan>, clock: Clock) -> Conduct {
+    Conduct {
+        workers,
+        clock,
+        start: frame.start,
+        load_lasts: frame.schedule.lasts(),
+        drain: plan.drain,
+        unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
+        agents: plan.identities.len() as u32,
+        patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
+    }
 }
 
 /// Opens the sockets before the first arrival is due.
@@ -124,6 +148,13 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         }
     }
     Ok(plan)
+}
+
+/// Time to get ready in; says before anything is sent when there are not enough descriptors.
+fn head_start(plan: &Plan) -> Result<Duration, Failure> {
+    let sockets = check_descriptors(plan, workers(plan))?;
+    let agents = plan.identities.len() as u32;
+    Ok(HEAD_START + HEAD_START_PER_AGENT * agents + HEAD_START_PER_SOCKET * sockets as u32)
 }
 
 /// Descriptors a run has open besides its agents' sockets.

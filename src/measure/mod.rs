@@ -5,6 +5,7 @@
 
 mod agents;
 mod availability;
+pub mod buckets;
 pub mod event;
 pub mod evidence;
 pub mod interval;
@@ -14,6 +15,7 @@ pub mod responses;
 pub mod tally;
 pub mod traffic;
 
+pub use buckets::Buckets;
 pub use event::{AttemptEnd, Clues, Event, Granted, Offer, Subject};
 pub use evidence::{Beat, Echo, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use interval::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
