@@ -261,6 +261,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
         },
         workers: 1,
         sources: Vec::new(),
+        wordings: Vec::new(),
         interval: seconds(60),
         warmup: Duration::ZERO,
         run: RunTag(7),

@@ -94,8 +94,18 @@ fn toml_files(name: &str) -> Vec<PathBuf> {
 fn every_shipped_profile_plans_without_a_doubt() {
     let files = toml_files("profiles");
     let names: Vec<_> = files.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
-    let expected =
-        ["apac-byoc", "avalanche", "go-live", "kamailio", "limit-403", "limits", "loop-403", "nightly-soak", "pilot"];
+    let expected = [
+        "apac-byoc",
+        "avalanche",
+        "go-live",
+        "kamailio",
+        "limit-403",
+        "limits",
+        "loop-403",
+        "nightly-soak",
+        "pilot",
+        "rehearsal",
+    ];
     assert_eq!(names, expected);
     for file in files {
         let path = file.to_str().expect("UTF-8");

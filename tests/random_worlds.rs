@@ -3,6 +3,10 @@
 //!
 //! A world follows from its number alone. `REGSTORM_WORLDS=5000` tries so many, `REGSTORM_WORLDS_FROM=17` begins with that
 //! one: a failure names the number, and `REGSTORM_WORLDS=1 REGSTORM_WORLDS_FROM=17` repeats it.
+//!
+//! The same by the number of attempts, and with its books printed as it goes:
+//! `REGSTORM_ATTEMPTS=100000000 cargo test --release --test random_worlds -- --ignored --nocapture stress`. It can be cut
+//! into pieces: each line names the next world, for `REGSTORM_WORLDS_FROM`.
 
 use regstorm::command::simulate::rehearse;
 use regstorm::diagnose::findings;
@@ -14,11 +18,11 @@ use regstorm::record::{Results, read};
 use regstorm::seed::{Purpose, Seed};
 use regstorm::sim::Outcome;
 use regstorm::vocab::{Kind, Status};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// Worlds of a usual test run: about as many as a debug build rehearses in ten seconds.
-const USUALLY: u64 = 25;
+/// Worlds of a usual test run: about as many as the build rehearses in ten seconds.
+const USUALLY: u64 = if cfg!(debug_assertions) { 25 } else { 500 };
 
 fn number_of(variable: &str, usually: u64) -> u64 {
     std::env::var(variable).map_or(usually, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
@@ -28,11 +32,89 @@ fn number_of(variable: &str, usually: u64) -> u64 {
 fn every_world_keeps_its_books() {
     let first = number_of("REGSTORM_WORLDS_FROM", 0);
     for number in first..first + number_of("REGSTORM_WORLDS", USUALLY) {
-        let world = Wild::new(number);
-        // A panic within says where, and this says of which world.
-        let shown = std::panic::catch_unwind(|| check(&world));
-        assert!(shown.is_ok(), "world {number}, lossless {}, loss {}:\n{}", world.lossless, world.loss, world.text);
+        visit(number);
     }
+}
+
+/// Attempts of a stress run, unless told otherwise.
+const MANY: u64 = 100_000_000;
+
+/// How often a stress run says how far it is.
+const SAID_EVERY: u64 = 1_000_000;
+
+#[test]
+#[ignore = "takes hours; the head of this file says how to run it"]
+fn stress_every_attempt_of_very_many_is_accounted_for() {
+    let first = number_of("REGSTORM_WORLDS_FROM", 0);
+    let wanted = number_of("REGSTORM_ATTEMPTS", MANY);
+    let mut books = Books::default();
+    let mut said = 0;
+    for number in first.. {
+        books.add(&visit(number));
+        let done = books.attempts() >= wanted;
+        if done || books.attempts() / SAID_EVERY > said {
+            said = books.attempts() / SAID_EVERY;
+            eprintln!("worlds {first} to {number}: {books}; next {}", number + 1);
+        }
+        if done {
+            return;
+        }
+    }
+}
+
+/// What a world, or many of them, came to. Every number in it has been checked against another.
+#[derive(Default)]
+struct Books {
+    worlds: u64,
+    status: [u64; Status::ALL.len()],
+    messages: u64,
+    /// Virtual time.
+    lasted: Duration,
+    /// Un-REGISTERs answered with 2xx, and the others.
+    removed: u64,
+    not_removed: u64,
+    /// Bindings the registrar still had in the end, each of an agent whose un-REGISTER failed.
+    left: u64,
+}
+
+impl Books {
+    fn attempts(&self) -> u64 {
+        self.status.iter().sum()
+    }
+
+    fn add(&mut self, other: &Books) {
+        self.worlds += other.worlds;
+        for (own, other) in self.status.iter_mut().zip(other.status) {
+            *own += other;
+        }
+        self.messages += other.messages;
+        self.lasted += other.lasted;
+        self.removed += other.removed;
+        self.not_removed += other.not_removed;
+        self.left += other.left;
+    }
+}
+
+impl fmt::Display for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} worlds of {} days, {} attempts (", self.worlds, self.lasted.as_secs() / 86_400, self.attempts())?;
+        for (at, (status, count)) in Status::ALL.iter().zip(self.status).enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}{status} {count}")?;
+        }
+        write!(f, "), {} messages, {} bindings removed, ", self.messages, self.removed)?;
+        write!(f, "{} un-REGISTERs failed, {} of their bindings left", self.not_removed, self.left)
+    }
+}
+
+/// Rehearses one world and checks its books.
+fn visit(number: u64) -> Books {
+    let world = Wild::new(number);
+    // A panic within says where, and this says of which world.
+    let seen = std::panic::catch_unwind(|| check(&world));
+    seen.unwrap_or_else(|_| {
+        panic!("world {number}, lossless {}, loss {}:\n{}", world.lossless, world.loss, world.text);
+    })
 }
 
 #[test]
@@ -43,7 +125,7 @@ fn a_world_happens_twice_the_same_way() {
     }
 }
 
-fn check(world: &Wild) {
+fn check(world: &Wild) -> Books {
     let (outcome, record) = world.carry_out();
     // The reader balances the books of every interval and trunk.
     let results: Results = read(&record[..]).expect("a record whose books balance");
@@ -80,8 +162,21 @@ fn check(world: &Wild) {
     for finding in findings(&results) {
         assert!(finding.agents <= totals.agents && !finding.summary.is_empty(), "{finding:?}");
     }
+    let left = outcome.contacts_left as u64;
     if world.lossless && sum(&|trunk| trunk.ceiling_refused) == 0 {
-        assert_eq!(outcome.contacts_left, 0, "bindings left behind");
+        assert_eq!(left, 0, "bindings left behind");
+    }
+    let not_removed = sum(&|trunk| trunk.unregister_failed);
+    assert!(left <= not_removed, "{left} bindings left behind, {not_removed} of them by a failed un-REGISTER");
+    let by_status = |status: Status| sum(&|trunk| trunk.status[status.index()]);
+    Books {
+        worlds: 1,
+        status: Status::ALL.map(by_status),
+        messages: sent + received,
+        lasted: Duration::from_nanos(outcome.ended_ns),
+        removed: sum(&|trunk| trunk.unregistered),
+        not_removed,
+        left,
     }
 }
 

@@ -1,19 +1,18 @@
 //! A rehearsal is worth something if the run that follows looks like it: the same profile over real sockets and in
 //! virtual time, held against each other; and a prediction held against what then happened.
+//!
+//! `stress_ten_minutes_agree` lives profiles/rehearsal.toml through for its whole time:
+//! `cargo test --release --test rehearsal_agrees -- --ignored --nocapture stress`. Every other run takes the first minute.
 
 mod support;
 
-use regstorm::record::{Results, read};
-use regstorm::vocab::Stage;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 use support::program::{Regstorm, profile};
 use support::results::{ResultDir, STATUSES};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// How far two counts may lie apart: a share of them, and for what is rare some single ones.
 const SHARE: f64 = 0.03;
@@ -23,7 +22,8 @@ const SINGLES: f64 = 4.0;
 /// second; one in fifty packets is lost, and bindings of eight seconds are refreshed two or three times.
 const WORLD: &str = "[run]\nname = \"agrees\"\ninterval = \"1s\"\nseed = 7\nworkers = 2\n\n\
     [[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"8s\"\n\
-    agents = { count = 140, user = \"nj{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\n\
+    agents = { count = 140, user = \"nj{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\
+    headers = { \"X-Site\" = \"headers-of-the-profile-cost-bytes-in-a-rehearsal-too\" }\n\n\
     [[trunk]]\nid = \"texas\"\nregistrar = \"embedded\"\ndomain = \"texas.test\"\nexpires = \"8s\"\n\
     agents = { count = 60, user = \"tx{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\n\
     [[load]]\nrate = 40\nfor = \"5s\"\n[[load]]\nhold = \"15s\"\n\n\
@@ -33,8 +33,13 @@ const WORLD: &str = "[run]\nname = \"agrees\"\ninterval = \"1s\"\nseed = 7\nwork
 
 /// The same profile as a run and as a rehearsal.
 fn both(dir: &Path, text: &str) -> [ResultDir; 2] {
+    both_of(dir, profile(dir, text), &[])
+}
+
+fn both_of(dir: &Path, file: &str, sets: &[&str]) -> [ResultDir; 2] {
     ["run", "simulate"].map(|command| {
-        let mut args = vec![command, profile(dir, text), "--out", command];
+        let mut args = vec![command, file, "--out", command];
+        args.extend(sets.iter().flat_map(|set| ["--set", set]));
         if command == "run" {
             args.extend(["--live", "off"]);
         }
@@ -50,6 +55,7 @@ fn both(dir: &Path, text: &str) -> [ResultDir; 2] {
 #[track_caller]
 fn expect_alike(what: &str, run: u64, rehearsal: u64) {
     let (run, rehearsal) = (run as f64, rehearsal as f64);
+    eprintln!("{what}: {run} in the run, {rehearsal} in the rehearsal");
     let allowed = (SHARE * run.max(rehearsal)).max(SINGLES);
     assert!((run - rehearsal).abs() <= allowed, "{what}: {run} in the run, {rehearsal} in the rehearsal");
 }
@@ -65,11 +71,7 @@ fn found(results: &ResultDir) -> BTreeSet<(String, String)> {
 fn a_run_and_its_rehearsal_agree() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let [run, rehearsal] = both(dir.path(), WORLD);
-    let kinds = ["attempts", "initial", "refreshes", "retries", "register_requests"];
-    let messages = ["messages_sent", "messages_received", "bytes_sent", "bytes_received"];
-    for name in kinds.into_iter().chain(messages).chain(STATUSES) {
-        expect_alike(name, run.total(name), rehearsal.total(name));
-    }
+    expect_agreement(&run, &rehearsal);
     assert!(run.total("registered") > 500 && run.total("authentication_failed") > 100, "something happened");
     for (at, id) in ["nj", "texas"].into_iter().enumerate() {
         for name in ["attempts", "registered", "authentication_failed"] {
@@ -77,12 +79,37 @@ fn a_run_and_its_rehearsal_agree() {
             expect_alike(&format!("{name} on {id}"), of(&run), of(&rehearsal));
         }
     }
-    expect_alike("looping", run.total("agents_looping"), rehearsal.total("agents_looping"));
-    let availability = ["run", "simulate"].map(|name| ResultDir::open(&dir.path().join(name)));
-    let [real, virtual_time] = availability.map(|results| results.number("/totals/availability_pct"));
+}
+
+/// Attempts, messages and outcomes alike, and the same findings.
+#[track_caller]
+fn expect_agreement(run: &ResultDir, rehearsal: &ResultDir) {
+    let kinds = ["attempts", "initial", "refreshes", "retries", "register_requests", "agents_looping"];
+    let messages = ["messages_sent", "messages_received", "bytes_sent", "bytes_received"];
+    for name in kinds.into_iter().chain(messages).chain(STATUSES) {
+        expect_alike(name, run.total(name), rehearsal.total(name));
+    }
+    let [real, virtual_time] = [run, rehearsal].map(|results| results.number("/totals/availability_pct"));
     assert!((real - virtual_time).abs() < 3.0, "availability {real} % in the run, {virtual_time} % in the rehearsal");
-    assert!(!found(&run).is_empty(), "a refusal of one in twenty is found");
-    assert_eq!(found(&run), found(&rehearsal));
+    assert!(!found(run).is_empty(), "a refusal of one in twenty is found");
+    assert_eq!(found(run), found(rehearsal));
+}
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/rehearsal.toml");
+
+#[test]
+fn the_first_minute_of_two_thousand_agents_agrees() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let [run, rehearsal] = both_of(dir.path(), SHIPPED, &["load.1.hold=40s"]);
+    expect_agreement(&run, &rehearsal);
+}
+
+#[test]
+#[ignore = "takes eleven minutes; the head of this file says how to run it"]
+fn stress_ten_minutes_agree() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let [run, rehearsal] = both_of(dir.path(), SHIPPED, &[]);
+    expect_agreement(&run, &rehearsal);
 }
 
 /// Who is hit by an outage follows from the seed, so a run and its rehearsal lose and regain the same agents.
@@ -114,17 +141,6 @@ fn an_outage_takes_and_returns_the_same_agents() {
     assert_eq!(run.total("agents_registered_at_end"), 100);
 }
 
-/// The messages per second in the second half of a load, both directions.
-fn settled(directory: &Path) -> f64 {
-    let file = File::open(directory.join("record.bin")).expect("a record");
-    let results: Results = read(BufReader::new(file)).expect("a whole record");
-    let load: Vec<_> = results.intervals.iter().filter(|interval| interval.stage == Stage::Load).collect();
-    let half = &load[load.len() / 2..];
-    let messages = half.iter().flat_map(|interval| &interval.trunks).map(|t| t.messages_sent + t.messages_received);
-    let nanos: u64 = half.iter().map(|interval| interval.end_ns - interval.start_ns).sum();
-    messages.sum::<u64>() as f64 / (nanos as f64 / 1e9)
-}
-
 /// The cost of a refusal says where the retries lead; a run that goes on for so long shows whether it is true.
 #[test]
 fn a_loop_settles_where_its_cost_says() {
@@ -142,7 +158,7 @@ fn a_loop_settles_where_its_cost_says() {
         let costs: Vec<f64> = rows.iter().filter_map(|row| predicted(&row["cost"])).collect();
         assert!(!costs.is_empty(), "{name}: no finding says where it settles: {rows:#?}");
         let predicted = costs.iter().sum::<f64>();
-        let measured = settled(&dir.path().join(name));
+        let measured = results.settled_messages_per_s();
         assert!((measured / predicted - 1.0).abs() < 0.1, "{name}: {predicted}/s predicted, {measured:.1}/s measured");
     }
 }

@@ -83,6 +83,22 @@ fn latency_is_the_links_and_nothing_else() {
     assert!(outcome.intervals.iter().filter_map(|i| i.lag_us.as_ref()).all(|lag| lag.max() <= 1));
 }
 
+/// Arrivals stand at whole seconds, and so do the ends of intervals: each belongs to the interval it begins, the load's end
+/// to no interval of its own.
+#[test]
+fn what_happens_at_an_intervals_end_belongs_to_the_next() {
+    let mut config = world(5, seconds(2));
+    config.load.stages[0] = world::rate(1.0, 5);
+    config.interval = seconds(1);
+    let outcome = World::new(config).run();
+    let load: Vec<_> = outcome.load().collect();
+    let started: Vec<u64> = load.iter().map(|interval| interval.trunks[0].attempts_started()).collect();
+    assert_eq!(started, [1, 1, 1, 1, 1, 0, 0]);
+    for (second, interval) in (0..).zip(load) {
+        assert_eq!((interval.start_ns, interval.end_ns), (second * 1_000_000_000, (second + 1) * 1_000_000_000));
+    }
+}
+
 /// Everything an outcome says, as text: two runs are the same run when this is the same.
 fn transcript(outcome: &Outcome) -> String {
     let mut text = String::new();

@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod authentication;
+mod ending;
 pub mod identity;
 pub mod looping;
 pub mod policy;

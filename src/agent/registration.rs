@@ -21,11 +21,16 @@
 //! A client that begins with a pause (Asterisk) rests between its arrival and Open(initial); the attempt is planned for the
 //! end of the pause.
 //!
+//! An attempt that is abandoned may leave a request under way. RFC 3261 §10.2 wants no other sent before the first is
+//! answered or timed out, and an un-REGISTER that overtook it would leave the binding behind: the agent is then Settling,
+//! and un-REGISTERs at the answer, or T4 after it gave up, when nothing of it can be in the network any more.
+//!
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
 //! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
 
 use super::answer;
 use super::authentication::{Authentication, Held, usable};
+use super::ending::Ending;
 use super::identity::{Identity, own_half, whole};
 use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
@@ -120,6 +125,12 @@ enum State {
     Idle,
     Open(Exchange),
     Resting(Option<Next>),
+    /// An attempt was abandoned; until this time, or its answer, its request may be on its way. `leaves`: the agent was
+    /// told to un-REGISTER and waits for that.
+    Settling {
+        until: Time,
+        leaves: bool,
+    },
     Gone,
 }
 
@@ -139,6 +150,8 @@ struct Exchange {
     /// The current transaction; `None` until its request was sent.
     transaction: Option<Transaction>,
     with_credentials: bool,
+    /// An earlier request with credentials was sent several times.
+    copies_before: bool,
     stale_answered: bool,
     interval_raised: bool,
 }
@@ -180,12 +193,13 @@ impl Agent {
                 events(Event::Arrived { planned });
                 match self.state {
                     State::Idle => self.arrive(cx, planned),
+                    State::Settling { leaves: false, .. } => self.arrive(cx, planned),
                     State::Resting(_) if self.starts_at().is_none() => self.arrive(cx, planned),
                     State::Open(_) | State::Resting(_) => {
                         self.shed(Kind::Initial, planned, now, events);
                         Send::No
                     }
-                    State::Gone => Send::No,
+                    State::Settling { .. } | State::Gone => Send::No,
                 }
             }
             Input::Shed { planned } => {
@@ -214,12 +228,12 @@ impl Agent {
             }
             Input::Wake => self.wake(cx, now, events),
             Input::Cut => {
-                self.cut(now, events);
+                self.cut(cx, now, events);
                 Send::No
             }
             Input::Unregister => self.unregister(cx, now, events),
             Input::Stop => {
-                self.stop(now, events);
+                self.stop(cx, now, events);
                 Send::No
             }
         }
@@ -231,6 +245,7 @@ impl Agent {
         let own = match &self.state {
             State::Open(exchange) => exchange.transaction.map(|t| t.deadline(&cx.policy.timers)),
             State::Resting(next) => next.filter(|_| !cx.draining).map(|next| next.at),
+            State::Settling { until, leaves } => leaves.then_some(*until),
             State::Idle | State::Gone => None,
         };
         [lapse, own].into_iter().flatten().min()
@@ -324,9 +339,9 @@ impl Agent {
         matches!(&self.state, State::Open(exchange) if exchange.kind != Kind::Unregister)
     }
 
-    /// Whether an attempt or an un-REGISTER is open.
+    /// Whether an attempt or an un-REGISTER is open, or an un-REGISTER is waiting to be.
     pub fn is_busy(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, State::Open(_) | State::Settling { leaves: true, .. })
     }
 
     /// The transaction that [`Agent::render`] writes.
@@ -366,6 +381,7 @@ impl Agent {
             first_sent: None,
             transaction: None,
             with_credentials: false,
+            copies_before: false,
             stale_answered: false,
             interval_raised: false,
         });
@@ -379,6 +395,8 @@ impl Agent {
         self.answered <<= 1;
         let with_credentials = self.authentication.carries_any();
         if let State::Open(exchange) = &mut self.state {
+            let repeated = exchange.transaction.is_some_and(|transaction| transaction.was_repeated());
+            exchange.copies_before |= exchange.with_credentials && repeated;
             exchange.transaction = None;
             exchange.with_credentials = with_credentials;
         }
@@ -405,6 +423,7 @@ impl Agent {
                 }
             }
             State::Resting(Some(next)) if next.at <= now && !cx.draining => self.begin(cx, next.kind, next.at),
+            State::Settling { until, leaves: true } if until <= now => self.begin(cx, Kind::Unregister, now),
             _ => Send::No,
         }
     }
@@ -426,8 +445,10 @@ impl Agent {
             return Send::No;
         }
         if !self.is_open(serial) {
+            // A copy of what was refused meanwhile has been granted all the same.
+            self.maybe_bound |= (200..300).contains(&response.code) && !matches!(self.state, State::Gone);
             self.late_or_copy(cx, serial, at, events);
-            return Send::No;
+            return if serial == self.serial { self.settled(cx, at) } else { Send::No };
         }
         self.answered |= 1;
         self.last_final = Some(at);
@@ -575,7 +596,7 @@ impl Agent {
     /// Ends the open exchange other than by 2xx, and decides what the agent does next.
     fn finish(&mut self, cx: &Context<'_>, end: Ending<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(exchange) = self.state else { return };
-        self.maybe_bound |= end.leaves_open(&exchange);
+        self.maybe_bound |= exchange.copies_before || end.leaves_open(exchange.transaction.as_ref());
         if exchange.kind == Kind::Unregister {
             self.state = State::Gone;
             let sent = exchange.first_sent.unwrap_or(at);
@@ -613,29 +634,47 @@ impl Agent {
         Some(Next { at: at + wait, kind: Kind::Retry })
     }
 
+    /// The answer to what an abandoned attempt had sent.
+    fn settled(&mut self, cx: &Context<'_>, at: Time) -> Send {
+        match self.state {
+            State::Settling { leaves: true, .. } => self.begin(cx, Kind::Unregister, at),
+            State::Settling { leaves: false, .. } => {
+                self.state = State::Resting(None);
+                Send::No
+            }
+            _ => Send::No,
+        }
+    }
+
     fn shed(&mut self, kind: Kind, planned: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
         events(Event::Ended(AttemptEnd { kind, ..unsent(planned, at) }));
     }
 
     fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
         match self.state {
-            State::Gone | State::Idle => return Send::No,
+            State::Gone | State::Idle | State::Settling { leaves: true, .. } => return Send::No,
             State::Open(exchange) if exchange.kind == Kind::Unregister => return Send::No,
-            State::Open(_) | State::Resting(_) => self.stop(now, events),
+            State::Open(_) | State::Resting(_) | State::Settling { .. } => self.stop(cx, now, events),
         }
         events(Event::Retired { at: now });
         if !self.maybe_bound {
             self.state = State::Gone;
             return Send::No;
         }
-        self.begin(cx, Kind::Unregister, now)
+        match &mut self.state {
+            State::Settling { until, leaves } if *until > now => {
+                *leaves = true;
+                Send::No
+            }
+            _ => self.begin(cx, Kind::Unregister, now),
+        }
     }
 
     /// What a phone without power forgets: what it was doing and waiting for, and that it had failed. The registrar keeps
     /// the binding until it lapses.
-    fn cut(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        self.stop(at, events);
-        if let State::Resting(_) = self.state {
+    fn cut(&mut self, cx: &Context<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        self.stop(cx, at, events);
+        if let State::Resting(_) | State::Settling { .. } = self.state {
             self.state = State::Resting(None);
             self.failures = 0;
             if self.looping.succeeded() {
@@ -644,23 +683,32 @@ impl Agent {
         }
     }
 
-    fn stop(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        if let State::Open(exchange) = self.state {
-            let sent = exchange.first_sent;
-            if exchange.kind == Kind::Unregister {
-                let sent = sent.unwrap_or(at);
-                events(Event::UnregisterEnded { code: 0, reason: b"abandoned", ok: false, sent, at });
-                self.state = State::Gone;
-            } else {
-                self.maybe_bound |= exchange.may_have_arrived(false);
+    fn stop(&mut self, cx: &Context<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        match self.state {
+            State::Open(Exchange { kind: Kind::Unregister, first_sent, .. }) => {
+                self.give_up_removal(first_sent.unwrap_or(at), at, events);
+            }
+            State::Settling { leaves: true, .. } => self.give_up_removal(at, at, events),
+            State::Open(exchange) => {
                 events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, Clues::default())));
+                let under_way = exchange.may_have_arrived(false);
+                self.maybe_bound |= under_way;
+                let settling = State::Settling { until: at + cx.policy.timers.t4, leaves: false };
+                self.state = if under_way { settling } else { State::Resting(None) };
+            }
+            State::Idle | State::Resting(_) | State::Settling { .. } | State::Gone => {
+                let Some(planned) = self.starts_at() else { return };
+                // It arrived and was never sent: the run ended during the client's own pause.
+                let end = unsent(planned, at);
+                events(Event::Ended(AttemptEnd { status: Status::Abandoned, reason: b"abandoned", ..end }));
                 self.state = State::Resting(None);
             }
-        } else if let Some(planned) = self.starts_at() {
-            // It arrived and was never sent: the run ended during the client's own pause.
-            events(Event::Ended(AttemptEnd { status: Status::Abandoned, reason: b"abandoned", ..unsent(planned, at) }));
-            self.state = State::Resting(None);
         }
+    }
+
+    fn give_up_removal(&mut self, sent: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        events(Event::UnregisterEnded { code: 0, reason: b"abandoned", ok: false, sent, at });
+        self.state = State::Gone;
     }
 }
 
@@ -702,37 +750,6 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
         at,
         ineffective: false,
         clues: Clues::default(),
-    }
-}
-
-/// How an attempt ends without a 2xx.
-#[derive(Clone, Copy, Debug)]
-struct Ending<'a> {
-    status: Status,
-    loop_kind: LoopKind,
-    /// 0: no response.
-    code: u16,
-    reason: &'a [u8],
-    clues: Clues,
-}
-
-impl<'a> Ending<'a> {
-    fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: &'a [u8]) -> Self {
-        Ending { status, loop_kind, code, reason, clues: Clues::default() }
-    }
-
-    fn silence(status: Status, loop_kind: LoopKind, reason: &'a [u8]) -> Self {
-        Ending { status, loop_kind, code: 0, reason, clues: Clues::default() }
-    }
-
-    fn with(self, clues: Clues) -> Self {
-        Ending { clues, ..self }
-    }
-
-    /// Whether the registrar may hold a binding all the same: only a final refusal says that it does not. Credentials
-    /// do not matter, a registrar that asks for none binds at the first request.
-    fn leaves_open(&self, exchange: &Exchange) -> bool {
-        self.code < 300 && exchange.may_have_arrived(self.status == Status::TransportError)
     }
 }
 

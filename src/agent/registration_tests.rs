@@ -1,4 +1,9 @@
 //! The agent against a script: times in milliseconds, every request read back from its bytes.
+//!
+//! Here are the script's words, what an attempt is and how it ends; `handshake` and `departure` go on from there.
+
+mod departure;
+mod handshake;
 
 use super::identity::{Credential, Identity};
 use super::policy::{Backoff, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
@@ -314,107 +319,6 @@ fn a_refresh_reuses_the_nonce_and_is_an_attempt_of_its_own() {
 }
 
 #[test]
-fn a_next_nonce_replaces_the_nonce_silently() {
-    let mut phone = Phone::new();
-    let contact = "Contact: <sip:alice@127.0.0.1:40000>;expires=20\r\n";
-    let next = |nonce| format!("{contact}Authentication-Info: nextnonce=\"{nonce}\"\r\n");
-    phone.arrive(0).challenge(1, "n1", "").reply(2, 200, &next("n2")).due();
-    let now = phone.now;
-    phone.reply(now + 1, 200, &next("n3")).due().then_ok(20).due();
-    let credentials: Vec<String> = phone.requests().into_iter().map(|request| request.3).collect();
-    assert_eq!(credentials, ["", "n1/1", "n2/1", "n3/1", "n3/2"]);
-    assert_eq!((phone.seen("challenged"), phone.seen("ended registered")), (1, 3));
-    // Refused all the same, it is a nonce from before this attempt.
-    let now = phone.now;
-    phone.challenge(now + 1, "n4", "").then_ok(20);
-    assert_eq!((phone.seen("challenged"), phone.seen("ended registered")), (2, 4));
-}
-
-#[test]
-fn without_reuse_a_refresh_starts_bare() {
-    let mut phone = Phone::new();
-    phone.policy.reuse_nonce = false;
-    phone.arrive(0).challenge(1, "n1", "").ok(2, 20).due();
-    assert_eq!(phone.requests()[2].3, "");
-}
-
-#[test]
-fn a_401_to_an_old_nonce_is_this_attempts_challenge() {
-    for more in ["", ", stale=true"] {
-        let mut phone = Phone::new();
-        phone.arrive(0).challenge(1, "n1", "").ok(2, 20).due().challenge(20_000, "n2", more).then_ok(20);
-        assert_eq!(phone.requests()[3].3, "n2/1", "{more}");
-        assert_eq!(phone.seen("ended registered"), 2, "{more}");
-    }
-}
-
-#[test]
-fn a_second_401_ends_the_attempt() {
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").challenge(2, "n2", "");
-    assert_eq!(phone.seen("ended authentication_failed 401 AfterCredentials"), 1);
-    assert_eq!(phone.sent.len(), 2);
-}
-
-#[test]
-fn one_stale_is_answered_a_second_ends_it() {
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").challenge(2, "n2", ", stale=true");
-    assert_eq!(phone.requests()[2].3, "n2/1");
-    phone.challenge(3, "n3", ", stale=TRUE");
-    assert_eq!(phone.seen("ended authentication_failed 401"), 1);
-    assert_eq!(phone.sent.len(), 3);
-}
-
-#[test]
-fn a_proxy_and_a_registrar_may_both_challenge() {
-    let mut phone = Phone::new();
-    let proxy = "Proxy-Authenticate: Digest realm=\"edge\", nonce=\"p1\", qop=\"auth\", algorithm=SHA-256\r\n";
-    phone.arrive(0).reply(1, 407, proxy).challenge(2, "n1", "").ok(3, 60);
-    let last = phone.last();
-    assert!(last.contains("Proxy-Authorization: Digest") && last.contains("\r\nAuthorization: Digest"), "{last}");
-    assert_eq!(phone.seen("ended registered"), 1);
-}
-
-#[test]
-fn a_next_nonce_replaces_the_nonce() {
-    let mut phone = Phone::new();
-    let granted = |next: &str| format!("Contact: <sip:alice@127.0.0.1:40000>;expires=60\r\n{next}");
-    phone.arrive(0).challenge(1, "n1", ", opaque=\"o\"");
-    phone.reply(2, 200, &granted("Authentication-Info: qop=auth, NextNonce=\"longer-n2\", nc=00000001\r\n"));
-    phone.due();
-    assert_eq!(phone.requests()[2].3, "longer-n2/1", "the refresh carries it at once");
-    assert!(
-        phone.last().contains("opaque=\"o\"") && phone.last().contains("realm=\"example.test\""),
-        "{}",
-        phone.last()
-    );
-    let now = phone.now;
-    phone.reply(now + 1, 200, &granted("Authentication-Info: nextnonce=\"\"\r\n")).due();
-    assert_eq!(phone.requests()[3].3, "longer-n2/2", "an empty one is none");
-}
-
-#[test]
-fn one_423_is_answered_with_its_minimum_and_remembered() {
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").reply(2, 423, "Min-Expires: 120\r\n");
-    assert_eq!(phone.requests()[2], (2, 3, 120, "n1/2".into()));
-    assert_eq!((phone.seen("challenged 401"), phone.seen("challenged 423")), (1, 1), "both are told");
-    phone.ok(3, 120).until(115_000);
-    assert_eq!(phone.requests()[3].2, 120, "the next attempt asks for it at once");
-}
-
-#[test]
-fn a_second_423_ends_the_attempt() {
-    let mut phone = Phone::new();
-    phone.arrive(0).reply(1, 423, "Min-Expires: 120\r\n").reply(2, 423, "Min-Expires: 240\r\n");
-    assert_eq!(phone.seen("ended registration_rejected 423"), 1);
-    let mut phone = Phone::new();
-    phone.arrive(0).reply(1, 423, "");
-    assert_eq!(phone.seen("ended registration_rejected 423"), 1, "without Min-Expires there is nothing to ask for");
-}
-
-#[test]
 fn every_final_code_has_its_status() {
     for (code, status) in [
         (200, Status::Registered),
@@ -436,32 +340,6 @@ fn every_final_code_has_its_status() {
     let mut phone = Phone::new();
     phone.arrive(0).challenge(1, "n1", "").reply(2, 403, "");
     assert_eq!(phone.seen("ended authentication_failed 403 AfterCredentials"), 1);
-}
-
-#[test]
-fn an_unusable_challenge_is_a_protocol_error() {
-    let unknown = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=AKAv1-MD5\r\n";
-    for headers in [unknown, "", "WWW-Authenticate: Basic realm=\"r\"\r\n"] {
-        let mut phone = Phone::new();
-        phone.arrive(0).reply(1, 401, headers);
-        assert_eq!(phone.seen("ended protocol_error 401"), 1, "{headers}");
-    }
-}
-
-#[test]
-fn realm_policies() {
-    let other = "WWW-Authenticate: Digest realm=\"other\", nonce=\"n\", qop=\"auth\"\r\n";
-    let realm_sent = |policy| {
-        let mut phone = Phone::new();
-        phone.policy.realm_policy = policy;
-        phone.arrive(0).reply(1, 401, other);
-        let text = phone.last();
-        let view = scan::request(text.as_bytes()).expect("own");
-        credentials(&view).map(|c| String::from_utf8_lossy(c.realm).into_owned())
-    };
-    assert_eq!(realm_sent(RealmPolicy::Expect).as_deref(), Some("other"));
-    assert_eq!(realm_sent(RealmPolicy::Force).as_deref(), Some("example.test"));
-    assert_eq!(realm_sent(RealmPolicy::Require), None);
 }
 
 #[test]
@@ -583,119 +461,6 @@ fn an_unreachable_target_is_a_transport_error_and_retried() {
     assert_eq!(phone.seen("started retry"), 1);
     phone.input(1_200, Input::Transport { serial: 1, reason: "stale news" });
     assert_eq!(phone.seen("ended transport_error"), 1, "an error for an older request is ignored");
-}
-
-#[test]
-fn unregistering_removes_the_binding_with_the_nonce_at_hand() {
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").ok(2, 60).input(5_000, Input::Unregister).ok(5_001, 0);
-    assert_eq!(phone.requests()[2], (5_000, 3, 0, "n1/2".into()));
-    assert_eq!(phone.events[7..], ["retired", "request unregister", "unregistered", "unregister-ended true 200"]);
-    assert_eq!(phone.until(200_000).deadline(), None);
-}
-
-#[test]
-fn unregistering_sends_nothing_where_nothing_can_be_bound() {
-    type Story = fn(&mut Phone);
-    let stories: [(&str, Story); 5] = [
-        ("refused before a challenge", |p| {
-            p.arrive(0).reply(1, 403, "");
-        }),
-        ("refused after credentials", |p| {
-            p.arrive(0).challenge(1, "n1", "").reply(2, 403, "");
-        }),
-        ("a challenge nobody can use", |p| {
-            p.arrive(0).reply(1, 401, "");
-        }),
-        ("sent once and not delivered", |p| {
-            p.arrive(0).input(1, Input::Transport { serial: 1, reason: "port unreachable" });
-        }),
-        ("kept back by the ceiling", |p| {
-            p.input_under(0, Input::Arrive { planned: Phone::time(0) }, false);
-        }),
-    ];
-    for (what, story) in stories {
-        let mut phone = Phone::new();
-        story(&mut phone);
-        let sent = phone.sent.len();
-        phone.until(40_000).input(50_000, Input::Unregister);
-        assert_eq!((phone.sent.len(), phone.deadline()), (sent, None), "{what}: {:?}", phone.events);
-    }
-}
-
-/// A registrar that asks for no credentials binds at the first request, and its answer can get lost: then the agent never
-/// registered, and a binding stays behind all the same.
-#[test]
-fn unregistering_removes_what_an_unseen_answer_may_have_bound() {
-    type Story = fn(&mut Phone);
-    let stories: [(&str, Story); 6] = [
-        ("an open registrar is not heard", |p| {
-            p.arrive(0).until(40_000);
-        }),
-        ("credentials sent, no answer", |p| {
-            p.arrive(0).challenge(1, "n1", "").until(40_000);
-        }),
-        ("an answer that cannot be read", |p| {
-            p.arrive(0).input(1, Input::Malformed { serial: 1, at: Phone::time(1) });
-        }),
-        ("a 200 with another CSeq", |p| {
-            let swapped = p.arrive(0).last().replace("CSeq: 1000001", "CSeq: 1000009");
-            p.reply_to(1, &swapped, 200, "");
-        }),
-        ("gone after the second transmission", |p| {
-            p.arrive(0).until(600).input(700, Input::Transport { serial: 1, reason: "port unreachable" });
-        }),
-        ("stopped while open", |p| {
-            p.arrive(0);
-        }),
-    ];
-    for (what, story) in stories {
-        let mut phone = Phone::new();
-        story(&mut phone);
-        phone.input(50_000, Input::Unregister).reply(50_001, 200, "");
-        let (at, _, expires, _) = phone.requests().pop().expect("a request");
-        assert_eq!((at, expires), (50_000, 0), "{what}: {:?}", phone.events);
-        assert_eq!(phone.seen("unregister-ended true 200"), 1, "{what}: {:?}", phone.events);
-    }
-}
-
-#[test]
-fn draining_starts_nothing_and_lets_nothing_lapse() {
-    let mut phone = Phone::retrying(every(Duration::from_secs(1)));
-    phone.arrive(0).challenge(1, "n1", "").ok(2, 20);
-    phone.draining = true;
-    assert_eq!(phone.deadline(), None);
-    phone.input(30_000, Input::Wake);
-    assert_eq!(phone.seen("lapsed") + phone.seen("started refresh"), 0);
-}
-
-#[test]
-fn stopping_abandons_an_open_attempt() {
-    let mut phone = Phone::new();
-    phone.arrive(0).input(100, Input::Stop);
-    assert_eq!(phone.seen("ended abandoned 0"), 1);
-    assert_eq!(phone.until(100_000).deadline(), None);
-}
-
-/// What is left is the binding at the registrar: it lapses, or the phone finds it when it is back.
-#[test]
-fn a_phone_without_power_says_nothing_and_begins_anew() {
-    let mut phone = Phone::new();
-    phone.arrive(0).challenge(1, "n1", "").ok(2, 60).input(10_000, Input::Cut).until(59_000);
-    assert_eq!((phone.sent.len(), phone.seen("ended abandoned")), (2, 0), "nothing was open, and nothing is refreshed");
-    phone.until(100_000);
-    assert_eq!((phone.sent.len(), phone.seen("lapsed")), (2, 1));
-    phone.arrive(120_000);
-    assert_eq!(phone.requests()[2].3, "", "without the nonce it had");
-    phone.challenge(120_001, "n2", "").ok(120_002, 60);
-    assert_eq!(phone.seen("ended registered"), 2);
-
-    let mut phone = Phone::retrying(every(Duration::from_secs(5)));
-    phone.arrive(0).reply(1, 503, "").input(2, Input::Cut).until(100_000);
-    assert_eq!(phone.sent.len(), 1, "a retry it was waiting for is forgotten");
-    let mut phone = Phone::new();
-    phone.arrive(0).input(100, Input::Cut);
-    assert_eq!((phone.seen("ended abandoned 0"), phone.until(100_000).deadline()), (1, None));
 }
 
 #[test]

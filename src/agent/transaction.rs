@@ -99,6 +99,11 @@ impl Transaction {
         self.on_wire && (!undeliverable || self.transmissions > 1)
     }
 
+    /// Whether there are several copies of the request.
+    pub fn was_repeated(&self) -> bool {
+        self.transmissions > 1
+    }
+
     /// When Timer F fires.
     pub fn timeout_at(&self, timers: &Timers) -> Time {
         self.sent + timers.f()

@@ -3,7 +3,7 @@
 
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, print, write_files};
-use super::simulate::ONE_WAY;
+use super::simulate::{ONE_WAY, wordings};
 use crate::agent::{Refresh, RetryPolicy, TrunkPolicy};
 use crate::cli::SimulateArgs;
 use crate::diagnose::avalanche::{Comeback, Failures, Occasion};
@@ -136,6 +136,7 @@ impl Rehearsal {
             },
             workers: 1,
             sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
+            wordings: wordings(plan),
             interval: INTERVAL,
             warmup: Duration::ZERO,
             run: RunTag(seed.0),

@@ -1,6 +1,6 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
-use super::assemble::workers;
+use super::assemble::{USER_AGENT, workers};
 use super::avalanche;
 use super::failure::{Exit, Failure};
 use super::observe::FailureFile;
@@ -16,12 +16,12 @@ use crate::link::{Delay, LinkConfig};
 use crate::load::{Schedule, Stage};
 use crate::net::clock::Clock;
 use crate::net::{descriptors, usage};
-use crate::plan::Plan;
+use crate::plan::{Plan, TrunkPlan};
 use crate::profile;
 use crate::record::{End, Header, Results, Writer};
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
-use crate::sim::{self, Outcome, World, WorldConfig};
+use crate::sim::{self, Outcome, Wording, World, WorldConfig};
 use crate::vocab::{RunTag, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -129,6 +129,7 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
         load: plan.load.clone(),
         workers: frame.workers,
         sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
+        wordings: wordings(plan),
         interval: plan.interval,
         warmup: plan.warmup,
         run: tag,
@@ -164,6 +165,17 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
         aborted: aborted.filter(|_| outcome.stopped),
     })?;
     Ok(outcome)
+}
+
+/// What the trunks' requests say, as in a run.
+pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
+    let of = |trunk: &TrunkPlan| Wording {
+        route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.clone()),
+        user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT).to_owned(),
+        headers: trunk.headers.clone(),
+        padded: plan.pad,
+    };
+    plan.trunks.iter().map(of).collect()
 }
 
 fn rehearsal_header(plan: &Plan, frame: &Frame) -> Header {

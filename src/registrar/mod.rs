@@ -5,8 +5,8 @@
 //! scanner refuses, `counts` is the account of it all.
 //!
 //! There is no transaction layer: requests are handled as they come, a retransmission is answered like the first
-//! time. Replies go where the request came from (RFC 3581), asked for or not. Nothing here reads a clock, opens a
-//! socket or panics on foreign bytes; in the steady state only a new binding allocates.
+//! time; `departed` keeps a late copy from binding again what was removed since. Replies go where the request came from (RFC 3581), asked for or not. Nothing here reads a clock, opens a
+//! socket or panics on foreign bytes; in the steady state only a new binding and a removal allocate.
 //!
 //! The invariant one cannot see: `Faults::joined` and `left` are told of every address of record that appears in or
 //! vanishes from `Bindings`, always with the user and domain of the address and the source that made it, so the counts of
@@ -17,6 +17,7 @@ mod authenticate;
 mod bindings;
 pub mod config;
 mod counts;
+mod departed;
 mod fault;
 mod malformed;
 mod nonce;
@@ -36,6 +37,7 @@ use crate::vocab::Time;
 use address::{Address, split_canonical};
 use authenticate::Authority;
 use bindings::Bindings;
+use departed::Departed;
 use fault::{Direction, Faults, Frozen, Passage, Subject};
 use malformed::Echo;
 use nonce::Nonces;
@@ -63,6 +65,7 @@ impl From<SocketAddr> for Peer {
 pub struct Registrar {
     authority: Authority,
     bindings: Bindings,
+    departed: Departed,
     faults: Faults,
     outbox: Outbox,
     counts: Counts,
@@ -97,6 +100,7 @@ impl Registrar {
             authority: Authority::new(&config.realm, config.password, config.users, config.algorithms, nonces),
             // One more than was asked for is refused before it comes to the table.
             bindings: Bindings::new(config.max_contacts.map_or(MAX_CONTACTS, |_| usize::MAX)),
+            departed: Departed::default(),
             faults: Faults::new(&config.faults, seed, start),
             outbox: Outbox::new(),
             counts: Counts::default(),
@@ -164,6 +168,7 @@ impl Registrar {
     }
 
     fn expire(&mut self, now: Time) {
+        self.departed.forget(now);
         let faults = &mut self.faults;
         let expired = self.bindings.expire(now, |key, source| {
             let (user, domain) = split_canonical(key);

@@ -155,7 +155,9 @@ impl Registrar {
     /// Step 7: all changes or none.
     fn apply(&mut self, incoming: &Incoming<'_>, intent: Intent) -> Result<(), Answer> {
         let record = self.bindings.get(incoming.key);
-        if record.is_some_and(|record| out_of_order(record, incoming.request, intent)) {
+        let &Incoming { now, request, key, .. } = incoming;
+        let outdated = intent != Intent::Query && self.departed.outdates(key, request.call_id, request.cseq);
+        if outdated || record.is_some_and(|record| out_of_order(record, request, intent)) {
             return Err(Answer::fixed(500, "CSeq Out Of Order"));
         }
         if let Some(MaxContacts { contacts, code }) = self.max_contacts
@@ -166,6 +168,7 @@ impl Registrar {
         match intent {
             Intent::Query => {}
             Intent::RemoveAll => {
+                self.departed.note(now, key, request.call_id, request.cseq);
                 let removed = self.bindings.clear(incoming.key);
                 self.removed(incoming.key, removed);
             }
@@ -189,6 +192,7 @@ impl Registrar {
         }
         let asked = self.asked(request, contact);
         if asked == 0 {
+            self.departed.note(now, key, request.call_id, request.cseq);
             let removed = self.bindings.remove(key, contact.uri);
             return self.removed(key, removed);
         }

@@ -4,6 +4,7 @@
 //! same [`Fleet`]s a sender thread drives. What it replaces is the network and the passing of time. `trial` does the same for
 //! a crew that searches limits.
 
+mod buffers;
 pub mod trial;
 
 use crate::agent::{Identity, IdentityBook, TrunkPolicy};
@@ -15,6 +16,7 @@ use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
+use buffers::{Buffers, DATAGRAM};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -33,6 +35,8 @@ pub struct WorldConfig {
     pub workers: u32,
     /// By trunk: the addresses its agents have in turn; empty or missing: one for all.
     pub sources: Vec<Vec<IpAddr>>,
+    /// By trunk; missing: the default.
+    pub wordings: Vec<Wording>,
     pub interval: Duration,
     pub warmup: Duration,
     /// Sets the run apart in Call-IDs and branches.
@@ -45,6 +49,38 @@ pub struct WorldConfig {
     pub registrar: registrar::Config,
 }
 
+/// What a trunk's requests say besides what its policy and its agents do: it costs bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wording {
+    /// `Route`, where there is an outbound proxy.
+    pub route: Option<String>,
+    pub user_agent: String,
+    /// Further headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// Requests are padded to few lengths, see [`RegisterTemplate::padded`].
+    pub padded: bool,
+}
+
+impl Wording {
+    fn template(&self, domain: &str, from: SocketAddr) -> RegisterTemplate {
+        let template = RegisterTemplate::new(&TemplateParts {
+            domain,
+            transport: "UDP",
+            sent_by: &from.to_string(),
+            route: self.route.as_deref(),
+            user_agent: &self.user_agent,
+            headers: &self.headers,
+        });
+        if self.padded { template.padded() } else { template }
+    }
+}
+
+impl Default for Wording {
+    fn default() -> Self {
+        Wording { route: None, user_agent: "regstorm".to_owned(), headers: Vec::new(), padded: false }
+    }
+}
+
 /// A simulated run in progress.
 pub struct World {
     now: Time,
@@ -53,8 +89,7 @@ pub struct World {
     /// Requests under way: the fleet and flow they left, and their bytes.
     up: Link<Packet>,
     down: Link<Packet>,
-    /// Buffers of delivered packets, used again.
-    spare: Vec<Vec<u8>>,
+    buffers: Buffers,
     intervals: Vec<Interval>,
     failures: Vec<FailedAttempt>,
     returns: Vec<u64>,
@@ -108,9 +143,6 @@ pub struct Outcome {
 /// When every simulated run starts.
 pub const START: Time = Time::from_secs(1);
 
-/// The longest datagram a fleet writes.
-const DATAGRAM: usize = 4096;
-
 impl World {
     pub fn new(config: WorldConfig) -> Self {
         let schedule = Arc::new(Schedule::new(&config.load, config.seed));
@@ -132,7 +164,7 @@ impl World {
                     late: Duration::from_millis(5),
                     stall: Duration::from_millis(10),
                 });
-                let flows = addresses.fleet(worker as usize, &policies[..trunks], &config.sources);
+                let flows = addresses.fleet(worker as usize, &policies[..trunks], &config.sources, &config.wordings);
                 let stripe = Stripe { worker, workers: config.workers };
                 let flow_of = |local| {
                     let identity = identities.get(AgentId(stripe.global(local)));
@@ -167,7 +199,7 @@ impl World {
             registrar: Registrar::new(config.registrar, config.seed, START),
             up: Link::new(config.link, config.seed, 0),
             down: Link::new(config.link, config.seed, 1),
-            spare: Vec::new(),
+            buffers: Buffers::default(),
             intervals: Vec::new(),
             failures: Vec::new(),
             returns: Vec::new(),
@@ -191,9 +223,6 @@ impl World {
     pub fn run_into(mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> Outcome {
         let stopped = self.run_load(keep).is_break();
         let load_ended = self.now;
-        for position in 0..self.fleets.len() {
-            self.turn(position);
-        }
         self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nothing));
         self.run_until_idle(self.now + self.config.drain, keep);
         let registered_at_load_end = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
@@ -251,16 +280,28 @@ impl World {
         }
     }
 
-    /// Everything that happens at the next time at which something does, or at `end`.
+    /// Everything that happens at the next time at which something does, before `end`; there the stage is over, and what is
+    /// due then belongs to the next one.
+    ///
+    /// An interval ends before anything happens at its end, and is a step of its own: whoever it is handed to may have
+    /// seen enough.
     fn step(&mut self, end: Time) {
-        let next = self.next_event().min(end);
+        let next = self.next_event();
+        if next >= end {
+            self.now = end;
+            // The interval that ends with the stage is cut by whoever ends the stage, or an empty one would follow.
+            self.close_due(end.saturating_sub(Duration::from_nanos(1)));
+            return;
+        }
         // Virtual time never stands still on a wake-up that had nothing to do.
         self.now = next.max(self.now);
+        if self.close_due(self.now) {
+            return;
+        }
         self.deliver();
         for position in 0..self.fleets.len() {
             self.turn(position);
         }
-        self.close_due();
     }
 
     /// Hands over the intervals that have ended; broken when any was to be the last.
@@ -283,8 +324,8 @@ impl World {
 
     fn turn(&mut self, position: usize) {
         let now = self.now;
-        let (link, spare, road) = (&mut self.up, &mut self.spare, &mut self.road);
-        let mut wire = Wire { now, fleet: position, link, spare, road };
+        let (link, buffers, road) = (&mut self.up, &mut self.buffers, &mut self.road);
+        let mut wire = Wire { now, fleet: position, link, buffers, road };
         while self.fleets[position].turn(now, &mut wire) {}
     }
 
@@ -293,32 +334,32 @@ impl World {
         while let Some(packet) = self.up.poll(now) {
             let from = self.addresses.of(packet.fleet, packet.flow);
             self.registrar.receive(now, from, &packet.bytes);
-            self.spare.push(packet.bytes);
+            self.buffers.reuse(packet.bytes);
         }
         let mut buffer = [0; DATAGRAM];
         while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
             let Some((fleet, flow)) = self.addresses.place(to.address) else { continue };
-            let mut bytes = self.spare.pop().unwrap_or_default();
-            bytes.clear();
-            bytes.extend_from_slice(&buffer[..length]);
+            let bytes = self.buffers.copied(&buffer[..length]);
             self.down.send(now, Packet { fleet, flow, bytes });
         }
         while let Some(Packet { fleet, flow, bytes }) = self.down.poll(now) {
             self.road.traffic.received(now, bytes.len());
-            let (link, spare, road) = (&mut self.up, &mut self.spare, &mut self.road);
-            let mut wire = Wire { now, fleet, link, spare, road };
+            let (link, buffers, road) = (&mut self.up, &mut self.buffers, &mut self.road);
+            let mut wire = Wire { now, fleet, link, buffers, road };
             self.fleets[fleet].receive(now, now, flow, REGISTRAR, &bytes, &mut wire);
-            self.spare.push(bytes);
+            self.buffers.reuse(bytes);
         }
     }
 
-    fn close_due(&mut self) {
-        let now = self.now;
+    /// Closes the intervals that end by `now`; true when one did.
+    fn close_due(&mut self, now: Time) -> bool {
+        let mut closed = false;
         loop {
             let parts: Vec<Interval> = self.fleets.iter_mut().filter_map(|fleet| fleet.close_due(now)).collect();
             if parts.is_empty() {
-                return;
+                return closed;
             }
+            closed = true;
             self.keep(parts);
         }
     }
@@ -369,20 +410,15 @@ struct Wire<'a> {
     now: Time,
     fleet: usize,
     link: &'a mut Link<Packet>,
-    spare: &'a mut Vec<Vec<u8>>,
+    buffers: &'a mut Buffers,
     road: &'a mut Road,
 }
 
 impl Outbox for Wire<'_> {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.resize(DATAGRAM, 0);
-        let length = write(&mut bytes);
-        bytes.truncate(length);
-        if length > 0 {
-            self.road.sent(self.now, self.fleet, flow, tag, length);
-            self.link.send(self.now, Packet { fleet: self.fleet, flow, bytes });
-        }
+        let Some(bytes) = self.buffers.written(write) else { return };
+        self.road.sent(self.now, self.fleet, flow, tag, bytes.len());
+        self.link.send(self.now, Packet { fleet: self.fleet, flow, bytes });
     }
 }
 
@@ -443,11 +479,19 @@ struct Addresses {
 
 impl Addresses {
     /// The flows of one fleet: one per trunk and source address, trunk by trunk.
-    fn fleet(&mut self, fleet: usize, policies: &[TrunkPolicy], sources: &[Vec<IpAddr>]) -> Vec<Flow> {
+    fn fleet(
+        &mut self,
+        fleet: usize,
+        policies: &[TrunkPolicy],
+        sources: &[Vec<IpAddr>],
+        wordings: &[Wording],
+    ) -> Vec<Flow> {
         self.flows.push(Vec::new());
         let mut flows = Vec::new();
+        let plain = Wording::default();
         for (trunk, policy) in policies.iter().enumerate() {
             let own = sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice);
+            let wording = wordings.get(trunk).unwrap_or(&plain);
             for (source, ip) in own.iter().enumerate() {
                 let address = self.add(fleet, *ip);
                 flows.push(Flow {
@@ -455,14 +499,7 @@ impl Addresses {
                     source: u8::try_from(source).unwrap_or(u8::MAX),
                     local: address,
                     remote: REGISTRAR,
-                    template: RegisterTemplate::new(&TemplateParts {
-                        domain: &policy.domain,
-                        transport: "UDP",
-                        sent_by: &address.to_string(),
-                        route: None,
-                        user_agent: "regstorm",
-                        headers: &[],
-                    }),
+                    template: wording.template(&policy.domain, address),
                 });
             }
         }

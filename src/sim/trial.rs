@@ -1,6 +1,6 @@
 //! A search for limits under virtual time: a crew of agents, a link, the embedded registrar.
 
-use super::DATAGRAM;
+use super::buffers::{Buffers, DATAGRAM};
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::fleet::roster::{self, Ways};
@@ -40,7 +40,7 @@ pub struct Trial {
     registrar: Registrar,
     up: Link<Packet>,
     down: Link<Packet>,
-    spare: Vec<Vec<u8>>,
+    buffers: Buffers,
 }
 
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Trial {
             registrar: Registrar::new(config.registrar, config.seed, START),
             up: Link::new(config.link, config.seed, 0),
             down: Link::new(config.link, config.seed, 1),
-            spare: Vec::new(),
+            buffers: Buffers::default(),
         };
         (trial, roster)
     }
@@ -131,7 +131,7 @@ impl Trial {
             // Virtual time never stands still on a wake-up that had nothing to do.
             self.now = next.max(self.now);
             self.deliver();
-            let mut wire = Wire { now: self.now, link: &mut self.up, spare: &mut self.spare };
+            let mut wire = Wire { now: self.now, link: &mut self.up, buffers: &mut self.buffers };
             while self.crew.turn(self.now, &mut wire) {}
         }
     }
@@ -140,19 +140,17 @@ impl Trial {
         let now = self.now;
         while let Some(packet) = self.up.poll(now) {
             self.registrar.receive(now, address(packet.flow), &packet.bytes);
-            self.spare.push(packet.bytes);
+            self.buffers.reuse(packet.bytes);
         }
         let mut buffer = [0; DATAGRAM];
         while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
-            let mut bytes = self.spare.pop().unwrap_or_default();
-            bytes.clear();
-            bytes.extend_from_slice(&buffer[..length]);
+            let bytes = self.buffers.copied(&buffer[..length]);
             self.down.send(now, Packet { flow: flow_of(to.address), bytes });
         }
         while let Some(Packet { flow, bytes }) = self.down.poll(now) {
-            let mut wire = Wire { now, link: &mut self.up, spare: &mut self.spare };
+            let mut wire = Wire { now, link: &mut self.up, buffers: &mut self.buffers };
             self.crew.receive(now, now, flow, REGISTRAR, &bytes, &mut wire);
-            self.spare.push(bytes);
+            self.buffers.reuse(bytes);
         }
     }
 }
@@ -184,16 +182,12 @@ impl Field for Trial {
 struct Wire<'a> {
     now: Time,
     link: &'a mut Link<Packet>,
-    spare: &'a mut Vec<Vec<u8>>,
+    buffers: &'a mut Buffers,
 }
 
 impl Outbox for Wire<'_> {
     fn put(&mut self, flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.resize(DATAGRAM, 0);
-        let length = write(&mut bytes);
-        bytes.truncate(length);
-        if length > 0 {
+        if let Some(bytes) = self.buffers.written(write) {
             self.link.send(self.now, Packet { flow, bytes });
         }
     }

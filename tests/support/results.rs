@@ -2,8 +2,12 @@
 //!
 //! [`ResultDir::expect_balanced`] is the one claim every run owes whatever happened in it.
 
+use regstorm::record::{Results, read};
+use regstorm::vocab::Stage;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// The nine ends of an attempt, as every file spells them.
@@ -83,6 +87,18 @@ impl ResultDir {
 
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// The messages per second in the second half of the load, both directions.
+    #[track_caller]
+    pub fn settled_messages_per_s(&self) -> f64 {
+        let file = File::open(self.path.join("record.bin")).expect("a record");
+        let results: Results = read(BufReader::new(file)).expect("a whole record");
+        let load: Vec<_> = results.intervals.iter().filter(|interval| interval.stage == Stage::Load).collect();
+        let half = &load[load.len() / 2..];
+        let messages = half.iter().flat_map(|interval| &interval.trunks).map(|t| t.messages_sent + t.messages_received);
+        let nanos: u64 = half.iter().map(|interval| interval.end_ns - interval.start_ns).sum();
+        messages.sum::<u64>() as f64 / (nanos as f64 / 1e9)
     }
 
     /// Every attempt is in exactly one status, and every file says so.

@@ -40,6 +40,7 @@ pub fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
         },
         workers: 2,
         sources: Vec::new(),
+        wordings: Vec::new(),
         warmup: Duration::ZERO,
         run: RunTag(7),
         interval: seconds(60),

@@ -8,7 +8,7 @@ use super::draft::{Confidence, Draft, Severity};
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::Sightings;
-use crate::vocab::{Class, Status};
+use crate::vocab::{Class, Kind, Status};
 use std::collections::BTreeMap;
 
 pub fn find(view: &View<'_>) -> Vec<Draft> {
@@ -259,6 +259,14 @@ fn by_rate(view: &View<'_>) -> Option<Pattern> {
     Some(pattern)
 }
 
+/// Un-REGISTERs without an answer: those that failed, less those that were refused.
+fn silent_removals(view: &View<'_>) -> u64 {
+    let responses = view.results.responses.iter().filter(|row| row.trunk == view.trunk);
+    let refused = responses.filter(|row| row.kind == Kind::Unregister && row.code >= 300 && !row.challenge);
+    let failed = view.results.trunk_totals[usize::from(view.trunk)].sums.unregister_failed;
+    failed.saturating_sub(refused.map(|row| row.count).sum())
+}
+
 /// Answered in the end, but requests had to be repeated.
 ///
 /// Of the retransmissions, those of requests that were never answered are [`REPEATS`] each at most. An answer that came twice or
@@ -267,8 +275,8 @@ fn by_rate(view: &View<'_>) -> Option<Pattern> {
 fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let sums = &totals.sums;
-    // Those of un-REGISTERs and of attempts cut off by the run's end are not told apart: all are left out.
-    let unanswered = view.count(Class::Silence) + sums.unregister_failed + sums.status[Status::Abandoned.index()];
+    // Those of attempts cut off by the run's end are not told apart: all are left out.
+    let unanswered = view.count(Class::Silence) + silent_removals(view) + sums.status[Status::Abandoned.index()];
     let needless = sums.duplicate_responses + sums.late_responses;
     let lost = sums.retransmissions.saturating_sub(unanswered * REPEATS).saturating_sub(needless);
     let sent = sums.messages_sent.saturating_sub(unanswered * (REPEATS + 1)).saturating_sub(needless);

@@ -1,0 +1,43 @@
+//! How an attempt ends without a 2xx: what the books are told, and whether the registrar may have bound the agent all the
+//! same.
+
+use super::transaction::Transaction;
+use crate::measure::Clues;
+use crate::vocab::{LoopKind, Status};
+
+/// How an attempt ends without a 2xx.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending<'a> {
+    pub status: Status,
+    pub loop_kind: LoopKind,
+    /// 0: no response.
+    pub code: u16,
+    pub reason: &'a [u8],
+    pub clues: Clues,
+}
+
+impl<'a> Ending<'a> {
+    pub fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: &'a [u8]) -> Self {
+        Ending { status, loop_kind, code, reason, clues: Clues::default() }
+    }
+
+    pub fn silence(status: Status, loop_kind: LoopKind, reason: &'a [u8]) -> Self {
+        Ending { status, loop_kind, code: 0, reason, clues: Clues::default() }
+    }
+
+    pub fn with(self, clues: Clues) -> Self {
+        Ending { clues, ..self }
+    }
+
+    /// Whether the registrar may hold a binding all the same; `last` is the attempt's last transaction.
+    ///
+    /// Only a final refusal says that it does not, and only of a request that was sent once. Of several copies each may be
+    /// judged by itself (by a proxy or registrar that keeps no transactions, against RFC 3261 §17.2.2), and the answer that
+    /// granted one get lost. Credentials do not matter: a registrar that asks for none binds at the first request.
+    pub fn leaves_open(&self, last: Option<&Transaction>) -> bool {
+        last.is_some_and(|last| {
+            let doubtful = self.code < 300 || last.was_repeated();
+            doubtful && last.may_have_arrived(self.status == Status::TransportError)
+        })
+    }
+}
