@@ -18,7 +18,7 @@ pub mod schema;
 pub mod writer;
 
 pub use pcapng::PcapngWriter;
-pub use reader::{ReadError, read};
+pub use reader::{Follower, ReadError, read};
 pub use results::{
     AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals,
     TrunkHeader,
