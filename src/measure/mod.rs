@@ -7,6 +7,7 @@ mod agents;
 mod availability;
 pub mod event;
 pub mod evidence;
+mod glance;
 pub mod interval;
 pub mod latency;
 pub mod merge;
@@ -16,6 +17,8 @@ pub mod traffic;
 
 pub use event::{AttemptEnd, Clues, Event, Granted, Offer, Subject};
 pub use evidence::{Beat, Echo, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
+pub use glance::Glance;
 pub use interval::{AgentRow, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
+pub use latency::Spread;
 pub use tally::{Imbalance, Tally, TallyConfig};
 pub use traffic::Traffic;
