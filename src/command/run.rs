@@ -3,16 +3,21 @@
 use super::assemble::{Assembly, Frame, assemble, workers};
 use super::baseline;
 use super::failure::{Exit, Failure};
-use super::observe::{Extent, FailureFile, Watch};
+use super::observe::{FailureFile, Screen, Watch};
 use super::output::RunDirectory;
 use super::registrar::{address_of, embedded};
 use super::report::derive;
+#[cfg(feature = "tui")]
+use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
-use crate::engine::{Conduct, Ended, Observer, conduct};
+use crate::engine::{Conduct, Ended, Wish, WorkerPlan, conduct};
+use crate::live::Bars;
+#[cfg(feature = "tui")]
+use crate::live::screen::Opening;
 use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
@@ -22,10 +27,12 @@ use crate::plan::Plan;
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
-use crate::vocab::{RunTag, Stage, Time};
+use crate::vocab::{RunTag, Time};
+use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
@@ -37,9 +44,7 @@ const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
-    if args.live == Live::Tui {
-        return Err(Failure::usage("--live tui is not available in this version; use --live plain or --live off"));
-    }
+    check_screen(args.live)?;
     let mut plan = plan(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
@@ -73,23 +78,20 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
     let header = Header { baseline: baseline::kept(), ..header };
     let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
-    let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
-    let mut watch = Watch::new(record, failures, args.live, extent, conditions);
+    let (wisher, wishes) = unbounded_channel();
+    let facts = opening(&plan, &frame, &targets);
+    let shown = Shown { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
+    let screen = screen(args.live, shown);
+    let glances = !matches!(screen, Screen::Off | Screen::Plain | Screen::Bars(_));
+    let mut watch = Watch::new(record, failures, screen, conditions);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     watch.record().header(&header).map_err(unwritable)?;
-    watch.say(&opening(&plan, &frame, &targets));
-    watch.stage(Stage::Load, None);
+    if !glances {
+        // The live screen has it at its head.
+        watch.say(&facts);
+    }
     directory.link_latest();
-    let run = Conduct {
-        workers,
-        clock,
-        start: frame.start,
-        load_lasts: frame.schedule.lasts(),
-        drain: plan.drain,
-        unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
-        agents: plan.identities.len() as u32,
-        patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
-    };
+    let run = Conduct { wishes: Some(wishes), glances, ..as_planned(&plan, &frame, workers, clock) };
     let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
         // A condition that held when no load was left to end is for the thresholds to judge.
@@ -103,6 +105,82 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let ended = conducted.map_err(Failure::could_not)?;
     derived.print(directory.path(), args.json)?;
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// A run that nobody looks into.
+fn as_planned(plan: &Plan, frame: &Frame, workers: Vec<WorkerPlan>, clock: Clock) -> Conduct {
+    Conduct {
+        workers,
+        clock,
+        start: frame.start,
+        load_lasts: frame.schedule.lasts(),
+        timeline: frame.schedule.timeline(),
+        wishes: None,
+        glances: false,
+        drain: plan.drain,
+        unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
+        agents: plan.identities.len() as u32,
+        patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
+    }
+}
+
+/// The live screen needs a terminal and to be built in; anything else takes what there is.
+fn check_screen(live: Live) -> Result<(), Failure> {
+    if live != Live::Tui {
+        return Ok(());
+    }
+    if !cfg!(feature = "tui") {
+        return Err(Failure::usage(
+            "--live tui: this regstorm was built without its live screen (cargo feature \"tui\"); use --live auto",
+        ));
+    }
+    if !stderr().is_terminal() {
+        return Err(Failure::usage("--live tui: standard error is no terminal; use --live plain"));
+    }
+    Ok(())
+}
+
+/// What there is to show of a run before it begins, and where what is wished of it goes.
+#[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the live screen shows that much"))]
+struct Shown<'a> {
+    plan: &'a Plan,
+    frame: &'a Frame,
+    facts: &'a str,
+    directory: &'a RunDirectory,
+    clock: Clock,
+    wisher: UnboundedSender<Wish>,
+}
+
+/// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
+fn screen(live: Live, shown: Shown<'_>) -> Screen {
+    match live {
+        Live::Off => Screen::Off,
+        Live::Plain => Screen::Plain,
+        Live::Auto if stderr().is_terminal() => {
+            Screen::Bars(Bars::new(shown.frame.schedule.lasts(), shown.plan.identities.len() as u64))
+        }
+        Live::Auto => Screen::Plain,
+        #[cfg(feature = "tui")]
+        Live::Tui => Screen::Live(Box::new(live_screen(shown))),
+        // Refused before.
+        #[cfg(not(feature = "tui"))]
+        Live::Tui => Screen::Plain,
+    }
+}
+
+#[cfg(feature = "tui")]
+fn live_screen(shown: Shown<'_>) -> LiveScreen {
+    let Shown { plan, frame, facts, directory, clock, wisher } = shown;
+    let opening = Opening {
+        name: plan.name.clone(),
+        facts: facts.strip_prefix(&format!("{}: ", plan.name)).unwrap_or(facts).to_owned(),
+        trunks: plan.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.agents.into())).collect(),
+        arrivals: frame.schedule.arrivals().into(),
+        workers: frame.workers,
+        interval: plan.interval,
+    };
+    let (stages, schedule) = (plan.load.stages.clone(), frame.schedule.clone());
+    LiveScreen::new(directory.path(), Stagehand { opening, stages, schedule, wishes: wisher, clock })
 }
 
 /// Opens the sockets before the first arrival is due.

@@ -2,6 +2,8 @@
 
 mod bars;
 pub mod plain;
+#[cfg(feature = "tui")]
+pub mod screen;
 mod snapshot;
 
 pub use bars::Bars;

@@ -59,7 +59,7 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 21] = [
+pub const CRATES: [(&str, &[&str]); 22] = [
     ("prometheus_client", &["report"]),
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
@@ -73,6 +73,7 @@ pub const CRATES: [(&str, &[&str]); 21] = [
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("indicatif", &["live"]),
+    ("ratatui", &["live"]),
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("tokio", &["engine", "command"]),
