@@ -79,6 +79,18 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
 
+    /// Serve the run's metrics for Prometheus at http://ADDR/metrics; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+
+    /// How long the last metrics wait for those who read them; 0s does not wait
+    #[arg(long, value_name = "DURATION", default_value = "90s", requires = "metrics")]
+    pub metrics_linger: String,
+
+    /// Afterwards remove older results of the same name in results/, so that N remain, and the last that passed
+    #[arg(long, value_name = "N", conflicts_with = "out", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
@@ -257,6 +269,23 @@ pub struct ReportArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Also print report.html to report.pdf, with the Chromium of this machine
+    #[arg(long)]
+    pub pdf: bool,
+
+    /// The paper of report.pdf
+    #[arg(long, value_enum, default_value_t = Paper::A4, requires = "pdf")]
+    pub paper: Paper,
+}
+
+/// The size of a printed page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Paper {
+    /// 210 mm × 297 mm
+    A4,
+    /// 8.5 in × 11 in
+    Letter,
 }
 
 #[derive(Debug, Args)]
@@ -400,6 +429,7 @@ Examples:
   regstorm run profiles/pilot.toml --set run.seed=9 --set trunk.trunk_nj_01.expires=30s
   regstorm run profiles/pilot.toml --set 'thresholds.register.p99=< 100ms' --json
   regstorm run profiles/limit-403.toml --capture-secrets   # digests in failures.pcapng stay as sent
+  regstorm run profiles/nightly-soak.toml --metrics 127.0.0.1:9464 --keep 30
 
 Ctrl-C once stops arrivals, drains, un-registers and writes everything; twice stops at once and still writes.
 
@@ -407,7 +437,8 @@ Exit status:
   0        all thresholds hold
   1        the run completed and a threshold failed
   2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        the run is invalid: a name did not resolve, no socket, or the generator fell behind its schedule
+  3        the run is invalid: a name did not resolve, no socket, or the generator fell behind its schedule;
+           or the address of --metrics is in use
   130/143  interrupted; results so far are written";
 
 const REGISTRAR_HELP: &str = "\
@@ -479,11 +510,12 @@ const REPORT_HELP: &str = "\
 Examples:
   regstorm report results/latest
   regstorm report results/pilot-20260101T120000Z --json
+  regstorm report results/latest --pdf --paper letter
 
 Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
-  3  there is no record that can be read";
+  3  there is no record that can be read, or with --pdf no Chromium that prints";
 
 const COMPARE_HELP: &str = "\
 A regression is a change for the worse that is both more than chance and beyond its line in the [compare]

@@ -3,6 +3,8 @@
 
 mod support;
 
+use regstorm::live::{Metrics, RunFacts};
+use regstorm::report::watch::exposition;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -67,12 +69,38 @@ fn every_command_is_in_the_readme() {
 }
 
 #[test]
+fn every_metric_is_in_its_reference_and_every_other_one_is_not() {
+    let facts = RunFacts {
+        name: "small".to_owned(),
+        version: "0",
+        seed: 7,
+        started_unix_ns: 0,
+        interval: LIMIT,
+        warmup: Duration::ZERO,
+        load_lasts: LIMIT,
+        trunks: vec![("lab".to_owned(), 1)],
+    };
+    let metrics = Metrics::new(facts);
+    metrics.end("pass");
+    let run = metrics.render();
+    let watch = exposition(&[("lab".to_owned(), true)], 0);
+    let families = run.lines().chain(watch.lines()).filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let sampled =
+        families.map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() });
+    let there: BTreeSet<String> = sampled.collect();
+    let words = section("## Metrics").split('`').skip(1).step_by(2);
+    let named: BTreeSet<String> =
+        words.filter(|word| word.starts_with("regstorm_") && !word.contains(' ')).map(str::to_owned).collect();
+    assert_eq!(named, there);
+}
+
+#[test]
 fn every_path_the_readme_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let words =
         README.split(|c: char| c.is_whitespace() || "`()[]\"<>".contains(c)).map(|w| w.trim_end_matches(['.', ',']));
-    let own =
-        |word: &&str| ["profiles/", "tests/", "benches/", "src/", ".ci/"].iter().any(|folder| word.starts_with(folder));
+    let folders = ["profiles/", "tests/", "benches/", "src/", "docs/", "LICENSES/", ".ci/"];
+    let own = |word: &&str| folders.iter().any(|folder| word.starts_with(folder));
     let paths: BTreeSet<&str> = words.filter(own).collect();
     assert!(paths.contains("profiles/pilot.toml"), "{paths:?}");
     for path in paths {

@@ -5,7 +5,7 @@ use super::output::FAILURES;
 use super::screen::LiveScreen;
 use crate::diagnose::AbortWatch;
 use crate::engine::{Decision, Observer, Position};
-use crate::live::{Bars, Plain, Snapshot};
+use crate::live::{Bars, Metrics, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
 use crate::record::Writer;
@@ -23,6 +23,7 @@ pub struct Watch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
     screen: Screen,
+    metrics: Option<Metrics>,
     conditions: AbortWatch,
     aborted: Option<Aborted>,
 }
@@ -79,7 +80,18 @@ pub enum Screen {
 
 impl<'a> Watch<'a> {
     pub fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
-        Watch { writer: Writer::new(record), failures, screen, conditions, aborted: None }
+        Watch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
+    }
+
+    /// Counts for those who scrape as well, and says where.
+    pub fn publish(&mut self, metrics: Metrics, place: &str) {
+        self.metrics = Some(metrics);
+        self.say(&format!("metrics at {place}"));
+    }
+
+    /// Whether the person sees each trunk.
+    pub fn shows_trunks(&self) -> bool {
+        !matches!(self.screen, Screen::Off | Screen::Plain | Screen::Bars(_))
     }
 
     /// The first condition of `abort_on` that held.
@@ -107,6 +119,9 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
         self.writer.interval(interval)?;
+        if let Some(metrics) = &self.metrics {
+            metrics.interval(interval);
+        }
         match &self.screen {
             Screen::Off => {}
             Screen::Plain | Screen::Bars(_) => self.say(&Plain.line(interval)),
@@ -146,6 +161,9 @@ impl Observer for Watch<'_> {
     }
 
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>) {
+        if let Some(metrics) = &self.metrics {
+            metrics.stage(stage);
+        }
         match &mut self.screen {
             Screen::Off | Screen::Plain => {}
             Screen::Bars(bars) => bars.stage(stage),

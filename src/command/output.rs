@@ -56,7 +56,9 @@ impl RunDirectory {
         } else {
             File::options().write(true).create_new(true).open(&record)
         };
-        let file = created.map_err(|error: io::Error| {
+        // Held until the run ends, so that no `--keep` removes it meanwhile. A file system without locks has none to ask.
+        let lock = |file: &File| drop(file.try_lock());
+        let file = created.inspect(lock).map_err(|error: io::Error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 Failure::usage(format!(
                     "{} already holds a run; choose another --out, or remove it first",
@@ -133,7 +135,7 @@ fn vacant(wanted: &Path) -> PathBuf {
 }
 
 /// A run's name as a file name: what is no letter, digit, dot, dash or underscore becomes a dash.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     let safe: String =
         name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' }).collect();
     if safe.trim_matches('.').is_empty() { "run".to_owned() } else { safe }

@@ -11,6 +11,7 @@ use super::report::derive;
 use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
 use super::targets::resolve_all;
+use super::{keep, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
@@ -46,14 +47,17 @@ pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     check_screen(args.live)?;
     let mut plan = plan(args)?;
+    let port = metrics::bind(args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
-    let sockets = check_descriptors(&plan, workers(&plan))?;
-    let building = HEAD_START_PER_AGENT * plan.identities.len() as u32 + HEAD_START_PER_SOCKET * sockets as u32;
-    let start = clock.now() + HEAD_START + building;
-    // Before any thread is started: they inherit it.
+    let start = clock.now() + head_start(&plan)?;
+    let started_unix_ns = unix_of(&clock, start);
+    // Before this one asks for promptness, which the thread that is scraped has no need of.
+    let facts = metrics::facts(&plan, seed, schedule.lasts(), started_unix_ns);
+    let publication = port.map(|port| port.serve(facts)).transpose()?;
+    // Before any other thread is started: they inherit it.
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, address_of(server.as_ref()))?;
@@ -74,21 +78,22 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         }
     };
     features.extend(promptness);
-    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
-    let header = header(&plan, &targets, &frame, features, unix_of(&clock, frame.start));
-    let header = Header { baseline: baseline::kept(), ..header };
-    let failures = FailureFile::new(directory.path(), &plan, frame.start, header.started_unix_ns);
+    let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
     let (wisher, wishes) = unbounded_channel();
     let facts = opening(&plan, &frame, &targets);
     let shown = Shown { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
-    let screen = screen(args.live, shown);
-    let glances = !matches!(screen, Screen::Off | Screen::Plain | Screen::Bars(_));
-    let mut watch = Watch::new(record, failures, screen, conditions);
+    let mut watch = Watch::new(record, failures, screen(args.live, shown), conditions(&plan));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
-    watch.record().header(&header).map_err(unwritable)?;
+    // Gone once it is written: it names every agent.
+    let header = header(&plan, &targets, &frame, features, started_unix_ns);
+    watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
+    let glances = watch.shows_trunks();
     if !glances {
         // The live screen has it at its head.
         watch.say(&facts);
+    }
+    if let Some(publication) = &publication {
+        watch.publish(publication.metrics.clone(), &publication.place());
     }
     directory.link_latest();
     let run = Conduct { wishes: Some(wishes), glances, ..as_planned(&plan, &frame, workers, clock) };
@@ -103,8 +108,21 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // What was recorded is reported, whatever happened to the run.
     let derived = derive(directory.path())?;
     let ended = conducted.map_err(Failure::could_not)?;
+    let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
     derived.print(directory.path(), args.json)?;
+    if let Some(keep) = args.keep {
+        keep::prune(&plan.name, directory.path(), keep);
+    }
+    // Somebody who interrupted the run is not kept waiting.
+    if let Some(publication) = publication.filter(|_| ended.interrupted_by.is_none()) {
+        publication.linger(args.live != Live::Off)?;
+    }
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// What must not go on.
+fn conditions(plan: &Plan) -> AbortWatch {
+    AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()))
 }
 
 /// A run that nobody looks into.
@@ -202,6 +220,13 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         }
     }
     Ok(plan)
+}
+
+/// Time to get ready in; says before anything is sent when there are not enough descriptors.
+fn head_start(plan: &Plan) -> Result<Duration, Failure> {
+    let sockets = check_descriptors(plan, workers(plan))?;
+    let agents = plan.identities.len() as u32;
+    Ok(HEAD_START + HEAD_START_PER_AGENT * agents + HEAD_START_PER_SOCKET * sockets as u32)
 }
 
 /// Descriptors a run has open besides its agents' sockets.

@@ -66,7 +66,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Everything a worker thread takes with it.
 pub struct WorkerPlan {
     pub fleet: Fleet,
-    /// By [`FlowId`].
+    /// By [`crate::vocab::FlowId`].
     pub sockets: Vec<Udp>,
 }
 

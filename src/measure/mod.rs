@@ -5,6 +5,7 @@
 
 mod agents;
 mod availability;
+pub mod buckets;
 pub mod event;
 pub mod evidence;
 mod glance;
@@ -15,6 +16,7 @@ pub mod responses;
 pub mod tally;
 pub mod traffic;
 
+pub use buckets::Buckets;
 pub use event::{AttemptEnd, Clues, Event, Granted, Offer, Subject};
 pub use evidence::{Beat, Echo, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use glance::Glance;

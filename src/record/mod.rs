@@ -18,9 +18,9 @@ pub mod schema;
 pub mod writer;
 
 pub use pcapng::PcapngWriter;
-pub use reader::{Follower, ReadError, read};
+pub use reader::{Follower, ReadError, header, read};
 pub use results::{
-    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals,
+    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals,
     TrunkHeader,
 };
 pub use writer::Writer;

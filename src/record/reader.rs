@@ -120,6 +120,16 @@ fn add_interval<R: Read>(assembly: &mut Assembly, frames: &Frames<R>, payload: &
     assembly.add(interval, frames.offset)
 }
 
+/// Reads what is known of a run before its first packet, and nothing behind it.
+///
+/// # Errors
+/// When the source fails, is no record or one of another version, or lacks a whole header.
+pub fn header(source: impl Read) -> Result<Header, ReadError> {
+    let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
+    frames.preamble()?;
+    frames.header()
+}
+
 /// What follows in a source.
 enum Next {
     Frame(FrameKind, Vec<u8>),

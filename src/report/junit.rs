@@ -1,6 +1,11 @@
 //! `junit.xml`: one test case per threshold, for build servers, and one more for the condition of `abort_on` that stopped
-//! the run, if one did. In a run that was interrupted, or whose generator fell
-//! behind, every case is an error and none a failure of the server: its figures would mislead.
+//! the run, if one did. Without either there is one for the run itself: a file without a case is an error to Jenkins. In
+//! a run that was interrupted, or whose generator fell behind, every case is an error and none a failure of the server:
+//! its figures would mislead.
+//!
+//! There are two grammars of this format, Ant's and the wider one of Jenkins and Surefire, and readers that hold files to
+//! either. So this one keeps to what both allow: no attributes of the outermost element, times without fractions of a
+//! second, output of the suite alone.
 
 use super::text::{self, printable};
 use super::{template, words};
@@ -13,15 +18,19 @@ use serde::Serialize;
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let error = error(results, judgement);
     let stopped = diagnose::aborted(results).map(|aborted| condition(aborted, &words::verdict(results, judgement)));
-    let targets: Vec<Target> =
+    let mut targets: Vec<Target> =
         judgement.thresholds.iter().map(|outcome| target(outcome, findings)).chain(stopped).collect();
+    if targets.is_empty() {
+        targets.push(the_run());
+    }
     let failed = targets.iter().filter(|target| !target.pass).count();
     let suites = Suites {
         name: printable(&results.header.name),
-        host: printable(&results.header.host.name),
-        started: results.header.utc(0).trim_end_matches('Z').to_owned(),
+        host: host(&results.header.host.name),
+        started: whole_second(&results.header.utc(0)).to_owned(),
         seconds: text::seconds(words::ended_ns(results).unwrap_or(0)),
         verdict: judgement.verdict.as_str(),
+        sentence: words::verdict(results, judgement),
         failures: if error.is_none() { failed } else { 0 },
         errors: if error.is_some() { targets.len() } else { 0 },
         targets,
@@ -38,6 +47,8 @@ struct Suites {
     started: String,
     seconds: String,
     verdict: &'static str,
+    /// The verdict, for people.
+    sentence: String,
     failures: usize,
     errors: usize,
     targets: Vec<Target>,
@@ -47,13 +58,13 @@ struct Suites {
 
 #[derive(Serialize)]
 struct Target {
+    /// With its expression.
     name: String,
-    expr: String,
     /// What a miss is called.
     kind: &'static str,
     pass: bool,
     message: String,
-    /// What a missed target on findings is about.
+    /// Why a target was missed, as far as that is known.
     findings: Vec<String>,
 }
 
@@ -65,23 +76,47 @@ struct RunError {
 
 fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> Target {
     let message = format!("{} is {}, asked for: {}", outcome.name, words::value(outcome), words::target(outcome));
-    let severity = outcome.metric.strip_prefix("findings.");
-    let meant =
-        findings.iter().filter(|f| severity.is_some_and(|severity| f.is_of(severity, outcome.trunk.as_deref())));
     Target {
-        name: printable(&outcome.name),
-        expr: printable(&outcome.expr),
+        name: printable(&format!("{} {}", outcome.name, outcome.expr)),
         kind: "threshold",
         pass: outcome.pass,
         message: printable(&message),
-        findings: meant.map(|f| printable(&format!("{} {}: {}", f.id, f.trunk_id, f.summary))).collect(),
+        findings: findings.iter().filter(|finding| explains(finding, outcome)).flat_map(lines).collect(),
+    }
+}
+
+/// Whether a finding may be why this target was missed: it counts findings like this one, or it is about the run or
+/// trunk of whose figures something was asked.
+fn explains(finding: &Finding, outcome: &ThresholdOutcome) -> bool {
+    let trunk = outcome.trunk.as_deref();
+    match outcome.metric.strip_prefix("findings.") {
+        Some(severity) => finding.is_of(severity, trunk),
+        None if finding.trunk_id.is_empty() => finding.severity != "info",
+        None => ["warning", "critical"].into_iter().any(|severity| finding.is_of(severity, trunk)),
+    }
+}
+
+/// What was found, and what to do about it.
+fn lines(finding: &Finding) -> [String; 2] {
+    let Finding { id, severity, trunk_id, summary, advice, .. } = finding;
+    let of = if trunk_id.is_empty() { String::new() } else { format!(" {trunk_id}") };
+    [printable(&format!("{id} {severity}{of}: {summary}")), printable(&format!("  advice: {advice}"))]
+}
+
+/// The one case of a run of which nothing was asked.
+fn the_run() -> Target {
+    Target {
+        name: "the run is valid".to_owned(),
+        kind: "run",
+        pass: true,
+        message: "nothing was asked of its figures".to_owned(),
+        findings: Vec::new(),
     }
 }
 
 fn condition(aborted: &Aborted, verdict: &str) -> Target {
     Target {
-        name: printable(&format!("abort_on {}", aborted.name)),
-        expr: printable(&aborted.expr),
+        name: printable(&format!("abort_on {} {}", aborted.name, aborted.expr)),
         kind: "abort_on",
         pass: false,
         message: verdict.to_owned(),
@@ -96,6 +131,16 @@ fn error(results: &Results, judgement: &Judgement) -> Option<RunError> {
         Verdict::Invalid => Some(RunError { r#type: "invalid", message }),
         Verdict::Pass | Verdict::Fail => None,
     }
+}
+
+fn host(name: &str) -> String {
+    let name = printable(name);
+    if name.trim().is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// `2026-11-21T01:02:03` of `2026-11-21T01:02:03.004Z`.
+fn whole_second(utc: &str) -> &str {
+    utc.split_once('.').map_or(utc, |(second, _)| second)
 }
 
 fn generator(judgement: &Judgement) -> String {

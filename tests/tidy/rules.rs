@@ -59,11 +59,15 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 22] = [
-    ("prometheus_client", &["report"]),
+pub const CRATES: [(&str, &[&str]); 26] = [
+    ("prometheus_client", &["live", "report"]),
+    ("hyper", &["live"]),
+    ("hyper_util", &["live"]),
+    ("http_body_util", &["live"]),
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
+    ("wide", &["seed", "sip"]),
     ("governor", &["load", "registrar"]),
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
     ("postcard", &["record"]),
@@ -76,7 +80,7 @@ pub const CRATES: [(&str, &[&str]); 22] = [
     ("ratatui", &["live"]),
     ("socket2", &["net"]),
     ("libc", &["net"]),
-    ("tokio", &["engine", "command"]),
+    ("tokio", &["engine", "live", "command"]),
     ("anyhow", &["command", "main"]),
     ("minijinja", &["report"]),
     ("toml", &["profile", "plan"]),
