@@ -87,15 +87,9 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
     watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
-    let glances = watch.shows_trunks();
-    if !glances {
-        // The live screen has it at its head.
-        watch.say(&facts);
-    }
-    if let Some(publication) = &publication {
-        watch.publish(publication.metrics.clone(), &publication.place());
-    }
+    announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
+    let glances = watch.shows_trunks();
     let run = Conduct { wishes: Some(wishes), glances, ..as_planned(&plan, &frame, workers, clock) };
     let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
@@ -118,6 +112,17 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         publication.linger(args.live != Live::Off)?;
     }
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+}
+
+/// Says what is about to run, and publishes it where that is wanted.
+fn announce(watch: &mut Watch<'_>, facts: &str, publication: Option<&metrics::Publication>) {
+    if !watch.shows_trunks() {
+        // The live screen has it at its head.
+        watch.say(facts);
+    }
+    if let Some(publication) = publication {
+        watch.publish(publication.metrics.clone(), &publication.place());
+    }
 }
 
 /// What must not go on.
