@@ -9,7 +9,7 @@
 //! 500 ms have passed without an answer; the bench says so, because such a figure is Timer E's.
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use regstorm::engine::{Conduct, Decision, Observer, Server, WorkerPlan, conduct};
+use regstorm::engine::{Conduct, Decision, Observer, Position, Server, WorkerPlan, conduct};
 use regstorm::fleet::{Fleet, FleetConfig, Flow};
 use regstorm::load::{Schedule, Stripe};
 use regstorm::measure::{Interval, Tally, TallyConfig};
@@ -21,7 +21,7 @@ use regstorm::profile::{self, Source};
 use regstorm::registrar::{Delay, Fault, FaultKind, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
-use regstorm::vocab::{FailedAttempt, FlowId, RunTag, Stage, Status, Time, TrunkId};
+use regstorm::vocab::{FailedAttempt, FlowId, Intervention, RunTag, Stage, Status, Time, TrunkId};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -91,7 +91,11 @@ impl Observer for Outcome {
         Ok(())
     }
 
-    fn progress(&mut self, _elapsed: Duration, _planned: u64, _registered: u64, _open: u64) {}
+    fn progress(&mut self, _position: Position) {}
+
+    fn intervened(&mut self, _intervention: &Intervention) -> io::Result<()> {
+        Ok(())
+    }
 
     fn stage(&mut self, _stage: Stage, _interrupted: Option<i32>) {}
 }
@@ -130,6 +134,9 @@ fn run(plan: &Plan, case: Case) -> Duration {
         clock,
         start,
         load_lasts: schedule.lasts(),
+        timeline: schedule.timeline(),
+        wishes: None,
+        glances: false,
         drain: plan.drain,
         unregister_rate: None,
         agents: AGENTS,

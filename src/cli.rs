@@ -128,9 +128,9 @@ pub struct SimulateArgs {
 /// What is shown while a run goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Live {
-    /// What suits the terminal; in this version always plain
+    /// Bars on a terminal, plain elsewhere
     Auto,
-    /// A dashboard (not available in this version)
+    /// A full screen with keys: pause, rate, stop; ? lists them
     Tui,
     /// One line per interval
     Plain,

@@ -32,7 +32,7 @@
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |
-//! | [`live`] | what is shown and published meanwhile | reads finished intervals only |
+//! | [`live`] | what is shown and published meanwhile | reads snapshots and finished intervals only |
 //! | [`profile`], [`plan`] | as written, as meant, as configured | errors name file, line, column, key and remedy |
 //! | [`cli`], [`command`] | what can be typed; the wiring | the only place where rooms meet |
 //!

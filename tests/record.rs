@@ -6,7 +6,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 use regstorm::measure::{AttemptEnd, Clues, Event, Interval, Subject, Tally, TallyConfig};
 use regstorm::record::results::{Aborted, GeneratorLimits, Host};
-use regstorm::record::{End, Header, ReadError, Results, Totals, TrunkHeader, Writer, hlog, read};
+use regstorm::record::{End, Follower, Header, ReadError, Results, Totals, TrunkHeader, Writer, hlog, read};
 use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, TrunkId};
 use std::time::Duration;
 
@@ -296,6 +296,30 @@ fn a_record_cut_anywhere_reads_up_to_the_cut() {
         assert_eq!(results.torn.is_none(), borders.contains(&cut), "cut at {cut}: {:?}", results.torn);
         assert_eq!(results.totals.attempts, results.totals.sums.attempts_started(), "cut at {cut}");
     }
+}
+
+/// However the bytes come, a follower knows what a reader of all of them knows; but what is open is open.
+#[test]
+fn a_record_is_followed_as_it_grows() {
+    let (intervals, whole) = (small_run(), record(&small_run(), None));
+    let file = tempfile::NamedTempFile::new().expect("a file under /tmp");
+    let borders = borders(&whole);
+    let mut out = file.reopen().expect("our own file");
+    std::io::Write::write_all(&mut out, &whole[..borders[1]]).expect("room on the disk");
+    let mut follower = Follower::new(file.reopen().expect("our own file")).expect("a header");
+    assert_eq!(follower.catch_up().expect("nothing yet"), 0);
+    let mut seen = 0;
+    for piece in whole[borders[1]..].chunks(7) {
+        std::io::Write::write_all(&mut out, piece).expect("room on the disk");
+        seen += follower.catch_up().expect("a record being written");
+    }
+    assert_eq!(seen, intervals.len());
+    let (followed, read) = (follower.so_far(), read(whole.as_slice()).expect("a record"));
+    let abandoned = |totals: &Totals| totals.sums.status[Status::Abandoned.index()];
+    let open: u64 = followed.intervals.last().expect("intervals").trunks.iter().map(|trunk| trunk.open).sum();
+    assert_eq!(abandoned(&read.totals) - abandoned(&followed.totals), open);
+    assert_eq!(followed.totals.attempts + open, read.totals.attempts);
+    assert_eq!((followed.loops, followed.responses, followed.evidence), (read.loops, read.responses, read.evidence));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::registrar::{address_of, embedded};
 use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
 use super::targets::resolve_all;
 use crate::diagnose::{GeneratorVerdict, judge};
-use crate::engine::{Conduct, Decision, Observer, conduct};
+use crate::engine::{Conduct, Decision, Observer, Position, conduct};
 use crate::load::{Schedule, baseline::next_rate};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::profile::{self, Source};
 use crate::record::{self, Baseline, BaselineStep, Results, Writer};
 use crate::seed::Seed;
-use crate::vocab::{FailedAttempt, RunTag, Stage, Status};
+use crate::vocab::{FailedAttempt, Intervention, RunTag, Stage, Status};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -127,6 +127,9 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         clock,
         start,
         load_lasts: frame.schedule.lasts(),
+        timeline: frame.schedule.timeline(),
+        wishes: None,
+        glances: false,
         drain: plan.drain,
         unregister_rate: None,
         agents: plan.identities.len() as u32,
@@ -152,7 +155,11 @@ impl Observer for Keep<'_> {
         Ok(())
     }
 
-    fn progress(&mut self, _: Duration, _: u64, _: u64, _: u64) {}
+    fn progress(&mut self, _: Position) {}
+
+    fn intervened(&mut self, _: &Intervention) -> io::Result<()> {
+        Ok(())
+    }
 
     fn stage(&mut self, _: Stage, _: Option<i32>) {}
 }

@@ -41,6 +41,9 @@ const MESSAGES: f64 = 2.5;
 pub fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
     let mut plan = Plan::new(&profile)?;
+    if args.live == Live::Tui {
+        return Err(Failure::usage("--live tui: only `run` has the live screen; use --live plain"));
+    }
     let live = args.live != Live::Off;
     for warning in plan.warnings.iter().filter(|_| live) {
         eprintln!("warning: {warning}");

@@ -23,6 +23,8 @@ mod registrar;
 mod report;
 mod run;
 mod schema;
+#[cfg(feature = "tui")]
+mod screen;
 pub mod simulate;
 pub mod source;
 mod targets;

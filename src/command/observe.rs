@@ -1,9 +1,10 @@
 //! Who watches a run: the writers of the raw files, and the person at the terminal.
 
 use super::output::FAILURES;
-use crate::cli::Live;
+#[cfg(feature = "tui")]
+use super::screen::LiveScreen;
 use crate::diagnose::AbortWatch;
-use crate::engine::{Decision, Observer};
+use crate::engine::{Decision, Observer, Position};
 use crate::live::{Bars, Metrics, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
@@ -11,11 +12,10 @@ use crate::record::Writer;
 use crate::record::pcapng::{Name, PcapngWriter};
 use crate::record::results::Aborted;
 use crate::report::words;
-use crate::vocab::{FailedAttempt, Stage, Time};
+use crate::vocab::{FailedAttempt, Intervention, Stage, Time};
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Writes every interval to the record, and the packets of failures to their file, shows the interval, and says when
 /// the run must not go on.
@@ -69,30 +69,17 @@ impl<'a> FailureFile<'a> {
     }
 }
 
-/// How far a run goes, for whoever watches its progress.
-#[derive(Clone, Copy, Debug)]
-pub struct Extent {
-    /// Of the load.
-    pub lasts: Duration,
-    pub agents: u64,
-}
-
 /// What the person at the terminal sees.
-enum Screen {
+pub enum Screen {
     Off,
     Plain,
     Bars(Bars),
+    #[cfg(feature = "tui")]
+    Live(Box<LiveScreen>),
 }
 
 impl<'a> Watch<'a> {
-    /// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
-    pub fn new(record: File, failures: FailureFile<'a>, live: Live, extent: Extent, conditions: AbortWatch) -> Self {
-        let Extent { lasts, agents } = extent;
-        let screen = match live {
-            Live::Off => Screen::Off,
-            Live::Auto | Live::Tui if io::stderr().is_terminal() => Screen::Bars(Bars::new(lasts, agents)),
-            Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
-        };
+    pub fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
         Watch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
     }
 
@@ -100,6 +87,11 @@ impl<'a> Watch<'a> {
     pub fn publish(&mut self, metrics: Metrics, place: &str) {
         self.metrics = Some(metrics);
         self.say(&format!("metrics at {place}"));
+    }
+
+    /// Whether the person sees each trunk.
+    pub fn shows_trunks(&self) -> bool {
+        !matches!(self.screen, Screen::Off | Screen::Plain | Screen::Bars(_))
     }
 
     /// The first condition of `abort_on` that held.
@@ -118,6 +110,8 @@ impl<'a> Watch<'a> {
             Screen::Off => {}
             Screen::Plain => eprintln!("{line}"),
             Screen::Bars(bars) => bars.say(line),
+            #[cfg(feature = "tui")]
+            Screen::Live(live) => live.say(line),
         }
     }
 }
@@ -128,8 +122,11 @@ impl Observer for Watch<'_> {
         if let Some(metrics) = &self.metrics {
             metrics.interval(interval);
         }
-        if !matches!(self.screen, Screen::Off) {
-            self.say(&Plain.line(interval));
+        match &self.screen {
+            Screen::Off => {}
+            Screen::Plain | Screen::Bars(_) => self.say(&Plain.line(interval)),
+            #[cfg(feature = "tui")]
+            Screen::Live(live) => live.interval(interval),
         }
         if self.aborted.is_some() {
             return Ok(Decision::GoOn);
@@ -142,18 +139,36 @@ impl Observer for Watch<'_> {
         self.failures.append(failures)
     }
 
-    fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64) {
-        if let Screen::Bars(bars) = &self.screen {
-            bars.show(&Snapshot { elapsed, planned, registered, open });
+    fn progress(&mut self, position: Position) {
+        match &mut self.screen {
+            Screen::Off | Screen::Plain => {}
+            Screen::Bars(bars) => {
+                let Position { elapsed, planned, registered, open, .. } = position;
+                bars.show(&Snapshot { elapsed, planned, registered, open });
+            }
+            #[cfg(feature = "tui")]
+            Screen::Live(live) => live.progress(position),
         }
+    }
+
+    fn intervened(&mut self, intervention: &Intervention) -> io::Result<()> {
+        self.writer.intervention(intervention)?;
+        #[cfg(feature = "tui")]
+        if let Screen::Live(live) = &mut self.screen {
+            live.intervened(intervention);
+        }
+        Ok(())
     }
 
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>) {
         if let Some(metrics) = &self.metrics {
             metrics.stage(stage);
         }
-        if let Screen::Bars(bars) = &self.screen {
-            bars.stage(stage);
+        match &mut self.screen {
+            Screen::Off | Screen::Plain => {}
+            Screen::Bars(bars) => bars.stage(stage),
+            #[cfg(feature = "tui")]
+            Screen::Live(live) => live.stage(stage),
         }
         let by = match (interrupted, &self.aborted) {
             (Some(_), _) => "interrupted: no new attempts, press Ctrl-C again to stop at once; ".to_owned(),

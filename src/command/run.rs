@@ -3,17 +3,22 @@
 use super::assemble::{Assembly, Frame, assemble, workers};
 use super::baseline;
 use super::failure::{Exit, Failure};
-use super::observe::{Extent, FailureFile, Watch};
+use super::observe::{FailureFile, Screen, Watch};
 use super::output::RunDirectory;
 use super::registrar::{address_of, embedded};
 use super::report::derive;
+#[cfg(feature = "tui")]
+use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use super::{keep, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
-use crate::engine::{Conduct, Ended, Observer, WorkerPlan, conduct};
+use crate::engine::{Conduct, Ended, Wish, WorkerPlan, conduct};
+use crate::live::Bars;
+#[cfg(feature = "tui")]
+use crate::live::screen::Opening;
 use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
@@ -23,11 +28,12 @@ use crate::plan::Plan;
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
-use crate::vocab::{RunTag, Stage, Time};
-use std::fs::File;
+use crate::vocab::{RunTag, Time};
+use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
 /// wait. The start is fixed first, because windows of faults and planned times count from it.
@@ -39,9 +45,7 @@ const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
-    if args.live == Live::Tui {
-        return Err(Failure::usage("--live tui is not available in this version; use --live plain or --live off"));
-    }
+    check_screen(args.live)?;
     let mut plan = plan(args)?;
     let port = metrics::bind(args)?;
     let clock = Clock::new();
@@ -75,18 +79,19 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     };
     features.extend(promptness);
     let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
-    let mut watch = watch(args, &plan, &frame, record, failures);
+    let (wisher, wishes) = unbounded_channel();
+    let facts = opening(&plan, &frame, &targets);
+    let shown = Shown { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
+    let mut watch = Watch::new(record, failures, screen(args.live, shown), conditions(&plan));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
     watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
-    watch.say(&opening(&plan, &frame, &targets));
-    if let Some(publication) = &publication {
-        watch.publish(publication.metrics.clone(), &publication.place());
-    }
-    watch.stage(Stage::Load, None);
+    announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
-    let conducted = super::runtime()?.block_on(conduct(conduct_of(&plan, &frame, workers, clock), &mut watch));
+    let glances = watch.shows_trunks();
+    let run = Conduct { wishes: Some(wishes), glances, ..as_planned(&plan, &frame, workers, clock) };
+    let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
     if let Ok(ended) = &conducted {
         // A condition that held when no load was left to end is for the thresholds to judge.
         let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
@@ -109,24 +114,96 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
 }
 
-/// Who watches this run.
-fn watch<'a>(args: &RunArgs, plan: &Plan, frame: &Frame, record: File, failures: FailureFile<'a>) -> Watch<'a> {
-    let extent = Extent { lasts: frame.schedule.lasts(), agents: plan.identities.len() as u64 };
-    let conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
-    Watch::new(record, failures, args.live, extent, conditions)
+/// Says what is about to run, and publishes it where that is wanted.
+fn announce(watch: &mut Watch<'_>, facts: &str, publication: Option<&metrics::Publication>) {
+    if !watch.shows_trunks() {
+        // The live screen has it at its head.
+        watch.say(facts);
+    }
+    if let Some(publication) = publication {
+        watch.publish(publication.metrics.clone(), &publication.place());
+    }
 }
 
-fn conduct_of(plan: &Plan, frame: &Frame, workers: Vec<WorkerPlan>, clock: Clock) -> Conduct {
+/// What must not go on.
+fn conditions(plan: &Plan) -> AbortWatch {
+    AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()))
+}
+
+/// A run that nobody looks into.
+fn as_planned(plan: &Plan, frame: &Frame, workers: Vec<WorkerPlan>, clock: Clock) -> Conduct {
     Conduct {
         workers,
         clock,
         start: frame.start,
         load_lasts: frame.schedule.lasts(),
+        timeline: frame.schedule.timeline(),
+        wishes: None,
+        glances: false,
         drain: plan.drain,
         unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
         agents: plan.identities.len() as u32,
         patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
     }
+}
+
+/// The live screen needs a terminal and to be built in; anything else takes what there is.
+fn check_screen(live: Live) -> Result<(), Failure> {
+    if live != Live::Tui {
+        return Ok(());
+    }
+    if !cfg!(feature = "tui") {
+        return Err(Failure::usage(
+            "--live tui: this regstorm was built without its live screen (cargo feature \"tui\"); use --live auto",
+        ));
+    }
+    if !stderr().is_terminal() {
+        return Err(Failure::usage("--live tui: standard error is no terminal; use --live plain"));
+    }
+    Ok(())
+}
+
+/// What there is to show of a run before it begins, and where what is wished of it goes.
+#[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the live screen shows that much"))]
+struct Shown<'a> {
+    plan: &'a Plan,
+    frame: &'a Frame,
+    facts: &'a str,
+    directory: &'a RunDirectory,
+    clock: Clock,
+    wisher: UnboundedSender<Wish>,
+}
+
+/// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
+fn screen(live: Live, shown: Shown<'_>) -> Screen {
+    match live {
+        Live::Off => Screen::Off,
+        Live::Plain => Screen::Plain,
+        Live::Auto if stderr().is_terminal() => {
+            Screen::Bars(Bars::new(shown.frame.schedule.lasts(), shown.plan.identities.len() as u64))
+        }
+        Live::Auto => Screen::Plain,
+        #[cfg(feature = "tui")]
+        Live::Tui => Screen::Live(Box::new(live_screen(shown))),
+        // Refused before.
+        #[cfg(not(feature = "tui"))]
+        Live::Tui => Screen::Plain,
+    }
+}
+
+#[cfg(feature = "tui")]
+fn live_screen(shown: Shown<'_>) -> LiveScreen {
+    let Shown { plan, frame, facts, directory, clock, wisher } = shown;
+    let opening = Opening {
+        name: plan.name.clone(),
+        facts: facts.strip_prefix(&format!("{}: ", plan.name)).unwrap_or(facts).to_owned(),
+        trunks: plan.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.agents.into())).collect(),
+        arrivals: frame.schedule.arrivals().into(),
+        workers: frame.workers,
+        interval: plan.interval,
+    };
+    let (stages, schedule) = (plan.load.stages.clone(), frame.schedule.clone());
+    LiveScreen::new(directory.path(), Stagehand { opening, stages, schedule, wishes: wisher, clock })
 }
 
 /// Opens the sockets before the first arrival is due.

@@ -1,11 +1,12 @@
 //! The control side of a run, on a current-thread tokio runtime: it starts the workers, moves the run from stage to
 //! stage, listens to signals, merges the workers' intervals and hands them to an observer.
 
-use super::worker::{Command, Progress, Report, Worker, WorkerPlan};
-use crate::measure::Interval;
+use super::worker::{Command, Outside, Progress, Report, Worker, WorkerPlan};
+use crate::load::{Adjustment, Throttle, Timeline};
+use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
 use crate::net::poll::Waker;
-use crate::vocab::{FailedAttempt, Stage, Time};
+use crate::vocab::{FailedAttempt, Intervention, Speed, Stage, Time};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -21,7 +22,14 @@ pub struct Conduct {
     pub clock: Clock,
     /// When the load begins.
     pub start: Time,
+    /// As planned.
     pub load_lasts: Duration,
+    /// When what the load plans comes: as planned, until somebody intervenes.
+    pub timeline: Timeline,
+    /// What a person wishes while the run goes on; nothing comes without one.
+    pub wishes: Option<UnboundedReceiver<Wish>>,
+    /// Whether the person also sees each trunk.
+    pub glances: bool,
     /// Longest wait for open attempts after the load.
     pub drain: Duration,
     /// Un-REGISTERs per second after the drain; `None` leaves the bindings alone.
@@ -29,6 +37,28 @@ pub struct Conduct {
     pub agents: u32,
     /// Timer F: how long the last un-REGISTER may take.
     pub patience: Duration,
+}
+
+/// What a person may wish of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// What Ctrl-C stands for: the first ends the load, the second everything.
+    Interrupt,
+    Adjust(Adjustment),
+}
+
+/// Where a run is.
+#[derive(Clone, Default, Debug)]
+pub struct Position {
+    /// Since the start.
+    pub elapsed: Duration,
+    /// Agents that have arrived and were not told to un-REGISTER.
+    pub planned: u64,
+    pub registered: u64,
+    /// Attempts under way.
+    pub open: u64,
+    /// By trunk, if [`Conduct::glances`] asks for it.
+    pub glances: Vec<Glance>,
 }
 
 /// What an observer makes of an interval.
@@ -56,10 +86,16 @@ pub trait Observer {
     /// When they cannot be kept; the run then stops.
     fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()>;
 
-    /// Where the run is: some times a second, `elapsed` since its start.
-    fn progress(&mut self, elapsed: Duration, planned: u64, registered: u64, open: u64);
+    /// Where the run is: some times a second.
+    fn progress(&mut self, position: Position);
 
-    /// A stage has been ordered; `interrupted` by this signal number.
+    /// A person changed the speed of the load, a little ahead of its effect.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the run then stops.
+    fn intervened(&mut self, intervention: &Intervention) -> io::Result<()>;
+
+    /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this signal number.
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
 }
 
@@ -99,11 +135,13 @@ const LEAD: Duration = Duration::from_millis(60);
 /// # Errors
 /// When threads or signals cannot be set up, a worker's sockets fail, or the observer cannot keep an interval. What was
 /// observed until then stays observed.
-pub async fn conduct(run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
+pub async fn conduct(mut run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
     let mut signals = Signals {
         interrupt: signal(SignalKind::interrupt()).map_err(EngineError::Signals)?,
         terminate: signal(SignalKind::terminate()).map_err(EngineError::Signals)?,
     };
+    observer.stage(Stage::Load, None);
+    let mut wishes = run.wishes.take();
     let (mut conductor, mut reports) = Conductor::start(run)?;
     while conductor.running() > 0 {
         let wait = conductor.deadline.since(conductor.clock.now());
@@ -115,11 +153,23 @@ pub async fn conduct(run: Conduct, observer: &mut dyn Observer) -> Result<Ended,
                 None => break,
             },
             number = signals.next() => conductor.interrupted(number, observer),
+            wish = next(&mut wishes) => conductor.wished(wish, observer),
             () = tokio::time::sleep(wait) => conductor.time_is_up(observer),
         }
     }
     conductor.join();
     conductor.into_ended()
+}
+
+/// The next wish; never without anybody who could have one.
+async fn next(wishes: &mut Option<UnboundedReceiver<Wish>>) -> Wish {
+    if let Some(open) = wishes
+        && let Some(wish) = open.recv().await
+    {
+        return wish;
+    }
+    *wishes = None;
+    std::future::pending().await
 }
 
 struct Signals {
@@ -143,6 +193,9 @@ struct Conductor {
     /// When the current phase is over at the latest.
     deadline: Time,
     load_ends: Time,
+    load_lasts: Duration,
+    timeline: Timeline,
+    throttle: Throttle,
     drain: Duration,
     unregister_rate: Option<f64>,
     agents: u32,
@@ -182,7 +235,8 @@ impl Conductor {
         let mut links = Vec::with_capacity(workers);
         for (position, plan) in run.workers.into_iter().enumerate() {
             let (commands, inbox) = std::sync::mpsc::channel();
-            let worker = Worker::new(position, plan, run.clock, inbox, sender.clone()).map_err(EngineError::Start)?;
+            let outside = Outside { clock: run.clock, commands: inbox, reports: sender.clone(), glances: run.glances };
+            let worker = Worker::new(position, plan, outside).map_err(EngineError::Start)?;
             let waker = worker.waker();
             let last_words = sender.clone();
             let thread = std::thread::Builder::new()
@@ -204,6 +258,9 @@ impl Conductor {
             phase: Phase::Load,
             deadline: load_ends.saturating_sub(LEAD),
             load_ends,
+            load_lasts: run.load_lasts,
+            timeline: run.timeline,
+            throttle: Throttle::new(),
             drain: run.drain,
             unregister_rate: run.unregister_rate,
             agents: run.agents,
@@ -256,12 +313,23 @@ impl Conductor {
 
     /// Shows the sum of all workers when the last of them reports.
     fn progress(&mut self, progress: Progress, observer: &mut dyn Observer) {
-        self.progress[progress.worker] = progress;
-        if progress.worker + 1 == self.links.len() {
-            let sum = |of: fn(&Progress) -> u64| self.progress.iter().map(of).sum();
-            let elapsed = self.clock.now().since(self.start);
-            observer.progress(elapsed, sum(|p| p.planned), sum(|p| p.registered), sum(|p| p.open));
+        let worker = progress.worker;
+        self.progress[worker] = progress;
+        if worker + 1 < self.links.len() {
+            return;
         }
+        let sum = |of: fn(&Progress) -> u64| self.progress.iter().map(of).sum();
+        let mut glances: Vec<Glance> = Vec::new();
+        for progress in &self.progress {
+            Glance::add_all(&mut glances, &progress.glances);
+        }
+        observer.progress(Position {
+            elapsed: self.clock.now().since(self.start),
+            planned: sum(|p| p.planned),
+            registered: sum(|p| p.registered),
+            open: sum(|p| p.open),
+            glances,
+        });
     }
 
     fn merge(&mut self, interval: Interval, observer: &mut dyn Observer) {
@@ -325,6 +393,28 @@ impl Conductor {
         self.end_load(observer);
     }
 
+    fn wished(&mut self, wish: Wish, observer: &mut dyn Observer) {
+        match wish {
+            Wish::Interrupt => self.interrupted(SignalKind::interrupt().as_raw_value(), observer),
+            Wish::Adjust(adjustment) => self.adjust(adjustment, observer),
+        }
+    }
+
+    /// Changes the speed of the load. Nothing is changed any more when its end has been ordered, or is about to be.
+    fn adjust(&mut self, adjustment: Adjustment, observer: &mut dyn Observer) {
+        let at = (self.clock.now() + LEAD).max(self.start);
+        if self.phase != Phase::Load || at >= self.load_ends.saturating_sub(LEAD) {
+            return;
+        }
+        let Some(kind) = self.throttle.adjust(adjustment) else { return };
+        let speed: Speed = self.throttle.speed();
+        self.timeline.bend(at.since(self.start), speed);
+        self.load_ends = self.timeline.end(self.load_lasts).map_or(Time::NEVER, |end| self.start + end);
+        self.deadline = self.load_ends.saturating_sub(LEAD);
+        self.send(Command::Speed { at, speed });
+        self.kept(observer.intervened(&Intervention { at_ns: at.nanos_since(self.start), kind, speed }));
+    }
+
     /// Ends the load before its time; false when it is over already.
     fn end_load(&mut self, observer: &mut dyn Observer) -> bool {
         let loading = self.phase == Phase::Load;
@@ -372,6 +462,10 @@ impl Conductor {
         self.phase = phase;
         self.deadline = deadline;
         self.idle = 0;
+        self.send(command);
+    }
+
+    fn send(&self, command: Command) {
         for link in &self.links {
             // A worker that is gone reported its end already.
             let _ = link.commands.send(command);

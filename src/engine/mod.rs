@@ -15,7 +15,7 @@ mod tempo;
 pub mod trial;
 mod worker;
 
-pub use control::{Conduct, Decision, Ended, EngineError, Observer, conduct};
+pub use control::{Conduct, Decision, Ended, EngineError, Observer, Position, Wish, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::Server;
 pub use trial::Trial;

@@ -4,11 +4,11 @@
 use super::sockets::{Sockets, inbox};
 use super::tempo::Tempo;
 use crate::fleet::Fleet;
-use crate::measure::Interval;
+use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{FailedAttempt, Stage, Time};
+use crate::vocab::{FailedAttempt, Speed, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -17,9 +17,21 @@ use tokio::sync::mpsc::UnboundedSender;
 /// What the control side tells a worker; each takes effect at its time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Command {
-    Drain { at: Time },
-    Unregister { at: Time, per_second: f64 },
-    Finish { at: Time },
+    /// The load's time passes at another speed. It ends no interval.
+    Speed {
+        at: Time,
+        speed: Speed,
+    },
+    Drain {
+        at: Time,
+    },
+    Unregister {
+        at: Time,
+        per_second: f64,
+    },
+    Finish {
+        at: Time,
+    },
 }
 
 /// What a worker tells the control side.
@@ -38,12 +50,14 @@ pub(super) enum Report {
 }
 
 /// Where a worker is.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Progress {
     pub worker: usize,
     pub planned: u64,
     pub registered: u64,
     pub open: u64,
+    /// By trunk, for whoever asked for it.
+    pub glances: Vec<Glance>,
 }
 
 /// Time between two reports of where a worker is.
@@ -54,6 +68,15 @@ pub struct WorkerPlan {
     pub fleet: Fleet,
     /// By [`crate::vocab::FlowId`].
     pub sockets: Vec<Udp>,
+}
+
+/// A worker's ties to the control side.
+pub(super) struct Outside {
+    pub clock: Clock,
+    pub commands: Receiver<Command>,
+    pub reports: UnboundedSender<Report>,
+    /// Whether its reports of where it is are to show each trunk.
+    pub glances: bool,
 }
 
 pub(super) struct Worker {
@@ -73,6 +96,8 @@ pub(super) struct Worker {
     position: usize,
     next_progress: Time,
     finished: bool,
+    /// Whether somebody wants to see each trunk.
+    glances: bool,
     tempo: Tempo,
     /// Received in this turn.
     datagrams: usize,
@@ -82,13 +107,8 @@ pub(super) struct Worker {
 const OVERSLEPT: Duration = Duration::from_millis(1);
 
 impl Worker {
-    pub(super) fn new(
-        position: usize,
-        plan: WorkerPlan,
-        clock: Clock,
-        commands: Receiver<Command>,
-        reports: UnboundedSender<Report>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(position: usize, plan: WorkerPlan, outside: Outside) -> io::Result<Self> {
+        let Outside { clock, commands, reports, glances } = outside;
         let sockets = plan.sockets;
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
@@ -109,6 +129,7 @@ impl Worker {
             position,
             next_progress: Time::ORIGIN,
             finished: false,
+            glances,
             tempo: Tempo::new(),
             datagrams: 0,
         })
@@ -214,6 +235,10 @@ impl Worker {
                 return;
             }
             let interval = match self.pending.remove(0) {
+                Command::Speed { at, speed } => {
+                    self.fleet.set_speed(at, speed);
+                    continue;
+                }
                 Command::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
                 Command::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
                 Command::Finish { at } => {
@@ -249,7 +274,9 @@ impl Worker {
             self.next_progress = now + PROGRESS_EVERY;
             let tally = self.fleet.tally();
             let (planned, registered, open) = (tally.planned(), tally.registered(), tally.in_flight());
-            let _ = self.reports.send(Report::Progress(Progress { worker: self.position, planned, registered, open }));
+            let glances = if self.glances { tally.glances() } else { Vec::new() };
+            let worker = self.position;
+            let _ = self.reports.send(Report::Progress(Progress { worker, planned, registered, open, glances }));
         }
     }
 
@@ -265,7 +292,10 @@ impl Worker {
 impl Command {
     fn at(&self) -> Time {
         match *self {
-            Command::Drain { at } | Command::Unregister { at, .. } | Command::Finish { at } => at,
+            Command::Speed { at, .. }
+            | Command::Drain { at }
+            | Command::Unregister { at, .. }
+            | Command::Finish { at } => at,
         }
     }
 }

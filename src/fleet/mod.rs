@@ -14,13 +14,13 @@ pub mod roster;
 pub mod wheel;
 
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
-use crate::load::{Ceiling, Outage, Schedule, Stripe};
+use crate::load::{Ceiling, Outage, Schedule, Stripe, Timeline};
 use crate::measure::event::Subject;
 use crate::measure::{Event, Interval, Tally};
 use crate::seed::Seed;
 use crate::sip::emit::{self, RegisterTemplate};
 use crate::sip::{Branch, Token, scan};
-use crate::vocab::{AgentId, Direction, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, Direction, FailedAttempt, FlowId, RunTag, Speed, Stage, Time, TrunkId};
 use flight::Flight;
 use outage::{Power, Switch};
 use std::net::SocketAddr;
@@ -80,6 +80,8 @@ pub struct Fleet {
     ceiling: Ceiling,
     max_in_flight: u64,
     stage: Stage,
+    /// When what the schedule plans comes in this run.
+    timeline: Timeline,
     /// The next arrival of this worker.
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
@@ -94,7 +96,8 @@ pub struct Fleet {
 ///
 /// The two times differ only after a stall of our own. Overdue arrivals then follow each other at [`CATCH_UP`] times
 /// their planned pace: all at once they would be a burst that no plan asked for, and what the server drops of it
-/// would be held against the server. Their lateness is measured from the plan all the same.
+/// would be held against the server. Their lateness is measured from the plan all the same. While the load stands still
+/// both are [`Time::NEVER`].
 #[derive(Clone, Copy)]
 struct Cursor {
     next: u32,
@@ -129,6 +132,7 @@ impl Fleet {
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
             max_in_flight: config.stripe.count(config.max_in_flight).into(),
             stage: Stage::Load,
+            timeline: config.schedule.timeline(),
             arrivals: Cursor { next: 0, planned: None, release: config.start },
             farewells: None,
             power: Power::new(agents, config.schedule.outages()),
@@ -308,13 +312,29 @@ impl Fleet {
 
     fn arrival_time(&self, next: u32) -> Option<Time> {
         let arrival = self.config.stripe.arrival(next, self.config.identities.len() as u32)?;
-        Some(self.config.start + self.config.schedule.planned(arrival)?)
+        Some(self.moment(self.config.schedule.planned(arrival)?))
+    }
+
+    /// When a moment of the schedule comes; [`Time::NEVER`] as long as the load stands still before it.
+    fn moment(&self, planned: Duration) -> Time {
+        self.timeline.run_time(planned).map_or(Time::NEVER, |run| self.config.start + run)
+    }
+
+    /// The load's own time passes at another speed from `at` on: arrivals and outages that are to come move with it.
+    pub fn set_speed(&mut self, at: Time, speed: Speed) {
+        self.timeline.bend(at.since(self.config.start), speed);
+        let Cursor { next, planned: before, release } = self.arrivals;
+        let planned = self.arrival_time(next);
+        // One that waits for its turn behind others that are overdue goes on waiting.
+        let waits = before.is_some_and(|before| before < release);
+        let release = planned.map_or(release, |planned| if waits { planned.max(release) } else { planned });
+        self.arrivals = Cursor { next, planned, release };
     }
 
     /// When the next outage begins or ends.
     fn switches_at(&self) -> Option<Time> {
         let at = self.power.switches_at(self.config.schedule.outages())?;
-        (self.stage == Stage::Load).then_some(self.config.start + at)
+        (self.stage == Stage::Load).then(|| self.moment(at))
     }
 
     /// Cuts agents off, or lets them return, some at a time. True when more are due.

@@ -4,6 +4,8 @@ mod bars;
 pub mod endpoint;
 pub mod metrics;
 pub mod plain;
+#[cfg(feature = "tui")]
+pub mod screen;
 mod snapshot;
 
 pub use bars::Bars;

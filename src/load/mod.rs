@@ -2,21 +2,25 @@
 //! pace for single exchanges. `search` decides what to try next when a registrar's limits are searched.
 //!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
-//! count, it never shapes the schedule.
+//! count, it never shapes the schedule. A person may: `timeline` says when what was planned comes then.
 
 pub mod admission;
 pub mod allowance;
 pub mod baseline;
+pub mod course;
 pub mod pace;
 pub mod poisson;
 pub mod schedule;
 pub mod search;
 pub mod stage;
 pub mod stripe;
+pub mod timeline;
 
 pub use admission::Ceiling;
 pub use allowance::Allowance;
+pub use course::Course;
 pub use pace::Pace;
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, Outage, Process, Stage, WhenExhausted};
 pub use stripe::Stripe;
+pub use timeline::{Adjustment, Throttle, Timeline};

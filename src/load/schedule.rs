@@ -6,6 +6,7 @@
 
 use super::poisson::Sample;
 use super::stage::{LoadConfig, Outage, Process, Stage, WhenExhausted};
+use super::timeline::Timeline;
 use crate::seed::Seed;
 use std::time::Duration;
 
@@ -101,6 +102,34 @@ impl Schedule {
     /// The highest planned rate, arrivals per second; an avalanche counts as its agents within one second.
     pub fn peak(&self) -> f64 {
         self.peak
+    }
+
+    /// How many arrivals are due by a moment after the start, those of the moment itself included.
+    pub fn due_by(&self, at: Duration) -> u32 {
+        let (mut due, mut beyond) = (0, self.arrivals);
+        while due < beyond {
+            let middle = due + (beyond - due) / 2;
+            if self.planned(middle).is_some_and(|planned| planned <= at) {
+                due = middle + 1;
+            } else {
+                beyond = middle;
+            }
+        }
+        due
+    }
+
+    /// Planned arrivals per second at a moment after the start, for agents that do not run out.
+    pub fn rate_at(&self, at: Duration) -> f64 {
+        let next = self.pieces.partition_point(|piece| piece.start <= at);
+        let Some(piece) = self.pieces[..next].iter().rev().find(|piece| piece.lasts_s > 0.0) else { return 0.0 };
+        let into = (at - piece.start).as_secs_f64() / piece.lasts_s;
+        if into < 1.0 { piece.from + (piece.to - piece.from) * into } else { 0.0 }
+    }
+
+    /// The time of a run of this schedule, as planned so far.
+    pub fn timeline(&self) -> Timeline {
+        let quiet = self.pieces.iter().filter(|piece| piece.lasts_s > 0.0 && piece.total <= 0.0);
+        Timeline::new(quiet.map(|piece| piece.start..piece.start + Duration::from_secs_f64(piece.lasts_s)).collect())
     }
 
     /// When arrival `n` is due after the start; `None` beyond the last one.
@@ -208,6 +237,19 @@ mod tests {
         assert_eq!(s.planned(9), Some(Duration::from_millis(900)));
         assert_eq!(s.planned(10), Some(Duration::from_secs(6)));
         assert_eq!(s.planned(11), Some(Duration::from_millis(6500)));
+    }
+
+    #[test]
+    fn what_is_due_is_counted_and_the_rate_is_known() {
+        let at = Duration::from_millis;
+        let s = schedule(vec![rate(10.0, 1), hold(5), Stage::Avalanche { agents: 7 }, ramp(20.0, 10)]);
+        assert_eq!((s.due_by(at(0)), s.due_by(at(899)), s.due_by(at(900)), s.due_by(at(5_999))), (1, 9, 10, 10));
+        assert_eq!((s.due_by(at(6_000)), s.due_by(at(60_000))), (18, s.arrivals()));
+        assert_eq!((s.rate_at(at(500)), s.rate_at(at(3_000)), s.rate_at(at(11_000))), (10.0, 0.0, 10.0));
+        assert_eq!(s.rate_at(at(60_000)), 0.0);
+        let mut timeline = s.timeline();
+        timeline.bend(at(0), crate::vocab::Speed(200));
+        assert_eq!((timeline.run_time(at(1_000)), timeline.run_time(at(6_000))), (Some(at(500)), Some(at(5_500))));
     }
 
     #[test]

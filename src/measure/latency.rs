@@ -49,6 +49,29 @@ pub fn add<T: Counter>(into: &mut Option<Histogram<T>>, from: &Option<Histogram<
     }
 }
 
+/// A distribution in a few numbers, microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Spread {
+    pub count: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+impl Spread {
+    /// Of histograms with the same bounds, as those of one interval have; `None` when there is none.
+    pub fn of_all<'a>(histograms: impl IntoIterator<Item = &'a Option<Histogram<u32>>>) -> Option<Spread> {
+        let mut sum: Option<Histogram<u32>> = None;
+        for histogram in histograms {
+            add(&mut sum, histogram);
+        }
+        let sum = sum?;
+        let at = |quantile| sum.value_at_quantile(quantile);
+        Some(Spread { count: sum.len(), p50: at(0.5), p90: at(0.9), p99: at(0.99), max: sum.max() })
+    }
+}
+
 /// Nanoseconds as whole microseconds, rounded to the nearest.
 pub const fn micros(nanos: u64) -> u64 {
     nanos.saturating_add(500) / 1_000
@@ -81,6 +104,15 @@ mod tests {
         assert_eq!(add(&mut narrow, &wide), 1);
         assert_eq!(add(&mut wide, &None), 0);
         assert_eq!(add(&mut None, &wide), 0);
+    }
+
+    #[test]
+    fn a_spread_is_of_all_there_is() {
+        let (mut one, mut other) = (None, None);
+        assert!((1..=90).all(|us| observe(&mut one, 3, us)) && (91..=100).all(|us| observe(&mut other, 3, us)));
+        let spread = Spread { count: 100, p50: 50, p90: 90, p99: 99, max: 100 };
+        assert_eq!(Spread::of_all([&one, &None, &other]), Some(spread));
+        assert_eq!(Spread::of_all([&None]), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::agents::{AgentState, Agents, LoopSeen};
 use super::availability::AgentTime;
 use super::event::{AttemptEnd, Event, Subject};
 use super::evidence::{Beat, Collector};
+use super::glance::Glance;
 use super::interval::{GeneratorCounts, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
 use super::responses::{Reasons, Responses, Seen};
@@ -88,6 +89,8 @@ struct Book {
     open: u64,
     planned: AgentTime,
     registered: AgentTime,
+    /// What was counted before the current interval.
+    before: Glance,
 }
 
 impl Tally {
@@ -99,6 +102,7 @@ impl Tally {
             open: 0,
             planned: AgentTime::new(start),
             registered: AgentTime::new(start),
+            before: Glance::default(),
         };
         Tally {
             digits: latency::digits(config.trunks),
@@ -251,6 +255,7 @@ impl Tally {
         let end_ns = end.nanos_since(start);
         let mut trunks = std::mem::replace(&mut self.trunks, fresh(self.config.trunks));
         for (trunk, book) in trunks.iter_mut().zip(&mut self.books) {
+            book.before.count(trunk);
             book.fill(trunk, end);
         }
         // A turn that crossed the border may have sampled beyond it.
@@ -273,6 +278,12 @@ impl Tally {
         self.since = end;
         self.stage = self.next_stage.take().unwrap_or(self.stage);
         interval
+    }
+
+    /// Each trunk over the run so far, and where it is now.
+    pub fn glances(&self) -> Vec<Glance> {
+        let trunks = self.trunks.iter().zip(&self.books);
+        trunks.map(|(trunk, book)| book.glance(trunk)).collect()
     }
 
     /// Open attempts.
@@ -457,6 +468,13 @@ impl Tally {
 }
 
 impl Book {
+    fn glance(&self, current: &TrunkInterval) -> Glance {
+        let (open, planned, registered) = (self.open, self.planned.count(), self.registered.count());
+        let mut glance = Glance { open, planned, registered, ..self.before };
+        glance.count(current);
+        glance
+    }
+
     /// Completes an interval that ends at `end` with what outlives it.
     fn fill(&mut self, trunk: &mut TrunkInterval, end: Time) {
         trunk.open = self.open;

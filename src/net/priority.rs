@@ -13,6 +13,9 @@ const SLICE_NS: u64 = 100_000;
 /// The nice value asked for where the process may.
 const NICE: i32 = -10;
 
+/// The nice value of a thread that gives way.
+const LAST: i32 = 10;
+
 /// The kernel's `struct sched_attr` (VER0, 48 bytes), which the C library does not declare.
 #[repr(C)]
 #[derive(Default)]
@@ -30,21 +33,28 @@ struct SchedAttr {
 /// Asks for the calling thread, and every thread it starts from then on, to be run promptly, and says what was granted: `slice=100us`, `nice=-10`. A refusal is no
 /// error; older kernels accept the slice and ignore it.
 pub fn prefer_promptness() -> Vec<String> {
-    if set(NICE).is_ok() {
+    if set(NICE, SLICE_NS).is_ok() {
         vec![format!("slice={}us", SLICE_NS / 1000), format!("nice={NICE}")]
-    } else if set(0).is_ok() {
+    } else if set(0, SLICE_NS).is_ok() {
         vec![format!("slice={}us", SLICE_NS / 1000)]
     } else {
         Vec::new()
     }
 }
 
-fn set(nice: i32) -> io::Result<()> {
+/// Lets the calling thread wait for all others: it works for somebody who looks on, and that must cost the run nothing.
+/// A refusal is no error.
+pub fn give_way() {
+    let _ = set(LAST, 0);
+}
+
+/// A `slice_ns` of 0 is the kernel's usual one.
+fn set(nice: i32, slice_ns: u64) -> io::Result<()> {
     let mut attr = SchedAttr {
         size: size_of::<SchedAttr>() as u32,
         sched_policy: libc::SCHED_OTHER as u32,
         sched_nice: nice,
-        sched_runtime: SLICE_NS,
+        sched_runtime: slice_ns,
         ..SchedAttr::default()
     };
     // SAFETY: sched_setattr(2) reads `size` bytes behind the pointer, which is a live, fully initialised struct of that

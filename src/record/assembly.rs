@@ -9,13 +9,15 @@ use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRo
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
 use crate::measure::{Evidence, latency, merge};
-use crate::vocab::{Phase, Stage, Status};
+use crate::vocab::{Intervention, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A run as far as it was read.
+#[derive(Clone)]
 pub(super) struct Assembly {
     header: Header,
+    interventions: Vec<Intervention>,
     intervals: Vec<IntervalResult>,
     trunks: Vec<TrunkSum>,
     generator: GeneratorCounts,
@@ -32,7 +34,7 @@ pub(super) struct Assembly {
 }
 
 /// One trunk over the run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct TrunkSum {
     /// Attempts begun and ended over the whole run, to balance the books.
     started: u64,
@@ -60,6 +62,7 @@ impl Assembly {
             return Err(format!("a header with an agent on trunk {trunk} of {trunks}"));
         }
         Ok(Assembly {
+            interventions: Vec::new(),
             intervals: Vec::new(),
             trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
             generator: GeneratorCounts::default(),
@@ -93,6 +96,11 @@ impl Assembly {
             && frame.agents.iter().all(|row| agent_fits(row.agent, row.trunk))
             && frame.agents.iter().all(|row| (row.last_reason as usize) < frame.reasons.len());
         if fits { Ok(()) } else { Err(format!("interval {index} names a trunk, agent or reason that does not exist")) }
+    }
+
+    /// Adds what a person did to the load.
+    pub(super) fn intervened(&mut self, intervention: Intervention) {
+        self.interventions.push(intervention);
     }
 
     /// Adds an interval that was checked; `offset` is where its frame begins, for an error.
@@ -185,6 +193,22 @@ impl Assembly {
     /// The whole run. Attempts still open in the last interval become abandoned: nobody will tell their end.
     pub(super) fn finish(mut self, end: Option<End>, torn: Option<String>) -> Results {
         self.abandon_open();
+        self.sum_up(end, torn)
+    }
+
+    /// Forgets the oldest intervals once they fill more than so many rows of trunks, and the distributions of all: what was
+    /// summed up stays.
+    pub(super) fn keep_recent(&mut self, rows: usize) {
+        if self.intervals.len() * self.trunks.len() > rows {
+            self.intervals.drain(..self.intervals.len() / 2);
+        }
+        for row in self.intervals.last_mut().into_iter().flat_map(|interval| &mut interval.latency) {
+            row.v2 = Vec::new();
+        }
+    }
+
+    /// The run as it stands, with open attempts left open.
+    pub(super) fn sum_up(mut self, end: Option<End>, torn: Option<String>) -> Results {
         self.evidence.settle();
         let judged = self.intervals.iter().filter(|interval| !self.header.warms_up(interval.start_ns));
         let peak = judged.map(|interval| interval.registered_peak).max().unwrap_or(0);
@@ -211,6 +235,7 @@ impl Assembly {
                 .collect(),
             header: self.header,
             end,
+            interventions: self.interventions,
             intervals: self.intervals,
             agents: self.agents,
             loops: self.loops.into_values().collect(),

@@ -18,7 +18,7 @@ pub mod schema;
 pub mod writer;
 
 pub use pcapng::PcapngWriter;
-pub use reader::{ReadError, header, read};
+pub use reader::{Follower, ReadError, header, read};
 pub use results::{
     AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals,
     TrunkHeader,

@@ -8,7 +8,7 @@ use super::assembly::Assembly;
 use super::results::{End, Header, Results};
 use super::schema::{self, FRAME_HEAD, FrameKind, IntervalFrame};
 use serde::de::DeserializeOwned;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// Why a file is not a record that can be reported on.
 #[derive(Debug, thiserror::Error)]
@@ -50,15 +50,74 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
             }
             Next::Frame(FrameKind::Header, _) => return Err(frames.malformed("a second header".to_owned())),
             Next::Frame(FrameKind::End, payload) => end = Some(frames.json::<End>(&payload)?),
-            Next::Frame(FrameKind::Interval, payload) => {
-                let interval = postcard::from_bytes::<IntervalFrame>(&payload)
-                    .map_err(|error| frames.malformed(format!("an interval that cannot be decoded ({error})")))?;
-                assembly.check(&interval).map_err(|what| frames.malformed(what))?;
-                assembly.add(interval, frames.offset)?;
-            }
+            Next::Frame(FrameKind::Intervention, payload) => assembly.intervened(frames.json(&payload)?),
+            Next::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
     Ok(assembly.finish(end, torn))
+}
+
+/// A record that is still being written, read as far as it goes, again and again.
+///
+/// What single intervals showed is kept for the latest ones only, and their distributions not at all: what a run looks
+/// like while it goes on may not take more memory the longer it lasts.
+pub struct Follower<R> {
+    frames: Frames<BufReader<R>>,
+    assembly: Assembly,
+}
+
+/// Rows of trunks and intervals a follower keeps: 25 MB.
+const MOST_ROWS: usize = 20_000;
+
+impl<R: Read + Seek> Follower<R> {
+    /// Begins with a record whose header is written.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub fn new(source: R) -> Result<Self, ReadError> {
+        let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
+        frames.preamble()?;
+        let assembly = Assembly::new(frames.header()?).map_err(|what| frames.malformed(what))?;
+        Ok(Follower { frames, assembly })
+    }
+
+    /// Reads what was written since. Gives the number of intervals among it.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub fn catch_up(&mut self) -> Result<usize, ReadError> {
+        let mut intervals = 0;
+        loop {
+            match self.frames.advance()? {
+                Next::Finished => return Ok(intervals),
+                // It is being written right now.
+                Next::Torn(_) => {
+                    self.frames.next = self.frames.offset;
+                    self.frames.source.seek(SeekFrom::Start(self.frames.offset))?;
+                    return Ok(intervals);
+                }
+                Next::Frame(FrameKind::Interval, payload) => {
+                    add_interval(&mut self.assembly, &self.frames, &payload)?;
+                    self.assembly.keep_recent(MOST_ROWS);
+                    intervals += 1;
+                }
+                Next::Frame(FrameKind::Intervention, payload) => self.assembly.intervened(self.frames.json(&payload)?),
+                Next::Frame(FrameKind::Header | FrameKind::End, _) => {}
+            }
+        }
+    }
+
+    /// The run so far. Open attempts are open: nobody has given them up.
+    pub fn so_far(&self) -> Results {
+        self.assembly.clone().sum_up(None, None)
+    }
+}
+
+fn add_interval<R: Read>(assembly: &mut Assembly, frames: &Frames<R>, payload: &[u8]) -> Result<(), ReadError> {
+    let interval = postcard::from_bytes::<IntervalFrame>(payload)
+        .map_err(|error| frames.malformed(format!("an interval that cannot be decoded ({error})")))?;
+    assembly.check(&interval).map_err(|what| frames.malformed(what))?;
+    assembly.add(interval, frames.offset)
 }
 
 /// Reads what is known of a run before its first packet, and nothing behind it.

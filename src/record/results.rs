@@ -1,7 +1,7 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
 use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
-use crate::vocab::{LoopKind, Phase, Stage, Status};
+use crate::vocab::{Intervention, LoopKind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -195,6 +195,8 @@ pub struct Results {
     pub header: Header,
     /// `None`: the run was killed, or is still going on.
     pub end: Option<End>,
+    /// What a person at the live screen did to the load, in order.
+    pub interventions: Vec<Intervention>,
     pub intervals: Vec<IntervalResult>,
     /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last block of a run without end count as
     /// abandoned, here as in the last interval.

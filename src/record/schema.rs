@@ -4,8 +4,8 @@
 //! "regstorm" version:u32   { kind:u8 length:u32 crc32:u32 payload }*        (integers little-endian)
 //! ```
 //!
-//! The first frame is the header, as JSON, then one frame per interval, in postcard, then the end, as JSON. Header and
-//! end are small and gain fields over time, so they are self-describing; an interval is neither, and any change of its
+//! The first frame is the header, as JSON, then one frame per interval, in postcard, between them one per intervention
+//! of a person, as JSON, then the end, as JSON. Header, interventions and end are small and gain fields over time, so they are self-describing; an interval is neither, and any change of its
 //! layout raises [`VERSION`]. The checksum covers kind, length and payload. Nothing here does I/O.
 
 use super::results::IntervalResult;
@@ -31,6 +31,8 @@ pub enum FrameKind {
     Header = 1,
     Interval = 2,
     End = 3,
+    /// As JSON, where it took place; a run nobody touched has none.
+    Intervention = 4,
 }
 
 impl FrameKind {
@@ -39,6 +41,7 @@ impl FrameKind {
             1 => Some(FrameKind::Header),
             2 => Some(FrameKind::Interval),
             3 => Some(FrameKind::End),
+            4 => Some(FrameKind::Intervention),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::results::{End, Header};
 use super::schema::{self, FrameKind, IntervalFrame};
 use crate::measure::Interval;
+use crate::vocab::Intervention;
 use std::io::{self, Write};
 
 /// Appends the frames of one run to a file, or to anything bytes can be written to.
@@ -38,6 +39,15 @@ impl<W: Write> Writer<W> {
     pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
         let packed = IntervalFrame::pack(interval);
         self.frame(FrameKind::Interval, |buffer| postcard::to_io(&packed, buffer).map(|_| ()).map_err(io::Error::other))
+    }
+
+    /// Appends what a person did to the load, and flushes it.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn intervention(&mut self, intervention: &Intervention) -> io::Result<()> {
+        let kind = FrameKind::Intervention;
+        self.frame(kind, |buffer| serde_json::to_writer(buffer, intervention).map_err(io::Error::other))
     }
 
     /// Appends the end of a run that ended by itself or was interrupted in good order.

@@ -4,7 +4,7 @@
 //! (registration rate without a failure) are not claimed here; that is the job of `limits`.
 
 use crate::record::{Baseline, Results};
-use crate::vocab::{Kind, Stage};
+use crate::vocab::{Intervention, InterventionKind, Kind, Stage};
 use serde::Serialize;
 
 /// The set-up of a run.
@@ -34,6 +34,20 @@ pub struct Conditions {
     pub simulated: bool,
     /// RFC 7502 §6.1: what the test machine could send by itself, if that was measured before.
     pub baseline: Option<Baseline>,
+    /// What a person did to the load while it ran; empty: the load was the profile's.
+    pub interventions: Vec<InterventionView>,
+}
+
+/// One change of the load's speed.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct InterventionView {
+    /// UTC, RFC 3339.
+    pub at: String,
+    /// Seconds after the start.
+    pub after_s: f64,
+    pub kind: InterventionKind,
+    /// Of the planned arrival rate from then on; 0: nothing arrives.
+    pub factor: f64,
 }
 
 impl Conditions {
@@ -62,8 +76,19 @@ impl Conditions {
             workers: header.workers,
             simulated: header.simulated,
             baseline: header.baseline.clone(),
+            interventions: interventions(results),
         }
     }
+}
+
+fn interventions(results: &Results) -> Vec<InterventionView> {
+    let view = |done: &Intervention| InterventionView {
+        at: results.header.utc(done.at_ns),
+        after_s: done.at_ns as f64 / 1e9,
+        kind: done.kind,
+        factor: done.speed.factor(),
+    };
+    results.interventions.iter().map(view).collect()
 }
 
 /// Over the whole run: the totals leave out the warm-up, what was configured does not.

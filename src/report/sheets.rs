@@ -375,6 +375,9 @@ fn conditions(results: &Results) -> Sheet {
     ] {
         sheet.row([name.to_owned(), value]);
     }
+    if !c.interventions.is_empty() {
+        sheet.toned(["Load changed by hand".to_owned(), words::interventions(results)], "bad");
+    }
     sheet
 }
 

@@ -9,7 +9,7 @@ use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, Comparison, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use crate::record::results::Aborted;
-use crate::vocab::{Kind, Status};
+use crate::vocab::{InterventionKind, Kind, Status};
 
 /// Attempts by what they mean to a reader; the sum is the number of attempts.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -87,7 +87,7 @@ pub fn listed(results: &Results, statuses: &[Status]) -> String {
     parts.join("; ")
 }
 
-/// The run's verdict in a sentence; in two when it was stopped early and that is not all.
+/// The run's verdict in a sentence; in more when it was stopped early and that is not all, or the load was changed.
 pub fn verdict(results: &Results, judgement: &Judgement) -> String {
     let missed = judgement.thresholds.iter().filter(|threshold| !threshold.pass).count();
     let targets = judgement.thresholds.len();
@@ -106,10 +106,35 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
         }
         Verdict::Interrupted => interrupted(results),
     };
-    match stopped {
-        Some(stopped) => format!("{stopped} {sentence}").trim_end().to_owned(),
-        None => sentence,
+    let parts = [stopped.unwrap_or_default(), sentence, changed_by_hand(results)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Whoever reads of a load that was not the profile's has to know it; empty for one that nobody touched.
+fn changed_by_hand(results: &Results) -> String {
+    match results.interventions.len() {
+        0 => String::new(),
+        1 => "The load was changed by hand once: it was not the profile's.".to_owned(),
+        times => format!("The load was changed by hand {times} times: it was not the profile's."),
     }
+}
+
+/// Everything a person did to the load, in order: `paused after 12 s, resumed after 20.5 s, 1.1 times the rate after 30 s`.
+pub fn interventions(results: &Results) -> String {
+    let parts: Vec<_> = results
+        .interventions
+        .iter()
+        .map(|intervention| {
+            let after = text::decimal(intervention.at_ns as f64 / 1e9, 1);
+            let factor = text::decimal(intervention.speed.factor(), 1);
+            match intervention.kind {
+                InterventionKind::Pause => format!("paused after {after} s"),
+                InterventionKind::Resume => format!("resumed after {after} s at {factor} times the rate"),
+                InterventionKind::Rate => format!("{factor} times the rate after {after} s"),
+            }
+        })
+        .collect();
+    parts.join(", ")
 }
 
 /// Why a run failed: what stopped it, or the missed targets.

@@ -10,14 +10,14 @@ pub mod trial;
 use crate::agent::{Identity, IdentityBook, TrunkPolicy};
 use crate::fleet::{Fleet, FleetConfig, Flow, Outbox, agent_of};
 use crate::link::{Link, LinkConfig};
-use crate::load::{LoadConfig, Schedule, Stripe};
+use crate::load::{LoadConfig, Schedule, Stripe, Timeline};
 use crate::measure::{Interval, Tally, TallyConfig, Traffic};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Speed, Stage, Time, TrunkId};
 use buffers::{Buffers, DATAGRAM};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -96,6 +96,10 @@ pub struct World {
     addresses: Addresses,
     road: Road,
     load_ends: Time,
+    load_lasts: Duration,
+    timeline: Timeline,
+    /// What somebody will do to the load, in order.
+    interventions: VecDeque<(Time, Speed)>,
     config: Ends,
 }
 
@@ -204,8 +208,18 @@ impl World {
             failures: Vec::new(),
             returns: Vec::new(),
             load_ends: START + schedule.lasts(),
+            load_lasts: schedule.lasts(),
+            timeline: schedule.timeline(),
+            interventions: VecDeque::new(),
             config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
+    }
+
+    /// Lets the load pass at other speeds, each from its time after the start on, in order. One that stands still at
+    /// last never ends.
+    pub fn with_interventions(mut self, interventions: &[(Duration, Speed)]) -> Self {
+        self.interventions = interventions.iter().map(|&(after, speed)| (START + after, speed)).collect();
+        self
     }
 
     /// Runs all stages: the load, the drain until nothing is open, the un-REGISTERs.
@@ -298,9 +312,19 @@ impl World {
         if self.close_due(self.now) {
             return;
         }
+        self.intervene();
         self.deliver();
         for position in 0..self.fleets.len() {
             self.turn(position);
+        }
+    }
+
+    fn intervene(&mut self) {
+        while let Some(&(at, speed)) = self.interventions.front().filter(|(at, _)| *at <= self.now) {
+            self.interventions.pop_front();
+            self.fleets.iter_mut().for_each(|fleet| fleet.set_speed(at, speed));
+            self.timeline.bend(at.since(START), speed);
+            self.load_ends = self.timeline.end(self.load_lasts).map_or(Time::NEVER, |end| START + end);
         }
     }
 
@@ -319,7 +343,8 @@ impl World {
     fn next_event(&self) -> Time {
         let fleets = self.fleets.iter().map(Fleet::next_wake).min();
         let others = [self.up.next_due(), self.down.next_due(), self.registrar.next_wake()];
-        others.into_iter().chain([fleets]).flatten().min().unwrap_or(Time::NEVER)
+        let intervention = self.interventions.front().map(|(at, _)| *at);
+        others.into_iter().chain([fleets, intervention]).flatten().min().unwrap_or(Time::NEVER)
     }
 
     fn turn(&mut self, position: usize) {

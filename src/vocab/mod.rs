@@ -1,10 +1,12 @@
-//! The words every room shares: time, durations and bandwidths as text, ids, outcomes, packets, secrets.
+//! The words every room shares: time, durations and bandwidths as text, ids, interventions, outcomes, packets,
+//! secrets.
 //!
 //! Nothing here knows SIP, holds policy or does I/O.
 
 mod bandwidth;
 mod duration;
 mod ids;
+mod intervention;
 mod outcome;
 mod packet;
 mod secret;
@@ -13,6 +15,7 @@ mod time;
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use ids::{AgentId, FlowId, RunTag, TrunkId};
+pub use intervention::{Intervention, InterventionKind, Speed};
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
 pub use secret::Secret;

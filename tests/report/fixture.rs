@@ -92,6 +92,7 @@ impl Shape {
             evidence: Evidence::default(),
             lag_us: histogram((1..=100).map(|n| n * 10)),
             torn: None,
+            interventions: Vec::new(),
             intervals,
         }
     }

@@ -18,13 +18,22 @@ pub fn now() -> Instant {
 }
 
 /// Looks until `look` yields something, and panics with `what` when `limit` has passed without it.
-pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+#[track_caller]
+pub fn until<T>(what: &str, limit: Duration, look: impl FnMut() -> Option<T>) -> T {
+    until_or(limit, look, || what.to_owned())
+}
+
+/// The same, and what was waited for is only put together when it did not come.
+#[track_caller]
+pub fn until_or<T>(limit: Duration, mut look: impl FnMut() -> Option<T>, what: impl FnOnce() -> String) -> T {
     let deadline = now() + limit;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(now() < deadline, "waited {limit:?} in vain for: {what}");
+        if now() >= deadline {
+            panic!("waited {limit:?} in vain for: {}", what());
+        }
         std::thread::sleep(POLL);
     }
 }

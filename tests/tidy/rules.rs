@@ -59,7 +59,7 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 25] = [
+pub const CRATES: [(&str, &[&str]); 26] = [
     ("prometheus_client", &["live", "report"]),
     ("hyper", &["live"]),
     ("hyper_util", &["live"]),
@@ -77,6 +77,7 @@ pub const CRATES: [(&str, &[&str]); 25] = [
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("indicatif", &["live"]),
+    ("ratatui", &["live"]),
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("tokio", &["engine", "live", "command"]),

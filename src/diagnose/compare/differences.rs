@@ -96,10 +96,11 @@ pub fn same_schedule(base: &Header, new: &Header) -> bool {
 
 /// What the runs were made with and on, where it differs.
 pub fn environments(base: &Results, new: &Results) -> Vec<Difference> {
-    differing(&environment(&base.header), &environment(&new.header))
+    differing(&environment(base), &environment(new))
 }
 
-fn environment(header: &Header) -> BTreeMap<String, String> {
+fn environment(results: &Results) -> BTreeMap<String, String> {
+    let header = &results.header;
     let host = &header.host;
     let mut facts: BTreeMap<String, String> = [
         ("tool.version", header.tool_version.clone()),
@@ -115,6 +116,9 @@ fn environment(header: &Header) -> BTreeMap<String, String> {
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
+    if !results.interventions.is_empty() {
+        facts.insert("load.changed_by_hand".to_owned(), results.interventions.len().to_string());
+    }
     for feature in &header.features {
         // `rcvbuf=8388608` is a setting with a value, `recvmmsg` is there or not.
         let (key, value) = feature.split_once('=').unwrap_or((feature, "yes"));

@@ -128,7 +128,8 @@ impl Change {
 
 /// Compares two runs by these lines.
 pub fn compare(base: Run, new: Run, allowances: &[Allowance]) -> Comparison {
-    let aligned = differences::same_schedule(&base.results.header, &new.results.header);
+    let untouched = base.results.interventions.is_empty() && new.results.interventions.is_empty();
+    let aligned = untouched && differences::same_schedule(&base.results.header, &new.results.header);
     let asked = allowances.iter().filter_map(|allowance| Some((allowance, allowance.limit?)));
     let measured: Vec<Measured> =
         asked.map(|(allowance, limit)| measure(allowance, limit, base, new, aligned)).collect();
