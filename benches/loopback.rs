@@ -189,7 +189,7 @@ fn worker(
     let flows = sockets.iter().map(flow);
     let config = FleetConfig {
         stripe,
-        identities: Arc::new(plan.identities.clone()),
+        identities: plan.identities.clone(),
         policies: plan.trunks.iter().map(|trunk| trunk.policy.clone()).collect(),
         flows: flows.collect(),
         agent_flows: (0..stripe.count(AGENTS)).map(|local| FlowId(local % sockets.len() as u32)).collect(),

@@ -269,6 +269,23 @@ pub struct ReportArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Also print report.html to report.pdf, with the Chromium of this machine
+    #[arg(long)]
+    pub pdf: bool,
+
+    /// The paper of report.pdf
+    #[arg(long, value_enum, default_value_t = Paper::A4, requires = "pdf")]
+    pub paper: Paper,
+}
+
+/// The size of a printed page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Paper {
+    /// 210 mm × 297 mm
+    A4,
+    /// 8.5 in × 11 in
+    Letter,
 }
 
 #[derive(Debug, Args)]
@@ -493,11 +510,12 @@ const REPORT_HELP: &str = "\
 Examples:
   regstorm report results/latest
   regstorm report results/pilot-20260101T120000Z --json
+  regstorm report results/latest --pdf --paper letter
 
 Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
-  3  there is no record that can be read";
+  3  there is no record that can be read, or with --pdf no Chromium that prints";
 
 const COMPARE_HELP: &str = "\
 A regression is a change for the worse that is both more than chance and beyond its line in the [compare]

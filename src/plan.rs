@@ -57,7 +57,7 @@ pub struct Plan {
     /// Policies of agents that deviate from their trunk's, after those of the trunks.
     pub variants: Vec<TrunkPolicy>,
     /// In arrival order: the trunks' agents evenly interleaved.
-    pub identities: IdentityBook,
+    pub identities: Arc<IdentityBook>,
     pub load: load::LoadConfig,
     pub generator: GeneratorLimits,
     /// Datagrams of one length that may leave as one.
@@ -159,7 +159,7 @@ impl Plan {
             expect: expectation(&profile.expect),
             trunks,
             variants,
-            identities: identities(profile, &mixes),
+            identities: Arc::new(identities(profile, &mixes)),
             load: load::LoadConfig {
                 stages,
                 process: match profile.arrivals.process {
@@ -191,7 +191,7 @@ impl Plan {
     pub fn draw(&mut self, seed: Seed) {
         for (n, trunk) in self.trunks.iter().enumerate() {
             if trunk.random_order {
-                self.identities.shuffle(TrunkId(n as u16), seed);
+                Arc::make_mut(&mut self.identities).shuffle(TrunkId(n as u16), seed);
             }
         }
     }
@@ -663,6 +663,7 @@ fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
             next.push(Reverse(Turn { number: turn.number + 1, ..turn }));
         }
     }
+    book.settle();
     book
 }
 

@@ -236,7 +236,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
     }
     WorldConfig {
         seed: Seed(7),
-        identities,
+        identities: identities.into(),
         policies: vec![TrunkPolicy {
             domain: "genesyscloud.test".into(),
             realm: None,

@@ -114,6 +114,7 @@ fn expect_the_files_to_agree(results: &ResultDir) {
         .collect();
     assert!(!summary.is_empty(), "summary.csv is one page, not an empty one");
     let html = String::from_utf8(results.bytes("report.html")).expect("UTF-8");
+    assert!(html.contains("content=\"default-src 'none'; "), "the page may reach for nothing");
     for outside in ["src=\"http", "href=\"http", "@import", "url(http"] {
         assert!(!html.contains(outside), "report.html reaches for the network: {outside}");
     }

@@ -238,7 +238,7 @@ fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
         realm_policy: RealmPolicy::Force,
         ..policy(RetryPolicy::NONE)
     };
-    config.identities = identities;
+    config.identities = identities.into();
     config.policies = vec![policy(RetryPolicy::NONE), policy(hammer(seconds(10))), realm];
     let outcome = World::new(config).run();
     assert!(outcome.intervals.iter().all(|interval| interval.trunks.len() == 1));

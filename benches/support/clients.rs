@@ -1,12 +1,14 @@
 //! Whole client processes for the benches that compare them: each is run to its end against a server on loopback, and what it
 //! cost is the CPU time, user and system, of all its threads from start to exit.
 
+use registrar::{REGSTORM, Registrar};
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-pub const REGSTORM: &str = env!("CARGO_BIN_EXE_regstorm");
+#[path = "registrar.rs"]
+mod registrar;
+
 /// The user of agent `n`, as regstorm writes it; the password of all is [`PASSWORD`].
 pub const USER: &str = "agent{n:06}";
 pub const PASSWORD: &str = "secret";
@@ -37,21 +39,7 @@ impl Load {
 
 /// Runs `client` against a `regstorm registrar` of its own that challenges with MD5; hands it `host:port`.
 pub fn with_registrar<T>(threads: u32, client: impl FnOnce(&str) -> T) -> T {
-    let mut registrar = Command::new(REGSTORM)
-        .args(["registrar", "--listen", "udp://127.0.0.1:0", "--set", "registrar.algorithms=[\"MD5\"]"])
-        .args(["--threads", &threads.to_string()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the registrar starts");
-    let mut said = BufReader::new(registrar.stdout.take().expect("piped"));
-    let mut line = String::new();
-    said.read_line(&mut line).expect("the registrar says where it listens");
-    let address = line.trim().strip_prefix("listening udp://").expect("the documented line").to_owned();
-    let result = client(&address);
-    registrar.kill().expect("our own child");
-    registrar.wait().expect("our own child");
-    result
+    client(&Registrar::start(threads).address)
 }
 
 /// CPU seconds of all children that have ended.

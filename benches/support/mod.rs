@@ -76,6 +76,7 @@ fn identities(agents: u32) -> IdentityBook {
         let user = format!("agent{n:05}");
         identities.push(TrunkId(0), n, &user, &user, password);
     }
+    identities.settle();
     identities
 }
 

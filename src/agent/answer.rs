@@ -43,13 +43,17 @@ pub fn offer<'a>(offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: T
 ///
 /// `sent_by` is the request's own Via as it was sent.
 pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) -> (Echo, &'a [u8]) {
-    let via = response.topmost_via();
-    // Compared as written first: nearly all come back so.
-    let elsewhere = via.sent_by != sent_by && !via.sent_by.eq_ignore_ascii_case(sent_by);
     let own_host = &sent_by[..sent_by.iter().rposition(|&b| b == b':').unwrap_or(sent_by.len())];
+    let contact_rewritten = matches!(binding.own, Own::Elsewhere(_));
+    let contact_absent = matches!(binding.own, Own::Missing | Own::NoneListed);
+    if !contact_rewritten && response.via_is_ours(sent_by, own_host) {
+        return (Echo { contact_absent, ..Echo::default() }, b"");
+    }
+    let via = response.topmost_via();
+    let elsewhere = !via.sent_by.eq_ignore_ascii_case(sent_by);
     let echo = Echo {
-        contact_rewritten: matches!(binding.own, Own::Elsewhere(_)),
-        contact_absent: matches!(binding.own, Own::Missing | Own::NoneListed),
+        contact_rewritten,
+        contact_absent,
         via_rewritten: !via.sent_by.is_empty() && elsewhere,
         translated: via.received.is_some_and(|received| received != own_host),
     };

@@ -5,16 +5,19 @@
 
 use super::identity::{Credential, Identity};
 use super::policy::{RealmPolicy, TrunkPolicy};
+use crate::sip::branch::hex16;
 use crate::sip::challenge::{Role, Unusable, next_nonce};
 use crate::sip::digest;
 use crate::sip::emit::{Authorization, RegisterTemplate};
 use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response};
+use std::num::NonZeroU64;
 
-/// One challenge as kept between requests. The buffer is reused, so answering allocates nothing once it has grown.
+/// One challenge as kept between requests. The buffer is reused by a challenge of the same length, as those of one registrar
+/// are; so answering allocates nothing from an agent's second challenge on.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     /// Realm, hashed user name, opaque and nonce one after another.
-    text: Vec<u8>,
+    text: Box<[u8]>,
     realm_len: u16,
     /// 0: the user name goes in clear.
     userhash_len: u16,
@@ -41,8 +44,8 @@ pub(super) struct Authentication {
     /// Proxies that challenge are rare; agents without one pay a pointer.
     proxy: Option<Box<Held>>,
     /// One client nonce for an agent's life, drawn for its first answer: the nonce count sets its requests apart, and the
-    /// key of a `-sess` session stays that of the first (RFC 7616 §3.4.2).
-    cnonce: Option<[u8; 16]>,
+    /// key of a `-sess` session stays that of the first (RFC 7616 §3.4.2). In hex on the wire.
+    cnonce: Option<NonZeroU64>,
 }
 
 /// The digests of a request, computed before its text is written.
@@ -88,14 +91,15 @@ impl Authentication {
         challenge: &Challenge<'_>,
         policy: &TrunkPolicy,
         identity: &Identity<'_>,
-        cnonce: impl FnOnce() -> [u8; 16],
+        cnonce: impl FnOnce() -> u64,
     ) -> Result<(), Unusable> {
         let realm = match (policy.realm_policy, &policy.realm) {
             (RealmPolicy::Force, Some(realm)) => realm.as_bytes(),
             (RealmPolicy::Require, Some(realm)) if realm.as_bytes() != challenge.realm => return Err(Unusable::Realm),
             _ => challenge.realm,
         };
-        let cnonce = self.cnonce.get_or_insert_with(cnonce);
+        self.cnonce = self.cnonce.or_else(|| NonZeroU64::new(cnonce()));
+        let cnonce = &self.cnonce();
         match challenge.role {
             Role::Registrar => Held::take(&mut self.registrar, challenge, realm, identity, cnonce),
             Role::Proxy => {
@@ -112,9 +116,7 @@ impl Authentication {
     pub fn renew(&mut self, response: &Response<'_>) {
         for held in self.each().filter(|held| held.carried) {
             if let Some(nonce) = next_nonce(response, held.role) {
-                held.text.truncate(held.nonce_start());
-                held.text.extend_from_slice(nonce);
-                held.nc = 0;
+                held.replace_nonce(nonce);
             }
         }
     }
@@ -128,14 +130,21 @@ impl Authentication {
 
     /// What the current request of this template is answered with.
     pub fn answers(&self, template: &RegisterTemplate) -> Answers {
-        // Whatever is carried was accepted, and so has a cnonce.
-        let cnonce = self.cnonce.unwrap_or_default();
+        let cnonce = self.cnonce();
         let digest = |role| self.held(role).filter(|held| held.carried).map(|held| held.digest(template, &cnonce));
         Answers { digests: [digest(Role::Registrar), digest(Role::Proxy)], cnonce }
     }
 
+    /// Whatever is carried was accepted, and so has a cnonce; none is kept of a draw of 0.
+    fn cnonce(&self) -> [u8; 16] {
+        hex16(self.cnonce.map_or(0, NonZeroU64::get))
+    }
+
     pub fn authorizations<'a>(&'a self, username: &'a [u8], answers: &'a Answers) -> [Option<Authorization<'a>>; 2] {
         let [registrar, proxy] = &answers.digests;
+        if registrar.is_none() && proxy.is_none() {
+            return [None, None];
+        }
         let one = |role, digest: &'a Option<HexDigest>| {
             let held = self.held(role)?;
             digest.as_ref().map(|digest| held.authorization(username, digest, &answers.cnonce))
@@ -165,11 +174,15 @@ impl Held {
         let userhash = challenge.userhash.then(|| digest::user_hash(algorithm, username, realm));
         let userhash = userhash.as_ref().map_or(&b""[..], HexDigest::as_bytes);
         let opaque = challenge.opaque.unwrap_or_default();
-        let mut text = slot.take().map(|held| held.text).unwrap_or_default();
-        text.clear();
-        text.reserve(realm.len() + userhash.len() + opaque.len() + challenge.nonce.len());
-        for part in [realm, userhash, opaque, challenge.nonce] {
-            text.extend_from_slice(part);
+        let parts = [realm, userhash, opaque, challenge.nonce];
+        let length = parts.iter().map(|part| part.len()).sum();
+        let kept = slot.take().map(|held| held.text).filter(|text| text.len() == length);
+        let mut text = kept.unwrap_or_else(|| vec![0; length].into());
+        let mut rest = &mut text[..];
+        for part in parts {
+            let (place, behind) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = behind;
         }
         *slot = Some(Held {
             text,
@@ -211,6 +224,17 @@ impl Held {
     /// The nonce comes last: it alone is replaced within a session.
     fn nonce_start(&self) -> usize {
         usize::from(self.realm_len) + usize::from(self.userhash_len) + usize::from(self.opaque_len)
+    }
+
+    /// Goes on with another nonce within the session.
+    fn replace_nonce(&mut self, nonce: &[u8]) {
+        let start = self.nonce_start();
+        if self.text.len() == start + nonce.len() {
+            self.text[start..].copy_from_slice(nonce);
+        } else {
+            self.text = [&self.text[..start], nonce].concat().into();
+        }
+        self.nc = 0;
     }
 
     fn nonce(&self) -> &[u8] {

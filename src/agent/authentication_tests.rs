@@ -8,6 +8,7 @@ use crate::sip::{Branch, Token, scan};
 use crate::vocab::{AgentId, RunTag, Secret, TrunkId};
 
 const CNONCE: [u8; 16] = *b"0a4f113b0a4f113b";
+const CNONCE_DRAWN: u64 = 0x0a4f_113b_0a4f_113b;
 
 /// What an agent holds, and whose it is.
 struct Side {
@@ -51,7 +52,7 @@ impl Side {
             let identity = identity(credential);
             let usable = usable(policy.algorithms, identity.credential);
             result = crate::sip::choose(response, usable)
-                .and_then(|challenge| authentication.accept(&challenge, policy, &identity, || CNONCE));
+                .and_then(|challenge| authentication.accept(&challenge, policy, &identity, || CNONCE_DRAWN));
         });
         result
     }

@@ -26,12 +26,12 @@ pub struct Identity<'a> {
 
 /// The Call-ID of an agent for its whole life: 32 hex digits, the run's and the agent's. A report names examples by it.
 pub fn call_id(seed: Seed, run: RunTag, agent: AgentId) -> [u8; 32] {
-    whole(run, &own_half(seed, agent))
+    whole(run, &hex16(own_half(seed, agent)))
 }
 
-/// The half of a Call-ID that is the agent's own, which also serves as its From tag.
-pub fn own_half(seed: Seed, agent: AgentId) -> [u8; 16] {
-    hex16(seed.draw(Purpose::Identity, agent.0.into(), 0))
+/// The half of a Call-ID that is the agent's own, which also serves as its From tag: this number in hex.
+pub fn own_half(seed: Seed, agent: AgentId) -> u64 {
+    seed.draw(Purpose::Identity, agent.0.into(), 0)
 }
 
 /// The Call-ID with this half of an agent's own.
@@ -84,6 +84,13 @@ impl IdentityBook {
         }
         let (policy, user_len) = (trunk.0, user.len() as u16);
         self.rows.push(Row { start, number, credential, trunk, policy, user_len, auth_len });
+    }
+
+    /// Gives back what was kept for further agents.
+    pub fn settle(&mut self) {
+        self.text.shrink_to_fit();
+        self.rows.shrink_to_fit();
+        self.credentials.shrink_to_fit();
     }
 
     /// Gives the agent pushed last another policy than its trunk's: a place in the run's list of policies, in which the

@@ -50,7 +50,6 @@ pub struct Assembly {
 /// # Errors
 /// When a socket cannot be had: the run could not take place.
 pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<Assembly, Failure> {
-    let identities = Arc::new(plan.identities.clone());
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let mut features = Vec::new();
     let mut workers = Vec::with_capacity(frame.workers as usize);
@@ -73,7 +72,7 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
         });
         let config = FleetConfig {
             stripe,
-            identities: identities.clone(),
+            identities: plan.identities.clone(),
             policies: policies.clone(),
             flows,
             agent_flows,

@@ -1,16 +1,15 @@
 //! A command of the user's that is run at each change, one after another, apart from whoever waits for changes.
 
+use super::child;
 use crate::net::clock::Clock;
 use std::io;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A hook that takes longer is ended.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a running hook is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What a hook is told, in its environment.
 pub type Variables = Vec<(&'static str, String)>;
@@ -62,26 +61,10 @@ fn run(command: &str, variables: Variables, clock: Clock) -> Result<(), String> 
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).envs(variables).stdin(Stdio::null()).stdout(io::stderr());
     let mut child = shell.spawn().map_err(|error| format!("could not be started: {error}"))?;
-    match wait(&mut child, clock) {
+    match child::wait(&mut child, clock, PATIENCE) {
         Ok(Some(status)) if status.success() => Ok(()),
         Ok(Some(status)) => Err(format!("ended with {status}")),
         Ok(None) => Err(format!("was ended after {} s", PATIENCE.as_secs())),
         Err(error) => Err(format!("could not be waited for: {error}")),
-    }
-}
-
-/// `None`: it took too long and was ended.
-fn wait(child: &mut Child, clock: Clock) -> io::Result<Option<ExitStatus>> {
-    let until = clock.now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if clock.now() >= until {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(LOOK);
     }
 }

@@ -3,6 +3,7 @@
 mod assemble;
 mod avalanche;
 mod baseline;
+mod child;
 mod compare;
 mod completions;
 mod diagnose;
@@ -14,6 +15,7 @@ mod limits;
 mod metrics;
 mod observe;
 mod output;
+mod pdf;
 mod preflight;
 mod prober;
 mod probing;

@@ -2,8 +2,10 @@
 
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, print, write_files};
+use super::pdf;
 use crate::cli::ReportArgs;
 use crate::diagnose::{Finding, Judgement, Threshold, findings, judge};
+use crate::net::clock::Clock;
 use crate::record::{self, Results};
 use crate::report::{render_all, run_json, summary};
 use std::fs::File;
@@ -17,6 +19,9 @@ pub fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
     }
     let derived = derive(&args.dir)?;
     derived.print(&args.dir, args.json)?;
+    if args.pdf {
+        pdf::print(&args.dir, args.paper, Clock::new())?;
+    }
     Ok(Exit::Success)
 }
 

@@ -74,12 +74,12 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         }
     };
     features.extend(promptness);
-    let header = header(&plan, &targets, &frame, features, started_unix_ns);
-    let header = Header { baseline: baseline::kept(), ..header };
     let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
     let mut watch = watch(args, &plan, &frame, record, failures);
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
-    watch.record().header(&header).map_err(unwritable)?;
+    // Gone once it is written: it names every agent.
+    let header = header(&plan, &targets, &frame, features, started_unix_ns);
+    watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
     watch.say(&opening(&plan, &frame, &targets));
     if let Some(publication) = &publication {
         watch.publish(publication.metrics.clone(), &publication.place());

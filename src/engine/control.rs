@@ -273,7 +273,7 @@ impl Conductor {
             }
             std::collections::btree_map::Entry::Occupied(mut slot) => {
                 let (merged, parts) = slot.get_mut();
-                merged.merge(&interval);
+                merged.merge(interval);
                 *parts += 1;
                 *parts == self.links.len()
             }

@@ -197,10 +197,10 @@ impl Fleet {
         let trunk = self.config.flows[flow.index()].trunk;
         self.tally.received(trunk, bytes.len());
         match scan::response(bytes) {
-            Ok(response) => match self.token(response.branch) {
+            Ok(ref response) => match self.token(response.branch) {
                 Some((local, serial)) => {
                     self.note(local, at, from, bytes);
-                    self.drive(local, now, Input::Response { serial, response: &response, at }, out);
+                    self.drive(local, now, Input::Response { serial, response, at }, out);
                 }
                 None => self.tally.stray(),
             },

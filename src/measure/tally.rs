@@ -6,7 +6,7 @@
 //! RFC 6076 §4.1 and §4.2 (registration request delay, ineffective attempts) say what `register_service` and
 //! `ineffective` mean.
 
-use super::agents::{Agents, LoopSeen};
+use super::agents::{AgentState, Agents, LoopSeen};
 use super::availability::AgentTime;
 use super::event::{AttemptEnd, Event, Subject};
 use super::evidence::{Beat, Collector};
@@ -303,10 +303,8 @@ impl Tally {
     }
 
     fn started(&mut self, subject: Subject, kind: Kind, planned: Time, sent: Time) {
-        self.begin(subject, kind);
-        let row = self.agents.touch(subject.agent, subject.trunk);
-        if !row.open {
-            row.open = true;
+        let row = self.begin(subject, kind);
+        if !std::mem::replace(&mut row.open, true) {
             self.books[subject.trunk.index()].open += 1;
             self.in_flight += 1;
         }
@@ -318,15 +316,18 @@ impl Tally {
         }
     }
 
-    fn begin(&mut self, subject: Subject, kind: Kind) {
+    fn begin(&mut self, subject: Subject, kind: Kind) -> &mut AgentState {
         self.trunks[subject.trunk.index()].started[kind.index()] += 1;
         self.books[subject.trunk.index()].started += 1;
         self.generator.arrivals += 1;
-        self.agents.touch(subject.agent, subject.trunk).attempts += 1;
+        let row = self.agents.touch(subject.agent, subject.trunk);
+        row.attempts += 1;
+        row
     }
 
     fn challenged(&mut self, trunk: TrunkId, kind: Kind, answer: (u16, &[u8]), since: Time, at: Time) {
-        self.responded(trunk, kind, true, answer, at);
+        let reason = self.reasons.id(answer.1);
+        self.responses.count(Seen { trunk, kind, challenge: true, code: answer.0, reason, at });
         // A 423 that is answered within the attempt is a response to be listed, but no challenge.
         if kind != Kind::Unregister && matches!(answer.0, 401 | 407) {
             self.latency(trunk, Phase::Challenge, since, at);
@@ -359,7 +360,8 @@ impl Tally {
         (row.last_code, row.last_reason, row.last_change) = (end.code, reason, Some(end.at));
 
         if end.code != 0 {
-            self.responded(subject.trunk, end.kind, false, (end.code, end.reason), end.at);
+            let (trunk, kind, code, at) = (subject.trunk, end.kind, end.code, end.at);
+            self.responses.count(Seen { trunk, kind, challenge: false, code, reason, at });
         }
         self.attempt_latencies(subject.trunk, end);
     }
@@ -387,7 +389,8 @@ impl Tally {
         counters.unregistered += u64::from(ok);
         counters.unregister_failed += u64::from(!ok);
         if answer.0 != 0 {
-            self.responded(trunk, Kind::Unregister, false, answer, at);
+            let (code, reason) = (answer.0, self.reasons.id(answer.1));
+            self.responses.count(Seen { trunk, kind: Kind::Unregister, challenge: false, code, reason, at });
         }
         if ok {
             self.latency(trunk, Phase::Unregister, sent, at);
@@ -437,11 +440,6 @@ impl Tally {
             }
             _ => {}
         }
-    }
-
-    fn responded(&mut self, trunk: TrunkId, kind: Kind, challenge: bool, answer: (u16, &[u8]), at: Time) {
-        let (code, reason) = (answer.0, self.reasons.id(answer.1));
-        self.responses.count(Seen { trunk, kind, challenge, code, reason, at });
     }
 
     fn latency(&mut self, trunk: TrunkId, phase: Phase, from: Time, to: Time) {

@@ -5,7 +5,7 @@
 //! decoded are only the sums over the run, one per trunk and phase.
 
 use super::reader::ReadError;
-use super::results::{AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals};
+use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
 use crate::measure::{Evidence, latency, merge};
@@ -112,10 +112,11 @@ impl Assembly {
         }
         merge::add_responses(&mut self.responses, &frame.responses);
         self.evidence.merge(&frame.evidence);
+        let lag = self.add_lag(&frame, offset, warm)?;
         let latency = self.add_latency(&mut frame, offset, warm)?;
         let at_end = frame.trunks.iter().map(|trunk| trunk.registered).sum();
         let peak = frame.samples().map(|(_, agents)| u64::from(agents)).fold(at_end, u64::max);
-        self.intervals.push(IntervalResult { latency, ..frame.into_result(peak) });
+        self.intervals.push(IntervalResult { latency, lag, ..frame.into_result(peak) });
         Ok(())
     }
 
@@ -148,6 +149,19 @@ impl Assembly {
         }
     }
 
+    fn add_lag(&mut self, frame: &IntervalFrame, offset: u64, warm: bool) -> Result<Option<LagRow>, ReadError> {
+        if frame.lag.is_empty() {
+            return Ok(None);
+        }
+        let broken = || no_histogram(frame.index, offset, "a schedule lag");
+        let lag = schema::from_v2(&frame.lag).ok_or_else(broken)?;
+        if !warm {
+            self.lag_us.add(&lag).map_err(|_| broken())?;
+        }
+        let [p50_us, p99_us] = [0.5, 0.99].map(|quantile| lag.value_at_quantile(quantile));
+        Ok((!lag.is_empty()).then(|| LagRow { p50_us, p99_us, max_us: lag.max() }))
+    }
+
     fn add_latency(
         &mut self,
         frame: &mut IntervalFrame,
@@ -155,19 +169,9 @@ impl Assembly {
         warm: bool,
     ) -> Result<Vec<LatencyRow>, ReadError> {
         let index = frame.index;
-        let broken = |what: &str| ReadError::Malformed {
-            offset,
-            what: format!("interval {index} holds {what} that is no histogram of this version"),
-        };
-        if !frame.lag.is_empty() {
-            let lag = schema::from_v2(&frame.lag).ok_or_else(|| broken("a schedule lag"))?;
-            if !warm {
-                self.lag_us.add(&lag).map_err(|_| broken("a schedule lag"))?;
-            }
-        }
         let mut rows = Vec::with_capacity(frame.latency.len());
         for LatencyFrame { trunk, phase, v2 } in frame.latency.drain(..) {
-            let histogram = schema::from_v2(&v2).ok_or_else(|| broken(phase.as_str()))?;
+            let histogram = schema::from_v2(&v2).ok_or_else(|| no_histogram(index, offset, phase.as_str()))?;
             rows.push(latency_row(trunk, phase, &histogram, v2));
             if warm {
                 continue;
@@ -295,6 +299,11 @@ impl TrunkSum {
             sums,
         }
     }
+}
+
+fn no_histogram(interval: u32, offset: u64, what: &str) -> ReadError {
+    let what = format!("interval {interval} holds {what} that is no histogram of this version");
+    ReadError::Malformed { offset, what }
 }
 
 fn latency_row(trunk: u16, phase: Phase, histogram: &Histogram<u64>, v2: Vec<u8>) -> LatencyRow {

@@ -20,7 +20,7 @@ pub mod writer;
 pub use pcapng::PcapngWriter;
 pub use reader::{ReadError, header, read};
 pub use results::{
-    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals,
+    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals,
     TrunkHeader,
 };
 pub use writer::Writer;

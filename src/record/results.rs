@@ -224,9 +224,19 @@ pub struct IntervalResult {
     /// Without its histograms: they are in `latency`.
     pub trunks: Vec<TrunkInterval>,
     pub latency: Vec<LatencyRow>,
+    /// How late first REGISTERs left; `None` when none did.
+    pub lag: Option<LagRow>,
     pub generator: GeneratorCounts,
     /// Highest sampled number of registered agents, all trunks.
     pub registered_peak: u64,
+}
+
+/// The schedule lag of one interval, all trunks, microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LagRow {
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
 }
 
 /// The distribution of one phase on one trunk in one interval, microseconds.

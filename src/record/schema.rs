@@ -65,7 +65,7 @@ pub fn checksum(kind: u8, length: [u8; 4], payload: &[u8]) -> u32 {
 
 /// One interval as it is written: histograms in HdrHistogram V2 form, reasons of agents' rows as places in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct IntervalFrame {
+pub struct IntervalFrame<A = Vec<AgentFrame>> {
     pub index: u32,
     pub start_ns: u64,
     pub end_ns: u64,
@@ -76,7 +76,7 @@ pub struct IntervalFrame {
     pub lag: Vec<u8>,
     pub generator: GeneratorCounts,
     pub reasons: Vec<String>,
-    pub agents: Vec<AgentFrame>,
+    pub agents: A,
     pub loops: Vec<LoopRow>,
     pub responses: Vec<ResponseRow>,
     /// Each time as the nanoseconds since the one before, which are equal as a rule and so take five bytes.
@@ -112,9 +112,9 @@ pub struct AgentFrame {
 
 impl IntervalFrame {
     /// An interval in the form of the record.
-    pub fn pack(interval: &Interval) -> Self {
+    pub fn pack(interval: &Interval) -> IntervalFrame<AgentRows<'_>> {
         let mut serializer = V2Serializer::new();
-        let mut reasons = ReasonList::default();
+        let ReasonList { words, places } = ReasonList::of(&interval.agents);
         IntervalFrame {
             index: interval.index,
             start_ns: interval.start_ns,
@@ -124,8 +124,8 @@ impl IntervalFrame {
             latency: pack_latency(&interval.trunks, &mut serializer),
             lag: interval.lag_us.as_ref().map_or_else(Vec::new, |lag| to_v2(&mut serializer, lag)),
             generator: interval.generator,
-            agents: interval.agents.iter().map(|row| pack_agent(row, &mut reasons)).collect(),
-            reasons: reasons.words,
+            agents: AgentRows { rows: &interval.agents, places },
+            reasons: words,
             loops: interval.loops.clone(),
             responses: interval.responses.clone(),
             samples: deltas(&interval.registered_samples),
@@ -150,6 +150,7 @@ impl IntervalFrame {
             stage: self.stage,
             trunks: self.trunks,
             latency: Vec::new(),
+            lag: None,
             generator: self.generator,
             registered_peak,
         }
@@ -200,7 +201,21 @@ fn pack_latency(trunks: &[TrunkInterval], serializer: &mut V2Serializer) -> Vec<
     rows
 }
 
-fn pack_agent(row: &AgentRow, reasons: &mut ReasonList) -> AgentFrame {
+/// The changed rows of an interval, each brought into its form as it is written: where a million agents changed, a copy
+/// of all rows would be the largest thing in memory.
+pub struct AgentRows<'a> {
+    rows: &'a [AgentRow],
+    /// By reason: its place in [`IntervalFrame::reasons`].
+    places: HashMap<Arc<str>, u32>,
+}
+
+impl Serialize for AgentRows<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows.iter().map(|row| pack_agent(row, self.places[&row.last_reason])))
+    }
+}
+
+fn pack_agent(row: &AgentRow, last_reason: u32) -> AgentFrame {
     AgentFrame {
         agent: row.agent,
         trunk: row.trunk,
@@ -208,7 +223,7 @@ fn pack_agent(row: &AgentRow, reasons: &mut ReasonList) -> AgentFrame {
         attempts: row.attempts,
         registered: row.registered,
         last_code: row.last_code,
-        last_reason: reasons.place(&row.last_reason),
+        last_reason,
         loop_kind: row.loop_kind,
         first_registered_ns: row.first_registered_ns,
         last_change_ns: row.last_change_ns,
@@ -230,14 +245,15 @@ struct ReasonList {
 }
 
 impl ReasonList {
-    fn place(&mut self, reason: &Arc<str>) -> u32 {
-        if let Some(&place) = self.places.get(reason) {
-            return place;
+    fn of(rows: &[AgentRow]) -> Self {
+        let mut list = ReasonList::default();
+        for AgentRow { last_reason, .. } in rows {
+            if !list.places.contains_key(last_reason) {
+                list.places.insert(Arc::clone(last_reason), list.words.len() as u32);
+                list.words.push(last_reason.to_string());
+            }
         }
-        let place = self.words.len() as u32;
-        self.words.push(reason.to_string());
-        self.places.insert(Arc::clone(reason), place);
-        place
+        list
     }
 }
 

@@ -62,6 +62,12 @@ impl<W: Write> Writer<W> {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame of 4 GiB or more"))?;
         head.copy_from_slice(&made);
         self.out.write_all(&self.buffer)?;
+        self.buffer.truncate(KEPT);
+        self.buffer.shrink_to(KEPT);
         self.out.flush()
     }
 }
+
+/// What a writer keeps of the room its longest frame took. The header and the intervals in which a million agents arrive
+/// take tens of megabytes, the others a few kilobytes.
+const KEPT: usize = 1 << 20;

@@ -1,8 +1,9 @@
-//! A chart as static SVG: lines or stacked bars over time, drawn with the page's own colours, so that it follows light,
+//! A chart as static SVG: lines, stacked bars or a map over time, and distributions, drawn with the page's own colours, so that it follows light,
 //! dark and print, and shows where no script runs.
 //!
 //! What is drawn is in `charts`; here are axes, scales and marks. Series differ by dash or pattern as well as by colour.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
@@ -46,77 +47,208 @@ pub fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
     let values = || series.iter().flat_map(|line| line.values.iter().flatten().copied());
     let mut canvas = Canvas::new(frame, values());
     for line in series {
+        canvas.steps(line, frame.spans);
+    }
+    canvas.finish()
+}
+
+/// One bar for each step, the layers stacked from the first upwards, and lines over them.
+pub fn bars(frame: &Frame<'_>, layers: &[Series], over: &[Series]) -> String {
+    let total = |at: usize| layers.iter().filter_map(|layer| layer.values[at]).sum::<f64>();
+    let above = over.iter().flat_map(|line| line.values.iter().flatten().copied());
+    let mut canvas = Canvas::new(frame, (0..frame.spans.len()).map(total).chain(above));
+    let mut below = vec![0.0; frame.spans.len()];
+    for layer in layers {
         let mut path = String::new();
-        let mut pen_down = false;
-        for (value, span) in line.values.iter().zip(frame.spans) {
-            match value.and_then(|value| canvas.y(value)) {
-                Some(y) => {
-                    // Writing to a string cannot fail, here and below.
-                    let (from, to) = (canvas.x(span.0), canvas.x(span.1));
-                    let _ = write!(path, "{}{from:.1} {y:.1}H{to:.1}", if pen_down { "L" } else { "M" });
-                    pen_down = true;
-                }
-                None => pen_down = false,
+        for (at, span) in frame.spans.iter().enumerate() {
+            let value = layer.values[at].unwrap_or(0.0);
+            let (Some(low), Some(high)) = (canvas.y(below[at]), canvas.y(below[at] + value)) else { continue };
+            below[at] += value;
+            if value > 0.0 {
+                let (left, right) = (canvas.x(span.0), canvas.x(span.1));
+                let (wide, tall) = ((right - left - 0.5).max(0.5), (low - high).max(0.5));
+                // Writing to a string cannot fail, here and below.
+                let _ = write!(path, "M{left:.1} {high:.1}h{wide:.1}v{tall:.1}h-{wide:.1}z");
             }
+        }
+        let _ = write!(canvas.svg, "<path class=\"bar {}\" d=\"{path}\"/>", layer.class);
+    }
+    for line in over {
+        canvas.steps(line, frame.spans);
+    }
+    canvas.finish()
+}
+
+/// Lines from point to point over the nines of a share: 0 is none, 1 is 90 %, 2 is 99 %, and so on.
+pub fn curves(nines: &[f64], unit: &'static str, series: &[Series]) -> String {
+    let values = series.iter().flat_map(|line| line.values.iter().flatten().copied());
+    let across = Across::Nines(nines.last().copied().unwrap_or(1.0));
+    let mut canvas = Canvas::over(across, Scale::Logarithmic, unit, values);
+    for line in series {
+        let mut path = String::new();
+        for (value, nines) in line.values.iter().zip(nines) {
+            let Some(y) = value.and_then(|value| canvas.y(value)) else { continue };
+            let _ = write!(path, "{}{:.1} {y:.1}", if path.is_empty() { "M" } else { "L" }, canvas.x(*nines));
         }
         let _ = write!(canvas.svg, "<path class=\"line {}\" d=\"{path}\"/>", line.class);
     }
     canvas.finish()
 }
 
-/// One bar for each step, the series stacked from the first upwards.
-pub fn bars(frame: &Frame<'_>, series: &[Series]) -> String {
-    let total = |at: usize| series.iter().filter_map(|layer| layer.values[at]).sum::<f64>();
-    let mut canvas = Canvas::new(frame, (0..frame.spans.len()).map(total));
-    for (at, span) in frame.spans.iter().enumerate() {
-        let (left, right) = (canvas.x(span.0), canvas.x(span.1));
-        let mut below = 0.0;
-        for layer in series {
-            let value = layer.values[at].unwrap_or(0.0);
-            let (Some(low), Some(high)) = (canvas.y(below), canvas.y(below + value)) else { continue };
-            if value > 0.0 {
-                let _ = write!(
-                    canvas.svg,
-                    "<rect class=\"bar {}\" x=\"{left:.1}\" y=\"{high:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
-                    layer.class,
-                    (right - left - 0.5).max(0.5),
-                    (low - high).max(0.5),
-                );
-            }
-            below += value;
-        }
+/// A small chart of shares, 0 to 100, without numbers on its axes: it stands among others like it.
+pub fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
+    let seconds = spans.last().map_or(1.0, |span| span.1).max(f64::MIN_POSITIVE);
+    let mut canvas = Canvas {
+        svg: "<svg viewBox=\"0 0 240 80\" aria-hidden=\"true\"><path class=\"grid\" d=\"M0 4H240M0 40H240M0 76H240\"/>"
+            .to_owned(),
+        across: Across::Seconds(seconds),
+        scale: Scale::Linear,
+        low: 0.0,
+        high: 100.0,
+        area: Area { left: 0.0, right: 240.0, top: 4.0, bottom: 76.0 },
+    };
+    for line in series {
+        canvas.steps(line, spans);
     }
     canvas.finish()
 }
 
+/// A stretch of a row of a map.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Stretch {
+    pub row: usize,
+    /// Seconds since the run's start.
+    pub from: f64,
+    pub until: f64,
+    pub class: &'static str,
+    /// 0 to 1: how strong it is drawn.
+    pub share: f64,
+}
+
+/// Rows of stretches over time, the first row at the top.
+pub fn map(rows: usize, seconds: f64, stretches: &[Stretch]) -> String {
+    let area = Area { top: TOP, bottom: TOP + map_height(rows), ..AREA };
+    let mut canvas = Canvas {
+        svg: format!("<svg viewBox=\"0 0 {WIDTH} {:.0}\" aria-hidden=\"true\">", area.bottom + BOTTOM),
+        across: Across::Seconds(seconds.max(f64::MIN_POSITIVE)),
+        scale: Scale::Linear,
+        low: 0.0,
+        high: rows.max(1) as f64,
+        area,
+    };
+    canvas.across_labels();
+    let tall = (area.bottom - area.top) / rows.max(1) as f64;
+    let mut groups: BTreeMap<(&str, u32), String> = BTreeMap::new();
+    for stretch in stretches {
+        let (left, right) = (canvas.x(stretch.from), canvas.x(stretch.until));
+        let y = area.top + (stretch.row as f64 + 0.5) * tall;
+        let path = groups.entry((stretch.class, strength(stretch.share))).or_default();
+        let _ = write!(path, "M{left:.1} {y:.1}h{:.1}", (right - left).max(1.0));
+    }
+    for ((class, strength), path) in groups {
+        let _ = write!(
+            canvas.svg,
+            "<path class=\"cell {class}\" stroke-width=\"{:.1}\" opacity=\"{:.1}\" d=\"{path}\"/>",
+            (tall - 0.6).max(0.6),
+            f64::from(strength) / 10.0,
+        );
+    }
+    canvas.finish()
+}
+
+/// Tenths of full strength; even the weakest is seen.
+fn strength(share: f64) -> u32 {
+    (4.0 + 6.0 * share.clamp(0.0, 1.0)).round() as u32
+}
+
+/// Few rows are drawn tall enough to be told apart, many share what there is.
+pub fn map_height(rows: usize) -> f64 {
+    (rows as f64 * 12.0).clamp(36.0, 360.0)
+}
+
+/// What runs along the horizontal axis, with its largest value.
+#[derive(Clone, Copy, Debug)]
+enum Across {
+    Seconds(f64),
+    Nines(f64),
+}
+
+impl Across {
+    fn most(self) -> f64 {
+        match self {
+            Across::Seconds(most) | Across::Nines(most) => most.max(f64::MIN_POSITIVE),
+        }
+    }
+
+    fn labels(self) -> Vec<(f64, String)> {
+        match self {
+            Across::Seconds(seconds) => {
+                let step = time_step(seconds);
+                (0..=(seconds / step) as u32).map(|n| f64::from(n) * step).map(|at| (at, clock(at))).collect()
+            }
+            Across::Nines(most) => {
+                SHARES.into_iter().filter(|(at, _)| *at <= most).map(|(at, share)| (at, share.to_owned())).collect()
+            }
+        }
+    }
+}
+
+/// Shares that are written below a distribution, by their nines: -log10(1 - share).
+const SHARES: [(f64, &str); 8] = [
+    (0.0, "0 %"),
+    (std::f64::consts::LOG10_2, "50 %"),
+    (1.0, "90 %"),
+    (2.0, "99 %"),
+    (3.0, "99.9 %"),
+    (4.0, "99.99 %"),
+    (5.0, "99.999 %"),
+    (6.0, "99.9999 %"),
+];
+
+/// Where marks may be.
+#[derive(Clone, Copy, Debug)]
+struct Area {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+const AREA: Area = Area { left: LEFT, right: WIDTH - RIGHT, top: TOP, bottom: HEIGHT - BOTTOM };
+
 struct Canvas {
     svg: String,
-    seconds: f64,
+    across: Across,
     scale: Scale,
     /// Lowest and highest value of the axis; decades as powers of ten.
     low: f64,
     high: f64,
+    area: Area,
 }
 
 impl Canvas {
     fn new(frame: &Frame<'_>, values: impl Iterator<Item = f64> + Clone) -> Self {
-        let seconds = frame.spans.last().map_or(1.0, |span| span.1).max(f64::MIN_POSITIVE);
+        let seconds = frame.spans.last().map_or(1.0, |span| span.1);
+        Self::over(Across::Seconds(seconds), frame.scale, frame.unit, values)
+    }
+
+    fn over(across: Across, scale: Scale, unit: &str, values: impl Iterator<Item = f64> + Clone) -> Self {
         let highest = values.clone().fold(0.0, f64::max);
-        let (low, high) = match frame.scale {
+        let (low, high) = match scale {
             Scale::Linear => (0.0, nice_above(highest)),
             Scale::Logarithmic => {
                 let lowest = values.filter(|&value| value > 0.0).fold(f64::INFINITY, f64::min).min(highest.max(1.0));
                 (lowest.log10().floor(), highest.max(lowest * 10.0).log10().ceil())
             }
         };
-        let mut canvas = Canvas { svg: String::new(), seconds, scale: frame.scale, low, high };
+        let mut canvas = Canvas { svg: String::new(), across, scale, low, high, area: AREA };
         let _ = write!(canvas.svg, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" aria-hidden=\"true\">");
-        canvas.axes(frame.unit);
+        canvas.axes(unit);
         canvas
     }
 
-    fn x(&self, seconds: f64) -> f64 {
-        LEFT + seconds / self.seconds * (WIDTH - LEFT - RIGHT)
+    fn x(&self, value: f64) -> f64 {
+        self.area.left + value / self.across.most() * (self.area.right - self.area.left)
     }
 
     fn y(&self, value: f64) -> Option<f64> {
@@ -126,7 +258,23 @@ impl Canvas {
             Scale::Logarithmic => return None,
         };
         let share = (position - self.low) / (self.high - self.low);
-        Some(HEIGHT - BOTTOM - share.clamp(0.0, 1.0) * (HEIGHT - TOP - BOTTOM))
+        Some(self.area.bottom - share.clamp(0.0, 1.0) * (self.area.bottom - self.area.top))
+    }
+
+    fn steps(&mut self, line: &Series, spans: &[(f64, f64)]) {
+        let mut path = String::new();
+        let mut pen_down = false;
+        for (value, span) in line.values.iter().zip(spans) {
+            match value.and_then(|value| self.y(value)) {
+                Some(y) => {
+                    let (from, to) = (self.x(span.0), self.x(span.1));
+                    let _ = write!(path, "{}{from:.1} {y:.1}H{to:.1}", if pen_down { "L" } else { "M" });
+                    pen_down = true;
+                }
+                None => pen_down = false,
+            }
+        }
+        let _ = write!(self.svg, "<path class=\"line {}\" d=\"{path}\"/>", line.class);
     }
 
     fn axes(&mut self, unit: &str) {
@@ -145,16 +293,20 @@ impl Canvas {
                 number(tick),
             );
         }
-        let step = time_step(self.seconds);
-        for n in 0..=(self.seconds / step) as u32 {
-            let at = f64::from(n) * step;
-            let _ = write!(
-                self.svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                self.x(at),
-                HEIGHT - 8.0,
-                clock(at),
-            );
+        self.across_labels();
+    }
+
+    fn across_labels(&mut self) {
+        for (at, label) in self.across.labels() {
+            let x = self.x(at);
+            // A label at either end stays inside the picture.
+            let anchor = match x {
+                _ if x < self.area.left + 1.0 => "start",
+                _ if x > self.area.right - 20.0 => "end",
+                _ => "middle",
+            };
+            let y = self.area.bottom + 18.0;
+            let _ = write!(self.svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{label}</text>");
         }
     }
 
@@ -216,13 +368,30 @@ mod tests {
         assert!(svg.contains(">1000 ms<") && svg.contains(">0.1 ms<"), "{svg}");
         let frame = Frame { scale: Scale::Linear, unit: "", ..frame };
         let layers = ["a", "b"].map(|class| Series { label: "x", class, values: vec![Some(3.0), Some(0.0), None] });
-        assert_eq!(bars(&frame, &layers).matches("<rect").count(), 2);
+        assert_eq!(bars(&frame, &layers, &[]).matches('z').count(), 2, "a bar of nothing is none");
+    }
+
+    #[test]
+    fn a_distribution_is_labelled_by_its_shares() {
+        let line = Series { label: "register", class: "a", values: vec![Some(1.0), Some(2.0), Some(40.0)] };
+        let svg = curves(&[0.0, 1.0, 2.0], " ms", &[line]);
+        assert!(svg.contains(">99 %<") && !svg.contains(">99.9 %<"), "{svg}");
+    }
+
+    #[test]
+    fn a_map_draws_each_strength_once() {
+        let stretch = |row, share| Stretch { row, from: 0.0, until: 10.0, class: "c-bad", share };
+        let svg = map(3, 60.0, &[stretch(0, 1.0), stretch(1, 1.0), stretch(2, 0.1)]);
+        assert_eq!(svg.matches("class=\"cell c-bad\"").count(), 2, "{svg}");
     }
 
     #[test]
     fn nothing_measured_draws_axes_only() {
         for scale in [Scale::Linear, Scale::Logarithmic] {
             let svg = lines(&Frame { spans: &[], scale, unit: "" }, &[]);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+        for svg in [curves(&[], "", &[]), shares(&[], &[]), map(0, 0.0, &[])] {
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }

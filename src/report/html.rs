@@ -1,12 +1,17 @@
-//! `report.html`: one self-contained page, without network or script, for the screen in light or dark and for A4.
+//! `report.html`: one self-contained page without network, for the screen in light or dark and for paper.
 //!
-//! Here is the head of the page (verdict and the five figures people ask for first); the tables are in `sheets`, the
-//! layout in `report.html.j2`, which escapes every value.
+//! Here is the head of the page, verdict and the five figures people ask for first; the charts are in `charts`, the tables
+//! in `sheets`, what was left out in `untested`, the layout in `report.html.j2`, which escapes every value. All of it
+//! can be read without script; where one runs, `script` has the charts drawn so that they can be read closely.
 
 use super::charts::{self, Chart};
+use super::found::{self, Found};
+use super::go_live::go_live;
+use super::script::Script;
 use super::sheets::{self, Sheet};
 use super::template;
 use super::text::{self, millis, percent, printable, thousands};
+use super::untested::{Untested, untested};
 use super::words::{self, Outcomes};
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, Verdict};
@@ -18,19 +23,30 @@ use serde::Serialize;
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let header = &results.header;
     let ended = words::ended_ns(results);
+    let charts = charts::all(results);
     let page = Page {
         name: printable(&header.name),
         version: printable(&header.tool_version),
+        origin: "from the raw record of the run. The same figures as data: run.json and the CSV files beside this page.",
         started: header.utc(0),
         ended: ended.map(|ns| header.utc(ns)).unwrap_or_default(),
         length: ended.map(text::length).unwrap_or_default(),
         simulated: header.simulated,
         torn: results.torn.as_deref().map(printable),
-        verdict: verdict(results, judgement),
+        verdict: verdict(results, judgement, findings),
         doubts: judgement.generator_reasons.iter().map(|reason| printable(reason)).collect(),
-        figures: [registered(results), availability(results), slowest(results), refused(results), sound(judgement)],
-        findings: findings.iter().map(finding).collect(),
-        charts: charts::all(results),
+        sound: (judgement.generator != GeneratorVerdict::Invalid).then(|| words::generator(judgement)),
+        figures: [
+            registered(results),
+            availability(results),
+            slowest(results),
+            refused(results),
+            live(results, judgement, findings),
+        ],
+        findings: found::all(findings),
+        script: Script::drawing(&charts),
+        charts,
+        untested: untested(results),
         sheets: sheets::all(results, judgement),
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()
@@ -40,6 +56,8 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
 struct Page {
     name: String,
     version: String,
+    /// From what the page was made, as the middle of a sentence and what follows it.
+    origin: &'static str,
     started: String,
     ended: String,
     length: String,
@@ -48,9 +66,13 @@ struct Page {
     verdict: Banner,
     /// What the generator holds against itself.
     doubts: Vec<String>,
+    /// Whether the figures describe the server, in a sentence; an invalid run's verdict says so itself.
+    sound: Option<&'static str>,
     figures: [Card; 5],
-    findings: Vec<FindingView>,
+    findings: Vec<Found>,
     charts: Vec<Chart>,
+    untested: Vec<Untested>,
+    script: Script,
     sheets: Vec<Sheet>,
 }
 
@@ -71,36 +93,32 @@ struct Card {
     tone: &'static str,
 }
 
-#[derive(Serialize)]
-struct FindingView {
-    id: String,
-    severity: String,
-    trunk: String,
-    summary: String,
-    /// How often, when, how sure.
-    extent: String,
-    evidence: String,
-    rejected: String,
-    cost: String,
-    advice: Vec<String>,
-    tone: &'static str,
-}
-
-fn verdict(results: &Results, judgement: &Judgement) -> Banner {
+fn verdict(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Banner {
     let (word, tone) = match judgement.verdict {
         Verdict::Pass => ("Passed", "good"),
         Verdict::Fail => ("Failed", "bad"),
         Verdict::Invalid => ("Invalid", "doubt"),
         Verdict::Interrupted => ("Interrupted", "doubt"),
     };
+    let mut sentence = words::verdict(results, judgement);
+    let missed = words::missed(judgement);
+    if judgement.verdict == Verdict::Fail && !missed.is_empty() {
+        sentence = format!("{}: {missed}.", sentence.trim_end_matches('.'));
+    }
+    match findings.first().filter(|finding| finding.severity == "critical") {
+        Some(cause) if judgement.verdict == Verdict::Fail => {
+            let of = if cause.trunk_id.is_empty() { String::new() } else { format!(" on {}", cause.trunk_id) };
+            sentence.push_str(&format!(" Foremost cause{of}: {}.", cause.summary));
+        }
+        _ => sentence.push_str(&peak(results)),
+    }
+    Banner { word, tone, sentence: printable(&sentence) }
+}
+
+fn peak(results: &Results) -> String {
     let totals = &results.totals;
-    let sentence = format!(
-        "{} {} of {} agents were registered at the peak.",
-        words::verdict(results, judgement),
-        thousands(totals.agents_registered_peak),
-        thousands(totals.agents)
-    );
-    Banner { word, tone, sentence }
+    let [peak, agents] = [totals.agents_registered_peak, totals.agents].map(thousands);
+    format!(" {peak} of {agents} agents were registered at the peak.")
 }
 
 fn registered(results: &Results) -> Card {
@@ -159,38 +177,9 @@ fn refused(results: &Results) -> Card {
     }
 }
 
-fn sound(judgement: &Judgement) -> Card {
-    let (value, tone) = match judgement.generator {
-        GeneratorVerdict::Valid => ("Yes", "good"),
-        GeneratorVerdict::Suspect => ("With reservations", "doubt"),
-        GeneratorVerdict::Invalid => ("No", "bad"),
-    };
-    let detail = words::generator(judgement).to_owned();
-    Card { label: "Was the test itself sound?", value: value.to_owned(), detail, tone }
-}
-
-fn finding(finding: &Finding) -> FindingView {
-    FindingView {
-        id: printable(&finding.id),
-        severity: printable(&finding.severity),
-        trunk: printable(&finding.trunk_id),
-        summary: printable(&finding.summary),
-        extent: printable(&format!(
-            "{} agents, {} attempts, {} to {}, confidence {}",
-            thousands(finding.agents),
-            thousands(finding.attempts),
-            finding.first_seen,
-            finding.last_seen,
-            finding.confidence
-        )),
-        evidence: printable(&finding.evidence),
-        rejected: printable(&finding.rejected),
-        cost: printable(&finding.cost),
-        advice: finding.advice.split(" | ").filter(|text| !text.is_empty()).map(printable).collect(),
-        tone: match finding.severity.as_str() {
-            "critical" => "bad",
-            "warning" => "doubt",
-            _ => "",
-        },
-    }
+fn live(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Card {
+    let live = go_live(results, judgement, findings);
+    // The verdict above has told why a run failed; here is room for less.
+    let because = if judgement.verdict == Verdict::Fail { words::verdict(results, judgement) } else { live.because };
+    Card { label: "Can we go live?", value: live.answer.to_owned(), detail: printable(&because), tone: live.tone }
 }

@@ -1,6 +1,8 @@
 //! What a search for limits found, as bytes: `limits.json`, `limits.csv`, `report.html`, and the summary on the terminal.
 
 use super::chart::{Frame, Scale, Series, lines};
+use super::charts::{self, Chart, PlotKind};
+use super::script::Script;
 use super::template;
 use super::text::{cell, decimal, printable};
 use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Step};
@@ -233,22 +235,18 @@ struct Page<'a> {
     stopped: Option<String>,
     left_bound: u32,
     found: Vec<Found>,
-    charts: Vec<Picture>,
+    charts: Vec<Chart>,
+    script: Script,
+    /// From what the page was made, as the middle of a sentence and what follows it.
+    origin: &'static str,
     rfc7502: Option<&'a Rfc7502>,
     columns: [&'static str; 18],
     steps: Vec<[String; 18]>,
 }
 
-#[derive(Serialize)]
-struct Picture {
-    title: &'static str,
-    lead: &'static str,
-    svg: String,
-    legend: Vec<(&'static str, &'static str)>,
-}
-
 /// `report.html`: the limits, a chart of the steps, and the steps themselves.
 pub fn html(limits: &Limits) -> Vec<u8> {
+    let charts: Vec<Chart> = [registered(&limits.steps), rates(&limits.steps)].into_iter().flatten().collect();
     let page = Page {
         version: limits.tool.version,
         name: printable(&limits.name),
@@ -262,7 +260,9 @@ pub fn html(limits: &Limits) -> Vec<u8> {
         stopped: limits.stopped.as_deref().map(printable),
         left_bound: limits.left_bound,
         found: all(limits),
-        charts: [registered(&limits.steps), rates(&limits.steps)].into_iter().flatten().collect(),
+        script: Script::drawing(&charts),
+        charts,
+        origin: "from a search for limits. The same as data: limits.json and limits.csv beside this page.",
         rfc7502: limits.rfc7502.as_ref(),
         columns: COLUMNS,
         steps: limits.steps.iter().map(|step| cells(step).map(|cell| printable(&cell))).collect(),
@@ -274,41 +274,56 @@ fn spans<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<(f64, f64)> {
     steps.map(|step| (step.at_s, step.at_s + step.lasted_s)).collect()
 }
 
-fn registered(steps: &[Step]) -> Option<Picture> {
+fn registered(steps: &[Step]) -> Option<Chart> {
     let values: Vec<Option<f64>> = steps.iter().map(|step| Some(f64::from(step.registered))).collect();
+    let most = steps.iter().map(|step| step.registered).max()?;
     let series = [Series { label: "registered after each step", class: "c-good", values }];
-    picture(
-        "Registered over the search",
-        "How many phones each step left registered.",
-        steps,
-        Scale::Linear,
-        "",
-        series,
-    )
+    let axis = Axis { id: "limit-search", title: "The search for the limit", scale: Scale::Linear, unit: "" };
+    let said = format!("At most {most} were registered at once, in {} steps.", steps.len());
+    axis.chart("How many agents each step left registered.", said, steps.iter(), &series)
 }
 
-fn rates(steps: &[Step]) -> Option<Picture> {
-    let probes: Vec<Step> = steps.iter().filter(|step| step.held.is_some()).cloned().collect();
+fn rates(steps: &[Step]) -> Option<Chart> {
+    let probes: Vec<&Step> = steps.iter().filter(|step| step.held.is_some()).collect();
     let line = |label, class, held| Series {
         label,
         class,
         values: probes.iter().map(|step| step.per_second.filter(|_| step.held == Some(held))).collect(),
     };
     let series = [line("held", "c-good", true), line("did not hold", "c-bad", false)];
-    let lead = "Each rate tried, and whether it held.";
-    picture("Rates tried", lead, &probes, Scale::Logarithmic, "/s", series)
+    let tried = probes.iter().filter(|step| step.per_second.is_some()).count();
+    let axis = Axis { id: "rates-tried", title: "Rates tried", scale: Scale::Logarithmic, unit: "/s" };
+    let held = probes.iter().filter(|step| step.held == Some(true)).filter_map(|step| step.per_second);
+    let said = match held.max_by(f64::total_cmp) {
+        Some(highest) => format!("The highest of {tried} tried that held is {}/s.", decimal(highest, 1)),
+        None => format!("None of {tried} tried held."),
+    };
+    axis.chart("Each rate tried, and whether it held.", said, probes.iter().copied(), &series)
 }
 
-fn picture<const N: usize>(
+/// What a chart of a search is called and measured in.
+struct Axis {
+    id: &'static str,
     title: &'static str,
-    lead: &'static str,
-    steps: &[Step],
     scale: Scale,
     unit: &'static str,
-    series: [Series; N],
-) -> Option<Picture> {
-    let spans = spans(steps.iter());
-    let svg = lines(&Frame { spans: &spans, scale, unit }, &series);
-    let legend = series.iter().map(|one| (one.class, one.label)).collect();
-    (!steps.is_empty()).then_some(Picture { title, lead, svg, legend })
+}
+
+impl Axis {
+    /// None without a value to draw.
+    fn chart<'s>(
+        self,
+        lead: &str,
+        said: String,
+        steps: impl Iterator<Item = &'s Step>,
+        series: &[Series],
+    ) -> Option<Chart> {
+        let Axis { id, title, scale, unit } = self;
+        let spans = spans(steps);
+        let drawn = series.iter().any(|line| line.values.iter().flatten().next().is_some());
+        let svg = lines(&Frame { spans: &spans, scale, unit }, series);
+        let plot = charts::steps(id, PlotKind::Steps, unit, scale == Scale::Logarithmic, &spans, series);
+        let chart = charts::chart(id, title, lead.to_owned(), svg, series).plotted(plot).saying(said);
+        drawn.then_some(chart)
+    }
 }

@@ -15,17 +15,20 @@ pub mod dictionary;
 pub mod dry_run;
 pub mod experiments;
 pub mod explanation;
+mod found;
+pub mod go_live;
 pub mod html;
 pub mod junit;
 pub mod limits;
 pub mod readiness;
-
 pub mod run_json;
+mod script;
 mod sheets;
 pub mod summary;
 pub mod summary_csv;
 mod template;
 mod text;
+mod untested;
 pub mod watch;
 pub mod words;
 
@@ -43,7 +46,7 @@ pub fn render_all(results: &Results, judgement: &Judgement, findings: &[Finding]
         ("loops.csv", csv::loops(results)),
         ("availability.csv", csv::availability(results)),
         ("findings.csv", csv::findings(findings)),
-        ("summary.csv", summary_csv::render(results, judgement)),
+        ("summary.csv", summary_csv::render(results, judgement, findings)),
         ("report.html", html::render(results, judgement, findings)),
         ("junit.xml", junit::render(results, judgement, findings)),
     ]

@@ -4,17 +4,20 @@
 //! that a failed run never has a page without the reason.
 
 use super::csv::Table;
+use super::go_live::go_live;
 use super::text::{cell, decimal};
 use super::words::{self, Outcomes};
 use crate::diagnose::figures::{self, Distribution, Unit};
-use crate::diagnose::{GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use crate::vocab::{Phase, Status};
 
 /// Renders the file.
-pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
+pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let mut table = Table::new("summary.csv");
-    let mut rows = vec![verdict(results, judgement), soundness(judgement)];
+    let live = go_live(results, judgement, findings);
+    let live = row("Can we go live?", live.answer.to_lowercase(), "", "", &live.because);
+    let mut rows = vec![verdict(results, judgement), soundness(judgement), live];
     rows.extend(agents(results));
     rows.extend(attempts(results));
     rows.extend(times(results));
@@ -27,12 +30,12 @@ pub fn render(results: &Results, judgement: &Judgement) -> Vec<u8> {
     for outcome in others {
         let (value, unit) = value_and_unit(outcome);
         table.row([
-            &*format!("Target {}", outcome.name),
+            &*format!("Target: {}", words::plain(outcome)),
             &value,
             unit,
             &words::target(outcome),
             met(outcome.pass),
-            "a target set in the profile for this run",
+            &format!("a target that the profile sets for this run: {}", outcome.name),
         ]);
     }
     table.into_bytes()

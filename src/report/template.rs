@@ -1,6 +1,6 @@
 //! Templates that are part of the program: rendered with escaping by their name (`.html`, `.xml`), and strict, so that
 //! a name the template asks for and the page lacks is found by the first test and not by a reader. What pages share (their
-//! style, a table) is included by name.
+//! style, a table, a chart, the foot) is included by name.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -23,5 +23,9 @@ pub fn render(name: &'static str, source: &'static str, page: &impl Serialize) -
 }
 
 /// What pages include.
-const SHARED: [(&str, &str); 2] =
-    [("page.css", include_str!("page.css")), ("sheet.html.j2", include_str!("sheet.html.j2"))];
+const SHARED: [(&str, &str); 4] = [
+    ("page.css", include_str!("page.css")),
+    ("chart.html.j2", include_str!("chart.html.j2")),
+    ("footer.html.j2", include_str!("footer.html.j2")),
+    ("sheet.html.j2", include_str!("sheet.html.j2")),
+];

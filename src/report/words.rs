@@ -112,6 +112,63 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
     }
 }
 
+/// Why a run failed: what stopped it, or the missed targets.
+pub fn reason(results: &Results, judgement: &Judgement) -> String {
+    if let Some(aborted) = diagnose::aborted(results) {
+        return format!("it was stopped after {} by abort_on: {}", text::length(aborted.at_ns), held(aborted));
+    }
+    missed(judgement)
+}
+
+/// The missed targets in plain words, what was found and what was asked; empty when there is none.
+pub fn missed(judgement: &Judgement) -> String {
+    let missed: Vec<&ThresholdOutcome> = judgement.thresholds.iter().filter(|outcome| !outcome.pass).collect();
+    let mut reasons: Vec<String> = missed.iter().take(MOST_REASONS).map(|outcome| miss(outcome)).collect();
+    if missed.len() > MOST_REASONS {
+        reasons.push(format!("{} further targets", missed.len() - MOST_REASONS));
+    }
+    reasons.join("; ")
+}
+
+/// Missed targets that are told in full.
+const MOST_REASONS: usize = 2;
+
+fn miss(outcome: &ThresholdOutcome) -> String {
+    format!("{}: {} instead of {}", plain(outcome), value(outcome), target(outcome))
+}
+
+/// What a target is about, for readers who know no SIP; the profile's own name where there is no plainer one.
+pub fn plain(outcome: &ThresholdOutcome) -> String {
+    let name = match outcome.metric.as_str() {
+        "success_ratio" => "attempts that succeeded",
+        "availability_pct" => "availability",
+        "agents_looping" => "agents stuck in a refusal loop",
+        "agents_registered_peak" => "agents signed in at the peak",
+        "agents_registered_at_end" => "agents signed in at the end",
+        "register.p50" => "typical time to sign in",
+        "register.p99" => "slowest one in a hundred",
+        "register.p999" => "slowest one in a thousand",
+        "register.max" => "slowest sign-in of all",
+        "refresh.p50" => "typical time to renew",
+        "refresh.p99" => "slowest renewal in a hundred",
+        "refresh.max" => "slowest renewal of all",
+        "schedule_lag.p99" => "lag of the test\u{2019}s own schedule",
+        "findings.critical" => "critical findings",
+        "findings.warning" => "warnings",
+        "attempts" => "sign-in attempts",
+        "authentication_failed" => "attempts refused with credentials",
+        "registration_rejected" => "attempts rejected",
+        "service_unavailable" => "attempts the server could not serve",
+        "request_timeout" => "attempts without an answer",
+        "transport_error" => "attempts that could not reach the server",
+        own => own,
+    };
+    match &outcome.trunk {
+        Some(trunk) => format!("{name} on {}", text::printable(trunk)),
+        None => name.to_owned(),
+    }
+}
+
 /// A condition that held, with the value it held for: `success_ratio < 0.5 (at 12.5 %)`.
 pub fn held(aborted: &Aborted) -> String {
     let Aborted { name, expr, value, .. } = aborted;

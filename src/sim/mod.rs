@@ -25,7 +25,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct WorldConfig {
     pub seed: Seed,
-    pub identities: IdentityBook,
+    pub identities: Arc<IdentityBook>,
     /// By [`IdentityBook::policy`]: the trunks' own first, then those of agents that deviate.
     pub policies: Vec<TrunkPolicy>,
     pub load: LoadConfig,
@@ -115,7 +115,7 @@ impl World {
     pub fn new(config: WorldConfig) -> Self {
         let schedule = Arc::new(Schedule::new(&config.load, config.seed));
         let agents = config.identities.len();
-        let (identities, policies) = (Arc::new(config.identities), Arc::<[TrunkPolicy]>::from(config.policies));
+        let (identities, policies) = (config.identities, Arc::<[TrunkPolicy]>::from(config.policies));
         let trunks = identities.iter().map(|identity| identity.trunk.index() + 1).max().unwrap_or(0);
         let patience = policies.iter().map(|policy| policy.timers.f()).max().unwrap_or_default();
         let mut addresses = Addresses::default();
@@ -330,7 +330,7 @@ impl World {
 
     fn keep(&mut self, parts: Vec<Interval>) {
         if let Some(merged) = parts.into_iter().reduce(|mut merged, part| {
-            merged.merge(&part);
+            merged.merge(part);
             merged
         }) {
             self.intervals.push(merged);

@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct TrialConfig {
     pub seed: Seed,
-    pub identities: IdentityBook,
+    pub identities: Arc<IdentityBook>,
     /// By trunk, then those of agents that deviate.
     pub policies: Vec<TrunkPolicy>,
     /// The trunk whose limits are searched.
@@ -93,7 +93,7 @@ impl Trial {
         };
         let crew = CrewConfig {
             flows: (0..flows).map(FlowId).map(flow).collect(),
-            identities: Arc::new(config.identities.clone()),
+            identities: config.identities.clone(),
             policies: config.policies.clone(),
             seats,
             seed: config.seed,

@@ -2,6 +2,7 @@
 //! without a table (RFC 3261 §8.1.1.7, §17.1.3).
 
 use crate::vocab::{AgentId, RunTag};
+use wide::u8x16;
 
 /// A branch value: `z9hG4bK`, then run tag, agent and transaction serial as eight hex digits each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +46,7 @@ impl Branch {
         if filler.iter().any(|&byte| byte != Self::FILLER) {
             return None;
         }
-        if unhex8(of)? != run.0 as u32 {
+        if *of != hex8(run.0 as u32) && unhex8(of)? != run.0 as u32 {
             return None;
         }
         Some(Token { agent: AgentId(unhex8(agent)?), serial: unhex8(serial)? })
@@ -74,8 +75,35 @@ pub fn hex16(value: u64) -> [u8; 16] {
     text
 }
 
+/// Sixteen bytes as lower-case hex digits, a vector of nibbles at once.
+pub(super) fn hex32(bytes: &[u8; 16]) -> [u8; 32] {
+    let word = u128::from_le_bytes(*bytes);
+    let nibbles = |word: u128| u8x16::new((word & (u128::MAX / 255 * 15)).to_le_bytes());
+    let (high, low) = (nibbles(word >> 4), nibbles(word));
+    let digits = |nibbles: u8x16| {
+        let letters = nibbles.simd_gt(u8x16::splat(9)) & u8x16::splat(39);
+        (nibbles + u8x16::splat(b'0') + letters).to_array()
+    };
+    let mut text = [0; 32];
+    text[..16].copy_from_slice(&digits(u8x16::unpack_low(high, low)));
+    text[16..].copy_from_slice(&digits(u8x16::unpack_high(high, low)));
+    text
+}
+
 /// Reads hex digits in either case.
+#[inline]
 fn unhex8(text: &[u8; 8]) -> Option<u32> {
+    // As they are written here, all at once: a letter's low nibble counts from one, and whatever is no digit is not what the
+    // number would be written as.
+    let digits = u64::from_be_bytes(*text);
+    let mut value = (digits & (EACH * 15)) + (digits >> 6 & EACH) * 9;
+    value = (value | value >> 4) & 0x00ff_00ff_00ff_00ff;
+    value = (value | value >> 8) & 0x0000_ffff_0000_ffff;
+    let value = (value | value >> 16) as u32;
+    if hex8(value) == *text { Some(value) } else { unhex8_in_either_case(text) }
+}
+
+fn unhex8_in_either_case(text: &[u8; 8]) -> Option<u32> {
     // What is no digit is looked for once, at the end.
     let mut all = 0;
     let mut value = 0;
@@ -122,6 +150,18 @@ mod tests {
             prop_assert_eq!(text.to_vec(), format!("{value:08x}").into_bytes());
             prop_assert_eq!(unhex8(&text), Some(value));
             prop_assert_eq!(unhex8(&text.map(|digit| digit.to_ascii_uppercase())), Some(value));
+        }
+
+        #[test]
+        fn bytes_are_written_as_by_the_formatter(bytes: [u8; 16]) {
+            let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            prop_assert_eq!(hex32(&bytes).to_vec(), expected.into_bytes());
+        }
+
+        #[test]
+        fn what_is_no_digit_is_told(text in proptest::array::uniform8(prop::sample::select(&b"09afAF\x10\x19@`gG/:\x80\xb0\xe1"[..]))) {
+            let expected = std::str::from_utf8(&text).ok().and_then(|text| u32::from_str_radix(text, 16).ok());
+            prop_assert_eq!(unhex8(&text), expected);
         }
 
         #[test]

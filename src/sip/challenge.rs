@@ -9,6 +9,7 @@
 use super::digest::{self, Algorithm, AlgorithmSet, Covered, Ha1, Protection, Qop};
 use super::fields::{is_blank, quoted, skip_blanks, token_len, trim};
 use super::scan::{Request, Response};
+use super::search::Start;
 use std::borrow::Cow;
 
 /// Whose challenge it is.
@@ -323,6 +324,23 @@ struct DigestSet<'a> {
 }
 
 impl<'a> DigestSet<'a> {
+    /// The place of the parameter at the beginning of `text` that is written as nearly everybody writes those of a
+    /// challenge, in lower case with the equal sign right behind, and where its value begins.
+    #[inline(always)]
+    fn usual_place(&mut self, text: &[u8]) -> Option<(&mut Option<&'a [u8]>, usize)> {
+        let head = u64::from_le_bytes(*text.first_chunk()?);
+        let is = |start: Start| start.begins(head);
+        match head as u8 {
+            b'r' if is(Start::of(b"realm=")) => Some((&mut self.realm, 6)),
+            b'n' if is(Start::of(b"nonce=")) => Some((&mut self.nonce, 6)),
+            b'q' if is(Start::of(b"qop=")) => Some((&mut self.qop, 4)),
+            b'o' if is(Start::of(b"opaque=")) => Some((&mut self.opaque, 7)),
+            b's' if is(Start::of(b"stale=")) => Some((&mut self.stale, 6)),
+            b'a' if is(Start::of(b"algorith")) && text[8..].starts_with(b"m=") => Some((&mut self.algorithm, 10)),
+            _ => None,
+        }
+    }
+
     fn put(&mut self, name: &[u8], value: &'a [u8]) {
         // Nearly everybody writes them in lower case.
         let is = |other: &str| name == other.as_bytes() || name.eq_ignore_ascii_case(other.as_bytes());
@@ -382,6 +400,10 @@ impl<'a> DigestSet<'a> {
     /// What is answered of the offered qop values. Over a body that is empty `auth-int` protects no more than `auth`, which
     /// more servers can check. An empty list offers nothing, which is what no list does: an answer without qop.
     fn protection(&self) -> Result<Option<Protection>, Unusable> {
+        // As nearly everybody offers it.
+        if self.qop == Some(b"auth") {
+            return Ok(Some(Protection::Auth));
+        }
         let mut best = Ok(None);
         for offer in self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|offer| !offer.is_empty()) {
             if offer == b"auth" || offer.eq_ignore_ascii_case(b"auth") {
@@ -452,9 +474,7 @@ impl<'a> Iterator for DigestSets<'a> {
         loop {
             let scheme = self.scheme()?;
             let mut set = DigestSet::default();
-            while let Some((name, value)) = self.parameter() {
-                set.put(name, value);
-            }
+            self.parameters(&mut set);
             if scheme == b"Digest" || scheme.eq_ignore_ascii_case(b"Digest") {
                 return Some(set);
             }
@@ -463,8 +483,28 @@ impl<'a> Iterator for DigestSets<'a> {
 }
 
 impl<'a> DigestSets<'a> {
+    /// All parameters up to what is none.
+    fn parameters(&mut self, set: &mut DigestSet<'a>) {
+        loop {
+            self.skip_separators();
+            match set.usual_place(self.rest) {
+                Some((place, behind)) => _ = place.get_or_insert(self.value(&self.rest[behind..])),
+                None => match self.parameter() {
+                    Some((name, value)) => set.put(name, value),
+                    None => return,
+                },
+            }
+        }
+    }
+
     /// The next scheme name; whatever cannot be one is passed over.
     fn scheme(&mut self) -> Option<&'a [u8]> {
+        // As nearly everybody writes it.
+        if self.rest.starts_with(b"Digest ") {
+            let (scheme, rest) = self.rest.split_at(b"Digest".len());
+            self.rest = rest;
+            return Some(scheme);
+        }
         loop {
             let (token, rest) = self.rest.split_at(token_len(self.rest));
             self.rest = rest;
@@ -479,21 +519,32 @@ impl<'a> DigestSets<'a> {
 
     /// The next `name=value`; `None`, with nothing consumed but separators, where something else stands.
     fn parameter(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        self.skip_separators();
+        let (name, after) = self.rest.split_at(token_len(self.rest));
+        let value = skip_blanks(after).strip_prefix(b"=").filter(|_| !name.is_empty())?;
+        Some((name, self.value(value)))
+    }
+
+    #[inline]
+    fn skip_separators(&mut self) {
         while let [separator, rest @ ..] = self.rest
             && (is_blank(*separator) || *separator == b',')
         {
             self.rest = rest;
         }
-        let (name, after) = self.rest.split_at(token_len(self.rest));
-        let value = skip_blanks(after).strip_prefix(b"=").filter(|_| !name.is_empty())?;
-        let value = skip_blanks(value);
-        let (value, rest) = match value.strip_prefix(b"\"") {
+    }
+
+    /// The value at the beginning of `text`, behind its equal sign; goes on behind it.
+    #[inline]
+    fn value(&mut self, text: &'a [u8]) -> &'a [u8] {
+        let text = skip_blanks(text);
+        let (value, rest) = match text.strip_prefix(b"\"") {
             // A string that is never closed: where it should end is anyone's guess, so nothing of it is used.
             Some(inner) => quoted(inner).unwrap_or((&inner[..0], &[])),
-            None => value.split_at(value.iter().position(|&b| is_blank(b) || b == b',').unwrap_or(value.len())),
+            None => text.split_at(text.iter().position(|&b| is_blank(b) || b == b',').unwrap_or(text.len())),
         };
         self.rest = rest;
-        Some((name, value))
+        value
     }
 }
 

@@ -266,6 +266,26 @@ proptest! {
     }
 
     #[test]
+    fn parameters_are_the_same_by_the_short_way(
+        parameters in proptest::collection::vec(
+            "(realm|nonce|qop|opaque|stale|algorithm|algorithms|Realm|qo|uri|)=?(\"[a, =\\\\]{0,3}\"?|auth|MD5|true|)(,|, | )", 0..6,
+        ),
+        first in "Digest( |  |,|\t)",
+    ) {
+        let all = |rest: &str| -> Vec<String> {
+            let text = |value: Option<&[u8]>| value.map(|value| String::from_utf8_lossy(value).to_lowercase());
+            let sets = DigestSets { rest: rest.as_bytes() };
+            sets.map(|s| format!("{:?}", [s.realm, s.nonce, s.qop, s.opaque, s.stale, s.algorithm, s.uri].map(text))).collect()
+        };
+        // Letters in the other case make no difference, but keep a parameter from the short way.
+        let short = format!("{first}{}", parameters.concat());
+        let slow = |name: &str| name.to_uppercase();
+        let long = ["realm=", "nonce=", "qop=", "opaque=", "stale=", "algorithm="].into_iter();
+        let long = long.fold(short.clone(), |text, name| text.replace(name, &slow(name))).replace("Digest", "DIGEST");
+        prop_assert_eq!(all(&short), all(&long));
+    }
+
+    #[test]
     fn any_bytes_in_the_value(bytes in proptest::collection::vec(any::<u8>().prop_filter("a line", |b| *b != b'\n'), 0..80)) {
         let mut text = message("SIP/2.0 401 Unauthorized", "").into_bytes();
         text.truncate(text.len() - 2);

@@ -6,7 +6,7 @@
 //!
 //! Read first: RFC 7616 §3.4, RFC 8760 §2.
 
-use super::branch::hex8;
+use super::branch::{hex8, hex32};
 use crate::vocab::Secret;
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
@@ -147,13 +147,14 @@ impl HexDigest {
         self.as_bytes().eq_ignore_ascii_case(received)
     }
 
-    fn of(bytes: &[u8]) -> Self {
+    fn of(bytes: &[u8; 32], len: u8) -> Self {
         let mut text = [0; 64];
-        let (words, _) = bytes.as_chunks();
-        for (digits, word) in text.chunks_exact_mut(8).zip(words) {
-            digits.copy_from_slice(&hex8(u32::from_be_bytes(*word)));
+        let ([first, second], _) = bytes.as_chunks() else { unreachable!("two halves") };
+        text[..32].copy_from_slice(&hex32(first));
+        if len > 16 {
+            text[32..].copy_from_slice(&hex32(second));
         }
-        HexDigest { text, len: bytes.len() as u8 * 2 }
+        HexDigest { text, len: len * 2 }
     }
 }
 
@@ -161,7 +162,7 @@ impl Ha1 {
     /// H(username ":" realm ":" password) (RFC 7616 §3.4.2): what a `-sess` algorithm starts from, and what a registrar may
     /// store (RFC 7616 §5.1).
     pub fn compute(algorithm: Algorithm, username: &[u8], realm: &[u8], password: &Secret) -> Ha1 {
-        hash(algorithm, &[username, b":", realm, b":", password.reveal().as_bytes()])
+        hash(algorithm, [username, b":", realm, b":", password.reveal().as_bytes()])
     }
 
     /// The key of the session that begins with this server nonce and client nonce: H(H(A1) ":" nonce ":" cnonce).
@@ -169,7 +170,7 @@ impl Ha1 {
     /// "This is computed only once - on the first request by the client following receipt of a WWW-Authenticate challenge"
     /// (RFC 7616 §3.4.2): later requests keep it, with another cnonce and after a `nextnonce` too.
     pub fn session(&self, algorithm: Algorithm, nonce: &[u8], cnonce: &[u8]) -> Ha1 {
-        hash(algorithm, &[self.hex().as_bytes(), b":", nonce, b":", cnonce])
+        hash(algorithm, [self.hex().as_bytes(), b":", nonce, b":", cnonce])
     }
 
     /// Reads a pre-computed HA1 of 32 or 64 hex digits; `None` when it is neither.
@@ -192,7 +193,7 @@ impl Ha1 {
     }
 
     fn hex(&self) -> HexDigest {
-        HexDigest::of(&self.bytes[..usize::from(self.len)])
+        HexDigest::of(&self.bytes, self.len)
     }
 }
 
@@ -245,7 +246,7 @@ pub struct Covered<'a> {
 /// H(A2) of a request by its method and URI (RFC 7616 §3.4.3), in the hex it is hashed in: the same for all requests to one
 /// target, but for those with `auth-int`.
 pub fn method_digest(algorithm: Algorithm, method: &[u8], uri: &[u8]) -> HexDigest {
-    hash(algorithm, &[method, b":", uri]).hex()
+    hash(algorithm, [method, b":", uri]).hex()
 }
 
 /// `request-digest` of RFC 7616 §3.4.1. `ha1` is the session's for a `-sess` algorithm, see [`Ha1::session`].
@@ -254,7 +255,7 @@ pub fn request_digest(algorithm: Algorithm, ha1: &Ha1, covered: &Covered<'_>) ->
     // A2 = Method ":" request-uri, with auth-int Method ":" request-uri ":" H(entity-body) (RFC 7616 §3.4.3).
     let ha2 = match qop {
         Some(Qop { protection: Protection::AuthInt, .. }) => {
-            hash(algorithm, &[method, b":", uri, b":", hash(algorithm, &[body]).hex().as_bytes()]).hex()
+            hash(algorithm, [method, b":", uri, b":", hash(algorithm, [body]).hex().as_bytes()]).hex()
         }
         _ => method_digest(algorithm, method, uri),
     };
@@ -269,9 +270,9 @@ pub fn digest_of(algorithm: Algorithm, ha1: &Ha1, nonce: &[u8], qop: Option<Qop<
         Some(Qop { protection, nc, cnonce }) => {
             let count = hex8(nc);
             let qop = protection.as_str().as_bytes();
-            hash(algorithm, &[ha1, b":", nonce, b":", &count, b":", cnonce, b":", qop, b":", ha2])
+            hash(algorithm, [ha1, b":", nonce, b":", &count, b":", cnonce, b":", qop, b":", ha2])
         }
-        None => hash(algorithm, &[ha1, b":", nonce, b":", ha2]),
+        None => hash(algorithm, [ha1, b":", nonce, b":", ha2]),
     };
     digest.hex()
 }
@@ -293,10 +294,22 @@ pub fn response(
 
 /// What stands in `username` when a challenge says `userhash=true`: H(username ":" realm) (RFC 7616 §3.4.4).
 pub fn user_hash(algorithm: Algorithm, username: &[u8], realm: &[u8]) -> HexDigest {
-    hash(algorithm, &[username, b":", realm]).hex()
+    hash(algorithm, [username, b":", realm]).hex()
 }
 
-fn hash(algorithm: Algorithm, parts: &[&[u8]]) -> Ha1 {
+/// Inlined, so that parts of a length known where it is called are a store or two.
+#[inline(always)]
+fn hash<const N: usize>(algorithm: Algorithm, parts: [&[u8]; N]) -> Ha1 {
+    let mut text = [0; GATHERED];
+    let len = gather(parts, &mut text);
+    match (algorithm, len) {
+        (Algorithm::Md5 | Algorithm::Md5Sess, Some(len)) if len + PADDING <= GATHERED => md5(&mut text, len),
+        (_, Some(len)) => hash_parts(algorithm, &[&text[..len]]),
+        (_, None) => hash_parts(algorithm, &parts),
+    }
+}
+
+fn hash_parts(algorithm: Algorithm, parts: &[&[u8]]) -> Ha1 {
     match algorithm {
         Algorithm::Md5 | Algorithm::Md5Sess => hash_with::<Md5>(parts),
         Algorithm::Sha256 | Algorithm::Sha256Sess => hash_with::<Sha256>(parts),
@@ -304,28 +317,45 @@ fn hash(algorithm: Algorithm, parts: &[&[u8]]) -> Ha1 {
     }
 }
 
+/// MD5 of the first `len` bytes, with zeros and room for its padding behind them: three blocks make a registration, and
+/// handing the text over to a hasher, which keeps and pads what does not fill a block, costs a third of one of them.
+fn md5(text: &mut [u8; GATHERED], len: usize) -> Ha1 {
+    // RFC 1321 §3.1, §3.2: a one bit, zeros up to eight bytes before a block's end, and the length in bits.
+    let end = (len + PADDING).next_multiple_of(BLOCK);
+    text[len] = 0x80;
+    text[end - 8..end].copy_from_slice(&(len as u64 * 8).to_le_bytes());
+    let mut state = MD5_START;
+    md5::block_api::compress(&mut state, text[..end].as_chunks().0);
+    let mut bytes = [0; 32];
+    for (slot, word) in bytes.as_chunks_mut().0.iter_mut().zip(state) {
+        *slot = word.to_le_bytes();
+    }
+    Ha1 { bytes, len: 16 }
+}
+
+/// RFC 1321 §3.3.
+const MD5_START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+
+/// Bytes of an MD5 block.
+const BLOCK: usize = 64;
+
+/// The least that follows a text in its last blocks.
+const PADDING: usize = 9;
+
 fn hash_with<D: Digest>(parts: &[&[u8]]) -> Ha1 {
-    // One update over the whole text: each would cost more than a copy does.
-    let mut text = [0; GATHERED];
-    let output = match gather(parts, &mut text) {
-        Some(len) => D::digest(&text[..len]),
-        None => parts.iter().fold(D::new(), |state, part| state.chain_update(part)).finalize(),
-    };
+    let output = parts.iter().fold(D::new(), |state, part| state.chain_update(part)).finalize();
     let mut bytes = [0; 32];
     bytes[..output.len()].copy_from_slice(&output);
     Ha1 { bytes, len: output.len() as u8 }
 }
 
-/// Writes the parts one after another and returns their length; `None` when they do not fit.
-#[inline]
-fn gather(parts: &[&[u8]], text: &mut [u8; GATHERED]) -> Option<usize> {
+/// Writes the parts one after another and returns their length; `None` when they do not fit. One update of a hasher costs
+/// more than a copy does.
+#[inline(always)]
+fn gather<const N: usize>(parts: [&[u8]; N], text: &mut [u8; GATHERED]) -> Option<usize> {
     let mut len = 0;
     for part in parts {
-        match part {
-            // Every other part is a colon.
-            [byte] => *text.get_mut(len)? = *byte,
-            part => text.get_mut(len..len + part.len())?.copy_from_slice(part),
-        }
+        text.get_mut(len..len + part.len())?.copy_from_slice(part);
         len += part.len();
     }
     Some(len)

@@ -266,3 +266,13 @@ fn every_algorithm_has_its_own_name_and_place() {
         assert_eq!(Algorithm::parse(unknown.as_bytes()), None, "{unknown}");
     }
 }
+
+/// Texts of any length, below, at and beyond what is gathered and padded in one piece.
+#[test]
+fn md5_is_that_of_the_hasher_at_every_length() {
+    let text: Vec<u8> = (0..2 * GATHERED).map(|n| n as u8).collect();
+    for len in 0..text.len() {
+        let (one, other) = text[..len].split_at(len / 3);
+        assert!(hash(Algorithm::Md5, [one, other]) == hash_with::<Md5>(&[one, other]), "{len}");
+    }
+}

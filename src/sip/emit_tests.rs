@@ -295,6 +295,55 @@ proptest! {
         prop_assert_eq!(super::super::contact::granted(&reply, user.as_bytes(), template.contact_host()), Some(77));
     }
 
+    /// The first request of a template decides what its text is laid out for; what the others are like makes no difference.
+    #[test]
+    fn a_text_laid_out_is_that_of_its_pieces(
+        requests in proptest::collection::vec(
+            (
+                "([a-z]{4}|[a-z]{0,6}|[a-z@ ]{4})",
+                prop_oneof![Just(1_000_000u32), 999_998u32..1_000_003, 9_999_998u32..10_000_002, any::<u32>()],
+                prop_oneof![Just(3600u32), Just(0), any::<u32>()],
+                any::<u32>(),
+            ),
+            1..5,
+        ),
+        own_contact: bool, room in prop_oneof![Just(2048usize), 0usize..700],
+    ) {
+        let parts = parts(&[]);
+        let contact = own_contact.then_some("gr\"u s");
+        let template = RegisterTemplate::with_contact(&parts, contact, "10.0.0.1:5080");
+        for (user, cseq, expires, serial) in requests {
+            let branch = Branch::new(RunTag(9), Token { agent: AgentId(!serial), serial });
+            let register = Register {
+                user: user.as_bytes(),
+                branch: &branch,
+                call_id: b"0123456789abcdef0123456789abcdef",
+                from_tag: b"fedcba9876543210",
+                cseq,
+                expires,
+                authorizations: [None, None],
+            };
+            let (mut whole, mut pieces) = (vec![0; room], vec![0; room]);
+            let whole = template.write(&register, &mut whole).map(|len| whole[..len].to_vec());
+            let mut out = Out { buffer: &mut pieces, len: 0 };
+            let [.., lifetime] = template.ends;
+            let written = template.write_pieces(&register, is_plain(register.user), &mut out);
+            let written = written.and_then(|()| out.put(&template.text[lifetime..])).map(|()| out.buffer[..out.len].to_vec());
+            prop_assert_eq!(whole, written);
+        }
+    }
+
+    #[test]
+    fn decimals_are_those_of_the_formatter(value: u32, shift in 0u32..32, room in 0usize..24) {
+        let (value, mut buffer) = (value >> shift, [0; 24]);
+        let mut out = Out { buffer: &mut buffer[..room], len: 0 };
+        let text = value.to_string();
+        match out.put_decimal(value) {
+            Ok(()) => prop_assert_eq!(&out.buffer[..out.len], text.as_bytes()),
+            Err(Overflow(size)) => prop_assert!(size == room && room < text.len()),
+        }
+    }
+
     /// Whatever bytes a request was hit by, its answer leads back to it; a lone CR within a value has once split the two.
     #[test]
     fn any_request_that_is_read_can_be_answered(

@@ -3,7 +3,7 @@
 //!
 //! Read first: RFC 3261 §7.3.1 (folding, lists), §25.1 (LWS, SEMI, EQUAL, quoted-string).
 
-use memchr::{memchr2, memchr3};
+use super::search::find;
 
 /// A blank inside a value. Line breaks count: RFC 3261 §7.3.1 "any line breaks and the whitespace at the beginning of the
 /// next line are treated as a single SP character", and a break without such a blank ends the value before it gets here.
@@ -56,7 +56,7 @@ const IS_TOKEN: [bool; 256] = {
 pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = 0;
     loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        at += find(text.get(at..)?, *b"\"\\")?;
         if text[at] == b'"' {
             return Some((&text[..at], &text[at + 1..]));
         }
@@ -67,9 +67,10 @@ pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Position of the first `one` or `other` outside quoted strings, else the length of `text`. An unclosed quote swallows
 /// the rest.
+#[inline]
 pub(super) fn find_unquoted(text: &[u8], one: u8, other: u8) -> usize {
     let mut at = 0;
-    while let Some(found) = memchr3(one, other, b'"', &text[at..]) {
+    while let Some(found) = find(&text[at..], [one, other, b'"']) {
         at += found;
         if text[at] != b'"' {
             return at;
@@ -179,18 +180,39 @@ fn element_end(text: &[u8]) -> usize {
     }
 }
 
+/// The number at the beginning of a text of eight bytes or more, and what follows it; at most the first eight digits.
+/// `None` where there is no digit, or the text is shorter.
+#[inline]
+pub(super) fn short_number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = u64::from_le_bytes(*text.first_chunk()?) ^ (EACH * u64::from(b'0'));
+    // What is above nine sets the high bit of its byte; what it carries into the next one comes behind the first of them.
+    let others = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH << 7);
+    let count = others.trailing_zeros() as usize / 8;
+    if count == 0 {
+        return None;
+    }
+    // Zeros before them; then pairs of digits, pairs of pairs, and the two halves.
+    let digits = digits << (64 - 8 * count);
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((quads.wrapping_mul(10_000).wrapping_add(quads >> 32) as u32, &text[count..]))
+}
+
+/// One in each byte of a word.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
 /// A decimal number of seconds or of a sequence, at the beginning of `text`. Values beyond 32 bits become the greatest
 /// one ("at least that long"); `None` when there are no digits or something else than a delimiter follows them, as
 /// in `-1` or `10s`.
 pub(super) fn number(text: &[u8]) -> Option<u32> {
     let text = skip_blanks(text);
-    let digits = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let (mut value, mut digits) = (0, 0);
+    while let Some(digit @ b'0'..=b'9') = text.get(digits) {
+        value = (value * 10 + u64::from(digit - b'0')).min(u64::from(u32::MAX));
+        digits += 1;
+    }
     let delimited = text.get(digits).is_none_or(|&b| is_blank(b) || matches!(b, b';' | b',' | b'('));
-    (digits > 0 && delimited).then(|| {
-        text[..digits]
-            .iter()
-            .fold(0u32, |value, digit| value.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
-    })
+    (digits > 0 && delimited).then_some(value as u32)
 }
 
 #[cfg(test)]
@@ -254,6 +276,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_short_number_is_the_number(text in "[0-9]{0,9}[0-9 a:/\u{80}\u{ff}]{0,9}") {
+            let text = text.as_bytes();
+            let count = text.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
+            let expected = std::str::from_utf8(&text[..count]).ok().and_then(|digits| digits.parse().ok());
+            let expected = expected.filter(|_| text.len() >= 8).map(|number: u32| (number, &text[count..]));
+            prop_assert_eq!(short_number(text), expected);
+        }
+
         #[test]
         fn nothing_panics_and_everything_ends(bytes in proptest::collection::vec(any::<u8>(), 0..96)) {
             prop_assert!(Params::new(&bytes).count() <= bytes.len());

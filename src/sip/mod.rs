@@ -3,7 +3,8 @@
 //! `scan` gives views over received bytes (liberal in), `challenge` and `contact` parse what a registration needs out
 //! of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER requests and responses into a caller's buffer
 //! (strict out), `uri` reads SIP URIs, `branch` is the token that leads an answer back to its agent, `code` holds default
-//! reason phrases, `mask` makes a message fit to be shown. `fields` is the lexical ground the parsers stand on.
+//! reason phrases, `mask` makes a message fit to be shown. `fields` is the lexical ground the parsers stand on,
+//! `search` finds where lines and values end.
 //!
 //! Invariant one cannot see in the types: no function here allocates per message (but for `Credentials::plain_username` of
 //! a name with escapes), none panics on any bytes, and values are hashed and echoed exactly as they were received.
@@ -21,6 +22,7 @@ pub mod emit;
 mod fields;
 pub mod mask;
 pub mod scan;
+mod search;
 pub mod uri;
 
 pub use branch::{Branch, Token};

@@ -12,7 +12,8 @@
 //! Read first: RFC 3261 §7, §8.1.1, §25.1.
 
 use super::branch::Branch;
-use super::fields::{Params, find_unquoted, is_blank, number, skip_blanks, token_len, trim};
+use super::fields::{Params, find_unquoted, is_blank, number, short_number, skip_blanks, token_len, trim};
+use super::search::{LineFeeds, Start, find};
 use memchr::memchr;
 use std::ops::Range;
 
@@ -165,6 +166,18 @@ impl<'a> Response<'a> {
         Via::read(self.via, self.branch)
     }
 
+    /// Whether the topmost Via is as nearly every server returns one that was written with `sent_by`: nothing but the
+    /// `rport` that was asked for (RFC 3581 §4) and `host` as the address it came from stand behind its branch. What any
+    /// other says tells [`topmost_via`](Self::topmost_via).
+    pub fn via_is_ours(&self, sent_by: &[u8], host: &[u8]) -> bool {
+        let params = || {
+            let via = self.via.strip_prefix(b"SIP/2.0/")?;
+            let via = via.strip_prefix(b"UDP ").or_else(|| via.strip_prefix(b"TCP "))?;
+            via.strip_prefix(sent_by)?.strip_prefix(b";branch=")?.strip_prefix(self.branch)
+        };
+        params().is_some_and(|params| is_origin(params, host))
+    }
+
     /// Whether it has an `Authentication-Info`, or a proxy's.
     pub(super) fn has_info(&self) -> bool {
         !self.headers.infos.is_empty()
@@ -199,6 +212,21 @@ impl<'a> Via<'a> {
         let given = |value: Option<Option<&'a [u8]>>| value.flatten().filter(|value| !value.is_empty());
         Via { sent_by, received: given(received), rport: given(rport) }
     }
+}
+
+/// Whether Via parameters are nothing but an `rport` of digits and `host` as `received`, where they are anything.
+fn is_origin(mut params: &[u8], host: &[u8]) -> bool {
+    while !params.is_empty() {
+        let behind = match params.strip_prefix(b";rport=") {
+            Some(port) => port.iter().position(|b| !b.is_ascii_digit()).map(|end| &port[end..]),
+            None => match params.strip_prefix(b";received=").and_then(|address| address.strip_prefix(host)) {
+                Some(behind) => Some(behind),
+                None => return false,
+            },
+        };
+        params = behind.unwrap_or_default();
+    }
+    true
 }
 
 impl<'a> Request<'a> {
@@ -237,10 +265,13 @@ fn branch(via: &[u8]) -> &[u8] {
         let ends = |b: Option<&u8>| b.is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b));
         // As long as those of this crate, which are letters and digits.
         if let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
-            && ends(rest.first())
             && is_alphanumeric(own)
         {
-            return own;
+            // What may make it longer.
+            let filler = rest.iter().take_while(|&&b| b == Branch::FILLER).count();
+            if ends(rest.get(filler)) {
+                return &value[..Branch::LEN + filler];
+            }
         }
         let (token, rest) = value.split_at(token_len(value));
         if !token.is_empty() && ends(rest.first()) {
@@ -277,6 +308,9 @@ impl<'a> Headers<'a> {
         };
         let mut lines = Lines { rest };
         std::iter::from_fn(move || {
+            if let Some(value) = lines.next_called(name) {
+                return Some(value);
+            }
             loop {
                 match lines.next_line()? {
                     Line::Header { name: found, value }
@@ -321,7 +355,7 @@ fn compact_of(name: &str) -> Option<u8> {
     COMPACT.iter().find(|(long, _)| long.eq_ignore_ascii_case(name)).map(|&(_, short)| short)
 }
 
-/// The headers that every registration needs, by what is done with them.
+/// The headers that every registration needs, by what is done with them; first those of which the first alone counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Name {
     Via,
@@ -388,38 +422,15 @@ impl<'a> Known<'a> {
     /// Inlined, so that a response is put together in place and not copied.
     #[inline(always)]
     fn read(rest: &'a [u8]) -> Result<Self, Malformed> {
-        let (mut via, mut from_value, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
-        let (mut expires, mut min_expires, mut retry_after) = (None, None, None);
-        let (mut challenges, mut contacts, mut infos) = (Span::default(), Span::default(), Span::default());
-        let mut at = 0;
-        let complete = loop {
-            let text = &rest[at..];
-            if text.is_empty() || is_end(text) {
-                break !text.is_empty();
-            }
-            let length = line_len(text).ok_or(Malformed::Truncated)?;
-            let (from, line) = (at, &text[..length]);
-            at += length;
-            let Some((name, value)) = usual(line).or_else(|| unusual(line)) else { continue };
-            // `get_or_insert`: of a header that may stand only once, the first counts.
-            match name {
-                Name::Via => _ = via.get_or_insert_with(|| trim_line(value)),
-                Name::From => _ = from_value.get_or_insert_with(|| trim_line(value)),
-                Name::To => _ = to.get_or_insert_with(|| trim_line(value)),
-                Name::CallId => _ = call_id.get_or_insert_with(|| trim_line(value)),
-                Name::CSeq => _ = cseq.get_or_insert_with(|| trim_line(value)),
-                Name::Expires => expires = expires.or_else(|| number(value)),
-                Name::MinExpires => min_expires = min_expires.or_else(|| number(value)),
-                Name::RetryAfter => retry_after = retry_after.or_else(|| number(value)),
-                Name::Challenge => challenges.add(from..at),
-                Name::Contact => contacts.add(from..at),
-                Name::Info => infos.add(from..at),
-                Name::Other => {}
-            }
+        let mut gathered = Gathered::default();
+        let complete = gathered.usual_head(rest) || {
+            gathered = Gathered::default();
+            gathered.any_head(rest)?
         };
-        let (Some(via), Some(from), Some(to), Some(call_id), Some(cseq)) = (via, from_value, to, call_id, cseq) else {
+        let [Some(via), Some(from), Some(to), Some(call_id), Some(cseq)] = gathered.single else {
             return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
         };
+        let Gathered { expires, min_expires, retry_after, challenges, contacts, infos, .. } = gathered;
         let headers =
             Headers { all: rest, challenges: challenges.of(rest), contacts: contacts.of(rest), infos: infos.of(rest) };
         Ok(Known { via, from, to, call_id, cseq, expires, min_expires, retry_after, headers })
@@ -427,7 +438,18 @@ impl<'a> Known<'a> {
 
     /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps it below 2³¹; up to
     /// 2³²-1 is let pass, more is unreadable, since a saturated number would match nobody's request.
+    #[inline]
     fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
+        // As nearly everybody echoes ours.
+        if let Some((number, behind)) = short_number(self.cseq)
+            && behind == b" REGISTER"
+        {
+            return Ok((number, &behind[1..]));
+        }
+        self.any_cseq()
+    }
+
+    fn any_cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
         let (mut rest, mut number, mut digits) = (self.cseq, 0u32, 0);
         while let [digit @ b'0'..=b'9', behind @ ..] = rest {
             let more = number.checked_mul(10).and_then(|number| number.checked_add(u32::from(digit - b'0')));
@@ -446,6 +468,95 @@ impl<'a> Known<'a> {
         Ok((number, &method[..method_len]))
     }
 }
+
+/// What the lines so far say.
+#[derive(Default)]
+struct Gathered<'a> {
+    /// Headers of which the first counts, by [`Name`]: Via, From, To, Call-ID, CSeq.
+    single: [Option<&'a [u8]>; SINGLE],
+    expires: Option<u32>,
+    min_expires: Option<u32>,
+    retry_after: Option<u32>,
+    challenges: Span,
+    contacts: Span,
+    infos: Span,
+}
+
+impl<'a> Gathered<'a> {
+    /// Reads a head of which no line is folded, with the empty line at its end; false for any other, which is to be read
+    /// by [`any_head`](Self::any_head).
+    #[inline(always)]
+    fn usual_head(&mut self, rest: &'a [u8]) -> bool {
+        let mut feeds = LineFeeds::of(rest);
+        let mut start = 0;
+        while let Some(head) = rest[start..].first_chunk() {
+            let head = u64::from_le_bytes(*head);
+            let is = |start: Start| start.begins(head);
+            let known = match head as u8 {
+                b'V' if is(Start::of(b"Via:")) => Some((Name::Via, 4)),
+                b'F' if is(Start::of(b"From:")) => Some((Name::From, 5)),
+                b'T' if is(Start::of(b"To:")) => Some((Name::To, 3)),
+                b'C' if is(Start::of(b"Call-ID:")) => Some((Name::CallId, 8)),
+                b'C' if is(Start::of(b"CSeq:")) => Some((Name::CSeq, 5)),
+                b'C' if is(Start::of(b"Contact:")) => Some((Name::Contact, 8)),
+                b'E' if is(Start::of(b"Expires:")) => Some((Name::Expires, 8)),
+                b'\r' | b'\n' => return is_end(&rest[start..]),
+                b' ' | b'\t' => return false,
+                _ => None,
+            };
+            let Some(feed) = feeds.next() else { return false };
+            let from = std::mem::replace(&mut start, feed + 1);
+            match known {
+                Some((name, behind)) if (name as usize) < SINGLE => {
+                    self.single[name as usize].get_or_insert(trim_line(&rest[from + behind..=feed]));
+                }
+                Some((name, behind)) => self.add(name, rest, from..start, behind),
+                None => {
+                    if let Some((name, behind)) = name_of(&rest[from..start]) {
+                        self.add(name, rest, from..start, behind);
+                    }
+                }
+            }
+        }
+        is_end(&rest[start..])
+    }
+
+    /// Reads any head; whether the empty line at its end is there.
+    fn any_head(&mut self, rest: &'a [u8]) -> Result<bool, Malformed> {
+        let mut at = 0;
+        loop {
+            let text = &rest[at..];
+            if text.is_empty() || is_end(text) {
+                return Ok(!text.is_empty());
+            }
+            let line = at..at + line_len(text).ok_or(Malformed::Truncated)?;
+            at = line.end;
+            if let Some((name, behind)) = name_of(&rest[line.clone()]) {
+                self.add(name, rest, line, behind);
+            }
+        }
+    }
+
+    /// A line of the head `rest`, whose value begins `behind` its beginning.
+    fn add(&mut self, name: Name, rest: &'a [u8], line: Range<usize>, behind: usize) {
+        let value = &rest[line.start + behind..line.end];
+        match name {
+            Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq => {
+                self.single[name as usize].get_or_insert(trim_line(value));
+            }
+            Name::Challenge => self.challenges.add(line),
+            Name::Contact => self.contacts.add(line),
+            Name::Info => self.infos.add(line),
+            Name::Expires => self.expires = self.expires.or_else(|| number(value)),
+            Name::MinExpires => self.min_expires = self.min_expires.or_else(|| number(value)),
+            Name::RetryAfter => self.retry_after = self.retry_after.or_else(|| number(value)),
+            Name::Other => {}
+        }
+    }
+}
+
+/// Names of which the first header counts: the first of [`Name`].
+const SINGLE: usize = 5;
 
 /// The lines from the first to the last of one kind.
 #[derive(Default)]
@@ -472,41 +583,27 @@ fn is_end(text: &[u8]) -> bool {
 fn line_len(text: &[u8]) -> Option<usize> {
     let mut end = 0;
     loop {
-        end += memchr(b'\n', &text[end..])? + 1;
-        // RFC 3261 §7.3.1: "Header fields can be extended over multiple lines by preceding each extra line with at
-        // least one SP or horizontal tab".
+        end += find(&text[end..], [b'\n'])? + 1;
+        // Folded: RFC 3261 §7.3.1.
         if !matches!(text.get(end), Some(b' ' | b'\t')) {
             return Some(end);
         }
     }
 }
 
-/// Name and value, not yet trimmed, of a header that begins as nearly everybody writes it.
-#[inline(always)]
-fn usual(line: &[u8]) -> Option<(Name, &[u8])> {
-    let with = |name, text: &[u8]| Some((name, line.strip_prefix(text)?));
-    match line {
-        [b'V', ..] => with(Name::Via, b"Via:"),
-        [b'F', ..] => with(Name::From, b"From:"),
-        [b'T', ..] => with(Name::To, b"To:"),
-        [b'W', ..] => with(Name::Challenge, b"WWW-Authenticate:"),
-        [b'C', b'S', ..] => with(Name::CSeq, b"CSeq:"),
-        [b'C', b'a', ..] => with(Name::CallId, b"Call-ID:"),
-        [b'C', b'o', ..] => with(Name::Contact, b"Contact:"),
+/// What header a line is, and where its value begins; `None` for one that nobody looks for, or without a colon.
+#[inline]
+fn name_of(line: &[u8]) -> Option<(Name, usize)> {
+    // No name that is looked for begins otherwise, and none begins like Content-Length.
+    match line.first()? | 0x20 {
+        b'w' if line.starts_with(b"WWW-Authenticate:") => Some((Name::Challenge, b"WWW-Authenticate:".len())),
+        b'c' if line.starts_with(b"Content-") => None,
+        b'v' | b'f' | b't' | b'i' | b'm' | b'c' | b'e' | b'r' | b'w' | b'p' | b'a' => {
+            let (name, value) = split_line(line)?;
+            Some((Name::of(name), line.len() - value.len()))
+        }
         _ => None,
     }
-}
-
-/// The same for any other way to write it; `None` without a colon.
-fn unusual(line: &[u8]) -> Option<(Name, &[u8])> {
-    // No name that is looked for begins otherwise, and none begins like Content-Length.
-    let looked_for =
-        matches!(line.first()? | 0x20, b'v' | b'f' | b't' | b'i' | b'm' | b'c' | b'e' | b'r' | b'w' | b'p' | b'a');
-    if !looked_for || line.starts_with(b"Content-") {
-        return None;
-    }
-    let (name, value) = split_line(line)?;
-    Some((Name::of(name), value))
 }
 
 /// Name without the blanks before the colon, and value, not yet trimmed.
@@ -526,12 +623,8 @@ fn split_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
 #[inline]
 fn trim_line(value: &[u8]) -> &[u8] {
     match value {
-        // As nearly everybody writes it.
-        [b' ', text @ .., b'\r', b'\n']
-            if !text.first().copied().is_none_or(is_blank) && !text.last().copied().is_none_or(is_blank) =>
-        {
-            text
-        }
+        // As nearly everybody writes it; all blanks are below.
+        [b' ', text @ .., b'\r', b'\n'] if text.first() > Some(&b' ') && text.last() > Some(&b' ') => text,
         _ => trim(value),
     }
 }
@@ -553,6 +646,15 @@ enum Line<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// The value of the next line when it begins with this name and a colon; `None`, and nothing passed over, otherwise.
+    #[inline]
+    fn next_called(&mut self, name: &str) -> Option<&'a [u8]> {
+        let value = self.rest.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        let (value, after) = value.split_at(line_len(value)?);
+        self.rest = after;
+        Some(trim_line(value))
+    }
+
     /// `None` at the end of the bytes.
     fn next_line(&mut self) -> Option<Line<'a>> {
         let text = self.rest;
@@ -581,8 +683,13 @@ fn start_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     // appearing before the start-line"; the same is harmless in a datagram.
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).ok_or(Malformed::StartLine)?;
     let text = &bytes[start..];
-    let end = memchr(b'\n', text).ok_or(Malformed::Truncated)?;
-    Ok((trim(&text[..end]), &text[end + 1..]))
+    let end = find(text, [b'\n']).ok_or(Malformed::Truncated)?;
+    let line = match &text[..end] {
+        // As nearly everybody writes it.
+        [line @ .., b'\r'] if line.first() > Some(&b' ') && line.last() > Some(&b' ') => line,
+        line => trim(line),
+    };
+    Ok((line, &text[end + 1..]))
 }
 
 const VERSION: &[u8] = b"SIP/2.0";

@@ -223,6 +223,65 @@ proptest! {
     }
 }
 
+/// Line by line and by the long way: what the one pass has to find too.
+fn at_leisure(rest: &[u8]) -> Result<Vec<Option<&[u8]>>, Malformed> {
+    let mut lines = Lines { rest };
+    let (mut single, mut numbers) = ([None; 5], [None; 3]);
+    let complete = loop {
+        match lines.next_line() {
+            Some(Line::Header { name, value }) => match Name::of(name) {
+                name @ (Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq) => {
+                    single[name as usize].get_or_insert(value);
+                }
+                Name::Expires => numbers[0] = numbers[0].or_else(|| number(value).map(|_| value)),
+                Name::MinExpires => numbers[1] = numbers[1].or_else(|| number(value).map(|_| value)),
+                Name::RetryAfter => numbers[2] = numbers[2].or_else(|| number(value).map(|_| value)),
+                _ => {}
+            },
+            Some(Line::Other) => {}
+            Some(Line::Empty) => break true,
+            Some(Line::Cut(_)) => return Err(Malformed::Truncated),
+            None => break false,
+        }
+    };
+    if single.iter().any(Option::is_none) {
+        return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
+    }
+    Ok(single.into_iter().chain(numbers).collect())
+}
+
+/// All values of the headers with this name, and compact name, by the long way.
+fn all_called<'a>(rest: &'a [u8], names: [&str; 2]) -> Vec<&'a [u8]> {
+    let mut lines = Lines { rest };
+    let mut values = Vec::new();
+    while let Some(line @ (Line::Header { .. } | Line::Other)) = lines.next_line() {
+        if let Line::Header { name, value } = line
+            && names.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()))
+        {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// Holds what the one pass finds in the head of `bytes` against the long way.
+fn check_against_leisure(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let Ok((_, rest)) = start_line(bytes) else { return Ok(()) };
+    let expected = at_leisure(rest);
+    let read = Known::read(rest);
+    prop_assert_eq!(read.as_ref().err(), expected.as_ref().err());
+    let (Ok(read), Ok(expected)) = (read, expected) else { return Ok(()) };
+    let found = [read.via, read.from, read.to, read.call_id, read.cseq];
+    prop_assert_eq!(found.map(Some).to_vec(), expected[..5].to_vec());
+    let numbers = [read.expires, read.min_expires, read.retry_after];
+    prop_assert_eq!(numbers.to_vec(), expected[5..].iter().map(|value| value.and_then(number)).collect::<Vec<_>>());
+    prop_assert_eq!(read.cseq().ok(), read.any_cseq().ok());
+    for names in [["WWW-Authenticate"; 2], ["Contact", "m"], ["Authentication-Info"; 2], ["Via", "v"], ["Server"; 2]] {
+        prop_assert_eq!(read.headers.called(names[0]).collect::<Vec<_>>(), all_called(rest, names), "{}", names[0]);
+    }
+    Ok(())
+}
+
 /// A message as a table: what was meant, and one of many ways to write it.
 #[derive(Clone, Debug)]
 struct Meant {
@@ -316,9 +375,41 @@ proptest! {
     }
 
     #[test]
+    fn a_branch_of_ours_is_the_same_by_the_short_way(own in "z9hG4bK[0-9a-f]{23,25}-{0,3}[.;, =\"a]?-?") {
+        let via = format!("SIP/2.0/UDP h;branch={own}");
+        let long = via_parts(via.as_bytes()).1.value("branch").unwrap_or_default();
+        prop_assert_eq!(branch(via.as_bytes()), long);
+    }
+
+    #[test]
     fn a_branch_is_the_same_by_the_short_way(via in "SIP/2\\.0/UDP h(;|,|\"|;branch=|;Branch=|=|branch| |\r\n |z9hG4bK|\\\\|[a-z]){0,12}") {
         let long = via_parts(via.as_bytes()).1.value("branch").unwrap_or_default();
         prop_assert_eq!(branch(via.as_bytes()), long);
+    }
+
+    #[test]
+    fn one_pass_finds_what_the_long_way_finds(lines in proptest::collection::vec(
+        "(Via|From|To|Call-ID|CSeq|Contact|Expires|WWW-Authenticate|Content-Length|Server|v|t|via|CSEQ|X|)( ?: ?|:\r\n )[a1 ]{0,3}(1|;b=\"c\"| REGISTER)?( |\r\n |\n\t)?(\r\n|\n|\r\n\r\n)",
+        0..14,
+    ), ordinary: bool) {
+        let ordinary = if ordinary { "Via: a\r\nFrom: b\r\nTo: c\r\nCall-ID: d\r\nCSeq: 7 REGISTER\r\n" } else { "" };
+        check_against_leisure(format!("SIP/2.0 200 OK\r\n{ordinary}{}", lines.concat()).as_bytes())?;
+    }
+
+    #[test]
+    fn a_via_that_is_ours_says_so_by_the_long_way(
+        head in "SIP/2\\.0/(UDP|TCP|udp) (h:1|h:2|h)",
+        branch in "(;branch=z9hG4bK(0{8}[0-9a-f]{16}|[a-z]{0,3}|\"))?",
+        params in "(;(rport|received|ttl)(=| =)?(h|40000|4x|\"h\"|h2|)){0,3}",
+        rest in "(,| |;|\\\\)?",
+    ) {
+        let text = UNAUTHORIZED.replacen("Via: ", &format!("Via: {head}{branch}{params}{rest}\r\nVia: "), 1);
+        let read = response(text.as_bytes()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        if read.via_is_ours(b"h:1", b"h") {
+            let via = read.topmost_via();
+            prop_assert_eq!(via.sent_by, b"h:1");
+            prop_assert!(via.received.is_none_or(|received| received == b"h"));
+        }
     }
 
     #[test]
@@ -338,6 +429,7 @@ proptest! {
             }
         }
         let _ = branch_of(&bytes);
+        check_against_leisure(&bytes)?;
         if let Ok(read) = response(&bytes) {
             prop_assert!((100..700).contains(&read.code) && !read.cseq_method.is_empty());
             let _ = (read.headers("WWW-Authenticate").count(), read.headers("Via").count(), read.topmost_via());
@@ -352,6 +444,8 @@ proptest! {
     fn what_was_meant_is_read_however_it_is_written(meant in meant()) {
         meant.check(&meant.plain())?;
         meant.check(&meant.dressed())?;
+        check_against_leisure(meant.plain().as_bytes())?;
+        check_against_leisure(meant.dressed().as_bytes())?;
     }
 
     #[test]

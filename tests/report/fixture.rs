@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use regstorm::measure::{Evidence, GeneratorCounts, ResponseRow, TrunkInterval};
 use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
-    AgentResult, End, Header, IntervalResult, LatencyRow, LoopResult, Results, Totals, TrunkHeader,
+    AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals, TrunkHeader,
 };
 use regstorm::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
 
@@ -260,6 +260,7 @@ impl Shape {
             stage,
             trunks: (0..self.trunks).map(|trunk| self.sums(attempts, &within, trunk, start_ns, end_ns)).collect(),
             latency,
+            lag: (arrivals > 0).then_some(LagRow { p50_us: 20, p99_us: 100, max_us: 110 }),
             generator: GeneratorCounts { arrivals, cpu_ns: 100_000_000, ..GeneratorCounts::default() },
             registered_peak: self.registered_from(attempts, None).iter().filter(|from| **from < end_ns).count() as u64,
         }

@@ -28,7 +28,7 @@ pub fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
     }
     WorldConfig {
         seed: Seed(7),
-        identities,
+        identities: identities.into(),
         policies: vec![policy(RetryPolicy::NONE)],
         load: LoadConfig {
             stages,

@@ -59,7 +59,7 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 24] = [
+pub const CRATES: [(&str, &[&str]); 25] = [
     ("prometheus_client", &["live", "report"]),
     ("hyper", &["live"]),
     ("hyper_util", &["live"]),
@@ -67,6 +67,7 @@ pub const CRATES: [(&str, &[&str]); 24] = [
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
     ("sha2", &["sip"]),
+    ("wide", &["seed", "sip"]),
     ("governor", &["load", "registrar"]),
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),
     ("postcard", &["record"]),

@@ -14,7 +14,6 @@ use crate::record::limits::Setup;
 use crate::seed::Seed;
 use crate::vocab::{FlowId, RunTag, Time, TrunkId};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Further contacts one user is given at most: beyond that nobody limits them.
@@ -61,7 +60,7 @@ pub fn open(
     let Sockets { sockets, flows } = sockets;
     let policies = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let crew = CrewConfig {
-        identities: Arc::new(plan.identities.clone()),
+        identities: plan.identities.clone(),
         policies,
         flows,
         seats: phones,

@@ -81,6 +81,13 @@ pub(super) fn accept(
     });
 }
 
+/// How many vectors a header sends from.
+pub(super) fn vectors(header: &libc::msghdr) -> usize {
+    #[expect(clippy::unnecessary_cast, reason = "the count is a c_int with musl")]
+    let count = header.msg_iovlen as usize;
+    count
+}
+
 /// The part of a control buffer that the kernel wrote.
 pub(super) fn told<'c>(header: &libc::msghdr, control: &'c [u8]) -> &'c [u8] {
     #[expect(clippy::unnecessary_cast, reason = "the length is a u32 with musl")]

@@ -82,7 +82,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segm
     match check(sent)? {
         // Never seen; but the caller would go round for ever.
         0 => Err(io::ErrorKind::WouldBlock.into()),
-        sent => Ok(headers[..sent as usize].iter().map(|header| header.msg_hdr.msg_iovlen).sum()),
+        sent => Ok(headers[..sent as usize].iter().map(|header| header::vectors(&header.msg_hdr)).sum()),
     }
 }
 

@@ -1,0 +1,177 @@
+//! What an agent costs in memory, by part, counted at the allocator: a million of them must fit beside everything else on a
+//! small machine. Fleets of two sizes are compared, so that what a fleet costs whatever its size drops out.
+
+use allocations::held_by;
+use regstorm::agent::{Agent, Credential, IdentityBook};
+use regstorm::fleet::wheel::Wheel;
+use regstorm::fleet::{Fleet, Outbox};
+use regstorm::registrar::{self, Registrar};
+use regstorm::seed::Seed;
+use regstorm::sip::Algorithm;
+use regstorm::vocab::{FlowId, Secret, Time, TrunkId};
+use std::time::Duration;
+use support::{START, peer};
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+mod allocations {
+    //! Counts the bytes that the current thread holds, as glibc's allocator gives them out: in chunks of 16 bytes, at least
+    //! 32, with 8 of its own in each.
+
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::cell::Cell;
+
+    struct Counting;
+
+    thread_local! {
+        static HELD: Cell<i64> = const { Cell::new(0) };
+    }
+
+    fn chunk(layout: Layout) -> i64 {
+        (layout.size() + 8).next_multiple_of(16).max(32) as i64
+    }
+
+    fn add(bytes: i64) {
+        let _ = HELD.try_with(|held| held.set(held.get() + bytes));
+    }
+
+    // SAFETY: every call is passed on to the system's allocator unchanged; the counter neither allocates nor unwinds.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            add(chunk(layout));
+            // SAFETY: the caller's promise about `layout` is handed on.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            add(-chunk(layout));
+            // SAFETY: `pointer` came from `alloc` above, that is from the system's allocator.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+    }
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    /// What `work` returns, and the bytes it holds more than before.
+    pub fn held_by<T>(work: impl FnOnce() -> T) -> (T, i64) {
+        let before = HELD.with(Cell::get);
+        let made = work();
+        (made, HELD.with(Cell::get) - before)
+    }
+}
+
+/// Bytes of a fleet and of its agents' names, by when they are taken.
+struct Cost {
+    /// User names, numbers, trunks.
+    identities: i64,
+    /// Agents, timers and books before the first arrival.
+    waiting: i64,
+    /// What a registered agent holds more.
+    registered: i64,
+}
+
+/// Requests on their way to the registrar.
+struct Wire(Vec<Vec<u8>>);
+
+impl Outbox for Wire {
+    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+        let mut buffer = [0; 2048];
+        let length = write(&mut buffer);
+        self.0.push(buffer[..length].to_vec());
+    }
+}
+
+/// Registers every agent of a fleet, all of whom arrive within a second.
+fn register(fleet: &mut Fleet) {
+    let mut registrar = registrar();
+    let mut reply = vec![0; 2048];
+    for ms in 0..1_100 {
+        let now = START + Duration::from_millis(ms);
+        let mut wire = Wire(Vec::new());
+        while fleet.turn(now, &mut wire) {}
+        while !wire.0.is_empty() {
+            for request in std::mem::take(&mut wire.0) {
+                registrar.receive(now, peer(), &request);
+                while let Some((length, _)) = registrar.poll_transmit(now, &mut reply) {
+                    fleet.receive(now, now, FlowId(0), peer(), &reply[..length], &mut wire);
+                }
+            }
+        }
+    }
+}
+
+fn registrar() -> Registrar {
+    let config = registrar::Config {
+        realm: "genesyscloud.test".into(),
+        algorithms: vec![Algorithm::Sha256],
+        password: Secret::new("secret"),
+        min_expires_s: 5,
+        max_expires_s: 3600,
+        nonce_lifetime: Duration::from_secs(300),
+        faults: Vec::new(),
+        max_contacts: None,
+        users: None,
+    };
+    Registrar::new(config, Seed(7), START)
+}
+
+/// Agents by a pattern, who share a password.
+fn by_pattern(agents: u32) -> IdentityBook {
+    let mut book = IdentityBook::default();
+    let password = book.credential(Credential::Password(Secret::new("secret")));
+    for n in 0..agents {
+        let user = format!("agent{n:05}");
+        book.push(TrunkId(0), n, &user, &user, password);
+    }
+    book.settle();
+    book
+}
+
+/// Agents of a list, each with an authentication name and a password of its own.
+fn by_list(agents: u32) -> IdentityBook {
+    let mut book = IdentityBook::default();
+    for n in 0..agents {
+        let password = book.credential(Credential::Password(Secret::new(format!("secret{n:05}"))));
+        book.push(TrunkId(0), n, &format!("agent{n:05}"), &format!("account{n:05}"), password);
+    }
+    book.settle();
+    book
+}
+
+fn cost(agents: u32) -> Cost {
+    let (_, identities) = held_by(|| by_pattern(agents));
+    let (mut fleet, all) = held_by(|| support::fleet(agents, Algorithm::Sha256, f64::from(agents)));
+    let ((), registered) = held_by(|| {
+        register(&mut fleet);
+        drop(fleet.finish(START + Duration::from_secs(2)));
+        assert_eq!(fleet.tally().registered(), u64::from(agents), "an agent is missing");
+    });
+    Cost { identities, waiting: all - identities, registered }
+}
+
+#[test]
+fn an_idle_agent_takes_at_most_400_bytes() {
+    let (small, large) = (cost(10_000), cost(20_000));
+    let each = |of: fn(&Cost) -> i64| (of(&large) - of(&small)) as f64 / 10_000.0;
+    let identities = each(|cost| cost.identities);
+    let waiting = each(|cost| cost.waiting);
+    let registered = each(|cost| cost.registered);
+    let (_, timers) = held_by(|| Wheel::new(10_000, Time::ORIGIN));
+    println!("identity                {identities:>7.1} bytes");
+    println!("before it arrives       {waiting:>7.1} bytes: agent {}, timer {}", size_of::<Agent>(), timers / 10_000);
+    println!("once registered, more   {registered:>7.1} bytes");
+    let sum = identities + waiting + registered;
+    println!("in all                  {sum:>7.1} bytes");
+    assert!(sum <= 400.0, "{sum} bytes per idle agent");
+}
+
+#[test]
+fn an_agent_of_a_list_takes_at_most_90_bytes_more() {
+    let [small, large] =
+        [10_000, 20_000].map(|agents| held_by(|| by_list(agents)).1 - held_by(|| by_pattern(agents)).1);
+    let more = (large - small) as f64 / 10_000.0;
+    println!("names and password of its own {more:>7.1} bytes more");
+    assert!(more <= 90.0, "{more} bytes more for an agent of a list");
+}
