@@ -123,7 +123,7 @@ fn what_the_service_runs_prunes_compares_and_fails_a_worse_night() {
     }
 }
 
-/// A name and its text.
+/// A name and what stands for it.
 type Named = (String, String);
 
 /// The job's steps that run something, in order, and its environment.
