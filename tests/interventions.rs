@@ -33,9 +33,9 @@ fn a_pause_moves_the_rest_of_the_load_and_nothing_is_late_by_it() {
     let changes = [(seconds(3), Speed::STILL), (seconds(8), Speed::PLANNED), (seconds(10), Speed(200))];
     let outcome = World::new(config).with_interventions(&changes).run();
     let begun = by_second(&outcome.intervals);
-    // Three seconds as planned, five of nothing, two as planned, and what is left in half the time. What is due between
-    // two intervals counts in the first: the arrival of the pause's beginning goes at its end.
-    assert_eq!(begun[..13], [11, 10, 9, 0, 0, 0, 0, 1, 10, 10, 20, 20, 9]);
+    // Three seconds as planned, five of nothing, two as planned, and what is left in half the time; the arrival of the
+    // pause's beginning goes at its end.
+    assert_eq!(begun[..13], [10, 10, 10, 0, 0, 0, 0, 0, 10, 10, 20, 20, 10]);
     assert_eq!(begun.iter().sum::<u64>(), 100);
     assert_eq!(statuses(&outcome)[Status::Registered.index()], 100);
     assert_eq!(outcome.load_ended_ns, 12_500_000_001, "a nanosecond behind the last arrival that could be due");
