@@ -51,7 +51,8 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
         route: None,
         user_agent: "regstorm",
         headers: &[],
-    });
+    })
+    .padded();
     let config = FleetConfig {
         stripe: Stripe::WHOLE,
         identities: Arc::new(identities(agents)),

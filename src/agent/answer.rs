@@ -7,6 +7,7 @@ use crate::sip::Response;
 use crate::sip::challenge::Offered;
 use crate::sip::contact::{Binding, Own};
 use crate::vocab::{LoopKind, Place, Status, Time};
+use std::net::IpAddr;
 
 /// How a final response other than a 2xx or an answered challenge ends an attempt. A 401 or 407 here is the answer to
 /// credentials, or a challenge that nobody answered.
@@ -55,7 +56,7 @@ pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) 
         contact_rewritten,
         contact_absent,
         via_rewritten: !via.sent_by.is_empty() && elsewhere,
-        translated: via.received.is_some_and(|received| received != own_host),
+        translated: via.received.is_some_and(|received| !is_same_host(received, own_host)),
     };
     let example = match binding.own {
         Own::Elsewhere(at) => at,
@@ -63,4 +64,31 @@ pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) 
         _ => via.received.filter(|_| echo.translated).unwrap_or_default(),
     };
     (echo, example)
+}
+
+/// Whether two texts name one host. An IPv6 address stands in brackets in a sent-by and without them in `received` (RFC 3261
+/// §25.1), though some write them there too (RFC 5118 §4.5), and may be written in several ways.
+fn is_same_host(a: &[u8], b: &[u8]) -> bool {
+    let address = |text: &[u8]| -> Option<IpAddr> {
+        let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
+        std::str::from_utf8(bare).ok()?.parse().ok()
+    };
+    a == b || address(a).is_some_and(|a| address(b) == Some(a))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_itself_however_it_is_written() {
+        for (a, b) in
+            [("::1", "[::1]"), ("[::1]", "[0:0:0:0:0:0:0:1]"), ("2001:DB8::5", "[2001:db8::5]"), ("x.test", "x.test")]
+        {
+            assert!(is_same_host(a.as_bytes(), b.as_bytes()), "{a} {b}");
+        }
+        for (a, b) in [("::1", "[::2]"), ("127.0.0.1", "127.0.0.2"), ("", "[::1]"), ("x.test", "[::1]")] {
+            assert!(!is_same_host(a.as_bytes(), b.as_bytes()), "{a} {b}");
+        }
+    }
 }
