@@ -148,7 +148,7 @@ impl Registrar {
     }
 
     /// When a held reply or request is due, a freeze with waiting requests ends, or a binding expires, whichever is
-    /// first.
+    /// first; a binding that was refreshed meanwhile may still be named by its earlier time.
     pub fn next_wake(&self) -> Option<Time> {
         [self.outbox.next_due(), self.faults.next_thaw(), self.bindings.next_expiry()].into_iter().flatten().min()
     }
