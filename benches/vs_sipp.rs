@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench vs_sipp                       five pairs, 15 000 registrations at 1 500/s each
 //! cargo bench --bench vs_sipp -- 40000 6000 7       registrations, rate, pairs
-//! cargo bench --bench vs_sipp -- filling 120000 25000 5
+//! cargo bench --bench vs_sipp -- filling 120000 20000 5
 //!     each at a rate that fills one sender thread, regstorm's first, for three seconds
 //! ```
 //!
@@ -27,7 +27,7 @@ fn main() {
         (Load::new(300, 300), Load::new(300, 300), 1)
     } else if arguments.iter().any(|argument| argument == "filling") {
         let filled = |rate: u32| Load::new(rate * FILLED_FOR, rate);
-        (filled(number(0, 120_000)).one_thread(), filled(number(1, 25_000)), number(2, 5))
+        (filled(number(0, 120_000)).one_thread(), filled(number(1, 20_000)), number(2, 5))
     } else {
         let load = Load::new(number(0, 15_000), number(1, 1_500));
         (load, load, number(2, 5))
