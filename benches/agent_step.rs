@@ -1,48 +1,27 @@
 //! What one registration costs in user space, sockets apart: a fleet of one worker, answered by prepared replies. The
 //! control case runs the same registration through the embedded registrar as well, and must be slower.
 
+#[path = "support/kept.rs"]
+mod kept;
+#[path = "support/server.rs"]
+mod server;
 mod support;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use regstorm::fleet::{Fleet, Outbox};
-use regstorm::registrar::{self, Registrar};
-use regstorm::seed::Seed;
+use kept::Kept;
+use regstorm::fleet::Fleet;
+use regstorm::registrar::Registrar;
 use regstorm::sip::Algorithm;
-use regstorm::vocab::{FlowId, Secret};
+use regstorm::vocab::FlowId;
+use server::registrar;
 use std::time::Duration;
 use support::{START, peer};
 
 const AGENTS: u32 = 64;
 
-struct Kept(Vec<Vec<u8>>);
-
-impl Outbox for Kept {
-    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let mut buffer = vec![0; 2048];
-        let length = write(&mut buffer);
-        buffer.truncate(length);
-        self.0.push(buffer);
-    }
-}
-
 fn fleet() -> Fleet {
     // All at the first instant: a turn is then nothing but arrivals.
     support::fleet(AGENTS, Algorithm::Md5, 1e6)
-}
-
-fn server() -> Registrar {
-    let config = registrar::Config {
-        realm: "genesyscloud.test".into(),
-        algorithms: vec![Algorithm::Md5],
-        password: Secret::new("secret"),
-        min_expires_s: 5,
-        max_expires_s: 3600,
-        nonce_lifetime: Duration::from_secs(300),
-        faults: Vec::new(),
-        max_contacts: None,
-        users: None,
-    };
-    Registrar::new(config, Seed(7), START)
 }
 
 /// Answers every request of `sent`.
@@ -81,7 +60,7 @@ fn agent_step(c: &mut Criterion) {
         b.iter_batched(
             || {
                 // The run tag, the seed and so every byte are the same each time: replies made once fit every copy.
-                let (mut model, mut registrar) = (fleet(), server());
+                let (mut model, mut registrar) = (fleet(), registrar(Algorithm::Md5));
                 let challenges = answers(&mut registrar, &arrive(&mut model));
                 let grants = answers(&mut registrar, &receive(&mut model, &challenges));
                 (fleet(), challenges, grants)
@@ -97,7 +76,7 @@ fn agent_step(c: &mut Criterion) {
     });
     group.bench_function("control/with_the_registrar", |b| {
         b.iter_batched(
-            || (fleet(), server()),
+            || (fleet(), registrar(Algorithm::Md5)),
             |(mut fleet, mut registrar)| {
                 let challenges = answers(&mut registrar, &arrive(&mut fleet));
                 let grants = answers(&mut registrar, &receive(&mut fleet, &challenges));

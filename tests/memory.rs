@@ -2,65 +2,24 @@
 //! small machine. Fleets of two sizes are compared, so that what a fleet costs whatever its size drops out.
 
 use allocations::held_by;
+use kept::Kept;
 use regstorm::agent::{Agent, Credential, IdentityBook};
+use regstorm::fleet::Fleet;
 use regstorm::fleet::wheel::Wheel;
-use regstorm::fleet::{Fleet, Outbox};
-use regstorm::registrar::{self, Registrar};
-use regstorm::seed::Seed;
 use regstorm::sip::Algorithm;
 use regstorm::vocab::{FlowId, Secret, Time, TrunkId};
+use server::registrar;
 use std::time::Duration;
 use support::{START, peer};
 
+#[path = "support/allocations.rs"]
+mod allocations;
+#[path = "../benches/support/kept.rs"]
+mod kept;
+#[path = "../benches/support/server.rs"]
+mod server;
 #[path = "../benches/support/mod.rs"]
 mod support;
-
-mod allocations {
-    //! Counts the bytes that the current thread holds, as glibc's allocator gives them out: in chunks of 16 bytes, at least
-    //! 32, with 8 of its own in each.
-
-    use std::alloc::{GlobalAlloc, Layout, System};
-    use std::cell::Cell;
-
-    struct Counting;
-
-    thread_local! {
-        static HELD: Cell<i64> = const { Cell::new(0) };
-    }
-
-    fn chunk(layout: Layout) -> i64 {
-        (layout.size() + 8).next_multiple_of(16).max(32) as i64
-    }
-
-    fn add(bytes: i64) {
-        let _ = HELD.try_with(|held| held.set(held.get() + bytes));
-    }
-
-    // SAFETY: every call is passed on to the system's allocator unchanged; the counter neither allocates nor unwinds.
-    unsafe impl GlobalAlloc for Counting {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            add(chunk(layout));
-            // SAFETY: the caller's promise about `layout` is handed on.
-            unsafe { System.alloc(layout) }
-        }
-
-        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-            add(-chunk(layout));
-            // SAFETY: `pointer` came from `alloc` above, that is from the system's allocator.
-            unsafe { System.dealloc(pointer, layout) }
-        }
-    }
-
-    #[global_allocator]
-    static ALLOCATOR: Counting = Counting;
-
-    /// What `work` returns, and the bytes it holds more than before.
-    pub fn held_by<T>(work: impl FnOnce() -> T) -> (T, i64) {
-        let before = HELD.with(Cell::get);
-        let made = work();
-        (made, HELD.with(Cell::get) - before)
-    }
-}
 
 /// Bytes of a fleet and of its agents' names, by when they are taken.
 struct Cost {
@@ -72,24 +31,13 @@ struct Cost {
     registered: i64,
 }
 
-/// Requests on their way to the registrar.
-struct Wire(Vec<Vec<u8>>);
-
-impl Outbox for Wire {
-    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let mut buffer = [0; 2048];
-        let length = write(&mut buffer);
-        self.0.push(buffer[..length].to_vec());
-    }
-}
-
 /// Registers every agent of a fleet, all of whom arrive within a second.
 fn register(fleet: &mut Fleet) {
-    let mut registrar = registrar();
+    let mut registrar = registrar(Algorithm::Sha256);
     let mut reply = vec![0; 2048];
     for ms in 0..1_100 {
         let now = START + Duration::from_millis(ms);
-        let mut wire = Wire(Vec::new());
+        let mut wire = Kept(Vec::new());
         while fleet.turn(now, &mut wire) {}
         while !wire.0.is_empty() {
             for request in std::mem::take(&mut wire.0) {
@@ -100,21 +48,6 @@ fn register(fleet: &mut Fleet) {
             }
         }
     }
-}
-
-fn registrar() -> Registrar {
-    let config = registrar::Config {
-        realm: "genesyscloud.test".into(),
-        algorithms: vec![Algorithm::Sha256],
-        password: Secret::new("secret"),
-        min_expires_s: 5,
-        max_expires_s: 3600,
-        nonce_lifetime: Duration::from_secs(300),
-        faults: Vec::new(),
-        max_contacts: None,
-        users: None,
-    };
-    Registrar::new(config, Seed(7), START)
 }
 
 /// Agents by a pattern, who share a password.

@@ -17,11 +17,14 @@
 #[path = "../support/answers.rs"]
 mod answers;
 mod callgrind;
+#[path = "../support/kept.rs"]
+mod kept;
 #[path = "../support/mod.rs"]
 mod support;
 
 use answers::{challenge, grant};
 use callgrind::{Bill, Profile, ROOMS};
+use kept::Kept;
 use regstorm::fleet::{Fleet, Outbox};
 use regstorm::sip::Algorithm;
 use regstorm::vocab::{FlowId, Time};
@@ -208,18 +211,6 @@ impl Batch {
 fn receive(fleet: &mut Fleet, at: Time, answers: &[Vec<u8>], out: &mut impl Outbox) {
     for answer in answers {
         fleet.receive(at, at, FlowId(0), peer(), answer, out);
-    }
-}
-
-/// Keeps what is sent.
-struct Kept(Vec<Vec<u8>>);
-
-impl Outbox for Kept {
-    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let mut buffer = vec![0; 2048];
-        let length = write(&mut buffer);
-        buffer.truncate(length);
-        self.0.push(buffer);
     }
 }
 
