@@ -86,16 +86,6 @@ fn account(counts: &Counts) -> String {
     line
 }
 
-/// What its sockets are asked for. Clients that went away answer with ICMP; it has nobody to tell.
-const OPTIONS: UdpOptions = UdpOptions {
-    recv_buffer: 8 << 20,
-    send_buffer: 4 << 20,
-    batching: true,
-    error_queue: false,
-    segments: MOST_SEGMENTS,
-    coalescing: true,
-};
-
 /// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of faults count from `start`.
 ///
 /// # Errors
@@ -108,9 +98,11 @@ pub fn serve(
     clock: Clock,
     start: Time,
 ) -> Result<Server, Failure> {
+    // Clients that went away answer with ICMP; it has nobody to tell.
+    let options = UdpOptions { error_queue: false, segments: MOST_SEGMENTS, coalescing: true, ..UdpOptions::default() };
     let sockets: Vec<Udp> = addresses
         .iter()
-        .map(|&address| Udp::bound(address, &OPTIONS))
+        .map(|&address| Udp::bound(address, &options))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
     let threads = match threads {
