@@ -143,9 +143,7 @@ impl Sockets {
             }
         }
     }
-}
 
-impl Sockets {
     /// Reads what the ready sockets hold, a bounded number of batches each.
     ///
     /// # Errors
