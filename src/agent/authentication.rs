@@ -128,11 +128,16 @@ impl Authentication {
         roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
     }
 
-    /// What the current request of this template is answered with.
-    pub fn answers(&self, template: &RegisterTemplate) -> Answers {
+    /// What the current request of this template is answered with; `None` when it carries no credentials.
+    pub fn answers(&self, template: &RegisterTemplate) -> Option<Answers> {
+        let carried = |role| self.held(role).filter(|held| held.carried);
+        let (registrar, proxy) = (carried(Role::Registrar), carried(Role::Proxy));
+        if registrar.is_none() && proxy.is_none() {
+            return None;
+        }
         let cnonce = self.cnonce();
-        let digest = |role| self.held(role).filter(|held| held.carried).map(|held| held.digest(template, &cnonce));
-        Answers { digests: [digest(Role::Registrar), digest(Role::Proxy)], cnonce }
+        let digest = |held: Option<&Held>| held.map(|held| held.digest(template, &cnonce));
+        Some(Answers { digests: [digest(registrar), digest(proxy)], cnonce })
     }
 
     /// Whatever is carried was accepted, and so has a cnonce; none is kept of a draw of 0.
@@ -140,11 +145,13 @@ impl Authentication {
         hex16(self.cnonce.map_or(0, NonZeroU64::get))
     }
 
-    pub fn authorizations<'a>(&'a self, username: &'a [u8], answers: &'a Answers) -> [Option<Authorization<'a>>; 2] {
+    pub fn authorizations<'a>(
+        &'a self,
+        username: &'a [u8],
+        answers: Option<&'a Answers>,
+    ) -> [Option<Authorization<'a>>; 2] {
+        let Some(answers) = answers else { return [None, None] };
         let [registrar, proxy] = &answers.digests;
-        if registrar.is_none() && proxy.is_none() {
-            return [None, None];
-        }
         let one = |role, digest: &'a Option<HexDigest>| {
             let held = self.held(role)?;
             digest.as_ref().map(|digest| held.authorization(username, digest, &answers.cnonce))

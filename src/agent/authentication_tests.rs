@@ -81,7 +81,7 @@ impl Side {
             from_tag: b"0123456789abcdef",
             cseq: 1,
             expires: 60,
-            authorizations: self.authentication.authorizations(b"alice-auth", &answers),
+            authorizations: self.authentication.authorizations(b"alice-auth", answers.as_ref()),
         };
         let mut out = [0; 2048];
         let length = template.write(&register, &mut out).expect("fits");

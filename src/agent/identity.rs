@@ -2,7 +2,7 @@
 
 use crate::seed::{Purpose, Seed};
 use crate::sip::Ha1;
-use crate::sip::branch::hex16;
+use crate::sip::branch::hex32;
 use crate::vocab::{AgentId, RunTag, Secret, TrunkId};
 use rand_chacha::rand_core::Rng;
 
@@ -26,7 +26,7 @@ pub struct Identity<'a> {
 
 /// The Call-ID of an agent for its whole life: 32 hex digits, the run's and the agent's. A report names examples by it.
 pub fn call_id(seed: Seed, run: RunTag, agent: AgentId) -> [u8; 32] {
-    whole(run, &hex16(own_half(seed, agent)))
+    whole(run, own_half(seed, agent))
 }
 
 /// The half of a Call-ID that is the agent's own, which also serves as its From tag: this number in hex.
@@ -34,12 +34,9 @@ pub fn own_half(seed: Seed, agent: AgentId) -> u64 {
     seed.draw(Purpose::Identity, agent.0.into(), 0)
 }
 
-/// The Call-ID with this half of an agent's own.
-pub fn whole(run: RunTag, own: &[u8; 16]) -> [u8; 32] {
-    let mut text = [0; 32];
-    text[..16].copy_from_slice(&hex16(run.0));
-    text[16..].copy_from_slice(own);
-    text
+/// The Call-ID with this half of an agent's own, which its last sixteen digits are.
+pub fn whole(run: RunTag, own: u64) -> [u8; 32] {
+    hex32(&(u128::from(run.0) << 64 | u128::from(own)).to_be_bytes())
 }
 
 /// All identities of a run in arrival order: index = [`AgentId`].

@@ -38,7 +38,7 @@ use super::retry::{self, Failure};
 use super::transaction::{Due, Transaction};
 use crate::measure::{AttemptEnd, Clues, Event, Granted};
 use crate::seed::{Purpose, Seed, unit};
-use crate::sip::branch::{Branch, Token, hex16};
+use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::{self, Role};
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
@@ -296,18 +296,19 @@ impl Agent {
     /// When `out` is too small.
     pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let State::Open(exchange) = &self.state else { return Ok(0) };
-        let own = hex16(self.own_half.map_or_else(|| own_half(cx.seed, cx.agent), NonZeroU64::get));
-        let call_id = whole(cx.run, &own);
+        let own = self.own_half.map_or_else(|| own_half(cx.seed, cx.agent), NonZeroU64::get);
+        let call_id = whole(cx.run, own);
+        let [_, from_tag] = call_id.as_chunks().0 else { unreachable!("two halves") };
         let answers = self.authentication.answers(cx.template);
         cx.template.write(
             &Register {
                 user: cx.identity.user.as_bytes(),
                 branch: &Branch::new(cx.run, Token { agent: cx.agent, serial: self.serial }),
                 call_id: &call_id,
-                from_tag: &own,
+                from_tag,
                 cseq: FIRST_CSEQ + self.serial,
                 expires: if exchange.kind == Kind::Unregister { 0 } else { self.asks(cx) },
-                authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), &answers),
+                authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), answers.as_ref()),
             },
             out,
         )
@@ -488,7 +489,7 @@ impl Agent {
         let State::Open(exchange) = &mut self.state else { return Send::No };
         let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
         let algorithm = self.authentication.held(role).filter(|held| held.carried).map(Held::algorithm);
-        let clues = Clues { algorithm, retry_after: response.retry_after, ..Clues::default() };
+        let clues = Clues { algorithm, retry_after: response.retry_after(), ..Clues::default() };
         let usable = usable(cx.policy.algorithms, cx.identity.credential);
         let (offered, chosen) = challenge::survey(response, usable);
         if answered_fresh {
@@ -529,7 +530,7 @@ impl Agent {
         let asked = self.asks(cx);
         let State::Open(exchange) = &mut self.state else { return Send::No };
         let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
-        match response.min_expires {
+        match response.min_expires() {
             Some(min) if min > asked && !exchange.interval_raised && kind != Kind::Unregister => {
                 exchange.interval_raised = true;
                 self.asks_s = min;
@@ -548,8 +549,11 @@ impl Agent {
         let with_credentials = matches!(&self.state, State::Open(exchange) if exchange.with_credentials);
         let place = if with_credentials { Place::AfterCredentials } else { Place::Unchallenged };
         let (status, kind) = answer::outcome(response.code, place);
-        let clues =
-            Clues { algorithm: self.authentication.answered(), retry_after: response.retry_after, ..Clues::default() };
+        let clues = Clues {
+            algorithm: self.authentication.answered(),
+            retry_after: response.retry_after(),
+            ..Clues::default()
+        };
         Ending::refusal(status, kind, response.code, response.reason).with(clues)
     }
 

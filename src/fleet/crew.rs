@@ -382,7 +382,7 @@ fn refusal(code: u16, reason: &[u8], response: Option<&Response<'_>>) -> Refusal
     Refusal {
         code,
         reason: String::from_utf8_lossy(reason).into_owned(),
-        retry_after_s: response.and_then(|response| response.retry_after),
+        retry_after_s: response.and_then(|response| response.retry_after()),
     }
 }
 

@@ -194,12 +194,12 @@ fn reply<'a>(response: &'a Response<'a>, at: u64, bytes: usize) -> Reply<'a> {
     Reply {
         at,
         bytes: bytes as u32,
-        transaction: transaction(response.call_id, response.cseq, response.branch),
+        transaction: transaction(response.call_id(), response.cseq, response.branch),
         code: response.code,
         reason: response.reason,
         challenge: offered(response),
-        min_expires: response.min_expires,
-        retry_after: response.retry_after,
+        min_expires: response.min_expires(),
+        retry_after: response.retry_after(),
         response: Some(response),
     }
 }

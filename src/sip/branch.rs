@@ -1,6 +1,7 @@
 //! The branch parameter of the topmost Via: it names the agent and its transaction, so an answer finds its way back
 //! without a table (RFC 3261 §8.1.1.7, §17.1.3).
 
+use super::search::ends_in;
 use crate::vocab::{AgentId, RunTag};
 use wide::u8x16;
 
@@ -26,11 +27,10 @@ impl Branch {
     const COOKIE: &'static [u8; 7] = b"z9hG4bK";
 
     pub fn new(run: RunTag, token: Token) -> Self {
+        let numbers = u128::from(run.0 as u32) << 64 | u128::from(token.agent.0) << 32 | u128::from(token.serial);
         let mut text = [0; Self::LEN];
+        text[7..].copy_from_slice(&hex32(&numbers.to_be_bytes())[8..]);
         text[..7].copy_from_slice(Self::COOKIE);
-        text[7..15].copy_from_slice(&hex8(run.0 as u32));
-        text[15..23].copy_from_slice(&hex8(token.agent.0));
-        text[23..31].copy_from_slice(&hex8(token.serial));
         Branch { text }
     }
 
@@ -40,16 +40,32 @@ impl Branch {
 
     /// Reads a branch of this run; `None` for any other.
     pub fn parse(run: RunTag, text: &[u8]) -> Option<Token> {
-        let rest = text.strip_prefix(Self::COOKIE.as_slice())?;
-        let (own, filler) = rest.split_at_checked(Self::LEN - Self::COOKIE.len())?;
-        let ([of, agent, serial], []) = own.as_chunks() else { return None };
-        if filler.iter().any(|&byte| byte != Self::FILLER) {
+        let (own, filler) = text.split_first_chunk::<{ Self::LEN }>()?;
+        if !ends_in(text, filler.len(), Self::FILLER) {
             return None;
         }
-        if *of != hex8(run.0 as u32) && unhex8(of)? != run.0 as u32 {
+        let (head, numbers) = own.split_first_chunk()?;
+        let (numbers, _) = numbers.split_first_chunk()?;
+        if *head != Self::head(run) && !Self::is_head(run, head) {
             return None;
         }
-        Some(Token { agent: AgentId(unhex8(agent)?), serial: unhex8(serial)? })
+        let numbers = unhex16(numbers)?;
+        Some(Token { agent: AgentId((numbers >> 32) as u32), serial: numbers as u32 })
+    }
+
+    /// What every branch of a run begins with.
+    fn head(run: RunTag) -> [u8; 15] {
+        let mut text = [0; 15];
+        text[..7].copy_from_slice(Self::COOKIE);
+        text[7..].copy_from_slice(&hex8(run.0 as u32));
+        text
+    }
+
+    /// Whether this is that beginning with its digits in either case.
+    #[cold]
+    fn is_head(run: RunTag, text: &[u8; 15]) -> bool {
+        let (cookie, digits) = text.split_at(Self::COOKIE.len());
+        cookie == Self::COOKIE && digits.eq_ignore_ascii_case(&hex8(run.0 as u32))
     }
 }
 
@@ -69,48 +85,69 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// `value` as sixteen lower-case hex digits.
 pub fn hex16(value: u64) -> [u8; 16] {
-    let mut text = [0; 16];
-    text[..8].copy_from_slice(&hex8((value >> 32) as u32));
-    text[8..].copy_from_slice(&hex8(value as u32));
-    text
+    let nibbles = |word: u64| {
+        let mut text = [0; WIDTH];
+        text[..8].copy_from_slice(&(word & (EACH * 15)).to_be_bytes());
+        u8x16::new(text)
+    };
+    digits(u8x16::unpack_low(nibbles(value >> 4), nibbles(value)))
 }
 
 /// Sixteen bytes as lower-case hex digits, a vector of nibbles at once.
-pub(super) fn hex32(bytes: &[u8; 16]) -> [u8; 32] {
+pub fn hex32(bytes: &[u8; 16]) -> [u8; 32] {
     let word = u128::from_le_bytes(*bytes);
     let nibbles = |word: u128| u8x16::new((word & (u128::MAX / 255 * 15)).to_le_bytes());
     let (high, low) = (nibbles(word >> 4), nibbles(word));
-    let digits = |nibbles: u8x16| {
-        let letters = nibbles.simd_gt(u8x16::splat(9)) & u8x16::splat(39);
-        (nibbles + u8x16::splat(b'0') + letters).to_array()
-    };
     let mut text = [0; 32];
     text[..16].copy_from_slice(&digits(u8x16::unpack_low(high, low)));
     text[16..].copy_from_slice(&digits(u8x16::unpack_high(high, low)));
     text
 }
 
-/// Reads hex digits in either case.
-#[inline]
-fn unhex8(text: &[u8; 8]) -> Option<u32> {
-    // As they are written here, all at once: a letter's low nibble counts from one, and whatever is no digit is not what the
-    // number would be written as.
-    let digits = u64::from_be_bytes(*text);
-    let mut value = (digits & (EACH * 15)) + (digits >> 6 & EACH) * 9;
-    value = (value | value >> 4) & 0x00ff_00ff_00ff_00ff;
-    value = (value | value >> 8) & 0x0000_ffff_0000_ffff;
-    let value = (value | value >> 16) as u32;
-    if hex8(value) == *text { Some(value) } else { unhex8_in_either_case(text) }
+/// Bytes in a vector.
+const WIDTH: usize = 16;
+
+/// The digits of the numbers below sixteen.
+#[inline(always)]
+fn digits(nibbles: u8x16) -> [u8; WIDTH] {
+    // A letter lies 39 further than its digit would.
+    let letters = nibbles.simd_eq(nibbles.max(u8x16::splat(10))) & u8x16::splat(39);
+    (nibbles + u8x16::splat(b'0') + letters).to_array()
 }
 
-fn unhex8_in_either_case(text: &[u8; 8]) -> Option<u32> {
+/// Reads sixteen hex digits in either case.
+#[inline]
+fn unhex16(text: &[u8; 16]) -> Option<u64> {
+    // As they are written here, all at once: what is above nine as a digit, counted from zero, is above any digit, and what
+    // is above five as a letter, counted from `a`, is none.
+    let vector = u8x16::new(*text);
+    let (digits, letters) = (vector - u8x16::splat(b'0'), vector - u8x16::splat(b'a'));
+    let are_digits = digits.simd_eq(digits.min(u8x16::splat(9)));
+    let are_letters = letters.simd_eq(letters.min(u8x16::splat(5)));
+    if (are_digits | are_letters).to_bitmask() != 0xffff {
+        return unhex16_in_either_case(text);
+    }
+    let nibbles = (digits & are_digits) | ((letters + u8x16::splat(10)) & are_letters);
+    let nibbles = u128::from_be_bytes(nibbles.to_array());
+    Some(u64::from(packed((nibbles >> 64) as u64)) << 32 | u64::from(packed(nibbles as u64)))
+}
+
+/// Numbers below sixteen, one in each byte, as one number; the lowest byte's is its lowest digit.
+fn packed(mut nibbles: u64) -> u32 {
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
+    (nibbles | nibbles >> 16) as u32
+}
+
+#[cold]
+fn unhex16_in_either_case(text: &[u8; 16]) -> Option<u64> {
     // What is no digit is looked for once, at the end.
     let mut all = 0;
     let mut value = 0;
     for &byte in text {
         let digit = DIGIT[usize::from(byte)];
         all |= digit;
-        value = value << 4 | u32::from(digit);
+        value = value << 4 | u64::from(digit);
     }
     (all < 16).then_some(value)
 }
@@ -139,17 +176,20 @@ mod tests {
             assert_eq!(hex8(value), *format!("{value:08x}").as_bytes());
         }
         for byte in 0..=u8::MAX {
-            assert_eq!(unhex8(&[b'0', b'0', b'0', b'0', b'0', b'0', b'0', byte]), char::from(byte).to_digit(16));
+            let mut text = [b'0'; 16];
+            text[15] = byte;
+            assert_eq!(unhex16(&text), char::from(byte).to_digit(16).map(u64::from));
         }
     }
 
     proptest! {
         #[test]
-        fn hex_reads_back_in_either_case(value: u32) {
-            let text = hex8(value);
-            prop_assert_eq!(text.to_vec(), format!("{value:08x}").into_bytes());
-            prop_assert_eq!(unhex8(&text), Some(value));
-            prop_assert_eq!(unhex8(&text.map(|digit| digit.to_ascii_uppercase())), Some(value));
+        fn hex_reads_back_in_either_case(value: u64) {
+            let text = hex16(value);
+            prop_assert_eq!(text.to_vec(), format!("{value:016x}").into_bytes());
+            prop_assert_eq!(hex8(value as u32).to_vec(), format!("{:08x}", value as u32).into_bytes());
+            prop_assert_eq!(unhex16(&text), Some(value));
+            prop_assert_eq!(unhex16(&text.map(|digit| digit.to_ascii_uppercase())), Some(value));
         }
 
         #[test]
@@ -159,9 +199,12 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_digit_is_told(text in proptest::array::uniform8(prop::sample::select(&b"09afAF\x10\x19@`gG/:\x80\xb0\xe1"[..]))) {
-            let expected = std::str::from_utf8(&text).ok().and_then(|text| u32::from_str_radix(text, 16).ok());
-            prop_assert_eq!(unhex8(&text), expected);
+        fn what_is_no_digit_is_told(text in proptest::array::uniform16(prop_oneof![
+            40 => prop::sample::select(&b"09afAF"[..]),
+            1 => prop::sample::select(&b"\x10\x19@`gG/:\x80\xb0\xe1"[..]),
+        ])) {
+            let expected = std::str::from_utf8(&text).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+            prop_assert_eq!(unhex16(&text), expected);
         }
 
         #[test]
@@ -173,6 +216,10 @@ mod tests {
             prop_assert_eq!(Branch::parse(RunTag(run), &longer), Some(token));
             prop_assert_eq!(Branch::parse(RunTag(run), &[&longer[..], b"a"].concat()), None);
             prop_assert_eq!(Branch::parse(RunTag(run), &branch.as_bytes()[..Branch::LEN - 1]), None);
+            let mut upper = branch.as_bytes().to_ascii_uppercase();
+            prop_assert_eq!(Branch::parse(RunTag(run), &upper), None);
+            upper[..7].copy_from_slice(Branch::COOKIE);
+            prop_assert_eq!(Branch::parse(RunTag(run), &upper), Some(token));
             prop_assert_eq!(Branch::parse(RunTag(run ^ 1), branch.as_bytes()), None);
         }
 

@@ -156,7 +156,9 @@ pub fn survey<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> (Offered<'
                 Some(algorithm) => all.algorithms = all.algorithms.with(algorithm),
                 None => all.unknown = true,
             }
-            best = better(best, set.challenge(role, algorithm, accepted));
+            if best.is_err() {
+                best = better(best, set.challenge(role, algorithm, accepted));
+            }
         }
     }
     (all, best)
@@ -471,7 +473,7 @@ impl<'a> Iterator for DigestSets<'a> {
     type Item = DigestSet<'a>;
 
     fn next(&mut self) -> Option<DigestSet<'a>> {
-        loop {
+        while !self.rest.is_empty() {
             let scheme = self.scheme()?;
             let mut set = DigestSet::default();
             self.parameters(&mut set);
@@ -479,13 +481,16 @@ impl<'a> Iterator for DigestSets<'a> {
                 return Some(set);
             }
         }
+        None
     }
 }
 
 impl<'a> DigestSets<'a> {
     /// All parameters up to what is none.
     fn parameters(&mut self, set: &mut DigestSet<'a>) {
-        loop {
+        while !self.rest.is_empty() {
+            // As nearly everybody separates them.
+            self.rest = self.rest.strip_prefix(b", ").unwrap_or(self.rest);
             self.skip_separators();
             match set.usual_place(self.rest) {
                 Some((place, behind)) => _ = place.get_or_insert(self.value(&self.rest[behind..])),
@@ -528,7 +533,7 @@ impl<'a> DigestSets<'a> {
     #[inline]
     fn skip_separators(&mut self) {
         while let [separator, rest @ ..] = self.rest
-            && (is_blank(*separator) || *separator == b',')
+            && (*separator == b',' || is_blank(*separator))
         {
             self.rest = rest;
         }
@@ -537,7 +542,7 @@ impl<'a> DigestSets<'a> {
     /// The value at the beginning of `text`, behind its equal sign; goes on behind it.
     #[inline]
     fn value(&mut self, text: &'a [u8]) -> &'a [u8] {
-        let text = skip_blanks(text);
+        let text = if text.first() > Some(&b' ') { text } else { skip_blanks(text) };
         let (value, rest) = match text.strip_prefix(b"\"") {
             // A string that is never closed: where it should end is anyone's guess, so nothing of it is used.
             Some(inner) => quoted(inner).unwrap_or((&inner[..0], &[])),

@@ -110,7 +110,7 @@ pub fn binding<'a>(response: &Response<'a>, user: &[u8], host: &[u8]) -> Binding
     let mut sole = None;
     for (n, binding) in bindings(response).enumerate() {
         if binding.is_at(user, host) {
-            return Binding { expires: binding.expires.or(response.expires), own: Own::Listed };
+            return Binding { expires: binding.expires.or(response.expires()), own: Own::Listed };
         }
         sole = if n == 0 { binding.expires } else { None };
         let elsewhere = binding.address().filter(|(found, _)| unescaped(found).eq(user.iter().copied()));
@@ -120,7 +120,7 @@ pub fn binding<'a>(response: &Response<'a>, user: &[u8], host: &[u8]) -> Binding
             _ => Own::Missing,
         };
     }
-    Binding { expires: sole.or(response.expires), own }
+    Binding { expires: sole.or(response.expires()), own }
 }
 
 /// The lifetime when the first binding begins as nearly everybody writes ours, letter by letter; the long way round finds

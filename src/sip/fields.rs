@@ -205,7 +205,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 /// one ("at least that long"); `None` when there are no digits or something else than a delimiter follows them, as
 /// in `-1` or `10s`.
 pub(super) fn number(text: &[u8]) -> Option<u32> {
-    let text = skip_blanks(text);
+    let text = if text.first() > Some(&b' ') { text } else { skip_blanks(text) };
     let (mut value, mut digits) = (0, 0);
     while let Some(digit @ b'0'..=b'9') = text.get(digits) {
         value = (value * 10 + u64::from(digit - b'0')).min(u64::from(u32::MAX));

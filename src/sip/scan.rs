@@ -13,9 +13,8 @@
 
 use super::branch::Branch;
 use super::fields::{Params, find_unquoted, is_blank, number, short_number, skip_blanks, token_len, trim};
-use super::search::{LineFeeds, Start, find};
+use super::search::{LineFeeds, Start, find, is_undivided, skip};
 use memchr::memchr;
-use std::ops::Range;
 
 /// Why bytes are not a SIP message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -39,18 +38,10 @@ pub struct Response<'a> {
     pub reason: &'a [u8],
     /// `branch` of the topmost Via; empty when it has none.
     pub branch: &'a [u8],
-    pub from: &'a [u8],
-    pub to: &'a [u8],
-    pub call_id: &'a [u8],
     pub cseq: u32,
     pub cseq_method: &'a [u8],
-    /// Values of `Expires`, `Min-Expires` and `Retry-After` in seconds where present and readable; one too large for
-    /// 32 bits is the greatest.
-    pub expires: Option<u32>,
-    pub min_expires: Option<u32>,
-    pub retry_after: Option<u32>,
     via: &'a [u8],
-    headers: Headers<'a>,
+    head: Head<'a>,
 }
 
 /// What a response's topmost Via says of the sender: ourselves, as others saw us.
@@ -79,7 +70,7 @@ pub struct Request<'a> {
     pub cseq_method: &'a [u8],
     /// `Expires` in seconds, as in [`Response::expires`].
     pub expires: Option<u32>,
-    headers: Headers<'a>,
+    head: Head<'a>,
 }
 
 /// Scans a response.
@@ -88,24 +79,12 @@ pub struct Request<'a> {
 /// When the start line, a mandatory header or the end of the headers is missing.
 pub fn response(bytes: &[u8]) -> Result<Response<'_>, Malformed> {
     let (line, rest) = start_line(bytes)?;
-    let (code, reason) = status_line(line).ok_or(Malformed::StartLine)?;
-    let fields = Known::read(rest)?;
-    let (cseq, cseq_method) = fields.cseq()?;
-    Ok(Response {
-        code,
-        reason,
-        branch: branch(fields.via),
-        from: fields.from,
-        to: fields.to,
-        call_id: fields.call_id,
-        cseq,
-        cseq_method,
-        expires: fields.expires,
-        min_expires: fields.min_expires,
-        retry_after: fields.retry_after,
-        via: fields.via,
-        headers: fields.headers,
-    })
+    let (code, reason) = usual_status_line(line).or_else(|| status_line(trim(line))).ok_or(Malformed::StartLine)?;
+    let mut head = Head::of(rest.text, rest.start);
+    head.read(rest.feeds)?;
+    let (cseq, cseq_method) = head.cseq()?;
+    let via = head.first(Name::Via);
+    Ok(Response { code, reason, branch: branch(via), cseq, cseq_method, via, head })
 }
 
 /// Scans a request.
@@ -114,20 +93,21 @@ pub fn response(bytes: &[u8]) -> Result<Response<'_>, Malformed> {
 /// As [`response`].
 pub fn request(bytes: &[u8]) -> Result<Request<'_>, Malformed> {
     let (line, rest) = start_line(bytes)?;
-    let (method, uri) = request_line(line).ok_or(Malformed::StartLine)?;
-    let fields = Known::read(rest)?;
-    let (cseq, cseq_method) = fields.cseq()?;
+    let (method, uri) = request_line(trim(line)).ok_or(Malformed::StartLine)?;
+    let mut head = Head::of(rest.text, rest.start);
+    head.read(rest.feeds)?;
+    let (cseq, cseq_method) = head.cseq()?;
     Ok(Request {
         method,
         uri,
-        branch: branch(fields.via),
-        from: fields.from,
-        to: fields.to,
-        call_id: fields.call_id,
+        branch: branch(head.first(Name::Via)),
+        from: head.first(Name::From),
+        to: head.first(Name::To),
+        call_id: head.first(Name::CallId),
         cseq,
         cseq_method,
-        expires: fields.expires,
-        headers: fields.headers,
+        expires: head.expires,
+        head,
     })
 }
 
@@ -161,6 +141,33 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 impl<'a> Response<'a> {
+    /// The value of `From`: there always, but told apart only for those who look at it; so are the next two.
+    pub fn from(&self) -> &'a [u8] {
+        self.head.first(Name::From)
+    }
+
+    pub fn to(&self) -> &'a [u8] {
+        self.head.first(Name::To)
+    }
+
+    pub fn call_id(&self) -> &'a [u8] {
+        self.head.first(Name::CallId)
+    }
+
+    /// The value of `Expires` in seconds where present and readable; one too large for 32 bits is the greatest. So are the
+    /// next two.
+    pub fn expires(&self) -> Option<u32> {
+        self.head.expires
+    }
+
+    pub fn min_expires(&self) -> Option<u32> {
+        self.head.min_expires
+    }
+
+    pub fn retry_after(&self) -> Option<u32> {
+        self.head.retry_after
+    }
+
     /// The topmost Via: `sent-protocol LWS sent-by *( SEMI via-params )` (RFC 3261 §25.1).
     pub fn topmost_via(&self) -> Via<'a> {
         Via::read(self.via, self.branch)
@@ -180,13 +187,13 @@ impl<'a> Response<'a> {
 
     /// Whether it has an `Authentication-Info`, or a proxy's.
     pub(super) fn has_info(&self) -> bool {
-        !self.headers.infos.is_empty()
+        self.head.infos.count > 0
     }
 
     /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
-    #[inline]
+    #[inline(always)]
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.headers.called(name)
+        self.head.called(name)
     }
 }
 
@@ -237,13 +244,13 @@ impl<'a> Request<'a> {
 
     /// As [`Response::headers`].
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.headers.called(name)
+        self.head.called(name)
     }
 
     /// The body: what follows the empty line, as far as Content-Length says (RFC 3261 §18.3: "additional bytes in the
     /// transport packet beyond the end of the body" are discarded). Walks over all headers.
     pub fn body(&self) -> &'a [u8] {
-        let mut lines = Lines { rest: self.headers.all };
+        let mut lines = Lines { rest: self.head.lines() };
         while matches!(lines.next_line(), Some(Line::Header { .. } | Line::Other)) {}
         let line_end = if lines.rest.starts_with(b"\r") { 2 } else { 1 };
         let body = lines.rest.get(line_end..).unwrap_or_default();
@@ -259,74 +266,88 @@ pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
 }
 
 fn branch(via: &[u8]) -> &[u8] {
-    let (head, params) = via_parts(via);
-    // As nearly everybody writes it: first of the parameters, a token.
-    if let Some(value) = via[head.len()..].strip_prefix(b";branch=") {
-        let ends = |b: Option<&u8>| b.is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b));
-        // As long as those of this crate, which are letters and digits.
-        if let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
-            && is_alphanumeric(own)
-        {
-            // What may make it longer.
-            let filler = rest.iter().take_while(|&&b| b == Branch::FILLER).count();
-            if ends(rest.get(filler)) {
-                return &value[..Branch::LEN + filler];
-            }
-        }
-        let (token, rest) = value.split_at(token_len(value));
-        if !token.is_empty() && ends(rest.first()) {
-            return token;
+    // As nearly everybody writes it: first of the parameters; as long as those of this crate, and of no characters but
+    // those that say nothing of where it ends.
+    let params = &via[find(via, *b";,\"").unwrap_or(via.len())..];
+    if let Some(value) = params.strip_prefix(b";branch=")
+        && let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
+        // The halves overlap, so that each is a vector.
+        && own.first_chunk().is_some_and(is_undivided)
+        && own.last_chunk().is_some_and(is_undivided)
+    {
+        // What may make it longer.
+        let behind = skip(rest, Branch::FILLER);
+        if behind.first().is_none_or(|&b| matches!(b, b';' | b',') || is_blank(b)) {
+            return &value[..value.len() - behind.len()];
         }
     }
-    params.value("branch").unwrap_or_default()
+    any_branch(via)
 }
 
-fn is_alphanumeric(text: &[u8; Branch::LEN]) -> bool {
-    // The halves overlap, so that each is of a size the compiler can compare at once.
-    let half = |half: &[u8; 16]| half.iter().fold(true, |all, b| all & b.is_ascii_alphanumeric());
-    text.first_chunk().is_some_and(half) && text.last_chunk().is_some_and(half)
+#[cold]
+fn any_branch(via: &[u8]) -> &[u8] {
+    via_parts(via).1.value("branch").unwrap_or_default()
 }
 
-/// The lines of a message's head. Of the names that every registration asks for again the lines from the first to the
-/// last are kept apart, so that reading a challenge or the contacts does not walk over the other headers once more.
+/// The lines of a message's head, and where those stand that every registration asks for.
+///
+/// Of the names that may stand several times the lines from the first to the last are kept apart, so that reading a
+/// challenge or the contacts does not walk over the other headers once more.
 #[derive(Clone, Copy, Debug)]
-struct Headers<'a> {
-    all: &'a [u8],
-    challenges: &'a [u8],
-    contacts: &'a [u8],
-    infos: &'a [u8],
+struct Head<'a> {
+    /// With the start line before them.
+    text: &'a [u8],
+    /// Where they begin.
+    start: u32,
+    /// Values of the headers of which the first counts, with the line's end, by [`Name`]: Via, From, To, Call-ID, CSeq.
+    first: [Place; SINGLE],
+    challenges: Kin,
+    contacts: Kin,
+    infos: Kin,
+    expires: Option<u32>,
+    min_expires: Option<u32>,
+    retry_after: Option<u32>,
 }
 
-impl<'a> Headers<'a> {
-    #[inline]
-    fn called(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (rest, compact) = match Name::of(name.as_bytes()) {
-            Name::Challenge => (self.challenges, None),
-            Name::Contact => (self.contacts, Some(b'm')),
-            Name::Info => (self.infos, None),
-            _ => (self.all, compact_of(name)),
-        };
-        let mut lines = Lines { rest };
-        std::iter::from_fn(move || {
-            if let Some(value) = lines.next_called(name) {
-                return Some(value);
-            }
-            loop {
-                match lines.next_line()? {
-                    Line::Header { name: found, value }
-                        if found == name.as_bytes()
-                            || found.eq_ignore_ascii_case(name.as_bytes())
-                            || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
-                    {
-                        return Some(value);
-                    }
-                    Line::Header { .. } | Line::Other => {}
-                    Line::Empty | Line::Cut(_) => return None,
-                }
-            }
-        })
+/// From where to where in the lines of a head something stands.
+#[derive(Clone, Copy, Default, Debug)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// [`Head`] holds fewer bytes than a place may count.
+    const fn new(start: usize, end: usize) -> Place {
+        Place { start: start as u32, end: end as u32 }
+    }
+
+    const fn is_missing(self) -> bool {
+        self.end == 0
+    }
+
+    fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.start as usize..self.end as usize]
     }
 }
+
+/// The lines of one name, and what stands between them.
+#[derive(Clone, Copy, Default, Debug)]
+struct Kin {
+    place: Place,
+    /// How many they are.
+    count: u32,
+}
+
+impl Kin {
+    fn add(&mut self, line: Place) {
+        let start = if self.count == 0 { line.start } else { self.place.start };
+        *self = Kin { place: Place { start, end: line.end }, count: self.count + 1 };
+    }
+}
+
+/// Names of which the first header counts: the first of [`Name`].
+const SINGLE: usize = 5;
 
 /// Compact header names: RFC 3261 §7.3.3 and the registry of header fields.
 fn compact_of(name: &str) -> Option<u8> {
@@ -405,35 +426,124 @@ impl Name {
     }
 }
 
-/// What the one pass over the head gathers.
-struct Known<'a> {
-    via: &'a [u8],
-    from: &'a [u8],
-    to: &'a [u8],
-    call_id: &'a [u8],
-    cseq: &'a [u8],
-    expires: Option<u32>,
-    min_expires: Option<u32>,
-    retry_after: Option<u32>,
-    headers: Headers<'a>,
-}
-
-impl<'a> Known<'a> {
-    /// Inlined, so that a response is put together in place and not copied.
+impl<'a> Head<'a> {
+    /// One of which nothing is read.
     #[inline(always)]
-    fn read(rest: &'a [u8]) -> Result<Self, Malformed> {
-        let mut gathered = Gathered::default();
-        let complete = gathered.usual_head(rest) || {
-            gathered = Gathered::default();
-            gathered.any_head(rest)?
-        };
-        let [Some(via), Some(from), Some(to), Some(call_id), Some(cseq)] = gathered.single else {
+    fn of(text: &'a [u8], start: usize) -> Self {
+        Head {
+            text,
+            start: start as u32,
+            first: [Place::default(); SINGLE],
+            challenges: Kin::default(),
+            contacts: Kin::default(),
+            infos: Kin::default(),
+            expires: None,
+            min_expires: None,
+            retry_after: None,
+        }
+    }
+
+    /// Reads what it was not read of yet.
+    #[inline(always)]
+    fn read(&mut self, feeds: LineFeeds<'a>) -> Result<(), Malformed> {
+        // No header of a SIP message lies so far behind.
+        if self.text.len() > u32::MAX as usize {
+            return Err(Malformed::Truncated);
+        }
+        let complete = self.usual_lines(feeds) || self.any_lines()?;
+        if self.first.iter().any(|place| place.is_missing()) {
             return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
-        };
-        let Gathered { expires, min_expires, retry_after, challenges, contacts, infos, .. } = gathered;
-        let headers =
-            Headers { all: rest, challenges: challenges.of(rest), contacts: contacts.of(rest), infos: infos.of(rest) };
-        Ok(Known { via, from, to, call_id, cseq, expires, min_expires, retry_after, headers })
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> &'a [u8] {
+        &self.text[self.start as usize..]
+    }
+
+    /// Reads a head of which no line is folded, with the empty line at its end; false for any other, which is to be read
+    /// by [`any_lines`](Self::any_lines).
+    #[inline(always)]
+    fn usual_lines(&mut self, mut feeds: LineFeeds<'a>) -> bool {
+        let text = self.text;
+        let mut start = self.start as usize;
+        while let Some(head) = text[start..].first_chunk() {
+            let head = u64::from_le_bytes(*head);
+            let is = |start: Start| start.begins(head);
+            let Some(feed) = feeds.next() else { return false };
+            let line = Place::new(start, feed + 1);
+            start = feed + 1;
+            match head as u8 {
+                b'V' if is(Start::of(b"Via:")) => self.put_first(Name::Via, line, 4),
+                b'F' if is(Start::of(b"From:")) => self.put_first(Name::From, line, 5),
+                b'T' if is(Start::of(b"To:")) => self.put_first(Name::To, line, 3),
+                b'C' if is(Start::of(b"Call-ID:")) => self.put_first(Name::CallId, line, 8),
+                b'C' if is(Start::of(b"CSeq:")) => self.put_first(Name::CSeq, line, 5),
+                b'C' if is(Start::of(b"Contact:")) => self.contacts.add(line),
+                b'C' if is(Start::of(b"Content-")) => {}
+                b'W' if is(Start::of(b"WWW-Auth")) && line.of(text)[8..].starts_with(b"enticate:") => {
+                    self.challenges.add(line);
+                }
+                // No name that is looked for begins so.
+                b'S' | b'U' | b'D' => {}
+                b'\r' | b'\n' => return is_end(line.of(text)),
+                b' ' | b'\t' => return false,
+                _ => self.put(line),
+            }
+        }
+        is_end(&text[start..])
+    }
+
+    /// Reads any head; whether the empty line at its end is there.
+    fn any_lines(&mut self) -> Result<bool, Malformed> {
+        let mut at = self.start as usize;
+        *self = Head::of(self.text, at);
+        loop {
+            let text = &self.text[at..];
+            if text.is_empty() || is_end(text) {
+                return Ok(!text.is_empty());
+            }
+            let end = at + line_len(text).ok_or(Malformed::Truncated)?;
+            self.put(Place::new(at, end));
+            at = end;
+        }
+    }
+
+    /// Takes up a line, if it is one that somebody looks for.
+    #[inline(never)]
+    fn put(&mut self, line: Place) {
+        if let Some((name, behind)) = name_of(line.of(self.text)) {
+            self.put_named(name, line, behind as u32);
+        }
+    }
+
+    /// Takes up a line of this name, whose value begins `behind` its beginning.
+    fn put_named(&mut self, name: Name, line: Place, behind: u32) {
+        let number = || number(Place { start: line.start + behind, ..line }.of(self.text));
+        match name {
+            Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq => self.put_first(name, line, behind),
+            Name::Challenge => self.challenges.add(line),
+            Name::Contact => self.contacts.add(line),
+            Name::Info => self.infos.add(line),
+            Name::Expires => self.expires = self.expires.or_else(number),
+            Name::MinExpires => self.min_expires = self.min_expires.or_else(number),
+            Name::RetryAfter => self.retry_after = self.retry_after.or_else(number),
+            Name::Other => {}
+        }
+    }
+
+    /// The same for a name of which the first header counts.
+    #[inline(always)]
+    fn put_first(&mut self, name: Name, line: Place, behind: u32) {
+        let first = &mut self.first[name as usize];
+        if first.is_missing() {
+            *first = Place { start: line.start + behind, end: line.end };
+        }
+    }
+
+    /// The value of a header of which the first counts.
+    fn first(&self, name: Name) -> &'a [u8] {
+        trim_line(self.first[name as usize].of(self.text))
     }
 
     /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps it below 2³¹; up to
@@ -441,7 +551,8 @@ impl<'a> Known<'a> {
     #[inline]
     fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
         // As nearly everybody echoes ours.
-        if let Some((number, behind)) = short_number(self.cseq)
+        if let [b' ', text @ .., b'\r', b'\n'] = self.first[Name::CSeq as usize].of(self.text)
+            && let Some((number, behind)) = short_number(text)
             && behind == b" REGISTER"
         {
             return Ok((number, &behind[1..]));
@@ -449,8 +560,9 @@ impl<'a> Known<'a> {
         self.any_cseq()
     }
 
+    #[cold]
     fn any_cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
-        let (mut rest, mut number, mut digits) = (self.cseq, 0u32, 0);
+        let (mut rest, mut number, mut digits) = (self.first(Name::CSeq), 0u32, 0);
         while let [digit @ b'0'..=b'9', behind @ ..] = rest {
             let more = number.checked_mul(10).and_then(|number| number.checked_add(u32::from(digit - b'0')));
             number = more.ok_or(Malformed::Header)?;
@@ -467,109 +579,42 @@ impl<'a> Known<'a> {
         }
         Ok((number, &method[..method_len]))
     }
-}
 
-/// What the lines so far say.
-#[derive(Default)]
-struct Gathered<'a> {
-    /// Headers of which the first counts, by [`Name`]: Via, From, To, Call-ID, CSeq.
-    single: [Option<&'a [u8]>; SINGLE],
-    expires: Option<u32>,
-    min_expires: Option<u32>,
-    retry_after: Option<u32>,
-    challenges: Span,
-    contacts: Span,
-    infos: Span,
-}
-
-impl<'a> Gathered<'a> {
-    /// Reads a head of which no line is folded, with the empty line at its end; false for any other, which is to be read
-    /// by [`any_head`](Self::any_head).
+    /// The values of all headers called `name`.
     #[inline(always)]
-    fn usual_head(&mut self, rest: &'a [u8]) -> bool {
-        let mut feeds = LineFeeds::of(rest);
-        let mut start = 0;
-        while let Some(head) = rest[start..].first_chunk() {
-            let head = u64::from_le_bytes(*head);
-            let is = |start: Start| start.begins(head);
-            let known = match head as u8 {
-                b'V' if is(Start::of(b"Via:")) => Some((Name::Via, 4)),
-                b'F' if is(Start::of(b"From:")) => Some((Name::From, 5)),
-                b'T' if is(Start::of(b"To:")) => Some((Name::To, 3)),
-                b'C' if is(Start::of(b"Call-ID:")) => Some((Name::CallId, 8)),
-                b'C' if is(Start::of(b"CSeq:")) => Some((Name::CSeq, 5)),
-                b'C' if is(Start::of(b"Contact:")) => Some((Name::Contact, 8)),
-                b'E' if is(Start::of(b"Expires:")) => Some((Name::Expires, 8)),
-                b'\r' | b'\n' => return is_end(&rest[start..]),
-                b' ' | b'\t' => return false,
-                _ => None,
-            };
-            let Some(feed) = feeds.next() else { return false };
-            let from = std::mem::replace(&mut start, feed + 1);
-            match known {
-                Some((name, behind)) if (name as usize) < SINGLE => {
-                    self.single[name as usize].get_or_insert(trim_line(&rest[from + behind..=feed]));
-                }
-                Some((name, behind)) => self.add(name, rest, from..start, behind),
-                None => {
-                    if let Some((name, behind)) = name_of(&rest[from..start]) {
-                        self.add(name, rest, from..start, behind);
+    fn called(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let kin = |kin: Kin| (kin.place.of(self.text), kin.count == 1);
+        let ((rest, alone), compact) = match Name::of(name.as_bytes()) {
+            Name::Challenge => (kin(self.challenges), None),
+            Name::Contact => (kin(self.contacts), Some(b'm')),
+            Name::Info => (kin(self.infos), None),
+            _ => ((self.lines(), false), compact_of(name)),
+        };
+        let mut lines = Lines { rest };
+        // As nearly everybody writes the only one: all that is left is its value.
+        let mut only = if alone { value_of(rest, name) } else { None };
+        std::iter::from_fn(move || {
+            if let Some(value) = only.take() {
+                lines.rest = &[];
+                return Some(trim_line(value));
+            }
+            if let Some(value) = lines.next_called(name) {
+                return Some(value);
+            }
+            loop {
+                match lines.next_line()? {
+                    Line::Header { name: found, value }
+                        if found == name.as_bytes()
+                            || found.eq_ignore_ascii_case(name.as_bytes())
+                            || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
+                    {
+                        return Some(value);
                     }
+                    Line::Header { .. } | Line::Other => {}
+                    Line::Empty | Line::Cut(_) => return None,
                 }
             }
-        }
-        is_end(&rest[start..])
-    }
-
-    /// Reads any head; whether the empty line at its end is there.
-    fn any_head(&mut self, rest: &'a [u8]) -> Result<bool, Malformed> {
-        let mut at = 0;
-        loop {
-            let text = &rest[at..];
-            if text.is_empty() || is_end(text) {
-                return Ok(!text.is_empty());
-            }
-            let line = at..at + line_len(text).ok_or(Malformed::Truncated)?;
-            at = line.end;
-            if let Some((name, behind)) = name_of(&rest[line.clone()]) {
-                self.add(name, rest, line, behind);
-            }
-        }
-    }
-
-    /// A line of the head `rest`, whose value begins `behind` its beginning.
-    fn add(&mut self, name: Name, rest: &'a [u8], line: Range<usize>, behind: usize) {
-        let value = &rest[line.start + behind..line.end];
-        match name {
-            Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq => {
-                self.single[name as usize].get_or_insert(trim_line(value));
-            }
-            Name::Challenge => self.challenges.add(line),
-            Name::Contact => self.contacts.add(line),
-            Name::Info => self.infos.add(line),
-            Name::Expires => self.expires = self.expires.or_else(|| number(value)),
-            Name::MinExpires => self.min_expires = self.min_expires.or_else(|| number(value)),
-            Name::RetryAfter => self.retry_after = self.retry_after.or_else(|| number(value)),
-            Name::Other => {}
-        }
-    }
-}
-
-/// Names of which the first header counts: the first of [`Name`].
-const SINGLE: usize = 5;
-
-/// The lines from the first to the last of one kind.
-#[derive(Default)]
-struct Span(Range<usize>);
-
-impl Span {
-    fn add(&mut self, line: Range<usize>) {
-        let first = if self.0.is_empty() { line.start } else { self.0.start };
-        self.0 = first..line.end;
-    }
-
-    fn of(self, text: &[u8]) -> &[u8] {
-        &text[self.0]
+        })
     }
 }
 
@@ -604,6 +649,12 @@ fn name_of(line: &[u8]) -> Option<(Name, usize)> {
         }
         _ => None,
     }
+}
+
+/// What follows this name and a colon at the beginning of a text.
+#[inline(always)]
+fn value_of<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    text.strip_prefix(name.as_bytes())?.strip_prefix(b":")
 }
 
 /// Name without the blanks before the colon, and value, not yet trimmed.
@@ -649,7 +700,7 @@ impl<'a> Lines<'a> {
     /// The value of the next line when it begins with this name and a colon; `None`, and nothing passed over, otherwise.
     #[inline]
     fn next_called(&mut self, name: &str) -> Option<&'a [u8]> {
-        let value = self.rest.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        let value = value_of(self.rest, name)?;
         let (value, after) = value.split_at(line_len(value)?);
         self.rest = after;
         Some(trim_line(value))
@@ -677,19 +728,37 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The start line without its line end, and what follows it.
-fn start_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    // RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF
-    // appearing before the start-line"; the same is harmless in a datagram.
-    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).ok_or(Malformed::StartLine)?;
-    let text = &bytes[start..];
-    let end = find(text, [b'\n']).ok_or(Malformed::Truncated)?;
-    let line = match &text[..end] {
-        // As nearly everybody writes it.
-        [line @ .., b'\r'] if line.first() > Some(&b' ') && line.last() > Some(&b' ') => line,
-        line => trim(line),
+/// The start line without its line feed, and what follows it.
+#[inline(always)]
+fn start_line(bytes: &[u8]) -> Result<(&[u8], Rest<'_>), Malformed> {
+    let text = match bytes {
+        [b'\r' | b'\n', ..] => skip_empty_lines(bytes),
+        _ => bytes,
     };
-    Ok((line, &text[end + 1..]))
+    let mut feeds = LineFeeds::of(text);
+    match feeds.next() {
+        Some(end) => Ok((&text[..end], Rest { text, start: end + 1, feeds })),
+        None if text.is_empty() => Err(Malformed::StartLine),
+        None => Err(Malformed::Truncated),
+    }
+}
+
+/// RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF appearing
+/// before the start-line"; the same is harmless in a datagram.
+#[cold]
+fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
+    &bytes[start..]
+}
+
+/// What follows a start line.
+struct Rest<'a> {
+    /// With the start line.
+    text: &'a [u8],
+    /// Where the start line ends.
+    start: usize,
+    /// The line feeds behind it.
+    feeds: LineFeeds<'a>,
 }
 
 const VERSION: &[u8] = b"SIP/2.0";
@@ -697,6 +766,21 @@ const VERSION: &[u8] = b"SIP/2.0";
 fn is_version(text: &[u8]) -> bool {
     // RFC 3261 §7.1: "The string is case-insensitive, but implementations MUST send upper-case."
     text == VERSION || text.eq_ignore_ascii_case(VERSION)
+}
+
+/// A status line as nearly everybody writes it.
+#[inline]
+fn usual_status_line(line: &[u8]) -> Option<(u16, &[u8])> {
+    let text = line.strip_prefix(b"SIP/2.0 ")?;
+    let ([hundreds @ b'1'..=b'6', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' '], reason) = text.split_first_chunk()?
+    else {
+        return None;
+    };
+    let code = [hundreds, tens, ones].into_iter().fold(0, |code, &digit| code * 10 + u16::from(digit - b'0'));
+    match reason {
+        [reason @ .., b'\r'] if reason.first() > Some(&b' ') && reason.last() > Some(&b' ') => Some((code, reason)),
+        _ => None,
+    }
 }
 
 fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {

@@ -37,6 +37,35 @@ fn find_in_rest<const N: usize>(text: &[u8], wanted: [u8; N]) -> Option<usize> {
     }
 }
 
+/// The text behind all of `byte` that it begins with.
+#[inline(always)]
+pub(super) fn skip(text: &[u8], byte: u8) -> &[u8] {
+    // Few, as a rule.
+    let count = text.first_chunk().map_or(WIDTH, |vector| (!places(vector, [byte])).trailing_zeros() as usize);
+    if count < WIDTH {
+        return &text[count..];
+    }
+    let end = text.iter().position(|&other| other != byte).unwrap_or(text.len());
+    &text[end..]
+}
+
+/// Whether the last `count` bytes of a text are all `byte`.
+#[inline(always)]
+pub(super) fn ends_in(text: &[u8], count: usize, byte: u8) -> bool {
+    match text.last_chunk() {
+        Some(last) if count <= WIDTH => (places(last, [byte]) << WIDTH).leading_ones() as usize >= count,
+        _ => text.iter().rev().take(count).all(|&other| other == byte),
+    }
+}
+
+/// Whether all is above the blanks, quotes and commas, and no semicolon: nothing that could end a value or quote it.
+#[inline(always)]
+pub(super) fn is_undivided(text: &[u8; WIDTH]) -> bool {
+    let vector = u8x16::new(*text);
+    let below = vector.min(u8x16::splat(b'0' - 1)).simd_eq(vector);
+    (below | vector.simd_eq(u8x16::splat(b';'))).to_bitmask() == 0
+}
+
 /// A bit for each byte of the vector that is one of `wanted`, the first byte's the lowest.
 #[inline(always)]
 fn places<const N: usize>(vector: &[u8; WIDTH], wanted: [u8; N]) -> u32 {

@@ -256,7 +256,7 @@ impl<'r> Probe<'r> {
         if response.cseq != self.call.cseq() || !response.cseq_method.eq_ignore_ascii_case(method) {
             return self.close(at, ProbeEnd::Malformed("the CSeq is not that of the request".to_owned()));
         }
-        match (Role::of(response.code), response.min_expires) {
+        match (Role::of(response.code), response.min_expires()) {
             (Some(role), _) => self.challenged(at, role, response),
             (None, Some(least)) if response.code == 423 && self.may_raise(least) => {
                 self.interval_raised = true;

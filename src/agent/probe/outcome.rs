@@ -148,8 +148,8 @@ impl ProbeAnswer {
             rport: via.rport.and_then(|port| text(port).parse().ok()),
             date: header("Date"),
             server: header("Server"),
-            retry_after_s: response.retry_after,
-            min_expires_s: response.min_expires,
+            retry_after_s: response.retry_after(),
+            min_expires_s: response.min_expires(),
         }
     }
 }
