@@ -11,6 +11,7 @@ use super::digest::{self, Algorithm, Covered, FUNCTIONS, Ha1, HexDigest, Protect
 use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, via_parts};
 use super::search::find;
+use super::short::copy;
 use memchr::memchr;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -61,8 +62,8 @@ pub struct RegisterTemplate {
     contact_user: Option<Box<[u8]>>,
     /// H(A2) of REGISTER and `uri` by [`Algorithm::function`].
     method_digests: [HexDigest; FUNCTIONS],
-    /// The whole text for requests like the first one that was written.
-    laid_out: OnceLock<LaidOut>,
+    /// Whole requests, like the first one that was written without credentials and the first one with some.
+    laid_out: [OnceLock<LaidOut>; 2],
     /// Requests have a multiple of so many bytes.
     multiple: usize,
 }
@@ -71,18 +72,55 @@ pub struct RegisterTemplate {
 /// phones in use; some stacks are said to cut longer ones.
 pub const PADDED: usize = 16;
 
-/// All of a request up to its credentials, for users whose names have one length: copied at once and written over, it costs
-/// a third of what its pieces do. Users of a trunk have names like `agent00042`, so most requests are like the first.
+/// A request as it was written once, for all that have its shape: copied at once and written over, it costs a third of
+/// what its pieces do. Users of a trunk have names like `agent00042` and their registrar challenges them alike, so most
+/// requests are like the first.
 #[derive(Clone, Debug)]
 struct LaidOut {
     text: Box<[u8]>,
+    shape: Shape,
+    places: Places,
+}
+
+/// What requests have in common that differ in nothing but what [`Places`] names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Shape {
     user_len: usize,
     expires: u32,
-    /// Where the user stands: in From, To and, unless the Contact has a user of its own, there.
+    credentials: Option<CredentialsShape>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct CredentialsShape {
+    role: Role,
+    realm_len: usize,
+    nonce_len: usize,
+    opaque_len: Option<usize>,
+    response_len: usize,
+    algorithm: Option<Algorithm>,
+    protection: Option<Protection>,
+}
+
+/// Where in a request that was written stands what differs from one to the next.
+#[derive(Clone, Copy, Default, Debug)]
+struct Places {
+    /// Of the user in From, To and Contact; where the Contact has a user of its own, in To again.
     users: [usize; 3],
     from_tag: usize,
     call_id: usize,
     cseq: usize,
+    credentials: CredentialsPlaces,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+struct CredentialsPlaces {
+    username: usize,
+    realm: usize,
+    nonce: usize,
+    response: usize,
+    cnonce: usize,
+    nc: usize,
+    opaque: usize,
 }
 
 /// Sequence numbers that a text is laid out for have so many digits.
@@ -185,7 +223,7 @@ impl RegisterTemplate {
             contact_host,
             contact_user,
             method_digests,
-            laid_out: OnceLock::new(),
+            laid_out: [OnceLock::new(), OnceLock::new()],
             multiple: 1,
         }
     }
@@ -223,91 +261,136 @@ impl RegisterTemplate {
     /// When `out` is too small.
     pub fn write(&self, register: &Register<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let mut out = Out { buffer: out, len: 0 };
-        let plain = is_plain(register.user);
-        match self.laid_out.get_or_init(|| self.lay_out(register.user.len(), register.expires)) {
-            laid_out if plain && laid_out.suits(register) => laid_out.write(register, self.branch, &mut out)?,
-            _ => self.write_pieces(register, plain, &mut out)?,
+        let shape = Shape::of(register);
+        let [first, _] = &register.authorizations;
+        let like = &self.laid_out[usize::from(first.is_some())];
+        match (like.get(), shape) {
+            (Some(laid_out), Some(shape)) if laid_out.shape == shape => {
+                laid_out.write(register, self.branch, &mut out)?
+            }
+            (Some(_), _) | (None, None) => _ = self.write_pieces(register, &mut out)?,
+            (None, Some(shape)) => {
+                let places = self.write_pieces(register, &mut out)?;
+                like.get_or_init(|| LaidOut { text: out.buffer[..out.len].into(), shape, places });
+            }
         }
-        let [.., lifetime] = self.ends;
+        Ok(out.len)
+    }
+
+    /// Writes a request piece by piece.
+    fn write_pieces(&self, register: &Register<'_>, out: &mut Out<'_>) -> Result<Places, Overflow> {
+        let Register { user, branch, call_id, from_tag, cseq, expires, .. } = *register;
+        let [head, from, to, sequence, contact, lifetime] = self.ends;
+        let mut places = Places::default();
+        out.put_over(&self.text[..head], self.branch, branch.as_bytes())?;
+        places.users[0] = out.len;
+        out.put_user(user)?;
+        places.from_tag = out.len + self.from_tag - head;
+        out.put_over(&self.text[head..from], self.from_tag - head, from_tag)?;
+        places.users[1] = out.len;
+        out.put_user(user)?;
+        places.call_id = out.len + self.call_id - from;
+        out.put_over(&self.text[from..to], self.call_id - from, call_id)?;
+        places.cseq = out.len;
+        out.put_decimal(cseq)?;
+        out.put(&self.text[to..sequence])?;
+        places.users[2] = if self.contact_user.is_none() { out.len } else { places.users[1] };
+        out.put_user(self.contact_user.as_deref().unwrap_or(user))?;
+        out.put(&self.text[sequence..contact])?;
+        out.put_decimal(expires)?;
+        out.put(&self.text[contact..lifetime])?;
         for authorization in register.authorizations.iter().flatten() {
-            out.put_authorization(authorization, self.uri())?;
+            places.credentials = out.put_authorization(authorization, self.uri())?;
         }
         out.put(&self.text[lifetime..])?;
         let short = out.len.next_multiple_of(self.multiple) - out.len;
         out.widen(self.branch + Branch::LEN, short, Branch::FILLER)?;
-        Ok(out.len)
+        Ok(places.behind(short))
     }
+}
 
-    /// Everything up to the credentials, piece by piece; `plain` says whether nothing of the user needs to be escaped.
-    fn write_pieces(&self, register: &Register<'_>, plain: bool, out: &mut Out<'_>) -> Result<(), Overflow> {
-        let Register { user, branch, call_id, from_tag, cseq, expires, .. } = *register;
-        let [head, from, to, sequence, contact, lifetime] = self.ends;
-        out.put_over(&self.text[..head], self.branch, branch.as_bytes())?;
-        out.put_user_if(user, plain)?;
-        out.put_over(&self.text[head..from], self.from_tag - head, from_tag)?;
-        out.put_user_if(user, plain)?;
-        out.put_over(&self.text[from..to], self.call_id - from, call_id)?;
-        out.put_decimal(cseq)?;
-        out.put(&self.text[to..sequence])?;
-        match self.contact_user.as_deref() {
-            None => out.put_user_if(user, plain)?,
-            Some(user) => out.put_user(user)?,
+impl Shape {
+    /// The shape of a request; `None` for one whose parts are of a length or in a number of their own: escapes, folds,
+    /// a user who is called otherwise in the credentials, credentials for a proxy too, another number of digits.
+    fn of(register: &Register<'_>) -> Option<Shape> {
+        let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
+        let Register { user, cseq, expires, ref authorizations, .. } = *register;
+        let credentials = match authorizations {
+            [None, None] => None,
+            [Some(authorization), None] => Some(CredentialsShape::of(authorization, user)?),
+            _ => return None,
+        };
+        (digits.contains(&cseq) && is_plain(user)).then_some(Shape { user_len: user.len(), expires, credentials })
+    }
+}
+
+impl CredentialsShape {
+    fn of(authorization: &Authorization<'_>, user: &[u8]) -> Option<Self> {
+        let Authorization { role, username, userhash, realm, nonce, opaque, algorithm, qop, response } = *authorization;
+        // As long as those of this crate.
+        let usual_qop = qop.is_none_or(|qop| qop.cnonce.len() == CNONCE_LEN);
+        let in_clear = !userhash && username == user;
+        let on_one_line = is_on_one_line(realm) && is_on_one_line(nonce) && opaque.is_none_or(is_on_one_line);
+        (usual_qop && in_clear && on_one_line).then(|| CredentialsShape {
+            role,
+            realm_len: realm.len(),
+            nonce_len: nonce.len(),
+            opaque_len: opaque.map(<[u8]>::len),
+            response_len: response.as_bytes().len(),
+            algorithm,
+            protection: qop.map(|qop| qop.protection),
+        })
+    }
+}
+
+/// Length of a client nonce that a text is laid out for.
+const CNONCE_LEN: usize = 16;
+
+impl Places {
+    /// The same in a text whose branch has become longer; all stand behind it.
+    fn behind(mut self, more: usize) -> Places {
+        let Places { users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
+        let CredentialsPlaces { username, realm, nonce, response, cnonce, nc, opaque } = credentials;
+        for place in [from, to, contact, from_tag, call_id, cseq, username, realm, nonce, response, cnonce, nc, opaque]
+        {
+            *place += more;
         }
-        out.put(&self.text[sequence..contact])?;
-        out.put_decimal(expires)?;
-        out.put(&self.text[contact..lifetime])
-    }
-
-    fn lay_out(&self, user_len: usize, expires: u32) -> LaidOut {
-        let [head, from, to, sequence, contact, lifetime] = self.ends;
-        let mut text = Vec::new();
-        let mut gap = |piece: Range<usize>, width: usize| {
-            text.extend_from_slice(&self.text[piece]);
-            text.resize(text.len() + width, b'0');
-            text.len() - width
-        };
-        let first = gap(0..head, user_len);
-        let second = gap(head..from, user_len);
-        let cseq = gap(from..to, CSEQ_DIGITS);
-        let third = match self.contact_user.as_deref() {
-            None => gap(to..sequence, user_len),
-            Some(user) => {
-                let mut escaped = vec![0; 3 * user.len()];
-                let mut out = Out { buffer: &mut escaped, len: 0 };
-                // Three characters at most stand for one.
-                let len = out.put_user(user).map_or(0, |()| out.len);
-                gap(to..sequence, 0);
-                text.extend_from_slice(&escaped[..len]);
-                second
-            }
-        };
-        text.extend_from_slice(&self.text[sequence..contact]);
-        text.extend_from_slice(expires.to_string().as_bytes());
-        text.extend_from_slice(&self.text[contact..lifetime]);
-        let (from_tag, call_id) = (self.from_tag + user_len, self.call_id + 2 * user_len);
-        LaidOut { text: text.into(), user_len, expires, users: [first, second, third], from_tag, call_id, cseq }
+        self
     }
 }
 
 impl LaidOut {
-    /// Whether a request whose user needs no escapes differs from the text in nothing but what is written over.
-    fn suits(&self, register: &Register<'_>) -> bool {
-        let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
-        register.user.len() == self.user_len && register.expires == self.expires && digits.contains(&register.cseq)
-    }
-
+    /// Writes a request of this shape whose branch stands at `branch`.
     fn write(&self, register: &Register<'_>, branch: usize, out: &mut Out<'_>) -> Result<(), Overflow> {
+        let Places { users, from_tag, call_id, cseq, credentials } = &self.places;
         let text = out.put_open(&self.text)?;
-        for at in self.users {
-            text[at..at + self.user_len].copy_from_slice(register.user);
+        for at in users {
+            overwrite(text, *at, register.user);
         }
-        text[branch..branch + Branch::LEN].copy_from_slice(register.branch.as_bytes());
-        text[self.from_tag..self.from_tag + 16].copy_from_slice(register.from_tag);
-        text[self.call_id..self.call_id + 32].copy_from_slice(register.call_id);
+        overwrite(text, branch, register.branch.as_bytes());
+        overwrite(text, *from_tag, register.from_tag);
+        overwrite(text, *call_id, register.call_id);
         let [_, digits @ ..] = eight_digits(register.cseq).to_le_bytes();
-        text[self.cseq..self.cseq + CSEQ_DIGITS].copy_from_slice(&digits);
+        overwrite(text, *cseq, &digits);
+        let [Some(authorization), _] = &register.authorizations else { return Ok(()) };
+        overwrite(text, credentials.username, authorization.username);
+        overwrite(text, credentials.realm, authorization.realm);
+        overwrite(text, credentials.nonce, authorization.nonce);
+        overwrite(text, credentials.response, authorization.response.as_bytes());
+        if let Some(Qop { nc, cnonce, .. }) = authorization.qop {
+            overwrite(text, credentials.cnonce, cnonce);
+            overwrite(text, credentials.nc, &hex8(nc));
+        }
+        if let Some(opaque) = authorization.opaque {
+            overwrite(text, credentials.opaque, opaque);
+        }
         Ok(())
     }
+}
+
+#[inline(always)]
+fn overwrite(text: &mut [u8], at: usize, part: &[u8]) {
+    copy(&mut text[at..at + part.len()], part);
 }
 
 /// What a template's requests ask for.
@@ -499,17 +582,15 @@ impl Out<'_> {
     /// What must stay on one line: the line breaks of a fold are left out, its blanks remain. A lone CR, which was read as
     /// a blank, becomes one.
     fn put_line(&mut self, text: &[u8]) -> Result<(), Overflow> {
-        match find(text, *b"\r\n") {
-            None => self.put(text),
-            Some(_) => {
-                let mut pieces = text.split(|&b| b == b'\r' || b == b'\n').filter(|piece| !piece.is_empty());
-                self.put(pieces.next().unwrap_or_default())?;
-                pieces.try_for_each(|piece| {
-                    self.put(if is_blank(piece[0]) { b"" } else { b" " })?;
-                    self.put(piece)
-                })
-            }
+        if is_on_one_line(text) {
+            return self.put(text);
         }
+        let mut pieces = text.split(|&b| b == b'\r' || b == b'\n').filter(|piece| !piece.is_empty());
+        self.put(pieces.next().unwrap_or_default())?;
+        pieces.try_for_each(|piece| {
+            self.put(if is_blank(piece[0]) { b"" } else { b" " })?;
+            self.put(piece)
+        })
     }
 
     #[inline]
@@ -544,13 +625,8 @@ impl Out<'_> {
     /// A user part, with what it cannot hold escaped (RFC 3261 §25.1 `user`, `escaped`). A per cent sign is a character
     /// like others: names are given plain.
     fn put_user(&mut self, user: &[u8]) -> Result<(), Overflow> {
-        self.put_user_if(user, is_plain(user))
-    }
-
-    /// The same; `plain` says whether nothing needs to be escaped.
-    fn put_user_if(&mut self, user: &[u8], plain: bool) -> Result<(), Overflow> {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
-        if plain {
+        if is_plain(user) {
             return self.put(user);
         }
         user.iter().try_for_each(|&b| match b {
@@ -574,20 +650,29 @@ impl Out<'_> {
     }
 
     /// RFC 7616 §3.4: user name, realm, nonce, uri, response, cnonce and opaque are quoted; algorithm, qop and nc are not.
-    /// Realm, nonce and opaque go back as they came, escapes included.
-    fn put_authorization(&mut self, authorization: &Authorization<'_>, uri: &[u8]) -> Result<(), Overflow> {
+    /// Realm, nonce and opaque go back as they came, escapes included. Returns where its parts stand.
+    fn put_authorization(
+        &mut self,
+        authorization: &Authorization<'_>,
+        uri: &[u8],
+    ) -> Result<CredentialsPlaces, Overflow> {
+        let mut places = CredentialsPlaces::default();
         self.put(match authorization.role {
             Role::Registrar => b"Authorization: Digest username=\"",
             Role::Proxy => b"Proxy-Authorization: Digest username=\"",
         })?;
+        places.username = self.len;
         self.put_quoted(authorization.username)?;
         self.put(b"\", realm=\"")?;
+        places.realm = self.len;
         self.put_line(authorization.realm)?;
         self.put(b"\", nonce=\"")?;
+        places.nonce = self.len;
         self.put_line(authorization.nonce)?;
         self.put(b"\", uri=\"")?;
         self.put(uri)?;
         self.put(b"\", response=\"")?;
+        places.response = self.len;
         self.put(authorization.response.as_bytes())?;
         self.put(b"\"")?;
         if let Some(algorithm) = authorization.algorithm {
@@ -596,10 +681,12 @@ impl Out<'_> {
         }
         if let Some(Qop { protection, nc, cnonce }) = authorization.qop {
             self.put(b", cnonce=\"")?;
+            places.cnonce = self.len;
             self.put(cnonce)?;
             self.put(b"\", qop=")?;
             self.put(protection.as_str().as_bytes())?;
             self.put(b", nc=")?;
+            places.nc = self.len;
             self.put(&hex8(nc))?;
         }
         if authorization.userhash {
@@ -607,10 +694,12 @@ impl Out<'_> {
         }
         if let Some(opaque) = authorization.opaque {
             self.put(b", opaque=\"")?;
+            places.opaque = self.len;
             self.put_line(opaque)?;
             self.put(b"\"")?;
         }
-        self.put(b"\r\n")
+        self.put(b"\r\n")?;
+        Ok(places)
     }
 
     /// The topmost Via with the source of the request filled in, and any further Via of the same header behind it.
@@ -669,6 +758,12 @@ fn sent_by_ip(head: &[u8]) -> Option<IpAddr> {
         Some(rest) => rest.split_once(']')?.0.parse().ok(),
         None => sent_by.split(':').next()?.parse().ok(),
     }
+}
+
+/// Whether a text holds no line break.
+#[inline]
+fn is_on_one_line(text: &[u8]) -> bool {
+    find(text, *b"\r\n").is_none()
 }
 
 /// Whether a user part needs no escapes.

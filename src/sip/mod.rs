@@ -4,7 +4,7 @@
 //! of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER requests and responses into a caller's buffer
 //! (strict out), `uri` reads SIP URIs, `branch` is the token that leads an answer back to its agent, `code` holds default
 //! reason phrases, `mask` makes a message fit to be shown. `fields` is the lexical ground the parsers stand on,
-//! `search` finds where lines and values end.
+//! `search` finds where lines and values end, `short` copies short texts.
 //!
 //! Invariant one cannot see in the types: no function here allocates per message (but for `Credentials::plain_username` of
 //! a name with escapes), none panics on any bytes, and values are hashed and echoed exactly as they were received.
@@ -23,6 +23,7 @@ mod fields;
 pub mod mask;
 pub mod scan;
 mod search;
+mod short;
 pub mod uri;
 
 pub use branch::{Branch, Token};
