@@ -46,7 +46,8 @@ const CRATES: [(&str, &str); 9] = [
 fn room(file: &str) -> Option<usize> {
     let own = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).map_or(file, |rest| rest.trim_start_matches('/'));
     let name = match own.strip_prefix("src/") {
-        Some(path) if path.starts_with("sip/") => path.trim_end_matches(".rs"),
+        // A file of the SIP room, with its own folder, is a room by itself.
+        Some(path) if path.starts_with("sip/") => path.match_indices(['/', '.']).nth(1).map(|(end, _)| &path[..end])?,
         Some(path) => path.split(['/', '.']).next()?,
         None if own.starts_with("benches/") => "other",
         None => CRATES.iter().find(|(part, _)| file.contains(part))?.1,

@@ -39,7 +39,7 @@ use super::transaction::{Due, Transaction};
 use crate::measure::{AttemptEnd, Clues, Event, Granted};
 use crate::seed::{Purpose, Seed, unit};
 use crate::sip::branch::{Branch, Token};
-use crate::sip::challenge::{self, Role};
+use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
 use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time};
@@ -491,7 +491,7 @@ impl Agent {
         let algorithm = self.authentication.held(role).filter(|held| held.carried).map(Held::algorithm);
         let clues = Clues { algorithm, retry_after: response.retry_after(), ..Clues::default() };
         let usable = usable(cx.policy.algorithms, cx.identity.credential);
-        let (offered, chosen) = challenge::survey(response, usable);
+        let (offered, chosen) = cx.template.survey(response, usable);
         if answered_fresh {
             // RFC 7616 §3.3: only the nonce was refused.
             let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);

@@ -6,6 +6,10 @@
 //! of a challenge; `username*` of credentials, which say nothing that a UTF-8 `username` does not. Not here: computing
 //! responses ([`digest`]).
 
+mod familiar;
+
+pub use familiar::Familiar;
+
 use super::digest::{self, Algorithm, AlgorithmSet, Covered, Ha1, Protection, Qop};
 use super::fields::{is_blank, quoted, skip_blanks, token_len, trim};
 use super::scan::{Request, Response};

@@ -6,10 +6,10 @@
 //! Read first: RFC 3261 §8.1.1 (requests), §8.2.6 (responses), §10.2, §25.1; RFC 3581; RFC 7616 §3.4.
 
 use super::branch::{Branch, hex8};
-use super::challenge::Role;
-use super::digest::{self, Algorithm, Covered, FUNCTIONS, Ha1, HexDigest, Protection, Qop};
+use super::challenge::{Challenge, Familiar, Offered, Role, Unusable};
+use super::digest::{self, Algorithm, AlgorithmSet, Covered, FUNCTIONS, Ha1, HexDigest, Protection, Qop};
 use super::fields::{Param, Params, find_unquoted, is_blank};
-use super::scan::{Request, via_parts};
+use super::scan::{Request, Response, via_parts};
 use super::search::find;
 use super::short::copy;
 use memchr::memchr;
@@ -66,6 +66,8 @@ pub struct RegisterTemplate {
     laid_out: [OnceLock<LaidOut>; 2],
     /// Requests have a multiple of so many bytes.
     multiple: usize,
+    /// What these requests are challenged with.
+    challenges: Familiar,
 }
 
 /// What the length of a padded request is a multiple of. The branch grows to 46 characters at most, as long as those of
@@ -225,6 +227,7 @@ impl RegisterTemplate {
             method_digests,
             laid_out: [OnceLock::new(), OnceLock::new()],
             multiple: 1,
+            challenges: Familiar::default(),
         }
     }
 
@@ -242,6 +245,19 @@ impl RegisterTemplate {
     /// Host and port of the Contact as written: what [`granted`](super::contact::granted) looks for in the answer.
     pub fn contact_host(&self) -> &[u8] {
         &self.text[self.contact_host.clone()]
+    }
+
+    /// What a 401 or 407 to a request of this template offers, and the challenge to answer, as
+    /// [`survey`](super::challenge::survey) reads them.
+    ///
+    /// # Errors
+    /// The second is as [`choose`](super::choose).
+    pub fn survey<'a>(
+        &self,
+        response: &Response<'a>,
+        accepted: AlgorithmSet,
+    ) -> (Offered<'a>, Result<Challenge<'a>, Unusable>) {
+        self.challenges.survey(response, accepted)
     }
 
     /// `request-digest` of RFC 7616 §3.4.1 for a request of this template, which has no body.

@@ -185,6 +185,12 @@ impl<'a> Response<'a> {
         params().is_some_and(|params| is_origin(params, host))
     }
 
+    /// The value of the header called `name` where that stands alone, as nearly everybody writes a challenge.
+    #[inline(always)]
+    pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
+        self.head.only(name)
+    }
+
     /// Whether it has an `Authentication-Info`, or a proxy's.
     pub(super) fn has_info(&self) -> bool {
         self.head.infos.count > 0
@@ -580,23 +586,33 @@ impl<'a> Head<'a> {
         Ok((number, &method[..method_len]))
     }
 
+    /// The value of the only header of its kind, when it is called `name` to the letter; `None` also for a kind whose lines
+    /// are not kept apart.
+    #[inline(always)]
+    fn only(&self, name: &'static str) -> Option<&'a [u8]> {
+        let kin = match Name::of(name.as_bytes()) {
+            Name::Challenge => self.challenges,
+            Name::Contact => self.contacts,
+            Name::Info => self.infos,
+            _ => return None,
+        };
+        if kin.count == 1 { value_of(kin.place.of(self.text), name).map(trim_line) } else { None }
+    }
+
     /// The values of all headers called `name`.
     #[inline(always)]
     fn called(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let kin = |kin: Kin| (kin.place.of(self.text), kin.count == 1);
-        let ((rest, alone), compact) = match Name::of(name.as_bytes()) {
-            Name::Challenge => (kin(self.challenges), None),
-            Name::Contact => (kin(self.contacts), Some(b'm')),
-            Name::Info => (kin(self.infos), None),
-            _ => ((self.lines(), false), compact_of(name)),
+        let mut only = self.only(name);
+        let (rest, compact) = match Name::of(name.as_bytes()) {
+            Name::Challenge => (self.challenges.place.of(self.text), None),
+            Name::Contact => (self.contacts.place.of(self.text), Some(b'm')),
+            Name::Info => (self.infos.place.of(self.text), None),
+            _ => (self.lines(), compact_of(name)),
         };
-        let mut lines = Lines { rest };
-        // As nearly everybody writes the only one: all that is left is its value.
-        let mut only = if alone { value_of(rest, name) } else { None };
+        let mut lines = Lines { rest: if only.is_some() { &[] } else { rest } };
         std::iter::from_fn(move || {
             if let Some(value) = only.take() {
-                lines.rest = &[];
-                return Some(trim_line(value));
+                return Some(value);
             }
             if let Some(value) = lines.next_called(name) {
                 return Some(value);
