@@ -5,13 +5,15 @@
 //!
 //! Read first: RFC 3261 §8.1.1 (requests), §8.2.6 (responses), §10.2, §25.1; RFC 3581; RFC 7616 §3.4.
 
+mod laid_out;
+
 use super::branch::{Branch, hex8};
 use super::challenge::{Challenge, Familiar, Offered, Role, Unusable};
 use super::digest::{self, Algorithm, AlgorithmSet, Covered, FUNCTIONS, Ha1, HexDigest, Protection, Qop};
 use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, Response, via_parts};
 use super::search::find;
-use super::short::copy;
+use laid_out::{CredentialsPlaces, LaidOut, Places, Shape};
 use memchr::memchr;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -73,60 +75,6 @@ pub struct RegisterTemplate {
 /// What the length of a padded request is a multiple of. The branch grows to 46 characters at most, as long as those of
 /// phones in use; some stacks are said to cut longer ones.
 pub const PADDED: usize = 16;
-
-/// A request as it was written once, for all that have its shape: copied at once and written over, it costs a third of
-/// what its pieces do. Users of a trunk have names like `agent00042` and their registrar challenges them alike, so most
-/// requests are like the first.
-#[derive(Clone, Debug)]
-struct LaidOut {
-    text: Box<[u8]>,
-    shape: Shape,
-    places: Places,
-}
-
-/// What requests have in common that differ in nothing but what [`Places`] names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Shape {
-    user_len: usize,
-    expires: u32,
-    credentials: Option<CredentialsShape>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct CredentialsShape {
-    role: Role,
-    realm_len: usize,
-    nonce_len: usize,
-    opaque_len: Option<usize>,
-    response_len: usize,
-    algorithm: Option<Algorithm>,
-    protection: Option<Protection>,
-}
-
-/// Where in a request that was written stands what differs from one to the next.
-#[derive(Clone, Copy, Default, Debug)]
-struct Places {
-    /// Of the user in From, To and Contact; where the Contact has a user of its own, in To again.
-    users: [usize; 3],
-    from_tag: usize,
-    call_id: usize,
-    cseq: usize,
-    credentials: CredentialsPlaces,
-}
-
-#[derive(Clone, Copy, Default, Debug)]
-struct CredentialsPlaces {
-    username: usize,
-    realm: usize,
-    nonce: usize,
-    response: usize,
-    cnonce: usize,
-    nc: usize,
-    opaque: usize,
-}
-
-/// Sequence numbers that a text is laid out for have so many digits.
-const CSEQ_DIGITS: usize = 7;
 
 /// Gaps of varying width.
 const GAPS: usize = 6;
@@ -281,13 +229,11 @@ impl RegisterTemplate {
         let [first, _] = &register.authorizations;
         let like = &self.laid_out[usize::from(first.is_some())];
         match (like.get(), shape) {
-            (Some(laid_out), Some(shape)) if laid_out.shape == shape => {
-                laid_out.write(register, self.branch, &mut out)?
-            }
+            (Some(laid_out), Some(shape)) if laid_out.has(shape) => laid_out.write(register, self.branch, &mut out)?,
             (Some(_), _) | (None, None) => _ = self.write_pieces(register, &mut out)?,
             (None, Some(shape)) => {
                 let places = self.write_pieces(register, &mut out)?;
-                like.get_or_init(|| LaidOut { text: out.buffer[..out.len].into(), shape, places });
+                like.get_or_init(|| LaidOut::new(&out.buffer[..out.len], shape, places));
             }
         }
         Ok(out.len)
@@ -323,90 +269,6 @@ impl RegisterTemplate {
         out.widen(self.branch + Branch::LEN, short, Branch::FILLER)?;
         Ok(places.behind(short))
     }
-}
-
-impl Shape {
-    /// The shape of a request; `None` for one whose parts are of a length or in a number of their own: escapes, folds,
-    /// a user who is called otherwise in the credentials, credentials for a proxy too, another number of digits.
-    fn of(register: &Register<'_>) -> Option<Shape> {
-        let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
-        let Register { user, cseq, expires, ref authorizations, .. } = *register;
-        let credentials = match authorizations {
-            [None, None] => None,
-            [Some(authorization), None] => Some(CredentialsShape::of(authorization, user)?),
-            _ => return None,
-        };
-        (digits.contains(&cseq) && is_plain(user)).then_some(Shape { user_len: user.len(), expires, credentials })
-    }
-}
-
-impl CredentialsShape {
-    fn of(authorization: &Authorization<'_>, user: &[u8]) -> Option<Self> {
-        let Authorization { role, username, userhash, realm, nonce, opaque, algorithm, qop, response } = *authorization;
-        // As long as those of this crate.
-        let usual_qop = qop.is_none_or(|qop| qop.cnonce.len() == CNONCE_LEN);
-        let in_clear = !userhash && username == user;
-        let on_one_line = is_on_one_line(realm) && is_on_one_line(nonce) && opaque.is_none_or(is_on_one_line);
-        (usual_qop && in_clear && on_one_line).then(|| CredentialsShape {
-            role,
-            realm_len: realm.len(),
-            nonce_len: nonce.len(),
-            opaque_len: opaque.map(<[u8]>::len),
-            response_len: response.as_bytes().len(),
-            algorithm,
-            protection: qop.map(|qop| qop.protection),
-        })
-    }
-}
-
-/// Length of a client nonce that a text is laid out for.
-const CNONCE_LEN: usize = 16;
-
-impl Places {
-    /// The same in a text whose branch has become longer; all stand behind it.
-    fn behind(mut self, more: usize) -> Places {
-        let Places { users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
-        let CredentialsPlaces { username, realm, nonce, response, cnonce, nc, opaque } = credentials;
-        for place in [from, to, contact, from_tag, call_id, cseq, username, realm, nonce, response, cnonce, nc, opaque]
-        {
-            *place += more;
-        }
-        self
-    }
-}
-
-impl LaidOut {
-    /// Writes a request of this shape whose branch stands at `branch`.
-    fn write(&self, register: &Register<'_>, branch: usize, out: &mut Out<'_>) -> Result<(), Overflow> {
-        let Places { users, from_tag, call_id, cseq, credentials } = &self.places;
-        let text = out.put_open(&self.text)?;
-        for at in users {
-            overwrite(text, *at, register.user);
-        }
-        overwrite(text, branch, register.branch.as_bytes());
-        overwrite(text, *from_tag, register.from_tag);
-        overwrite(text, *call_id, register.call_id);
-        let [_, digits @ ..] = eight_digits(register.cseq).to_le_bytes();
-        overwrite(text, *cseq, &digits);
-        let [Some(authorization), _] = &register.authorizations else { return Ok(()) };
-        overwrite(text, credentials.username, authorization.username);
-        overwrite(text, credentials.realm, authorization.realm);
-        overwrite(text, credentials.nonce, authorization.nonce);
-        overwrite(text, credentials.response, authorization.response.as_bytes());
-        if let Some(Qop { nc, cnonce, .. }) = authorization.qop {
-            overwrite(text, credentials.cnonce, cnonce);
-            overwrite(text, credentials.nc, &hex8(nc));
-        }
-        if let Some(opaque) = authorization.opaque {
-            overwrite(text, credentials.opaque, opaque);
-        }
-        Ok(())
-    }
-}
-
-#[inline(always)]
-fn overwrite(text: &mut [u8], at: usize, part: &[u8]) {
-    copy(&mut text[at..at + part.len()], part);
 }
 
 /// What a template's requests ask for.

@@ -1,0 +1,472 @@
+//! The header lines of a message: where those stand that a registration asks for, and a walk over all of them.
+//!
+//! A head as nearly everybody writes it, no line folded, is read in one pass that tells a name by a word and leaves values
+//! alone; any other by a second scanner, line by line. Values are told apart when somebody looks at them.
+
+use super::super::fields::{is_blank, number, short_number, skip_blanks, token_len, trim};
+use super::super::search::{LineFeeds, Start, find};
+use super::Malformed;
+
+/// What follows a start line.
+pub(super) struct Rest<'a> {
+    /// With the start line.
+    pub(super) text: &'a [u8],
+    /// Where the start line ends.
+    pub(super) start: usize,
+    /// The line feeds behind it.
+    pub(super) feeds: LineFeeds<'a>,
+}
+
+/// The lines of a message's head, and where those stand that every registration asks for.
+///
+/// Of the names that may stand several times the lines from the first to the last are kept apart, so that reading a
+/// challenge or the contacts does not walk over the other headers once more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    /// With the start line before them.
+    text: &'a [u8],
+    /// Where they begin.
+    start: u32,
+    /// Values of the headers of which the first counts, with the line's end, by [`Name`]: Via, From, To, Call-ID, CSeq.
+    first: [Place; SINGLE],
+    challenges: Kin,
+    contacts: Kin,
+    infos: Kin,
+    pub(super) expires: Option<u32>,
+    pub(super) min_expires: Option<u32>,
+    pub(super) retry_after: Option<u32>,
+}
+
+/// From where to where in the lines of a head something stands.
+#[derive(Clone, Copy, Default, Debug)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// [`Head`] holds fewer bytes than a place may count.
+    const fn new(start: usize, end: usize) -> Place {
+        Place { start: start as u32, end: end as u32 }
+    }
+
+    const fn is_missing(self) -> bool {
+        self.end == 0
+    }
+
+    fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.start as usize..self.end as usize]
+    }
+}
+
+/// The lines of one kind, and what stands between them.
+#[derive(Clone, Copy, Default, Debug)]
+struct Kin {
+    place: Place,
+    /// How many they are.
+    count: u32,
+}
+
+impl Kin {
+    fn add(&mut self, line: Place) {
+        let start = if self.count == 0 { line.start } else { self.place.start };
+        *self = Kin { place: Place { start, end: line.end }, count: self.count + 1 };
+    }
+}
+
+/// Names of which the first header counts: the first of [`Name`].
+const SINGLE: usize = 5;
+
+/// Compact header names: RFC 3261 §7.3.3 and the registry of header fields.
+fn compact_of(name: &str) -> Option<u8> {
+    const COMPACT: [(&str, u8); 20] = [
+        ("Accept-Contact", b'a'),
+        ("Allow-Events", b'u'),
+        ("Call-ID", b'i'),
+        ("Contact", b'm'),
+        ("Content-Encoding", b'e'),
+        ("Content-Length", b'l'),
+        ("Content-Type", b'c'),
+        ("Event", b'o'),
+        ("From", b'f'),
+        ("Identity", b'y'),
+        ("Identity-Info", b'n'),
+        ("Refer-To", b'r'),
+        ("Referred-By", b'b'),
+        ("Reject-Contact", b'j'),
+        ("Request-Disposition", b'd'),
+        ("Session-Expires", b'x'),
+        ("Subject", b's'),
+        ("Supported", b'k'),
+        ("To", b't'),
+        ("Via", b'v'),
+    ];
+    COMPACT.iter().find(|(long, _)| long.eq_ignore_ascii_case(name)).map(|&(_, short)| short)
+}
+
+/// The headers that every registration needs, by what is done with them; first those of which the first alone counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Name {
+    Via,
+    From,
+    To,
+    CallId,
+    CSeq,
+    Contact,
+    Expires,
+    MinExpires,
+    RetryAfter,
+    Challenge,
+    /// `Authentication-Info` and the proxy's.
+    Info,
+    Other,
+}
+
+impl Name {
+    /// Compares with at most two names: those of the same length.
+    #[inline]
+    pub(super) fn of(name: &[u8]) -> Name {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        match name.len() {
+            1 => match name[0] | 0x20 {
+                b'v' => Name::Via,
+                b'f' => Name::From,
+                b't' => Name::To,
+                b'i' => Name::CallId,
+                b'm' => Name::Contact,
+                _ => Name::Other,
+            },
+            2 if is(b"To") => Name::To,
+            3 if is(b"Via") => Name::Via,
+            4 if is(b"From") => Name::From,
+            4 if is(b"CSeq") => Name::CSeq,
+            7 if is(b"Call-ID") => Name::CallId,
+            7 if is(b"Contact") => Name::Contact,
+            7 if is(b"Expires") => Name::Expires,
+            11 if is(b"Min-Expires") => Name::MinExpires,
+            11 if is(b"Retry-After") => Name::RetryAfter,
+            16 if is(b"WWW-Authenticate") => Name::Challenge,
+            18 if is(b"Proxy-Authenticate") => Name::Challenge,
+            19 if is(b"Authentication-Info") => Name::Info,
+            25 if is(b"Proxy-Authentication-Info") => Name::Info,
+            _ => Name::Other,
+        }
+    }
+}
+
+impl<'a> Head<'a> {
+    /// One of which nothing is read.
+    #[inline(always)]
+    pub(super) fn of(text: &'a [u8], start: usize) -> Self {
+        Head {
+            text,
+            start: start as u32,
+            first: [Place::default(); SINGLE],
+            challenges: Kin::default(),
+            contacts: Kin::default(),
+            infos: Kin::default(),
+            expires: None,
+            min_expires: None,
+            retry_after: None,
+        }
+    }
+
+    /// Reads what it was not read of yet.
+    #[inline(always)]
+    pub(super) fn read(&mut self, feeds: LineFeeds<'a>) -> Result<(), Malformed> {
+        // No header of a SIP message lies so far behind.
+        if self.text.len() > u32::MAX as usize {
+            return Err(Malformed::Truncated);
+        }
+        let complete = self.usual_lines(feeds) || self.any_lines()?;
+        if self.first.iter().any(|place| place.is_missing()) {
+            return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
+        }
+        Ok(())
+    }
+
+    pub(super) fn lines(&self) -> &'a [u8] {
+        &self.text[self.start as usize..]
+    }
+
+    /// Reads a head of which no line is folded, with the empty line at its end; false for any other, which is to be read
+    /// by [`any_lines`](Self::any_lines).
+    #[inline(always)]
+    fn usual_lines(&mut self, mut feeds: LineFeeds<'a>) -> bool {
+        let text = self.text;
+        let mut start = self.start as usize;
+        while let Some(head) = text[start..].first_chunk() {
+            let head = u64::from_le_bytes(*head);
+            let is = |start: Start| start.begins(head);
+            let Some(feed) = feeds.next() else { return false };
+            let line = Place::new(start, feed + 1);
+            start = feed + 1;
+            match head as u8 {
+                b'V' if is(Start::of(b"Via:")) => self.put_first(Name::Via, line, 4),
+                b'F' if is(Start::of(b"From:")) => self.put_first(Name::From, line, 5),
+                b'T' if is(Start::of(b"To:")) => self.put_first(Name::To, line, 3),
+                b'C' if is(Start::of(b"Call-ID:")) => self.put_first(Name::CallId, line, 8),
+                b'C' if is(Start::of(b"CSeq:")) => self.put_first(Name::CSeq, line, 5),
+                b'C' if is(Start::of(b"Contact:")) => self.contacts.add(line),
+                b'C' if is(Start::of(b"Content-")) => {}
+                b'W' if is(Start::of(b"WWW-Auth")) && line.of(text)[8..].starts_with(b"enticate:") => {
+                    self.challenges.add(line);
+                }
+                // No name that is looked for begins so.
+                b'S' | b'U' | b'D' => {}
+                b'\r' | b'\n' => return is_end(line.of(text)),
+                b' ' | b'\t' => return false,
+                _ => self.put(line),
+            }
+        }
+        is_end(&text[start..])
+    }
+
+    /// Reads any head; whether the empty line at its end is there.
+    fn any_lines(&mut self) -> Result<bool, Malformed> {
+        let mut at = self.start as usize;
+        *self = Head::of(self.text, at);
+        loop {
+            let text = &self.text[at..];
+            if text.is_empty() || is_end(text) {
+                return Ok(!text.is_empty());
+            }
+            let end = at + line_len(text).ok_or(Malformed::Truncated)?;
+            self.put(Place::new(at, end));
+            at = end;
+        }
+    }
+
+    /// Takes up a line, if it is one that somebody looks for.
+    #[inline(never)]
+    fn put(&mut self, line: Place) {
+        if let Some((name, behind)) = name_of(line.of(self.text)) {
+            self.put_named(name, line, behind as u32);
+        }
+    }
+
+    /// Takes up a line of this name, whose value begins `behind` its beginning.
+    fn put_named(&mut self, name: Name, line: Place, behind: u32) {
+        let number = || number(Place { start: line.start + behind, ..line }.of(self.text));
+        match name {
+            Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq => self.put_first(name, line, behind),
+            Name::Challenge => self.challenges.add(line),
+            Name::Contact => self.contacts.add(line),
+            Name::Info => self.infos.add(line),
+            Name::Expires => self.expires = self.expires.or_else(number),
+            Name::MinExpires => self.min_expires = self.min_expires.or_else(number),
+            Name::RetryAfter => self.retry_after = self.retry_after.or_else(number),
+            Name::Other => {}
+        }
+    }
+
+    /// The same for a name of which the first header counts.
+    #[inline(always)]
+    fn put_first(&mut self, name: Name, line: Place, behind: u32) {
+        let first = &mut self.first[name as usize];
+        if first.is_missing() {
+            *first = Place { start: line.start + behind, end: line.end };
+        }
+    }
+
+    /// The value of a header of which the first counts.
+    pub(super) fn first(&self, name: Name) -> &'a [u8] {
+        trim_line(self.first[name as usize].of(self.text))
+    }
+
+    /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps it below 2³¹; up to
+    /// 2³²-1 is let pass, more is unreadable, since a saturated number would match nobody's request.
+    #[inline]
+    pub(super) fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
+        // As nearly everybody echoes ours.
+        if let [b' ', text @ .., b'\r', b'\n'] = self.first[Name::CSeq as usize].of(self.text)
+            && let Some((number, behind)) = short_number(text)
+            && behind == b" REGISTER"
+        {
+            return Ok((number, &behind[1..]));
+        }
+        self.any_cseq()
+    }
+
+    #[cold]
+    pub(super) fn any_cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
+        let (mut rest, mut number, mut digits) = (self.first(Name::CSeq), 0u32, 0);
+        while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+            let more = number.checked_mul(10).and_then(|number| number.checked_add(u32::from(digit - b'0')));
+            number = more.ok_or(Malformed::Header)?;
+            digits += 1;
+            rest = behind;
+        }
+        if digits == 0 {
+            return Err(Malformed::Header);
+        }
+        let method = skip_blanks(rest);
+        let method_len = token_len(method);
+        if method_len == 0 || method.len() == rest.len() {
+            return Err(Malformed::Header);
+        }
+        Ok((number, &method[..method_len]))
+    }
+
+    /// Whether it has an `Authentication-Info`, or a proxy's.
+    pub(super) fn has_info(&self) -> bool {
+        self.infos.count > 0
+    }
+
+    /// The value of the only header of its kind, when it is called `name` to the letter; `None` also for a kind whose lines
+    /// are not kept apart.
+    #[inline(always)]
+    pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
+        let kin = match Name::of(name.as_bytes()) {
+            Name::Challenge => self.challenges,
+            Name::Contact => self.contacts,
+            Name::Info => self.infos,
+            _ => return None,
+        };
+        if kin.count == 1 { value_of(kin.place.of(self.text), name).map(trim_line) } else { None }
+    }
+
+    /// The values of all headers called `name`.
+    #[inline(always)]
+    pub(super) fn called(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut only = self.only(name);
+        let (rest, compact) = match Name::of(name.as_bytes()) {
+            Name::Challenge => (self.challenges.place.of(self.text), None),
+            Name::Contact => (self.contacts.place.of(self.text), Some(b'm')),
+            Name::Info => (self.infos.place.of(self.text), None),
+            _ => (self.lines(), compact_of(name)),
+        };
+        let mut lines = Lines { rest: if only.is_some() { &[] } else { rest } };
+        std::iter::from_fn(move || {
+            if let Some(value) = only.take() {
+                return Some(value);
+            }
+            if let Some(value) = lines.next_called(name) {
+                return Some(value);
+            }
+            loop {
+                match lines.next_line()? {
+                    Line::Header { name: found, value }
+                        if found == name.as_bytes()
+                            || found.eq_ignore_ascii_case(name.as_bytes())
+                            || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
+                    {
+                        return Some(value);
+                    }
+                    Line::Header { .. } | Line::Other => {}
+                    Line::Empty | Line::Cut(_) => return None,
+                }
+            }
+        })
+    }
+}
+
+/// Whether the empty line that ends a head stands here.
+fn is_end(text: &[u8]) -> bool {
+    matches!(text, [b'\n', ..] | [b'\r', b'\n', ..])
+}
+
+/// Length of the line at the beginning of `text` with its end, folded ones as one; `None` when the bytes end within it.
+#[inline]
+fn line_len(text: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    loop {
+        end += find(&text[end..], [b'\n'])? + 1;
+        // Folded: RFC 3261 §7.3.1.
+        if !matches!(text.get(end), Some(b' ' | b'\t')) {
+            return Some(end);
+        }
+    }
+}
+
+/// What header a line is, and where its value begins; `None` for one that nobody looks for, or without a colon.
+#[inline]
+fn name_of(line: &[u8]) -> Option<(Name, usize)> {
+    // No name that is looked for begins otherwise, and none begins like Content-Length.
+    match line.first()? | 0x20 {
+        b'w' if line.starts_with(b"WWW-Authenticate:") => Some((Name::Challenge, b"WWW-Authenticate:".len())),
+        b'c' if line.starts_with(b"Content-") => None,
+        b'v' | b'f' | b't' | b'i' | b'm' | b'c' | b'e' | b'r' | b'w' | b'p' | b'a' => {
+            let (name, value) = split_line(line)?;
+            Some((Name::of(name), line.len() - value.len()))
+        }
+        _ => None,
+    }
+}
+
+/// What follows this name and a colon at the beginning of a text.
+#[inline(always)]
+fn value_of<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    text.strip_prefix(name.as_bytes())?.strip_prefix(b":")
+}
+
+/// Name without the blanks before the colon, and value, not yet trimmed.
+fn split_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Names are short: a plain loop beats a vectorised search.
+    let colon = line.iter().position(|&b| b == b':')?;
+    let (mut name, value) = (&line[..colon], &line[colon + 1..]);
+    while let [before @ .., last] = name
+        && is_blank(*last)
+    {
+        name = before;
+    }
+    Some((name, value))
+}
+
+/// A value without the blanks around it, the line's end among them.
+#[inline]
+fn trim_line(value: &[u8]) -> &[u8] {
+    match value {
+        // As nearly everybody writes it; all blanks are below.
+        [b' ', text @ .., b'\r', b'\n'] if text.first() > Some(&b' ') && text.last() > Some(&b' ') => text,
+        _ => trim(value),
+    }
+}
+
+/// Walks over the lines of a message's head, folded ones as one.
+pub(super) struct Lines<'a> {
+    pub(super) rest: &'a [u8],
+}
+
+pub(super) enum Line<'a> {
+    /// Name without the blanks before the colon, value trimmed.
+    Header { name: &'a [u8], value: &'a [u8] },
+    /// A line without a colon.
+    Other,
+    /// The end of the head.
+    Empty,
+    /// The bytes end within this line.
+    Cut(&'a [u8]),
+}
+
+impl<'a> Lines<'a> {
+    /// The value of the next line when it begins with this name and a colon; `None`, and nothing passed over, otherwise.
+    #[inline]
+    fn next_called(&mut self, name: &str) -> Option<&'a [u8]> {
+        let value = value_of(self.rest, name)?;
+        let (value, after) = value.split_at(line_len(value)?);
+        self.rest = after;
+        Some(trim_line(value))
+    }
+
+    /// `None` at the end of the bytes.
+    pub(super) fn next_line(&mut self) -> Option<Line<'a>> {
+        let text = self.rest;
+        if text.is_empty() {
+            return None;
+        }
+        if is_end(text) {
+            return Some(Line::Empty);
+        }
+        let Some(length) = line_len(text) else {
+            self.rest = &[];
+            return Some(Line::Cut(text));
+        };
+        let (line, rest) = text.split_at(length);
+        self.rest = rest;
+        Some(match split_line(line) {
+            Some((name, value)) => Line::Header { name, value: trim_line(value) },
+            None => Line::Other,
+        })
+    }
+}
