@@ -5,7 +5,7 @@
 use super::explanation::wrap;
 use super::sheets::Sheet;
 use super::template;
-use super::text::{self, decimal, measured, printable, thousands};
+use super::text::{self, counted, decimal, measured, printable, thousands};
 use crate::diagnose::compare::{
     Basis, Change, Comparison, Difference, FindingChange, FindingState, LEVEL, Outcome, Run, Verdict,
 };
@@ -55,7 +55,7 @@ pub fn line(pair: &Pair) -> String {
             format!(
                 "{}: {name}: {}{open}{} ({with})",
                 verdict(comparison),
-                counted(tested, "figure"),
+                counted(tested as u64, "figure"),
                 found(comparison)
             )
         }
@@ -319,20 +319,16 @@ fn found(comparison: &Comparison) -> String {
     let gone = of(FindingState::Gone).count();
     let mut text = String::new();
     if !fresh.is_empty() {
-        let _ = write!(text, "; {}: {}", counted(fresh.len(), "new finding"), fresh.join(", "));
+        let _ = write!(text, "; {}: {}", counted(fresh.len() as u64, "new finding"), fresh.join(", "));
     }
     if gone > 0 {
-        let _ = write!(text, "; {} gone", counted(gone, "finding"));
+        let _ = write!(text, "; {} gone", counted(gone as u64, "finding"));
     }
     // A doubt about the runs must not be lost on the way to a chat.
     if !comparison.cautions.is_empty() {
-        let _ = write!(text, "; {}", counted(comparison.cautions.len(), "note"));
+        let _ = write!(text, "; {}", counted(comparison.cautions.len() as u64, "note"));
     }
     text
-}
-
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// `12 -> 30 agents`.

@@ -2,6 +2,7 @@
 //! and a line that sums up.
 
 use super::csv::mean_period_s;
+use super::text::counted;
 use crate::diagnose::diagnosis::Conclusion;
 use crate::diagnose::{Diagnosis, Step};
 use crate::record::{LoopResult, Results};
@@ -99,7 +100,7 @@ fn users_of(results: &Results, rows: &[&LoopResult]) -> Vec<String> {
 fn sentence(conclusion: &Conclusion) -> String {
     match conclusion {
         Conclusion::Healthy { agents, attempts } => {
-            format!("healthy: {attempts} attempts of {agents} agents, none failed")
+            format!("healthy: {} of {}, none failed", counted(*attempts, "attempt"), counted(*agents, "agent"))
         }
         Conclusion::Explained { findings: 1 } => "explained: one finding, and no rival explanation is left".to_owned(),
         Conclusion::Explained { findings } => {

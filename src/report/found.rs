@@ -2,7 +2,7 @@
 //!
 //! Eleven trunks with the same trouble are one thing to read, and the same advice; `findings.csv` has every trunk's evidence.
 
-use super::text::{printable, thousands};
+use super::text::{counted, printable};
 use crate::diagnose::Finding;
 use serde::Serialize;
 
@@ -74,7 +74,6 @@ fn first(finding: &Finding) -> Found {
 }
 
 fn extent(finding: &Finding) -> String {
-    let counted = |n: u64, one: &str| format!("{} {one}{}", thousands(n), if n == 1 { "" } else { "s" });
     let (agents, attempts) = (counted(finding.agents, "agent"), counted(finding.attempts, "attempt"));
     let Finding { first_seen, last_seen, confidence, .. } = finding;
     format!("{agents}, {attempts}, {first_seen} to {last_seen}, confidence {confidence}")

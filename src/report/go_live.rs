@@ -3,7 +3,7 @@
 //! `Yes` needs a run that met targets, of a real registrar, on a sound test machine, with nothing critical left open.
 //! What a run cannot decide it does not decide.
 
-use super::text::thousands;
+use super::text::{counted, thousands};
 use super::words;
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, Verdict};
 use crate::record::Results;
@@ -48,7 +48,7 @@ pub fn go_live(results: &Results, judgement: &Judgement, findings: &[Finding]) -
             GoLive { answer: "With reservations", because, tone: "doubt" }
         }
         Verdict::Pass => {
-            let because = format!("every target was met with {} agents", thousands(results.totals.agents));
+            let because = format!("every target was met with {}", counted(results.totals.agents, "agent"));
             GoLive { answer: "Yes", because, tone: "good" }
         }
     }

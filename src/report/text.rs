@@ -28,6 +28,11 @@ pub fn seconds(ns: u64) -> String {
     decimal(ns as f64 / 1e9, 3)
 }
 
+/// A count with its noun, which takes an `s` unless there is one: `1 agent`, `1,500 agents`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();

@@ -56,7 +56,7 @@ fn missed_load(results: &Results, add: &mut impl FnMut(&'static str, String)) {
     let never = results.agents.iter().filter(|agent| agent.attempts == 0).count() as u64;
     if never > 0 {
         let agents = results.agents.len() as u64;
-        add("Every agent", format!("{} of {} agents never arrived.", thousands(never), thousands(agents)));
+        add("Every agent", format!("{} of {} never arrived.", thousands(never), text::counted(agents, "agent")));
     }
     if results.header.warmup_ns > 0 {
         let warmup = text::length(results.header.warmup_ns);
