@@ -63,6 +63,7 @@ const CSEQ_DIGITS: usize = 7;
 impl Shape {
     /// The shape of a request; `None` for one whose parts are of a length or in a number of their own: escapes, folds,
     /// a user who is called otherwise in the credentials, credentials for a proxy too, another number of digits.
+    #[inline]
     pub(super) fn of(register: &Register<'_>) -> Option<Shape> {
         let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
         let Register { user, cseq, expires, ref authorizations, .. } = *register;
@@ -117,11 +118,13 @@ impl LaidOut {
     }
 
     /// Whether requests of this shape can be written.
+    #[inline]
     pub(super) fn has(&self, shape: Shape) -> bool {
         self.shape == shape
     }
 
     /// Writes a request of this shape whose branch stands at `branch`.
+    #[inline]
     pub(super) fn write(&self, register: &Register<'_>, branch: usize, out: &mut Out<'_>) -> Result<(), Overflow> {
         let Places { users, from_tag, call_id, cseq, credentials } = &self.places;
         let text = out.put_open(&self.text)?;

@@ -270,6 +270,7 @@ impl<'a> Head<'a> {
     }
 
     /// The value of a header of which the first counts.
+    #[inline]
     pub(super) fn first(&self, name: Name) -> &'a [u8] {
         trim_line(self.first[name as usize].of(self.text))
     }
