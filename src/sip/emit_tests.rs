@@ -274,7 +274,7 @@ fn credentials_parts() -> impl Strategy<Value = Answered> {
             "[a-z0-9]{8}|[a-z0-9]{0,40}|a\r b",
             proptest::option::of("[a-z]{4}|[a-z\n ]{4}"),
         ),
-        (proptest::option::weighted(0.1, "[a-z\"]{1,8}"), "[0-9a-f]{16}|[0-9a-f]{0,20}"),
+        (proptest::option::weighted(0.3, "[a-z]{5}|[a-z\"]{1,8}"), "[0-9a-f]{16}|[0-9a-f]{0,20}"),
         ([rarely(), rarely(), rarely(), rarely(), rarely()], any::<u32>()),
     )
         .prop_map(|((realm, nonce, opaque), (other_name, cnonce), (choices, nc))| Answered {

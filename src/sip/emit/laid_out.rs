@@ -27,6 +27,8 @@ pub(super) struct Shape {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct CredentialsShape {
     role: Role,
+    username_len: usize,
+    userhash: bool,
     realm_len: usize,
     nonce_len: usize,
     opaque_len: Option<usize>,
@@ -61,8 +63,8 @@ pub(super) struct CredentialsPlaces {
 const CSEQ_DIGITS: usize = 7;
 
 impl Shape {
-    /// The shape of a request; `None` for one whose parts are of a length or in a number of their own: escapes, folds,
-    /// a user who is called otherwise in the credentials, credentials for a proxy too, another number of digits.
+    /// The shape of a request; `None` for one whose parts are not as long as they are given, or not in the usual number:
+    /// escapes, folds, credentials for a proxy too, another number of digits.
     #[inline]
     pub(super) fn of(register: &Register<'_>) -> Option<Shape> {
         let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
@@ -81,10 +83,13 @@ impl CredentialsShape {
         let Authorization { role, username, userhash, realm, nonce, opaque, algorithm, qop, response } = *authorization;
         // As long as those of this crate.
         let usual_qop = qop.is_none_or(|qop| qop.cnonce.len() == CNONCE_LEN);
-        let in_clear = !userhash && username == user;
+        // What needs no escapes in an address needs none between quotes either.
+        let plain_name = username == user || is_plain(username);
         let on_one_line = is_on_one_line(realm) && is_on_one_line(nonce) && opaque.is_none_or(is_on_one_line);
-        (usual_qop && in_clear && on_one_line).then(|| CredentialsShape {
+        (usual_qop && plain_name && on_one_line).then(|| CredentialsShape {
             role,
+            username_len: username.len(),
+            userhash,
             realm_len: realm.len(),
             nonce_len: nonce.len(),
             opaque_len: opaque.map(<[u8]>::len),
