@@ -21,6 +21,7 @@ mod clock;
 #[path = "../../tests/support/kamailio.rs"]
 #[allow(dead_code, reason = "shared with the tests, which need all of it")]
 mod kamailio;
+mod words;
 
 use clients::{Load, Spread, cost_of, with_registrar};
 use kamailio::{Kamailio, Settings};
