@@ -11,9 +11,9 @@ use std::time::Duration;
 const BATCH: usize = 64;
 const SLOT: usize = 2048;
 /// Registrations under way at once when no pace is set.
-const WINDOW: u32 = 256;
+pub const WINDOW: u32 = 256;
 /// An answer that takes longer is missing.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Registers `count` agents, `rate` a second; as fast as answers come when that is 0.
 pub fn run(to: SocketAddr, count: u32, rate: u32) {
