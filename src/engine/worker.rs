@@ -87,6 +87,8 @@ pub(super) struct Worker {
     commands: Receiver<Command>,
     /// Commands whose time has not come, in order.
     pending: Vec<Command>,
+    /// The interval that was cut last, while its rows are handed over.
+    leaving: Option<Box<Interval>>,
     reports: UnboundedSender<Report>,
     received: RecvBatch,
     ready: Vec<u32>,
@@ -102,6 +104,9 @@ pub(super) struct Worker {
     /// Received in this turn.
     datagrams: usize,
 }
+
+/// Rows of agents handed over in one turn: some tens of microseconds' work.
+const PIECE: usize = 2048;
 
 /// A wait that ends this much after its deadline was a stall.
 const OVERSLEPT: Duration = Duration::from_millis(1);
@@ -122,6 +127,7 @@ impl Worker {
             clock,
             commands,
             pending: Vec::new(),
+            leaving: None,
             reports,
             ready: Vec::new(),
             idle_reported: None,
@@ -177,9 +183,10 @@ impl Worker {
         self.sockets.report_failures(now, &mut self.fleet);
         self.report_progress(now);
         self.report_idle();
+        self.hand_over(PIECE);
         let end = self.clock.now();
         self.fleet.tally().turn(end.since(now.min(*due)));
-        *due = if more { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
+        *due = if more || self.leaving.is_some() { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
         let datagrams = std::mem::take(&mut self.datagrams);
         let Some(rest) = self.tempo.rest(end, datagrams).filter(|_| !more) else {
             return self.poller.wait(Some(due.since(end)), &mut self.ready);
@@ -227,8 +234,13 @@ impl Worker {
             let command_at = self.next_command();
             // An interval that ends with a command is closed by it, or an empty one would follow.
             let before = command_at.saturating_sub(Duration::from_nanos(1));
-            if let Some(interval) = self.fleet.close_due(now.min(before)) {
-                self.complete(interval);
+            // Whatever ends an interval now finds the one before gone.
+            if self.next_cut() <= now {
+                self.hand_over(usize::MAX);
+            }
+            if let Some(interval) = self.fleet.cut_due(now.min(before)) {
+                let interval = self.accounted(interval);
+                self.leaving = Some(Box::new(interval));
                 continue;
             }
             if command_at > now || self.finished {
@@ -246,11 +258,13 @@ impl Worker {
                     self.fleet.finish(at)
                 }
             };
-            self.complete(interval);
+            let interval = self.accounted(interval);
+            let _ = self.reports.send(Report::Interval(Box::new(interval)));
         }
     }
 
-    fn complete(&mut self, mut interval: Interval) {
+    /// An interval that has just ended, with the CPU time it took; its failures are told at once.
+    fn accounted(&mut self, mut interval: Interval) -> Interval {
         let cpu = thread_cpu_ns();
         interval.generator.cpu_ns += cpu - self.cpu_counted;
         self.cpu_counted = cpu;
@@ -258,7 +272,18 @@ impl Worker {
         if !failures.is_empty() {
             let _ = self.reports.send(Report::Failures(failures));
         }
-        let _ = self.reports.send(Report::Interval(Box::new(interval)));
+        interval
+    }
+
+    /// Hands over some rows of the interval that ended last, and the interval when it is whole.
+    fn hand_over(&mut self, rows: usize) {
+        if let Some(mut interval) = self.leaving.take() {
+            if self.fleet.tally().hand_over(&mut interval, rows) {
+                let _ = self.reports.send(Report::Interval(interval));
+            } else {
+                self.leaving = Some(interval);
+            }
+        }
     }
 
     /// Reads what the ready sockets hold; true when all were emptied.

@@ -237,9 +237,17 @@ impl Fleet {
 
     /// Takes the samples and closes the interval that are due by `now`; call until it returns `None`.
     pub fn close_due(&mut self, now: Time) -> Option<Interval> {
+        let mut interval = self.cut_due(now)?;
+        self.tally.hand_over(&mut interval, usize::MAX);
+        Some(interval)
+    }
+
+    /// The same, with the rows of agents and loops left to [`Tally::hand_over`], which must have finished before the next
+    /// interval ends.
+    pub fn cut_due(&mut self, now: Time) -> Option<Interval> {
         self.sample_due(now);
         let close = self.tally.next_close();
-        (close <= now).then(|| self.tally.close(close))
+        (close <= now).then(|| self.tally.cut(close))
     }
 
     /// Takes the samples that are due by `now` and belong to the current interval.

@@ -1,9 +1,10 @@
 //! What is remembered of each agent and its loops: the rows of `agents.csv` and `loops.csv`, handed over when changed.
 //!
-//! Memory: 48 bytes per agent and 4 for its place in the list of changed rows, 52 MB for 1 000 000 agents over all
-//! workers, allocated at the start. A loop takes 40 bytes more (and 4) from its beginning on: 44 MB if every one of
+//! Memory: 48 bytes per agent and up to 8 for its places in the lists of changed rows, 56 MB for 1 000 000 agents over all
+//! workers, reserved at the start. A loop takes 40 bytes more (and 8) from its beginning on: 48 MB if every one of
 //! them loops. Handing over a changed row takes 64 bytes until it is written.
 
+use super::changes::{Changes, Mark, Touched};
 use super::interval::{AgentRow, LoopRow};
 use super::responses::{ReasonId, Reasons};
 use crate::vocab::{AgentId, LoopKind, Refusal, Status, Time, TrunkId};
@@ -32,8 +33,7 @@ pub(super) struct AgentState {
     pub(super) open: bool,
     /// Arrived and not yet retired.
     pub(super) planned: bool,
-    /// Already in the list of changed rows.
-    dirty: bool,
+    mark: Mark,
 }
 
 const _: () = assert!(size_of::<AgentState>() == 48);
@@ -49,8 +49,7 @@ struct LoopState {
     number: u16,
     refusal: Refusal,
     reason: ReasonId,
-    /// Already in the list of changed loops.
-    dirty: bool,
+    mark: Mark,
 }
 
 const _: () = assert!(size_of::<LoopState>() == 40);
@@ -61,12 +60,24 @@ const _: () = assert!(size_of::<AgentRow>() == 64);
 pub(super) struct Agents {
     rows: Vec<AgentState>,
     loops: Vec<LoopState>,
-    dirty: Vec<u32>,
-    dirty_loops: Vec<u32>,
-    /// Loops that were replaced by the same agent's next one before they were handed over.
+    changes: Changes,
+    loop_changes: Changes,
+    /// Of rows that changed after the cut before they had left: what they were.
+    early: Vec<Early>,
+    /// The same of loops, and loops that the same agent's next one replaced in the interval that was cut.
+    early_loops: Vec<LoopState>,
+    /// Loops that were replaced by the same agent's next one in this interval.
     replaced: Vec<LoopState>,
     worker: u32,
     workers: u32,
+}
+
+/// What a row was when its interval was cut.
+#[derive(Clone, Debug)]
+struct Early {
+    index: u32,
+    state: AgentState,
+    loop_kind: Option<LoopKind>,
 }
 
 /// A loop as the agent reports its beginning.
@@ -85,15 +96,17 @@ impl Agents {
         Agents {
             rows: vec![AgentState::default(); rows],
             loops: Vec::new(),
-            dirty: Vec::with_capacity(rows),
-            dirty_loops: Vec::new(),
+            changes: Changes::with_capacity(rows),
+            loop_changes: Changes::with_capacity(0),
+            early: Vec::new(),
+            early_loops: Vec::new(),
             replaced: Vec::new(),
             worker,
             workers,
         }
     }
 
-    /// The row of an agent, which is handed over at the interval's end.
+    /// The row of an agent, which is handed over after the interval's end.
     ///
     /// # Panics
     /// For an agent that is not of this stripe: its numbers would be added to another agent's.
@@ -101,11 +114,11 @@ impl Agents {
         assert_eq!(agent.0 % self.workers, self.worker, "agent {agent} belongs to another worker");
         let index = agent.0 / self.workers;
         let row = &mut self.rows[index as usize];
-        row.trunk = trunk;
-        if !row.dirty {
-            row.dirty = true;
-            self.dirty.push(index);
+        if self.changes.touch(index, &mut row.mark) == Touched::Leaving {
+            let loop_kind = loop_kind(&self.loops, row.slot);
+            self.early.push(Early { index, state: row.clone(), loop_kind });
         }
+        row.trunk = trunk;
         row
     }
 
@@ -121,11 +134,11 @@ impl Agents {
             row.slot = next;
         }
         let slot = row.slot;
-        let (agent, number) = (agent.0, 0);
-        let state = LoopState { first_seen, last_seen, agent, attempts, trunk, number, refusal, reason, dirty: true };
+        let (agent, number, mark) = (agent.0, 0, Mark::Clean);
+        let mut state = LoopState { first_seen, last_seen, agent, attempts, trunk, number, refusal, reason, mark };
         if first {
+            self.loop_changes.touch(slot, &mut state.mark);
             self.loops.push(state);
-            self.dirty_loops.push(slot);
         } else {
             self.replace_loop(slot, state);
         }
@@ -134,12 +147,13 @@ impl Agents {
 
     fn replace_loop(&mut self, slot: u32, next: LoopState) {
         let current = &mut self.loops[slot as usize];
-        let number = current.number.saturating_add(1);
-        let before = std::mem::replace(current, LoopState { number, ..next });
-        if before.dirty {
-            self.replaced.push(before);
-        } else {
-            self.dirty_loops.push(slot);
+        let touched = self.loop_changes.touch(slot, &mut current.mark);
+        let (number, mark) = (current.number.saturating_add(1), current.mark);
+        let before = std::mem::replace(current, LoopState { number, mark, ..next });
+        match touched {
+            Touched::First => {}
+            Touched::Again => self.replaced.push(before),
+            Touched::Leaving => self.early_loops.push(before),
         }
     }
 
@@ -148,49 +162,80 @@ impl Agents {
         let row = self.touch(agent, trunk);
         let (slot, at, reason) = (row.slot, row.last_change, row.last_reason);
         let Some(state) = self.loops.get_mut(slot as usize) else { return false };
+        if self.loop_changes.touch(slot, &mut state.mark) == Touched::Leaving {
+            self.early_loops.push(state.clone());
+        }
         state.attempts = state.attempts.saturating_add(1);
         state.last_seen = at.map_or(state.last_seen, |at| at.max(state.last_seen));
         state.reason = reason;
-        if !state.dirty {
-            state.dirty = true;
-            self.dirty_loops.push(slot);
-        }
         true
     }
 
-    /// The rows that changed since the last call, times relative to `start`.
-    pub(super) fn take_rows(&mut self, reasons: &Reasons, start: Time) -> Vec<AgentRow> {
-        let mut taken = Vec::with_capacity(self.dirty.len());
-        for index in self.dirty.drain(..) {
-            let row = &mut self.rows[index as usize];
-            row.dirty = false;
-            taken.push(AgentRow {
-                agent: index * self.workers + self.worker,
-                trunk: row.trunk.0,
-                status: row.status,
-                attempts: row.attempts,
-                registered: row.registered,
-                last_code: row.last_code,
-                last_reason: reasons.text(row.last_reason),
-                loop_kind: loop_kind(&self.loops, row.slot),
-                first_registered_ns: row.first_registered.map(|at| at.nanos_since(start)),
-                last_change_ns: row.last_change.map_or(0, |at| at.nanos_since(start)),
-                open: row.open,
-                met: row.met,
-            });
-        }
-        taken
+    /// The interval ends: what changed in it is to be handed over. Returns how many rows and loops there are.
+    ///
+    /// # Panics
+    /// When not all of the interval before was handed over.
+    pub(super) fn cut(&mut self) -> (usize, usize) {
+        assert!(self.have_left(), "rows of the interval before have not been handed over");
+        std::mem::swap(&mut self.early_loops, &mut self.replaced);
+        let (rows, loops) = (self.changes.cut(), self.loop_changes.cut());
+        (rows, loops + self.early_loops.len())
     }
 
-    /// The loops that began or grew since the last call, times relative to `start`.
-    pub(super) fn take_loops(&mut self, reasons: &Reasons, start: Time) -> Vec<LoopRow> {
-        let mut taken: Vec<_> = self.replaced.drain(..).map(|state| state.row(reasons, start)).collect();
-        for slot in self.dirty_loops.drain(..) {
-            let state = &mut self.loops[slot as usize];
-            state.dirty = false;
-            taken.push(state.row(reasons, start));
+    /// Whether all of the interval that was cut last has been handed over.
+    pub(super) fn have_left(&self) -> bool {
+        self.early.is_empty()
+            && self.early_loops.is_empty()
+            && self.changes.have_left()
+            && self.loop_changes.have_left()
+    }
+
+    /// Hands over as many of the rows that changed in the interval that was cut last, as they were then, times relative
+    /// to `start`.
+    pub(super) fn hand_over_rows(&mut self, limit: usize, reasons: &Reasons, start: Time, rows: &mut Vec<AgentRow>) {
+        let (worker, workers) = (self.worker, self.workers);
+        let agent = |index: u32| index * workers + worker;
+        for Early { index, state, loop_kind } in self.early.drain(..) {
+            rows.push(state.row(agent(index), loop_kind, reasons, start));
         }
-        taken
+        for _ in 0..limit {
+            let Some(index) = self.changes.next() else { return };
+            let state = &mut self.rows[index as usize];
+            if self.changes.leaves(&mut state.mark) {
+                rows.push(state.row(agent(index), loop_kind(&self.loops, state.slot), reasons, start));
+            }
+        }
+    }
+
+    /// The same for loops that began or grew.
+    pub(super) fn hand_over_loops(&mut self, limit: usize, reasons: &Reasons, start: Time, rows: &mut Vec<LoopRow>) {
+        rows.extend(self.early_loops.drain(..).map(|state| state.row(reasons, start)));
+        for _ in 0..limit {
+            let Some(slot) = self.loop_changes.next() else { return };
+            let state = &mut self.loops[slot as usize];
+            if self.loop_changes.leaves(&mut state.mark) {
+                rows.push(state.row(reasons, start));
+            }
+        }
+    }
+}
+
+impl AgentState {
+    fn row(&self, agent: u32, loop_kind: Option<LoopKind>, reasons: &Reasons, start: Time) -> AgentRow {
+        AgentRow {
+            agent,
+            trunk: self.trunk.0,
+            status: self.status,
+            attempts: self.attempts,
+            registered: self.registered,
+            last_code: self.last_code,
+            last_reason: reasons.text(self.last_reason),
+            loop_kind,
+            first_registered_ns: self.first_registered.map(|at| at.nanos_since(start)),
+            last_change_ns: self.last_change.map_or(0, |at| at.nanos_since(start)),
+            open: self.open,
+            met: self.met,
+        }
     }
 }
 
@@ -227,7 +272,7 @@ impl Default for AgentState {
             status: None,
             open: false,
             planned: false,
-            dirty: false,
+            mark: Mark::Clean,
         }
     }
 }

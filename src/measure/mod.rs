@@ -6,6 +6,7 @@
 mod agents;
 mod availability;
 pub mod buckets;
+mod changes;
 pub mod event;
 pub mod evidence;
 mod glance;

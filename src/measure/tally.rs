@@ -246,9 +246,23 @@ impl Tally {
 
     /// Hands over the current interval and starts the next one at `end`.
     ///
+    /// # Panics
+    /// As [`Tally::cut`].
+    pub fn close(&mut self, end: Time) -> Interval {
+        let mut interval = self.cut(end);
+        self.hand_over(&mut interval, usize::MAX);
+        interval
+    }
+
+    /// Ends the current interval and starts the next one at `end`. The rows of agents and loops are left to
+    /// [`Tally::hand_over`], for whoever may not be held up by hundreds of thousands of them.
+    ///
     /// A debug build panics if the books do not balance. Otherwise the numbers are handed over as they are: the engine
     /// asks [`Tally::check_balance`], and the reader of the record refuses a record whose sums disagree.
-    pub fn close(&mut self, end: Time) -> Interval {
+    ///
+    /// # Panics
+    /// When the rows of the interval cut before have not been handed over.
+    pub fn cut(&mut self, end: Time) -> Interval {
         debug_assert_eq!(self.check_balance(), Ok(()));
         self.sample(end);
         let start = self.config.start;
@@ -260,6 +274,7 @@ impl Tally {
         }
         // A turn that crossed the border may have sampled beyond it.
         let beyond = self.samples.split_off(self.samples.partition_point(|&(at, _)| at <= end_ns));
+        let (rows, loops) = self.agents.cut();
         let interval = Interval {
             index: self.index,
             start_ns: self.since.nanos_since(start),
@@ -268,8 +283,8 @@ impl Tally {
             trunks,
             lag_us: self.lag_us.take(),
             generator: std::mem::take(&mut self.generator),
-            agents: self.agents.take_rows(&self.reasons, start),
-            loops: self.agents.take_loops(&self.reasons, start),
+            agents: Vec::with_capacity(rows),
+            loops: Vec::with_capacity(loops),
             responses: self.responses.take(&self.reasons, start),
             registered_samples: std::mem::replace(&mut self.samples, beyond),
             evidence: self.evidence.take(end, &self.reasons),
@@ -278,6 +293,15 @@ impl Tally {
         self.since = end;
         self.stage = self.next_stage.take().unwrap_or(self.stage);
         interval
+    }
+
+    /// Moves rows of agents and loops, at most about `limit` of each, into the interval that was cut last: each as it was at
+    /// the cut. True when the interval is whole.
+    pub fn hand_over(&mut self, interval: &mut Interval, limit: usize) -> bool {
+        let start = self.config.start;
+        self.agents.hand_over_rows(limit, &self.reasons, start, &mut interval.agents);
+        self.agents.hand_over_loops(limit, &self.reasons, start, &mut interval.loops);
+        self.agents.have_left()
     }
 
     /// Each trunk over the run so far, and where it is now.

@@ -54,6 +54,10 @@ fn end(kind: Kind, planned: u64, status: Status, code: u16) -> AttemptEnd<'stati
     }
 }
 
+fn refusal(kind: LoopKind, code: u16) -> Refusal {
+    Refusal { kind, code, place: Place::AfterCredentials }
+}
+
 fn shed(planned: u64) -> AttemptEnd<'static> {
     AttemptEnd {
         status: Status::Shed,
@@ -251,7 +255,6 @@ fn a_second_arrival_is_not_planned_twice() {
 #[test]
 fn loops_are_rows_of_their_own() {
     let mut tally = tally();
-    let refusal = |kind, code| Refusal { kind, code, place: Place::AfterCredentials };
     for n in 0..4 {
         attempt(&mut tally, AGENT, Kind::Retry, n * 1_000, Status::AuthenticationFailed, 403);
         let refusal = refusal(LoopKind::ForbiddenAfterAuth, 403);
@@ -288,6 +291,44 @@ fn only_changed_agents_are_handed_over() {
     tally.event(OTHER, &Event::Started { kind: Kind::Initial, planned: at(10_000), sent: at(10_000) });
     let rows = tally.close(at(20_000)).agents;
     assert_eq!(rows.iter().map(|row| (row.agent, row.trunk, row.open)).collect::<Vec<_>>(), [(1, 1, true)]);
+}
+
+#[test]
+fn rows_leave_in_pieces_as_they_were_when_their_interval_ended() {
+    let mut tally = tally();
+    let third = Subject { agent: AgentId(2), ..AGENT };
+    for subject in [AGENT, OTHER, third] {
+        attempt(&mut tally, subject, Kind::Initial, 0, Status::AuthenticationFailed, 403);
+    }
+    let forbidden = refusal(LoopKind::ForbiddenAfterAuth, 403);
+    tally.event(third, &Event::LoopStarted { refusal: forbidden, first_seen: at(52), attempts: 1 });
+
+    let mut interval = tally.cut(at(10_000));
+    assert!(!tally.hand_over(&mut interval, 1));
+    // Of the next interval: the first agent's row has left, the others' have not.
+    for subject in [AGENT, third] {
+        attempt(&mut tally, subject, Kind::Retry, 10_000, Status::Registered, 200);
+    }
+    tally.event(third, &Event::LoopGrew);
+    let again = refusal(LoopKind::ServerError, 503);
+    tally.event(third, &Event::LoopStarted { refusal: again, first_seen: at(11_000), attempts: 3 });
+    assert!(tally.hand_over(&mut interval, usize::MAX));
+
+    let mut rows: Vec<_> = interval.agents.iter().map(|row| (row.agent, row.attempts, row.status)).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [0, 1, 2].map(|agent| (agent, 1, Some(Status::AuthenticationFailed))));
+    let kinds: Vec<_> = interval.agents.iter().filter_map(|row| row.loop_kind).collect();
+    assert_eq!(kinds, [LoopKind::ForbiddenAfterAuth]);
+    let loops = |interval: &Interval| -> Vec<_> {
+        interval.loops.iter().map(|row| (row.number, row.kind, row.attempts)).collect()
+    };
+    assert_eq!(loops(&interval), [(0, LoopKind::ForbiddenAfterAuth, 1)]);
+
+    let next = tally.close(at(20_000));
+    let mut rows: Vec<_> = next.agents.iter().map(|row| (row.agent, row.attempts, row.loop_kind)).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [(0, 2, None), (2, 2, Some(LoopKind::ServerError))]);
+    assert_eq!(loops(&next), [(0, LoopKind::ForbiddenAfterAuth, 2), (1, LoopKind::ServerError, 3)]);
 }
 
 #[test]
