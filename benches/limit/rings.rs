@@ -18,7 +18,7 @@ use regstorm::vocab::{FlowId, Time};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use uring::Delivery;
+use uring::{Delivery, Flavour};
 
 /// The word by which this program starts itself as one of the two loops.
 pub const LOOP: &str = "--rings";
@@ -47,18 +47,20 @@ pub const PAIR: [&str; 2] = ["epoll", "io_uring"];
 enum Way {
     /// Every receive offers so many slots.
     Epoll(usize),
-    Ring(Delivery),
+    Ring(Flavour),
 }
 
 impl Way {
     fn named(name: &str) -> Option<Way> {
+        let ring = |delivery, iowait| Some(Way::Ring(Flavour { delivery, iowait }));
         match name {
             // As regstorm's sender threads do.
             "epoll" => Some(Way::Epoll(64)),
             "epoll-4" => Some(Way::Epoll(4)),
-            "io_uring" => Some(Way::Ring(Delivery::Deferred)),
-            "io_uring-coop" => Some(Way::Ring(Delivery::Cooperative)),
-            "io_uring-prompt" => Some(Way::Ring(Delivery::Prompt)),
+            "io_uring" => ring(Delivery::Deferred, false),
+            "io_uring-iowait" => ring(Delivery::Deferred, true),
+            "io_uring-coop" => ring(Delivery::Cooperative, false),
+            "io_uring-prompt" => ring(Delivery::Prompt, false),
             _ => None,
         }
     }
@@ -177,7 +179,7 @@ pub fn run(way: &str, to: SocketAddr, task: &Task) {
     let mut driven = Driven::new(Words::new(&sockets[0].local_addr().to_string()));
     let (watched, ready) = match Way::named(way).expect("a known loop") {
         Way::Epoll(slots) => driven.drive(epoll::Watched::new(sockets, slots), task),
-        Way::Ring(delivery) => driven.drive(uring::Rings::new(sockets, delivery).expect("a ring"), task),
+        Way::Ring(flavour) => driven.drive(uring::Rings::new(sockets, flavour).expect("a ring"), task),
     };
     let (count, sockets) = (f64::from(task.count), f64::from(task.sockets));
     let micros = |nanos: u64| nanos as f64 / 1e3;

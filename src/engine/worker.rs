@@ -186,7 +186,8 @@ impl Worker {
         self.hand_over(PIECE);
         let end = self.clock.now();
         self.fleet.tally().turn(end.since(now.min(*due)));
-        *due = if more || self.leaving.is_some() { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
+        *due =
+            if more || self.leaving.is_some() { end } else { self.fleet.next_wake().min(self.next_command()).max(end) };
         let datagrams = std::mem::take(&mut self.datagrams);
         let Some(rest) = self.tempo.rest(end, datagrams).filter(|_| !more) else {
             return self.poller.wait(Some(due.since(end)), &mut self.ready);

@@ -27,8 +27,16 @@ const SENDING: u64 = 1 << 32;
 /// IORING_RECVSEND_POLL_FIRST: nothing can have come yet, so there is no use in looking.
 const POLL_FIRST: u16 = 1;
 
+/// Of `io_uring_enter`: fetch completions, and take a time limit.
+const WAIT: u32 = 1 | 1 << 3;
+/// Of `io_uring_enter` (Linux 6.15): do not count the wait as one for a disk, on which the kernel decides how deep a processor may
+/// sleep and how fast it runs.
+const NO_IOWAIT: u32 = 1 << 7;
+
 pub struct Rings {
     ring: IoUring,
+    /// How to enter the kernel.
+    flags: u32,
     buffers: Buffers,
     /// What every receive asks for: no name, so much room for control messages.
     message: &'static libc::msghdr,
@@ -47,6 +55,14 @@ pub struct Sending {
     waiting: Vec<(u32, u32)>,
 }
 
+/// A flavour of io_uring.
+#[derive(Clone, Copy)]
+pub struct Flavour {
+    pub delivery: Delivery,
+    /// Whether waiting counts as waiting for a disk, as it does unless said otherwise.
+    pub iowait: bool,
+}
+
 /// How completions are delivered.
 #[derive(Clone, Copy)]
 pub enum Delivery {
@@ -61,8 +77,10 @@ pub enum Delivery {
 impl Rings {
     /// # Errors
     /// When the kernel refuses a ring, or what it is to hold.
-    pub fn new(sockets: Vec<Udp>, delivery: Delivery) -> io::Result<Self> {
-        let ring = open(delivery)?;
+    pub fn new(sockets: Vec<Udp>, flavour: Flavour) -> io::Result<Self> {
+        let ring = open(flavour.delivery)?;
+        let calm = !flavour.iowait && ring.params().is_feature_no_iowait();
+        let flags = if calm { WAIT | NO_IOWAIT } else { WAIT };
         let descriptors: Vec<RawFd> = sockets.iter().map(|udp| udp.as_fd().as_raw_fd()).collect();
         ring.submitter().register_files(&descriptors)?;
         let buffers = Buffers::new(&ring)?;
@@ -72,7 +90,7 @@ impl Rings {
         // For as long as the process lives, which is longer than the ring.
         let message = Box::leak(Box::new(message));
         let ended = (0..sockets.len() as u32).collect();
-        let mut rings = Rings { ring, buffers, message, sending: Sending::default(), ended, _sockets: sockets };
+        let mut rings = Rings { ring, flags, buffers, message, sending: Sending::default(), ended, _sockets: sockets };
         rings.receive_again()?;
         rings.ring.submit()?;
         Ok(rings)
@@ -113,7 +131,11 @@ impl Rings {
     /// Hands all requests to the kernel and waits for a completion or until `patience` is over.
     fn enter(&mut self, patience: Duration) -> io::Result<()> {
         let limit = Timespec::from(patience);
-        match self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit)) {
+        let requests = self.ring.submission().len() as u32;
+        let limit = SubmitArgs::new().timespec(&limit);
+        // SAFETY: the flags say that the argument is what it is, a time limit, which outlives the call; the kernel takes no more
+        // requests than the queue holds.
+        match unsafe { self.ring.submitter().enter(requests, 1, self.flags, Some(&limit)) } {
             Err(error) if !matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR)) => return Err(error),
             _ => {}
         }
