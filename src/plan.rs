@@ -431,7 +431,7 @@ fn user_entry(row: &profile::AgentRow) -> Option<(Vec<u8>, registrar::Credential
         // The profile has counted the digits; what is not an HA1 proves nobody.
         Credential::Ha1(hex) => registrar::Credential::Ha1(Ha1::from_hex(hex.reveal())?),
     };
-    Some((row.auth_user.clone().into_bytes(), credential))
+    Some((row.auth_user().as_bytes().to_vec(), credential))
 }
 
 /// A registrar sees domains, not trunks: a fault for one trunk is one for its domain.
@@ -613,7 +613,7 @@ fn shared_names(profile: &Profile) -> Option<String> {
 fn user_of(agents: &Agents, number: usize) -> (String, String) {
     match agents {
         Agents::Pattern { user, auth_user, .. } => (user.name(number as u32), auth_user.name(number as u32)),
-        Agents::Listed { rows, .. } => (rows[number].user.clone(), rows[number].auth_user.clone()),
+        Agents::Listed { rows, .. } => (rows[number].user.to_string(), rows[number].auth_user().to_owned()),
     }
 }
 
@@ -655,7 +655,7 @@ fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
             }
             Agents::Listed { rows, .. } => {
                 let row = &rows[turn.number as usize];
-                let names = [row.user.as_str(), &row.auth_user];
+                let names = [&*row.user, row.auth_user()];
                 push(&mut book, &mut handles, (id, number), names, &row.credential, &mixes[turn.trunk]);
             }
         }

@@ -343,7 +343,8 @@ impl Dice {
     /// A fault, and whether removals pass it for certain.
     fn fault(&mut self) -> (String, bool) {
         let some = self.between(1, 30);
-        let (fault, harmless) = match self.between(0, 12) {
+        let mut window = self.chance(0.3);
+        let (fault, harmless) = match self.between(0, 14) {
             0 => (format!("kind = \"limit\"\nconcurrent = {some}"), true),
             1 => (format!("kind = \"rate\"\nper_second = {some}\nretry_after = \"{}s\"", self.between(1, 20)), true),
             2 => ("kind = \"deny\"\nsources = [\"127.0.0.2\"]".to_owned(), false),
@@ -356,13 +357,19 @@ impl Dice {
             9 => (format!("kind = \"drop\"\nprobability = {:.2}", 0.4 * self.unit()), false),
             10 => (format!("kind = \"duplicate\"\nprobability = {:.2}", self.unit()), false),
             11 => (format!("kind = \"reorder\"\nprobability = {:.2}\ndelay = \"400ms\"", self.unit()), false),
-            _ => (format!("kind = \"corrupt\"\nprobability = {:.2}", self.unit()), false),
+            12 => (format!("kind = \"corrupt\"\nprobability = {:.2}", self.unit()), false),
+            13 => (format!("kind = \"transactions\"\nconcurrent = {some}"), false),
+            _ => {
+                // Without an end nothing would ever be answered.
+                window = true;
+                ("kind = \"freeze\"".to_owned(), false)
+            }
         };
         let mut text = format!("[[registrar.fault]]\n{fault}\n");
         if self.chance(0.5) {
             let _ = writeln!(text, "share = {:.2}", 0.05 + 0.9 * self.unit());
         }
-        if self.chance(0.3) {
+        if window {
             let from = self.between(0, 30);
             let _ = writeln!(text, "from = \"{from}s\"\nuntil = \"{}s\"", from + self.between(1, 30));
         }

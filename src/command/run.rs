@@ -218,6 +218,8 @@ fn assemble_in_time(plan: &Plan, targets: &[SocketAddr], frame: &Frame, clock: C
 fn plan(args: &RunArgs) -> Result<Plan, Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
     let plan = Plan::new(&profile)?;
+    drop(profile);
+    usage::give_back_freed_memory();
     plan.require_load()?;
     if args.live != Live::Off {
         for warning in &plan.warnings {

@@ -125,7 +125,9 @@ impl Serving {
             let wake = locked(&self.registrar)?.next_wake();
             let now = self.clock.now();
             if let Some(rest) = tempo.rest(now, datagrams) {
+                // Every socket is looked into anyway; which of them is ready need not be asked.
                 pause(rest);
+                continue;
             }
             let wait = wake.map(|at| at.since(self.clock.now()));
             ready.clear();

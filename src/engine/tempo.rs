@@ -3,9 +3,8 @@
 //! Waking a thread costs the kernel several microseconds at each end, more than the work for one datagram. At low rates
 //! that is the price of answering and sending on time. At high rates the next datagram is never far, and a thread that
 //! rests until a few have come handles them in one turn, and sends what they ask for in one call, where the kernel can as one
-//! datagram. So a thread to which
-//! more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns; below that rate nothing is ever
-//! held up.
+//! datagram. So a thread to which more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns; below
+//! that rate nothing is ever held up.
 //!
 //! What it costs is known: at most a quantum of schedule lag and of reaction time, at rates where both are spread wider
 //! by the machine itself. Arrival times of answers come from the kernel and do not move.
@@ -19,6 +18,9 @@ pub(super) const QUANTUM: Duration = Duration::from_micros(200);
 const FREQUENT: Duration = Duration::from_micros(100);
 /// Datagrams that may come at once before a thread counts as busy.
 const CREDIT: u32 = 64;
+/// How long a busy thread goes on resting when nothing comes: two that answer each other, both resting, see nothing for a
+/// few quanta at a time, and would otherwise wake for each datagram they send.
+const LULL: Duration = Duration::from_millis(2);
 
 /// The tempo of one thread: a leaky bucket of datagrams.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,7 @@ impl Tempo {
     pub(super) fn rest(&mut self, now: Time, datagrams: usize) -> Option<Duration> {
         let full = FREQUENT * CREDIT;
         let more = FREQUENT * u32::try_from(datagrams).unwrap_or(u32::MAX).min(2 * CREDIT);
-        self.empty = (self.empty.max(now) + more).min(now + full + QUANTUM);
+        self.empty = (self.empty.max(now) + more).min(now + full + LULL);
         (self.empty.since(now) > full).then_some(QUANTUM)
     }
 }
@@ -71,6 +73,19 @@ mod tests {
     fn a_busy_thread_rests_between_its_turns() {
         let busy = rests(Duration::from_micros(10), 1_000);
         assert!((900..1_000).contains(&busy), "{busy}");
+    }
+
+    #[test]
+    fn a_busy_thread_rests_through_a_lull_and_not_much_longer() {
+        let mut tempo = Tempo::new();
+        let start = Time::from_secs(1);
+        tempo.rest(start, 1_000);
+        let mut now = start;
+        while tempo.rest(now, 0).is_some() {
+            now += QUANTUM;
+        }
+        let rested = now.since(start);
+        assert!((LULL..LULL + 2 * QUANTUM).contains(&rested), "{rested:?}");
     }
 
     #[test]

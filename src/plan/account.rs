@@ -22,7 +22,7 @@ impl Account {
             Agents::Pattern { .. } => None,
             Agents::Listed { rows, .. } => {
                 let row = rows.get(n as usize)?;
-                Some(Account::new(row.user.clone(), row.auth_user.clone(), &row.credential))
+                Some(Account::new(row.user.to_string(), row.auth_user().to_owned(), &row.credential))
             }
         }
     }

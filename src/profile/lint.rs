@@ -74,10 +74,10 @@ fn of_trunk(trunk: &Trunk) -> Vec<Lint> {
         Agents::Listed { rows, .. } => {
             let mut seen = Seen::default();
             for row in rows {
-                for doubt in doubts(&row.user, &row.auth_user, &row.credential) {
+                for doubt in doubts(&row.user, row.auth_user(), &row.credential) {
                     found.add(doubt, &row.user, 1);
                 }
-                seen.note(&row.user, &row.auth_user);
+                seen.note(&row.user, row.auth_user());
             }
             found.repeats(&seen);
         }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn row(user: &str, auth_user: &str, credential: Credential) -> AgentRow {
-        AgentRow { user: user.to_owned(), auth_user: auth_user.to_owned(), credential }
+        AgentRow::new(user, auth_user, credential)
     }
 
     fn with_password(user: &str, password: &str) -> AgentRow {

@@ -165,12 +165,25 @@ pub enum AgentList {
     Sipp { sipp_csv: String, user_field: u32, order: InjectionOrder },
 }
 
-/// One agent of a list.
+/// One agent of a list. A list may have a million of them, so they are kept small.
 #[derive(Debug)]
 pub struct AgentRow {
-    pub user: String,
-    pub auth_user: String,
+    pub user: Box<str>,
+    /// `None`: the user.
+    auth_user: Option<Box<str>>,
     pub credential: Credential,
+}
+
+impl AgentRow {
+    pub fn new(user: &str, auth_user: &str, credential: Credential) -> Self {
+        let auth_user = (auth_user != user).then(|| auth_user.into());
+        AgentRow { user: user.into(), auth_user, credential }
+    }
+
+    /// The name that goes with the secret.
+    pub fn auth_user(&self) -> &str {
+        self.auth_user.as_deref().unwrap_or(&self.user)
+    }
 }
 
 /// What proves an identity.

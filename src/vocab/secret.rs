@@ -4,11 +4,11 @@ use std::fmt;
 
 /// A password or HA1. `Debug`, `Display` and serialisation show `***`; only [`Secret::reveal`] gives the text.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
+pub struct Secret(Box<str>);
 
 impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
+        Secret(text.into().into_boxed_str())
     }
 
     /// The text itself, for a digest and nothing else.

@@ -9,7 +9,6 @@ use crate::profile::pattern::{Pattern, PatternError};
 use crate::profile::places::Path;
 use crate::vocab::Secret;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 /// The most agents of one trunk: ten times what one machine is meant for.
 pub(crate) const MAX_AGENTS: u32 = 10_000_000;
@@ -98,8 +97,8 @@ pub(super) fn users(
     let rows = list.read(check)?;
     let mut secrets = HashMap::new();
     for row in &rows {
-        if *secrets.entry(&row.auth_user).or_insert(&row.credential) != &row.credential {
-            check.bad(path, format!("{csv}: \"{}\" has two different secrets", row.auth_user));
+        if *secrets.entry(row.auth_user()).or_insert(&row.credential) != &row.credential {
+            check.bad(path, format!("{csv}: \"{}\" has two different secrets", row.auth_user()));
             return None;
         }
     }
@@ -305,7 +304,7 @@ impl List<'_> {
 
     fn rows(&mut self, check: &mut Check, reader: &mut csv::Reader<&[u8]>, columns: &Columns) -> Option<Vec<AgentRow>> {
         let mut rows = Vec::new();
-        let mut repeats = Repeats::default();
+        let mut lines = Vec::new();
         let mut wrong = 0;
         let mut strangers = Vec::new();
         for record in reader.records() {
@@ -314,13 +313,12 @@ impl List<'_> {
                 Err(error) => Err(csv_message(error)),
             };
             match row {
-                Ok(row) => {
+                Ok(Some(row)) => {
+                    rows.push(row);
                     let line = record.ok().and_then(|record| record.position().map(csv::Position::line));
-                    if let (Some(row), Some(line)) = (&row, line) {
-                        repeats.note(&row.user, line as usize);
-                    }
-                    rows.extend(row);
+                    lines.push(line.unwrap_or_default() as usize);
                 }
+                Ok(None) => {}
                 Err(message) => {
                     wrong += 1;
                     if wrong <= MAX_ROW_PROBLEMS {
@@ -332,7 +330,7 @@ impl List<'_> {
             }
         }
         self.sum_up(check, wrong, rows.len(), &strangers);
-        repeats.warn(check, self.file);
+        warn_of_repeats(check, self.file, &rows, &lines);
         (wrong == 0).then_some(rows)
     }
 
@@ -392,7 +390,7 @@ impl List<'_> {
                 .ok_or_else(|| format!("\"{user}\" has no password, and agents names none for all"))?,
             _ => return Err(format!("\"{user}\" has more than one of password, password_env, ha1")),
         };
-        Ok(Some(AgentRow { user: user.to_owned(), auth_user: auth_user.to_owned(), credential }))
+        Ok(Some(AgentRow::new(user, auth_user, credential)))
     }
 
     fn variable(&mut self, check: &Check, name: &str) -> Result<Secret, String> {
@@ -404,41 +402,32 @@ impl List<'_> {
     }
 }
 
-/// Users that stand in more than one row of a list. That may be meant, for one user with several phones, but mostly it is
-/// not: such agents share an address of record, where they bind the same contact unless each has a port of its own.
-#[derive(Default)]
-pub(super) struct Repeats {
-    /// The line a user came first in, and whether it came again.
-    first: HashMap<String, (usize, bool)>,
-    named: Vec<String>,
-    count: usize,
-}
-
-impl Repeats {
-    pub(super) fn note(&mut self, user: &str, line: usize) {
-        match self.first.entry(user.to_owned()) {
-            Entry::Vacant(place) => _ = place.insert((line, false)),
-            Entry::Occupied(mut place) => {
-                let (first, again) = place.get_mut();
-                self.count += 1;
-                if !*again && self.named.len() < MAX_REPEATS_NAMED {
-                    self.named.push(format!("\"{user}\" (lines {first} and {line})"));
-                }
-                *again = true;
-            }
-        }
+/// Warns of users that stand in more than one row of a list; `lines` are those the rows came from. That may be meant, for
+/// one user with several phones, but mostly it is not: such agents share an address of record, where they bind the same
+/// contact unless each has a port of its own.
+pub(super) fn warn_of_repeats(check: &mut Check, file: &str, rows: &[AgentRow], lines: &[usize]) {
+    // Sorted places of a million users take a fraction of a table of their names.
+    let mut places: Vec<u32> = (0..rows.len() as u32).collect();
+    let user = |place: u32| &*rows[place as usize].user;
+    places.sort_unstable_by_key(|&place| (user(place), place));
+    let groups = places.chunk_by(|&one, &other| user(one) == user(other)).filter(|group| group.len() > 1);
+    // Named in the order in which they are noticed by somebody who reads the file.
+    let mut repeated: Vec<&[u32]> = groups.collect();
+    repeated.sort_unstable_by_key(|group| group[1]);
+    let count: usize = repeated.iter().map(|group| group.len() - 1).sum();
+    if count == 0 {
+        return;
     }
-
-    pub(super) fn warn(&self, check: &mut Check, file: &str) {
-        if self.count > 0 {
-            let more = if self.count > self.named.len() { ", …" } else { "" };
-            check.warnings.push(format!(
-                "{file}: {} rows repeat a user: {}{more}; agents of one user share its address of record",
-                self.count,
-                self.named.join(", ")
-            ));
-        }
-    }
+    let named = repeated.iter().take(MAX_REPEATS_NAMED).map(|group| {
+        let [first, again] = [group[0], group[1]].map(|place| lines[place as usize]);
+        format!("\"{}\" (lines {first} and {again})", user(group[0]))
+    });
+    let named: Vec<_> = named.collect();
+    let more = if count > named.len() { ", …" } else { "" };
+    check.warnings.push(format!(
+        "{file}: {count} rows repeat a user: {}{more}; agents of one user share its address of record",
+        named.join(", ")
+    ));
 }
 
 /// A CSV error without the cells of the row: they may hold a password.

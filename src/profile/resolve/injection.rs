@@ -1,6 +1,6 @@
 //! `agents = { sipp_csv = … }`: the rows of a SIPp injection file as agents.
 
-use super::agents::{MAX_AGENTS, MAX_ROW_PROBLEMS, Repeats, beside, is_auth_user, is_user, name};
+use super::agents::{MAX_AGENTS, MAX_ROW_PROBLEMS, beside, is_auth_user, is_user, name, warn_of_repeats};
 use super::check::Check;
 use crate::profile::meant::{AgentList, AgentRow, Agents, Credential};
 use crate::profile::places::Path;
@@ -53,7 +53,7 @@ fn rows(
     fallback: Option<&Credential>,
 ) -> Option<Vec<AgentRow>> {
     let mut rows = Vec::with_capacity(injection.len());
-    let mut repeats = Repeats::default();
+    let mut lines = Vec::with_capacity(injection.len());
     let mut wrong = 0;
     for n in 0..injection.len() {
         // Virtual rows would repeat what is wrong with those that are written.
@@ -61,11 +61,13 @@ fn rows(
             break;
         }
         let row = injection.row(n, user_field as usize).and_then(|(line, row)| {
-            repeats.note(&row.user, line);
-            agent(row, fallback).map_err(|message| Wrong { line, message })
+            agent(row, fallback).map(|row| (line, row)).map_err(|message| Wrong { line, message })
         });
         match row {
-            Ok(row) => rows.push(row),
+            Ok((line, row)) => {
+                rows.push(row);
+                lines.push(line);
+            }
             Err(problem) => {
                 wrong += 1;
                 if wrong <= MAX_ROW_PROBLEMS {
@@ -77,18 +79,18 @@ fn rows(
     if wrong > MAX_ROW_PROBLEMS {
         check.bad(path, format!("{file}: further rows that are wrong: {}", wrong - MAX_ROW_PROBLEMS));
     }
-    repeats.warn(check, file);
+    warn_of_repeats(check, file, &rows, &lines);
     (wrong == 0).then_some(rows)
 }
 
 fn agent(row: Row, fallback: Option<&Credential>) -> Result<AgentRow, String> {
     let Row { user, auth_user, password } = row;
     name(&user, is_user).map_err(|message| format!("user {message}"))?;
-    let auth_user = auth_user.unwrap_or_else(|| user.clone());
-    name(&auth_user, is_auth_user).map_err(|message| format!("the authentication's username {message}"))?;
+    let auth_user = auth_user.as_deref().unwrap_or(&user);
+    name(auth_user, is_auth_user).map_err(|message| format!("the authentication's username {message}"))?;
     let credential = password.map(Credential::Password).or_else(|| fallback.cloned());
     let credential = credential.ok_or_else(|| {
         format!("\"{user}\" has no [authentication password=…], and agents names no password for all")
     })?;
-    Ok(AgentRow { user, auth_user, credential })
+    Ok(AgentRow::new(&user, auth_user, credential))
 }
