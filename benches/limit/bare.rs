@@ -1,27 +1,19 @@
 //! The bare loop: what a challenged registration costs when nothing is done but to send, receive and answer.
 //!
-//! One thread, one connected socket, `sendmmsg` and `recvmmsg`, each datagram by itself. Requests are written by the template
-//! that regstorm uses, digests by its functions; of an answer only the status, the branch and the nonce are looked for. No
-//! timer, no retransmission, no measurement, no file, and no answer may be missing.
+//! One thread, one connected socket, `sendmmsg` and `recvmmsg`, each datagram by itself. No timer, no retransmission, no
+//! measurement, no file, and no answer may be missing.
 
-use super::clients::{DOMAIN, PASSWORD};
-use memchr::{memchr, memmem};
+use super::words::{self, Answer, Words};
 use regstorm::net::{Clock, Poller, RecvBatch, SendBatch, Udp, UdpOptions};
-use regstorm::sip::challenge::Role;
-use regstorm::sip::digest::{Ha1, Protection, Qop};
-use regstorm::sip::emit::{Authorization, Register, RegisterTemplate, TemplateParts};
-use regstorm::sip::{Algorithm, Branch, Token};
-use regstorm::vocab::{AgentId, RunTag, Secret};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 const BATCH: usize = 64;
 const SLOT: usize = 2048;
 /// Registrations under way at once when no pace is set.
-const WINDOW: u32 = 256;
+pub const WINDOW: u32 = 256;
 /// An answer that takes longer is missing.
-const PATIENCE: Duration = Duration::from_secs(5);
-const RUN: RunTag = RunTag(1);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Registers `count` agents, `rate` a second; as fast as answers come when that is 0.
 pub fn run(to: SocketAddr, count: u32, rate: u32) {
@@ -66,8 +58,7 @@ pub fn run(to: SocketAddr, count: u32, rate: u32) {
 
 struct Bare {
     udp: Udp,
-    template: RegisterTemplate,
-    password: Secret,
+    words: Words,
     out: SendBatch,
     begun: u32,
     done: u32,
@@ -75,65 +66,26 @@ struct Bare {
 
 impl Bare {
     fn new(udp: Udp) -> Self {
-        let template = RegisterTemplate::new(&TemplateParts {
-            domain: DOMAIN,
-            transport: "UDP",
-            sent_by: &udp.local_addr().to_string(),
-            route: None,
-            user_agent: "regstorm",
-            headers: &[],
-        });
-        Bare { udp, template, password: Secret::new(PASSWORD), out: SendBatch::new(BATCH, SLOT), begun: 0, done: 0 }
+        let words = Words::new(&udp.local_addr().to_string());
+        Bare { udp, words, out: SendBatch::new(BATCH, SLOT), begun: 0, done: 0 }
     }
 
     fn first(&mut self, agent: u32) {
-        self.put(agent, 1, &user(agent), None);
+        self.put(|words, slot| words.ask(words::first(agent, 0), slot));
     }
 
     fn answer(&mut self, text: &[u8]) {
-        if text.starts_with(b"SIP/2.0 200") {
-            self.done += 1;
-            return;
+        match words::read(text) {
+            Answer::Registered => self.done += 1,
+            Answer::Challenged(asked, nonce) => self.put(|words, slot| words.ask_again(asked, nonce, slot)),
         }
-        assert!(text.starts_with(b"SIP/2.0 401"), "{}", String::from_utf8_lossy(text));
-        let after = |mark: &[u8]| &text[memmem::find(text, mark).expect("as the server writes it") + mark.len()..];
-        let until = |text: &'_ [u8], end: &[u8]| text.iter().position(|byte| end.contains(byte)).expect("an end");
-        let branch = after(b"branch=");
-        let token = Branch::parse(RUN, &branch[..until(branch, b";\r")]).expect("our branch");
-        let nonce = after(b"nonce=\"");
-        let nonce = &nonce[..memchr(b'"', nonce).expect("a quote")];
-        let user = user(token.agent.0);
-        let ha1 = Ha1::compute(Algorithm::Md5, &user, DOMAIN.as_bytes(), &self.password);
-        let qop = Some(Qop { protection: Protection::Auth, nc: 1, cnonce: b"c0ffee00c0ffee00" });
-        let response = self.template.request_digest(Algorithm::Md5, &ha1, nonce, qop);
-        let credentials = Authorization {
-            role: Role::Registrar,
-            username: &user,
-            userhash: false,
-            realm: DOMAIN.as_bytes(),
-            nonce,
-            opaque: None,
-            algorithm: Some(Algorithm::Md5),
-            qop,
-            response: &response,
-        };
-        self.put(token.agent.0, 2, &user, Some(credentials));
     }
 
-    fn put(&mut self, agent: u32, cseq: u32, user: &[u8], credentials: Option<Authorization<'_>>) {
+    fn put(&mut self, write: impl FnOnce(&Words, &mut [u8]) -> usize) {
         if self.out.is_full() {
             self.flush();
         }
-        let request = Register {
-            user,
-            branch: &Branch::new(RUN, Token { agent: AgentId(agent), serial: cseq }),
-            call_id: &[b'0' + (agent % 10) as u8; 32],
-            from_tag: b"0123456789abcdef",
-            cseq,
-            expires: 3600,
-            authorizations: [credentials, None],
-        };
-        let length = self.template.write(&request, self.out.slot().expect("flushed")).expect("room");
+        let length = write(&self.words, self.out.slot().expect("flushed"));
         self.out.commit(length, None, 0);
     }
 
@@ -141,15 +93,4 @@ impl Bare {
         let waiting = self.out.len();
         assert_eq!(self.udp.send(&mut self.out).sent, waiting, "a datagram was not sent");
     }
-}
-
-/// `agent000042`.
-fn user(agent: u32) -> [u8; 11] {
-    let mut text = *b"agent000000";
-    let mut rest = agent;
-    for digit in text[5..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    text
 }

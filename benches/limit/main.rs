@@ -7,6 +7,8 @@
 //! cargo bench --bench limit -- filling 80000 5          against `regstorm registrar`: regstorm at this rate with one sender
 //!                                                       thread, the bare loop as fast as answers come
 //! cargo bench --bench limit -- sockets 3000 18000 5     one socket for all agents beside one for each
+//! cargo bench --bench limit -- rings 18000 3000 5       a socket for each agent, used by epoll and by io_uring; at the rate 0
+//!                                                       as fast as answers come, and more loops by name (see `rings.rs`)
 //! cargo bench --bench limit -- sustained 120000 10 3    rate, seconds, rounds: what sender and registrar, a thread each, hold
 //! ```
 //!
@@ -21,6 +23,8 @@ mod clock;
 #[path = "../../tests/support/kamailio.rs"]
 #[allow(dead_code, reason = "shared with the tests, which need all of it")]
 mod kamailio;
+mod rings;
+mod words;
 
 use clients::{Load, Spread, cost_of, with_registrar};
 use kamailio::{Kamailio, Settings};
@@ -38,6 +42,11 @@ fn main() {
         let number = |n: usize| arguments[place + n].parse().expect("a number");
         return bare::run(arguments[place + 1].parse().expect("an address"), number(2), number(3));
     }
+    if let Some(place) = arguments.iter().position(|argument| argument == rings::LOOP) {
+        let number = |n: usize| arguments[place + n].parse().expect("a number");
+        let task = rings::Task { sockets: number(3), count: number(4), rate: number(5) };
+        return rings::run(&arguments[place + 1], arguments[place + 2].parse().expect("an address"), &task);
+    }
     let dir = tempfile::tempdir().expect("a temporary directory");
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let numbers: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
@@ -46,9 +55,10 @@ fn main() {
         paced(dir.path(), 200, 1);
         filling(dir.path(), 400, 1);
         sockets(dir.path(), 200, 100, 1);
+        rings::compare(&rings::PAIR, &rings::Task { sockets: 100, count: 200, rate: 400 }, 1);
         return sustained(dir.path(), 500, 1, 1);
     }
-    let all = !["paced", "filling", "sockets", "sustained"].into_iter().any(has);
+    let all = !["paced", "filling", "sockets", "sustained", "rings"].into_iter().any(has);
     if all || has("paced") {
         paced(dir.path(), number(0, 3_000), number(1, 5));
     }
@@ -58,6 +68,11 @@ fn main() {
     if all || has("sockets") {
         let [rate, agents] = if all { [3_000, 18_000] } else { [number(0, 3_000), number(1, 18_000)] };
         sockets(dir.path(), rate, agents, number(2, 5));
+    }
+    if has("rings") {
+        let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| rings::is_way(word)).collect();
+        let ways = if named.is_empty() { &rings::PAIR } else { &named[..] };
+        rings::compare(ways, &rings::Task::new(number(0, 18_000), number(1, 3_000)), number(2, 5));
     }
     if has("sustained") {
         sustained(dir.path(), number(0, 120_000), number(1, 10), number(2, 3));
