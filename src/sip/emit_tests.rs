@@ -272,7 +272,8 @@ fn credentials_parts() -> impl Strategy<Value = Answered> {
     let usual = (
         ("[a-z]{5}", "[a-z0-9]{8}", proptest::option::weighted(0.9, "[a-z]{4}")),
         (Just(None), "[0-9a-f]{16}"),
-        (Just([0; 5]), any::<u32>()),
+        // Now and then no algorithm is named, be it the one or the other.
+        (prop_oneof![4 => Just([0; 5]), 1 => Just([0, 0, 1, 0, 0]), 1 => Just([0, 0, 1, 1, 0])], any::<u32>()),
     );
     let rarely = || prop_oneof![6 => Just(0u8), 1 => 1u8..3];
     let any = (
