@@ -9,6 +9,7 @@
 //! cargo bench --bench limit -- sockets 3000 18000 5     one socket for all agents beside one for each
 //! cargo bench --bench limit -- rings 18000 3000 5       a socket for each agent, used by epoll and by io_uring; at the rate 0
 //!                                                       as fast as answers come, and more loops by name (see `rings.rs`)
+//! cargo bench --bench limit -- spin 2000 10             rate, seconds: what watching the clock before each deadline would buy
 //! cargo bench --bench limit -- sustained 120000 10 3    rate, seconds, rounds: what sender and registrar, a thread each, hold
 //! ```
 //!
@@ -24,6 +25,7 @@ mod clock;
 #[allow(dead_code, reason = "shared with the tests, which need all of it")]
 mod kamailio;
 mod rings;
+mod spin;
 mod words;
 
 use clients::{Load, Spread, cost_of, with_registrar};
@@ -56,9 +58,10 @@ fn main() {
         filling(dir.path(), 400, 1);
         sockets(dir.path(), 200, 100, 1);
         rings::compare(&rings::PAIR, &rings::Task { sockets: 100, count: 200, rate: 400 }, 1);
+        spin::run(200, 1);
         return sustained(dir.path(), 500, 1, 1);
     }
-    let all = !["paced", "filling", "sockets", "sustained", "rings"].into_iter().any(has);
+    let all = !["paced", "filling", "sockets", "sustained", "rings", "spin"].into_iter().any(has);
     if all || has("paced") {
         paced(dir.path(), number(0, 3_000), number(1, 5));
     }
@@ -73,6 +76,9 @@ fn main() {
         let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| rings::is_way(word)).collect();
         let ways = if named.is_empty() { &rings::PAIR } else { &named[..] };
         rings::compare(ways, &rings::Task::new(number(0, 18_000), number(1, 3_000)), number(2, 5));
+    }
+    if has("spin") {
+        spin::run(number(0, 2_000), number(1, 10));
     }
     if has("sustained") {
         sustained(dir.path(), number(0, 120_000), number(1, 10), number(2, 3));
