@@ -187,9 +187,9 @@ fn warm(results: &Results) -> u64 {
 }
 
 /// No agent is registered for longer than the load lasts.
-fn agents_times(results: &Results) -> u64 {
+fn agents_times(results: &Results) -> u128 {
     let lasts = results.end.as_ref().map_or(0, |end| end.load_ended_ns);
-    results.totals.agents * lasts
+    u128::from(results.totals.agents) * u128::from(lasts)
 }
 
 /// A world drawn from its number.

@@ -4,6 +4,7 @@
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
+use regstorm::diagnose::figures::availability_pct;
 use regstorm::measure::{AttemptEnd, Clues, Event, Interval, Subject, Tally, TallyConfig};
 use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{End, Follower, Header, ReadError, Results, Totals, TrunkHeader, Writer, hlog, read};
@@ -176,6 +177,22 @@ fn small_run() -> Vec<Interval> {
     tally.set_stage(Stage::Drain, at(2_000));
     tally.event(steady, &Event::Retired { at: at(2_500) });
     vec![first, second, tally.close(at(3_000))]
+}
+
+#[test]
+fn agents_times_hours_add_beyond_64_bits() {
+    let mut intervals = small_run();
+    // 100 000 agents in four days, and as many registered in the first half.
+    let two_days = u128::from(u64::MAX);
+    for interval in &mut intervals {
+        interval.trunks.iter_mut().for_each(|trunk| (trunk.planned_agent_ns, trunk.registered_agent_ns) = (0, 0));
+    }
+    (intervals[0].trunks[0].planned_agent_ns, intervals[0].trunks[0].registered_agent_ns) = (two_days, two_days);
+    (intervals[1].trunks[0].planned_agent_ns, intervals[1].trunks[1].planned_agent_ns) = (1, two_days + 7);
+    let totals = read(&record(&intervals, Some(&end()))[..]).unwrap().totals;
+    assert_eq!((totals.sums.planned_agent_ns, totals.sums.registered_agent_ns), (2 * two_days + 8, two_days));
+    let share = availability_pct(&totals).unwrap();
+    assert!((share - 50.0).abs() < 1e-9, "{share}");
 }
 
 #[test]

@@ -159,7 +159,12 @@ fn the_number_of_workers_changes_nothing_that_users_see() {
         let mut config = world(300, seconds(1200));
         config.workers = workers;
         let outcome = World::new(config).run();
-        (statuses(&outcome), peak(&outcome), outcome.sum(|t| t.register_requests), outcome.sum(|t| t.planned_agent_ns))
+        (
+            statuses(&outcome),
+            peak(&outcome),
+            outcome.sum(|t| t.register_requests),
+            outcome.sum(|t| t.planned_agent_ns as u64),
+        )
     };
     assert_eq!(run(1), run(3));
 }
@@ -239,8 +244,8 @@ fn a_short_nonce_life_costs_a_challenge_not_a_registration() {
 #[test]
 fn availability_is_agents_times_time() {
     let outcome = World::new(world(100, seconds(99))).run();
-    let planned = outcome.load().map(|i| i.trunks[0].planned_agent_ns).sum::<u64>() as f64 / 1e9;
-    let registered = outcome.load().map(|i| i.trunks[0].registered_agent_ns).sum::<u64>() as f64 / 1e9;
+    let planned = outcome.load().map(|i| i.trunks[0].planned_agent_ns).sum::<u128>() as f64 / 1e9;
+    let registered = outcome.load().map(|i| i.trunks[0].registered_agent_ns).sum::<u128>() as f64 / 1e9;
     // Agent n is planned from n/100 s to 100 s, and registered 20 ms later.
     assert!((planned - 9950.5).abs() < 0.01, "{planned}");
     assert!((planned - registered - 100.0 * 0.02).abs() < 0.02, "{registered}");

@@ -112,12 +112,13 @@ pub fn success_ratio(totals: &Totals) -> Option<f64> {
 }
 
 /// Agents × nanoseconds as agents × minutes.
-pub fn agent_minutes(agent_ns: u64) -> f64 {
+pub fn agent_minutes(agent_ns: u128) -> f64 {
     agent_ns as f64 / 60e9
 }
 
 /// `part` of `whole` in per cent; `None` when `whole` is 0.
-pub fn percent(part: u64, whole: u64) -> Option<f64> {
+pub fn percent(part: impl Into<u128>, whole: impl Into<u128>) -> Option<f64> {
+    let (part, whole) = (part.into(), whole.into());
     match whole {
         0 => None,
         // Rounding must not turn "all of it" into 100.00000000000001.
@@ -239,9 +240,9 @@ mod tests {
         for whole in [1, 3, 7, 999, 28_800_000_000_000_001, u64::MAX] {
             assert_eq!(percent(whole, whole), Some(100.0), "{whole}");
         }
-        assert_eq!(percent(999, 1000), Some(99.9));
-        assert_eq!(percent(0, 5), Some(0.0));
-        assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(999_u64, 1000_u64), Some(99.9));
+        assert_eq!(percent(0_u64, 5_u64), Some(0.0));
+        assert_eq!(percent(0_u64, 0_u64), None);
     }
 
     #[test]

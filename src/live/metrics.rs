@@ -322,8 +322,10 @@ const COUNTERS: [(&str, Option<Unit>, &str, OfTrunk); 14] = [
     ("unregister_failed", None, "Un-REGISTERs that failed.", |t| t.unregister_failed),
 ];
 
+type AgentTimeOfTrunk = fn(&TrunkInterval) -> u128;
+
 /// Agents times time while the load lasts: name, help, value in nanoseconds.
-const AGENT_SECONDS: [(&str, &str, OfTrunk); 2] = [
+const AGENT_SECONDS: [(&str, &str, AgentTimeOfTrunk); 2] = [
     ("agent_planned", "Time agents were meant to be registered, summed over agents.", |t| t.planned_agent_ns),
     ("agent_registered", "Time agents were registered, summed over agents.", |t| t.registered_agent_ns),
 ];

@@ -43,11 +43,11 @@ impl AgentTime {
     /// A change that was handled in this interval but lies after its end (the turn that crossed the border) is worth
     /// less than nothing here; what would make the sum negative is carried into the next interval, where the same
     /// change is counted in full.
-    pub(super) fn close(&mut self, end: Time) -> u64 {
+    pub(super) fn close(&mut self, end: Time) -> u128 {
         let area = i128::from(self.count) * i128::from(end.nanos_since(self.start)) - self.offset;
         self.start = end;
         self.offset = (-area).max(0);
-        u64::try_from(area.max(0)).unwrap_or(u64::MAX)
+        area.max(0).unsigned_abs()
     }
 }
 

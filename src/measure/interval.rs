@@ -64,9 +64,9 @@ pub struct TrunkInterval {
     /// Agents planned and registered at the end of the interval.
     pub planned: u64,
     pub registered: u64,
-    /// Time-weighted sums over the interval: agents × nanoseconds. Sums stop at 584 agent-years.
-    pub planned_agent_ns: u64,
-    pub registered_agent_ns: u64,
+    /// Time-weighted sums over the interval: agents × nanoseconds. Of 64 bits 100 000 agents would need more in two days.
+    pub planned_agent_ns: u128,
+    pub registered_agent_ns: u128,
     /// Values above the histograms' range, not recorded in them.
     pub out_of_range: u64,
     /// Microseconds, by [`Phase::index`]; created on the first value. The record keeps them apart.

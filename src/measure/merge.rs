@@ -91,8 +91,8 @@ impl TrunkInterval {
         self.unregister_failed += unregister_failed;
         self.planned += planned;
         self.registered += registered;
-        self.planned_agent_ns = self.planned_agent_ns.saturating_add(*planned_agent_ns);
-        self.registered_agent_ns = self.registered_agent_ns.saturating_add(*registered_agent_ns);
+        self.planned_agent_ns += planned_agent_ns;
+        self.registered_agent_ns += registered_agent_ns;
         self.out_of_range += out_of_range;
     }
 

@@ -46,8 +46,8 @@ struct TrunkSum {
     planned: u64,
     registered: u64,
     /// Over the intervals of the load.
-    planned_agent_ns: u64,
-    registered_agent_ns: u64,
+    planned_agent_ns: u128,
+    registered_agent_ns: u128,
     registered_peak: u64,
 }
 
@@ -278,8 +278,8 @@ impl TrunkSum {
         self.counters.add_counters(trunk);
         self.registered_peak = self.registered_peak.max(trunk.registered);
         if stage == Stage::Load {
-            self.planned_agent_ns = self.planned_agent_ns.saturating_add(trunk.planned_agent_ns);
-            self.registered_agent_ns = self.registered_agent_ns.saturating_add(trunk.registered_agent_ns);
+            self.planned_agent_ns += trunk.planned_agent_ns;
+            self.registered_agent_ns += trunk.registered_agent_ns;
         }
     }
 
@@ -299,8 +299,8 @@ impl TrunkSum {
         }
         self.planned += other.planned;
         self.registered += other.registered;
-        self.planned_agent_ns = self.planned_agent_ns.saturating_add(other.planned_agent_ns);
-        self.registered_agent_ns = self.registered_agent_ns.saturating_add(other.registered_agent_ns);
+        self.planned_agent_ns += other.planned_agent_ns;
+        self.registered_agent_ns += other.registered_agent_ns;
     }
 
     fn totals(self, generator: GeneratorCounts, agents: u64) -> Totals {

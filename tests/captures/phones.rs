@@ -202,7 +202,7 @@ fn a_lifetime_runs_out() {
     let grant = &results.evidence.grants[0];
     assert_eq!((grant.shortened, grant.granted_s), (true, (20, 20)));
     // A quarter of a minute of one phone and none of the other.
-    let registered_s = results.totals.sums.registered_agent_ns / SECOND;
+    let registered_s = results.totals.sums.registered_agent_ns / u128::from(SECOND);
     assert!((19..=21).contains(&registered_s), "{registered_s}");
 }
 

@@ -288,8 +288,8 @@ impl Shape {
             let due: Vec<_> = initial(all, trunk).map(|a| self.arrival(a.agent)).collect();
             sums.planned = due.iter().filter(|from| **from < end).count() as u64;
             sums.registered = on.iter().filter(|from| **from < end).count() as u64;
-            sums.planned_agent_ns = due.into_iter().map(overlap).sum();
-            sums.registered_agent_ns = on.into_iter().map(overlap).sum();
+            sums.planned_agent_ns = due.into_iter().map(overlap).map(u128::from).sum();
+            sums.registered_agent_ns = on.into_iter().map(overlap).map(u128::from).sum();
         }
         sums
     }

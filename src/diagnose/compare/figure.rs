@@ -157,7 +157,9 @@ impl Figure {
             Figure::Attempts(Part::Status(status), _) => (part.status[status.index()], attempts),
             Figure::Attempts(Part::Ineffective, _) => (part.ineffective, attempts),
             Figure::Attempts(Part::Looping, _) => (part.loop_attempts, attempts),
-            Figure::Availability => (part.registered_agent_ns, part.planned_agent_ns),
+            Figure::Availability => {
+                return Sums { hits: part.registered_agent_ns as f64, trials: part.planned_agent_ns as f64 };
+            }
             Figure::Latency(..) | Figure::Loops => (0, 0),
         };
         Sums { hits: hits as f64, trials: trials as f64 }

@@ -73,11 +73,11 @@ impl Lines<'_> {
 }
 
 fn agents(intervals: &[&IntervalResult]) -> Chart {
-    let mean = |interval: &IntervalResult, of: fn(&TrunkInterval) -> u64| {
+    let mean = |interval: &IntervalResult, of: fn(&TrunkInterval) -> u128| {
         let sum: f64 = interval.trunks.iter().map(|trunk| of(trunk) as f64).sum();
         Some(sum / (interval.end_ns - interval.start_ns) as f64)
     };
-    let over = |of: fn(&TrunkInterval) -> u64| intervals.iter().map(|interval| mean(interval, of)).collect::<Vec<_>>();
+    let over = |of: fn(&TrunkInterval) -> u128| intervals.iter().map(|interval| mean(interval, of)).collect::<Vec<_>>();
     let (planned, registered) = (over(|trunk| trunk.planned_agent_ns), over(|trunk| trunk.registered_agent_ns));
     let missing = planned.iter().zip(&registered).map(|(planned, on)| planned.zip(*on).map(|(plan, on)| plan - on));
     let worst = missing.enumerate().filter_map(|(at, missing)| Some((at, missing?))).max_by(|a, b| a.1.total_cmp(&b.1));

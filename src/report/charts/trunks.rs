@@ -78,7 +78,7 @@ fn said(results: &Results) -> String {
 }
 
 fn panel(results: &Results, load: &[&IntervalResult], trunk: usize) -> (Panel, super::Plot) {
-    let share = |part: u64, whole: u64| figures::percent(part, whole).map(|share| share.min(100.0));
+    let share = |part: u128, whole: u128| figures::percent(part, whole).map(|share| share.min(100.0));
     let registered = load.iter().map(|interval| {
         let sums = interval.trunks.get(trunk)?;
         share(sums.registered_agent_ns, sums.planned_agent_ns)
@@ -87,7 +87,7 @@ fn panel(results: &Results, load: &[&IntervalResult], trunk: usize) -> (Panel, s
         let status = &interval.trunks.get(trunk)?.status;
         let all: u64 = status.iter().sum();
         // An interval in which nothing ended had no failure either; a gap would hide the line.
-        Some(share(all - status[Status::Registered.index()], all).unwrap_or(0.0))
+        Some(share((all - status[Status::Registered.index()]).into(), all.into()).unwrap_or(0.0))
     });
     let mut series = [
         Series { label: "registered of planned", class: "c-good", values: registered.collect() },
