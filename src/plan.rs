@@ -735,7 +735,7 @@ impl<'p> Handles<'p> {
 fn agent_credential(is_ha1: bool, secret: &Secret) -> agent::Credential {
     // The profile has checked the digits; were it wrong, the text would only be a wrong password.
     match Ha1::from_hex(secret.reveal()).filter(|_| is_ha1) {
-        Some(ha1) => agent::Credential::Ha1(ha1),
+        Some(ha1) => agent::Credential::Ha1(Box::new(ha1)),
         None => agent::Credential::Password(secret.clone()),
     }
 }

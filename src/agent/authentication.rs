@@ -174,7 +174,7 @@ impl Held {
         let known = slot.as_ref().filter(|held| held.algorithm == algorithm && held.realm() == realm);
         let ha1 = match (known.filter(|_| !algorithm.is_session()), identity.credential) {
             (Some(held), _) => held.ha1,
-            (None, Credential::Ha1(ha1)) => *ha1,
+            (None, Credential::Ha1(ha1)) => **ha1,
             (None, Credential::Password(password)) => Ha1::compute(algorithm, username, realm, password),
         };
         let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, cnonce) } else { ha1 };

@@ -217,7 +217,7 @@ fn a_user_name_is_hashed_where_asked_and_with_the_realm_sent() {
 #[test]
 fn a_given_ha1_serves_the_sessions_of_its_length() {
     let mut side = Side::new();
-    side.credential = Credential::Ha1(ha1(Algorithm::Md5, "r"));
+    side.credential = Credential::Ha1(Box::new(ha1(Algorithm::Md5, "r")));
     let both = "realm=\"r\", nonce=\"s\", qop=auth, algorithm=SHA-256-sess, Digest realm=\"r\", nonce=\"m\", qop=auth, \
                 algorithm=MD5-sess";
     for _ in 0..2 {

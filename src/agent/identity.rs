@@ -10,8 +10,11 @@ use rand_chacha::rand_core::Rng;
 #[derive(Clone, Debug)]
 pub enum Credential {
     Password(Secret),
-    Ha1(Ha1),
+    /// Apart, for it is twice as long as what leads to a password, and a list has a credential for each agent.
+    Ha1(Box<Ha1>),
 }
+
+const _: () = assert!(size_of::<Credential>() <= 24);
 
 /// One agent's identity, borrowed from the book.
 #[derive(Clone, Copy, Debug)]

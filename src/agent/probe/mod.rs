@@ -344,7 +344,7 @@ impl Held {
         let (header_realm, hash_realm) = (rule.header_realm.of(challenge.realm), rule.hash_realm.of(challenge.realm));
         let user = request.auth_user.as_bytes();
         let ha1 = match &request.credential {
-            Credential::Ha1(ha1) => *ha1,
+            Credential::Ha1(ha1) => **ha1,
             Credential::Password(password) => Ha1::compute(algorithm, user, hash_realm, password),
         };
         let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, &cnonce) } else { ha1 };
