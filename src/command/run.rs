@@ -87,6 +87,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
     watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
+    usage::give_back_freed_memory();
     announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
     let glances = watch.shows_trunks();
