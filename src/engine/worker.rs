@@ -157,6 +157,8 @@ impl Worker {
                 break;
             }
         }
+        // What was observed stays observed, whatever ended the work.
+        self.hand_over(usize::MAX);
         // The control side outlives its workers; if it is gone, so is everyone who could read this.
         let _ = self.reports.send(Report::Done { cpu_ns: thread_cpu_ns(), failure });
     }
@@ -261,6 +263,10 @@ impl Worker {
             };
             let interval = self.accounted(interval);
             let _ = self.reports.send(Report::Interval(Box::new(interval)));
+            // Behind the last interval there is none, however late this is.
+            if self.finished {
+                return;
+            }
         }
     }
 
