@@ -134,7 +134,9 @@ impl Ways {
         // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
         let source = u8::try_from(source).unwrap_or(u8::MAX);
         let (local, remote) = (udp.local_addr(), targets[id.index()]);
-        self.flows.push(Flow { trunk: id, source, local, remote, template: template(plan, trunk, local) });
+        let template = template(plan, trunk, local);
+        let template = if trunk.socket_per_agent { template.of_one_agent() } else { template };
+        self.flows.push(Flow { trunk: id, source, local, remote, template });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))
     }

@@ -278,7 +278,7 @@ fn credentials_parts() -> impl Strategy<Value = Answered> {
     let rarely = || prop_oneof![6 => Just(0u8), 1 => 1u8..3];
     let any = (
         ("(realm|longer)(\r\n )?", "[a-z0-9]{8}|[a-z0-9]{0,40}|a\r b", proptest::option::of("[a-z]{4}|[a-z\n ]{4}")),
-        (proptest::option::of("[a-z]{4,5}|[a-z\"]{1,8}"), "[0-9a-f]{16}|[0-9a-f]{0,20}"),
+        (proptest::option::of("[a-z]{4,5}|[a-z]{3}@[a-z#%]{4}|[a-z\"]{1,8}"), "[0-9a-f]{16}|[0-9a-f]{0,20}"),
         ([rarely(), rarely(), rarely(), rarely(), rarely()], any::<u32>()),
     );
     prop_oneof![3 => usual, 1 => any].prop_map(|((realm, nonce, opaque), (other_name, cnonce), (choices, nc))| {
@@ -367,11 +367,16 @@ proptest! {
         let contact = own_contact.then_some("gr\"u s");
         let template = RegisterTemplate::with_contact(&parts, contact, "10.0.0.1:5080");
         let template = if padded { template.padded() } else { template };
+        let alone = template.clone().of_one_agent();
         let response = digest::method_digest(Algorithm::Sha256, b"a", b"b");
         let short = digest::method_digest(Algorithm::Md5, b"a", b"b");
         for ((user, cseq, expires, serial), credentials) in &requests {
             let authorization = credentials.as_ref().map(|credentials| credentials.of(user, &response, &short));
-            let proxy = authorization.clone().filter(|_| serial % 7 == 0);
+            let authorizations = match serial % 7 {
+                0 => [authorization.clone(), authorization],
+                1 | 2 => [None, authorization],
+                _ => [authorization, None],
+            };
             let branch = Branch::new(RunTag(9), Token { agent: AgentId(!serial), serial: *serial });
             let register = Register {
                 user: user.as_bytes(),
@@ -380,13 +385,15 @@ proptest! {
                 from_tag: b"fedcba9876543210",
                 cseq: *cseq,
                 expires: *expires,
-                authorizations: [authorization, proxy],
+                authorizations,
             };
             let (mut whole, mut pieces) = (vec![0; room], vec![0; room]);
             let whole = template.write(&register, &mut whole).map(|len| whole[..len].to_vec());
             let mut out = Out { buffer: &mut pieces, len: 0 };
             let written = template.write_pieces(&register, &mut out).map(|_| out.buffer[..out.len].to_vec());
-            prop_assert_eq!(whole, written);
+            prop_assert_eq!(&whole, &written);
+            let mut by_itself = vec![0; room];
+            prop_assert_eq!(alone.write(&register, &mut by_itself).map(|len| by_itself[..len].to_vec()), written);
         }
     }
 

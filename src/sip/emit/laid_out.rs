@@ -4,12 +4,13 @@ use super::super::branch::hex8;
 use super::super::challenge::Role;
 use super::super::digest::{Algorithm, Protection, Qop};
 use super::super::short::copy;
-use super::{Authorization, Out, Overflow, Register, eight_digits, is_on_one_line, is_plain};
+use super::{Authorization, Out, Overflow, Register, eight_digits, is_on_one_line, is_plain, is_quotable};
+use std::fmt;
 
 /// A request as it was written once, for all that have its shape: copied at once and written over, it costs a third of
 /// what its pieces do. Users of a trunk have names like `agent00042` and their registrar challenges them alike, so most
 /// requests are like the first.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct LaidOut {
     text: Box<[u8]>,
     shape: Shape,
@@ -64,15 +65,17 @@ const CSEQ_DIGITS: usize = 7;
 
 impl Shape {
     /// The shape of a request; `None` for one whose parts are not as long as they are given, or not in the usual number:
-    /// escapes, folds, credentials for a proxy too, another number of digits.
+    /// escapes, folds, credentials for a registrar and a proxy, another number of digits.
     #[inline]
     pub(super) fn of(register: &Register<'_>) -> Option<Shape> {
         let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
         let Register { user, cseq, expires, ref authorizations, .. } = *register;
         let credentials = match authorizations {
             [None, None] => None,
-            [Some(authorization), None] => Some(CredentialsShape::of(authorization, user)?),
-            _ => return None,
+            [Some(authorization), None] | [None, Some(authorization)] => {
+                Some(CredentialsShape::of(authorization, user)?)
+            }
+            [Some(_), Some(_)] => return None,
         };
         (digits.contains(&cseq) && is_plain(user)).then_some(Shape { user_len: user.len(), expires, credentials })
     }
@@ -84,7 +87,7 @@ impl CredentialsShape {
         // As long as those of this crate.
         let usual_qop = qop.is_none_or(|qop| qop.cnonce.len() == CNONCE_LEN);
         // What needs no escapes in an address needs none between quotes either.
-        let plain_name = username == user || is_plain(username);
+        let plain_name = username == user || is_quotable(username);
         let on_one_line = is_on_one_line(realm) && is_on_one_line(nonce) && opaque.is_none_or(is_on_one_line);
         (usual_qop && plain_name && on_one_line).then(|| CredentialsShape {
             role,
@@ -116,6 +119,13 @@ impl Places {
     }
 }
 
+impl fmt::Debug for LaidOut {
+    /// Without the text, which holds an answer to a challenge.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaidOut").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
 impl LaidOut {
     /// The request that was written as `text`.
     pub(super) fn new(text: &[u8], shape: Shape, places: Places) -> Self {
@@ -141,7 +151,7 @@ impl LaidOut {
         overwrite(text, *call_id, register.call_id);
         let [_, digits @ ..] = eight_digits(register.cseq).to_le_bytes();
         overwrite(text, *cseq, &digits);
-        let [Some(authorization), _] = &register.authorizations else { return Ok(()) };
+        let ([Some(authorization), _] | [_, Some(authorization)]) = &register.authorizations else { return Ok(()) };
         overwrite(text, credentials.username, authorization.username);
         overwrite(text, credentials.realm, authorization.realm);
         overwrite(text, credentials.nonce, authorization.nonce);
