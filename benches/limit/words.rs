@@ -69,7 +69,8 @@ impl Words {
             branch: &Branch::new(RUN, token),
             call_id: &[b'0' + (token.agent.0 % 10) as u8; 32],
             from_tag: b"0123456789abcdef",
-            cseq: token.serial,
+            // As many digits as an agent's, whose requests are laid out for them.
+            cseq: 1_000_000 + token.serial,
             expires: 3600,
             authorizations: [credentials, None],
         };

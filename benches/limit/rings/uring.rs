@@ -237,7 +237,7 @@ impl Buffers {
 
     /// What the kernel put into a buffer that a completion names.
     fn taken(&self, buffer: u16, length: usize) -> &[u8] {
-        debug_assert!(buffer < BUFFERS && length <= BUFFER);
+        assert!(buffer < BUFFERS && length <= BUFFER, "the kernel names a buffer that it was not given");
         // SAFETY: the buffer lies within the leaked memory; the kernel has written it and does not touch it again until it is
         // given back, for which this borrow must have ended.
         unsafe { std::slice::from_raw_parts(self.memory.add(usize::from(buffer) * BUFFER), length) }
