@@ -118,7 +118,8 @@ fn verdict(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Ba
 fn peak(results: &Results) -> String {
     let totals = &results.totals;
     let (peak, agents) = (totals.agents_registered_peak, totals.agents);
-    format!(" {} of {} were registered at the peak.", thousands(peak), text::counted(agents, "agent"))
+    let were = if agents == 1 { "was" } else { "were" };
+    format!(" {} of {} {were} registered at the peak.", thousands(peak), text::counted(agents, "agent"))
 }
 
 fn registered(results: &Results) -> Card {
