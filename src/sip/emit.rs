@@ -208,7 +208,7 @@ impl RegisterTemplate {
     }
 
     /// What a 401 or 407 to a request of this template offers, and the challenge to answer, as
-    /// [`survey`](super::challenge::survey) reads them.
+    /// [`survey`] reads them.
     ///
     /// # Errors
     /// The second is as [`choose`](super::choose).
