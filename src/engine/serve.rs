@@ -121,14 +121,13 @@ impl Serving {
                 datagrams += self.receive(position, &mut received)?;
             }
             self.transmit()?;
-            // Whoever brings the next wake forward is awake and sees it here; the others may sleep on.
-            let wake = locked(&self.registrar)?.next_wake();
-            let now = self.clock.now();
-            if let Some(rest) = tempo.rest(now, datagrams) {
+            if let Some(rest) = tempo.rest(self.clock.now(), datagrams) {
                 // Every socket is looked into anyway; which of them is ready need not be asked.
                 pause(rest);
                 continue;
             }
+            // Whoever brings the next wake forward is awake and sees it here; the others may sleep on.
+            let wake = locked(&self.registrar)?.next_wake();
             let wait = wake.map(|at| at.since(self.clock.now()));
             ready.clear();
             self.poller.wait(wait, &mut ready)?;
