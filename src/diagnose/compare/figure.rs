@@ -152,14 +152,12 @@ impl Figure {
     }
 
     fn in_trunk(self, part: &TrunkInterval) -> Sums {
-        let attempts = part.status.iter().sum::<u64>();
+        let attempts = u128::from(part.status.iter().sum::<u64>());
         let (hits, trials) = match self {
-            Figure::Attempts(Part::Status(status), _) => (part.status[status.index()], attempts),
-            Figure::Attempts(Part::Ineffective, _) => (part.ineffective, attempts),
-            Figure::Attempts(Part::Looping, _) => (part.loop_attempts, attempts),
-            Figure::Availability => {
-                return Sums { hits: part.registered_agent_ns as f64, trials: part.planned_agent_ns as f64 };
-            }
+            Figure::Attempts(Part::Status(status), _) => (part.status[status.index()].into(), attempts),
+            Figure::Attempts(Part::Ineffective, _) => (part.ineffective.into(), attempts),
+            Figure::Attempts(Part::Looping, _) => (part.loop_attempts.into(), attempts),
+            Figure::Availability => (part.registered_agent_ns, part.planned_agent_ns),
             Figure::Latency(..) | Figure::Loops => (0, 0),
         };
         Sums { hits: hits as f64, trials: trials as f64 }
