@@ -15,6 +15,7 @@ use super::{keep, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
+use crate::diagnose::findings::counted;
 use crate::engine::{Conduct, Ended, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
 #[cfg(feature = "tui")]
@@ -370,10 +371,4 @@ fn opening(plan: &Plan, frame: &Frame, targets: &[SocketAddr]) -> String {
         counted(frame.workers.into(), "sender thread"),
         frame.seed.0,
     )
-}
-
-/// `1 agent`, `2 agents`.
-fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }

@@ -22,6 +22,7 @@ mod wording;
 pub use cost::Cost;
 pub use draft::{Confidence, Draft, MANY, SOME, Severity};
 pub use view::{Group, Refused, Tick, View};
+pub use wording::counted;
 
 use super::verdict::Finding;
 use crate::record::Results;
