@@ -1,7 +1,7 @@
 //! What an arrival's planned time costs: in closed form, and, as control, by walking there from the start.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use regstorm::load::{LoadConfig, Process, Schedule, Stage, WhenExhausted};
+use regstorm::load::{LoadConfig, LoadStage, Process, Schedule, WhenExhausted};
 use regstorm::seed::Seed;
 use std::hint::black_box;
 use std::time::Duration;
@@ -11,8 +11,8 @@ fn schedule(c: &mut Criterion) {
         .flat_map(|step| {
             let lasts = Duration::from_secs(30);
             [
-                Stage::Ramp { to: f64::from(step) * 50.0, lasts },
-                Stage::Rate { per_second: f64::from(step) * 50.0, lasts },
+                LoadStage::Ramp { to: f64::from(step) * 50.0, lasts },
+                LoadStage::Rate { per_second: f64::from(step) * 50.0, lasts },
             ]
         })
         .collect();

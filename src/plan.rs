@@ -19,7 +19,7 @@ use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::uri::{Target, Transport, parse_target};
 use crate::sip::{Algorithm, AlgorithmSet, Ha1};
-use crate::vocab::{Secret, TrunkId};
+use crate::vocab::{LoadStage, Secret, SocketUse, TrunkId};
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -65,6 +65,8 @@ pub struct Plan {
     /// Whether requests are brought to a multiple of [`PADDED`](crate::sip::emit::PADDED) bytes.
     pub pad: bool,
     pub thresholds: Vec<Threshold>,
+    /// What a comparison with another run tolerates.
+    pub compare: Vec<Allowance>,
     pub registrar: registrar::Config,
     /// Where the embedded registrar listens.
     pub listen: Vec<ListenAddr>,
@@ -91,8 +93,7 @@ pub struct TrunkPlan {
     pub user_agent: Option<String>,
     /// Local addresses, agent n on the (n mod length)-th; empty: the kernel's choice.
     pub source: Vec<IpAddr>,
-    /// `sockets = "per-agent"`.
-    pub socket_per_agent: bool,
+    pub sockets: SocketUse,
     pub agents: u32,
     /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
     pub random_order: bool,
@@ -124,11 +125,10 @@ impl Plan {
         let thresholds = comparisons(profile, &["thresholds"], &profile.thresholds, &mut problems, Threshold::parse);
         let abort_on = &profile.safety.abort_on;
         let abort_on = comparisons(profile, &["safety", "abort_on"], abort_on, &mut problems, AbortCondition::parse);
-        // Only checked: whoever compares reads them from the record.
-        comparisons(profile, &["compare"], &profile.compare, &mut problems, Allowance::parse);
+        let compare = comparisons(profile, &["compare"], &profile.compare, &mut problems, Allowance::parse);
         let registrar = registrar_config(profile, &mut problems);
         let agents = agent_count(profile, &mut problems);
-        let stages: Vec<load::Stage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();
+        let stages: Vec<LoadStage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();
         let arrivals = planned_arrivals(&stages);
         if arrivals > f64::from(u32::MAX) {
             let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
@@ -178,6 +178,7 @@ impl Plan {
             segments: profile.generator.segments as usize,
             pad: profile.generator.pad,
             thresholds,
+            compare,
             registrar,
             listen: profile.registrar.listen.clone(),
             registrar_threads: profile.registrar.threads as usize,
@@ -204,7 +205,10 @@ impl Plan {
             for position in 0..addresses {
                 // Agent n has the (n mod addresses)-th.
                 let agents = u64::from(trunk.agents).saturating_sub(position).div_ceil(addresses);
-                let own = if trunk.socket_per_agent { agents } else { workers.into() };
+                let own = match trunk.sockets {
+                    SocketUse::PerAgent => agents,
+                    SocketUse::Shared => workers.into(),
+                };
                 *sockets.entry(trunk.source.get(position as usize).copied()).or_default() += own;
             }
         }
@@ -275,7 +279,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             headers,
             user_agent,
             source: trunk.source.clone(),
-            socket_per_agent: trunk.sockets == "per-agent",
+            sockets: if trunk.sockets == "per-agent" { SocketUse::PerAgent } else { SocketUse::Shared },
             agents: trunk.agents.count() as u32,
             random_order: is_random(&trunk.agents),
         });
@@ -480,35 +484,35 @@ fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
     }
 }
 
-fn stage_of(stage: profile::Stage, agents: u32) -> load::Stage {
+fn stage_of(stage: profile::Stage, agents: u32) -> LoadStage {
     match stage {
-        profile::Stage::Ramp { ramp, lasts } => load::Stage::Ramp { to: ramp, lasts },
-        profile::Stage::Rate { rate, lasts } => load::Stage::Rate { per_second: rate, lasts },
+        profile::Stage::Ramp { ramp, lasts } => LoadStage::Ramp { to: ramp, lasts },
+        profile::Stage::Rate { rate, lasts } => LoadStage::Rate { per_second: rate, lasts },
         profile::Stage::Avalanche { avalanche } => {
-            load::Stage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
+            LoadStage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
         }
-        profile::Stage::Hold { hold } => load::Stage::Hold { lasts: hold },
-        profile::Stage::Outage { outage, lasts } => load::Stage::Outage { share: outage, lasts },
+        profile::Stage::Hold { hold } => LoadStage::Hold { lasts: hold },
+        profile::Stage::Outage { outage, lasts } => LoadStage::Outage { share: outage, lasts },
     }
 }
 
 /// The integral of the rate over all stages: how many arrivals come due, the number of agents aside.
-fn planned_arrivals(stages: &[load::Stage]) -> f64 {
+fn planned_arrivals(stages: &[LoadStage]) -> f64 {
     let mut rate = 0.0;
     let mut sum = 0.0;
     for stage in stages {
         let lasts = stage.lasts().as_secs_f64();
         match *stage {
-            load::Stage::Ramp { to, .. } => {
+            LoadStage::Ramp { to, .. } => {
                 sum += (rate + to) / 2.0 * lasts;
                 rate = to;
             }
-            load::Stage::Rate { per_second, .. } => {
+            LoadStage::Rate { per_second, .. } => {
                 sum += per_second * lasts;
                 rate = per_second;
             }
-            load::Stage::Avalanche { agents } => sum += f64::from(agents),
-            load::Stage::Hold { .. } | load::Stage::Outage { .. } => rate = 0.0,
+            LoadStage::Avalanche { agents } => sum += f64::from(agents),
+            LoadStage::Hold { .. } | LoadStage::Outage { .. } => rate = 0.0,
         }
     }
     // Arrival n is due when the integral reaches n, from 0: a fraction at the end is one arrival more. A whole number
@@ -516,16 +520,16 @@ fn planned_arrivals(stages: &[load::Stage]) -> f64 {
     if (sum - sum.round()).abs() < 1e-6 { sum.round() } else { sum.ceil() }
 }
 
-fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32) -> Vec<String> {
+fn doubts(profile: &Profile, stages: &[LoadStage], arrivals: f64, agents: u32) -> Vec<String> {
     let mut doubts = Vec::new();
     if !stages.is_empty() && arrivals < f64::from(agents) {
         let never = f64::from(agents) - arrivals;
         doubts.push(format!("the load plans {arrivals:.0} arrivals for {agents} agents: {never:.0} never arrive"));
     }
     let peak = stages.iter().map(|stage| match *stage {
-        load::Stage::Ramp { to, .. } => to,
-        load::Stage::Rate { per_second, .. } => per_second,
-        load::Stage::Avalanche { .. } | load::Stage::Hold { .. } | load::Stage::Outage { .. } => 0.0,
+        LoadStage::Ramp { to, .. } => to,
+        LoadStage::Rate { per_second, .. } => per_second,
+        LoadStage::Avalanche { .. } | LoadStage::Hold { .. } | LoadStage::Outage { .. } => 0.0,
     });
     let peak = peak.fold(0.0, f64::max);
     let ceiling = profile.safety.max_message_rate;
@@ -537,8 +541,8 @@ fn doubts(profile: &Profile, stages: &[load::Stage], arrivals: f64, agents: u32)
         ));
     }
     doubts.extend(stages.iter().find_map(|stage| match *stage {
-        load::Stage::Avalanche { agents } => avalanche_doubt(profile, "an avalanche", agents),
-        load::Stage::Outage { share, .. } => {
+        LoadStage::Avalanche { agents } => avalanche_doubt(profile, "an avalanche", agents),
+        LoadStage::Outage { share, .. } => {
             // What a client's own pause spreads is no avalanche.
             let at_once = profile.trunks.iter().filter(|trunk| trunk.retry.preset != RetryPreset::Asterisk);
             let at_once: usize = at_once.map(|trunk| trunk.agents.count()).sum();

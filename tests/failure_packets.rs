@@ -5,7 +5,7 @@ mod support;
 
 use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
+use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::record::pcapng::{Name, PcapngWriter};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
@@ -253,8 +253,8 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
         }],
         load: LoadConfig {
             stages: vec![
-                Stage::Rate { per_second: 100.0, lasts: Duration::from_millis(u64::from(agents) * 10) },
-                Stage::Hold { lasts: seconds(60) },
+                LoadStage::Rate { per_second: 100.0, lasts: Duration::from_millis(u64::from(agents) * 10) },
+                LoadStage::Hold { lasts: seconds(60) },
             ],
             process: Process::Uniform,
             when_exhausted: WhenExhausted::Stop,

@@ -4,7 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
-use regstorm::load::{Process, Stage};
+use regstorm::load::{LoadStage, Process};
 use regstorm::measure::Interval;
 use regstorm::record::results::Host;
 use regstorm::record::{Header, Writer, read};
@@ -59,7 +59,7 @@ fn agents_refresh_while_the_load_stands_still() {
 
 #[test]
 fn an_outage_comes_and_goes_with_the_schedule() {
-    let outage = Stage::Outage { share: 1.0, lasts: seconds(10) };
+    let outage = LoadStage::Outage { share: 1.0, lasts: seconds(10) };
     let mut config = world(20, vec![rate(10.0, 2), hold(8), outage, hold(30)]);
     config.interval = seconds(1);
     let changes = [(seconds(5), Speed::STILL), (seconds(25), Speed(300))];
@@ -90,8 +90,8 @@ proptest! {
     /// Whatever is done to a load, every agent of it arrives once, and not one is late by what was done.
     #[test]
     fn every_agent_arrives_once(changes in any_changes(), per_second in 1.0f64..60.0, poisson in any::<bool>(), workers in 1u32..4) {
-        let ramp = Stage::Ramp { to: per_second, lasts: seconds(4) };
-        let mut config = world(2_000, vec![ramp, rate(per_second, 6), hold(3), Stage::Avalanche { agents: 30 }, rate(5.0, 4)]);
+        let ramp = LoadStage::Ramp { to: per_second, lasts: seconds(4) };
+        let mut config = world(2_000, vec![ramp, rate(per_second, 6), hold(3), LoadStage::Avalanche { agents: 30 }, rate(5.0, 4)]);
         config.workers = workers;
         config.load.process = if poisson { Process::Poisson } else { Process::Uniform };
         let as_planned = statuses(&World::new(config.clone()).run());
@@ -116,6 +116,9 @@ fn header() -> Header {
         agent_trunks: Vec::new(),
         profile_json: "{}".to_owned(),
         thresholds: Vec::new(),
+        compare: None,
+        load: None,
+        observed: None,
         generator: regstorm::record::results::GeneratorLimits {
             late_ns: 1,
             stall_ns: 1,

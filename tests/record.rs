@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use regstorm::diagnose::figures::availability_pct;
 use regstorm::measure::{AttemptEnd, Clues, Event, Interval, Subject, Tally, TallyConfig};
 use regstorm::record::results::{Aborted, GeneratorLimits, Host};
-use regstorm::record::{End, Follower, Header, ReadError, Results, Totals, TrunkHeader, Writer, hlog, read};
+use regstorm::record::{
+    End, Follower, Header, ReadError, RegistrarHeader, Results, Totals, TrunkHeader, Writer, hlog, read,
+};
 use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, TrunkId};
 use std::time::Duration;
 
@@ -43,7 +45,7 @@ fn subject(agent: u32) -> Subject {
 fn header() -> Header {
     let trunk = |n: u16| TrunkHeader {
         id: format!("trunk {n},a"),
-        registrar: "embedded".into(),
+        registrar: RegistrarHeader::Embedded,
         target: "127.0.0.1:5060".into(),
         transport: "UDP".into(),
         domain: "example.test".into(),
@@ -62,6 +64,9 @@ fn header() -> Header {
         agent_trunks: (0..AGENTS).map(|n| subject(n).trunk.0).collect(),
         profile_json: "{}".into(),
         thresholds: vec![("loops".into(), "== 0".into())],
+        compare: None,
+        load: None,
+        observed: None,
         generator: GeneratorLimits {
             late_ns: 5_000_000,
             stall_ns: 10_000_000,

@@ -5,7 +5,7 @@ mod support;
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::command::source::DiskSource;
 use regstorm::link::LinkConfig;
-use regstorm::load::{Process, Stage, WhenExhausted};
+use regstorm::load::{LoadStage, Process, WhenExhausted};
 use regstorm::plan::Plan;
 use regstorm::profile;
 use regstorm::registrar::{Delay, FaultKind};
@@ -21,7 +21,7 @@ fn attempts(outcome: &Outcome, kind: Kind) -> u64 {
 
 #[test]
 fn an_avalanche_is_planned_for_one_instant_and_registers_everyone() {
-    let outcome = World::new(world(5000, vec![Stage::Avalanche { agents: 5000 }, hold(60)])).run();
+    let outcome = World::new(world(5000, vec![LoadStage::Avalanche { agents: 5000 }, hold(60)])).run();
     assert_eq!(count(&outcome, Status::Registered), 5000);
     assert_eq!(outcome.contacts_left, 0);
     // Two exchanges of 10 ms after the start all 5000 are in: the first sample after it, at 100 ms, sees them.
@@ -32,7 +32,7 @@ fn an_avalanche_is_planned_for_one_instant_and_registers_everyone() {
 
 #[test]
 fn an_avalanche_takes_the_next_agents_that_have_not_arrived() {
-    let stages = vec![rate(10.0, 10), Stage::Avalanche { agents: 250 }, rate(10.0, 20), hold(5)];
+    let stages = vec![rate(10.0, 10), LoadStage::Avalanche { agents: 250 }, rate(10.0, 20), hold(5)];
     let outcome = World::new(world(500, stages)).run();
     assert_eq!(count(&outcome, Status::Registered), 500, "100 at a rate, 250 at once, 150 at a rate again");
     let at = |ms: u64| {
@@ -44,7 +44,7 @@ fn an_avalanche_takes_the_next_agents_that_have_not_arrived() {
 
 #[test]
 fn an_avalanche_beyond_max_in_flight_is_shed_at_once() {
-    let mut config = world(1000, vec![Stage::Avalanche { agents: 1000 }, hold(10)]);
+    let mut config = world(1000, vec![LoadStage::Avalanche { agents: 1000 }, hold(10)]);
     config.load.max_in_flight = 600;
     let outcome = World::new(config).run();
     assert_eq!((count(&outcome, Status::Registered), count(&outcome, Status::Shed)), (600, 400));
@@ -86,7 +86,7 @@ fn agents_come_round_again_each_time_with_the_full_handshake() {
 
 #[test]
 fn an_avalanche_may_go_round() {
-    let mut config = world(100, vec![rate(10.0, 5), Stage::Avalanche { agents: 100 }, hold(5)]);
+    let mut config = world(100, vec![rate(10.0, 5), LoadStage::Avalanche { agents: 100 }, hold(5)]);
     config.load.when_exhausted = WhenExhausted::Reregister;
     let outcome = World::new(config).run();
     assert_eq!(count(&outcome, Status::Registered), 150, "fifty of them for the second time");
@@ -105,7 +105,7 @@ fn an_arrival_that_finds_its_agent_busy_is_shed_and_delays_nothing() {
 
 #[test]
 fn a_round_that_is_shed_does_not_keep_a_registered_agent_from_refreshing() {
-    let mut config = world(10, vec![rate(10.0, 1), Stage::Avalanche { agents: 10 }, hold(3600)]);
+    let mut config = world(10, vec![rate(10.0, 1), LoadStage::Avalanche { agents: 10 }, hold(3600)]);
     config.load.when_exhausted = WhenExhausted::Reregister;
     // Each of two workers may have one open attempt; of the avalanche's ten two get through.
     config.load.max_in_flight = 2;
@@ -179,7 +179,7 @@ fn clients_refresh_by_their_own_clock_and_never_lapse() {
 
 #[test]
 fn asterisk_spreads_an_avalanche_over_ten_seconds_and_keeps_to_the_plan() {
-    let mut config = world(200, vec![Stage::Avalanche { agents: 200 }, hold(20)]);
+    let mut config = world(200, vec![LoadStage::Avalanche { agents: 200 }, hold(20)]);
     config.policies = vec![policy(RetryPolicy::ASTERISK)];
     let outcome = World::new(config).run();
     assert_eq!(count(&outcome, Status::Registered), 200);
@@ -194,7 +194,7 @@ fn asterisk_spreads_an_avalanche_over_ten_seconds_and_keeps_to_the_plan() {
 
 #[test]
 fn a_load_that_ends_during_a_clients_pause_abandons_what_was_to_come() {
-    let mut config = world(200, vec![Stage::Avalanche { agents: 200 }, hold(5)]);
+    let mut config = world(200, vec![LoadStage::Avalanche { agents: 200 }, hold(5)]);
     config.policies = vec![policy(RetryPolicy::ASTERISK)];
     let outcome = World::new(config).run();
     let (registered, abandoned) = (count(&outcome, Status::Registered), count(&outcome, Status::Abandoned));
@@ -206,7 +206,7 @@ fn a_load_that_ends_during_a_clients_pause_abandons_what_was_to_come() {
 #[test]
 fn a_pause_ends_in_an_arrival_that_may_be_shed() {
     let mut config = with_fault(
-        world(200, vec![Stage::Avalanche { agents: 200 }, hold(20)]),
+        world(200, vec![LoadStage::Avalanche { agents: 200 }, hold(20)]),
         FaultKind::Delay(Delay::Fixed(Duration::from_millis(100))),
     );
     config.policies = vec![policy(RetryPolicy::ASTERISK)];
@@ -252,7 +252,7 @@ fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
 /// begin at once with the full handshake; the others notice nothing.
 #[test]
 fn an_outage_silences_its_share_and_returns_it_at_once() {
-    let stages = vec![rate(100.0, 10), hold(50), Stage::Outage { share: 0.5, lasts: seconds(900) }, hold(30)];
+    let stages = vec![rate(100.0, 10), hold(50), LoadStage::Outage { share: 0.5, lasts: seconds(900) }, hold(30)];
     let mut config = world(1000, stages);
     config.interval = seconds(1);
     config.unregister_rate = None;
@@ -288,7 +288,7 @@ const SECOND: u64 = 1_000_000_000;
 
 #[test]
 fn an_open_attempt_ends_with_the_power_and_late_answers_count_as_late() {
-    let stages = vec![rate(1000.0, 1), Stage::Outage { share: 1.0, lasts: seconds(10) }, hold(60)];
+    let stages = vec![rate(1000.0, 1), LoadStage::Outage { share: 1.0, lasts: seconds(10) }, hold(60)];
     let mut config = with_fault(world(1000, stages), FaultKind::Delay(Delay::Fixed(Duration::from_millis(100))));
     config.policies = vec![policy(RetryPolicy::ASTERISK)];
     // Asterisk begins after one to ten seconds: whoever was to begin after the power went never did.
@@ -308,7 +308,7 @@ fn an_open_attempt_ends_with_the_power_and_late_answers_count_as_late() {
 #[test]
 fn an_outage_hits_the_same_agents_however_many_workers_there_are() {
     let hit = |workers| {
-        let stages = vec![rate(100.0, 3), Stage::Outage { share: 0.3, lasts: seconds(5) }, hold(5)];
+        let stages = vec![rate(100.0, 3), LoadStage::Outage { share: 0.3, lasts: seconds(5) }, hold(5)];
         let outcome = World::new(WorldConfig { workers, ..world(300, stages) }).run();
         // Of the last arrivals one or the other was still waiting for its answer.
         let ended = count(&outcome, Status::Registered) + count(&outcome, Status::Abandoned);

@@ -6,7 +6,7 @@ mod support;
 use hdrhistogram::Histogram;
 use regstorm::agent::{Backoff, RealmPolicy, RetryPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::Stage;
+use regstorm::load::LoadStage;
 use regstorm::measure::Interval;
 use regstorm::registrar::{Delay, Fault, FaultKind, LimitScope};
 use regstorm::seed::Seed;
@@ -24,7 +24,7 @@ fn rfc(base: Duration) -> RetryPolicy {
 /// A run of `agents` at 100/s, then a hold; who fails tries again after RFC 5626's waits.
 fn world(agents: u32, hold: Duration) -> WorldConfig {
     let arrive = Duration::from_millis(u64::from(agents) * 10);
-    let stages = vec![Stage::Rate { per_second: 100.0, lasts: arrive }, Stage::Hold { lasts: hold }];
+    let stages = vec![LoadStage::Rate { per_second: 100.0, lasts: arrive }, LoadStage::Hold { lasts: hold }];
     WorldConfig {
         policies: vec![policy(rfc(seconds(30)))],
         unregister_rate: Some(100.0),
@@ -60,7 +60,7 @@ fn a_perfect_link_registers_everyone_and_leaves_nothing_behind() {
 #[test]
 fn nobody_waits_for_agents_that_never_arrived() {
     let mut config = world(1_000, seconds(1));
-    config.load.stages[0] = Stage::Rate { per_second: 100.0, lasts: seconds(1) };
+    config.load.stages[0] = LoadStage::Rate { per_second: 100.0, lasts: seconds(1) };
     config.unregister_rate = Some(10.0);
     let outcome = World::new(config).run();
     assert_eq!(outcome.sum(|trunk| trunk.unregistered), 100);

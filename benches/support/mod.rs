@@ -3,7 +3,7 @@
 
 use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
 use regstorm::fleet::{Fleet, FleetConfig, Flow};
-use regstorm::load::{LoadConfig, Process, Schedule, Stage, Stripe, WhenExhausted};
+use regstorm::load::{LoadConfig, LoadStage, Process, Schedule, Stripe, WhenExhausted};
 use regstorm::measure::{Tally, TallyConfig};
 use regstorm::seed::Seed;
 use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
@@ -36,7 +36,7 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
         timers: Timers::default(),
     };
     let load = LoadConfig {
-        stages: vec![Stage::Rate { per_second, lasts: Duration::from_secs(60) }],
+        stages: vec![LoadStage::Rate { per_second, lasts: Duration::from_secs(60) }],
         agents,
         max_in_flight: 20_000,
         max_message_rate: 10_000_000,

@@ -1,19 +1,8 @@
 //! How the agents of one trunk behave: what the plan hands to this room.
 
 use crate::sip::AlgorithmSet;
+pub use crate::vocab::RealmPolicy;
 use std::time::Duration;
-
-/// What to do with the challenged realm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum RealmPolicy {
-    /// Answer with the realm as challenged; a difference is for the diagnosis.
-    #[default]
-    Expect,
-    /// Another realm than the configured one is a protocol error.
-    Require,
-    /// Header and HA1 use the configured realm whatever was challenged.
-    Force,
-}
 
 /// RFC 3261 §17.1.2.2 and table 4.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FlowId, RunTag, Time, TrunkId};
+use crate::vocab::{AgentId, FlowId, RunTag, SocketUse, Time, TrunkId};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Fai
         let identity = plan.identities.get(AgentId(stripe.global(local)));
         let trunk = &plan.trunks[identity.trunk.index()];
         let source = identity.number as usize % trunk.source.len().max(1);
-        let existing = shared.get(&(identity.trunk, source)).filter(|_| !trunk.socket_per_agent);
+        let existing = shared.get(&(identity.trunk, source)).filter(|_| trunk.sockets == SocketUse::Shared);
         let flow = match existing {
             Some(&flow) => flow,
             None => {
@@ -122,11 +122,10 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Fai
 impl Ways {
     fn add(&mut self, plan: &Plan, id: TrunkId, source: usize, targets: &[SocketAddr]) -> Result<FlowId, Failure> {
         let trunk = &plan.trunks[id.index()];
-        let options = if trunk.socket_per_agent {
+        let options = match trunk.sockets {
             // One answer at a time needs no megabytes.
-            UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() }
-        } else {
-            shared_socket(plan)
+            SocketUse::PerAgent => UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() },
+            SocketUse::Shared => shared_socket(plan),
         };
         let local = trunk.source.get(source).copied();
         let udp = Udp::connected(local, targets[id.index()], &options)
@@ -135,7 +134,10 @@ impl Ways {
         let source = u8::try_from(source).unwrap_or(u8::MAX);
         let (local, remote) = (udp.local_addr(), targets[id.index()]);
         let template = template(plan, trunk, local);
-        let template = if trunk.socket_per_agent { template.of_one_agent() } else { template };
+        let template = match trunk.sockets {
+            SocketUse::PerAgent => template.of_one_agent(),
+            SocketUse::Shared => template,
+        };
         self.flows.push(Flow { trunk: id, source, local, remote, template });
         self.sockets.push(udp);
         Ok(FlowId(self.sockets.len() as u32 - 1))

@@ -8,14 +8,14 @@ use crate::agent::{Refresh, RetryPolicy, TrunkPolicy};
 use crate::cli::SimulateArgs;
 use crate::diagnose::avalanche::{Comeback, Failures, Occasion};
 use crate::link::{Delay, LinkConfig};
-use crate::load::{LoadConfig, Outage, Stage};
+use crate::load::{LoadConfig, Outage};
 use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::registrar::{Fault, FaultKind};
 use crate::report::avalanche::{self, Setting};
 use crate::seed::Seed;
 use crate::sim::{World, WorldConfig};
-use crate::vocab::{AgentId, RunTag};
+use crate::vocab::{AgentId, LoadStage, RunTag};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ struct Rehearsal {
 impl Rehearsal {
     fn of(plan: &Plan) -> Rehearsal {
         let outage = plan.load.stages.iter().find_map(|stage| match *stage {
-            Stage::Outage { share, lasts } => Some((share, lasts)),
+            LoadStage::Outage { share, lasts } => Some((share, lasts)),
             _ => None,
         });
         let (share, lasts) = outage.unwrap_or(OUTAGE);
@@ -98,12 +98,12 @@ impl Rehearsal {
 
     /// Agents arrive evenly over a lifetime, so that their refreshes are spread when the power goes; then comes the outage,
     /// and the time in which what returned together falls due.
-    fn stages(&self, agents: usize) -> Vec<Stage> {
+    fn stages(&self, agents: usize) -> Vec<LoadStage> {
         let rate = agents as f64 / self.lifetime.as_secs_f64();
         vec![
-            Stage::Rate { per_second: rate, lasts: self.lifetime },
-            Stage::Outage { share: self.share, lasts: self.lasts },
-            Stage::Hold { lasts: self.lifetime.mul_f64(4.0 / 3.0) },
+            LoadStage::Rate { per_second: rate, lasts: self.lifetime },
+            LoadStage::Outage { share: self.share, lasts: self.lasts },
+            LoadStage::Hold { lasts: self.lifetime.mul_f64(4.0 / 3.0) },
         ]
     }
 

@@ -20,14 +20,14 @@ use crate::engine::{Conduct, Ended, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
 #[cfg(feature = "tui")]
 use crate::live::screen::Opening;
-use crate::load::Schedule;
+use crate::load::{LoadConfig, Schedule};
 use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::Plan;
 use crate::profile;
-use crate::record::results::{Aborted, End, Header, Host, RetryHeader, TrunkHeader};
+use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TimersHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Time};
 use std::io::{IsTerminal, stderr};
@@ -282,7 +282,7 @@ pub(super) fn header(
             .zip(targets)
             .map(|(trunk, target)| TrunkHeader {
                 id: trunk.id.clone(),
-                registrar: trunk.registrar_text.clone(),
+                registrar: trunk.registrar_text.clone().into(),
                 target: target.to_string(),
                 transport: "UDP".to_owned(),
                 domain: trunk.policy.domain.clone(),
@@ -292,12 +292,18 @@ pub(super) fn header(
                 algorithms: trunk.policy.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
                 sources: trunk.source.iter().map(ToString::to_string).collect(),
                 retry: retry_header(&trunk.policy.retry),
+                realm_policy: trunk.policy.realm_policy,
+                sockets: trunk.sockets,
+                timers: TimersHeader { t1_ns: nanos(trunk.policy.timers.t1), t2_ns: nanos(trunk.policy.timers.t2) },
             })
             .collect(),
         users: plan.identities.iter().map(|identity| identity.user.to_owned()).collect(),
         agent_trunks: plan.identities.iter().map(|identity| identity.trunk.0).collect(),
         profile_json: plan.profile_json.clone(),
         thresholds: plan.thresholds.iter().map(|t| (t.name.clone(), t.expr.clone())).collect(),
+        compare: Some(plan.compare.iter().map(|line| (line.name.clone(), line.expr.clone())).collect()),
+        load: Some(load_header(&plan.load)),
+        observed: None,
         generator: plan.generator,
         host: Host { name, os, kernel, cpus, cpu_model, memory_bytes },
         features,
@@ -322,6 +328,20 @@ fn agent_sources(plan: &Plan) -> Vec<u8> {
         u8::try_from(identity.number as usize % sources).unwrap_or(u8::MAX)
     };
     plan.identities.iter().map(source).collect()
+}
+
+/// A span of the profile; 584 years are as good as for ever.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn load_header(load: &LoadConfig) -> LoadHeader {
+    LoadHeader {
+        stages: load.stages.clone(),
+        process: load.process,
+        when_exhausted: load.when_exhausted,
+        max_in_flight: load.max_in_flight,
+    }
 }
 
 fn retry_header(retry: &RetryPolicy) -> RetryHeader {

@@ -12,12 +12,12 @@ use crate::live::screen::{
     act,
 };
 use crate::load::course::Leg;
-use crate::load::{Adjustment, Course, Schedule, Stage};
+use crate::load::{Adjustment, Course, Schedule};
 use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::priority::give_way;
 use crate::record::Follower;
-use crate::vocab::{self, Intervention};
+use crate::vocab::{self, Intervention, LoadStage};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ struct Waiting {
 /// What a live screen needs to know of a run.
 pub struct Stagehand {
     pub opening: Opening,
-    pub stages: Vec<Stage>,
+    pub stages: Vec<LoadStage>,
     pub schedule: Arc<Schedule>,
     pub wishes: UnboundedSender<Wish>,
     pub clock: Clock,
@@ -185,11 +185,11 @@ fn stage_now(stage: vocab::Stage, leg: Option<Leg>) -> StageNow {
 
 fn of_load(leg: Leg) -> StageNow {
     let what = match leg.stage {
-        Stage::Ramp { to, .. } => format!("ramp to {to}/s"),
-        Stage::Rate { per_second, .. } => format!("rate {per_second}/s"),
-        Stage::Avalanche { agents } => format!("avalanche of {agents}"),
-        Stage::Hold { .. } => "hold".to_owned(),
-        Stage::Outage { share, .. } => format!("outage of {} %", (share * 100.0).round()),
+        LoadStage::Ramp { to, .. } => format!("ramp to {to}/s"),
+        LoadStage::Rate { per_second, .. } => format!("rate {per_second}/s"),
+        LoadStage::Avalanche { agents } => format!("avalanche of {agents}"),
+        LoadStage::Hold { .. } => "hold".to_owned(),
+        LoadStage::Outage { share, .. } => format!("outage of {} %", (share * 100.0).round()),
     };
     StageNow {
         label: format!("{}/{} {what}", leg.number, leg.of),

@@ -13,7 +13,7 @@ use crate::cli::SimulateArgs;
 use crate::diagnose::dry_run::{Machine, Rehearsed};
 use crate::diagnose::{AbortWatch, DryRun};
 use crate::link::{Delay, LinkConfig};
-use crate::load::{Schedule, Stage};
+use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::net::{descriptors, usage};
 use crate::plan::{Plan, TrunkPlan};
@@ -22,7 +22,7 @@ use crate::record::{End, Header, Results, Writer};
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
 use crate::sim::{self, Outcome, Wording, World, WorldConfig};
-use crate::vocab::{RunTag, Time, parse_duration};
+use crate::vocab::{LoadStage, RunTag, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -106,7 +106,7 @@ fn lengthen(plan: &mut Plan, text: &str) -> Result<(), Failure> {
         let lasts = crate::vocab::format_duration(lasts);
         return Err(Failure::usage(format!("--for {text}: the profile's load lasts {lasts}; name a longer time")));
     }
-    plan.load.stages.push(Stage::Hold { lasts: wanted - lasts });
+    plan.load.stages.push(LoadStage::Hold { lasts: wanted - lasts });
     Ok(())
 }
 

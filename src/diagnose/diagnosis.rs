@@ -2,8 +2,7 @@
 
 use super::findings::{Confidence, Severity, findings};
 use super::verdict::Finding;
-use crate::record::Results;
-use crate::record::eventlog::EVENT_LOG;
+use crate::record::{Observed, Results};
 use crate::vocab::Status;
 
 /// Findings, and what they come to.
@@ -55,8 +54,7 @@ impl Diagnosis {
 
 /// Whether the source is a log without a single challenge in it: a platform may leave them out.
 fn hides_challenges(results: &Results) -> bool {
-    let is_log = results.header.features.iter().any(|feature| feature == EVENT_LOG);
-    is_log && !results.responses.iter().any(|row| row.challenge)
+    results.header.observed == Some(Observed::EventLog) && !results.responses.iter().any(|row| row.challenge)
 }
 
 /// A finding that rests on where in the handshake a refusal came keeps a rival when that is not known.

@@ -1,14 +1,14 @@
 //! Where a run is in its load: which stage, how far, and how long it and the load still take as things stand.
 
-use super::stage::Stage;
 use super::timeline::Timeline;
+use crate::vocab::LoadStage;
 use crate::vocab::Speed;
 use std::time::Duration;
 
 /// A load under way.
 #[derive(Clone, Debug)]
 pub struct Course {
-    stages: Vec<Stage>,
+    stages: Vec<LoadStage>,
     timeline: Timeline,
 }
 
@@ -18,7 +18,7 @@ pub struct Leg {
     /// From 1.
     pub number: usize,
     pub of: usize,
-    pub stage: Stage,
+    pub stage: LoadStage,
     /// 0 to 1.
     pub done: f64,
     /// `None`: it stands still.
@@ -29,7 +29,7 @@ pub struct Leg {
 
 impl Course {
     /// A load that is yet to begin.
-    pub fn new(stages: Vec<Stage>, timeline: Timeline) -> Self {
+    pub fn new(stages: Vec<LoadStage>, timeline: Timeline) -> Self {
         Course { stages, timeline }
     }
 
@@ -47,7 +47,7 @@ impl Course {
     /// part of what follows it.
     pub fn at(&self, elapsed: Duration) -> Option<Leg> {
         let now = self.schedule_time(elapsed);
-        let lasts: Duration = self.stages.iter().map(Stage::lasts).sum();
+        let lasts: Duration = self.stages.iter().map(LoadStage::lasts).sum();
         let left = |schedule| Some(self.timeline.run_time(schedule)?.saturating_sub(elapsed));
         let (mut from, mut found) = (Duration::ZERO, None);
         for (position, stage) in self.stages.iter().enumerate() {
@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn stages_follow_each_other_and_what_is_left_is_what_it_takes() {
-        let rate = Stage::Rate { per_second: 5.0, lasts: secs(10) };
-        let hold = Stage::Hold { lasts: secs(30) };
-        let stages = vec![Stage::Avalanche { agents: 3 }, rate, hold];
+        let rate = LoadStage::Rate { per_second: 5.0, lasts: secs(10) };
+        let hold = LoadStage::Hold { lasts: secs(30) };
+        let stages = vec![LoadStage::Avalanche { agents: 3 }, rate, hold];
         let mut course = Course::new(stages, Timeline::new(vec![secs(10)..secs(40)]));
         let leg = course.at(secs(4)).expect("a load");
         assert_eq!((leg.number, leg.of, leg.stage, leg.done), (2, 3, rate, 0.4));

@@ -21,6 +21,6 @@ pub use allowance::Allowance;
 pub use course::Course;
 pub use pace::Pace;
 pub use schedule::Schedule;
-pub use stage::{LoadConfig, Outage, Process, Stage, WhenExhausted};
+pub use stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
 pub use stripe::Stripe;
 pub use timeline::{Adjustment, Throttle, Timeline};

@@ -5,7 +5,7 @@
 //! avalanche is a step of that integral. A Poisson process has the same count in every stage, at random times.
 
 use super::poisson::Sample;
-use super::stage::{LoadConfig, Outage, Process, Stage, WhenExhausted};
+use super::stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
 use super::timeline::Timeline;
 use crate::seed::Seed;
 use std::time::Duration;
@@ -48,18 +48,18 @@ impl Schedule {
         let (mut start, mut before, mut rate, mut peak) = (Duration::ZERO, 0.0, 0.0, 0.0f64);
         let mut outages = Vec::new();
         for stage in &config.stages {
-            if let Stage::Outage { share, lasts } = *stage {
+            if let LoadStage::Outage { share, lasts } = *stage {
                 outages.push(Outage { from: start, until: start + lasts, share });
             }
             let lasts_s = stage.lasts().as_secs_f64();
             let (from, to) = match *stage {
-                Stage::Ramp { to, .. } => (rate, to),
-                Stage::Rate { per_second, .. } => (per_second, per_second),
-                Stage::Avalanche { .. } => (rate, rate),
-                Stage::Hold { .. } | Stage::Outage { .. } => (0.0, 0.0),
+                LoadStage::Ramp { to, .. } => (rate, to),
+                LoadStage::Rate { per_second, .. } => (per_second, per_second),
+                LoadStage::Avalanche { .. } => (rate, rate),
+                LoadStage::Hold { .. } | LoadStage::Outage { .. } => (0.0, 0.0),
             };
             let total = match *stage {
-                Stage::Avalanche { agents } => f64::from(agents),
+                LoadStage::Avalanche { agents } => f64::from(agents),
                 _ => (from + to) / 2.0 * lasts_s,
             };
             // An avalanche asks for its agents at once; nobody can be faster than that within a second.
@@ -179,16 +179,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn schedule(stages: Vec<Stage>) -> Schedule {
+    fn schedule(stages: Vec<LoadStage>) -> Schedule {
         Schedule::new(&config(stages, u32::MAX), Seed(1))
     }
 
-    fn config(stages: Vec<Stage>, agents: u32) -> LoadConfig {
+    fn config(stages: Vec<LoadStage>, agents: u32) -> LoadConfig {
         let (process, when_exhausted) = (Process::Uniform, WhenExhausted::Stop);
         LoadConfig { stages, process, when_exhausted, agents, max_in_flight: 1, max_message_rate: 1 }
     }
 
-    fn poisson(stages: Vec<Stage>, seed: u64) -> Schedule {
+    fn poisson(stages: Vec<LoadStage>, seed: u64) -> Schedule {
         Schedule::new(&LoadConfig { process: Process::Poisson, ..config(stages, u32::MAX) }, Seed(seed))
     }
 
@@ -196,16 +196,16 @@ mod tests {
         (0..s.arrivals()).map(|n| s.planned(n).expect("within").as_secs_f64()).collect()
     }
 
-    fn ramp(to: f64, secs: u64) -> Stage {
-        Stage::Ramp { to, lasts: Duration::from_secs(secs) }
+    fn ramp(to: f64, secs: u64) -> LoadStage {
+        LoadStage::Ramp { to, lasts: Duration::from_secs(secs) }
     }
 
-    fn rate(per_second: f64, secs: u64) -> Stage {
-        Stage::Rate { per_second, lasts: Duration::from_secs(secs) }
+    fn rate(per_second: f64, secs: u64) -> LoadStage {
+        LoadStage::Rate { per_second, lasts: Duration::from_secs(secs) }
     }
 
-    fn hold(secs: u64) -> Stage {
-        Stage::Hold { lasts: Duration::from_secs(secs) }
+    fn hold(secs: u64) -> LoadStage {
+        LoadStage::Hold { lasts: Duration::from_secs(secs) }
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_due_is_counted_and_the_rate_is_known() {
         let at = Duration::from_millis;
-        let s = schedule(vec![rate(10.0, 1), hold(5), Stage::Avalanche { agents: 7 }, ramp(20.0, 10)]);
+        let s = schedule(vec![rate(10.0, 1), hold(5), LoadStage::Avalanche { agents: 7 }, ramp(20.0, 10)]);
         assert_eq!((s.due_by(at(0)), s.due_by(at(899)), s.due_by(at(900)), s.due_by(at(5_999))), (1, 9, 10, 10));
         assert_eq!((s.due_by(at(6_000)), s.due_by(at(60_000))), (18, s.arrivals()));
         assert_eq!((s.rate_at(at(500)), s.rate_at(at(3_000)), s.rate_at(at(11_000))), (10.0, 0.0, 10.0));
@@ -283,27 +283,28 @@ mod tests {
 
     #[test]
     fn an_avalanche_is_one_instant_between_two_stages() {
-        let s = schedule(vec![rate(2.5, 3), Stage::Avalanche { agents: 10 }, rate(10.0, 1), hold(5)]);
+        let s = schedule(vec![rate(2.5, 3), LoadStage::Avalanche { agents: 10 }, rate(10.0, 1), hold(5)]);
         // 7.5 arrivals before it; the half carries over to the other side.
         assert_eq!(s.arrivals(), 28);
         assert_eq!(s.planned(7), Some(Duration::from_millis(2800)));
         assert!((8..18).all(|n| s.planned(n) == Some(Duration::from_secs(3))));
         assert_eq!(s.planned(18), Some(Duration::from_millis(3050)));
         assert_eq!((s.lasts(), s.peak()), (Duration::from_secs(9), 10.0));
-        let alone = schedule(vec![Stage::Avalanche { agents: 500 }]);
+        let alone = schedule(vec![LoadStage::Avalanche { agents: 500 }]);
         assert_eq!((alone.arrivals(), alone.lasts(), alone.peak()), (500, Duration::ZERO, 500.0));
         assert_eq!((alone.planned(0), alone.planned(499)), (Some(Duration::ZERO), Some(Duration::ZERO)));
     }
 
     #[test]
     fn an_avalanche_leaves_the_rate_as_it_was() {
-        let s = schedule(vec![rate(100.0, 1), Stage::Avalanche { agents: 50 }, ramp(200.0, 2)]);
+        let s = schedule(vec![rate(100.0, 1), LoadStage::Avalanche { agents: 50 }, ramp(200.0, 2)]);
         assert_eq!(s.arrivals(), 100 + 50 + 300);
     }
 
     #[test]
     fn poisson_keeps_the_count_of_every_stage_and_the_seed_decides() {
-        let stages = vec![ramp(100.0, 10), hold(5), rate(0.25, 10), Stage::Avalanche { agents: 20 }, rate(50.0, 10)];
+        let stages =
+            vec![ramp(100.0, 10), hold(5), rate(0.25, 10), LoadStage::Avalanche { agents: 20 }, rate(50.0, 10)];
         let (even, drawn) = (schedule(stages.clone()), poisson(stages.clone(), 7));
         assert_eq!(drawn.arrivals(), even.arrivals());
         let borders = [0.0, 10.0, 15.0, 25.0, 35.0];
@@ -373,12 +374,12 @@ mod tests {
         }
     }
 
-    fn any_stage() -> impl Strategy<Value = Stage> {
+    fn any_stage() -> impl Strategy<Value = LoadStage> {
         prop_oneof![
             (0.0f64..2000.0, 1u64..100).prop_map(|(to, secs)| ramp(to, secs)),
             (0.001f64..2000.0, 1u64..100).prop_map(|(r, secs)| rate(r, secs)),
             (1u64..100).prop_map(hold),
-            (0u32..5000).prop_map(|agents| Stage::Avalanche { agents }),
+            (0u32..5000).prop_map(|agents| LoadStage::Avalanche { agents }),
         ]
     }
 

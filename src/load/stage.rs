@@ -2,34 +2,8 @@
 
 use crate::seed::{Purpose, Seed};
 use crate::vocab::AgentId;
+pub use crate::vocab::{LoadStage, Process, WhenExhausted};
 use std::time::Duration;
-
-/// One `[[load]]` stage.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Stage {
-    /// Arrivals per second change linearly from the previous stage's rate (0 at first) to `to`.
-    Ramp { to: f64, lasts: Duration },
-    /// Constant arrivals per second.
-    Rate { per_second: f64, lasts: Duration },
-    /// So many agents at one instant; it takes no time, and the rate before it is the rate after it.
-    Avalanche { agents: u32 },
-    /// No arrivals: refreshes and retries only.
-    Hold { lasts: Duration },
-    /// No arrivals, and a share of the agents without power: see [`Outage`].
-    Outage { share: f64, lasts: Duration },
-}
-
-impl Stage {
-    pub const fn lasts(&self) -> Duration {
-        match *self {
-            Stage::Ramp { lasts, .. }
-            | Stage::Rate { lasts, .. }
-            | Stage::Hold { lasts }
-            | Stage::Outage { lasts, .. } => lasts,
-            Stage::Avalanche { .. } => Duration::ZERO,
-        }
-    }
-}
 
 /// A time in which a share of the agents is off. One that has arrived stops where it is: an open attempt is abandoned,
 /// nothing is refreshed or tried again, and answers come too late. At the end those agents begin anew, as restarted
@@ -51,30 +25,10 @@ impl Outage {
     }
 }
 
-/// How the arrivals of a stage lie within it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Process {
-    /// Evenly spaced by the rate's integral.
-    #[default]
-    Uniform,
-    /// As many as evenly spaced, at independent random times: a Poisson process, given its count.
-    Poisson,
-}
-
-/// What happens when every agent has arrived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum WhenExhausted {
-    /// No further arrival.
-    #[default]
-    Stop,
-    /// Arrival n is agent n mod agents, each time with the full handshake.
-    Reregister,
-}
-
 /// What the load room needs of a profile.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LoadConfig {
-    pub stages: Vec<Stage>,
+    pub stages: Vec<LoadStage>,
     pub process: Process,
     pub when_exhausted: WhenExhausted,
     /// Agents in the run; with [`WhenExhausted::Stop`] arrivals beyond this number do not happen.

@@ -158,7 +158,7 @@ impl Default for Throttle {
 mod tests {
     use super::*;
     use crate::load::Schedule;
-    use crate::load::stage::{LoadConfig, Process, Stage, WhenExhausted};
+    use crate::load::stage::{LoadConfig, LoadStage, Process, WhenExhausted};
     use crate::seed::Seed;
     use proptest::prelude::*;
 
@@ -285,7 +285,7 @@ mod tests {
         /// Every arrival of a load that goes on in the end happens once, in order, and before the load is over.
         #[test]
         fn every_arrival_comes_before_the_end(timeline in any_timeline(), rate in 0.5f64..500.0, seconds in 1u64..40) {
-            let stages = vec![Stage::Rate { per_second: rate, lasts: Duration::from_secs(seconds) }];
+            let stages = vec![LoadStage::Rate { per_second: rate, lasts: Duration::from_secs(seconds) }];
             let (process, when_exhausted) = (Process::Uniform, WhenExhausted::Stop);
             let config = LoadConfig {
                 stages, process, when_exhausted, agents: u32::MAX, max_in_flight: 1, max_message_rate: 1,

@@ -12,7 +12,8 @@
 use super::roster::TrunkKey;
 use super::watch::{Ask, Carried, Challenge, Reply, SECOND_NS, Watch, print_of};
 use super::{Observation, ObserveError};
-use crate::record::eventlog::{EVENT_LOG, EventLog, LogRecord};
+use crate::record::Observed;
+use crate::record::eventlog::{EventLog, LogRecord};
 use crate::sip::contact;
 use std::collections::HashMap;
 
@@ -29,7 +30,7 @@ pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
         reading.record(record)?;
     }
     let end = records.last().map_or(0, |record| record.at_ns);
-    let (seen, gaps) = reading.watch.finish(name.to_owned(), EVENT_LOG, end);
+    let (seen, gaps) = reading.watch.finish(name.to_owned(), Observed::EventLog, end);
     if gaps.silent {
         remarks.push("no record has a response code: nothing is known of any answer".to_owned());
     }

@@ -8,7 +8,7 @@ use crate::agent::answer;
 use crate::agent::looping::{Looping, Step};
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
 use crate::record::results::{GeneratorLimits, Host};
-use crate::record::{End as RunEnd, Header, Results, Writer, read};
+use crate::record::{End as RunEnd, Header, Observed, Results, Writer, read};
 use crate::vocab::{AgentId, Refusal, Status, Time, TrunkId};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct Seen {
     /// The source's name.
     pub(super) name: String,
     /// `capture` or `event log`.
-    pub(super) feature: &'static str,
+    pub(super) observed: Observed,
     pub(super) roster: Roster,
     pub(super) words: Words,
     pub(super) entries: Vec<Entry>,
@@ -113,9 +113,12 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         trunks,
         profile_json: "{}".to_owned(),
         thresholds: Vec::new(),
+        compare: None,
+        load: None,
+        observed: Some(seen.observed),
         generator: GeneratorLimits { late_ns: u64::MAX, stall_ns: u64::MAX, suspect_late: 1.0, invalid_late: 1.0 },
         host: Host::default(),
-        features: vec![seen.feature.to_owned()],
+        features: vec![seen.observed.as_str().to_owned()],
         arrivals_planned: agents.len() as u64,
         workers: 1,
         simulated: false,

@@ -4,7 +4,7 @@
 //! same user on two telephones at once, told apart by Call-ID and Contact, is two phones with one name.
 
 use super::ObserveError;
-use crate::record::TrunkHeader;
+use crate::record::{RegistrarHeader, TrunkHeader};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -115,7 +115,7 @@ impl Roster {
         let several = trunk.sources.len() > 1;
         TrunkHeader {
             id,
-            registrar: if registrar.is_empty() { format!("sip:{domain}") } else { format!("sip:{registrar}") },
+            registrar: RegistrarHeader::At(format!("sip:{}", if registrar.is_empty() { domain } else { registrar })),
             target: registrar.clone(),
             transport: trunk.transport.to_owned(),
             domain: domain.clone(),

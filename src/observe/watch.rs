@@ -14,6 +14,7 @@ use super::entry::{End, Entry, What, Word, Words};
 use super::replay::Seen;
 use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
+use crate::record::Observed;
 use crate::sip::{Response, contact};
 use crate::vocab::{Kind, LoopKind, Place, Status, Time};
 use std::collections::{HashMap, VecDeque};
@@ -233,14 +234,14 @@ impl Watch {
     }
 
     /// Watching ends at `end`: what is open by then is told.
-    pub(super) fn finish(mut self, name: String, feature: &'static str, end: u64) -> (Seen, Gaps) {
+    pub(super) fn finish(mut self, name: String, observed: Observed, end: u64) -> (Seen, Gaps) {
         let end = end.max(self.last);
         for agent in 0..self.phones.len() as u32 {
             self.leave(agent, end);
             self.lapse(agent, end);
         }
         let gaps = Gaps { orphans: self.orphans, silent: self.answers == 0 && self.roster.len() > 0 };
-        (Seen { name, feature, roster: self.roster, words: self.words, entries: self.entries, end }, gaps)
+        (Seen { name, observed, roster: self.roster, words: self.words, entries: self.entries, end }, gaps)
     }
 
     fn tell(&mut self, at: u64, agent: u32, what: What) {

@@ -6,6 +6,7 @@
 use super::roster::TrunkKey;
 use super::watch::{Ask, Carried, Challenge, Reply, Watch, print_of};
 use super::{Observation, ObserveError};
+use crate::record::Observed;
 use crate::record::capture::{self, Packet, Transport};
 use crate::sip::challenge::{self, all_credentials};
 use crate::sip::scan::{self, Malformed};
@@ -33,7 +34,7 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     }
     wire.drain(u64::MAX, 0)?;
     let mut remarks = account.remarks();
-    let (seen, gaps) = wire.watch.finish(name.to_owned(), "capture", wire.newest);
+    let (seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, wire.newest);
     remarks.extend(wire.counts.remarks());
     if gaps.orphans > 0 {
         remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));

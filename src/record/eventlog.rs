@@ -13,9 +13,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The feature by which the results of a log are known as such.
-pub const EVENT_LOG: &str = "event log";
-
 /// One record about a REGISTER.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogRecord {

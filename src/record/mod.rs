@@ -20,7 +20,7 @@ pub mod writer;
 pub use pcapng::PcapngWriter;
 pub use reader::{Follower, ReadError, header, read};
 pub use results::{
-    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals,
-    TrunkHeader,
+    AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Observed,
+    RegistrarHeader, Results, Totals, TrunkHeader,
 };
 pub use writer::Writer;

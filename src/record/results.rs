@@ -1,7 +1,9 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
 use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
-use crate::vocab::{Intervention, LoopKind, Phase, Stage, Status};
+use crate::vocab::{
+    Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, SocketUse, Stage, Status, WhenExhausted,
+};
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,10 +23,20 @@ pub struct Header {
     pub users: Vec<String>,
     /// Trunk index by agent id.
     pub agent_trunks: Vec<u16>,
-    /// The resolved profile as JSON text, secrets as `***`.
+    /// The resolved profile as JSON text, secrets as `***`: to be shown, and to be held against another
+    /// run's key by key. What a judge must know stands beside it, typed.
     pub profile_json: String,
     /// Thresholds as written: (name, expression).
     pub thresholds: Vec<(String, String)>,
+    /// Lines of `[compare]` as written, in their order; `None` where nobody could write any.
+    #[serde(default)]
+    pub compare: Option<Vec<(String, String)>>,
+    /// The load that was planned; `None` of what was only observed.
+    #[serde(default)]
+    pub load: Option<LoadHeader>,
+    /// How others were observed; `None`: our own agents made these results.
+    #[serde(default)]
+    pub observed: Option<Observed>,
     pub generator: GeneratorLimits,
     pub host: Host,
     /// What the sockets got: `recvmmsg`, `rx-timestamp`, `rcvbuf=8388608`, …
@@ -102,8 +114,7 @@ impl Header {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrunkHeader {
     pub id: String,
-    /// The profile's `registrar` value.
-    pub registrar: String,
+    pub registrar: RegistrarHeader,
     /// Resolved address, `127.0.0.1:5060`.
     pub target: String,
     /// `UDP`.
@@ -122,6 +133,106 @@ pub struct TrunkHeader {
     pub sources: Vec<String>,
     #[serde(default)]
     pub retry: RetryHeader,
+    #[serde(default)]
+    pub realm_policy: RealmPolicy,
+    #[serde(default)]
+    pub sockets: SocketUse,
+    #[serde(default)]
+    pub timers: TimersHeader,
+}
+
+/// What the timers of a trunk's transactions were set to (RFC 3261 §17.1.2.2), nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TimersHeader {
+    pub t1_ns: u64,
+    pub t2_ns: u64,
+}
+
+impl Default for TimersHeader {
+    /// Those of RFC 3261 table 4, of which phones that were only observed are believed too.
+    fn default() -> Self {
+        TimersHeader { t1_ns: 500_000_000, t2_ns: 4_000_000_000 }
+    }
+}
+
+impl TimersHeader {
+    /// Timer F, 64·T1: a request without a final answer for this long has none.
+    pub const fn f_ns(&self) -> u64 {
+        self.t1_ns.saturating_mul(64)
+    }
+
+    /// Retransmissions of a request that is never answered: Timer E fires after T1 and each time twice as
+    /// long up to T2, until Timer F.
+    pub fn repeats(&self) -> u64 {
+        let (mut at, mut wait, mut repeats) = (self.t1_ns, self.t1_ns, 0);
+        while at > 0 && at < self.f_ns() {
+            repeats += 1;
+            wait = wait.saturating_mul(2).min(self.t2_ns).max(self.t1_ns);
+            at = at.saturating_add(wait);
+        }
+        repeats
+    }
+}
+
+/// Whom a trunk registers with, as its profile has it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum RegistrarHeader {
+    /// The registrar that is part of this program.
+    #[default]
+    Embedded,
+    /// A SIP URI.
+    At(String),
+}
+
+impl RegistrarHeader {
+    pub fn as_str(&self) -> &str {
+        match self {
+            RegistrarHeader::Embedded => "embedded",
+            RegistrarHeader::At(uri) => uri,
+        }
+    }
+}
+
+impl From<String> for RegistrarHeader {
+    fn from(text: String) -> Self {
+        if text == RegistrarHeader::Embedded.as_str() { RegistrarHeader::Embedded } else { RegistrarHeader::At(text) }
+    }
+}
+
+impl From<RegistrarHeader> for String {
+    fn from(registrar: RegistrarHeader) -> String {
+        registrar.as_str().to_owned()
+    }
+}
+
+/// `[[load]]` and `[arrivals]`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct LoadHeader {
+    pub stages: Vec<LoadStage>,
+    pub process: Process,
+    pub when_exhausted: WhenExhausted,
+    pub max_in_flight: u32,
+}
+
+/// A source of results that is no run of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    /// Packets of others.
+    Capture,
+    /// A platform's log of SIP events.
+    EventLog,
+}
+
+impl Observed {
+    /// As it stands among the features.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Observed::Capture => "capture",
+            Observed::EventLog => "event log",
+        }
+    }
 }
 
 /// How long the agents of a trunk wait before they try again, once their back-off has grown; `None`: they do not.
@@ -297,3 +408,16 @@ pub struct AgentResult {
 
 /// One loop over the run.
 pub type LoopResult = LoopRow;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_an_answer_is_repeated_ten_times() {
+        // After 0.5, 1.5, 3.5 and 7.5 s, then every 4 s up to 31.5 s.
+        let timers = TimersHeader::default();
+        assert_eq!((timers.f_ns(), timers.repeats()), (32_000_000_000, 10));
+        assert_eq!(TimersHeader { t1_ns: 0, t2_ns: 0 }.repeats(), 0, "whatever a damaged header says");
+    }
+}

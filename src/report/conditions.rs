@@ -3,8 +3,9 @@
 //! They stand under `conditions` in `run.json` and in an annex of the page. Figures that RFC 7502 defines by a search
 //! (registration rate without a failure) are not claimed here; that is the job of `limits`.
 
-use crate::record::{Baseline, Results};
-use crate::vocab::{Intervention, InterventionKind, Kind, Stage};
+use crate::record::results::TimersHeader;
+use crate::record::{Baseline, Header, Results};
+use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage};
 use serde::Serialize;
 
 /// The set-up of a run.
@@ -12,13 +13,13 @@ use serde::Serialize;
 pub struct Conditions {
     /// SIP transport protocols in use, as in RFC 7502 §5.1.
     pub transport: Vec<String>,
-    pub connection_strategy: &'static str,
+    pub connection_strategy: String,
     /// Whether the registrar challenged (401/407) any attempt.
     pub challenged: bool,
     /// The lifetimes asked for, seconds, by trunk.
     pub expires_s: Vec<u32>,
     /// Without a final answer for this long an attempt is a failure: Timer F, 64·T1 (RFC 3261 §17.1.2.2).
-    pub establishment_threshold_s: u32,
+    pub establishment_threshold_s: u64,
     pub tls_cipher_suite: &'static str,
     pub ipsec_profile: &'static str,
     pub media_streams: &'static str,
@@ -58,13 +59,13 @@ impl Conditions {
         transport.dedup();
         Conditions {
             transport,
-            connection_strategy: "one UDP socket per worker and trunk",
+            connection_strategy: connection_strategy(header),
             challenged: results
                 .responses
                 .iter()
                 .any(|row| row.challenge && matches!(row.code, 401 | 407) && row.kind != Kind::Unregister),
             expires_s: header.trunks.iter().map(|trunk| trunk.expires_s).collect(),
-            establishment_threshold_s: 32,
+            establishment_threshold_s: establishment_threshold_s(header),
             tls_cipher_suite: "none",
             ipsec_profile: "none",
             media_streams: "none",
@@ -79,6 +80,30 @@ impl Conditions {
             interventions: interventions(results),
         }
     }
+}
+
+/// How requests share sockets, which is the trunks' own choice.
+fn connection_strategy(header: &Header) -> String {
+    let own: Vec<_> = header.trunks.iter().filter(|trunk| trunk.sockets == SocketUse::PerAgent).collect();
+    let shared = if header.trunks.iter().any(|trunk| trunk.sources.len() > 1) {
+        "one UDP socket per worker, trunk and source address"
+    } else {
+        "one UDP socket per worker and trunk"
+    };
+    match own.len() {
+        0 => shared.to_owned(),
+        all if all == header.trunks.len() => "one UDP socket per agent".to_owned(),
+        _ => {
+            let ids: Vec<_> = own.iter().map(|trunk| trunk.id.as_str()).collect();
+            format!("{shared}; on {} one per agent", ids.join(", "))
+        }
+    }
+}
+
+/// The longest of the trunks' Timers F, whole seconds.
+fn establishment_threshold_s(header: &Header) -> u64 {
+    let longest = header.trunks.iter().map(|trunk| trunk.timers.f_ns()).max();
+    longest.unwrap_or(TimersHeader::default().f_ns()) / 1_000_000_000
 }
 
 fn interventions(results: &Results) -> Vec<InterventionView> {

@@ -6,7 +6,7 @@
 use super::text::{counted, thousands};
 use super::words;
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, Verdict};
-use crate::record::Results;
+use crate::record::{RegistrarHeader, Results};
 
 /// An answer in words.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,5 +56,6 @@ pub fn go_live(results: &Results, judgement: &Judgement, findings: &[Finding]) -
 
 /// Whether every trunk went to the built-in registrar.
 pub fn embedded(results: &Results) -> bool {
-    !results.header.trunks.is_empty() && results.header.trunks.iter().all(|trunk| trunk.registrar == "embedded")
+    !results.header.trunks.is_empty()
+        && results.header.trunks.iter().all(|trunk| trunk.registrar == RegistrarHeader::Embedded)
 }

@@ -209,7 +209,7 @@ fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) ->
     Trunk {
         header: TrunkView {
             id: &trunk.id,
-            registrar: &trunk.registrar,
+            registrar: trunk.registrar.as_str(),
             target: &trunk.target,
             transport: &trunk.transport,
             domain: &trunk.domain,

@@ -5,7 +5,7 @@ use super::go_live::embedded;
 use super::text::{self, decimal, thousands};
 use super::words;
 use crate::record::Results;
-use crate::vocab::Kind;
+use crate::vocab::{Kind, LoadStage};
 use serde::Serialize;
 
 /// One thing that nobody should conclude from this run.
@@ -108,7 +108,8 @@ fn never_happened(results: &Results, conditions: &Conditions, add: &mut impl FnM
     if !conditions.challenged {
         add("Passwords", "The registrar never challenged anybody, so credentials were not checked.".to_owned());
     }
-    if !results.header.profile_json.contains("\"avalanche\"") {
+    let load = results.header.load.as_ref();
+    if !load.is_some_and(|load| load.stages.iter().any(LoadStage::is_return)) {
         add(
             "The return after an outage",
             "The load has no avalanche: agents came one after another, not all at once.".to_owned(),

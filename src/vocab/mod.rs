@@ -1,5 +1,5 @@
 //! The words every room shares: time, durations and bandwidths as text, ids, interventions, outcomes, packets,
-//! secrets.
+//! secrets, what a run is set up to do.
 //!
 //! Nothing here knows SIP, holds policy or does I/O.
 
@@ -10,6 +10,7 @@ mod intervention;
 mod outcome;
 mod packet;
 mod secret;
+mod setup;
 mod time;
 
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
@@ -19,4 +20,5 @@ pub use intervention::{Intervention, InterventionKind, Speed};
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
 pub use secret::Secret;
+pub use setup::{LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
 pub use time::Time;

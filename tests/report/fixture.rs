@@ -5,7 +5,8 @@ use hdrhistogram::Histogram;
 use regstorm::measure::{Evidence, GeneratorCounts, ResponseRow, TrunkInterval};
 use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
-    AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals, TrunkHeader,
+    AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, RegistrarHeader, Results, Totals,
+    TrunkHeader,
 };
 use regstorm::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
 
@@ -179,6 +180,9 @@ impl Shape {
             profile_json: r#"{"run":{"name":"nj","seed":7},"trunk":[{"id":"trunk_00","agents":{"password":"***"}}]}"#
                 .to_owned(),
             thresholds: vec![],
+            compare: None,
+            load: None,
+            observed: None,
             generator: GeneratorLimits {
                 late_ns: 5_000_000,
                 stall_ns: 10_000_000,
@@ -208,7 +212,7 @@ impl Shape {
     fn trunk(&self, n: u16) -> TrunkHeader {
         TrunkHeader {
             id: format!("trunk_{n:02}"),
-            registrar: "embedded".to_owned(),
+            registrar: RegistrarHeader::Embedded,
             target: format!("127.0.0.1:{}", 5060 + n),
             transport: "UDP".to_owned(),
             domain: "example.test".to_owned(),

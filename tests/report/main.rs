@@ -4,6 +4,7 @@ mod files;
 mod fixture;
 mod judgement;
 mod page;
+mod setup;
 
 use regstorm::diagnose::{Judgement, Threshold, judge};
 use regstorm::record::Results;

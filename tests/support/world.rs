@@ -3,7 +3,7 @@
 
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::{LoadConfig, Process, Stage, WhenExhausted};
+use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, WorldConfig};
@@ -19,7 +19,7 @@ pub fn seconds(n: u64) -> Duration {
 }
 
 /// Every agent alike, none of which tries a second time.
-pub fn world(agents: u32, stages: Vec<Stage>) -> WorldConfig {
+pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
     let mut identities = IdentityBook::default();
     let password = identities.credential(Credential::Password(Secret::new(PASSWORD)));
     for n in 0..agents {
@@ -82,13 +82,13 @@ pub fn hammer(interval: Duration) -> RetryPolicy {
 }
 
 /// A constant rate of arrivals.
-pub fn rate(per_second: f64, secs: u64) -> Stage {
-    Stage::Rate { per_second, lasts: seconds(secs) }
+pub fn rate(per_second: f64, secs: u64) -> LoadStage {
+    LoadStage::Rate { per_second, lasts: seconds(secs) }
 }
 
 /// No arrivals.
-pub fn hold(secs: u64) -> Stage {
-    Stage::Hold { lasts: seconds(secs) }
+pub fn hold(secs: u64) -> LoadStage {
+    LoadStage::Hold { lasts: seconds(secs) }
 }
 
 /// One more fault at the registrar, from the start to the end and for every agent.

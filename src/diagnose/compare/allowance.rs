@@ -8,7 +8,6 @@ use super::figure::Figure;
 use crate::diagnose::threshold::{ThresholdError, in_expr, parse_name, plain_number};
 use crate::record::Header;
 use crate::vocab::parse_duration;
-use serde_json::Value;
 
 /// One line, checked against the figures that exist.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,12 +68,11 @@ impl Allowance {
     /// As for [`Allowance::parse`]; a run is recorded after its lines were read, so only a record of another version
     /// gives one.
     pub fn of_run(header: &Header) -> Result<Option<Vec<Allowance>>, ThresholdError> {
-        let profile: Value = serde_json::from_str(&header.profile_json).unwrap_or_default();
-        let Some(lines) = profile.get("compare").and_then(Value::as_object) else { return Ok(None) };
+        let Some(lines) = &header.compare else { return Ok(None) };
         let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
-        let parse = |(name, expr): (&String, &Value)| Allowance::parse(name, expr.as_str().unwrap_or_default(), &ids);
+        let parse = |(name, expr): &(String, String)| Allowance::parse(name, expr, &ids);
         let mut lines = lines.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        // JSON does not keep their order: outcomes first, then latencies.
+        // Whatever their order in the profile: outcomes first, then latencies.
         lines.sort_by_key(|line| line.figure.rank());
         Ok(Some(lines))
     }

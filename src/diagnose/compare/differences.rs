@@ -1,7 +1,7 @@
 //! What differs beside the figures: the profiles key by key, the environments, the findings.
 
 use crate::diagnose::Finding;
-use crate::record::{Header, Results};
+use crate::record::{Header, RegistrarHeader, Results};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,12 +86,8 @@ pub fn profiles(base: &Header, new: &Header) -> Vec<Difference> {
 
 /// Whether both runs were to follow the same schedule in intervals of the same length.
 pub fn same_schedule(base: &Header, new: &Header) -> bool {
-    let schedule = |header: &Header| {
-        let profile: Value = serde_json::from_str(&header.profile_json).unwrap_or_default();
-        ["load", "arrivals"].map(|key| profile.get(key).cloned().unwrap_or_default())
-    };
     let frame = |header: &Header| (header.interval_ns, header.warmup_ns, header.arrivals_planned);
-    frame(base) == frame(new) && schedule(base) == schedule(new)
+    frame(base) == frame(new) && base.load == new.load
 }
 
 /// What the runs were made with and on, where it differs.
@@ -125,7 +121,7 @@ fn environment(results: &Results) -> BTreeMap<String, String> {
         facts.insert(format!("features.{key}"), value.to_owned());
     }
     // The embedded registrar listens on another port each time.
-    let outside = header.trunks.iter().filter(|trunk| trunk.registrar != "embedded");
+    let outside = header.trunks.iter().filter(|trunk| trunk.registrar != RegistrarHeader::Embedded);
     facts.extend(outside.map(|trunk| (format!("target.{}", trunk.id), trunk.target.clone())));
     facts
 }

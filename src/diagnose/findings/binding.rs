@@ -94,7 +94,8 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     let longest = rows.iter().map(|row| row.granted_s.1).max()?;
     // The answer to a request sent again tells what is left of the lifetime that its lost predecessor was granted.
     let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
-    if asked.saturating_sub(shortest) <= TIMER_F_S && count * 2 < all {
+    let lost_ns = u64::from(asked.saturating_sub(shortest)) * 1_000_000_000;
+    if lost_ns <= view.timer_f_ns() && count * 2 < all {
         return None;
     }
     // Judged by the longest: the others refresh more often still.
@@ -244,7 +245,5 @@ fn examples(rows: &[&GrantRow]) -> Vec<String> {
     seen.iter().take(EXAMPLES).map(|example| format!("came back as {example}")).collect()
 }
 
-/// Timer F, 64·T1: no request is sent again later.
-const TIMER_F_S: u32 = 32;
 /// So many times the planned refreshes are worth a warning.
 const DOUBLED: f64 = 2.0;

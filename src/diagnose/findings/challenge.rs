@@ -10,10 +10,9 @@ use super::draft::{Confidence, Draft, Severity};
 use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
 use crate::measure::Sightings;
-use crate::record::TrunkHeader;
 use crate::sip::Algorithm;
 use crate::sip::challenge::Unusable;
-use crate::vocab::{Class, Place};
+use crate::vocab::{Class, Place, RealmPolicy};
 use std::collections::BTreeSet;
 
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
@@ -64,7 +63,7 @@ enum Order {
 
 fn realm(view: &View<'_>) -> Option<Explaining> {
     let realms = realms(view);
-    let expected = header(view).realm.as_deref();
+    let expected = view.header().realm.as_deref();
     let odd: Vec<&Realm<'_>> = match expected {
         Some(expected) => realms.iter().filter(|realm| realm.name != expected).collect(),
         None => without_expectation(view, &realms),
@@ -101,15 +100,9 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
     Some((draft, explained))
 }
 
-fn header<'a>(view: &View<'a>) -> &'a TrunkHeader {
-    &view.results.header.trunks[usize::from(view.trunk)]
-}
-
 /// Whether agents answer for the configured realm whatever is challenged (`realm_policy = "force"`).
 fn is_forced(view: &View<'_>) -> bool {
-    let profile: serde_json::Value = serde_json::from_str(&view.results.header.profile_json).unwrap_or_default();
-    let trunk = profile.get("trunk").and_then(|trunks| trunks.get(usize::from(view.trunk)));
-    trunk.and_then(|trunk| trunk.get("realm_policy")).is_some_and(|policy| policy == "force")
+    view.header().realm_policy == RealmPolicy::Force
 }
 
 /// The realms challenged with, by first appearance. A challenge without one is another trouble.
@@ -328,7 +321,7 @@ fn facts(view: &View<'_>, expected: Option<&str>, realms: &[Realm<'_>], order: O
         let challenges = counted(realm.seen.count, "challenge");
         let when = window(realm.seen.first_ns, realm.seen.last_ns);
         let mut fact = format!("realm \"{}\" in {challenges}, {when}", realm.name);
-        if !header(view).sources.is_empty() && order != Order::One {
+        if !view.header().sources.is_empty() && order != Order::One {
             let sources: Vec<_> = realm.sources.iter().map(|&source| view.source(source)).collect();
             fact.push_str(&format!(", to {}", sources.join(", ")));
         }
@@ -349,7 +342,7 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     if attempts == 0 {
         return None;
     }
-    let accepted = &header(view).algorithms;
+    let accepted = &view.header().algorithms;
     let foreign = |offered: u8| {
         Algorithm::ALL.iter().all(|algorithm| {
             offered >> *algorithm as u8 & 1 == 0 || !accepted.iter().any(|name| name == algorithm.as_str())

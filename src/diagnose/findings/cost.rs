@@ -17,7 +17,7 @@ pub struct Cost {
 
 /// What class decides about the next attempt.
 fn wait_s(view: &View<'_>, class: Class) -> Option<f64> {
-    let retry = &view.results.header.trunks[usize::from(view.trunk)].retry;
+    let retry = &view.header().retry;
     // A limited number of retries is no steady state.
     if retry.max.is_some() {
         return None;
@@ -51,8 +51,7 @@ fn messages_per_attempt(view: &View<'_>, class: Class) -> f64 {
     let challenged = !view.offers.is_empty();
     match class {
         Class::Forbidden | Class::Unusable => 2.0,
-        // Timer E: at 0.5, 1.5, 3.5 s and every 4 s up to 32 s (RFC 3261 §17.1.2.2).
-        Class::Silence => 11.0,
+        Class::Silence => 1.0 + view.header().timers.repeats() as f64,
         _ if challenged => 4.0,
         _ => 2.0,
     }

@@ -1,6 +1,6 @@
 //! Requests without an answer: none at all (`no-response`), or only after repeating them (`packet-loss`).
 //!
-//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout is seen [`TIMER_F_NS`] after its request, so whatever is
+//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout is seen a Timer F after its request, so whatever is
 //! said of when the silence came is said of the requests. A 408 is an answer, and its own thing.
 
 use super::cost::Cost;
@@ -27,20 +27,22 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Silence).collect();
     draft.saw(Sightings::together(rows.iter().map(|row| &row.seen)));
     // They were sent a Timer F before they ended.
-    draft.first_ns = draft.first_ns.saturating_sub(TIMER_F_NS);
-    draft.last_ns = draft.last_ns.saturating_sub(TIMER_F_NS);
+    let timer_f_ns = view.timer_f_ns();
+    draft.first_ns = draft.first_ns.saturating_sub(timer_f_ns);
+    draft.last_ns = draft.last_ns.saturating_sub(timer_f_ns);
     draft.agents = view.met(&[Class::Silence]).count() as u64;
     draft.severity = severity(view, Class::Silence, count);
     let answered = view.attempts() - count - view.count(Class::Transport);
     let pattern = pattern(view, answered);
+    let limit = format!("{} s", timer_f_ns as f64 / 1e9);
     draft.summary = format!("{} of {}", pattern.summary, of_agents(view, draft.agents));
     draft.evidence = vec![
-        format!("{} without a final answer in 32 s, {answered} answered", counted(count, "attempt")),
+        format!("{} without a final answer in {limit}, {answered} answered", counted(count, "attempt")),
         format!("the unanswered were sent {}", window(draft.first_ns, draft.last_ns)),
     ];
     draft.evidence.extend(pattern.evidence);
     draft.rejected = pattern.rejected;
-    draft.rejected.push("a slow server: an answer within 32 s would have counted".to_owned());
+    draft.rejected.push(format!("a slow server: an answer within {limit} would have counted"));
     draft.confidence = Confidence::of(count, pattern.against);
     doubt_own_messages(view, &mut draft);
     let span = draft.last_ns - draft.first_ns;
@@ -176,7 +178,7 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
 }
 
 fn target<'a>(view: &View<'a>) -> &'a str {
-    &view.results.header.trunks[usize::from(view.trunk)].target
+    &view.header().target
 }
 
 /// Some sources are never answered, the others always.
@@ -207,7 +209,7 @@ fn by_moment(view: &View<'_>) -> Option<Pattern> {
         .ticks
         .iter()
         .filter(|tick| tick.silent > 0)
-        .map(|tick| (tick.start_ns.saturating_sub(TIMER_F_NS), tick.silent))
+        .map(|tick| (tick.start_ns.saturating_sub(view.timer_f_ns()), tick.silent))
         .collect();
     let (from, to) = (silent.first()?.0, silent.last()?.0 + view.tick_ns);
     let all: u64 = silent.iter().map(|(_, count)| count).sum();
@@ -238,7 +240,7 @@ fn by_rate(view: &View<'_>) -> Option<Pattern> {
     for tick in &view.ticks {
         seconds.entry(tick.start_ns / SECOND_NS).or_default().0 += tick.started;
         if tick.silent > 0 {
-            seconds.entry(tick.start_ns.saturating_sub(TIMER_F_NS) / SECOND_NS).or_default().1 += tick.silent;
+            seconds.entry(tick.start_ns.saturating_sub(view.timer_f_ns()) / SECOND_NS).or_default().1 += tick.silent;
         }
     }
     let border = seconds.values().filter(|(_, silent)| *silent > 0).map(|(started, _)| *started).min()?;
@@ -269,7 +271,8 @@ fn silent_removals(view: &View<'_>) -> u64 {
 
 /// Answered in the end, but requests had to be repeated.
 ///
-/// Of the retransmissions, those of requests that were never answered are [`REPEATS`] each at most. An answer that came twice or
+/// Of the retransmissions, those of requests that were never answered are
+/// [`TimersHeader::repeats`](crate::record::results::TimersHeader::repeats) each at most. An answer that came twice or
 /// late shows that nothing was lost, only slower than T1: as many retransmissions were needless. Each one left stands for
 /// an exchange (a request or its answer) that was lost.
 fn packet_loss(view: &View<'_>) -> Option<Draft> {
@@ -277,9 +280,10 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let sums = &totals.sums;
     // Those of attempts cut off by the run's end are not told apart: all are left out.
     let unanswered = view.count(Class::Silence) + silent_removals(view) + sums.status[Status::Abandoned.index()];
+    let repeats = view.header().timers.repeats();
     let needless = sums.duplicate_responses + sums.late_responses;
-    let lost = sums.retransmissions.saturating_sub(unanswered * REPEATS).saturating_sub(needless);
-    let sent = sums.messages_sent.saturating_sub(unanswered * (REPEATS + 1)).saturating_sub(needless);
+    let lost = sums.retransmissions.saturating_sub(unanswered * repeats).saturating_sub(needless);
+    let sent = sums.messages_sent.saturating_sub(unanswered * (repeats + 1)).saturating_sub(needless);
     // The answers to the last of many needless ones are still on their way when a run ends.
     if lost < LEAST_INFO || lost * 20 <= needless || sent == 0 {
         return None;
@@ -304,7 +308,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
         format!(
             "retransmissions {}, at most {} of them of requests never answered",
             sums.retransmissions,
-            (unanswered * REPEATS).min(sums.retransmissions)
+            (unanswered * repeats).min(sums.retransmissions)
         ),
         format!("duplicate answers {}, late answers {}", sums.duplicate_responses, sums.late_responses),
         format!(
@@ -324,11 +328,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
-/// Timer F: 64·T1, with the T1 of 500 ms that every agent uses.
-const TIMER_F_NS: u64 = 32_000_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
-/// Retransmissions of a request until Timer F: Timer E fires after 0.5, 1.5, 3.5 s and every 4 s (RFC 3261 §17.1.2.2).
-const REPEATS: u64 = 10;
 /// Silent attempts that a calm time must have spared before a rate is made responsible: by chance e^-5 = 0.7 %.
 const EXPECTED: f64 = 5.0;
 /// Losses worth a word, and worth a warning together with [`LOSS`].

@@ -1,7 +1,7 @@
 //! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its agents.
 
 use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
-use crate::record::{AgentResult, Results};
+use crate::record::{AgentResult, Results, TrunkHeader};
 use crate::vocab::{Class, Kind, Place};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,8 +114,18 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What the trunk was set up to be.
+    pub fn header(&self) -> &'a TrunkHeader {
+        &self.results.header.trunks[usize::from(self.trunk)]
+    }
+
     pub fn id(&self) -> &'a str {
-        &self.results.header.trunks[usize::from(self.trunk)].id
+        &self.header().id
+    }
+
+    /// How long a request may stay without its final answer.
+    pub fn timer_f_ns(&self) -> u64 {
+        self.header().timers.f_ns()
     }
 
     /// Attempts whose end says something: all but shed and abandoned ones.
@@ -141,7 +151,7 @@ impl<'a> View<'a> {
 
     /// A source address by position, as text.
     pub fn source(&self, position: u8) -> String {
-        let sources = &self.results.header.trunks[usize::from(self.trunk)].sources;
+        let sources = &self.header().sources;
         sources.get(usize::from(position)).cloned().unwrap_or_else(|| "the only source address".to_owned())
     }
 }

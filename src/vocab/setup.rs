@@ -1,0 +1,84 @@
+//! What a run is set up to do, as far as more than one room must know it: the plan asks for it, the
+//! record's header keeps it, and a judge reads it there instead of searching the profile's text.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What to do with the challenged realm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RealmPolicy {
+    /// Answer with the realm as challenged; a difference is for the diagnosis.
+    #[default]
+    Expect,
+    /// Another realm than the configured one is a protocol error.
+    Require,
+    /// Header and HA1 use the configured realm whatever was challenged.
+    Force,
+}
+
+/// How many sockets the agents of a trunk have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SocketUse {
+    /// One for each sender thread and local address.
+    #[default]
+    Shared,
+    /// Each agent has its own, as real phones do.
+    PerAgent,
+}
+
+/// One `[[load]]` stage.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadStage {
+    /// Arrivals per second change linearly from the previous stage's rate (0 at first) to `to`.
+    Ramp { to: f64, lasts: Duration },
+    /// Constant arrivals per second.
+    Rate { per_second: f64, lasts: Duration },
+    /// So many agents at one instant; it takes no time, and the rate before it is the rate after it.
+    Avalanche { agents: u32 },
+    /// No arrivals: refreshes and retries only.
+    Hold { lasts: Duration },
+    /// No arrivals, and a share of the agents without power.
+    Outage { share: f64, lasts: Duration },
+}
+
+impl LoadStage {
+    pub const fn lasts(&self) -> Duration {
+        match *self {
+            LoadStage::Ramp { lasts, .. }
+            | LoadStage::Rate { lasts, .. }
+            | LoadStage::Hold { lasts }
+            | LoadStage::Outage { lasts, .. } => lasts,
+            LoadStage::Avalanche { .. } => Duration::ZERO,
+        }
+    }
+
+    /// Whether agents come all at once: at one instant, or when their power returns.
+    pub const fn is_return(&self) -> bool {
+        matches!(self, LoadStage::Avalanche { .. } | LoadStage::Outage { .. })
+    }
+}
+
+/// How the arrivals of a stage lie within it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Process {
+    /// Evenly spaced by the rate's integral.
+    #[default]
+    Uniform,
+    /// As many as evenly spaced, at independent random times: a Poisson process, given its count.
+    Poisson,
+}
+
+/// What happens when every agent has arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenExhausted {
+    /// No further arrival.
+    #[default]
+    Stop,
+    /// Arrival n is agent n mod agents, each time with the full handshake.
+    Reregister,
+}
