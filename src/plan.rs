@@ -6,7 +6,7 @@
 mod account;
 mod mix;
 
-use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, Timers, TrunkPolicy};
+use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, TrunkPolicy};
 use crate::diagnose::compare::Allowance;
 use crate::diagnose::{AbortCondition, Expectation, Threshold, ThresholdError};
 use crate::load;
@@ -17,9 +17,9 @@ use crate::profile::{
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
 use crate::seed::Seed;
-use crate::sip::uri::{Target, Transport, parse_target};
-use crate::sip::{Algorithm, AlgorithmSet, Ha1};
-use crate::vocab::{LoadStage, Secret, SocketUse, TrunkId};
+use crate::sip::uri::{Target, parse_target};
+use crate::sip::{Algorithm, AlgorithmSet, Ha1, Timers};
+use crate::vocab::{LoadStage, Secret, SocketUse, Transport, TrunkId};
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -296,7 +296,7 @@ fn udp_target(text: &str) -> Result<Target, String> {
     let target = parse_target(text).map_err(|error| error.to_string())?;
     match target.transport {
         Transport::Udp => Ok(target),
-        other => Err(format!("the transport {} is not available in this version; only UDP is", other.as_str())),
+        other => Err(format!("the transport {other} is not available in this version; only UDP is")),
     }
 }
 

@@ -3,14 +3,14 @@
 
 mod support;
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::record::pcapng::{Name, PcapngWriter};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, START, World, WorldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{FailedAttempt, RunTag, Secret, TrunkId};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::{FillRate, Scope};
 use regstorm::load::search::rate::{Kind, MOST_PROBES, Settings};
@@ -11,7 +11,7 @@ use regstorm::load::search::{Confidence, Method, Orders, Rate, Stop, Survey, sur
 use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope, MaxContacts};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{Trial, TrialConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{Secret, TrunkId};
 use std::time::Duration;
 

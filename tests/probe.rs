@@ -1,16 +1,16 @@
 //! Probes: against the registrar under virtual time, where every answer is known, and once over a real socket.
 
+use regstorm::agent::Credential;
 use regstorm::agent::probe::{
     AnswerRule, Call, Probe, ProbeEnd, ProbeMethod, ProbeOutcome, ProbeRequest, QopRule, RealmRule, Todo,
 };
-use regstorm::agent::{Credential, Timers};
 use regstorm::engine::{ProbeSocket, Server};
 use regstorm::net::Clock;
 use regstorm::net::udp::{Udp, UdpOptions};
 use regstorm::registrar::{Config, Fault, FaultKind, Peer, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::challenge::Unusable;
-use regstorm::sip::{Algorithm, AlgorithmSet, Protection};
+use regstorm::sip::{Algorithm, AlgorithmSet, Protection, Timers};
 use regstorm::vocab::{Place, Secret, Time};
 use std::net::SocketAddr;
 use std::time::Duration;

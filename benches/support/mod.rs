@@ -1,13 +1,13 @@
 //! A fleet of one worker without sockets, for the benches that drive one: one trunk, one flow, agents that share a password
 //! and arrive evenly.
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::fleet::{Fleet, FleetConfig, Flow};
 use regstorm::load::{LoadConfig, LoadStage, Process, Schedule, Stripe, WhenExhausted};
 use regstorm::measure::{Tally, TallyConfig};
 use regstorm::seed::Seed;
 use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
-use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{FlowId, RunTag, Secret, Time, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;

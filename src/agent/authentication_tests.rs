@@ -1,10 +1,10 @@
 //! Challenges taken up and answered, each answer read back from the bytes of a REGISTER and checked as a registrar would.
 
-use super::super::policy::{RetryPolicy, Timers};
+use super::super::policy::RetryPolicy;
 use super::*;
 use crate::sip::challenge::{Credentials, credentials};
 use crate::sip::emit::{Register, RegisterTemplate, TemplateParts};
-use crate::sip::{Branch, Token, scan};
+use crate::sip::{Branch, Timers, Token, scan};
 use crate::vocab::{AgentId, RunTag, Secret, TrunkId};
 
 const CNONCE: [u8; 16] = *b"0a4f113b0a4f113b";

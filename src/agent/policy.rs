@@ -1,29 +1,8 @@
 //! How the agents of one trunk behave: what the plan hands to this room.
 
-use crate::sip::AlgorithmSet;
+use crate::sip::{AlgorithmSet, Timers};
 pub use crate::vocab::RealmPolicy;
 use std::time::Duration;
-
-/// RFC 3261 §17.1.2.2 and table 4.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Timers {
-    pub t1: Duration,
-    pub t2: Duration,
-    pub t4: Duration,
-}
-
-impl Timers {
-    /// Timer F: 64·T1.
-    pub const fn f(&self) -> Duration {
-        self.t1.saturating_mul(64)
-    }
-}
-
-impl Default for Timers {
-    fn default() -> Self {
-        Timers { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
-    }
-}
 
 /// How the wait before a retry grows.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -6,13 +6,13 @@ mod departure;
 mod handshake;
 
 use super::identity::{Credential, Identity};
-use super::policy::{Backoff, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use super::policy::{Backoff, RealmPolicy, RetryPolicy, TrunkPolicy};
 use super::registration::{Agent, Context, Input, Send};
 use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::challenge::credentials;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::sip::{Algorithm, AlgorithmSet, Branch, scan};
+use crate::sip::{Algorithm, AlgorithmSet, Branch, Timers, scan};
 use crate::vocab::{AgentId, Kind, LoopKind, RunTag, Secret, Status, Time, TrunkId};
 use std::time::Duration;
 

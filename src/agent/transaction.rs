@@ -16,7 +16,7 @@
 //! Completed lives in the agent as the set of answered serials, because a copy of an answer may arrive while the next
 //! transaction is already open.
 
-use super::policy::Timers;
+use crate::sip::Timers;
 use crate::vocab::Time;
 use std::time::Duration;
 

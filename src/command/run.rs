@@ -27,7 +27,7 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::Plan;
 use crate::profile;
-use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TimersHeader, TrunkHeader};
+use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Time};
 use std::io::{IsTerminal, stderr};
@@ -294,7 +294,7 @@ pub(super) fn header(
                 retry: retry_header(&trunk.policy.retry),
                 realm_policy: trunk.policy.realm_policy,
                 sockets: trunk.sockets,
-                timers: TimersHeader { t1_ns: nanos(trunk.policy.timers.t1), t2_ns: nanos(trunk.policy.timers.t2) },
+                timers: trunk.policy.timers.into(),
             })
             .collect(),
         users: plan.identities.iter().map(|identity| identity.user.to_owned()).collect(),
@@ -328,11 +328,6 @@ fn agent_sources(plan: &Plan) -> Vec<u8> {
         u8::try_from(identity.number as usize % sources).unwrap_or(u8::MAX)
     };
     plan.identities.iter().map(source).collect()
-}
-
-/// A span of the profile; 584 years are as good as for ever.
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn load_header(load: &LoadConfig) -> LoadHeader {

@@ -1,12 +1,14 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
 use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
+use crate::sip::Timers;
 use crate::vocab::{
     Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, SocketUse, Stage, Status, WhenExhausted,
 };
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What is known before the first packet; the first frame of the record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -151,14 +153,22 @@ pub struct TimersHeader {
 impl Default for TimersHeader {
     /// Those of RFC 3261 table 4, of which phones that were only observed are believed too.
     fn default() -> Self {
-        TimersHeader { t1_ns: 500_000_000, t2_ns: 4_000_000_000 }
+        Timers::DEFAULT.into()
+    }
+}
+
+impl From<Timers> for TimersHeader {
+    fn from(Timers { t1, t2, .. }: Timers) -> Self {
+        // A timer of 584 years is as good as one that never fires.
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        TimersHeader { t1_ns: nanos(t1), t2_ns: nanos(t2) }
     }
 }
 
 impl TimersHeader {
     /// Timer F, 64·T1: a request without a final answer for this long has none.
     pub const fn f_ns(&self) -> u64 {
-        self.t1_ns.saturating_mul(64)
+        self.t1_ns.saturating_mul(Timers::F_IN_T1 as u64)
     }
 
     /// Retransmissions of a request that is never answered: Timer E fires after T1 and each time twice as

@@ -6,12 +6,9 @@
 //! long as a server transaction would have absorbed them, Timer J.
 
 use super::fault::fnv1a;
+use crate::sip::Timers;
 use crate::vocab::Time;
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
-
-/// Timer J: 64·T1 over UDP.
-const TIMER_J: Duration = Duration::from_secs(32);
 
 /// Who removed bindings lately, and with which CSeq.
 #[derive(Debug, Default)]
@@ -31,7 +28,7 @@ struct Removal {
 impl Departed {
     /// A request removed, or found nothing to remove any more.
     pub fn note(&mut self, now: Time, key: &[u8], call_id: &[u8], cseq: u32) {
-        let (name, until) = (name(key, call_id), now + TIMER_J);
+        let (name, until) = (name(key, call_id), now + Timers::DEFAULT.j());
         let removal = self.removals.entry(name).or_insert(Removal { cseq, until });
         *removal = Removal { cseq: removal.cseq.max(cseq), until };
         self.until.push_back((until, name));

@@ -2,8 +2,9 @@
 //!
 //! `scan` gives views over received bytes (liberal in), `challenge` and `contact` parse what a registration needs out
 //! of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER requests and responses into a caller's buffer
-//! (strict out), `uri` reads SIP URIs, `branch` is the token that leads an answer back to its agent, `code` holds default
-//! reason phrases, `mask` makes a message fit to be shown. `fields` is the lexical ground the parsers stand on,
+//! (strict out), `framing` cuts messages off a stream, `uri` reads SIP URIs, `branch` is the token that leads an answer
+//! back to its agent, `timers` says how long an exchange may last, `code` holds default reason phrases, `mask` makes a
+//! message fit to be shown. `fields` is the lexical ground the parsers stand on,
 //! `search` finds where lines and values end, `short` copies short texts.
 //!
 //! Invariant one cannot see in the types: no function here allocates per message (but for `Credentials::plain_username` of
@@ -20,13 +21,16 @@ pub mod contact;
 pub mod digest;
 pub mod emit;
 mod fields;
+pub mod framing;
 pub mod mask;
 pub mod scan;
 mod search;
 mod short;
+pub mod timers;
 pub mod uri;
 
 pub use branch::{Branch, Token};
 pub use challenge::{Challenge, Role, choose};
 pub use digest::{Algorithm, AlgorithmSet, Ha1, HexDigest, Protection, Qop};
 pub use scan::{Malformed, Request, Response};
+pub use timers::Timers;

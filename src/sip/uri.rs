@@ -7,33 +7,8 @@
 //! Read first: RFC 3261 §19.1, RFC 3263 §4.
 
 use super::fields::Params;
+use crate::vocab::Transport;
 use std::net::Ipv6Addr;
-
-/// The transport a URI asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Transport {
-    Udp,
-    Tcp,
-    Tls,
-}
-
-impl Transport {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Tls => "TLS",
-        }
-    }
-
-    /// The port when a URI names none (RFC 3261 §19.1.2).
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Transport::Udp | Transport::Tcp => 5060,
-            Transport::Tls => 5061,
-        }
-    }
-}
 
 /// Where a trunk's requests go, before names are resolved.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -82,7 +57,7 @@ pub fn parse_target(text: &str) -> Result<Target, UriError> {
     let transport = transport(params.clone().value("transport"), secure)?;
     Ok(Target {
         host: host.ok_or_else(not_sip)?,
-        port: port.unwrap_or(transport.default_port()),
+        port: port.unwrap_or(default_port(transport)),
         transport,
         loose_route: params.clone().any(|param| param.is("lr")),
     })
@@ -113,6 +88,14 @@ fn read_host(text: &str) -> Option<String> {
     let host = rsip::Uri::try_from(format!("sip:{text}")).ok()?.host_with_port.to_string();
     let sound = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
     (sound && host == text).then_some(host)
+}
+
+/// The port when a URI names none (RFC 3261 §19.1.2).
+const fn default_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Udp | Transport::Tcp | Transport::Ws => 5060,
+        Transport::Tls | Transport::Wss => 5061,
+    }
 }
 
 /// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated there, yet common.

@@ -1,4 +1,4 @@
-//! Small indices that stand for agents, trunks and flows.
+//! Small indices that stand for agents and trunks, and what sets one run apart.
 
 use std::fmt;
 
@@ -9,10 +9,6 @@ pub struct AgentId(pub u32);
 /// One `[[trunk]]` of the profile, by position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TrunkId(pub u16);
-
-/// One way out of a worker: a local socket and the target it speaks to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct FlowId(pub u32);
 
 /// Sets one run apart from another in Call-IDs and branches, so that a registrar never mistakes the agents of
 /// today's run for those of yesterday's with the same seed, and stray answers are recognised.
@@ -26,12 +22,6 @@ impl AgentId {
 }
 
 impl TrunkId {
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl FlowId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }

@@ -1,10 +1,11 @@
-//! The words every room shares: time, durations and bandwidths as text, ids, interventions, outcomes, packets,
-//! secrets, what a run is set up to do.
+//! The words every room shares: time, durations and bandwidths as text, ids, flows and transports, interventions,
+//! outcomes, packets, secrets, what a run is set up to do.
 //!
 //! Nothing here knows SIP, holds policy or does I/O.
 
 mod bandwidth;
 mod duration;
+mod flow;
 mod ids;
 mod intervention;
 mod outcome;
@@ -15,7 +16,8 @@ mod time;
 
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use ids::{AgentId, FlowId, RunTag, TrunkId};
+pub use flow::{FlowId, Transport};
+pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};

@@ -1,13 +1,13 @@
 //! A small world in virtual time: agents of one trunk, a perfect link of 5 ms each way, a registrar without faults. Tests
 //! change what they are about.
 
-use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, Timers, TrunkPolicy};
+use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{Outcome, WorldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
 

@@ -19,7 +19,8 @@ pub const ROOMS: [(&str, &[&str]); 23] = [
     ("sim", &["vocab", "seed", "sip", "agent", "registrar", "link", "load", "measure", "fleet"]),
     ("net", &["vocab"]),
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
-    ("record", &["vocab", "measure"]),
+    // Where a message begins and ends on a stream is for SIP to say; a capture only looks for it.
+    ("record", &["vocab", "sip", "measure"]),
     // What others did on a wire is counted like what our agents do, and a loop is a loop by the same rule.
     ("observe", &["vocab", "sip", "agent", "measure", "record"]),
     // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.

@@ -13,12 +13,14 @@ mod request;
 pub use outcome::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome, ProbeStep, SentCredentials};
 pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 
+use super::Credential;
 use super::transaction::{Due, Transaction};
-use super::{Credential, Timers};
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::digest::{self, Covered};
 use crate::sip::emit::{self, Authorization, Options, Overflow, Register, RegisterTemplate, TemplateParts};
-use crate::sip::{Algorithm, AlgorithmSet, Branch, Challenge, Ha1, HexDigest, Protection, Qop, Response, Token, scan};
+use crate::sip::{
+    Algorithm, AlgorithmSet, Branch, Challenge, Ha1, HexDigest, Protection, Qop, Response, Timers, Token, scan,
+};
 use crate::vocab::{AgentId, Place, Time};
 use std::net::SocketAddr;
 

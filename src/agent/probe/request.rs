@@ -1,9 +1,9 @@
 //! What a probe sends, as data: every part of a REGISTER or OPTIONS that an experiment may want to change by itself.
 
-use crate::agent::{Credential, Timers};
+use crate::agent::Credential;
 use crate::seed::{Purpose, Seed};
-use crate::sip::AlgorithmSet;
 use crate::sip::branch::hex16;
+use crate::sip::{AlgorithmSet, Timers};
 use crate::vocab::RunTag;
 use std::time::Duration;
 

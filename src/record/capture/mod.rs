@@ -11,12 +11,13 @@
 mod account;
 mod frames;
 mod ip;
-mod message;
 mod stream;
 
 pub use account::Account;
 pub use frames::CaptureError;
 
+use crate::sip::framing;
+use crate::vocab::Transport;
 use frames::Frame;
 use ip::{Datagrams, PROTOCOL_UDP, Payload};
 use std::collections::VecDeque;
@@ -24,22 +25,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::net::SocketAddr;
 use stream::{Segment, Streams};
-
-/// How a message travelled.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Transport {
-    Udp,
-    Tcp,
-}
-
-impl Transport {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        }
-    }
-}
 
 /// One SIP message on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,7 +105,7 @@ fn datagram(
     let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let length = usize::from(word(4));
     let bytes = if length >= 8 { &body[..body.len().min(length - 8)] } else { body };
-    if !message::is_sip(bytes) {
+    if !framing::is_sip(bytes) {
         return;
     }
     let (from, to) = (SocketAddr::new(payload.from, word(0)), SocketAddr::new(payload.to, word(2)));

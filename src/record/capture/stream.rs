@@ -6,7 +6,7 @@
 //! most [`MAX_MESSAGE`] bytes, and of all together [`MAX_HELD`]. The direction that was silent longest gives way.
 
 use super::account::Account;
-use super::message::{self, Framed};
+use crate::sip::framing::{self, Framed};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
@@ -150,7 +150,7 @@ impl Direction {
     /// Bytes that follow those before.
     fn append(&mut self, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(&[u8])) {
         self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
-        if self.ready.is_empty() && message::is_tls(bytes) {
+        if self.ready.is_empty() && is_tls(bytes) {
             self.encrypted = true;
             self.waiting.clear();
             self.waiting_bytes = 0;
@@ -228,7 +228,7 @@ impl Direction {
         loop {
             let rest = &self.ready[from..];
             if !self.in_step {
-                let (skip, found) = message::resynchronise(rest);
+                let (skip, found) = framing::resynchronise(rest);
                 from += skip;
                 self.in_step = found;
                 if !found {
@@ -236,11 +236,11 @@ impl Direction {
                 }
                 continue;
             }
-            match message::frame(rest) {
+            match framing::frame(rest) {
                 Framed::Blank { used } => from += used,
-                Framed::Message { start, end } => {
-                    each(&rest[start..end]);
-                    from += end;
+                Framed::Message { length } => {
+                    each(&rest[..length]);
+                    from += length;
                 }
                 Framed::NotSip => self.in_step = false,
                 Framed::Incomplete if rest.len() > MAX_MESSAGE => {
@@ -252,6 +252,11 @@ impl Direction {
         }
         self.ready.drain(..from);
     }
+}
+
+/// A TLS record: handshake, alert or data of any version up to 1.3 (RFC 8446 §5.1).
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x14..=0x17, 0x03, 0x00..=0x04, ..])
 }
 
 /// Directions of TCP connections that are followed at once.

@@ -7,22 +7,19 @@ use memchr::memmem;
 
 /// What the beginning of a stream's bytes is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Framed {
+pub enum Framed {
     /// Keep-alives (RFC 5626 §3.5.1) or empty lines.
-    Blank {
-        used: usize,
-    },
-    Message {
-        start: usize,
-        end: usize,
-    },
+    Blank { used: usize },
+    /// A whole message, of so many bytes.
+    Message { length: usize },
+    /// A message, but not all of it is there.
     Incomplete,
     /// No SIP message begins here.
     NotSip,
 }
 
 /// Cuts one message off the beginning of a stream.
-pub(super) fn frame(bytes: &[u8]) -> Framed {
+pub fn frame(bytes: &[u8]) -> Framed {
     let blanks = bytes.iter().take_while(|&&b| matches!(b, b'\r' | b'\n' | 0)).count();
     if blanks > 0 {
         return Framed::Blank { used: blanks };
@@ -38,22 +35,17 @@ pub(super) fn frame(bytes: &[u8]) -> Framed {
     if end > bytes.len() {
         return Framed::Incomplete;
     }
-    Framed::Message { start: 0, end }
+    Framed::Message { length: end }
 }
 
 /// Whether a datagram is a SIP message; others (RTP, STUN, DNS) are passed over.
-pub(super) fn is_sip(datagram: &[u8]) -> bool {
+pub fn is_sip(datagram: &[u8]) -> bool {
     let blanks = datagram.iter().take_while(|&&b| matches!(b, b'\r' | b'\n')).count();
     starts_sip(&datagram[blanks..]) == Some(true)
 }
 
-/// A TLS record: handshake, alert or data of any version up to 1.3 (RFC 8446 §5.1).
-pub(super) fn is_tls(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x14..=0x17, 0x03, 0x00..=0x04, ..])
-}
-
 /// How many bytes to leave out until a line begins a SIP message, and whether one was found.
-pub(super) fn resynchronise(bytes: &[u8]) -> (usize, bool) {
+pub fn resynchronise(bytes: &[u8]) -> (usize, bool) {
     let mut at = 0;
     while at < bytes.len() {
         match starts_sip(&bytes[at..]) {
@@ -113,3 +105,43 @@ fn content_length(head: &[u8]) -> Option<usize> {
 
 /// No start line of a registration is longer.
 const MAX_START_LINE: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ANSWER: &[u8] = b"SIP/2.0 200 OK\r\nCall-ID: a\r\nl: 4\r\n\r\nbody";
+
+    #[test]
+    fn a_message_ends_where_its_length_says() {
+        let two = [ANSWER, b"\r\n\r\n", ANSWER].concat();
+        assert_eq!(frame(&two), Framed::Message { length: ANSWER.len() });
+        let rest = &two[ANSWER.len()..];
+        assert_eq!(frame(rest), Framed::Blank { used: 4 }, "a pong between two messages");
+        assert_eq!(frame(&rest[4..]), Framed::Message { length: ANSWER.len() });
+    }
+
+    #[test]
+    fn what_is_not_whole_yet_waits_and_what_is_no_sip_does_not() {
+        for end in 1..ANSWER.len() {
+            assert_eq!(frame(&ANSWER[..end]), Framed::Incomplete, "{end} bytes");
+        }
+        assert_eq!(frame(b"REGISTER sip:a SIP/2.0\r\n\r\nnext"), Framed::Message { length: 26 }, "no length: no body");
+        for foreign in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01", b"lower case"] {
+            assert_eq!(frame(foreign), Framed::NotSip);
+        }
+        assert_eq!(resynchronise(b"4\r\n\r\nbodySIP/2.0\r\nSIP/2.0 200 OK\r\n"), (18, true));
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_lies_within_what_is_there(bytes in "(\\r\\n){0,2}(SIP/2.0 200|OPTIONS a SIP/2.0)?\\r\\n(l: [0-9]{0,20}\\r\\n)?(\\r\\n)?[a-z\\r\\n]{0,9}") {
+            match frame(bytes.as_bytes()) {
+                Framed::Blank { used } => prop_assert!(used > 0 && used <= bytes.len()),
+                Framed::Message { length } => prop_assert!(length > 0 && length <= bytes.len()),
+                Framed::Incomplete | Framed::NotSip => {}
+            }
+        }
+    }
+}
