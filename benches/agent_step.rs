@@ -48,7 +48,7 @@ fn receive(fleet: &mut Fleet, replies: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let at = START + Duration::from_millis(2);
     let mut out = Kept(Vec::new());
     for reply in replies {
-        fleet.receive(at, at, FlowId(0), peer(), reply, &mut out);
+        fleet.driver().receive(at, at, FlowId(0), peer(), reply, &mut out);
     }
     out.0
 }

@@ -10,7 +10,7 @@
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use regstorm::engine::{Conduct, Decision, Observer, Position, Server, WorkerPlan, conduct};
-use regstorm::fleet::{Fleet, FleetConfig, Flow};
+use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
 use regstorm::load::{Schedule, Stripe};
 use regstorm::measure::{Interval, Tally, TallyConfig};
 use regstorm::net::clock::Clock;
@@ -189,17 +189,17 @@ fn worker(
         late: Duration::from_nanos(plan.generator.late_ns),
         stall: Duration::from_nanos(plan.generator.stall_ns),
     });
-    let flow = |udp: &Udp| {
+    let mut flows = Flows::default();
+    for udp in &sockets {
         let local = udp.local_addr();
-        Flow { trunk: TrunkId(0), source: 0, local, remote: target, template: template(local) }
-    };
-    let flows = sockets.iter().map(flow);
+        flows.add(Flow { trunk: TrunkId(0), source: 0, local, remote: target, template: template(local) });
+    }
+    let of_agents = (0..stripe.count(AGENTS)).map(|local| FlowId(local % sockets.len() as u32));
     let config = FleetConfig {
         stripe,
         identities: plan.identities.clone(),
         policies: plan.trunks.iter().map(|trunk| trunk.policy.clone()).collect(),
-        flows: flows.collect(),
-        agent_flows: (0..stripe.count(AGENTS)).map(|local| FlowId(local % sockets.len() as u32)).collect(),
+        flows: flows.with_agents(of_agents.collect()),
         schedule: schedule.clone(),
         start,
         seed: SEED,

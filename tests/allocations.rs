@@ -9,7 +9,7 @@ mod fleets;
 
 use answers::{challenge, grant};
 use fleets::{START, peer};
-use regstorm::fleet::{Fleet, Outbox};
+use regstorm::fleet::{Fleet, Ways};
 use regstorm::sip::Algorithm;
 use regstorm::vocab::{FlowId, Time};
 use std::time::Duration;
@@ -33,7 +33,7 @@ struct Wire {
     lengths: Vec<usize>,
 }
 
-impl Outbox for Wire {
+impl Ways for Wire {
     fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let length = write(&mut self.buffers[self.lengths.len()]);
         self.lengths.push(length);
@@ -77,7 +77,7 @@ impl Watched {
         self.wire.lengths.clear();
         self.allocations += allocations::during(|| {
             for answer in &answers {
-                self.fleet.receive(now, now, FlowId(0), peer(), answer, &mut self.wire);
+                self.fleet.driver().receive(now, now, FlowId(0), peer(), answer, &mut self.wire);
             }
         });
     }

@@ -43,7 +43,7 @@ fn register(fleet: &mut Fleet) {
             for request in std::mem::take(&mut wire.0) {
                 registrar.receive(now, peer(), &request);
                 while let Some((length, _)) = registrar.poll_transmit(now, &mut reply) {
-                    fleet.receive(now, now, FlowId(0), peer(), &reply[..length], &mut wire);
+                    fleet.driver().receive(now, now, FlowId(0), peer(), &reply[..length], &mut wire);
                 }
             }
         }

@@ -25,7 +25,7 @@ mod support;
 use answers::{challenge, grant};
 use callgrind::{Bill, Profile, ROOMS};
 use kept::Kept;
-use regstorm::fleet::{Fleet, Outbox};
+use regstorm::fleet::{Fleet, Ways};
 use regstorm::sip::Algorithm;
 use regstorm::vocab::{FlowId, Time};
 use std::fmt::Write;
@@ -208,9 +208,9 @@ impl Batch {
     }
 }
 
-fn receive(fleet: &mut Fleet, at: Time, answers: &[Vec<u8>], out: &mut impl Outbox) {
+fn receive(fleet: &mut Fleet, at: Time, answers: &[Vec<u8>], out: &mut impl Ways) {
     for answer in answers {
-        fleet.receive(at, at, FlowId(0), peer(), answer, out);
+        fleet.driver().receive(at, at, FlowId(0), peer(), answer, out);
     }
 }
 
@@ -220,7 +220,7 @@ struct Wire {
     sent: u64,
 }
 
-impl Outbox for Wire {
+impl Ways for Wire {
     fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         self.sent += u64::from(write(&mut self.buffer) > 0);
     }

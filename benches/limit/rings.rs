@@ -12,7 +12,7 @@ use super::LASTS;
 use super::bare::{PATIENCE, WINDOW};
 use super::clients::{Spread, spent, with_registrar};
 use super::words::{self, Answer, Words};
-use regstorm::fleet::Outbox;
+use regstorm::fleet::Ways;
 use regstorm::net::{Clock, Udp, UdpOptions, usage};
 use regstorm::vocab::{FlowId, Time};
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ const FILLING: u32 = 30_000;
 /// Thousands of sockets of one thread.
 trait Sockets {
     /// Sends through them.
-    type Out: Outbox;
+    type Out: Ways;
 
     fn out(&mut self) -> &mut Self::Out;
 
@@ -234,7 +234,7 @@ impl Driven {
         }
     }
 
-    fn begin_due(&mut self, out: &mut impl Outbox, task: &Task) {
+    fn begin_due(&mut self, out: &mut impl Ways, task: &Task) {
         while self.begun < task.count {
             if task.rate == 0 && self.begun - self.done >= WINDOW {
                 return;
@@ -257,7 +257,7 @@ impl Driven {
         self.start + Duration::from_secs_f64(f64::from(self.begun) / f64::from(task.rate))
     }
 
-    fn answer(&mut self, out: &mut impl Outbox, text: &[u8], at: Time) {
+    fn answer(&mut self, out: &mut impl Ways, text: &[u8], at: Time) {
         self.held += self.clock.now().since(at).as_nanos() as u64;
         match words::read(text) {
             Answer::Registered => self.done += 1,

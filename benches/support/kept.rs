@@ -1,12 +1,12 @@
 //! An outbox that keeps what is sent.
 
-use regstorm::fleet::Outbox;
+use regstorm::fleet::Ways;
 use regstorm::vocab::FlowId;
 
 /// Datagrams in the order in which they were sent.
 pub struct Kept(pub Vec<Vec<u8>>);
 
-impl Outbox for Kept {
+impl Ways for Kept {
     fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let mut buffer = vec![0; 2048];
         let length = write(&mut buffer);

@@ -2,7 +2,7 @@
 //! and arrive evenly.
 
 use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
-use regstorm::fleet::{Fleet, FleetConfig, Flow};
+use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
 use regstorm::load::{LoadConfig, LoadStage, Process, Schedule, Stripe, WhenExhausted};
 use regstorm::measure::{Tally, TallyConfig};
 use regstorm::seed::Seed;
@@ -53,12 +53,13 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
         headers: &[],
     })
     .padded();
+    let mut flows = Flows::default();
+    flows.add(Flow { trunk: TrunkId(0), source: 0, local, remote: peer(), template });
     let config = FleetConfig {
         stripe: Stripe::WHOLE,
         identities: Arc::new(identities(agents)),
         policies: Arc::from([policy]),
-        flows: vec![Flow { trunk: TrunkId(0), source: 0, local, remote: peer(), template }],
-        agent_flows: vec![FlowId(0); agents as usize],
+        flows: flows.with_agents(vec![FlowId(0); agents as usize]),
         schedule: Arc::new(Schedule::new(&load, Seed(7))),
         start: START,
         seed: Seed(7),

@@ -2,15 +2,14 @@
 
 use super::failure::Failure;
 use crate::engine::WorkerPlan;
-use crate::fleet::{Fleet, FleetConfig, Flow};
+use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing};
 use crate::load::{Schedule, Stripe};
 use crate::measure::{Tally, TallyConfig};
 use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FlowId, RunTag, SocketUse, Time, TrunkId};
-use std::collections::HashMap;
+use crate::vocab::{RunTag, SocketUse, Time, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +54,7 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {
         let stripe = Stripe { worker, workers: frame.workers };
-        let Ways { sockets, flows, agent_flows } = open(plan, targets, stripe)?;
+        let (sockets, flows) = open(plan, targets, stripe)?;
         if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
             features = udp.features().names();
         }
@@ -75,7 +74,6 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
             identities: plan.identities.clone(),
             policies: policies.clone(),
             flows,
-            agent_flows,
             schedule: frame.schedule.clone(),
             start: frame.start,
             seed: frame.seed,
@@ -89,46 +87,20 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
     Ok(Assembly { workers, features })
 }
 
-/// One worker's ways out.
-struct Ways {
-    sockets: Vec<Udp>,
-    flows: Vec<Flow>,
-    /// By the worker's agents.
-    agent_flows: Vec<FlowId>,
-}
-
-/// Opens one worker's sockets: one per trunk and source address, or one per agent where the trunk asks for it.
-fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<Ways, Failure> {
-    let mut ways = Ways { sockets: Vec::new(), flows: Vec::new(), agent_flows: Vec::new() };
-    let mut shared: HashMap<(TrunkId, usize), FlowId> = HashMap::new();
-    for local in 0..stripe.count(plan.identities.len() as u32) {
-        let identity = plan.identities.get(AgentId(stripe.global(local)));
-        let trunk = &plan.trunks[identity.trunk.index()];
-        let source = identity.number as usize % trunk.source.len().max(1);
-        let existing = shared.get(&(identity.trunk, source)).filter(|_| trunk.sockets == SocketUse::Shared);
-        let flow = match existing {
-            Some(&flow) => flow,
-            None => {
-                let flow = ways.add(plan, identity.trunk, source, targets)?;
-                shared.insert((identity.trunk, source), flow);
-                flow
-            }
-        };
-        ways.agent_flows.push(flow);
-    }
-    Ok(ways)
-}
-
-impl Ways {
-    fn add(&mut self, plan: &Plan, id: TrunkId, source: usize, targets: &[SocketAddr]) -> Result<FlowId, Failure> {
+/// Opens one worker's sockets; each flow is that of the socket with its number.
+fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<(Vec<Udp>, Flows), Failure> {
+    let mut sockets = Vec::new();
+    let sharing = |id: TrunkId| {
+        let trunk = &plan.trunks[id.index()];
+        Sharing { sources: trunk.source.len(), sockets: trunk.sockets }
+    };
+    let flows = Flows::of_worker(stripe, &plan.identities, sharing, |id, source| {
         let trunk = &plan.trunks[id.index()];
         let options = match trunk.sockets {
-            // One answer at a time needs no megabytes.
-            SocketUse::PerAgent => UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() },
+            SocketUse::PerAgent => own_socket(),
             SocketUse::Shared => shared_socket(plan),
         };
-        let local = trunk.source.get(source).copied();
-        let udp = Udp::connected(local, targets[id.index()], &options)
+        let udp = Udp::connected(trunk.source.get(source).copied(), targets[id.index()], &options)
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
         // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
         let source = u8::try_from(source).unwrap_or(u8::MAX);
@@ -138,10 +110,15 @@ impl Ways {
             SocketUse::PerAgent => template.of_one_agent(),
             SocketUse::Shared => template,
         };
-        self.flows.push(Flow { trunk: id, source, local, remote, template });
-        self.sockets.push(udp);
-        Ok(FlowId(self.sockets.len() as u32 - 1))
-    }
+        sockets.push(udp);
+        Ok::<Flow, Failure>(Flow { trunk: id, source, local, remote, template })
+    })?;
+    Ok((sockets, flows))
+}
+
+/// What a socket of one agent is asked for: one answer at a time needs no megabytes.
+fn own_socket() -> UdpOptions {
+    UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() }
 }
 
 /// What a socket of many agents is asked for.

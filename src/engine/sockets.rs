@@ -1,45 +1,13 @@
-//! The sockets of one thread, as the outbox of whoever sends through them and the inbox of whoever is answered.
+//! The sockets of one thread, as the ways of whoever sends through them and the inbox of whoever is answered.
 //!
 //! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with kernel timestamps, ICMP
 //! errors, failed sends and the kernel's own drops.
 
-use crate::fleet::crew::Crew;
-use crate::fleet::{Fleet, Outbox};
+use crate::fleet::{Driver, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, Time};
 use std::io;
-use std::net::SocketAddr;
-
-/// Who is told what came, and what could not be sent.
-pub(super) trait Recipient {
-    /// A datagram that reached this machine at `at`.
-    fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut Sockets);
-    /// The network says that a datagram could not be delivered; `start` is its beginning.
-    fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut Sockets);
-    /// A datagram could not be sent; `tag` names it.
-    fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut Sockets);
-}
-
-macro_rules! recipient {
-    ($($name:ty),*) => {$(
-        impl Recipient for $name {
-            fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut Sockets) {
-                <$name>::receive(self, now, at, flow, from, bytes, out);
-            }
-
-            fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut Sockets) {
-                <$name>::unreachable(self, now, start, reason, out);
-            }
-
-            fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut Sockets) {
-                <$name>::send_failed(self, now, tag, reason, out);
-            }
-        }
-    )*};
-}
-
-recipient!(Fleet, Crew);
 
 /// What one round of receiving brought.
 pub(super) struct Came {
@@ -93,7 +61,7 @@ const ASKED_EACH: usize = 4;
 /// Receive batches per socket and turn: answers come first, but not for ever.
 const RECEIVE_ROUNDS: usize = 16;
 
-impl Outbox for Sockets {
+impl Ways for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let batch = match &mut self.batches {
             Batches::Shared(batch) => batch,
@@ -153,7 +121,7 @@ impl Sockets {
         ready: &[u32],
         received: &mut RecvBatch,
         clock: &Clock,
-        to: &mut impl Recipient,
+        to: &mut Driver<impl Witness>,
     ) -> io::Result<Came> {
         let mut came = Came { datagrams: 0, emptied: true, drops: 0 };
         for &position in ready {
@@ -174,7 +142,7 @@ impl Sockets {
         position: usize,
         received: &mut RecvBatch,
         clock: &Clock,
-        to: &mut impl Recipient,
+        to: &mut Driver<impl Witness>,
         datagrams: &mut usize,
     ) -> io::Result<bool> {
         let flow = FlowId(position as u32);
@@ -195,7 +163,7 @@ impl Sockets {
         Ok(false)
     }
 
-    fn take_errors(&mut self, position: usize, now: Time, to: &mut impl Recipient) {
+    fn take_errors(&mut self, position: usize, now: Time, to: &mut Driver<impl Witness>) {
         let mut errors = Vec::new();
         self.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
         for (start, error) in errors {
@@ -214,7 +182,7 @@ impl Sockets {
     }
 
     /// Tells of what could not be sent, and sends what that brings about.
-    pub(super) fn report_failures(&mut self, now: Time, to: &mut impl Recipient) {
+    pub(super) fn report_failures(&mut self, now: Time, to: &mut Driver<impl Witness>) {
         if self.failed.is_empty() {
             return;
         }

@@ -103,7 +103,7 @@ impl Trial {
         let drained = self.receive()?;
         let more = !drained || self.crew.turn(self.clock.now(), &mut self.sockets);
         self.sockets.flush_all();
-        self.sockets.report_failures(self.clock.now(), &mut self.crew);
+        self.sockets.report_failures(self.clock.now(), self.crew.driver());
         let now = self.clock.now();
         let wait = if more || (end.is_none() && self.crew.is_done()) {
             Duration::ZERO
@@ -115,7 +115,7 @@ impl Trial {
 
     /// Reads what the ready sockets hold; true when all were emptied.
     fn receive(&mut self) -> io::Result<bool> {
-        let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, &mut self.crew)?;
+        let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, self.crew.driver())?;
         self.drops += came.drops;
         Ok(came.emptied && !self.poller.is_crowded(&self.ready))
     }

@@ -182,7 +182,7 @@ impl Worker {
         // happen before that interval is cut.
         let more = !drained || self.next_cut() <= reached || self.fleet.turn(reached, &mut self.sockets);
         self.sockets.flush_all();
-        self.sockets.report_failures(now, &mut self.fleet);
+        self.sockets.report_failures(now, self.fleet.driver());
         self.report_progress(now);
         self.report_idle();
         self.hand_over(PIECE);
@@ -295,7 +295,7 @@ impl Worker {
 
     /// Reads what the ready sockets hold; true when all were emptied.
     fn receive(&mut self) -> io::Result<bool> {
-        let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, &mut self.fleet)?;
+        let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, self.fleet.driver())?;
         self.datagrams += came.datagrams;
         self.fleet.tally().socket_drops(came.drops);
         Ok(came.emptied && !self.poller.is_crowded(&self.ready))

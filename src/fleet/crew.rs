@@ -4,16 +4,16 @@
 //! A seat is one phone: a user with one contact. Several seats may share a user, each with a contact of its own. Between
 //! tasks phones live on: they refresh what they hold, and nothing else; a refused phone does not try again by itself.
 
-use super::wheel::Wheel;
-use super::{Flow, NO_AGENT, Outbox};
-use crate::agent::{Agent, Context, IdentityBook, Input, RetryPolicy, Send, TrunkPolicy};
+use super::driver::{Driver, DriverConfig, TURN_LIMIT, Ways, Who, Witness};
+use super::flows::Flows;
+use super::overdue::{self, STALLED};
+use crate::agent::{IdentityBook, Input, RetryPolicy, TrunkPolicy};
+use crate::load::Stripe;
 use crate::load::search::{Answer, Fate, Pace, Refusal, Seat, Seen};
-use crate::load::{Ceiling, Stripe};
 use crate::measure::Event;
 use crate::seed::Seed;
-use crate::sip::{Branch, Response, contact, emit, scan};
+use crate::sip::{Response, contact};
 use crate::vocab::{AgentId, FlowId, Kind, RunTag, Status, Time};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub struct CrewConfig {
     pub identities: Arc<IdentityBook>,
     /// By [`IdentityBook::policy`]; the waits before retries are left out.
     pub policies: Vec<TrunkPolicy>,
-    pub flows: Vec<Flow>,
+    pub flows: Flows,
     /// By [`Seat`].
     pub seats: Vec<Phone>,
     pub seed: Seed,
@@ -40,14 +40,16 @@ pub struct Phone {
 
 /// A crew at work.
 pub struct Crew {
-    config: CrewConfig,
-    agents: Vec<Agent>,
-    wheel: Wheel,
-    ceiling: Ceiling,
+    driver: Driver<Duty>,
+}
+
+/// What a crew is doing.
+struct Duty {
+    /// By seat.
+    users: Vec<AgentId>,
     task: Task,
     /// By seat: its answer within the task, [`NOBODY`] without one.
     asked: Vec<u32>,
-    expired: Vec<u32>,
 }
 
 /// One step of a search, in progress.
@@ -67,12 +69,6 @@ struct Task {
     seen: Seen,
 }
 
-/// A phone that begins this much after its plan is late.
-const LATE: Duration = Duration::from_millis(20);
-/// Overdue phones follow each other at so many times their planned pace.
-const CATCH_UP: u32 = 4;
-/// Timers and phones handled in one turn at most.
-const TURN_LIMIT: usize = 64;
 const NOBODY: u32 = u32::MAX;
 
 impl Crew {
@@ -81,15 +77,27 @@ impl Crew {
             policy.retry = RetryPolicy { refresh: policy.retry.refresh, ..RetryPolicy::NONE };
         }
         let seats = config.seats.len();
-        Crew {
-            agents: vec![Agent::new(); seats],
-            wheel: Wheel::new(seats, config.start),
-            ceiling: Ceiling::new(config.max_message_rate, Stripe::WHOLE, config.start),
-            task: Task::new(false, Vec::new(), Pace::Steady(1.0), config.start),
+        let duty = Duty {
+            users: config.seats.iter().map(|phone| phone.user).collect(),
+            task: Task::none(config.start),
             asked: vec![NOBODY; seats],
-            expired: Vec::with_capacity(TURN_LIMIT),
-            config,
-        }
+        };
+        let driver = DriverConfig {
+            stripe: Stripe::WHOLE,
+            identities: config.identities,
+            policies: config.policies.into(),
+            flows: config.flows.with_agents(config.seats.iter().map(|phone| phone.flow).collect()),
+            seed: config.seed,
+            run: config.run,
+            max_message_rate: config.max_message_rate,
+            start: config.start,
+        };
+        Crew { driver: Driver::new(driver, seats, duty) }
+    }
+
+    /// Where datagrams are handed in.
+    pub fn driver(&mut self) -> &mut Driver<impl Witness> {
+        &mut self.driver
     }
 
     /// These phones register, each once; the task before must be done.
@@ -103,186 +111,78 @@ impl Crew {
     }
 
     fn begin(&mut self, task: Task) {
-        self.asked.fill(NOBODY);
-        self.task = task;
+        let duty = &mut self.driver.witness;
+        duty.asked.fill(NOBODY);
+        duty.task = task;
+    }
+
+    fn task(&self) -> &Task {
+        &self.driver.witness.task
     }
 
     /// Whether every phone of the task has its answer.
     pub fn is_done(&self) -> bool {
-        self.task.open == 0 && self.task.is_dispatched()
+        self.task().open == 0 && self.task().is_dispatched()
     }
 
     /// What the task showed. Phones without an answer by now are silent.
     pub fn seen(&mut self, now: Time) -> Seen {
-        let mut seen = std::mem::take(&mut self.task.seen);
-        seen.lasted = now.since(self.task.begin);
-        self.asked.fill(NOBODY);
-        self.task = Task::new(false, Vec::new(), Pace::Steady(1.0), now);
+        let task = &mut self.driver.witness.task;
+        let seen = Seen { lasted: now.since(task.begin), ..std::mem::take(&mut task.seen) };
+        self.begin(Task::none(now));
         seen
     }
 
     /// When [`Crew::turn`] has something to do next; [`Time::NEVER`] for nothing.
     pub fn next_wake(&self) -> Time {
-        let phone = (!self.task.is_dispatched()).then_some(self.task.release);
-        [phone, self.wheel.next_due()].into_iter().flatten().min().unwrap_or(Time::NEVER)
+        let phone = (!self.task().is_dispatched()).then_some(self.task().release);
+        [phone, self.driver.next_due()].into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
     /// Expired timers, then phones that are due, a bounded number of each. True when more are due.
-    pub fn turn(&mut self, now: Time, out: &mut impl Outbox) -> bool {
-        let mut expired = std::mem::take(&mut self.expired);
-        expired.clear();
-        let mut more = self.wheel.advance(now, TURN_LIMIT, &mut expired);
-        for &seat in &expired {
-            self.drive(seat, now, Input::Wake, None, out);
-        }
-        self.expired = expired;
+    pub fn turn(&mut self, now: Time, out: &mut impl Ways) -> bool {
+        let more = self.driver.wake(now, |_, _| Input::Wake, out);
         for _ in 0..TURN_LIMIT {
-            if self.task.is_dispatched() || self.task.release > now {
+            if !self.task().is_due(now) {
                 return more;
             }
             self.dispatch(now, out);
         }
-        more |= !self.task.is_dispatched() && self.task.release <= now;
-        more
+        more | self.task().is_due(now)
     }
 
-    fn dispatch(&mut self, now: Time, out: &mut impl Outbox) {
-        let task = &mut self.task;
-        let (seat, planned) = (task.seats[task.next], task.planned);
-        task.seen.late += u32::from(now.since(planned) > LATE);
-        self.asked[seat.index()] = task.seen.answers.len() as u32;
-        let steady = task.steadied.is_some() || matches!(task.pace, Pace::Steady(_));
-        let (planned_at, fate) = (planned.since(task.begin), Fate::Silent);
-        task.seen.answers.push(Answer { seat, planned: planned_at, at: planned_at, fate, steady });
-        task.open += 1;
-        task.proceed(now);
-        let releases = task.releases;
-        self.agents[seat.index()].come_back();
+    fn dispatch(&mut self, now: Time, out: &mut impl Ways) {
+        let Duty { task, asked, .. } = &mut self.driver.witness;
+        let (seat, planned, releases) = (task.seats[task.next], task.planned, task.releases);
+        asked[seat.index()] = task.ask(seat, now);
+        let agent = self.driver.agent(seat.0);
+        agent.come_back();
         let input = if releases { Input::Unregister } else { Input::Arrive { planned } };
-        self.drive(seat.0, now, input, None, out);
-        if releases && !self.agents[seat.index()].is_busy() && self.asked[seat.index()] != NOBODY {
+        self.driver.drive(seat.0, now, input, out);
+        let is_busy = self.driver.agent(seat.0).is_busy();
+        let Duty { task, asked, .. } = &mut self.driver.witness;
+        if releases && !is_busy && asked[seat.index()] != NOBODY {
             // There was nothing to remove.
-            self.task.answer(&mut self.asked[seat.index()], now, Fate::Accepted { listed: 0 });
-        }
-    }
-
-    /// A datagram reached the machine at `at` on `flow`, from `from`.
-    pub fn receive(
-        &mut self,
-        now: Time,
-        at: Time,
-        flow: FlowId,
-        from: SocketAddr,
-        bytes: &[u8],
-        out: &mut impl Outbox,
-    ) {
-        match scan::response(bytes) {
-            Ok(response) => {
-                if let Some((seat, serial)) = self.token(response.branch) {
-                    let input = Input::Response { serial, response: &response, at };
-                    self.drive(seat, now, input, Some(&response), out);
-                }
-            }
-            Err(_) if bytes.starts_with(b"SIP/2.0") => {
-                if let Some((seat, serial)) = scan::branch_of(bytes).and_then(|branch| self.token(branch)) {
-                    self.drive(seat, now, Input::Malformed { serial, at }, None, out);
-                }
-            }
-            Err(_) => self.answer_request(now, flow, from, bytes, out),
-        }
-    }
-
-    /// The kernel reports that a datagram could not be delivered; `start` is its beginning.
-    pub fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut impl Outbox) {
-        if let Some((seat, serial)) = scan::branch_of(start).and_then(|branch| self.token(branch)) {
-            self.drive(seat, now, Input::Transport { serial, reason }, None, out);
-        }
-    }
-
-    /// A datagram that an outbox was given could not be sent.
-    pub fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut impl Outbox) {
-        if tag != NO_AGENT {
-            let (seat, serial) = ((tag >> 32) as u32, tag as u32);
-            self.drive(seat, now, Input::Transport { serial, reason }, None, out);
+            task.answer(&mut asked[seat.index()], now, Fate::Accepted { listed: 0 });
         }
     }
 
     /// A task given up: what is open is abandoned, and what was not begun never will be.
     pub fn abandon(&mut self, now: Time) {
-        self.task.next = self.task.seats.len();
-        for seat in 0..self.agents.len() as u32 {
-            if self.agents[seat as usize].is_busy() {
-                self.drive(seat, now, Input::Stop, None, &mut super::Nowhere);
-            }
-        }
+        let task = &mut self.driver.witness.task;
+        task.next = task.seats.len();
+        self.driver.stop(now, |agent| agent.is_busy());
+    }
+}
+
+impl Witness for Duty {
+    /// The agent is the seat, not the user: two contacts of one user are two phones on the wire.
+    fn user(&self, agent: AgentId) -> AgentId {
+        self.users[agent.index()]
     }
 
-    fn token(&self, branch: &[u8]) -> Option<(u32, u32)> {
-        let token = Branch::parse(self.config.run, branch)?;
-        (token.agent.index() < self.agents.len()).then_some((token.agent.0, token.serial))
-    }
-
-    /// Hands one input to one phone and carries out what it wants. `response` is the datagram behind the input.
-    fn drive(
-        &mut self,
-        seat: u32,
-        now: Time,
-        input: Input<'_>,
-        response: Option<&Response<'_>>,
-        out: &mut impl Outbox,
-    ) {
-        let Phone { user, flow } = self.config.seats[seat as usize];
-        let identity = self.config.identities.get(user);
-        let cx = Context {
-            // The seat, not the user: two contacts of one user are two phones on the wire.
-            agent: AgentId(seat),
-            policy: &self.config.policies[self.config.identities.policy(user)],
-            identity,
-            seed: self.config.seed,
-            run: self.config.run,
-            template: &self.config.flows[flow.index()].template,
-            draining: false,
-        };
-        let agent = &mut self.agents[seat as usize];
-        let (task, asked) = (&mut self.task, &mut self.asked[seat as usize]);
-        let mut events = |event: Event<'_>| task.event(&event, asked, response);
-        let send = agent.handle(&cx, now, input, &mut events);
-        if send != Send::No {
-            if self.ceiling.admit(now) {
-                let mut length = 0;
-                out.put(flow, u64::from(seat) << 32 | u64::from(agent.serial()), &mut |buffer| {
-                    length = agent.render(&cx, buffer).unwrap_or(0);
-                    length
-                });
-                agent.sent(&cx, now, &mut events);
-                if length == 0 {
-                    let serial = agent.serial();
-                    let reason = "message too long for a datagram buffer";
-                    agent.handle(&cx, now, Input::Transport { serial, reason }, &mut events);
-                }
-            } else {
-                agent.refused(&cx, now, &mut events);
-            }
-        }
-        match agent.deadline(&cx) {
-            Some(at) => self.wheel.schedule(seat, at),
-            None => self.wheel.cancel(seat),
-        }
-    }
-
-    /// OPTIONS and NOTIFY are answered, as phones do.
-    fn answer_request(&mut self, now: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Outbox) {
-        let Ok(request) = scan::request(bytes) else { return };
-        let (code, reason) = match request.method {
-            b"OPTIONS" | b"NOTIFY" => (200, "OK"),
-            b"ACK" => return,
-            _ => (405, "Method Not Allowed"),
-        };
-        if self.ceiling.admit(now) {
-            out.put(flow, NO_AGENT, &mut |buffer| {
-                emit::write_response(&request, code, reason, from, b"regstorm", b"", buffer).unwrap_or(0)
-            });
-        }
+    fn saw(&mut self, who: &Who<'_>, event: &Event<'_>, answer: Option<&Response<'_>>) {
+        self.task.event(event, &mut self.asked[who.local as usize], answer);
     }
 }
 
@@ -291,6 +191,27 @@ impl Task {
         let seen = Seen { answers: Vec::with_capacity(seats.len()), ..Seen::default() };
         let (planned, release) = (begin, begin);
         Task { releases, seats, pace, begin, next: 0, planned, release, steadied: None, open: 0, seen }
+    }
+
+    /// Nothing to do.
+    fn none(now: Time) -> Self {
+        Task::new(false, Vec::new(), Pace::Steady(1.0), now)
+    }
+
+    /// Notes that the next phone begins; returns the place of its answer.
+    fn ask(&mut self, seat: Seat, now: Time) -> u32 {
+        let place = self.seen.answers.len() as u32;
+        let steady = self.steadied.is_some() || matches!(self.pace, Pace::Steady(_));
+        let planned = self.planned.since(self.begin);
+        self.seen.late += u32::from(now.since(self.planned) > STALLED);
+        self.seen.answers.push(Answer { seat, planned, at: planned, fate: Fate::Silent, steady });
+        self.open += 1;
+        self.proceed(now);
+        place
+    }
+
+    fn is_due(&self, now: Time) -> bool {
+        !self.is_dispatched() && self.release <= now
     }
 
     fn is_dispatched(&self) -> bool {
@@ -318,11 +239,9 @@ impl Task {
                 }
             }
         };
-        let pace = Duration::try_from_secs_f64(rate.recip()).unwrap_or(Duration::from_secs(3_600));
-        self.planned += pace;
-        // All at once would be a burst that no plan asked for.
-        let went = if now.since(self.release) > LATE { now } else { self.release };
-        self.release = self.planned.max(went + pace / CATCH_UP);
+        let gap = gap_of(rate);
+        self.planned += gap;
+        self.release = overdue::release(self.release, now, Some(self.planned), gap);
     }
 
     /// The first refusal was seen: what is poured has been enough.
@@ -332,8 +251,7 @@ impl Task {
             && !self.is_dispatched()
         {
             self.steadied = Some(0);
-            let pace = Duration::try_from_secs_f64(steady.recip()).unwrap_or(Duration::from_secs(3_600));
-            self.planned = at + pace;
+            self.planned = at + gap_of(steady);
             self.release = self.planned;
             if then == 0 {
                 self.next = self.seats.len();
@@ -376,6 +294,11 @@ impl Task {
             self.turn_steady(at);
         }
     }
+}
+
+/// From one phone to the next.
+fn gap_of(per_second: f64) -> Duration {
+    Duration::try_from_secs_f64(per_second.recip()).unwrap_or(Duration::from_secs(3_600))
 }
 
 fn refusal(code: u16, reason: &[u8], response: Option<&Response<'_>>) -> Refusal {

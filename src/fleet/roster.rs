@@ -6,9 +6,9 @@ use crate::load::search::{Roster, Seat};
 use crate::vocab::{AgentId, FlowId, TrunkId};
 use std::collections::HashMap;
 
-/// The ways out a search has.
+/// The flows a search has.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ways {
+pub struct FieldFlows {
     /// The flow all of the trunk's agents share.
     pub main: FlowId,
     /// Further flows from the same address: each gives a user one more contact.
@@ -24,19 +24,19 @@ const OTHERS: usize = 5;
 
 /// Seats for the agents of a trunk, and who sits where. Agents that share an account sit side by side, the largest account
 /// first, so that the limit of an account is met before that of all.
-pub fn seats(book: &IdentityBook, trunk: TrunkId, ways: &Ways) -> (Vec<Phone>, Roster) {
+pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<Phone>, Roster) {
     let (users, accounts) = by_account(book, trunk);
     let mut phones: Vec<Phone> = Vec::new();
     let mut sit = |user: AgentId, flow: FlowId| {
         phones.push(Phone { user, flow });
         Seat(phones.len() as u32 - 1)
     };
-    let main = users.iter().map(|&user| sit(user, ways.main)).collect();
-    let elsewhere = ways.elsewhere.map(|flow| users.iter().map(|&user| sit(user, flow)).collect());
+    let main = users.iter().map(|&user| sit(user, flows.main)).collect();
+    let elsewhere = flows.elsewhere.map(|flow| users.iter().map(|&user| sit(user, flow)).collect());
     let first = users.first().copied();
-    let contacts = first.into_iter().flat_map(|user| ways.contacts.iter().map(move |&flow| (user, flow)));
+    let contacts = first.into_iter().flat_map(|user| flows.contacts.iter().map(move |&flow| (user, flow)));
     let contacts = contacts.map(|(user, flow)| sit(user, flow)).collect();
-    let others = ways.other_trunk.map(|(trunk, flow)| {
+    let others = flows.other_trunk.map(|(trunk, flow)| {
         let of_trunk = ids(book).filter(|id| book.get(*id).trunk == trunk);
         of_trunk.take(OTHERS).map(|user| sit(user, flow)).collect()
     });
@@ -89,13 +89,13 @@ mod tests {
             book.push(TrunkId(0), n as u32, &format!("user{n}"), account, secret);
             book.push(TrunkId(1), n as u32, &format!("other{n}"), account, secret);
         }
-        let ways = Ways {
+        let flows = FieldFlows {
             main: FlowId(0),
             contacts: vec![FlowId(1), FlowId(2)],
             elsewhere: Some(FlowId(3)),
             other_trunk: Some((TrunkId(1), FlowId(4))),
         };
-        let (phones, roster) = seats(&book, TrunkId(0), &ways);
+        let (phones, roster) = seats(&book, TrunkId(0), &flows);
         let name = |seat: &Seat| book.get(phones[seat.index()].user).user;
         let names: Vec<_> = roster.phones.iter().map(name).collect();
         assert_eq!(names, ["user1", "user2", "user4", "user3", "user5", "user0"]);
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(roster.elsewhere.iter().map(name).collect::<Vec<_>>(), names);
         assert_eq!(roster.contacts.iter().map(name).collect::<Vec<_>>(), ["user1", "user1"]);
         assert_eq!((roster.other_trunk.len(), name(&roster.other_trunk[0])), (5, "other0"));
-        let flows = |seats: &[Seat]| seats.iter().map(|seat| phones[seat.index()].flow.0).collect::<Vec<_>>();
-        assert_eq!((flows(&roster.contacts), flows(&roster.elsewhere)[0]), (vec![1, 2], 3));
+        let flows_of = |seats: &[Seat]| seats.iter().map(|seat| phones[seat.index()].flow.0).collect::<Vec<_>>();
+        assert_eq!((flows_of(&roster.contacts), flows_of(&roster.elsewhere)[0]), (vec![1, 2], 3));
     }
 }

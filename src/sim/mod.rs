@@ -5,19 +5,25 @@
 //! a crew that searches limits.
 
 mod buffers;
+mod meter;
+mod road;
 pub mod trial;
 
-use crate::agent::{Identity, IdentityBook, TrunkPolicy};
-use crate::fleet::{Fleet, FleetConfig, Flow, Outbox, agent_of};
-use crate::link::{Link, LinkConfig};
+pub use road::START;
+
+use crate::agent::{IdentityBook, TrunkPolicy};
+use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Nowhere, Sharing};
+use crate::link::LinkConfig;
 use crate::load::{LoadConfig, Schedule, Stripe, Timeline};
 use crate::measure::{Interval, Tally, TallyConfig, Traffic};
-use crate::registrar::{self, Registrar};
+use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FailedAttempt, FlowId, RunTag, Speed, Stage, Time, TrunkId};
-use buffers::{Buffers, DATAGRAM};
-use std::collections::{HashMap, VecDeque};
+use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, TrunkId};
+use meter::Meter;
+use road::{Addresses, Place, REGISTRAR, Road};
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -85,16 +91,10 @@ impl Default for Wording {
 pub struct World {
     now: Time,
     fleets: Vec<Fleet>,
-    registrar: Registrar,
-    /// Requests under way: the fleet and flow they left, and their bytes.
-    up: Link<Packet>,
-    down: Link<Packet>,
-    buffers: Buffers,
+    road: Road<Meter>,
     intervals: Vec<Interval>,
     failures: Vec<FailedAttempt>,
     returns: Vec<u64>,
-    addresses: Addresses,
-    road: Road,
     load_ends: Time,
     load_lasts: Duration,
     timeline: Timeline,
@@ -109,13 +109,6 @@ struct Ends {
     unregister_rate: Option<f64>,
     patience: Duration,
     agents: usize,
-}
-
-#[derive(Debug)]
-struct Packet {
-    fleet: usize,
-    flow: FlowId,
-    bytes: Vec<u8>,
 }
 
 /// How a simulated run went.
@@ -144,9 +137,6 @@ pub struct Outcome {
     pub aors: Vec<(AgentId, u32)>,
 }
 
-/// When every simulated run starts.
-pub const START: Time = Time::from_secs(1);
-
 impl World {
     pub fn new(config: WorldConfig) -> Self {
         let schedule = Arc::new(Schedule::new(&config.load, config.seed));
@@ -168,22 +158,15 @@ impl World {
                     late: Duration::from_millis(5),
                     stall: Duration::from_millis(10),
                 });
-                let flows = addresses.fleet(worker as usize, &policies[..trunks], &config.sources, &config.wordings);
                 let stripe = Stripe { worker, workers: config.workers };
-                let flow_of = |local| {
-                    let identity = identities.get(AgentId(stripe.global(local)));
-                    let own = |flow: &&Flow| flow.trunk == identity.trunk;
-                    let source = identity.number as usize % flows.iter().filter(own).count();
-                    let first = flows.iter().position(|flow| flow.trunk == identity.trunk).unwrap_or(0);
-                    FlowId((first + source) as u32)
-                };
-                let agent_flows = (0..stripe.count(agents as u32)).map(flow_of).collect();
+                let ways =
+                    Settlement { policies: &policies[..trunks], sources: &config.sources, wordings: &config.wordings };
+                let flows = ways.flows(&mut addresses, stripe, &identities);
                 let fleet = FleetConfig {
                     stripe,
                     identities: identities.clone(),
                     policies: policies.clone(),
                     flows,
-                    agent_flows,
                     schedule: schedule.clone(),
                     start: START,
                     seed: config.seed,
@@ -195,15 +178,11 @@ impl World {
                 Fleet::new(fleet, tally)
             })
             .collect();
+        let meter = Meter::new(&addresses, &identities, &policies);
         World {
             now: START,
             fleets,
-            road: Road::new(&addresses, &identities, &policies),
-            addresses,
-            registrar: Registrar::new(config.registrar, config.seed, START),
-            up: Link::new(config.link, config.seed, 0),
-            down: Link::new(config.link, config.seed, 1),
-            buffers: Buffers::default(),
+            road: Road::new(addresses, config.link, config.registrar, config.seed, meter),
             intervals: Vec::new(),
             failures: Vec::new(),
             returns: Vec::new(),
@@ -237,7 +216,7 @@ impl World {
     pub fn run_into(mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> Outcome {
         let stopped = self.run_load(keep).is_break();
         let load_ended = self.now;
-        self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nothing));
+        self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nowhere));
         self.run_until_idle(self.now + self.config.drain, keep);
         let registered_at_load_end = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
         if let Some(per_second) = self.config.unregister_rate {
@@ -250,9 +229,10 @@ impl World {
         self.cut(|fleet| fleet.finish(at));
         // Nothing is left that a break could end.
         let _ = self.hand_over(keep);
+        let Road { registrar, toll: Meter { traffic, sources, aors, .. }, .. } = self.road;
         Outcome {
-            contacts_left: self.registrar.contacts(),
-            registrar: self.registrar.counts().clone(),
+            contacts_left: registrar.contacts(),
+            registrar: registrar.counts().clone(),
             intervals: Vec::new(),
             failures: self.failures,
             returns: self.returns,
@@ -260,15 +240,15 @@ impl World {
             ended_ns: at.nanos_since(START),
             registered_at_load_end,
             stopped,
-            traffic: self.road.traffic,
-            sources: self.road.sources,
-            aors: self.road.aors,
+            traffic,
+            sources,
+            aors,
         }
     }
 
     /// What the registrar holds now.
     pub fn contacts(&self) -> usize {
-        self.registrar.contacts()
+        self.road.registrar.contacts()
     }
 
     /// Lets time pass up to the end of the load; broken off when there was load left to end.
@@ -342,38 +322,20 @@ impl World {
 
     fn next_event(&self) -> Time {
         let fleets = self.fleets.iter().map(Fleet::next_wake).min();
-        let others = [self.up.next_due(), self.down.next_due(), self.registrar.next_wake()];
         let intervention = self.interventions.front().map(|(at, _)| *at);
-        others.into_iter().chain([fleets, intervention]).flatten().min().unwrap_or(Time::NEVER)
+        [self.road.next_due(), fleets, intervention].into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
     fn turn(&mut self, position: usize) {
-        let now = self.now;
-        let (link, buffers, road) = (&mut self.up, &mut self.buffers, &mut self.road);
-        let mut wire = Wire { now, fleet: position, link, buffers, road };
-        while self.fleets[position].turn(now, &mut wire) {}
+        let mut lane = self.road.lane(self.now, position);
+        while self.fleets[position].turn(self.now, &mut lane) {}
     }
 
     fn deliver(&mut self) {
-        let now = self.now;
-        while let Some(packet) = self.up.poll(now) {
-            let from = self.addresses.of(packet.fleet, packet.flow);
-            self.registrar.receive(now, from, &packet.bytes);
-            self.buffers.reuse(packet.bytes);
-        }
-        let mut buffer = [0; DATAGRAM];
-        while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
-            let Some((fleet, flow)) = self.addresses.place(to.address) else { continue };
-            let bytes = self.buffers.copied(&buffer[..length]);
-            self.down.send(now, Packet { fleet, flow, bytes });
-        }
-        while let Some(Packet { fleet, flow, bytes }) = self.down.poll(now) {
-            self.road.traffic.received(now, bytes.len());
-            let (link, buffers, road) = (&mut self.up, &mut self.buffers, &mut self.road);
-            let mut wire = Wire { now, fleet, link, buffers, road };
-            self.fleets[fleet].receive(now, now, flow, REGISTRAR, &bytes, &mut wire);
-            self.buffers.reuse(bytes);
-        }
+        let World { now, fleets, road, .. } = self;
+        road.deliver(*now, |Place { fleet, flow }, bytes, lane| {
+            fleets[fleet].driver().receive(*now, *now, flow, REGISTRAR, bytes, lane);
+        });
     }
 
     /// Closes the intervals that end by `now`; true when one did.
@@ -423,136 +385,43 @@ impl Outcome {
     }
 }
 
-/// The outbox of a fleet that has sent all it had to.
-struct Nothing;
-
-impl Outbox for Nothing {
-    fn put(&mut self, _flow: FlowId, _tag: u64, _write: &mut dyn FnMut(&mut [u8]) -> usize) {}
+/// What the flows of a simulated run are made of.
+struct Settlement<'a> {
+    /// By trunk.
+    policies: &'a [TrunkPolicy],
+    sources: &'a [Vec<IpAddr>],
+    wordings: &'a [Wording],
 }
 
-/// The way from a fleet to the registrar.
-struct Wire<'a> {
-    now: Time,
-    fleet: usize,
-    link: &'a mut Link<Packet>,
-    buffers: &'a mut Buffers,
-    road: &'a mut Road,
-}
-
-impl Outbox for Wire<'_> {
-    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        let Some(bytes) = self.buffers.written(write) else { return };
-        self.road.sent(self.now, self.fleet, flow, tag, bytes.len());
-        self.link.send(self.now, Packet { fleet: self.fleet, flow, bytes });
+impl Settlement<'_> {
+    /// The local addresses of a trunk's agents, at least one.
+    fn sources(&self, trunk: usize) -> &[IpAddr] {
+        self.sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice)
     }
-}
 
-/// What is counted of every message on its way.
-struct Road {
-    traffic: Traffic,
-    sources: Vec<IpAddr>,
-    /// By fleet and flow: position in `sources`.
-    source_of: Vec<Vec<usize>>,
-    aors: Vec<(AgentId, u32)>,
-    /// By agent: position in `aors`.
-    aor_of: Vec<u32>,
-}
-
-impl Road {
-    fn new(addresses: &Addresses, identities: &IdentityBook, policies: &[TrunkPolicy]) -> Self {
-        let mut sources = Vec::new();
-        let mut position = |address: &SocketAddr| {
-            let ip = address.ip();
-            sources.iter().position(|known| *known == ip).unwrap_or_else(|| {
-                sources.push(ip);
-                sources.len() - 1
+    /// The flows of one fleet: one per trunk and source address. Addresses are given out for all of them, trunk by trunk,
+    /// so that who comes first decides nothing.
+    fn flows(&self, addresses: &mut Addresses, stripe: Stripe, identities: &IdentityBook) -> Flows {
+        let own = |trunk| self.sources(trunk).iter().map(|host| addresses.reserve(*host)).collect();
+        let local: Vec<Vec<SocketAddr>> = (0..self.policies.len()).map(own).collect();
+        let sharing = |trunk: TrunkId| Sharing { sources: local[trunk.index()].len(), sockets: SocketUse::Shared };
+        let plain = Wording::default();
+        let open = |trunk: TrunkId, source: usize| {
+            let address = local[trunk.index()][source];
+            addresses.settle(stripe.worker as usize, address);
+            let wording = self.wordings.get(trunk.index()).unwrap_or(&plain);
+            Ok::<Flow, Infallible>(Flow {
+                trunk,
+                source: u8::try_from(source).unwrap_or(u8::MAX),
+                local: address,
+                remote: REGISTRAR,
+                template: wording.template(&self.policies[trunk.index()].domain, address),
             })
         };
-        let source_of: Vec<Vec<usize>> =
-            addresses.flows.iter().map(|flows| flows.iter().map(&mut position).collect()).collect();
-        let mut aors: Vec<(AgentId, u32)> = Vec::new();
-        let mut known = HashMap::new();
-        let mut aor = |(number, identity): (usize, Identity<'_>)| {
-            let domain = policies[identity.trunk.index()].domain.as_str();
-            let place = *known.entry((domain, identity.user.to_owned())).or_insert_with(|| {
-                aors.push((AgentId(number as u32), 0));
-                aors.len() - 1
-            });
-            aors[place].1 += 1;
-            place as u32
-        };
-        let aor_of: Vec<u32> = identities.iter().enumerate().map(&mut aor).collect();
-        Road { traffic: Traffic::new(START, sources.len(), aors.len()), sources, source_of, aors, aor_of }
-    }
-
-    fn sent(&mut self, now: Time, fleet: usize, flow: FlowId, tag: u64, bytes: usize) {
-        let aor = agent_of(tag).and_then(|agent| self.aor_of.get(agent.0 as usize));
-        let aor = aor.map(|&aor| aor as usize);
-        self.traffic.sent(now, self.source_of[fleet][flow.index()], aor, bytes);
-    }
-}
-
-const REGISTRAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
-
-/// Where the simulated sockets are.
-#[derive(Debug, Default)]
-struct Addresses {
-    /// By fleet and flow.
-    flows: Vec<Vec<SocketAddr>>,
-    places: HashMap<SocketAddr, (usize, FlowId)>,
-}
-
-impl Addresses {
-    /// The flows of one fleet: one per trunk and source address, trunk by trunk.
-    fn fleet(
-        &mut self,
-        fleet: usize,
-        policies: &[TrunkPolicy],
-        sources: &[Vec<IpAddr>],
-        wordings: &[Wording],
-    ) -> Vec<Flow> {
-        self.flows.push(Vec::new());
-        let mut flows = Vec::new();
-        let plain = Wording::default();
-        for (trunk, policy) in policies.iter().enumerate() {
-            let own = sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice);
-            let wording = wordings.get(trunk).unwrap_or(&plain);
-            for (source, ip) in own.iter().enumerate() {
-                let address = self.add(fleet, *ip);
-                flows.push(Flow {
-                    trunk: TrunkId(trunk as u16),
-                    source: u8::try_from(source).unwrap_or(u8::MAX),
-                    local: address,
-                    remote: REGISTRAR,
-                    template: wording.template(&policy.domain, address),
-                });
-            }
-        }
+        let Ok(flows) = Flows::of_worker(stripe, identities, sharing, open);
         flows
-    }
-
-    /// An address of its own for the fleet's next flow: a port no other flow of that address has.
-    fn add(&mut self, fleet: usize, ip: IpAddr) -> SocketAddr {
-        let flow = FlowId(self.flows[fleet].len() as u32);
-        let ports = (FIRST_PORT..=u16::MAX).map(|port| SocketAddr::new(ip, port));
-        let free = ports.skip(self.places.len() % usize::from(u16::MAX - FIRST_PORT));
-        let address = free.into_iter().find(|address| !self.places.contains_key(address));
-        let address = address.unwrap_or(SocketAddr::new(ip, FIRST_PORT));
-        self.flows[fleet].push(address);
-        self.places.insert(address, (fleet, flow));
-        address
-    }
-
-    fn of(&self, fleet: usize, flow: FlowId) -> SocketAddr {
-        self.flows[fleet][flow.index()]
-    }
-
-    fn place(&self, address: SocketAddr) -> Option<(usize, FlowId)> {
-        self.places.get(&address).copied()
     }
 }
 
 /// The local address of agents whose trunk names none.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
-
-const FIRST_PORT: u16 = 10_000;

@@ -1,13 +1,13 @@
 //! A search for limits under virtual time: a crew of agents, a link, the embedded registrar.
 
-use super::buffers::{Buffers, DATAGRAM};
+use super::road::{Addresses, Place, REGISTRAR, Road, START};
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::fleet::crew::{Crew, CrewConfig};
-use crate::fleet::roster::{self, Ways};
-use crate::fleet::{Flow, Outbox};
-use crate::link::{Link, LinkConfig};
+use crate::fleet::roster::{self, FieldFlows};
+use crate::fleet::{Flow, Flows};
+use crate::link::LinkConfig;
 use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
-use crate::registrar::{self, Registrar};
+use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{FlowId, RunTag, Time, TrunkId};
@@ -37,29 +37,13 @@ pub struct TrialConfig {
 pub struct Trial {
     now: Time,
     crew: Crew,
-    registrar: Registrar,
-    up: Link<Packet>,
-    down: Link<Packet>,
-    buffers: Buffers,
+    road: Road<()>,
 }
-
-#[derive(Debug)]
-struct Packet {
-    flow: FlowId,
-    bytes: Vec<u8>,
-}
-
-const START: Time = Time::from_secs(1);
-const REGISTRAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5060);
 
 /// The made-up address of a flow: the one from elsewhere has another host.
 fn address(flow: FlowId) -> SocketAddr {
     let host = if flow == ELSEWHERE { 2 } else { 1 };
     SocketAddr::from(([127, 0, 0, host], 10_000 + flow.0 as u16))
-}
-
-fn flow_of(address: SocketAddr) -> FlowId {
-    FlowId(address.port().saturating_sub(10_000).into())
 }
 
 const MAIN: FlowId = FlowId(0);
@@ -70,14 +54,14 @@ const FIRST_CONTACT: u32 = 3;
 impl Trial {
     /// A search that has not begun, and whom it may register.
     pub fn new(config: TrialConfig) -> (Trial, Roster) {
-        let flows = FIRST_CONTACT + u32::from(config.contacts);
-        let ways = Ways {
+        let all = FIRST_CONTACT + u32::from(config.contacts);
+        let field = FieldFlows {
             main: MAIN,
-            contacts: (FIRST_CONTACT..flows).map(FlowId).collect(),
+            contacts: (FIRST_CONTACT..all).map(FlowId).collect(),
             elsewhere: Some(ELSEWHERE),
             other_trunk: config.other_trunk.map(|trunk| (trunk, OTHER_TRUNK)),
         };
-        let (seats, roster) = roster::seats(&config.identities, config.trunk, &ways);
+        let (seats, roster) = roster::seats(&config.identities, config.trunk, &field);
         let flow = |flow: FlowId| {
             let trunk = config.other_trunk.filter(|_| flow == OTHER_TRUNK).unwrap_or(config.trunk);
             let parts = TemplateParts {
@@ -91,8 +75,13 @@ impl Trial {
             let (local, remote) = (address(flow), REGISTRAR);
             Flow { trunk, source: 0, local, remote, template: RegisterTemplate::new(&parts) }
         };
+        let (mut flows, mut addresses) = (Flows::default(), Addresses::default());
+        for number in (0..all).map(FlowId) {
+            flows.add(flow(number));
+            addresses.settle(0, address(number));
+        }
         let crew = CrewConfig {
-            flows: (0..flows).map(FlowId).map(flow).collect(),
+            flows,
             identities: config.identities.clone(),
             policies: config.policies.clone(),
             seats,
@@ -104,53 +93,34 @@ impl Trial {
         let trial = Trial {
             now: START,
             crew: Crew::new(crew),
-            registrar: Registrar::new(config.registrar, config.seed, START),
-            up: Link::new(config.link, config.seed, 0),
-            down: Link::new(config.link, config.seed, 1),
-            buffers: Buffers::default(),
+            road: Road::new(addresses, config.link, config.registrar, config.seed, ()),
         };
         (trial, roster)
     }
 
     /// What the registrar counted, as of the last packet.
     pub fn counts(&self) -> &registrar::Counts {
-        self.registrar.counts()
+        self.road.registrar.counts()
     }
 
     /// Contacts the registrar holds now.
     pub fn contacts(&self) -> usize {
-        self.registrar.contacts()
+        self.road.registrar.contacts()
     }
 
     /// Lets time pass until `end`, or until the crew's task is done.
     fn run(&mut self, end: Option<Time>) {
         while end.map_or_else(|| !self.crew.is_done(), |end| self.now < end) {
-            let others = [self.up.next_due(), self.down.next_due(), self.registrar.next_wake()];
-            let next = others.into_iter().flatten().fold(self.crew.next_wake(), Time::min);
+            let next = self.road.next_due().map_or(self.crew.next_wake(), |due| due.min(self.crew.next_wake()));
             let next = end.map_or(next, |end| next.min(end));
             // Virtual time never stands still on a wake-up that had nothing to do.
             self.now = next.max(self.now);
-            self.deliver();
-            let mut wire = Wire { now: self.now, link: &mut self.up, buffers: &mut self.buffers };
-            while self.crew.turn(self.now, &mut wire) {}
-        }
-    }
-
-    fn deliver(&mut self) {
-        let now = self.now;
-        while let Some(packet) = self.up.poll(now) {
-            self.registrar.receive(now, address(packet.flow), &packet.bytes);
-            self.buffers.reuse(packet.bytes);
-        }
-        let mut buffer = [0; DATAGRAM];
-        while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
-            let bytes = self.buffers.copied(&buffer[..length]);
-            self.down.send(now, Packet { flow: flow_of(to.address), bytes });
-        }
-        while let Some(Packet { flow, bytes }) = self.down.poll(now) {
-            let mut wire = Wire { now, link: &mut self.up, buffers: &mut self.buffers };
-            self.crew.receive(now, now, flow, REGISTRAR, &bytes, &mut wire);
-            self.buffers.reuse(bytes);
+            let Trial { now, crew, road } = self;
+            road.deliver(*now, |Place { flow, .. }, bytes, lane| {
+                crew.driver().receive(*now, *now, flow, REGISTRAR, bytes, lane);
+            });
+            let mut lane = road.lane(*now, 0);
+            while crew.turn(*now, &mut lane) {}
         }
     }
 }
@@ -175,20 +145,5 @@ impl Field for Trial {
 
     fn passed(&self) -> Duration {
         self.now.since(START)
-    }
-}
-
-/// The way from the crew to the registrar.
-struct Wire<'a> {
-    now: Time,
-    link: &'a mut Link<Packet>,
-    buffers: &'a mut Buffers,
-}
-
-impl Outbox for Wire<'_> {
-    fn put(&mut self, flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
-        if let Some(bytes) = self.buffers.written(write) {
-            self.link.send(self.now, Packet { flow, bytes });
-        }
     }
 }

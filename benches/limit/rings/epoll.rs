@@ -1,7 +1,7 @@
 //! As regstorm does it: each datagram by a system call of its own, and epoll tells which sockets hold something.
 
 use super::{DATAGRAM, Sockets};
-use regstorm::fleet::Outbox;
+use regstorm::fleet::Ways;
 use regstorm::net::{Clock, Poller, RecvBatch, SendBatch, Udp};
 use regstorm::vocab::{FlowId, Time};
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Sockets for Watched {
     }
 }
 
-impl Outbox for Sending {
+impl Ways for Sending {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let length = write(self.batch.slot().expect("it was sent"));
         self.batch.commit(length, None, tag);

@@ -4,7 +4,7 @@
 use super::{DATAGRAM, Sockets};
 use io_uring::types::{BufRingEntry, Fixed, RecvMsgOut, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use regstorm::fleet::Outbox;
+use regstorm::fleet::Ways;
 use regstorm::net::{Clock, Udp};
 use regstorm::vocab::{FlowId, Time};
 use std::io;
@@ -179,7 +179,7 @@ impl Sockets for Rings {
     }
 }
 
-impl Outbox for Sending {
+impl Ways for Sending {
     fn put(&mut self, flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let slot = self.waiting.len();
         if slot == self.slots.len() {

@@ -4,9 +4,9 @@
 use crate::command::assemble::{shared_socket, template};
 use crate::command::failure::Failure;
 use crate::engine::Trial;
-use crate::fleet::Flow;
 use crate::fleet::crew::CrewConfig;
-use crate::fleet::roster::{Ways, seats};
+use crate::fleet::roster::{FieldFlows, seats};
+use crate::fleet::{Flow, Flows};
 use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
 use crate::net::udp::Udp;
 use crate::plan::{Plan, TrunkPlan};
@@ -41,7 +41,7 @@ pub fn open(
     start: Time,
 ) -> Result<Opened, Failure> {
     let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
-    let mut sockets = Sockets { sockets: Vec::new(), flows: Vec::new() };
+    let mut sockets = Sockets { sockets: Vec::new(), flows: Flows::default() };
     let main = sockets.add(plan, id, trunk.source.first().copied(), target)?;
     let source = sockets.sockets[main.index()].local_addr().ip();
     let contacts = (0..CONTACTS).map(|_| sockets.add(plan, id, Some(source), target)).collect::<Result<_, _>>()?;
@@ -56,7 +56,7 @@ pub fn open(
         }
         None => None,
     };
-    let (phones, roster) = seats(&plan.identities, id, &Ways { main, contacts, elsewhere, other_trunk });
+    let (phones, roster) = seats(&plan.identities, id, &FieldFlows { main, contacts, elsewhere, other_trunk });
     let Sockets { sockets, flows } = sockets;
     let policies = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let crew = CrewConfig {
@@ -100,7 +100,7 @@ fn other_source(trunk: &TrunkPlan, source: IpAddr, target: SocketAddr) -> Option
 
 struct Sockets {
     sockets: Vec<Udp>,
-    flows: Vec<Flow>,
+    flows: Flows,
 }
 
 impl Sockets {
@@ -109,9 +109,9 @@ impl Sockets {
         let udp = Udp::connected(source, target, &shared_socket(plan))
             .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
         let local = udp.local_addr();
-        self.flows.push(Flow { trunk: id, source: 0, local, remote: target, template: template(plan, trunk, local) });
         self.sockets.push(udp);
-        Ok(FlowId(self.sockets.len() as u32 - 1))
+        let template = template(plan, trunk, local);
+        Ok(self.flows.add(Flow { trunk: id, source: 0, local, remote: target, template }))
     }
 }
 

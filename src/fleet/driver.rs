@@ -1,0 +1,326 @@
+//! What a fleet and a crew have in common: agents with their timers and flows, the ceiling over what they send, and the
+//! way from a datagram to the agent it is meant for.
+//!
+//! A [`Driver`] decides nothing. When an agent arrives is its owner's business, and what happens to the agents is told to
+//! the owner's [`Witness`]. It is told the time, is handed datagrams, and writes datagrams through [`Ways`].
+
+use super::flows::{Flow, Flows};
+use super::wheel::Wheel;
+use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
+use crate::load::{Ceiling, Stripe};
+use crate::measure::Event;
+use crate::measure::event::Subject;
+use crate::seed::Seed;
+use crate::sip::{Branch, Response, Token, emit, scan};
+use crate::vocab::{AgentId, FlowId, RunTag, Time, TrunkId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where messages go. A flow that is named here is open: what is put on it is sent, or reported as failed.
+pub trait Ways {
+    /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when it returns 0. `tag`
+    /// names the message when it cannot be sent (see [`Driver::send_failed`]).
+    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize);
+}
+
+/// Who sees what happens to a driver's agents. What it does not care about it leaves out.
+pub trait Witness {
+    /// The user an agent is, for agents that are not each a user of their own.
+    fn user(&self, agent: AgentId) -> AgentId {
+        agent
+    }
+
+    /// An agent reported something; `answer` is the response that brought it about, if one did.
+    fn saw(&mut self, who: &Who<'_>, event: &Event<'_>, answer: Option<&Response<'_>>);
+
+    /// An attempt is about to send its first request.
+    fn begins(&mut self, _who: &Who<'_>, _now: Time) {}
+
+    /// A request was written and is on its way.
+    fn sent(&mut self, _who: &Who<'_>, _now: Time, _bytes: &[u8]) {}
+
+    /// An answer to one of our requests was written and is on its way.
+    fn replied(&mut self, _trunk: TrunkId, _length: usize) {}
+
+    /// A datagram came.
+    fn received(&mut self, _trunk: TrunkId, _length: usize) {}
+
+    /// The datagram is for this agent.
+    fn heard(&mut self, _local: u32, _at: Time, _from: SocketAddr, _bytes: &[u8]) {}
+
+    /// The datagram is for nobody, or is no SIP.
+    fn stray(&mut self) {}
+
+    /// A message could not be sent.
+    fn send_failed(&mut self) {}
+}
+
+/// An agent as its witness sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// Its place among the driver's agents.
+    pub local: u32,
+    pub subject: Subject,
+    /// What it sends through.
+    pub flow: &'a Flow,
+}
+
+/// What a driver is made of.
+pub(super) struct DriverConfig {
+    pub stripe: Stripe,
+    pub identities: Arc<IdentityBook>,
+    /// By [`IdentityBook::policy`].
+    pub policies: Arc<[TrunkPolicy]>,
+    pub flows: Flows,
+    pub seed: Seed,
+    pub run: RunTag,
+    /// Over all workers.
+    pub max_message_rate: u32,
+    pub start: Time,
+}
+
+/// Agents, and all that moves them.
+pub struct Driver<W> {
+    config: DriverConfig,
+    agents: Vec<Agent>,
+    wheel: Wheel,
+    ceiling: Ceiling,
+    /// Agents with an open attempt or un-REGISTER.
+    busy: u64,
+    /// See [`Context::draining`].
+    pub(super) draining: bool,
+    expired: Vec<u32>,
+    pub(super) witness: W,
+}
+
+/// At most this many timers, and as many arrivals, are handled in one turn, so that answers never wait long.
+pub(super) const TURN_LIMIT: usize = 64;
+
+impl<W: Witness> Driver<W> {
+    pub(super) fn new(config: DriverConfig, agents: usize, witness: W) -> Self {
+        Driver {
+            agents: vec![Agent::new(); agents],
+            wheel: Wheel::new(agents, config.start),
+            ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
+            busy: 0,
+            draining: false,
+            expired: Vec::with_capacity(TURN_LIMIT),
+            witness,
+            config,
+        }
+    }
+
+    pub(super) fn agent(&mut self, local: u32) -> &mut Agent {
+        &mut self.agents[local as usize]
+    }
+
+    pub(super) fn agents(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// The agent's number in the run.
+    pub(super) fn id(&self, local: u32) -> AgentId {
+        AgentId(self.config.stripe.global(local))
+    }
+
+    pub(super) fn policy(&self, local: u32) -> &TrunkPolicy {
+        let user = self.witness.user(self.id(local));
+        &self.config.policies[self.config.identities.policy(user)]
+    }
+
+    /// Agents with an open attempt or un-REGISTER.
+    pub(super) fn busy(&self) -> u64 {
+        self.busy
+    }
+
+    /// When the next timer is due.
+    pub(super) fn next_due(&self) -> Option<Time> {
+        self.wheel.next_due()
+    }
+
+    /// A datagram reached the machine at `at` on `flow`, from `from`.
+    pub fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
+        self.witness.received(self.config.flows.get(flow).trunk, bytes.len());
+        match scan::response(bytes) {
+            Ok(ref response) => match self.token(response.branch) {
+                Some((local, serial)) => {
+                    self.witness.heard(local, at, from, bytes);
+                    self.drive(local, now, Input::Response { serial, response, at }, out);
+                }
+                None => self.witness.stray(),
+            },
+            // What begins like a response and is none may still say whose it was to be.
+            Err(_) if bytes.starts_with(b"SIP/2.0") => match scan::branch_of(bytes).and_then(|b| self.token(b)) {
+                Some((local, serial)) => {
+                    self.witness.heard(local, at, from, bytes);
+                    self.drive(local, now, Input::Malformed { serial, at }, out);
+                }
+                None => self.witness.stray(),
+            },
+            Err(_) => self.answer_request(now, flow, from, bytes, out),
+        }
+    }
+
+    /// The kernel reports that a datagram could not be delivered; `start` is its beginning.
+    pub fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut impl Ways) {
+        if let Some((local, serial)) = scan::branch_of(start).and_then(|branch| self.token(branch)) {
+            self.drive(local, now, Input::Transport { serial, reason }, out);
+        }
+    }
+
+    /// A message that was put on its way could not be sent.
+    pub fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut impl Ways) {
+        self.witness.send_failed();
+        let Some((agent, serial)) = parts_of(tag) else { return };
+        if let Some(local) = self.config.stripe.local(agent.0) {
+            self.drive(local, now, Input::Transport { serial, reason }, out);
+        }
+    }
+
+    /// Wakes the agents whose timers have run out, a bounded number of them; `input` says what each is told. True when
+    /// more are due.
+    pub(super) fn wake(
+        &mut self,
+        now: Time,
+        input: impl Fn(&W, &Agent) -> Input<'static>,
+        out: &mut impl Ways,
+    ) -> bool {
+        // Taken out, because driving an agent borrows the rest of the driver.
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.clear();
+        let more = self.wheel.advance(now, TURN_LIMIT, &mut expired);
+        for &local in &expired {
+            let input = input(&self.witness, &self.agents[local as usize]);
+            self.drive(local, now, input, out);
+        }
+        self.expired = expired;
+        more
+    }
+
+    /// Abandons what some agents have open.
+    pub(super) fn stop(&mut self, at: Time, which: impl Fn(&Agent) -> bool) {
+        for local in 0..self.agents.len() as u32 {
+            if which(&self.agents[local as usize]) {
+                self.drive(local, at, Input::Stop, &mut Nowhere);
+            }
+        }
+    }
+
+    /// Hands one input to one agent and carries out what it wants.
+    pub(super) fn drive(&mut self, local: u32, now: Time, input: Input<'_>, out: &mut impl Ways) {
+        let DriverConfig { identities, policies, flows, seed, run, stripe, .. } = &self.config;
+        let id = AgentId(stripe.global(local));
+        let witness = &mut self.witness;
+        let user = witness.user(id);
+        let identity = identities.get(user);
+        let flow_id = flows.of_agent(local);
+        let flow = flows.get(flow_id);
+        let cx = Context {
+            agent: id,
+            policy: &policies[identities.policy(user)],
+            identity,
+            seed: *seed,
+            run: *run,
+            template: &flow.template,
+            draining: self.draining,
+        };
+        let who = Who { local, subject: Subject { agent: id, trunk: identity.trunk, source: flow.source }, flow };
+        let answer = match input {
+            Input::Response { response, .. } => Some(response),
+            _ => None,
+        };
+        let agent = &mut self.agents[local as usize];
+        let was_busy = agent.is_busy();
+        let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&who, &event, answer));
+        if send != Send::No {
+            if !self.ceiling.admit(now) {
+                agent.refused(&cx, now, &mut |event| witness.saw(&who, &event, answer));
+            } else {
+                if !was_busy && agent.has_open_attempt() {
+                    witness.begins(&who, now);
+                }
+                let mut length = 0;
+                out.put(flow_id, tag_of(id, agent.serial()), &mut |buffer| {
+                    length = agent.render(&cx, buffer).unwrap_or(0);
+                    if length > 0 {
+                        witness.sent(&who, now, &buffer[..length]);
+                    }
+                    length
+                });
+                agent.sent(&cx, now, &mut |event| witness.saw(&who, &event, answer));
+                if length == 0 {
+                    let serial = agent.serial();
+                    let too_long = Input::Transport { serial, reason: "message too long for a datagram buffer" };
+                    agent.handle(&cx, now, too_long, &mut |event| witness.saw(&who, &event, answer));
+                }
+            }
+        }
+        match agent.deadline(&cx) {
+            Some(at) => self.wheel.schedule(local, at),
+            None => self.wheel.cancel(local),
+        }
+        match (was_busy, agent.is_busy()) {
+            (false, true) => self.busy += 1,
+            (true, false) => self.busy -= 1,
+            _ => {}
+        }
+    }
+
+    /// Whose request a branch is of, and which one.
+    fn token(&self, branch: &[u8]) -> Option<(u32, u32)> {
+        let Token { agent, serial } = Branch::parse(self.config.run, branch)?;
+        let local = self.config.stripe.local(agent.0)?;
+        ((local as usize) < self.agents.len()).then_some((local, serial))
+    }
+
+    /// Requests from the registrar's side: OPTIONS and NOTIFY (qualify, keep-alive) are answered 200, as phones do;
+    /// anything else that is no SIP is stray.
+    fn answer_request(&mut self, now: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
+        let Ok(request) = scan::request(bytes) else {
+            // Keep-alive answers and probes of two or four bytes are nothing to count.
+            if bytes.len() > 4 {
+                self.witness.stray();
+            }
+            return;
+        };
+        let (code, reason) = match request.method {
+            b"OPTIONS" | b"NOTIFY" => (200, "OK"),
+            b"ACK" => return,
+            _ => (405, "Method Not Allowed"),
+        };
+        if !self.ceiling.admit(now) {
+            return;
+        }
+        let (witness, trunk) = (&mut self.witness, self.config.flows.get(flow).trunk);
+        out.put(flow, NO_AGENT, &mut |buffer| {
+            let length = emit::write_response(&request, code, reason, from, b"regstorm", b"", buffer).unwrap_or(0);
+            if length > 0 {
+                witness.replied(trunk, length);
+            }
+            length
+        });
+    }
+}
+
+/// The tag of a message that belongs to no agent.
+pub const NO_AGENT: u64 = u64::MAX;
+
+/// The agent whose message has this tag; `None`: nobody's.
+pub fn agent_of(tag: u64) -> Option<AgentId> {
+    parts_of(tag).map(|(agent, _)| agent)
+}
+
+fn parts_of(tag: u64) -> Option<(AgentId, u32)> {
+    (tag != NO_AGENT).then_some((AgentId((tag >> 32) as u32), tag as u32))
+}
+
+fn tag_of(agent: AgentId, serial: u32) -> u64 {
+    u64::from(agent.0) << 32 | u64::from(serial)
+}
+
+/// For inputs that never send.
+pub(crate) struct Nowhere;
+
+impl Ways for Nowhere {
+    fn put(&mut self, _flow: FlowId, _tag: u64, _write: &mut dyn FnMut(&mut [u8]) -> usize) {}
+}

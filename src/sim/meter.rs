@@ -1,0 +1,59 @@
+//! What is counted of every message of a simulated run: second by second, by source address and by address of record.
+
+use super::road::{Addresses, Place, START, Toll};
+use crate::agent::{Identity, IdentityBook, TrunkPolicy};
+use crate::fleet::agent_of;
+use crate::measure::Traffic;
+use crate::vocab::{AgentId, Time};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+pub(super) struct Meter {
+    pub(super) traffic: Traffic,
+    pub(super) sources: Vec<IpAddr>,
+    /// By fleet and flow: position in `sources`.
+    source_of: Vec<Vec<usize>>,
+    /// The first agent of each address of record, and how many have it.
+    pub(super) aors: Vec<(AgentId, u32)>,
+    /// By agent: position in `aors`.
+    aor_of: Vec<u32>,
+}
+
+impl Meter {
+    pub(super) fn new(addresses: &Addresses, identities: &IdentityBook, policies: &[TrunkPolicy]) -> Self {
+        let mut sources: Vec<IpAddr> = Vec::new();
+        for address in addresses.given() {
+            if !sources.contains(&address.ip()) {
+                sources.push(address.ip());
+            }
+        }
+        let position = |ip| sources.iter().position(|known| *known == ip).unwrap_or(0);
+        let source_of = addresses.flows().iter();
+        let source_of = source_of.map(|flows| flows.iter().map(|at| position(at.ip())).collect()).collect();
+        let mut aors: Vec<(AgentId, u32)> = Vec::new();
+        let mut known = HashMap::new();
+        let mut aor = |(number, identity): (usize, Identity<'_>)| {
+            let domain = policies[identity.trunk.index()].domain.as_str();
+            let place = *known.entry((domain, identity.user.to_owned())).or_insert_with(|| {
+                aors.push((AgentId(number as u32), 0));
+                aors.len() - 1
+            });
+            aors[place].1 += 1;
+            place as u32
+        };
+        let aor_of: Vec<u32> = identities.iter().enumerate().map(&mut aor).collect();
+        Meter { traffic: Traffic::new(START, sources.len(), aors.len()), sources, source_of, aors, aor_of }
+    }
+}
+
+impl Toll for Meter {
+    fn sent(&mut self, now: Time, at: Place, tag: u64, bytes: usize) {
+        let aor = agent_of(tag).and_then(|agent| self.aor_of.get(agent.index()));
+        let aor = aor.map(|&aor| aor as usize);
+        self.traffic.sent(now, self.source_of[at.fleet][at.flow.index()], aor, bytes);
+    }
+
+    fn received(&mut self, now: Time, bytes: usize) {
+        self.traffic.received(now, bytes);
+    }
+}
