@@ -41,7 +41,7 @@ pub struct Plan {
     pub interval: Duration,
     /// The beginning of the load that no total contains.
     pub warmup: Duration,
-    /// 0: one per core.
+    /// 0: as many as the planned rate needs.
     pub workers: usize,
     /// The longest wait for open attempts at the end.
     pub drain: Duration,

@@ -193,12 +193,14 @@ fn a_load_of_whole_intervals_leaves_no_empty_one() {
 #[test]
 fn a_limit_below_the_number_of_threads_is_shared_by_fewer() {
     let dir = temp();
-    let text = small("").replace("rate = 100\nfor = \"200ms\"", "rate = 10\nfor = \"2s\"");
     let set = ["--set", "run.workers=2", "--set", "arrivals.max_in_flight=1"];
-    let args = [&["run", profile(dir.path(), &text), "--out", "out"][..], &set].concat();
-    regstorm(dir.path(), &args).expect_code(0);
+    let args = [&["run", profile(dir.path(), &small("")), "--out", "out"][..], &set].concat();
+    // How it is judged depends on how many of the arrivals found another one open.
+    regstorm(dir.path(), &args);
     let results = ResultDir::open(&dir.path().join("out"));
-    assert_eq!((results.total("registered"), results.total("shed")), (20, 0), "one is open at a time, and one may be");
+    assert_eq!(results.number("/conditions/workers"), 1.0, "two would have a share of nothing");
+    assert!(results.total("registered") > 0, "one may be open");
+    assert_eq!(results.total("registered") + results.total("shed"), 20, "how many that lets through is the machine's");
 }
 
 #[test]

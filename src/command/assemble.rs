@@ -17,15 +17,6 @@ use std::time::Duration;
 /// What `User-Agent` says unless the profile's headers do.
 pub const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
 
-/// Sender threads of a run: as the profile says, else one per core; never more than there are agents, or than limits
-/// that are shared out among them allow, so that no thread's share is nothing at all.
-pub fn workers(plan: &Plan) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = if plan.workers == 0 { cores } else { plan.workers };
-    let shared_out = plan.load.max_in_flight.min(plan.load.max_message_rate) as usize;
-    wanted.min(plan.identities.len()).min(shared_out).max(1) as u32
-}
-
 /// What sets this run apart and holds it together.
 pub struct Frame {
     pub seed: Seed,

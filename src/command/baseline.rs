@@ -1,12 +1,13 @@
 //! What this machine can send by itself (RFC 7502 §6.1): short runs against the embedded registrar on loopback at rising
 //! rates, and the file in which the outcome is kept for the conditions of later runs.
 
-use super::assemble::{Assembly, Frame, assemble, workers};
+use super::assemble::{Assembly, Frame, assemble};
 use super::failure::Failure;
 use super::output::{RESULTS, write_files};
 use super::registrar::{address_of, embedded};
 use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
 use super::targets::resolve_all;
+use super::threads::sender_threads;
 use crate::diagnose::{GeneratorVerdict, judge};
 use crate::engine::{Conduct, Decision, Observer, Position, conduct};
 use crate::load::{Schedule, baseline::next_rate};
@@ -113,7 +114,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         seed,
         run: RunTag(super::random_word()),
         start,
-        workers: workers(&plan),
+        workers: sender_threads(&plan),
         schedule,
         capture_secrets: false,
     };

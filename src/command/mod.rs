@@ -28,6 +28,7 @@ mod screen;
 pub mod simulate;
 pub mod source;
 mod targets;
+mod threads;
 mod watch;
 
 pub use failure::{Exit, Failure};

@@ -1,6 +1,6 @@
 //! `regstorm run`: from a profile to a directory of results.
 
-use super::assemble::{Assembly, Frame, assemble, workers};
+use super::assemble::{Assembly, Frame, assemble};
 use super::baseline;
 use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, Screen, Watch};
@@ -11,6 +11,7 @@ use super::report::derive;
 use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
 use super::targets::resolve_all;
+use super::threads::sender_threads;
 use super::{keep, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
@@ -66,7 +67,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         seed,
         run: RunTag(super::random_word()),
         start,
-        workers: workers(&plan),
+        workers: sender_threads(&plan),
         schedule,
         capture_secrets: args.capture_secrets,
     };
@@ -233,7 +234,7 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
 
 /// Time to get ready in; says before anything is sent when there are not enough descriptors.
 fn head_start(plan: &Plan) -> Result<Duration, Failure> {
-    let sockets = check_descriptors(plan, workers(plan))?;
+    let sockets = check_descriptors(plan, sender_threads(plan))?;
     let agents = plan.identities.len() as u32;
     Ok(HEAD_START + HEAD_START_PER_AGENT * agents + HEAD_START_PER_SOCKET * sockets as u32)
 }

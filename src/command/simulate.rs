@@ -1,6 +1,6 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
-use super::assemble::{USER_AGENT, workers};
+use super::assemble::USER_AGENT;
 use super::avalanche;
 use super::failure::{Exit, Failure};
 use super::observe::FailureFile;
@@ -8,6 +8,7 @@ use super::output::{RunDirectory, print, write_files};
 use super::report::{Derived, derive};
 use super::run::header;
 use super::source::DiskSource;
+use super::threads::sender_threads;
 use super::{assemble::Frame, run};
 use crate::cli::SimulateArgs;
 use crate::diagnose::dry_run::{Machine, Rehearsed};
@@ -69,7 +70,7 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
 
 /// What a run of the plan would ask for, on this machine.
 fn dry_run(plan: &Plan, results: &Results, outcome: &Outcome) -> DryRun {
-    let sockets = plan.sockets(workers(plan)).into_iter();
+    let sockets = plan.sockets(sender_threads(plan)).into_iter();
     let name = |address: Option<IpAddr>| address.map_or_else(|| "*".to_owned(), |address| address.to_string());
     let machine = Machine {
         sockets: sockets.map(|(address, sockets)| (name(address), sockets)).collect(),

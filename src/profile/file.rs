@@ -114,7 +114,7 @@ pub struct RunFile {
     pub interval: Option<DurationText>,
     /// Same profile and seed: same identities, arrival times and random choices. Random, and recorded, when left out.
     pub seed: Option<u64>,
-    /// Sender threads; 0 is one per core.
+    /// Sender threads; 0 is as many as the planned rate needs, one for every 20 000 registrations/s, at most one per core.
     #[schemars(extend("default" = defaults::RUN_WORKERS))]
     pub workers: Option<u32>,
     /// The first part of the load, left out of thresholds and totals and marked in the time series.

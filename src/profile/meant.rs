@@ -47,7 +47,7 @@ pub struct Run {
     pub interval: Duration,
     /// `None`: drawn when the run starts.
     pub seed: Option<u64>,
-    /// 0: one per core.
+    /// 0: as many as the planned rate needs.
     pub workers: u32,
     #[serde(serialize_with = "as_text")]
     pub warmup: Duration,
