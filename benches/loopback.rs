@@ -21,7 +21,7 @@ use regstorm::profile::{self, Source};
 use regstorm::registrar::{Delay, Fault, FaultKind, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
-use regstorm::vocab::{FailedAttempt, FlowId, Intervention, RunTag, Stage, Status, Time, TrunkId};
+use regstorm::vocab::{FailedAttempt, FlowId, Intervention, RunTag, Stage, Status, Time, Transport, TrunkId};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -214,7 +214,7 @@ fn worker(
 fn template(local: SocketAddr) -> RegisterTemplate {
     RegisterTemplate::new(&TemplateParts {
         domain: "genesyscloud.test",
-        transport: "UDP",
+        transport: Transport::Udp,
         sent_by: &local.to_string(),
         route: None,
         user_agent: "regstorm",

@@ -7,7 +7,7 @@ use regstorm::sip::contact::granted;
 use regstorm::sip::digest;
 use regstorm::sip::emit::{Authorization, Register, RegisterTemplate, TemplateParts, write_response};
 use regstorm::sip::{Algorithm, AlgorithmSet, Branch, Ha1, HexDigest, Protection, Qop, Role, Token, choose, scan};
-use regstorm::vocab::{AgentId, RunTag, Secret};
+use regstorm::vocab::{AgentId, RunTag, Secret, Transport};
 use std::hint::black_box;
 
 /// As Kamailio sends them; the scanner's tests read the same.
@@ -41,7 +41,7 @@ fn read(c: &mut Criterion) {
 fn template() -> RegisterTemplate {
     RegisterTemplate::new(&TemplateParts {
         domain: "genesyscloud.test",
-        transport: "UDP",
+        transport: Transport::Udp,
         sent_by: "127.0.0.1:40000",
         route: None,
         user_agent: "regstorm",

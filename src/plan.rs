@@ -99,6 +99,17 @@ pub struct TrunkPlan {
     pub random_order: bool,
 }
 
+impl TrunkPlan {
+    /// What carries its messages.
+    pub fn transport(&self) -> Transport {
+        let registrar = match &self.registrar {
+            RegistrarChoice::Embedded => Transport::Udp,
+            RegistrarChoice::Target(target) => target.transport,
+        };
+        self.outbound_proxy.as_ref().map_or(registrar, |proxy| proxy.target.transport)
+    }
+}
+
 /// Whom a trunk registers with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RegistrarChoice {

@@ -7,7 +7,7 @@ use regstorm::sip::challenge::Role;
 use regstorm::sip::digest::{Ha1, Protection, Qop};
 use regstorm::sip::emit::{Authorization, Register, RegisterTemplate, TemplateParts};
 use regstorm::sip::{Algorithm, Branch, Token};
-use regstorm::vocab::{AgentId, RunTag, Secret};
+use regstorm::vocab::{AgentId, RunTag, Secret, Transport};
 
 const RUN: RunTag = RunTag(1);
 
@@ -29,7 +29,7 @@ impl Words {
     pub fn new(sent_by: &str) -> Self {
         let template = RegisterTemplate::new(&TemplateParts {
             domain: DOMAIN,
-            transport: "UDP",
+            transport: Transport::Udp,
             sent_by,
             route: None,
             user_agent: "regstorm",

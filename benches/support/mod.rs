@@ -8,7 +8,7 @@ use regstorm::measure::{Tally, TallyConfig};
 use regstorm::seed::Seed;
 use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
-use regstorm::vocab::{FlowId, RunTag, Secret, Time, TrunkId};
+use regstorm::vocab::{FlowId, RunTag, Secret, Time, Transport, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
     let local = SocketAddr::from(([127, 0, 0, 1], 40_000));
     let template = RegisterTemplate::new(&TemplateParts {
         domain: "genesyscloud.test",
-        transport: "UDP",
+        transport: Transport::Udp,
         sent_by: "127.0.0.1:40000",
         route: None,
         user_agent: "regstorm",

@@ -5,7 +5,7 @@ use super::*;
 use crate::sip::challenge::{Credentials, credentials};
 use crate::sip::emit::{Register, RegisterTemplate, TemplateParts};
 use crate::sip::{Branch, Timers, Token, scan};
-use crate::vocab::{AgentId, RunTag, Secret, TrunkId};
+use crate::vocab::{AgentId, RunTag, Secret, Transport, TrunkId};
 
 const CNONCE: [u8; 16] = *b"0a4f113b0a4f113b";
 const CNONCE_DRAWN: u64 = 0x0a4f_113b_0a4f_113b;
@@ -66,7 +66,7 @@ impl Side {
         self.authentication.next_request();
         let parts = TemplateParts {
             domain: "example.test",
-            transport: "UDP",
+            transport: Transport::Udp,
             sent_by: "127.0.0.1:40000",
             route: None,
             user_agent: "regstorm",

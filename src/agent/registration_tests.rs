@@ -13,7 +13,7 @@ use crate::seed::Seed;
 use crate::sip::challenge::credentials;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::sip::{Algorithm, AlgorithmSet, Branch, Timers, scan};
-use crate::vocab::{AgentId, Kind, LoopKind, RunTag, Secret, Status, Time, TrunkId};
+use crate::vocab::{AgentId, Kind, LoopKind, RunTag, Secret, Status, Time, Transport, TrunkId};
 use std::time::Duration;
 
 const RUN: RunTag = RunTag(0xfeed);
@@ -78,7 +78,7 @@ impl Phone {
             credential: Credential::Password(Secret::new("secret")),
             template: RegisterTemplate::new(&TemplateParts {
                 domain: "example.test",
-                transport: "UDP",
+                transport: Transport::Udp,
                 sent_by: "127.0.0.1:40000",
                 route: None,
                 user_agent: "regstorm",

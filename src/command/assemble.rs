@@ -10,7 +10,7 @@ use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{RunTag, SocketUse, Time, TrunkId};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,41 +87,48 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<(Vec<Udp>
     };
     let flows = Flows::of_worker(stripe, &plan.identities, sharing, |id, source| {
         let trunk = &plan.trunks[id.index()];
-        let options = match trunk.sockets {
-            SocketUse::PerAgent => own_socket(),
-            SocketUse::Shared => shared_socket(plan),
-        };
-        let udp = Udp::connected(trunk.source.get(source).copied(), targets[id.index()], &options)
-            .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
-        // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
-        let source = u8::try_from(source).unwrap_or(u8::MAX);
-        let (local, remote) = (udp.local_addr(), targets[id.index()]);
-        let template = template(plan, trunk, local);
-        let template = match trunk.sockets {
-            SocketUse::PerAgent => template.of_one_agent(),
-            SocketUse::Shared => template,
-        };
+        let local = trunk.source.get(source).copied();
+        let (udp, flow) = open_flow(plan, id, local, targets[id.index()], trunk.sockets)?;
         sockets.push(udp);
-        Ok::<Flow, Failure>(Flow { trunk: id, source, local, remote, template })
+        // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
+        Ok::<Flow, Failure>(Flow { source: u8::try_from(source).unwrap_or(u8::MAX), ..flow })
     })?;
     Ok((sockets, flows))
 }
 
-/// What a socket of one agent is asked for: one answer at a time needs no megabytes.
-fn own_socket() -> UdpOptions {
-    UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() }
-}
-
-/// What a socket of many agents is asked for.
-pub(super) fn shared_socket(plan: &Plan) -> UdpOptions {
-    UdpOptions { segments: plan.segments, coalescing: true, ..UdpOptions::default() }
+/// One way out of a trunk's agents: its socket, at a local address or where the kernel would route from.
+///
+/// # Errors
+/// When the socket cannot be had.
+pub(super) fn open_flow(
+    plan: &Plan,
+    id: TrunkId,
+    local: Option<IpAddr>,
+    remote: SocketAddr,
+    sockets: SocketUse,
+) -> Result<(Udp, Flow), Failure> {
+    let trunk = &plan.trunks[id.index()];
+    let options = match sockets {
+        // One answer at a time needs no megabytes.
+        SocketUse::PerAgent => UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() },
+        SocketUse::Shared => UdpOptions { segments: plan.segments, coalescing: true, ..UdpOptions::default() },
+    };
+    let udp = Udp::connected(local, remote, &options)
+        .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
+    let local = udp.local_addr();
+    let template = template(plan, trunk, local);
+    let template = match sockets {
+        SocketUse::PerAgent => template.of_one_agent(),
+        SocketUse::Shared => template,
+    };
+    Ok((udp, Flow { trunk: id, source: 0, local, remote, template }))
 }
 
 /// What a trunk's requests are built from, sent from this address.
-pub(super) fn template(plan: &Plan, trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
+fn template(plan: &Plan, trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
     let template = RegisterTemplate::new(&TemplateParts {
         domain: &trunk.policy.domain,
-        transport: "UDP",
+        transport: trunk.transport(),
         sent_by: &local.to_string(),
         route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.as_str()),
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT),

@@ -19,7 +19,7 @@ use crate::measure::{Interval, Tally, TallyConfig, Traffic};
 use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, Transport, TrunkId};
 use meter::Meter;
 use road::{Addresses, Place, REGISTRAR, Road};
 use std::collections::VecDeque;
@@ -71,7 +71,7 @@ impl Wording {
     fn template(&self, domain: &str, from: SocketAddr) -> RegisterTemplate {
         let template = RegisterTemplate::new(&TemplateParts {
             domain,
-            transport: "UDP",
+            transport: Transport::Udp,
             sent_by: &from.to_string(),
             route: self.route.as_deref(),
             user_agent: &self.user_agent,

@@ -10,7 +10,7 @@ use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
 use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{FlowId, RunTag, Time, TrunkId};
+use crate::vocab::{FlowId, RunTag, Time, Transport, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Trial {
             let trunk = config.other_trunk.filter(|_| flow == OTHER_TRUNK).unwrap_or(config.trunk);
             let parts = TemplateParts {
                 domain: &config.policies[trunk.index()].domain,
-                transport: "UDP",
+                transport: Transport::Udp,
                 sent_by: &address(flow).to_string(),
                 route: None,
                 user_agent: "regstorm",

@@ -13,6 +13,7 @@ use super::digest::{self, Algorithm, AlgorithmSet, Covered, FUNCTIONS, Ha1, HexD
 use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, Response, via_parts};
 use super::search::find;
+use crate::vocab::Transport;
 use laid_out::{CredentialsPlaces, LaidOut, Places, Shape};
 use memchr::memchr;
 use std::fmt::Write;
@@ -30,8 +31,7 @@ pub struct Overflow(pub usize);
 pub struct TemplateParts<'a> {
     /// Host of Request-URI and address of record.
     pub domain: &'a str,
-    /// `UDP`, `TCP`, `TLS`.
-    pub transport: &'a str,
+    pub transport: Transport,
     /// Via sent-by and Contact host: `127.0.0.1:40000`, `[::1]:40000`.
     pub sent_by: &'a str,
     /// `Route` value, e.g. `<sip:127.0.0.1:5060;lr>`.
@@ -154,8 +154,8 @@ impl RegisterTemplate {
         build.text("@");
         let contact_host = build.span(host);
         // Without it the registrar would send to this contact over UDP (RFC 3263 §4.1).
-        if !parts.transport.eq_ignore_ascii_case("UDP") {
-            build.text(&format!(";transport={}", parts.transport.to_ascii_lowercase()));
+        if let Some(transport) = parts.transport.uri_parameter() {
+            build.text(&format!(";transport={transport}"));
         }
         build.text(">\r\nExpires: ");
         build.gap();
@@ -327,7 +327,7 @@ impl Build {
 pub struct Options<'a> {
     /// Asked of: `sip:{domain}`, without a user.
     pub domain: &'a str,
-    pub transport: &'a str,
+    pub transport: Transport,
     /// Via sent-by: `127.0.0.1:40000`, `[::1]:40000`.
     pub sent_by: &'a str,
     pub route: Option<&'a str>,

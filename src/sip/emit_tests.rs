@@ -7,14 +7,14 @@ use super::super::contact::contacts;
 use super::super::digest::{self, Covered, Ha1, Protection};
 use super::super::scan;
 use super::*;
-use crate::vocab::{AgentId, RunTag, Secret};
+use crate::vocab::{AgentId, RunTag, Secret, Transport};
 use proptest::prelude::*;
 use rsip::prelude::{HeadersExt, ToTypedHeader};
 
 fn parts<'a>(headers: &'a [(String, String)]) -> TemplateParts<'a> {
     TemplateParts {
         domain: "genesyscloud.test",
-        transport: "UDP",
+        transport: Transport::Udp,
         sent_by: "127.0.0.1:40000",
         route: None,
         user_agent: "regstorm/0.1",
@@ -69,7 +69,7 @@ fn a_register_byte_by_byte() {
 fn with_everything_a_trunk_can_ask_for() {
     let headers = [("X-Site".to_owned(), "NJ".to_owned()), ("X-Other".to_owned(), "1".to_owned())];
     let all = TemplateParts {
-        transport: "TCP",
+        transport: Transport::Tcp,
         sent_by: "[::1]:40000",
         route: Some("<sip:127.0.0.1:5060;lr>"),
         ..parts(&headers)

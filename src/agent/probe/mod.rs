@@ -21,7 +21,7 @@ use crate::sip::emit::{self, Authorization, Options, Overflow, Register, Registe
 use crate::sip::{
     Algorithm, AlgorithmSet, Branch, Challenge, Ha1, HexDigest, Protection, Qop, Response, Timers, Token, scan,
 };
-use crate::vocab::{AgentId, Place, Time};
+use crate::vocab::{AgentId, Place, Time, Transport};
 use std::net::SocketAddr;
 
 /// What the driver is to do next.
@@ -79,7 +79,7 @@ impl<'r> Probe<'r> {
         let sent_by = local.to_string();
         let parts = TemplateParts {
             domain: &request.domain,
-            transport: "UDP",
+            transport: Transport::Udp,
             sent_by: &sent_by,
             route: request.route.as_deref(),
             user_agent: &request.user_agent,
@@ -229,7 +229,7 @@ impl<'r> Probe<'r> {
             ProbeMethod::Options => emit::write_options(
                 &Options {
                     domain: &request.domain,
-                    transport: "UDP",
+                    transport: Transport::Udp,
                     sent_by: &self.sent_by,
                     route: request.route.as_deref(),
                     user_agent: &request.user_agent,

@@ -1,18 +1,18 @@
 //! Where a search takes place: the trunk's socket, others for further contacts, for another source address and for
 //! another trunk; and the lines that tell a person how far it is.
 
-use crate::command::assemble::{shared_socket, template};
+use crate::command::assemble::open_flow;
 use crate::command::failure::Failure;
 use crate::engine::Trial;
+use crate::fleet::Flows;
 use crate::fleet::crew::CrewConfig;
 use crate::fleet::roster::{FieldFlows, seats};
-use crate::fleet::{Flow, Flows};
 use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
 use crate::net::udp::Udp;
 use crate::plan::{Plan, TrunkPlan};
 use crate::record::limits::Setup;
 use crate::seed::Seed;
-use crate::vocab::{FlowId, RunTag, Time, TrunkId};
+use crate::vocab::{FlowId, RunTag, SocketUse, Time, TrunkId};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -41,23 +41,23 @@ pub fn open(
     start: Time,
 ) -> Result<Opened, Failure> {
     let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
-    let mut sockets = Sockets { sockets: Vec::new(), flows: Flows::default() };
-    let main = sockets.add(plan, id, trunk.source.first().copied(), target)?;
-    let source = sockets.sockets[main.index()].local_addr().ip();
-    let contacts = (0..CONTACTS).map(|_| sockets.add(plan, id, Some(source), target)).collect::<Result<_, _>>()?;
+    let mut opened = FieldSockets { sockets: Vec::new(), flows: Flows::default() };
+    let main = opened.add(plan, id, trunk.source.first().copied(), target)?;
+    let source = opened.sockets[main.index()].local_addr().ip();
+    let contacts = (0..CONTACTS).map(|_| opened.add(plan, id, Some(source), target)).collect::<Result<_, _>>()?;
     let other_source = other_source(trunk, source, target);
-    let elsewhere = other_source.map(|other| sockets.add(plan, id, Some(other), target)).transpose()?;
+    let elsewhere = other_source.map(|other| opened.add(plan, id, Some(other), target)).transpose()?;
     let beside = |n: &usize| *n != id.index() && targets[*n] == target && plan.trunks[*n].agents > 0;
     let other = (0..plan.trunks.len()).find(beside);
     let other_trunk = match other {
         Some(n) => {
-            let flow = sockets.add(plan, TrunkId(n as u16), Some(source), target)?;
+            let flow = opened.add(plan, TrunkId(n as u16), Some(source), target)?;
             Some((TrunkId(n as u16), flow))
         }
         None => None,
     };
     let (phones, roster) = seats(&plan.identities, id, &FieldFlows { main, contacts, elsewhere, other_trunk });
-    let Sockets { sockets, flows } = sockets;
+    let FieldSockets { sockets, flows } = opened;
     let policies = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let crew = CrewConfig {
         identities: plan.identities.clone(),
@@ -73,7 +73,7 @@ pub fn open(
         trunk_id: trunk.id.clone(),
         registrar: trunk.registrar_text.clone(),
         target: target.to_string(),
-        transport: "UDP",
+        transport: trunk.transport().as_str(),
         domain: trunk.policy.domain.clone(),
         agents: trunk.agents,
         expires_s: trunk.policy.expires_s,
@@ -98,20 +98,17 @@ fn other_source(trunk: &TrunkPlan, source: IpAddr, target: SocketAddr) -> Option
     listed.or(next)
 }
 
-struct Sockets {
+/// Sockets, and the flows of the same numbers.
+struct FieldSockets {
     sockets: Vec<Udp>,
     flows: Flows,
 }
 
-impl Sockets {
+impl FieldSockets {
     fn add(&mut self, plan: &Plan, id: TrunkId, source: Option<IpAddr>, target: SocketAddr) -> Result<FlowId, Failure> {
-        let trunk = &plan.trunks[id.index()];
-        let udp = Udp::connected(source, target, &shared_socket(plan))
-            .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
-        let local = udp.local_addr();
+        let (udp, flow) = open_flow(plan, id, source, target, SocketUse::Shared)?;
         self.sockets.push(udp);
-        let template = template(plan, trunk, local);
-        Ok(self.flows.add(Flow { trunk: id, source: 0, local, remote: target, template }))
+        Ok(self.flows.add(flow))
     }
 }
 
