@@ -5,7 +5,7 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use regstorm::measure::{AttemptEnd, Clues, Event, Subject, Tally, TallyConfig};
-use regstorm::vocab::{AgentId, Kind, Place, Status, Time, TrunkId};
+use regstorm::vocab::{AgentId, Kind, Place, Status, Time, TrunkId, Why};
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn attempt(tally: &mut Tally, n: u64) {
             kind,
             status: Status::Registered,
             code: 200,
-            reason: b"OK",
+            reason: Why::Said(b"OK"),
             place: Place::AfterCredentials,
             planned: at(0),
             sent: Some(at(20)),

@@ -10,7 +10,7 @@ use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
     End, Follower, Header, ReadError, RegistrarHeader, Results, Totals, TrunkHeader, Writer, hlog, read,
 };
-use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, TrunkId};
+use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, Trouble, TrunkId, Why};
 use std::time::Duration;
 
 #[path = "support/allocations.rs"]
@@ -134,12 +134,12 @@ fn start_attempt(tally: &mut Tally, who: Subject, kind: Kind, ms: u64) {
 }
 
 fn attempt_end(kind: Kind, ms: u64, lasted: u64, status: Status) -> AttemptEnd<'static> {
-    let (code, reason): (u16, &[u8]) = match status {
-        Status::Registered => (200, b"OK"),
-        Status::AuthenticationFailed => (403, b"Forbidden"),
-        Status::ServiceUnavailable => (503, b"Busy"),
-        Status::Shed => (0, b"max_in_flight"),
-        _ => (0, b"timeout"),
+    let (code, reason): (u16, Why<&[u8]>) = match status {
+        Status::Registered => (200, Why::Said(b"OK")),
+        Status::AuthenticationFailed => (403, Why::Said(b"Forbidden")),
+        Status::ServiceUnavailable => (503, Why::Said(b"Busy")),
+        Status::Shed => (0, Why::Trouble(Trouble::Shed)),
+        _ => (0, Why::Trouble(Trouble::Timeout)),
     };
     AttemptEnd {
         kind,
@@ -509,7 +509,8 @@ fn tell(tally: &mut Tally, step: Step, story: &mut Story, ms: u64) {
         (None, 200..=219) => {
             tally.event(who, &Event::Retired { at: at(ms) });
             tally.event(who, &Event::Unregistered { at: at(ms) });
-            let ended = Event::UnregisterEnded { code: 200, reason: b"OK", ok: true, sent: at(ms), at: at(ms) };
+            let ended =
+                Event::UnregisterEnded { code: 200, reason: Why::Said(b"OK"), ok: true, sent: at(ms), at: at(ms) };
             tally.event(who, &ended);
         }
         (None, _) => {

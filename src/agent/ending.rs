@@ -3,7 +3,7 @@
 
 use super::transaction::Transaction;
 use crate::measure::Clues;
-use crate::vocab::{LoopKind, Status};
+use crate::vocab::{LoopKind, Status, Trouble, Why};
 
 /// How an attempt ends without a 2xx.
 #[derive(Clone, Copy, Debug)]
@@ -12,17 +12,17 @@ pub(super) struct Ending<'a> {
     pub loop_kind: LoopKind,
     /// 0: no response.
     pub code: u16,
-    pub reason: &'a [u8],
+    pub reason: Why<&'a [u8]>,
     pub clues: Clues,
 }
 
 impl<'a> Ending<'a> {
-    pub fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: &'a [u8]) -> Self {
+    pub fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: Why<&'a [u8]>) -> Self {
         Ending { status, loop_kind, code, reason, clues: Clues::default() }
     }
 
-    pub fn silence(status: Status, loop_kind: LoopKind, reason: &'a [u8]) -> Self {
-        Ending { status, loop_kind, code: 0, reason, clues: Clues::default() }
+    pub fn silence(status: Status, loop_kind: LoopKind, why: Trouble) -> Self {
+        Ending { status, loop_kind, code: 0, reason: Why::Trouble(why), clues: Clues::default() }
     }
 
     pub fn with(self, clues: Clues) -> Self {

@@ -42,7 +42,7 @@ use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time};
+use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time, Trouble, Why};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub enum Input<'a> {
     /// Bytes with such a branch that are no usable SIP response.
     Malformed { serial: u32, at: Time },
     /// The current request cannot reach its target, or could not be sent.
-    Transport { serial: u32, reason: &'a str },
+    Transport { serial: u32, why: Trouble },
     /// [`Agent::deadline`] has come.
     Wake,
     /// The phone loses its power: nothing goes out any more until it arrives again.
@@ -214,14 +214,19 @@ impl Agent {
             Input::Response { serial, response, at } => self.response(cx, serial, response, at, events),
             Input::Malformed { serial, at } => {
                 if self.is_open(serial) {
-                    let end = Ending::refusal(Status::ProtocolError, LoopKind::ClientError, 0, b"malformed response");
+                    let end = Ending::refusal(
+                        Status::ProtocolError,
+                        LoopKind::ClientError,
+                        0,
+                        Why::Trouble(Trouble::MalformedResponse),
+                    );
                     self.finish(cx, end, at, events);
                 }
                 Send::No
             }
-            Input::Transport { serial, reason } => {
+            Input::Transport { serial, why } => {
                 if self.is_open(serial) {
-                    let end = Ending::silence(Status::TransportError, LoopKind::Transport, reason.as_bytes());
+                    let end = Ending::silence(Status::TransportError, LoopKind::Transport, why);
                     self.finish(cx, end, now, events);
                 }
                 Send::No
@@ -417,7 +422,7 @@ impl Agent {
                     Due::Nothing => Send::No,
                     Due::Retransmit => Send::Again,
                     Due::Timeout => {
-                        let end = Ending::silence(Status::RequestTimeout, LoopKind::Timeout, b"timeout");
+                        let end = Ending::silence(Status::RequestTimeout, LoopKind::Timeout, Trouble::Timeout);
                         self.finish(cx, end, transaction.timeout_at(&cx.policy.timers), events);
                         Send::No
                     }
@@ -454,7 +459,12 @@ impl Agent {
         self.answered |= 1;
         self.last_final = Some(at);
         if response.cseq != FIRST_CSEQ + serial || !is_register(response.cseq_method) {
-            let end = Ending::refusal(Status::ProtocolError, LoopKind::ClientError, response.code, b"CSeq mismatch");
+            let end = Ending::refusal(
+                Status::ProtocolError,
+                LoopKind::ClientError,
+                response.code,
+                Why::Trouble(Trouble::CseqMismatch),
+            );
             self.finish(cx, end, at, events);
             return Send::No;
         }
@@ -497,7 +507,8 @@ impl Agent {
             let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
             if !stale || exchange.stale_answered {
                 let loop_kind = if stale { LoopKind::Stale } else { LoopKind::Unauthorized };
-                let end = Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, response.reason);
+                let end =
+                    Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, Why::Said(response.reason));
                 events(Event::Offered(answer::offer(&offered, None, stale, at)));
                 self.finish(cx, end.with(Clues { stale, ..clues }), at, events);
                 return Send::No;
@@ -507,10 +518,10 @@ impl Agent {
         let taken =
             chosen.and_then(|challenge| self.authentication.accept(&challenge, cx.policy, &cx.identity, || cnonce(cx)));
         if let Err(unusable) = taken {
-            let text = unusable.to_string();
-            let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, text.as_bytes());
+            let why = Why::Trouble(Trouble::Unusable(unusable));
+            let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, why);
             events(Event::Offered(answer::offer(&offered, None, false, at)));
-            self.finish(cx, end.with(Clues { unusable: true, ..clues }), at, events);
+            self.finish(cx, end.with(clues), at, events);
             return Send::No;
         }
         let answered = self.authentication.held(role).map(Held::algorithm);
@@ -554,7 +565,7 @@ impl Agent {
             retry_after: response.retry_after(),
             ..Clues::default()
         };
-        Ending::refusal(status, kind, response.code, response.reason).with(clues)
+        Ending::refusal(status, kind, response.code, Why::Said(response.reason)).with(clues)
     }
 
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
@@ -566,7 +577,13 @@ impl Agent {
             self.state = State::Gone;
             events(Event::Unregistered { at });
             let sent = exchange.first_sent.unwrap_or(at);
-            events(Event::UnregisterEnded { code: response.code, reason: response.reason, ok: true, sent, at });
+            events(Event::UnregisterEnded {
+                code: response.code,
+                reason: Why::Said(response.reason),
+                ok: true,
+                sent,
+                at,
+            });
             return;
         }
         // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked for.
@@ -580,7 +597,7 @@ impl Agent {
         let clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
         let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
         events(Event::Granted(Granted { at, kind: exchange.kind, asked_s, granted_s, echo, example }));
-        events(Event::Ended(exchange.end(Status::Registered, response.code, response.reason, at, clues)));
+        events(Event::Ended(exchange.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
         if self.looping.succeeded() {
             events(Event::LoopEnded);
         }
@@ -694,7 +711,7 @@ impl Agent {
             }
             State::Settling { leaves: true, .. } => self.give_up_removal(at, at, events),
             State::Open(exchange) => {
-                events(Event::Ended(exchange.end(Status::Abandoned, 0, b"abandoned", at, Clues::default())));
+                events(Event::Ended(exchange.end(Status::Abandoned, 0, ABANDONED, at, Clues::default())));
                 let under_way = exchange.may_have_arrived(false);
                 self.maybe_bound |= under_way;
                 let settling = State::Settling { until: at + cx.policy.timers.t4, leaves: false };
@@ -704,17 +721,19 @@ impl Agent {
                 let Some(planned) = self.starts_at() else { return };
                 // It arrived and was never sent: the run ended during the client's own pause.
                 let end = unsent(planned, at);
-                events(Event::Ended(AttemptEnd { status: Status::Abandoned, reason: b"abandoned", ..end }));
+                events(Event::Ended(AttemptEnd { status: Status::Abandoned, reason: ABANDONED, ..end }));
                 self.state = State::Resting(None);
             }
         }
     }
 
     fn give_up_removal(&mut self, sent: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        events(Event::UnregisterEnded { code: 0, reason: b"abandoned", ok: false, sent, at });
+        events(Event::UnregisterEnded { code: 0, reason: ABANDONED, ok: false, sent, at });
         self.state = State::Gone;
     }
 }
+
+const ABANDONED: Why<&'static [u8]> = Why::Trouble(Trouble::Abandoned);
 
 /// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep messages of one
 /// agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).
@@ -746,7 +765,7 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
         kind: Kind::Initial,
         status: Status::Shed,
         code: 0,
-        reason: b"shed",
+        reason: Why::Trouble(Trouble::Shed),
         place: Place::Unchallenged,
         planned,
         sent: None,
@@ -762,7 +781,7 @@ impl Exchange {
         self.transaction.is_some_and(|transaction| transaction.may_have_arrived(undeliverable))
     }
 
-    fn end<'a>(&self, status: Status, code: u16, reason: &'a [u8], at: Time, clues: Clues) -> AttemptEnd<'a> {
+    fn end<'a>(&self, status: Status, code: u16, reason: Why<&'a [u8]>, at: Time, clues: Clues) -> AttemptEnd<'a> {
         let credentials_sent = self.transaction.filter(|_| self.with_credentials).map(|t| t.sent);
         AttemptEnd {
             kind: self.kind,

@@ -13,8 +13,10 @@ use crate::seed::Seed;
 use crate::sip::challenge::credentials;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::sip::{Algorithm, AlgorithmSet, Branch, Timers, scan};
-use crate::vocab::{AgentId, Kind, LoopKind, RunTag, Secret, Status, Time, Transport, TrunkId};
+use crate::vocab::{AgentId, Kind, LoopKind, RunTag, Secret, Status, Time, Transport, Trouble, TrunkId, Unreachable};
 use std::time::Duration;
+
+const UNREACHABLE: Trouble = Trouble::Unreachable(Unreachable::Port);
 
 const RUN: RunTag = RunTag(0xfeed);
 
@@ -456,10 +458,10 @@ fn the_ceiling_sheds_a_first_request_and_loses_any_other() {
 #[test]
 fn an_unreachable_target_is_a_transport_error_and_retried() {
     let mut phone = Phone::retrying(every(Duration::from_secs(1)));
-    phone.arrive(0).input(1, Input::Transport { serial: 1, reason: "port unreachable" }).until(1_100);
+    phone.arrive(0).input(1, Input::Transport { serial: 1, why: UNREACHABLE }).until(1_100);
     assert_eq!(phone.seen("ended transport_error 0"), 1);
     assert_eq!(phone.seen("started retry"), 1);
-    phone.input(1_200, Input::Transport { serial: 1, reason: "stale news" });
+    phone.input(1_200, Input::Transport { serial: 1, why: UNREACHABLE });
     assert_eq!(phone.seen("ended transport_error"), 1, "an error for an older request is ignored");
 }
 
@@ -512,7 +514,7 @@ fn every_state_meets_every_input() {
             p.input(10, Input::Malformed { serial: p.agent.serial(), at: Phone::time(10) });
         }),
         ("unreachable", |p| {
-            p.input(10, Input::Transport { serial: p.agent.serial(), reason: "x" });
+            p.input(10, Input::Transport { serial: p.agent.serial(), why: UNREACHABLE });
         }),
         ("wake late", |p| {
             p.input(100_000, Input::Wake);
@@ -577,7 +579,7 @@ mod properties {
                     5 if answered => { phone.reply(now, 423, "Min-Expires: 99\r\n"); },
                     6 if answered => { phone.reply(now, 503, "Retry-After: 2\r\n"); },
                     7 => { phone.input(now, Input::Malformed { serial: phone.agent.serial(), at: Phone::time(now) }); },
-                    8 => { phone.input(now, Input::Transport { serial: phone.agent.serial(), reason: "x" }); },
+                    8 => { phone.input(now, Input::Transport { serial: phone.agent.serial(), why: UNREACHABLE }); },
                     9 => { phone.input_under(now, Input::Wake, false); },
                     10 => phone.draining = !phone.draining,
                     11 if answered => { let old = phone.sent[0].1.clone(); { phone.reply_to(now, &old, 200, ""); } }

@@ -4,7 +4,7 @@
 //! A [`ProbeSocket`] is one local port towards one target; probes sent one after another over the same one look to the
 //! registrar like one phone, a new one like a phone that came back from elsewhere.
 
-use super::sockets::reason_of;
+use super::sockets::trouble_of;
 use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;
@@ -66,11 +66,11 @@ impl ProbeSocket {
                 Todo::Done => return probe.finish(),
                 Todo::Send => match self.send(probe.bytes()) {
                     Ok(()) => Todo::Wait,
-                    Err(error) => probe.unreachable(self.clock.now(), reason_of(&error)),
+                    Err(error) => probe.unreachable(self.clock.now(), trouble_of(&error)),
                 },
                 Todo::Wait => match self.wait(probe.deadline()) {
                     Ok(()) => self.hand_over(&mut probe),
-                    Err(error) => probe.unreachable(self.clock.now(), reason_of(&error)),
+                    Err(error) => probe.unreachable(self.clock.now(), trouble_of(&error)),
                 },
             };
         }
@@ -116,7 +116,7 @@ impl ProbeSocket {
     /// Gives the probe what has arrived, or its wake-up.
     fn hand_over(&mut self, probe: &mut Probe<'_>) -> Todo {
         if let Err(error) = self.udp.recv(&mut self.received) {
-            return probe.unreachable(self.clock.now(), reason_of(&error));
+            return probe.unreachable(self.clock.now(), trouble_of(&error));
         }
         let moment = self.clock.sample();
         for datagram in self.received.iter() {
@@ -135,7 +135,7 @@ impl ProbeSocket {
             self.udp.take_errors(|_, error| refused = Some(error));
         }
         match refused {
-            Some(error) => probe.unreachable(moment.now, reason_of(&error)),
+            Some(error) => probe.unreachable(moment.now, trouble_of(&error)),
             None if moment.now >= probe.deadline() => probe.wake(moment.now),
             None => Todo::Wait,
         }

@@ -6,7 +6,7 @@
 use crate::fleet::{Driver, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
-use crate::vocab::{FlowId, Time};
+use crate::vocab::{FlowId, NotSent, Time, Trouble, Unreachable};
 use std::io;
 
 /// What one round of receiving brought.
@@ -167,7 +167,7 @@ impl Sockets {
         let mut errors = Vec::new();
         self.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
         for (start, error) in errors {
-            to.unreachable(now, &start, reason_of(&error), self);
+            to.unreachable(now, &start, trouble_of(&error), self);
         }
     }
 
@@ -187,7 +187,7 @@ impl Sockets {
             return;
         }
         for failure in std::mem::take(&mut self.failed) {
-            to.send_failed(now, failure.tag, reason_of(&failure.error()), self);
+            to.send_failed(now, failure.tag, trouble_of(&failure.error()), self);
         }
         self.flush_all();
     }
@@ -216,15 +216,15 @@ impl Sockets {
     }
 }
 
-/// A word for an error, as it stands in reports.
-pub(super) fn reason_of(error: &io::Error) -> &'static str {
+/// What an error of the kernel means for the message that it is about.
+pub(super) fn trouble_of(error: &io::Error) -> Trouble {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "port unreachable",
-        io::ErrorKind::HostUnreachable => "host unreachable",
-        io::ErrorKind::NetworkUnreachable => "network unreachable",
-        io::ErrorKind::WouldBlock => "send buffer full",
-        io::ErrorKind::PermissionDenied => "refused by the local firewall",
-        io::ErrorKind::AddrNotAvailable => "local address not available",
-        _ => "socket error",
+        io::ErrorKind::ConnectionRefused => Trouble::Unreachable(Unreachable::Port),
+        io::ErrorKind::HostUnreachable => Trouble::Unreachable(Unreachable::Host),
+        io::ErrorKind::NetworkUnreachable => Trouble::Unreachable(Unreachable::Network),
+        io::ErrorKind::WouldBlock => Trouble::NotSent(NotSent::BufferFull),
+        io::ErrorKind::PermissionDenied => Trouble::NotSent(NotSent::Firewall),
+        io::ErrorKind::AddrNotAvailable => Trouble::NotSent(NotSent::NoSuchAddress),
+        _ => Trouble::NotSent(NotSent::Other),
     }
 }

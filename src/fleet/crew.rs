@@ -267,7 +267,7 @@ impl Task {
                     Status::Registered => Fate::Accepted { listed: response.map_or(0, listed) },
                     Status::Shed => Fate::Unsent,
                     _ if end.code == 0 && end.status != Status::ProtocolError => Fate::Silent,
-                    _ => Fate::Refused(refusal(end.code, end.reason, response)),
+                    _ => Fate::Refused(refusal(end.code, end.reason.text(), response)),
                 };
                 self.answer(asked, end.at, fate);
             }
@@ -275,7 +275,7 @@ impl Task {
                 let fate = match (ok, code) {
                     (true, _) => Fate::Accepted { listed: 0 },
                     (false, 0) => Fate::Silent,
-                    (false, _) => Fate::Refused(refusal(code, reason, response)),
+                    (false, _) => Fate::Refused(refusal(code, reason.text(), response)),
                 };
                 self.answer(asked, at, fate);
             }

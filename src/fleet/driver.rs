@@ -12,7 +12,7 @@ use crate::measure::Event;
 use crate::measure::event::Subject;
 use crate::seed::Seed;
 use crate::sip::{Branch, Response, Token, emit, scan};
-use crate::vocab::{AgentId, FlowId, RunTag, Time, TrunkId};
+use crate::vocab::{AgentId, FlowId, NotSent, RunTag, Time, Trouble, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -162,18 +162,18 @@ impl<W: Witness> Driver<W> {
     }
 
     /// The kernel reports that a datagram could not be delivered; `start` is its beginning.
-    pub fn unreachable(&mut self, now: Time, start: &[u8], reason: &str, out: &mut impl Ways) {
+    pub fn unreachable(&mut self, now: Time, start: &[u8], why: Trouble, out: &mut impl Ways) {
         if let Some((local, serial)) = scan::branch_of(start).and_then(|branch| self.token(branch)) {
-            self.drive(local, now, Input::Transport { serial, reason }, out);
+            self.drive(local, now, Input::Transport { serial, why }, out);
         }
     }
 
     /// A message that was put on its way could not be sent.
-    pub fn send_failed(&mut self, now: Time, tag: u64, reason: &str, out: &mut impl Ways) {
+    pub fn send_failed(&mut self, now: Time, tag: u64, why: Trouble, out: &mut impl Ways) {
         self.witness.send_failed();
         let Some((agent, serial)) = parts_of(tag) else { return };
         if let Some(local) = self.config.stripe.local(agent.0) {
-            self.drive(local, now, Input::Transport { serial, reason }, out);
+            self.drive(local, now, Input::Transport { serial, why }, out);
         }
     }
 
@@ -250,7 +250,7 @@ impl<W: Witness> Driver<W> {
                 agent.sent(&cx, now, &mut |event| witness.saw(&who, &event, answer));
                 if length == 0 {
                     let serial = agent.serial();
-                    let too_long = Input::Transport { serial, reason: "message too long for a datagram buffer" };
+                    let too_long = Input::Transport { serial, why: Trouble::NotSent(NotSent::TooLong) };
                     agent.handle(&cx, now, too_long, &mut |event| witness.saw(&who, &event, answer));
                 }
             }

@@ -223,7 +223,7 @@ impl Flight {
             number: self.past[local as usize].attempts(),
             status: end.status,
             code: end.code,
-            reason: end.reason.to_vec(),
+            reason: end.reason.text().to_vec(),
             place: end.place,
             packets: slot.packets(from, self.keep_secrets),
             left_out: slot.left_out,

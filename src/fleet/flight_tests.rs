@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::measure::event::Clues;
-use crate::vocab::{AgentId, Kind};
+use crate::vocab::{AgentId, Kind, Why};
 use proptest::prelude::*;
 
 const START: Time = Time::from_secs(1);
@@ -29,7 +29,7 @@ fn end(status: Status, code: u16, at: Time) -> AttemptEnd<'static> {
         kind: Kind::Initial,
         status,
         code,
-        reason: b"why",
+        reason: Why::Said(b"why"),
         place: Place::AfterCredentials,
         planned: START,
         sent: Some(START),

@@ -1,7 +1,7 @@
 //! What agents and workers report, one event at a time.
 
 use super::evidence::Echo;
-use crate::vocab::{AgentId, Class, Kind, Phase, Place, Refusal, Status, Time, TrunkId};
+use crate::vocab::{AgentId, Class, Kind, Phase, Place, Refusal, Status, Time, Trouble, TrunkId, Why};
 
 /// One thing that happened. Times are those of the run's monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ pub enum Event<'a> {
     /// An un-REGISTER ended: its code (0: none) and duration since its first request.
     UnregisterEnded {
         code: u16,
-        reason: &'a [u8],
+        reason: Why<&'a [u8]>,
         ok: bool,
         sent: Time,
         at: Time,
@@ -95,8 +95,7 @@ pub struct AttemptEnd<'a> {
     pub status: Status,
     /// Final response code; 0 when there was none.
     pub code: u16,
-    /// Reason phrase of that response, or a word for what happened without one (`timeout`, `ECONNREFUSED`).
-    pub reason: &'a [u8],
+    pub reason: Why<&'a [u8]>,
     pub place: Place,
     /// When the attempt was due.
     pub planned: Time,
@@ -129,8 +128,10 @@ impl AttemptEnd<'_> {
             Status::Shed | Status::Abandoned => None,
             Status::Registered => Some(Class::Registered),
             Status::TransportError => Some(Class::Transport),
-            Status::ProtocolError if self.clues.unusable => Some(Class::Unusable),
-            Status::ProtocolError => Some(Class::Malformed),
+            Status::ProtocolError => Some(match self.reason {
+                Why::Trouble(Trouble::Unusable(_) | Trouble::LeftUnanswered) => Class::Unusable,
+                _ => Class::Malformed,
+            }),
             _ if self.code == 0 => Some(Class::Silence),
             _ => Some(by_code),
         }
@@ -142,8 +143,6 @@ impl AttemptEnd<'_> {
 pub struct Clues {
     /// The challenge in it says `stale`.
     pub stale: bool,
-    /// The challenge in it cannot be answered.
-    pub unusable: bool,
     /// The algorithm of the credentials that were refused or taken, as a position in `sip::Algorithm::ALL`.
     pub algorithm: Option<u8>,
     /// Seconds.

@@ -7,7 +7,7 @@
 
 use super::event::{AttemptEnd, Granted, Offer, Subject};
 use super::responses::{ReasonId, Reasons};
-use crate::vocab::{Class, Kind, Place, Time};
+use crate::vocab::{Class, Kind, Place, Time, Trouble};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -108,7 +108,10 @@ pub struct OutcomeRow {
     pub place: Place,
     /// 0: no response.
     pub code: u16,
+    /// In words; whoever compares looks at `trouble`.
     pub reason: String,
+    /// `None`: the reason is the server's own phrase.
+    pub trouble: Option<Trouble>,
     /// The algorithm answered with, as a position in `sip::Algorithm::ALL`.
     pub algorithm: Option<u8>,
     pub seen: Sightings,
@@ -279,7 +282,7 @@ impl OutcomeRow {
     fn is_like(&self, other: &OutcomeRow) -> bool {
         (self.trunk, self.source, self.kind, self.class, self.place, self.code, self.algorithm)
             == (other.trunk, other.source, other.kind, other.class, other.place, other.code, other.algorithm)
-            && self.reason == other.reason
+            && (self.trouble, &self.reason) == (other.trouble, &other.reason)
     }
 }
 
@@ -315,6 +318,7 @@ struct OutcomeKey {
     place: Place,
     code: u16,
     reason: ReasonId,
+    trouble: Option<Trouble>,
     algorithm: Option<u8>,
 }
 
@@ -537,6 +541,7 @@ impl Collector {
             place: end.place,
             code: end.code,
             reason,
+            trouble: end.reason.trouble(),
             algorithm: end.clues.algorithm,
         };
         let at = end.at.nanos_since(self.start);
@@ -597,6 +602,7 @@ impl Collector {
                 place: key.place,
                 code: key.code,
                 reason: reasons.text(key.reason).to_string(),
+                trouble: key.trouble,
                 algorithm: key.algorithm,
                 seen: kept.sightings(),
                 retry_after_s: kept.span_s,

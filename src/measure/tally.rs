@@ -151,7 +151,7 @@ impl Tally {
             }
             Event::Ended(ref end) => self.ended(subject, end),
             Event::UnregisterEnded { code, reason, ok, sent, at } => {
-                self.unregister_ended(subject.trunk, (code, reason), ok, sent, at);
+                self.unregister_ended(subject.trunk, (code, reason.text()), ok, sent, at);
             }
             Event::LoopStarted { refusal, first_seen, attempts } => {
                 let first =
@@ -386,7 +386,7 @@ impl Tally {
         trunk.status[end.status.index()] += 1;
         trunk.ineffective += u64::from(end.ineffective);
 
-        let reason = self.reasons.id(end.reason);
+        let reason = self.reasons.id(end.reason.text());
         let class = self.evidence.ended(subject, end, reason, &self.reasons);
         let row = self.agents.touch(subject.agent, subject.trunk);
         row.met |= class.map_or(0, Class::bit);

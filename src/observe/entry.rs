@@ -4,7 +4,7 @@
 //! Memory: 88 bytes per entry, and a registration with its challenge makes seven.
 
 use crate::measure::Echo;
-use crate::vocab::{Kind, LoopKind, Place, Status};
+use crate::vocab::{Kind, LoopKind, Place, Status, Why};
 use std::collections::HashMap;
 
 /// One thing that happened to one phone. Times are nanoseconds since the Unix epoch.
@@ -29,7 +29,7 @@ pub(super) enum What {
     Registered { until: u64 },
     Lapsed,
     Unregistered,
-    UnregisterEnded { code: u16, reason: Word, ok: bool, sent: u64 },
+    UnregisterEnded { code: u16, reason: Why<Word>, ok: bool, sent: u64 },
     LateResponse,
     DuplicateResponse,
 }
@@ -44,13 +44,12 @@ pub(super) struct End {
     pub(super) loop_kind: LoopKind,
     /// 0: no response.
     pub(super) code: u16,
-    pub(super) reason: Word,
+    pub(super) reason: Why<Word>,
     pub(super) place: Place,
     /// When the first REGISTER was sent.
     pub(super) sent: u64,
     pub(super) credentials_sent: Option<u64>,
     pub(super) stale: bool,
-    pub(super) unusable: bool,
     /// Position in `sip::Algorithm::ALL`.
     pub(super) algorithm: Option<u8>,
     pub(super) retry_after: Option<u32>,

@@ -194,9 +194,13 @@ impl<'a> Replay<'a> {
             What::Registered { until } => Event::Registered { at, until: self.time(until) },
             What::Lapsed => Event::Lapsed { at },
             What::Unregistered => Event::Unregistered { at },
-            What::UnregisterEnded { code, reason, ok, sent } => {
-                Event::UnregisterEnded { code, reason: self.text(reason), ok, sent: self.time(sent), at }
-            }
+            What::UnregisterEnded { code, reason, ok, sent } => Event::UnregisterEnded {
+                code,
+                reason: reason.map(|word| self.text(word)),
+                ok,
+                sent: self.time(sent),
+                at,
+            },
             What::LateResponse => Event::LateResponse,
             What::DuplicateResponse => Event::DuplicateResponse,
         }
@@ -208,19 +212,14 @@ impl<'a> Replay<'a> {
             kind: end.kind,
             status: end.status,
             code: end.code,
-            reason: self.text(end.reason),
+            reason: end.reason.map(|word| self.text(word)),
             place: end.place,
             planned: sent,
             sent: Some(sent),
             credentials_sent: end.credentials_sent.map(|at| self.time(at)),
             at,
             ineffective: end.status != Status::Abandoned && answer::is_ineffective(end.status, end.code),
-            clues: Clues {
-                stale: end.stale,
-                unusable: end.unusable,
-                algorithm: end.algorithm,
-                retry_after: end.retry_after,
-            },
+            clues: Clues { stale: end.stale, algorithm: end.algorithm, retry_after: end.retry_after },
         }
     }
 

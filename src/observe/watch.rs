@@ -16,7 +16,7 @@ use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
 use crate::record::Observed;
 use crate::sip::{Response, contact};
-use crate::vocab::{Kind, LoopKind, Place, Status, Time};
+use crate::vocab::{Kind, LoopKind, Place, Status, Time, Trouble, Why};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -368,7 +368,7 @@ impl Watch {
             if phone.bound_until.take().is_some() {
                 self.tell(at, agent, What::Unregistered);
             }
-            self.tell(at, agent, What::UnregisterEnded { code, reason, ok: true, sent: open.sent });
+            self.tell(at, agent, What::UnregisterEnded { code, reason: Why::Said(reason), ok: true, sent: open.sent });
             return;
         }
         phone.failed = false;
@@ -386,7 +386,7 @@ impl Watch {
             // A lifetime that is not shown is not said to have ended.
             None => UNKNOWN_END,
         };
-        let end = open.end(Status::Registered, LoopKind::Timeout, code, reason);
+        let end = open.end(Status::Registered, LoopKind::Timeout, code, Why::Said(reason));
         self.tell(at, agent, What::Ended(end));
         self.tell(at, agent, What::Registered { until });
         self.phones[agent as usize].bound_until = Some(until);
@@ -396,7 +396,8 @@ impl Watch {
     fn refuse(&mut self, agent: u32, last: &Pending) {
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         if open.kind == Kind::Unregister {
-            let ended = What::UnregisterEnded { code: last.code, reason: last.reason, ok: false, sent: open.sent };
+            let ended =
+                What::UnregisterEnded { code: last.code, reason: Why::Said(last.reason), ok: false, sent: open.sent };
             self.tell(last.at, agent, ended);
             return;
         }
@@ -410,13 +411,12 @@ impl Watch {
             outcome => outcome,
         };
         let unusable = status == Status::ProtocolError;
-        let reason = if unusable { self.words.of(b"the challenge was not answered") } else { last.reason };
+        let reason = if unusable { Why::Trouble(Trouble::LeftUnanswered) } else { Why::Said(last.reason) };
         if last.is_challenge() && !open.opaque {
             self.tell(last.at, agent, last.offered(None));
         }
         let end = End {
             stale: loop_kind == LoopKind::Stale,
-            unusable,
             retry_after: last.retry_after,
             ..open.end(status, loop_kind, last.code, reason)
         };
@@ -445,7 +445,7 @@ impl Watch {
     }
 
     fn time_out(&mut self, agent: u32, at: u64) {
-        let reason = self.words.of(b"timeout");
+        let reason = Why::Trouble(Trouble::Timeout);
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         if open.kind == Kind::Unregister {
             self.tell(at, agent, What::UnregisterEnded { code: 0, reason, ok: false, sent: open.sent });
@@ -467,7 +467,7 @@ impl Watch {
             self.settle(agent, end);
             return;
         }
-        let reason = self.words.of(b"abandoned");
+        let reason = Why::Trouble(Trouble::Abandoned);
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         let what = match open.kind {
             Kind::Unregister => What::UnregisterEnded { code: 0, reason, ok: false, sent: open.sent },
@@ -526,7 +526,7 @@ impl Attempt {
         if self.current.with_credentials { Place::AfterCredentials } else { Place::Unchallenged }
     }
 
-    fn end(&self, status: Status, loop_kind: LoopKind, code: u16, reason: Word) -> End {
+    fn end(&self, status: Status, loop_kind: LoopKind, code: u16, reason: Why<Word>) -> End {
         End {
             kind: self.kind,
             status,
@@ -537,7 +537,6 @@ impl Attempt {
             sent: self.sent,
             credentials_sent: self.current.with_credentials.then_some(self.current.sent),
             stale: false,
-            unusable: false,
             algorithm: self.current.algorithm,
             retry_after: None,
         }

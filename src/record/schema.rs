@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// The first bytes of every record.
 pub const MAGIC: [u8; 8] = *b"regstorm";
 /// The layout of the frames; a reader refuses any other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes before a payload: kind, length, checksum.
 pub const FRAME_HEAD: usize = 9;
 
@@ -266,8 +266,8 @@ const V2_HEAD: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{PulseCell, latency};
-    use crate::vocab::Class;
+    use crate::measure::{OutcomeRow, PulseCell, Sightings, latency};
+    use crate::vocab::{Class, Kind, Place, Trouble, Unreachable};
 
     #[test]
     fn histograms_come_back() {
@@ -290,7 +290,7 @@ mod tests {
         assert!(from_v2(&bytes).is_none());
     }
 
-    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 2.
+    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 3.
     #[test]
     fn the_layout_is_that_of_the_version() {
         let mut trunk = TrunkInterval::default();
@@ -323,14 +323,27 @@ mod tests {
             registered_samples: vec![(100, 7), (200, 8)],
             evidence: Evidence {
                 pulse: vec![PulseCell { trunk: 0, tick: 9, beat: 1, group: 11, count: 10 }],
+                outcomes: vec![OutcomeRow {
+                    trunk: 0,
+                    source: 0,
+                    kind: Kind::Retry,
+                    class: Class::Transport,
+                    place: Place::Unchallenged,
+                    code: 0,
+                    reason: "w".to_owned(),
+                    trouble: Some(Trouble::Unreachable(Unreachable::Network)),
+                    algorithm: None,
+                    seen: Sightings { count: 1, first_ns: 300, last_ns: 300, agents: vec![6] },
+                    retry_after_s: None,
+                }],
                 ..Evidence::default()
             },
         };
         let bytes = postcard::to_allocvec(&IntervalFrame::pack(&interval)).unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(text, LAYOUT_2);
+        assert_eq!(text, LAYOUT_3);
     }
 
-    const LAYOUT_2: &str = "01020301010300000000000000000000000000000000000000000000000000000000000000000900000400000000000501024e6f0106000108010093\
+    const LAYOUT_3: &str = "01020301010300000000000000000000000000000000000000000000000000000000000000000900000400000000000501024e6f0106000108010093\
                             0300010a00ac02010400000264076408010009010b0a000000";
 }

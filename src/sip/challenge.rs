@@ -14,6 +14,7 @@ use super::digest::{self, Algorithm, AlgorithmSet, Covered, Ha1, Protection, Qop
 use super::fields::{is_blank, quoted, skip_blanks, token_len, trim};
 use super::scan::{Request, Response};
 use super::search::Start;
+pub use crate::vocab::Unusable;
 use std::borrow::Cow;
 
 /// Whose challenge it is.
@@ -73,23 +74,6 @@ pub struct Challenge<'a> {
     pub stale: bool,
     /// The user name is to be sent as a hash (RFC 7616 §3.4.4).
     pub userhash: bool,
-}
-
-/// Why no challenge of a 401/407 can be answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unusable {
-    #[error("the response carries no Digest challenge")]
-    NoChallenge,
-    #[error("none of the offered algorithms is accepted")]
-    NoAcceptedAlgorithm,
-    #[error("the challenge offers only qop values that are not supported")]
-    UnsupportedQop,
-    #[error("a challenge with a -sess algorithm offers no qop")]
-    SessionWithoutQop,
-    #[error("a challenge lacks its realm or nonce")]
-    Incomplete,
-    #[error("the challenged realm is not the required one")]
-    Realm,
 }
 
 /// The topmost challenge that uses an accepted algorithm (RFC 8760 §2.4): header by header, within a header from left

@@ -13,6 +13,7 @@ mod packet;
 mod secret;
 mod setup;
 mod time;
+mod trouble;
 
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, format_duration, parse_duration};
@@ -24,3 +25,4 @@ pub use packet::{Direction, FailedAttempt, Packet};
 pub use secret::Secret;
 pub use setup::{LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
 pub use time::Time;
+pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};

@@ -21,7 +21,7 @@ use crate::sip::emit::{self, Authorization, Options, Overflow, Register, Registe
 use crate::sip::{
     Algorithm, AlgorithmSet, Branch, Challenge, Ha1, HexDigest, Protection, Qop, Response, Timers, Token, scan,
 };
-use crate::vocab::{AgentId, Place, Time, Transport};
+use crate::vocab::{AgentId, Place, Time, Transport, Trouble};
 use std::net::SocketAddr;
 
 /// What the driver is to do next.
@@ -165,8 +165,8 @@ impl<'r> Probe<'r> {
     }
 
     /// The request could not be sent, or could not be delivered.
-    pub fn unreachable(&mut self, now: Time, reason: &str) -> Todo {
-        self.close(now, ProbeEnd::Transport(reason.to_owned()))
+    pub fn unreachable(&mut self, now: Time, why: Trouble) -> Todo {
+        self.close(now, ProbeEnd::Transport(why.to_string()))
     }
 
     /// What came of it; a probe that was left before its end timed out.

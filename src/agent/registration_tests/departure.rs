@@ -25,7 +25,7 @@ fn unregistering_sends_nothing_where_nothing_can_be_bound() {
             p.arrive(0).reply(1, 401, "");
         }),
         ("sent once and not delivered", |p| {
-            p.arrive(0).input(1, Input::Transport { serial: 1, reason: "port unreachable" });
+            p.arrive(0).input(1, Input::Transport { serial: 1, why: UNREACHABLE });
         }),
         ("kept back by the ceiling", |p| {
             p.input_under(0, Input::Arrive { planned: Phone::time(0) }, false);
@@ -70,7 +70,7 @@ fn unregistering_removes_what_an_unseen_answer_may_have_bound() {
             p.reply_to(1, &swapped, 200, "");
         }),
         ("gone after the second transmission", |p| {
-            p.arrive(0).until(600).input(700, Input::Transport { serial: 1, reason: "port unreachable" });
+            p.arrive(0).until(600).input(700, Input::Transport { serial: 1, why: UNREACHABLE });
         }),
         ("given up long ago", |p| {
             p.arrive(0).input(40_000, Input::Stop);

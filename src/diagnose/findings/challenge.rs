@@ -11,8 +11,7 @@ use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
 use crate::measure::Sightings;
 use crate::sip::Algorithm;
-use crate::sip::challenge::Unusable;
-use crate::vocab::{Class, Place, RealmPolicy};
+use crate::vocab::{Class, Place, RealmPolicy, Trouble, Unusable};
 use std::collections::BTreeSet;
 
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
@@ -141,7 +140,7 @@ fn may_be_the_realm(group: &Group<'_>) -> bool {
 
 /// Whether `realm_policy = "require"` ended the attempts.
 fn required(group: &Group<'_>) -> bool {
-    group.class == Class::Unusable && group.reason == Unusable::Realm.to_string()
+    group.trouble == Some(Trouble::Unusable(Unusable::Realm))
 }
 
 fn order(realms: &[Realm<'_>]) -> Order {
@@ -335,8 +334,7 @@ fn facts(view: &View<'_>, expected: Option<&str>, realms: &[Realm<'_>], order: O
 
 /// Challenges that offer no accepted algorithm.
 fn unaccepted(view: &View<'_>) -> Option<Explaining> {
-    let reason = Unusable::NoAcceptedAlgorithm.to_string();
-    let is_it = |group: &&Group<'_>| group.class == Class::Unusable && group.reason == reason;
+    let is_it = |group: &&Group<'_>| group.trouble == Some(Trouble::Unusable(Unusable::NoAcceptedAlgorithm));
     let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_it).collect();
     let attempts: u64 = groups.iter().map(|group| group.seen.count).sum();
     if attempts == 0 {
@@ -372,9 +370,8 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
 
 /// Challenges that cannot be answered for another reason: their qop, or what they lack.
 fn unanswerable(view: &View<'_>) -> Option<Explaining> {
-    let others = [Unusable::Realm, Unusable::NoAcceptedAlgorithm].map(|reason| reason.to_string());
-    let is_other =
-        |group: &&Group<'_>| group.class == Class::Unusable && others.iter().all(|reason| reason != group.reason);
+    let others = [Unusable::Realm, Unusable::NoAcceptedAlgorithm].map(|unusable| Some(Trouble::Unusable(unusable)));
+    let is_other = |group: &&Group<'_>| group.class == Class::Unusable && !others.contains(&group.trouble);
     let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_other).collect();
     let most = groups.first()?;
     let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, Some(view.trunk));

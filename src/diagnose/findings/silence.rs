@@ -7,8 +7,8 @@ use super::cost::Cost;
 use super::draft::{Confidence, Draft, Severity};
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
-use crate::measure::Sightings;
-use crate::vocab::{Class, Kind, Status};
+use crate::measure::{OutcomeRow, Sightings};
+use crate::vocab::{Class, Kind, Status, Trouble};
 use std::collections::BTreeMap;
 
 pub fn find(view: &View<'_>) -> Vec<Draft> {
@@ -62,7 +62,8 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     draft.saw(seen);
     draft.agents = view.met(&[Class::Transport]).count() as u64;
     draft.confidence = Confidence::of(count, 0);
-    let reported: u64 = rows.iter().filter(|row| row.reason.ends_with("unreachable")).map(|row| row.seen.count).sum();
+    let is_reported = |row: &&&&OutcomeRow| matches!(row.trouble, Some(Trouble::Unreachable(_)));
+    let reported: u64 = rows.iter().filter(is_reported).map(|row| row.seen.count).sum();
     let hit = of_agents(view, draft.agents);
     if reported * 2 >= count {
         draft.summary = format!("{} cannot be reached: requests of {hit} came to nothing at once", target(view));

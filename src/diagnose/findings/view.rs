@@ -2,7 +2,7 @@
 
 use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
 use crate::record::{AgentResult, Results, TrunkHeader};
-use crate::vocab::{Class, Kind, Place};
+use crate::vocab::{Class, Kind, Place, Trouble};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Group<'a> {
     pub class: Class,
     pub code: u16,
     pub reason: &'a str,
+    /// `None`: the reason is the server's own phrase.
+    pub trouble: Option<Trouble>,
     pub place: Place,
     /// The key of [`Tick::refused`].
     pub key: u16,
@@ -195,7 +197,8 @@ fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for row in outcomes.iter().filter(|row| row.class.is_refusal()) {
         let like = |group: &&mut Group<'_>| {
-            (group.class, group.code, group.place) == (row.class, row.code, row.place) && group.reason == row.reason
+            (group.class, group.code, group.place) == (row.class, row.code, row.place)
+                && (group.trouble, group.reason) == (row.trouble, &row.reason)
         };
         let group = match groups.iter_mut().find(like) {
             Some(group) => group,
@@ -204,6 +207,7 @@ fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
                     class: row.class,
                     code: row.code,
                     reason: &row.reason,
+                    trouble: row.trouble,
                     place: row.place,
                     key: row.group(),
                     seen: Sightings::default(),

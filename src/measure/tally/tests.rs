@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::measure::Clues;
-use crate::vocab::{AgentId, LoopKind, Place, Refusal};
+use crate::vocab::{AgentId, LoopKind, Place, Refusal, Trouble, Why};
 
 const AGENT: Subject = Subject { agent: AgentId(0), trunk: TrunkId(0), source: 0 };
 const OTHER: Subject = Subject { agent: AgentId(1), trunk: TrunkId(1), source: 0 };
@@ -43,7 +43,7 @@ fn end(kind: Kind, planned: u64, status: Status, code: u16) -> AttemptEnd<'stati
         kind,
         status,
         code,
-        reason: if code == 200 { b"OK" } else { b"Forbidden" },
+        reason: Why::Said(if code == 200 { b"OK" } else { b"Forbidden" }),
         place: Place::AfterCredentials,
         planned: at(planned),
         sent: Some(at(planned + 2)),
@@ -62,7 +62,7 @@ fn shed(planned: u64) -> AttemptEnd<'static> {
     AttemptEnd {
         status: Status::Shed,
         code: 0,
-        reason: b"max_in_flight",
+        reason: Why::Trouble(Trouble::Shed),
         place: Place::Unchallenged,
         sent: None,
         credentials_sent: None,
@@ -123,7 +123,7 @@ fn a_timeout_has_a_duration_and_no_response() {
     tally.event(AGENT, &Event::Started { kind: Kind::Initial, planned: at(0), sent: at(0) });
     let timeout = AttemptEnd {
         code: 0,
-        reason: b"timeout",
+        reason: Why::Trouble(Trouble::Timeout),
         credentials_sent: Some(at(0)),
         at: at(32_000),
         ..end(Kind::Initial, 0, Status::RequestTimeout, 0)
@@ -157,8 +157,14 @@ fn an_unregister_is_no_attempt() {
     let kind = Kind::Unregister;
     tally.event(AGENT, &Event::Request { kind });
     tally.event(AGENT, &Event::Challenged { kind, code: 401, reason: b"Unauthorized", since: at(0), at: at(1) });
-    tally.event(AGENT, &Event::UnregisterEnded { code: 200, reason: b"OK", ok: true, sent: at(0), at: at(7) });
-    tally.event(AGENT, &Event::UnregisterEnded { code: 0, reason: b"timeout", ok: false, sent: at(0), at: at(7) });
+    tally.event(
+        AGENT,
+        &Event::UnregisterEnded { code: 200, reason: Why::Said(b"OK"), ok: true, sent: at(0), at: at(7) },
+    );
+    tally.event(
+        AGENT,
+        &Event::UnregisterEnded { code: 0, reason: Why::Trouble(Trouble::Timeout), ok: false, sent: at(0), at: at(7) },
+    );
     let interval = tally.close(at(10_000));
     let trunk = &interval.trunks[0];
     assert_eq!((trunk.attempts_started(), trunk.attempts_ended(), trunk.register_requests), (0, 0, 0));
