@@ -20,9 +20,10 @@ use crate::net::{descriptors, usage};
 use crate::plan::{Plan, TrunkPlan};
 use crate::profile;
 use crate::record::{End, Header, Results, Writer};
+use crate::registrar::Registrar;
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
-use crate::sim::{self, Outcome, Wording, World, WorldConfig};
+use crate::sim::{self, Opposite, Outcome, Wording, World, WorldConfig};
 use crate::vocab::{LoadStage, RunTag, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -116,6 +117,21 @@ fn lengthen(plan: &mut Plan, text: &str) -> Result<(), Failure> {
 /// # Errors
 /// When the record cannot be written; the rehearsal is carried through all the same.
 pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W) -> io::Result<Outcome> {
+    let registrar = Registrar::new(plan.registrar.clone(), seed, sim::START);
+    rehearse_facing(plan, seed, link, Box::new(registrar), out)
+}
+
+/// The same with `registrar` instead of the embedded one.
+///
+/// # Errors
+/// As for [`rehearse`].
+pub fn rehearse_facing<W: Write>(
+    plan: &mut Plan,
+    seed: Seed,
+    link: LinkConfig,
+    registrar: Box<dyn Opposite>,
+    out: W,
+) -> io::Result<Outcome> {
     plan.draw(seed);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
@@ -123,7 +139,7 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
     let frame = Frame { seed, run: tag, start: Time::ORIGIN, workers: 1, schedule, capture_secrets: false };
     let mut writer = Writer::new(out);
     writer.header(&rehearsal_header(plan, &frame))?;
-    let world = World::new(WorldConfig {
+    let config = WorldConfig {
         seed,
         identities: plan.identities.clone(),
         policies: plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect(),
@@ -138,7 +154,8 @@ pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W)
         unregister_rate,
         link,
         registrar: plan.registrar.clone(),
-    });
+    };
+    let world = World::facing(config, registrar);
     let mut written = Ok(());
     let mut conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let mut aborted = None;

@@ -6,9 +6,11 @@
 
 mod buffers;
 mod meter;
+mod opposite;
 mod road;
 pub mod trial;
 
+pub use opposite::Opposite;
 pub use road::START;
 
 use crate::agent::{IdentityBook, TrunkPolicy};
@@ -16,7 +18,7 @@ use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Nowhere, Sharing};
 use crate::link::LinkConfig;
 use crate::load::{LoadConfig, Schedule, Stripe, Timeline};
 use crate::measure::{Interval, Tally, TallyConfig, Traffic};
-use crate::registrar;
+use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, Transport, TrunkId};
@@ -138,7 +140,14 @@ pub struct Outcome {
 }
 
 impl World {
+    /// A world whose agents register with the embedded registrar.
     pub fn new(config: WorldConfig) -> Self {
+        let registrar = Registrar::new(config.registrar.clone(), config.seed, START);
+        World::facing(config, Box::new(registrar))
+    }
+
+    /// A world whose agents register with `registrar`; the one of the configuration is left out.
+    pub fn facing(config: WorldConfig, registrar: Box<dyn Opposite>) -> Self {
         let schedule = Arc::new(Schedule::new(&config.load, config.seed));
         let agents = config.identities.len();
         let (identities, policies) = (config.identities, Arc::<[TrunkPolicy]>::from(config.policies));
@@ -182,7 +191,7 @@ impl World {
         World {
             now: START,
             fleets,
-            road: Road::new(addresses, config.link, config.registrar, config.seed, meter),
+            road: Road::new(addresses, config.link, registrar, config.seed, meter),
             intervals: Vec::new(),
             failures: Vec::new(),
             returns: Vec::new(),
@@ -232,7 +241,7 @@ impl World {
         let Road { registrar, toll: Meter { traffic, sources, aors, .. }, .. } = self.road;
         Outcome {
             contacts_left: registrar.contacts(),
-            registrar: registrar.counts().clone(),
+            registrar: registrar.counts(),
             intervals: Vec::new(),
             failures: self.failures,
             returns: self.returns,

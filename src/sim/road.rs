@@ -2,10 +2,10 @@
 //!
 //! A run and a search for limits go the same road; what differs is who stands at its near end.
 
+use super::Opposite;
 use super::buffers::{Buffers, DATAGRAM};
 use crate::fleet::Ways;
 use crate::link::{Link, LinkConfig};
-use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::vocab::{FlowId, Time};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub const START: Time = Time::from_secs(1);
 pub(super) const REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 
 pub(super) struct Road<T> {
-    pub(super) registrar: Registrar,
+    pub(super) registrar: Box<dyn Opposite>,
     up: Link<Parcel>,
     down: Link<Parcel>,
     buffers: Buffers,
@@ -55,12 +55,12 @@ impl<T: Toll> Road<T> {
     pub(super) fn new(
         addresses: Addresses,
         link: LinkConfig,
-        registrar: registrar::Config,
+        registrar: Box<dyn Opposite>,
         seed: Seed,
         toll: T,
     ) -> Self {
         Road {
-            registrar: Registrar::new(registrar, seed, START),
+            registrar,
             up: Link::new(link, seed, 0),
             down: Link::new(link, seed, 1),
             buffers: Buffers::default(),
@@ -89,7 +89,7 @@ impl<T: Toll> Road<T> {
         }
         let mut buffer = [0; DATAGRAM];
         while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
-            let Some(at) = self.addresses.place(to.address) else { continue };
+            let Some(at) = self.addresses.place(to) else { continue };
             let bytes = self.buffers.copied(&buffer[..length]);
             self.down.send(now, Parcel { at, bytes });
         }

@@ -1,5 +1,6 @@
 //! A search for limits under virtual time: a crew of agents, a link, the embedded registrar.
 
+use super::Opposite;
 use super::road::{Addresses, Place, REGISTRAR, Road, START};
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::fleet::crew::{Crew, CrewConfig};
@@ -7,7 +8,7 @@ use crate::fleet::roster::{self, FieldFlows};
 use crate::fleet::{Flow, Flows};
 use crate::link::LinkConfig;
 use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
-use crate::registrar;
+use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{FlowId, RunTag, Time, Transport, TrunkId};
@@ -52,8 +53,14 @@ const OTHER_TRUNK: FlowId = FlowId(2);
 const FIRST_CONTACT: u32 = 3;
 
 impl Trial {
-    /// A search that has not begun, and whom it may register.
+    /// A search that has not begun, and whom it may register: at the embedded registrar.
     pub fn new(config: TrialConfig) -> (Trial, Roster) {
+        let registrar = Registrar::new(config.registrar.clone(), config.seed, START);
+        Trial::facing(config, Box::new(registrar))
+    }
+
+    /// The same at `registrar`; the one of the configuration is left out.
+    pub fn facing(config: TrialConfig, registrar: Box<dyn Opposite>) -> (Trial, Roster) {
         let all = FIRST_CONTACT + u32::from(config.contacts);
         let field = FieldFlows {
             main: MAIN,
@@ -93,13 +100,13 @@ impl Trial {
         let trial = Trial {
             now: START,
             crew: Crew::new(crew),
-            road: Road::new(addresses, config.link, config.registrar, config.seed, ()),
+            road: Road::new(addresses, config.link, registrar, config.seed, ()),
         };
         (trial, roster)
     }
 
     /// What the registrar counted, as of the last packet.
-    pub fn counts(&self) -> &registrar::Counts {
+    pub fn counts(&self) -> registrar::Counts {
         self.road.registrar.counts()
     }
 

@@ -1,11 +1,12 @@
 //! A profile rehearsed in virtual time, its record read back: what the detectors see of a run.
 
-use regstorm::command::simulate::rehearse as carry_out;
+use regstorm::command::simulate::{rehearse as carry_out, rehearse_facing};
 use regstorm::link::{Delay, LinkConfig};
 use regstorm::plan::Plan;
 use regstorm::profile::{self, Source};
 use regstorm::record::{Results, read};
 use regstorm::seed::Seed;
+use regstorm::sim::Opposite;
 use std::time::Duration;
 
 /// A profile that exists only in memory.
@@ -30,11 +31,26 @@ impl Source for Text<'_> {
 }
 
 /// The results of a profile's text, over a link of 2 ms each way that loses this share of the packets.
+#[allow(dead_code, reason = "not every suite is content with it")]
 pub fn rehearse(text: &str, seed: u64, loss: f64) -> Results {
-    let profile = profile::load(&Text(text), "scenario.toml", &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let mut plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let link = LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(2))), drop: loss };
     let mut record = Vec::new();
-    carry_out(&mut plan, Seed(seed), link, &mut record).expect("memory takes every byte");
+    carry_out(&mut plan(text), Seed(seed), link(loss), &mut record).expect("memory takes every byte");
     read(&record[..]).expect("a record just written")
+}
+
+/// The same at another registrar than the embedded one.
+#[allow(dead_code, reason = "not every suite brings a registrar along")]
+pub fn rehearse_with(text: &str, seed: u64, loss: f64, registrar: Box<dyn Opposite>) -> Results {
+    let mut record = Vec::new();
+    rehearse_facing(&mut plan(text), Seed(seed), link(loss), registrar, &mut record).expect("memory takes every byte");
+    read(&record[..]).expect("a record just written")
+}
+
+fn plan(text: &str) -> Plan {
+    let profile = profile::load(&Text(text), "scenario.toml", &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    Plan::new(&profile).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn link(loss: f64) -> LinkConfig {
+    LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(2))), drop: loss }
 }

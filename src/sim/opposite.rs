@@ -1,0 +1,48 @@
+//! Who answers the agents of a simulation: the embedded registrar, or a registrar that a test brings along, so that
+//! detectors are tried on worlds which are not made of our own faults.
+
+use crate::registrar::{Counts, Registrar};
+use crate::vocab::Time;
+use std::net::SocketAddr;
+
+/// The far end of a simulated network. It is told the time, as the agents are.
+pub trait Opposite {
+    /// A datagram came; `now` never goes back.
+    fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]);
+
+    /// Copies the next datagram due by `now` into `out`: its length and destination.
+    fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)>;
+
+    /// When [`Opposite::poll_transmit`] has something to give without further datagrams.
+    fn next_wake(&self) -> Option<Time>;
+
+    /// Contacts held.
+    fn contacts(&self) -> usize;
+
+    /// What it counted; nothing by default.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}
+
+impl Opposite for Registrar {
+    fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        Registrar::receive(self, now, from, datagram);
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        Registrar::poll_transmit(self, now, out).map(|(length, to)| (length, to.address))
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        Registrar::next_wake(self)
+    }
+
+    fn contacts(&self) -> usize {
+        Registrar::contacts(self)
+    }
+
+    fn counts(&self) -> Counts {
+        Registrar::counts(self).clone()
+    }
+}

@@ -1,0 +1,439 @@
+//! The other side of a world: a registrar of known truth, written on its own. It shares no line with the product: neither
+//! its parser nor its digest nor the faults of its embedded registrar. Datagrams in with a time, datagrams out.
+//!
+//! It is a list of nodes with a queue each. A request waits its turn, then the primitives of [`Spec`] are asked one after
+//! another: words for some requests, bans, limits, credentials, bindings.
+
+mod message;
+pub mod spec;
+
+use message::Message;
+use spec::{Place, Reply, Spec, Spread};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// Nanoseconds since the load began.
+pub type Nanos = u64;
+
+const SECOND: f64 = 1e9;
+
+/// The registrar of a world at work.
+pub struct Side {
+    spec: Spec,
+    seed: u64,
+    draws: u64,
+    nodes: Vec<Queue>,
+    turn: usize,
+    /// By address of record: contacts with the end of their lifetimes.
+    bindings: BTreeMap<String, Vec<Binding>>,
+    held: u32,
+    ends: BinaryHeap<Reverse<(Nanos, String)>>,
+    /// By nonce: its node and when it was made.
+    nonces: HashMap<String, (usize, Nanos)>,
+    failures: HashMap<String, u32>,
+    banned: HashMap<String, Nanos>,
+    buckets: HashMap<Option<IpAddr>, (f64, Nanos)>,
+    restarts: Vec<Nanos>,
+    rivals_at: Option<Nanos>,
+    out: BinaryHeap<Reverse<(Nanos, u64, Outgoing)>>,
+    sequence: u64,
+}
+
+#[derive(Default)]
+struct Queue {
+    free_at: Nanos,
+    /// When each request that waits will be done.
+    waiting: std::collections::VecDeque<Nanos>,
+    seen: HashSet<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Binding {
+    contact: String,
+    until: Nanos,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Outgoing {
+    /// A request whose turn has come.
+    Request {
+        node: usize,
+        from: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    Answer {
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+}
+
+impl Side {
+    pub fn new(spec: Spec, seed: u64) -> Self {
+        let mut spec = spec;
+        if spec.nodes.is_empty() {
+            spec.nodes.push(spec::Node::default());
+        }
+        let nodes = spec.nodes.iter().map(|_| Queue::default()).collect();
+        let restarts = spec.restarts.iter().map(|&at| nanos(at)).collect();
+        Side {
+            held: spec.foreign,
+            rivals_at: spec.rival_every.map(nanos),
+            spec,
+            seed,
+            draws: 0,
+            nodes,
+            turn: 0,
+            bindings: BTreeMap::new(),
+            ends: BinaryHeap::new(),
+            nonces: HashMap::new(),
+            failures: HashMap::new(),
+            banned: HashMap::new(),
+            buckets: HashMap::new(),
+            restarts,
+            out: BinaryHeap::new(),
+            sequence: 0,
+        }
+    }
+
+    /// Contacts of ours that are held.
+    pub fn bound(&self) -> usize {
+        self.bindings.values().map(Vec::len).sum()
+    }
+
+    /// A datagram came.
+    pub fn receive(&mut self, now: Nanos, from: SocketAddr, bytes: &[u8]) {
+        let Some(message) = Message::parse(bytes) else { return };
+        let node = self.node_of(&message, from);
+        let now = self.thawed(now);
+        let config = &self.spec.nodes[node];
+        let queue = &mut self.nodes[node];
+        let again = config.absorbs && !queue.seen.insert(message.branch.clone());
+        if again {
+            return;
+        }
+        while queue.waiting.front().is_some_and(|done| *done <= now) {
+            queue.waiting.pop_front();
+        }
+        if config.queue.is_some_and(|most| queue.waiting.len() > most) {
+            return;
+        }
+        let takes = if message.authorization.is_some() { config.auth_ms } else { None };
+        let takes = nanos(takes.unwrap_or(config.service_ms) / 1e3);
+        let done = queue.free_at.max(now) + takes;
+        queue.free_at = done;
+        queue.waiting.push_back(done);
+        self.push(done, Outgoing::Request { node, from, bytes: bytes.to_vec() });
+    }
+
+    /// When [`Side::poll`] has something to do.
+    pub fn next_wake(&self) -> Option<Nanos> {
+        self.out.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// The next answer due by `now`.
+    pub fn poll(&mut self, now: Nanos) -> Option<(Vec<u8>, SocketAddr)> {
+        while self.out.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
+            let Reverse((at, _, what)) = self.out.pop()?;
+            match what {
+                Outgoing::Answer { to, bytes } => return Some((bytes, to)),
+                Outgoing::Request { node, from, bytes } => {
+                    if let Some((later, answer)) = self.handle(at, node, from, &bytes) {
+                        self.push(at + later, Outgoing::Answer { to: from, bytes: answer });
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn push(&mut self, at: Nanos, what: Outgoing) {
+        self.sequence += 1;
+        self.out.push(Reverse((at, self.sequence, what)));
+    }
+
+    fn node_of(&mut self, message: &Message, from: SocketAddr) -> usize {
+        let many = self.spec.nodes.len();
+        match self.spec.spread {
+            Spread::Turns => {
+                self.turn += 1;
+                self.turn % many
+            }
+            Spread::CallId => (self.hash(&message.call_id) % many as u64) as usize,
+            Spread::Source => (self.hash(&from.to_string()) % many as u64) as usize,
+            Spread::Chance => (self.draw() * many as f64) as usize % many,
+        }
+    }
+
+    fn thawed(&self, now: Nanos) -> Nanos {
+        let frozen = self.spec.frozen.iter().find(|[from, until]| (nanos(*from)..nanos(*until)).contains(&now));
+        frozen.map_or(now, |[_, until]| nanos(*until))
+    }
+
+    /// The answer to a request whose turn has come, and how much later it leaves.
+    fn handle(&mut self, now: Nanos, node: usize, from: SocketAddr, bytes: &[u8]) -> Option<(Nanos, Vec<u8>)> {
+        self.pass(now);
+        let message = Message::parse(bytes)?;
+        let (reply, to_tag) = (self.decide(now, node, from, &message, bytes.len()), self.hash(&message.branch));
+        if reply.code == 0 {
+            return None;
+        }
+        self.account(now, from, &message, &reply);
+        let server = Some(&self.spec.nodes[node].server).filter(|own| !own.is_empty()).unwrap_or(&self.spec.server);
+        let later = self.spec.latency_ms
+            + self.spec.latency_per_binding_ms * f64::from(self.held)
+            + self.spec.latency_per_hour_ms * now as f64 / SECOND / 3_600.0;
+        Some((nanos(later / 1e3), message.answer(&reply, to_tag, server, from)))
+    }
+
+    /// Everything that happens by itself up to `now`.
+    fn pass(&mut self, now: Nanos) {
+        while self.restarts.first().is_some_and(|at| *at <= now) {
+            self.restarts.remove(0);
+            self.bindings.clear();
+            self.nonces.clear();
+            self.ends.clear();
+            self.held = self.spec.foreign;
+        }
+        while let Some(at) = self.rivals_at.filter(|at| *at <= now) {
+            self.rivals_at = self.spec.rival_every.map(|every| at + nanos(every));
+            let bound: Vec<&String> = self.bindings.keys().collect();
+            if bound.is_empty() {
+                continue;
+            }
+            let whose = bound[(self.sequence as usize * 7_919 + at as usize / 1_000_000) % bound.len()].clone();
+            self.bind(at, &whose, "<sip:rival@192.0.2.7:5060>".into(), 3_600);
+        }
+        while self.ends.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((_, aor))) = self.ends.pop() else { break };
+            let Some(contacts) = self.bindings.get_mut(&aor) else { continue };
+            let before = contacts.len();
+            contacts.retain(|binding| binding.until > now);
+            self.held -= (before - contacts.len()) as u32;
+            if contacts.is_empty() {
+                self.bindings.remove(&aor);
+            }
+        }
+    }
+
+    fn decide(&mut self, now: Nanos, node: usize, from: SocketAddr, message: &Message, size: usize) -> Reply {
+        if message.method != "REGISTER" {
+            return said(200, "OK");
+        }
+        if let Some(banned) = self.banned(now, from, message) {
+            return banned;
+        }
+        if let Some(full) = self.over_rate(now, from) {
+            return full;
+        }
+        // Rules that look at credentials come behind their check.
+        if let Some(reply) = self.rule(now, node, from, message, size, false) {
+            return reply;
+        }
+        match self.check(now, node, message) {
+            Ok(()) => {}
+            Err(refusal) => return refusal,
+        }
+        if let Some(reply) = self.rule(now, node, from, message, size, true) {
+            return reply;
+        }
+        self.register(now, message)
+    }
+
+    fn rule(
+        &mut self,
+        now: Nanos,
+        node: usize,
+        from: SocketAddr,
+        message: &Message,
+        size: usize,
+        checked: bool,
+    ) -> Option<Reply> {
+        let rules = self.spec.rules.clone();
+        let bound = self.bindings.contains_key(&message.aor);
+        let rule = rules.iter().find(|rule| {
+            let passed = now as f64 / SECOND;
+            let number = message.number();
+            let place = match rule.place {
+                Place::Any => !checked,
+                Place::First => !checked && message.authorization.is_none(),
+                Place::Credentials => checked && !bound && !message.removes(),
+                Place::Refresh => bound && !message.removes() && !checked,
+                Place::Removal => message.removes() && !checked,
+                Place::Register => !message.removes() && !checked,
+            };
+            place
+                && passed >= rule.from
+                && rule.until.is_none_or(|until| passed < until)
+                && rule.agents.is_none_or(|[first, end]| (first..end).contains(&number))
+                && rule.share.is_none_or(|share| unit(self.hash(&message.aor)) < share)
+                && rule.node.is_none_or(|own| own == node)
+                && rule.larger.is_none_or(|bytes| size > bytes)
+                && (rule.sources.is_empty() || rule.sources.contains(&from.ip()))
+                && rule.every.is_none_or(|[period, part]| (passed - rule.from).rem_euclid(period) < part)
+        })?;
+        if rule.chance.is_some_and(|chance| self.draw() >= chance) {
+            return None;
+        }
+        Some(Reply { code: rule.code, reason: rule.reason.clone(), headers: rule.headers.clone() })
+    }
+
+    fn banned(&self, now: Nanos, from: SocketAddr, message: &Message) -> Option<Reply> {
+        let ban = self.spec.ban.as_ref()?;
+        let until = self.banned.get(&culprit(ban.by_source, from, message))?;
+        (*until > now).then(|| ban.answer.clone())
+    }
+
+    /// Counts failures for bans.
+    fn account(&mut self, now: Nanos, from: SocketAddr, message: &Message, reply: &Reply) {
+        let Some(ban) = &self.spec.ban else { return };
+        let who = culprit(ban.by_source, from, message);
+        if (200..300).contains(&reply.code) {
+            self.failures.remove(&who);
+        } else if reply.code >= 400 && (message.authorization.is_some() || !matches!(reply.code, 401 | 407)) {
+            let failures = self.failures.entry(who.clone()).or_default();
+            *failures += 1;
+            if *failures >= ban.after {
+                *failures = 0;
+                self.banned.insert(who, now + nanos(ban.lasts));
+            }
+        }
+    }
+
+    fn over_rate(&mut self, now: Nanos, from: SocketAddr) -> Option<Reply> {
+        let rate = self.spec.rate.as_ref()?;
+        let key = rate.per_source.then(|| from.ip());
+        let (tokens, at) = self.buckets.entry(key).or_insert((rate.burst, now));
+        *tokens = (*tokens + (now - *at) as f64 / SECOND * rate.per_second).min(rate.burst);
+        *at = now;
+        if *tokens >= 1.0 {
+            *tokens -= 1.0;
+            return None;
+        }
+        Some(rate.answer.clone())
+    }
+
+    /// Credentials, as a challenge or a refusal where they do not hold.
+    fn check(&mut self, now: Nanos, node: usize, message: &Message) -> Result<(), Reply> {
+        let changed = self.spec.passwords_change_at.is_some_and(|at| now >= nanos(at));
+        let password = if changed { "another" } else { self.spec.password.as_str() };
+        let Some(given) = &message.authorization else { return Err(self.challenge(now, node, false)) };
+        let known = self.nonces.get(given.get("nonce").map_or("", String::as_str));
+        let good = known.is_some_and(|(made_by, at)| {
+            let mine = !self.spec.own_nonces || *made_by == node;
+            mine && now.saturating_sub(*at) < nanos(self.spec.nonce_lifetime)
+        });
+        if !good {
+            // A node that never saw the nonce cannot call it stale.
+            let stale = known.is_some_and(|(made_by, _)| *made_by == node || !self.spec.own_nonces);
+            return Err(self.challenge(now, node, stale));
+        }
+        let right = given.get("realm").is_some_and(|realm| *realm == self.spec.realm)
+            && message::digest(&self.spec.algorithm, given, password, &message.method)
+                == given.get("response").map_or("", String::as_str);
+        if right { Ok(()) } else { Err(said(403, "Forbidden")) }
+    }
+
+    fn challenge(&mut self, now: Nanos, node: usize, stale: bool) -> Reply {
+        self.draws += 1;
+        let nonce = format!("{:016x}{:08x}", self.hash(&format!("nonce{}", self.draws)), self.draws);
+        self.nonces.insert(nonce.clone(), (node, now));
+        let stale = if stale { ", stale=true" } else { "" };
+        let header = format!(
+            "WWW-Authenticate: Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
+            self.spec.realm, self.spec.algorithm
+        );
+        Reply { headers: vec![header], ..said(401, "Unauthorized") }
+    }
+
+    fn register(&mut self, now: Nanos, message: &Message) -> Reply {
+        let bound = self.bindings.get(&message.aor).is_some_and(|list| {
+            list.iter().any(|binding| message.contact.as_deref().is_some_and(|contact| contact == binding.contact))
+        });
+        if let Some(limit) = &self.spec.limit {
+            let full = self.held >= limit.bindings;
+            if full && (limit.all || (!bound && !message.removes())) {
+                return limit.answer.clone();
+            }
+        }
+        if message.removes() {
+            self.unbind(&message.aor, message.contact.as_deref());
+            return self.listed(now, &message.aor, said(200, "OK"));
+        }
+        let Some(contact) = message.contact.clone() else { return self.listed(now, &message.aor, said(200, "OK")) };
+        let others = self.bindings.get(&message.aor).map_or(0, Vec::len) as u32 - u32::from(bound);
+        if self.spec.contacts.is_some_and(|most| others >= most) && !self.spec.pushes_out {
+            return said(403, "Too Many Contacts");
+        }
+        let granted = message.expires.min(self.spec.max_expires) - self.spec.one_less.min(message.expires);
+        self.bind(now, &message.aor, contact, granted);
+        self.listed(now, &message.aor, said(200, "OK"))
+    }
+
+    fn bind(&mut self, now: Nanos, aor: &str, contact: String, granted: u32) {
+        let until = now + u64::from(granted) * 1_000_000_000;
+        let list = self.bindings.entry(aor.to_owned()).or_default();
+        let before = list.len();
+        list.retain(|binding| binding.contact != contact);
+        list.push(Binding { contact, until });
+        if let Some(most) = self.spec.contacts.filter(|_| self.spec.pushes_out) {
+            let over = list.len().saturating_sub(most as usize);
+            list.drain(..over);
+        }
+        self.held = self.held + list.len() as u32 - before as u32;
+        self.ends.push(Reverse((until, aor.to_owned())));
+    }
+
+    fn unbind(&mut self, aor: &str, contact: Option<&str>) {
+        let Some(list) = self.bindings.get_mut(aor) else { return };
+        let before = list.len();
+        list.retain(|binding| contact.is_some_and(|contact| contact != binding.contact));
+        self.held -= (before - list.len()) as u32;
+        if list.is_empty() {
+            self.bindings.remove(aor);
+        }
+    }
+
+    /// A 2xx lists who is bound (RFC 3261 §10.3).
+    fn listed(&self, now: Nanos, aor: &str, mut reply: Reply) -> Reply {
+        for binding in self.bindings.get(aor).into_iter().flatten() {
+            let left = binding.until.saturating_sub(now) / 1_000_000_000;
+            reply.headers.push(format!("Contact: {};expires={left}", binding.contact));
+        }
+        reply
+    }
+
+    fn hash(&self, text: &str) -> u64 {
+        let start = self.seed ^ 0xcbf2_9ce4_8422_2325;
+        let folded = text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        mixed(folded)
+    }
+
+    fn draw(&mut self) -> f64 {
+        self.draws += 1;
+        unit(mixed(self.seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
+    }
+}
+
+fn culprit(by_source: bool, from: SocketAddr, message: &Message) -> String {
+    if by_source { from.ip().to_string() } else { message.aor.clone() }
+}
+
+fn said(code: u16, reason: &str) -> Reply {
+    Reply { code, reason: reason.to_owned(), headers: Vec::new() }
+}
+
+fn nanos(seconds: f64) -> Nanos {
+    (seconds * SECOND) as Nanos
+}
+
+fn unit(draw: u64) -> f64 {
+    (draw >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The finaliser of splitmix64.
+fn mixed(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

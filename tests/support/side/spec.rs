@@ -1,0 +1,200 @@
+//! What a world's registrar is made of, as written in `tests/worlds/*.toml`.
+
+use serde::Deserialize;
+
+/// A registrar of known truth, composed of primitives. Times are seconds since the load began.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spec {
+    pub realm: String,
+    pub password: String,
+    /// `MD5` or `SHA-256`.
+    pub algorithm: String,
+    pub max_expires: u32,
+    /// Taken off every lifetime granted.
+    pub one_less: u32,
+    /// How long a nonce is good for.
+    pub nonce_lifetime: f64,
+    /// Answers as a clock with ticks of its own does: a delay in front of every answer, ms.
+    pub latency_ms: f64,
+    /// More for every binding held, ms.
+    pub latency_per_binding_ms: f64,
+    /// More for every hour of the run, ms.
+    pub latency_per_hour_ms: f64,
+    pub nodes: Vec<Node>,
+    /// How requests find their node.
+    pub spread: Spread,
+    /// Nodes do not know each other's nonces.
+    pub own_nonces: bool,
+    /// Bindings of phones that are not ours, held from the start.
+    pub foreign: u32,
+    /// Bindings of an address of record; more are refused with 403, or push out the oldest.
+    pub contacts: Option<u32>,
+    pub pushes_out: bool,
+    /// Other phones bind each agent's address of record anew, one every so many seconds: it pushes ours out.
+    pub rival_every: Option<f64>,
+    pub limit: Option<Limit>,
+    pub rate: Option<Rate>,
+    pub ban: Option<Ban>,
+    /// At this time all passwords are replaced.
+    pub passwords_change_at: Option<f64>,
+    /// The registrar is frozen in these windows: nothing is read, and all of it afterwards.
+    pub frozen: Vec<[f64; 2]>,
+    /// The registrar forgets every binding and nonce at these times.
+    pub restarts: Vec<f64>,
+    /// The first rule that fits a request decides.
+    pub rules: Vec<Rule>,
+    /// A `Server` header for nodes without their own.
+    pub server: String,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Spec {
+            realm: "pbx.test".into(),
+            password: "secret".into(),
+            algorithm: "MD5".into(),
+            max_expires: 3_600,
+            one_less: 0,
+            nonce_lifetime: 3_600.0,
+            latency_ms: 0.5,
+            latency_per_binding_ms: 0.0,
+            latency_per_hour_ms: 0.0,
+            nodes: Vec::new(),
+            spread: Spread::Turns,
+            own_nonces: false,
+            foreign: 0,
+            contacts: None,
+            pushes_out: false,
+            rival_every: None,
+            limit: None,
+            rate: None,
+            ban: None,
+            passwords_change_at: None,
+            frozen: Vec::new(),
+            restarts: Vec::new(),
+            rules: Vec::new(),
+            server: String::new(),
+        }
+    }
+}
+
+/// One machine behind the address.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// One request after another, this long each, ms; 0: no queue.
+    pub service_ms: f64,
+    /// What a request with credentials takes instead.
+    pub auth_ms: Option<f64>,
+    /// Requests that may wait; more are lost.
+    pub queue: Option<usize>,
+    /// A retransmission of a request that waits or was answered costs nothing.
+    pub absorbs: bool,
+    /// Its `Server` header.
+    pub server: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spread {
+    /// Each request to the next node.
+    Turns,
+    /// Each Call-ID to one node.
+    CallId,
+    /// Each request to a node by chance.
+    Chance,
+    /// By source address and port.
+    Source,
+}
+
+/// So many bindings at a time, others' included.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub bindings: u32,
+    #[serde(flatten)]
+    pub answer: Reply,
+    /// At the limit refreshes and removals are refused as well.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// So many REGISTER requests a second are let in, as a token bucket.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: f64,
+    /// Whether the bucket is each source's own.
+    #[serde(default)]
+    pub per_source: bool,
+    #[serde(flatten)]
+    pub answer: Reply,
+}
+
+/// Too many failures bring a ban.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ban {
+    pub after: u32,
+    /// Counted by source address, else by user.
+    #[serde(default)]
+    pub by_source: bool,
+    pub lasts: f64,
+    #[serde(flatten)]
+    pub answer: Reply,
+}
+
+/// What is said; code 0 is silence.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reply {
+    pub code: u16,
+    pub reason: String,
+    /// Further header lines.
+    pub headers: Vec<String>,
+}
+
+/// An answer of its own for some requests.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rule {
+    pub from: f64,
+    pub until: Option<f64>,
+    /// Which agents, by number: from, up to (excluded).
+    pub agents: Option<[u32; 2]>,
+    /// This share of the agents, always the same.
+    pub share: Option<f64>,
+    /// This share of the requests, by chance.
+    pub chance: Option<f64>,
+    pub place: Place,
+    /// Only this node.
+    pub node: Option<usize>,
+    /// Only requests with more bytes.
+    pub larger: Option<usize>,
+    /// Only requests from these addresses.
+    pub sources: Vec<std::net::IpAddr>,
+    /// Period and how much of it, in seconds.
+    pub every: Option<[f64; 2]>,
+    pub code: u16,
+    pub reason: String,
+    pub headers: Vec<String>,
+}
+
+/// Where in a phone's life a request stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    #[default]
+    Any,
+    /// Without credentials.
+    First,
+    /// With credentials that are right, before a binding exists.
+    Credentials,
+    /// For an address of record that has a binding.
+    Refresh,
+    Removal,
+    /// Any but a removal.
+    Register,
+}
