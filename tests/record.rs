@@ -5,7 +5,8 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 use regstorm::diagnose::figures::availability_pct;
-use regstorm::measure::{AttemptEnd, Clues, Event, Interval, Subject, Tally, TallyConfig};
+use regstorm::diagnose::{GeneratorVerdict, Verdict, judge};
+use regstorm::measure::{AttemptEnd, Clues, Event, Imbalance, Interval, Subject, Tally, TallyConfig};
 use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
     End, Follower, Header, ReadError, RegistrarHeader, Results, Totals, TrunkHeader, Writer, hlog, read,
@@ -390,6 +391,40 @@ fn books_that_do_not_balance_are_an_error() {
     let message = read(&record(&intervals, None)[..]).unwrap_err().to_string();
     let expected = "the books of trunk 1 do not balance up to interval 1: 3 attempts started, 4 ended, 0 open";
     assert_eq!(message, expected);
+}
+
+/// What a worker sees of its own books goes into the record with the interval, and whoever reads it says the same.
+#[test]
+fn a_run_whose_books_do_not_balance_says_so_and_is_invalid() {
+    let started = Event::Started { kind: Kind::Initial, planned: at(100), sent: at(100) };
+    let run = |twice: bool| {
+        let mut tallies = [tally(0, 2), tally(1, 2)];
+        let mut intervals = Vec::new();
+        for second in 1..=3 {
+            if second == 1 || twice && second == 2 {
+                tallies[1].event(subject(3), &started);
+            }
+            let [mut merged, other] = tallies.each_mut().map(|tally| tally.close(at(1_000 * second)));
+            merged.merge(other);
+            intervals.push(merged);
+        }
+        intervals
+    };
+    let sound = read(&record(&run(false), Some(&end()))[..]).unwrap();
+    assert_eq!(sound.imbalances, []);
+    assert!(judge(&sound, &[], &[]).invalid_reasons.is_empty());
+
+    let wrong = record(&run(true), Some(&end()));
+    let results = read(&wrong[..]).unwrap();
+    assert_eq!(results.imbalances, [Imbalance { interval: 1, trunk: 1, started: 2, finished: 0, open: 1 }]);
+    let judged = judge(&results, &[], &[]);
+    let reason = "the books of trunk trunk 1,a do not balance up to interval 1: 2 attempts started, 0 ended, 1 open";
+    assert_eq!((judged.verdict, judged.generator), (Verdict::Invalid, GeneratorVerdict::Invalid));
+    assert_eq!(judged.invalid_reasons, [reason]);
+    // The trace has fewer arrivals than its header announces, which is none of this.
+    assert_eq!(judged.generator_reasons.last().map(String::as_str), Some(reason));
+    // Killed right after the interval: what it saw was written before that.
+    assert_eq!(read(&record(&run(true)[..2], None)[..]).unwrap().imbalances, results.imbalances);
 }
 
 #[test]

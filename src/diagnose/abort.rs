@@ -163,6 +163,7 @@ mod tests {
             responses: Vec::new(),
             evidence: Evidence::default(),
             registered_samples: Vec::new(),
+            imbalances: Vec::new(),
         }
     }
 

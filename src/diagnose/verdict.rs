@@ -117,7 +117,8 @@ impl Finding {
 /// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run that a condition of
 /// `abort_on` ended has failed, whatever its thresholds say of what there was of it.
 pub fn judge(results: &Results, findings: &[Finding], thresholds: &[Threshold]) -> Judgement {
-    let doubts = generator_doubts(results);
+    let mut doubts = generator_doubts(results);
+    doubts.extend(imbalances(results));
     let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results, findings)).collect();
     let invalid_reasons: Vec<_> =
         doubts.iter().filter(|(grade, _)| *grade == GeneratorVerdict::Invalid).map(|(_, why)| why.clone()).collect();
@@ -165,6 +166,15 @@ pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
     }
     doubts.extend(missing_arrivals(results));
     doubts
+}
+
+/// What the run saw of its own books. No trouble of the machine's: an error of this program, so no finding says it.
+fn imbalances(results: &Results) -> impl Iterator<Item = Doubt> {
+    results.imbalances.iter().map(|imbalance| {
+        let trunk = results.header.trunks.get(usize::from(imbalance.trunk));
+        let why = trunk.map_or_else(|| imbalance.to_string(), |trunk| imbalance.told(&trunk.id));
+        (GeneratorVerdict::Invalid, why)
+    })
 }
 
 fn late_arrivals(results: &Results) -> Option<Doubt> {

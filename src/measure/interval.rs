@@ -4,6 +4,7 @@ use super::evidence::Evidence;
 use crate::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// An interval of one worker, or of all after merging. Times are nanoseconds since the run's start.
@@ -29,6 +30,37 @@ pub struct Interval {
     pub registered_samples: Vec<(u64, u32)>,
     /// What the forensics need of this interval.
     pub evidence: Evidence,
+    /// Trunks whose books did not balance at its end: none, unless this program has an error.
+    pub imbalances: Vec<Imbalance>,
+}
+
+/// The books of a trunk do not balance: an attempt was started twice, or ended without having been started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Imbalance {
+    /// The interval at whose end it was seen.
+    pub interval: u32,
+    pub trunk: u16,
+    /// Attempts since the run's start, of the worker that saw it.
+    pub started: u64,
+    pub finished: u64,
+    pub open: u64,
+}
+
+impl Imbalance {
+    /// The sentence about it, with the trunk by the name that its reader knows.
+    pub fn told(&self, trunk: &str) -> String {
+        let Imbalance { interval, started, finished, open, .. } = self;
+        format!(
+            "the books of trunk {trunk} do not balance up to interval {interval}: {started} attempts started, \
+             {finished} ended, {open} open"
+        )
+    }
+}
+
+impl fmt::Display for Imbalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(&self.trunk.to_string()))
+    }
 }
 
 /// One trunk's share of an interval.

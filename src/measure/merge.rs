@@ -29,6 +29,7 @@ impl Interval {
         self.loops.append(&mut other.loops);
         add_responses(&mut self.responses, &other.responses);
         self.evidence.merge(&other.evidence);
+        self.imbalances.append(&mut other.imbalances);
         self.registered_samples = add_samples(&self.registered_samples, &other.registered_samples);
     }
 }

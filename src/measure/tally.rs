@@ -11,7 +11,7 @@ use super::availability::AgentTime;
 use super::event::{AttemptEnd, Event, Subject};
 use super::evidence::{Beat, Collector};
 use super::glance::Glance;
-use super::interval::{GeneratorCounts, Interval, TrunkInterval};
+use super::interval::{GeneratorCounts, Imbalance, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
 use super::responses::{Reasons, Responses, Seen};
 use crate::vocab::{Class, Kind, Phase, Stage, Status, Time, TrunkId};
@@ -39,16 +39,6 @@ pub struct TallyConfig {
     pub late: Duration,
     /// `[generator] stall`.
     pub stall: Duration,
-}
-
-/// The books of one worker do not balance: an attempt was started twice, or ended without having been started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("trunk {}: {started} attempts started, but {finished} ended and {open} are open", .trunk.0)]
-pub struct Imbalance {
-    pub trunk: TrunkId,
-    pub started: u64,
-    pub finished: u64,
-    pub open: u64,
 }
 
 /// The books of one worker.
@@ -257,13 +247,13 @@ impl Tally {
     /// Ends the current interval and starts the next one at `end`. The rows of agents and loops are left to
     /// [`Tally::hand_over`], for whoever may not be held up by hundreds of thousands of them.
     ///
-    /// A debug build panics if the books do not balance. Otherwise the numbers are handed over as they are: the engine
-    /// asks [`Tally::check_balance`], and the reader of the record refuses a record whose sums disagree.
+    /// The numbers are handed over as they are, with a word about each trunk whose books do not balance: the run goes
+    /// into the record whole, and its verdict is `invalid`.
     ///
     /// # Panics
     /// When the rows of the interval cut before have not been handed over.
     pub fn cut(&mut self, end: Time) -> Interval {
-        debug_assert_eq!(self.check_balance(), Ok(()));
+        let imbalances = self.imbalances().collect();
         self.sample(end);
         let start = self.config.start;
         let end_ns = end.nanos_since(start);
@@ -288,6 +278,7 @@ impl Tally {
             responses: self.responses.take(&self.reasons, start),
             registered_samples: std::mem::replace(&mut self.samples, beyond),
             evidence: self.evidence.take(end, &self.reasons),
+            imbalances,
         };
         self.index += 1;
         self.since = end;
@@ -325,15 +316,15 @@ impl Tally {
         self.books.iter().map(|book| book.planned.count()).sum()
     }
 
-    /// Whether every attempt started has ended or is open, on each trunk.
-    ///
-    /// # Errors
-    /// The first trunk whose numbers disagree.
-    pub fn check_balance(&self) -> Result<(), Imbalance> {
-        let wrong = self.books.iter().position(|book| book.started != book.finished + book.open);
-        wrong.map_or(Ok(()), |index| {
-            let Book { started, finished, open, .. } = self.books[index];
-            Err(Imbalance { trunk: TrunkId(index as u16), started, finished, open })
+    /// The trunks on which not every attempt started has ended or is open.
+    pub fn imbalances(&self) -> impl Iterator<Item = Imbalance> {
+        let wrong = (0..).zip(&self.books).filter(|(_, book)| book.started != book.finished + book.open);
+        wrong.map(|(trunk, &Book { started, finished, open, .. })| Imbalance {
+            interval: self.index,
+            trunk,
+            started,
+            finished,
+            open,
         })
     }
 

@@ -8,7 +8,7 @@ use super::reader::ReadError;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
-use crate::measure::{Evidence, latency, merge};
+use crate::measure::{Evidence, Imbalance, latency, merge};
 use crate::vocab::{Intervention, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Assembly {
     header: Header,
     interventions: Vec<Intervention>,
+    imbalances: Vec<Imbalance>,
     intervals: Vec<IntervalResult>,
     trunks: Vec<TrunkSum>,
     generator: GeneratorCounts,
@@ -63,6 +64,7 @@ impl Assembly {
         }
         Ok(Assembly {
             interventions: Vec::new(),
+            imbalances: Vec::new(),
             intervals: Vec::new(),
             trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
             generator: GeneratorCounts::default(),
@@ -103,12 +105,21 @@ impl Assembly {
         self.interventions.push(intervention);
     }
 
+    /// Adds what the run saw of its own books; it goes on to see it at the end of each interval, and once is enough.
+    pub(super) fn unbalanced(&mut self, imbalance: Imbalance) {
+        if !self.imbalances.iter().any(|known| known.trunk == imbalance.trunk) {
+            self.imbalances.push(imbalance);
+        }
+    }
+
     /// Adds an interval that was checked; `offset` is where its frame begins, for an error.
     pub(super) fn add(&mut self, mut frame: IntervalFrame, offset: u64) -> Result<(), ReadError> {
         let warm = self.header.warms_up(frame.start_ns);
-        for (number, (sum, trunk)) in self.trunks.iter_mut().zip(&frame.trunks).enumerate() {
+        for (number, (sum, trunk)) in (0..).zip(self.trunks.iter_mut().zip(&frame.trunks)) {
             sum.add(trunk, frame.stage, warm);
-            sum.balance(frame.index, number as u16, trunk.open)?;
+            if !self.imbalances.iter().any(|known| known.trunk == number) {
+                sum.balance(frame.index, number, trunk.open)?;
+            }
         }
         if !warm {
             self.generator.add(&frame.generator);
@@ -236,6 +247,7 @@ impl Assembly {
             header: self.header,
             end,
             interventions: self.interventions,
+            imbalances: self.imbalances,
             intervals: self.intervals,
             agents: self.agents,
             loops: self.loops.into_values().collect(),
@@ -289,7 +301,7 @@ impl TrunkSum {
         if finished.checked_add(open) == Some(started) {
             return Ok(());
         }
-        Err(ReadError::Imbalance { interval, trunk, started, finished, open })
+        Err(ReadError::Imbalance(Imbalance { interval, trunk, started, finished, open }))
     }
 
     fn absorb(&mut self, other: &TrunkSum) {

@@ -7,6 +7,7 @@
 use super::assembly::Assembly;
 use super::results::{End, Header, Results};
 use super::schema::{self, FRAME_HEAD, FrameKind, IntervalFrame};
+use crate::measure::Imbalance;
 use serde::de::DeserializeOwned;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
@@ -24,12 +25,10 @@ pub enum ReadError {
     /// A frame whose checksum holds says something that cannot be.
     #[error("the record is damaged at byte {offset}: {what}")]
     Malformed { offset: u64, what: String },
-    /// Attempts appeared or vanished: no figure of such a record can be trusted.
-    #[error(
-        "the books of trunk {trunk} do not balance up to interval {interval}: {started} attempts started, \
-         {finished} ended, {open} open"
-    )]
-    Imbalance { interval: u32, trunk: u16, started: u64, finished: u64, open: u64 },
+    /// Attempts appeared or vanished, and the run that wrote it did not know: no figure of such a record can be
+    /// trusted. What the run itself saw is in [`Results::imbalances`] instead.
+    #[error("{0}")]
+    Imbalance(Imbalance),
 }
 
 /// Reads a record, one frame at a time: a file, or the bytes of one (`&[u8]` is a source too).
@@ -51,6 +50,7 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
             Next::Frame(FrameKind::Header, _) => return Err(frames.malformed("a second header".to_owned())),
             Next::Frame(FrameKind::End, payload) => end = Some(frames.json::<End>(&payload)?),
             Next::Frame(FrameKind::Intervention, payload) => assembly.intervened(frames.json(&payload)?),
+            Next::Frame(FrameKind::Imbalance, payload) => assembly.unbalanced(frames.json(&payload)?),
             Next::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
@@ -102,6 +102,7 @@ impl<R: Read + Seek> Follower<R> {
                     intervals += 1;
                 }
                 Next::Frame(FrameKind::Intervention, payload) => self.assembly.intervened(self.frames.json(&payload)?),
+                Next::Frame(FrameKind::Imbalance, payload) => self.assembly.unbalanced(self.frames.json(&payload)?),
                 Next::Frame(FrameKind::Header | FrameKind::End, _) => {}
             }
         }

@@ -1,6 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
-use crate::measure::{Evidence, GeneratorCounts, LoopRow, ResponseRow, TrunkInterval};
+use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval};
 use crate::sip::Timers;
 use crate::vocab::{
     Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, SocketUse, Stage, Status, WhenExhausted,
@@ -318,6 +318,8 @@ pub struct Results {
     pub end: Option<End>,
     /// What a person at the live screen did to the load, in order.
     pub interventions: Vec<Intervention>,
+    /// Where the run saw that its own books do not balance, the first sight of each trunk: none in a sound run.
+    pub imbalances: Vec<Imbalance>,
     pub intervals: Vec<IntervalResult>,
     /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last block of a run without end count as
     /// abandoned, here as in the last interval.

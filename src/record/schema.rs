@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The first frame is the header, as JSON, then one frame per interval, in postcard, between them one per intervention
-//! of a person, as JSON, then the end, as JSON. Header, interventions and end are small and gain fields over time, so they are self-describing; an interval is neither, and any change of its
+//! of a person and one per trunk whose books do not balance, as JSON, then the end, as JSON. All but the intervals are
+//! small and gain fields over time, so they are self-describing; an interval is neither, and any change of its
 //! layout raises [`VERSION`]. The checksum covers kind, length and payload. Nothing here does I/O.
 
 use super::results::IntervalResult;
@@ -33,6 +34,8 @@ pub enum FrameKind {
     End = 3,
     /// As JSON, where it took place; a run nobody touched has none.
     Intervention = 4,
+    /// Books that do not balance, as JSON, before the interval at whose end that was seen; a sound run has none.
+    Imbalance = 5,
 }
 
 impl FrameKind {
@@ -42,6 +45,7 @@ impl FrameKind {
             2 => Some(FrameKind::Interval),
             3 => Some(FrameKind::End),
             4 => Some(FrameKind::Intervention),
+            5 => Some(FrameKind::Imbalance),
             _ => None,
         }
     }
@@ -338,6 +342,7 @@ mod tests {
                 }],
                 ..Evidence::default()
             },
+            imbalances: Vec::new(),
         };
         let bytes = postcard::to_allocvec(&IntervalFrame::pack(&interval)).unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

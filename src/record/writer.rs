@@ -32,11 +32,16 @@ impl<W: Write> Writer<W> {
         self.frame(FrameKind::Header, |buffer| serde_json::to_writer(buffer, header).map_err(io::Error::other))
     }
 
-    /// Appends one interval, merged over all workers, and flushes it.
+    /// Appends one interval, merged over all workers, and flushes it; before it what it says of books that do not
+    /// balance, so that its reader is warned of its sums.
     ///
     /// # Errors
     /// When the bytes cannot be written, or the interval takes 4 GiB.
     pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
+        for imbalance in &interval.imbalances {
+            let kind = FrameKind::Imbalance;
+            self.frame(kind, |buffer| serde_json::to_writer(buffer, imbalance).map_err(io::Error::other))?;
+        }
         let packed = IntervalFrame::pack(interval);
         self.frame(FrameKind::Interval, |buffer| postcard::to_io(&packed, buffer).map(|_| ()).map_err(io::Error::other))
     }

@@ -94,6 +94,7 @@ impl Shape {
             lag_us: histogram((1..=100).map(|n| n * 10)),
             torn: None,
             interventions: Vec::new(),
+            imbalances: Vec::new(),
             intervals,
         }
     }

@@ -3,6 +3,7 @@
 use crate::fixture;
 use crate::judged;
 use regstorm::diagnose::{GeneratorVerdict, Threshold, Verdict, judge};
+use regstorm::measure::Imbalance;
 use regstorm::record::Results;
 
 type Change = fn(&mut Results);
@@ -12,7 +13,7 @@ type Row<'a> = (&'a [Change], &'a [(&'a str, &'a str)], Verdict);
 #[test]
 fn the_generator_is_judged_by_its_own_counters() {
     use GeneratorVerdict::{Invalid, Suspect, Valid};
-    let table: [(&str, Change, GeneratorVerdict, &str); 11] = [
+    let table: [(&str, Change, GeneratorVerdict, &str); 12] = [
         ("nothing wrong", |_| {}, Valid, ""),
         (
             "late at the limit",
@@ -68,6 +69,12 @@ fn the_generator_is_judged_by_its_own_counters() {
             |r| (r.header.arrivals_planned, r.totals.generator.arrivals) = (r.header.arrivals_planned + 2, 1_000),
             Suspect,
             "2 of 21 planned arrivals never happened",
+        ),
+        (
+            "books that do not balance",
+            |r| r.imbalances = vec![Imbalance { interval: 1, trunk: 0, started: 9, finished: 7, open: 1 }],
+            Invalid,
+            "the books of trunk trunk_00 do not balance up to interval 1: 9 attempts started, 7 ended, 1 open",
         ),
     ];
     for (case, change, verdict, reason) in table {
