@@ -1,7 +1,7 @@
 //! What agents and workers report, one event at a time.
 
-use super::evidence::Echo;
 use crate::vocab::{AgentId, Class, Kind, Phase, Place, Refusal, Status, Time, Trouble, TrunkId, Why};
+use serde::{Deserialize, Serialize};
 
 /// One thing that happened. Times are those of the run's monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +172,19 @@ pub struct Granted<'a> {
     pub echo: Echo,
     /// Contact or Via as it came back, where [`Echo`] says that it is not ours.
     pub example: &'a [u8],
+}
+
+/// What came back of a request's Contact and Via. Several may be true.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Echo {
+    /// Our user at another host or port: something on the way rewrote the Contact.
+    pub contact_rewritten: bool,
+    /// No contact of ours is among the bindings.
+    pub contact_absent: bool,
+    /// The topmost Via names another sent-by.
+    pub via_rewritten: bool,
+    /// `received` names another address than ours (RFC 3261 §18.2.1): a translator is on the way.
+    pub translated: bool,
 }
 
 /// Whom an event concerns.

@@ -5,7 +5,7 @@
 //! large. The pulse counts outcomes by class in ticks of a tenth of a second or more, per trunk: from it follow the number
 //! of bindings at each refusal, rates, and when things began and ended. Nothing here judges; `diagnose` does.
 
-use super::event::{AttemptEnd, Granted, Offer, Subject};
+use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
 use super::responses::{ReasonId, Reasons};
 use crate::vocab::{Class, Kind, Place, Time, Trouble};
 use serde::{Deserialize, Serialize};
@@ -159,19 +159,6 @@ pub struct Sightings {
     pub last_ns: u64,
     /// The first agents seen, at most [`EXAMPLES`].
     pub agents: Vec<u32>,
-}
-
-/// What came back of a request's Contact and Via. Several may be true.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct Echo {
-    /// Our user at another host or port: something on the way rewrote the Contact.
-    pub contact_rewritten: bool,
-    /// No contact of ours is among the bindings.
-    pub contact_absent: bool,
-    /// The topmost Via names another sent-by.
-    pub via_rewritten: bool,
-    /// `received` names another address than ours (RFC 3261 §18.2.1): a translator is on the way.
-    pub translated: bool,
 }
 
 impl Sightings {

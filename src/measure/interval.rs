@@ -1,6 +1,7 @@
 //! One interval's worth of numbers: what a worker hands over, what is merged, recorded and shown.
 
 use super::evidence::Evidence;
+use super::responses::ResponseRow;
 use crate::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -165,20 +166,6 @@ pub struct LoopRow {
     pub code: u16,
     pub reason: String,
     pub attempts: u32,
-    pub first_seen_ns: u64,
-    pub last_seen_ns: u64,
-}
-
-/// One kind of response in one interval.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ResponseRow {
-    pub trunk: u16,
-    pub kind: Kind,
-    /// A challenge that was answered, as against a final response.
-    pub challenge: bool,
-    pub code: u16,
-    pub reason: String,
-    pub count: u64,
     pub first_seen_ns: u64,
     pub last_seen_ns: u64,
 }

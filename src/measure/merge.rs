@@ -1,7 +1,8 @@
 //! Adding what several workers measured: intervals of the same position, and trunks' counters.
 
-use super::interval::{GeneratorCounts, Interval, ResponseRow, TrunkInterval};
+use super::interval::{GeneratorCounts, Interval, TrunkInterval};
 use super::latency;
+use super::responses::ResponseRow;
 use crate::vocab::Kind;
 use std::collections::HashMap;
 

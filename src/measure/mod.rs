@@ -18,10 +18,11 @@ pub mod tally;
 pub mod traffic;
 
 pub use buckets::Buckets;
-pub use event::{AttemptEnd, Clues, Event, Granted, Offer, Subject};
-pub use evidence::{Beat, Echo, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
+pub use event::{AttemptEnd, Clues, Echo, Event, Granted, Offer, Subject};
+pub use evidence::{Beat, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use glance::Glance;
-pub use interval::{AgentRow, GeneratorCounts, Imbalance, Interval, LoopRow, ResponseRow, TrunkInterval};
+pub use interval::{AgentRow, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};
 pub use latency::Spread;
+pub use responses::ResponseRow;
 pub use tally::{Tally, TallyConfig};
 pub use traffic::Traffic;

@@ -3,8 +3,8 @@
 //! Reason phrases are kept once each and named by a number, so that the row of an agent takes two bytes for its last
 //! reason and an event costs one look-up and no allocation.
 
-use super::interval::ResponseRow;
 use crate::vocab::{Kind, Time, TrunkId};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,6 +15,20 @@ pub const MAX_REASONS: usize = 256;
 pub const MAX_ROWS: usize = 256;
 /// Stands for every reason beyond the limits.
 pub const OTHER: &str = "(other)";
+
+/// One kind of response in one interval.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ResponseRow {
+    pub trunk: u16,
+    pub kind: Kind,
+    /// A challenge that was answered, as against a final response.
+    pub challenge: bool,
+    pub code: u16,
+    pub reason: String,
+    pub count: u64,
+    pub first_seen_ns: u64,
+    pub last_seen_ns: u64,
+}
 
 /// A reason phrase by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

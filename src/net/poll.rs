@@ -1,7 +1,6 @@
 //! Waiting for sockets, a wake-up or a deadline: epoll, an eventfd, and the thread's timer slack.
 
 use super::check;
-use super::udp::Udp;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::time::Duration;
 /// Waits for any number of sockets of one thread.
 ///
 /// Level-triggered: a socket is reported until it has been drained of datagrams *and* of errors, see
-/// [`Udp::errors_waiting`].
+/// [`super::udp::Udp::errors_waiting`].
 #[derive(Debug)]
 pub struct Poller {
     epoll: OwnedFd,
@@ -45,7 +44,7 @@ impl Poller {
     ///
     /// # Errors
     /// When the socket is registered already or the kernel's limit on watches is reached.
-    pub fn add(&mut self, socket: &Udp, token: u32) -> io::Result<()> {
+    pub fn add(&mut self, socket: &impl AsFd, token: u32) -> io::Result<()> {
         self.watch(socket.as_fd().as_raw_fd(), u64::from(token), 0)
     }
 
@@ -54,7 +53,7 @@ impl Poller {
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn add_shared(&mut self, socket: &Udp, token: u32) -> io::Result<()> {
+    pub fn add_shared(&mut self, socket: &impl AsFd, token: u32) -> io::Result<()> {
         self.watch(socket.as_fd().as_raw_fd(), u64::from(token), libc::EPOLLEXCLUSIVE as u32)
     }
 

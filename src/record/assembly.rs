@@ -7,8 +7,7 @@
 use super::reader::ReadError;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
-use crate::measure::interval::{GeneratorCounts, ResponseRow, TrunkInterval};
-use crate::measure::{Evidence, Imbalance, latency, merge};
+use crate::measure::{Evidence, GeneratorCounts, Imbalance, ResponseRow, TrunkInterval, latency, merge};
 use crate::vocab::{Intervention, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,8 +2,8 @@
 
 use super::number::{clock, cut, grouped, millis, rate, share};
 use super::palette::Palette;
+use super::pieces::{bar, title};
 use super::scene::{FindingLine, Health, Scene, Severity};
-use super::view::title;
 use crate::vocab::{Phase, Speed, Status};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -89,14 +89,6 @@ fn agents(scene: &Scene, palette: Palette, width: usize) -> Line<'static> {
     );
     let wide = width.saturating_sub(text.chars().count()).min(60);
     Line::from_iter(std::iter::once(Span::raw(text)).chain(bar(done, wide, palette)))
-}
-
-/// A bar of so many cells, full at 1.
-pub(super) fn bar(done: f64, cells: usize, palette: Palette) -> [Span<'static>; 2] {
-    let full = ((done.clamp(0.0, 1.0) * cells as f64).round() as usize).min(cells);
-    // Full is said of what is complete only.
-    let full = if done < 1.0 { full.min(cells.saturating_sub(1)) } else { full };
-    [Span::styled("━".repeat(full), palette.accent()), Span::styled("┄".repeat(cells - full), palette.quiet())]
 }
 
 /// Outcomes that occurred, `registered` always; the rest of what does not fit in one line.

@@ -1,8 +1,8 @@
 //! Everything the screen shows, as values: what the run said last, and what the person at the keys has chosen.
 
+use super::column::Column;
 use super::digest::Digest;
 use super::keys::Act;
-use super::trunks::Column;
 use crate::measure::{GeneratorCounts, Glance, Spread};
 use crate::vocab::{Phase, Speed};
 use std::collections::VecDeque;

@@ -1,8 +1,9 @@
 //! The table of trunks: a row each, sorted by any column, as many as fit.
 
+use super::column::{COLUMNS, Column};
 use super::number::{cut, grouped, millis, rate, share};
 use super::palette::Palette;
-use super::panels::bar;
+use super::pieces::bar;
 use super::scene::Scene;
 use crate::measure::Glance;
 use ratatui::buffer::Buffer;
@@ -12,48 +13,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 use std::cmp::Ordering;
 
-/// What the table can be sorted by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Column {
-    /// In the order of the profile.
-    Trunk,
-    Agents,
-    Planned,
-    Registered,
-    Open,
-    OkRate,
-    Failed,
-    FailedShare,
-    P99,
-}
-
-const COLUMNS: [(Column, &str, usize); 9] = [
-    (Column::Trunk, "trunk", 0),
-    (Column::Agents, "agents", 8),
-    (Column::Planned, "planned", 9),
-    (Column::Registered, "regist.", 9),
-    (Column::Open, "open", 7),
-    (Column::OkRate, "ok/s", 8),
-    (Column::Failed, "failed", 9),
-    (Column::FailedShare, "fail %", 9),
-    (Column::P99, "p99 ms", 9),
-];
 /// Of the row's symbol and all columns but the first.
 const FIXED: usize = 70;
 const MOST_ID: usize = 32;
 /// Cells before the bar of a row that has room for one.
 const GAP: usize = 2;
-
-impl Column {
-    pub fn next(self) -> Column {
-        let at = COLUMNS.iter().position(|(column, ..)| *column == self).unwrap_or(0);
-        COLUMNS[(at + 1) % COLUMNS.len()].0
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        COLUMNS.iter().find(|(column, ..)| *column == self).map_or("", |(_, name, _)| name)
-    }
-}
 
 /// One trunk.
 struct Row<'a> {

@@ -1,7 +1,7 @@
 //! Where everything stands on the screen, from 80 by 24 cells up.
 
-use super::number::cut;
 use super::palette::Palette;
+use super::pieces::title;
 use super::scene::Scene;
 use super::{panels, trunks};
 use ratatui::buffer::Buffer;
@@ -80,16 +80,6 @@ fn too_small(area: Rect, buffer: &mut Buffer) {
     for (line, y) in lines.iter().zip(area.y..area.bottom()) {
         buffer.set_stringn(area.x, y, line, usize::from(area.width), ratatui::style::Style::new());
     }
-}
-
-/// A rule with a title on it.
-pub(super) fn title(text: &str, palette: Palette, area: Rect, buffer: &mut Buffer) {
-    let width = usize::from(area.width);
-    let text = cut(text, width.saturating_sub(2));
-    let rule = "─".repeat(width.saturating_sub(text.chars().count() + 3));
-    let line = [Span::styled("─ ", palette.quiet()), Span::styled(text, palette.strong())];
-    let end = Span::styled(format!(" {rule}"), palette.quiet());
-    Line::from_iter(line.into_iter().chain([end])).render(Rect { height: 1, ..area }, buffer);
 }
 
 const HELP: [(&str, &str); 16] = [
