@@ -36,6 +36,18 @@ pub struct Source {
 pub struct Path {
     pub segments: Vec<String>,
     pub line: usize,
+    pub role: Role,
+}
+
+/// What a path is there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It stands in code.
+    Named,
+    /// By `use`.
+    Imported,
+    /// By `pub use`, to whomever that may be restricted.
+    Exported,
 }
 
 impl Source {
@@ -95,7 +107,11 @@ impl Source {
         while at < self.tokens.len() {
             // `use<'_>` names what a type captures, not a path.
             if self.word(at) == Some("use") && self.punct(at + 1) != Some('<') {
+                let known = paths.len();
                 let end = use_tree(&self.tokens, at + 1, &mut Vec::new(), &mut paths);
+                if at > 0 && (self.word(at - 1) == Some("pub") || self.punct(at - 1) == Some(')')) {
+                    paths[known..].iter_mut().for_each(|path| path.role = Role::Exported);
+                }
                 at = end.max(at + 1);
             } else if self.word(at).is_some() {
                 let (path, end) = plain_path(&self.tokens, at);
@@ -155,7 +171,7 @@ fn is_separator(tokens: &[Token], at: usize) -> bool {
 
 /// A path beginning at a word; generic arguments end it, which loses nothing we look for.
 fn plain_path(tokens: &[Token], start: usize) -> (Path, usize) {
-    let mut path = Path { segments: Vec::new(), line: tokens[start].line };
+    let mut path = Path { segments: Vec::new(), line: tokens[start].line, role: Role::Named };
     let mut at = start;
     while let Some(segment) = word(tokens, at) {
         path.segments.push(segment.to_owned());
@@ -199,7 +215,7 @@ fn use_tree(tokens: &[Token], start: usize, prefix: &mut Vec<String>, paths: &mu
         at += 2;
     }
     if !prefix.is_empty() {
-        paths.push(Path { segments: prefix.clone(), line });
+        paths.push(Path { segments: prefix.clone(), line, role: Role::Imported });
     }
     prefix.truncate(known);
     // A token that fits nowhere must not hold us up.
