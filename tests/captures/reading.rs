@@ -62,6 +62,27 @@ fn fragments_in_any_order_and_twice() {
     assert_eq!(account.remarks(), [""; 0]);
 }
 
+/// A busy sender's answers of one length leave as one datagram, which only its card cuts up (UDP GSO).
+#[test]
+fn messages_that_left_as_one_datagram_are_as_many_messages() {
+    let challenge = |user| Register::of(user, 1).challenge("n1");
+    let whole = [challenge("alice"), challenge("carol"), Register::of("bob", 1).answer(403, "No", "")];
+    assert_eq!(whole[0].len(), whole[1].len());
+    let one = ip_udp(registrar(), phone(), &whole.concat());
+    let (messages, account) = read(&ethernet(&vec![(START_NS, Link::Ethernet.frame(&one))]));
+    assert_eq!(messages, whole.map(|bytes| (0, registrar(), bytes)));
+    assert_eq!((account.frames, account.messages, account.remarks()), (1, 3, vec![]));
+
+    // What follows a message and is none of its own is not cut off, nor a body that is like a message (RFC 3420).
+    let body = "SIP/2.0 180 Ringing\r\n\r\n";
+    let with_body = Register::of("alice", 1).answer(200, "OK", &format!("Content-Length: {}\r\n", body.len()));
+    for (head, rest) in [(with_body, body), (challenge("alice"), "\0\0\0")] {
+        let bytes = [&head[..], rest.as_bytes()].concat();
+        let frame = Link::Ethernet.frame(&ip_udp(registrar(), phone(), &bytes));
+        assert_eq!(read(&ethernet(&vec![(START_NS, frame)])).0, [(0, registrar(), bytes)]);
+    }
+}
+
 #[test]
 fn a_missing_fragment_is_said() {
     let datagram = udp(phone(), registrar(), &Register::of("alice", 1).bytes());

@@ -10,7 +10,7 @@ use regstorm::observe::{Observation, of_capture, of_log};
 use regstorm::record::Results;
 use regstorm::record::eventlog::{self, Fields};
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -157,6 +157,8 @@ impl Registrar {
 /// A capture of everything from and to one port.
 struct Capture {
     child: Child,
+    /// Whose traffic it holds.
+    of: SocketAddr,
     file: PathBuf,
 }
 
@@ -172,7 +174,7 @@ impl Capture {
             .stderr(stderr)
             .spawn()
             .expect("tshark is installed (tests/all does it)");
-        let capture = Capture { child, file };
+        let capture = Capture { child, of, file };
         // The file gets its header when the interface is open.
         clock::until("tshark to capture", READY, || {
             let begun = std::fs::metadata(&capture.file).is_ok_and(|file| file.len() > 0);
@@ -182,10 +184,16 @@ impl Capture {
         capture
     }
 
-    /// Ends it once nothing more is written, and reads it.
+    /// Ends it once it holds everything that was sent before this call, and reads it.
     fn stop(mut self) -> Observation {
-        let size = || std::fs::metadata(&self.file).map_or(0, |file| file.len());
-        clock::settled("the capture to be written", Duration::from_secs(2), LIMIT, size);
+        // A capture is written in order: what came before this datagram, which is no SIP message, is written too.
+        const LAST: &[u8] = b"the capture may end here";
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.send_to(LAST, self.of).expect("loopback takes it");
+        clock::until("the capture to be written", LIMIT, || {
+            let written = std::fs::read(&self.file).unwrap_or_default();
+            written.windows(LAST.len()).any(|bytes| bytes == LAST).then_some(())
+        });
         let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(told.expect("kill is in every system").success());
         clock::until("tshark to end", READY, || self.child.try_wait().expect("our own child"));

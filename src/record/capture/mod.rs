@@ -113,8 +113,10 @@ fn datagram(
         account.copies += 1;
         return;
     }
-    account.messages += 1;
-    each(Packet { at_ns, from, to, transport: Transport::Udp, bytes });
+    for bytes in bytes.chunks(framing::cut_every(bytes).unwrap_or(bytes.len())).filter(|bytes| framing::is_sip(bytes)) {
+        account.messages += 1;
+        each(Packet { at_ns, from, to, transport: Transport::Udp, bytes });
+    }
 }
 
 /// RFC 9293 §3.1.
