@@ -62,17 +62,19 @@ pub(super) struct Agents {
     loops: Vec<LoopState>,
     changes: Changes,
     loop_changes: Changes,
-    /// Of rows that changed after the cut before they had left: what they were.
+    /// Rows of the interval that was cut last which changed again before they were handed over, as
+    /// they stood at the cut.
     early: Vec<Early>,
-    /// The same of loops, and loops that the same agent's next one replaced in the interval that was cut.
+    /// The same for loops; and loops of that interval which ended in it, so that their slot belongs
+    /// to the same agent's next loop by now.
     early_loops: Vec<LoopState>,
-    /// Loops that were replaced by the same agent's next one in this interval.
+    /// Loops of the current interval whose slot the same agent's next loop has taken over.
     replaced: Vec<LoopState>,
     worker: u32,
     workers: u32,
 }
 
-/// What a row was when its interval was cut.
+/// A row as it stood when its interval was cut.
 #[derive(Clone, Debug)]
 struct Early {
     index: u32,

@@ -1,8 +1,7 @@
 //! The faults of the registrar: whom each concerns, when, and in which order they act.
 //!
 //! A request meets them in this order: `drop` (lost on its way in), `duplicate`, `reorder`, `freeze`, `deny`, `transactions`,
-//! then
-//! `challenge-again` and `stale` where credentials are judged, and, after correct ones, `refuse`, `limit`, `rate` and
+//! then `challenge-again` and `stale` where credentials are judged, and, after correct ones, `refuse`, `limit`, `rate` and
 //! `oscillate` in profile order; `realm` changes what credentials are checked against. A reply meets `drop`, `duplicate`,
 //! `corrupt`, `delay` and `reorder`, `freeze`. Each file holds one kind (`chance` what three of them share); the registrar
 //! asks, no fault acts by itself.
@@ -233,7 +232,8 @@ impl Faults {
         self.overtaken.push(due, request);
     }
 
-    /// The freeze a request falls into, if any; out of its own it does not fall again.
+    /// The freeze that catches a request, if any. A request that a freeze has just let go is not
+    /// caught by the same one again, or it would never be answered.
     pub fn freeze(&mut self, now: Time, subject: &Subject<'_>, passage: Passage) -> Option<&mut Freeze> {
         let elapsed = now.since(self.start);
         let mut numbered = self.freezes.iter_mut().enumerate();
