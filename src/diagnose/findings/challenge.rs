@@ -124,12 +124,19 @@ fn realms<'a>(view: &View<'a>) -> Vec<Realm<'a>> {
 
 /// Without an expected realm only a change is worth a word: the realms that were refused, else those that came later.
 fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [Realm<'a>]) -> Vec<&'r Realm<'a>> {
-    if realms.len() < 2 {
+    if realms.len() < 2 || on_one_way(view, realms) {
         return Vec::new();
     }
     let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
     let refused = realms.iter().find(|realm| fate(view, realms, &[realm], &suspects) == Fate::Refused);
     refused.map_or_else(|| realms[1..].iter().collect(), |realm| vec![realm])
+}
+
+/// Whether all that registered had answered each of the realms: those of a proxy on the way and of the registrar behind
+/// it (RFC 3261 §22.3), not one in place of the other.
+fn on_one_way(view: &View<'_>, realms: &[Realm<'_>]) -> bool {
+    let registered: u64 = view.ticks.iter().map(|tick| tick.registered).sum();
+    registered > 0 && realms.iter().all(|realm| realm.answered >= registered)
 }
 
 /// Refusals that a wrong realm may bring: of credentials, or our own of a realm that is not the required one.
