@@ -259,7 +259,14 @@ impl<'a> Reader<'a> {
         let code = match find(&record, &fields.code).filter(|value| !plain(value).is_empty()) {
             None => None,
             Some(value) => {
-                let code = plain(value).parse().ok().filter(|code| *code == 0 || (100..700).contains(code));
+                // A table that once had an empty cell writes whole numbers as 401.0.
+                let text = plain(value);
+                let code = text
+                    .strip_suffix(".0")
+                    .unwrap_or(&text)
+                    .parse()
+                    .ok()
+                    .filter(|code| *code == 0 || (100..700).contains(code));
                 let wanted = "a response code is a number from 100 to 699, or 0, or left out";
                 Some(code.ok_or_else(|| unreadable(&fields.code, value, wanted))?).filter(|code| *code > 0)
             }

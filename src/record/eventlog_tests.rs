@@ -75,7 +75,7 @@ fn times_and_numbers_in_the_usual_forms() {
         let log = read_text(&one(time, "\"403\"")).unwrap_or_else(|error| panic!("{time}: {error}"));
         assert_eq!((log.records[0].at_ns, log.records[0].code), (TEN_22_15, Some(403)), "{time}");
     }
-    for (code, read) in [("0", None), ("null", None), ("\"\"", None), ("\"200\"", Some(200))] {
+    for (code, read) in [("0", None), ("null", None), ("\"\"", None), ("\"200\"", Some(200)), ("401.0", Some(401))] {
         assert_eq!(read_text(&one("1715682135", code)).expect("a log").records[0].code, read, "{code}");
     }
 }
