@@ -1,38 +1,14 @@
-//! What an answer to a REGISTER means, whoever sent the request: our agent, or a phone that was observed.
+//! What an answer to a REGISTER tells for the evidence, whoever sent the request: our agent, or a phone that was observed.
+//! What it does to the exchange is [`super::exchange`]'s.
 //!
-//! Read first: RFC 3261 §10.2 and §21, RFC 6076 §4.2.
+//! Read first: RFC 3261 §10.2 and §18.2.
 
 use crate::measure::{Echo, Offer};
 use crate::sip::Response;
 use crate::sip::challenge::Offered;
 use crate::sip::contact::{Binding, Own};
-use crate::vocab::{LoopKind, Place, Status, Time};
+use crate::vocab::Time;
 use std::net::IpAddr;
-
-/// How a final response other than a 2xx or an answered challenge ends an attempt. A 401 or 407 here is the answer to
-/// credentials, or a challenge that nobody answered.
-pub fn outcome(code: u16, place: Place) -> (Status, LoopKind) {
-    match code {
-        401 | 407 => (Status::AuthenticationFailed, LoopKind::Unauthorized),
-        403 if place == Place::AfterCredentials => (Status::AuthenticationFailed, LoopKind::ForbiddenAfterAuth),
-        403 => (Status::RegistrationRejected, LoopKind::Forbidden),
-        408 => (Status::RequestTimeout, LoopKind::Timeout),
-        423 => (Status::RegistrationRejected, LoopKind::IntervalTooBrief),
-        300..=399 => (Status::RegistrationRejected, LoopKind::Redirection),
-        500..=599 => (Status::ServiceUnavailable, LoopKind::ServerError),
-        600.. => (Status::RegistrationRejected, LoopKind::GlobalFailure),
-        _ => (Status::RegistrationRejected, LoopKind::ClientError),
-    }
-}
-
-/// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F. `code` is 0 without a response.
-pub fn is_ineffective(status: Status, code: u16) -> bool {
-    match code {
-        0 => status == Status::RequestTimeout,
-        401 | 402 | 407 => false,
-        code => code >= 400,
-    }
-}
 
 /// What a 401 or 407 has on offer; `answered` with this algorithm.
 pub fn offer<'a>(offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {

@@ -1,14 +1,14 @@
-//! What an agent keeps of a challenge in order to answer it, and to answer with it again (RFC 7616 §3.4, RFC 8760 §2.4).
+//! What an agent or a probe keeps of a challenge in order to answer it, and to answer with it again (RFC 7616 §3.4, RFC
+//! 8760 §2.4).
 //!
 //! An authentication session lasts from one challenge to the next (RFC 7616 §3.6). Refreshes and a `nextnonce` stay within
 //! it: they count on, or begin to count anew, with the key that its first answer made.
 
-use super::identity::{Credential, Identity};
-use super::policy::{RealmPolicy, TrunkPolicy};
+use super::identity::Credential;
 use crate::sip::branch::hex16;
-use crate::sip::challenge::{Role, Unusable, next_nonce};
+use crate::sip::challenge::{Role, next_nonce};
 use crate::sip::digest;
-use crate::sip::emit::{Authorization, RegisterTemplate};
+use crate::sip::emit::Authorization;
 use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response};
 use std::num::NonZeroU64;
 
@@ -23,16 +23,14 @@ pub(super) struct Held {
     userhash_len: u16,
     opaque_len: u16,
     has_opaque: bool,
-    algorithm: Algorithm,
+    pub algorithm: Algorithm,
     algorithm_named: bool,
-    protection: Option<Protection>,
+    pub protection: Option<Protection>,
     role: Role,
     /// Nonce count of the request sent last with this nonce.
     nc: u32,
     /// With a `-sess` algorithm the session's.
     ha1: Ha1,
-    /// Received within the current attempt.
-    pub fresh: bool,
     /// The current request carries it.
     pub carried: bool,
 }
@@ -46,6 +44,17 @@ pub(super) struct Authentication {
     /// One client nonce for an agent's life, drawn for its first answer: the nonce count sets its requests apart, and the
     /// key of a `-sess` session stays that of the first (RFC 7616 §3.4.2). In hex on the wire.
     cnonce: Option<NonZeroU64>,
+}
+
+/// Who answers a challenge, and with which realm.
+#[derive(Clone, Copy)]
+pub(super) struct Answerer<'a> {
+    pub auth_user: &'a [u8],
+    pub credential: &'a Credential,
+    /// The `realm` parameter of the credentials.
+    pub realm: &'a [u8],
+    /// The realm within HA1, where it is another one.
+    pub hashed_realm: Option<&'a [u8]>,
 }
 
 /// The digests of a request, computed before its text is written.
@@ -66,10 +75,9 @@ impl Authentication {
         self.registrar.as_mut().into_iter().chain(self.proxy.as_deref_mut())
     }
 
-    /// A new attempt begins: nothing is fresh; what is held is carried if `reuse`.
+    /// A new attempt begins: what is held is carried if `reuse`.
     pub fn begin(&mut self, reuse: bool) {
         for held in self.each() {
-            held.fresh = false;
             held.carried = reuse;
         }
     }
@@ -86,29 +94,17 @@ impl Authentication {
     }
 
     /// Takes up the challenge of a 401 or 407 for the next request. Requests carry the cnonce of the first call.
-    pub fn accept(
-        &mut self,
-        challenge: &Challenge<'_>,
-        policy: &TrunkPolicy,
-        identity: &Identity<'_>,
-        cnonce: impl FnOnce() -> u64,
-    ) -> Result<(), Unusable> {
-        let realm = match (policy.realm_policy, &policy.realm) {
-            (RealmPolicy::Force, Some(realm)) => realm.as_bytes(),
-            (RealmPolicy::Require, Some(realm)) if realm.as_bytes() != challenge.realm => return Err(Unusable::Realm),
-            _ => challenge.realm,
-        };
+    pub fn accept(&mut self, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: impl FnOnce() -> u64) {
         self.cnonce = self.cnonce.or_else(|| NonZeroU64::new(cnonce()));
         let cnonce = &self.cnonce();
         match challenge.role {
-            Role::Registrar => Held::take(&mut self.registrar, challenge, realm, identity, cnonce),
+            Role::Registrar => Held::take(&mut self.registrar, challenge, by, cnonce),
             Role::Proxy => {
                 let mut slot = self.proxy.take().map(|held| *held);
-                Held::take(&mut slot, challenge, realm, identity, cnonce);
+                Held::take(&mut slot, challenge, by, cnonce);
                 self.proxy = slot.map(Box::new);
             }
         }
-        Ok(())
     }
 
     /// Goes on with the nonces that a 2xx names for next time (RFC 7616 §3.5: "The server MAY send this header with a
@@ -128,16 +124,16 @@ impl Authentication {
         roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
     }
 
-    /// What the current request of this template is answered with; `None` when it carries no credentials.
-    pub fn answers(&self, template: &RegisterTemplate) -> Option<Answers> {
+    /// What the current request is answered with, by a digest of it; `None` when it carries no credentials.
+    pub fn answers(&self, digest: impl Fn(Algorithm, &Ha1, &[u8], Option<Qop<'_>>) -> HexDigest) -> Option<Answers> {
         let carried = |role| self.held(role).filter(|held| held.carried);
         let (registrar, proxy) = (carried(Role::Registrar), carried(Role::Proxy));
         if registrar.is_none() && proxy.is_none() {
             return None;
         }
         let cnonce = self.cnonce();
-        let digest = |held: Option<&Held>| held.map(|held| held.digest(template, &cnonce));
-        Some(Answers { digests: [digest(registrar), digest(proxy)], cnonce })
+        let of = |held: &Held| digest(held.algorithm, &held.ha1, held.nonce(), held.qop(&cnonce));
+        Some(Answers { digests: [registrar.map(of), proxy.map(of)], cnonce })
     }
 
     /// Whatever is carried was accepted, and so has a cnonce; none is kept of a draw of 0.
@@ -161,24 +157,20 @@ impl Authentication {
 }
 
 impl Held {
-    fn take(
-        slot: &mut Option<Held>,
-        challenge: &Challenge<'_>,
-        realm: &[u8],
-        identity: &Identity<'_>,
-        cnonce: &[u8; 16],
-    ) {
+    fn take(slot: &mut Option<Held>, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: &[u8; 16]) {
+        let Answerer { auth_user, credential, realm, hashed_realm } = by;
         let algorithm = challenge.algorithm;
-        let username = identity.auth_user.as_bytes();
-        // A session's key is of no use to the next one.
-        let known = slot.as_ref().filter(|held| held.algorithm == algorithm && held.realm() == realm);
-        let ha1 = match (known.filter(|_| !algorithm.is_session()), identity.credential) {
+        // A session's key is of no use to the next one, and the realm within another one is not kept.
+        let lasts = !algorithm.is_session() && hashed_realm.is_none();
+        let known = slot.as_ref().filter(|held| lasts && held.algorithm == algorithm && held.realm() == realm);
+        let hashed_realm = hashed_realm.unwrap_or(realm);
+        let ha1 = match (known, credential) {
             (Some(held), _) => held.ha1,
             (None, Credential::Ha1(ha1)) => **ha1,
-            (None, Credential::Password(password)) => Ha1::compute(algorithm, username, realm, password),
+            (None, Credential::Password(password)) => Ha1::compute(algorithm, auth_user, hashed_realm, password),
         };
         let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, cnonce) } else { ha1 };
-        let userhash = challenge.userhash.then(|| digest::user_hash(algorithm, username, realm));
+        let userhash = challenge.userhash.then(|| digest::user_hash(algorithm, auth_user, hashed_realm));
         let userhash = userhash.as_ref().map_or(&b""[..], HexDigest::as_bytes);
         let opaque = challenge.opaque.unwrap_or_default();
         let parts = [realm, userhash, opaque, challenge.nonce];
@@ -204,7 +196,6 @@ impl Held {
             role: challenge.role,
             nc: 0,
             ha1,
-            fresh: true,
             carried: true,
         });
     }
@@ -214,7 +205,7 @@ impl Held {
         self.algorithm as u8
     }
 
-    fn realm(&self) -> &[u8] {
+    pub fn realm(&self) -> &[u8] {
         &self.text[..usize::from(self.realm_len)]
     }
 
@@ -250,10 +241,6 @@ impl Held {
 
     fn qop<'a>(&self, cnonce: &'a [u8; 16]) -> Option<Qop<'a>> {
         self.protection.map(|protection| Qop { protection, nc: self.nc, cnonce })
-    }
-
-    fn digest(&self, template: &RegisterTemplate, cnonce: &[u8; 16]) -> HexDigest {
-        template.request_digest(self.algorithm, &self.ha1, self.nonce(), self.qop(cnonce))
     }
 
     fn authorization<'a>(

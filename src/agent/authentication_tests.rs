@@ -1,8 +1,9 @@
 //! Challenges taken up and answered, each answer read back from the bytes of a REGISTER and checked as a registrar would.
 
-use super::super::policy::RetryPolicy;
+use super::super::identity::Identity;
+use super::super::policy::{RealmPolicy, RetryPolicy, TrunkPolicy};
 use super::*;
-use crate::sip::challenge::{Credentials, credentials};
+use crate::sip::challenge::{Credentials, Unusable, credentials};
 use crate::sip::emit::{Register, RegisterTemplate, TemplateParts};
 use crate::sip::{Branch, Timers, Token, scan};
 use crate::vocab::{AgentId, RunTag, Secret, Transport, TrunkId};
@@ -51,8 +52,16 @@ impl Side {
             let Side { authentication, policy, credential } = side;
             let identity = identity(credential);
             let usable = usable(policy.algorithms, identity.credential);
-            result = crate::sip::choose(response, usable)
-                .and_then(|challenge| authentication.accept(&challenge, policy, &identity, || CNONCE_DRAWN));
+            result = crate::sip::choose(response, usable).and_then(|challenge| {
+                let by = Answerer {
+                    auth_user: identity.auth_user.as_bytes(),
+                    credential: identity.credential,
+                    realm: policy.answered_realm(challenge.realm)?,
+                    hashed_realm: None,
+                };
+                authentication.accept(&challenge, by, || CNONCE_DRAWN);
+                Ok(())
+            });
         });
         result
     }
@@ -73,7 +82,9 @@ impl Side {
             headers: &[],
         };
         let template = RegisterTemplate::new(&parts);
-        let answers = self.authentication.answers(&template);
+        let answers = self
+            .authentication
+            .answers(|algorithm, ha1, nonce, qop| template.request_digest(algorithm, ha1, nonce, qop));
         let register = Register {
             user: b"alice",
             branch: &Branch::new(RunTag(1), Token { agent: AgentId(0), serial: 1 }),

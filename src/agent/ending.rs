@@ -1,15 +1,15 @@
 //! How an attempt ends without a 2xx: what the books are told, and whether the registrar may have bound the agent all the
 //! same.
 
+use super::exchange::Failed;
 use super::transaction::Transaction;
 use crate::measure::Clues;
-use crate::vocab::{LoopKind, Status, Trouble, Why};
+use crate::vocab::{Status, Trouble, Why};
 
 /// How an attempt ends without a 2xx.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending<'a> {
-    pub status: Status,
-    pub loop_kind: LoopKind,
+    pub failed: Failed,
     /// 0: no response.
     pub code: u16,
     pub reason: Why<&'a [u8]>,
@@ -17,12 +17,13 @@ pub(super) struct Ending<'a> {
 }
 
 impl<'a> Ending<'a> {
-    pub fn refusal(status: Status, loop_kind: LoopKind, code: u16, reason: Why<&'a [u8]>) -> Self {
-        Ending { status, loop_kind, code, reason, clues: Clues::default() }
+    pub fn refusal(failed: Failed, code: u16, reason: Why<&'a [u8]>) -> Self {
+        Ending { failed, code, reason, clues: Clues::default() }
     }
 
-    pub fn silence(status: Status, loop_kind: LoopKind, why: Trouble) -> Self {
-        Ending { status, loop_kind, code: 0, reason: Why::Trouble(why), clues: Clues::default() }
+    /// Without a response, or without one that is an answer.
+    pub fn trouble(failed: Failed, code: u16, trouble: Trouble) -> Self {
+        Ending::refusal(failed, code, Why::Trouble(trouble))
     }
 
     pub fn with(self, clues: Clues) -> Self {
@@ -37,7 +38,7 @@ impl<'a> Ending<'a> {
     pub fn leaves_open(&self, last: Option<&Transaction>) -> bool {
         last.is_some_and(|last| {
             let doubtful = self.code < 300 || last.was_repeated();
-            doubtful && last.may_have_arrived(self.status == Status::TransportError)
+            doubtful && last.may_have_arrived(self.failed.status == Status::TransportError)
         })
     }
 }

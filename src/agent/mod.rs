@@ -11,6 +11,7 @@
 pub mod answer;
 mod authentication;
 mod ending;
+pub mod exchange;
 pub mod identity;
 pub mod looping;
 pub mod policy;

@@ -1,5 +1,6 @@
 //! How the agents of one trunk behave: what the plan hands to this room.
 
+use crate::sip::challenge::Unusable;
 use crate::sip::{AlgorithmSet, Timers};
 pub use crate::vocab::RealmPolicy;
 use std::time::Duration;
@@ -196,4 +197,15 @@ pub struct TrunkPolicy {
     pub reuse_nonce: bool,
     pub retry: RetryPolicy,
     pub timers: Timers,
+}
+
+impl TrunkPolicy {
+    /// The realm to answer a challenge with.
+    pub(super) fn answered_realm<'a>(&'a self, challenged: &'a [u8]) -> Result<&'a [u8], Unusable> {
+        match (self.realm_policy, &self.realm) {
+            (RealmPolicy::Force, Some(realm)) => Ok(realm.as_bytes()),
+            (RealmPolicy::Require, Some(realm)) if realm.as_bytes() != challenged => Err(Unusable::Realm),
+            _ => Ok(challenged),
+        }
+    }
 }

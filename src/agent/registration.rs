@@ -25,12 +25,13 @@
 //! answered or timed out, and an un-REGISTER that overtook it would leave the binding behind: the agent is then Settling,
 //! and un-REGISTERs at the answer, or T4 after it gave up, when nothing of it can be in the network any more.
 //!
-//! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as RFC 3261 §22.2,
-//! §10.2.8 and RFC 7616 §3.3 (`stale`) allow: one challenge, one further `stale=true`, one 423.
+//! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as [`super::exchange`]
+//! allows.
 
 use super::answer;
-use super::authentication::{Authentication, Held, usable};
+use super::authentication::{Answerer, Authentication, Held, usable};
 use super::ending::Ending;
+use super::exchange::{self, Exchange, Failed, FinalAnswer};
 use super::identity::{Identity, own_half, whole};
 use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
@@ -42,7 +43,7 @@ use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, Kind, LoopKind, Place, Refusal, RunTag, Status, Time, Trouble, Why};
+use crate::vocab::{AgentId, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ const _: () = assert!(size_of::<Agent>() <= 200);
 #[derive(Clone, Copy, Debug)]
 enum State {
     Idle,
-    Open(Exchange),
+    Open(OpenAttempt),
     Resting(Option<Next>),
     /// An attempt was abandoned; until this time, or its answer, its request may be on its way. `leaves`: the agent was
     /// told to un-REGISTER and waits for that.
@@ -142,18 +143,16 @@ struct Next {
 
 /// An attempt or un-REGISTER in progress.
 #[derive(Clone, Copy, Debug)]
-struct Exchange {
+struct OpenAttempt {
     kind: Kind,
     planned: Time,
     /// First request of the exchange; `None` until the ceiling let it pass.
     first_sent: Option<Time>,
     /// The current transaction; `None` until its request was sent.
     transaction: Option<Transaction>,
-    with_credentials: bool,
+    exchange: Exchange,
     /// An earlier request with credentials was sent several times.
     copies_before: bool,
-    stale_answered: bool,
-    interval_raised: bool,
 }
 
 impl Default for Agent {
@@ -214,19 +213,14 @@ impl Agent {
             Input::Response { serial, response, at } => self.response(cx, serial, response, at, events),
             Input::Malformed { serial, at } => {
                 if self.is_open(serial) {
-                    let end = Ending::refusal(
-                        Status::ProtocolError,
-                        LoopKind::ClientError,
-                        0,
-                        Why::Trouble(Trouble::MalformedResponse),
-                    );
+                    let end = Ending::trouble(Failed::MALFORMED, 0, Trouble::MalformedResponse);
                     self.finish(cx, end, at, events);
                 }
                 Send::No
             }
             Input::Transport { serial, why } => {
                 if self.is_open(serial) {
-                    let end = Ending::silence(Status::TransportError, LoopKind::Transport, why);
+                    let end = Ending::trouble(Failed::UNREACHABLE, 0, why);
                     self.finish(cx, end, now, events);
                 }
                 Send::No
@@ -248,7 +242,7 @@ impl Agent {
     pub fn deadline(&self, cx: &Context<'_>) -> Option<Time> {
         let lapse = self.bound_until.filter(|_| !cx.draining);
         let own = match &self.state {
-            State::Open(exchange) => exchange.transaction.map(|t| t.deadline(&cx.policy.timers)),
+            State::Open(attempt) => attempt.transaction.map(|t| t.deadline(&cx.policy.timers)),
             State::Resting(next) => next.filter(|_| !cx.draining).map(|next| next.at),
             State::Settling { until, leaves } => leaves.then_some(*until),
             State::Idle | State::Gone => None,
@@ -258,37 +252,37 @@ impl Agent {
 
     /// The request left at `now`: a new transaction's first transmission, or a retransmission.
     pub fn sent(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) {
-        let State::Open(exchange) = &mut self.state else { return };
-        if let Some(transaction) = &mut exchange.transaction {
+        let State::Open(attempt) = &mut self.state else { return };
+        if let Some(transaction) = &mut attempt.transaction {
             transaction.retransmitted(now, &cx.policy.timers);
             let again = std::mem::replace(&mut transaction.on_wire, true);
-            events(if again { Event::Retransmitted { at: now } } else { Event::Request { kind: exchange.kind } });
+            events(if again { Event::Retransmitted { at: now } } else { Event::Request { kind: attempt.kind } });
             return;
         }
-        exchange.transaction = Some(Transaction::start(now, &cx.policy.timers));
-        if exchange.first_sent.is_none() {
-            exchange.first_sent = Some(now);
-            if exchange.kind != Kind::Unregister {
-                events(Event::Started { kind: exchange.kind, planned: exchange.planned, sent: now });
+        attempt.transaction = Some(Transaction::start(now, &cx.policy.timers));
+        if attempt.first_sent.is_none() {
+            attempt.first_sent = Some(now);
+            if attempt.kind != Kind::Unregister {
+                events(Event::Started { kind: attempt.kind, planned: attempt.planned, sent: now });
             }
         }
-        events(Event::Request { kind: exchange.kind });
+        events(Event::Request { kind: attempt.kind });
     }
 
     /// The safety ceiling refused the request: an attempt's first one sheds the attempt, any other counts as sent and
     /// lost, so that its timer decides.
     pub fn refused(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) {
-        let State::Open(exchange) = &mut self.state else { return };
+        let State::Open(attempt) = &mut self.state else { return };
         let timers = &cx.policy.timers;
-        if let Some(transaction) = &mut exchange.transaction {
+        if let Some(transaction) = &mut attempt.transaction {
             transaction.retransmitted(now, timers);
             events(Event::CeilingRefused);
-        } else if exchange.first_sent.is_some() || exchange.kind == Kind::Unregister {
-            exchange.transaction = Some(Transaction::start_unsent(now, timers));
-            exchange.first_sent.get_or_insert(now);
+        } else if attempt.first_sent.is_some() || attempt.kind == Kind::Unregister {
+            attempt.transaction = Some(Transaction::start_unsent(now, timers));
+            attempt.first_sent.get_or_insert(now);
             events(Event::CeilingRefused);
         } else {
-            let (kind, planned) = (exchange.kind, exchange.planned);
+            let (kind, planned) = (attempt.kind, attempt.planned);
             events(Event::CeilingRefused);
             self.shed(kind, planned, now, events);
             self.state = State::Resting(self.after_shed(cx, kind, now));
@@ -300,11 +294,13 @@ impl Agent {
     /// # Errors
     /// When `out` is too small.
     pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
-        let State::Open(exchange) = &self.state else { return Ok(0) };
+        let State::Open(attempt) = &self.state else { return Ok(0) };
         let own = self.own_half.map_or_else(|| own_half(cx.seed, cx.agent), NonZeroU64::get);
         let call_id = whole(cx.run, own);
         let [_, from_tag] = call_id.as_chunks().0 else { unreachable!("two halves") };
-        let answers = self.authentication.answers(cx.template);
+        let answers = self
+            .authentication
+            .answers(|algorithm, ha1, nonce, qop| cx.template.request_digest(algorithm, ha1, nonce, qop));
         cx.template.write(
             &Register {
                 user: cx.identity.user.as_bytes(),
@@ -312,7 +308,7 @@ impl Agent {
                 call_id: &call_id,
                 from_tag,
                 cseq: FIRST_CSEQ + self.serial,
-                expires: if exchange.kind == Kind::Unregister { 0 } else { self.asks(cx) },
+                expires: if attempt.kind == Kind::Unregister { 0 } else { self.asks(cx) },
                 authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), answers.as_ref()),
             },
             out,
@@ -342,7 +338,7 @@ impl Agent {
 
     /// Whether an attempt (not an un-REGISTER) is open.
     pub fn has_open_attempt(&self) -> bool {
-        matches!(&self.state, State::Open(exchange) if exchange.kind != Kind::Unregister)
+        matches!(&self.state, State::Open(attempt) if attempt.kind != Kind::Unregister)
     }
 
     /// Whether an attempt or an un-REGISTER is open, or an un-REGISTER is waiting to be.
@@ -360,7 +356,7 @@ impl Agent {
     }
 
     fn is_open(&self, serial: u32) -> bool {
-        matches!(&self.state, State::Open(exchange) if exchange.transaction.is_some()) && serial == self.serial
+        matches!(&self.state, State::Open(attempt) if attempt.transaction.is_some()) && serial == self.serial
     }
 
     fn arrive(&mut self, cx: &Context<'_>, planned: Time) -> Send {
@@ -381,15 +377,13 @@ impl Agent {
         self.own_half = self.own_half.or_else(|| NonZeroU64::new(own_half(cx.seed, cx.agent)));
         let carries_on = matches!(kind, Kind::Refresh | Kind::Unregister);
         self.authentication.begin(carries_on && cx.policy.reuse_nonce);
-        self.state = State::Open(Exchange {
+        self.state = State::Open(OpenAttempt {
             kind,
             planned,
             first_sent: None,
             transaction: None,
-            with_credentials: false,
+            exchange: Exchange::default(),
             copies_before: false,
-            stale_answered: false,
-            interval_raised: false,
         });
         self.next_request()
     }
@@ -400,11 +394,11 @@ impl Agent {
         self.serial += 1;
         self.answered <<= 1;
         let with_credentials = self.authentication.carries_any();
-        if let State::Open(exchange) = &mut self.state {
-            let repeated = exchange.transaction.is_some_and(|transaction| transaction.was_repeated());
-            exchange.copies_before |= exchange.with_credentials && repeated;
-            exchange.transaction = None;
-            exchange.with_credentials = with_credentials;
+        if let State::Open(attempt) = &mut self.state {
+            let repeated = attempt.transaction.is_some_and(|transaction| transaction.was_repeated());
+            attempt.copies_before |= attempt.exchange.with_credentials() && repeated;
+            attempt.transaction = None;
+            attempt.exchange.requested(with_credentials);
         }
         Send::New
     }
@@ -417,12 +411,12 @@ impl Agent {
             events(Event::Lapsed { at: until });
         }
         match self.state {
-            State::Open(Exchange { transaction: Some(transaction), .. }) => {
+            State::Open(OpenAttempt { transaction: Some(transaction), .. }) => {
                 match transaction.due(now, &cx.policy.timers) {
                     Due::Nothing => Send::No,
                     Due::Retransmit => Send::Again,
                     Due::Timeout => {
-                        let end = Ending::silence(Status::RequestTimeout, LoopKind::Timeout, Trouble::Timeout);
+                        let end = Ending::trouble(Failed::TIMED_OUT, 0, Trouble::Timeout);
                         self.finish(cx, end, transaction.timeout_at(&cx.policy.timers), events);
                         Send::No
                     }
@@ -443,7 +437,7 @@ impl Agent {
         events: &mut impl FnMut(Event<'_>),
     ) -> Send {
         if response.code < 200 {
-            if let State::Open(Exchange { transaction: Some(transaction), .. }) = &mut self.state
+            if let State::Open(OpenAttempt { transaction: Some(transaction), .. }) = &mut self.state
                 && serial == self.serial
             {
                 transaction.provisional();
@@ -459,20 +453,15 @@ impl Agent {
         self.answered |= 1;
         self.last_final = Some(at);
         if response.cseq != FIRST_CSEQ + serial || !is_register(response.cseq_method) {
-            let end = Ending::refusal(
-                Status::ProtocolError,
-                LoopKind::ClientError,
-                response.code,
-                Why::Trouble(Trouble::CseqMismatch),
-            );
+            let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::CseqMismatch);
             self.finish(cx, end, at, events);
             return Send::No;
         }
-        match response.code {
-            200..=299 => self.succeed(cx, response, at, events),
-            401 | 407 => return self.challenged(cx, response, at, events),
-            423 => return self.too_brief(cx, response, at, events),
-            _ => self.finish(cx, self.verdict(response), at, events),
+        match FinalAnswer::of(response.code) {
+            FinalAnswer::Granted => self.succeed(cx, response, at, events),
+            FinalAnswer::Challenge(role) => return self.challenged(cx, role, response, at, events),
+            FinalAnswer::TooBrief => return self.too_brief(cx, response, at, events),
+            FinalAnswer::Refusal => self.finish(cx, self.verdict(response), at, events),
         }
         Send::No
     }
@@ -486,51 +475,54 @@ impl Agent {
         events(if copy && within_k { Event::DuplicateResponse } else { Event::LateResponse });
     }
 
-    /// RFC 3261 §22.2 and RFC 7616 §3.3: whether a 401/407 is answered, and if not how the attempt ends.
+    /// A 401 or 407 is answered, or the attempt ends with it.
     fn challenged(
         &mut self,
         cx: &Context<'_>,
+        role: Role,
         response: &Response<'_>,
         at: Time,
         events: &mut impl FnMut(Event<'_>),
     ) -> Send {
-        let role = if response.code == 401 { Role::Registrar } else { Role::Proxy };
-        let answered_fresh = self.authentication.held(role).is_some_and(|held| held.carried && held.fresh);
-        let State::Open(exchange) = &mut self.state else { return Send::No };
-        let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
+        let State::Open(attempt) = &mut self.state else { return Send::No };
+        let (kind, since) = (attempt.kind, attempt.transaction.map_or(at, |t| t.sent));
         let algorithm = self.authentication.held(role).filter(|held| held.carried).map(Held::algorithm);
         let clues = Clues { algorithm, retry_after: response.retry_after(), ..Clues::default() };
         let usable = usable(cx.policy.algorithms, cx.identity.credential);
         let (offered, chosen) = cx.template.survey(response, usable);
-        if answered_fresh {
-            // RFC 7616 §3.3: only the nonce was refused.
-            let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
-            if !stale || exchange.stale_answered {
-                let loop_kind = if stale { LoopKind::Stale } else { LoopKind::Unauthorized };
-                let end =
-                    Ending::refusal(Status::AuthenticationFailed, loop_kind, response.code, Why::Said(response.reason));
+        let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
+        let again = match attempt.exchange.challenged(role.into(), stale) {
+            Ok(again) => again,
+            Err(failed) => {
                 events(Event::Offered(answer::offer(&offered, None, stale, at)));
+                let end = Ending::refusal(failed, response.code, Why::Said(response.reason));
                 self.finish(cx, end.with(Clues { stale, ..clues }), at, events);
                 return Send::No;
             }
-            exchange.stale_answered = true;
-        }
-        let taken =
-            chosen.and_then(|challenge| self.authentication.accept(&challenge, cx.policy, &cx.identity, || cnonce(cx)));
+        };
+        let taken = chosen.and_then(|challenge| {
+            let by = Answerer {
+                auth_user: cx.identity.auth_user.as_bytes(),
+                credential: cx.identity.credential,
+                realm: cx.policy.answered_realm(challenge.realm)?,
+                hashed_realm: None,
+            };
+            self.authentication.accept(&challenge, by, || cnonce(cx));
+            Ok(())
+        });
         if let Err(unusable) = taken {
-            let why = Why::Trouble(Trouble::Unusable(unusable));
-            let end = Ending::refusal(Status::ProtocolError, LoopKind::Unauthorized, response.code, why);
+            let end = Ending::trouble(Failed::UNANSWERED, response.code, Trouble::Unusable(unusable));
             events(Event::Offered(answer::offer(&offered, None, false, at)));
             self.finish(cx, end.with(clues), at, events);
             return Send::No;
         }
         let answered = self.authentication.held(role).map(Held::algorithm);
-        events(Event::Offered(answer::offer(&offered, answered, answered_fresh, at)));
+        events(Event::Offered(answer::offer(&offered, answered, again, at)));
         events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
         self.next_request()
     }
 
-    /// RFC 3261 §10.2.8: once with the registrar's minimum.
+    /// A 423 is answered with its minimum, or the attempt ends with it.
     fn too_brief(
         &mut self,
         cx: &Context<'_>,
@@ -538,52 +530,47 @@ impl Agent {
         at: Time,
         events: &mut impl FnMut(Event<'_>),
     ) -> Send {
-        let asked = self.asks(cx);
-        let State::Open(exchange) = &mut self.state else { return Send::No };
-        let (kind, since) = (exchange.kind, exchange.transaction.map_or(at, |t| t.sent));
-        match response.min_expires() {
-            Some(min) if min > asked && !exchange.interval_raised && kind != Kind::Unregister => {
-                exchange.interval_raised = true;
-                self.asks_s = min;
+        let asked_s = self.asks(cx);
+        let State::Open(attempt) = &mut self.state else { return Send::No };
+        let (kind, since) = (attempt.kind, attempt.transaction.map_or(at, |t| t.sent));
+        let asked_s = if kind == Kind::Unregister { 0 } else { asked_s };
+        match attempt.exchange.too_brief(asked_s, response.min_expires()) {
+            Ok(longer_s) => {
+                self.asks_s = longer_s;
                 events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
                 self.next_request()
             }
-            _ => {
+            Err(_) => {
                 self.finish(cx, self.verdict(response), at, events);
                 Send::No
             }
         }
     }
 
-    /// How a final response other than 2xx and an answered challenge ends an attempt.
+    /// How a final response that nothing follows from ends an attempt.
     fn verdict<'r>(&self, response: &Response<'r>) -> Ending<'r> {
-        let with_credentials = matches!(&self.state, State::Open(exchange) if exchange.with_credentials);
-        let place = if with_credentials { Place::AfterCredentials } else { Place::Unchallenged };
-        let (status, kind) = answer::outcome(response.code, place);
+        let exchange = match &self.state {
+            State::Open(attempt) => attempt.exchange,
+            _ => Exchange::default(),
+        };
         let clues = Clues {
             algorithm: self.authentication.answered(),
             retry_after: response.retry_after(),
             ..Clues::default()
         };
-        Ending::refusal(status, kind, response.code, Why::Said(response.reason)).with(clues)
+        Ending::refusal(exchange.refused(response.code), response.code, Why::Said(response.reason)).with(clues)
     }
 
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        let State::Open(exchange) = self.state else { return };
+        let State::Open(attempt) = self.state else { return };
         self.failures = 0;
-        if exchange.kind == Kind::Unregister {
+        if attempt.kind == Kind::Unregister {
             self.maybe_bound = false;
             self.bound_until = None;
             self.state = State::Gone;
             events(Event::Unregistered { at });
-            let sent = exchange.first_sent.unwrap_or(at);
-            events(Event::UnregisterEnded {
-                code: response.code,
-                reason: Why::Said(response.reason),
-                ok: true,
-                sent,
-                at,
-            });
+            let (sent, reason) = (attempt.first_sent.unwrap_or(at), Why::Said(response.reason));
+            events(Event::UnregisterEnded { code: response.code, reason, ok: true, sent, at });
             return;
         }
         // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked for.
@@ -596,8 +583,8 @@ impl Agent {
         self.bound_until = Some(at + granted);
         let clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
         let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
-        events(Event::Granted(Granted { at, kind: exchange.kind, asked_s, granted_s, echo, example }));
-        events(Event::Ended(exchange.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
+        events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, echo, example }));
+        events(Event::Ended(attempt.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
         if self.looping.succeeded() {
             events(Event::LoopEnded);
         }
@@ -616,18 +603,18 @@ impl Agent {
 
     /// Ends the open exchange other than by 2xx, and decides what the agent does next.
     fn finish(&mut self, cx: &Context<'_>, end: Ending<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        let State::Open(exchange) = self.state else { return };
-        self.maybe_bound |= exchange.copies_before || end.leaves_open(exchange.transaction.as_ref());
-        if exchange.kind == Kind::Unregister {
+        let State::Open(attempt) = self.state else { return };
+        self.maybe_bound |= attempt.copies_before || end.leaves_open(attempt.transaction.as_ref());
+        if attempt.kind == Kind::Unregister {
             self.state = State::Gone;
-            let sent = exchange.first_sent.unwrap_or(at);
+            let sent = attempt.first_sent.unwrap_or(at);
             events(Event::UnregisterEnded { code: end.code, reason: end.reason, ok: false, sent, at });
             return;
         }
-        let ineffective = answer::is_ineffective(end.status, end.code);
-        let attempt = AttemptEnd { ineffective, ..exchange.end(end.status, end.code, end.reason, at, end.clues) };
-        events(Event::Ended(attempt));
-        let refusal = Refusal { kind: end.loop_kind, code: end.code, place: attempt.place };
+        let Failed { status, loop_kind } = end.failed;
+        let ineffective = exchange::is_ineffective(status, end.code);
+        events(Event::Ended(AttemptEnd { ineffective, ..attempt.end(status, end.code, end.reason, at, end.clues) }));
+        let refusal = Refusal { kind: loop_kind, code: end.code, place: attempt.exchange.place() };
         let (ended, step) = self.looping.refused(refusal, at);
         if ended {
             events(Event::LoopEnded);
@@ -641,7 +628,7 @@ impl Agent {
             events(Event::RetryAfterIgnored);
         }
         let failure = Failure::of_code((end.code != 0).then_some(end.code), cx.policy.retry.temporary);
-        let failure = if end.status == Status::ProtocolError { Failure::Refused } else { failure };
+        let failure = if status == Status::ProtocolError { Failure::Refused } else { failure };
         self.state = State::Resting(self.retry(cx, failure, end.clues.retry_after, at));
     }
 
@@ -674,7 +661,7 @@ impl Agent {
     fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
         match self.state {
             State::Gone | State::Idle | State::Settling { leaves: true, .. } => return Send::No,
-            State::Open(exchange) if exchange.kind == Kind::Unregister => return Send::No,
+            State::Open(attempt) if attempt.kind == Kind::Unregister => return Send::No,
             State::Open(_) | State::Resting(_) | State::Settling { .. } => self.stop(cx, now, events),
         }
         events(Event::Retired { at: now });
@@ -706,13 +693,13 @@ impl Agent {
 
     fn stop(&mut self, cx: &Context<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         match self.state {
-            State::Open(Exchange { kind: Kind::Unregister, first_sent, .. }) => {
+            State::Open(OpenAttempt { kind: Kind::Unregister, first_sent, .. }) => {
                 self.give_up_removal(first_sent.unwrap_or(at), at, events);
             }
             State::Settling { leaves: true, .. } => self.give_up_removal(at, at, events),
-            State::Open(exchange) => {
-                events(Event::Ended(exchange.end(Status::Abandoned, 0, ABANDONED, at, Clues::default())));
-                let under_way = exchange.may_have_arrived(false);
+            State::Open(attempt) => {
+                events(Event::Ended(attempt.end(Status::Abandoned, 0, ABANDONED, at, Clues::default())));
+                let under_way = attempt.may_have_arrived(false);
                 self.maybe_bound |= under_way;
                 let settling = State::Settling { until: at + cx.policy.timers.t4, leaves: false };
                 self.state = if under_way { settling } else { State::Resting(None) };
@@ -750,7 +737,7 @@ fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
 }
 
 fn is_register(method: &[u8]) -> bool {
-    // As nearly everybody echoes it.
+    // The fast path: the case that nearly everybody echoes it in.
     method == b"REGISTER" || method.eq_ignore_ascii_case(b"REGISTER")
 }
 
@@ -776,19 +763,19 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
     }
 }
 
-impl Exchange {
+impl OpenAttempt {
     fn may_have_arrived(&self, undeliverable: bool) -> bool {
         self.transaction.is_some_and(|transaction| transaction.may_have_arrived(undeliverable))
     }
 
     fn end<'a>(&self, status: Status, code: u16, reason: Why<&'a [u8]>, at: Time, clues: Clues) -> AttemptEnd<'a> {
-        let credentials_sent = self.transaction.filter(|_| self.with_credentials).map(|t| t.sent);
+        let credentials_sent = self.transaction.filter(|_| self.exchange.with_credentials()).map(|t| t.sent);
         AttemptEnd {
             kind: self.kind,
             status,
             code,
             reason,
-            place: if self.with_credentials { Place::AfterCredentials } else { Place::Unchallenged },
+            place: self.exchange.place(),
             planned: self.planned,
             sent: self.first_sent,
             credentials_sent,

@@ -2,19 +2,20 @@
 //!
 //! What is assumed, since a log does not say it:
 //!
-//! * A record with a code is a REGISTER and its answer, both at the record's time. A record without one is a REGISTER; the
-//!   user's next record within 32 s (Timer F) with a code is its answer.
+//! * A record with a code is a REGISTER and its answer, both at the record's time. A record without one, or with a
+//!   provisional one, is a REGISTER; the user's next record within 32 s (Timer F) with a code is its answer.
 //! * A 401 or 407 followed within five seconds by another REGISTER of the same user was its challenge: the two are one
 //!   attempt, and the second carried credentials. Any other 401 or 407 is a final answer.
 //! * A granted lifetime is not shown, so no binding is said to have lapsed.
 //! * Records stand in order of time, or the newest first; both are put right.
 
 use super::roster::TrunkKey;
-use super::watch::{Ask, Carried, Challenge, Reply, SECOND_NS, Watch, print_of};
+use super::watch::{Ask, AskContact, Carried, Reply, SeenChallenge, Watch, print_of};
 use super::{Observation, ObserveError};
 use crate::record::Observed;
 use crate::record::eventlog::{EventLog, LogRecord};
 use crate::sip::contact;
+use crate::sip::timers::TIMER_F_NS;
 use std::collections::HashMap;
 
 /// Lays out a log; `name` is what the results call it.
@@ -86,9 +87,12 @@ impl Reading {
                 transaction
             }
         };
-        match record.code {
-            None => _ = self.unanswered.insert(key, (transaction, record.at_ns)),
-            Some(code) => self.watch.reply(&reply(record, transaction, code)),
+        if let Some(code) = record.code {
+            self.watch.reply(&reply(record, transaction, code));
+        }
+        // A 100 says that there is an answer to come.
+        if record.code.is_none_or(|code| code < 200) {
+            self.unanswered.insert(key, (transaction, waiting.map_or(record.at_ns, |(_, at)| at)));
         }
         Ok(())
     }
@@ -107,7 +111,7 @@ fn ask<'a>(record: &'a LogRecord, (trunk, user): &'a (TrunkKey, String), transac
         carried: Carried::Unknown,
         asked_s: None,
         removes: false,
-        contact: (b"", b""),
+        contact: AskContact::default(),
         sent_by: b"",
     }
 }
@@ -119,7 +123,7 @@ fn reply(record: &LogRecord, transaction: u64, code: u16) -> Reply<'_> {
         transaction,
         code,
         reason: record.reason.as_bytes(),
-        challenge: Challenge::default(),
+        challenge: SeenChallenge::default(),
         min_expires: None,
         retry_after: None,
         response: None,
@@ -137,6 +141,3 @@ fn address(text: &str) -> (String, String) {
     let (user, host) = bare.split_once('@').unwrap_or((bare, ""));
     (user.to_owned(), host.to_owned())
 }
-
-/// 64·T1 (RFC 3261 §17.1.2.2).
-const TIMER_F_NS: u64 = 32 * SECOND_NS;

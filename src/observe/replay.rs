@@ -4,7 +4,7 @@
 use super::entry::{End, Entry, What, Words};
 use super::roster::Roster;
 use super::{ObserveError, entry::Word, waits};
-use crate::agent::answer;
+use crate::agent::exchange;
 use crate::agent::looping::{Looping, Step};
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
 use crate::record::results::{GeneratorLimits, Host};
@@ -218,7 +218,7 @@ impl<'a> Replay<'a> {
             sent: Some(sent),
             credentials_sent: end.credentials_sent.map(|at| self.time(at)),
             at,
-            ineffective: end.status != Status::Abandoned && answer::is_ineffective(end.status, end.code),
+            ineffective: end.status != Status::Abandoned && exchange::is_ineffective(end.status, end.code),
             clues: Clues { stale: end.stale, algorithm: end.algorithm, retry_after: end.retry_after },
         }
     }

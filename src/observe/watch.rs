@@ -1,10 +1,9 @@
 //! Following phones from outside: requests and answers in, attempts out.
 //!
-//! An attempt begins with a REGISTER, goes on with the REGISTER that answers a challenge (or a 423 with a longer lifetime)
-//! and ends with the final answer, as the contract counts it: a 401 to credentials made before this attempt is this
-//! attempt's challenge; one further `stale=true` and one 423 are answered; a second of either ends it. Without a final
-//! answer it ends after Timer F, 32 s (RFC 3261 §17.1.2.2), or when the phone begins anew; what is open when watching ends
-//! is abandoned. A challenge that nobody answers ends it too.
+//! An attempt is an exchange as [`crate::agent::exchange`] knows it, which is told here from both sides: each answer that
+//! was seen says what may follow, each request whether it did. Without a final answer it ends after Timer F (RFC 3261
+//! §17.1.2.2), or when the phone begins anew; a challenge that nobody answers ends it too, and what is open when watching
+//! ends is abandoned.
 //!
 //! Requests and answers belong together by Call-ID, CSeq and branch (RFC 3261 §17.1.3). Time must not run backwards here:
 //! whoever calls sees to it.
@@ -14,7 +13,10 @@ use super::entry::{End, Entry, What, Word, Words};
 use super::replay::Seen;
 use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
+use crate::agent::exchange::{Challenger, Exchange, Failed, FinalAnswer};
 use crate::record::Observed;
+use crate::sip::challenge::Role;
+use crate::sip::timers::TIMER_F_NS;
 use crate::sip::{Response, contact};
 use crate::vocab::{Kind, LoopKind, Place, Status, Time, Trouble, Why};
 use std::collections::{HashMap, VecDeque};
@@ -38,24 +40,36 @@ pub(super) struct Ask<'a> {
     pub(super) asked_s: Option<u32>,
     /// It removes bindings (RFC 3261 §10.2.2).
     pub(super) removes: bool,
-    /// User and `host[:port]` of its Contact.
-    pub(super) contact: (&'a [u8], &'a [u8]),
+    /// Its Contact; where the source shows none, it is empty.
+    pub(super) contact: AskContact<'a>,
     /// Of its topmost Via.
     pub(super) sent_by: &'a [u8],
 }
 
-/// The credentials of a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AskContact<'a> {
+    /// As written. Two telephones behind one border element may differ in a parameter only.
+    pub(super) uri: &'a [u8],
+    pub(super) user: &'a [u8],
+    /// `host[:port]`.
+    pub(super) host: &'a [u8],
+}
+
+/// What a request carries to prove who sent it.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Carried {
-    Nothing,
-    Credentials {
-        /// [`print_of`] the nonce; `None` when they cannot be read.
-        nonce: Option<u64>,
-        /// Position in `sip::Algorithm::ALL`.
-        algorithm: Option<u8>,
-    },
+    /// Nothing when there are none.
+    Credentials(Vec<UsedCredentials>),
     /// The source does not show them (a log).
     Unknown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct UsedCredentials {
+    /// [`print_of`] the nonce; `None` when they cannot be read.
+    pub(super) nonce: Option<u64>,
+    /// Position in `sip::Algorithm::ALL`.
+    pub(super) algorithm: Option<u8>,
 }
 
 /// An answer that was seen.
@@ -66,7 +80,7 @@ pub(super) struct Reply<'a> {
     pub(super) transaction: u64,
     pub(super) code: u16,
     pub(super) reason: &'a [u8],
-    pub(super) challenge: Challenge<'a>,
+    pub(super) challenge: SeenChallenge<'a>,
     pub(super) min_expires: Option<u32>,
     pub(super) retry_after: Option<u32>,
     /// The answer itself, where the source has it.
@@ -75,7 +89,7 @@ pub(super) struct Reply<'a> {
 
 /// What a 401 or 407 offers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Challenge<'a> {
+pub(super) struct SeenChallenge<'a> {
     pub(super) realm: &'a [u8],
     /// As in `measure::Offer`.
     pub(super) offered: u8,
@@ -93,7 +107,7 @@ pub(super) struct Watch {
     /// By agent.
     phones: Vec<Phone>,
     /// By transaction, for as long as an answer or a retransmission may come.
-    exchanges: HashMap<u64, Exchange>,
+    requests: HashMap<u64, SeenRequest>,
     /// The same in order of time.
     order: VecDeque<(u64, u64)>,
     /// Answers to requests that were not seen.
@@ -104,7 +118,7 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct Phone {
-    open: Option<Attempt>,
+    open: Option<SeenAttempt>,
     bound_until: Option<u64>,
     /// The last attempt ended, and not with a 2xx.
     failed: bool,
@@ -114,15 +128,14 @@ struct Phone {
 
 /// An attempt or an un-REGISTER in progress.
 #[derive(Debug)]
-struct Attempt {
+struct SeenAttempt {
     kind: Kind,
     sent: u64,
     asked_s: Option<u32>,
     current: Current,
-    /// Its credentials answer a challenge of this attempt.
-    challenged: bool,
-    stale_answered: bool,
-    interval_raised: bool,
+    exchange: Exchange,
+    /// Who challenged so far, by role and realm: a phone may hold credentials for each realm on the way (RFC 3261 §22.3).
+    challengers: Vec<(Role, Word)>,
     /// The source shows no credentials.
     opaque: bool,
     /// An answer that the phone may go on from.
@@ -134,27 +147,43 @@ struct Attempt {
 struct Current {
     transaction: u64,
     sent: u64,
-    with_credentials: bool,
     algorithm: Option<u8>,
 }
 
+/// An answer from which an attempt may go on, and how.
 #[derive(Debug)]
 struct Pending {
+    asks: Asks,
+    answer: SeenAnswer,
+    /// Of the challenges.
+    nonces: Vec<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asks {
+    /// For credentials; `again`: on a fresher nonce than those refused.
+    Credentials { again: bool },
+    /// For a lifetime of this many seconds.
+    Longer(u32),
+}
+
+/// A final answer as the entries need it.
+#[derive(Clone, Copy, Debug)]
+struct SeenAnswer {
     at: u64,
     code: u16,
     reason: Word,
     realm: Word,
     offered: u8,
-    nonces: Vec<u64>,
     stale: bool,
-    min_expires: Option<u32>,
     retry_after: Option<u32>,
 }
 
 #[derive(Debug)]
-struct Exchange {
+struct SeenRequest {
     agent: u32,
     answered: bool,
+    /// User and host of its Contact.
     contact: (Box<[u8]>, Box<[u8]>),
     sent_by: Box<[u8]>,
 }
@@ -166,7 +195,7 @@ impl Watch {
             words: Words::new(),
             entries: Vec::new(),
             phones: Vec::new(),
-            exchanges: HashMap::new(),
+            requests: HashMap::new(),
             order: VecDeque::new(),
             orphans: 0,
             answers: 0,
@@ -180,14 +209,14 @@ impl Watch {
     /// When there are more trunks than can be told apart.
     pub(super) fn ask(&mut self, ask: &Ask<'_>) -> Result<(), ObserveError> {
         self.forget(ask.at);
-        if let Some(exchange) = self.exchanges.get(&ask.transaction) {
-            let agent = exchange.agent;
+        if let Some(request) = self.requests.get(&ask.transaction) {
+            let agent = request.agent;
             self.tell(ask.at, agent, What::Retransmitted { bytes: ask.bytes });
             return Ok(());
         }
         let agent = self.phone_of(ask)?;
         let phone = &mut self.phones[agent as usize];
-        (phone.call_id, phone.contact) = (print_of(&[ask.call_id]), contact_print(ask));
+        (phone.call_id, phone.contact) = (print_of(&[ask.call_id]), print_of(&[ask.contact.uri]));
         if phone.open.as_ref().is_some_and(|open| open.goes_on_with(ask)) {
             self.go_on(agent, ask);
         } else {
@@ -195,9 +224,9 @@ impl Watch {
             self.begin(agent, ask);
         }
         let boxed = |text: &[u8]| Box::from(&text[..text.len().min(MAX_ADDRESS)]);
-        let contact = (boxed(ask.contact.0), boxed(ask.contact.1));
-        let exchange = Exchange { agent, answered: false, contact, sent_by: boxed(ask.sent_by) };
-        self.exchanges.insert(ask.transaction, exchange);
+        let contact = (boxed(ask.contact.user), boxed(ask.contact.host));
+        let request = SeenRequest { agent, answered: false, contact, sent_by: boxed(ask.sent_by) };
+        self.requests.insert(ask.transaction, request);
         self.order.push_back((ask.at, ask.transaction));
         Ok(())
     }
@@ -206,13 +235,13 @@ impl Watch {
     pub(super) fn reply(&mut self, reply: &Reply<'_>) {
         self.forget(reply.at);
         self.answers += 1;
-        let Some(exchange) = self.exchanges.get_mut(&reply.transaction) else {
+        let Some(request) = self.requests.get_mut(&reply.transaction) else {
             self.orphans += 1;
             return;
         };
-        let agent = exchange.agent;
-        let again = exchange.answered;
-        exchange.answered |= reply.code >= 200;
+        let agent = request.agent;
+        let again = request.answered;
+        request.answered |= reply.code >= 200;
         self.tell(reply.at, agent, What::Received { bytes: reply.bytes });
         if reply.code < 200 {
             return;
@@ -248,7 +277,7 @@ impl Watch {
         self.entries.push(Entry { at, agent, what });
     }
 
-    /// Drops exchanges to which nothing can belong any more.
+    /// Drops requests to which nothing can belong any more.
     fn forget(&mut self, now: u64) {
         self.last = self.last.max(now);
         while let Some(&(at, transaction)) = self.order.front() {
@@ -256,23 +285,25 @@ impl Watch {
                 return;
             }
             self.order.pop_front();
-            self.exchanges.remove(&transaction);
+            self.requests.remove(&transaction);
         }
     }
 
-    /// The phone that asks: one of this user with the same Call-ID, else with the same Contact, else one that waits for no
-    /// answer, else another.
+    /// The phone that asks: of this user's, the one with the same Call-ID, else the one whose challenge this answers, else
+    /// one with the same Contact, else any, if it is not in the middle of an exchange; else another phone.
     fn phone_of(&mut self, ask: &Ask<'_>) -> Result<u32, ObserveError> {
         let trunk = self.roster.trunk(ask.trunk.clone(), ask.transport)?;
         if let Some(asked_s) = ask.asked_s.filter(|_| !ask.removes) {
             self.roster.asked(trunk, asked_s);
         }
-        let (call_id, contact) = (print_of(&[ask.call_id]), contact_print(ask));
+        let (call_id, contact) = (print_of(&[ask.call_id]), print_of(&[ask.contact.uri]));
         let known = self.roster.phones(trunk, ask.user);
         let find = |is: &dyn Fn(&Phone) -> bool| known.iter().copied().find(|&agent| is(&self.phones[agent as usize]));
         let found = find(&|phone| phone.call_id == call_id)
-            .or_else(|| find(&|phone| phone.contact == contact))
-            .or_else(|| find(&|phone| !phone.waits(ask.at)));
+            .or_else(|| find(&|phone| phone.is_asked_for(ask)))
+            // A phone with a new Call-ID has begun anew, and one that does so at once is two. A log shows no Contact.
+            .or_else(|| find(&|phone| phone.contact == contact && (ask.contact.uri.is_empty() || !phone.acts(ask.at))))
+            .or_else(|| find(&|phone| !phone.acts(ask.at) && !phone.waits(ask.at)));
         if let Some(agent) = found {
             return Ok(agent);
         }
@@ -291,14 +322,15 @@ impl Watch {
             Phone { bound_until: Some(_), .. } => Kind::Refresh,
             _ => Kind::Initial,
         };
-        phone.open = Some(Attempt {
+        let mut exchange = Exchange::default();
+        exchange.requested(ask.carried.is_shown());
+        phone.open = Some(SeenAttempt {
             kind,
             sent: ask.at,
             asked_s: ask.asked_s,
-            current: Current::of(ask, false),
-            challenged: false,
-            stale_answered: false,
-            interval_raised: false,
+            current: Current { transaction: ask.transaction, sent: ask.at, algorithm: ask.carried.algorithm_for(&[]) },
+            exchange,
+            challengers: Vec::new(),
             opaque: ask.carried == Carried::Unknown,
             pending: None,
         });
@@ -311,51 +343,49 @@ impl Watch {
     /// The request that answers a challenge, or asks for longer after a 423.
     fn go_on(&mut self, agent: u32, ask: &Ask<'_>) {
         let Some(open) = &mut self.phones[agent as usize].open else { return };
-        let Some(pending) = open.pending.take() else { return };
+        let Some(Pending { asks, answer, nonces }) = open.pending.take() else { return };
         let (kind, since) = (open.kind, open.current.sent);
+        let challenged = matches!(asks, Asks::Credentials { .. });
+        // A log shows by its place only that a request answers a challenge.
+        let with_credentials = match ask.carried {
+            Carried::Unknown => challenged || open.exchange.with_credentials(),
+            Carried::Credentials(_) => ask.carried.is_shown(),
+        };
+        open.exchange.requested(with_credentials);
         open.asked_s = ask.asked_s;
-        open.current = Current::of(ask, true);
-        if pending.is_challenge() {
-            // The second challenge of an attempt can only have been a stale one.
-            open.stale_answered = open.challenged;
-            open.challenged = true;
-        } else {
-            open.interval_raised = true;
+        let algorithm = ask.carried.algorithm_for(&nonces);
+        open.current = Current { transaction: ask.transaction, sent: ask.at, algorithm };
+        if challenged {
+            self.tell(answer.at, agent, answer.offered(algorithm));
         }
-        let algorithm = open.current.algorithm;
-        if pending.is_challenge() {
-            self.tell(pending.at, agent, pending.offered(algorithm));
-        }
-        let Pending { at, code, reason, .. } = pending;
-        self.tell(at, agent, What::Challenged { kind, code, reason, since });
+        self.tell(answer.at, agent, What::Challenged { kind, code: answer.code, reason: answer.reason, since });
         self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes });
     }
 
     /// A final answer to the latest request of the open attempt.
     fn answered(&mut self, agent: u32, reply: &Reply<'_>) {
-        let Some(open) = &mut self.phones[agent as usize].open else { return };
-        let may_go_on = match reply.code {
-            200..=299 => return self.succeed(agent, reply),
-            401 | 407 => !open.challenged || (reply.challenge.stale && !open.stale_answered),
-            // RFC 3261 §10.2.8.
-            423 => !open.interval_raised && reply.min_expires.is_some_and(|least| Some(least) > open.asked_s),
-            _ => false,
-        };
-        let pending = Pending {
+        let answer = SeenAnswer {
             at: reply.at,
             code: reply.code,
             reason: self.words.of(reply.reason),
             realm: self.words.of(reply.challenge.realm),
             offered: reply.challenge.offered,
-            nonces: reply.challenge.nonces.clone(),
             stale: reply.challenge.stale,
-            min_expires: reply.min_expires,
             retry_after: reply.retry_after,
         };
-        if may_go_on {
-            open.pending = Some(pending);
-        } else {
-            self.refuse(agent, &pending);
+        let Some(open) = &mut self.phones[agent as usize].open else { return };
+        let asks = match FinalAnswer::of(reply.code) {
+            FinalAnswer::Granted => return self.succeed(agent, reply),
+            FinalAnswer::Challenge(role) => open.challenged(role, &answer).map(|again| Asks::Credentials { again }),
+            // Any lifetime is longer than one that was not named.
+            FinalAnswer::TooBrief => {
+                open.exchange.too_brief(open.asked_s.unwrap_or(1), reply.min_expires).map(Asks::Longer)
+            }
+            FinalAnswer::Refusal => Err(open.exchange.refused(reply.code)),
+        };
+        match asks {
+            Ok(asks) => open.pending = Some(Pending { asks, answer, nonces: reply.challenge.nonces.clone() }),
+            Err(failed) => self.refuse(agent, failed, &answer),
         }
     }
 
@@ -372,13 +402,13 @@ impl Watch {
             return;
         }
         phone.failed = false;
-        let until = match reply.response.zip(self.exchanges.get(&reply.transaction)) {
-            Some((response, exchange)) => {
+        let until = match reply.response.zip(self.requests.get(&reply.transaction)) {
+            Some((response, request)) => {
                 let asked_s = open.asked_s.unwrap_or(DEFAULT_EXPIRES_S);
-                let (user, host) = (&exchange.contact.0, &exchange.contact.1);
+                let (user, host) = (&request.contact.0, &request.contact.1);
                 let binding = contact::binding(response, user, host);
                 let granted_s = binding.expires.unwrap_or(asked_s);
-                let (echo, example) = answer::echo(response, &binding, &exchange.sent_by);
+                let (echo, example) = answer::echo(response, &binding, &request.sent_by);
                 let (kind, example) = (open.kind, self.words.of(example));
                 self.tell(at, agent, What::Granted { kind, asked_s, granted_s, echo, example });
                 at + u64::from(granted_s) * SECOND_NS
@@ -393,7 +423,7 @@ impl Watch {
     }
 
     /// The attempt ends with this answer.
-    fn refuse(&mut self, agent: u32, last: &Pending) {
+    fn refuse(&mut self, agent: u32, failed: Failed, last: &SeenAnswer) {
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         if open.kind == Kind::Unregister {
             let ended =
@@ -401,24 +431,17 @@ impl Watch {
             self.tell(last.at, agent, ended);
             return;
         }
-        let place = open.place();
-        let (status, loop_kind) = match answer::outcome(last.code, place) {
-            (status, _) if last.is_challenge() && last.stale && open.challenged => (status, LoopKind::Stale),
-            // What stands in a log without credentials may as well be their refusal.
-            _ if last.is_challenge() && place == Place::Unchallenged && !open.opaque => {
-                (Status::ProtocolError, LoopKind::Unauthorized)
-            }
-            outcome => outcome,
+        let reason = match failed {
+            Failed::UNANSWERED => Why::Trouble(Trouble::LeftUnanswered),
+            _ => Why::Said(last.reason),
         };
-        let unusable = status == Status::ProtocolError;
-        let reason = if unusable { Why::Trouble(Trouble::LeftUnanswered) } else { Why::Said(last.reason) };
-        if last.is_challenge() && !open.opaque {
+        if matches!(FinalAnswer::of(last.code), FinalAnswer::Challenge(_)) && !open.opaque {
             self.tell(last.at, agent, last.offered(None));
         }
         let end = End {
-            stale: loop_kind == LoopKind::Stale,
+            stale: failed.loop_kind == LoopKind::Stale,
             retry_after: last.retry_after,
-            ..open.end(status, loop_kind, last.code, reason)
+            ..open.end(failed.status, failed.loop_kind, last.code, reason)
         };
         self.phones[agent as usize].failed = true;
         self.tell(last.at, agent, What::Ended(end));
@@ -428,7 +451,10 @@ impl Watch {
     fn settle(&mut self, agent: u32, at: u64) {
         let Some(open) = &mut self.phones[agent as usize].open else { return };
         match open.pending.take() {
-            Some(pending) => self.refuse(agent, &pending),
+            Some(pending) => {
+                let failed = open.left(pending.asks);
+                self.refuse(agent, failed, &pending.answer);
+            }
             None => {
                 let at = at.min(open.current.sent + TIMER_F_NS);
                 self.time_out(agent, at);
@@ -452,7 +478,8 @@ impl Watch {
             return;
         }
         self.phones[agent as usize].failed = true;
-        let end = open.end(Status::RequestTimeout, LoopKind::Timeout, 0, reason);
+        let Failed { status, loop_kind } = Failed::TIMED_OUT;
+        let end = open.end(status, loop_kind, 0, reason);
         self.tell(at, agent, What::Ended(end));
     }
 
@@ -460,7 +487,7 @@ impl Watch {
     fn leave(&mut self, agent: u32, end: u64) {
         let Some(open) = &self.phones[agent as usize].open else { return };
         let overdue = match &open.pending {
-            Some(pending) => end.saturating_sub(pending.at) >= ANSWERED_WITHIN_NS,
+            Some(pending) => end.saturating_sub(pending.answer.at) >= ANSWERED_WITHIN_NS,
             None => end >= open.current.sent + TIMER_F_NS,
         };
         if overdue {
@@ -500,42 +527,97 @@ impl Phone {
     fn waits(&self, at: u64) -> bool {
         self.open.as_ref().is_some_and(|open| open.pending.is_none() && at < open.current.sent + TIMER_F_NS)
     }
+
+    /// Whether it was heard of in the middle of an exchange so lately that it will go on with it.
+    fn acts(&self, at: u64) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            let heard = open.pending.as_ref().map_or(open.current.sent, |pending| pending.answer.at);
+            at.saturating_sub(heard) < ANSWERED_WITHIN_NS
+        })
+    }
+
+    /// Whether the request carries credentials on a nonce that it was challenged with.
+    fn is_asked_for(&self, ask: &Ask<'_>) -> bool {
+        let pending = self.open.as_ref().and_then(|open| open.pending.as_ref());
+        pending.is_some_and(|pending| ask.carried.answers(&pending.nonces))
+    }
 }
 
-impl Attempt {
+impl Carried {
+    fn is_shown(&self) -> bool {
+        matches!(self, Carried::Credentials(all) if !all.is_empty())
+    }
+
+    /// Whether it answers one of these challenges.
+    fn answers(&self, nonces: &[u64]) -> bool {
+        self.used_for(nonces).is_some()
+    }
+
+    fn used_for(&self, nonces: &[u64]) -> Option<&UsedCredentials> {
+        let Carried::Credentials(all) = self else { return None };
+        all.iter().find(|used| used.nonce.is_some_and(|nonce| nonces.contains(&nonce)))
+    }
+
+    /// The algorithm of what answers one of these challenges, else of the first credentials.
+    fn algorithm_for(&self, nonces: &[u64]) -> Option<u8> {
+        let Carried::Credentials(all) = self else { return None };
+        self.used_for(nonces).or(all.first())?.algorithm
+    }
+}
+
+impl SeenAttempt {
+    /// A 401 or 407: see [`Exchange::challenged`].
+    fn challenged(&mut self, role: Role, answer: &SeenAnswer) -> Result<bool, Failed> {
+        let by = (role, answer.realm);
+        let known = self.challengers.iter().position(|&known| known == by);
+        let n = known.unwrap_or(self.challengers.len());
+        if known.is_none() && n < Challenger::MOST {
+            self.challengers.push(by);
+        }
+        self.exchange.challenged(Challenger::nth(n), answer.stale)
+    }
+
+    /// How it ends when the phone does not do what is asked for.
+    fn left(&self, asks: Asks) -> Failed {
+        match asks {
+            Asks::Longer(_) => self.exchange.refused(423),
+            Asks::Credentials { again } => match self.exchange.unanswered(again) {
+                // What stands in a log without credentials may as well be their refusal.
+                Failed::UNANSWERED if self.opaque => Failed::by(401, Place::AfterCredentials),
+                failed => failed,
+            },
+        }
+    }
+
     /// Whether a request goes on from the answer that is pending.
     fn goes_on_with(&self, ask: &Ask<'_>) -> bool {
-        let Some(pending) = &self.pending else { return false };
+        let Some(Pending { asks, answer, nonces }) = &self.pending else { return false };
         if ask.removes != (self.kind == Kind::Unregister) {
             return false;
         }
-        let passed = ask.at.saturating_sub(pending.at);
-        match ask.carried {
+        let passed = ask.at.saturating_sub(answer.at);
+        match (asks, &ask.carried) {
             // RFC 3261 §10.2.8: the same again, for longer.
-            _ if pending.code == 423 => passed < TIMER_F_NS && ask.asked_s >= pending.min_expires,
-            Carried::Credentials { nonce: Some(nonce), .. } if !pending.nonces.is_empty() => {
-                pending.nonces.contains(&nonce)
-            }
-            Carried::Credentials { .. } => passed < TIMER_F_NS,
-            Carried::Unknown => passed <= ANSWERED_WITHIN_NS,
-            Carried::Nothing => false,
+            (Asks::Longer(least_s), _) => passed < TIMER_F_NS && ask.asked_s >= Some(*least_s),
+            (_, Carried::Unknown) => passed <= ANSWERED_WITHIN_NS,
+            (_, Carried::Credentials(all)) => match all.iter().all(|used| used.nonce.is_some()) && !nonces.is_empty() {
+                true => ask.carried.answers(nonces),
+                false => !all.is_empty() && passed < TIMER_F_NS,
+            },
         }
     }
 
-    fn place(&self) -> Place {
-        if self.current.with_credentials { Place::AfterCredentials } else { Place::Unchallenged }
-    }
-
     fn end(&self, status: Status, loop_kind: LoopKind, code: u16, reason: Why<Word>) -> End {
+        let credentials_sent = self.exchange.with_credentials().then_some(self.current.sent);
         End {
             kind: self.kind,
             status,
             loop_kind,
             code,
             reason,
-            place: self.place(),
+            place: self.exchange.place(),
             sent: self.sent,
-            credentials_sent: self.current.with_credentials.then_some(self.current.sent),
+            credentials_sent,
             stale: false,
             algorithm: self.current.algorithm,
             retry_after: None,
@@ -543,23 +625,7 @@ impl Attempt {
     }
 }
 
-impl Current {
-    /// `answers`: it follows a challenge, which a log shows by its place only.
-    fn of(ask: &Ask<'_>, answers: bool) -> Current {
-        let (with_credentials, algorithm) = match ask.carried {
-            Carried::Nothing => (false, None),
-            Carried::Credentials { algorithm, .. } => (true, algorithm),
-            Carried::Unknown => (answers, None),
-        };
-        Current { transaction: ask.transaction, sent: ask.at, with_credentials, algorithm }
-    }
-}
-
-impl Pending {
-    fn is_challenge(&self) -> bool {
-        matches!(self.code, 401 | 407)
-    }
-
+impl SeenAnswer {
     fn offered(&self, answered: Option<u8>) -> What {
         What::Offered { realm: self.realm, offered: self.offered, answered, stale: self.stale }
     }
@@ -572,13 +638,7 @@ pub(super) fn print_of(texts: &[&[u8]]) -> u64 {
     hasher.finish()
 }
 
-fn contact_print(ask: &Ask<'_>) -> u64 {
-    print_of(&[ask.contact.0, ask.contact.1])
-}
-
 pub(super) const SECOND_NS: u64 = 1_000_000_000;
-/// 64·T1 (RFC 3261 §17.1.2.2).
-const TIMER_F_NS: u64 = 32 * SECOND_NS;
 /// Timer F, and as much again for an answer that comes too late.
 const REMEMBERED_NS: u64 = 2 * TIMER_F_NS;
 /// A phone answers a challenge at once. In a log, which shows no credentials, the next REGISTER within this answers it; a

@@ -1,19 +1,19 @@
 //! Registrations out of a capture: SIP messages put in order of time and read as requests and answers.
 //!
 //! Frames of one capture may stand a little out of order (several interfaces, several queues), so messages wait until
-//! nothing older than them is expected. Memory: at most [`HELD`] messages, beside what [`super::entry`] keeps.
+//! nothing older than them is expected. Memory: at most [`MOST_WAITING`] messages, beside what [`super::entry`] keeps.
 
 use super::roster::TrunkKey;
-use super::watch::{Ask, Carried, Challenge, Reply, Watch, print_of};
+use super::watch::{Ask, AskContact, Carried, Reply, SECOND_NS, SeenChallenge, UsedCredentials, Watch, print_of};
 use super::{Observation, ObserveError};
 use crate::record::Observed;
 use crate::record::capture::{self, Packet};
 use crate::sip::challenge::{self, all_credentials};
 use crate::sip::scan::{self, Malformed};
-use crate::sip::{Request, Response, contact};
+use crate::sip::{Algorithm, Request, Response, contact};
 use crate::vocab::Transport;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::io::Read;
 use std::net::SocketAddr;
 
@@ -22,8 +22,16 @@ use std::net::SocketAddr;
 /// # Errors
 /// When it is no capture, cannot be read, or shows no registration.
 pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveError> {
-    let mut wire =
-        Wire { watch: Watch::new(), held: BinaryHeap::new(), newest: 0, last: 0, number: 0, counts: Counts::default() };
+    let mut wire = Wire {
+        watch: Watch::new(),
+        waiting: BinaryHeap::new(),
+        newest: 0,
+        last: 0,
+        number: 0,
+        counts: Counts::default(),
+        registrars: HashSet::new(),
+        others: HashSet::new(),
+    };
     let mut failed = None;
     let account = capture::read(source, |packet| {
         if failed.is_none() {
@@ -35,7 +43,11 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     }
     wire.drain(u64::MAX, 0)?;
     let mut remarks = account.remarks();
-    let (seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, wire.newest);
+    // Watching ends with the capture: silence after the last REGISTER is seen too. But a frame of another year is a
+    // damaged one.
+    let silent_end = account.last_ns.saturating_sub(wire.newest) <= LONGEST_SILENCE_NS;
+    let end = if silent_end { account.last_ns } else { wire.newest };
+    let (seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, end);
     remarks.extend(wire.counts.remarks());
     if gaps.orphans > 0 {
         remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));
@@ -45,7 +57,8 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
             "regstorm wrote this file: a sample of failures; diagnose the run's directory for all of it".to_owned(),
         );
     }
-    if gaps.silent {
+    // A registrar that is heard of other things is seen to be silent.
+    if gaps.silent && wire.registrars.is_disjoint(&wire.others) {
         remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
     }
     Observation::of(seen, remarks)
@@ -54,18 +67,22 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
 struct Wire {
     watch: Watch,
     /// The earliest on top.
-    held: BinaryHeap<Reverse<Held>>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
     /// Time of the newest message.
     newest: u64,
     /// Time of the message told last.
     last: u64,
     number: u64,
     counts: Counts,
+    /// Where REGISTER requests went.
+    registrars: HashSet<SocketAddr>,
+    /// Who sent messages that have to do with no registration: [`MOST_OTHERS`] at most.
+    others: HashSet<SocketAddr>,
 }
 
 /// A message that waits; ordered by time, then by place in the capture.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
+struct Waiting {
     at_ns: u64,
     number: u64,
     from: SocketAddr,
@@ -88,7 +105,12 @@ impl Wire {
     fn packet(&mut self, packet: &Packet<'_>) -> Result<(), ObserveError> {
         match is_registration(packet.bytes) {
             Ok(true) => {}
-            Ok(false) => return Ok(()),
+            Ok(false) => {
+                if self.others.len() < MOST_OTHERS {
+                    self.others.insert(packet.from);
+                }
+                return Ok(());
+            }
             Err(_) => {
                 self.counts.malformed += 1;
                 return Ok(());
@@ -96,7 +118,7 @@ impl Wire {
         }
         self.number += 1;
         self.newest = self.newest.max(packet.at_ns);
-        self.held.push(Reverse(Held {
+        self.waiting.push(Reverse(Waiting {
             at_ns: packet.at_ns,
             number: self.number,
             from: packet.from,
@@ -104,16 +126,16 @@ impl Wire {
             transport: packet.transport,
             bytes: packet.bytes.to_vec(),
         }));
-        self.drain(self.newest.saturating_sub(SETTLED_NS), HELD)
+        self.drain(self.newest.saturating_sub(SETTLED_NS), MOST_WAITING)
     }
 
     /// Tells everything before `until`, and more if more than `most` are held.
     fn drain(&mut self, until: u64, most: usize) -> Result<(), ObserveError> {
-        while let Some(Reverse(earliest)) = self.held.peek() {
-            if earliest.at_ns >= until && self.held.len() <= most {
+        while let Some(Reverse(earliest)) = self.waiting.peek() {
+            if earliest.at_ns >= until && self.waiting.len() <= most {
                 return Ok(());
             }
-            let Some(Reverse(held)) = self.held.pop() else { return Ok(()) };
+            let Some(Reverse(held)) = self.waiting.pop() else { return Ok(()) };
             self.counts.disordered += u64::from(held.at_ns < self.last);
             self.last = self.last.max(held.at_ns);
             self.message(&held, self.last)?;
@@ -121,7 +143,7 @@ impl Wire {
         Ok(())
     }
 
-    fn message(&mut self, held: &Held, at: u64) -> Result<(), ObserveError> {
+    fn message(&mut self, held: &Waiting, at: u64) -> Result<(), ObserveError> {
         if let Ok(response) = scan::response(&held.bytes) {
             self.watch.reply(&reply(&response, at, held.bytes.len()));
             return Ok(());
@@ -130,7 +152,7 @@ impl Wire {
         self.request(&request, held, at)
     }
 
-    fn request(&mut self, request: &Request<'_>, held: &Held, at: u64) -> Result<(), ObserveError> {
+    fn request(&mut self, request: &Request<'_>, held: &Waiting, at: u64) -> Result<(), ObserveError> {
         // RFC 3261 §10.2: the To header holds the address of record.
         let Some((user, domain)) = contact::address_of_record(request.to) else {
             self.counts.no_address += 1;
@@ -141,8 +163,10 @@ impl Wire {
             self.counts.queries += 1;
             return Ok(());
         };
+        let (contact_user, contact_host) = first.address().unwrap_or_default();
         let asked_s = first.expires.or(request.expires);
         let removes = contacts.all(|one| one.expires.or(request.expires) == Some(0));
+        self.registrars.insert(held.to);
         let key =
             TrunkKey { registrar: held.to.to_string(), domain: String::from_utf8_lossy(domain).to_ascii_lowercase() };
         let user = String::from_utf8_lossy(user);
@@ -158,7 +182,7 @@ impl Wire {
             carried: carried(request),
             asked_s,
             removes,
-            contact: first.address().unwrap_or_default(),
+            contact: AskContact { uri: first.uri, user: contact_user, host: contact_host },
             sent_by: request.topmost_via().sent_by,
         })
     }
@@ -206,7 +230,7 @@ fn reply<'a>(response: &'a Response<'a>, at: u64, bytes: usize) -> Reply<'a> {
     }
 }
 
-fn offered<'a>(response: &Response<'a>) -> Challenge<'a> {
+fn offered<'a>(response: &Response<'a>) -> SeenChallenge<'a> {
     let all = challenge::offered(response);
     let mut nonces = Vec::new();
     let mut stale = false;
@@ -215,7 +239,7 @@ fn offered<'a>(response: &Response<'a>) -> Challenge<'a> {
         stale |= offer.stale;
     }
     let offered = all.algorithms.bits() | u8::from(all.unknown) << 7;
-    Challenge { realm: all.realm, offered, nonces, stale }
+    SeenChallenge { realm: all.realm, offered, nonces, stale }
 }
 
 /// The credentials of a request. An empty nonce carries none: clients of some networks send such a header with their
@@ -225,12 +249,15 @@ fn carried(request: &Request<'_>) -> Carried {
     if all.peek().is_none() {
         let header = request.headers("Authorization").chain(request.headers("Proxy-Authorization")).next();
         // Credentials that cannot be read are credentials.
-        return header.map_or(Carried::Nothing, |_| Carried::Credentials { nonce: None, algorithm: None });
+        let unread = header.map(|_| UsedCredentials { nonce: None, algorithm: None });
+        return Carried::Credentials(unread.into_iter().collect());
     }
-    let Some(used) = all.find(|one| !one.nonce.is_empty()) else { return Carried::Nothing };
-    // None named means MD5 (RFC 7616 §3.3).
-    let algorithm = used.algorithm.unwrap_or(crate::sip::Algorithm::Md5) as u8;
-    Carried::Credentials { nonce: Some(print_of(&[used.nonce])), algorithm: Some(algorithm) }
+    let used = all.filter(|one| !one.nonce.is_empty()).map(|one| UsedCredentials {
+        nonce: Some(print_of(&[one.nonce])),
+        // None named means MD5 (RFC 7616 §3.3).
+        algorithm: Some(one.algorithm.unwrap_or(Algorithm::Md5) as u8),
+    });
+    Carried::Credentials(used.collect())
 }
 
 fn transaction(call_id: &[u8], cseq: u32, branch: &[u8]) -> u64 {
@@ -240,5 +267,9 @@ fn transaction(call_id: &[u8], cseq: u32, branch: &[u8]) -> u64 {
 /// How long a message waits for an older one: attempts sampled into one file stand in it one after another, and each may
 /// last two Timer F.
 const SETTLED_NS: u64 = 64_000_000_000;
+/// More than any trunk has neighbours.
+const MOST_OTHERS: usize = 4_096;
+/// A week: longer than any lifetime that is in use.
+const LONGEST_SILENCE_NS: u64 = 7 * 86_400 * SECOND_NS;
 /// Messages that wait at most, 50 MB of them; in a busier capture the oldest goes on sooner.
-const HELD: usize = 65_536;
+const MOST_WAITING: usize = 65_536;

@@ -56,6 +56,14 @@ fn a_request_without_a_code_waits_for_its_answer() {
 }
 
 #[test]
+fn a_provisional_answer_is_none() {
+    let round = |at: u64| [(at, "a", 100), (at, "a", 401), (at + 1, "a", 100), (at + 1, "a", 403)];
+    let observation = log(&[round(0), round(60), round(120)].concat());
+    assert_eq!(loops(&observation.results), [("a", "403-after-auth", 3)]);
+    assert_eq!(statuses(&observation.results), [("authentication_failed", 3)]);
+}
+
+#[test]
 fn a_log_with_the_newest_first_is_turned_round() {
     let mut records = [(0, "a", 401), (0, "a", 200), (60, "a", 401), (60, "a", 403), (90, "a", 401), (91, "a", 200)];
     let forward = log(&records);

@@ -3,6 +3,7 @@
 //! The captures are made by hand, layer by layer, but one that `tshark` takes of a run. It is in every development
 //! environment of the project; `tests/all` installs it.
 
+mod exchanges;
 mod logs;
 mod packets;
 mod phones;

@@ -19,12 +19,26 @@ pub struct Register<'a> {
     pub transport: &'a str,
     /// Its own address, as Contact and Via name it.
     pub address: SocketAddr,
+    /// Parameters of the Contact's URI, with their semicolons.
+    pub parameters: &'a str,
     pub call_id: &'a str,
+    /// Further headers, each with its line end.
+    pub headers: &'a str,
 }
 
 impl<'a> Register<'a> {
     pub fn of(user: &'a str, cseq: u32) -> Self {
-        Register { user, cseq, nonce: None, expires: 3600, transport: "UDP", address: phone(), call_id: user }
+        Register {
+            user,
+            cseq,
+            nonce: None,
+            expires: 3600,
+            transport: "UDP",
+            address: phone(),
+            parameters: "",
+            call_id: user,
+            headers: "",
+        }
     }
 
     pub fn with(self, nonce: &'a str) -> Self {
@@ -36,7 +50,7 @@ impl<'a> Register<'a> {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        let Register { user, cseq, expires, transport, address, call_id, .. } = self;
+        let Register { user, cseq, expires, transport, address, parameters, call_id, headers, .. } = self;
         let credentials = self.nonce.map_or_else(String::new, |nonce| {
             format!(
                 "Authorization: Digest username=\"{user}\", realm=\"example.test\", nonce=\"{nonce}\", \
@@ -47,8 +61,8 @@ impl<'a> Register<'a> {
         format!(
             "REGISTER sip:example.test SIP/2.0\r\nVia: SIP/2.0/{transport} {address};branch=z9hG4bK{call_id}-{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@Example.test>;tag=1\r\nTo: <sip:{user}@Example.test>\r\n\
-             Call-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:{user}@{address}>\r\nExpires: {expires}\r\n\
-             {credentials}Content-Length: 0\r\n\r\n"
+             Call-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:{user}@{address}{parameters}>\r\nExpires: {expires}\r\n\
+             {credentials}{headers}Content-Length: 0\r\n\r\n"
         )
         .into_bytes()
     }
@@ -75,8 +89,8 @@ impl<'a> Register<'a> {
     }
 
     pub fn ok(&self) -> Vec<u8> {
-        let Register { user, expires, address, .. } = self;
-        self.answer(200, "OK", &format!("Contact: <sip:{user}@{address}>;expires={expires}\r\n"))
+        let Register { user, expires, address, parameters, .. } = self;
+        self.answer(200, "OK", &format!("Contact: <sip:{user}@{address}{parameters}>;expires={expires}\r\n"))
     }
 }
 

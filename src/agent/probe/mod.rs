@@ -1,8 +1,8 @@
 //! One exchange with a registrar under full control, without I/O: challenge, answer, 423 and all.
 //!
 //! An agent behaves as a phone would; a probe does what it is told, so that an experiment can change one thing at a time.
-//! What it may change is in [`ProbeRequest`], what came of it in [`ProbeOutcome`]. Like an agent it answers one challenge of
-//! each role, one further `stale=true` and one 423 (RFC 3261 §22.2, §10.2.8, RFC 7616 §3.3).
+//! What it may change is in [`ProbeRequest`], what came of it in [`ProbeOutcome`]. What it answers of challenges and of a 423
+//! is the [exchange](super::exchange)'s to say, as for an agent.
 //!
 //! One way in: [`Probe::start`], [`Probe::receive`], [`Probe::wake`], [`Probe::unreachable`], each answered by what is
 //! [`Todo`]; when that is `Done`, [`Probe::finish`] hands over the outcome.
@@ -14,14 +14,14 @@ pub use outcome::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome, ProbeStep, SentC
 pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 
 use super::Credential;
+use super::authentication::{Answerer, Authentication, Held, usable};
+use super::exchange::{Exchange, FinalAnswer};
 use super::transaction::{Due, Transaction};
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::digest::{self, Covered};
-use crate::sip::emit::{self, Authorization, Options, Overflow, Register, RegisterTemplate, TemplateParts};
-use crate::sip::{
-    Algorithm, AlgorithmSet, Branch, Challenge, Ha1, HexDigest, Protection, Qop, Response, Timers, Token, scan,
-};
-use crate::vocab::{AgentId, Place, Time, Transport, Trouble};
+use crate::sip::emit::{self, Options, Overflow, Register, RegisterTemplate, TemplateParts};
+use crate::sip::{AlgorithmSet, Branch, Challenge, Protection, Response, Timers, Token, scan};
+use crate::vocab::{AgentId, Time, Transport, Trouble};
 use std::net::SocketAddr;
 
 /// What the driver is to do next.
@@ -45,32 +45,13 @@ pub struct Probe<'r> {
     sent_by: String,
     call: Call,
     asks_s: u32,
-    /// By role, as [`Role`] orders them.
-    held: [Option<Held>; 2],
-    stale_answered: bool,
-    interval_raised: bool,
+    authentication: Authentication,
+    exchange: Exchange,
     bytes: Vec<u8>,
     transaction: Option<Transaction>,
     steps: Vec<ProbeStep>,
     strays: u32,
     end: Option<ProbeEnd>,
-}
-
-/// A challenge being answered.
-struct Held {
-    role: Role,
-    header_realm: Vec<u8>,
-    username: Vec<u8>,
-    userhash: bool,
-    nonce: Vec<u8>,
-    opaque: Option<Vec<u8>>,
-    algorithm: Algorithm,
-    algorithm_named: bool,
-    protection: Option<Protection>,
-    nc: u32,
-    cnonce: [u8; 16],
-    /// With a `-sess` algorithm the session's.
-    ha1: Ha1,
 }
 
 impl<'r> Probe<'r> {
@@ -92,9 +73,8 @@ impl<'r> Probe<'r> {
             sent_by,
             call: request.call,
             asks_s: request.expires_s,
-            held: [None, None],
-            stale_answered: false,
-            interval_raised: false,
+            authentication: Authentication::default(),
+            exchange: Exchange::default(),
             bytes: Vec::new(),
             transaction: None,
             steps: Vec::new(),
@@ -187,12 +167,12 @@ impl<'r> Probe<'r> {
 
     fn next_request(&mut self, now: Time) -> Todo {
         self.call.next_request();
-        let held = self.held.iter_mut().flatten();
-        held.for_each(|held| held.nc += 1);
-        let carries = self.held.iter().any(Option::is_some);
+        self.authentication.next_request();
+        self.exchange.requested(self.authentication.carries_any());
+        let held = [Role::Registrar, Role::Proxy].into_iter().find_map(|role| self.authentication.held(role));
         self.steps.push(ProbeStep {
-            place: if carries { Place::AfterCredentials } else { Place::Unchallenged },
-            credentials: self.held.iter().flatten().next().map(|held| held.shown(self.request)),
+            place: self.exchange.place(),
+            credentials: held.map(|held| shown(held, self.request)),
             retransmissions: 0,
             provisional: None,
             took: std::time::Duration::ZERO,
@@ -209,9 +189,10 @@ impl<'r> Probe<'r> {
         let (request, branch, id, from_tag) = (self.request, self.branch(), self.call.id(), self.call.own_tag());
         let method = request.method.as_str().as_bytes();
         let uri = self.template.uri();
-        let digests = self.held.each_ref().map(|held| held.as_ref().map(|held| held.digest(method, uri)));
-        let authorization = |n: usize| Some(self.held[n].as_ref()?.authorization(digests[n].as_ref()?));
-        let authorizations = [authorization(0), authorization(1)];
+        let answers = self.authentication.answers(|algorithm, ha1, nonce, qop| {
+            digest::request_digest(algorithm, ha1, &Covered { nonce, qop, method, uri, body: b"" })
+        });
+        let authorizations = self.authentication.authorizations(request.auth_user.as_bytes(), answers.as_ref());
         let mut bytes = vec![0; LARGEST];
         let len = match request.method {
             ProbeMethod::Register => self.template.write(
@@ -258,49 +239,41 @@ impl<'r> Probe<'r> {
         if response.cseq != self.call.cseq() || !response.cseq_method.eq_ignore_ascii_case(method) {
             return self.close(at, ProbeEnd::Malformed("the CSeq is not that of the request".to_owned()));
         }
-        match (Role::of(response.code), response.min_expires()) {
-            (Some(role), _) => self.challenged(at, role, response),
-            (None, Some(least)) if response.code == 423 && self.may_raise(least) => {
-                self.interval_raised = true;
-                self.asks_s = least;
-                self.go_on(at)
-            }
-            _ => self.close(at, ProbeEnd::Answered),
+        match FinalAnswer::of(response.code) {
+            FinalAnswer::Challenge(role) => self.challenged(at, role, response),
+            FinalAnswer::TooBrief => match self.exchange.too_brief(self.asks_s, response.min_expires()) {
+                Ok(longer_s) => {
+                    self.asks_s = longer_s;
+                    self.go_on(at)
+                }
+                Err(_) => self.close(at, ProbeEnd::Answered),
+            },
+            FinalAnswer::Granted | FinalAnswer::Refusal => self.close(at, ProbeEnd::Answered),
         }
     }
 
-    /// RFC 3261 §10.2.8: once, and not for a removal.
-    fn may_raise(&self, least: u32) -> bool {
-        !self.interval_raised && self.asks_s > 0 && least > self.asks_s
-    }
-
     fn challenged(&mut self, at: Time, role: Role, response: &Response<'_>) -> Todo {
-        let chosen = choose(response, self.algorithms(), &self.request.answer);
-        let slot = usize::from(role == Role::Proxy);
-        if self.held[slot].is_some() {
-            let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
-            if !stale || std::mem::replace(&mut self.stale_answered, true) {
-                return self.close(at, ProbeEnd::Answered);
-            }
+        let rule = &self.request.answer;
+        let chosen = choose(response, usable(rule.algorithms, &self.request.credential), rule);
+        let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
+        if self.exchange.challenged(role.into(), stale).is_err() {
+            return self.close(at, ProbeEnd::Answered);
         }
         match chosen {
             Err(unusable) => self.close(at, ProbeEnd::Unusable(unusable)),
             Ok(challenge) => {
-                self.held[slot] = Some(Held::new(&challenge, self.request, self.call.cnonce()));
+                let header = rule.header_realm.text();
+                let by = Answerer {
+                    auth_user: self.request.auth_user.as_bytes(),
+                    credential: &self.request.credential,
+                    realm: header.unwrap_or(challenge.realm),
+                    // The challenged realm is another one than what the header says instead.
+                    hashed_realm: rule.hash_realm.text().or(header.map(|_| challenge.realm)),
+                };
+                self.authentication.accept(&challenge, by, || self.call.cnonce());
                 self.go_on(at)
             }
         }
-    }
-
-    /// A pre-computed HA1 serves only the algorithms of its length.
-    fn algorithms(&self) -> AlgorithmSet {
-        let fits = |algorithm: &Algorithm| match &self.request.credential {
-            Credential::Password(_) => true,
-            Credential::Ha1(ha1) => ha1.fits(*algorithm),
-        };
-        let accepted = self.request.answer.algorithms;
-        let usable = Algorithm::ALL.into_iter().filter(|&algorithm| accepted.contains(algorithm)).filter(fits);
-        usable.fold(AlgorithmSet::EMPTY, AlgorithmSet::with)
     }
 
     /// This request has its answer, and another one follows from it.
@@ -339,73 +312,18 @@ fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet, rule: &AnswerRule
     Ok(challenge)
 }
 
-impl Held {
-    fn new(challenge: &Challenge<'_>, request: &ProbeRequest, cnonce: [u8; 16]) -> Self {
-        let algorithm = challenge.algorithm;
-        let rule = &request.answer;
-        let (header_realm, hash_realm) = (rule.header_realm.of(challenge.realm), rule.hash_realm.of(challenge.realm));
-        let user = request.auth_user.as_bytes();
-        let ha1 = match &request.credential {
-            Credential::Ha1(ha1) => **ha1,
-            Credential::Password(password) => Ha1::compute(algorithm, user, hash_realm, password),
-        };
-        let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, &cnonce) } else { ha1 };
-        let username = match challenge.userhash {
-            true => digest::user_hash(algorithm, user, hash_realm).as_bytes().to_vec(),
-            false => user.to_vec(),
-        };
-        Held {
-            role: challenge.role,
-            header_realm: header_realm.to_vec(),
-            username,
-            userhash: challenge.userhash,
-            nonce: challenge.nonce.to_vec(),
-            opaque: challenge.opaque.map(<[u8]>::to_vec),
-            algorithm,
-            algorithm_named: challenge.algorithm_named,
-            protection: challenge.protection,
-            nc: 0,
-            cnonce,
-            ha1,
-        }
-    }
-
-    fn qop(&self) -> Option<Qop<'_>> {
-        self.protection.map(|protection| Qop { protection, nc: self.nc, cnonce: &self.cnonce })
-    }
-
-    fn digest(&self, method: &[u8], uri: &[u8]) -> HexDigest {
-        let covered = Covered { nonce: &self.nonce, qop: self.qop(), method, uri, body: b"" };
-        digest::request_digest(self.algorithm, &self.ha1, &covered)
-    }
-
-    fn authorization<'a>(&'a self, digest: &'a HexDigest) -> Authorization<'a> {
-        Authorization {
-            role: self.role,
-            username: &self.username,
-            userhash: self.userhash,
-            realm: &self.header_realm,
-            nonce: &self.nonce,
-            opaque: self.opaque.as_deref(),
-            algorithm: self.algorithm_named.then_some(self.algorithm),
-            qop: self.qop(),
-            response: digest,
-        }
-    }
-
-    fn shown(&self, request: &ProbeRequest) -> SentCredentials {
-        let header_realm = String::from_utf8_lossy(&self.header_realm).into_owned();
-        let hash_realm = match (&request.credential, &request.answer.hash_realm) {
-            (Credential::Ha1(_), _) => None,
-            (Credential::Password(_), RealmRule::Text(realm)) => Some(realm.clone()),
-            (Credential::Password(_), RealmRule::Challenged) => Some(header_realm.clone()),
-        };
-        SentCredentials {
-            username: request.auth_user.clone(),
-            algorithm: self.algorithm,
-            qop: self.protection,
-            header_realm,
-            hash_realm,
-        }
+fn shown(held: &Held, request: &ProbeRequest) -> SentCredentials {
+    let header_realm = String::from_utf8_lossy(held.realm()).into_owned();
+    let hash_realm = match (&request.credential, &request.answer.hash_realm) {
+        (Credential::Ha1(_), _) => None,
+        (Credential::Password(_), RealmRule::Text(realm)) => Some(realm.clone()),
+        (Credential::Password(_), RealmRule::Challenged) => Some(header_realm.clone()),
+    };
+    SentCredentials {
+        username: request.auth_user.clone(),
+        algorithm: held.algorithm,
+        qop: held.protection,
+        header_realm,
+        hash_realm,
     }
 }

@@ -102,10 +102,11 @@ pub enum RealmRule {
 }
 
 impl RealmRule {
-    pub(super) fn of<'a>(&'a self, challenged: &'a [u8]) -> &'a [u8] {
+    /// The realm, where it is not the challenged one.
+    pub(super) fn text(&self) -> Option<&[u8]> {
         match self {
-            RealmRule::Challenged => challenged,
-            RealmRule::Text(text) => text.as_bytes(),
+            RealmRule::Challenged => None,
+            RealmRule::Text(text) => Some(text.as_bytes()),
         }
     }
 }
@@ -151,9 +152,9 @@ impl Call {
         self.word(4)
     }
 
-    /// A client nonce for the challenge that the next request answers.
-    pub(super) fn cnonce(&self) -> [u8; 16] {
-        hex16(self.seed.draw(Purpose::Cnonce, self.number, self.cseq.into()))
+    /// A client nonce for the challenge that the next request answers, to be written in hex.
+    pub(super) fn cnonce(&self) -> u64 {
+        self.seed.draw(Purpose::Cnonce, self.number, self.cseq.into())
     }
 
     fn word(&self, counter: u64) -> [u8; 16] {

@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Account {
     pub frames: u64,
+    /// Time of the newest frame, nanoseconds since the Unix epoch.
+    pub last_ns: u64,
     /// SIP messages handed over.
     pub messages: u64,
     /// The same datagram or segment again: the capture holds it at two places of its way.

@@ -66,6 +66,7 @@ struct Reader {
 impl Reader {
     fn frame(&mut self, frame: &Frame<'_>, account: &mut Account, each: &mut impl FnMut(Packet<'_>)) {
         self.last_ns = frame.at_ns;
+        account.last_ns = account.last_ns.max(frame.at_ns);
         let Some(packet) = ip::packet_of(frame, account) else { return };
         let Reader { datagrams, streams, recent, .. } = self;
         datagrams.packet(packet, account, |payload, account| {

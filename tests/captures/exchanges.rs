@@ -1,0 +1,160 @@
+//! Exchanges that take more than one challenge, two at once, and such that nobody went on with: one attempt each, as the
+//! phones lived them.
+
+use super::packets::*;
+use super::{observe, statuses};
+use regstorm::diagnose::diagnosis::Diagnosis;
+use regstorm::record::Results;
+use regstorm::vocab::{Class, Kind};
+
+type Messages = Vec<(u64, bool, Vec<u8>)>;
+
+fn results(messages: &Messages) -> Results {
+    observe(&conversation(Link::Ethernet, messages)).results
+}
+
+/// Attempts that were all registered, and nothing to say of them.
+#[track_caller]
+fn healthy(results: &Results, phones: usize, attempts: u64) {
+    assert_eq!(statuses(results), [("registered", attempts)]);
+    assert_eq!(results.header.users.len(), phones);
+    let findings = Diagnosis::of(results).findings;
+    assert!(findings.is_empty(), "{:?}", findings.iter().map(|finding| &finding.id).collect::<Vec<_>>());
+}
+
+/// Six times, five minutes apart.
+fn rounds(round: impl Fn(u32, u64) -> Messages) -> Messages {
+    (0..6).flat_map(|n| round(100 * n, u64::from(n) * 300 * SECOND)).collect()
+}
+
+fn credentials(header: &str, realm: &str, nonce: &str) -> String {
+    format!(
+        "{header}: Digest username=\"alice\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"sip:example.test\", \
+         response=\"{:032x}\"\r\n",
+        1
+    )
+}
+
+/// REGISTER, a challenge of each of two realms, and the request that carries the answers to both.
+fn challenged_twice(n: u32, at: u64, codes: [u16; 2]) -> Messages {
+    let names = codes.map(|code| if code == 401 { ("WWW", "Authorization") } else { ("Proxy", "Proxy-Authorization") });
+    let realms = ["outer.test", "inner.test"];
+    let answer = |which: usize| credentials(names[which].1, realms[which], &format!("nonce-{which}-{n}"));
+    let (one, both) = (answer(0), answer(0) + &answer(1));
+    let first = Register::of("alice", n + 1);
+    let second = Register { headers: &one, ..Register::of("alice", n + 2) };
+    let third = Register { headers: &both, ..Register::of("alice", n + 3) };
+    let challenge = |register: &Register<'_>, which: usize| {
+        let nonce = format!("nonce-{which}-{n}");
+        let header =
+            format!("{}-Authenticate: Digest realm=\"{}\", nonce=\"{nonce}\"\r\n", names[which].0, realms[which]);
+        register.answer(codes[which], "Challenged", &header)
+    };
+    vec![
+        (at, true, first.bytes()),
+        (at + 10 * MS, false, challenge(&first, 0)),
+        (at + 20 * MS, true, second.bytes()),
+        (at + 30 * MS, false, challenge(&second, 1)),
+        (at + 40 * MS, true, third.bytes()),
+        (at + 50 * MS, false, third.ok()),
+    ]
+}
+
+/// RFC 3261 §22.3: a proxy on the way and the registrar behind it each have a challenge of their own.
+#[test]
+fn a_proxy_and_a_registrar_challenge_one_attempt() {
+    let results = results(&rounds(|n, at| challenged_twice(n, at, [407, 401])));
+    healthy(&results, 1, 6);
+    assert_eq!(results.totals.sums.register_requests, 18);
+    assert_eq!(results.totals.sums.started[Kind::Refresh.index()], 5);
+}
+
+#[test]
+fn two_realms_challenge_one_attempt() {
+    for codes in [[401, 401], [407, 407], [401, 407]] {
+        let results = results(&rounds(|n, at| challenged_twice(n, at, codes)));
+        healthy(&results, 1, 6);
+    }
+}
+
+/// The messages of two exchanges by turns.
+fn interleaved(a: Messages, b: Messages) -> Messages {
+    let late = b.into_iter().map(|(at, out, bytes)| (at + MS, out, bytes));
+    a.into_iter().zip(late).flat_map(|(a, b)| [a, b]).collect()
+}
+
+fn call<'a>(call_id: &'a str, parameters: &'a str, n: u32, nonce: &'a str) -> [Register<'a>; 2] {
+    let first = Register { call_id, parameters, ..Register::of("alice", n + 1) };
+    [first, Register { cseq: n + 2, ..first.with(nonce) }]
+}
+
+fn exchange([first, second]: [Register<'_>; 2], at: u64) -> Messages {
+    vec![
+        (at, true, first.bytes()),
+        (at + 10 * MS, false, first.challenge(second.nonce.unwrap_or_default())),
+        (at + 20 * MS, true, second.bytes()),
+        (at + 30 * MS, false, second.ok()),
+    ]
+}
+
+#[test]
+fn two_calls_at_once_do_not_tear_each_other() {
+    let messages = rounds(|n, at| {
+        interleaved(exchange(call("call-a", "", n, "na"), at), exchange(call("call-b", "", n, "nb"), at))
+    });
+    healthy(&results(&messages), 2, 12);
+}
+
+#[test]
+fn two_telephones_behind_one_border_element_are_two() {
+    let messages = rounds(|n, at| {
+        let [a, b] = [call("call-a", ";line=aa", n, "na"), call("call-b", ";line=bb", n, "nb")];
+        interleaved(exchange(a, at), exchange(b, at))
+    });
+    healthy(&results(&messages), 2, 12);
+    // Also when the second begins while the first has yet to answer its challenge.
+    let late = rounds(|n, at| {
+        let [a, b] = [call("call-a", ";line=aa", n, "na"), call("call-b", ";line=bb", n, "nb")];
+        let mut all = [exchange(a, at), exchange(b, at + 15 * MS)].concat();
+        all.sort_by_key(|&(at, ..)| at);
+        all
+    });
+    healthy(&results(&late), 2, 12);
+}
+
+/// A telephone that was restarted begins with another Call-ID, whatever it left open.
+#[test]
+fn a_new_call_after_a_while_is_the_same_telephone() {
+    let mut messages = vec![(0, true, Register { call_id: "before", ..Register::of("alice", 1) }.bytes())];
+    messages.extend(exchange(call("after", "", 0, "n"), 20 * SECOND));
+    let results = results(&messages);
+    assert_eq!(statuses(&results), [("registered", 1), ("request_timeout", 1)]);
+    assert_eq!(results.header.users.len(), 1);
+}
+
+/// What the registrar asks the phone for two minutes.
+fn options() -> Messages {
+    let ask = |n: u64| {
+        let text = format!(
+            "OPTIONS sip:alice@192.0.2.10:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.5:5060;branch=z9hG4bKo{n}\r\n\
+             From: <sip:ping@example.test>;tag=1\r\nTo: <sip:alice@example.test>\r\nCall-ID: o{n}\r\n\
+             CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        (n * 10 * SECOND, false, text.into_bytes())
+    };
+    (1..=12).map(ask).collect()
+}
+
+#[test]
+fn watching_ends_with_the_last_packet_of_whatever_kind() {
+    let register = Register::of("alice", 1);
+    let unanswered = [vec![(0, true, register.bytes())], options()].concat();
+    let silent = observe(&conversation(Link::Ethernet, &unanswered));
+    assert_eq!(statuses(&silent.results), [("request_timeout", 1)]);
+    assert_eq!(silent.remarks, [""; 0], "the registrar was heard");
+
+    let left = [vec![(0, true, register.bytes()), (MS, false, register.challenge("n"))], options()].concat();
+    let left = results(&left);
+    assert_eq!(statuses(&left), [("protocol_error", 1)]);
+    assert_eq!(left.evidence.outcomes[0].class, Class::Unusable);
+}
