@@ -211,8 +211,8 @@ pub struct LimitsArgs {
     pub sets: Vec<String>,
 
     /// How the rate is searched
-    #[arg(long, value_enum, default_value_t = Method::Bisect)]
-    pub method: Method,
+    #[arg(long, value_enum, default_value_t = MethodArg::Bisect)]
+    pub method: MethodArg,
 
     /// Search only one of the two
     #[arg(long, value_enum)]
@@ -244,7 +244,7 @@ pub struct LimitsArgs {
 
 /// How a rate limit is searched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Method {
+pub enum MethodArg {
     /// At most twelve probes, to within 5 %
     Bisect,
     /// RFC 7502 section 4.10, strictly: 50 000 agents in each iteration; takes hours

@@ -39,6 +39,19 @@
 //! `tests/tidy.rs` keeps the rules of this table: which room may use which, where clocks, sockets, `unsafe` and each
 //! dependency may live.
 //!
+//! # Words
+//!
+//! | word | means |
+//! |---|---|
+//! | agent | one simulated phone: one address of record with one credential, see [`agent::Agent`] |
+//! | attempt | one whole registration as an agent lives it, from its first REGISTER to the final outcome; the challenge and its answer are part of it, a refresh or a retry is an attempt of its own |
+//! | trunk | a registrar target with its agents, their credentials and their policy: one `[[trunk]]` of the profile |
+//! | flow | one way out of a worker, a local socket and the target it speaks to ([`vocab::FlowId`]) |
+//! | seat | one phone of a search for limits: a user with one contact, so that several may share a user ([`load::search::Seat`]) |
+//! | crew | the seats of a search as they do what they are told: register at this rate, un-REGISTER, go on refreshing ([`fleet::crew::Crew`]) |
+//! | field | where a search works: something that sends registrations at a pace and tells their fate, a real registrar or a simulated one ([`load::search::Field`]) |
+//! | road | what a simulation sees of all packets under way, for the traffic that a run would make (`sim`) |
+//!
 //! # Where to start reading
 //!
 //! 1. [`agent::Agent`]: the state machine at the centre, with `registration_tests.rs` as its script.

@@ -6,20 +6,20 @@
 mod account;
 mod mix;
 
-use crate::agent::{self, Backoff, IdentityBook, Refresh, RetryPolicy, TrunkPolicy};
+use crate::agent::{Backoff, IdentityBook, Refresh, RetryPolicy, TrunkPolicy};
 use crate::diagnose::compare::Allowance;
-use crate::diagnose::{AbortCondition, Expectation, Threshold, ThresholdError};
+use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
-    self, AgentList, Agents, Credential, FaultKind, InjectionOrder, Problem, Profile, ProfileError, RealmPolicy, Retry,
-    RetryMax, RetryPreset, Wrong,
+    self, AgentList, AgentSecret, InjectionOrder, Problem, Profile, ProfileError, Retry, RetryMax, RetryPreset,
+    TrunkAgents, Wrong,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
-use crate::sip::{Algorithm, AlgorithmSet, Ha1, Timers};
-use crate::vocab::{LoadStage, Secret, SocketUse, Transport, TrunkId};
+use crate::sip::{self, Algorithm, AlgorithmSet, Ha1, Timers};
+use crate::vocab::{Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId};
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::profile::ListenAddr;
-pub use account::Account;
+pub use account::AgentAccount;
 
 /// A run, ready to be wired together.
 #[derive(Debug)]
@@ -167,20 +167,14 @@ impl Plan {
             unregister: profile.run.unregister,
             allow_targets: profile.safety.allow_targets.clone(),
             abort_on,
-            expect: expectation(&profile.expect),
+            expect: profile.expect,
             trunks,
             variants,
             identities: Arc::new(identities(profile, &mixes)),
             load: load::LoadConfig {
                 stages,
-                process: match profile.arrivals.process {
-                    profile::Process::Uniform => load::Process::Uniform,
-                    profile::Process::Poisson => load::Process::Poisson,
-                },
-                when_exhausted: match profile.arrivals.when_exhausted {
-                    profile::WhenExhausted::Stop => load::WhenExhausted::Stop,
-                    profile::WhenExhausted::Reregister => load::WhenExhausted::Reregister,
-                },
+                process: profile.arrivals.process,
+                when_exhausted: profile.arrivals.when_exhausted,
                 agents,
                 max_in_flight: profile.arrivals.max_in_flight,
                 max_message_rate: profile.safety.max_message_rate,
@@ -244,18 +238,6 @@ impl Plan {
     }
 }
 
-fn expectation(expect: &profile::Expect) -> Expectation {
-    Expectation {
-        registrations: expect.registrations,
-        registrations_per_second: expect.registrations_per_second,
-        messages_per_second: expect.messages_per_second,
-        messages_per_second_per_source: expect.messages_per_second_per_source,
-        messages_per_second_per_aor: expect.messages_per_second_per_aor,
-        contacts_per_aor: expect.contacts_per_aor,
-        bits_per_second: expect.bits_per_second,
-    }
-}
-
 /// The resolved profile as JSON, secrets as `***`.
 fn profile_json(profile: &Profile) -> String {
     // Strings, numbers, lists and maps with string keys: nothing in a profile can fail to serialise.
@@ -290,7 +272,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             headers,
             user_agent,
             source: trunk.source.clone(),
-            sockets: if trunk.sockets == "per-agent" { SocketUse::PerAgent } else { SocketUse::Shared },
+            sockets: trunk.sockets,
             agents: trunk.agents.count() as u32,
             random_order: is_random(&trunk.agents),
         });
@@ -298,8 +280,8 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
     plans
 }
 
-fn is_random(agents: &Agents) -> bool {
-    matches!(agents, Agents::Listed { list: AgentList::Sipp { order: InjectionOrder::Random, .. }, .. })
+fn is_random(agents: &TrunkAgents) -> bool {
+    matches!(agents, TrunkAgents::Listed { list: AgentList::Sipp { order: InjectionOrder::Random, .. }, .. })
 }
 
 /// A target this version can reach.
@@ -322,17 +304,13 @@ fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(Strin
     (named.into_iter().next().map(|(_, value)| value), others)
 }
 
-fn policy(trunk: &profile::Trunk, retry: &Retry) -> TrunkPolicy {
+fn policy(trunk: &profile::TrunkProfile, retry: &Retry) -> TrunkPolicy {
     let retry = retry_policy(retry);
     let refresh = if trunk.refresh_at_written { Refresh::Share } else { retry.refresh };
     TrunkPolicy {
         domain: trunk.domain.clone(),
         realm: trunk.realm.clone(),
-        realm_policy: match trunk.realm_policy {
-            RealmPolicy::Expect => agent::RealmPolicy::Expect,
-            RealmPolicy::Require => agent::RealmPolicy::Require,
-            RealmPolicy::Force => agent::RealmPolicy::Force,
-        },
+        realm_policy: trunk.realm_policy,
         algorithms: algorithms(&trunk.algorithms).into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
         expires_s: seconds(trunk.expires),
         refresh_at: trunk.refresh_at,
@@ -416,7 +394,7 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
     for (n, fault) in registrar.faults.iter().enumerate() {
         let domain = fault.trunk.as_deref().and_then(|id| domain_of(profile, n, id, problems));
         faults.push(registrar::Fault {
-            kind: fault_kind(&fault.kind),
+            kind: fault.kind.clone(),
             from: fault.from,
             until: fault.until,
             share: fault.share,
@@ -428,7 +406,7 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
         realm: registrar.realm.clone(),
         algorithms: algorithms(&registrar.algorithms),
         password: registrar.password.clone(),
-        users: registrar.users.as_ref().map(|users| Arc::new(users.rows.iter().filter_map(user_entry).collect())),
+        users: registrar.users.as_ref().map(|users| Arc::new(users.rows.iter().map(user_entry).collect())),
         max_contacts: registrar
             .max_contacts
             .map(|contacts| registrar::MaxContacts { contacts, code: registrar.max_contacts_code }),
@@ -437,16 +415,6 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
         nonce_lifetime: registrar.nonce_lifetime,
         faults,
     }
-}
-
-/// A user of the registrar by the name that comes with credentials.
-fn user_entry(row: &profile::AgentRow) -> Option<(Vec<u8>, registrar::Credential)> {
-    let credential = match &row.credential {
-        Credential::Password(password) => registrar::Credential::Password(password.clone()),
-        // The profile has counted the digits; what is not an HA1 proves nobody.
-        Credential::Ha1(hex) => registrar::Credential::Ha1(Ha1::from_hex(hex.reveal())?),
-    };
-    Some((row.auth_user().as_bytes().to_vec(), credential))
 }
 
 /// A registrar sees domains, not trunks: a fault for one trunk is one for its domain.
@@ -461,49 +429,15 @@ fn domain_of(profile: &Profile, fault: usize, id: &str, problems: &mut Vec<Probl
     Some(domain.clone())
 }
 
-fn fault_kind(kind: &FaultKind) -> registrar::FaultKind {
-    use registrar::FaultKind as Kind;
-    match kind.clone() {
-        FaultKind::Limit { concurrent, scope, code, reason } => {
-            let scope = match scope {
-                profile::LimitScope::Trunk => registrar::LimitScope::Trunk,
-                profile::LimitScope::Account => registrar::LimitScope::Account,
-                profile::LimitScope::Source => registrar::LimitScope::Source,
-            };
-            Kind::Limit { concurrent, scope, code, reason }
-        }
-        FaultKind::Transactions { concurrent, code, reason } => Kind::Transactions { concurrent, code, reason },
-        FaultKind::Deny { code, reason } => Kind::Deny { code, reason },
-        FaultKind::Refuse { code, reason } => Kind::Refuse { code, reason },
-        FaultKind::Realm { challenge, verify } => Kind::Realm { challenge, verify },
-        FaultKind::Rate { per_second, burst, code, reason, retry_after } => {
-            Kind::Rate { per_second, burst, code, reason, retry_after_s: retry_after.map(seconds) }
-        }
-        FaultKind::Stale => Kind::Stale,
-        FaultKind::ChallengeAgain => Kind::ChallengeAgain,
-        FaultKind::Oscillate { period, code, reason } => Kind::Oscillate { period, code, reason },
-        FaultKind::Duplicate { probability } => Kind::Duplicate { probability },
-        FaultKind::Reorder { probability, delay } => Kind::Reorder { probability, delay },
-        FaultKind::Corrupt { probability } => Kind::Corrupt { probability },
-        FaultKind::Delay { delay } => Kind::Delay(match delay {
-            profile::Delay::Fixed(span) => registrar::Delay::Fixed(span),
-            profile::Delay::Uniform(low, high) => registrar::Delay::Uniform(low, high),
-            profile::Delay::Lognormal { median, sigma } => registrar::Delay::Lognormal { median, sigma },
-        }),
-        FaultKind::Drop { probability } => Kind::Drop { probability },
-        FaultKind::Freeze => Kind::Freeze,
-    }
-}
-
-fn stage_of(stage: profile::Stage, agents: u32) -> LoadStage {
+fn stage_of(stage: profile::StageProfile, agents: u32) -> LoadStage {
     match stage {
-        profile::Stage::Ramp { ramp, lasts } => LoadStage::Ramp { to: ramp, lasts },
-        profile::Stage::Rate { rate, lasts } => LoadStage::Rate { per_second: rate, lasts },
-        profile::Stage::Avalanche { avalanche } => {
+        profile::StageProfile::Ramp { ramp, lasts } => LoadStage::Ramp { to: ramp, lasts },
+        profile::StageProfile::Rate { rate, lasts } => LoadStage::Rate { per_second: rate, lasts },
+        profile::StageProfile::Avalanche { avalanche } => {
             LoadStage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
         }
-        profile::Stage::Hold { hold } => LoadStage::Hold { lasts: hold },
-        profile::Stage::Outage { outage, lasts } => LoadStage::Outage { share: outage, lasts },
+        profile::StageProfile::Hold { hold } => LoadStage::Hold { lasts: hold },
+        profile::StageProfile::Outage { outage, lasts } => LoadStage::Outage { share: outage, lasts },
     }
 }
 
@@ -512,19 +446,8 @@ fn planned_arrivals(stages: &[LoadStage]) -> f64 {
     let mut rate = 0.0;
     let mut sum = 0.0;
     for stage in stages {
-        let lasts = stage.lasts().as_secs_f64();
-        match *stage {
-            LoadStage::Ramp { to, .. } => {
-                sum += (rate + to) / 2.0 * lasts;
-                rate = to;
-            }
-            LoadStage::Rate { per_second, .. } => {
-                sum += per_second * lasts;
-                rate = per_second;
-            }
-            LoadStage::Avalanche { agents } => sum += f64::from(agents),
-            LoadStage::Hold { .. } | LoadStage::Outage { .. } => rate = 0.0,
-        }
+        sum += stage.arrivals(rate);
+        rate = stage.rates(rate).1;
     }
     // Arrival n is due when the integral reaches n, from 0: a fraction at the end is one arrival more. A whole number
     // that the sums missed by a hair is meant as one.
@@ -537,12 +460,7 @@ fn doubts(profile: &Profile, stages: &[LoadStage], arrivals: f64, agents: u32) -
         let never = f64::from(agents) - arrivals;
         doubts.push(format!("the load plans {arrivals:.0} arrivals for {agents} agents: {never:.0} never arrive"));
     }
-    let peak = stages.iter().map(|stage| match *stage {
-        LoadStage::Ramp { to, .. } => to,
-        LoadStage::Rate { per_second, .. } => per_second,
-        LoadStage::Avalanche { .. } | LoadStage::Hold { .. } | LoadStage::Outage { .. } => 0.0,
-    });
-    let peak = peak.fold(0.0, f64::max);
+    let peak = stages.iter().map(|stage| stage.rates(0.0).1).fold(0.0, f64::max);
     let ceiling = profile.safety.max_message_rate;
     // A challenged handshake sends two requests.
     if peak * 2.0 > f64::from(ceiling) {
@@ -608,7 +526,7 @@ fn shared_names(profile: &Profile) -> Option<String> {
         *trunks_of.entry(&trunk.domain).or_default() += 1;
     }
     let mut names = BTreeMap::new();
-    let shared = |trunk: &profile::Trunk| trunks_of[trunk.domain.as_str()] > 1;
+    let shared = |trunk: &profile::TrunkProfile| trunks_of[trunk.domain.as_str()] > 1;
     for (n, trunk) in profile.trunks.iter().enumerate().filter(|(_, trunk)| shared(trunk)) {
         for number in 0..trunk.agents.count() {
             let user = user_of(&trunk.agents, number).0;
@@ -625,10 +543,10 @@ fn shared_names(profile: &Profile) -> Option<String> {
 }
 
 /// User and authentication name of a trunk's agent.
-fn user_of(agents: &Agents, number: usize) -> (String, String) {
+fn user_of(agents: &TrunkAgents, number: usize) -> (String, String) {
     match agents {
-        Agents::Pattern { user, auth_user, .. } => (user.name(number as u32), auth_user.name(number as u32)),
-        Agents::Listed { rows, .. } => (rows[number].user.to_string(), rows[number].auth_user().to_owned()),
+        TrunkAgents::Pattern { user, auth_user, .. } => (user.name(number as u32), auth_user.name(number as u32)),
+        TrunkAgents::Listed { rows, .. } => (rows[number].user.to_string(), rows[number].auth_user().to_owned()),
     }
 }
 
@@ -661,14 +579,14 @@ fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
         let number = turn.number as u32;
         let id = TrunkId(turn.trunk as u16);
         match &profile.trunks[turn.trunk].agents {
-            Agents::Pattern { user: pattern, auth_user: auth, credential, .. } => {
+            TrunkAgents::Pattern { user: pattern, auth_user: auth, credential, .. } => {
                 user.clear();
                 auth_user.clear();
                 pattern.write(number, &mut user);
                 auth.write(number, &mut auth_user);
                 push(&mut book, &mut handles, (id, number), [&user, &auth_user], credential, &mixes[turn.trunk]);
             }
-            Agents::Listed { rows, .. } => {
+            TrunkAgents::Listed { rows, .. } => {
                 let row = &rows[turn.number as usize];
                 let names = [&*row.user, row.auth_user()];
                 push(&mut book, &mut handles, (id, number), names, &row.credential, &mixes[turn.trunk]);
@@ -688,7 +606,7 @@ fn push<'p>(
     handles: &mut Handles<'p>,
     (trunk, number): (TrunkId, u32),
     [user, auth_user]: [&str; 2],
-    credential: &'p Credential,
+    credential: &'p AgentSecret,
     mix: &TrunkMix,
 ) {
     let Deviation { wrong, policy } = mix.of(number);
@@ -735,24 +653,28 @@ struct Handles<'p> {
 }
 
 impl<'p> Handles<'p> {
-    fn of(&mut self, book: &mut IdentityBook, credential: &'p Credential, wrong: bool) -> u32 {
-        let (is_ha1, secret) = match credential {
-            Credential::Password(secret) => (false, secret),
-            Credential::Ha1(secret) => (true, secret),
-        };
+    fn of(&mut self, book: &mut IdentityBook, credential: &'p AgentSecret, wrong: bool) -> u32 {
+        let (is_ha1, secret) = credential.parts();
         *self.known.entry((is_ha1, secret.reveal(), wrong)).or_insert_with(|| {
             let spoilt = wrong.then(|| mix::spoilt(is_ha1, secret));
-            book.credential(agent_credential(is_ha1, spoilt.as_ref().unwrap_or(secret)))
+            book.credential(credential_of(is_ha1, spoilt.as_ref().unwrap_or(secret)))
         })
     }
 }
 
-fn agent_credential(is_ha1: bool, secret: &Secret) -> agent::Credential {
+/// A secret as those who compute digests take it.
+fn credential_of(is_ha1: bool, secret: &Secret) -> sip::Credential {
     // The profile has checked the digits; were it wrong, the text would only be a wrong password.
     match Ha1::from_hex(secret.reveal()).filter(|_| is_ha1) {
-        Some(ha1) => agent::Credential::Ha1(Box::new(ha1)),
-        None => agent::Credential::Password(secret.clone()),
+        Some(ha1) => sip::Credential::Ha1(Box::new(ha1)),
+        None => sip::Credential::Password(secret.clone()),
     }
+}
+
+/// A user of the registrar by the name that comes with credentials.
+fn user_entry(row: &profile::ListedAgent) -> (Vec<u8>, sip::Credential) {
+    let (is_ha1, secret) = row.credential.parts();
+    (row.auth_user().as_bytes().to_vec(), credential_of(is_ha1, secret))
 }
 
 fn generator_limits(profile: &Profile) -> GeneratorLimits {

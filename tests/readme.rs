@@ -1,5 +1,8 @@
 //! The README is a reference, so it is held against the program: every key of the schema, every column of every file,
 //! every command, and every profile it names.
+//!
+//! What a key means and its default are said once, in the doc comments of the profile's types, from which the schema has
+//! them. The README's tables repeat the schema; with `UPDATE_EXPECT=1` in the environment they are written anew.
 
 mod support;
 
@@ -25,6 +28,53 @@ fn every_key_of_the_profile_is_in_its_reference() {
     collect_keys(&schema, &mut keys);
     assert!(keys.len() > 40, "only {keys:?}: the walk is broken");
     expect_mentioned(keys.iter().map(String::as_str), section("## Profile reference"));
+}
+
+#[test]
+fn the_tables_of_keys_say_what_the_schema_says() {
+    let schema = regstorm::profile::schema();
+    let mut readme = README.to_owned();
+    let marks: Vec<&str> = README.lines().filter(|line| line.starts_with(KEYS)).collect();
+    assert_eq!(marks.len(), 11, "{marks:?}");
+    for mark in marks {
+        let name = mark.strip_prefix(KEYS).and_then(|rest| rest.strip_suffix(" -->")).expect("a name of the schema");
+        let keys = schema["$defs"][name]["properties"].as_object().unwrap_or_else(|| panic!("no {name}"));
+        let start = README.find(mark).expect("just found") + mark.len() + 1;
+        let table = &README[start..start + README[start..].find("\n\n").expect("an end") + 1];
+        readme = readme.replacen(table, &table_of_keys(keys, table), 1);
+    }
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        std::fs::write(path, &readme).expect("writable");
+    } else if let Some((ours, meant)) = README.lines().zip(readme.lines()).find(|(ours, meant)| ours != meant) {
+        panic!("the README says\n{ours}\nand the schema\n{meant}");
+    } else {
+        assert_eq!(readme.len(), README.len());
+    }
+}
+
+/// What stands before a table of the README that lists the keys of one table of the profile.
+const KEYS: &str = "<!-- keys of ";
+
+/// A table as the schema has it, in the order in which the README lists its keys, new ones last.
+fn table_of_keys(keys: &serde_json::Map<String, Value>, table: &str) -> String {
+    let listed = table.lines().skip(2).filter_map(|row| row.split('`').nth(1));
+    let mut order: Vec<&str> = listed.filter(|key| keys.contains_key(*key)).collect();
+    order.extend(keys.keys().map(String::as_str).filter(|key| !table.contains(&format!("\n| `{key}` |"))));
+    let with_default = keys.values().any(|key| key.get("default").is_some());
+    let mut text =
+        if with_default { "| key | default | means |\n|---|---|---|\n" } else { "| key | means |\n|---|---|\n" }
+            .to_owned();
+    for name in order {
+        let means = keys[name]["description"].as_str().expect("a doc comment").replace('\n', " ").replace('|', "\\|");
+        let default = match keys[name].get("default") {
+            Some(value) => format!("| `{}` ", value.to_string().replace("\",\"", "\", \"")),
+            None if with_default => "| ".to_owned(),
+            None => String::new(),
+        };
+        text += &format!("| `{name}` {default}| {means} |\n");
+    }
+    text
 }
 
 #[test]

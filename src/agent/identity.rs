@@ -1,20 +1,10 @@
 //! Who the agents are: user, authentication name and secret of each, kept compactly for a million of them.
 
 use crate::seed::{Purpose, Seed};
-use crate::sip::Ha1;
+pub use crate::sip::Credential;
 use crate::sip::branch::hex32;
-use crate::vocab::{AgentId, RunTag, Secret, TrunkId};
+use crate::vocab::{AgentId, RunTag, TrunkId};
 use rand_chacha::rand_core::Rng;
-
-/// What proves an identity.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    Password(Secret),
-    /// Apart, for it is twice as long as what leads to a password, and a list has a credential for each agent.
-    Ha1(Box<Ha1>),
-}
-
-const _: () = assert!(size_of::<Credential>() <= 24);
 
 /// One agent's identity, borrowed from the book.
 #[derive(Clone, Copy, Debug)]
@@ -153,6 +143,7 @@ impl IdentityBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocab::Secret;
 
     #[test]
     fn names_and_credentials_come_back() {

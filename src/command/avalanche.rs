@@ -3,7 +3,7 @@
 
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, print, write_files};
-use super::simulate::{ONE_WAY, wordings};
+use super::simulate::{ONE_WAY, plan, wordings};
 use crate::agent::{Refresh, RetryPolicy, TrunkPolicy};
 use crate::cli::SimulateArgs;
 use crate::diagnose::avalanche::{Comeback, Failures, Occasion};
@@ -34,7 +34,8 @@ const CSV: &str = "avalanche.csv";
 /// No interval is kept; they only have to be short beside the lifetimes that matter.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-pub fn execute(args: &SimulateArgs, plan: &Plan) -> Result<Exit, Failure> {
+pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
+    let plan = &plan(args)?;
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     let rehearsal = Rehearsal::of(plan);
     let stamp = super::stamp(Clock::new().unix_ns());

@@ -1,9 +1,9 @@
 //! What this machine can send by itself (RFC 7502 §6.1): short runs against the embedded registrar on loopback at rising
-//! rates, and the file in which the outcome is kept for the conditions of later runs.
+//! rates. Where the outcome is kept: `kept_baseline`.
 
 use super::assemble::{Assembly, Frame, assemble};
 use super::failure::Failure;
-use super::output::{RESULTS, write_files};
+use super::kept_baseline;
 use super::registrar::{address_of, embedded};
 use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
 use super::targets::resolve_all;
@@ -21,14 +21,11 @@ use crate::record::{self, Baseline, BaselineStep, Results, Writer};
 use crate::seed::Seed;
 use crate::vocab::{FailedAttempt, Intervention, RunTag, Stage, Status};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// After this no further rate is tried; a step takes less than two seconds.
 const WHOLE: Duration = Duration::from_secs(8);
-/// The file's name within the folder of results.
-const FILE: &str = "baseline.json";
 
 /// Measures, keeps the outcome in `results/baseline.json` and returns it.
 ///
@@ -62,33 +59,8 @@ pub fn measure_and_keep(clock: Clock) -> Result<Baseline, Failure> {
         first_invalid_rate_per_s: lost,
         steps,
     };
-    keep(&baseline)?;
+    kept_baseline::write(&baseline)?;
     Ok(baseline)
-}
-
-/// The baseline of this machine, if one was kept here. One that cannot be read is only warned of: no run depends on it.
-pub fn kept() -> Option<Baseline> {
-    let path = Path::new(RESULTS).join(FILE);
-    let bytes = std::fs::read(&path).ok()?;
-    match serde_json::from_slice::<Baseline>(&bytes) {
-        Ok(baseline) => Some(baseline).filter(|baseline| baseline.host == usage::host().name),
-        Err(error) => {
-            eprintln!(
-                "warning: {} cannot be read ({error}); measure it anew with preflight --baseline",
-                path.display()
-            );
-            None
-        }
-    }
-}
-
-fn keep(baseline: &Baseline) -> Result<(), Failure> {
-    let directory = Path::new(RESULTS);
-    std::fs::create_dir_all(directory)
-        .map_err(|error| Failure::could_not(format!("{}: cannot be created: {error}", directory.display())))?;
-    // Texts and numbers only: nothing here can fail to serialise.
-    let bytes = serde_json::to_vec_pretty(baseline).unwrap_or_default();
-    write_files(directory, &[(FILE, bytes)])
 }
 
 fn outcome(rate: u32, results: &Results) -> BaselineStep {

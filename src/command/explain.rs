@@ -12,7 +12,7 @@ pub fn execute(args: &ExplainArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn unknown(name: &str, nearest: &[&str]) -> Failure {
+fn unknown(name: &str, nearest: &[String]) -> Failure {
     let names = match nearest {
         [] => "give a response code like 403, timeout, or the id of a finding like limit.concurrent".to_owned(),
         [one] => format!("did you mean {one}?"),

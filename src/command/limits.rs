@@ -11,7 +11,7 @@ use super::output::{RunDirectory, print, write_files};
 use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
-use crate::cli::{LimitsArgs, Live, Method as MethodArg, Only};
+use crate::cli::{LimitsArgs, Live, MethodArg, Only};
 use crate::engine::Trial;
 use crate::engine::trial::Signals;
 use crate::load::search::concurrent::FillRate;
@@ -73,7 +73,7 @@ pub fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         }
     };
     let objective = orders.probing.objective;
-    let conditions = findings::Conditions {
+    let conditions = findings::SearchConditions {
         name: plan.name.clone(),
         seed: seed.0,
         started_unix_ns,

@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod hook;
 mod keep;
+mod kept_baseline;
 mod limits;
 mod metrics;
 mod observe;
@@ -46,6 +47,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Registrar(args) => registrar::execute(&args),
         Command::Limits(args) => limits::execute(&args),
         Command::Diagnose(args) => diagnose::execute(&args),
+        Command::Simulate(args) if args.avalanche => avalanche::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),

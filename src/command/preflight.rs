@@ -13,7 +13,7 @@ use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
 use crate::engine::{ProbeSocket, Server};
 use crate::net::clock::Clock;
-use crate::plan::{Account, Plan, TrunkPlan};
+use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::profile::lint::{self, Lint};
 use crate::profile::{self, Profile};
 use crate::report::readiness::{self, Doubt};
@@ -114,27 +114,31 @@ pub fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
 }
 
 /// A trunk, and who is to register on it from where.
-pub struct Subject<'p> {
+pub struct TrunkToProbe<'p> {
     pub trunk: &'p TrunkPlan,
     pub target: Result<SocketAddr, String>,
-    pub ways: Vec<(Option<IpAddr>, Account)>,
+    pub ways: Vec<(Option<IpAddr>, AgentAccount)>,
 }
 
 /// Every trunk with its target and one agent for each source address.
 ///
 /// # Errors
 /// When a target is not allowed; then nothing is sent to any.
-pub fn subjects<'p>(profile: &Profile, plan: &'p Plan, server: Option<&Server>) -> Result<Vec<Subject<'p>>, Failure> {
+pub fn subjects<'p>(
+    profile: &Profile,
+    plan: &'p Plan,
+    server: Option<&Server>,
+) -> Result<Vec<TrunkToProbe<'p>>, Failure> {
     let embedded = address_of(server);
     // Each name may take the resolver's whole patience.
     let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
-    let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::Trunk, _))| {
+    let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::TrunkProfile, _))| {
         let target = match resolved {
             Ok(target) => Ok(target),
             Err(Failure::CouldNotRun(why)) => Err(without_trunk(&trunk.id, &why)),
             Err(usage) => return Err(usage),
         };
-        Ok(Subject { trunk, target, ways: ways(written, trunk) })
+        Ok(TrunkToProbe { trunk, target, ways: ways(written, trunk) })
     };
     plan.trunks.iter().zip(profile.trunks.iter().zip(resolved)).map(subject).collect()
 }
@@ -145,12 +149,12 @@ pub fn without_trunk(id: &str, message: &str) -> String {
 }
 
 /// Agent n sends from source n; where there are more sources than agents, the first agent tries the others.
-fn ways(profile: &profile::Trunk, trunk: &TrunkPlan) -> Vec<(Option<IpAddr>, Account)> {
+fn ways(profile: &profile::TrunkProfile, trunk: &TrunkPlan) -> Vec<(Option<IpAddr>, AgentAccount)> {
     let sources: Vec<Option<IpAddr>> = match trunk.source.as_slice() {
         [] => vec![None],
         sources => sources.iter().copied().map(Some).collect(),
     };
-    let account = |n: usize| Account::of(profile, n as u32).or_else(|| Account::of(profile, 0));
+    let account = |n: usize| AgentAccount::of(profile, n as u32).or_else(|| AgentAccount::of(profile, 0));
     let sources = sources.into_iter().enumerate().take(MOST_SOURCES);
     sources.filter_map(|(n, source)| Some((source, account(n)?))).collect()
 }
@@ -176,7 +180,7 @@ fn side_by_side<I: Sync, T: Send>(items: &[I], look: impl Fn(&I) -> T + Sync) ->
     all.into_iter().map(|(_, made)| made).collect()
 }
 
-fn reading(prober: &Prober, subject: &Subject<'_>, until: Time) -> Reading {
+fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading {
     let trunk = subject.trunk;
     let mut reading = Reading {
         trunk_id: trunk.id.clone(),
@@ -212,7 +216,7 @@ fn reading(prober: &Prober, subject: &Subject<'_>, until: Time) -> Reading {
 fn register(
     prober: &Prober,
     trunk: &TrunkPlan,
-    account: &Account,
+    account: &AgentAccount,
     socket: &mut ProbeSocket,
     way: &mut Way,
     until: Time,

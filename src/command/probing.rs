@@ -3,7 +3,7 @@
 use super::assemble::USER_AGENT;
 use crate::agent::probe::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 use crate::agent::{RealmPolicy, TrunkPolicy};
-use crate::plan::{Account, Plan, TrunkPlan};
+use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::vocab::AgentId;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Timer F.
 pub fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) -> ProbeRequest {
     let identity = plan.identities.get(agent);
-    let account = Account {
+    let account = AgentAccount {
         user: identity.user.to_owned(),
         auth_user: identity.auth_user.to_owned(),
         credential: identity.credential.clone(),
@@ -21,11 +21,17 @@ pub fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) 
 }
 
 /// The same with an account of a trunk, answered as the trunk's policy says.
-pub fn register_as(trunk: &TrunkPlan, account: &Account, call: Call, patience: Duration) -> ProbeRequest {
+pub fn register_as(trunk: &TrunkPlan, account: &AgentAccount, call: Call, patience: Duration) -> ProbeRequest {
     request(trunk, &trunk.policy, account.clone(), call, patience)
 }
 
-fn request(trunk: &TrunkPlan, policy: &TrunkPolicy, account: Account, call: Call, patience: Duration) -> ProbeRequest {
+fn request(
+    trunk: &TrunkPlan,
+    policy: &TrunkPolicy,
+    account: AgentAccount,
+    call: Call,
+    patience: Duration,
+) -> ProbeRequest {
     ProbeRequest {
         method: ProbeMethod::Register,
         user: account.user,

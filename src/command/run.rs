@@ -1,7 +1,6 @@
 //! `regstorm run`: from a profile to a directory of results.
 
 use super::assemble::{Assembly, Frame, assemble};
-use super::baseline;
 use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, Screen, Watch};
 use super::output::RunDirectory;
@@ -12,7 +11,7 @@ use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use super::threads::sender_threads;
-use super::{keep, metrics};
+use super::{keep, kept_baseline, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
@@ -56,7 +55,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let start = clock.now() + head_start(&plan)?;
     let started_unix_ns = unix_of(&clock, start);
-    // Before this one asks for promptness, which the thread that is scraped has no need of.
+    // Before this thread asks for promptness: threads inherit it, and the one that serves metrics does not need it.
     let facts = metrics::facts(&plan, seed, schedule.lasts(), started_unix_ns);
     let publication = port.map(|port| port.serve(facts)).transpose()?;
     // Before any other thread is started: they inherit it.
@@ -83,12 +82,12 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
     let (wisher, wishes) = unbounded_channel();
     let facts = opening(&plan, &frame, &targets);
-    let shown = Shown { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
+    let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
     let mut watch = Watch::new(record, failures, screen(args.live, shown), conditions(&plan));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
-    watch.record().header(&Header { baseline: baseline::kept(), ..header }).map_err(unwritable)?;
+    watch.record().header(&Header { baseline: kept_baseline::read(), ..header }).map_err(unwritable)?;
     usage::give_back_freed_memory();
     announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
@@ -168,7 +167,7 @@ fn check_screen(live: Live) -> Result<(), Failure> {
 
 /// What there is to show of a run before it begins, and where what is wished of it goes.
 #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the live screen shows that much"))]
-struct Shown<'a> {
+struct ToShow<'a> {
     plan: &'a Plan,
     frame: &'a Frame,
     facts: &'a str,
@@ -178,7 +177,7 @@ struct Shown<'a> {
 }
 
 /// Bars where standard error is a terminal and the mode leaves it open, plain lines elsewhere.
-fn screen(live: Live, shown: Shown<'_>) -> Screen {
+fn screen(live: Live, shown: ToShow<'_>) -> Screen {
     match live {
         Live::Off => Screen::Off,
         Live::Plain => Screen::Plain,
@@ -195,8 +194,8 @@ fn screen(live: Live, shown: Shown<'_>) -> Screen {
 }
 
 #[cfg(feature = "tui")]
-fn live_screen(shown: Shown<'_>) -> LiveScreen {
-    let Shown { plan, frame, facts, directory, clock, wisher } = shown;
+fn live_screen(shown: ToShow<'_>) -> LiveScreen {
+    let ToShow { plan, frame, facts, directory, clock, wisher } = shown;
     let opening = Opening {
         name: plan.name.clone(),
         facts: facts.strip_prefix(&format!("{}: ", plan.name)).unwrap_or(facts).to_owned(),

@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const LOOK_SHARE: u32 = 50;
 
 /// What the screen is told.
-enum Update {
+enum ScreenUpdate {
     Moment(Moment),
     Interval(Digest),
     Found { lines: Vec<FindingLine>, health: Health, doubts: Vec<String>, took: Duration },
@@ -45,7 +45,7 @@ enum Update {
 
 /// The live screen of a run.
 pub struct LiveScreen {
-    told: Sender<Update>,
+    told: Sender<ScreenUpdate>,
     /// Tells the detectors that there is something new.
     news: Option<Sender<()>>,
     waiting: Option<Waiting>,
@@ -60,7 +60,7 @@ pub struct LiveScreen {
 /// What the threads need, until they are started.
 struct Waiting {
     scene: Scene,
-    updates: Receiver<Update>,
+    updates: Receiver<ScreenUpdate>,
     wishes: UnboundedSender<Wish>,
     record: PathBuf,
     clock: Clock,
@@ -106,20 +106,20 @@ impl LiveScreen {
     }
 
     pub fn say(&self, line: &str) {
-        self.tell(Update::Line(line.to_owned()));
+        self.tell(ScreenUpdate::Line(line.to_owned()));
     }
 
     pub fn stage(&mut self, stage: vocab::Stage) {
         self.stage = stage;
         match stage {
             vocab::Stage::Load => self.begin(),
-            vocab::Stage::Drain | vocab::Stage::Unregister => self.tell(Update::Ending),
+            vocab::Stage::Drain | vocab::Stage::Unregister => self.tell(ScreenUpdate::Ending),
         }
     }
 
     /// An interval that has been written.
     pub fn interval(&self, interval: &Interval) {
-        self.tell(Update::Interval(Digest::of(interval)));
+        self.tell(ScreenUpdate::Interval(Digest::of(interval)));
         if let Some(news) = &self.news {
             // Detectors that are gone have said why.
             let _ = news.send(());
@@ -129,7 +129,7 @@ impl LiveScreen {
     pub fn intervened(&mut self, intervention: &Intervention) {
         self.speed = intervention.speed;
         self.course.bend(Duration::from_nanos(intervention.at_ns), intervention.speed);
-        self.tell(Update::Intervened(*intervention));
+        self.tell(ScreenUpdate::Intervened(*intervention));
     }
 
     pub fn progress(&mut self, position: Position) {
@@ -143,10 +143,10 @@ impl LiveScreen {
             }
         }
         let stage = stage_now(self.stage, self.course.at(elapsed));
-        self.tell(Update::Moment(Moment { elapsed, stage, due: self.due, rate, glances }));
+        self.tell(ScreenUpdate::Moment(Moment { elapsed, stage, due: self.due, rate, glances }));
     }
 
-    fn tell(&self, update: Update) {
+    fn tell(&self, update: ScreenUpdate) {
         // A screen that is gone has said why, and the run goes on.
         let _ = self.told.send(update);
     }
@@ -199,7 +199,7 @@ fn of_load(leg: Leg) -> StageNow {
 }
 
 /// The screen's thread: ends with the run, or with the terminal.
-fn show(mut scene: Scene, updates: &Receiver<Update>, wishes: &UnboundedSender<Wish>) {
+fn show(mut scene: Scene, updates: &Receiver<ScreenUpdate>, wishes: &UnboundedSender<Wish>) {
     let palette = Palette::new(depth());
     let drawn = Terminal::take().and_then(|mut terminal| {
         while take_in(&mut scene, updates) && terminal.draw(&mut scene, palette)? {
@@ -215,15 +215,15 @@ fn show(mut scene: Scene, updates: &Receiver<Update>, wishes: &UnboundedSender<W
 }
 
 /// Takes in everything the screen was told; false when nobody is left who could tell more.
-fn take_in(scene: &mut Scene, updates: &Receiver<Update>) -> bool {
+fn take_in(scene: &mut Scene, updates: &Receiver<ScreenUpdate>) -> bool {
     loop {
         match updates.try_recv() {
-            Ok(Update::Moment(moment)) => scene.moment(moment),
-            Ok(Update::Interval(digest)) => scene.interval(digest),
-            Ok(Update::Found { lines, health, doubts, took }) => scene.found(lines, health, doubts, took),
-            Ok(Update::Line(line)) => scene.say(&line),
-            Ok(Update::Intervened(intervention)) => scene.intervened(intervention.speed),
-            Ok(Update::Ending) => scene.stopping(),
+            Ok(ScreenUpdate::Moment(moment)) => scene.moment(moment),
+            Ok(ScreenUpdate::Interval(digest)) => scene.interval(digest),
+            Ok(ScreenUpdate::Found { lines, health, doubts, took }) => scene.found(lines, health, doubts, took),
+            Ok(ScreenUpdate::Line(line)) => scene.say(&line),
+            Ok(ScreenUpdate::Intervened(intervention)) => scene.intervened(intervention.speed),
+            Ok(ScreenUpdate::Ending) => scene.stopping(),
             Err(TryRecvError::Empty) => return true,
             Err(TryRecvError::Disconnected) => return false,
         }
@@ -255,7 +255,7 @@ fn depth() -> Depth {
 }
 
 /// The detectors' thread: looks through the record after each interval, and then rests.
-fn look(record: &Path, news: &Receiver<()>, told: &Sender<Update>, clock: Clock) {
+fn look(record: &Path, news: &Receiver<()>, told: &Sender<ScreenUpdate>, clock: Clock) {
     let mut follower: Option<Follower<File>> = None;
     let mut came = false;
     while came || news.recv().is_ok() {
@@ -264,12 +264,12 @@ fn look(record: &Path, news: &Receiver<()>, told: &Sender<Update>, clock: Clock)
             Ok(seen) => seen,
             Err(why) => {
                 // The run goes on, and is reported from the same record in the end.
-                let _ = told.send(Update::Line(format!("findings are not looked for any more: {why}")));
+                let _ = told.send(ScreenUpdate::Line(format!("findings are not looked for any more: {why}")));
                 return;
             }
         };
         let took = Duration::from_nanos(thread_cpu_ns().saturating_sub(before));
-        if told.send(Update::Found { lines, health, doubts, took }).is_err() {
+        if told.send(ScreenUpdate::Found { lines, health, doubts, took }).is_err() {
             return;
         }
         let Some(news_came) = rest(news, clock, LOOK_EVERY.max(took * LOOK_SHARE)) else { return };

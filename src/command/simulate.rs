@@ -1,7 +1,6 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
 use super::assemble::USER_AGENT;
-use super::avalanche;
 use super::failure::{Exit, Failure};
 use super::observe::FailureFile;
 use super::output::{RunDirectory, print, write_files};
@@ -38,12 +37,7 @@ pub(super) const ONE_WAY: Duration = Duration::from_micros(100);
 const BEGINS_UNIX_NS: i64 = 946_684_800_000_000_000;
 
 pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
-    let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
-    let mut plan = Plan::new(&profile)?;
-    plan.require_load()?;
-    if args.avalanche {
-        return avalanche::execute(args, &plan);
-    }
+    let mut plan = plan(args)?;
     if let Some(lasts) = &args.lasts {
         lengthen(&mut plan, lasts)?;
     }
@@ -67,6 +61,13 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
         print(&report::dry_run::lines(&dry_run))?;
     }
     Ok(Exit::of_run(derived.judgement.verdict, None))
+}
+
+/// The plan of the profile that is to be rehearsed.
+pub(super) fn plan(args: &SimulateArgs) -> Result<Plan, Failure> {
+    let plan = Plan::new(&profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?)?;
+    plan.require_load()?;
+    Ok(plan)
 }
 
 /// What a run of the plan would ask for, on this machine.

@@ -14,7 +14,7 @@ use crate::diagnose::readiness::{place, said};
 use crate::diagnose::watch::{Hysteresis, Light};
 use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
-use crate::plan::{Account, Plan, TrunkPlan};
+use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::record::results;
 use crate::report::watch::{Change, exposition};
 use crate::seed::Seed;
@@ -50,14 +50,14 @@ pub fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
     let embedded = address_of(server.as_ref());
-    let watch = Watch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
+    let watch = CanaryWatch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
     watch.say_pace(every);
     let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);
     let go = super::runtime()?.block_on(keep(
         watch,
         every,
         until,
-        &Told { hook, json: args.json, metric: args.metric_file.clone() },
+        &Listeners { hook, json: args.json, metric: args.metric_file.clone() },
     ))?;
     Ok(if go { Exit::Success } else { Exit::ThresholdFailed })
 }
@@ -71,7 +71,7 @@ fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
 }
 
 /// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is go.
-async fn keep(mut watch: Watch, every: Duration, until: Time, told: &Told) -> Result<bool, Failure> {
+async fn keep(mut watch: CanaryWatch, every: Duration, until: Time, told: &Listeners) -> Result<bool, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
     let clock = watch.prober.clock;
@@ -105,9 +105,9 @@ async fn keep(mut watch: Watch, every: Duration, until: Time, told: &Told) -> Re
 
 /// Has the watch do something that blocks.
 async fn aside<T: Send + 'static>(
-    mut watch: Watch,
-    act: impl FnOnce(&mut Watch) -> T + Send + 'static,
-) -> Result<(Watch, T), Failure> {
+    mut watch: CanaryWatch,
+    act: impl FnOnce(&mut CanaryWatch) -> T + Send + 'static,
+) -> Result<(CanaryWatch, T), Failure> {
     let done = tokio::task::spawn_blocking(move || {
         let done = act(&mut watch);
         (watch, done)
@@ -116,15 +116,15 @@ async fn aside<T: Send + 'static>(
 }
 
 /// Who hears of the rounds besides standard output.
-struct Told {
+struct Listeners {
     hook: Option<Hook>,
     json: bool,
     /// Rewritten whole after each round.
     metric: Option<PathBuf>,
 }
 
-impl Told {
-    fn metric(&self, watch: &Watch) -> Result<(), Failure> {
+impl Listeners {
+    fn metric(&self, watch: &CanaryWatch) -> Result<(), Failure> {
         let Some(path) = &self.metric else { return Ok(()) };
         let states = watch.canaries.iter().map(|canary| (canary.trunk.id.clone(), canary.hysteresis.is_go()));
         let unix_s = (watch.prober.clock.unix_ns() / 1_000_000_000) as i64;
@@ -135,7 +135,7 @@ impl Told {
 }
 
 /// Everything the rounds need.
-struct Watch {
+struct CanaryWatch {
     plan: Plan,
     /// Where the embedded registrar listens.
     embedded: Option<SocketAddr>,
@@ -147,7 +147,7 @@ struct Watch {
 /// One agent that stands for its trunk.
 struct Canary {
     trunk: TrunkPlan,
-    account: Account,
+    account: AgentAccount,
     source: Option<IpAddr>,
     /// `None`: the name did not resolve so far.
     target: Option<SocketAddr>,
@@ -159,7 +159,7 @@ struct Canary {
     hysteresis: Hysteresis,
 }
 
-impl Watch {
+impl CanaryWatch {
     fn say_pace(&self, every: Duration) {
         let needed = 2.0 * self.canaries.len() as f64 / every.as_secs_f64();
         if needed > f64::from(MESSAGES_PER_SECOND) {
@@ -191,7 +191,7 @@ impl Watch {
 
     /// Does something with every canary, some side by side.
     fn each(&mut self, act: impl Fn(&Shared<'_>, &mut Canary) -> Option<Change> + Sync) -> Vec<Change> {
-        let Watch { plan, embedded, prober, patience, canaries } = self;
+        let CanaryWatch { plan, embedded, prober, patience, canaries } = self;
         let shared = Shared { plan, embedded: *embedded, prober, patience: *patience, clock: prober.clock };
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {

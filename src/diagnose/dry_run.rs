@@ -12,24 +12,10 @@ pub use warning::Warning;
 use crate::measure::traffic::{Peak, Second};
 use crate::measure::{Beat, Traffic, evidence};
 use crate::record::Results;
+pub use crate::vocab::Expectation;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Limits as the profile's `[expect]` states them; `None`: nobody did.
-#[derive(Clone, Copy, PartialEq, Default, Debug)]
-pub struct Expectation {
-    /// Bindings at once.
-    pub registrations: Option<u32>,
-    pub registrations_per_second: Option<f64>,
-    /// Requests per second: of all agents, of one source address, of one address of record.
-    pub messages_per_second: Option<u32>,
-    pub messages_per_second_per_source: Option<u32>,
-    pub messages_per_second_per_aor: Option<u32>,
-    pub contacts_per_aor: Option<u32>,
-    /// In each direction, UDP and IP headers included.
-    pub bits_per_second: Option<f64>,
-}
 
 /// What a run of the profile would take from this machine, and what it has.
 #[derive(Clone, PartialEq, Debug)]

@@ -1,18 +1,14 @@
 //! What a response code, a finding, a loop or an outcome means, what it comes from, and where to look.
 //!
-//! The texts are data: `codes` holds response codes, `findings` the findings, `outcomes` the loops and the statuses of
-//! attempts. A cause names what preceded it, because the same 403 says one thing before any challenge and another
-//! after credentials. What a named product does differently stands under its name, with its own words for settings and
-//! log lines, so that a reader can search for them there.
+//! The texts are data beside this file: `codes` holds response codes, `findings` the findings, `outcomes` the loops and
+//! the statuses of attempts. They are read when they are asked for. A cause names what preceded it, because the same
+//! 403 says one thing before any challenge and another after credentials. What a named product does differently stands
+//! under its name, with its own words for settings and log lines, so that a reader can search for them there.
 
-mod codes;
-mod findings;
-mod outcomes;
-
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a name stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// A SIP response code, or `timeout` in its place.
@@ -36,74 +32,84 @@ impl Topic {
     }
 }
 
-/// One cause: when it is the likely one, and what it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+/// One cause: when it is the likely one, and what it is. Written `[when, what]`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Cause {
     /// What preceded the answer, as a clause: `before any challenge`.
-    pub when: &'static str,
+    pub when: String,
     /// What is then likely, as a sentence.
-    pub what: &'static str,
+    pub what: String,
 }
 
-/// A cause, as the tables of this room write it.
-const fn when(when: &'static str, what: &'static str) -> Cause {
-    Cause { when, what }
+/// A place to look at. Written `[system, what]`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LookAt {
+    /// The product, or `any` for advice that holds with every one.
+    pub system: String,
+    /// What to look at there, as sentences.
+    pub what: String,
 }
 
 /// The explanation of one name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Explanation {
     /// What is typed: `403`, `timeout`, `limit.rate`, `403-after-auth`, `request_timeout`.
-    pub name: &'static str,
+    pub name: String,
     pub topic: Topic,
     /// A few words, as a heading.
-    pub title: &'static str,
+    pub title: String,
     /// What it means, in sentences.
-    pub meaning: &'static str,
+    pub meaning: String,
     /// The likely causes, the likeliest first.
-    pub causes: &'static [Cause],
-    /// System and what to look at there, the general advice first.
-    #[serde(serialize_with = "as_places")]
-    pub look_at: &'static [(&'static str, &'static str)],
+    pub causes: Vec<Cause>,
+    /// The general advice first.
+    pub look_at: Vec<LookAt>,
 }
 
-/// The explanation of a finding: what the advice of a detector is made of.
-pub type FindingText = Explanation;
+const CODES: &str = include_str!("explain/codes.toml");
+const FINDINGS: &str = include_str!("explain/findings.toml");
+const OUTCOMES: &str = include_str!("explain/outcomes.toml");
 
-/// The explanation of a finding, by its id.
-pub fn finding(id: &str) -> Option<&'static FindingText> {
-    findings::FINDINGS.iter().find(|text| text.name == id)
+fn read(file: &str) -> Vec<Explanation> {
+    #[derive(Deserialize)]
+    struct File {
+        text: Vec<Explanation>,
+    }
+    // The tests read every file, so none of them can be broken.
+    toml::from_str::<File>(file).map(|file| file.text).unwrap_or_default()
 }
 
-/// The explanation of a response code.
-pub fn code(code: u16) -> Option<&'static Explanation> {
-    codes::CODES.iter().find(|text| text.name.parse() == Ok(code))
+/// The explanation of a finding, by its id: what the advice of a detector is made of.
+pub fn finding(id: &str) -> Option<Explanation> {
+    read(FINDINGS).into_iter().find(|text| text.name == id)
 }
 
 /// Everything there is, codes first.
-pub fn all() -> impl Iterator<Item = &'static Explanation> {
-    codes::CODES.iter().chain(findings::FINDINGS).chain(outcomes::LOOPS).chain(outcomes::STATUSES)
+pub fn all() -> Vec<Explanation> {
+    [CODES, FINDINGS, OUTCOMES].into_iter().flat_map(read).collect()
 }
 
 /// Everything a name stands for: `401` is a response and a loop. Letter case and a `SIP/2.0 ` in front do not matter.
 ///
 /// # Errors
 /// The nearest known names, at most three, when there is none of this name.
-pub fn explain(name: &str) -> Result<Vec<&'static Explanation>, Vec<&'static str>> {
+pub fn explain(name: &str) -> Result<Vec<Explanation>, Vec<String>> {
     let wanted = name.trim().to_lowercase();
     let wanted = wanted.strip_prefix("sip/2.0 ").unwrap_or(&wanted).trim();
-    let found: Vec<_> = all().filter(|text| text.name == wanted).collect();
-    if found.is_empty() { Err(nearest(wanted)) } else { Ok(found) }
+    let (found, others): (Vec<_>, Vec<_>) = all().into_iter().partition(|text| text.name == wanted);
+    if found.is_empty() { Err(nearest(wanted, others)) } else { Ok(found) }
 }
 
 /// Known names that share a beginning or most letters with what was typed, the nearest first.
-fn nearest(wanted: &str) -> Vec<&'static str> {
-    let mut scored: Vec<(f64, &'static str)> = all()
-        .map(|text| (strsim::jaro_winkler(wanted, text.name), text.name))
+fn nearest(wanted: &str, known: Vec<Explanation>) -> Vec<String> {
+    let mut scored: Vec<(f64, String)> = known
+        .into_iter()
+        .map(|text| (strsim::jaro_winkler(wanted, &text.name), text.name))
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.dedup_by_key(|(_, name)| *name);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    scored.dedup_by(|a, b| a.1 == b.1);
     scored.truncate(NEAREST);
     scored.into_iter().map(|(_, name)| name).collect()
 }
@@ -113,22 +119,6 @@ const LIKENESS: f64 = 0.7;
 /// The most names offered.
 const NEAREST: usize = 3;
 
-fn as_places<S: serde::Serializer>(places: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct LookAt<'a> {
-        system: &'a str,
-        what: &'a str,
-    }
-    serializer.collect_seq(places.iter().map(|&(system, what)| LookAt { system, what }))
-}
-
-/// Names of the systems texts speak of.
-const ANY: &str = "any";
-const ASTERISK: &str = "Asterisk PJSIP";
-const KAMAILIO: &str = "Kamailio";
-const GENESYS: &str = "Genesys Cloud";
-const ORACLE: &str = "Oracle SBC";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +126,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const FINDINGS: [&str; 26] = [
+    const IDS: [&str; 27] = [
         "limit.concurrent",
         "limit.rate",
         "limit.contacts",
@@ -163,19 +153,23 @@ mod tests {
         "tls.certificate",
         "dns",
         "drift",
+        "generator.saturated",
     ];
 
-    const CODES: [u16; 30] = [
-        200, 302, 305, 400, 401, 403, 404, 405, 407, 408, 420, 421, 423, 429, 439, 480, 481, 482, 483, 488, 500, 501,
-        502, 503, 504, 505, 513, 600, 603, 606,
+    const REGISTRATION_CODES: [&str; 30] = [
+        "200", "302", "305", "400", "401", "403", "404", "405", "407", "408", "420", "421", "423", "429", "439", "480",
+        "481", "482", "483", "488", "500", "501", "502", "503", "504", "505", "513", "600", "603", "606",
     ];
+
+    /// The systems texts speak of.
+    const SYSTEMS: [&str; 5] = ["any", "Asterisk PJSIP", "Kamailio", "Genesys Cloud", "Oracle SBC"];
 
     #[test]
     fn every_finding_is_explained() {
-        for id in FINDINGS.into_iter().chain(["generator.saturated"]) {
+        for id in IDS {
             assert!(finding(id).is_some_and(|text| text.topic == Topic::Finding), "{id}");
         }
-        assert_eq!(findings::FINDINGS.len(), FINDINGS.len() + 1);
+        assert_eq!(read(FINDINGS).len(), IDS.len());
     }
 
     #[test]
@@ -204,22 +198,30 @@ mod tests {
 
     #[test]
     fn the_codes_of_registrations_are_explained() {
-        for known in CODES {
-            assert!(code(known).is_some(), "{known}");
+        for code in REGISTRATION_CODES.into_iter().chain(["timeout"]) {
+            assert!(explain(code).is_ok_and(|found| found[0].topic == Topic::Response), "{code}");
         }
-        assert!(explain("timeout").is_ok_and(|found| found[0].topic == Topic::Response));
+    }
+
+    #[test]
+    fn every_file_can_be_read() {
+        for file in [CODES, FINDINGS, OUTCOMES] {
+            assert_eq!(toml::from_str::<toml::Table>(file).map(|_| ()), Ok(()));
+            assert_eq!(read(file).len(), file.matches("[[text]]").count());
+        }
     }
 
     #[test]
     fn no_text_is_empty_or_untidy_and_no_name_comes_twice_in_a_topic() {
         let mut names = HashSet::new();
         for text in all() {
-            assert!(names.insert((text.topic.as_str(), text.name)), "{} comes twice", text.name);
+            assert!(names.insert((text.topic.as_str(), text.name.clone())), "{} comes twice", text.name);
             assert!(!text.causes.is_empty() && !text.look_at.is_empty(), "{}", text.name);
-            let whens = text.causes.iter().map(|cause| cause.when);
-            let sentences = text.causes.iter().map(|cause| cause.what).chain(text.look_at.iter().map(|place| place.1));
-            let sentences = sentences.chain([text.meaning]);
-            for part in sentences.clone().chain(whens.clone()).chain([text.title]) {
+            let whens = text.causes.iter().map(|cause| cause.when.as_str());
+            let places = text.look_at.iter().map(|place| place.what.as_str());
+            let sentences = text.causes.iter().map(|cause| cause.what.as_str()).chain(places);
+            let sentences = sentences.chain([text.meaning.as_str()]);
+            for part in sentences.clone().chain(whens.clone()).chain([text.title.as_str()]) {
                 assert!(!part.is_empty() && part.trim() == part, "{}: {part:?}", text.name);
                 assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);
             }
@@ -228,6 +230,7 @@ mod tests {
                 "{}: a sentence ends with a stop",
                 text.name
             );
+            assert!(text.look_at.iter().all(|place| SYSTEMS.contains(&place.system.as_str())), "{}", text.name);
             assert!(whens.clone().all(|when| when.len() <= 48), "{}: a clause is short", text.name);
             assert!(text.title.len() <= 70 && text.name.len() <= 24, "{}: a heading is short", text.name);
         }
@@ -237,7 +240,7 @@ mod tests {
     fn a_name_that_is_not_known_brings_the_nearest() {
         assert_eq!(explain("limit.concurent").expect_err("misspelt")[0], "limit.concurrent");
         assert_eq!(explain("relm.mismatch").expect_err("misspelt")[0], "realm.mismatch");
-        assert!(explain("403x").expect_err("misspelt").contains(&"403"));
+        assert!(explain("403x").expect_err("misspelt").contains(&"403".to_owned()));
         assert!(explain("zzzz").expect_err("nothing like it").is_empty());
         assert_eq!(explain(" SIP/2.0 403 ").expect("a status line's beginning")[0].name, "403");
         assert_eq!(explain("401").expect("both").len(), 2);

@@ -3,23 +3,11 @@
 //! What is delayed, and in which order it comes out again, is decided by [`super::Held`] and [`super::Link`].
 
 use crate::seed::unit;
+pub use crate::vocab::Delay;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use rand_distr::{Distribution, LogNormal};
 use std::time::Duration;
-
-/// A distribution of delays.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Delay {
-    Fixed(Duration),
-    /// Between the two, evenly.
-    Uniform(Duration, Duration),
-    /// `median`·e^(`sigma`·z) with z normal: most packets near the median, a long tail above it.
-    Lognormal {
-        median: Duration,
-        sigma: f64,
-    },
-}
 
 impl Delay {
     /// Draws one delay. A tail longer than [`LONGEST`] is cut there; a lognormal with an unusable sigma or a zero

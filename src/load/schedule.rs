@@ -52,16 +52,8 @@ impl Schedule {
                 outages.push(Outage { from: start, until: start + lasts, share });
             }
             let lasts_s = stage.lasts().as_secs_f64();
-            let (from, to) = match *stage {
-                LoadStage::Ramp { to, .. } => (rate, to),
-                LoadStage::Rate { per_second, .. } => (per_second, per_second),
-                LoadStage::Avalanche { .. } => (rate, rate),
-                LoadStage::Hold { .. } | LoadStage::Outage { .. } => (0.0, 0.0),
-            };
-            let total = match *stage {
-                LoadStage::Avalanche { agents } => f64::from(agents),
-                _ => (from + to) / 2.0 * lasts_s,
-            };
+            let (from, to) = stage.rates(rate);
+            let total = stage.arrivals(rate);
             // An avalanche asks for its agents at once; nobody can be faster than that within a second.
             peak = peak.max(if lasts_s > 0.0 { from.max(to) } else { total });
             pieces.push(Piece { start, before, total, from, to, lasts_s, sample: None });

@@ -5,6 +5,29 @@ use crate::vocab::AgentId;
 pub use crate::vocab::{LoadStage, Process, WhenExhausted};
 use std::time::Duration;
 
+impl LoadStage {
+    /// Arrivals per second at its start and at its end; `before` is the rate at the end of the stage before it.
+    pub const fn rates(&self, before: f64) -> (f64, f64) {
+        match *self {
+            LoadStage::Ramp { to, .. } => (before, to),
+            LoadStage::Rate { per_second, .. } => (per_second, per_second),
+            LoadStage::Avalanche { .. } => (before, before),
+            LoadStage::Hold { .. } | LoadStage::Outage { .. } => (0.0, 0.0),
+        }
+    }
+
+    /// What it adds to the integral of the rate.
+    pub fn arrivals(&self, before: f64) -> f64 {
+        match *self {
+            LoadStage::Avalanche { agents } => f64::from(agents),
+            _ => {
+                let (from, to) = self.rates(before);
+                (from + to) / 2.0 * self.lasts().as_secs_f64()
+            }
+        }
+    }
+}
+
 /// A time in which a share of the agents is off. One that has arrived stops where it is: an open attempt is abandoned,
 /// nothing is refreshed or tried again, and answers come too late. At the end those agents begin anew, as restarted
 /// phones do: all at once, or after the pause that is their client's own, with the full handshake.

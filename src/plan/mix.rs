@@ -5,7 +5,7 @@
 
 use super::policy;
 use crate::agent::{RealmPolicy, TrunkPolicy};
-use crate::profile::{Mix, Profile, Trunk, Wrong};
+use crate::profile::{Mix, Profile, TrunkProfile, Wrong};
 use crate::vocab::Secret;
 
 /// What stands before the name of an agent that the registrar is not to know.
@@ -76,7 +76,7 @@ pub(super) fn spoilt(is_ha1: bool, right: &Secret) -> Secret {
 }
 
 /// The policy of a group, when it differs from the trunk's.
-fn variant(trunk: &Trunk, mix: &Mix) -> Option<TrunkPolicy> {
+fn variant(trunk: &TrunkProfile, mix: &Mix) -> Option<TrunkPolicy> {
     let mut own = policy(trunk, mix.retry.as_ref().unwrap_or(&trunk.retry));
     if mix.wrong == Some(Wrong::Realm) {
         let right = trunk.realm.as_ref().unwrap_or(&trunk.domain);

@@ -18,7 +18,7 @@ pub struct ProfileError {
 /// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
-    pub place: Place,
+    pub place: ProblemPlace,
     /// Dotted path of the key, empty when the file itself is the problem.
     pub key: String,
     /// What is wrong, one clause.
@@ -31,7 +31,7 @@ pub struct Problem {
 
 /// Where a problem was written.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Place {
+pub enum ProblemPlace {
     /// Line and column count from 1, columns in characters.
     File { path: String, line: usize, column: usize },
     /// The text behind `--set`.
@@ -50,7 +50,7 @@ impl ProfileError {
 
     /// A problem of a file as a whole.
     pub fn whole(path: &str, message: impl Into<String>, remedy: Option<String>) -> ProfileError {
-        let place = Place::Whole { path: path.to_owned() };
+        let place = ProblemPlace::Whole { path: path.to_owned() };
         let problem = Problem { place, key: String::new(), message: message.into(), remedy, excerpt: None };
         ProfileError { problems: vec![problem] }
     }
@@ -63,7 +63,7 @@ impl Problem {
         let (place, excerpt) = match texts.origin(&span) {
             Origin::Flag(flag) => {
                 let start = flag.as_ptr() as usize - texts.all.as_ptr() as usize;
-                (Place::Flag(masked(&texts.all, start..start + flag.len(), &secrets)), None)
+                (ProblemPlace::Flag(masked(&texts.all, start..start + flag.len(), &secrets)), None)
             }
             Origin::File(span) => {
                 let (place, excerpt) = in_file(texts, span, &secrets);
@@ -112,7 +112,7 @@ impl fmt::Display for Problem {
         }
         f.write_str(&self.message)?;
         let line = match self.place {
-            Place::File { line, .. } => line.to_string(),
+            ProblemPlace::File { line, .. } => line.to_string(),
             _ => String::new(),
         };
         let margin = " ".repeat(line.len());
@@ -127,12 +127,12 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ProblemPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
-            Place::Flag(flag) => write!(f, "--set {flag}"),
-            Place::Whole { path } => f.write_str(path),
+            ProblemPlace::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
+            ProblemPlace::Flag(flag) => write!(f, "--set {flag}"),
+            ProblemPlace::Whole { path } => f.write_str(path),
         }
     }
 }
@@ -148,7 +148,7 @@ pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str
         .map(|(_, name)| name)
 }
 
-fn in_file(texts: &Texts, span: Range<usize>, secrets: &[Range<usize>]) -> (Place, (String, Range<usize>)) {
+fn in_file(texts: &Texts, span: Range<usize>, secrets: &[Range<usize>]) -> (ProblemPlace, (String, Range<usize>)) {
     let file = texts.file();
     let before = &file[..span.start];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -160,7 +160,7 @@ fn in_file(texts: &Texts, span: Range<usize>, secrets: &[Range<usize>]) -> (Plac
     let start = masked(file, line_start..span.start.min(line_end), secrets).chars().count();
     let width = masked(file, span.start..span.end.min(line_end), secrets).chars().count();
     let excerpt = (text, start..start + width.max(1));
-    (Place::File { path: texts.name.clone(), line, column: column + 1 }, excerpt)
+    (ProblemPlace::File { path: texts.name.clone(), line, column: column + 1 }, excerpt)
 }
 
 /// The text of `range` with every secret as `***` and tabs as blanks.

@@ -4,15 +4,19 @@
 //! stated once, in [`defaults`]: `resolve` uses them and the JSON Schema shows them. Keys whose feature comes later are
 //! listed too, so that they are refused with a reason instead of "unknown".
 
-use crate::vocab::Secret;
+use super::words::{RetryMax, RetryPreset, Wrong};
+use crate::vocab::{LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// The value of every key that may be left out, as a person would write it.
 pub mod defaults {
+    use super::{LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted};
+
     pub const RUN_INTERVAL: &str = "60s";
     pub const RUN_WORKERS: u32 = 0;
     pub const RUN_WARMUP: &str = "0s";
@@ -22,17 +26,17 @@ pub mod defaults {
     pub const ALLOW_TARGETS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
     pub const MAX_MESSAGE_RATE: u32 = 50_000;
 
-    pub const REALM_POLICY: &str = "expect";
+    pub const REALM_POLICY: RealmPolicy = RealmPolicy::Expect;
     pub const TRUNK_ALGORITHMS: [&str; 3] = ["SHA-512-256", "SHA-256", "MD5"];
     pub const EXPIRES: &str = "1h";
     pub const REFRESH_AT: f64 = 0.9;
     pub const REUSE_NONCE: bool = true;
-    pub const SOCKETS: &str = "shared";
+    pub const SOCKETS: SocketUse = SocketUse::Shared;
     pub const KEEPALIVE: &str = "0s";
-    pub const RETRY_PRESET: &str = "rfc";
+    pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
-    pub const PROCESS: &str = "uniform";
-    pub const WHEN_EXHAUSTED: &str = "stop";
+    pub const PROCESS: Process = Process::Uniform;
+    pub const WHEN_EXHAUSTED: WhenExhausted = WhenExhausted::Stop;
     pub const MAX_IN_FLIGHT: u32 = 20_000;
 
     pub const LATE: &str = "5ms";
@@ -54,7 +58,7 @@ pub mod defaults {
 
     pub const FAULT_FROM: &str = "0s";
     pub const FAULT_SHARE: f64 = 1.0;
-    pub const LIMIT_SCOPE: &str = "trunk";
+    pub const LIMIT_SCOPE: LimitScope = LimitScope::Trunk;
 
     /// What two runs are compared by, and the change for the worse that is no regression yet. Latencies have a time too:
     /// on a fast network ten per cent are less than a busy machine adds to them.
@@ -117,13 +121,14 @@ pub struct RunFile {
     /// Sender threads; 0 is as many as the planned rate needs, one for every 20 000 registrations/s, at most one per core.
     #[schemars(extend("default" = defaults::RUN_WORKERS))]
     pub workers: Option<u32>,
-    /// The first part of the load, left out of thresholds and totals and marked in the time series.
+    /// The beginning of the load, left out of thresholds and totals and marked in the time series;
+    /// an attempt counts where it ended.
     #[schemars(extend("default" = defaults::RUN_WARMUP))]
     pub warmup: Option<DurationText>,
-    /// The longest wait for open attempts at the end.
+    /// Longest wait for open attempts at the end; it ends early when nothing is open.
     #[schemars(extend("default" = defaults::RUN_DRAIN))]
     pub drain: Option<DurationText>,
-    /// Whether every agent un-REGISTERs afterwards.
+    /// Whether every agent un-REGISTERs afterwards, at the highest planned rate, at least 10/s.
     #[schemars(extend("default" = defaults::RUN_UNREGISTER))]
     pub unregister: Option<bool>,
 }
@@ -157,9 +162,10 @@ pub struct ExpectFile {
     pub messages_per_second_per_source: Option<u32>,
     /// Requests per second of one address of record.
     pub messages_per_second_per_aor: Option<u32>,
-    /// Contacts of one address of record.
+    /// Contacts of one address of record: agents of one user.
     pub contacts_per_aor: Option<u32>,
-    /// Of the line in each direction, UDP and IP headers included: "10Mbit" is ten million bits per second.
+    /// Of the line in each direction, UDP and IP headers included: `"10Mbit"`, `"512kbit"`; powers
+    /// of ten, per second.
     pub bandwidth: Option<BandwidthText>,
 }
 
@@ -170,46 +176,50 @@ pub struct ExpectFile {
 pub struct TrunkFile {
     /// Names the trunk in every result file; unique, no dots.
     pub id: Option<String>,
-    /// "embedded", or a SIP URI: "sip:edge.example.net", "sip:10.0.0.5:5060".
+    /// `"embedded"`, or a SIP URI: `"sip:edge.example.net"`, `"sip:10.0.0.5:5060"`.
     pub registrar: Option<String>,
-    /// A SIP URI every request goes through, like "sip:127.0.0.1:5060;lr".
+    /// A SIP URI every request goes through, `"sip:127.0.0.1:5060;lr"`.
     pub outbound_proxy: Option<String>,
     /// Host of the Request-URI and of every address of record.
     pub domain: Option<String>,
     /// The realm we expect to be challenged with.
     pub realm: Option<String>,
-    /// "expect": answer with the realm as challenged; "require": another realm is a protocol_error; "force": header
-    /// and HA1 use the configured realm.
-    #[schemars(extend("default" = defaults::REALM_POLICY, "enum" = ["expect", "require", "force"]))]
-    pub realm_policy: Option<String>,
-    /// Digest algorithms accepted: SHA-512-256, SHA-256, MD5, and each with "-sess"; the first challenge that names one of
-    /// them is answered (RFC 8760).
+    /// `"expect"`: answer with the realm as challenged and compare; `"require"`: another realm is a
+    /// `protocol_error`; `"force"`: header and HA1 use the configured realm.
+    #[schemars(extend("default" = defaults::REALM_POLICY))]
+    pub realm_policy: Option<WordText<RealmPolicy>>,
+    /// Digest algorithms accepted: SHA-512-256, SHA-256, MD5, and each with "-sess", a name of its
+    /// own; the first challenge that names one of them is answered (RFC 8760).
     #[schemars(extend("default" = defaults::TRUNK_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
     /// Lifetime asked for, whole seconds.
     #[schemars(extend("default" = defaults::EXPIRES))]
     pub expires: Option<DurationText>,
-    /// Share of the granted lifetime after which to refresh, between 0 and 1.
+    /// Share of the granted lifetime after which to refresh, between 0 and 1, with a little jitter.
+    /// Written, it replaces the refresh time of a client preset.
     #[schemars(extend("default" = defaults::REFRESH_AT))]
     pub refresh_at: Option<f64>,
-    /// Refreshes carry credentials at once instead of waiting for a new 401.
+    /// Refreshes carry credentials at once, with the next nonce count, instead of waiting for a new
+    /// 401.
     #[schemars(extend("default" = defaults::REUSE_NONCE))]
     pub reuse_nonce: Option<bool>,
-    /// Local ports: one for all agents of a worker and source, or one for each agent, as real phones have.
-    #[schemars(extend("default" = defaults::SOCKETS, "enum" = ["shared", "per-agent"]))]
-    pub sockets: Option<String>,
-    /// Local address to send from, the kernel's choice when left out. Not available in this version: more than one.
+    /// Local ports: one for all agents of a worker and source, or `"per-agent"`: one for each, as
+    /// real phones have (the limit on descriptors is raised and checked first).
+    #[schemars(extend("default" = defaults::SOCKETS))]
+    pub sockets: Option<WordText<SocketUse>>,
+    /// Local addresses to send from; agent n uses `source[n mod length]`. The kernel's choice when
+    /// left out.
     pub source: Option<Vec<String>>,
-    /// Keep-alive period per flow. Not available in this version: only "0s" (off).
+    /// Keep-alive period per flow. Not available in this version: only `"0s"` (off).
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
     /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file.
     pub agents: Option<AgentsFile>,
-    /// Extra headers on every REGISTER.
+    /// Extra headers on every REGISTER, `{ "X-Site" = "NJ" }`.
     pub headers: Option<BTreeMap<String, String>>,
     /// How an agent behaves after a failure.
     pub retry: Option<RetryFile>,
-    /// TLS. Not available in this version.
+    /// TLS: `ca`, `cert`, `key`, `server_name`, `verify`. Not available in this version.
     #[schemars(with = "TlsFile")]
     pub tls: Option<Later>,
     /// Shares of the agents that differ from the others: wrong credentials, another client.
@@ -223,9 +233,9 @@ pub struct TrunkFile {
 pub struct MixFile {
     /// Share of the trunk's agents, above 0 up to 1; all shares of a trunk together at most 1.
     pub share: Option<f64>,
-    /// What these agents get wrong on purpose.
-    #[schemars(extend("enum" = ["password", "realm", "user"]))]
-    pub wrong: Option<String>,
+    /// What these agents get wrong on purpose: `"password"`; `"realm"`: header and HA1 use
+    /// `wrong.<realm>`; `"user"`: user and authentication name begin with `unknown-`.
+    pub wrong: Option<WordText<Wrong>>,
     /// How these agents behave after a failure; as the trunk's others when left out.
     pub retry: Option<RetryFile>,
 }
@@ -236,7 +246,7 @@ pub struct MixFile {
 pub struct AgentsFile {
     /// How many agents the pattern makes.
     pub count: Option<u32>,
-    /// User of agent n (from 0): `agent{n}` or, zero-padded, `agent{n:05}`.
+    /// User of agent n, counted from 0: `"agent{n}"` or, zero-padded, `"agent{n:05}"`.
     pub user: Option<String>,
     /// Authentication name, by the same kind of pattern; the user when left out.
     pub auth_user: Option<String>,
@@ -248,11 +258,13 @@ pub struct AgentsFile {
     /// Precomputed HA1 in hex, 32 digits for MD5 or 64 for SHA-256 and SHA-512-256.
     #[schemars(with = "Option<String>")]
     pub ha1: Option<SecretText>,
-    /// A CSV file with the columns `user`, and where wanted `auth_user`, one of `password`, `password_env`, `ha1`, and
-    /// `trunk_id`; others are ignored.
+    /// A CSV file with columns `user[,auth_user][,password|password_env|ha1][,trunk_id]`; other
+    /// columns are ignored.
     pub csv: Option<String>,
-    /// A SIPp injection file: SEQUENTIAL, RANDOM or USER, fields between semicolons, the credentials as
-    /// `[authentication username=… password=…]` in any of them.
+    /// A SIPp injection file (`-inf`) as it is: `SEQUENTIAL`, `USER` (in the order of the file) or
+    /// `RANDOM` (each row once, in an order drawn from the seed), fields between `;`, `#` comments,
+    /// credentials as `[authentication username=… password=…]` in any field, `PRINTF=n` files too.
+    /// Other fields are ignored, rows without credentials take those of `agents`.
     pub sipp_csv: Option<String>,
     /// With `sipp_csv`: the field that holds the user, counted from 0; 0 when left out.
     pub user_field: Option<u32>,
@@ -262,16 +274,22 @@ pub struct AgentsFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryFile {
-    /// "rfc", "hammer", "none", or a client as its own source has it: "pjsua", "asterisk".
-    #[schemars(extend("default" = defaults::RETRY_PRESET, "enum" = ["rfc", "pjsua", "asterisk", "hammer", "none"]))]
-    pub preset: Option<String>,
-    /// First wait; the preset decides when left out (rfc 30s, pjsua 300s, asterisk 60s, hammer 1s).
+    /// `"rfc"`: 408, 5xx, timeouts and transport failures after min(1800 s, `interval`·2^k), 50 to
+    /// 100 % of it (RFC 5626 §4.5), `Retry-After` wins, other refusals never; `"pjsua"`,
+    /// `"asterisk"`: as those clients do by their own sources; `"hammer"`: after `interval`
+    /// whatever the answer; `"none"`: one attempt.
+    #[schemars(extend("default" = defaults::RETRY_PRESET))]
+    pub preset: Option<WordText<RetryPreset>>,
+    /// Wait before a retry, with rfc before the first one; the preset decides when left out (rfc
+    /// 30s, pjsua 300s, asterisk 60s, hammer 1s).
     pub interval: Option<DurationText>,
-    /// Wait after a 403; "0s" never repeats one.
+    /// Wait after a 403; `"0s"` never repeats one. `"0s"` when left out, with hammer its
+    /// `interval`.
     pub forbidden_interval: Option<DurationText>,
-    /// Retries since the last 2xx, or "unlimited".
+    /// Retries since the last 2xx, or `"unlimited"`; asterisk 10, others unlimited when left out.
     pub max: Option<RetryMax>,
-    /// Spread of the waits as a share of them, 0 to 1.
+    /// Spread of the waits as a share of them, 0 to 1; rfc 0.5, pjsua 10 s, others none when left
+    /// out.
     pub jitter: Option<f64>,
 }
 
@@ -300,10 +318,12 @@ pub struct StageFile {
     pub lasts: Option<DurationText>,
     /// No new arrivals for this long: refreshes and retries only.
     pub hold: Option<DurationText>,
-    /// This share of all agents at once, above 0 up to 1: the next ones that have not arrived.
+    /// This share of all agents at once, above 0 up to 1: the next ones that have not arrived. It
+    /// takes no time and leaves the rate as it was.
     pub avalanche: Option<f64>,
-    /// This share of the agents is without power, above 0 up to 1; needs `for`. No new arrivals meanwhile; at its end
-    /// those agents begin anew with the full handshake.
+    /// This share of the agents, drawn by the seed, is without power, above 0 up to 1; needs `for`,
+    /// and a further stage behind it. No new arrivals meanwhile; at its end those agents begin anew
+    /// with the full handshake.
     pub outage: Option<f64>,
 }
 
@@ -311,13 +331,15 @@ pub struct StageFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArrivalsFile {
-    /// Spacing of arrivals: "uniform" by the rate, or "poisson": as many per stage, at random times.
-    #[schemars(extend("default" = defaults::PROCESS, "enum" = ["uniform", "poisson"]))]
-    pub process: Option<String>,
-    /// "stop": each agent arrives once; "reregister": they go round, each time with the full handshake.
-    #[schemars(extend("default" = defaults::WHEN_EXHAUSTED, "enum" = ["stop", "reregister"]))]
-    pub when_exhausted: Option<String>,
-    /// Open attempts beyond which arrivals are counted as `shed`.
+    /// Spacing of arrivals: `"uniform"` by the rate, or `"poisson"`: as many in each stage, at
+    /// random times.
+    #[schemars(extend("default" = defaults::PROCESS))]
+    pub process: Option<WordText<Process>>,
+    /// `"stop"`: each agent arrives once; `"reregister"`: arrival n is agent n mod agents, each
+    /// time with the full handshake; one whose attempt is still open then is counted as `shed`.
+    #[schemars(extend("default" = defaults::WHEN_EXHAUSTED))]
+    pub when_exhausted: Option<WordText<WhenExhausted>>,
+    /// Open attempts beyond which an arrival is counted as `shed`, never silently delayed.
     #[schemars(extend("default" = defaults::MAX_IN_FLIGHT))]
     pub max_in_flight: Option<u32>,
 }
@@ -329,21 +351,23 @@ pub struct GeneratorFile {
     /// A first REGISTER that left later than this after its plan is late.
     #[schemars(extend("default" = defaults::LATE))]
     pub late: Option<DurationText>,
-    /// One turn of a worker longer than this is a stall.
+    /// One turn of a sender thread longer than this is a stall.
     #[schemars(extend("default" = defaults::STALL))]
     pub stall: Option<DurationText>,
-    /// More late arrivals than this share: the run is suspect.
+    /// More late arrivals than this share, or any socket drop, send error or ceiling refusal:
+    /// `suspect`.
     #[schemars(extend("default" = defaults::SUSPECT_LATE))]
     pub suspect_late: Option<f64>,
-    /// More late arrivals than this share: the run is invalid.
+    /// More late arrivals than this share, lag p99 above 100 ms, or more than 0.1 % of messages
+    /// dropped: `invalid`.
     #[schemars(extend("default" = defaults::INVALID_LATE))]
     pub invalid_late: Option<f64>,
-    /// Datagrams of one length that may leave as one, for the kernel or the network card to cut apart (UDP GSO): 1 sends
-    /// each by itself, 64 is the most.
+    /// Datagrams of one length that a sender may hand to the kernel as one (UDP GSO); they still
+    /// arrive as so many. 1 sends each by itself, for the smoothest pacing; 64 is the most.
     #[schemars(extend("default" = defaults::SEGMENTS))]
     pub segments: Option<u32>,
-    /// Up to 15 characters more in the branch parameter bring each REGISTER to a multiple of 16 bytes, so that more of them
-    /// have one length.
+    /// Up to 15 characters more in the Via branch (46 in all) bring each REGISTER to a multiple of
+    /// 16 bytes, so that more of them have one length.
     #[schemars(extend("default" = defaults::PAD))]
     pub pad: Option<bool>,
 }
@@ -352,10 +376,11 @@ pub struct GeneratorFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrarFile {
-    /// Where to listen: udp://ADDRESS:PORT, port 0 picks a free one. Not available in this version: tcp, tls.
+    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one. Not available in this
+    /// version: tcp, tls.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub listen: Option<Vec<String>>,
-    /// Threads that serve; 0 is one per core.
+    /// Threads that serve, 0 is one per core; bindings and limits are exact whatever their number.
     #[schemars(extend("default" = defaults::REGISTRAR_THREADS))]
     pub threads: Option<u32>,
     /// Realm of its challenges.
@@ -364,12 +389,12 @@ pub struct RegistrarFile {
     /// Challenged in this order, one header each.
     #[schemars(extend("default" = defaults::REGISTRAR_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
-    /// Every user's password; with users, of those whose row has none.
+    /// Every user's password; with `users`, of those whose row has none.
     #[schemars(extend("default" = defaults::REGISTRAR_PASSWORD))]
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretText>,
-    /// A CSV file of the users it knows, with the columns of an agents file: user, and auth_user, password, password_env
-    /// or ha1. Nobody else's credentials are right.
+    /// A CSV file of the users it knows, with the columns of an agents file; everybody when left
+    /// out. Credentials of anybody else get 401, as from Kamailio.
     pub users: Option<String>,
     /// Shorter lifetimes are answered with 423.
     #[schemars(extend("default" = defaults::MIN_EXPIRES))]
@@ -380,8 +405,8 @@ pub struct RegistrarFile {
     /// How long a nonce is good for.
     #[schemars(extend("default" = defaults::NONCE_LIFETIME))]
     pub nonce_lifetime: Option<DurationText>,
-    /// The most contacts of one address of record, 1 to 1000; one more is refused. Without it the eleventh contact
-    /// pushes out the oldest.
+    /// The most contacts of one address of record, 1 to 1000; one more is refused. Without it the
+    /// eleventh pushes out the oldest.
     pub max_contacts: Option<u32>,
     /// The code of that refusal.
     #[schemars(extend("default" = defaults::MAX_CONTACTS_CODE))]
@@ -396,10 +421,7 @@ pub struct RegistrarFile {
 #[schemars(extend("required" = ["kind"]))]
 pub struct FaultFile {
     /// What goes wrong.
-    #[schemars(extend("enum" = [
-        "limit", "rate", "deny", "refuse", "realm", "stale", "challenge-again", "oscillate", "delay", "drop",
-        "duplicate", "reorder", "corrupt", "freeze", "transactions",
-    ]))]
+    #[schemars(extend("enum" = FAULT_KINDS.map(|(name, _)| name)))]
     pub kind: Option<String>,
     /// Active from this long after the start.
     #[schemars(extend("default" = defaults::FAULT_FROM))]
@@ -418,8 +440,8 @@ pub struct FaultFile {
     pub concurrent: Option<u32>,
     /// limit: over what it counts, all agents the fault concerns (trunk), each name in the credentials (account), or each
     /// source address.
-    #[schemars(extend("default" = defaults::LIMIT_SCOPE, "enum" = ["trunk", "account", "source"]))]
-    pub scope: Option<String>,
+    #[schemars(extend("default" = defaults::LIMIT_SCOPE))]
+    pub scope: Option<WordText<LimitScope>>,
     /// limit, rate, deny, refuse, oscillate, transactions: the refusal's code; 403 when left out, 503 of rate and
     /// transactions.
     pub code: Option<u16>,
@@ -449,6 +471,25 @@ pub struct FaultFile {
     pub period: Option<DurationText>,
 }
 
+/// Each kind of fault with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
+pub const FAULT_KINDS: [(&str, &[&str]); 15] = [
+    ("limit", &["concurrent", "scope", "code", "reason"]),
+    ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),
+    ("deny", &["code", "reason"]),
+    ("refuse", &["code", "reason"]),
+    ("realm", &["challenge", "verify"]),
+    ("stale", &[]),
+    ("challenge-again", &[]),
+    ("oscillate", &["period", "code", "reason"]),
+    ("delay", &["fixed", "uniform", "lognormal"]),
+    ("drop", &["probability"]),
+    ("duplicate", &["probability"]),
+    ("reorder", &["probability", "delay"]),
+    ("corrupt", &["probability"]),
+    ("freeze", &[]),
+    ("transactions", &["concurrent", "code", "reason"]),
+];
+
 /// `lognormal` of a delay fault.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -470,6 +511,11 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+/// One of a few words as written; `resolve` reads it.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub struct WordText<T>(pub String, #[serde(skip)] PhantomData<T>);
+
 /// A duration as written; `resolve` reads it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DurationText(pub String);
@@ -478,13 +524,6 @@ pub struct DurationText(pub String);
 #[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(transparent)]
 pub struct BandwidthText(pub String);
-
-/// `max` of a retry policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RetryMax {
-    Unlimited,
-    Times(u32),
-}
 
 /// Any value of a key that is refused whatever it holds.
 #[derive(Debug)]
@@ -498,8 +537,8 @@ impl<'de> Deserialize<'de> for Later {
 
 impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Words;
-        impl Visitor<'_> for Words {
+        struct DurationWords;
+        impl Visitor<'_> for DurationWords {
             type Value = DurationText;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration in quotes with its unit, like \"10s\"")
@@ -508,45 +547,7 @@ impl<'de> Deserialize<'de> for DurationText {
                 Ok(DurationText(text.to_owned()))
             }
         }
-        deserializer.deserialize_str(Words)
-    }
-}
-
-impl<'de> Deserialize<'de> for RetryMax {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Words;
-        impl Visitor<'_> for Words {
-            type Value = RetryMax;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of retries or \"unlimited\"")
-            }
-            fn visit_u64<E: de::Error>(self, times: u64) -> Result<RetryMax, E> {
-                u32::try_from(times)
-                    .map(RetryMax::Times)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(times), &self))
-            }
-            fn visit_i64<E: de::Error>(self, times: i64) -> Result<RetryMax, E> {
-                u32::try_from(times)
-                    .map(RetryMax::Times)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(times), &self))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<RetryMax, E> {
-                match text {
-                    "unlimited" => Ok(RetryMax::Unlimited),
-                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Words)
-    }
-}
-
-impl serde::Serialize for RetryMax {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            RetryMax::Unlimited => serializer.serialize_str("unlimited"),
-            RetryMax::Times(times) => serializer.serialize_u32(*times),
-        }
+        deserializer.deserialize_str(DurationWords)
     }
 }
 
@@ -562,6 +563,18 @@ impl JsonSchema for DurationText {
     }
 }
 
+impl<T: Word> JsonSchema for WordText<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Word".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": T::ALL })
+    }
+}
+
 impl JsonSchema for BandwidthText {
     fn inline_schema() -> bool {
         true
@@ -571,17 +584,5 @@ impl JsonSchema for BandwidthText {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[0-9.]+ ?([kKmMgG]?([bB]it(/s)?|bps))$" })
-    }
-}
-
-impl JsonSchema for RetryMax {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "RetryMax".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "const": "unlimited" }] })
     }
 }

@@ -3,7 +3,7 @@
 //! Everything here is legal in a profile; what is not has been refused before. A lint names the user and what is wrong,
 //! never the secret, not even the character at fault: words stand for it.
 
-use super::meant::{Agents, Credential, Profile, Trunk};
+use super::meant::{AgentSecret, Profile, TrunkAgents, TrunkProfile};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,7 +16,7 @@ pub struct Lint {
     pub user: String,
     /// How many agents of the trunk it is about.
     pub agents: usize,
-    pub field: Field,
+    pub field: CredentialPart,
     /// What is wrong, as the end of a sentence that begins with the field.
     pub what: &'static str,
     /// What to do about it.
@@ -26,29 +26,29 @@ pub struct Lint {
 /// Which part of the credentials.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Field {
+pub enum CredentialPart {
     User,
     AuthUser,
     Password,
     Ha1,
 }
 
-impl Field {
+impl CredentialPart {
     /// The key of the profile.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Field::User => "user",
-            Field::AuthUser => "auth_user",
-            Field::Password => "password",
-            Field::Ha1 => "ha1",
+            CredentialPart::User => "user",
+            CredentialPart::AuthUser => "auth_user",
+            CredentialPart::Password => "password",
+            CredentialPart::Ha1 => "ha1",
         }
     }
 }
 
 /// What is wrong and what helps; static, so that no text of a credential can get in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-struct Doubt {
-    field: Field,
+struct CredentialDoubt {
+    field: CredentialPart,
     what: &'static str,
     remedy: &'static str,
 }
@@ -58,10 +58,10 @@ pub fn lint(profile: &Profile) -> Vec<Lint> {
     profile.trunks.iter().flat_map(of_trunk).collect()
 }
 
-fn of_trunk(trunk: &Trunk) -> Vec<Lint> {
-    let mut found = Found::default();
+fn of_trunk(trunk: &TrunkProfile) -> Vec<Lint> {
+    let mut found = DoubtsFound::default();
     match &trunk.agents {
-        Agents::Pattern { count, user, auth_user, credential } => {
+        TrunkAgents::Pattern { count, user, auth_user, credential } => {
             // Agents of a pattern differ in digits only, so what holds for one holds for all.
             let agents = *count as usize;
             for doubt in doubts(&user.name(0), &auth_user.name(0), credential) {
@@ -71,8 +71,8 @@ fn of_trunk(trunk: &Trunk) -> Vec<Lint> {
                 found.add(SHARED_AUTH_USER, &user.name(0), agents);
             }
         }
-        Agents::Listed { rows, .. } => {
-            let mut seen = Seen::default();
+        TrunkAgents::Listed { rows, .. } => {
+            let mut seen = NamesSeen::default();
             for row in rows {
                 for doubt in doubts(&row.user, row.auth_user(), &row.credential) {
                     found.add(doubt, &row.user, 1);
@@ -85,39 +85,43 @@ fn of_trunk(trunk: &Trunk) -> Vec<Lint> {
     found.lints(&trunk.id)
 }
 
-fn doubts(user: &str, auth_user: &str, credential: &Credential) -> Vec<Doubt> {
+fn doubts(user: &str, auth_user: &str, credential: &AgentSecret) -> Vec<CredentialDoubt> {
     let mut doubts = Vec::new();
-    name(&mut doubts, Field::User, user);
+    name(&mut doubts, CredentialPart::User, user);
     if auth_user != user {
-        name(&mut doubts, Field::AuthUser, auth_user);
+        name(&mut doubts, CredentialPart::AuthUser, auth_user);
     }
     match credential {
-        Credential::Password(secret) => password(&mut doubts, secret.reveal()),
-        Credential::Ha1(secret) => ha1(&mut doubts, secret.reveal()),
+        AgentSecret::Password(secret) => password(&mut doubts, secret.reveal()),
+        AgentSecret::Ha1(secret) => ha1(&mut doubts, secret.reveal()),
     }
     doubts
 }
 
-fn name(doubts: &mut Vec<Doubt>, field: Field, text: &str) {
+fn name(doubts: &mut Vec<CredentialDoubt>, field: CredentialPart, text: &str) {
     characters(doubts, field, text);
     // RFC 3261 §19.1.2: an escaped at sign within a user is still one.
     if text.contains('@') || text.to_ascii_lowercase().contains("%40") {
         let (what, remedy) = match field {
-            Field::User => ("has a domain inside", "leave it out: the domain is the trunk's"),
+            CredentialPart::User => ("has a domain inside", "leave it out: the domain is the trunk's"),
             _ => ("has a domain inside", "some servers want user@domain here, most the bare name; ask which"),
         };
-        doubts.push(Doubt { field, what, remedy });
+        doubts.push(CredentialDoubt { field, what, remedy });
     }
 }
 
-fn password(doubts: &mut Vec<Doubt>, text: &str) {
-    let field = Field::Password;
+fn password(doubts: &mut Vec<CredentialDoubt>, text: &str) {
+    let field = CredentialPart::Password;
     if text.is_empty() {
-        doubts.push(Doubt { field, what: "is empty", remedy: "give the account a password, or see why it has none" });
+        doubts.push(CredentialDoubt {
+            field,
+            what: "is empty",
+            remedy: "give the account a password, or see why it has none",
+        });
     }
     characters(doubts, field, text);
     if is_ha1(text) {
-        doubts.push(Doubt {
+        doubts.push(CredentialDoubt {
             field,
             what: "looks like an HA1",
             remedy: "if it is one, write it under ha1; it would be hashed once more as a password",
@@ -125,14 +129,14 @@ fn password(doubts: &mut Vec<Doubt>, text: &str) {
     }
 }
 
-fn ha1(doubts: &mut Vec<Doubt>, text: &str) {
-    let field = Field::Ha1;
+fn ha1(doubts: &mut Vec<CredentialDoubt>, text: &str) {
+    let field = CredentialPart::Ha1;
     if !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         let remedy = "an HA1 is the hash of user:realm:password in hex; a password belongs under password";
-        doubts.push(Doubt { field, what: "is not hex", remedy });
+        doubts.push(CredentialDoubt { field, what: "is not hex", remedy });
     } else if !is_ha1(text) {
         let remedy = "MD5 has 32 hex digits, SHA-256 and SHA-512-256 have 64";
-        doubts.push(Doubt { field, what: "has the wrong length", remedy });
+        doubts.push(CredentialDoubt { field, what: "has the wrong length", remedy });
     }
 }
 
@@ -140,8 +144,8 @@ fn is_ha1(text: &str) -> bool {
     matches!(text.len(), 32 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn characters(doubts: &mut Vec<Doubt>, field: Field, text: &str) {
-    let mut doubt = |what, remedy| doubts.push(Doubt { field, what, remedy });
+fn characters(doubts: &mut Vec<CredentialDoubt>, field: CredentialPart, text: &str) {
+    let mut doubt = |what, remedy| doubts.push(CredentialDoubt { field, what, remedy });
     if text.trim() != text {
         doubt("begins or ends with a blank", "mostly copied along by mistake; some servers trim it, some do not");
     }
@@ -181,28 +185,28 @@ const CHARACTERS: [Suspect; 6] = [
     ),
 ];
 
-const REPEATED_USER: Doubt = Doubt {
-    field: Field::User,
+const REPEATED_USER: CredentialDoubt = CredentialDoubt {
+    field: CredentialPart::User,
     what: "stands there more than once",
     remedy: "agents of one user share its address of record and count against its contacts: is that meant?",
 };
 
-const SHARED_AUTH_USER: Doubt = Doubt {
-    field: Field::AuthUser,
+const SHARED_AUTH_USER: CredentialDoubt = CredentialDoubt {
+    field: CredentialPart::AuthUser,
     what: "is that of several agents",
     remedy: "one account then bears them all, with its limits and lock-outs: is that meant?",
 };
 
 /// Names seen so far, by how often.
 #[derive(Default)]
-struct Seen<'a> {
+struct NamesSeen<'a> {
     users: HashMap<&'a str, usize>,
     /// First user and number of different users, by authentication name.
     auth_users: HashMap<&'a str, (&'a str, usize)>,
     order: Vec<(&'a str, &'a str)>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> NamesSeen<'a> {
     fn note(&mut self, user: &'a str, auth_user: &'a str) {
         let times = self.users.entry(user).or_insert(0);
         *times += 1;
@@ -219,13 +223,13 @@ impl<'a> Seen<'a> {
 
 /// Doubts with the first user and the number of agents, in the order they came up.
 #[derive(Default)]
-struct Found {
-    order: Vec<Doubt>,
-    about: HashMap<Doubt, (String, usize)>,
+struct DoubtsFound {
+    order: Vec<CredentialDoubt>,
+    about: HashMap<CredentialDoubt, (String, usize)>,
 }
 
-impl Found {
-    fn add(&mut self, doubt: Doubt, user: &str, agents: usize) {
+impl DoubtsFound {
+    fn add(&mut self, doubt: CredentialDoubt, user: &str, agents: usize) {
         match self.about.entry(doubt) {
             Entry::Vacant(place) => {
                 place.insert((user.to_owned(), agents));
@@ -235,7 +239,7 @@ impl Found {
         }
     }
 
-    fn repeats(&mut self, seen: &Seen<'_>) {
+    fn repeats(&mut self, seen: &NamesSeen<'_>) {
         for (user, auth_user) in &seen.order {
             let times = seen.users[user];
             if times > 1 {
@@ -251,9 +255,9 @@ impl Found {
     fn lints(mut self, trunk_id: &str) -> Vec<Lint> {
         self.order.sort_by_key(|doubt| doubt.field);
         let about = self.about;
-        let lint = |doubt: Doubt| {
+        let lint = |doubt: CredentialDoubt| {
             let (user, agents) = about[&doubt].clone();
-            let Doubt { field, what, remedy } = doubt;
+            let CredentialDoubt { field, what, remedy } = doubt;
             Lint { trunk_id: trunk_id.to_owned(), user, agents, field, what, remedy }
         };
         self.order.into_iter().map(lint).collect()
@@ -263,7 +267,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{AgentList, AgentRow, Source, load};
+    use crate::profile::{AgentList, ListedAgent, Source, load};
     use crate::vocab::Secret;
     use proptest::prelude::*;
 
@@ -278,24 +282,24 @@ mod tests {
     }
 
     /// A profile of one trunk with these agents, put in behind the checks, so that every lint can be reached.
-    fn profile(rows: Vec<AgentRow>) -> Profile {
+    fn profile(rows: Vec<ListedAgent>) -> Profile {
         let text = "[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"d.test\"\n\
                     agents = { count = 1, user = \"a\", password = \"x\" }\n";
         let mut profile = load(&Text(text.to_owned()), "p.toml", &[]).expect("a sound profile");
         let list = AgentList::Csv { csv: "agents.csv".to_owned() };
-        profile.trunks[0].agents = Agents::Listed { list, rows };
+        profile.trunks[0].agents = TrunkAgents::Listed { list, rows };
         profile
     }
 
-    fn row(user: &str, auth_user: &str, credential: Credential) -> AgentRow {
-        AgentRow::new(user, auth_user, credential)
+    fn row(user: &str, auth_user: &str, credential: AgentSecret) -> ListedAgent {
+        ListedAgent::new(user, auth_user, credential)
     }
 
-    fn with_password(user: &str, password: &str) -> AgentRow {
-        row(user, user, Credential::Password(Secret::new(password)))
+    fn with_password(user: &str, password: &str) -> ListedAgent {
+        row(user, user, AgentSecret::Password(Secret::new(password)))
     }
 
-    fn said(rows: Vec<AgentRow>) -> Vec<String> {
+    fn said(rows: Vec<ListedAgent>) -> Vec<String> {
         let lints = lint(&profile(rows));
         lints
             .iter()
@@ -310,7 +314,7 @@ mod tests {
 
     #[test]
     fn each_doubt_is_raised_where_it_belongs() {
-        let ha1 = |text: &str| vec![row("a", "a", Credential::Ha1(Secret::new(text)))];
+        let ha1 = |text: &str| vec![row("a", "a", AgentSecret::Ha1(Secret::new(text)))];
         for (rows, expected) in [
             (vec![with_password("a", "secret ")], "a password begins or ends with a blank x1"),
             (vec![with_password("a", "s;t")], "a password has a semicolon inside x1"),
@@ -322,7 +326,7 @@ mod tests {
             (vec![with_password("a", "")], "a password is empty x1"),
             (vec![with_password("a", &"0a".repeat(16))], "a password looks like an HA1 x1"),
             (vec![with_password("a%40d", "s")], "a%40d user has a domain inside x1"),
-            (vec![row("a", "a@d", Credential::Password(Secret::new("s")))], "a auth_user has a domain inside x1"),
+            (vec![row("a", "a@d", AgentSecret::Password(Secret::new("s")))], "a auth_user has a domain inside x1"),
             (ha1("0a0a"), "a ha1 has the wrong length x1"),
             (ha1(&"zz".repeat(16)), "a ha1 is not hex x1"),
         ] {
@@ -340,7 +344,7 @@ mod tests {
     fn repeated_users_and_shared_accounts_are_named_once() {
         let rows = vec![with_password("a", "s"), with_password("b", "s"), with_password("a", "s")];
         assert_eq!(said(rows), ["a user stands there more than once x2"]);
-        let shared = |user| row(user, "account", Credential::Password(Secret::new("s")));
+        let shared = |user| row(user, "account", AgentSecret::Password(Secret::new("s")));
         assert_eq!(said(vec![shared("a"), shared("b"), shared("c")]), ["a auth_user is that of several agents x3"]);
     }
 
@@ -351,13 +355,13 @@ mod tests {
         let profile = load(&Text(text.to_owned()), "p.toml", &[]).expect("a sound profile");
         let lints = lint(&profile);
         let parts: Vec<_> = lints.iter().map(|lint| (lint.field, lint.agents, lint.user.as_str())).collect();
-        assert_eq!(parts, [(Field::AuthUser, 9, "a0"), (Field::Password, 9, "a0")]);
+        assert_eq!(parts, [(CredentialPart::AuthUser, 9, "a0"), (CredentialPart::Password, 9, "a0")]);
     }
 
     proptest! {
         #[test]
         fn no_secret_appears_in_a_lint(secret in "\\PC{0,3}[;#\"\\\\äé\t]{1,3}[0-9A-Z]{6,60}[ ;]?", hashed: bool) {
-            let credential = if hashed { Credential::Ha1 } else { Credential::Password };
+            let credential = if hashed { AgentSecret::Ha1 } else { AgentSecret::Password };
             let lints = lint(&profile(vec![row("user", "auth", credential(Secret::new(secret.as_str())))]));
             prop_assert!(!lints.is_empty());
             let shown = format!("{lints:?} {}", serde_json::to_string(&lints).expect("plain texts"));

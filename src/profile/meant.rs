@@ -4,12 +4,14 @@
 //! `run.json`.
 
 use super::error::{Problem, ProfileError};
-use super::file::RetryMax;
 use super::listen::ListenAddr;
-use super::pattern::Pattern;
+use super::pattern::NamePattern;
 use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
-use crate::vocab::{Secret, format_bandwidth, format_duration};
+use super::words::{RetryMax, RetryPreset, Wrong};
+use crate::vocab::{
+    Expectation, FaultKind, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, as_text, format_duration,
+};
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::net::IpAddr;
@@ -20,28 +22,28 @@ use std::time::Duration;
 pub struct Profile {
     #[serde(skip)]
     pub(super) places: Places,
-    pub run: Run,
+    pub run: RunProfile,
     pub safety: Safety,
     #[serde(rename = "trunk")]
-    pub trunks: Vec<Trunk>,
-    pub load: Vec<Stage>,
+    pub trunks: Vec<TrunkProfile>,
+    pub load: Vec<StageProfile>,
     pub arrivals: Arrivals,
-    pub generator: Generator,
+    pub generator: GeneratorProfile,
     /// Name and expression as written, in the order of the file.
     #[serde(serialize_with = "as_map")]
     pub thresholds: Vec<(String, String)>,
     /// Figure and change as written, the defaults first.
     #[serde(serialize_with = "as_map")]
     pub compare: Vec<(String, String)>,
-    pub registrar: Registrar,
-    pub expect: Expect,
+    pub registrar: RegistrarProfile,
+    pub expect: Expectation,
     /// Doubts that refuse nothing.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
 
 #[derive(Debug, serde::Serialize)]
-pub struct Run {
+pub struct RunProfile {
     pub name: String,
     #[serde(serialize_with = "as_text")]
     pub interval: Duration,
@@ -66,28 +68,8 @@ pub struct Safety {
     pub abort_on: Vec<(String, String)>,
 }
 
-/// Limits that somebody stated; `None`: nobody did.
-#[derive(Clone, Copy, PartialEq, Default, Debug, serde::Serialize)]
-pub struct Expect {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registrations: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registrations_per_second: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_per_second: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_per_second_per_source: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_per_second_per_aor: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contacts_per_aor: Option<u32>,
-    /// Bits per second.
-    #[serde(rename = "bandwidth", serialize_with = "as_bandwidth", skip_serializing_if = "Option::is_none")]
-    pub bits_per_second: Option<f64>,
-}
-
 #[derive(Debug, serde::Serialize)]
-pub struct Trunk {
+pub struct TrunkProfile {
     pub id: String,
     /// `embedded` or a SIP URI, as written.
     pub registrar: String,
@@ -108,12 +90,12 @@ pub struct Trunk {
     #[serde(skip)]
     pub refresh_at_written: bool,
     pub reuse_nonce: bool,
-    pub sockets: &'static str,
+    pub sockets: SocketUse,
     /// Empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]
     pub keepalive: Duration,
-    pub agents: Agents,
+    pub agents: TrunkAgents,
     /// In the order of the file.
     #[serde(serialize_with = "as_map")]
     pub headers: Vec<(String, String)>,
@@ -134,28 +116,11 @@ pub struct Mix {
     pub retry: Option<Retry>,
 }
 
-/// What an agent gets wrong on purpose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Wrong {
-    Password,
-    Realm,
-    User,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RealmPolicy {
-    Expect,
-    Require,
-    Force,
-}
-
 /// Who registers on a trunk.
 #[derive(Debug)]
-pub enum Agents {
-    Pattern { count: u32, user: Pattern, auth_user: Pattern, credential: Credential },
-    Listed { list: AgentList, rows: Vec<AgentRow> },
+pub enum TrunkAgents {
+    Pattern { count: u32, user: NamePattern, auth_user: NamePattern, credential: AgentSecret },
+    Listed { list: AgentList, rows: Vec<ListedAgent> },
 }
 
 /// The file that lists the agents of a trunk, by its path as written.
@@ -167,17 +132,17 @@ pub enum AgentList {
 
 /// One agent of a list. A list may have a million of them, so they are kept small.
 #[derive(Debug)]
-pub struct AgentRow {
+pub struct ListedAgent {
     pub user: Box<str>,
     /// `None`: the user.
     auth_user: Option<Box<str>>,
-    pub credential: Credential,
+    pub credential: AgentSecret,
 }
 
-impl AgentRow {
-    pub fn new(user: &str, auth_user: &str, credential: Credential) -> Self {
+impl ListedAgent {
+    pub fn new(user: &str, auth_user: &str, credential: AgentSecret) -> Self {
         let auth_user = (auth_user != user).then(|| auth_user.into());
-        AgentRow { user: user.into(), auth_user, credential }
+        ListedAgent { user: user.into(), auth_user, credential }
     }
 
     /// The name that goes with the secret.
@@ -188,10 +153,20 @@ impl AgentRow {
 
 /// What proves an identity.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Credential {
+pub enum AgentSecret {
     Password(Secret),
     /// 32 or 64 hex digits.
     Ha1(Secret),
+}
+
+impl AgentSecret {
+    /// Whether it is an HA1, and the secret.
+    pub fn parts(&self) -> (bool, &Secret) {
+        match self {
+            AgentSecret::Password(secret) => (false, secret),
+            AgentSecret::Ha1(secret) => (true, secret),
+        }
+    }
 }
 
 /// How agents of a trunk behave after a failure, with the preset's values filled in.
@@ -211,20 +186,10 @@ pub struct Retry {
     pub forbidden_jitter: f64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RetryPreset {
-    Rfc,
-    Pjsua,
-    Asterisk,
-    Hammer,
-    None,
-}
-
 /// One load stage; rates are arrivals per second.
 #[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
 #[serde(untagged)]
-pub enum Stage {
+pub enum StageProfile {
     Ramp {
         ramp: f64,
         #[serde(rename = "for", serialize_with = "as_text")]
@@ -258,22 +223,8 @@ pub struct Arrivals {
     pub max_in_flight: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Process {
-    Uniform,
-    Poisson,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WhenExhausted {
-    Stop,
-    Reregister,
-}
-
 #[derive(Debug, serde::Serialize)]
-pub struct Generator {
+pub struct GeneratorProfile {
     #[serde(serialize_with = "as_text")]
     pub late: Duration,
     #[serde(serialize_with = "as_text")]
@@ -285,7 +236,7 @@ pub struct Generator {
 }
 
 #[derive(Debug, serde::Serialize)]
-pub struct Registrar {
+pub struct RegistrarProfile {
     pub listen: Vec<ListenAddr>,
     /// 0: one per core.
     pub threads: u32,
@@ -304,14 +255,14 @@ pub struct Registrar {
     pub max_contacts: Option<u32>,
     pub max_contacts_code: u16,
     #[serde(rename = "fault")]
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FaultProfile>,
 }
 
 /// Whom the embedded registrar knows. It serialises as the file's name.
 #[derive(Debug)]
 pub struct Users {
     pub csv: String,
-    pub rows: Vec<AgentRow>,
+    pub rows: Vec<ListedAgent>,
 }
 
 impl Serialize for Users {
@@ -321,7 +272,7 @@ impl Serialize for Users {
 }
 
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
-pub struct Fault {
+pub struct FaultProfile {
     #[serde(flatten)]
     pub kind: FaultKind,
     #[serde(serialize_with = "as_text")]
@@ -337,113 +288,13 @@ pub struct Fault {
     pub sources: Vec<IpAddr>,
 }
 
-/// Over what a limit counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LimitScope {
-    Trunk,
-    Account,
-    Source,
-}
-
-impl LimitScope {
-    pub const ALL: [LimitScope; 3] = [LimitScope::Trunk, LimitScope::Account, LimitScope::Source];
-
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LimitScope::Trunk => "trunk",
-            LimitScope::Account => "account",
-            LimitScope::Source => "source",
-        }
-    }
-}
-
-#[derive(Clone, PartialEq, Debug, serde::Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum FaultKind {
-    Limit {
-        concurrent: u32,
-        scope: LimitScope,
-        code: u16,
-        reason: String,
-    },
-    Transactions {
-        concurrent: u32,
-        code: u16,
-        reason: String,
-    },
-    Rate {
-        per_second: f64,
-        burst: u32,
-        code: u16,
-        reason: String,
-        /// Whole seconds.
-        #[serde(serialize_with = "as_optional_text", skip_serializing_if = "Option::is_none")]
-        retry_after: Option<Duration>,
-    },
-    Deny {
-        code: u16,
-        reason: String,
-    },
-    Refuse {
-        code: u16,
-        reason: String,
-    },
-    Realm {
-        challenge: String,
-        verify: String,
-    },
-    Stale,
-    ChallengeAgain,
-    Oscillate {
-        #[serde(serialize_with = "as_text")]
-        period: Duration,
-        code: u16,
-        reason: String,
-    },
-    Delay {
-        #[serde(flatten)]
-        delay: Delay,
-    },
-    Drop {
-        probability: f64,
-    },
-    Duplicate {
-        probability: f64,
-    },
-    Reorder {
-        probability: f64,
-        #[serde(serialize_with = "as_text")]
-        delay: Duration,
-    },
-    Corrupt {
-        probability: f64,
-    },
-    Freeze,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Delay {
-    #[serde(serialize_with = "as_text")]
-    Fixed(Duration),
-    #[serde(serialize_with = "as_text_pair")]
-    Uniform(Duration, Duration),
-    Lognormal {
-        #[serde(serialize_with = "as_text")]
-        median: Duration,
-        sigma: f64,
-    },
-}
-
-impl Stage {
+impl StageProfile {
     pub fn lasts(&self) -> Duration {
         match *self {
-            Stage::Ramp { lasts, .. } | Stage::Rate { lasts, .. } => lasts,
-            Stage::Avalanche { .. } => Duration::ZERO,
-            Stage::Hold { hold } => hold,
-            Stage::Outage { lasts, .. } => lasts,
+            StageProfile::Ramp { lasts, .. } | StageProfile::Rate { lasts, .. } => lasts,
+            StageProfile::Avalanche { .. } => Duration::ZERO,
+            StageProfile::Hold { hold } => hold,
+            StageProfile::Outage { lasts, .. } => lasts,
         }
     }
 }
@@ -471,30 +322,30 @@ impl Profile {
     }
 }
 
-impl Agents {
+impl TrunkAgents {
     pub fn count(&self) -> usize {
         match self {
-            Agents::Pattern { count, .. } => *count as usize,
-            Agents::Listed { rows, .. } => rows.len(),
+            TrunkAgents::Pattern { count, .. } => *count as usize,
+            TrunkAgents::Listed { rows, .. } => rows.len(),
         }
     }
 }
 
-impl Serialize for Agents {
+impl Serialize for TrunkAgents {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("count", &self.count())?;
         match self {
-            Agents::Pattern { user, auth_user, credential, .. } => {
+            TrunkAgents::Pattern { user, auth_user, credential, .. } => {
                 map.serialize_entry("user", user.as_str())?;
                 map.serialize_entry("auth_user", auth_user.as_str())?;
                 match credential {
-                    Credential::Password(secret) => map.serialize_entry("password", secret)?,
-                    Credential::Ha1(secret) => map.serialize_entry("ha1", secret)?,
+                    AgentSecret::Password(secret) => map.serialize_entry("password", secret)?,
+                    AgentSecret::Ha1(secret) => map.serialize_entry("ha1", secret)?,
                 }
             }
-            Agents::Listed { list: AgentList::Csv { csv }, .. } => map.serialize_entry("csv", csv)?,
-            Agents::Listed { list: AgentList::Sipp { sipp_csv, user_field, order }, .. } => {
+            TrunkAgents::Listed { list: AgentList::Csv { csv }, .. } => map.serialize_entry("csv", csv)?,
+            TrunkAgents::Listed { list: AgentList::Sipp { sipp_csv, user_field, order }, .. } => {
                 map.serialize_entry("sipp_csv", sipp_csv)?;
                 map.serialize_entry("user_field", user_field)?;
                 map.serialize_entry("order", order)?;
@@ -511,25 +362,12 @@ fn path_of(steps: &[&str]) -> Path {
     })
 }
 
-fn as_text<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format_duration(*span))
-}
-
 fn as_texts<S: Serializer>(nets: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(nets.iter().map(IpNet::to_string))
 }
 
-/// Only called for what is there.
-fn as_bandwidth<S: Serializer>(bits: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    format_bandwidth(bits.unwrap_or_default()).serialize(serializer)
-}
-
 fn as_optional_text<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     span.map(format_duration).serialize(serializer)
-}
-
-fn as_text_pair<S: Serializer>(low: &Duration, high: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    [format_duration(*low), format_duration(*high)].serialize(serializer)
 }
 
 fn as_map<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {

@@ -17,18 +17,18 @@ mod read;
 mod resolve;
 mod schema;
 mod sipp_csv;
+mod words;
 
-pub use error::{Place, Problem, ProfileError};
-pub use file::RetryMax;
+pub use error::{Problem, ProblemPlace, ProfileError};
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentList, AgentRow, Agents, Arrivals, Credential, Delay, Expect, Fault, FaultKind, Generator, LimitScope, Mix,
-    Process, Profile, RealmPolicy, Registrar, Retry, RetryPreset, Run, Safety, Stage, Trunk, Users, WhenExhausted,
-    Wrong,
+    AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, ListedAgent, Mix, Profile, RegistrarProfile,
+    Retry, RunProfile, Safety, StageProfile, TrunkAgents, TrunkProfile, Users,
 };
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{NamePattern, PatternError};
 pub use schema::schema;
 pub use sipp_csv::InjectionOrder;
+pub use words::{RetryMax, RetryPreset, Wrong};
 
 use places::{Places, Texts};
 
@@ -66,8 +66,8 @@ pub fn load(source: &dyn Source, path: &str, sets: &[String]) -> Result<Profile,
 /// # Errors
 /// As [`load`], for the `--set` texts.
 pub fn empty(source: &dyn Source, sets: &[String]) -> Result<Profile, ProfileError> {
-    struct Nothing<'a>(&'a dyn Source);
-    impl Source for Nothing<'_> {
+    struct NoFile<'a>(&'a dyn Source);
+    impl Source for NoFile<'_> {
         fn read(&self, path: &str) -> Result<Vec<u8>, String> {
             if path == NO_FILE { Ok(Vec::new()) } else { self.0.read(path) }
         }
@@ -75,7 +75,7 @@ pub fn empty(source: &dyn Source, sets: &[String]) -> Result<Profile, ProfileErr
             self.0.env(name)
         }
     }
-    load(&Nothing(source), NO_FILE, sets)
+    load(&NoFile(source), NO_FILE, sets)
 }
 
 /// Stands for the path of a profile that is no file.

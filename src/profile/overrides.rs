@@ -4,7 +4,7 @@
 //! `thresholds.register.p99`. A value is TOML; what is no TOML (`30s`, `embedded`, `>= 0.99`) is a string.
 
 use super::error::Problem;
-use super::places::{Step, Texts};
+use super::places::{PathStep, Texts};
 use std::borrow::Cow;
 use std::ops::Range;
 use toml::Spanned;
@@ -171,8 +171,8 @@ fn split_path(text: &str) -> Option<Vec<String>> {
 }
 
 /// Takes the value at `steps` out of the tree, for the next look at what is left; a list item goes with its list.
-pub(crate) fn remove(table: &mut DeTable<'_>, steps: &[Step]) -> bool {
-    let [Step::Key(key), rest @ ..] = steps else { return false };
+pub(crate) fn remove(table: &mut DeTable<'_>, steps: &[PathStep]) -> bool {
+    let [PathStep::Key(key), rest @ ..] = steps else { return false };
     if let Some(node) = table.get_mut(key.as_str())
         && remove_below(node.get_mut(), rest)
     {
@@ -181,10 +181,10 @@ pub(crate) fn remove(table: &mut DeTable<'_>, steps: &[Step]) -> bool {
     table.remove(key.as_str()).is_some()
 }
 
-fn remove_below(node: &mut DeValue<'_>, steps: &[Step]) -> bool {
+fn remove_below(node: &mut DeValue<'_>, steps: &[PathStep]) -> bool {
     match (node, steps) {
-        (DeValue::Table(inner), [Step::Key(_), ..]) => remove(inner, steps),
-        (DeValue::Array(list), [Step::Index(index), rest @ ..]) => {
+        (DeValue::Table(inner), [PathStep::Key(_), ..]) => remove(inner, steps),
+        (DeValue::Array(list), [PathStep::Index(index), rest @ ..]) => {
             list.get_mut(*index).is_some_and(|item| remove_below(item.get_mut(), rest))
         }
         _ => false,

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 /// A checked pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pattern {
+pub struct NamePattern {
     text: String,
-    pieces: Vec<Piece>,
+    pieces: Vec<PatternPiece>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Piece {
+enum PatternPiece {
     Literal(String),
     /// The number, zero-padded to this width.
     Number(usize),
@@ -29,12 +29,12 @@ pub enum PatternError {
     Unknown(String),
 }
 
-impl Pattern {
+impl NamePattern {
     /// Reads a pattern.
     ///
     /// # Errors
     /// When it is empty or holds braces that are neither `{n}` nor `{n:0W}` with a width W from 1 to 20.
-    pub fn parse(text: &str) -> Result<Pattern, PatternError> {
+    pub fn parse(text: &str) -> Result<NamePattern, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -47,15 +47,15 @@ impl Pattern {
             }
             let end = rest[at..].find('}').ok_or_else(|| PatternError::Open(column()))?;
             if at > 0 {
-                pieces.push(Piece::Literal(rest[..at].to_owned()));
+                pieces.push(PatternPiece::Literal(rest[..at].to_owned()));
             }
-            pieces.push(Piece::Number(width(&rest[at + 1..at + end])?));
+            pieces.push(PatternPiece::Number(width(&rest[at + 1..at + end])?));
             rest = &rest[at + end + 1..];
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Literal(rest.to_owned()));
+            pieces.push(PatternPiece::Literal(rest.to_owned()));
         }
-        Ok(Pattern { text: text.to_owned(), pieces })
+        Ok(NamePattern { text: text.to_owned(), pieces })
     }
 
     /// As written.
@@ -65,16 +65,16 @@ impl Pattern {
 
     /// Whether the number appears at all, that is whether different numbers give different names.
     pub fn has_number(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Number(_)))
+        self.pieces.iter().any(|piece| matches!(piece, PatternPiece::Number(_)))
     }
 
     /// Appends the name of number `n`.
     pub fn write(&self, n: u32, out: &mut String) {
         for piece in &self.pieces {
             match piece {
-                Piece::Literal(text) => out.push_str(text),
+                PatternPiece::Literal(text) => out.push_str(text),
                 // Writing to a String cannot fail.
-                Piece::Number(width) => {
+                PatternPiece::Number(width) => {
                     let _ = write!(out, "{n:0width$}");
                 }
             }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn numbers_are_padded() {
-        let name = |text, n| Pattern::parse(text).map(|pattern| pattern.name(n));
+        let name = |text, n| NamePattern::parse(text).map(|pattern| pattern.name(n));
         assert_eq!(name("agent{n:05}", 42), Ok("agent00042".into()));
         assert_eq!(name("{n}-x{n:02}", 7), Ok("7-x07".into()));
         assert_eq!(name("agent{n:03}", 123_456), Ok("agent123456".into()));
@@ -117,12 +117,12 @@ mod tests {
 
     #[test]
     fn braces_that_mean_nothing_are_refused() {
-        assert_eq!(Pattern::parse(""), Err(PatternError::Empty));
-        assert_eq!(Pattern::parse("ab{n"), Err(PatternError::Open(3)));
-        assert_eq!(Pattern::parse("ab}"), Err(PatternError::Close(3)));
+        assert_eq!(NamePattern::parse(""), Err(PatternError::Empty));
+        assert_eq!(NamePattern::parse("ab{n"), Err(PatternError::Open(3)));
+        assert_eq!(NamePattern::parse("ab}"), Err(PatternError::Close(3)));
         for inside in ["i", "n:", "n:5", "n:0", "n:099", "n:0+5", ""] {
             let text = format!("a{{{inside}}}");
-            assert_eq!(Pattern::parse(&text), Err(PatternError::Unknown(inside.into())), "{text}");
+            assert_eq!(NamePattern::parse(&text), Err(PatternError::Unknown(inside.into())), "{text}");
         }
     }
 }

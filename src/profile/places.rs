@@ -21,11 +21,11 @@ pub(crate) struct Texts {
 
 /// The way to a key: `trunk.0.agents.count`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Path(Vec<Step>);
+pub(crate) struct Path(Vec<PathStep>);
 
 /// One step of a [`Path`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Step {
+pub(crate) enum PathStep {
     Key(String),
     Index(usize),
 }
@@ -43,12 +43,12 @@ pub(crate) enum Origin<'a> {
 #[derive(Clone)]
 pub(crate) struct Places {
     pub(crate) texts: Texts,
-    root: Node,
+    root: WrittenValue,
 }
 
 /// One value: where its key and itself stand, and what is in it.
 #[derive(Clone)]
-struct Node {
+struct WrittenValue {
     key: Range<usize>,
     value: Range<usize>,
     inside: Inside,
@@ -56,8 +56,8 @@ struct Node {
 
 #[derive(Clone)]
 enum Inside {
-    Table(BTreeMap<String, Node>),
-    List(Vec<Node>),
+    Table(BTreeMap<String, WrittenValue>),
+    List(Vec<WrittenValue>),
     Leaf(&'static str),
 }
 
@@ -67,38 +67,38 @@ impl Path {
     }
 
     pub(crate) fn key(&self, key: &str) -> Path {
-        self.with(Step::Key(key.to_owned()))
+        self.with(PathStep::Key(key.to_owned()))
     }
 
     pub(crate) fn index(&self, index: usize) -> Path {
-        self.with(Step::Index(index))
+        self.with(PathStep::Index(index))
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[PathStep] {
         &self.0
     }
 
     pub(crate) fn first_key(&self) -> Option<&str> {
-        self.0.first().and_then(Step::as_key)
+        self.0.first().and_then(PathStep::as_key)
     }
 
     /// The last key on the way; positions in a list do not count.
     pub(crate) fn last_key(&self) -> Option<&str> {
-        self.0.iter().rev().find_map(Step::as_key)
+        self.0.iter().rev().find_map(PathStep::as_key)
     }
 
-    fn with(&self, step: Step) -> Path {
+    fn with(&self, step: PathStep) -> Path {
         let mut steps = self.0.clone();
         steps.push(step);
         Path(steps)
     }
 }
 
-impl Step {
+impl PathStep {
     pub(crate) fn as_key(&self) -> Option<&str> {
         match self {
-            Step::Key(key) => Some(key),
-            Step::Index(_) => None,
+            PathStep::Key(key) => Some(key),
+            PathStep::Index(_) => None,
         }
     }
 }
@@ -108,9 +108,9 @@ impl fmt::Display for Path {
         for (n, step) in self.0.iter().enumerate() {
             let dot = if n == 0 { "" } else { "." };
             match step {
-                Step::Key(key) if is_bare(key) => write!(f, "{dot}{key}")?,
-                Step::Key(key) => write!(f, "{dot}{key:?}")?,
-                Step::Index(index) => write!(f, "{dot}{index}")?,
+                PathStep::Key(key) if is_bare(key) => write!(f, "{dot}{key}")?,
+                PathStep::Key(key) => write!(f, "{dot}{key:?}")?,
+                PathStep::Index(index) => write!(f, "{dot}{index}")?,
             }
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Texts {
 
 impl Places {
     pub(crate) fn new(texts: &Texts, tree: &Spanned<DeTable<'_>>) -> Places {
-        let root = Node { key: 0..0, value: 0..0, inside: table(tree.get_ref()) };
+        let root = WrittenValue { key: 0..0, value: 0..0, inside: table(tree.get_ref()) };
         Places { texts: texts.clone(), root }
     }
 
@@ -206,7 +206,7 @@ impl Places {
         path
     }
 
-    fn nearest(&self, path: &Path) -> &Node {
+    fn nearest(&self, path: &Path) -> &WrittenValue {
         path.steps().iter().try_fold(&self.root, |node, step| node.child(step).ok_or(node)).unwrap_or_else(|last| last)
     }
 
@@ -230,22 +230,22 @@ impl fmt::Debug for Places {
     }
 }
 
-impl Node {
-    fn child(&self, step: &Step) -> Option<&Node> {
+impl WrittenValue {
+    fn child(&self, step: &PathStep) -> Option<&WrittenValue> {
         match (&self.inside, step) {
-            (Inside::Table(table), Step::Key(key)) => table.get(key),
-            (Inside::List(list), Step::Index(index)) => list.get(*index),
+            (Inside::Table(table), PathStep::Key(key)) => table.get(key),
+            (Inside::List(list), PathStep::Index(index)) => list.get(*index),
             _ => None,
         }
     }
 
-    fn child_holding(&self, span: &Range<usize>) -> Option<(Step, &Node)> {
+    fn child_holding(&self, span: &Range<usize>) -> Option<(PathStep, &WrittenValue)> {
         match &self.inside {
             Inside::Table(table) => {
-                table.iter().find(|(_, node)| node.holds(span)).map(|(key, node)| (Step::Key(key.clone()), node))
+                table.iter().find(|(_, node)| node.holds(span)).map(|(key, node)| (PathStep::Key(key.clone()), node))
             }
             Inside::List(list) => {
-                list.iter().enumerate().find(|(_, node)| node.holds(span)).map(|(n, node)| (Step::Index(n), node))
+                list.iter().enumerate().find(|(_, node)| node.holds(span)).map(|(n, node)| (PathStep::Index(n), node))
             }
             Inside::Leaf(_) => None,
         }
@@ -271,11 +271,11 @@ fn table(table: &DeTable<'_>) -> Inside {
     Inside::Table(table.iter().map(|(key, value)| (key.get_ref().to_string(), node(key.span(), value))).collect())
 }
 
-fn node(key: Range<usize>, value: &Spanned<DeValue<'_>>) -> Node {
+fn node(key: Range<usize>, value: &Spanned<DeValue<'_>>) -> WrittenValue {
     let inside = match value.get_ref() {
         DeValue::Table(inner) => table(inner),
         DeValue::Array(list) => Inside::List(list.iter().map(|item| node(item.span(), item)).collect()),
         leaf => Inside::Leaf(leaf.type_str()),
     };
-    Node { key, value: value.span(), inside }
+    WrittenValue { key, value: value.span(), inside }
 }

@@ -4,7 +4,7 @@
 use super::error::{Problem, SECRET_KEYS, nearest};
 use super::file::ProfileFile;
 use super::overrides::remove;
-use super::places::{Origin, Path, Places, Step, Texts};
+use super::places::{Origin, Path, PathStep, Places, Texts};
 use serde::Deserialize;
 use std::borrow::Cow;
 use toml::Spanned;
@@ -29,7 +29,7 @@ pub(crate) fn tree(texts: &Texts) -> Result<Spanned<DeTable<'_>>, Vec<Problem>> 
         let span = error.span().unwrap_or(end..end);
         let problem = Problem::at(texts, span, String::new(), syntax(error.message()));
         let line = |problem: &Problem| match problem.place {
-            super::Place::File { line, .. } => Some(line),
+            super::ProblemPlace::File { line, .. } => Some(line),
             _ => None,
         };
         if problems.last().is_none_or(|last| line(last) != line(&problem)) {
@@ -78,13 +78,13 @@ fn retry_as_text(tree: &mut DeTable<'_>, places: &Places, path: &Path, message: 
     true
 }
 
-fn value_mut<'a, 'i>(tree: &'a mut DeTable<'i>, steps: &[Step]) -> Option<&'a mut DeValue<'i>> {
+fn value_mut<'a, 'i>(tree: &'a mut DeTable<'i>, steps: &[PathStep]) -> Option<&'a mut DeValue<'i>> {
     let (first, rest) = steps.split_first()?;
     let mut value = tree.get_mut(first.as_key()?)?.get_mut();
     for step in rest {
         value = match (value, step) {
-            (DeValue::Table(table), Step::Key(key)) => table.get_mut(key.as_str())?.get_mut(),
-            (DeValue::Array(list), Step::Index(index)) => list.get_mut(*index)?.get_mut(),
+            (DeValue::Table(table), PathStep::Key(key)) => table.get_mut(key.as_str())?.get_mut(),
+            (DeValue::Array(list), PathStep::Index(index)) => list.get_mut(*index)?.get_mut(),
             _ => return None,
         };
     }
@@ -114,16 +114,16 @@ fn explain(message: &str, places: &Places, path: &Path) -> Problem {
     let problem = Problem::with_value(places, path, format!("must be {}, not {found}", in_words(expected)));
     let nested = places.kind(path) == "table";
     match path.steps() {
-        [Step::Key(table), Step::Key(_)] if table == "thresholds" && nested => {
+        [PathStep::Key(table), PathStep::Key(_)] if table == "thresholds" && nested => {
             problem.remedy("put a name with dots in quotes: \"register.p99\" = \"< 250ms\"")
         }
-        [Step::Key(table), Step::Key(_)] if table == "compare" && nested => {
+        [PathStep::Key(table), PathStep::Key(_)] if table == "compare" && nested => {
             problem.remedy("put a name with dots in quotes: \"register.p99\" = \"+10%\"")
         }
-        [Step::Key(_), Step::Key(table), Step::Key(_)] if table == "abort_on" && nested => {
+        [PathStep::Key(_), PathStep::Key(table), PathStep::Key(_)] if table == "abort_on" && nested => {
             problem.remedy("put a name with dots in quotes: \"trunk.nj.loops\" = \"> 100\"")
         }
-        [.., Step::Key(key)] if nested && expected == "a sequence" => {
+        [.., PathStep::Key(key)] if nested && expected == "a sequence" => {
             problem.remedy(format!("write [[{}]], with two brackets", list_name(path, key)))
         }
         _ => problem,

@@ -28,7 +28,7 @@ pub enum InjectionOrder {
 
 /// One agent of an injection file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Row {
+pub(super) struct InjectionRow {
     pub user: String,
     /// `None`: the user.
     pub auth_user: Option<String>,
@@ -38,7 +38,7 @@ pub(super) struct Row {
 
 /// What is wrong with one line, counted from 1.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Wrong {
+pub(super) struct WrongLine {
     pub line: usize,
     pub message: String,
 }
@@ -66,11 +66,11 @@ impl<'a> Injection<'a> {
     ///
     /// # Errors
     /// When the first line is not that of an injection file, or no row follows.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, Wrong> {
+    pub fn open(bytes: &'a [u8]) -> Result<Self, WrongLine> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut lines = bytes.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).zip(1..);
         let head = lines.next().map_or(&b""[..], |(text, _)| text);
-        let (order, numbering) = header(head).map_err(|message| Wrong { line: 1, message })?;
+        let (order, numbering) = header(head).map_err(|message| WrongLine { line: 1, message })?;
         let (mut rows, mut empty, mut gap) = (Vec::new(), None, None);
         for (text, line) in lines {
             match text {
@@ -83,7 +83,7 @@ impl<'a> Injection<'a> {
             }
         }
         if rows.is_empty() {
-            return Err(Wrong { line: 1, message: "no rows follow the first line".to_owned() });
+            return Err(WrongLine { line: 1, message: "no rows follow the first line".to_owned() });
         }
         Ok(Injection { order, gap, lines: rows, numbering })
     }
@@ -102,12 +102,12 @@ impl<'a> Injection<'a> {
     ///
     /// # Errors
     /// What is wrong with its line.
-    pub fn row(&self, n: usize, user_field: usize) -> Result<(usize, Row), Wrong> {
+    pub fn row(&self, n: usize, user_field: usize) -> Result<(usize, InjectionRow), WrongLine> {
         let (line, bytes) = self.lines[n % self.lines.len()];
-        self.read(bytes, n, user_field).map(|row| (line, row)).map_err(|message| Wrong { line, message })
+        self.read(bytes, n, user_field).map(|row| (line, row)).map_err(|message| WrongLine { line, message })
     }
 
-    fn read(&self, bytes: &[u8], n: usize, user_field: usize) -> Result<Row, String> {
+    fn read(&self, bytes: &[u8], n: usize, user_field: usize) -> Result<InjectionRow, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
         let numbered = match self.numbering {
             Some(Numbering { offset, multiple, .. }) => {
@@ -120,7 +120,7 @@ impl<'a> Injection<'a> {
         let user = user.ok_or_else(|| format!("has {} fields, none numbered {user_field}", text.split(';').count()))?;
         let keyword = text.split(';').find_map(|field| field.split_once(AUTHENTICATION)).map(|(_, after)| after);
         let Some(keyword) = keyword else {
-            return Ok(Row { user: user.to_owned(), auth_user: None, password: None });
+            return Ok(InjectionRow { user: user.to_owned(), auth_user: None, password: None });
         };
         let (mut auth_user, mut password) = (None, None);
         parameters(keyword, |name, value| match name {
@@ -131,7 +131,7 @@ impl<'a> Injection<'a> {
         })?;
         let auth_user = auth_user.filter(|name| !name.is_empty());
         let password = password.filter(|password| !password.reveal().is_empty());
-        Ok(Row { user: user.to_owned(), auth_user, password })
+        Ok(InjectionRow { user: user.to_owned(), auth_user, password })
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 type Read = Vec<(String, Option<String>, Option<String>)>;
 
 fn read_field(text: &str, user_field: usize) -> Result<Read, String> {
-    let shown = |wrong: Wrong| format!("line {}: {}", wrong.line, wrong.message);
+    let shown = |wrong: WrongLine| format!("line {}: {}", wrong.line, wrong.message);
     let file = Injection::open(text.as_bytes()).map_err(shown)?;
     let rows = (0..file.len()).map(|n| file.row(n, user_field).map(|(_, row)| row));
     rows.map(|row| {
@@ -72,7 +72,7 @@ fn the_first_line() {
         ("USER,PRINTFOFFSET=3", "PRINTFOFFSET and PRINTFMULTIPLE need PRINTF=n"),
         ("USER,PRINTFSTEP=3", "PRINTFSTEP is unknown; there are PRINTF, PRINTFOFFSET and PRINTFMULTIPLE"),
     ] {
-        assert_eq!(order(line), Err(Wrong { line: 1, message: message.to_owned() }), "{line}");
+        assert_eq!(order(line), Err(WrongLine { line: 1, message: message.to_owned() }), "{line}");
     }
     assert_eq!(read("SEQUENTIAL\n# only\n\n"), Err("line 1: no rows follow the first line".to_owned()));
 }
@@ -145,7 +145,7 @@ fn what_is_wrong_names_its_line_and_no_secret() {
         assert!(!error.contains("hunter2"), "{error}");
     }
     let file = Injection::open(b"USER\n\xff\n").expect("a header");
-    assert_eq!(file.row(0, 0), Err(Wrong { line: 2, message: "is not UTF-8 text".to_owned() }));
+    assert_eq!(file.row(0, 0), Err(WrongLine { line: 2, message: "is not UTF-8 text".to_owned() }));
 }
 
 proptest! {

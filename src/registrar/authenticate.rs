@@ -128,7 +128,7 @@ impl Authority {
             None => &self.password,
             Some(users) => match users.get(username)? {
                 Credential::Password(password) => password,
-                Credential::Ha1(ha1) => return ha1.fits(algorithm).then_some(*ha1),
+                Credential::Ha1(ha1) => return ha1.fits(algorithm).then_some(**ha1),
             },
         };
         Some(Ha1::compute(algorithm, username, realm, password))

@@ -6,26 +6,26 @@ use crate::diagnose::explain::Explanation;
 pub const WIDTH: usize = 100;
 
 /// Renders everything a name stands for, one after another.
-pub fn render(texts: &[&Explanation]) -> String {
-    texts.iter().map(|text| one(text)).collect::<Vec<_>>().join("\n")
+pub fn render(texts: &[Explanation]) -> String {
+    texts.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// Explanations as JSON: a list, as a name may stand for several things.
-pub fn render_json(texts: &[&Explanation]) -> String {
+pub fn render_json(texts: &[Explanation]) -> String {
     // Strings and lists only: nothing here can fail to serialise.
     serde_json::to_string_pretty(texts).unwrap_or_default() + "\n"
 }
 
 fn one(text: &Explanation) -> String {
     let mut out = format!("{} ({}): {}\n\n", text.name, text.topic.as_str(), text.title);
-    out.push_str(&wrap(text.meaning, "  ", "  "));
+    out.push_str(&wrap(&text.meaning, "  ", "  "));
     out.push_str("\nlikely causes\n");
-    for cause in text.causes {
-        out.push_str(&labelled(cause.when, cause.what));
+    for cause in &text.causes {
+        out.push_str(&labelled(&cause.when, &cause.what));
     }
     out.push_str("\nwhere to look\n");
-    for (system, what) in text.look_at {
-        out.push_str(&labelled(system, what));
+    for place in &text.look_at {
+        out.push_str(&labelled(&place.system, &place.what));
     }
     out
 }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_a_terminal() {
         for text in all() {
-            let rendered = render(&[text]);
+            let rendered = one(&text);
             let wide = rendered.lines().find(|line| line.chars().count() > WIDTH);
             assert_eq!(wide, None, "{}", text.name);
         }

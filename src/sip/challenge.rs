@@ -314,10 +314,10 @@ struct DigestSet<'a> {
 }
 
 impl<'a> DigestSet<'a> {
-    /// The place of the parameter at the beginning of `text` that is written as nearly everybody writes those of a
-    /// challenge, in lower case with the equal sign right behind, and where its value begins.
+    /// The fast path of [`put`](Self::put) for parameters of a challenge in lower case with the equal sign right behind: the
+    /// place of the one at the beginning of `text`, and where its value begins.
     #[inline(always)]
-    fn usual_place(&mut self, text: &[u8]) -> Option<(&mut Option<&'a [u8]>, usize)> {
+    fn fast_place(&mut self, text: &[u8]) -> Option<(&mut Option<&'a [u8]>, usize)> {
         let head = u64::from_le_bytes(*text.first_chunk()?);
         let is = |start: Start| start.begins(head);
         match head as u8 {
@@ -390,7 +390,7 @@ impl<'a> DigestSet<'a> {
     /// What is answered of the offered qop values. Over a body that is empty `auth-int` protects no more than `auth`, which
     /// more servers can check. An empty list offers nothing, which is what no list does: an answer without qop.
     fn protection(&self) -> Result<Option<Protection>, Unusable> {
-        // As nearly everybody offers it.
+        // The fast path: the only value offered.
         if self.qop == Some(b"auth") {
             return Ok(Some(Protection::Auth));
         }
@@ -477,10 +477,10 @@ impl<'a> DigestSets<'a> {
     /// All parameters up to what is none.
     fn parameters(&mut self, set: &mut DigestSet<'a>) {
         while !self.rest.is_empty() {
-            // As nearly everybody separates them.
+            // The fast path: a comma and a blank. `skip_separators` takes any number of either.
             self.rest = self.rest.strip_prefix(b", ").unwrap_or(self.rest);
             self.skip_separators();
-            match set.usual_place(self.rest) {
+            match set.fast_place(self.rest) {
                 Some((place, behind)) => _ = place.get_or_insert(self.value(&self.rest[behind..])),
                 None => match self.parameter() {
                     Some((name, value)) => set.put(name, value),
@@ -492,7 +492,7 @@ impl<'a> DigestSets<'a> {
 
     /// The next scheme name; whatever cannot be one is passed over.
     fn scheme(&mut self) -> Option<&'a [u8]> {
-        // As nearly everybody writes it.
+        // The fast path: the scheme to the letter. The loop below finds it in any case and behind anything.
         if self.rest.starts_with(b"Digest ") {
             let (scheme, rest) = self.rest.split_at(b"Digest".len());
             self.rest = rest;

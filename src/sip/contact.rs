@@ -123,8 +123,8 @@ pub fn binding<'a>(response: &Response<'a>, user: &[u8], host: &[u8]) -> Binding
     Binding { expires: sole.or(response.expires()), own }
 }
 
-/// The lifetime when the first binding begins as nearly everybody writes ours, letter by letter; the long way round finds
-/// the same, but reads every character several times.
+/// The fast path of [`binding`]: the lifetime when the first binding begins with ours letter by letter as it was sent. The
+/// slow twin, its loop, finds the same, but reads every character several times.
 fn as_sent(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
     let value = response.headers("Contact").next()?;
     let behind = value.strip_prefix(b"<sip:")?.strip_prefix(user)?.strip_prefix(b"@")?.strip_prefix(host)?;

@@ -124,6 +124,17 @@ impl std::fmt::Debug for Ha1 {
     }
 }
 
+/// What proves an identity.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    Password(Secret),
+    /// For one realm, and for the algorithms of its length only. Apart, for it is twice as long as what leads to a
+    /// password, and a list has a credential for each agent.
+    Ha1(Box<Ha1>),
+}
+
+const _: () = assert!(size_of::<Credential>() <= 24);
+
 /// A digest as lower-case hex: 32 or 64 characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HexDigest {

@@ -14,7 +14,7 @@ use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, Response, via_parts};
 use super::search::find;
 use crate::vocab::Transport;
-use laid_out::{CredentialsPlaces, LaidOut, Places, Shape};
+use laid_out::{Blanks, CredentialsBlanks, LaidOut, Shape};
 use memchr::memchr;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -67,12 +67,12 @@ pub struct RegisterTemplate {
     /// Requests have a multiple of so many bytes.
     multiple: usize,
     /// `None` in a template of one agent: what it would save that agent is not worth its memory.
-    kept: Option<Box<Kept>>,
+    kept: Option<Box<TemplateMemory>>,
 }
 
 /// What a template keeps of its first requests and answers, for all that are like them.
 #[derive(Clone, Default, Debug)]
-struct Kept {
+struct TemplateMemory {
     /// Whole requests, like the first one that was written without credentials and the first one with some.
     laid_out: [OnceLock<LaidOut>; 2],
     /// What these requests are challenged with.
@@ -255,10 +255,10 @@ impl RegisterTemplate {
     }
 
     /// Writes a request piece by piece.
-    fn write_pieces(&self, register: &Register<'_>, out: &mut Out<'_>) -> Result<Places, Overflow> {
+    fn write_pieces(&self, register: &Register<'_>, out: &mut Out<'_>) -> Result<Blanks, Overflow> {
         let Register { user, branch, call_id, from_tag, cseq, expires, .. } = *register;
         let [head, from, to, sequence, contact, lifetime] = self.ends;
-        let mut places = Places::default();
+        let mut places = Blanks::default();
         out.put_over(&self.text[..head], self.branch, branch.as_bytes())?;
         places.users[0] = out.len;
         out.put_user(user)?;
@@ -547,8 +547,8 @@ impl Out<'_> {
         &mut self,
         authorization: &Authorization<'_>,
         uri: &[u8],
-    ) -> Result<CredentialsPlaces, Overflow> {
-        let mut places = CredentialsPlaces::default();
+    ) -> Result<CredentialsBlanks, Overflow> {
+        let mut places = CredentialsBlanks::default();
         self.put(match authorization.role {
             Role::Registrar => b"Authorization: Digest username=\"",
             Role::Proxy => b"Proxy-Authorization: Digest username=\"",

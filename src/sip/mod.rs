@@ -10,7 +10,8 @@
 //! Invariant one cannot see in the types: no function here allocates per message (but for `Credentials::plain_username` of
 //! a name with escapes), none panics on any bytes, and values are hashed and echoed exactly as they were received.
 //!
-//! `rsip` is used here and nowhere else: for URIs and as a second opinion in tests. None of its types leave this room.
+//! `rsip` is used here and nowhere else: as a second opinion on where load goes (`uri`), and in tests on messages. None
+//! of its types leave this room.
 //!
 //! Read first: RFC 3261 §7, §10, §20, §25; RFC 7616 §3; RFC 8760 §2.4; RFC 4475 for what arrives in practice.
 
@@ -31,6 +32,6 @@ pub mod uri;
 
 pub use branch::{Branch, Token};
 pub use challenge::{Challenge, Role, choose};
-pub use digest::{Algorithm, AlgorithmSet, Ha1, HexDigest, Protection, Qop};
+pub use digest::{Algorithm, AlgorithmSet, Credential, Ha1, HexDigest, Protection, Qop};
 pub use scan::{Malformed, Request, Response};
 pub use timers::Timers;

@@ -16,7 +16,7 @@ mod head;
 use super::branch::Branch;
 use super::fields::{Params, find_unquoted, is_blank, number, skip_blanks, token_len, trim};
 use super::search::{LineFeeds, find, is_undivided, skip};
-use head::{Head, Line, Lines, Name, Rest};
+use head::{Head, HeadLine, HeadLines, HeaderName, Rest};
 use memchr::memchr;
 
 /// Why bytes are not a SIP message.
@@ -82,11 +82,11 @@ pub struct Request<'a> {
 /// When the start line, a mandatory header or the end of the headers is missing.
 pub fn response(bytes: &[u8]) -> Result<Response<'_>, Malformed> {
     let (line, rest) = start_line(bytes)?;
-    let (code, reason) = usual_status_line(line).or_else(|| status_line(trim(line))).ok_or(Malformed::StartLine)?;
+    let (code, reason) = fast_status_line(line).or_else(|| status_line(trim(line))).ok_or(Malformed::StartLine)?;
     let mut head = Head::of(rest.text, rest.start);
     head.read(rest.feeds)?;
     let (cseq, cseq_method) = head.cseq()?;
-    let via = head.first(Name::Via);
+    let via = head.first(HeaderName::Via);
     Ok(Response { code, reason, branch: branch(via), cseq, cseq_method, via, head })
 }
 
@@ -103,10 +103,10 @@ pub fn request(bytes: &[u8]) -> Result<Request<'_>, Malformed> {
     Ok(Request {
         method,
         uri,
-        branch: branch(head.first(Name::Via)),
-        from: head.first(Name::From),
-        to: head.first(Name::To),
-        call_id: head.first(Name::CallId),
+        branch: branch(head.first(HeaderName::Via)),
+        from: head.first(HeaderName::From),
+        to: head.first(HeaderName::To),
+        call_id: head.first(HeaderName::CallId),
         cseq,
         cseq_method,
         expires: head.expires,
@@ -121,20 +121,20 @@ pub fn request(bytes: &[u8]) -> Result<Request<'_>, Malformed> {
 pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     let after_start_line = start + memchr(b'\n', &bytes[start..])? + 1;
-    let mut lines = Lines { rest: &bytes[after_start_line..] };
+    let mut lines = HeadLines { rest: &bytes[after_start_line..] };
     while let Some(line) = lines.next_line() {
         let via = match line {
-            Line::Header { name, value } if Name::of(name) == Name::Via => value,
-            Line::Cut(text) => {
+            HeadLine::Header { name, value } if HeaderName::of(name) == HeaderName::Via => value,
+            HeadLine::Cut(text) => {
                 let colon = memchr(b':', text)?;
-                if Name::of(trim(&text[..colon])) != Name::Via {
+                if HeaderName::of(trim(&text[..colon])) != HeaderName::Via {
                     return None;
                 }
                 // Kept untrimmed: the last byte must stay visible as the place of the cut.
                 &text[colon + 1..]
             }
-            Line::Header { .. } | Line::Other => continue,
-            Line::Empty => return None,
+            HeadLine::Header { .. } | HeadLine::Other => continue,
+            HeadLine::Empty => return None,
         };
         let branch = branch(via);
         let cut = branch.as_ptr_range().end == bytes.as_ptr_range().end;
@@ -146,15 +146,15 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 impl<'a> Response<'a> {
     /// The value of `From`: there always, but told apart only for those who look at it; so are the next two.
     pub fn from(&self) -> &'a [u8] {
-        self.head.first(Name::From)
+        self.head.first(HeaderName::From)
     }
 
     pub fn to(&self) -> &'a [u8] {
-        self.head.first(Name::To)
+        self.head.first(HeaderName::To)
     }
 
     pub fn call_id(&self) -> &'a [u8] {
-        self.head.first(Name::CallId)
+        self.head.first(HeaderName::CallId)
     }
 
     /// The value of `Expires` in seconds where present and readable; one too large for 32 bits is the greatest. So are the
@@ -176,9 +176,9 @@ impl<'a> Response<'a> {
         Via::read(self.via, self.branch)
     }
 
-    /// Whether the topmost Via is as nearly every server returns one that was written with `sent_by`: nothing but the
-    /// `rport` that was asked for (RFC 3581 §4) and `host` as the address it came from stand behind its branch. What any
-    /// other says tells [`topmost_via`](Self::topmost_via).
+    /// The fast path of [`topmost_via`](Self::topmost_via): whether the topmost Via is the one that was written with
+    /// `sent_by`, with nothing behind its branch but the `rport` that was asked for (RFC 3581 §4) and `host` as the address
+    /// it came from.
     pub fn via_is_ours(&self, sent_by: &[u8], host: &[u8]) -> bool {
         let params = || {
             let via = self.via.strip_prefix(b"SIP/2.0/")?;
@@ -188,7 +188,7 @@ impl<'a> Response<'a> {
         params().is_some_and(|params| is_origin(params, host))
     }
 
-    /// The value of the header called `name` where that stands alone, as nearly everybody writes a challenge.
+    /// The value of the header called `name` where that stands alone: the fast path of [`headers`](Self::headers).
     #[inline(always)]
     pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
         self.head.only(name)
@@ -210,7 +210,7 @@ impl<'a> Via<'a> {
     /// Reads a value of which the branch is known.
     fn read(value: &'a [u8], branch: &[u8]) -> Self {
         let (head, mut params) = via_parts(value);
-        // As nearly everybody writes it, the branch comes first, and need not be read again.
+        // The fast path: a branch that comes first is known already, and need not be read again.
         if let Some(behind) = params.rest().strip_prefix(b";branch=").and_then(|text| text.strip_prefix(branch)) {
             params = Params::new(behind);
         }
@@ -259,8 +259,8 @@ impl<'a> Request<'a> {
     /// The body: what follows the empty line, as far as Content-Length says (RFC 3261 §18.3: "additional bytes in the
     /// transport packet beyond the end of the body" are discarded). Walks over all headers.
     pub fn body(&self) -> &'a [u8] {
-        let mut lines = Lines { rest: self.head.lines() };
-        while matches!(lines.next_line(), Some(Line::Header { .. } | Line::Other)) {}
+        let mut lines = HeadLines { rest: self.head.lines() };
+        while matches!(lines.next_line(), Some(HeadLine::Header { .. } | HeadLine::Other)) {}
         let line_end = if lines.rest.starts_with(b"\r") { 2 } else { 1 };
         let body = lines.rest.get(line_end..).unwrap_or_default();
         let length = self.headers("Content-Length").find_map(number).map_or(body.len(), |length| length as usize);
@@ -275,8 +275,8 @@ pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
 }
 
 fn branch(via: &[u8]) -> &[u8] {
-    // As nearly everybody writes it: first of the parameters; as long as those of this crate, and of no characters but
-    // those that say nothing of where it ends.
+    // The fast path for a branch of ours, echoed first of the parameters: as long as those of this crate, and of no
+    // characters but those that say nothing of where it ends. The slow twin is `any_branch`.
     let params = &via[find(via, *b";,\"").unwrap_or(via.len())..];
     if let Some(value) = params.strip_prefix(b";branch=")
         && let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
@@ -328,9 +328,9 @@ fn is_version(text: &[u8]) -> bool {
     text == VERSION || text.eq_ignore_ascii_case(VERSION)
 }
 
-/// A status line as nearly everybody writes it.
+/// The fast path of [`status_line`]: one blank between the parts, a reason phrase, CR LF.
 #[inline]
-fn usual_status_line(line: &[u8]) -> Option<(u16, &[u8])> {
+fn fast_status_line(line: &[u8]) -> Option<(u16, &[u8])> {
     let text = line.strip_prefix(b"SIP/2.0 ")?;
     let ([hundreds @ b'1'..=b'6', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' '], reason) = text.split_first_chunk()?
     else {

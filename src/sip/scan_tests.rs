@@ -225,22 +225,23 @@ proptest! {
 
 /// Line by line and by the long way: what the one pass has to find too.
 fn at_leisure(rest: &[u8]) -> Result<Vec<Option<&[u8]>>, Malformed> {
-    let mut lines = Lines { rest };
+    let mut lines = HeadLines { rest };
     let (mut single, mut numbers) = ([None; 5], [None; 3]);
     let complete = loop {
         match lines.next_line() {
-            Some(Line::Header { name, value }) => match Name::of(name) {
-                name @ (Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq) => {
+            Some(HeadLine::Header { name, value }) => match HeaderName::of(name) {
+                name
+                @ (HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq) => {
                     single[name as usize].get_or_insert(value);
                 }
-                Name::Expires => numbers[0] = numbers[0].or_else(|| number(value).map(|_| value)),
-                Name::MinExpires => numbers[1] = numbers[1].or_else(|| number(value).map(|_| value)),
-                Name::RetryAfter => numbers[2] = numbers[2].or_else(|| number(value).map(|_| value)),
+                HeaderName::Expires => numbers[0] = numbers[0].or_else(|| number(value).map(|_| value)),
+                HeaderName::MinExpires => numbers[1] = numbers[1].or_else(|| number(value).map(|_| value)),
+                HeaderName::RetryAfter => numbers[2] = numbers[2].or_else(|| number(value).map(|_| value)),
                 _ => {}
             },
-            Some(Line::Other) => {}
-            Some(Line::Empty) => break true,
-            Some(Line::Cut(_)) => return Err(Malformed::Truncated),
+            Some(HeadLine::Other) => {}
+            Some(HeadLine::Empty) => break true,
+            Some(HeadLine::Cut(_)) => return Err(Malformed::Truncated),
             None => break false,
         }
     };
@@ -252,10 +253,10 @@ fn at_leisure(rest: &[u8]) -> Result<Vec<Option<&[u8]>>, Malformed> {
 
 /// All values of the headers with this name, and compact name, by the long way.
 fn all_called<'a>(rest: &'a [u8], names: [&str; 2]) -> Vec<&'a [u8]> {
-    let mut lines = Lines { rest };
+    let mut lines = HeadLines { rest };
     let mut values = Vec::new();
-    while let Some(line @ (Line::Header { .. } | Line::Other)) = lines.next_line() {
-        if let Line::Header { name, value } = line
+    while let Some(line @ (HeadLine::Header { .. } | HeadLine::Other)) = lines.next_line() {
+        if let HeadLine::Header { name, value } = line
             && names.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()))
         {
             values.push(value);
@@ -273,7 +274,8 @@ fn check_against_leisure(bytes: &[u8]) -> Result<(), TestCaseError> {
     let result = read.read(rest.feeds);
     prop_assert_eq!(result.err(), expected.as_ref().err().copied());
     let (Ok(()), Ok(expected)) = (result, expected) else { return Ok(()) };
-    let found = [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq].map(|name| read.first(name));
+    let found = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+        .map(|name| read.first(name));
     prop_assert_eq!(found.map(Some).to_vec(), expected[..5].to_vec());
     let numbers = [read.expires, read.min_expires, read.retry_after];
     prop_assert_eq!(numbers.to_vec(), expected[5..].iter().map(|value| value.and_then(number)).collect::<Vec<_>>());

@@ -1,8 +1,8 @@
 //! SIP URIs of the profile: `sip:edge.example.net`, `sip:10.0.0.5:5060;transport=tcp`, `sips:[2001:db8::1]`.
 //!
-//! `rsip` reads the host, behind two guards: it drops what it cannot read without a word (what it read must be what was
-//! written), and it takes any byte for a part of a name. Bracketed IPv6 hosts, which it does not know, ports and
-//! parameters are read here, for messages that say what is wrong.
+//! `rsip` is the second opinion: where load goes must not depend on whose reading one takes, so a URI in which it finds
+//! another host or port is refused. The first opinion is our own, for messages that say what is wrong and for IPv6 hosts
+//! in brackets, which `rsip` does not know.
 //!
 //! Read first: RFC 3261 §19.1, RFC 3263 §4.
 
@@ -46,12 +46,12 @@ pub fn parse_target(text: &str) -> Result<Target, UriError> {
     if !secure && !scheme.eq_ignore_ascii_case("sip") {
         return Err(not_sip());
     }
-    let (address, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
-    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
+    let (whole, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+    let address = whole.rsplit_once('@').map_or(whole, |(_, address)| address);
     let (host, port) = split_port(address, text)?;
     let host = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok()).map(str::to_owned),
-        None => read_host(host),
+        None => Some(host.to_owned()).filter(|host| is_host(host) && rsip_agrees(whole, host, port)),
     };
     let params = Params::new(params.as_bytes());
     let transport = transport(params.clone().value("transport"), secure)?;
@@ -83,11 +83,16 @@ fn split_port<'a>(address: &'a str, text: &str) -> Result<(&'a str, Option<u16>)
     }
 }
 
-/// A name or IPv4 address as `rsip` reads it, when it reads all of it and finds only what a host may hold.
-fn read_host(text: &str) -> Option<String> {
-    let host = rsip::Uri::try_from(format!("sip:{text}")).ok()?.host_with_port.to_string();
-    let sound = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    (sound && host == text).then_some(host)
+/// Whether a text holds only what a name or an IPv4 address may hold; the underscore is no part of either, yet common.
+fn is_host(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+
+/// Whether `rsip` finds the same host and port in what stands between the scheme and the parameters.
+fn rsip_agrees(whole: &str, host: &str, port: Option<u16>) -> bool {
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    rsip::Uri::try_from(format!("sip:{whole}"))
+        .is_ok_and(|uri| uri.host_with_port.to_string() == format!("{host}{port}"))
 }
 
 /// The port when a URI names none (RFC 3261 §19.1.2).

@@ -1,5 +1,6 @@
 //! Durations as people write them in a profile: `250ms`, `10s`, `1h30m`.
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 
@@ -56,6 +57,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 /// Writes a duration so that [`parse_duration`] reads it back: `1h30m`, `250ms`, `0s`.
 pub fn format_duration(span: Duration) -> String {
     Text(span).to_string()
+}
+
+/// Serialises a duration as text, for `serialize_with`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn as_text<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_duration(*span))
+}
+
+/// The same for two.
+pub(super) fn as_text_pair<S: Serializer>(low: &Duration, high: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    [format_duration(*low), format_duration(*high)].serialize(serializer)
 }
 
 struct Text(Duration);

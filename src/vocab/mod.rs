@@ -1,10 +1,12 @@
 //! The words every room shares: time, durations and bandwidths as text, ids, flows and transports, interventions,
-//! outcomes, packets, secrets, what a run is set up to do.
+//! outcomes, packets, secrets, what a run is set up to do, what a profile and a room mean by the same thing.
 //!
 //! Nothing here knows SIP, holds policy or does I/O.
 
 mod bandwidth;
 mod duration;
+mod expectation;
+mod fault;
 mod flow;
 mod ids;
 mod intervention;
@@ -14,9 +16,12 @@ mod secret;
 mod setup;
 mod time;
 mod trouble;
+mod word;
 
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
-pub use duration::{DurationError, format_duration, parse_duration};
+pub use duration::{DurationError, as_text, format_duration, parse_duration};
+pub use expectation::Expectation;
+pub use fault::{Delay, FaultKind, LimitScope};
 pub use flow::{FlowId, Transport};
 pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};
@@ -26,3 +31,5 @@ pub use secret::Secret;
 pub use setup::{LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
 pub use time::Time;
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};
+pub use word::Word;
+pub(crate) use word::words;

@@ -1,31 +1,34 @@
 //! What a run is set up to do, as far as more than one room must know it: the plan asks for it, the
 //! record's header keeps it, and a judge reads it there instead of searching the profile's text.
 
+use super::words;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What to do with the challenged realm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RealmPolicy {
-    /// Answer with the realm as challenged; a difference is for the diagnosis.
-    #[default]
-    Expect,
-    /// Another realm than the configured one is a protocol error.
-    Require,
-    /// Header and HA1 use the configured realm whatever was challenged.
-    Force,
+words! {
+    /// What to do with the challenged realm.
+    #[derive(Default)]
+    pub enum RealmPolicy {
+        /// Answer with the realm as challenged; a difference is for the diagnosis.
+        #[default]
+        Expect = "expect",
+        /// Another realm than the configured one is a protocol error.
+        Require = "require",
+        /// Header and HA1 use the configured realm whatever was challenged.
+        Force = "force",
+    }
 }
 
-/// How many sockets the agents of a trunk have.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SocketUse {
-    /// One for each sender thread and local address.
-    #[default]
-    Shared,
-    /// Each agent has its own, as real phones do.
-    PerAgent,
+words! {
+    /// How many sockets the agents of a trunk have.
+    #[derive(Default)]
+    pub enum SocketUse {
+        /// One for each sender thread and local address.
+        #[default]
+        Shared = "shared",
+        /// Each agent has its own, as real phones do.
+        PerAgent = "per-agent",
+    }
 }
 
 /// One `[[load]]` stage.
@@ -61,24 +64,26 @@ impl LoadStage {
     }
 }
 
-/// How the arrivals of a stage lie within it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Process {
-    /// Evenly spaced by the rate's integral.
-    #[default]
-    Uniform,
-    /// As many as evenly spaced, at independent random times: a Poisson process, given its count.
-    Poisson,
+words! {
+    /// How the arrivals of a stage lie within it.
+    #[derive(Default)]
+    pub enum Process {
+        /// Evenly spaced by the rate's integral.
+        #[default]
+        Uniform = "uniform",
+        /// As many as evenly spaced, at independent random times: a Poisson process, given its count.
+        Poisson = "poisson",
+    }
 }
 
-/// What happens when every agent has arrived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WhenExhausted {
-    /// No further arrival.
-    #[default]
-    Stop,
-    /// Arrival n is agent n mod agents, each time with the full handshake.
-    Reregister,
+words! {
+    /// What happens when every agent has arrived.
+    #[derive(Default)]
+    pub enum WhenExhausted {
+        /// No further arrival.
+        #[default]
+        Stop = "stop",
+        /// Arrival n is agent n mod agents, each time with the full handshake.
+        Reregister = "reregister",
+    }
 }

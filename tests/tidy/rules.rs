@@ -84,7 +84,7 @@ pub const CRATES: [(&str, &[&str]); 26] = [
     ("tokio", &["engine", "live", "command"]),
     ("anyhow", &["command", "main"]),
     ("minijinja", &["report"]),
-    ("toml", &["profile", "plan"]),
+    ("toml", &["profile", "plan", "diagnose"]),
     ("schemars", &["profile"]),
     ("strsim", &["profile", "diagnose"]),
 ];

@@ -19,7 +19,7 @@ use std::time::Duration;
 const PAUSE_GAPS: u32 = 10;
 
 /// Where an exchange takes place; a simulated one stands in for the network in tests.
-pub trait Line {
+pub trait ProbeLine {
     fn now(&self) -> Time;
     fn rest(&mut self, until: Time) -> Result<(), Failure>;
     fn local(&self) -> SocketAddr;
@@ -29,26 +29,26 @@ pub trait Line {
     ///
     /// # Errors
     /// Why there is no such port.
-    fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn Line>, String>;
+    fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn ProbeLine>, String>;
 }
 
 /// A port of this machine.
-pub struct Wire {
+pub struct RealLine {
     socket: ProbeSocket,
     target: SocketAddr,
     clock: Clock,
 }
 
-impl Wire {
+impl RealLine {
     /// # Errors
     /// When there is no such port; the text says why.
-    pub fn open(source: Option<IpAddr>, target: SocketAddr, clock: Clock) -> Result<Wire, String> {
+    pub fn open(source: Option<IpAddr>, target: SocketAddr, clock: Clock) -> Result<RealLine, String> {
         let socket = ProbeSocket::open(source, target, clock).map_err(|error| error.to_string())?;
-        Ok(Wire { socket, target, clock })
+        Ok(RealLine { socket, target, clock })
     }
 }
 
-impl Line for Wire {
+impl ProbeLine for RealLine {
     fn now(&self) -> Time {
         self.clock.now()
     }
@@ -65,14 +65,14 @@ impl Line for Wire {
         self.socket.exchange(request)
     }
 
-    fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn Line>, String> {
+    fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn ProbeLine>, String> {
         let source = source.unwrap_or_else(|| self.local().ip());
-        Ok(Box::new(Wire::open(Some(source), self.target, self.clock)?))
+        Ok(Box::new(RealLine::open(Some(source), self.target, self.clock)?))
     }
 }
 
 /// One agent on the bench.
-pub struct Bench<'a, L: Line> {
+pub struct Bench<'a, L: ProbeLine> {
     plan: &'a Plan,
     seed: Seed,
     agent: AgentId,
@@ -87,7 +87,7 @@ pub struct Bench<'a, L: Line> {
     left_behind: u32,
 }
 
-impl<'a, L: Line> Bench<'a, L> {
+impl<'a, L: ProbeLine> Bench<'a, L> {
     /// Puts an agent on the bench; `first_call` sets its calls apart from those of agents before.
     pub fn new(
         plan: &'a Plan,
@@ -218,7 +218,7 @@ impl<'a, L: Line> Bench<'a, L> {
     }
 }
 
-fn exchange(own: &mut impl Line, other: &mut Option<Box<dyn Line>>, request: &ProbeRequest) -> ProbeOutcome {
+fn exchange(own: &mut impl ProbeLine, other: &mut Option<Box<dyn ProbeLine>>, request: &ProbeRequest) -> ProbeOutcome {
     match other {
         Some(line) => line.exchange(request),
         None => own.exchange(request),

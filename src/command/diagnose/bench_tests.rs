@@ -22,7 +22,7 @@ struct Simulated {
     local: SocketAddr,
 }
 
-impl Line for Simulated {
+impl ProbeLine for Simulated {
     fn now(&self) -> Time {
         self.world.borrow().now
     }
@@ -67,7 +67,7 @@ impl Line for Simulated {
         }
     }
 
-    fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn Line>, String> {
+    fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn ProbeLine>, String> {
         let mut world = self.world.borrow_mut();
         world.ports += 1;
         let local = SocketAddr::new(source.unwrap_or(self.local.ip()), world.ports);

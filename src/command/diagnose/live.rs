@@ -1,6 +1,6 @@
 //! `diagnose --live PROFILE`: finds a failing agent and experiments on it until its refusal is explained.
 
-use super::bench::{Bench, Wire};
+use super::bench::{Bench, RealLine};
 use super::interrupt::Interrupt;
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
@@ -60,18 +60,18 @@ pub fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
 
 /// How a visit ended.
 enum Visit {
-    Ended(Box<Found>),
+    Ended(Box<Diagnosed>),
     /// By this signal, between two attempts.
     Interrupted(i32),
 }
 
 /// What a visit found.
-struct Found {
+struct Diagnosed {
     case: Option<(Patient, Investigation)>,
     conclusion: Conclusion,
 }
 
-impl Found {
+impl Diagnosed {
     fn print(&self, json: bool) -> Result<(), Failure> {
         let (patient, investigation) = self.case.as_ref().map(|(patient, seen)| (patient, seen)).unzip();
         match self.case.as_ref().filter(|_| !json) {
@@ -109,16 +109,21 @@ impl Ward<'_> {
             (pace, call) = bench.into_pace();
         }
         let conclusion = Conclusion::Healthy { agents: agents.len() as u32 };
-        Ok(Visit::Ended(Box::new(Found { case: None, conclusion })))
+        Ok(Visit::Ended(Box::new(Diagnosed { case: None, conclusion })))
     }
 
-    fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, Wire>, Failure> {
+    fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
         let target = self.targets[self.plan.identities.get(agent).trunk.index()];
-        let line = Wire::open(source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
+        let line = RealLine::open(source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
         Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
     }
 
-    fn investigate(&self, agent: AgentId, bench: &mut Bench<'_, Wire>, first: Observation) -> Result<Visit, Failure> {
+    fn investigate(
+        &self,
+        agent: AgentId,
+        bench: &mut Bench<'_, RealLine>,
+        first: Observation,
+    ) -> Result<Visit, Failure> {
         let subject = bench.subject();
         let mut investigation = Investigation::new(&subject, first);
         let conclusion = loop {
@@ -145,7 +150,7 @@ impl Ward<'_> {
             target: subject.target.to_string(),
             local: subject.local.to_string(),
         };
-        Ok(Visit::Ended(Box::new(Found { case: Some((patient, investigation)), conclusion })))
+        Ok(Visit::Ended(Box::new(Diagnosed { case: Some((patient, investigation)), conclusion })))
     }
 
     /// One line per attempt as it ends, since the pace is slow.

@@ -8,7 +8,7 @@ use crate::record::limits as record;
 use std::time::Duration;
 
 /// Under what conditions it was found.
-pub struct Conditions {
+pub struct SearchConditions {
     pub name: String,
     pub seed: u64,
     pub started_unix_ns: u64,
@@ -24,7 +24,7 @@ pub fn setup(setup: record::Setup, objective: Option<Duration>) -> record::Setup
     record::Setup { objective_ms: objective.map(millis), ..setup }
 }
 
-pub fn limits(found: &Survey, conditions: Conditions, setup: record::Setup) -> record::Limits {
+pub fn limits(found: &Survey, conditions: SearchConditions, setup: record::Setup) -> record::Limits {
     let rfc = match (conditions.method, &found.rfc7502) {
         (Method::Rfc7502(settings), Some(rfc)) => Some((settings, rfc)),
         _ => None,

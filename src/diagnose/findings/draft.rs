@@ -2,7 +2,7 @@
 
 use super::cost::Cost;
 use crate::agent::call_id;
-use crate::diagnose::explain;
+use crate::diagnose::explain::{self, LookAt};
 use crate::diagnose::verdict::Finding;
 use crate::measure::Sightings;
 use crate::record::Header;
@@ -131,9 +131,9 @@ impl Draft {
             evidence.push(format!("for example {}", examples.join(", ")));
         }
         let known = explain::finding(self.id).map(|text| text.look_at).unwrap_or_default();
-        let known = known.iter().map(|(system, text)| match *system {
-            "any" => (*text).to_owned(),
-            system => format!("{system}: {text}"),
+        let known = known.into_iter().map(|LookAt { system, what }| match system.as_str() {
+            "any" => what,
+            system => format!("{system}: {what}"),
         });
         Finding {
             id: self.id.to_owned(),

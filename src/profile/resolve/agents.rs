@@ -1,33 +1,25 @@
 //! `agents` of a trunk: a pattern, or the rows of a CSV file, with their secrets. SIPp's files: `injection`.
 
-use super::check::Check;
+use super::check::Checker;
 use super::injection::injected;
+use super::rows::{MAX_AGENTS, Rows, beside, is_auth_user, is_user, name};
 use crate::profile::error::nearest;
 use crate::profile::file::AgentsFile;
-use crate::profile::meant::{AgentList, AgentRow, Agents, Credential, Users};
-use crate::profile::pattern::{Pattern, PatternError};
+use crate::profile::meant::{AgentList, AgentSecret, ListedAgent, TrunkAgents, Users};
+use crate::profile::pattern::{NamePattern, PatternError};
 use crate::profile::places::Path;
 use crate::vocab::Secret;
 use std::collections::HashMap;
 
-/// The most agents of one trunk: ten times what one machine is meant for.
-pub(crate) const MAX_AGENTS: u32 = 10_000_000;
-/// The longest user or authentication name.
-const MAX_NAME: usize = 255;
-/// The most wrong rows of a CSV file reported at once.
-pub(super) const MAX_ROW_PROBLEMS: usize = 5;
-/// The most users that come twice named in a warning.
-const MAX_REPEATS_NAMED: usize = 3;
-
 /// Who registers; `None` when that could not be read.
 pub(super) fn agents(
-    check: &mut Check,
+    check: &mut Checker,
     at: &Path,
     file: AgentsFile,
     algorithms: &[&'static str],
     trunk_id: &str,
     trunk_ids: &[String],
-) -> Option<Agents> {
+) -> Option<TrunkAgents> {
     let credential = shared_credential(check, at, &file, algorithms);
     if let Some(sipp_csv) = &file.sipp_csv {
         if file.csv.is_some() || file.user.is_some() || file.count.is_some() || file.auth_user.is_some() {
@@ -55,7 +47,7 @@ pub(super) fn agents(
                 env: HashMap::new(),
             };
             let rows = list.read(check)?;
-            Some(Agents::Listed { list: AgentList::Csv { csv: csv.clone() }, rows })
+            Some(TrunkAgents::Listed { list: AgentList::Csv { csv: csv.clone() }, rows })
         }
         (Some(_), _, _) => {
             check.bad_key(
@@ -86,13 +78,13 @@ pub(super) fn agents(
 
 /// The users of the embedded registrar: every row, whatever trunk it names; one without a secret has `password`.
 pub(super) fn users(
-    check: &mut Check,
+    check: &mut Checker,
     path: &Path,
     csv: &str,
     password: &Secret,
     algorithms: &[&'static str],
 ) -> Option<Users> {
-    let fallback = Some(Credential::Password(password.clone()));
+    let fallback = Some(AgentSecret::Password(password.clone()));
     let mut list = List { path: path.clone(), file: csv, fallback, algorithms, trunk: None, env: HashMap::new() };
     let rows = list.read(check)?;
     let mut secrets = HashMap::new();
@@ -106,13 +98,13 @@ pub(super) fn users(
 }
 
 fn pattern_agents(
-    check: &mut Check,
+    check: &mut Checker,
     at: &Path,
     count: u32,
-    user: Pattern,
-    auth_user: Pattern,
-    credential: Option<Credential>,
-) -> Option<Agents> {
+    user: NamePattern,
+    auth_user: NamePattern,
+    credential: Option<AgentSecret>,
+) -> Option<TrunkAgents> {
     if !(1..=MAX_AGENTS).contains(&count) {
         check.bad(&at.key("count"), format!("must be from 1 to {MAX_AGENTS}, not {count}"));
     }
@@ -127,18 +119,18 @@ fn pattern_agents(
         check.missing(&at.key("password"), "write password, password_env or ha1");
         return None;
     };
-    if matches!(credential, Credential::Ha1(_)) && count > 1 && auth_user.has_number() {
+    if matches!(credential, AgentSecret::Ha1(_)) && count > 1 && auth_user.has_number() {
         check.advise(
             &at.key("ha1"),
             "belongs to one authentication name, these agents have one each",
             "write auth_user without {n}, or give each its own in a csv",
         );
     }
-    Some(Agents::Pattern { count, user, auth_user, credential })
+    Some(TrunkAgents::Pattern { count, user, auth_user, credential })
 }
 
-fn pattern(check: &mut Check, path: &Path, text: &str, sound: fn(char) -> bool) -> Option<Pattern> {
-    let pattern = match Pattern::parse(text) {
+fn pattern(check: &mut Checker, path: &Path, text: &str, sound: fn(char) -> bool) -> Option<NamePattern> {
+    let pattern = match NamePattern::parse(text) {
         Ok(pattern) => pattern,
         Err(error @ PatternError::Empty) => {
             check.bad(path, error.to_string());
@@ -157,42 +149,18 @@ fn pattern(check: &mut Check, path: &Path, text: &str, sound: fn(char) -> bool) 
     Some(pattern)
 }
 
-/// Whether a text can be a user or authentication name.
-pub(super) fn name(text: &str, sound: fn(char) -> bool) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    if text.len() > MAX_NAME {
-        return Err(format!("is longer than {MAX_NAME} bytes"));
-    }
-    match text.chars().find(|c| !sound(*c)) {
-        Some(c) => Err(format!("must not contain {c:?}")),
-        None => Ok(()),
-    }
-}
-
-/// RFC 3261 §25.1 `user`: unreserved, escaped or user-unreserved characters.
-pub(super) fn is_user(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c)
-}
-
-/// What may stand in a quoted `username` without an escape; the digest separates with colons (RFC 7616 §3.4.2).
-pub(super) fn is_auth_user(c: char) -> bool {
-    !c.is_control() && !matches!(c, '"' | '\\' | ':')
-}
-
 /// The credential that the `agents` table itself names, if any.
 fn shared_credential(
-    check: &mut Check,
+    check: &mut Checker,
     at: &Path,
     file: &AgentsFile,
     algorithms: &[&str],
-) -> Result<Option<Credential>, ()> {
+) -> Result<Option<AgentSecret>, ()> {
     match (&file.password, &file.password_env, &file.ha1) {
         (None, None, None) => Ok(None),
-        (Some(password), None, None) => Ok(Some(Credential::Password(password.0.clone()))),
+        (Some(password), None, None) => Ok(Some(AgentSecret::Password(password.0.clone()))),
         (None, Some(name), None) => match check.source.env(name).filter(|value| !value.is_empty()) {
-            Some(value) => Ok(Some(Credential::Password(Secret::new(value)))),
+            Some(value) => Ok(Some(AgentSecret::Password(Secret::new(value)))),
             None => {
                 check.advise(
                     &at.key("password_env"),
@@ -217,14 +185,14 @@ fn shared_credential(
 }
 
 /// Checks an HA1 against the algorithms it could serve: 32 hex digits are MD5, 64 SHA-256 or SHA-512-256.
-fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<Credential, String> {
+fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<AgentSecret, String> {
     if !matches!(text.len(), 32 | 64) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("must be 32 hex digits (MD5) or 64 (SHA-256, SHA-512-256)".to_owned());
     }
     if !algorithms.iter().any(|name| name.starts_with("MD5") == (text.len() == 32)) {
         return Err(format!("of {} hex digits fits none of the algorithms {}", text.len(), algorithms.join(", ")));
     }
-    Ok(Credential::Ha1(Secret::new(text)))
+    Ok(AgentSecret::Ha1(Secret::new(text)))
 }
 
 /// A CSV file being read for one trunk, or for the registrar.
@@ -232,7 +200,7 @@ struct List<'a> {
     path: Path,
     file: &'a str,
     /// For rows without a secret of their own.
-    fallback: Option<Credential>,
+    fallback: Option<AgentSecret>,
     algorithms: &'a [&'static str],
     /// Whose rows are read, and the trunks there are; `None`: all rows.
     trunk: Option<(&'a str, &'a [String])>,
@@ -251,7 +219,7 @@ struct Columns {
 }
 
 impl List<'_> {
-    fn read(&mut self, check: &mut Check) -> Option<Vec<AgentRow>> {
+    fn read(&mut self, check: &mut Checker) -> Option<Vec<ListedAgent>> {
         let full = beside(&check.places.texts.name, self.file);
         let bytes = match check.source.read(&full) {
             Ok(bytes) => bytes,
@@ -272,7 +240,7 @@ impl List<'_> {
         self.rows(check, &mut reader, &columns)
     }
 
-    fn columns(&self, check: &mut Check, header: &csv::StringRecord) -> Option<Columns> {
+    fn columns(&self, check: &mut Checker, header: &csv::StringRecord) -> Option<Columns> {
         let at = |name: &str| header.iter().position(|column| column == name);
         let Some(user) = at("user") else {
             let first = header.iter().find_map(|column| nearest("user", [column]));
@@ -302,42 +270,31 @@ impl List<'_> {
         })
     }
 
-    fn rows(&mut self, check: &mut Check, reader: &mut csv::Reader<&[u8]>, columns: &Columns) -> Option<Vec<AgentRow>> {
-        let mut rows = Vec::new();
-        let mut lines = Vec::new();
-        let mut wrong = 0;
+    fn rows(
+        &mut self,
+        check: &mut Checker,
+        reader: &mut csv::Reader<&[u8]>,
+        columns: &Columns,
+    ) -> Option<Vec<ListedAgent>> {
+        let path = self.path.clone();
+        let mut rows = Rows::of(&path, self.file);
         let mut strangers = Vec::new();
         for record in reader.records() {
             let row = match &record {
-                Ok(record) => self.row(check, record, columns, &mut strangers),
-                Err(error) => Err(csv_message(error)),
+                Ok(record) => self.row(check, record, columns, &mut strangers).transpose(),
+                Err(error) => Some(Err(csv_message(error))),
             };
-            match row {
-                Ok(Some(row)) => {
-                    rows.push(row);
-                    let line = record.ok().and_then(|record| record.position().map(csv::Position::line));
-                    lines.push(line.unwrap_or_default() as usize);
-                }
-                Ok(None) => {}
-                Err(message) => {
-                    wrong += 1;
-                    if wrong <= MAX_ROW_PROBLEMS {
-                        let line = record.ok().and_then(|record| record.position().map(csv::Position::line));
-                        let place = line.map_or_else(String::new, |line| format!(" line {line}"));
-                        check.bad(&self.path, format!("{}{place}: {message}", self.file));
-                    }
-                }
+            let line = record.ok().and_then(|record| usize::try_from(record.position()?.line()).ok());
+            if let Some(row) = row {
+                rows.add(check, line, row);
             }
         }
-        self.sum_up(check, wrong, rows.len(), &strangers);
-        warn_of_repeats(check, self.file, &rows, &lines);
-        (wrong == 0).then_some(rows)
+        self.sum_up(check, &rows, &strangers);
+        rows.finish(check)
     }
 
-    fn sum_up(&self, check: &mut Check, wrong: usize, found: usize, strangers: &[String]) {
-        if wrong > MAX_ROW_PROBLEMS {
-            check.bad(&self.path, format!("{}: further rows that are wrong: {}", self.file, wrong - MAX_ROW_PROBLEMS));
-        } else if wrong == 0 && found == 0 {
+    fn sum_up(&self, check: &mut Checker, rows: &Rows<'_>, strangers: &[String]) {
+        if rows.are_none() {
             check.bad(
                 &self.path,
                 match self.trunk {
@@ -345,7 +302,7 @@ impl List<'_> {
                     None => format!("{} has no user", self.file),
                 },
             );
-        } else if found > MAX_AGENTS as usize {
+        } else if rows.len() > MAX_AGENTS as usize {
             check.bad(&self.path, format!("{} has more than {MAX_AGENTS} agents", self.file));
         }
         if let Some(first) = strangers.first() {
@@ -360,11 +317,11 @@ impl List<'_> {
     /// One row; `None` when it belongs to another trunk.
     fn row(
         &mut self,
-        check: &Check,
+        check: &Checker,
         record: &csv::StringRecord,
         columns: &Columns,
         strangers: &mut Vec<String>,
-    ) -> Result<Option<AgentRow>, String> {
+    ) -> Result<Option<ListedAgent>, String> {
         let cell = |column: Option<usize>| column.and_then(|n| record.get(n)).filter(|text| !text.is_empty());
         if let (Some(id), Some((trunk_id, trunk_ids))) = (cell(columns.trunk_id), self.trunk)
             && id != trunk_id
@@ -379,8 +336,8 @@ impl List<'_> {
         let auth_user = cell(columns.auth_user).unwrap_or(user);
         name(auth_user, is_auth_user).map_err(|message| format!("auth_user {message}"))?;
         let credential = match (cell(columns.password), cell(columns.password_env), cell(columns.ha1)) {
-            (Some(password), None, None) => Credential::Password(Secret::new(password)),
-            (None, Some(name), None) => Credential::Password(self.variable(check, name)?),
+            (Some(password), None, None) => AgentSecret::Password(Secret::new(password)),
+            (None, Some(name), None) => AgentSecret::Password(self.variable(check, name)?),
             (None, None, Some(ha1)) => {
                 ha1_credential(ha1, self.algorithms).map_err(|message| format!("ha1 {message}"))?
             }
@@ -390,44 +347,16 @@ impl List<'_> {
                 .ok_or_else(|| format!("\"{user}\" has no password, and agents names none for all"))?,
             _ => return Err(format!("\"{user}\" has more than one of password, password_env, ha1")),
         };
-        Ok(Some(AgentRow::new(user, auth_user, credential)))
+        Ok(Some(ListedAgent::new(user, auth_user, credential)))
     }
 
-    fn variable(&mut self, check: &Check, name: &str) -> Result<Secret, String> {
+    fn variable(&mut self, check: &Checker, name: &str) -> Result<Secret, String> {
         let value = self
             .env
             .entry(name.to_owned())
             .or_insert_with(|| check.source.env(name).filter(|value| !value.is_empty()).map(Secret::new));
         value.clone().ok_or_else(|| format!("the environment variable {name} is not set"))
     }
-}
-
-/// Warns of users that stand in more than one row of a list; `lines` are those the rows came from. That may be meant, for
-/// one user with several phones, but mostly it is not: such agents share an address of record, where they bind the same
-/// contact unless each has a port of its own.
-pub(super) fn warn_of_repeats(check: &mut Check, file: &str, rows: &[AgentRow], lines: &[usize]) {
-    // Sorted places of a million users take a fraction of a table of their names.
-    let mut places: Vec<u32> = (0..rows.len() as u32).collect();
-    let user = |place: u32| &*rows[place as usize].user;
-    places.sort_unstable_by_key(|&place| (user(place), place));
-    let groups = places.chunk_by(|&one, &other| user(one) == user(other)).filter(|group| group.len() > 1);
-    // Named in the order in which they are noticed by somebody who reads the file.
-    let mut repeated: Vec<&[u32]> = groups.collect();
-    repeated.sort_unstable_by_key(|group| group[1]);
-    let count: usize = repeated.iter().map(|group| group.len() - 1).sum();
-    if count == 0 {
-        return;
-    }
-    let named = repeated.iter().take(MAX_REPEATS_NAMED).map(|group| {
-        let [first, again] = [group[0], group[1]].map(|place| lines[place as usize]);
-        format!("\"{}\" (lines {first} and {again})", user(group[0]))
-    });
-    let named: Vec<_> = named.collect();
-    let more = if count > named.len() { ", …" } else { "" };
-    check.warnings.push(format!(
-        "{file}: {count} rows repeat a user: {}{more}; agents of one user share its address of record",
-        named.join(", ")
-    ));
 }
 
 /// A CSV error without the cells of the row: they may hold a password.
@@ -440,10 +369,4 @@ fn csv_message(error: &csv::Error) -> String {
         csv::ErrorKind::Utf8 { .. } => format!("{line}is not UTF-8 text"),
         _ => format!("{line}is not CSV"),
     }
-}
-
-/// `file` as seen from the directory of `profile`.
-pub(super) fn beside(profile: &str, file: &str) -> String {
-    let directory = std::path::Path::new(profile).parent().unwrap_or_else(|| std::path::Path::new(""));
-    directory.join(file).to_string_lossy().into_owned()
 }

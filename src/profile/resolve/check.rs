@@ -5,20 +5,20 @@
 
 use crate::profile::Source;
 use crate::profile::error::{Problem, nearest};
-use crate::profile::file::DurationText;
+use crate::profile::file::{DurationText, WordText};
 use crate::profile::places::{Path, Places};
-use crate::vocab::parse_duration;
+use crate::vocab::{Word, parse_duration};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub(super) struct Check<'a> {
+pub(super) struct Checker<'a> {
     pub(super) places: &'a Places,
     pub(super) source: &'a dyn Source,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     /// A value that is wrong.
     pub(super) fn bad(&mut self, path: &Path, message: impl Into<String>) {
         self.problems.push(Problem::with_value(self.places, path, message.into()));
@@ -107,30 +107,20 @@ impl Check<'_> {
         number
     }
 
-    /// One of a few words; those of `later` exist in other versions only.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        path: &Path,
-        written: Option<&str>,
-        default: &str,
-        words: &[(&str, T)],
-        later: &[&str],
-    ) -> Option<T> {
-        let word = written.unwrap_or(default);
-        if let Some((_, value)) = words.iter().find(|(name, _)| *name == word) {
-            return Some(*value);
-        }
-        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-        if later.contains(&word) {
-            self.later(path, &format!("\"{word}\""), &format!("use {}", list(&names)));
-        } else {
-            let remedy = match nearest(word, names.iter().chain(later).copied()) {
-                Some(name) => format!("did you mean \"{name}\"?"),
-                None => format!("use {}", list(&names)),
-            };
+    /// One of a few words; the default when none is written.
+    pub(super) fn word<T: Word>(&mut self, path: &Path, written: Option<&WordText<T>>, default: T) -> T {
+        let names: Vec<&str> = T::ALL.iter().map(|word| word.as_str()).collect();
+        written.and_then(|text| self.one_of(path, &text.0, &names)).map_or(default, |at| T::ALL[at])
+    }
+
+    /// The place of a word among those it may be.
+    pub(super) fn one_of(&mut self, path: &Path, word: &str, names: &[&str]) -> Option<usize> {
+        let known = names.iter().position(|name| *name == word);
+        if known.is_none() {
+            let remedy = did_you_mean(word, names).unwrap_or_else(|| format!("use {}", list(names)));
             self.advise(path, format!("\"{word}\" is unknown here"), remedy);
         }
-        None
+        known
     }
 
     /// Digest algorithms by their registered names (RFC 7616 §6.1), in any case.
@@ -158,10 +148,7 @@ impl Check<'_> {
     }
 
     fn unknown_algorithm(&mut self, path: &Path, name: &str) {
-        let remedy = match nearest(name, ALGORITHMS) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("use {}", list(&ALGORITHMS)),
-        };
+        let remedy = did_you_mean(name, &ALGORITHMS).unwrap_or_else(|| format!("use {}", list(&ALGORITHMS)));
         self.advise(path, format!("\"{name}\" is not a digest algorithm"), remedy);
     }
 
@@ -196,6 +183,11 @@ impl Check<'_> {
 /// The registered names of the digest algorithms that can be computed here.
 pub(super) const ALGORITHMS: [&str; 6] =
     ["SHA-512-256", "SHA-256", "MD5", "SHA-512-256-sess", "SHA-256-sess", "MD5-sess"];
+
+/// The nearest of some names, as a question.
+pub(super) fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {
+    nearest(name, known.iter().copied()).map(|near| format!("did you mean \"{near}\"?"))
+}
 
 /// `"a", "b" or "c"`.
 pub(super) fn list(words: &[&str]) -> String {

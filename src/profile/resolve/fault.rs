@@ -1,62 +1,26 @@
 //! `[[registrar.fault]]`: which keys belong to which kind, and their values.
 
-use super::check::{Check, list};
-use crate::profile::error::nearest;
-use crate::profile::file::{DurationText, FaultFile, LognormalFile, defaults};
-use crate::profile::meant::{Delay, Fault, FaultKind, LimitScope};
+use super::check::{Checker, did_you_mean, list};
+use crate::profile::file::{DurationText, FAULT_KINDS, FaultFile, LognormalFile, defaults};
+use crate::profile::meant::FaultProfile;
 use crate::profile::places::Path;
+use crate::vocab::{Delay, FaultKind};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Each kind with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
-const KINDS: [(&str, &[&str]); 15] = [
-    ("limit", &["concurrent", "scope", "code", "reason"]),
-    ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),
-    ("deny", &["code", "reason"]),
-    ("refuse", &["code", "reason"]),
-    ("realm", &["challenge", "verify"]),
-    ("stale", &[]),
-    ("challenge-again", &[]),
-    ("oscillate", &["period", "code", "reason"]),
-    ("delay", &["fixed", "uniform", "lognormal"]),
-    ("drop", &["probability"]),
-    ("duplicate", &["probability"]),
-    ("reorder", &["probability", "delay"]),
-    ("corrupt", &["probability"]),
-    ("freeze", &[]),
-    ("transactions", &["concurrent", "code", "reason"]),
-];
-
-/// Keys that belong to some kind.
-const OWN_KEYS: [&str; 15] = [
-    "concurrent",
-    "scope",
-    "code",
-    "reason",
-    "challenge",
-    "verify",
-    "fixed",
-    "uniform",
-    "lognormal",
-    "probability",
-    "delay",
-    "per_second",
-    "burst",
-    "retry_after",
-    "period",
-];
-
-pub(super) fn faults(check: &mut Check, files: Vec<FaultFile>, trunk_ids: &[&str]) -> Vec<Fault> {
+pub(super) fn faults(check: &mut Checker, files: Vec<FaultFile>, trunk_ids: &[&str]) -> Vec<FaultProfile> {
     let list = Path::root("registrar").key("fault");
     let faults = files.iter().enumerate().filter_map(|(n, file)| fault(check, &list.index(n), file, trunk_ids));
     faults.collect()
 }
 
-fn fault(check: &mut Check, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -> Option<Fault> {
+fn fault(check: &mut Checker, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -> Option<FaultProfile> {
+    let names = FAULT_KINDS.map(|(name, _)| name);
     let Some(name) = file.kind.as_deref() else {
-        check.missing(&at.key("kind"), format!("use {}", list(&KINDS.map(|(name, _)| name))));
+        check.missing(&at.key("kind"), format!("use {}", list(&names)));
         return None;
     };
-    let (name, own) = check.word(&at.key("kind"), Some(name), "", &KINDS.map(|kind| (kind.0, kind)), &[])?;
+    let (name, own) = FAULT_KINDS[check.one_of(&at.key("kind"), name, &names)?];
     foreign_keys(check, at, name, own);
     let from = check.duration(&at.key("from"), file.from.as_ref(), defaults::FAULT_FROM);
     let until = file.until.as_ref().map(|text| check.duration(&at.key("until"), Some(text), ""));
@@ -67,11 +31,12 @@ fn fault(check: &mut Check, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -> 
     let sources = check.addresses(&at.key("sources"), file.sources.as_ref());
     trunk_filter(check, &at.key("trunk"), file.trunk.as_deref(), trunk_ids);
     let kind = kind(check, at, name, file)?;
-    Some(Fault { kind, from, until, share, trunk: file.trunk.clone(), sources })
+    Some(FaultProfile { kind, from, until, share, trunk: file.trunk.clone(), sources })
 }
 
-fn foreign_keys(check: &mut Check, at: &Path, name: &str, own: &[&str]) {
-    for key in OWN_KEYS.iter().filter(|key| !own.contains(key)) {
+fn foreign_keys(check: &mut Checker, at: &Path, name: &str, own: &[&str]) {
+    let of_some_kind: BTreeSet<&str> = FAULT_KINDS.iter().flat_map(|(_, keys)| *keys).copied().collect();
+    for key in of_some_kind.into_iter().filter(|key| !own.contains(key)) {
         let path = at.key(key);
         if check.places.has(&path) {
             let remedy = match own {
@@ -85,24 +50,20 @@ fn foreign_keys(check: &mut Check, at: &Path, name: &str, own: &[&str]) {
     }
 }
 
-fn trunk_filter(check: &mut Check, path: &Path, written: Option<&str>, trunk_ids: &[&str]) {
+fn trunk_filter(check: &mut Checker, path: &Path, written: Option<&str>, trunk_ids: &[&str]) {
     let Some(id) = written.filter(|id| !trunk_ids.contains(id)) else { return };
-    let remedy = match nearest(id, trunk_ids.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("the trunks are {}", trunk_ids.join(", ")),
-    };
+    let remedy = did_you_mean(id, trunk_ids).unwrap_or_else(|| format!("the trunks are {}", trunk_ids.join(", ")));
     check.advise(path, format!("there is no trunk \"{id}\""), remedy);
 }
 
-fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<FaultKind> {
+fn kind(check: &mut Checker, at: &Path, name: &str, file: &FaultFile) -> Option<FaultKind> {
     Some(match name {
         "limit" => {
             let Some(concurrent) = file.concurrent else {
                 check.missing(&at.key("concurrent"), "say how many agents may be registered at once: concurrent = 400");
                 return None;
             };
-            let words = LimitScope::ALL.map(|scope| (scope.as_str(), scope));
-            let scope = check.word(&at.key("scope"), file.scope.as_deref(), defaults::LIMIT_SCOPE, &words, &[])?;
+            let scope = check.word(&at.key("scope"), file.scope.as_ref(), defaults::LIMIT_SCOPE);
             let (code, reason) = refusal(check, at, file, 403, "Registration limit exceeded");
             FaultKind::Limit { concurrent, scope, code, reason }
         }
@@ -137,7 +98,7 @@ fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<Fa
             challenge: realm(check, &at.key("challenge"), file.challenge.as_ref())?,
             verify: realm(check, &at.key("verify"), file.verify.as_ref())?,
         },
-        "delay" => FaultKind::Delay { delay: delay(check, at, file)? },
+        "delay" => FaultKind::Delay(delay(check, at, file)?),
         "drop" => {
             let Some(probability) = file.probability else {
                 check.missing(&at.key("probability"), "say how many datagrams are lost: probability = 0.01");
@@ -156,11 +117,11 @@ fn kind(check: &mut Check, at: &Path, name: &str, file: &FaultFile) -> Option<Fa
 }
 
 /// Every datagram unless written: what the fault does to one, it can do to all.
-fn probability(check: &mut Check, at: &Path, file: &FaultFile) -> f64 {
+fn probability(check: &mut Checker, at: &Path, file: &FaultFile) -> f64 {
     check.share(&at.key("probability"), file.probability, 1.0)
 }
 
-fn rate(check: &mut Check, at: &Path, file: &FaultFile) -> Option<FaultKind> {
+fn rate(check: &mut Checker, at: &Path, file: &FaultFile) -> Option<FaultKind> {
     let Some(per_second) = file.per_second else {
         check.missing(&at.key("per_second"), "say how many registrations pass: per_second = 200");
         return None;
@@ -173,8 +134,9 @@ fn rate(check: &mut Check, at: &Path, file: &FaultFile) -> Option<FaultKind> {
     let burst = check.at_least_one(&at.key("burst"), file.burst, per_second.ceil().max(1.0) as u32);
     let retry_after = file.retry_after.as_ref();
     let retry_after = retry_after.map(|text| check.whole_seconds(&at.key("retry_after"), Some(text), ""));
+    let retry_after_s = retry_after.map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
     let (code, reason) = refusal(check, at, file, 503, "Service Unavailable");
-    Some(FaultKind::Rate { per_second, burst, code, reason, retry_after })
+    Some(FaultKind::Rate { per_second, burst, code, reason, retry_after_s })
 }
 
 /// One registration in three hours: slower than that nobody waits for.
@@ -183,7 +145,7 @@ const MIN_RATE: f64 = 0.0001;
 const REORDER_DELAY: &str = "20ms";
 
 /// Code and reason phrase of a refusal.
-fn refusal(check: &mut Check, at: &Path, file: &FaultFile, code: u16, reason: &str) -> (u16, String) {
+fn refusal(check: &mut Checker, at: &Path, file: &FaultFile, code: u16, reason: &str) -> (u16, String) {
     let code = file.code.unwrap_or(code);
     check.refusal_code(&at.key("code"), code);
     let reason = file.reason.as_deref().unwrap_or(reason);
@@ -191,7 +153,7 @@ fn refusal(check: &mut Check, at: &Path, file: &FaultFile, code: u16, reason: &s
     (code, reason.to_owned())
 }
 
-fn realm(check: &mut Check, path: &Path, written: Option<&String>) -> Option<String> {
+fn realm(check: &mut Checker, path: &Path, written: Option<&String>) -> Option<String> {
     match written {
         Some(realm) => {
             check.quotable(path, realm);
@@ -204,7 +166,7 @@ fn realm(check: &mut Check, path: &Path, written: Option<&String>) -> Option<Str
     }
 }
 
-fn delay(check: &mut Check, at: &Path, file: &FaultFile) -> Option<Delay> {
+fn delay(check: &mut Checker, at: &Path, file: &FaultFile) -> Option<Delay> {
     match (&file.fixed, &file.uniform, &file.lognormal) {
         (Some(fixed), None, None) => Some(Delay::Fixed(check.duration(&at.key("fixed"), Some(fixed), ""))),
         (None, Some(bounds), None) => uniform(check, &at.key("uniform"), bounds),
@@ -220,7 +182,7 @@ fn delay(check: &mut Check, at: &Path, file: &FaultFile) -> Option<Delay> {
     }
 }
 
-fn uniform(check: &mut Check, path: &Path, bounds: &[DurationText]) -> Option<Delay> {
+fn uniform(check: &mut Checker, path: &Path, bounds: &[DurationText]) -> Option<Delay> {
     let [low, high] = bounds else {
         check.bad(path, "must be two durations, like [\"5ms\", \"50ms\"]");
         return None;
@@ -233,7 +195,7 @@ fn uniform(check: &mut Check, path: &Path, bounds: &[DurationText]) -> Option<De
     Some(Delay::Uniform(low, high))
 }
 
-fn lognormal(check: &mut Check, path: &Path, file: &LognormalFile) -> Option<Delay> {
+fn lognormal(check: &mut Checker, path: &Path, file: &LognormalFile) -> Option<Delay> {
     let (Some(median), Some(sigma)) = (&file.median, file.sigma) else {
         check.bad(path, "needs both, like { median = \"20ms\", sigma = 0.5 }");
         return None;

@@ -5,6 +5,7 @@ mod agents;
 mod check;
 mod fault;
 mod injection;
+mod rows;
 mod trunk;
 
 use super::Source;
@@ -13,10 +14,10 @@ use super::file::{
     ArrivalsFile, ExpectFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults,
 };
 use super::listen::{ListenAddr, ListenError};
-use super::meant::{Arrivals, Expect, Generator, Process, Profile, Registrar, Run, Safety, Stage, WhenExhausted};
+use super::meant::{Arrivals, GeneratorProfile, Profile, RegistrarProfile, RunProfile, Safety, StageProfile};
 use super::places::{Path, Places};
-use crate::vocab::{Secret, format_duration, parse_bandwidth};
-use check::Check;
+use crate::vocab::{Expectation, Secret, format_duration, parse_bandwidth};
+use check::Checker;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,7 +36,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 /// # Errors
 /// Everything that is wrong with it.
 pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) -> Result<Profile, Vec<Problem>> {
-    let mut check = Check { places: &places, source, problems: Vec::new(), warnings: Vec::new() };
+    let mut check = Checker { places: &places, source, problems: Vec::new(), warnings: Vec::new() };
     let trunks = trunk::trunks(&mut check, file.trunk.unwrap_or_default());
     let ids: Vec<&str> = trunks.iter().map(|trunk| trunk.id.as_str()).collect();
     let registrar = registrar(&mut check, file.registrar.unwrap_or_default(), &ids);
@@ -48,7 +49,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     let expect = expect(&mut check, file.expect.unwrap_or_default());
     let thresholds = in_order(&places, &Path::root("thresholds"), file.thresholds);
     let compare = compare(in_order(&places, &Path::root("compare"), file.compare));
-    let Check { problems, warnings, .. } = check;
+    let Checker { problems, warnings, .. } = check;
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -68,7 +69,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     })
 }
 
-fn run(check: &mut Check, file: RunFile) -> Run {
+fn run(check: &mut Checker, file: RunFile) -> RunProfile {
     let at = Path::root("run");
     let name = match file.name {
         Some(name) => {
@@ -88,11 +89,11 @@ fn run(check: &mut Check, file: RunFile) -> Run {
     let warmup = check.duration(&at.key("warmup"), file.warmup.as_ref(), defaults::RUN_WARMUP);
     let drain = check.duration(&at.key("drain"), file.drain.as_ref(), defaults::RUN_DRAIN);
     let unregister = file.unregister.unwrap_or(defaults::RUN_UNREGISTER);
-    Run { name, interval, seed: file.seed, workers, warmup, drain, unregister }
+    RunProfile { name, interval, seed: file.seed, workers, warmup, drain, unregister }
 }
 
 /// A warm-up that is the whole load would leave nothing to judge.
-fn check_warmup(check: &mut Check, warmup: Duration, load: &[Stage]) {
+fn check_warmup(check: &mut Checker, warmup: Duration, load: &[StageProfile]) {
     let lasts = load.iter().fold(Duration::ZERO, |sum, stage| sum.saturating_add(stage.lasts()));
     // One that could not be read has a problem of its own already.
     if !load.is_empty() && warmup >= lasts && warmup != Duration::MAX && !warmup.is_zero() {
@@ -102,7 +103,7 @@ fn check_warmup(check: &mut Check, warmup: Duration, load: &[Stage]) {
 }
 
 /// The name becomes part of a directory's name.
-fn run_name(check: &mut Check, path: &Path, name: &str) {
+fn run_name(check: &mut Checker, path: &Path, name: &str) {
     if name.is_empty() || name.starts_with('.') || name.len() > 128 {
         check.bad(path, "must be 1 to 128 characters and not begin with a dot: it names a directory");
     } else if name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
@@ -116,7 +117,7 @@ fn stem(path: &str) -> String {
     stem.filter(|stem| !stem.is_empty() && !stem.starts_with('.')).unwrap_or_else(|| "run".to_owned())
 }
 
-fn safety(check: &mut Check, file: SafetyFile) -> Safety {
+fn safety(check: &mut Checker, file: SafetyFile) -> Safety {
     let at = Path::root("safety");
     let nets = file.allow_targets.unwrap_or_else(|| defaults::ALLOW_TARGETS.map(str::to_owned).to_vec());
     let mut allow_targets = Vec::new();
@@ -138,7 +139,7 @@ fn safety(check: &mut Check, file: SafetyFile) -> Safety {
 }
 
 /// A limit of nothing is no limit anybody states.
-fn expect(check: &mut Check, file: ExpectFile) -> Expect {
+fn expect(check: &mut Checker, file: ExpectFile) -> Expectation {
     let at = Path::root("expect");
     let mut count =
         |key: &str, written: Option<u32>| written.map(|number| check.at_least_one(&at.key(key), Some(number), number));
@@ -161,7 +162,7 @@ fn expect(check: &mut Check, file: ExpectFile) -> Expect {
             None
         }
     });
-    Expect {
+    Expectation {
         registrations,
         registrations_per_second: file.registrations_per_second,
         messages_per_second,
@@ -190,7 +191,7 @@ fn compare(mut written: Vec<(String, String)>) -> Vec<(String, String)> {
     lines
 }
 
-fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
+fn stages(check: &mut Checker, files: Vec<StageFile>) -> Vec<StageProfile> {
     let mut stages = Vec::new();
     let mut rate = 0.0;
     let last = files.len().saturating_sub(1);
@@ -198,15 +199,15 @@ fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
         let at = Path::root("load").index(n);
         if let Some(stage) = stage(check, &at, &file, rate) {
             rate = match stage {
-                Stage::Ramp { ramp, .. } => ramp,
-                Stage::Rate { rate, .. } => rate,
-                Stage::Avalanche { .. } => rate,
-                Stage::Hold { .. } | Stage::Outage { .. } => 0.0,
+                StageProfile::Ramp { ramp, .. } => ramp,
+                StageProfile::Rate { rate, .. } => rate,
+                StageProfile::Avalanche { .. } => rate,
+                StageProfile::Hold { .. } | StageProfile::Outage { .. } => 0.0,
             };
             stages.push(stage);
         }
     }
-    if let Some(Stage::Outage { .. }) = stages.last() {
+    if let Some(StageProfile::Outage { .. }) = stages.last() {
         let at = Path::root("load").index(last).key("outage");
         check.advise(&at, "is the end of the load, and nobody would return", "add a stage behind it: hold = \"5m\"");
     }
@@ -214,7 +215,7 @@ fn stages(check: &mut Check, files: Vec<StageFile>) -> Vec<Stage> {
 }
 
 /// One stage; `before` is the rate at which it begins.
-fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<Stage> {
+fn stage(check: &mut Checker, at: &Path, file: &StageFile, before: f64) -> Option<StageProfile> {
     match (file.ramp, file.rate, file.avalanche, &file.hold, file.outage) {
         (Some(ramp), None, None, None, None) => {
             let lasts = stage_length(check, at, file)?;
@@ -223,7 +224,7 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
                 let remedy = if ramp == 0.0 { "write hold".to_owned() } else { format!("write rate = {ramp}") };
                 check.advise(&at.key("ramp"), format!("the rate is {ramp} already, there is nothing to ramp"), remedy);
             }
-            Some(Stage::Ramp { ramp, lasts })
+            Some(StageProfile::Ramp { ramp, lasts })
         }
         (None, Some(rate), None, None, None) => {
             let lasts = stage_length(check, at, file)?;
@@ -231,7 +232,7 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
             if rate == 0.0 {
                 check.advise(&at.key("rate"), "must be above 0", "a stage without arrivals is hold = \"…\"");
             }
-            Some(Stage::Rate { rate, lasts })
+            Some(StageProfile::Rate { rate, lasts })
         }
         (None, None, Some(avalanche), None, None) => {
             if file.lasts.is_some() {
@@ -241,20 +242,20 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
                 let message = format!("must be a share of all agents above 0 up to 1, not {avalanche}");
                 check.bad(&at.key("avalanche"), message);
             }
-            Some(Stage::Avalanche { avalanche })
+            Some(StageProfile::Avalanche { avalanche })
         }
         (None, None, None, None, Some(outage)) => {
             let lasts = stage_length(check, at, file)?;
             if !(outage > 0.0 && outage <= 1.0) {
                 check.bad(&at.key("outage"), format!("must be a share of all agents above 0 up to 1, not {outage}"));
             }
-            Some(Stage::Outage { outage, lasts })
+            Some(StageProfile::Outage { outage, lasts })
         }
         (None, None, None, Some(hold), None) => {
             if file.lasts.is_some() {
                 check.bad_key(&at.key("for"), "does not go with hold", "write hold = \"8h\" alone");
             }
-            Some(Stage::Hold { hold: check.positive(&at.key("hold"), Some(hold), "") })
+            Some(StageProfile::Hold { hold: check.positive(&at.key("hold"), Some(hold), "") })
         }
         (None, None, None, None, None) => {
             check.bad(at, "needs one of ramp, rate, avalanche, hold or outage");
@@ -268,7 +269,7 @@ fn stage(check: &mut Check, at: &Path, file: &StageFile, before: f64) -> Option<
     }
 }
 
-fn stage_length(check: &mut Check, at: &Path, file: &StageFile) -> Option<Duration> {
+fn stage_length(check: &mut Checker, at: &Path, file: &StageFile) -> Option<Duration> {
     if file.lasts.is_none() {
         check.missing(&at.key("for"), "say how long the stage lasts: for = \"30s\"");
         return None;
@@ -276,28 +277,22 @@ fn stage_length(check: &mut Check, at: &Path, file: &StageFile) -> Option<Durati
     Some(check.positive(&at.key("for"), file.lasts.as_ref(), ""))
 }
 
-fn check_rate(check: &mut Check, path: &Path, rate: f64) {
+fn check_rate(check: &mut Checker, path: &Path, rate: f64) {
     if !(0.0..=MAX_RATE).contains(&rate) {
         check.bad(path, format!("must be a rate from 0 to {MAX_RATE} arrivals per second, not {rate}"));
     }
 }
 
-fn arrivals(check: &mut Check, file: ArrivalsFile) -> Arrivals {
+fn arrivals(check: &mut Checker, file: ArrivalsFile) -> Arrivals {
     let at = Path::root("arrivals");
-    let words = [("uniform", Process::Uniform), ("poisson", Process::Poisson)];
-    let process = check.word(&at.key("process"), file.process.as_deref(), defaults::PROCESS, &words, &[]);
-    let words = [("stop", WhenExhausted::Stop), ("reregister", WhenExhausted::Reregister)];
-    let written = file.when_exhausted.as_deref();
-    let when_exhausted = check.word(&at.key("when_exhausted"), written, defaults::WHEN_EXHAUSTED, &words, &[]);
+    let process = check.word(&at.key("process"), file.process.as_ref(), defaults::PROCESS);
+    let written = file.when_exhausted.as_ref();
+    let when_exhausted = check.word(&at.key("when_exhausted"), written, defaults::WHEN_EXHAUSTED);
     let max_in_flight = check.at_least_one(&at.key("max_in_flight"), file.max_in_flight, defaults::MAX_IN_FLIGHT);
-    Arrivals {
-        process: process.unwrap_or(Process::Uniform),
-        when_exhausted: when_exhausted.unwrap_or(WhenExhausted::Stop),
-        max_in_flight,
-    }
+    Arrivals { process, when_exhausted, max_in_flight }
 }
 
-fn generator(check: &mut Check, file: GeneratorFile) -> Generator {
+fn generator(check: &mut Checker, file: GeneratorFile) -> GeneratorProfile {
     let at = Path::root("generator");
     let late = check.positive(&at.key("late"), file.late.as_ref(), defaults::LATE);
     let stall = check.positive(&at.key("stall"), file.stall.as_ref(), defaults::STALL);
@@ -314,10 +309,10 @@ fn generator(check: &mut Check, file: GeneratorFile) -> Generator {
     if segments > defaults::SEGMENTS {
         check.bad(&at.key("segments"), format!("at most {} datagrams can leave as one", defaults::SEGMENTS));
     }
-    Generator { late, stall, suspect_late, invalid_late, segments, pad: file.pad.unwrap_or(defaults::PAD) }
+    GeneratorProfile { late, stall, suspect_late, invalid_late, segments, pad: file.pad.unwrap_or(defaults::PAD) }
 }
 
-fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Registrar {
+fn registrar(check: &mut Checker, file: RegistrarFile, trunk_ids: &[&str]) -> RegistrarProfile {
     let at = Path::root("registrar");
     let listen = listen(check, &at.key("listen"), file.listen);
     let threads = file.threads.unwrap_or(defaults::REGISTRAR_THREADS);
@@ -345,7 +340,7 @@ fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Regi
     let max_contacts_code = file.max_contacts_code.unwrap_or(defaults::MAX_CONTACTS_CODE);
     check.refusal_code(&at.key("max_contacts_code"), max_contacts_code);
     let faults = fault::faults(check, file.fault.unwrap_or_default(), trunk_ids);
-    Registrar {
+    RegistrarProfile {
         listen,
         threads,
         realm,
@@ -361,7 +356,7 @@ fn registrar(check: &mut Check, file: RegistrarFile, trunk_ids: &[&str]) -> Regi
     }
 }
 
-fn listen(check: &mut Check, path: &Path, written: Option<Vec<String>>) -> Vec<ListenAddr> {
+fn listen(check: &mut Checker, path: &Path, written: Option<Vec<String>>) -> Vec<ListenAddr> {
     let texts = written.unwrap_or_else(|| defaults::LISTEN.map(str::to_owned).to_vec());
     if texts.is_empty() {
         check.advise(path, "names no address", "write listen = [\"udp://127.0.0.1:0\"]");

@@ -1,10 +1,12 @@
 //! `[[trunk]]`: targets, policy, headers, retry presets. SIP URIs are read by the plan; agents in `agents`.
 
 use super::agents::agents;
-use super::check::Check;
-use crate::profile::file::{MixFile, RetryFile, RetryMax, TrunkFile, defaults};
-use crate::profile::meant::{AgentList, Agents, Mix, RealmPolicy, Retry, RetryPreset, Trunk, Wrong};
+use super::check::Checker;
+use crate::profile::file::{MixFile, RetryFile, TrunkFile, WordText, defaults};
+use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
+use crate::profile::words::{RetryMax, RetryPreset, Wrong};
+use crate::vocab::RealmPolicy;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,13 +15,13 @@ use std::time::Duration;
 const MAX_TRUNKS: usize = u16::MAX as usize;
 const MAX_ID: usize = 64;
 
-pub(super) fn trunks(check: &mut Check, files: Vec<TrunkFile>) -> Vec<Trunk> {
+pub(super) fn trunks(check: &mut Checker, files: Vec<TrunkFile>) -> Vec<TrunkProfile> {
     if files.len() > MAX_TRUNKS {
         check.bad(&Path::root("trunk"), format!("there are more than {MAX_TRUNKS} trunks"));
         return Vec::new();
     }
     let ids: Vec<String> = files.iter().filter_map(|file| file.id.clone()).collect();
-    let mut trunks: Vec<Trunk> = Vec::with_capacity(files.len());
+    let mut trunks: Vec<TrunkProfile> = Vec::with_capacity(files.len());
     for (n, file) in files.into_iter().enumerate() {
         let at = Path::root("trunk").index(n);
         if let Some(id) = file.id.as_deref().filter(|id| trunks.iter().any(|earlier| earlier.id == *id)) {
@@ -30,7 +32,7 @@ pub(super) fn trunks(check: &mut Check, files: Vec<TrunkFile>) -> Vec<Trunk> {
     trunks
 }
 
-fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk {
+fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> TrunkProfile {
     check.later_key(&at.key("tls"), &file.tls, "TLS");
     let id = required(check, &at.key("id"), file.id, "name the trunk: id = \"trunk_nj_01\"");
     check_id(check, &at.key("id"), &id);
@@ -43,15 +45,14 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
     let domain =
         required(check, &at.key("domain"), file.domain, "the host of every address of record, like \"example.org\"");
     check_domain(check, &at.key("domain"), &domain);
-    let realm_policy = realm(check, at, file.realm.as_deref(), file.realm_policy.as_deref());
+    let realm_policy = realm(check, at, file.realm.as_deref(), file.realm_policy.as_ref());
     let algorithms = check.algorithms(&at.key("algorithms"), file.algorithms.as_ref(), &defaults::TRUNK_ALGORITHMS);
     let expires = check.whole_seconds(&at.key("expires"), file.expires.as_ref(), defaults::EXPIRES);
     let refresh_at = file.refresh_at.unwrap_or(defaults::REFRESH_AT);
     if !(refresh_at > 0.0 && refresh_at < 1.0) {
         check.bad(&at.key("refresh_at"), format!("must be between 0 and 1, not {refresh_at}"));
     }
-    let words = [(defaults::SOCKETS, defaults::SOCKETS), ("per-agent", "per-agent")];
-    let sockets = check.word(&at.key("sockets"), file.sockets.as_deref(), defaults::SOCKETS, &words, &[]);
+    let sockets = check.word(&at.key("sockets"), file.sockets.as_ref(), defaults::SOCKETS);
     let keepalive = check.duration(&at.key("keepalive"), file.keepalive.as_ref(), defaults::KEEPALIVE);
     if !keepalive.is_zero() {
         check.later(&at.key("keepalive"), "a keep-alive", "leave it out");
@@ -67,7 +68,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
             None
         }
     };
-    Trunk {
+    TrunkProfile {
         id,
         registrar,
         outbound_proxy: file.outbound_proxy,
@@ -79,7 +80,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
         refresh_at,
         refresh_at_written: file.refresh_at.is_some(),
         reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
-        sockets: sockets.unwrap_or(defaults::SOCKETS),
+        sockets,
         source,
         keepalive,
         agents: agents.unwrap_or_else(nobody),
@@ -89,7 +90,7 @@ fn trunk(check: &mut Check, at: &Path, file: TrunkFile, ids: &[String]) -> Trunk
     }
 }
 
-fn mix(check: &mut Check, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
+fn mix(check: &mut Checker, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
     let mut mix = Vec::with_capacity(files.len());
     let mut sum = 0.0;
     for (n, file) in files.into_iter().enumerate() {
@@ -112,8 +113,7 @@ fn mix(check: &mut Check, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
                 "add wrong = \"password\" or retry = { … }",
             );
         }
-        let words = [("password", Wrong::Password), ("realm", Wrong::Realm), ("user", Wrong::User)];
-        let wrong = file.wrong.and_then(|word| check.word(&at.key("wrong"), Some(&word), "", &words, &[]));
+        let wrong = file.wrong.map(|word| check.word(&at.key("wrong"), Some(&word), Wrong::Password));
         let retry = file.retry.map(|file| retry(check, &at.key("retry"), file));
         mix.push(Mix { share, wrong, retry });
     }
@@ -121,11 +121,11 @@ fn mix(check: &mut Check, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
 }
 
 /// Stands in for agents that could not be read.
-fn nobody() -> Agents {
-    Agents::Listed { list: AgentList::Csv { csv: String::new() }, rows: Vec::new() }
+fn nobody() -> TrunkAgents {
+    TrunkAgents::Listed { list: AgentList::Csv { csv: String::new() }, rows: Vec::new() }
 }
 
-fn required(check: &mut Check, path: &Path, written: Option<String>, remedy: &str) -> String {
+fn required(check: &mut Checker, path: &Path, written: Option<String>, remedy: &str) -> String {
     written.unwrap_or_else(|| {
         check.missing(path, remedy);
         PLACEHOLDER.to_owned()
@@ -136,7 +136,7 @@ fn required(check: &mut Check, path: &Path, written: Option<String>, remedy: &st
 const PLACEHOLDER: &str = "missing";
 
 /// An id stands in file columns, in dotted paths and in threshold names.
-fn check_id(check: &mut Check, path: &Path, id: &str) {
+fn check_id(check: &mut Checker, path: &Path, id: &str) {
     let sound = |c: char| c.is_alphanumeric() || c == '_' || c == '-' || c == ':';
     if id.is_empty() || id.len() > MAX_ID {
         check.bad(path, format!("must be 1 to {MAX_ID} characters"));
@@ -145,7 +145,7 @@ fn check_id(check: &mut Check, path: &Path, id: &str) {
     }
 }
 
-fn check_domain(check: &mut Check, path: &Path, domain: &str) {
+fn check_domain(check: &mut Checker, path: &Path, domain: &str) {
     if !is_host(domain) {
         check.advise(path, format!("\"{domain}\" is not a host"), "write the host alone, like \"genesyscloud.test\"");
     }
@@ -164,20 +164,18 @@ fn is_host(text: &str) -> bool {
     sound && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-fn realm(check: &mut Check, at: &Path, realm: Option<&str>, policy: Option<&str>) -> RealmPolicy {
+fn realm(check: &mut Checker, at: &Path, realm: Option<&str>, policy: Option<&WordText<RealmPolicy>>) -> RealmPolicy {
     if let Some(realm) = realm {
         check.quotable(&at.key("realm"), realm);
     }
-    let words = [("expect", RealmPolicy::Expect), ("require", RealmPolicy::Require), ("force", RealmPolicy::Force)];
-    let policy = check.word(&at.key("realm_policy"), policy, defaults::REALM_POLICY, &words, &[]);
-    let policy = policy.unwrap_or(RealmPolicy::Expect);
+    let policy = check.word(&at.key("realm_policy"), policy, defaults::REALM_POLICY);
     if realm.is_none() && policy != RealmPolicy::Expect {
         check.advise(&at.key("realm_policy"), "needs a realm to compare with", "add realm = \"…\" to the trunk");
     }
     policy
 }
 
-fn source(check: &mut Check, path: &Path, written: Option<&Vec<String>>) -> Vec<IpAddr> {
+fn source(check: &mut Checker, path: &Path, written: Option<&Vec<String>>) -> Vec<IpAddr> {
     let addresses = check.addresses(path, written);
     // One registrar address is either an IPv4 or an IPv6 one, and so are all who speak to it.
     if let Some(other) = addresses.iter().position(|address| address.is_ipv4() != addresses[0].is_ipv4()) {
@@ -190,7 +188,7 @@ fn source(check: &mut Check, path: &Path, written: Option<&Vec<String>>) -> Vec<
     addresses
 }
 
-fn headers(check: &mut Check, path: &Path, written: BTreeMap<String, String>) -> Vec<(String, String)> {
+fn headers(check: &mut Checker, path: &Path, written: BTreeMap<String, String>) -> Vec<(String, String)> {
     let mut headers: Vec<(String, String)> = written.into_iter().collect();
     headers.sort_by_key(|(name, _)| check.places.key(&path.key(name)).start);
     for (n, (name, value)) in headers.iter().enumerate() {
@@ -231,16 +229,8 @@ const OWN_HEADERS: [&str; 19] = [
     "Record-Route",
 ];
 
-fn retry(check: &mut Check, at: &Path, file: RetryFile) -> Retry {
-    let presets = [
-        ("rfc", RetryPreset::Rfc),
-        ("pjsua", RetryPreset::Pjsua),
-        ("asterisk", RetryPreset::Asterisk),
-        ("hammer", RetryPreset::Hammer),
-        ("none", RetryPreset::None),
-    ];
-    let preset = check.word(&at.key("preset"), file.preset.as_deref(), defaults::RETRY_PRESET, &presets, &[]);
-    let preset = preset.unwrap_or(RetryPreset::Rfc);
+fn retry(check: &mut Checker, at: &Path, file: RetryFile) -> Retry {
+    let preset = check.word(&at.key("preset"), file.preset.as_ref(), defaults::RETRY_PRESET);
     let written = [file.interval.is_some(), file.forbidden_interval.is_some(), file.jitter.is_some()];
     if preset == RetryPreset::None && (written.contains(&true) || file.max.is_some()) {
         check.warnings.push(format!("{at}: the preset \"none\" never retries, its other keys have no effect"));

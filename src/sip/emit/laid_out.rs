@@ -1,4 +1,5 @@
-//! Whole requests as they were written once, for all that differ from them in nothing but what is written over.
+//! The fast path of writing requests: whole requests as they were written once, for all that differ from them in nothing
+//! but what is written over. The slow twin, `RegisterTemplate::write_pieces`, writes any request.
 
 use super::super::branch::hex8;
 use super::super::challenge::Role;
@@ -14,10 +15,10 @@ use std::fmt;
 pub(super) struct LaidOut {
     text: Box<[u8]>,
     shape: Shape,
-    places: Places,
+    places: Blanks,
 }
 
-/// What requests have in common that differ in nothing but what [`Places`] names.
+/// What requests have in common that differ in nothing but what [`Blanks`] names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Shape {
     user_len: usize,
@@ -40,17 +41,17 @@ struct CredentialsShape {
 
 /// Where in a request that was written stands what differs from one to the next.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Places {
+pub(super) struct Blanks {
     /// Of the user in From, To and Contact; where the Contact has a user of its own, in To again.
     pub(super) users: [usize; 3],
     pub(super) from_tag: usize,
     pub(super) call_id: usize,
     pub(super) cseq: usize,
-    pub(super) credentials: CredentialsPlaces,
+    pub(super) credentials: CredentialsBlanks,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct CredentialsPlaces {
+pub(super) struct CredentialsBlanks {
     pub(super) username: usize,
     pub(super) realm: usize,
     pub(super) nonce: usize,
@@ -106,11 +107,11 @@ impl CredentialsShape {
 /// Length of a client nonce that a text is laid out for.
 const CNONCE_LEN: usize = 16;
 
-impl Places {
+impl Blanks {
     /// The same in a text whose branch has become longer; all stand behind it.
-    pub(super) fn behind(mut self, more: usize) -> Places {
-        let Places { users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
-        let CredentialsPlaces { username, realm, nonce, response, cnonce, nc, opaque } = credentials;
+    pub(super) fn behind(mut self, more: usize) -> Blanks {
+        let Blanks { users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
+        let CredentialsBlanks { username, realm, nonce, response, cnonce, nc, opaque } = credentials;
         for place in [from, to, contact, from_tag, call_id, cseq, username, realm, nonce, response, cnonce, nc, opaque]
         {
             *place += more;
@@ -128,7 +129,7 @@ impl fmt::Debug for LaidOut {
 
 impl LaidOut {
     /// The request that was written as `text`.
-    pub(super) fn new(text: &[u8], shape: Shape, places: Places) -> Self {
+    pub(super) fn new(text: &[u8], shape: Shape, places: Blanks) -> Self {
         LaidOut { text: text.into(), shape, places }
     }
 
@@ -141,7 +142,7 @@ impl LaidOut {
     /// Writes a request of this shape whose branch stands at `branch`.
     #[inline]
     pub(super) fn write(&self, register: &Register<'_>, branch: usize, out: &mut Out<'_>) -> Result<(), Overflow> {
-        let Places { users, from_tag, call_id, cseq, credentials } = &self.places;
+        let Blanks { users, from_tag, call_id, cseq, credentials } = &self.places;
         let text = out.put_open(&self.text)?;
         for at in users {
             overwrite(text, *at, register.user);

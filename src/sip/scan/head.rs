@@ -1,7 +1,8 @@
 //! The header lines of a message: where those stand that a registration asks for, and a walk over all of them.
 //!
-//! A head as nearly everybody writes it, no line folded, is read in one pass that tells a name by a word and leaves values
-//! alone; any other by a second scanner, line by line. Values are told apart when somebody looks at them.
+//! The fast path, `Head::fast_lines`, reads a head without folded lines in one pass: it tells a name by a word and leaves
+//! values alone. Its slow twin, `Head::any_lines`, reads any head, line by line. Values are taken apart when somebody
+//! looks at them.
 
 use super::super::fields::{is_blank, number, short_number, skip_blanks, token_len, trim};
 use super::super::search::{LineFeeds, Start, find};
@@ -27,8 +28,8 @@ pub(super) struct Head<'a> {
     text: &'a [u8],
     /// Where they begin.
     start: u32,
-    /// Values of the headers of which the first counts, with the line's end, by [`Name`]: Via, From, To, Call-ID, CSeq.
-    first: [Place; SINGLE],
+    /// Values of the headers of which the first counts, with the line's end, by [`HeaderName`]: Via, From, To, Call-ID, CSeq.
+    first: [HeadSpan; SINGLE],
     challenges: Kin,
     contacts: Kin,
     infos: Kin,
@@ -39,15 +40,15 @@ pub(super) struct Head<'a> {
 
 /// From where to where in the lines of a head something stands.
 #[derive(Clone, Copy, Default, Debug)]
-struct Place {
+struct HeadSpan {
     start: u32,
     end: u32,
 }
 
-impl Place {
+impl HeadSpan {
     /// [`Head`] holds fewer bytes than a place may count.
-    const fn new(start: usize, end: usize) -> Place {
-        Place { start: start as u32, end: end as u32 }
+    const fn new(start: usize, end: usize) -> HeadSpan {
+        HeadSpan { start: start as u32, end: end as u32 }
     }
 
     const fn is_missing(self) -> bool {
@@ -62,19 +63,19 @@ impl Place {
 /// The lines of one kind, and what stands between them.
 #[derive(Clone, Copy, Default, Debug)]
 struct Kin {
-    place: Place,
+    place: HeadSpan,
     /// How many they are.
     count: u32,
 }
 
 impl Kin {
-    fn add(&mut self, line: Place) {
+    fn add(&mut self, line: HeadSpan) {
         let start = if self.count == 0 { line.start } else { self.place.start };
-        *self = Kin { place: Place { start, end: line.end }, count: self.count + 1 };
+        *self = Kin { place: HeadSpan { start, end: line.end }, count: self.count + 1 };
     }
 }
 
-/// Names of which the first header counts: the first of [`Name`].
+/// Names of which the first header counts: the first of [`HeaderName`].
 const SINGLE: usize = 5;
 
 /// Compact header names: RFC 3261 §7.3.3 and the registry of header fields.
@@ -106,7 +107,7 @@ fn compact_of(name: &str) -> Option<u8> {
 
 /// The headers that every registration needs, by what is done with them; first those of which the first alone counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Name {
+pub(super) enum HeaderName {
     Via,
     From,
     To,
@@ -122,46 +123,46 @@ pub(super) enum Name {
     Other,
 }
 
-impl Name {
+impl HeaderName {
     /// Compares with at most two names: those of the same length.
     #[inline]
-    pub(super) fn of(name: &[u8]) -> Name {
+    pub(super) fn of(name: &[u8]) -> HeaderName {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match name.len() {
             1 => match name[0] | 0x20 {
-                b'v' => Name::Via,
-                b'f' => Name::From,
-                b't' => Name::To,
-                b'i' => Name::CallId,
-                b'm' => Name::Contact,
-                _ => Name::Other,
+                b'v' => HeaderName::Via,
+                b'f' => HeaderName::From,
+                b't' => HeaderName::To,
+                b'i' => HeaderName::CallId,
+                b'm' => HeaderName::Contact,
+                _ => HeaderName::Other,
             },
-            2 if is(b"To") => Name::To,
-            3 if is(b"Via") => Name::Via,
-            4 if is(b"From") => Name::From,
-            4 if is(b"CSeq") => Name::CSeq,
-            7 if is(b"Call-ID") => Name::CallId,
-            7 if is(b"Contact") => Name::Contact,
-            7 if is(b"Expires") => Name::Expires,
-            11 if is(b"Min-Expires") => Name::MinExpires,
-            11 if is(b"Retry-After") => Name::RetryAfter,
-            16 if is(b"WWW-Authenticate") => Name::Challenge,
-            18 if is(b"Proxy-Authenticate") => Name::Challenge,
-            19 if is(b"Authentication-Info") => Name::Info,
-            25 if is(b"Proxy-Authentication-Info") => Name::Info,
-            _ => Name::Other,
+            2 if is(b"To") => HeaderName::To,
+            3 if is(b"Via") => HeaderName::Via,
+            4 if is(b"From") => HeaderName::From,
+            4 if is(b"CSeq") => HeaderName::CSeq,
+            7 if is(b"Call-ID") => HeaderName::CallId,
+            7 if is(b"Contact") => HeaderName::Contact,
+            7 if is(b"Expires") => HeaderName::Expires,
+            11 if is(b"Min-Expires") => HeaderName::MinExpires,
+            11 if is(b"Retry-After") => HeaderName::RetryAfter,
+            16 if is(b"WWW-Authenticate") => HeaderName::Challenge,
+            18 if is(b"Proxy-Authenticate") => HeaderName::Challenge,
+            19 if is(b"Authentication-Info") => HeaderName::Info,
+            25 if is(b"Proxy-Authentication-Info") => HeaderName::Info,
+            _ => HeaderName::Other,
         }
     }
 }
 
 impl<'a> Head<'a> {
-    /// One of which nothing is read.
+    /// A head before it is read: no header has been found.
     #[inline(always)]
     pub(super) fn of(text: &'a [u8], start: usize) -> Self {
         Head {
             text,
             start: start as u32,
-            first: [Place::default(); SINGLE],
+            first: [HeadSpan::default(); SINGLE],
             challenges: Kin::default(),
             contacts: Kin::default(),
             infos: Kin::default(),
@@ -171,14 +172,14 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Reads what it was not read of yet.
+    /// Finds the headers: by the fast path, and where that gives up, by the slow one from the beginning.
     #[inline(always)]
     pub(super) fn read(&mut self, feeds: LineFeeds<'a>) -> Result<(), Malformed> {
         // No header of a SIP message lies so far behind.
         if self.text.len() > u32::MAX as usize {
             return Err(Malformed::Truncated);
         }
-        let complete = self.usual_lines(feeds) || self.any_lines()?;
+        let complete = self.fast_lines(feeds) || self.any_lines()?;
         if self.first.iter().any(|place| place.is_missing()) {
             return Err(if complete { Malformed::MissingHeader } else { Malformed::Truncated });
         }
@@ -189,24 +190,24 @@ impl<'a> Head<'a> {
         &self.text[self.start as usize..]
     }
 
-    /// Reads a head of which no line is folded, with the empty line at its end; false for any other, which is to be read
-    /// by [`any_lines`](Self::any_lines).
+    /// The fast path: reads a head of which no line is folded, with the empty line at its end; false for any other, which
+    /// is to be read by the slow twin, [`any_lines`](Self::any_lines).
     #[inline(always)]
-    fn usual_lines(&mut self, mut feeds: LineFeeds<'a>) -> bool {
+    fn fast_lines(&mut self, mut feeds: LineFeeds<'a>) -> bool {
         let text = self.text;
         let mut start = self.start as usize;
         while let Some(head) = text[start..].first_chunk() {
             let head = u64::from_le_bytes(*head);
             let is = |start: Start| start.begins(head);
             let Some(feed) = feeds.next() else { return false };
-            let line = Place::new(start, feed + 1);
+            let line = HeadSpan::new(start, feed + 1);
             start = feed + 1;
             match head as u8 {
-                b'V' if is(Start::of(b"Via:")) => self.put_first(Name::Via, line, 4),
-                b'F' if is(Start::of(b"From:")) => self.put_first(Name::From, line, 5),
-                b'T' if is(Start::of(b"To:")) => self.put_first(Name::To, line, 3),
-                b'C' if is(Start::of(b"Call-ID:")) => self.put_first(Name::CallId, line, 8),
-                b'C' if is(Start::of(b"CSeq:")) => self.put_first(Name::CSeq, line, 5),
+                b'V' if is(Start::of(b"Via:")) => self.put_first(HeaderName::Via, line, 4),
+                b'F' if is(Start::of(b"From:")) => self.put_first(HeaderName::From, line, 5),
+                b'T' if is(Start::of(b"To:")) => self.put_first(HeaderName::To, line, 3),
+                b'C' if is(Start::of(b"Call-ID:")) => self.put_first(HeaderName::CallId, line, 8),
+                b'C' if is(Start::of(b"CSeq:")) => self.put_first(HeaderName::CSeq, line, 5),
                 b'C' if is(Start::of(b"Contact:")) => self.contacts.add(line),
                 b'C' if is(Start::of(b"Content-")) => {}
                 b'W' if is(Start::of(b"WWW-Auth")) && line.of(text)[8..].starts_with(b"enticate:") => {
@@ -222,7 +223,7 @@ impl<'a> Head<'a> {
         is_end(&text[start..])
     }
 
-    /// Reads any head; whether the empty line at its end is there.
+    /// The slow twin of [`fast_lines`](Self::fast_lines): reads any head; whether the empty line at its end is there.
     fn any_lines(&mut self) -> Result<bool, Malformed> {
         let mut at = self.start as usize;
         *self = Head::of(self.text, at);
@@ -232,46 +233,48 @@ impl<'a> Head<'a> {
                 return Ok(!text.is_empty());
             }
             let end = at + line_len(text).ok_or(Malformed::Truncated)?;
-            self.put(Place::new(at, end));
+            self.put(HeadSpan::new(at, end));
             at = end;
         }
     }
 
     /// Takes up a line, if it is one that somebody looks for.
     #[inline(never)]
-    fn put(&mut self, line: Place) {
+    fn put(&mut self, line: HeadSpan) {
         if let Some((name, behind)) = name_of(line.of(self.text)) {
             self.put_named(name, line, behind as u32);
         }
     }
 
     /// Takes up a line of this name, whose value begins `behind` its beginning.
-    fn put_named(&mut self, name: Name, line: Place, behind: u32) {
-        let number = || number(Place { start: line.start + behind, ..line }.of(self.text));
+    fn put_named(&mut self, name: HeaderName, line: HeadSpan, behind: u32) {
+        let number = || number(HeadSpan { start: line.start + behind, ..line }.of(self.text));
         match name {
-            Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq => self.put_first(name, line, behind),
-            Name::Challenge => self.challenges.add(line),
-            Name::Contact => self.contacts.add(line),
-            Name::Info => self.infos.add(line),
-            Name::Expires => self.expires = self.expires.or_else(number),
-            Name::MinExpires => self.min_expires = self.min_expires.or_else(number),
-            Name::RetryAfter => self.retry_after = self.retry_after.or_else(number),
-            Name::Other => {}
+            HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => {
+                self.put_first(name, line, behind)
+            }
+            HeaderName::Challenge => self.challenges.add(line),
+            HeaderName::Contact => self.contacts.add(line),
+            HeaderName::Info => self.infos.add(line),
+            HeaderName::Expires => self.expires = self.expires.or_else(number),
+            HeaderName::MinExpires => self.min_expires = self.min_expires.or_else(number),
+            HeaderName::RetryAfter => self.retry_after = self.retry_after.or_else(number),
+            HeaderName::Other => {}
         }
     }
 
     /// The same for a name of which the first header counts.
     #[inline(always)]
-    fn put_first(&mut self, name: Name, line: Place, behind: u32) {
+    fn put_first(&mut self, name: HeaderName, line: HeadSpan, behind: u32) {
         let first = &mut self.first[name as usize];
         if first.is_missing() {
-            *first = Place { start: line.start + behind, end: line.end };
+            *first = HeadSpan { start: line.start + behind, end: line.end };
         }
     }
 
     /// The value of a header of which the first counts.
     #[inline]
-    pub(super) fn first(&self, name: Name) -> &'a [u8] {
+    pub(super) fn first(&self, name: HeaderName) -> &'a [u8] {
         trim_line(self.first[name as usize].of(self.text))
     }
 
@@ -279,8 +282,8 @@ impl<'a> Head<'a> {
     /// 2³²-1 is let pass, more is unreadable, since a saturated number would match nobody's request.
     #[inline]
     pub(super) fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
-        // As nearly everybody echoes ours.
-        if let [b' ', text @ .., b'\r', b'\n'] = self.first[Name::CSeq as usize].of(self.text)
+        // The fast path for our own CSeq echoed as it was sent; the slow twin is `any_cseq`.
+        if let [b' ', text @ .., b'\r', b'\n'] = self.first[HeaderName::CSeq as usize].of(self.text)
             && let Some((number, behind)) = short_number(text)
             && behind == b" REGISTER"
         {
@@ -291,7 +294,7 @@ impl<'a> Head<'a> {
 
     #[cold]
     pub(super) fn any_cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
-        let (mut rest, mut number, mut digits) = (self.first(Name::CSeq), 0u32, 0);
+        let (mut rest, mut number, mut digits) = (self.first(HeaderName::CSeq), 0u32, 0);
         while let [digit @ b'0'..=b'9', behind @ ..] = rest {
             let more = number.checked_mul(10).and_then(|number| number.checked_add(u32::from(digit - b'0')));
             number = more.ok_or(Malformed::Header)?;
@@ -318,10 +321,10 @@ impl<'a> Head<'a> {
     /// are not kept apart.
     #[inline(always)]
     pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
-        let kin = match Name::of(name.as_bytes()) {
-            Name::Challenge => self.challenges,
-            Name::Contact => self.contacts,
-            Name::Info => self.infos,
+        let kin = match HeaderName::of(name.as_bytes()) {
+            HeaderName::Challenge => self.challenges,
+            HeaderName::Contact => self.contacts,
+            HeaderName::Info => self.infos,
             _ => return None,
         };
         if kin.count == 1 { value_of(kin.place.of(self.text), name).map(trim_line) } else { None }
@@ -331,13 +334,13 @@ impl<'a> Head<'a> {
     #[inline(always)]
     pub(super) fn called(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut only = self.only(name);
-        let (rest, compact) = match Name::of(name.as_bytes()) {
-            Name::Challenge => (self.challenges.place.of(self.text), None),
-            Name::Contact => (self.contacts.place.of(self.text), Some(b'm')),
-            Name::Info => (self.infos.place.of(self.text), None),
+        let (rest, compact) = match HeaderName::of(name.as_bytes()) {
+            HeaderName::Challenge => (self.challenges.place.of(self.text), None),
+            HeaderName::Contact => (self.contacts.place.of(self.text), Some(b'm')),
+            HeaderName::Info => (self.infos.place.of(self.text), None),
             _ => (self.lines(), compact_of(name)),
         };
-        let mut lines = Lines { rest: if only.is_some() { &[] } else { rest } };
+        let mut lines = HeadLines { rest: if only.is_some() { &[] } else { rest } };
         std::iter::from_fn(move || {
             if let Some(value) = only.take() {
                 return Some(value);
@@ -347,15 +350,15 @@ impl<'a> Head<'a> {
             }
             loop {
                 match lines.next_line()? {
-                    Line::Header { name: found, value }
+                    HeadLine::Header { name: found, value }
                         if found == name.as_bytes()
                             || found.eq_ignore_ascii_case(name.as_bytes())
                             || matches!((found, compact), ([one], Some(short)) if one.eq_ignore_ascii_case(&short)) =>
                     {
                         return Some(value);
                     }
-                    Line::Header { .. } | Line::Other => {}
-                    Line::Empty | Line::Cut(_) => return None,
+                    HeadLine::Header { .. } | HeadLine::Other => {}
+                    HeadLine::Empty | HeadLine::Cut(_) => return None,
                 }
             }
         })
@@ -382,14 +385,14 @@ fn line_len(text: &[u8]) -> Option<usize> {
 
 /// What header a line is, and where its value begins; `None` for one that nobody looks for, or without a colon.
 #[inline]
-fn name_of(line: &[u8]) -> Option<(Name, usize)> {
+fn name_of(line: &[u8]) -> Option<(HeaderName, usize)> {
     // No name that is looked for begins otherwise, and none begins like Content-Length.
     match line.first()? | 0x20 {
-        b'w' if line.starts_with(b"WWW-Authenticate:") => Some((Name::Challenge, b"WWW-Authenticate:".len())),
+        b'w' if line.starts_with(b"WWW-Authenticate:") => Some((HeaderName::Challenge, b"WWW-Authenticate:".len())),
         b'c' if line.starts_with(b"Content-") => None,
         b'v' | b'f' | b't' | b'i' | b'm' | b'c' | b'e' | b'r' | b'w' | b'p' | b'a' => {
             let (name, value) = split_line(line)?;
-            Some((Name::of(name), line.len() - value.len()))
+            Some((HeaderName::of(name), line.len() - value.len()))
         }
         _ => None,
     }
@@ -418,18 +421,18 @@ fn split_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
 #[inline]
 fn trim_line(value: &[u8]) -> &[u8] {
     match value {
-        // As nearly everybody writes it; all blanks are below.
+        // The fast path, one blank before and the line's end behind; the slow twin is `trim`. All blanks are below b' '.
         [b' ', text @ .., b'\r', b'\n'] if text.first() > Some(&b' ') && text.last() > Some(&b' ') => text,
         _ => trim(value),
     }
 }
 
 /// Walks over the lines of a message's head, folded ones as one.
-pub(super) struct Lines<'a> {
+pub(super) struct HeadLines<'a> {
     pub(super) rest: &'a [u8],
 }
 
-pub(super) enum Line<'a> {
+pub(super) enum HeadLine<'a> {
     /// Name without the blanks before the colon, value trimmed.
     Header { name: &'a [u8], value: &'a [u8] },
     /// A line without a colon.
@@ -440,7 +443,7 @@ pub(super) enum Line<'a> {
     Cut(&'a [u8]),
 }
 
-impl<'a> Lines<'a> {
+impl<'a> HeadLines<'a> {
     /// The value of the next line when it begins with this name and a colon; `None`, and nothing passed over, otherwise.
     #[inline]
     fn next_called(&mut self, name: &str) -> Option<&'a [u8]> {
@@ -451,23 +454,23 @@ impl<'a> Lines<'a> {
     }
 
     /// `None` at the end of the bytes.
-    pub(super) fn next_line(&mut self) -> Option<Line<'a>> {
+    pub(super) fn next_line(&mut self) -> Option<HeadLine<'a>> {
         let text = self.rest;
         if text.is_empty() {
             return None;
         }
         if is_end(text) {
-            return Some(Line::Empty);
+            return Some(HeadLine::Empty);
         }
         let Some(length) = line_len(text) else {
             self.rest = &[];
-            return Some(Line::Cut(text));
+            return Some(HeadLine::Cut(text));
         };
         let (line, rest) = text.split_at(length);
         self.rest = rest;
         Some(match split_line(line) {
-            Some((name, value)) => Line::Header { name, value: trim_line(value) },
-            None => Line::Other,
+            Some((name, value)) => HeadLine::Header { name, value: trim_line(value) },
+            None => HeadLine::Other,
         })
     }
 }
