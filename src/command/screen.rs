@@ -8,8 +8,8 @@ use super::output::RECORD;
 use crate::diagnose::{Finding, GeneratorVerdict, findings, judge};
 use crate::engine::{Position, Wish};
 use crate::live::screen::{
-    Act, Depth, Digest, FindingLine, Health, Moment, Opening, Palette, Progress, Scene, Severity, StageNow, Terminal,
-    act,
+    Act, Depth, Digest, FindingLine, Health, Moment, Opening, Palette, Scene, Severity, StageNow, StageProgress,
+    Terminal, act,
 };
 use crate::load::course::Leg;
 use crate::load::{Adjustment, Course, Schedule};
@@ -193,7 +193,7 @@ fn of_load(leg: Leg) -> StageNow {
     };
     StageNow {
         label: format!("{}/{} {what}", leg.number, leg.of),
-        progress: Some(Progress { done: leg.done, left: leg.left }),
+        progress: Some(StageProgress { done: leg.done, left: leg.left }),
         load_left: leg.load_left,
     }
 }

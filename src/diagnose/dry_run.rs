@@ -9,7 +9,7 @@ mod warning;
 
 pub use warning::Warning;
 
-use crate::measure::traffic::{Peak, Second};
+use crate::measure::traffic::{Peak, TrafficSecond};
 use crate::measure::{Beat, Traffic, evidence};
 use crate::record::Results;
 pub use crate::vocab::Expectation;
@@ -176,8 +176,8 @@ impl DryRun {
     }
 }
 
-fn messages(results: &Results, seconds: &[Second]) -> Messages {
-    let sum = |of: fn(&Second) -> u32| seconds.iter().map(|second| u64::from(of(second))).sum::<u64>();
+fn messages(results: &Results, seconds: &[TrafficSecond]) -> Messages {
+    let sum = |of: fn(&TrafficSecond) -> u32| seconds.iter().map(|second| u64::from(of(second))).sum::<u64>();
     let sent = sum(|second| second.sent);
     let refused = results.intervals.iter().flat_map(|interval| &interval.trunks).map(|trunk| trunk.ceiling_refused);
     Messages {
@@ -195,7 +195,7 @@ fn bits(bytes: u32, messages: u32) -> f64 {
 }
 
 /// The first second with the highest value.
-fn highest(seconds: &[Second], value: impl Fn(&Second) -> f64) -> At {
+fn highest(seconds: &[TrafficSecond], value: impl Fn(&TrafficSecond) -> f64) -> At {
     seconds.iter().enumerate().fold(At::default(), |highest, (at, second)| {
         let peak = value(second);
         if peak > highest.peak { At { peak, at_s: at as f64 } } else { highest }
@@ -221,10 +221,10 @@ fn most_contacts(run: &Rehearsed<'_>) -> Option<Contacts> {
     Some(Contacts { aor: (run.aors)(position).0, contacts })
 }
 
-fn steps(seconds: &[Second]) -> Vec<Step> {
+fn steps(seconds: &[TrafficSecond]) -> Vec<Step> {
     let length = seconds.len().div_ceil(STEPS).max(1);
-    let step = |(number, seconds): (usize, &[Second])| {
-        let mean = |of: fn(&Second) -> u32| {
+    let step = |(number, seconds): (usize, &[TrafficSecond])| {
+        let mean = |of: fn(&TrafficSecond) -> u32| {
             seconds.iter().map(|second| f64::from(of(second))).sum::<f64>() / seconds.len() as f64
         };
         Step {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn steps_keep_every_peak_and_the_mean() {
-        let second = |sent| Second { sent, ..Second::default() };
+        let second = |sent| TrafficSecond { sent, ..TrafficSecond::default() };
         let seconds: Vec<_> = (0..1000).map(|n| second(if n == 777 { 901 } else { 1 })).collect();
         let steps = steps(&seconds);
         assert!(steps.len() <= STEPS, "{}", steps.len());

@@ -9,7 +9,7 @@ use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;
 use crate::net::udp::{RecvBatch, SendBatch, Udp, UdpOptions};
-use crate::net::{Moment, NetError};
+use crate::net::{ClockPair, NetError};
 use crate::vocab::Time;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -129,7 +129,7 @@ impl ProbeSocket {
         self.errors(probe, &moment)
     }
 
-    fn errors(&mut self, probe: &mut Probe<'_>, moment: &Moment) -> Todo {
+    fn errors(&mut self, probe: &mut Probe<'_>, moment: &ClockPair) -> Todo {
         let mut refused = None;
         if self.udp.errors_waiting() {
             self.udp.take_errors(|_, error| refused = Some(error));

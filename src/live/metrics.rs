@@ -42,12 +42,12 @@ const VERDICTS: [&str; 4] = ["pass", "fail", "invalid", "interrupted"];
 /// A run's metrics, shared between the run that counts and the scrapes that read.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    sums: Arc<Mutex<Sums>>,
+    sums: Arc<Mutex<MetricSums>>,
 }
 
 /// Sums over the run so far.
 #[derive(Debug)]
-struct Sums {
+struct MetricSums {
     facts: RunFacts,
     trunks: Vec<TrunkSums>,
     lag: Buckets,
@@ -73,7 +73,7 @@ struct TrunkSums {
 impl Metrics {
     /// All zero: a counter that appears with its first value looks to Prometheus as if it had not grown.
     pub fn new(facts: RunFacts) -> Self {
-        let sums = Sums {
+        let sums = MetricSums {
             trunks: vec![TrunkSums::default(); facts.trunks.len()],
             facts,
             lag: Buckets::default(),
@@ -121,7 +121,7 @@ impl Metrics {
         text
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
+    fn sums(&self) -> MutexGuard<'_, MetricSums> {
         // Whoever panicked while holding it left whole numbers behind.
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,11 +129,11 @@ impl Metrics {
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.sums().encode(&mut Page { encoder: &mut encoder })
+        self.sums().encode(&mut Exposition { encoder: &mut encoder })
     }
 }
 
-impl Sums {
+impl MetricSums {
     fn add(&mut self, interval: &Interval) {
         self.elapsed = Duration::from_nanos(interval.end_ns);
         let warm = self.warms_up(interval.start_ns);
@@ -182,7 +182,7 @@ impl Sums {
         }
     }
 
-    fn encode(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+    fn encode(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
         self.encode_run(page)?;
         let agents = self.facts.trunks.iter().map(|(id, agents)| (vec![("trunk", id.as_str())], u64::from(*agents)));
         page.gauge("agents", "Agents of the profile.", None, agents)?;
@@ -204,7 +204,7 @@ impl Sums {
         self.encode_generator(page)
     }
 
-    fn encode_run(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+    fn encode_run(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
         let facts = &self.facts;
         let seed = facts.seed.to_string();
         let labels = vec![("run", facts.name.as_str()), ("version", facts.version), ("seed", &seed)];
@@ -228,7 +228,7 @@ impl Sums {
         page.gauge("run_verdict", "1 for the verdict, 0 for the rest; only after the run.", None, rows)
     }
 
-    fn encode_attempts(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+    fn encode_attempts(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
         let ended = self.by_trunk().flat_map(|(id, trunk)| {
             Status::ALL
                 .map(|status| (vec![("trunk", id), ("status", status.as_str())], trunk.counts.status[status.index()]))
@@ -252,7 +252,7 @@ impl Sums {
         )
     }
 
-    fn encode_latency(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+    fn encode_latency(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
         let rows = self.by_trunk().flat_map(|(id, trunk)| {
             let shown = Phase::ALL.into_iter().filter(|phase| {
                 let reserved = matches!(phase, Phase::Options | Phase::Connect);
@@ -263,7 +263,7 @@ impl Sums {
         page.histogram("latency", "How long the phases of registration took.", rows)
     }
 
-    fn encode_generator(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+    fn encode_generator(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
         let lag = "Planned to actual sending of each attempt's first REGISTER.";
         page.histogram("schedule_lag", lag, [(Vec::new(), &self.lag)])?;
         for (name, help, value) in GENERATOR {
@@ -345,11 +345,11 @@ const GENERATOR: [(&str, &str, OfGenerator); 6] = [
 type Labels<'l> = Vec<(&'l str, &'l str)>;
 
 /// The text under way, one metric family after another.
-struct Page<'p, 'e> {
+struct Exposition<'p, 'e> {
     encoder: &'p mut DescriptorEncoder<'e>,
 }
 
-impl Page<'_, '_> {
+impl Exposition<'_, '_> {
     fn counter<'l, V: EncodeCounterValue>(
         &mut self,
         name: &str,

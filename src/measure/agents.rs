@@ -4,7 +4,7 @@
 //! workers, reserved at the start. A loop takes 40 bytes more (and 8) from its beginning on: 48 MB if every one of
 //! them loops. Handing over a changed row takes 64 bytes until it is written.
 
-use super::changes::{Changes, Mark, Touched};
+use super::changes::{ChangeMark, Changes, Touched};
 use super::interval::{AgentRow, LoopRow};
 use super::responses::{ReasonId, Reasons};
 use crate::vocab::{AgentId, LoopKind, Refusal, Status, Time, TrunkId};
@@ -33,7 +33,7 @@ pub(super) struct AgentState {
     pub(super) open: bool,
     /// Arrived and not yet retired.
     pub(super) planned: bool,
-    mark: Mark,
+    mark: ChangeMark,
 }
 
 const _: () = assert!(size_of::<AgentState>() == 48);
@@ -49,7 +49,7 @@ struct LoopState {
     number: u16,
     refusal: Refusal,
     reason: ReasonId,
-    mark: Mark,
+    mark: ChangeMark,
 }
 
 const _: () = assert!(size_of::<LoopState>() == 40);
@@ -57,7 +57,7 @@ const _: () = assert!(size_of::<AgentRow>() == 64);
 
 /// The agents of one worker's stripe.
 #[derive(Clone, Debug)]
-pub(super) struct Agents {
+pub(super) struct AgentTable {
     rows: Vec<AgentState>,
     loops: Vec<LoopState>,
     changes: Changes,
@@ -90,12 +90,12 @@ pub(super) struct LoopSeen {
     pub(super) attempts: u32,
 }
 
-impl Agents {
+impl AgentTable {
     /// Rows for the agents `worker`, `worker + workers`, … below `agents`.
     pub(super) fn new(agents: usize, worker: u32, workers: u32) -> Self {
         let workers = workers.max(1);
         let rows = agents.saturating_sub(worker as usize).div_ceil(workers as usize);
-        Agents {
+        AgentTable {
             rows: vec![AgentState::default(); rows],
             loops: Vec::new(),
             changes: Changes::with_capacity(rows),
@@ -136,7 +136,7 @@ impl Agents {
             row.slot = next;
         }
         let slot = row.slot;
-        let (agent, number, mark) = (agent.0, 0, Mark::Clean);
+        let (agent, number, mark) = (agent.0, 0, ChangeMark::Clean);
         let mut state = LoopState { first_seen, last_seen, agent, attempts, trunk, number, refusal, reason, mark };
         if first {
             self.loop_changes.touch(slot, &mut state.mark);
@@ -274,7 +274,7 @@ impl Default for AgentState {
             status: None,
             open: false,
             planned: false,
-            mark: Mark::Clean,
+            mark: ChangeMark::Clean,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 /// In which interval a row changed last, as far as that still matters.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) enum Mark {
+pub(super) enum ChangeMark {
     /// Before the cut, and handed over since.
     #[default]
     Clean,
@@ -34,25 +34,25 @@ pub(super) struct Changes {
     /// Those of `leaving` before this one have left.
     next: usize,
     /// The mark of what changes in this interval.
-    now: Mark,
+    now: ChangeMark,
 }
 
 impl Changes {
     /// Room for as many rows without allocating again.
     pub(super) fn with_capacity(rows: usize) -> Self {
-        Changes { changed: Vec::with_capacity(rows), leaving: Vec::with_capacity(rows), next: 0, now: Mark::Even }
+        Changes { changed: Vec::with_capacity(rows), leaving: Vec::with_capacity(rows), next: 0, now: ChangeMark::Even }
     }
 
     /// A row is about to change.
     #[inline]
-    pub(super) fn touch(&mut self, position: u32, mark: &mut Mark) -> Touched {
+    pub(super) fn touch(&mut self, position: u32, mark: &mut ChangeMark) -> Touched {
         if *mark == self.now {
             return Touched::Again;
         }
         self.changed.push(position);
         match std::mem::replace(mark, self.now) {
-            Mark::Clean => Touched::First,
-            Mark::Even | Mark::Odd => Touched::Leaving,
+            ChangeMark::Clean => Touched::First,
+            ChangeMark::Even | ChangeMark::Odd => Touched::Leaving,
         }
     }
 
@@ -65,7 +65,7 @@ impl Changes {
         self.leaving.clear();
         self.next = 0;
         std::mem::swap(&mut self.changed, &mut self.leaving);
-        self.now = if self.now == Mark::Even { Mark::Odd } else { Mark::Even };
+        self.now = if self.now == ChangeMark::Even { ChangeMark::Odd } else { ChangeMark::Even };
         self.leaving.len()
     }
 
@@ -77,10 +77,10 @@ impl Changes {
     }
 
     /// False for a row that changed after the cut and was copied then.
-    pub(super) fn leaves(&self, mark: &mut Mark) -> bool {
+    pub(super) fn leaves(&self, mark: &mut ChangeMark) -> bool {
         let leaves = *mark != self.now;
         if leaves {
-            *mark = Mark::Clean;
+            *mark = ChangeMark::Clean;
         }
         leaves
     }
@@ -97,14 +97,14 @@ mod tests {
 
     /// A table of counters: what it hands over in pieces must be what it would have handed over at once.
     struct Table {
-        rows: Vec<(u32, Mark)>,
+        rows: Vec<(u32, ChangeMark)>,
         changes: Changes,
         early: Vec<(u32, u32)>,
     }
 
     impl Table {
         fn new(rows: usize) -> Self {
-            Table { rows: vec![(0, Mark::Clean); rows], changes: Changes::with_capacity(0), early: Vec::new() }
+            Table { rows: vec![(0, ChangeMark::Clean); rows], changes: Changes::with_capacity(0), early: Vec::new() }
         }
 
         fn change(&mut self, position: u32) {

@@ -331,7 +331,7 @@ struct GrantKey {
 
 /// What is kept of a row's interval. Counting allocates nothing.
 #[derive(Clone, Debug, Default)]
-struct Kept {
+struct RowCounts {
     count: u64,
     first_ns: u64,
     last_ns: u64,
@@ -342,7 +342,7 @@ struct Kept {
     example: String,
 }
 
-impl Kept {
+impl RowCounts {
     fn add(&mut self, agent: u32, at_ns: u64) {
         if self.count == 0 {
             (self.first_ns, self.last_ns) = (at_ns, at_ns);
@@ -364,25 +364,25 @@ impl Kept {
 
 /// A bounded table that remembers where it found the last row: neighbours in time are alike.
 #[derive(Clone, Debug)]
-struct Table<K> {
-    rows: Vec<(K, Kept)>,
+struct RowTable<K> {
+    rows: Vec<(K, RowCounts)>,
     places: HashMap<K, u32>,
     last: usize,
 }
 
-impl<K: Copy + Eq + std::hash::Hash> Table<K> {
+impl<K: Copy + Eq + std::hash::Hash> RowTable<K> {
     fn new() -> Self {
-        Table { rows: Vec::new(), places: HashMap::new(), last: 0 }
+        RowTable { rows: Vec::new(), places: HashMap::new(), last: 0 }
     }
 
     /// The row of `key`; `None` when the table is full of others.
-    fn row(&mut self, key: K) -> Option<&mut Kept> {
+    fn row(&mut self, key: K) -> Option<&mut RowCounts> {
         if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
             self.last = match self.places.get(&key) {
                 Some(place) => *place as usize,
                 None if self.rows.len() >= MAX_ROWS => return None,
                 None => {
-                    self.rows.push((key, Kept::default()));
+                    self.rows.push((key, RowCounts::default()));
                     self.places.insert(key, (self.rows.len() - 1) as u32);
                     self.rows.len() - 1
                 }
@@ -392,7 +392,7 @@ impl<K: Copy + Eq + std::hash::Hash> Table<K> {
     }
 
     /// The rows seen since the last call.
-    fn take<R>(&mut self, mut make: impl FnMut(&K, Kept) -> R) -> Vec<R> {
+    fn take<R>(&mut self, mut make: impl FnMut(&K, RowCounts) -> R) -> Vec<R> {
         let seen = self.rows.iter_mut().filter(|(_, kept)| kept.count > 0);
         seen.map(|(key, kept)| make(key, std::mem::take(kept))).collect()
     }
@@ -469,9 +469,9 @@ pub(super) struct Collector {
     start: Time,
     tick_ns: u64,
     pulse: Pulse,
-    outcomes: Table<OutcomeKey>,
-    offers: Table<OfferKey>,
-    grants: Table<GrantKey>,
+    outcomes: RowTable<OutcomeKey>,
+    offers: RowTable<OfferKey>,
+    grants: RowTable<GrantKey>,
     realms: Reasons,
 }
 
@@ -481,9 +481,9 @@ impl Collector {
             start,
             tick_ns: u64::try_from(tick(interval).as_nanos()).unwrap_or(u64::MAX),
             pulse: Pulse::new(trunks),
-            outcomes: Table::new(),
-            offers: Table::new(),
-            grants: Table::new(),
+            outcomes: RowTable::new(),
+            offers: RowTable::new(),
+            grants: RowTable::new(),
             realms: Reasons::new(),
         }
     }

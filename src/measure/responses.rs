@@ -90,7 +90,7 @@ impl Reasons {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Key {
+struct ResponseKey {
     trunk: TrunkId,
     kind: Kind,
     challenge: bool,
@@ -99,8 +99,8 @@ struct Key {
 }
 
 #[derive(Clone, Debug)]
-struct Slot {
-    key: Key,
+struct ResponseSlot {
+    key: ResponseKey,
     /// In this interval, as are the times.
     count: u64,
     first: Time,
@@ -109,7 +109,7 @@ struct Slot {
 
 /// A response to be counted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct CountedResponse {
     pub(super) trunk: TrunkId,
     pub(super) kind: Kind,
     pub(super) challenge: bool,
@@ -121,16 +121,16 @@ pub(super) struct Seen {
 /// The responses of one worker: the rows of the run, with the counts of the current interval.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Responses {
-    slots: Vec<Slot>,
-    by_key: HashMap<Key, u32>,
+    slots: Vec<ResponseSlot>,
+    by_key: HashMap<ResponseKey, u32>,
     /// Where the last two keys stand, the latest first.
     recent: [u32; 2],
 }
 
 impl Responses {
-    pub(super) fn count(&mut self, seen: Seen) {
-        let Seen { trunk, kind, challenge, code, reason, at } = seen;
-        let slot = self.slot(Key { trunk, kind, challenge, code, reason }, at);
+    pub(super) fn count(&mut self, seen: CountedResponse) {
+        let CountedResponse { trunk, kind, challenge, code, reason, at } = seen;
+        let slot = self.slot(ResponseKey { trunk, kind, challenge, code, reason }, at);
         if slot.count == 0 {
             (slot.first, slot.last) = (at, at);
         }
@@ -139,18 +139,18 @@ impl Responses {
         slot.last = slot.last.max(at);
     }
 
-    fn slot(&mut self, key: Key, at: Time) -> &mut Slot {
+    fn slot(&mut self, key: ResponseKey, at: Time) -> &mut ResponseSlot {
         let is_at = |place: &u32| self.slots.get(*place as usize).is_some_and(|slot| slot.key == key);
         let place = self.recent.iter().copied().find(is_at).unwrap_or_else(|| self.look_up(key, at));
         &mut self.slots[place as usize]
     }
 
-    fn look_up(&mut self, key: Key, at: Time) -> u32 {
+    fn look_up(&mut self, key: ResponseKey, at: Time) -> u32 {
         let full = self.slots.len() >= MAX_ROWS && !self.by_key.contains_key(&key);
-        let key = if full { Key { reason: ReasonId::OTHER, ..key } } else { key };
+        let key = if full { ResponseKey { reason: ReasonId::OTHER, ..key } } else { key };
         let slots = &mut self.slots;
         let index = *self.by_key.entry(key).or_insert_with(|| {
-            slots.push(Slot { key, count: 0, first: at, last: at });
+            slots.push(ResponseSlot { key, count: 0, first: at, last: at });
             (slots.len() - 1) as u32
         });
         self.recent = [index, self.recent[0]];
@@ -182,8 +182,15 @@ const MAX_REASON_BYTES: usize = 200;
 mod tests {
     use super::*;
 
-    fn seen(code: u16, reason: ReasonId, ms: u64) -> Seen {
-        Seen { trunk: TrunkId(0), kind: Kind::Initial, challenge: false, code, reason, at: Time::from_millis(ms) }
+    fn seen(code: u16, reason: ReasonId, ms: u64) -> CountedResponse {
+        CountedResponse {
+            trunk: TrunkId(0),
+            kind: Kind::Initial,
+            challenge: false,
+            code,
+            reason,
+            at: Time::from_millis(ms),
+        }
     }
 
     #[test]

@@ -6,14 +6,14 @@
 //! RFC 6076 §4.1 and §4.2 (registration request delay, ineffective attempts) say what `register_service` and
 //! `ineffective` mean.
 
-use super::agents::{AgentState, Agents, LoopSeen};
+use super::agents::{AgentState, AgentTable, LoopSeen};
 use super::availability::AgentTime;
 use super::event::{AttemptEnd, Event, Subject};
 use super::evidence::{Beat, Collector};
 use super::glance::Glance;
 use super::interval::{GeneratorCounts, Imbalance, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
-use super::responses::{Reasons, Responses, Seen};
+use super::responses::{CountedResponse, Reasons, Responses};
 use crate::vocab::{Class, Kind, Phase, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub struct Tally {
     lag_us: Option<Histogram<u32>>,
     generator: GeneratorCounts,
     samples: Vec<(u64, u32)>,
-    agents: Agents,
+    agents: AgentTable,
     reasons: Reasons,
     responses: Responses,
     evidence: Collector,
@@ -106,7 +106,7 @@ impl Tally {
             lag_us: None,
             generator: GeneratorCounts::default(),
             samples: Vec::new(),
-            agents: Agents::new(config.agents, config.worker, config.workers),
+            agents: AgentTable::new(config.agents, config.worker, config.workers),
             reasons: Reasons::new(),
             responses: Responses::default(),
             evidence: Collector::new(start, config.interval, config.trunks),
@@ -353,7 +353,7 @@ impl Tally {
 
     fn challenged(&mut self, trunk: TrunkId, kind: Kind, answer: (u16, &[u8]), since: Time, at: Time) {
         let reason = self.reasons.id(answer.1);
-        self.responses.count(Seen { trunk, kind, challenge: true, code: answer.0, reason, at });
+        self.responses.count(CountedResponse { trunk, kind, challenge: true, code: answer.0, reason, at });
         // A 423 that is answered within the attempt is a response to be listed, but no challenge.
         if kind != Kind::Unregister && matches!(answer.0, 401 | 407) {
             self.latency(trunk, Phase::Challenge, since, at);
@@ -387,7 +387,7 @@ impl Tally {
 
         if end.code != 0 {
             let (trunk, kind, code, at) = (subject.trunk, end.kind, end.code, end.at);
-            self.responses.count(Seen { trunk, kind, challenge: false, code, reason, at });
+            self.responses.count(CountedResponse { trunk, kind, challenge: false, code, reason, at });
         }
         self.attempt_latencies(subject.trunk, end);
     }
@@ -416,7 +416,7 @@ impl Tally {
         counters.unregister_failed += u64::from(!ok);
         if answer.0 != 0 {
             let (code, reason) = (answer.0, self.reasons.id(answer.1));
-            self.responses.count(Seen { trunk, kind: Kind::Unregister, challenge: false, code, reason, at });
+            self.responses.count(CountedResponse { trunk, kind: Kind::Unregister, challenge: false, code, reason, at });
         }
         if ok {
             self.latency(trunk, Phase::Unregister, sent, at);

@@ -8,7 +8,7 @@ use crate::vocab::Time;
 
 /// One second of a run. Datagrams without their UDP and IP headers.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Second {
+pub struct TrafficSecond {
     pub sent: u32,
     pub received: u32,
     pub bytes_sent: u32,
@@ -30,7 +30,7 @@ pub struct Peak {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Traffic {
     start: Time,
-    seconds: Vec<Second>,
+    seconds: Vec<TrafficSecond>,
     sources: Vec<Meter>,
     aors: Vec<Meter>,
 }
@@ -71,7 +71,7 @@ impl Traffic {
     }
 
     /// Second by second from the start to the last message.
-    pub fn seconds(&self) -> &[Second] {
+    pub fn seconds(&self) -> &[TrafficSecond] {
         &self.seconds
     }
 
@@ -89,10 +89,10 @@ impl Traffic {
         u32::try_from(now.nanos_since(self.start) / 1_000_000_000).unwrap_or(u32::MAX)
     }
 
-    fn at(&mut self, second: u32) -> &mut Second {
+    fn at(&mut self, second: u32) -> &mut TrafficSecond {
         let place = second as usize;
         if place >= self.seconds.len() {
-            self.seconds.resize(place + 1, Second::default());
+            self.seconds.resize(place + 1, TrafficSecond::default());
         }
         &mut self.seconds[place]
     }
@@ -140,7 +140,7 @@ mod tests {
     fn what_belongs_to_nobody_counts_in_the_sum_alone() {
         let mut traffic = Traffic::new(START, 0, 0);
         traffic.sent(START, 7, None, 10);
-        assert_eq!(traffic.seconds(), [Second { sent: 1, bytes_sent: 10, ..Second::default() }]);
+        assert_eq!(traffic.seconds(), [TrafficSecond { sent: 1, bytes_sent: 10, ..TrafficSecond::default() }]);
     }
 
     proptest::proptest! {

@@ -14,7 +14,7 @@ pub struct Clock {
 
 /// One instant on both clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Moment {
+pub struct ClockPair {
     pub now: Time,
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     pub unix_ns: u64,
@@ -33,7 +33,7 @@ impl Clock {
 
     /// Reads both clocks at one instant, to within the time of a system call unless the thread is preempted three
     /// times in a row.
-    pub fn sample(&self) -> Moment {
+    pub fn sample(&self) -> ClockPair {
         let mut best = (u64::MAX, 0, 0);
         for _ in 0..3 {
             let before = monotonic_ns();
@@ -46,7 +46,7 @@ impl Clock {
                 break;
             }
         }
-        Moment { now: self.time(best.1), unix_ns: best.2 }
+        ClockPair { now: self.time(best.1), unix_ns: best.2 }
     }
 
     /// When a datagram arrived, from its receive timestamp (CLOCK_REALTIME) and a moment sampled *after* it was
@@ -54,7 +54,7 @@ impl Clock {
     ///
     /// Never later than `moment.now`. A stamp from the future, or more than 10 s old, means that the wall clock was
     /// set in between (or that the stamp is no such thing), and gives `moment.now`.
-    pub fn from_kernel(&self, moment: &Moment, kernel_ns: u64) -> Time {
+    pub fn from_kernel(&self, moment: &ClockPair, kernel_ns: u64) -> Time {
         match moment.unix_ns.checked_sub(kernel_ns) {
             Some(age) if age <= TRUSTED_AGE_NS => Time::from_nanos(moment.now.as_nanos().saturating_sub(age)),
             _ => moment.now,
@@ -107,7 +107,7 @@ const TRUSTED_AGE_NS: u64 = 10_000_000_000;
 mod tests {
     use super::*;
 
-    const MOMENT: Moment = Moment { now: Time::from_secs(100), unix_ns: 1_800_000_000_000_000_000 };
+    const MOMENT: ClockPair = ClockPair { now: Time::from_secs(100), unix_ns: 1_800_000_000_000_000_000 };
 
     #[test]
     fn starts_at_one_second_and_never_runs_back() {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_stamp_older_than_the_clock_is_the_origin() {
-        let young = Moment { now: Time::from_secs(1), ..MOMENT };
+        let young = ClockPair { now: Time::from_secs(1), ..MOMENT };
         assert_eq!(Clock::new().from_kernel(&young, MOMENT.unix_ns - 5_000_000_000), Time::ORIGIN);
     }
 

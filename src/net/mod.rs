@@ -15,7 +15,7 @@ pub mod resolve;
 pub mod udp;
 pub mod usage;
 
-pub use clock::{Clock, Moment, thread_cpu_ns};
+pub use clock::{Clock, ClockPair, thread_cpu_ns};
 pub use poll::{Poller, Waker, lower_timer_slack};
 pub use resolve::{Family, resolve};
 pub use udp::{Datagram, Features, RecvBatch, SendBatch, SendFailure, SendReport, Udp, UdpOptions};

@@ -29,13 +29,13 @@ pub(super) struct Bindings {
 /// All records, by address of record. Only looked up, never walked: their order is not defined.
 #[derive(Debug)]
 struct Records {
-    tables: Box<[HashMap<Arc<[u8]>, Record>]>,
+    tables: Box<[HashMap<Arc<[u8]>, AorRecord>]>,
     len: usize,
 }
 
 /// One address of record. It has at least one binding.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct AorRecord {
     key: Arc<[u8]>,
     /// Sets records of equal due time apart.
     id: u64,
@@ -44,12 +44,12 @@ pub(super) struct Record {
     /// The key under which the record stands in `due`.
     due: Time,
     /// In the order they were made.
-    bindings: Vec<Binding>,
+    bindings: Vec<StoredBinding>,
 }
 
 /// One contact of an address of record.
 #[derive(Clone, Debug)]
-pub(super) struct Binding {
+pub(super) struct StoredBinding {
     /// Contact URI, then Call-ID, in one allocation.
     text: Box<[u8]>,
     contact_len: u32,
@@ -60,11 +60,11 @@ pub(super) struct Binding {
     updated: Time,
 }
 
-const _: () = assert!(size_of::<Record>() <= 80 && size_of::<Binding>() <= 40);
+const _: () = assert!(size_of::<AorRecord>() <= 80 && size_of::<StoredBinding>() <= 40);
 
 /// What a request writes into a binding.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Update<'a> {
+pub(super) struct BindingUpdate<'a> {
     pub contact: &'a [u8],
     pub call_id: &'a [u8],
     pub cseq: u32,
@@ -111,7 +111,7 @@ impl Bindings {
         self.contacts
     }
 
-    pub fn get(&self, key: &[u8]) -> Option<&Record> {
+    pub fn get(&self, key: &[u8]) -> Option<&AorRecord> {
         self.records.get(key)
     }
 
@@ -127,7 +127,7 @@ impl Bindings {
     }
 
     /// Makes or refreshes a binding; `source` is kept if the record is new.
-    pub fn put(&mut self, now: Time, key: &[u8], source: IpAddr, update: &Update<'_>) -> Put {
+    pub fn put(&mut self, now: Time, key: &[u8], source: IpAddr, update: &BindingUpdate<'_>) -> Put {
         let Some(record) = self.records.get_mut(key) else {
             self.insert(now, key, source, update);
             return Put::NewRecord;
@@ -138,10 +138,10 @@ impl Bindings {
         put
     }
 
-    fn insert(&mut self, now: Time, key: &[u8], source: IpAddr, update: &Update<'_>) {
+    fn insert(&mut self, now: Time, key: &[u8], source: IpAddr, update: &BindingUpdate<'_>) {
         let key: Arc<[u8]> = key.into();
-        let bindings = vec![Binding::new(now, update)];
-        let record = Record { key: key.clone(), id: self.next_id, source, due: update.expires, bindings };
+        let bindings = vec![StoredBinding::new(now, update)];
+        let record = AorRecord { key: key.clone(), id: self.next_id, source, due: update.expires, bindings };
         self.next_id += 1;
         self.contacts += 1;
         self.due.insert((record.due, record.id), key.clone());
@@ -182,7 +182,7 @@ impl Bindings {
         }
     }
 
-    fn retain(&mut self, key: &[u8], keep: impl FnMut(&Binding) -> bool) -> Removed {
+    fn retain(&mut self, key: &[u8], keep: impl FnMut(&StoredBinding) -> bool) -> Removed {
         let Some(record) = self.records.get_mut(key) else { return Removed { bindings: 0, emptied: None } };
         let before = record.bindings.len();
         record.bindings.retain(keep);
@@ -204,15 +204,15 @@ impl Records {
         Records { tables: std::iter::repeat_with(HashMap::new).take(TABLES).collect(), len: 0 }
     }
 
-    fn get(&self, key: &[u8]) -> Option<&Record> {
+    fn get(&self, key: &[u8]) -> Option<&AorRecord> {
         self.tables[table_of(key)].get(key)
     }
 
-    fn get_mut(&mut self, key: &[u8]) -> Option<&mut Record> {
+    fn get_mut(&mut self, key: &[u8]) -> Option<&mut AorRecord> {
         self.tables[table_of(key)].get_mut(key)
     }
 
-    fn insert(&mut self, key: Arc<[u8]>, record: Record) {
+    fn insert(&mut self, key: Arc<[u8]>, record: AorRecord) {
         let before = self.tables[table_of(&key)].insert(key, record);
         self.len += usize::from(before.is_none());
     }
@@ -233,16 +233,16 @@ fn table_of(key: &[u8]) -> usize {
     (hash >> 32) as usize % TABLES
 }
 
-impl Record {
-    pub fn bindings(&self) -> &[Binding] {
+impl AorRecord {
+    pub fn bindings(&self) -> &[StoredBinding] {
         &self.bindings
     }
 
-    pub fn binding(&self, contact: &[u8]) -> Option<&Binding> {
+    pub fn binding(&self, contact: &[u8]) -> Option<&StoredBinding> {
         self.bindings.iter().find(|binding| binding.contact() == contact)
     }
 
-    fn put(&mut self, now: Time, update: &Update<'_>, room: usize) -> Put {
+    fn put(&mut self, now: Time, update: &BindingUpdate<'_>, room: usize) -> Put {
         if let Some(binding) = self.bindings.iter_mut().find(|binding| binding.contact() == update.contact) {
             binding.refresh(now, update);
             return Put::Refreshed;
@@ -251,7 +251,7 @@ impl Record {
         if full && let Some(oldest) = (0..self.bindings.len()).min_by_key(|&n| self.bindings[n].updated) {
             self.bindings.remove(oldest);
         }
-        self.bindings.push(Binding::new(now, update));
+        self.bindings.push(StoredBinding::new(now, update));
         if full { Put::Replaced } else { Put::Added }
     }
 
@@ -270,9 +270,9 @@ impl Record {
     }
 }
 
-impl Binding {
-    fn new(now: Time, update: &Update<'_>) -> Self {
-        Binding {
+impl StoredBinding {
+    fn new(now: Time, update: &BindingUpdate<'_>) -> Self {
+        StoredBinding {
             text: [update.contact, update.call_id].concat().into(),
             contact_len: update.contact.len() as u32,
             cseq: update.cseq,
@@ -282,9 +282,9 @@ impl Binding {
     }
 
     /// A refresh by the same agent has the same Call-ID (RFC 3261 §10.2.4) and allocates nothing.
-    fn refresh(&mut self, now: Time, update: &Update<'_>) {
+    fn refresh(&mut self, now: Time, update: &BindingUpdate<'_>) {
         if self.call_id() != update.call_id {
-            *self = Binding::new(now, update);
+            *self = StoredBinding::new(now, update);
         }
         (self.cseq, self.expires, self.updated) = (update.cseq, update.expires, now);
     }
@@ -316,7 +316,7 @@ mod tests {
     }
 
     fn put(bindings: &mut Bindings, now: u64, key: &str, contact: &str, expires: u64) -> Put {
-        let update = Update { contact: contact.as_bytes(), call_id: b"call", cseq: 1, expires: at(expires) };
+        let update = BindingUpdate { contact: contact.as_bytes(), call_id: b"call", cseq: 1, expires: at(expires) };
         bindings.put(at(now), key.as_bytes(), HERE, &update)
     }
 
@@ -355,8 +355,8 @@ mod tests {
 
     #[test]
     fn seconds_left_never_promise_too_much() {
-        let update = Update { contact: b"c", call_id: b"i", cseq: 1, expires: at(10) };
-        let binding = Binding::new(at(1), &update);
+        let update = BindingUpdate { contact: b"c", call_id: b"i", cseq: 1, expires: at(10) };
+        let binding = StoredBinding::new(at(1), &update);
         assert_eq!([1_000, 1_001, 9_500].map(|ms| binding.remaining_s(Time::from_millis(ms))), [9, 8, 1]);
     }
 

@@ -5,16 +5,16 @@ use crate::sip::emit::Overflow;
 
 /// The header lines of a request that must be echoed, as they stand, folded ones with their continuations.
 #[derive(Clone, Debug)]
-pub(super) struct Echo<'a> {
+pub(super) struct CopiedHeaders<'a> {
     bytes: &'a [u8],
 }
 
-impl<'a> Echo<'a> {
+impl<'a> CopiedHeaders<'a> {
     /// `None` when the bytes are no request, an ACK, or carry no Via: then there is nobody to answer.
-    pub fn of(bytes: &'a [u8]) -> Option<Echo<'a>> {
+    pub fn of(bytes: &'a [u8]) -> Option<CopiedHeaders<'a>> {
         let start = bytes.split(|&b| b == b'\n').next()?.trim_ascii_end();
         let request = start.ends_with(b"SIP/2.0") && !start.starts_with(b"SIP/2.0") && !start.starts_with(b"ACK ");
-        let echo = Echo { bytes };
+        let echo = CopiedHeaders { bytes };
         let via = request && echo.lines().any(|line| is_header(line, b"via", b'v'));
         via.then_some(echo)
     }
@@ -66,7 +66,7 @@ mod tests {
 
     fn answer(request: &str) -> Option<String> {
         let mut out = [0; 1_000];
-        let len = Echo::of(request.as_bytes())?.write(&mut out).expect("it fits");
+        let len = CopiedHeaders::of(request.as_bytes())?.write(&mut out).expect("it fits");
         Some(String::from_utf8_lossy(&out[..len]).into_owned())
     }
 
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_small_buffer_is_an_error() {
-        let echo = Echo::of(b"X sip:x SIP/2.0\r\nVia: a\r\n\r\n").expect("it has a Via");
+        let echo = CopiedHeaders::of(b"X sip:x SIP/2.0\r\nVia: a\r\n\r\n").expect("it has a Via");
         assert!(echo.write(&mut [0; 30]).is_err());
     }
 }

@@ -38,11 +38,11 @@ use address::{Address, split_canonical};
 use authenticate::Authority;
 use bindings::Bindings;
 use departed::Departed;
-use fault::{Direction, Faults, Frozen, Passage, Subject};
-use malformed::Echo;
+use fault::{FaultDirection, FaultSubject, Faults, Frozen, Passage};
+use malformed::CopiedHeaders;
 use nonce::Nonces;
-use outbox::Outbox;
-use register::Answer;
+use outbox::ReplyQueue;
+use register::RegisterAnswer;
 use std::net::SocketAddr;
 
 /// The other end of an exchange: its address, and which of the registrar's sockets it speaks to.
@@ -67,7 +67,7 @@ pub struct Registrar {
     bindings: Bindings,
     departed: Departed,
     faults: Faults,
-    outbox: Outbox,
+    outbox: ReplyQueue,
     counts: Counts,
     min_expires_s: u32,
     max_expires_s: u32,
@@ -89,7 +89,7 @@ struct Incoming<'a> {
     request: &'a Request<'a>,
     /// Canonical address of record, `user@domain`; empty when it cannot be read.
     key: &'a [u8],
-    subject: Subject<'a>,
+    subject: FaultSubject<'a>,
 }
 
 impl Registrar {
@@ -102,7 +102,7 @@ impl Registrar {
             bindings: Bindings::new(config.max_contacts.map_or(MAX_CONTACTS, |_| usize::MAX)),
             departed: Departed::default(),
             faults: Faults::new(&config.faults, seed, start),
-            outbox: Outbox::new(),
+            outbox: ReplyQueue::new(),
             counts: Counts::default(),
             min_expires_s: config.min_expires_s.min(config.max_expires_s),
             max_expires_s: config.max_expires_s,
@@ -172,7 +172,7 @@ impl Registrar {
         let faults = &mut self.faults;
         let expired = self.bindings.expire(now, |key, source| {
             let (user, domain) = split_canonical(key);
-            faults.left(&Subject { user: Some(user), domain, source });
+            faults.left(&FaultSubject { user: Some(user), domain, source });
         });
         self.counts.expired += expired as u64;
         self.counts.bindings = self.bindings.len() as u64;
@@ -195,18 +195,18 @@ impl Registrar {
         key.clear();
         let read = request.as_ref().ok();
         let named = read.is_some_and(|request| write_key(request, key));
-        let subject = Subject {
+        let subject = FaultSubject {
             user: named.then(|| split_canonical(key).0),
             domain: read.and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
             source: from.address.ip().to_canonical(),
         };
         let mut copies = 1;
         if passage == Passage::Arrived {
-            if self.faults.loses(now, Direction::Request, &subject) {
+            if self.faults.loses(now, FaultDirection::Request, &subject) {
                 self.counts.requests_dropped += 1;
                 return;
             }
-            copies += self.faults.duplicates(now, Direction::Request, &subject);
+            copies += self.faults.duplicates(now, FaultDirection::Request, &subject);
             self.counts.requests_duplicated += copies as u64 - 1;
         }
         for _ in 0..copies {
@@ -221,7 +221,14 @@ impl Registrar {
     }
 
     /// Whether a request is not to be handled now: others may overtake it, or it falls into a freeze.
-    fn sets_aside(&mut self, now: Time, from: Peer, datagram: &[u8], passage: Passage, subject: &Subject<'_>) -> bool {
+    fn sets_aside(
+        &mut self,
+        now: Time,
+        from: Peer,
+        datagram: &[u8],
+        passage: Passage,
+        subject: &FaultSubject<'_>,
+    ) -> bool {
         if passage == Passage::Arrived
             && let Some(due) = self.faults.overtakes(now, subject)
         {
@@ -258,11 +265,11 @@ impl Registrar {
         self.extra = extra;
     }
 
-    fn dispatch(&mut self, incoming: &Incoming<'_>) -> Answer {
+    fn dispatch(&mut self, incoming: &Incoming<'_>) -> RegisterAnswer {
         let &Incoming { now, request, ref subject, .. } = incoming;
         if request.method != request.cseq_method {
             self.counts.malformed += 1;
-            return Answer::fixed(400, "CSeq Method Mismatch");
+            return RegisterAnswer::fixed(400, "CSeq Method Mismatch");
         }
         *match request.method {
             b"REGISTER" => &mut self.counts.registers,
@@ -280,12 +287,16 @@ impl Registrar {
             return self.register(incoming);
         }
         self.extra.extend_from_slice(b"Allow: REGISTER, OPTIONS\r\n");
-        if request.method == b"OPTIONS" { Answer::fixed(200, "OK") } else { Answer::fixed(405, "Method Not Allowed") }
+        if request.method == b"OPTIONS" {
+            RegisterAnswer::fixed(200, "OK")
+        } else {
+            RegisterAnswer::fixed(405, "Method Not Allowed")
+        }
     }
 
-    fn respond_malformed(&mut self, now: Time, from: Peer, datagram: &[u8], subject: &Subject<'_>) {
+    fn respond_malformed(&mut self, now: Time, from: Peer, datagram: &[u8], subject: &FaultSubject<'_>) {
         self.counts.malformed += 1;
-        if let Some(echo) = Echo::of(datagram) {
+        if let Some(echo) = CopiedHeaders::of(datagram) {
             *self.counts.refusals.entry(400).or_default() += 1;
             self.post(now, from, subject, |out| echo.write(out));
         }
@@ -296,14 +307,14 @@ impl Registrar {
         &mut self,
         now: Time,
         to: Peer,
-        subject: &Subject<'_>,
+        subject: &FaultSubject<'_>,
         write: impl Fn(&mut [u8]) -> Result<usize, Overflow>,
     ) {
-        if self.faults.loses(now, Direction::Reply, subject) {
+        if self.faults.loses(now, FaultDirection::Reply, subject) {
             self.counts.replies_dropped += 1;
             return;
         }
-        let copies = 1 + self.faults.duplicates(now, Direction::Reply, subject);
+        let copies = 1 + self.faults.duplicates(now, FaultDirection::Reply, subject);
         self.counts.replies_duplicated += copies as u64 - 1;
         for _ in 0..copies {
             let due = self.faults.release(now, subject);
@@ -337,9 +348,9 @@ impl Registrar {
 
 impl<'a> Incoming<'a> {
     /// The address of record as limits count it: by its own domain, which outlives the request.
-    fn aor(&self) -> Subject<'a> {
+    fn aor(&self) -> FaultSubject<'a> {
         let (user, domain) = split_canonical(self.key);
-        Subject { user: Some(user), domain, source: self.subject.source }
+        FaultSubject { user: Some(user), domain, source: self.subject.source }
     }
 }
 

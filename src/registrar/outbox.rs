@@ -7,22 +7,22 @@ use crate::vocab::Time;
 
 /// Replies by due time, and the buffers they and frozen requests live in.
 #[derive(Debug)]
-pub(super) struct Outbox {
-    held: Held<Reply>,
+pub(super) struct ReplyQueue {
+    held: Held<HeldReply>,
     pool: Vec<Vec<u8>>,
     /// Where a reply is written before its length is known.
     scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct Reply {
+struct HeldReply {
     to: Peer,
     datagram: Vec<u8>,
 }
 
-impl Outbox {
+impl ReplyQueue {
     pub fn new() -> Self {
-        Outbox { held: Held::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
+        ReplyQueue { held: Held::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
     }
 
     /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or too many are held.
@@ -33,13 +33,13 @@ impl Outbox {
         }
         let mut datagram = self.pool.pop().unwrap_or_default();
         datagram.extend_from_slice(&self.scratch[..len]);
-        self.held.push(due, Reply { to, datagram });
+        self.held.push(due, HeldReply { to, datagram });
         true
     }
 
     /// Copies the next due reply into `out`. `Some(Err)` when it is longer than that; then it is gone.
     pub fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, Peer), Overflow>> {
-        let Reply { to, datagram } = self.held.pop(now)?;
+        let HeldReply { to, datagram } = self.held.pop(now)?;
         let copied = match out.get_mut(..datagram.len()) {
             Some(place) => {
                 place.copy_from_slice(&datagram);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn buffers_come_back_empty_and_are_used_again() {
-        let mut outbox = Outbox::new();
+        let mut outbox = ReplyQueue::new();
         let to = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 5060)));
         let mut out = [0; 10];
         for text in [&b"a longer one"[..], b"short"] {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn only_so_many_replies_are_held() {
-        let mut outbox = Outbox::new();
+        let mut outbox = ReplyQueue::new();
         let to = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 5060)));
         assert!((0..CAPACITY).all(|_| outbox.post(Time::from_secs(1), to, |_| Ok(0))));
         assert!(!outbox.post(Time::from_secs(1), to, |_| Ok(0)));

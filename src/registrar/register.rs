@@ -1,11 +1,11 @@
 //! REGISTER as a registrar handles it: RFC 3261 §10.3, step by step.
 //!
-//! Nothing is sent from here: each step either ends in an [`Answer`] or hands on to the next.
+//! Nothing is sent from here: each step either ends in an [`RegisterAnswer`] or hands on to the next.
 
 use super::address::split_canonical;
 use super::authenticate::{Proof, Protection};
-use super::bindings::{Binding, Put, Record, Removed, Update};
-use super::fault::{Effect, Rechallenge, Refusal, Subject};
+use super::bindings::{AorRecord, BindingUpdate, Put, Removed, StoredBinding};
+use super::fault::{Effect, FaultRefusal, FaultSubject, Rechallenge};
 use super::{Incoming, MaxContacts, Registrar};
 use crate::sip::Request;
 use crate::sip::challenge::{self, Role};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// The status line of a reply; its further headers are in the registrar's `extra`.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct RegisterAnswer {
     pub code: u16,
     pub reason: Reason,
 }
@@ -40,7 +40,7 @@ enum Intent {
 }
 
 impl Registrar {
-    pub(super) fn register(&mut self, incoming: &Incoming<'_>) -> Answer {
+    pub(super) fn register(&mut self, incoming: &Incoming<'_>) -> RegisterAnswer {
         if let Some(answer) = self.refuse_extensions(incoming.request) {
             return answer;
         }
@@ -48,7 +48,7 @@ impl Registrar {
             return answer;
         }
         if incoming.subject.user.is_none() {
-            return Answer::fixed(400, "Unreadable To");
+            return RegisterAnswer::fixed(400, "Unreadable To");
         }
         let intent = self.intent(incoming.request);
         if let Some(refusal) = self.gate(incoming, &intent) {
@@ -58,32 +58,32 @@ impl Registrar {
         match applied {
             Ok(()) => {
                 self.list(incoming);
-                Answer::fixed(200, "OK")
+                RegisterAnswer::fixed(200, "OK")
             }
             Err(answer) => answer,
         }
     }
 
     /// Step 2: no extension is supported, so any required one is refused (§8.2.2.3).
-    fn refuse_extensions(&mut self, request: &Request<'_>) -> Option<Answer> {
+    fn refuse_extensions(&mut self, request: &Request<'_>) -> Option<RegisterAnswer> {
         for value in request.headers("Require") {
             self.extra.extend_from_slice(b"Unsupported: ");
             self.extra.extend(value.iter().filter(|b| b.is_ascii_graphic() || **b == b' '));
             self.extra.extend_from_slice(b"\r\n");
         }
-        (!self.extra.is_empty()).then(|| Answer::fixed(420, "Bad Extension"))
+        (!self.extra.is_empty()).then(|| RegisterAnswer::fixed(420, "Bad Extension"))
     }
 
     /// Step 3. `None` when the credentials are good. Who proved an identity may register any address of record
     /// (step 4): the users of a load test often have other names than their addresses.
-    fn authenticate(&mut self, incoming: &Incoming<'_>) -> Option<Answer> {
+    fn authenticate(&mut self, incoming: &Incoming<'_>) -> Option<RegisterAnswer> {
         let &Incoming { now, request, ref subject, .. } = incoming;
         let protection = self.faults.realm(now, subject).unwrap_or_else(|| self.authority.protection());
         let proof = self.authority.check(now, request, &protection);
         let rechallenge = self.faults.rechallenge(now, subject);
         let stale = match (proof, rechallenge) {
-            (Some(Proof::OtherRealm), _) => return Some(Answer::fixed(403, "Forbidden")),
-            (Some(Proof::OtherUri), _) => return Some(Answer::fixed(400, "Digest URI Mismatch")),
+            (Some(Proof::OtherRealm), _) => return Some(RegisterAnswer::fixed(403, "Forbidden")),
+            (Some(Proof::OtherUri), _) => return Some(RegisterAnswer::fixed(400, "Digest URI Mismatch")),
             (Some(Proof::Valid), None) => return None,
             (Some(Proof::Stale), None) | (Some(Proof::Valid | Proof::Stale), Some(Rechallenge::Stale)) => true,
             (Some(Proof::Wrong) | None, _) | (_, Some(Rechallenge::Plain)) => false,
@@ -92,17 +92,17 @@ impl Registrar {
         self.authority.write_challenges(now, challenge, stale, &mut self.extra);
         self.counts.stale_challenges += u64::from(stale);
         self.counts.rejected_credentials += u64::from(proof == Some(Proof::Wrong));
-        Some(Answer::fixed(401, "Unauthorized"))
+        Some(RegisterAnswer::fixed(401, "Unauthorized"))
     }
 
     /// Steps 6 and 7, what can be judged without the bindings: the wildcard, lifetimes, unusable contacts.
-    fn intent(&mut self, request: &Request<'_>) -> Result<Intent, Answer> {
+    fn intent(&mut self, request: &Request<'_>) -> Result<Intent, RegisterAnswer> {
         let (mut count, mut wildcard, mut adds, mut brief) = (0, false, false, false);
         for contact in contact::contacts(request) {
             count += 1;
             wildcard |= contact.uri == b"*";
             if contact.uri.is_empty() || contact.uri.iter().any(|b| b.is_ascii_control() || b"<>".contains(b)) {
-                return Err(Answer::fixed(400, "Unreadable Contact"));
+                return Err(RegisterAnswer::fixed(400, "Unreadable Contact"));
             }
             let asked = self.asked(request, &contact);
             adds |= asked > 0;
@@ -111,20 +111,20 @@ impl Registrar {
         match (count, wildcard) {
             (0, _) => Ok(Intent::Query),
             (1, true) if request.expires == Some(0) => Ok(Intent::RemoveAll),
-            (_, true) => Err(Answer::fixed(400, "Wildcard Contact Needs Expires 0")),
+            (_, true) => Err(RegisterAnswer::fixed(400, "Wildcard Contact Needs Expires 0")),
             _ if brief => {
                 write_number(&mut self.extra, "Min-Expires: ", self.min_expires_s.into());
-                Err(Answer::fixed(423, "Interval Too Brief"))
+                Err(RegisterAnswer::fixed(423, "Interval Too Brief"))
             }
             _ => Ok(Intent::Update { adds }),
         }
     }
 
     /// The faults that speak after correct credentials.
-    fn gate(&self, incoming: &Incoming<'_>, intent: &Result<Intent, Answer>) -> Option<Refusal> {
+    fn gate(&self, incoming: &Incoming<'_>, intent: &Result<Intent, RegisterAnswer>) -> Option<FaultRefusal> {
         let adds = matches!(intent, Ok(Intent::Update { adds: true }));
         let record = self.bindings.get(incoming.key);
-        let repeats = |record: &Record| record.bindings().iter().any(|binding| repeats(incoming.request, binding));
+        let repeats = |record: &AorRecord| record.bindings().iter().any(|binding| repeats(incoming.request, binding));
         let effect = Effect {
             registers: adds && !record.is_some_and(repeats),
             adds: (adds && record.is_none()).then(|| incoming.aor()),
@@ -143,7 +143,7 @@ impl Registrar {
     }
 
     /// A fault's refusal, with its `Retry-After`.
-    pub(super) fn refuse(&mut self, refusal: Refusal) -> Answer {
+    pub(super) fn refuse(&mut self, refusal: FaultRefusal) -> RegisterAnswer {
         // A refusal is all there is to say, whatever an earlier step had begun to.
         self.extra.clear();
         if let Some(seconds) = refusal.retry_after_s {
@@ -153,17 +153,17 @@ impl Registrar {
     }
 
     /// Step 7: all changes or none.
-    fn apply(&mut self, incoming: &Incoming<'_>, intent: Intent) -> Result<(), Answer> {
+    fn apply(&mut self, incoming: &Incoming<'_>, intent: Intent) -> Result<(), RegisterAnswer> {
         let record = self.bindings.get(incoming.key);
         let &Incoming { now, request, key, .. } = incoming;
         let outdated = intent != Intent::Query && self.departed.outdates(key, request.call_id, request.cseq);
         if outdated || record.is_some_and(|record| out_of_order(record, request, intent)) {
-            return Err(Answer::fixed(500, "CSeq Out Of Order"));
+            return Err(RegisterAnswer::fixed(500, "CSeq Out Of Order"));
         }
         if let Some(MaxContacts { contacts, code }) = self.max_contacts
             && self.contacts_after(incoming, record) > Some(contacts as usize)
         {
-            return Err(Answer::fixed(code, "Too Many Contacts"));
+            return Err(RegisterAnswer::fixed(code, "Too Many Contacts"));
         }
         match intent {
             Intent::Query => {}
@@ -197,7 +197,7 @@ impl Registrar {
             return self.removed(key, removed);
         }
         let granted = asked.max(self.min_expires_s).min(self.max_expires_s);
-        let update = Update {
+        let update = BindingUpdate {
             contact: contact.uri,
             call_id: request.call_id,
             cseq: request.cseq,
@@ -219,7 +219,7 @@ impl Registrar {
     }
 
     /// How many contacts the address of record would have after the request; `None` when it makes no new one.
-    fn contacts_after(&self, incoming: &Incoming<'_>, record: Option<&Record>) -> Option<usize> {
+    fn contacts_after(&self, incoming: &Incoming<'_>, record: Option<&AorRecord>) -> Option<usize> {
         let request = incoming.request;
         let mut count = record.map_or(0, |record| record.bindings().len());
         let mut new = false;
@@ -242,13 +242,13 @@ impl Registrar {
         self.counts.removed += removed.bindings as u64;
         if let Some(source) = removed.emptied {
             let (user, domain) = split_canonical(key);
-            self.faults.left(&Subject { user: Some(user), domain, source });
+            self.faults.left(&FaultSubject { user: Some(user), domain, source });
         }
     }
 
     /// Step 8: the current bindings. A `Date` is left out, since there is no clock here.
     fn list(&mut self, incoming: &Incoming<'_>) {
-        for binding in self.bindings.get(incoming.key).map_or(&[][..], Record::bindings) {
+        for binding in self.bindings.get(incoming.key).map_or(&[][..], AorRecord::bindings) {
             self.extra.extend_from_slice(b"Contact: <");
             self.extra.extend_from_slice(binding.contact());
             write_number(&mut self.extra, ">;expires=", binding.remaining_s(incoming.now));
@@ -261,15 +261,15 @@ impl Registrar {
     }
 }
 
-impl Answer {
+impl RegisterAnswer {
     pub fn fixed(code: u16, reason: &'static str) -> Self {
-        Answer { code, reason: Reason::Fixed(reason) }
+        RegisterAnswer { code, reason: Reason::Fixed(reason) }
     }
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        Answer { code: refusal.code, reason: Reason::Told(refusal.reason) }
+impl From<FaultRefusal> for RegisterAnswer {
+    fn from(refusal: FaultRefusal) -> Self {
+        RegisterAnswer { code: refusal.code, reason: Reason::Told(refusal.reason) }
     }
 }
 
@@ -283,12 +283,12 @@ impl Reason {
 }
 
 /// Whether a binding is what this very request made: a retransmission then, since its answer was lost.
-fn repeats(request: &Request<'_>, binding: &Binding) -> bool {
+fn repeats(request: &Request<'_>, binding: &StoredBinding) -> bool {
     binding.call_id() == request.call_id && binding.cseq == request.cseq
 }
 
 /// Whether a request is older than what it would change: same Call-ID, lower CSeq.
-fn out_of_order(record: &Record, request: &Request<'_>, intent: Intent) -> bool {
+fn out_of_order(record: &AorRecord, request: &Request<'_>, intent: Intent) -> bool {
     let mut newer = record.bindings().iter().filter(|b| b.call_id() == request.call_id && b.cseq > request.cseq);
     match intent {
         Intent::Query => false,

@@ -1,7 +1,7 @@
 //! One warning for each limit that a run would pass: what, when, and what to do about it.
 
 use super::{DryRun, Rehearsed, Rhythm, bits};
-use crate::measure::traffic::Second;
+use crate::measure::traffic::TrafficSecond;
 use crate::vocab::{format_bandwidth, format_duration};
 use serde::Serialize;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn bindings(run: &Rehearsed<'_>, dry_run: &DryRun, pulse: &Rhythm) -> Vec<Warnin
 fn messages(run: &Rehearsed<'_>, dry_run: &DryRun) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let expect = &run.expect;
-    let first = |limit: f64, of: fn(&Second) -> u32| {
+    let first = |limit: f64, of: fn(&TrafficSecond) -> u32| {
         run.traffic.seconds().iter().position(|second| f64::from(of(second)) > limit).map(|at| at as f64)
     };
     let peak = dry_run.messages.sent_per_s.peak;
@@ -111,7 +111,7 @@ fn line(run: &Rehearsed<'_>, dry_run: &DryRun) -> Option<Warning> {
     if needed <= limit {
         return None;
     }
-    let either = |second: &Second| {
+    let either = |second: &TrafficSecond| {
         bits(second.bytes_sent, second.sent).max(bits(second.bytes_received, second.received)) > limit
     };
     let at_s = run.traffic.seconds().iter().position(either).map(|at| at as f64);

@@ -2,7 +2,7 @@
 
 /// What the table can be sorted by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Column {
+pub enum TrunkColumn {
     /// In the order of the profile.
     Trunk,
     Agents,
@@ -16,19 +16,19 @@ pub enum Column {
 }
 
 /// Each with its heading and its cells; the first takes what the others leave.
-pub(super) const COLUMNS: [(Column, &str, usize); 9] = [
-    (Column::Trunk, "trunk", 0),
-    (Column::Agents, "agents", 8),
-    (Column::Planned, "planned", 9),
-    (Column::Registered, "regist.", 9),
-    (Column::Open, "open", 7),
-    (Column::OkRate, "ok/s", 8),
-    (Column::Failed, "failed", 9),
-    (Column::FailedShare, "fail %", 9),
-    (Column::P99, "p99 ms", 9),
+pub(super) const COLUMNS: [(TrunkColumn, &str, usize); 9] = [
+    (TrunkColumn::Trunk, "trunk", 0),
+    (TrunkColumn::Agents, "agents", 8),
+    (TrunkColumn::Planned, "planned", 9),
+    (TrunkColumn::Registered, "regist.", 9),
+    (TrunkColumn::Open, "open", 7),
+    (TrunkColumn::OkRate, "ok/s", 8),
+    (TrunkColumn::Failed, "failed", 9),
+    (TrunkColumn::FailedShare, "fail %", 9),
+    (TrunkColumn::P99, "p99 ms", 9),
 ];
-impl Column {
-    pub fn next(self) -> Column {
+impl TrunkColumn {
+    pub fn next(self) -> TrunkColumn {
         let at = COLUMNS.iter().position(|(column, ..)| *column == self).unwrap_or(0);
         COLUMNS[(at + 1) % COLUMNS.len()].0
     }

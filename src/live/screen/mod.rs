@@ -15,11 +15,11 @@ mod terminal;
 mod trunks;
 mod view;
 
-pub use column::Column;
+pub use column::TrunkColumn;
 pub use digest::Digest;
 pub use keys::{Act, act};
 pub use palette::{Depth, Palette};
-pub use scene::{FindingLine, Health, Moment, Opening, Progress, Scene, Severity, StageNow};
+pub use scene::{FindingLine, Health, Moment, Opening, Scene, Severity, StageNow, StageProgress};
 pub use terminal::Terminal;
 pub use view::{LEAST_HEIGHT, LEAST_WIDTH, draw};
 

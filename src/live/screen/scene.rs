@@ -1,6 +1,6 @@
 //! Everything the screen shows, as values: what the run said last, and what the person at the keys has chosen.
 
-use super::column::Column;
+use super::column::TrunkColumn;
 use super::digest::Digest;
 use super::keys::Act;
 use crate::measure::{GeneratorCounts, Glance, Spread};
@@ -43,13 +43,13 @@ pub struct StageNow {
     /// Such as `2/3  rate 50/s`.
     pub label: String,
     /// How far it is, and how long it still takes. Neither is known of what ends when nothing is open.
-    pub progress: Option<Progress>,
+    pub progress: Option<StageProgress>,
     /// What is left of the load; `None` while it stands still, and after it.
     pub load_left: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub struct StageProgress {
     /// 0 to 1.
     pub done: f64,
     /// `None`: it stands still.
@@ -94,7 +94,7 @@ pub(super) struct Timed {
 
 /// What the detectors found in the intervals so far.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct FoundSoFar {
     pub lines: Vec<FindingLine>,
     pub health: Health,
     pub doubts: Vec<String>,
@@ -118,13 +118,13 @@ pub struct Scene {
     pub(super) curve: Vec<u64>,
     /// Of all intervals.
     pub(super) generator: GeneratorCounts,
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<FoundSoFar>,
     pub(super) speed: Speed,
     pub(super) interventions: u64,
     pub(super) stopping: bool,
     pub(super) message: String,
     pub(super) help: bool,
-    pub(super) sort: Column,
+    pub(super) sort: TrunkColumn,
     pub(super) reversed: bool,
     /// First row of the table that is seen, and how many are; the second is set when it is drawn.
     pub(super) offset: usize,
@@ -153,7 +153,7 @@ impl Scene {
             stopping: false,
             message: String::new(),
             help: false,
-            sort: Column::Failed,
+            sort: TrunkColumn::Failed,
             reversed: false,
             offset: 0,
             visible: 0,
@@ -189,7 +189,7 @@ impl Scene {
 
     /// What was found by now; `took` is what looking cost.
     pub fn found(&mut self, lines: Vec<FindingLine>, health: Health, doubts: Vec<String>, took: Duration) {
-        self.found = Some(Found { lines, health, doubts, took });
+        self.found = Some(FoundSoFar { lines, health, doubts, took });
     }
 
     /// A line that would else stand in a log.

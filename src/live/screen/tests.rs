@@ -32,7 +32,7 @@ fn glances(trunks: usize) -> Vec<Glance> {
 }
 
 fn moment(seconds: u64, glances: Vec<Glance>) -> Moment {
-    let progress = Some(Progress { done: 0.5, left: Some(Duration::from_secs(7)) });
+    let progress = Some(StageProgress { done: 0.5, left: Some(Duration::from_secs(7)) });
     let stage = StageNow { label: "2/3 rate 50/s".to_owned(), progress, load_left: Some(Duration::from_secs(67)) };
     Moment { elapsed: Duration::from_secs(seconds), stage, due: 60, rate: 50.0, glances }
 }
@@ -128,7 +128,7 @@ fn trunks_are_sorted_by_any_column_either_way_and_scroll() {
     for _ in 0..2 {
         scene.act(Act::SortByNext);
     }
-    assert_eq!(scene.sort, Column::P99);
+    assert_eq!(scene.sort, TrunkColumn::P99);
     scene.act(Act::SortByNext);
     assert_eq!(first(&shown(&mut scene, 80, 24)).as_deref(), Some("trunk_000"), "as in the profile");
 }

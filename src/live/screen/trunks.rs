@@ -1,6 +1,6 @@
 //! The table of trunks: a row each, sorted by any column, as many as fit.
 
-use super::column::{COLUMNS, Column};
+use super::column::{COLUMNS, TrunkColumn};
 use super::number::{cut, grouped, millis, rate, share};
 use super::palette::Palette;
 use super::pieces::bar;
@@ -20,7 +20,7 @@ const MOST_ID: usize = 32;
 const GAP: usize = 2;
 
 /// One trunk.
-struct Row<'a> {
+struct TrunkRow<'a> {
     place: usize,
     id: &'a str,
     agents: u64,
@@ -30,7 +30,7 @@ struct Row<'a> {
     p99_us: Option<u64>,
 }
 
-impl Row<'_> {
+impl TrunkRow<'_> {
     fn failed_share(&self) -> f64 {
         let ended = self.now.ok() + self.now.failed();
         if ended == 0 { 0.0 } else { self.now.failed() as f64 / ended as f64 }
@@ -51,29 +51,29 @@ impl Row<'_> {
         }
     }
 
-    fn compare(&self, other: &Row<'_>, by: Column) -> Ordering {
+    fn compare(&self, other: &TrunkRow<'_>, by: TrunkColumn) -> Ordering {
         match by {
-            Column::Trunk => other.place.cmp(&self.place),
-            Column::Agents => self.agents.cmp(&other.agents),
-            Column::Planned => self.now.planned.cmp(&other.now.planned),
-            Column::Registered => self.now.registered.cmp(&other.now.registered),
-            Column::Open => self.now.open.cmp(&other.now.open),
-            Column::OkRate => self.ok_rate.total_cmp(&other.ok_rate),
-            Column::Failed => self.now.failed().cmp(&other.now.failed()),
-            Column::FailedShare => self.failed_share().total_cmp(&other.failed_share()),
-            Column::P99 => self.p99_us.cmp(&other.p99_us),
+            TrunkColumn::Trunk => other.place.cmp(&self.place),
+            TrunkColumn::Agents => self.agents.cmp(&other.agents),
+            TrunkColumn::Planned => self.now.planned.cmp(&other.now.planned),
+            TrunkColumn::Registered => self.now.registered.cmp(&other.now.registered),
+            TrunkColumn::Open => self.now.open.cmp(&other.now.open),
+            TrunkColumn::OkRate => self.ok_rate.total_cmp(&other.ok_rate),
+            TrunkColumn::Failed => self.now.failed().cmp(&other.now.failed()),
+            TrunkColumn::FailedShare => self.failed_share().total_cmp(&other.failed_share()),
+            TrunkColumn::P99 => self.p99_us.cmp(&other.p99_us),
         }
     }
 }
 
 /// The rows in the order of the screen: most first, the trunk's own order among equals.
-fn rows(scene: &Scene) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = scene
+fn rows(scene: &Scene) -> Vec<TrunkRow<'_>> {
+    let mut rows: Vec<TrunkRow<'_>> = scene
         .opening
         .trunks
         .iter()
         .enumerate()
-        .map(|(place, (id, agents))| Row {
+        .map(|(place, (id, agents))| TrunkRow {
             place,
             id,
             agents: *agents,
@@ -112,8 +112,8 @@ pub(super) fn title(scene: &Scene, fit: usize) -> String {
     let first = scene.offset.min(trunks.saturating_sub(fit));
     let last = trunks.min(first + fit);
     let order = match (scene.sort, scene.reversed) {
-        (Column::Trunk, false) => "as in the profile".to_owned(),
-        (Column::Trunk, true) => "the profile's last first".to_owned(),
+        (TrunkColumn::Trunk, false) => "as in the profile".to_owned(),
+        (TrunkColumn::Trunk, true) => "the profile's last first".to_owned(),
         (column, false) => format!("most {} first", column.name()),
         (column, true) => format!("least {} first", column.name()),
     };
@@ -139,7 +139,7 @@ fn heading(scene: &Scene, palette: Palette, id: usize) -> Line<'static> {
     Line::from_iter(spans)
 }
 
-fn line(row: &Row<'_>, palette: Palette, id: usize) -> Line<'static> {
+fn line(row: &TrunkRow<'_>, palette: Palette, id: usize) -> Line<'static> {
     let (mark, style) = row.mark(palette);
     let (failed, ended) = (row.now.failed(), row.now.ok() + row.now.failed());
     let failed_style = if failed > 0 { style } else { Style::new() };

@@ -26,7 +26,7 @@ pub(super) struct Message<'a> {
 
 /// What the control messages of a datagram tell.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct Told {
+pub(super) struct ControlFacts {
     /// SCM_TIMESTAMPNS: arrival on CLOCK_REALTIME.
     pub(super) kernel_ns: Option<u64>,
     /// SO_RXQ_OVFL: datagrams the socket had dropped when this one was queued, modulo 2^32; absent while zero.
@@ -48,8 +48,8 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// Reads the timestamp, the drop count and the segment size, where they are present.
-pub(super) fn told(control: &[u8]) -> Told {
-    let mut told = Told::default();
+pub(super) fn told(control: &[u8]) -> ControlFacts {
+    let mut told = ControlFacts::default();
     let word = |data: &[u8]| data.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
     for message in messages(control) {
         match (message.level, message.kind) {
@@ -117,8 +117,8 @@ mod tests {
             message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &stamp),
         ]
         .concat();
-        assert_eq!(told(&control), Told { kernel_ns: Some(3_000_000_007), drops: Some(9), segment: None });
-        assert_eq!(told(&[]), Told::default());
+        assert_eq!(told(&control), ControlFacts { kernel_ns: Some(3_000_000_007), drops: Some(9), segment: None });
+        assert_eq!(told(&[]), ControlFacts::default());
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! `challenge-again`: credentials are answered with a plain 401, right or wrong, without end.
 
-use super::{Scope, Subject};
+use super::{FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct ChallengeAgain(Scope);
+pub(super) struct ChallengeAgain(FaultScope);
 
 impl ChallengeAgain {
-    pub fn new(scope: Scope) -> Self {
+    pub fn new(scope: FaultScope) -> Self {
         ChallengeAgain(scope)
     }
 
-    pub fn covers(&self, elapsed: Duration, subject: &Subject<'_>) -> bool {
+    pub fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
         self.0.covers(elapsed, subject)
     }
 }

@@ -4,7 +4,7 @@
 //! or all of it behind the topmost Via is noise. The status line and the topmost Via stay, so that a client can tell
 //! whose reply it was: that one is malformed for certain, and nobody else's exchange is touched.
 
-use super::{Scope, Subject};
+use super::{FaultScope, FaultSubject};
 use crate::seed::{Purpose, unit};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -14,17 +14,17 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Damage {
     chance: ChaCha8Rng,
-    scope: Scope,
+    scope: FaultScope,
     probability: f64,
 }
 
 impl Damage {
-    pub fn new(scope: Scope, probability: f64) -> Self {
+    pub fn new(scope: FaultScope, probability: f64) -> Self {
         Damage { chance: scope.seed.stream(Purpose::Fault, scope.id, STREAM), scope, probability }
     }
 
     /// Spoils a reply in its place: its new length, or `None` when it is spared.
-    pub fn spoil(&mut self, elapsed: Duration, subject: &Subject<'_>, reply: &mut [u8]) -> Option<usize> {
+    pub fn spoil(&mut self, elapsed: Duration, subject: &FaultSubject<'_>, reply: &mut [u8]) -> Option<usize> {
         if !self.scope.covers(elapsed, subject) {
             return None;
         }

@@ -1,6 +1,6 @@
 //! `delay`: replies are held back. Several that concern one reply add up.
 
-use super::{Scope, Subject};
+use super::{FaultScope, FaultSubject};
 use crate::link::Delay;
 use crate::seed::Purpose;
 use rand_chacha::ChaCha8Rng;
@@ -9,17 +9,17 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Hold {
     delays: ChaCha8Rng,
-    scope: Scope,
+    scope: FaultScope,
     delay: Delay,
 }
 
 impl Hold {
-    pub fn new(scope: Scope, delay: Delay) -> Self {
+    pub fn new(scope: FaultScope, delay: Delay) -> Self {
         Hold { delays: scope.seed.stream(Purpose::Fault, scope.id, DELAYS), scope, delay }
     }
 
     /// How long a reply made now is held; nothing outside the window.
-    pub fn sample(&mut self, elapsed: Duration, subject: &Subject<'_>) -> Duration {
+    pub fn sample(&mut self, elapsed: Duration, subject: &FaultSubject<'_>) -> Duration {
         if self.scope.covers(elapsed, subject) { self.delay.sample(&mut self.delays) } else { Duration::ZERO }
     }
 }

@@ -2,21 +2,21 @@
 //!
 //! It answers every method: a client that is not on the list is refused OPTIONS too.
 
-use super::{Refusal, Scope, Subject};
+use super::{FaultRefusal, FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Deny {
-    scope: Scope,
-    refusal: Refusal,
+    scope: FaultScope,
+    refusal: FaultRefusal,
 }
 
 impl Deny {
-    pub fn new(scope: Scope, refusal: Refusal) -> Self {
+    pub fn new(scope: FaultScope, refusal: FaultRefusal) -> Self {
         Deny { scope, refusal }
     }
 
-    pub fn refusal(&self, elapsed: Duration, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         self.scope.covers(elapsed, subject).then_some(&self.refusal)
     }
 }

@@ -1,19 +1,19 @@
 //! `drop`: each datagram is lost with a probability, requests and replies independently of each other.
 
 use super::chance::Chance;
-use super::{Direction, Scope, Subject};
+use super::{FaultDirection, FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Loss(Chance);
 
 impl Loss {
-    pub fn new(scope: Scope, probability: f64) -> Self {
+    pub fn new(scope: FaultScope, probability: f64) -> Self {
         Loss(Chance::new(scope, probability, STREAMS))
     }
 
     /// Whether this datagram is lost.
-    pub fn takes(&mut self, elapsed: Duration, direction: Direction, subject: &Subject<'_>) -> bool {
+    pub fn takes(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         self.0.hits(elapsed, direction, subject)
     }
 }

@@ -2,19 +2,19 @@
 //! of each other. Each copy meets the faults behind this one by itself, so the two may come out of order.
 
 use super::chance::Chance;
-use super::{Direction, Scope, Subject};
+use super::{FaultDirection, FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Twin(Chance);
 
 impl Twin {
-    pub fn new(scope: Scope, probability: f64) -> Self {
+    pub fn new(scope: FaultScope, probability: f64) -> Self {
         Twin(Chance::new(scope, probability, STREAMS))
     }
 
     /// Whether this datagram arrives once more.
-    pub fn copies(&mut self, elapsed: Duration, direction: Direction, subject: &Subject<'_>) -> bool {
+    pub fn copies(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         self.0.hits(elapsed, direction, subject)
     }
 }

@@ -3,13 +3,13 @@
 //! What arrives after the end while older requests still wait queues behind them, as it would in a socket buffer.
 
 use super::super::Peer;
-use super::{Scope, Subject};
+use super::{FaultScope, FaultSubject};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(in crate::registrar) struct Freeze {
-    scope: Scope,
+    scope: FaultScope,
     waiting: VecDeque<Frozen>,
 }
 
@@ -21,12 +21,12 @@ pub(in crate::registrar) struct Frozen {
 }
 
 impl Freeze {
-    pub(super) fn new(scope: Scope) -> Self {
+    pub(super) fn new(scope: FaultScope) -> Self {
         Freeze { scope, waiting: VecDeque::new() }
     }
 
     /// Whether a request is to wait.
-    pub(super) fn catches(&self, elapsed: Duration, subject: &Subject<'_>) -> bool {
+    pub(super) fn catches(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
         (self.scope.is_open(elapsed) || !self.waiting.is_empty()) && self.scope.concerns(subject)
     }
 
@@ -50,7 +50,7 @@ impl Freeze {
     }
 
     /// The end of the window (`None`: it has none) when it holds back a reply due now.
-    pub(super) fn end_for(&self, elapsed: Duration, subject: &Subject<'_>) -> Option<Option<Duration>> {
+    pub(super) fn end_for(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<Option<Duration>> {
         self.scope.covers(elapsed, subject).then_some(self.scope.until)
     }
 }
@@ -69,7 +69,7 @@ mod tests {
         let until = Some(Duration::from_secs(2));
         let (from, sources) = (Duration::ZERO, Vec::new());
         let fault = Fault { kind: FaultKind::Freeze, from, until, share: 1.0, sources, domain: None };
-        let mut freeze = Freeze::new(Scope::new(&fault, Seed(1), 0));
+        let mut freeze = Freeze::new(FaultScope::new(&fault, Seed(1), 0));
         let sender = |n: usize| Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], n as u16)));
         for n in 0..CAPACITY {
             assert!(!freeze.is_full());

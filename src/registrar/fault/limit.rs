@@ -4,17 +4,17 @@
 //! itself. Refreshes and removals of what is bound pass. The count runs also outside the fault's window, so that a limit
 //! which begins later counts who is there already.
 
-use super::{Refusal, Scope, Subject};
+use super::{FaultRefusal, FaultScope, FaultSubject};
 use crate::registrar::config::LimitScope;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct Limit {
-    scope: Scope,
+pub(super) struct BindingLimit {
+    scope: FaultScope,
     concurrent: u64,
-    refusal: Refusal,
+    refusal: FaultRefusal,
     bound: Bound,
 }
 
@@ -33,14 +33,14 @@ enum Bound {
 /// User and domain of an address of record.
 type Aor = (Box<[u8]>, Box<[u8]>);
 
-impl Limit {
-    pub fn new(scope: Scope, concurrent: u32, counted: LimitScope, refusal: Refusal) -> Self {
+impl BindingLimit {
+    pub fn new(scope: FaultScope, concurrent: u32, counted: LimitScope, refusal: FaultRefusal) -> Self {
         let bound = match counted {
             LimitScope::Trunk => Bound::Together(0),
             LimitScope::Source => Bound::BySource(HashMap::new()),
             LimitScope::Account => Bound::ByAccount { counts: HashMap::new(), owners: HashMap::new() },
         };
-        Limit { scope, concurrent: concurrent.into(), refusal, bound }
+        BindingLimit { scope, concurrent: concurrent.into(), refusal, bound }
     }
 
     pub fn counts_accounts(&self) -> bool {
@@ -48,7 +48,7 @@ impl Limit {
     }
 
     /// The refusal of one more address of record, asked for by `account`.
-    pub fn refusal(&self, elapsed: Duration, aor: &Subject<'_>, account: &[u8]) -> Option<&Refusal> {
+    pub fn refusal(&self, elapsed: Duration, aor: &FaultSubject<'_>, account: &[u8]) -> Option<&FaultRefusal> {
         let bound = match &self.bound {
             Bound::Together(count) => *count,
             Bound::BySource(counts) => counts.get(&aor.source).copied().unwrap_or(0),
@@ -57,7 +57,7 @@ impl Limit {
         (bound >= self.concurrent && self.scope.covers(elapsed, aor)).then_some(&self.refusal)
     }
 
-    pub fn joined(&mut self, aor: &Subject<'_>, account: &[u8]) {
+    pub fn joined(&mut self, aor: &FaultSubject<'_>, account: &[u8]) {
         if !self.scope.concerns(aor) {
             return;
         }
@@ -71,7 +71,7 @@ impl Limit {
         }
     }
 
-    pub fn left(&mut self, aor: &Subject<'_>) {
+    pub fn left(&mut self, aor: &FaultSubject<'_>) {
         if !self.scope.concerns(aor) {
             return;
         }
@@ -87,7 +87,7 @@ impl Limit {
     }
 }
 
-fn key(aor: &Subject<'_>) -> Aor {
+fn key(aor: &FaultSubject<'_>) -> Aor {
     (aor.user.unwrap_or_default().into(), aor.domain.into())
 }
 

@@ -37,9 +37,9 @@ use deny::Deny;
 use drop::Loss;
 use duplicate::Twin;
 use freeze::Freeze;
-use limit::Limit;
+use limit::BindingLimit;
 use oscillate::Oscillate;
-use rate::Rate;
+use rate::RateLimit;
 use realm::OtherRealm;
 use refuse::Refuse;
 use reorder::Shuffle;
@@ -73,9 +73,9 @@ pub(super) struct Faults {
 /// A fault that speaks after correct credentials.
 #[derive(Debug)]
 enum Gate {
-    Limit(Limit),
+    Limit(BindingLimit),
     Oscillate(Oscillate),
-    Rate(Rate),
+    Rate(RateLimit),
     Refuse(Refuse),
 }
 
@@ -102,14 +102,14 @@ pub(super) struct Effect<'a> {
     /// It makes or refreshes a binding.
     pub registers: bool,
     /// It binds this address of record, which has no binding yet.
-    pub adds: Option<Subject<'a>>,
+    pub adds: Option<FaultSubject<'a>>,
     /// The name in its credentials.
     pub account: &'a [u8],
 }
 
 /// What a fault answers instead of the registrar.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(super) struct FaultRefusal {
     pub code: u16,
     pub reason: Arc<str>,
     pub retry_after_s: Option<u32>,
@@ -117,7 +117,7 @@ pub(super) struct Refusal {
 
 /// What a fault knows of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
+pub(super) struct FaultSubject<'a> {
     /// User of the address of record; `None` when the request names none that can be read.
     pub user: Option<&'a [u8]>,
     /// Host of the Request-URI; empty when it cannot be read.
@@ -127,7 +127,7 @@ pub(super) struct Subject<'a> {
 
 /// Whom a fault concerns, and when.
 #[derive(Clone, Debug)]
-struct Scope {
+struct FaultScope {
     from: Duration,
     until: Option<Duration>,
     share: f64,
@@ -140,7 +140,7 @@ struct Scope {
 
 /// Which way a datagram goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Direction {
+pub(super) enum FaultDirection {
     Request,
     Reply,
 }
@@ -164,32 +164,37 @@ impl Faults {
             overtaken: Held::new(),
         };
         for (fault, id) in faults.iter().zip(0..) {
-            all.add(&fault.kind, Scope::new(fault, seed, id));
+            all.add(&fault.kind, FaultScope::new(fault, seed, id));
         }
         all
     }
 
-    fn add(&mut self, kind: &FaultKind, scope: Scope) {
+    fn add(&mut self, kind: &FaultKind, scope: FaultScope) {
         match kind {
             FaultKind::Limit { concurrent, scope: counted, code, reason } => {
-                self.gates.push(Gate::Limit(Limit::new(scope, *concurrent, *counted, Refusal::new(*code, reason))));
+                self.gates.push(Gate::Limit(BindingLimit::new(
+                    scope,
+                    *concurrent,
+                    *counted,
+                    FaultRefusal::new(*code, reason),
+                )));
             }
             FaultKind::Transactions { concurrent, code, reason } => {
-                self.doors.push(Transactions::new(scope, *concurrent, Refusal::new(*code, reason)));
+                self.doors.push(Transactions::new(scope, *concurrent, FaultRefusal::new(*code, reason)));
             }
             FaultKind::Rate { per_second, burst, code, reason, retry_after_s } => {
-                let refusal = Refusal { retry_after_s: *retry_after_s, ..Refusal::new(*code, reason) };
-                self.gates.push(Gate::Rate(Rate::new(scope, *per_second, *burst, refusal)));
+                let refusal = FaultRefusal { retry_after_s: *retry_after_s, ..FaultRefusal::new(*code, reason) };
+                self.gates.push(Gate::Rate(RateLimit::new(scope, *per_second, *burst, refusal)));
             }
-            FaultKind::Deny { code, reason } => self.denials.push(Deny::new(scope, Refusal::new(*code, reason))),
+            FaultKind::Deny { code, reason } => self.denials.push(Deny::new(scope, FaultRefusal::new(*code, reason))),
             FaultKind::Refuse { code, reason } => {
-                self.gates.push(Gate::Refuse(Refuse::new(scope, Refusal::new(*code, reason))));
+                self.gates.push(Gate::Refuse(Refuse::new(scope, FaultRefusal::new(*code, reason))));
             }
             FaultKind::Realm { challenge, verify } => self.realms.push(OtherRealm::new(scope, challenge, verify)),
             FaultKind::Stale => self.stale.push(Stale::new(scope)),
             FaultKind::ChallengeAgain => self.again.push(ChallengeAgain::new(scope)),
             FaultKind::Oscillate { period, code, reason } => {
-                self.gates.push(Gate::Oscillate(Oscillate::new(scope, *period, Refusal::new(*code, reason))));
+                self.gates.push(Gate::Oscillate(Oscillate::new(scope, *period, FaultRefusal::new(*code, reason))));
             }
             FaultKind::Delay(delay) => self.holds.push(Hold::new(scope, *delay)),
             FaultKind::Drop { probability } => self.losses.push(Loss::new(scope, *probability)),
@@ -207,23 +212,23 @@ impl Faults {
     }
 
     /// Whether this datagram is lost. Draws one number for each loss that concerns it.
-    pub fn loses(&mut self, now: Time, direction: Direction, subject: &Subject<'_>) -> bool {
+    pub fn loses(&mut self, now: Time, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         let elapsed = now.since(self.start);
         // Counted rather than stopped at the first: each loss draws, whatever the others did.
         self.losses.iter_mut().filter_map(|loss| loss.takes(elapsed, direction, subject).then_some(())).count() > 0
     }
 
     /// How many times this datagram arrives more than once.
-    pub fn duplicates(&mut self, now: Time, direction: Direction, subject: &Subject<'_>) -> usize {
+    pub fn duplicates(&mut self, now: Time, direction: FaultDirection, subject: &FaultSubject<'_>) -> usize {
         let elapsed = now.since(self.start);
         self.twins.iter_mut().filter_map(|twin| twin.copies(elapsed, direction, subject).then_some(())).count()
     }
 
     /// Until when others may overtake this request; `None` when it is not held, or too many are.
-    pub fn overtakes(&mut self, now: Time, subject: &Subject<'_>) -> Option<Time> {
+    pub fn overtakes(&mut self, now: Time, subject: &FaultSubject<'_>) -> Option<Time> {
         let elapsed = now.since(self.start);
         let shuffles = self.shuffles.iter_mut();
-        let hold: Duration = shuffles.map(|shuffle| shuffle.hold(elapsed, Direction::Request, subject)).sum();
+        let hold: Duration = shuffles.map(|shuffle| shuffle.hold(elapsed, FaultDirection::Request, subject)).sum();
         (!hold.is_zero() && self.overtaken.len() < MAX_OVERTAKEN).then(|| now + hold)
     }
 
@@ -234,7 +239,7 @@ impl Faults {
 
     /// The freeze that catches a request, if any. A request that a freeze has just let go is not
     /// caught by the same one again, or it would never be answered.
-    pub fn freeze(&mut self, now: Time, subject: &Subject<'_>, passage: Passage) -> Option<&mut Freeze> {
+    pub fn freeze(&mut self, now: Time, subject: &FaultSubject<'_>, passage: Passage) -> Option<&mut Freeze> {
         let elapsed = now.since(self.start);
         let mut numbered = self.freezes.iter_mut().enumerate();
         let caught = numbered.find(|(n, freeze)| passage != Passage::Thawed(*n) && freeze.catches(elapsed, subject));
@@ -257,30 +262,30 @@ impl Faults {
         [end.map(|end| self.start + end), self.overtaken.next_due()].into_iter().flatten().min()
     }
 
-    pub fn denial(&self, now: Time, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn denial(&self, now: Time, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         let elapsed = now.since(self.start);
         self.denials.iter().find_map(|deny| deny.refusal(elapsed, subject))
     }
 
     /// The refusal of one more transaction, where too many are open.
-    pub fn too_many_open(&mut self, now: Time, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn too_many_open(&mut self, now: Time, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         let elapsed = now.since(self.start);
         self.doors.iter_mut().find_map(|door| door.refusal(now, elapsed, subject))
     }
 
     /// The final answer of a REGISTER transaction leaves then.
-    pub fn opened(&mut self, leaves: Time, subject: &Subject<'_>) {
+    pub fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
         self.doors.iter_mut().for_each(|door| door.opened(leaves, subject));
     }
 
     /// The realm to challenge with and the one to check against, where they differ from the registrar's own.
-    pub fn realm(&self, now: Time, subject: &Subject<'_>) -> Option<Protection<'_>> {
+    pub fn realm(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
         let elapsed = now.since(self.start);
         self.realms.iter().find_map(|realm| realm.protection(elapsed, subject))
     }
 
     /// The challenge that any credentials get.
-    pub fn rechallenge(&self, now: Time, subject: &Subject<'_>) -> Option<Rechallenge> {
+    pub fn rechallenge(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Rechallenge> {
         let elapsed = now.since(self.start);
         if self.again.iter().any(|again| again.covers(elapsed, subject)) {
             return Some(Rechallenge::Plain);
@@ -289,7 +294,7 @@ impl Faults {
     }
 
     /// What is refused after correct credentials.
-    pub fn gate(&self, now: Time, subject: &Subject<'_>, effect: &Effect<'_>) -> Option<&Refusal> {
+    pub fn gate(&self, now: Time, subject: &FaultSubject<'_>, effect: &Effect<'_>) -> Option<&FaultRefusal> {
         let elapsed = now.since(self.start);
         self.gates.iter().find_map(|gate| match gate {
             Gate::Refuse(refuse) => refuse.refusal(elapsed, subject),
@@ -305,16 +310,16 @@ impl Faults {
     }
 
     /// An address of record got its first binding, with the credentials of `account`.
-    pub fn joined(&mut self, aor: &Subject<'_>, account: &[u8]) {
+    pub fn joined(&mut self, aor: &FaultSubject<'_>, account: &[u8]) {
         self.limits().for_each(|limit| limit.joined(aor, account));
     }
 
     /// An address of record lost its last binding; `aor` is the same as when it joined.
-    pub fn left(&mut self, aor: &Subject<'_>) {
+    pub fn left(&mut self, aor: &FaultSubject<'_>) {
         self.limits().for_each(|limit| limit.left(aor));
     }
 
-    fn limits(&mut self) -> impl Iterator<Item = &mut Limit> {
+    fn limits(&mut self) -> impl Iterator<Item = &mut BindingLimit> {
         self.gates.iter_mut().filter_map(|gate| match gate {
             Gate::Limit(limit) => Some(limit),
             Gate::Oscillate(_) | Gate::Rate(_) | Gate::Refuse(_) => None,
@@ -322,7 +327,7 @@ impl Faults {
     }
 
     /// Makes a reply unreadable in its place: its new length, or `None` when it is spared.
-    pub fn spoil(&mut self, now: Time, subject: &Subject<'_>, reply: &mut [u8]) -> Option<usize> {
+    pub fn spoil(&mut self, now: Time, subject: &FaultSubject<'_>, reply: &mut [u8]) -> Option<usize> {
         let elapsed = now.since(self.start);
         let mut spoilt = None;
         for damage in &mut self.damages {
@@ -334,11 +339,11 @@ impl Faults {
 
     /// When a reply made at `now` may leave: after the sum of its delays, and not within a freeze. [`Time::NEVER`] in
     /// a freeze without an end.
-    pub fn release(&mut self, now: Time, subject: &Subject<'_>) -> Time {
+    pub fn release(&mut self, now: Time, subject: &FaultSubject<'_>) -> Time {
         let elapsed = now.since(self.start);
         let held = self.holds.iter_mut().fold(now, |due, hold| due + hold.sample(elapsed, subject));
         let shuffles = self.shuffles.iter_mut();
-        let mut due = shuffles.fold(held, |due, shuffle| due + shuffle.hold(elapsed, Direction::Reply, subject));
+        let mut due = shuffles.fold(held, |due, shuffle| due + shuffle.hold(elapsed, FaultDirection::Reply, subject));
         // Freezes may overlap: out of one, a reply may fall into another, but never twice into the same.
         for _ in 0..self.freezes.len() {
             let at = due.since(self.start);
@@ -352,15 +357,15 @@ impl Faults {
     }
 }
 
-impl Refusal {
+impl FaultRefusal {
     fn new(code: u16, reason: &str) -> Self {
-        Refusal { code, reason: reason.into(), retry_after_s: None }
+        FaultRefusal { code, reason: reason.into(), retry_after_s: None }
     }
 }
 
-impl Scope {
+impl FaultScope {
     fn new(fault: &Fault, seed: Seed, id: u64) -> Self {
-        Scope {
+        FaultScope {
             from: fault.from,
             until: fault.until,
             share: fault.share,
@@ -372,7 +377,7 @@ impl Scope {
     }
 
     /// Whether the fault acts on this subject now.
-    fn covers(&self, elapsed: Duration, subject: &Subject<'_>) -> bool {
+    fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
         self.is_open(elapsed) && self.concerns(subject)
     }
 
@@ -381,7 +386,7 @@ impl Scope {
     }
 
     /// Whether the fault acts on this subject whenever its window is open.
-    fn concerns(&self, subject: &Subject<'_>) -> bool {
+    fn concerns(&self, subject: &FaultSubject<'_>) -> bool {
         (self.sources.is_empty() || self.sources.contains(&subject.source))
             && self.domain.as_ref().is_none_or(|domain| subject.domain.eq_ignore_ascii_case(domain.as_bytes()))
             && self.chooses(subject.user)
@@ -410,8 +415,8 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    fn scope(share: f64, id: u64) -> Scope {
-        Scope {
+    fn scope(share: f64, id: u64) -> FaultScope {
+        FaultScope {
             from: Duration::from_secs(10),
             until: Some(Duration::from_secs(20)),
             share,
@@ -422,11 +427,11 @@ mod tests {
         }
     }
 
-    fn subject(user: &str) -> Subject<'_> {
-        Subject { user: Some(user.as_bytes()), domain: b"example.test", source: Ipv4Addr::LOCALHOST.into() }
+    fn subject(user: &str) -> FaultSubject<'_> {
+        FaultSubject { user: Some(user.as_bytes()), domain: b"example.test", source: Ipv4Addr::LOCALHOST.into() }
     }
 
-    fn chosen(scope: &Scope) -> Vec<usize> {
+    fn chosen(scope: &FaultScope) -> Vec<usize> {
         (0..2_000).filter(|n| scope.concerns(&subject(&format!("agent{n:05}")))).collect()
     }
 
@@ -453,14 +458,14 @@ mod tests {
         scope.sources = vec![Ipv4Addr::new(127, 0, 0, 3).into()];
         scope.domain = Some("Example.test".into());
         assert!(!scope.concerns(&subject("a")));
-        let listed = Subject { source: Ipv4Addr::new(127, 0, 0, 3).into(), ..subject("a") };
+        let listed = FaultSubject { source: Ipv4Addr::new(127, 0, 0, 3).into(), ..subject("a") };
         assert!(scope.concerns(&listed));
-        assert!(!scope.concerns(&Subject { domain: b"other.test", ..listed }));
+        assert!(!scope.concerns(&FaultSubject { domain: b"other.test", ..listed }));
     }
 
     #[test]
     fn without_a_user_only_a_fault_for_all_concerns() {
-        let nobody = Subject { user: None, ..subject("a") };
+        let nobody = FaultSubject { user: None, ..subject("a") };
         assert!(scope(1.0, 0).concerns(&nobody));
         assert!(!scope(0.99, 0).concerns(&nobody));
     }

@@ -2,22 +2,22 @@
 //!
 //! Phases count from the start, not from the fault's window: a window cuts pieces out of one and the same wave.
 
-use super::{Refusal, Scope, Subject};
+use super::{FaultRefusal, FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Oscillate {
-    scope: Scope,
+    scope: FaultScope,
     period: Duration,
-    refusal: Refusal,
+    refusal: FaultRefusal,
 }
 
 impl Oscillate {
-    pub fn new(scope: Scope, period: Duration, refusal: Refusal) -> Self {
+    pub fn new(scope: FaultScope, period: Duration, refusal: FaultRefusal) -> Self {
         Oscillate { scope, period, refusal }
     }
 
-    pub fn refusal(&self, elapsed: Duration, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         (self.is_down(elapsed) && self.scope.covers(elapsed, subject)).then_some(&self.refusal)
     }
 

@@ -4,7 +4,7 @@
 //! what was done already cost nothing, so `per_second` is what a user counts, not half of it for the handshake. A
 //! refused request costs nothing either: the bucket refills whatever the demand.
 
-use super::{Refusal, Scope, Subject};
+use super::{FaultRefusal, FaultScope, FaultSubject};
 use crate::vocab::Time;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
@@ -17,27 +17,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct Rate {
-    scope: Scope,
-    refusal: Refusal,
+pub(super) struct RateLimit {
+    scope: FaultScope,
+    refusal: FaultRefusal,
     clock: Told,
     /// `None`: a rate of nothing at all.
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Nanos>>>,
 }
 
-impl Rate {
+impl RateLimit {
     /// `per_second` may be a fraction; `burst` registrations may come at once, at least one.
-    pub fn new(scope: Scope, per_second: f64, burst: u32, refusal: Refusal) -> Self {
+    pub fn new(scope: FaultScope, per_second: f64, burst: u32, refusal: FaultRefusal) -> Self {
         let clock = Told::default();
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let period = Duration::try_from_secs_f64(per_second.recip()).ok();
         let quota = period.and_then(Quota::with_period).map(|quota| quota.allow_burst(burst));
         let limiter = quota.map(|quota| RateLimiter::direct_with_clock(quota, clock.clone()));
-        Rate { scope, refusal, clock, limiter }
+        RateLimit { scope, refusal, clock, limiter }
     }
 
     /// The refusal of one more registration; `None` takes it into account.
-    pub fn refusal(&self, now: Time, elapsed: Duration, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn refusal(&self, now: Time, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         if !self.scope.covers(elapsed, subject) {
             return None;
         }

@@ -4,23 +4,23 @@
 //! the registrar looks for a user of its realm and finds none. Credentials for the right realm are
 //! checked as always, so a wrong password still gives 401.
 
-use super::{Scope, Subject};
+use super::{FaultScope, FaultSubject};
 use crate::registrar::authenticate::{Protection, Realm};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct OtherRealm {
-    scope: Scope,
+    scope: FaultScope,
     challenge: Realm,
     verify: Realm,
 }
 
 impl OtherRealm {
-    pub fn new(scope: Scope, challenge: &str, verify: &str) -> Self {
+    pub fn new(scope: FaultScope, challenge: &str, verify: &str) -> Self {
         OtherRealm { scope, challenge: Realm::new(challenge), verify: Realm::new(verify) }
     }
 
-    pub fn protection(&self, elapsed: Duration, subject: &Subject<'_>) -> Option<Protection<'_>> {
+    pub fn protection(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
         self.scope.covers(elapsed, subject).then_some(Protection {
             challenge: &self.challenge,
             verify: &self.verify,

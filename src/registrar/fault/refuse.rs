@@ -1,20 +1,20 @@
 //! `refuse`: refused after correct credentials, whatever the request asks for, un-REGISTER included.
 
-use super::{Refusal, Scope, Subject};
+use super::{FaultRefusal, FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Refuse {
-    scope: Scope,
-    refusal: Refusal,
+    scope: FaultScope,
+    refusal: FaultRefusal,
 }
 
 impl Refuse {
-    pub fn new(scope: Scope, refusal: Refusal) -> Self {
+    pub fn new(scope: FaultScope, refusal: FaultRefusal) -> Self {
         Refuse { scope, refusal }
     }
 
-    pub fn refusal(&self, elapsed: Duration, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         self.scope.covers(elapsed, subject).then_some(&self.refusal)
     }
 }

@@ -2,7 +2,7 @@
 //! replies independently of each other.
 
 use super::chance::Chance;
-use super::{Direction, Scope, Subject};
+use super::{FaultDirection, FaultScope, FaultSubject};
 use crate::link::Delay;
 use crate::seed::Purpose;
 use rand_chacha::ChaCha8Rng;
@@ -18,18 +18,18 @@ pub(super) struct Shuffle {
 
 impl Shuffle {
     /// Holds evenly between nothing and `longest`: were all held equally long, none would overtake another.
-    pub fn new(scope: Scope, probability: f64, longest: Duration) -> Self {
+    pub fn new(scope: FaultScope, probability: f64, longest: Duration) -> Self {
         let [requests, replies] = HOLDS.map(|stream| scope.seed.stream(Purpose::Fault, scope.id, stream));
         let hold = Delay::Uniform(Duration::ZERO, longest);
         Shuffle { chance: Chance::new(scope, probability, STREAMS), requests, replies, hold }
     }
 
     /// How long this datagram is held; zero for most.
-    pub fn hold(&mut self, elapsed: Duration, direction: Direction, subject: &Subject<'_>) -> Duration {
+    pub fn hold(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> Duration {
         let Some(hit) = self.chance.draw(elapsed, direction, subject) else { return Duration::ZERO };
         let holds = match direction {
-            Direction::Request => &mut self.requests,
-            Direction::Reply => &mut self.replies,
+            FaultDirection::Request => &mut self.requests,
+            FaultDirection::Reply => &mut self.replies,
         };
         // Drawn for those that are not held too: a different probability holds more, not other spans.
         let hold = self.hold.sample(holds);

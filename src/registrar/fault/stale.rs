@@ -3,18 +3,18 @@
 //! Right credentials are challenged again with `stale=true`, without end; wrong ones without it, since only a nonce being
 //! at fault makes it stale (RFC 7616 §3.3).
 
-use super::{Scope, Subject};
+use super::{FaultScope, FaultSubject};
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct Stale(Scope);
+pub(super) struct Stale(FaultScope);
 
 impl Stale {
-    pub fn new(scope: Scope) -> Self {
+    pub fn new(scope: FaultScope) -> Self {
         Stale(scope)
     }
 
-    pub fn covers(&self, elapsed: Duration, subject: &Subject<'_>) -> bool {
+    pub fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
         self.0.covers(elapsed, subject)
     }
 }

@@ -4,7 +4,7 @@
 //! for any of them to be open at all. The refusal itself opens none, and needs no credentials: this is how a front end
 //! protects itself, whatever the rate.
 
-use super::{Refusal, Scope, Subject};
+use super::{FaultRefusal, FaultScope, FaultSubject};
 use crate::vocab::Time;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,20 +12,20 @@ use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Transactions {
-    scope: Scope,
+    scope: FaultScope,
     concurrent: usize,
-    refusal: Refusal,
+    refusal: FaultRefusal,
     /// When the answers leave that have not left yet.
     open: BinaryHeap<Reverse<Time>>,
 }
 
 impl Transactions {
-    pub fn new(scope: Scope, concurrent: u32, refusal: Refusal) -> Self {
+    pub fn new(scope: FaultScope, concurrent: u32, refusal: FaultRefusal) -> Self {
         Transactions { scope, concurrent: concurrent as usize, refusal, open: BinaryHeap::new() }
     }
 
     /// The refusal of one more transaction.
-    pub fn refusal(&mut self, now: Time, elapsed: Duration, subject: &Subject<'_>) -> Option<&Refusal> {
+    pub fn refusal(&mut self, now: Time, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         while self.open.peek().is_some_and(|Reverse(leaves)| *leaves <= now) {
             self.open.pop();
         }
@@ -33,7 +33,7 @@ impl Transactions {
     }
 
     /// A transaction's answer will leave then. Those that never leave are not counted: they would close the door for good.
-    pub fn opened(&mut self, leaves: Time, subject: &Subject<'_>) {
+    pub fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
         if leaves != Time::NEVER && self.scope.concerns(subject) {
             self.open.push(Reverse(leaves));
         }
