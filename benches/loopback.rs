@@ -9,7 +9,7 @@
 //! 500 ms have passed without an answer; the bench says so, because such a figure is Timer E's.
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use regstorm::engine::{Conduct, Decision, Observer, Position, Server, WorkerPlan, conduct};
+use regstorm::engine::{Conduct, Decision, Observer, RunPosition, Server, WorkerPlan, conduct};
 use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
 use regstorm::load::{Schedule, Stripe};
 use regstorm::measure::{Interval, Tally, TallyConfig};
@@ -91,7 +91,7 @@ impl Observer for Outcome {
         Ok(())
     }
 
-    fn progress(&mut self, _position: Position) {}
+    fn progress(&mut self, _position: RunPosition) {}
 
     fn intervened(&mut self, _intervention: &Intervention) -> io::Result<()> {
         Ok(())

@@ -49,13 +49,33 @@
 //! | flow | one way out of a worker, a local socket and the target it speaks to ([`vocab::FlowId`]) |
 //! | seat | one phone of a search for limits: a user with one contact, so that several may share a user ([`load::search::Seat`]) |
 //! | crew | the seats of a search as they do what they are told: register at this rate, un-REGISTER, go on refreshing ([`fleet::crew::Crew`]) |
-//! | field | where a search works: something that sends registrations at a pace and tells their fate, a real registrar or a simulated one ([`load::search::Field`]) |
-//! | road | what a simulation sees of all packets under way, for the traffic that a run would make (`sim`) |
+//! | field | where a search works: something that sends registrations at a pace and tells their fate, a real registrar or a simulated one ([`load::search::SearchField`]) |
+//! | road | what lies between simulated agents and the registrar: a link each way, and what passes is counted (`sim/road.rs`) |
+//!
+//! # What a new kind of transport touches
+//!
+//! Its name is known (`vocab::Transport`), URIs ask for it (`sip::uri`), requests say it in Via and Contact (`sip::emit`)
+//! and messages are cut off a stream (`sip::framing`) whatever carries them. What is left is nine files:
+//!
+//! | file | what is added |
+//! |---|---|
+//! | `plan.rs` | that a trunk may ask for it |
+//! | `net/`, a file of its own | bytes over it, with the kernel's time of arrival |
+//! | `fleet/flows.rs` | what a flow can be besides open |
+//! | `engine/sockets.rs` | its sockets among a worker's ways out |
+//! | `engine/serve.rs` | the registrar's end of it |
+//! | `engine/probe.rs` | one exchange over it |
+//! | `command/assemble.rs` | how a flow of it is opened |
+//! | `sim/road.rs` | the same played in virtual time |
+//! | `record/pcapng.rs` | how a failed attempt's messages look as packets |
+//!
+//! The first stream among them also says once, in `sip/timers.rs`, that nothing is sent twice over it. Schedules, books,
+//! findings and reports do not know what carries a message.
 //!
 //! # Where to start reading
 //!
 //! 1. [`agent::Agent`]: the state machine at the centre, with `registration_tests.rs` as its script.
-//! 2. [`fleet::Fleet`]: arrivals, timers and answers of one worker.
+//! 2. [`fleet::Fleet`]: the arrivals of one worker; `fleet/driver.rs`: how its agents are moved and answers find them.
 //! 3. `engine/worker.rs`: one turn of a sender thread.
 //! 4. [`measure::Tally`] and [`record::Results`]: what is counted, and what is known afterwards.
 //! 5. `command/run.rs`: a run from profile to files.

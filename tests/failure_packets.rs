@@ -9,7 +9,7 @@ use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::record::pcapng::{Name, PcapngWriter};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
-use regstorm::sim::{Outcome, START, World, WorldConfig};
+use regstorm::sim::{START, SimOutcome, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{FailedAttempt, RunTag, Secret, TrunkId};
 use std::collections::BTreeMap;
@@ -304,7 +304,7 @@ fn virtual_time_shows_the_same_handshakes_every_time() {
         sources: Vec::new(),
         domain: None,
     };
-    let outcome = || -> Outcome { World::new(world(300, 0.0, vec![refuse()])).run() };
+    let outcome = || -> SimOutcome { World::new(world(300, 0.0, vec![refuse()])).run() };
     let failures = outcome().failures;
     assert_eq!(failures, outcome().failures, "same seed, same packets");
     let dir = tempfile::tempdir().expect("a directory under /tmp");

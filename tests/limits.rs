@@ -5,12 +5,12 @@ mod support;
 
 use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
-use regstorm::load::search::concurrent::{FillRate, Scope};
-use regstorm::load::search::rate::{Kind, MOST_PROBES, Settings};
-use regstorm::load::search::{Confidence, Method, Orders, Rate, Stop, Survey, survey};
+use regstorm::load::search::concurrent::{CountedScope, FillRate};
+use regstorm::load::search::rate::{LimitKind, MOST_PROBES, ProbingSettings};
+use regstorm::load::search::{FoundRate, Orders, SearchConfidence, SearchMethod, Stop, Survey, survey};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope, MaxContacts};
 use regstorm::seed::Seed;
-use regstorm::sim::trial::{Trial, TrialConfig};
+use regstorm::sim::trial::{SimField, SimFieldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{Secret, TrunkId};
 use std::time::Duration;
@@ -99,7 +99,7 @@ fn attempt(case: Case) -> (Survey, usize) {
     for n in 0..if case.other_trunk { 3 } else { 0 } {
         identities.push(TrunkId(1), n, &format!("other{n}"), &format!("other{n}"), secret);
     }
-    let (mut trial, roster) = Trial::new(TrialConfig {
+    let (mut trial, roster) = SimField::new(SimFieldConfig {
         seed: Seed(7),
         identities: identities.into(),
         policies: vec![policy("x.test"), policy("y.test")],
@@ -113,9 +113,9 @@ fn attempt(case: Case) -> (Survey, usize) {
     let orders = Orders {
         concurrent: case.concurrent,
         rate: case.rate,
-        method: Method::Bisect,
+        method: SearchMethod::Bisect,
         fill: FillRate { start: 20.0, most: 200.0 },
-        probing: Settings { start: 10.0, most: 10_000.0, objective: case.objective },
+        probing: ProbingSettings { start: 10.0, most: 10_000.0, objective: case.objective },
         settle: 2 * SECOND,
         gentle: 4.0,
     };
@@ -124,21 +124,21 @@ fn attempt(case: Case) -> (Survey, usize) {
 }
 
 #[track_caller]
-fn assert_concurrent(case: Case, limit: u32, scope: Scope, code: u16) {
+fn assert_concurrent(case: Case, limit: u32, scope: CountedScope, code: u16) {
     let found = search(case).concurrent.expect("searched");
     assert_eq!((found.limit, found.scope), (Some(limit), Some(scope)), "{found:#?}");
     assert_eq!(found.refusal.map(|refusal| refusal.code), Some(code));
-    assert_eq!((found.hard, found.confidence), (Some(true), Confidence::High), "{limit}");
+    assert_eq!((found.hard, found.confidence), (Some(true), SearchConfidence::High), "{limit}");
     let (refreshed, asked) = found.refreshes.expect("asked");
     assert_eq!(refreshed, asked, "refreshes pass at this registrar's limits");
 }
 
 #[track_caller]
-fn assert_rate(case: Case, limit: f64, burst: u32) -> Rate {
+fn assert_rate(case: Case, limit: f64, burst: u32) -> FoundRate {
     let found = search(case).rate.expect("searched");
     assert!(found.probes <= MOST_PROBES, "{found:#?}");
     assert!((found.limit.expect("met") / limit - 1.0).abs() <= 0.05, "{limit}: {found:#?}");
-    assert_eq!(found.kind, Kind::Rate, "{found:#?}");
+    assert_eq!(found.kind, LimitKind::Rate, "{found:#?}");
     let (named, real) = (f64::from(found.burst.expect("measured")), f64::from(burst));
     assert!((named - real).abs() <= 2.0 + 0.1 * real, "{burst}: {found:#?}");
     found
@@ -149,73 +149,78 @@ mod concurrent {
 
     #[test]
     fn of_one() {
-        assert_concurrent(case(20, [limit(1, LimitScope::Trunk, 403, "Only one")]), 1, Scope::Trunk, 403);
+        assert_concurrent(case(20, [limit(1, LimitScope::Trunk, 403, "Only one")]), 1, CountedScope::Trunk, 403);
     }
 
     #[test]
     fn of_seven_by_503() {
-        assert_concurrent(case(40, [limit(7, LimitScope::Trunk, 503, "Busy")]), 7, Scope::Trunk, 503);
+        assert_concurrent(case(40, [limit(7, LimitScope::Trunk, 503, "Busy")]), 7, CountedScope::Trunk, 503);
     }
 
     #[test]
     fn of_a_hundred_by_480() {
-        assert_concurrent(case(130, [limit(100, LimitScope::Trunk, 480, "Full")]), 100, Scope::Trunk, 480);
+        assert_concurrent(case(130, [limit(100, LimitScope::Trunk, 480, "Full")]), 100, CountedScope::Trunk, 480);
     }
 
     #[test]
     fn of_four_hundred() {
-        assert_concurrent(case(500, [limit(400, LimitScope::Trunk, 403, "Limit")]), 400, Scope::Trunk, 403);
+        assert_concurrent(case(500, [limit(400, LimitScope::Trunk, 403, "Limit")]), 400, CountedScope::Trunk, 403);
     }
 
     #[test]
     fn met_by_the_very_last_agent() {
-        assert_concurrent(case(61, [limit(60, LimitScope::Trunk, 403, "Limit")]), 60, Scope::Trunk, 403);
+        assert_concurrent(case(61, [limit(60, LimitScope::Trunk, 403, "Limit")]), 60, CountedScope::Trunk, 403);
     }
 
     #[test]
     fn of_twelve_hundred() {
-        assert_concurrent(case(1_500, [limit(1_203, LimitScope::Trunk, 403, "Limit")]), 1_203, Scope::Trunk, 403);
+        assert_concurrent(
+            case(1_500, [limit(1_203, LimitScope::Trunk, 403, "Limit")]),
+            1_203,
+            CountedScope::Trunk,
+            403,
+        );
     }
 
     #[test]
     fn over_a_slow_registrar() {
         let faults = [limit(50, LimitScope::Trunk, 403, "Limit"), FaultKind::Delay(Delay::Fixed(300 * MS))];
-        assert_concurrent(case(90, faults), 50, Scope::Trunk, 403);
+        assert_concurrent(case(90, faults), 50, CountedScope::Trunk, 403);
     }
 
     #[test]
     fn over_a_path_that_loses_packets() {
         let faults = [limit(120, LimitScope::Trunk, 403, "Limit"), FaultKind::Drop { probability: 0.02 }];
-        assert_concurrent(case(150, faults), 120, Scope::Trunk, 403);
+        assert_concurrent(case(150, faults), 120, CountedScope::Trunk, 403);
     }
 
     #[test]
     fn of_each_account() {
         let shared = Case { accounts: 4, ..case(80, [limit(6, LimitScope::Account, 403, "Limit")]) };
-        assert_concurrent(shared, 6, Scope::Account, 403);
+        assert_concurrent(shared, 6, CountedScope::Account, 403);
         let larger = Case { accounts: 3, ..case(120, [limit(25, LimitScope::Account, 486, "Busy")]) };
-        assert_concurrent(larger, 25, Scope::Account, 486);
+        assert_concurrent(larger, 25, CountedScope::Account, 486);
     }
 
     #[test]
     fn of_all_though_accounts_are_shared() {
         let shared = Case { accounts: 10, ..case(100, [limit(35, LimitScope::Trunk, 403, "Limit")]) };
-        assert_concurrent(shared, 35, Scope::Trunk, 403);
+        assert_concurrent(shared, 35, CountedScope::Trunk, 403);
     }
 
     #[test]
     fn of_each_source_address() {
-        assert_concurrent(case(80, [limit(33, LimitScope::Source, 403, "Limit")]), 33, Scope::Source, 403);
-        assert_concurrent(case(300, [limit(210, LimitScope::Source, 429, "Limit")]), 210, Scope::Source, 429);
+        assert_concurrent(case(80, [limit(33, LimitScope::Source, 403, "Limit")]), 33, CountedScope::Source, 403);
+        assert_concurrent(case(300, [limit(210, LimitScope::Source, 429, "Limit")]), 210, CountedScope::Source, 429);
     }
 
     #[test]
     fn of_the_whole_registrar_or_of_one_trunk() {
         let two = |fault| Case { other_trunk: true, ..case(60, [fault]) };
-        assert_concurrent(two(limit(40, LimitScope::Trunk, 403, "Limit")), 40, Scope::Registrar, 403);
+        assert_concurrent(two(limit(40, LimitScope::Trunk, 403, "Limit")), 40, CountedScope::Registrar, 403);
         let mut one = two(limit(40, LimitScope::Trunk, 403, "Limit"));
         one.registrar.faults[0].domain = Some("x.test".into());
-        assert_concurrent(one, 40, Scope::Trunk, 403);
+        assert_concurrent(one, 40, CountedScope::Trunk, 403);
     }
 
     #[test]
@@ -231,7 +236,7 @@ mod concurrent {
     #[test]
     fn with_a_rate_limit_that_has_no_burst_in_the_way() {
         let both = case(80, [limit(55, LimitScope::Trunk, 403, "Limit"), rate(6.0, 1)]);
-        assert_concurrent(both, 55, Scope::Trunk, 403);
+        assert_concurrent(both, 55, CountedScope::Trunk, 403);
     }
 
     #[test]
@@ -263,7 +268,7 @@ mod contacts {
     fn of_one_user_are_counted() {
         for (contacts, code) in [(1, 403), (3, 403), (8, 500)] {
             let found = of_one_user(Some(contacts), code).contacts.expect("searched");
-            assert_eq!((found.limit, found.confidence), (Some(contacts), Confidence::High), "{found:#?}");
+            assert_eq!((found.limit, found.confidence), (Some(contacts), SearchConfidence::High), "{found:#?}");
             assert_eq!(found.refusal.map(|refusal| refusal.code), Some(code));
         }
     }
@@ -316,7 +321,7 @@ mod rates {
             let door = FaultKind::Transactions { concurrent: open, code: 503, reason: "Too many".into() };
             let found = search(rate_case(1_500, [door, FaultKind::Delay(Delay::Fixed(delay * MS))]));
             let rate = found.rate.expect("searched");
-            assert_eq!(rate.kind, Kind::Transactions(open), "{rate:#?}");
+            assert_eq!(rate.kind, LimitKind::Transactions(open), "{rate:#?}");
         }
     }
 

@@ -16,7 +16,7 @@ use regstorm::plan::Plan;
 use regstorm::profile::{self, Source};
 use regstorm::record::{Results, read};
 use regstorm::seed::{Purpose, Seed};
-use regstorm::sim::Outcome;
+use regstorm::sim::SimOutcome;
 use regstorm::vocab::{Kind, Status};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -253,7 +253,7 @@ impl Wild {
         Wild { seed: number, text, loss, delay, lossless }
     }
 
-    fn carry_out(&self) -> (Outcome, Vec<u8>) {
+    fn carry_out(&self) -> (SimOutcome, Vec<u8>) {
         let profile = profile::load(self, "wild.toml", &[]).unwrap_or_else(|error| panic!("{error}"));
         let mut plan = Plan::new(&profile).unwrap_or_else(|error| panic!("{error}"));
         let link = LinkConfig { delay: Some(Delay::Uniform(Duration::ZERO, self.delay)), drop: self.loss };

@@ -10,12 +10,12 @@ use regstorm::plan::Plan;
 use regstorm::profile;
 use regstorm::registrar::{Delay, FaultKind};
 use regstorm::seed::Seed;
-use regstorm::sim::{Outcome, World, WorldConfig};
+use regstorm::sim::{SimOutcome, World, WorldConfig};
 use regstorm::vocab::{Kind, RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
 use support::world::{DOMAIN, PASSWORD, count, hammer, hold, policy, rate, seconds, statuses, with_fault, world};
 
-fn attempts(outcome: &Outcome, kind: Kind) -> u64 {
+fn attempts(outcome: &SimOutcome, kind: Kind) -> u64 {
     outcome.sum(|trunk| trunk.started[kind.index()])
 }
 

@@ -10,7 +10,7 @@ use regstorm::load::LoadStage;
 use regstorm::measure::Interval;
 use regstorm::registrar::{Delay, Fault, FaultKind, LimitScope};
 use regstorm::seed::Seed;
-use regstorm::sim::{Outcome, World, WorldConfig};
+use regstorm::sim::{SimOutcome, World, WorldConfig};
 use regstorm::vocab::{Phase, Status};
 use std::fmt::Write;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn world(agents: u32, hold: Duration) -> WorldConfig {
 }
 
 /// A phase's latency over the run.
-fn latency(outcome: &Outcome, phase: Phase) -> Histogram<u32> {
+fn latency(outcome: &SimOutcome, phase: Phase) -> Histogram<u32> {
     let mut all = Histogram::new_with_bounds(1, 130_000_000, 3).expect("valid bounds");
     for histogram in outcome.intervals.iter().filter_map(|i| i.trunks[0].latency_us[phase.index()].as_ref()) {
         all.add(histogram).expect("the same bounds");
@@ -42,7 +42,7 @@ fn latency(outcome: &Outcome, phase: Phase) -> Histogram<u32> {
 }
 
 /// Largest number of agents registered at an interval's end.
-fn peak(outcome: &Outcome) -> u64 {
+fn peak(outcome: &SimOutcome) -> u64 {
     outcome.load().map(|interval| interval.trunks[0].registered).max().unwrap_or(0)
 }
 
@@ -100,7 +100,7 @@ fn what_happens_at_an_intervals_end_belongs_to_the_next() {
 }
 
 /// Everything an outcome says, as text: two runs are the same run when this is the same.
-fn transcript(outcome: &Outcome) -> String {
+fn transcript(outcome: &SimOutcome) -> String {
     let mut text = String::new();
     for interval in &outcome.intervals {
         let Interval { index, start_ns, end_ns, stage, agents, loops, responses, registered_samples, .. } = interval;

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
 
 /// What sets this run apart and holds it together.
-pub struct Frame {
+pub struct RunFrame {
     pub seed: Seed,
     pub run: RunTag,
     pub start: Time,
@@ -29,7 +29,7 @@ pub struct Frame {
 }
 
 /// Workers ready to start, and what their sockets got from the kernel.
-pub struct Assembly {
+pub struct AssembledRun {
     pub workers: Vec<WorkerPlan>,
     /// `recvmmsg`, `rx-timestamp`, `rcvbuf=…`, …, of the first socket; all ask for the same.
     pub features: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Assembly {
 ///
 /// # Errors
 /// When a socket cannot be had: the run could not take place.
-pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<Assembly, Failure> {
+pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) -> Result<AssembledRun, Failure> {
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let mut features = Vec::new();
     let mut workers = Vec::with_capacity(frame.workers as usize);
@@ -75,7 +75,7 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &Frame) -> Result<As
         };
         workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets });
     }
-    Ok(Assembly { workers, features })
+    Ok(AssembledRun { workers, features })
 }
 
 /// Opens one worker's sockets; each flow is that of the socket with its number.

@@ -1,7 +1,7 @@
 //! What this machine can send by itself (RFC 7502 §6.1): short runs against the embedded registrar on loopback at rising
 //! rates. Where the outcome is kept: `kept_baseline`.
 
-use super::assemble::{Assembly, Frame, assemble};
+use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::failure::Failure;
 use super::kept_baseline;
 use super::registrar::{address_of, embedded};
@@ -9,7 +9,7 @@ use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
 use super::targets::resolve_all;
 use super::threads::sender_threads;
 use crate::diagnose::{GeneratorVerdict, judge};
-use crate::engine::{Conduct, Decision, Observer, Position, conduct};
+use crate::engine::{Conduct, Decision, Observer, RunPosition, conduct};
 use crate::load::{Schedule, baseline::next_rate};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
@@ -82,7 +82,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * rate;
     let server = embedded(&plan, seed, clock, clock.now())?;
     let targets = resolve_all(&plan, address_of(server.as_ref()))?;
-    let frame = Frame {
+    let frame = RunFrame {
         seed,
         run: RunTag(super::random_word()),
         start,
@@ -90,7 +90,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         schedule,
         capture_secrets: false,
     };
-    let Assembly { workers, features } = assemble(&plan, &targets, &frame)?;
+    let AssembledRun { workers, features } = assemble(&plan, &targets, &frame)?;
     let mut bytes = Vec::new();
     let mut keep = Keep(Writer::new(&mut bytes));
     let unwritable = |error: io::Error| Failure::could_not(format!("the baseline cannot be kept: {error}"));
@@ -128,7 +128,7 @@ impl Observer for Keep<'_> {
         Ok(())
     }
 
-    fn progress(&mut self, _: Position) {}
+    fn progress(&mut self, _: RunPosition) {}
 
     fn intervened(&mut self, _: &Intervention) -> io::Result<()> {
         Ok(())

@@ -12,10 +12,10 @@ use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::cli::{LimitsArgs, Live, MethodArg, Only};
-use crate::engine::Trial;
-use crate::engine::trial::Signals;
+use crate::engine::LiveField;
+use crate::engine::trial::SignalBox;
 use crate::load::search::concurrent::FillRate;
-use crate::load::search::{Method, Orders, Roster, Stop, Survey, rate, rfc7502, survey};
+use crate::load::search::{Orders, SearchMethod, Seating, Stop, Survey, rate, rfc7502, survey};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::plan::Plan;
@@ -23,7 +23,7 @@ use crate::profile;
 use crate::report::limits as report;
 use crate::seed::Seed;
 use crate::vocab::{RunTag, TrunkId, parse_duration};
-use field::{Opened, Shown};
+use field::{Opened, ShownField};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The file that marks a directory as a search's.
@@ -61,8 +61,8 @@ pub fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
     let (name, stamp) = (format!("{}-limits", plan.name), super::stamp(started_unix_ns));
     let (directory, _) = RunDirectory::create_with(RESULT, args.out.as_deref(), &name, &stamp)?;
-    let signals = Signals::default();
-    let trial = Trial::new(crew, sockets, clock, signals.clone()).map_err(Failure::could_not)?;
+    let signals = SignalBox::default();
+    let trial = LiveField::new(crew, sockets, clock, signals.clone()).map_err(Failure::could_not)?;
     let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
     drop(server);
     let (found, drops) = match searched {
@@ -127,10 +127,10 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
     };
     let objective = args.objective.as_deref().map(|text| span("--objective", text)).transpose()?;
     let method = match args.method {
-        MethodArg::Bisect => Method::Bisect,
+        MethodArg::Bisect => SearchMethod::Bisect,
         MethodArg::Rfc7502 => {
             let settings = strict(plan, trunk, args.only)?;
-            Method::Rfc7502(rfc7502::Settings { r: args.start_rate.unwrap_or(settings.r), ..settings })
+            SearchMethod::Rfc7502(rfc7502::Rfc7502Settings { r: args.start_rate.unwrap_or(settings.r), ..settings })
         }
     };
     let first = args.start_rate.map_or(PROBE_START, f64::from);
@@ -139,15 +139,15 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
         rate: args.only != Some(Only::Concurrent),
         method,
         fill: FillRate { start: FILL_START.min(fill), most: fill },
-        probing: rate::Settings { start: first.min(ceiling), most: ceiling, objective },
+        probing: rate::ProbingSettings { start: first.min(ceiling), most: ceiling, objective },
         settle: span("--settle", &args.settle)?,
         gentle: GENTLE.min(ceiling),
     })
 }
 
 /// RFC 7502 §6.7 asks for distinct addresses of record and lifetimes of an hour or more; less would not be its rate.
-fn strict(plan: &Plan, trunk: TrunkId, only: Option<Only>) -> Result<rfc7502::Settings, Failure> {
-    let settings = rfc7502::Settings::STRICT;
+fn strict(plan: &Plan, trunk: TrunkId, only: Option<Only>) -> Result<rfc7502::Rfc7502Settings, Failure> {
+    let settings = rfc7502::Rfc7502Settings::STRICT;
     let trunk = &plan.trunks[trunk.index()];
     if only != Some(Only::Concurrent) && trunk.agents < settings.n {
         return Err(Failure::usage(format!(
@@ -168,10 +168,10 @@ fn strict(plan: &Plan, trunk: TrunkId, only: Option<Only>) -> Result<rfc7502::Se
 
 /// Searches on a thread of its own while this one listens to signals.
 async fn search(
-    trial: Trial,
-    roster: Roster,
+    trial: LiveField,
+    roster: Seating,
     orders: Orders,
-    signals: Signals,
+    signals: SignalBox,
     live: bool,
 ) -> Result<(Survey, u64), Failure> {
     let unheard = |error: std::io::Error| Failure::could_not(format!("signals cannot be received: {error}"));
@@ -180,7 +180,7 @@ async fn search(
     let waker = trial.waker();
     let (done, mut finished) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("search".to_owned()).spawn(move || {
-        let mut shown = Shown { field: trial, live };
+        let mut shown = ShownField { field: trial, live };
         let found = survey(&mut shown, &roster, &orders);
         // Whoever waits for this is on the other side as long as the process lives.
         let _ = done.send((found, shown.field.drops()));

@@ -4,7 +4,7 @@ use super::output::FAILURES;
 #[cfg(feature = "tui")]
 use super::screen::LiveScreen;
 use crate::diagnose::AbortWatch;
-use crate::engine::{Decision, Observer, Position};
+use crate::engine::{Decision, Observer, RunPosition};
 use crate::live::{Bars, Metrics, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
@@ -139,11 +139,11 @@ impl Observer for Watch<'_> {
         self.failures.append(failures)
     }
 
-    fn progress(&mut self, position: Position) {
+    fn progress(&mut self, position: RunPosition) {
         match &mut self.screen {
             Screen::Off | Screen::Plain => {}
             Screen::Bars(bars) => {
-                let Position { elapsed, planned, registered, open, .. } = position;
+                let RunPosition { elapsed, planned, registered, open, .. } = position;
                 bars.show(&Snapshot { elapsed, planned, registered, open });
             }
             #[cfg(feature = "tui")]

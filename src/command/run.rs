@@ -1,6 +1,6 @@
 //! `regstorm run`: from a profile to a directory of results.
 
-use super::assemble::{Assembly, Frame, assemble};
+use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, Screen, Watch};
 use super::output::RunDirectory;
@@ -62,7 +62,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, address_of(server.as_ref()))?;
-    let frame = Frame {
+    let frame = RunFrame {
         seed,
         run: RunTag(super::random_word()),
         start,
@@ -71,7 +71,7 @@ pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         capture_secrets: args.capture_secrets,
     };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let Assembly { workers, mut features } = match assemble_in_time(&plan, &targets, &frame, clock) {
+    let AssembledRun { workers, mut features } = match assemble_in_time(&plan, &targets, &frame, clock) {
         Ok(assembly) => assembly,
         Err(failure) => {
             directory.discard();
@@ -133,7 +133,7 @@ fn conditions(plan: &Plan) -> AbortWatch {
 }
 
 /// A run that nobody looks into.
-fn as_planned(plan: &Plan, frame: &Frame, workers: Vec<WorkerPlan>, clock: Clock) -> Conduct {
+fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Clock) -> Conduct {
     Conduct {
         workers,
         clock,
@@ -169,7 +169,7 @@ fn check_screen(live: Live) -> Result<(), Failure> {
 #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the live screen shows that much"))]
 struct ToShow<'a> {
     plan: &'a Plan,
-    frame: &'a Frame,
+    frame: &'a RunFrame,
     facts: &'a str,
     directory: &'a RunDirectory,
     clock: Clock,
@@ -209,7 +209,12 @@ fn live_screen(shown: ToShow<'_>) -> LiveScreen {
 }
 
 /// Opens the sockets before the first arrival is due.
-fn assemble_in_time(plan: &Plan, targets: &[SocketAddr], frame: &Frame, clock: Clock) -> Result<Assembly, Failure> {
+fn assemble_in_time(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    frame: &RunFrame,
+    clock: Clock,
+) -> Result<AssembledRun, Failure> {
     let assembly = assemble(plan, targets, frame)?;
     if frame.start > clock.now() {
         return Ok(assembly);
@@ -265,7 +270,7 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
 pub(super) fn header(
     plan: &Plan,
     targets: &[SocketAddr],
-    frame: &Frame,
+    frame: &RunFrame,
     features: Vec<String>,
     started_unix_ns: i64,
 ) -> Header {
@@ -350,7 +355,7 @@ fn retry_header(retry: &RetryPolicy) -> RetryHeader {
 }
 
 /// How a run ended.
-pub(super) fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End {
+pub(super) fn end(ended: &Ended, frame: &RunFrame, aborted: Option<Aborted>) -> End {
     let usage = usage::process();
     let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
     End {
@@ -367,7 +372,7 @@ pub(super) fn end(ended: &Ended, frame: &Frame, aborted: Option<Aborted>) -> End
 }
 
 /// The first line of a run: what goes where, how fast, for how long.
-fn opening(plan: &Plan, frame: &Frame, targets: &[SocketAddr]) -> String {
+fn opening(plan: &Plan, frame: &RunFrame, targets: &[SocketAddr]) -> String {
     let mut places: Vec<String> = targets.iter().map(ToString::to_string).collect();
     places.sort_unstable();
     places.dedup();

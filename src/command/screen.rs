@@ -6,7 +6,7 @@
 
 use super::output::RECORD;
 use crate::diagnose::{Finding, GeneratorVerdict, findings, judge};
-use crate::engine::{Position, Wish};
+use crate::engine::{RunPosition, Wish};
 use crate::live::screen::{
     Act, Depth, Digest, FindingLine, Health, Moment, Opening, Palette, Scene, Severity, StageNow, StageProgress,
     Terminal, act,
@@ -132,8 +132,8 @@ impl LiveScreen {
         self.tell(ScreenUpdate::Intervened(*intervention));
     }
 
-    pub fn progress(&mut self, position: Position) {
-        let Position { elapsed, glances, .. } = position;
+    pub fn progress(&mut self, position: RunPosition) {
+        let RunPosition { elapsed, glances, .. } = position;
         let mut rate = 0.0;
         if self.stage == vocab::Stage::Load {
             let planned = self.course.schedule_time(elapsed);

@@ -8,7 +8,7 @@ use super::report::{Derived, derive};
 use super::run::header;
 use super::source::DiskSource;
 use super::threads::sender_threads;
-use super::{assemble::Frame, run};
+use super::{assemble::RunFrame, run};
 use crate::cli::SimulateArgs;
 use crate::diagnose::dry_run::{Machine, Rehearsed};
 use crate::diagnose::{AbortWatch, DryRun};
@@ -22,7 +22,7 @@ use crate::record::{End, Header, Results, Writer};
 use crate::registrar::Registrar;
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
-use crate::sim::{self, Opposite, Outcome, Wording, World, WorldConfig};
+use crate::sim::{self, Opposite, SimOutcome, Wording, World, WorldConfig};
 use crate::vocab::{LoadStage, RunTag, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -71,7 +71,7 @@ pub(super) fn plan(args: &SimulateArgs) -> Result<Plan, Failure> {
 }
 
 /// What a run of the plan would ask for, on this machine.
-fn dry_run(plan: &Plan, results: &Results, outcome: &Outcome) -> DryRun {
+fn dry_run(plan: &Plan, results: &Results, outcome: &SimOutcome) -> DryRun {
     let sockets = plan.sockets(sender_threads(plan)).into_iter();
     let name = |address: Option<IpAddr>| address.map_or_else(|| "*".to_owned(), |address| address.to_string());
     let machine = Machine {
@@ -117,7 +117,7 @@ fn lengthen(plan: &mut Plan, text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When the record cannot be written; the rehearsal is carried through all the same.
-pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W) -> io::Result<Outcome> {
+pub fn rehearse<W: Write>(plan: &mut Plan, seed: Seed, link: LinkConfig, out: W) -> io::Result<SimOutcome> {
     let registrar = Registrar::new(plan.registrar.clone(), seed, sim::START);
     rehearse_facing(plan, seed, link, Box::new(registrar), out)
 }
@@ -132,12 +132,12 @@ pub fn rehearse_facing<W: Write>(
     link: LinkConfig,
     registrar: Box<dyn Opposite>,
     out: W,
-) -> io::Result<Outcome> {
+) -> io::Result<SimOutcome> {
     plan.draw(seed);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
     let tag = RunTag(seed.draw(Purpose::Identity, u64::MAX, 0));
-    let frame = Frame { seed, run: tag, start: Time::ORIGIN, workers: 1, schedule, capture_secrets: false };
+    let frame = RunFrame { seed, run: tag, start: Time::ORIGIN, workers: 1, schedule, capture_secrets: false };
     let mut writer = Writer::new(out);
     writer.header(&rehearsal_header(plan, &frame))?;
     let config = WorldConfig {
@@ -197,7 +197,7 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
     plan.trunks.iter().map(of).collect()
 }
 
-fn rehearsal_header(plan: &Plan, frame: &Frame) -> Header {
+fn rehearsal_header(plan: &Plan, frame: &RunFrame) -> Header {
     let targets = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)); plan.trunks.len()];
     Header { simulated: true, ..header(plan, &targets, frame, Vec::new(), BEGINS_UNIX_NS) }
 }

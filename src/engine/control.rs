@@ -1,7 +1,7 @@
 //! The control side of a run, on a current-thread tokio runtime: it starts the workers, moves the run from stage to
 //! stage, listens to signals, merges the workers' intervals and hands them to an observer.
 
-use super::worker::{Command, Outside, Progress, Report, Worker, WorkerPlan};
+use super::worker::{Order, Outside, Report, Worker, WorkerPlan, WorkerProgress};
 use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
@@ -49,7 +49,7 @@ pub enum Wish {
 
 /// Where a run is.
 #[derive(Clone, Default, Debug)]
-pub struct Position {
+pub struct RunPosition {
     /// Since the start.
     pub elapsed: Duration,
     /// Agents that have arrived and were not told to un-REGISTER.
@@ -87,7 +87,7 @@ pub trait Observer {
     fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()>;
 
     /// Where the run is: some times a second.
-    fn progress(&mut self, position: Position);
+    fn progress(&mut self, position: RunPosition);
 
     /// A person changed the speed of the load, a little ahead of its effect.
     ///
@@ -136,7 +136,7 @@ const LEAD: Duration = Duration::from_millis(60);
 /// When threads or signals cannot be set up, a worker's sockets fail, or the observer cannot keep an interval. What was
 /// observed until then stays observed.
 pub async fn conduct(mut run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
-    let mut signals = Signals {
+    let mut signals = SignalStreams {
         interrupt: signal(SignalKind::interrupt()).map_err(EngineError::Signals)?,
         terminate: signal(SignalKind::terminate()).map_err(EngineError::Signals)?,
     };
@@ -172,12 +172,12 @@ async fn next(wishes: &mut Option<UnboundedReceiver<Wish>>) -> Wish {
     std::future::pending().await
 }
 
-struct Signals {
+struct SignalStreams {
     interrupt: Signal,
     terminate: Signal,
 }
 
-impl Signals {
+impl SignalStreams {
     async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
@@ -189,7 +189,7 @@ impl Signals {
 struct Conductor {
     clock: Clock,
     links: Vec<WorkerLink>,
-    phase: Phase,
+    phase: RunPhase,
     /// When the current phase is over at the latest.
     deadline: Time,
     load_ends: Time,
@@ -204,7 +204,7 @@ struct Conductor {
     done: usize,
     parts: BTreeMap<u32, (Interval, usize)>,
     /// By worker: where it was last.
-    progress: Vec<Progress>,
+    progress: Vec<WorkerProgress>,
     interrupted_by: Option<i32>,
     stopped: bool,
     registered: u64,
@@ -215,13 +215,13 @@ struct Conductor {
 }
 
 struct WorkerLink {
-    commands: Sender<Command>,
+    commands: Sender<Order>,
     waker: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
+enum RunPhase {
     Load,
     Drain,
     Unregister,
@@ -255,7 +255,7 @@ impl Conductor {
         let conductor = Conductor {
             clock: run.clock,
             links,
-            phase: Phase::Load,
+            phase: RunPhase::Load,
             deadline: load_ends.saturating_sub(LEAD),
             load_ends,
             load_lasts: run.load_lasts,
@@ -268,7 +268,7 @@ impl Conductor {
             idle: 0,
             done: 0,
             parts: BTreeMap::new(),
-            progress: vec![Progress::default(); workers],
+            progress: vec![WorkerProgress::default(); workers],
             interrupted_by: None,
             stopped: false,
             registered: 0,
@@ -291,9 +291,9 @@ impl Conductor {
             Report::Progress(progress) => self.progress(progress, observer),
             Report::Idle(stage) => {
                 let ours = match self.phase {
-                    Phase::Drain => stage == Stage::Drain,
-                    Phase::Unregister => stage == Stage::Unregister,
-                    Phase::Load | Phase::Finish => false,
+                    RunPhase::Drain => stage == Stage::Drain,
+                    RunPhase::Unregister => stage == Stage::Unregister,
+                    RunPhase::Load | RunPhase::Finish => false,
                 };
                 self.idle += usize::from(ours);
                 if self.idle >= self.links.len() {
@@ -312,18 +312,18 @@ impl Conductor {
     }
 
     /// Shows the sum of all workers when the last of them reports.
-    fn progress(&mut self, progress: Progress, observer: &mut dyn Observer) {
+    fn progress(&mut self, progress: WorkerProgress, observer: &mut dyn Observer) {
         let worker = progress.worker;
         self.progress[worker] = progress;
         if worker + 1 < self.links.len() {
             return;
         }
-        let sum = |of: fn(&Progress) -> u64| self.progress.iter().map(of).sum();
+        let sum = |of: fn(&WorkerProgress) -> u64| self.progress.iter().map(of).sum();
         let mut glances: Vec<Glance> = Vec::new();
         for progress in &self.progress {
             Glance::add_all(&mut glances, &progress.glances);
         }
-        observer.progress(Position {
+        observer.progress(RunPosition {
             elapsed: self.clock.now().since(self.start),
             planned: sum(|p| p.planned),
             registered: sum(|p| p.registered),
@@ -374,7 +374,7 @@ impl Conductor {
         match self.phase {
             // Held up until the end is upon us (by a stop of the whole process, say), the order would come after
             // workers have closed later intervals, not all the same ones: then the load lasts a little longer.
-            Phase::Load => {
+            RunPhase::Load => {
                 let now = self.clock.now();
                 let at = if now + LEAD / 2 > self.load_ends { now + LEAD } else { self.load_ends };
                 self.begin_drain(at, observer);
@@ -403,7 +403,7 @@ impl Conductor {
     /// Changes the speed of the load. Nothing is changed any more when its end has been ordered, or is about to be.
     fn adjust(&mut self, adjustment: Adjustment, observer: &mut dyn Observer) {
         let at = (self.clock.now() + LEAD).max(self.start);
-        if self.phase != Phase::Load || at >= self.load_ends.saturating_sub(LEAD) {
+        if self.phase != RunPhase::Load || at >= self.load_ends.saturating_sub(LEAD) {
             return;
         }
         let Some(kind) = self.throttle.adjust(adjustment) else { return };
@@ -411,13 +411,13 @@ impl Conductor {
         self.timeline.bend(at.since(self.start), speed);
         self.load_ends = self.timeline.end(self.load_lasts).map_or(Time::NEVER, |end| self.start + end);
         self.deadline = self.load_ends.saturating_sub(LEAD);
-        self.send(Command::Speed { at, speed });
+        self.send(Order::Speed { at, speed });
         self.kept(observer.intervened(&Intervention { at_ns: at.nanos_since(self.start), kind, speed }));
     }
 
     /// Ends the load before its time; false when it is over already.
     fn end_load(&mut self, observer: &mut dyn Observer) -> bool {
-        let loading = self.phase == Phase::Load;
+        let loading = self.phase == RunPhase::Load;
         if loading {
             let at = self.clock.now() + LEAD;
             self.begin_drain(at, observer);
@@ -427,7 +427,7 @@ impl Conductor {
 
     fn begin_drain(&mut self, at: Time, observer: &mut dyn Observer) {
         self.load_ends = at;
-        self.order(Phase::Drain, Command::Drain { at }, at + self.drain);
+        self.order(RunPhase::Drain, Order::Drain { at }, at + self.drain);
         observer.stage(Stage::Drain, self.interrupted_by);
     }
 
@@ -435,13 +435,13 @@ impl Conductor {
     fn advance(&mut self, observer: &mut dyn Observer) {
         let at = self.clock.now() + LEAD;
         match (self.phase, self.unregister_rate) {
-            (Phase::Drain, Some(per_second)) => {
+            (RunPhase::Drain, Some(per_second)) => {
                 let pacing = Duration::from_secs_f64(f64::from(self.agents) / per_second);
                 let limit = at + pacing + self.patience + Duration::from_secs(2);
-                self.order(Phase::Unregister, Command::Unregister { at, per_second }, limit);
+                self.order(RunPhase::Unregister, Order::Unregister { at, per_second }, limit);
                 observer.stage(Stage::Unregister, self.interrupted_by);
             }
-            (Phase::Finish, _) => {
+            (RunPhase::Finish, _) => {
                 // Every worker was told to finish and did not within a minute: they are stuck in the kernel.
                 let stuck = io::Error::new(io::ErrorKind::TimedOut, "it did not finish within a minute");
                 self.failure.get_or_insert(EngineError::Worker(stuck));
@@ -452,20 +452,20 @@ impl Conductor {
     }
 
     fn finish(&mut self) {
-        if self.phase != Phase::Finish {
+        if self.phase != RunPhase::Finish {
             let at = self.clock.now() + LEAD;
-            self.order(Phase::Finish, Command::Finish { at }, at + Duration::from_secs(60));
+            self.order(RunPhase::Finish, Order::Finish { at }, at + Duration::from_secs(60));
         }
     }
 
-    fn order(&mut self, phase: Phase, command: Command, deadline: Time) {
+    fn order(&mut self, phase: RunPhase, command: Order, deadline: Time) {
         self.phase = phase;
         self.deadline = deadline;
         self.idle = 0;
         self.send(command);
     }
 
-    fn send(&self, command: Command) {
+    fn send(&self, command: Order) {
         for link in &self.links {
             // A worker that is gone reported its end already.
             let _ = link.commands.send(command);

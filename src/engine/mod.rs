@@ -15,8 +15,8 @@ mod tempo;
 pub mod trial;
 mod worker;
 
-pub use control::{Conduct, Decision, Ended, EngineError, Observer, Position, Wish, conduct};
+pub use control::{Conduct, Decision, Ended, EngineError, Observer, RunPosition, Wish, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::Server;
-pub use trial::Trial;
+pub use trial::LiveField;
 pub use worker::WorkerPlan;

@@ -5,7 +5,7 @@
 
 use super::sockets::{Sockets, inbox};
 use crate::fleet::crew::{Crew, CrewConfig};
-use crate::load::search::{Field, Pace, Seat, Seen, Stop};
+use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, Udp};
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A crew behind sockets.
-pub struct Trial {
+pub struct LiveField {
     crew: Crew,
     sockets: Sockets,
     poller: Poller,
@@ -24,7 +24,7 @@ pub struct Trial {
     start: Time,
     received: RecvBatch,
     ready: Vec<u32>,
-    signals: Signals,
+    signals: SignalBox,
     /// Signals the search was told of.
     told: u32,
     /// Kernel drops at our sockets.
@@ -33,12 +33,12 @@ pub struct Trial {
 
 /// Where signals are left for a trial.
 #[derive(Clone, Debug, Default)]
-pub struct Signals {
+pub struct SignalBox {
     count: Arc<AtomicU32>,
     last: Arc<AtomicI32>,
 }
 
-impl Signals {
+impl SignalBox {
     /// A signal of this number came.
     pub fn raise(&self, number: i32) {
         self.last.store(number, Ordering::Relaxed);
@@ -46,18 +46,18 @@ impl Signals {
     }
 }
 
-impl Trial {
+impl LiveField {
     /// A crew that has not begun; its flows stand for these sockets, in order.
     ///
     /// # Errors
     /// When descriptors for the poller cannot be had.
-    pub fn new(config: CrewConfig, sockets: Vec<Udp>, clock: Clock, signals: Signals) -> io::Result<Self> {
+    pub fn new(config: CrewConfig, sockets: Vec<Udp>, clock: Clock, signals: SignalBox) -> io::Result<Self> {
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add(udp, position as u32)?;
         }
         lower_timer_slack()?;
-        Ok(Trial {
+        Ok(LiveField {
             start: config.start,
             crew: Crew::new(config),
             received: inbox(&sockets),
@@ -121,14 +121,14 @@ impl Trial {
     }
 }
 
-impl Field for Trial {
-    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+impl SearchField for LiveField {
+    fn register(&mut self, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop> {
         self.crew.register(self.clock.now(), seats, pace);
         self.run(None)?;
         Ok(self.crew.seen(self.clock.now()))
     }
 
-    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop> {
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<StepResult, Stop> {
         self.crew.release(self.clock.now(), seats, per_second);
         self.run(None)?;
         Ok(self.crew.seen(self.clock.now()))

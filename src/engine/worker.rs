@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// What the control side tells a worker; each takes effect at its time.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Command {
+pub(super) enum Order {
     /// The load's time passes at another speed. It ends no interval.
     Speed {
         at: Time,
@@ -42,7 +42,7 @@ pub(super) enum Report {
     /// Failed attempts of the interval that follows, those of which packets were kept.
     Failures(Vec<FailedAttempt>),
     /// Where this worker is: a few times a second.
-    Progress(Progress),
+    Progress(WorkerProgress),
     /// Nothing is open and nothing is to come in this stage.
     Idle(Stage),
     /// The thread is about to end; CPU nanoseconds it used.
@@ -51,7 +51,7 @@ pub(super) enum Report {
 
 /// Where a worker is.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Progress {
+pub(super) struct WorkerProgress {
     pub worker: usize,
     pub planned: u64,
     pub registered: u64,
@@ -73,7 +73,7 @@ pub struct WorkerPlan {
 /// A worker's ties to the control side.
 pub(super) struct Outside {
     pub clock: Clock,
-    pub commands: Receiver<Command>,
+    pub commands: Receiver<Order>,
     pub reports: UnboundedSender<Report>,
     /// Whether its reports of where it is are to show each trunk.
     pub glances: bool,
@@ -84,9 +84,9 @@ pub(super) struct Worker {
     sockets: Sockets,
     poller: Poller,
     clock: Clock,
-    commands: Receiver<Command>,
+    commands: Receiver<Order>,
     /// Commands whose time has not come, in order.
-    pending: Vec<Command>,
+    pending: Vec<Order>,
     /// The interval that was cut last, while its rows are handed over.
     leaving: Option<Box<Interval>>,
     reports: UnboundedSender<Report>,
@@ -203,7 +203,7 @@ impl Worker {
     }
 
     fn next_command(&self) -> Time {
-        self.pending.first().map_or(Time::NEVER, Command::at)
+        self.pending.first().map_or(Time::NEVER, Order::at)
     }
 
     /// When the current interval ends, by the clock or by a command.
@@ -250,13 +250,13 @@ impl Worker {
                 return;
             }
             let interval = match self.pending.remove(0) {
-                Command::Speed { at, speed } => {
+                Order::Speed { at, speed } => {
                     self.fleet.set_speed(at, speed);
                     continue;
                 }
-                Command::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
-                Command::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
-                Command::Finish { at } => {
+                Order::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
+                Order::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
+                Order::Finish { at } => {
                     self.finished = true;
                     self.fleet.finish(at)
                 }
@@ -308,7 +308,7 @@ impl Worker {
             let (planned, registered, open) = (tally.planned(), tally.registered(), tally.in_flight());
             let glances = if self.glances { tally.glances() } else { Vec::new() };
             let worker = self.position;
-            let _ = self.reports.send(Report::Progress(Progress { worker, planned, registered, open, glances }));
+            let _ = self.reports.send(Report::Progress(WorkerProgress { worker, planned, registered, open, glances }));
         }
     }
 
@@ -321,13 +321,10 @@ impl Worker {
     }
 }
 
-impl Command {
+impl Order {
     fn at(&self) -> Time {
         match *self {
-            Command::Speed { at, .. }
-            | Command::Drain { at }
-            | Command::Unregister { at, .. }
-            | Command::Finish { at } => at,
+            Order::Speed { at, .. } | Order::Drain { at } | Order::Unregister { at, .. } | Order::Finish { at } => at,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::flows::Flows;
 use super::overdue::{self, STALLED};
 use crate::agent::{IdentityBook, Input, RetryPolicy, TrunkPolicy};
 use crate::load::Stripe;
-use crate::load::search::{Answer, Fate, Pace, Refusal, Seat, Seen};
+use crate::load::search::{Seat, SeatAnswer, SeatFate, StepPace, StepResult, WordedRefusal};
 use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::{Response, contact};
@@ -24,7 +24,7 @@ pub struct CrewConfig {
     pub policies: Vec<TrunkPolicy>,
     pub flows: Flows,
     /// By [`Seat`].
-    pub seats: Vec<Phone>,
+    pub seats: Vec<SeatedPhone>,
     pub seed: Seed,
     pub run: RunTag,
     pub max_message_rate: u32,
@@ -33,7 +33,7 @@ pub struct CrewConfig {
 
 /// Who sits on a seat, and through which flow: the flow gives the contact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Phone {
+pub struct SeatedPhone {
     pub user: AgentId,
     pub flow: FlowId,
 }
@@ -56,7 +56,7 @@ struct Duty {
 struct Task {
     releases: bool,
     seats: Vec<Seat>,
-    pace: Pace,
+    pace: StepPace,
     begin: Time,
     /// The next of `seats`, when it is planned, and when it may go.
     next: usize,
@@ -66,7 +66,7 @@ struct Task {
     steadied: Option<usize>,
     /// Answers still to come.
     open: usize,
-    seen: Seen,
+    seen: StepResult,
 }
 
 const NOBODY: u32 = u32::MAX;
@@ -101,13 +101,13 @@ impl Crew {
     }
 
     /// These phones register, each once; the task before must be done.
-    pub fn register(&mut self, now: Time, seats: &[Seat], pace: Pace) {
+    pub fn register(&mut self, now: Time, seats: &[Seat], pace: StepPace) {
         self.begin(Task::new(false, seats.to_vec(), pace, now));
     }
 
     /// These phones un-REGISTER as far as they may be bound.
     pub fn release(&mut self, now: Time, seats: &[Seat], per_second: f64) {
-        self.begin(Task::new(true, seats.to_vec(), Pace::Steady(per_second), now));
+        self.begin(Task::new(true, seats.to_vec(), StepPace::Steady(per_second), now));
     }
 
     fn begin(&mut self, task: Task) {
@@ -126,9 +126,9 @@ impl Crew {
     }
 
     /// What the task showed. Phones without an answer by now are silent.
-    pub fn seen(&mut self, now: Time) -> Seen {
+    pub fn seen(&mut self, now: Time) -> StepResult {
         let task = &mut self.driver.witness.task;
-        let seen = Seen { lasted: now.since(task.begin), ..std::mem::take(&mut task.seen) };
+        let seen = StepResult { lasted: now.since(task.begin), ..std::mem::take(&mut task.seen) };
         self.begin(Task::none(now));
         seen
     }
@@ -163,7 +163,7 @@ impl Crew {
         let Duty { task, asked, .. } = &mut self.driver.witness;
         if releases && !is_busy && asked[seat.index()] != NOBODY {
             // There was nothing to remove.
-            task.answer(&mut asked[seat.index()], now, Fate::Accepted { listed: 0 });
+            task.answer(&mut asked[seat.index()], now, SeatFate::Accepted { listed: 0 });
         }
     }
 
@@ -187,24 +187,24 @@ impl Witness for Duty {
 }
 
 impl Task {
-    fn new(releases: bool, seats: Vec<Seat>, pace: Pace, begin: Time) -> Self {
-        let seen = Seen { answers: Vec::with_capacity(seats.len()), ..Seen::default() };
+    fn new(releases: bool, seats: Vec<Seat>, pace: StepPace, begin: Time) -> Self {
+        let seen = StepResult { answers: Vec::with_capacity(seats.len()), ..StepResult::default() };
         let (planned, release) = (begin, begin);
         Task { releases, seats, pace, begin, next: 0, planned, release, steadied: None, open: 0, seen }
     }
 
     /// Nothing to do.
     fn none(now: Time) -> Self {
-        Task::new(false, Vec::new(), Pace::Steady(1.0), now)
+        Task::new(false, Vec::new(), StepPace::Steady(1.0), now)
     }
 
     /// Notes that the next phone begins; returns the place of its answer.
     fn ask(&mut self, seat: Seat, now: Time) -> u32 {
         let place = self.seen.answers.len() as u32;
-        let steady = self.steadied.is_some() || matches!(self.pace, Pace::Steady(_));
+        let steady = self.steadied.is_some() || matches!(self.pace, StepPace::Steady(_));
         let planned = self.planned.since(self.begin);
         self.seen.late += u32::from(now.since(self.planned) > STALLED);
-        self.seen.answers.push(Answer { seat, planned, at: planned, fate: Fate::Silent, steady });
+        self.seen.answers.push(SeatAnswer { seat, planned, at: planned, fate: SeatFate::Silent, steady });
         self.open += 1;
         self.proceed(now);
         place
@@ -222,15 +222,15 @@ impl Task {
     fn proceed(&mut self, now: Time) {
         self.next += 1;
         let rate = match (self.pace, &mut self.steadied) {
-            (Pace::Steady(rate), _) => rate,
-            (Pace::Poured { steady, then, .. }, Some(gone)) => {
+            (StepPace::Steady(rate), _) => rate,
+            (StepPace::Poured { steady, then, .. }, Some(gone)) => {
                 *gone += 1;
                 if *gone >= then {
                     self.next = self.seats.len();
                 }
                 steady
             }
-            (Pace::Poured { pour, at_most, steady, .. }, None) => {
+            (StepPace::Poured { pour, at_most, steady, .. }, None) => {
                 if self.next < at_most {
                     pour
                 } else {
@@ -246,7 +246,7 @@ impl Task {
 
     /// The first refusal was seen: what is poured has been enough.
     fn turn_steady(&mut self, at: Time) {
-        if let Pace::Poured { steady, then, .. } = self.pace
+        if let StepPace::Poured { steady, then, .. } = self.pace
             && self.steadied.is_none()
             && !self.is_dispatched()
         {
@@ -264,18 +264,18 @@ impl Task {
             Event::Retransmitted { .. } => self.seen.retransmitted += 1,
             Event::Ended(end) if end.kind == Kind::Initial => {
                 let fate = match end.status {
-                    Status::Registered => Fate::Accepted { listed: response.map_or(0, listed) },
-                    Status::Shed => Fate::Unsent,
-                    _ if end.code == 0 && end.status != Status::ProtocolError => Fate::Silent,
-                    _ => Fate::Refused(refusal(end.code, end.reason.text(), response)),
+                    Status::Registered => SeatFate::Accepted { listed: response.map_or(0, listed) },
+                    Status::Shed => SeatFate::Unsent,
+                    _ if end.code == 0 && end.status != Status::ProtocolError => SeatFate::Silent,
+                    _ => SeatFate::Refused(refusal(end.code, end.reason.text(), response)),
                 };
                 self.answer(asked, end.at, fate);
             }
             Event::UnregisterEnded { code, reason, ok, at, .. } => {
                 let fate = match (ok, code) {
-                    (true, _) => Fate::Accepted { listed: 0 },
-                    (false, 0) => Fate::Silent,
-                    (false, _) => Fate::Refused(refusal(code, reason.text(), response)),
+                    (true, _) => SeatFate::Accepted { listed: 0 },
+                    (false, 0) => SeatFate::Silent,
+                    (false, _) => SeatFate::Refused(refusal(code, reason.text(), response)),
                 };
                 self.answer(asked, at, fate);
             }
@@ -283,11 +283,11 @@ impl Task {
         }
     }
 
-    fn answer(&mut self, asked: &mut u32, at: Time, fate: Fate) {
+    fn answer(&mut self, asked: &mut u32, at: Time, fate: SeatFate) {
         let place = std::mem::replace(asked, NOBODY);
         let Some(answer) = self.seen.answers.get_mut(place as usize) else { return };
         answer.at = at.since(self.begin);
-        let refused = matches!(fate, Fate::Refused(_));
+        let refused = matches!(fate, SeatFate::Refused(_));
         answer.fate = fate;
         self.open -= 1;
         if refused {
@@ -301,8 +301,8 @@ fn gap_of(per_second: f64) -> Duration {
     Duration::try_from_secs_f64(per_second.recip()).unwrap_or(Duration::from_secs(3_600))
 }
 
-fn refusal(code: u16, reason: &[u8], response: Option<&Response<'_>>) -> Refusal {
-    Refusal {
+fn refusal(code: u16, reason: &[u8], response: Option<&Response<'_>>) -> WordedRefusal {
+    WordedRefusal {
         code,
         reason: String::from_utf8_lossy(reason).into_owned(),
         retry_after_s: response.and_then(|response| response.retry_after()),

@@ -67,13 +67,13 @@ pub(super) struct Flight {
     slot_of: Vec<u8>,
     /// By local agent: attempts so far, and whether the last one failed.
     past: Vec<Past>,
-    slots: Vec<Slot>,
+    slots: Vec<WatchSlot>,
     /// Held slots without an attempt.
     free: Vec<u8>,
     /// The place of the ring that the next attempt takes.
     next_in_ring: usize,
     budget: Budget,
-    groups: BTreeMap<Group, Shown>,
+    groups: BTreeMap<FailureGroup, HandedOver>,
     failures: Vec<FailedAttempt>,
     room: usize,
     keep_secrets: bool,
@@ -100,15 +100,15 @@ impl Past {
 
 /// The packets of one watched attempt; its buffers stay when the attempt is over.
 #[derive(Default)]
-struct Slot {
+struct WatchSlot {
     local: Option<u32>,
     bytes: Vec<u8>,
-    packets: Vec<Mark>,
+    packets: Vec<PacketMark>,
     left_out: u32,
 }
 
 /// One packet of a slot.
-struct Mark {
+struct PacketMark {
     at: Time,
     direction: Direction,
     remote: SocketAddr,
@@ -122,10 +122,10 @@ struct Budget {
     failing: u32,
 }
 
-type Group = (TrunkId, Status, u16, Place);
+type FailureGroup = (TrunkId, Status, u16, Place);
 
 /// What was handed over of one group.
-struct Shown {
+struct HandedOver {
     count: u32,
     first: Time,
     /// The earliest time of the next one.
@@ -137,7 +137,7 @@ impl Flight {
         Flight {
             slot_of: vec![NO_SLOT; agents],
             past: vec![Past::default(); agents],
-            slots: std::iter::repeat_with(Slot::default).take(HELD + RING).collect(),
+            slots: std::iter::repeat_with(WatchSlot::default).take(HELD + RING).collect(),
             free: (0..HELD as u8).rev().collect(),
             next_in_ring: 0,
             budget: Budget { ends: Time::ORIGIN, healthy: 0, failing: 0 },
@@ -178,7 +178,7 @@ impl Flight {
             return;
         }
         slot.bytes.extend_from_slice(bytes);
-        slot.packets.push(Mark { at, direction, remote, end: slot.bytes.len() });
+        slot.packets.push(PacketMark { at, direction, remote, end: slot.bytes.len() });
     }
 
     /// An attempt of the agent is over; `from` is the address it sent from.
@@ -209,7 +209,7 @@ impl Flight {
         let slot = &self.slots[usize::from(self.slot_of[local as usize])];
         let cost = slot.bytes.len() + slot.packets.len() * PACKET_COST;
         let group = (subject.trunk, end.status, end.code, end.place);
-        let shown = self.groups.entry(group).or_insert(Shown { count: 0, first: end.at, next: end.at });
+        let shown = self.groups.entry(group).or_insert(HandedOver { count: 0, first: end.at, next: end.at });
         let reserved = if shown.count < SURELY { 0 } else { ROOM / 2 };
         if end.at < shown.next || cost + reserved > self.room {
             return;
@@ -245,10 +245,10 @@ impl Flight {
     }
 }
 
-impl Slot {
+impl WatchSlot {
     fn packets(&self, local: SocketAddr, keep_secrets: bool) -> Vec<Packet> {
         let mut start = 0;
-        let packet = |mark: &Mark| {
+        let packet = |mark: &PacketMark| {
             let mut bytes = self.bytes[start..mark.end].to_vec();
             start = mark.end;
             if !keep_secrets {
@@ -273,7 +273,7 @@ impl Budget {
     }
 }
 
-impl Shown {
+impl HandedOver {
     fn showed(&mut self, at: Time) {
         self.count += 1;
         if self.count >= FIRST_OF_GROUP {

@@ -15,12 +15,12 @@ pub(super) struct Power {
     local: u32,
     agents: u32,
     /// By local agent.
-    state: Vec<Light>,
+    state: Vec<PowerState>,
     returns: Vec<Time>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Light {
+enum PowerState {
     On,
     Off,
     /// On again, and not registered yet.
@@ -43,7 +43,7 @@ const LOOKS: u32 = 256;
 
 impl Power {
     pub(super) fn new(agents: u32, outages: &[Outage]) -> Self {
-        let state = if outages.is_empty() { Vec::new() } else { vec![Light::On; agents as usize] };
+        let state = if outages.is_empty() { Vec::new() } else { vec![PowerState::On; agents as usize] };
         Power { passed: 0, local: 0, agents, state, returns: Vec::new() }
     }
 
@@ -76,15 +76,15 @@ impl Power {
 
     /// An agent lost its power.
     pub(super) fn is_off(&mut self, local: u32) {
-        self.state[local as usize] = Light::Off;
+        self.state[local as usize] = PowerState::Off;
     }
 
     /// Gives an agent its power back; false when it had it.
     pub(super) fn was_off(&mut self, local: u32) -> bool {
         let state = &mut self.state[local as usize];
-        let was_off = *state == Light::Off;
+        let was_off = *state == PowerState::Off;
         if was_off {
-            *state = Light::Returning;
+            *state = PowerState::Returning;
         }
         was_off
     }
@@ -92,8 +92,8 @@ impl Power {
     /// An agent registered.
     #[inline]
     pub(super) fn registered(&mut self, local: u32, at: Time) {
-        if let Some(state @ Light::Returning) = self.state.get_mut(local as usize) {
-            *state = Light::On;
+        if let Some(state @ PowerState::Returning) = self.state.get_mut(local as usize) {
+            *state = PowerState::On;
             self.returns.push(at);
         }
     }

@@ -1,8 +1,8 @@
 //! Which phones a search for limits has: the agents of one trunk, and those that differ from them in one thing each.
 
-use super::crew::Phone;
+use super::crew::SeatedPhone;
 use crate::agent::IdentityBook;
-use crate::load::search::{Roster, Seat};
+use crate::load::search::{Seat, Seating};
 use crate::vocab::{AgentId, FlowId, TrunkId};
 use std::collections::HashMap;
 
@@ -24,11 +24,11 @@ const OTHERS: usize = 5;
 
 /// Seats for the agents of a trunk, and who sits where. Agents that share an account sit side by side, the largest account
 /// first, so that the limit of an account is met before that of all.
-pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<Phone>, Roster) {
+pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<SeatedPhone>, Seating) {
     let (users, accounts) = by_account(book, trunk);
-    let mut phones: Vec<Phone> = Vec::new();
+    let mut phones: Vec<SeatedPhone> = Vec::new();
     let mut sit = |user: AgentId, flow: FlowId| {
-        phones.push(Phone { user, flow });
+        phones.push(SeatedPhone { user, flow });
         Seat(phones.len() as u32 - 1)
     };
     let main = users.iter().map(|&user| sit(user, flows.main)).collect();
@@ -40,7 +40,7 @@ pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<Ph
         let of_trunk = ids(book).filter(|id| book.get(*id).trunk == trunk);
         of_trunk.take(OTHERS).map(|user| sit(user, flow)).collect()
     });
-    let roster = Roster {
+    let roster = Seating {
         phones: main,
         accounts,
         contacts,

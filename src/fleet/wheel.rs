@@ -21,7 +21,7 @@ use crate::vocab::Time;
 pub struct Wheel {
     /// The heads of all slots (level × 64 + slot), then the entries. Every list is a ring through its head, so that
     /// taking an entry out needs to know neither its slot nor its place in it.
-    nodes: Box<[Node]>,
+    nodes: Box<[WheelNode]>,
     /// One bit per slot that holds an entry.
     occupied: [u64; LEVELS],
     /// Everything due before this tick has expired; entries due at it stand in slot `reached % 64` of level 0.
@@ -32,7 +32,7 @@ pub struct Wheel {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Node {
+struct WheelNode {
     next: u32,
     prev: u32,
     due: u64,
@@ -45,8 +45,8 @@ impl Wheel {
     /// When `entries` does not leave room for the slot heads in 32 bits.
     pub fn new(entries: usize, start: Time) -> Self {
         assert!(entries < (UNLINKED - HEADS) as usize, "{entries} entries do not fit 32-bit links");
-        let heads = (0..HEADS).map(|head| Node { next: head, prev: head, due: 0 });
-        let idle = std::iter::repeat_n(Node { next: UNLINKED, prev: UNLINKED, due: 0 }, entries);
+        let heads = (0..HEADS).map(|head| WheelNode { next: head, prev: head, due: 0 });
+        let idle = std::iter::repeat_n(WheelNode { next: UNLINKED, prev: UNLINKED, due: 0 }, entries);
         Self {
             nodes: heads.chain(idle).collect(),
             occupied: [0; LEVELS],
@@ -200,7 +200,7 @@ impl Wheel {
     }
 
     fn unlink(&mut self, node: u32) {
-        let Node { next, prev, .. } = self.nodes[node as usize];
+        let WheelNode { next, prev, .. } = self.nodes[node as usize];
         self.nodes[prev as usize].next = next;
         self.nodes[next as usize].prev = prev;
         self.nodes[node as usize].next = UNLINKED;
@@ -230,7 +230,7 @@ const UNLINKED: u32 = u32::MAX;
 const DEAL_LIMIT: usize = 1024;
 
 const _: () = assert!(TICK_BITS + SLOT_BITS * LEVELS as u32 == u64::BITS);
-const _: () = assert!(size_of::<Node>() == 16);
+const _: () = assert!(size_of::<WheelNode>() == 16);
 
 #[cfg(test)]
 mod tests {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[derive(Clone, Debug)]
-    enum Step {
+    enum WheelStep {
         Schedule(u32, u64),
         Cancel(u32),
         Advance(u64, usize),
@@ -388,11 +388,11 @@ mod tests {
             .prop_filter("days", |n| *n < 40 * DAY)
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = WheelStep> {
         prop_oneof![
-            4 => (0u32..40, span()).prop_map(|(index, ahead)| Step::Schedule(index, ahead)),
-            1 => (0u32..40).prop_map(Step::Cancel),
-            2 => (span(), prop_oneof![Just(usize::MAX), 0usize..4]).prop_map(|(on, limit)| Step::Advance(on, limit)),
+            4 => (0u32..40, span()).prop_map(|(index, ahead)| WheelStep::Schedule(index, ahead)),
+            1 => (0u32..40).prop_map(WheelStep::Cancel),
+            2 => (span(), prop_oneof![Just(usize::MAX), 0usize..4]).prop_map(|(on, limit)| WheelStep::Advance(on, limit)),
         ]
     }
 
@@ -404,18 +404,18 @@ mod tests {
             let mut now = START;
             for step in steps {
                 match step {
-                    Step::Schedule(index, ahead) => {
+                    WheelStep::Schedule(index, ahead) => {
                         // Half a second back: some plans lie in the past.
                         let at = Time::from_nanos(now.as_nanos() - 500_000_000 + ahead);
                         wheel.schedule(index, at);
                         model.schedule(index, at);
                     }
-                    Step::Cancel(index) => {
+                    WheelStep::Cancel(index) => {
                         wheel.cancel(index);
                         model.cancel(index);
                         prop_assert!(!wheel.is_scheduled(index));
                     }
-                    Step::Advance(on, limit) => {
+                    WheelStep::Advance(on, limit) => {
                         now = Time::from_nanos(now.as_nanos() + on);
                         let mut expired = Vec::new();
                         let more = wheel.advance(now, limit, &mut expired);

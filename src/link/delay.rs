@@ -1,6 +1,6 @@
 //! How long a packet takes: a distribution of delays, sampled from a named random stream.
 //!
-//! What is delayed, and in which order it comes out again, is decided by [`super::Held`] and [`super::Link`].
+//! What is delayed, and in which order it comes out again, is decided by [`super::DueQueue`] and [`super::Link`].
 
 use crate::seed::unit;
 pub use crate::vocab::Delay;

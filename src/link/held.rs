@@ -8,27 +8,27 @@ use std::collections::BinaryHeap;
 
 /// A queue by due time.
 #[derive(Clone, Debug)]
-pub struct Held<T> {
-    heap: BinaryHeap<Reverse<Entry<T>>>,
+pub struct DueQueue<T> {
+    heap: BinaryHeap<Reverse<QueueEntry<T>>>,
     /// Number of things ever put in: the order among equal due times.
     sequence: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Entry<T> {
+struct QueueEntry<T> {
     due: Time,
     sequence: u64,
     thing: T,
 }
 
-impl<T> Held<T> {
+impl<T> DueQueue<T> {
     pub fn new() -> Self {
-        Held { heap: BinaryHeap::new(), sequence: 0 }
+        DueQueue { heap: BinaryHeap::new(), sequence: 0 }
     }
 
     /// Keeps `thing` until `due`.
     pub fn push(&mut self, due: Time, thing: T) {
-        self.heap.push(Reverse(Entry { due, sequence: self.sequence, thing }));
+        self.heap.push(Reverse(QueueEntry { due, sequence: self.sequence, thing }));
         self.sequence += 1;
     }
 
@@ -53,31 +53,31 @@ impl<T> Held<T> {
     }
 }
 
-impl<T> Default for Held<T> {
+impl<T> Default for DueQueue<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Ord for Entry<T> {
+impl<T> Ord for QueueEntry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.due, self.sequence).cmp(&(other.due, other.sequence))
     }
 }
 
-impl<T> PartialOrd for Entry<T> {
+impl<T> PartialOrd for QueueEntry<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for Entry<T> {
+impl<T> PartialEq for QueueEntry<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<T> Eq for Entry<T> {}
+impl<T> Eq for QueueEntry<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -87,7 +87,7 @@ mod tests {
     proptest! {
         #[test]
         fn comes_out_by_time_then_by_arrival(dues in proptest::collection::vec(1u64..20, 0..100)) {
-            let mut held = Held::new();
+            let mut held = DueQueue::new();
             for (n, &due) in dues.iter().enumerate() {
                 held.push(Time::from_nanos(due), (due, n));
             }
@@ -99,7 +99,7 @@ mod tests {
 
         #[test]
         fn nothing_comes_out_early(due in 2u64..1_000) {
-            let mut held = Held::new();
+            let mut held = DueQueue::new();
             held.push(Time::from_nanos(due), ());
             prop_assert_eq!(held.next_due(), Some(Time::from_nanos(due)));
             prop_assert_eq!(held.pop(Time::from_nanos(due - 1)), None);

@@ -8,7 +8,7 @@ mod delay;
 mod held;
 
 pub use delay::{Delay, LONGEST};
-pub use held::Held;
+pub use held::DueQueue;
 
 use crate::seed::{Purpose, Seed, unit};
 use crate::vocab::Time;
@@ -30,7 +30,7 @@ pub struct Link<T> {
     config: LinkConfig,
     delays: ChaCha8Rng,
     losses: ChaCha8Rng,
-    travelling: Held<T>,
+    travelling: DueQueue<T>,
     lost: u64,
     overflowed: u64,
 }
@@ -42,7 +42,7 @@ impl<T> Link<T> {
             config,
             delays: seed.stream(Purpose::Link, id, DELAYS),
             losses: seed.stream(Purpose::Link, id, LOSSES),
-            travelling: Held::new(),
+            travelling: DueQueue::new(),
             lost: 0,
             overflowed: 0,
         }

@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// One worker's share of `[safety] max_message_rate`.
 #[derive(Debug)]
 pub struct Ceiling {
-    clock: Told,
+    clock: ToldClock,
     /// `None`: this worker's share is nothing at all.
-    limiter: Option<RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Instant>>>,
+    limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Instant>>>,
 }
 
 impl Ceiling {
     /// `rate` messages per second over all workers. A tenth of a second's worth may go at once; a second after a quiet
     /// time can so carry at most 110 % of the rate.
     pub fn new(rate: u32, stripe: Stripe, start: Time) -> Self {
-        let clock = Told(Arc::new(AtomicU64::new(start.as_nanos())));
+        let clock = ToldClock(Arc::new(AtomicU64::new(start.as_nanos())));
         let limiter = NonZeroU32::new(stripe.count(rate)).map(|share| {
             let burst = NonZeroU32::new(share.get() / 10).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct_with_clock(Quota::per_second(share).allow_burst(burst), clock.clone())
@@ -45,12 +45,12 @@ impl Ceiling {
 
 /// A clock that repeats the time it was told.
 #[derive(Clone, Debug)]
-struct Told(Arc<AtomicU64>);
+struct ToldClock(Arc<AtomicU64>);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Instant(u64);
 
-impl Clock for Told {
+impl Clock for ToldClock {
     type Instant = Instant;
 
     fn now(&self) -> Instant {

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Planned times as offsets from the start of the load.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    pieces: Vec<Piece>,
+    pieces: Vec<Stretch>,
     arrivals: u32,
     lasts: Duration,
     peak: f64,
@@ -22,7 +22,7 @@ pub struct Schedule {
 
 /// A stretch of time over which the rate changes linearly.
 #[derive(Clone, Debug)]
-struct Piece {
+struct Stretch {
     start: Duration,
     /// Integral of the rate before this piece.
     before: f64,
@@ -56,7 +56,7 @@ impl Schedule {
             let total = stage.arrivals(rate);
             // An avalanche asks for its agents at once; nobody can be faster than that within a second.
             peak = peak.max(if lasts_s > 0.0 { from.max(to) } else { total });
-            pieces.push(Piece { start, before, total, from, to, lasts_s, sample: None });
+            pieces.push(Stretch { start, before, total, from, to, lasts_s, sample: None });
             start += stage.lasts();
             before += total;
             rate = to;
@@ -147,7 +147,7 @@ fn first_at(integral: f64) -> u32 {
     (integral - SNAP).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
 }
 
-impl Piece {
+impl Stretch {
     /// Arrivals that come due within the piece.
     fn arrivals(&self) -> u32 {
         first_at(self.before + self.total) - first_at(self.before)

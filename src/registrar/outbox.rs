@@ -1,14 +1,14 @@
 //! Replies on their way out: written into reused buffers, held until due.
 
 use super::Peer;
-use crate::link::Held;
+use crate::link::DueQueue;
 use crate::sip::emit::Overflow;
 use crate::vocab::Time;
 
 /// Replies by due time, and the buffers they and frozen requests live in.
 #[derive(Debug)]
 pub(super) struct ReplyQueue {
-    held: Held<HeldReply>,
+    held: DueQueue<HeldReply>,
     pool: Vec<Vec<u8>>,
     /// Where a reply is written before its length is known.
     scratch: Vec<u8>,
@@ -22,7 +22,7 @@ struct HeldReply {
 
 impl ReplyQueue {
     pub fn new() -> Self {
-        ReplyQueue { held: Held::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
+        ReplyQueue { held: DueQueue::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
     }
 
     /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or too many are held.

@@ -1,6 +1,6 @@
 //! What is counted of every message of a simulated run: second by second, by source address and by address of record.
 
-use super::road::{Addresses, Place, START, Toll};
+use super::road::{Addresses, FleetFlow, START, Toll};
 use crate::agent::{Identity, IdentityBook, TrunkPolicy};
 use crate::fleet::agent_of;
 use crate::measure::Traffic;
@@ -8,7 +8,7 @@ use crate::vocab::{AgentId, Time};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-pub(super) struct Meter {
+pub(super) struct RoadMeter {
     pub(super) traffic: Traffic,
     pub(super) sources: Vec<IpAddr>,
     /// By fleet and flow: position in `sources`.
@@ -19,7 +19,7 @@ pub(super) struct Meter {
     aor_of: Vec<u32>,
 }
 
-impl Meter {
+impl RoadMeter {
     pub(super) fn new(addresses: &Addresses, identities: &IdentityBook, policies: &[TrunkPolicy]) -> Self {
         let mut sources: Vec<IpAddr> = Vec::new();
         for address in addresses.given() {
@@ -42,12 +42,12 @@ impl Meter {
             place as u32
         };
         let aor_of: Vec<u32> = identities.iter().enumerate().map(&mut aor).collect();
-        Meter { traffic: Traffic::new(START, sources.len(), aors.len()), sources, source_of, aors, aor_of }
+        RoadMeter { traffic: Traffic::new(START, sources.len(), aors.len()), sources, source_of, aors, aor_of }
     }
 }
 
-impl Toll for Meter {
-    fn sent(&mut self, now: Time, at: Place, tag: u64, bytes: usize) {
+impl Toll for RoadMeter {
+    fn sent(&mut self, now: Time, at: FleetFlow, tag: u64, bytes: usize) {
         let aor = agent_of(tag).and_then(|agent| self.aor_of.get(agent.index()));
         let aor = aor.map(|&aor| aor as usize);
         self.traffic.sent(now, self.source_of[at.fleet][at.flow.index()], aor, bytes);

@@ -22,8 +22,8 @@ use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, Transport, TrunkId};
-use meter::Meter;
-use road::{Addresses, Place, REGISTRAR, Road};
+use meter::RoadMeter;
+use road::{Addresses, FleetFlow, REGISTRAR, Road};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -93,7 +93,7 @@ impl Default for Wording {
 pub struct World {
     now: Time,
     fleets: Vec<Fleet>,
-    road: Road<Meter>,
+    road: Road<RoadMeter>,
     intervals: Vec<Interval>,
     failures: Vec<FailedAttempt>,
     returns: Vec<u64>,
@@ -114,7 +114,7 @@ struct Ends {
 }
 
 /// How a simulated run went.
-pub struct Outcome {
+pub struct SimOutcome {
     /// In order, all fleets merged.
     pub intervals: Vec<Interval>,
     /// Failed attempts of which packets were kept, interval by interval.
@@ -187,7 +187,7 @@ impl World {
                 Fleet::new(fleet, tally)
             })
             .collect();
-        let meter = Meter::new(&addresses, &identities, &policies);
+        let meter = RoadMeter::new(&addresses, &identities, &policies);
         World {
             now: START,
             fleets,
@@ -211,18 +211,18 @@ impl World {
     }
 
     /// Runs all stages: the load, the drain until nothing is open, the un-REGISTERs.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> SimOutcome {
         let mut intervals = Vec::new();
         let outcome = self.run_into(&mut |interval| {
             intervals.push(interval);
             ControlFlow::Continue(())
         });
-        Outcome { intervals, ..outcome }
+        SimOutcome { intervals, ..outcome }
     }
 
     /// The same, with every interval handed over as it ends: a day of many agents need not fit into memory. A break at
     /// an interval of the load ends the load there; the stages behind it take their course.
-    pub fn run_into(mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> Outcome {
+    pub fn run_into(mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> SimOutcome {
         let stopped = self.run_load(keep).is_break();
         let load_ended = self.now;
         self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nowhere));
@@ -238,8 +238,8 @@ impl World {
         self.cut(|fleet| fleet.finish(at));
         // Nothing is left that a break could end.
         let _ = self.hand_over(keep);
-        let Road { registrar, toll: Meter { traffic, sources, aors, .. }, .. } = self.road;
-        Outcome {
+        let Road { registrar, toll: RoadMeter { traffic, sources, aors, .. }, .. } = self.road;
+        SimOutcome {
             contacts_left: registrar.contacts(),
             registrar: registrar.counts(),
             intervals: Vec::new(),
@@ -342,7 +342,7 @@ impl World {
 
     fn deliver(&mut self) {
         let World { now, fleets, road, .. } = self;
-        road.deliver(*now, |Place { fleet, flow }, bytes, lane| {
+        road.deliver(*now, |FleetFlow { fleet, flow }, bytes, lane| {
             fleets[fleet].driver().receive(*now, *now, flow, REGISTRAR, bytes, lane);
         });
     }
@@ -382,7 +382,7 @@ impl World {
     }
 }
 
-impl Outcome {
+impl SimOutcome {
     /// A counter summed over intervals and trunks.
     pub fn sum(&self, of: impl Fn(&crate::measure::TrunkInterval) -> u64) -> u64 {
         self.intervals.iter().flat_map(|interval| &interval.trunks).map(of).sum()

@@ -29,7 +29,7 @@ pub(super) struct Road<T> {
 /// Who sees what passes along a road; `()` does not look.
 pub(super) trait Toll {
     /// A message left a flow; its tag says whose it is.
-    fn sent(&mut self, _now: Time, _at: Place, _tag: u64, _bytes: usize) {}
+    fn sent(&mut self, _now: Time, _at: FleetFlow, _tag: u64, _bytes: usize) {}
 
     /// A message reached the agents.
     fn received(&mut self, _now: Time, _bytes: usize) {}
@@ -40,13 +40,13 @@ impl Toll for () {}
 /// A message under way, and the flow of agents that it left or will reach.
 #[derive(Debug)]
 struct Parcel {
-    at: Place,
+    at: FleetFlow,
     bytes: Vec<u8>,
 }
 
 /// A flow, and whose it is: a fleet by its position.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct FleetFlow {
     pub(super) fleet: usize,
     pub(super) flow: FlowId,
 }
@@ -82,7 +82,7 @@ impl<T: Toll> Road<T> {
 
     /// Delivers what has arrived by now: requests to the registrar, then its replies, each to the fleet and flow it is for;
     /// `receive` may send at once.
-    pub(super) fn deliver(&mut self, now: Time, mut receive: impl FnMut(Place, &[u8], &mut Lane<'_, T>)) {
+    pub(super) fn deliver(&mut self, now: Time, mut receive: impl FnMut(FleetFlow, &[u8], &mut Lane<'_, T>)) {
         while let Some(Parcel { at, bytes }) = self.up.poll(now) {
             self.registrar.receive(now, self.addresses.of(at), &bytes);
             self.buffers.reuse(bytes);
@@ -113,7 +113,7 @@ pub(super) struct Lane<'a, T> {
 impl<T: Toll> Ways for Lane<'_, T> {
     fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
         let Some(bytes) = self.buffers.written(write) else { return };
-        let at = Place { fleet: self.fleet, flow };
+        let at = FleetFlow { fleet: self.fleet, flow };
         self.toll.sent(self.now, at, tag, bytes.len());
         self.up.send(self.now, Parcel { at, bytes });
     }
@@ -127,7 +127,7 @@ pub(super) struct Addresses {
     /// Every address that was given out, in order.
     given: Vec<SocketAddr>,
     /// The flow at an address, once there is one.
-    places: HashMap<SocketAddr, Option<Place>>,
+    places: HashMap<SocketAddr, Option<FleetFlow>>,
 }
 
 impl Addresses {
@@ -150,7 +150,7 @@ impl Addresses {
         }
         let flow = FlowId(self.flows[fleet].len() as u32);
         self.flows[fleet].push(address);
-        self.places.insert(address, Some(Place { fleet, flow }));
+        self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 
     /// Every address that was given out, in order.
@@ -163,11 +163,11 @@ impl Addresses {
         &self.flows
     }
 
-    fn of(&self, at: Place) -> SocketAddr {
+    fn of(&self, at: FleetFlow) -> SocketAddr {
         self.flows[at.fleet][at.flow.index()]
     }
 
-    fn place(&self, address: SocketAddr) -> Option<Place> {
+    fn place(&self, address: SocketAddr) -> Option<FleetFlow> {
         self.places.get(&address).copied().flatten()
     }
 }

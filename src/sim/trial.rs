@@ -1,13 +1,13 @@
 //! A search for limits under virtual time: a crew of agents, a link, the embedded registrar.
 
 use super::Opposite;
-use super::road::{Addresses, Place, REGISTRAR, Road, START};
+use super::road::{Addresses, FleetFlow, REGISTRAR, Road, START};
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::fleet::roster::{self, FieldFlows};
 use crate::fleet::{Flow, Flows};
 use crate::link::LinkConfig;
-use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
+use crate::load::search::{SearchField, Seat, Seating, StepPace, StepResult, Stop};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What a simulated search is made of.
 #[derive(Clone, Debug)]
-pub struct TrialConfig {
+pub struct SimFieldConfig {
     pub seed: Seed,
     pub identities: Arc<IdentityBook>,
     /// By trunk, then those of agents that deviate.
@@ -35,7 +35,7 @@ pub struct TrialConfig {
 }
 
 /// A simulated search in progress.
-pub struct Trial {
+pub struct SimField {
     now: Time,
     crew: Crew,
     road: Road<()>,
@@ -52,15 +52,15 @@ const ELSEWHERE: FlowId = FlowId(1);
 const OTHER_TRUNK: FlowId = FlowId(2);
 const FIRST_CONTACT: u32 = 3;
 
-impl Trial {
+impl SimField {
     /// A search that has not begun, and whom it may register: at the embedded registrar.
-    pub fn new(config: TrialConfig) -> (Trial, Roster) {
+    pub fn new(config: SimFieldConfig) -> (SimField, Seating) {
         let registrar = Registrar::new(config.registrar.clone(), config.seed, START);
-        Trial::facing(config, Box::new(registrar))
+        SimField::facing(config, Box::new(registrar))
     }
 
     /// The same at `registrar`; the one of the configuration is left out.
-    pub fn facing(config: TrialConfig, registrar: Box<dyn Opposite>) -> (Trial, Roster) {
+    pub fn facing(config: SimFieldConfig, registrar: Box<dyn Opposite>) -> (SimField, Seating) {
         let all = FIRST_CONTACT + u32::from(config.contacts);
         let field = FieldFlows {
             main: MAIN,
@@ -97,7 +97,7 @@ impl Trial {
             max_message_rate: config.max_message_rate,
             start: START,
         };
-        let trial = Trial {
+        let trial = SimField {
             now: START,
             crew: Crew::new(crew),
             road: Road::new(addresses, config.link, registrar, config.seed, ()),
@@ -122,8 +122,8 @@ impl Trial {
             let next = end.map_or(next, |end| next.min(end));
             // Virtual time never stands still on a wake-up that had nothing to do.
             self.now = next.max(self.now);
-            let Trial { now, crew, road } = self;
-            road.deliver(*now, |Place { flow, .. }, bytes, lane| {
+            let SimField { now, crew, road } = self;
+            road.deliver(*now, |FleetFlow { flow, .. }, bytes, lane| {
                 crew.driver().receive(*now, *now, flow, REGISTRAR, bytes, lane);
             });
             let mut lane = road.lane(*now, 0);
@@ -132,14 +132,14 @@ impl Trial {
     }
 }
 
-impl Field for Trial {
-    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+impl SearchField for SimField {
+    fn register(&mut self, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop> {
         self.crew.register(self.now, seats, pace);
         self.run(None);
         Ok(self.crew.seen(self.now))
     }
 
-    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop> {
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<StepResult, Stop> {
         self.crew.release(self.now, seats, per_second);
         self.run(None);
         Ok(self.crew.seen(self.now))

@@ -6,7 +6,7 @@ use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
-use regstorm::sim::{Outcome, WorldConfig};
+use regstorm::sim::{SimOutcome, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
 
 /// Attempts by status, after checking that every one is accounted for in every interval, and none is open in the end.
 #[track_caller]
-pub fn statuses(outcome: &Outcome) -> [u64; Status::COUNT] {
+pub fn statuses(outcome: &SimOutcome) -> [u64; Status::COUNT] {
     let mut ended = [0; Status::COUNT];
     let mut started = 0;
     let mut open = 0;
@@ -120,6 +120,6 @@ pub fn statuses(outcome: &Outcome) -> [u64; Status::COUNT] {
 
 /// Attempts that ended so.
 #[track_caller]
-pub fn count(outcome: &Outcome, status: Status) -> u64 {
+pub fn count(outcome: &SimOutcome, status: Status) -> u64 {
     statuses(outcome)[status.index()]
 }

@@ -3,11 +3,11 @@
 
 use crate::command::assemble::open_flow;
 use crate::command::failure::Failure;
-use crate::engine::Trial;
+use crate::engine::LiveField;
 use crate::fleet::Flows;
 use crate::fleet::crew::CrewConfig;
 use crate::fleet::roster::{FieldFlows, seats};
-use crate::load::search::{Field, Pace, Roster, Seat, Seen, Stop};
+use crate::load::search::{SearchField, Seat, Seating, StepPace, StepResult, Stop};
 use crate::net::udp::Udp;
 use crate::plan::{Plan, TrunkPlan};
 use crate::record::limits::Setup;
@@ -24,7 +24,7 @@ pub struct Opened {
     pub crew: CrewConfig,
     /// By [`FlowId`].
     pub sockets: Vec<Udp>,
-    pub roster: Roster,
+    pub roster: Seating,
     pub setup: Setup,
 }
 
@@ -113,13 +113,13 @@ impl FieldSockets {
 }
 
 /// A field whose steps are shown on standard error.
-pub struct Shown {
-    pub field: Trial,
+pub struct ShownField {
+    pub field: LiveField,
     pub live: bool,
 }
 
-impl Shown {
-    fn say(&self, what: &str, rate: f64, seen: &Seen) {
+impl ShownField {
+    fn say(&self, what: &str, rate: f64, seen: &StepResult) {
         if !self.live {
             return;
         }
@@ -133,15 +133,15 @@ impl Shown {
     }
 }
 
-impl Field for Shown {
-    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+impl SearchField for ShownField {
+    fn register(&mut self, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop> {
         let seen = self.field.register(seats, pace)?;
-        let (Pace::Steady(rate) | Pace::Poured { steady: rate, .. }) = pace;
+        let (StepPace::Steady(rate) | StepPace::Poured { steady: rate, .. }) = pace;
         self.say("register", rate, &seen);
         Ok(seen)
     }
 
-    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop> {
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<StepResult, Stop> {
         let seen = self.field.release(seats, per_second)?;
         self.say("release ", per_second, &seen);
         Ok(seen)

@@ -1,8 +1,9 @@
 //! What a search found, in the words of the record.
 
-use crate::load::search::rate::Kind;
+use crate::load::search::rate::LimitKind;
 use crate::load::search::{
-    Concurrent, Contacts, Method, Rate, Refusal, Rfc7502, Step, Survey, rfc7502::Settings as RfcSettings,
+    FoundConcurrent, FoundContacts, FoundRate, FoundRfc7502, SearchMethod, SearchStep, Survey, WordedRefusal,
+    rfc7502::Rfc7502Settings,
 };
 use crate::record::limits as record;
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub struct SearchConditions {
     pub seed: u64,
     pub started_unix_ns: u64,
     pub duration: Duration,
-    pub method: Method,
+    pub method: SearchMethod,
     /// RFC 7501 §3.3.2: how long an answer may take.
     pub timer_f: Duration,
     pub socket_drops: u64,
@@ -26,7 +27,7 @@ pub fn setup(setup: record::Setup, objective: Option<Duration>) -> record::Setup
 
 pub fn limits(found: &Survey, conditions: SearchConditions, setup: record::Setup) -> record::Limits {
     let rfc = match (conditions.method, &found.rfc7502) {
-        (Method::Rfc7502(settings), Some(rfc)) => Some((settings, rfc)),
+        (SearchMethod::Rfc7502(settings), Some(rfc)) => Some((settings, rfc)),
         _ => None,
     };
     record::Limits {
@@ -37,8 +38,8 @@ pub fn limits(found: &Survey, conditions: SearchConditions, setup: record::Setup
         duration_s: seconds(conditions.duration),
         seed: conditions.seed,
         method: match conditions.method {
-            Method::Bisect => "bisect",
-            Method::Rfc7502(_) => "rfc7502",
+            SearchMethod::Bisect => "bisect",
+            SearchMethod::Rfc7502(_) => "rfc7502",
         },
         found: names(found),
         concurrent: found.concurrent.as_ref().map(concurrent),
@@ -63,22 +64,22 @@ fn names(found: &Survey) -> Vec<&'static str> {
         names.push("limit.contacts");
     }
     match found.rate.as_ref().filter(|one| one.limit.is_some()).map(|one| one.kind) {
-        Some(Kind::Transactions(_)) => names.push("limit.transactions"),
-        Some(Kind::Rate | Kind::Latency | Kind::Silence) => names.push("limit.rate"),
+        Some(LimitKind::Transactions(_)) => names.push("limit.transactions"),
+        Some(LimitKind::Rate | LimitKind::Latency | LimitKind::Silence) => names.push("limit.rate"),
         None => {}
     }
     names
 }
 
-fn code(refusal: Option<&Refusal>) -> Option<u16> {
+fn code(refusal: Option<&WordedRefusal>) -> Option<u16> {
     refusal.map(|refusal| refusal.code).filter(|code| *code > 0)
 }
 
-fn reason(refusal: Option<&Refusal>) -> Option<String> {
+fn reason(refusal: Option<&WordedRefusal>) -> Option<String> {
     refusal.map(|refusal| refusal.reason.clone())
 }
 
-fn concurrent(found: &Concurrent) -> record::Concurrent {
+fn concurrent(found: &FoundConcurrent) -> record::Concurrent {
     let refusal = found.refusal.as_ref();
     let evidence = found.evidence;
     let because = match found.limit {
@@ -109,7 +110,7 @@ fn concurrent(found: &Concurrent) -> record::Concurrent {
     }
 }
 
-fn contacts(found: &Contacts) -> record::Contacts {
+fn contacts(found: &FoundContacts) -> record::Contacts {
     let because = match (found.limit, found.pushes_out_at) {
         (Some(_), _) => {
             "another user was accepted meanwhile (medium), and a released contact made room for the refused one (high)"
@@ -129,7 +130,7 @@ fn contacts(found: &Contacts) -> record::Contacts {
     }
 }
 
-fn rate(found: &Rate) -> record::Rate {
+fn rate(found: &FoundRate) -> record::Rate {
     let refusal = found.refusal.as_ref();
     let (low, high) = found.bracket;
     let because = match high {
@@ -141,10 +142,10 @@ fn rate(found: &Rate) -> record::Rate {
         ),
     };
     let (kind, transactions) = match found.kind {
-        Kind::Rate => ("rate", None),
-        Kind::Transactions(open) => ("transactions", Some(open)),
-        Kind::Latency => ("latency", None),
-        Kind::Silence => ("silence", None),
+        LimitKind::Rate => ("rate", None),
+        LimitKind::Transactions(open) => ("transactions", Some(open)),
+        LimitKind::Latency => ("latency", None),
+        LimitKind::Silence => ("silence", None),
     };
     record::Rate {
         limit_per_s: found.limit.map(hundredth),
@@ -164,7 +165,7 @@ fn rate(found: &Rate) -> record::Rate {
     }
 }
 
-fn rate_of_rfc(found: &Rfc7502) -> record::Rate {
+fn rate_of_rfc(found: &FoundRfc7502) -> record::Rate {
     let refusal = found.refusal.as_ref();
     record::Rate {
         limit_per_s: found.rate.filter(|_| found.failures > 0).map(f64::from),
@@ -188,7 +189,7 @@ fn rate_of_rfc(found: &Rfc7502) -> record::Rate {
 }
 
 /// RFC 7502 §5.1 and §5.3.
-fn form(settings: RfcSettings, found: &Rfc7502, setup: &record::Setup, timer_f: Duration) -> record::Rfc7502 {
+fn form(settings: Rfc7502Settings, found: &FoundRfc7502, setup: &record::Setup, timer_f: Duration) -> record::Rfc7502 {
     record::Rfc7502 {
         sip_transport: setup.transport,
         connection_strategy: "one socket for all agents",
@@ -211,7 +212,7 @@ fn form(settings: RfcSettings, found: &Rfc7502, setup: &record::Setup, timer_f: 
     }
 }
 
-fn step(step: &Step, number: u32) -> record::Step {
+fn step(step: &SearchStep, number: u32) -> record::Step {
     let refusal = step.refusal.as_ref();
     record::Step {
         step: number,

@@ -4,7 +4,7 @@
 //! come in: their rate is the refill, whatever the rate offered, as long as that is higher. What was accepted before, less
 //! what came in meanwhile, is what the bucket held.
 
-use super::{Answer, Fate};
+use super::{SeatAnswer, SeatFate};
 use std::time::Duration;
 
 /// What a step says of a token bucket.
@@ -20,10 +20,10 @@ pub struct Bucket {
 const LEAST_ACCEPTED: usize = 8;
 
 /// Reads a bucket from answers in the order planned; `None` without a refusal, or with too few accepted after it.
-pub fn read(answers: &[Answer]) -> Option<Bucket> {
-    let refused = |answer: &Answer| matches!(answer.fate, Fate::Refused(_));
+pub fn read(answers: &[SeatAnswer]) -> Option<Bucket> {
+    let refused = |answer: &SeatAnswer| matches!(answer.fate, SeatFate::Refused(_));
     let first = answers.iter().position(refused)?;
-    let accepted = |answer: &&Answer| matches!(answer.fate, Fate::Accepted { .. });
+    let accepted = |answer: &&SeatAnswer| matches!(answer.fate, SeatFate::Accepted { .. });
     let passed: Vec<Duration> = answers[first..].iter().filter(accepted).map(|answer| answer.planned).collect();
     let span = passed.last()?.saturating_sub(*passed.first()?).as_secs_f64();
     if passed.len() < LEAST_ACCEPTED || span <= 0.0 {
@@ -38,8 +38,8 @@ pub fn read(answers: &[Answer]) -> Option<Bucket> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::models::Registrar;
-    use super::super::{Field, Pace, Seat};
+    use super::super::models::ModelRegistrar;
+    use super::super::{SearchField, Seat, StepPace};
     use super::*;
     use proptest::prelude::*;
 
@@ -49,9 +49,9 @@ mod tests {
         fn the_refill_is_read_whatever_is_offered(rate in 2.0..500.0f64, burst in 2u32..200, excess in 1.3..4.0f64) {
             let offered = rate * excess;
             let count = 200 + (f64::from(burst) * excess / (excess - 1.0)) as u32 + (120.0 * excess) as u32;
-            let mut registrar = Registrar::default().with_rate(rate, burst);
+            let mut registrar = ModelRegistrar::default().with_rate(rate, burst);
             let seats: Vec<Seat> = (0..count).map(Seat).collect();
-            let seen = registrar.register(&seats, Pace::Steady(offered)).expect("a model");
+            let seen = registrar.register(&seats, StepPace::Steady(offered)).expect("a model");
             let bucket = read(&seen.answers).expect("refused some");
             prop_assert!((bucket.per_second / rate - 1.0).abs() < 0.03, "{bucket:?} {rate}");
             let error = (bucket.burst - f64::from(burst)).abs();
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn without_a_refusal_there_is_nothing_to_read() {
         let seats: Vec<Seat> = (0..50).map(Seat).collect();
-        let seen = Registrar::default().register(&seats, Pace::Steady(10.0)).expect("a model");
+        let seen = ModelRegistrar::default().register(&seats, StepPace::Steady(10.0)).expect("a model");
         assert_eq!(read(&seen.answers), None);
         assert_eq!(read(&[]), None);
     }

@@ -12,12 +12,12 @@
 //! A registrar that refuses what had worked, at leisure too, is said to have banned us, and nothing more is sent but
 //! un-REGISTERs.
 
-use super::{Confidence, Field, Pace, Refusal, Roster, Search, Seat, Seen, Stop};
+use super::{Search, SearchConfidence, SearchField, Seat, Seating, StepPace, StepResult, Stop, WordedRefusal};
 use std::collections::VecDeque;
 
 /// Over what a limit is counted, as far as this roster can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
+pub enum CountedScope {
     /// Another trunk is still accepted, or there is none to ask.
     Trunk,
     /// Another trunk of the same registrar is refused as well.
@@ -28,25 +28,25 @@ pub enum Scope {
     Source,
 }
 
-impl Scope {
+impl CountedScope {
     pub fn as_str(self) -> &'static str {
         match self {
-            Scope::Trunk => "trunk",
-            Scope::Registrar => "registrar",
-            Scope::Account => "account",
-            Scope::Source => "source",
+            CountedScope::Trunk => "trunk",
+            CountedScope::Registrar => "registrar",
+            CountedScope::Account => "account",
+            CountedScope::Source => "source",
         }
     }
 }
 
 /// What was found about registrations at the same time.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Concurrent {
+pub struct FoundConcurrent {
     pub limit: Option<u32>,
     /// So many were registered at once.
     pub at_least: u32,
-    pub refusal: Option<Refusal>,
-    pub scope: Option<Scope>,
+    pub refusal: Option<WordedRefusal>,
+    pub scope: Option<CountedScope>,
     /// Whether one more contact of a registered user is refused too; `None`: not asked.
     pub counts_contacts: Option<bool>,
     /// Whether it was never exceeded.
@@ -61,13 +61,13 @@ pub struct Concurrent {
     pub fill_rate: f64,
     /// High: released room was taken again and one more refused, in every round. Medium: so once, not always. Low: room
     /// that was released was not given back.
-    pub confidence: Confidence,
-    pub evidence: Evidence,
+    pub confidence: SearchConfidence,
+    pub evidence: CountingEvidence,
 }
 
 /// The counts behind the conclusion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Evidence {
+pub struct CountingEvidence {
     /// Phones refused at the limit.
     pub refused: u32,
     /// Rounds of releasing some and trying one more than that.
@@ -92,18 +92,18 @@ const ROUND: usize = 5;
 const MOST_HATED: u32 = 20;
 
 /// Fills until a phone is refused and finds out what for. Everyone registered stays so.
-pub fn concurrent<F: Field>(
+pub fn concurrent<F: SearchField>(
     search: &mut Search<'_, F>,
-    roster: &Roster,
+    roster: &Seating,
     fill: FillRate,
     several_contacts: bool,
-) -> Result<Concurrent, Stop> {
+) -> Result<FoundConcurrent, Stop> {
     search.begin("concurrent");
     let mut filling = Filling { roster, queue: (0..roster.phones.len()).collect(), rate: fill.start, found: nothing() };
     while !filling.queue.is_empty() {
         let block = filling.block();
         let seats: Vec<Seat> = block.iter().map(|&at| roster.phones[at]).collect();
-        let seen = search.register("fill", &seats, Pace::Steady(filling.rate))?;
+        let seen = search.register("fill", &seats, StepPace::Steady(filling.rate))?;
         filling.found.fill_rate = filling.rate;
         let failed: Vec<usize> = positions(&block, &seen);
         if failed.is_empty() {
@@ -111,10 +111,10 @@ pub fn concurrent<F: Field>(
             filling.rate = (filling.rate * SPEED_UP).min(most.max(filling.rate));
             continue;
         }
-        let refusal = seen.first_refusal().unwrap_or_else(Refusal::silence);
+        let refusal = seen.first_refusal().unwrap_or_else(WordedRefusal::silence);
         match filling.explain(search, &failed, &refusal)? {
             // The one that was asked has its place now.
-            Meaning::Pace => filling.slow_down(search.gentle, &failed[1..]),
+            Meaning::StepPace => filling.slow_down(search.gentle, &failed[1..]),
             Meaning::Itself => {
                 filling.found.refused_for_themselves += 1;
                 failed[1..].iter().rev().for_each(|&at| filling.queue.push_front(at));
@@ -136,8 +136,8 @@ pub fn concurrent<F: Field>(
     Ok(filling.found)
 }
 
-fn nothing() -> Concurrent {
-    Concurrent {
+fn nothing() -> FoundConcurrent {
+    FoundConcurrent {
         limit: None,
         at_least: 0,
         refusal: None,
@@ -148,35 +148,35 @@ fn nothing() -> Concurrent {
         refused_for_themselves: 0,
         slowed: false,
         fill_rate: 0.0,
-        confidence: Confidence::Low,
-        evidence: Evidence::default(),
+        confidence: SearchConfidence::Low,
+        evidence: CountingEvidence::default(),
     }
 }
 
 /// Places in the roster of those who failed, in the order planned.
-fn positions(block: &[usize], seen: &Seen) -> Vec<usize> {
-    let failed = |answer: &super::Answer| !matches!(answer.fate, super::Fate::Accepted { .. });
+fn positions(block: &[usize], seen: &StepResult) -> Vec<usize> {
+    let failed = |answer: &super::SeatAnswer| !matches!(answer.fate, super::SeatFate::Accepted { .. });
     block.iter().zip(&seen.answers).filter(|(_, answer)| failed(answer)).map(|(&at, _)| at).collect()
 }
 
 /// What a refusal turned out to mean.
 enum Meaning {
-    Pace,
+    StepPace,
     /// This one phone is refused, others are not.
     Itself,
     /// `spare` is the place of a phone that found no room.
     Limit {
         spare: usize,
-        confidence: Confidence,
+        confidence: SearchConfidence,
     },
 }
 
 struct Filling<'r> {
-    roster: &'r Roster,
+    roster: &'r Seating,
     /// Places in the roster that were not tried yet.
     queue: VecDeque<usize>,
     rate: f64,
-    found: Concurrent,
+    found: FoundConcurrent,
 }
 
 impl Filling<'_> {
@@ -201,7 +201,7 @@ impl Filling<'_> {
     }
 
     /// Phones bound of the same account as this one, or all where no account has two phones.
-    fn peers<F: Field>(&self, search: &Search<'_, F>, at: usize) -> Vec<Seat> {
+    fn peers<F: SearchField>(&self, search: &Search<'_, F>, at: usize) -> Vec<Seat> {
         let shared = self.shares_accounts();
         let same = |other: usize| !shared || self.roster.accounts[other] == self.roster.accounts[at];
         let bound = (0..self.roster.phones.len()).filter(|&other| search.is_bound(self.seat(other)));
@@ -214,16 +214,16 @@ impl Filling<'_> {
     }
 
     /// Steps 1 to 3 of the experiment.
-    fn explain<F: Field>(
+    fn explain<F: SearchField>(
         &mut self,
         search: &mut Search<'_, F>,
         failed: &[usize],
-        refusal: &Refusal,
+        refusal: &WordedRefusal,
     ) -> Result<Meaning, Stop> {
         let one = failed[0];
         search.rest("after the refusal", search.patience(Some(refusal)))?;
         if search.ask("the refused phone again, later", self.seat(one))?.is_ok() {
-            return Ok(Meaning::Pace);
+            return Ok(Meaning::StepPace);
         }
         if let Some(fresh) = self.fresh(one) {
             self.queue.retain(|&at| at != fresh);
@@ -250,12 +250,12 @@ impl Filling<'_> {
     }
 
     /// One out, the refused one in, and one more.
-    fn swap<F: Field>(
+    fn swap<F: SearchField>(
         &mut self,
         search: &mut Search<'_, F>,
         one: usize,
         released: Seat,
-        refusal: &Refusal,
+        refusal: &WordedRefusal,
     ) -> Result<Meaning, Stop> {
         let place = self.roster.phones.iter().position(|&seat| seat == released).unwrap_or(one);
         if search.release("make room for one", &[released], search.gentle)? == 0 {
@@ -271,7 +271,7 @@ impl Filling<'_> {
                 Err(refusal) => {
                     // What the fill was refused with may have been about the pace.
                     self.found.refusal = Some(refusal);
-                    Ok(Meaning::Limit { spare: place, confidence: Confidence::Medium })
+                    Ok(Meaning::Limit { spare: place, confidence: SearchConfidence::Medium })
                 }
                 // Room has grown meanwhile: something else was full, or a lifetime ended.
                 Ok(()) => Ok(Meaning::Itself),
@@ -288,7 +288,7 @@ impl Filling<'_> {
     }
 
     /// Room for one is not enough: more were let in than there is room for, or what is released comes free late.
-    fn release_until_taken<F: Field>(
+    fn release_until_taken<F: SearchField>(
         &mut self,
         search: &mut Search<'_, F>,
         one: usize,
@@ -299,14 +299,14 @@ impl Filling<'_> {
             search.release("make more room", &[next], search.gentle)?;
             if search.ask("the refused phone in more room", self.seat(one))?.is_ok() {
                 self.found.hard = Some(false);
-                return Ok(Meaning::Limit { spare: released, confidence: Confidence::Medium });
+                return Ok(Meaning::Limit { spare: released, confidence: SearchConfidence::Medium });
             }
         }
-        Ok(Meaning::Limit { spare: one, confidence: Confidence::Low })
+        Ok(Meaning::Limit { spare: one, confidence: SearchConfidence::Low })
     }
 
     /// At the limit: how exact it is, whom it concerns, over what it is counted.
-    fn measure<F: Field>(
+    fn measure<F: SearchField>(
         &mut self,
         search: &mut Search<'_, F>,
         spare: usize,
@@ -315,11 +315,11 @@ impl Filling<'_> {
         let scope = self.scope(search, spare)?;
         self.found.scope = Some(scope);
         let reached = match scope {
-            Scope::Account => self.peers(search, spare).len(),
-            Scope::Trunk | Scope::Registrar | Scope::Source => search.bound(),
+            CountedScope::Account => self.peers(search, spare).len(),
+            CountedScope::Trunk | CountedScope::Registrar | CountedScope::Source => search.bound(),
         } as u32;
         self.found.at_least = search.bound() as u32;
-        if self.found.confidence == Confidence::Low {
+        if self.found.confidence == SearchConfidence::Low {
             // What was released did not come back, so it was one more.
             self.found.limit = Some(reached + 1);
         } else {
@@ -329,7 +329,7 @@ impl Filling<'_> {
         let peers = self.peers(search, spare);
         let some = &peers[..peers.len().min(ROUND)];
         if !some.is_empty() {
-            let seen = search.register("refreshes at the limit", some, Pace::Steady(search.gentle))?;
+            let seen = search.register("refreshes at the limit", some, StepPace::Steady(search.gentle))?;
             self.found.refreshes = Some((seen.accepted() as u32, some.len() as u32));
         }
         if let Some(&contact) =
@@ -342,7 +342,7 @@ impl Filling<'_> {
     }
 
     /// Releases some and tries one more than that, twice.
-    fn rounds<F: Field>(&mut self, search: &mut Search<'_, F>, spare: usize) -> Result<(), Stop> {
+    fn rounds<F: SearchField>(&mut self, search: &mut Search<'_, F>, spare: usize) -> Result<(), Stop> {
         let (mut exceeded, mut spare) = (false, self.seat(spare));
         let brisk = self.brisk(search.gentle);
         for _ in 0..2 {
@@ -352,7 +352,7 @@ impl Filling<'_> {
             let released = search.release("make room for several", out, brisk)?;
             let mut back = vec![spare];
             back.extend_from_slice(out);
-            let seen = search.register("one more than there is room for", &back, Pace::Steady(brisk))?;
+            let seen = search.register("one more than there is room for", &back, StepPace::Steady(brisk))?;
             let evidence = &mut self.found.evidence;
             evidence.rounds += 1;
             evidence.released += released as u32;
@@ -362,11 +362,11 @@ impl Filling<'_> {
             let Some(outside) = seen.failed().next() else { break };
             spare = outside;
         }
-        let Evidence { released, taken_again, .. } = self.found.evidence;
+        let CountingEvidence { released, taken_again, .. } = self.found.evidence;
         exceeded |= self.found.hard == Some(false);
         self.found.hard = Some(!exceeded);
         if !exceeded && released == taken_again {
-            self.found.confidence = Confidence::High;
+            self.found.confidence = SearchConfidence::High;
         }
         Ok(())
     }
@@ -376,7 +376,7 @@ impl Filling<'_> {
     }
 
     /// The first change that is accepted names the scope.
-    fn scope<F: Field>(&mut self, search: &mut Search<'_, F>, spare: usize) -> Result<Scope, Stop> {
+    fn scope<F: SearchField>(&mut self, search: &mut Search<'_, F>, spare: usize) -> Result<CountedScope, Stop> {
         let refused = (0..self.roster.phones.len()).rev().find(|&at| !search.is_bound(self.seat(at))).unwrap_or(spare);
         if self.shares_accounts() {
             let account = self.roster.accounts[spare];
@@ -385,30 +385,30 @@ impl Filling<'_> {
                 && search.ask("a phone of another account", self.seat(other))?.is_ok()
             {
                 search.release("back to before", &[self.seat(other)], search.gentle)?;
-                return Ok(Scope::Account);
+                return Ok(CountedScope::Account);
             }
         }
         if let Some(&elsewhere) = self.roster.elsewhere.get(refused) {
             let accepted = search.ask("the same user from another source address", elsewhere)?.is_ok();
             if accepted {
                 search.release("back to before", &[elsewhere], search.gentle)?;
-                return Ok(Scope::Source);
+                return Ok(CountedScope::Source);
             }
         }
         match self.roster.other_trunk.first() {
             Some(&other) => Ok(match search.ask("a phone of another trunk", other)? {
                 Ok(()) => {
                     search.release("back to before", &[other], search.gentle)?;
-                    Scope::Trunk
+                    CountedScope::Trunk
                 }
-                Err(_) => Scope::Registrar,
+                Err(_) => CountedScope::Registrar,
             }),
-            None => Ok(Scope::Trunk),
+            None => Ok(CountedScope::Trunk),
         }
     }
 }
 
-fn banned(refusal: &Refusal) -> Stop {
+fn banned(refusal: &WordedRefusal) -> Stop {
     Stop::Banned(format!(
         "after the first refusals ({refusal}) nothing is accepted any more, not even slowly what had worked before: \
          this looks like a ban"
@@ -417,16 +417,16 @@ fn banned(refusal: &Refusal) -> Stop {
 
 #[cfg(test)]
 mod tests {
-    use super::super::models::Registrar;
+    use super::super::models::ModelRegistrar;
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn roster(phones: u32) -> Roster {
-        Roster { phones: (0..phones).map(Seat).collect(), accounts: (0..phones).collect(), ..Roster::default() }
+    fn roster(phones: u32) -> Seating {
+        Seating { phones: (0..phones).map(Seat).collect(), accounts: (0..phones).collect(), ..Seating::default() }
     }
 
-    fn find(registrar: &mut Registrar, roster: &Roster) -> Result<Concurrent, Stop> {
+    fn find(registrar: &mut ModelRegistrar, roster: &Seating) -> Result<FoundConcurrent, Stop> {
         let mut search = Search::new(registrar, Duration::from_secs(2), 4.0);
         let found = concurrent(&mut search, roster, FillRate { start: 20.0, most: 200.0 }, false);
         if !matches!(found, Err(Stop::Banned(_))) {
@@ -439,11 +439,11 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
         fn a_hard_limit_is_exact(limit in 1usize..700, phones in 1u32..800) {
-            let mut registrar = Registrar::default().with_limit(limit);
+            let mut registrar = ModelRegistrar::default().with_limit(limit);
             let found = find(&mut registrar, &roster(phones)).expect("no ban");
             if limit < phones as usize {
                 prop_assert_eq!((found.limit, found.hard), (Some(limit as u32), Some(true)));
-                prop_assert_eq!((found.confidence, found.scope), (Confidence::High, Some(Scope::Trunk)));
+                prop_assert_eq!((found.confidence, found.scope), (SearchConfidence::High, Some(CountedScope::Trunk)));
                 prop_assert_eq!(found.refusal.map(|refusal| refusal.code), Some(403));
                 let (accepted, asked) = found.refreshes.expect("asked");
                 prop_assert_eq!(accepted, asked);
@@ -455,7 +455,7 @@ mod tests {
 
         #[test]
         fn a_rate_limit_is_not_taken_for_one(rate in 3.0..150.0f64, burst in 1u32..50, limit in 100usize..300) {
-            let mut registrar = Registrar::default().with_limit(limit).with_rate(rate, burst);
+            let mut registrar = ModelRegistrar::default().with_limit(limit).with_rate(rate, burst);
             let found = find(&mut registrar, &roster(400)).expect("no ban");
             prop_assert_eq!(found.limit, Some(limit as u32));
         }
@@ -463,30 +463,30 @@ mod tests {
 
     #[test]
     fn a_user_refused_for_himself_is_no_limit() {
-        let mut registrar = Registrar { hated: [Seat(7), Seat(31)].into(), ..Registrar::default() };
+        let mut registrar = ModelRegistrar { hated: [Seat(7), Seat(31)].into(), ..ModelRegistrar::default() };
         let found = find(&mut registrar, &roster(60)).expect("no ban");
         assert_eq!((found.limit, found.at_least, found.refused_for_themselves), (None, 58, 2));
     }
 
     #[test]
     fn a_limit_that_is_exceeded_is_soft_and_refreshes_may_be_refused() {
-        let mut registrar = Registrar { leaks_every: Some(9), ..Registrar::default().with_limit(40) };
+        let mut registrar = ModelRegistrar { leaks_every: Some(9), ..ModelRegistrar::default().with_limit(40) };
         let found = find(&mut registrar, &roster(90)).expect("no ban");
         assert_eq!(found.hard, Some(false), "{found:?}");
-        let mut registrar = Registrar { refuses_refreshes: true, ..Registrar::default().with_limit(40) };
+        let mut registrar = ModelRegistrar { refuses_refreshes: true, ..ModelRegistrar::default().with_limit(40) };
         let found = find(&mut registrar, &roster(90)).expect("no ban");
         assert_eq!((found.limit, found.refreshes), (Some(40), Some((0, 5))));
     }
 
     #[test]
     fn a_ban_ends_the_search() {
-        let mut registrar = Registrar { bans_after: Some(6), ..Registrar::default().with_limit(40) };
+        let mut registrar = ModelRegistrar { bans_after: Some(6), ..ModelRegistrar::default().with_limit(40) };
         assert!(matches!(find(&mut registrar, &roster(90)), Err(Stop::Banned(_))));
     }
 
     #[test]
     fn where_nobody_can_register_there_is_no_limit_to_find() {
-        let mut registrar = Registrar { hated: (0..90).map(Seat).collect(), ..Registrar::default() };
+        let mut registrar = ModelRegistrar { hated: (0..90).map(Seat).collect(), ..ModelRegistrar::default() };
         let stop = find(&mut registrar, &roster(90)).expect_err("nobody registers");
         assert!(matches!(&stop, Stop::NeverWorked(why) if why.contains("404 Not Found")), "{stop}");
     }

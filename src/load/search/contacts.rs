@@ -4,45 +4,50 @@
 //! one is refused too, it is a wider limit, and `concurrent` will find it. Some registrars refuse nothing and push out the
 //! oldest contact; the list in the 200 shows that.
 
-use super::{Confidence, Fate, Field, Pace, Refusal, Roster, Search, Stop};
+use super::{Search, SearchConfidence, SearchField, SeatFate, Seating, StepPace, Stop, WordedRefusal};
 
 /// What was found about one address of record.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Contacts {
+pub struct FoundContacts {
     pub limit: Option<u32>,
     /// So many were accepted.
     pub at_least: u32,
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<WordedRefusal>,
     /// Further contacts are accepted, but the oldest is pushed out from this many on.
     pub pushes_out_at: Option<u32>,
     /// High: a contact released made room for the one refused. Medium: another user was accepted meanwhile. Low: no limit
     /// was met, or nobody could be asked.
-    pub confidence: Confidence,
+    pub confidence: SearchConfidence,
 }
 
 /// Adds contacts of the first phone's user until one is refused; leaves none behind.
-pub fn contacts<F: Field>(search: &mut Search<'_, F>, roster: &Roster) -> Result<Contacts, Stop> {
+pub fn contacts<F: SearchField>(search: &mut Search<'_, F>, roster: &Seating) -> Result<FoundContacts, Stop> {
     search.begin("contacts");
-    let mut found =
-        Contacts { limit: None, at_least: 0, refusal: None, pushes_out_at: None, confidence: Confidence::Low };
+    let mut found = FoundContacts {
+        limit: None,
+        at_least: 0,
+        refusal: None,
+        pushes_out_at: None,
+        confidence: SearchConfidence::Low,
+    };
     let Some((&first, others)) = roster.phones.split_first() else { return Ok(found) };
     let mut added = Vec::new();
     for &seat in [first].iter().chain(&roster.contacts) {
-        let seen = search.register("one more contact of the same user", &[seat], Pace::Steady(search.gentle))?;
+        let seen = search.register("one more contact of the same user", &[seat], StepPace::Steady(search.gentle))?;
         let refusal = match seen.answers.first().map(|answer| &answer.fate) {
-            Some(Fate::Accepted { listed }) => {
+            Some(SeatFate::Accepted { listed }) => {
                 added.push(seat);
                 found.at_least = added.len() as u32;
                 let listed = u32::from(*listed);
                 if listed > 0 && listed < found.at_least {
                     found.pushes_out_at = Some(listed);
-                    found.confidence = Confidence::High;
+                    found.confidence = SearchConfidence::High;
                     break;
                 }
                 continue;
             }
-            Some(Fate::Refused(refusal)) => refusal.clone(),
-            _ => Refusal::silence(),
+            Some(SeatFate::Refused(refusal)) => refusal.clone(),
+            _ => WordedRefusal::silence(),
         };
         if added.is_empty() {
             break;
@@ -63,10 +68,10 @@ pub fn contacts<F: Field>(search: &mut Search<'_, F>, roster: &Roster) -> Result
         }
         found.limit = Some(found.at_least);
         found.refusal = Some(refusal);
-        found.confidence = Confidence::Medium;
+        found.confidence = SearchConfidence::Medium;
         search.release("make room for one contact", &added[added.len() - 1..], search.gentle)?;
         if search.ask("the refused contact in its place", seat)?.is_ok() {
-            found.confidence = Confidence::High;
+            found.confidence = SearchConfidence::High;
         }
         break;
     }

@@ -1,6 +1,6 @@
 //! The search for a registrar's limits, as decisions only: what to try next, and what the answers mean.
 //!
-//! A search asks a [`Field`] to register some phones, to release some, to let time pass; the field is a crew of real agents
+//! A search asks a [`SearchField`] to register some phones, to release some, to let time pass; the field is a crew of real agents
 //! over sockets, the same crew under virtual time, or a model of a registrar in a test. `concurrent` finds how many may be
 //! registered at once and over what the registrar counts, `contacts` how many contacts one address of record may have,
 //! `rate` how fast registrations may come, by bisection, and `rfc7502` the same by the algorithm of RFC 7502 §4.10.
@@ -20,11 +20,11 @@ pub mod survey;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub use concurrent::Concurrent;
-pub use contacts::Contacts;
-pub use rate::Rate;
-pub use rfc7502::Rfc7502;
-pub use survey::{Method, Orders, Survey, survey};
+pub use concurrent::FoundConcurrent;
+pub use contacts::FoundContacts;
+pub use rate::FoundRate;
+pub use rfc7502::FoundRfc7502;
+pub use survey::{Orders, SearchMethod, Survey, survey};
 
 /// One phone of the field: a user with one contact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,14 +38,14 @@ impl Seat {
 
 /// Whom a search may register.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Roster {
+pub struct Seating {
     /// One phone for each agent, in the order in which they are registered: those of one account side by side.
     pub phones: Vec<Seat>,
-    /// The account of each of [`Roster::phones`]; equal numbers are equal names in the credentials.
+    /// The account of each of [`Seating::phones`]; equal numbers are equal names in the credentials.
     pub accounts: Vec<u32>,
     /// Further contacts of the first phone's user.
     pub contacts: Vec<Seat>,
-    /// The user of each of [`Roster::phones`] at another source address; empty when there is no other.
+    /// The user of each of [`Seating::phones`] at another source address; empty when there is no other.
     pub elsewhere: Vec<Seat>,
     /// Phones of another trunk at the same registrar.
     pub other_trunk: Vec<Seat>,
@@ -53,7 +53,7 @@ pub struct Roster {
 
 /// When the phones of a step begin.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Pace {
+pub enum StepPace {
     /// So many a second, evenly.
     Steady(f64),
     /// At the rate `pour` until the first refusal is seen, but at most so many; `then` as many of the others at the rate
@@ -63,7 +63,7 @@ pub enum Pace {
 
 /// A refusal, as the registrar worded it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal {
+pub struct WordedRefusal {
     /// 0: a word of ours for what happened without an answer.
     pub code: u16,
     pub reason: String,
@@ -72,12 +72,12 @@ pub struct Refusal {
 
 /// How one phone of a step fared.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum SeatFate {
     /// 2xx; how many contacts of the user it listed, 0 when it listed none.
     Accepted {
         listed: u16,
     },
-    Refused(Refusal),
+    Refused(WordedRefusal),
     /// No final answer in time, or the transport failed.
     Silent,
     /// The safety ceiling let it not go out.
@@ -86,20 +86,20 @@ pub enum Fate {
 
 /// One phone of a step; times count from the step's beginning.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answer {
+pub struct SeatAnswer {
     pub seat: Seat,
     pub planned: Duration,
     pub at: Duration,
-    pub fate: Fate,
-    /// Within the steady part of [`Pace::Poured`]; always so with [`Pace::Steady`].
+    pub fate: SeatFate,
+    /// Within the steady part of [`StepPace::Poured`]; always so with [`StepPace::Steady`].
     pub steady: bool,
 }
 
 /// What a step showed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Seen {
+pub struct StepResult {
     /// In the order planned.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<SeatAnswer>,
     /// Phones that began later than planned by more than they may: our own fault.
     pub late: u32,
     /// Requests that had to be repeated.
@@ -125,23 +125,23 @@ pub enum Stop {
 }
 
 /// Where a search takes place.
-pub trait Field {
+pub trait SearchField {
     /// Registers these phones and waits until each has its answer. Those registered already register again.
     ///
     /// # Errors
     /// When interrupted, or when sockets fail.
-    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop>;
+    fn register(&mut self, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop>;
 
     /// Un-REGISTERs these phones, as far as they may be bound, and waits for the answers.
     ///
     /// # Errors
-    /// As [`Field::register`].
-    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop>;
+    /// As [`SearchField::register`].
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<StepResult, Stop>;
 
     /// Lets time pass; registered phones refresh meanwhile as they would.
     ///
     /// # Errors
-    /// As [`Field::register`].
+    /// As [`SearchField::register`].
     fn rest(&mut self, span: Duration) -> Result<(), Stop>;
 
     /// Since the search began.
@@ -150,25 +150,25 @@ pub trait Field {
 
 /// How sure a conclusion is; what each word asks for stands beside each conclusion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Confidence {
+pub enum SearchConfidence {
     Low,
     Medium,
     High,
 }
 
-impl Confidence {
+impl SearchConfidence {
     pub fn as_str(self) -> &'static str {
         match self {
-            Confidence::Low => "low",
-            Confidence::Medium => "medium",
-            Confidence::High => "high",
+            SearchConfidence::Low => "low",
+            SearchConfidence::Medium => "medium",
+            SearchConfidence::High => "high",
         }
     }
 }
 
 /// One step tried, for the record.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Step {
+pub struct SearchStep {
     /// `contacts`, `concurrent` or `rate`.
     pub part: &'static str,
     /// `register`, `release` or `rest`.
@@ -186,7 +186,7 @@ pub struct Step {
     pub unsent: u32,
     pub late: u32,
     /// The first refusal.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<WordedRefusal>,
     /// Phones bound after it.
     pub bound: u32,
     /// Of a rate probe, whether the rate held.
@@ -196,7 +196,7 @@ pub struct Step {
 /// A search in progress: the field, and the book of what was tried and who is bound.
 pub struct Search<'f, F> {
     field: &'f mut F,
-    pub steps: Vec<Step>,
+    pub steps: Vec<SearchStep>,
     part: &'static str,
     bound: BTreeSet<Seat>,
     /// May be bound: their last request had no answer.
@@ -213,7 +213,7 @@ const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// Rounds in which phones that could not be released are tried again, each slower.
 const RELEASE_ROUNDS: usize = 4;
 
-impl<'f, F: Field> Search<'f, F> {
+impl<'f, F: SearchField> Search<'f, F> {
     pub fn new(field: &'f mut F, settle: Duration, gentle: f64) -> Self {
         let (bound, doubtful) = (BTreeSet::new(), BTreeSet::new());
         Search { field, steps: Vec::new(), part: "", bound, doubtful, settle, gentle }
@@ -232,7 +232,7 @@ impl<'f, F: Field> Search<'f, F> {
         self.bound.contains(&seat)
     }
 
-    pub fn register(&mut self, purpose: &'static str, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+    pub fn register(&mut self, purpose: &'static str, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop> {
         let at = self.field.passed();
         let seen = match self.field.register(seats, pace) {
             Ok(seen) => seen,
@@ -244,27 +244,27 @@ impl<'f, F: Field> Search<'f, F> {
         };
         for answer in &seen.answers {
             match answer.fate {
-                Fate::Accepted { .. } => {
+                SeatFate::Accepted { .. } => {
                     self.bound.insert(answer.seat);
                 }
                 // A refused refresh removes nothing.
-                Fate::Refused(_) | Fate::Unsent => {}
-                Fate::Silent => {
+                SeatFate::Refused(_) | SeatFate::Unsent => {}
+                SeatFate::Silent => {
                     self.doubtful.insert(answer.seat);
                 }
             }
         }
-        let (Pace::Steady(rate) | Pace::Poured { steady: rate, .. }) = pace;
+        let (StepPace::Steady(rate) | StepPace::Poured { steady: rate, .. }) = pace;
         self.note("register", purpose, at, Some(rate), &seen);
         Ok(seen)
     }
 
     /// One phone, at leisure; whether it was accepted, and the refusal if not.
-    pub fn ask(&mut self, purpose: &'static str, seat: Seat) -> Result<Result<(), Refusal>, Stop> {
+    pub fn ask(&mut self, purpose: &'static str, seat: Seat) -> Result<Result<(), WordedRefusal>, Stop> {
         // Behind whatever came before: an answer must not be about the pace.
         self.field.rest(Duration::from_secs_f64(self.gentle.recip()))?;
-        let seen = self.register(purpose, &[seat], Pace::Steady(self.gentle))?;
-        Ok(if seen.accepted() == 1 { Ok(()) } else { Err(seen.first_refusal().unwrap_or_else(Refusal::silence)) })
+        let seen = self.register(purpose, &[seat], StepPace::Steady(self.gentle))?;
+        Ok(if seen.accepted() == 1 { Ok(()) } else { Err(seen.first_refusal().unwrap_or_else(WordedRefusal::silence)) })
     }
 
     /// Releases these phones, patiently; how many are bound no longer.
@@ -276,7 +276,7 @@ impl<'f, F: Field> Search<'f, F> {
             let seen = self.field.release(&left, rate)?;
             left.clear();
             for answer in &seen.answers {
-                if matches!(answer.fate, Fate::Accepted { .. }) {
+                if matches!(answer.fate, SeatFate::Accepted { .. }) {
                     self.bound.remove(&answer.seat);
                     self.doubtful.remove(&answer.seat);
                 } else {
@@ -303,12 +303,12 @@ impl<'f, F: Field> Search<'f, F> {
     pub fn rest(&mut self, purpose: &'static str, span: Duration) -> Result<(), Stop> {
         let at = self.field.passed();
         self.field.rest(span)?;
-        self.note("rest", purpose, at, None, &Seen::default());
+        self.note("rest", purpose, at, None, &StepResult::default());
         Ok(())
     }
 
     /// How long to wait after a refusal: as long as it says, or until things have settled.
-    pub fn patience(&self, refusal: Option<&Refusal>) -> Duration {
+    pub fn patience(&self, refusal: Option<&WordedRefusal>) -> Duration {
         let told = refusal.and_then(|refusal| refusal.retry_after_s).map(|s| Duration::from_secs(s.into()));
         told.map_or(self.settle, |told| told.min(MOST_PATIENCE).max(self.settle))
     }
@@ -320,9 +320,16 @@ impl<'f, F: Field> Search<'f, F> {
         }
     }
 
-    fn note(&mut self, action: &'static str, purpose: &'static str, at: Duration, rate: Option<f64>, seen: &Seen) {
-        let count = |of: fn(&Fate) -> bool| seen.answers.iter().filter(|answer| of(&answer.fate)).count() as u32;
-        self.steps.push(Step {
+    fn note(
+        &mut self,
+        action: &'static str,
+        purpose: &'static str,
+        at: Duration,
+        rate: Option<f64>,
+        seen: &StepResult,
+    ) {
+        let count = |of: fn(&SeatFate) -> bool| seen.answers.iter().filter(|answer| of(&answer.fate)).count() as u32;
+        self.steps.push(SearchStep {
             part: self.part,
             action,
             purpose,
@@ -332,8 +339,8 @@ impl<'f, F: Field> Search<'f, F> {
             offered: seen.answers.len() as u32,
             accepted: seen.accepted() as u32,
             refused: seen.refused() as u32,
-            silent: count(|fate| *fate == Fate::Silent),
-            unsent: count(|fate| *fate == Fate::Unsent),
+            silent: count(|fate| *fate == SeatFate::Silent),
+            unsent: count(|fate| *fate == SeatFate::Unsent),
             late: seen.late,
             refusal: seen.first_refusal(),
             bound: self.bound.len() as u32,
@@ -342,31 +349,31 @@ impl<'f, F: Field> Search<'f, F> {
     }
 }
 
-impl Seen {
+impl StepResult {
     pub fn accepted(&self) -> usize {
-        self.answers.iter().filter(|answer| matches!(answer.fate, Fate::Accepted { .. })).count()
+        self.answers.iter().filter(|answer| matches!(answer.fate, SeatFate::Accepted { .. })).count()
     }
 
     pub fn refused(&self) -> usize {
-        self.answers.iter().filter(|answer| matches!(answer.fate, Fate::Refused(_))).count()
+        self.answers.iter().filter(|answer| matches!(answer.fate, SeatFate::Refused(_))).count()
     }
 
     /// The first refusal in the order planned.
-    pub fn first_refusal(&self) -> Option<Refusal> {
+    pub fn first_refusal(&self) -> Option<WordedRefusal> {
         self.answers.iter().find_map(|answer| match &answer.fate {
-            Fate::Refused(refusal) => Some(refusal.clone()),
+            SeatFate::Refused(refusal) => Some(refusal.clone()),
             _ => None,
         })
     }
 
     /// Phones that are not registered after all.
     pub fn failed(&self) -> impl Iterator<Item = Seat> {
-        self.answers.iter().filter(|answer| !matches!(answer.fate, Fate::Accepted { .. })).map(|answer| answer.seat)
+        self.answers.iter().filter(|answer| !matches!(answer.fate, SeatFate::Accepted { .. })).map(|answer| answer.seat)
     }
 
     /// Time from the plan to the answer within which this share of the accepted had theirs.
     pub fn latency(&self, share: f64) -> Option<Duration> {
-        let accepted = self.answers.iter().filter(|answer| matches!(answer.fate, Fate::Accepted { .. }));
+        let accepted = self.answers.iter().filter(|answer| matches!(answer.fate, SeatFate::Accepted { .. }));
         let mut spans: Vec<Duration> = accepted.map(|answer| answer.at.saturating_sub(answer.planned)).collect();
         spans.sort_unstable();
         let rank = (share * spans.len() as f64).ceil() as usize;
@@ -374,14 +381,14 @@ impl Seen {
     }
 }
 
-impl Refusal {
+impl WordedRefusal {
     /// What stands for a refusal where there was no answer.
     pub fn silence() -> Self {
-        Refusal { code: 0, reason: "no answer".to_owned(), retry_after_s: None }
+        WordedRefusal { code: 0, reason: "no answer".to_owned(), retry_after_s: None }
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for WordedRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.code {
             0 => f.write_str(&self.reason),

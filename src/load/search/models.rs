@@ -1,11 +1,11 @@
 //! A registrar as a few lines of arithmetic under its own time, for the tests of the searches.
 
-use super::{Answer, Fate, Field, Pace, Refusal, Seat, Seen, Stop};
+use super::{SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What it enforces, and what it holds.
-pub struct Registrar {
+pub struct ModelRegistrar {
     pub now: f64,
     pub bound: BTreeSet<Seat>,
     /// At most so many bound.
@@ -13,7 +13,7 @@ pub struct Registrar {
     /// How often one more than the limit is let in all the same: every n-th time.
     pub leaks_every: Option<usize>,
     pub refused: usize,
-    pub bucket: Option<Bucket>,
+    pub bucket: Option<ModelBucket>,
     /// Never accepted.
     pub hated: BTreeSet<Seat>,
     /// Refused when bound already and the limit is reached.
@@ -28,16 +28,16 @@ pub struct Registrar {
     pub registered: u64,
 }
 
-pub struct Bucket {
+pub struct ModelBucket {
     per_second: f64,
     burst: f64,
     tokens: f64,
     at: f64,
 }
 
-impl Default for Registrar {
+impl Default for ModelRegistrar {
     fn default() -> Self {
-        Registrar {
+        ModelRegistrar {
             now: 0.0,
             bound: BTreeSet::new(),
             concurrent: None,
@@ -55,10 +55,10 @@ impl Default for Registrar {
     }
 }
 
-impl Registrar {
+impl ModelRegistrar {
     pub fn with_rate(mut self, per_second: f64, burst: u32) -> Self {
         let burst = f64::from(burst);
-        self.bucket = Some(Bucket { per_second, burst, tokens: burst, at: self.now });
+        self.bucket = Some(ModelBucket { per_second, burst, tokens: burst, at: self.now });
         self
     }
 
@@ -71,9 +71,9 @@ impl Registrar {
         self.bans_after.is_some_and(|most| self.refused >= most)
     }
 
-    fn decide(&mut self, seat: Seat, at: f64) -> Fate {
+    fn decide(&mut self, seat: Seat, at: f64) -> SeatFate {
         if self.is_silent() {
-            return Fate::Silent;
+            return SeatFate::Silent;
         }
         if self.hated.contains(&seat) {
             return self.refuse(404, "Not Found");
@@ -99,38 +99,38 @@ impl Registrar {
         self.bound.insert(seat);
         self.peak = self.peak.max(self.bound.len());
         self.registered += 1;
-        Fate::Accepted { listed: 1 }
+        SeatFate::Accepted { listed: 1 }
     }
 
-    fn refuse(&mut self, code: u16, reason: &str) -> Fate {
+    fn refuse(&mut self, code: u16, reason: &str) -> SeatFate {
         self.refused += 1;
-        Fate::Refused(Refusal { code, reason: reason.to_owned(), retry_after_s: self.retry_after_s })
+        SeatFate::Refused(WordedRefusal { code, reason: reason.to_owned(), retry_after_s: self.retry_after_s })
     }
 }
 
 const ROUND_TRIP: Duration = Duration::from_micros(200);
 
-impl Field for Registrar {
-    fn register(&mut self, seats: &[Seat], pace: Pace) -> Result<Seen, Stop> {
+impl SearchField for ModelRegistrar {
+    fn register(&mut self, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop> {
         let begin = self.now;
-        let mut seen = Seen::default();
+        let mut seen = StepResult::default();
         let mut at = 0.0;
         let mut refused = false;
         let mut steadied = 0;
         for (n, &seat) in seats.iter().enumerate() {
             let (rate, steady) = match pace {
-                Pace::Steady(rate) => (rate, true),
-                Pace::Poured { pour, at_most, .. } if !refused && n < at_most => (pour, false),
-                Pace::Poured { then, .. } if steadied >= then => break,
-                Pace::Poured { steady, .. } => (steady, true),
+                StepPace::Steady(rate) => (rate, true),
+                StepPace::Poured { pour, at_most, .. } if !refused && n < at_most => (pour, false),
+                StepPace::Poured { then, .. } if steadied >= then => break,
+                StepPace::Poured { steady, .. } => (steady, true),
             };
             steadied += usize::from(steady);
             let fate = self.decide(seat, begin + at);
-            refused |= matches!(fate, Fate::Refused(_));
+            refused |= matches!(fate, SeatFate::Refused(_));
             let planned = Duration::from_secs_f64(at);
             let slow = self.knee.is_some_and(|knee| rate > knee);
             let answered = planned + if slow { Duration::from_secs(1) } else { ROUND_TRIP };
-            seen.answers.push(Answer { seat, planned, at: answered, fate, steady });
+            seen.answers.push(SeatAnswer { seat, planned, at: answered, fate, steady });
             at += 1.0 / rate;
         }
         self.now = begin + at + 0.05;
@@ -138,16 +138,16 @@ impl Field for Registrar {
         Ok(seen)
     }
 
-    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<Seen, Stop> {
-        let mut seen = Seen::default();
+    fn release(&mut self, seats: &[Seat], per_second: f64) -> Result<StepResult, Stop> {
+        let mut seen = StepResult::default();
         for &seat in seats {
             self.now += 1.0 / per_second;
-            let fate = if self.is_silent() { Fate::Silent } else { Fate::Accepted { listed: 0 } };
-            if fate != Fate::Silent {
+            let fate = if self.is_silent() { SeatFate::Silent } else { SeatFate::Accepted { listed: 0 } };
+            if fate != SeatFate::Silent {
                 self.bound.remove(&seat);
             }
             let at = Duration::from_secs_f64(self.now);
-            seen.answers.push(Answer { seat, planned: at, at, fate, steady: true });
+            seen.answers.push(SeatAnswer { seat, planned: at, at, fate, steady: true });
         }
         Ok(seen)
     }

@@ -9,12 +9,14 @@
 //! second one, while a limit on open transactions lets as many pass again as soon as the first are answered.
 
 use super::bucket::{self, Bucket};
-use super::{Answer, Confidence, Fate, Field, Pace, Refusal, Search, Seat, Seen, Stop};
+use super::{
+    Search, SearchConfidence, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal,
+};
 use std::time::Duration;
 
 /// The search's settings.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Settings {
+pub struct ProbingSettings {
     /// The first rate, per second.
     pub start: f64,
     /// The highest rate ever offered: half of what the safety ceiling lets pass, a handshake being two messages.
@@ -25,15 +27,15 @@ pub struct Settings {
 
 /// What was found about the rate.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Rate {
+pub struct FoundRate {
     /// Per second.
     pub limit: Option<f64>,
     /// The highest rate that held.
     pub at_least: f64,
     /// Accepted at once before the rate matters.
     pub burst: Option<u32>,
-    pub kind: Kind,
-    pub refusal: Option<Refusal>,
+    pub kind: LimitKind,
+    pub refusal: Option<WordedRefusal>,
     /// Highest rate that held and lowest that did not; the limit lies between.
     pub bracket: (f64, Option<f64>),
     pub probes: u32,
@@ -43,12 +45,12 @@ pub struct Rate {
     pub ended: &'static str,
     /// High: bracket within 5 %, a refill read from the refusals lies in it, and both its ends rest on 100 arrivals or
     /// more. Medium: bracket within 5 %. Low: a wider one.
-    pub confidence: Confidence,
+    pub confidence: SearchConfidence,
 }
 
 /// What is limited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum LimitKind {
     /// Registrations per second.
     Rate,
     /// So many open at the same time, whatever the rate; the rate found is what that comes to at this round trip.
@@ -92,7 +94,11 @@ const DENSE: f64 = 10.0;
 const MOST_REST: Duration = Duration::from_secs(30);
 
 /// Searches the rate among these phones, none of which is registered; none is afterwards.
-pub fn rate<F: Field>(search: &mut Search<'_, F>, phones: &[Seat], settings: &Settings) -> Result<Rate, Stop> {
+pub fn rate<F: SearchField>(
+    search: &mut Search<'_, F>,
+    phones: &[Seat],
+    settings: &ProbingSettings,
+) -> Result<FoundRate, Stop> {
     search.begin("rate");
     let mut hunt = Hunt {
         phones,
@@ -103,7 +109,7 @@ pub fn rate<F: Field>(search: &mut Search<'_, F>, phones: &[Seat], settings: &Se
         estimate: None,
         burst: 0.0,
         refusal: None,
-        kind: Kind::Rate,
+        kind: LimitKind::Rate,
         probes: 0,
         p99: None,
         measured: (0, 0),
@@ -114,7 +120,7 @@ pub fn rate<F: Field>(search: &mut Search<'_, F>, phones: &[Seat], settings: &Se
         hunt.narrow(search)?;
     }
     let mut found = hunt.conclude();
-    if let (Some(limit), Kind::Rate, Some(_)) = (found.limit, found.kind, &found.refusal) {
+    if let (Some(limit), LimitKind::Rate, Some(_)) = (found.limit, found.kind, &found.refusal) {
         let (burst, kind) = hunt.bursts(search, limit)?;
         (found.burst, found.kind) = (burst, kind);
     }
@@ -123,7 +129,7 @@ pub fn rate<F: Field>(search: &mut Search<'_, F>, phones: &[Seat], settings: &Se
 
 struct Hunt<'h> {
     phones: &'h [Seat],
-    settings: &'h Settings,
+    settings: &'h ProbingSettings,
     /// The highest rate that held; 0: none yet.
     low: f64,
     high: Option<f64>,
@@ -132,8 +138,8 @@ struct Hunt<'h> {
     estimate: Option<Bucket>,
     /// Accepted at once, as the first rate that failed showed it.
     burst: f64,
-    refusal: Option<Refusal>,
-    kind: Kind,
+    refusal: Option<WordedRefusal>,
+    kind: LimitKind,
     probes: u32,
     p99: Option<Duration>,
     /// Arrivals behind the bracket's low and high end.
@@ -142,16 +148,16 @@ struct Hunt<'h> {
 }
 
 /// What a probe says of its rate.
-enum Verdict {
+enum ProbeVerdict {
     Held,
-    Failed(Kind),
+    Failed(LimitKind),
     /// Our own schedule was not kept.
     Invalid,
 }
 
 impl<'h> Hunt<'h> {
     /// Fourfold until a rate does not hold.
-    fn grow<F: Field>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
+    fn grow<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
         let mut rate = self.settings.start.min(self.settings.most);
         loop {
             let count = ((rate * SHORTEST) as usize).max(FIRST).min(self.phones.len());
@@ -160,9 +166,9 @@ impl<'h> Hunt<'h> {
                 return Ok(());
             }
             let seats = &self.phones[..count];
-            let (seen, verdict) = self.probe(search, "does this rate hold", seats, Pace::Steady(rate))?;
+            let (seen, verdict) = self.probe(search, "does this rate hold", seats, StepPace::Steady(rate))?;
             match verdict {
-                Verdict::Held => {
+                ProbeVerdict::Held => {
                     (self.low, self.measured.0, self.p99) = (rate, count, seen.latency(0.99));
                     if rate >= self.settings.most {
                         self.ended = "the safety ceiling allows no higher rate";
@@ -170,7 +176,7 @@ impl<'h> Hunt<'h> {
                     }
                     rate = (rate * GROWTH).min(self.settings.most);
                 }
-                Verdict::Failed(kind) => {
+                ProbeVerdict::Failed(kind) => {
                     (self.high, self.pour, self.measured.1, self.kind) = (Some(rate), rate, count, kind);
                     self.estimate = bucket::read(&seen.answers);
                     self.burst = self.estimate.map_or(seen.accepted() as f64, |bucket| bucket.burst);
@@ -180,7 +186,7 @@ impl<'h> Hunt<'h> {
                     }
                     return Ok(());
                 }
-                Verdict::Invalid => {
+                ProbeVerdict::Invalid => {
                     self.ended = "this machine could not keep the schedule of a higher rate";
                     return Ok(());
                 }
@@ -193,7 +199,7 @@ impl<'h> Hunt<'h> {
     }
 
     /// Between a rate that held and one that did not.
-    fn narrow<F: Field>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
+    fn narrow<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
         while let Some(high) = self.high.filter(|high| *high > self.low * CLOSE) {
             if self.probes >= MOST_PROBES {
                 self.ended = "twelve probes were made";
@@ -204,13 +210,13 @@ impl<'h> Hunt<'h> {
             let (seen, verdict) = self.probe(search, "on which side does this rate lie", seats, pace)?;
             let steady = steady_part(&seen);
             match verdict {
-                Verdict::Held => {
+                ProbeVerdict::Held => {
                     (self.low, self.measured.0, self.p99) = (rate, steady.len(), seen.latency(0.99));
                 }
-                Verdict::Failed(kind) => {
+                ProbeVerdict::Failed(kind) => {
                     (self.high, self.measured.1, self.kind) = (Some(rate), steady.len(), kind);
                 }
-                Verdict::Invalid => {
+                ProbeVerdict::Invalid => {
                     self.ended = "this machine could not keep the schedule";
                     break;
                 }
@@ -240,73 +246,73 @@ impl<'h> Hunt<'h> {
     }
 
     /// The phones of a probe at this rate, and how they begin.
-    fn offer(&self, rate: f64) -> (Pace, &'h [Seat]) {
+    fn offer(&self, rate: f64) -> (StepPace, &'h [Seat]) {
         let steady = arrivals(rate);
-        if matches!(self.kind, Kind::Latency | Kind::Silence) {
-            return (Pace::Steady(rate), &self.phones[..steady.min(self.phones.len())]);
+        if matches!(self.kind, LimitKind::Latency | LimitKind::Silence) {
+            return (StepPace::Steady(rate), &self.phones[..steady.min(self.phones.len())]);
         }
         // What is poured ends with the first refusal seen, and a third is kept for the steady part in any case.
         let at_most = self.phones.len().saturating_sub(steady).max(self.phones.len() * 2 / 3);
-        (Pace::Poured { pour: self.pour, at_most, steady: rate, then: steady }, self.phones)
+        (StepPace::Poured { pour: self.pour, at_most, steady: rate, then: steady }, self.phones)
     }
 
-    fn probe<F: Field>(
+    fn probe<F: SearchField>(
         &mut self,
         search: &mut Search<'_, F>,
         purpose: &'static str,
         seats: &[Seat],
-        pace: Pace,
-    ) -> Result<(Seen, Verdict), Stop> {
+        pace: StepPace,
+    ) -> Result<(StepResult, ProbeVerdict), Stop> {
         let mut again = false;
         loop {
             let seen = search.register(purpose, seats, pace)?;
             self.probes += 1;
             let verdict = self.judge(&seen, pace);
-            if !matches!(verdict, Verdict::Invalid) {
-                search.judge(matches!(verdict, Verdict::Held));
+            if !matches!(verdict, ProbeVerdict::Invalid) {
+                search.judge(matches!(verdict, ProbeVerdict::Held));
             }
             self.refusal = self.refusal.take().or_else(|| seen.first_refusal());
             self.settle(search, &seen)?;
-            if again || !matches!(verdict, Verdict::Invalid) || self.probes >= MOST_PROBES {
+            if again || !matches!(verdict, ProbeVerdict::Invalid) || self.probes >= MOST_PROBES {
                 return Ok((seen, verdict));
             }
             again = true;
         }
     }
 
-    fn judge(&self, seen: &Seen, pace: Pace) -> Verdict {
+    fn judge(&self, seen: &StepResult, pace: StepPace) -> ProbeVerdict {
         if f64::from(seen.late) > MOST_LATE * seen.answers.len() as f64 {
-            return Verdict::Invalid;
+            return ProbeVerdict::Invalid;
         }
         let (part, slip) = match pace {
-            Pace::Steady(_) => (&seen.answers[..], 0.0),
-            Pace::Poured { .. } => (steady_part(seen), SLIP),
+            StepPace::Steady(_) => (&seen.answers[..], 0.0),
+            StepPace::Poured { .. } => (steady_part(seen), SLIP),
         };
-        let count = |of: fn(&Fate) -> bool| part.iter().filter(|answer| of(&answer.fate)).count();
-        let refused = count(|fate| matches!(fate, Fate::Refused(_)));
-        let silent = count(|fate| *fate == Fate::Silent);
+        let count = |of: fn(&SeatFate) -> bool| part.iter().filter(|answer| of(&answer.fate)).count();
+        let refused = count(|fate| matches!(fate, SeatFate::Refused(_)));
+        let silent = count(|fate| *fate == SeatFate::Silent);
         if refused as f64 > slip * part.len() as f64 {
-            return Verdict::Failed(Kind::Rate);
+            return ProbeVerdict::Failed(LimitKind::Rate);
         }
         if silent > 1 + part.len() / 100 {
-            return Verdict::Failed(Kind::Silence);
+            return ProbeVerdict::Failed(LimitKind::Silence);
         }
         if let Some(objective) = self.settings.objective
             && seen.latency(0.99).is_some_and(|p99| p99 > objective)
         {
-            return Verdict::Failed(Kind::Latency);
+            return ProbeVerdict::Failed(LimitKind::Latency);
         }
-        Verdict::Held
+        ProbeVerdict::Held
     }
 
     /// Everyone out again, then a pause; and after refusals one phone at leisure, to see that it was the rate.
-    fn settle<F: Field>(&mut self, search: &mut Search<'_, F>, seen: &Seen) -> Result<(), Stop> {
+    fn settle<F: SearchField>(&mut self, search: &mut Search<'_, F>, seen: &StepResult) -> Result<(), Stop> {
         // As fast as they came in.
         let came_in = seen.accepted() as f64 / seen.lasted.as_secs_f64().max(1.0);
         let left = search.clear("between probes", self.low.max(self.settings.start).max(came_in))?;
         let refusal = seen.first_refusal();
         if self.probes == 1 && seen.accepted() == 0 {
-            let refusal = refusal.unwrap_or_else(Refusal::silence);
+            let refusal = refusal.unwrap_or_else(WordedRefusal::silence);
             return Err(Stop::NeverWorked(format!("nobody could register from the beginning: {refusal}")));
         }
         search.rest("between probes", search.patience(refusal.as_ref()))?;
@@ -321,13 +327,13 @@ impl<'h> Hunt<'h> {
             }
             search.rest("until it is accepted again", search.patience(refusal.as_ref()) * 4)?;
         }
-        let after = refusal.unwrap_or_else(Refusal::silence);
+        let after = refusal.unwrap_or_else(WordedRefusal::silence);
         Err(Stop::Banned(format!(
             "after refusals at a high rate ({after}) a single phone at leisure is not accepted any more: this looks like a ban"
         )))
     }
 
-    fn conclude(&self) -> Rate {
+    fn conclude(&self) -> FoundRate {
         let estimate = self.estimate.map(|bucket| bucket.per_second).filter(|rate| self.is_inside(*rate));
         let limit = self.high.map(|high| match (estimate, self.low > 0.0) {
             (Some(rate), _) => rate,
@@ -336,7 +342,7 @@ impl<'h> Hunt<'h> {
         });
         let close = self.high.is_some_and(|high| high <= self.low * CLOSE);
         let sound = self.measured.0.min(self.measured.1) >= SOUND;
-        Rate {
+        FoundRate {
             limit,
             at_least: self.low,
             burst: None,
@@ -347,16 +353,16 @@ impl<'h> Hunt<'h> {
             p99: self.p99,
             ended: self.ended,
             confidence: match (close, sound && estimate.is_some()) {
-                (true, true) => Confidence::High,
-                (true, false) => Confidence::Medium,
-                (false, _) => Confidence::Low,
+                (true, true) => SearchConfidence::High,
+                (true, false) => SearchConfidence::Medium,
+                (false, _) => SearchConfidence::Low,
             },
         }
     }
 
     /// The burst that is let through, and what is limited.
-    fn bursts<F: Field>(&self, search: &mut Search<'_, F>, limit: f64) -> Result<(Option<u32>, Kind), Stop> {
-        let at_once = Pace::Steady(self.settings.most.max(limit * GROWTH));
+    fn bursts<F: SearchField>(&self, search: &mut Search<'_, F>, limit: f64) -> Result<(Option<u32>, LimitKind), Stop> {
+        let at_once = StepPace::Steady(self.settings.most.max(limit * GROWTH));
         let half = self.phones.len() / 2;
         let mut size = self.burst * 1.5 + 20.0;
         loop {
@@ -368,16 +374,16 @@ impl<'h> Hunt<'h> {
             let (passed, again) = (one.accepted(), two.accepted());
             if one.refused() > 0 {
                 // What came in while the burst went out was not in the bucket.
-                let last = one.answers.iter().rfind(|answer| matches!(answer.fate, Fate::Accepted { .. }));
+                let last = one.answers.iter().rfind(|answer| matches!(answer.fate, SeatFate::Accepted { .. }));
                 let meanwhile = last.map_or(0.0, |last| last.planned.as_secs_f64() * limit);
                 let burst = (passed as f64 - meanwhile).round().max(1.0) as u32;
                 let at_once_again = passed >= 2 && again * 10 >= passed * 8 && two.refused() > 0;
                 let round_trip = one.latency(0.5).unwrap_or_default();
                 let open = at_once_again && self.waits_for_answers(search, limit, round_trip)?;
-                return Ok((Some(burst), if open { Kind::Transactions(passed as u32) } else { Kind::Rate }));
+                return Ok((Some(burst), if open { LimitKind::Transactions(passed as u32) } else { LimitKind::Rate }));
             }
             if count == half {
-                return Ok((None, Kind::Rate));
+                return Ok((None, LimitKind::Rate));
             }
             size *= GROWTH;
         }
@@ -385,7 +391,7 @@ impl<'h> Hunt<'h> {
 
     /// Whether room comes back with the answers, and not with time alone: within a part of a round trip a bucket has got
     /// its share of tokens, while transactions are all still open.
-    fn waits_for_answers<F: Field>(
+    fn waits_for_answers<F: SearchField>(
         &self,
         search: &mut Search<'_, F>,
         limit: f64,
@@ -400,14 +406,14 @@ impl<'h> Hunt<'h> {
                 return Ok(false);
             }
             self.refill(search, limit)?;
-            let seen = search.register("within one round trip", &self.phones[..count], Pace::Steady(pace))?;
+            let seen = search.register("within one round trip", &self.phones[..count], StepPace::Steady(pace))?;
             search.clear("after the bursts", self.low.max(self.settings.start))?;
-            let refused = |answer: &Answer| matches!(answer.fate, Fate::Refused(_));
+            let refused = |answer: &SeatAnswer| matches!(answer.fate, SeatFate::Refused(_));
             let Some(first) = seen.answers.iter().position(refused) else { return Ok(false) };
             let (from, to) = (seen.answers[first].planned, Duration::from_secs_f64(span));
             expected += to.saturating_sub(from).as_secs_f64() * limit;
             let later = seen.answers[first..].iter().filter(|answer| answer.planned < to);
-            passed += later.filter(|answer| matches!(answer.fate, Fate::Accepted { .. })).count();
+            passed += later.filter(|answer| matches!(answer.fate, SeatFate::Accepted { .. })).count();
             if expected >= 3.0 {
                 break;
             }
@@ -415,7 +421,7 @@ impl<'h> Hunt<'h> {
         Ok(expected >= 3.0 && (passed as f64) < expected / 3.0)
     }
 
-    fn refill<F: Field>(&self, search: &mut Search<'_, F>, limit: f64) -> Result<(), Stop> {
+    fn refill<F: SearchField>(&self, search: &mut Search<'_, F>, limit: f64) -> Result<(), Stop> {
         let refill = Duration::from_secs_f64((1.2 * self.burst / limit).min(MOST_REST.as_secs_f64()));
         search.rest("until a burst is allowed again", refill.max(search.settle))
     }
@@ -427,7 +433,7 @@ fn arrivals(rate: f64) -> usize {
 }
 
 /// The steady part of a poured step, without the time in which what was poured is still being answered.
-fn steady_part(seen: &Seen) -> &[Answer] {
+fn steady_part(seen: &StepResult) -> &[SeatAnswer] {
     let begins = seen.answers.iter().position(|answer| answer.steady).unwrap_or(seen.answers.len());
     let (poured, steady) = seen.answers.split_at(begins);
     if poured.is_empty() {
@@ -440,13 +446,13 @@ fn steady_part(seen: &Seen) -> &[Answer] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::models::Registrar;
+    use super::super::models::ModelRegistrar;
     use super::*;
     use proptest::prelude::*;
 
-    const SETTINGS: Settings = Settings { start: 10.0, most: 20_000.0, objective: None };
+    const SETTINGS: ProbingSettings = ProbingSettings { start: 10.0, most: 20_000.0, objective: None };
 
-    fn find(registrar: &mut Registrar, phones: u32, settings: &Settings) -> Result<Rate, Stop> {
+    fn find(registrar: &mut ModelRegistrar, phones: u32, settings: &ProbingSettings) -> Result<FoundRate, Stop> {
         let phones: Vec<Seat> = (0..phones).map(Seat).collect();
         let mut search = Search::new(registrar, Duration::from_secs(2), 2.0);
         let found = rate(&mut search, &phones, settings);
@@ -459,40 +465,41 @@ mod tests {
         #[test]
         fn it_converges_to_within_five_per_cent_in_twelve_probes(limit in 1.0..2_000.0f64, seconds in 0.01..2.0f64) {
             let burst = (limit * seconds).ceil().max(1.0) as u32;
-            let mut registrar = Registrar::default().with_rate(limit, burst);
+            let mut registrar = ModelRegistrar::default().with_rate(limit, burst);
             let found = find(&mut registrar, 20_000, &SETTINGS).expect("no ban");
             prop_assert!(found.probes <= MOST_PROBES, "{found:?}");
             let error = found.limit.expect("it is met") / limit - 1.0;
             prop_assert!(error.abs() <= 0.05, "{limit} {burst} {found:?}");
-            prop_assert_eq!(found.kind, Kind::Rate);
+            prop_assert_eq!(found.kind, LimitKind::Rate);
             let near = f64::from(burst) * 0.1 + 2.0;
             prop_assert!((f64::from(found.burst.expect("poured")) - f64::from(burst)).abs() <= near, "{burst} {found:?}");
-            prop_assert!(found.confidence >= Confidence::Medium, "{found:?}");
+            prop_assert!(found.confidence >= SearchConfidence::Medium, "{found:?}");
         }
 
         #[test]
         fn a_knee_is_found_without_refusals(knee in 5.0..3_000.0f64) {
-            let mut registrar = Registrar { knee: Some(knee), ..Registrar::default() };
-            let settings = Settings { objective: Some(Duration::from_millis(250)), ..SETTINGS };
+            let mut registrar = ModelRegistrar { knee: Some(knee), ..ModelRegistrar::default() };
+            let settings = ProbingSettings { objective: Some(Duration::from_millis(250)), ..SETTINGS };
             let found = find(&mut registrar, 20_000, &settings).expect("no ban");
             prop_assert!(found.probes <= MOST_PROBES, "{found:?}");
-            prop_assert_eq!(found.kind, Kind::Latency);
+            prop_assert_eq!(found.kind, LimitKind::Latency);
             prop_assert!((found.limit.expect("it is met") / knee - 1.0).abs() <= 0.05, "{knee} {found:?}");
         }
     }
 
     #[test]
     fn without_a_limit_it_says_up_to_where_it_looked() {
-        let found = find(&mut Registrar::default(), 1_000, &SETTINGS).expect("no ban");
+        let found = find(&mut ModelRegistrar::default(), 1_000, &SETTINGS).expect("no ban");
         assert_eq!((found.limit, found.at_least, found.burst), (None, 640.0, None));
         assert_eq!(found.ended, "there are too few agents for a higher rate");
-        let found = find(&mut Registrar::default(), 10_000, &Settings { most: 300.0, ..SETTINGS }).expect("no ban");
+        let found =
+            find(&mut ModelRegistrar::default(), 10_000, &ProbingSettings { most: 300.0, ..SETTINGS }).expect("no ban");
         assert_eq!((found.limit, found.at_least), (None, 300.0));
     }
 
     #[test]
     fn a_ban_ends_the_search() {
-        let mut registrar = Registrar { bans_after: Some(30), ..Registrar::default().with_rate(50.0, 50) };
+        let mut registrar = ModelRegistrar { bans_after: Some(30), ..ModelRegistrar::default().with_rate(50.0, 50) };
         assert!(matches!(find(&mut registrar, 2_000, &SETTINGS), Err(Stop::Banned(_))));
     }
 }

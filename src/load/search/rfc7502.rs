@@ -6,12 +6,12 @@
 //! but never below a tenth; ten successes in all that do not better the best end it. The RFC warns that the device is
 //! driven past its limit again and again, and rates below ten never move: rounding down stalls there.
 
-use super::{Confidence, Field, Pace, Refusal, Search, Seat, Stop};
+use super::{Search, SearchConfidence, SearchField, Seat, StepPace, Stop, WordedRefusal};
 use std::time::Duration;
 
 /// The algorithm's settings, by the RFC's letters.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Settings {
+pub struct Rfc7502Settings {
     /// N: registrations in each iteration.
     pub n: u32,
     /// r: the rate of the first iteration, per second.
@@ -22,9 +22,9 @@ pub struct Settings {
     pub settle: Duration,
 }
 
-impl Settings {
+impl Rfc7502Settings {
     /// The RFC's own.
-    pub const STRICT: Settings = Settings { n: 50_000, r: 100, w: 0.10, settle: Duration::from_secs(10) };
+    pub const STRICT: Rfc7502Settings = Rfc7502Settings { n: 50_000, r: 100, w: 0.10, settle: Duration::from_secs(10) };
 }
 
 /// The shortest lifetime §6.7 allows, seconds.
@@ -32,7 +32,7 @@ pub const LEAST_EXPIRES_S: u32 = 3_600;
 
 /// What the algorithm came to.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Rfc7502 {
+pub struct FoundRfc7502 {
     /// Registrations per second; `None` when no iteration succeeded.
     pub rate: Option<u32>,
     pub iterations: u32,
@@ -40,9 +40,9 @@ pub struct Rfc7502 {
     /// Whether it converged, or was given up.
     pub converged: bool,
     pub n: u32,
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<WordedRefusal>,
     /// High: converged, and failed at least once above. Low otherwise.
-    pub confidence: Confidence,
+    pub confidence: SearchConfidence,
 }
 
 /// Neither share falls below this.
@@ -53,24 +53,28 @@ const ENOUGH: u32 = 10;
 const MOST_ITERATIONS: u32 = 300;
 
 /// Runs the algorithm over these phones, `settings.n` of them in each iteration.
-pub fn rfc7502<F: Field>(search: &mut Search<'_, F>, phones: &[Seat], settings: &Settings) -> Result<Rfc7502, Stop> {
+pub fn rfc7502<F: SearchField>(
+    search: &mut Search<'_, F>,
+    phones: &[Seat],
+    settings: &Rfc7502Settings,
+) -> Result<FoundRfc7502, Stop> {
     search.begin("rate");
     let seats = &phones[..phones.len().min(settings.n as usize)];
     let n = seats.len() as u32;
     let (mut r, mut w) = (settings.r, settings.w);
     let mut d = LEAST_SHARE.max(w / 2.0);
-    let mut found = Rfc7502 {
+    let mut found = FoundRfc7502 {
         rate: None,
         iterations: 0,
         failures: 0,
         converged: false,
         n,
         refusal: None,
-        confidence: Confidence::Low,
+        confidence: SearchConfidence::Low,
     };
     let mut idle = 0;
     while r > 0 && found.iterations < MOST_ITERATIONS {
-        let seen = search.register("RFC 7502 iteration", seats, Pace::Steady(f64::from(r)))?;
+        let seen = search.register("RFC 7502 iteration", seats, StepPace::Steady(f64::from(r)))?;
         found.iterations += 1;
         let held = seen.accepted() == seats.len();
         search.judge(held);
@@ -103,22 +107,23 @@ pub fn rfc7502<F: Field>(search: &mut Search<'_, F>, phones: &[Seat], settings: 
         }
     }
     if found.converged && found.failures > 0 {
-        found.confidence = Confidence::High;
+        found.confidence = SearchConfidence::High;
     }
     Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::models::Registrar;
+    use super::super::models::ModelRegistrar;
     use super::*;
     use proptest::prelude::*;
 
-    fn measure(limit: f64, r: u32, n: u32) -> Rfc7502 {
-        let mut registrar = Registrar::default().with_rate(limit, 1);
+    fn measure(limit: f64, r: u32, n: u32) -> FoundRfc7502 {
+        let mut registrar = ModelRegistrar::default().with_rate(limit, 1);
         let phones: Vec<Seat> = (0..n).map(Seat).collect();
         let mut search = Search::new(&mut registrar, Duration::from_secs(1), 2.0);
-        let found = rfc7502(&mut search, &phones, &Settings { n, r, ..Settings::STRICT }).expect("no ban");
+        let found =
+            rfc7502(&mut search, &phones, &Rfc7502Settings { n, r, ..Rfc7502Settings::STRICT }).expect("no ban");
         assert!(registrar.bound.is_empty());
         found
     }
@@ -134,10 +139,11 @@ mod tests {
 
     #[test]
     fn strictly_it_takes_fifty_thousand() {
-        let mut registrar = Registrar::default().with_rate(4_000.0, 1);
+        let mut registrar = ModelRegistrar::default().with_rate(4_000.0, 1);
         let phones: Vec<Seat> = (0..50_000).map(Seat).collect();
         let mut search = Search::new(&mut registrar, Duration::from_secs(1), 2.0);
-        let found = rfc7502(&mut search, &phones, &Settings { r: 1_000, ..Settings::STRICT }).expect("no ban");
+        let found =
+            rfc7502(&mut search, &phones, &Rfc7502Settings { r: 1_000, ..Rfc7502Settings::STRICT }).expect("no ban");
         assert_eq!((found.n, found.converged), (50_000, true));
         assert!((3_800..=4_000).contains(&found.rate.expect("some")), "{found:?}");
         let iterations = search.steps.iter().filter(|step| step.action == "register");

@@ -1,18 +1,18 @@
 //! A whole search, in its order: contacts of one user, registrations at the same time, rate. Whatever happens, everyone
 //! who may be bound is released at the end.
 
-use super::concurrent::{Concurrent, FillRate, Scope, concurrent};
-use super::contacts::{Contacts, contacts};
-use super::rate::{self, Rate};
-use super::rfc7502::{self, Rfc7502, rfc7502};
-use super::{Field, Roster, Search, Seat, Step, Stop};
+use super::concurrent::{CountedScope, FillRate, FoundConcurrent, concurrent};
+use super::contacts::{FoundContacts, contacts};
+use super::rate::{self, FoundRate};
+use super::rfc7502::{self, FoundRfc7502, rfc7502};
+use super::{Search, SearchField, SearchStep, Seat, Seating, Stop};
 use std::time::Duration;
 
 /// How the rate is searched.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Method {
+pub enum SearchMethod {
     Bisect,
-    Rfc7502(rfc7502::Settings),
+    Rfc7502(rfc7502::Rfc7502Settings),
 }
 
 /// What to search, and how.
@@ -21,9 +21,9 @@ pub struct Orders {
     /// Contacts of one user, and registrations at the same time.
     pub concurrent: bool,
     pub rate: bool,
-    pub method: Method,
+    pub method: SearchMethod,
     pub fill: FillRate,
-    pub probing: rate::Settings,
+    pub probing: rate::ProbingSettings,
     /// Pause after refusals and between probes that name none.
     pub settle: Duration,
     /// Per second: slow enough for any registrar.
@@ -33,22 +33,22 @@ pub struct Orders {
 /// What was found, as far as the search came.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Survey {
-    pub contacts: Option<Contacts>,
-    pub concurrent: Option<Concurrent>,
-    pub rate: Option<Rate>,
-    pub rfc7502: Option<Rfc7502>,
+    pub contacts: Option<FoundContacts>,
+    pub concurrent: Option<FoundConcurrent>,
+    pub rate: Option<FoundRate>,
+    pub rfc7502: Option<FoundRfc7502>,
     /// Why it ended early.
     pub stopped: Option<Stop>,
     /// Phones that may be bound still, though everything was tried.
     pub left_bound: u32,
-    pub steps: Vec<Step>,
+    pub steps: Vec<SearchStep>,
 }
 
 /// The share of a limit on registrations at the same time that rate probes use, so that they never meet it.
 const BELOW_LIMIT: f64 = 0.9;
 
 /// Searches what was ordered.
-pub fn survey<F: Field>(field: &mut F, roster: &Roster, orders: &Orders) -> Survey {
+pub fn survey<F: SearchField>(field: &mut F, roster: &Seating, orders: &Orders) -> Survey {
     let mut found = Survey::default();
     let mut search = Search::new(field, orders.settle, orders.gentle);
     if let Err(stop) = run(&mut search, roster, orders, &mut found) {
@@ -66,7 +66,12 @@ pub fn survey<F: Field>(field: &mut F, roster: &Roster, orders: &Orders) -> Surv
     found
 }
 
-fn run<F: Field>(search: &mut Search<'_, F>, roster: &Roster, orders: &Orders, found: &mut Survey) -> Result<(), Stop> {
+fn run<F: SearchField>(
+    search: &mut Search<'_, F>,
+    roster: &Seating,
+    orders: &Orders,
+    found: &mut Survey,
+) -> Result<(), Stop> {
     let mut phones: &[Seat] = &roster.phones;
     if orders.concurrent {
         let several = contacts(search, roster)?;
@@ -85,19 +90,19 @@ fn run<F: Field>(search: &mut Search<'_, F>, roster: &Roster, orders: &Orders, f
     }
     if orders.rate {
         match orders.method {
-            Method::Bisect => found.rate = Some(rate::rate(search, phones, &orders.probing)?),
-            Method::Rfc7502(settings) => found.rfc7502 = Some(rfc7502(search, phones, &settings)?),
+            SearchMethod::Bisect => found.rate = Some(rate::rate(search, phones, &orders.probing)?),
+            SearchMethod::Rfc7502(settings) => found.rfc7502 = Some(rfc7502(search, phones, &settings)?),
         }
     }
     Ok(())
 }
 
 /// How many phones rate probes may register at once.
-fn usable(roster: &Roster, together: &Concurrent) -> usize {
+fn usable(roster: &Seating, together: &FoundConcurrent) -> usize {
     let below = |limit: u32| ((f64::from(limit) * BELOW_LIMIT) as usize).clamp(1, roster.phones.len());
     match (together.limit, together.scope) {
         // The limit of one account does not bound the others, but the first account's phones come first.
-        (Some(limit), Some(Scope::Account)) => {
+        (Some(limit), Some(CountedScope::Account)) => {
             let first = roster.accounts.iter().take_while(|account| **account == roster.accounts[0]).count();
             if first > limit as usize { below(limit) } else { roster.phones.len() }
         }
@@ -108,26 +113,26 @@ fn usable(roster: &Roster, together: &Concurrent) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::models::Registrar;
+    use super::super::models::ModelRegistrar;
     use super::*;
 
     const ORDERS: Orders = Orders {
         concurrent: true,
         rate: true,
-        method: Method::Bisect,
+        method: SearchMethod::Bisect,
         fill: FillRate { start: 20.0, most: 200.0 },
-        probing: rate::Settings { start: 10.0, most: 10_000.0, objective: None },
+        probing: rate::ProbingSettings { start: 10.0, most: 10_000.0, objective: None },
         settle: Duration::from_secs(2),
         gentle: 4.0,
     };
 
-    fn roster(phones: u32) -> Roster {
-        Roster { phones: (0..phones).map(Seat).collect(), accounts: (0..phones).collect(), ..Roster::default() }
+    fn roster(phones: u32) -> Seating {
+        Seating { phones: (0..phones).map(Seat).collect(), accounts: (0..phones).collect(), ..Seating::default() }
     }
 
     #[test]
     fn both_limits_are_found_though_each_is_in_the_others_way() {
-        let mut registrar = Registrar::default().with_limit(400).with_rate(80.0, 20);
+        let mut registrar = ModelRegistrar::default().with_limit(400).with_rate(80.0, 20);
         let found = survey(&mut registrar, &roster(600), &ORDERS);
         assert_eq!((found.stopped, found.left_bound), (None, 0));
         assert_eq!(found.concurrent.expect("searched").limit, Some(400));
@@ -138,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_ban_keeps_what_was_found_before_it() {
-        let mut registrar = Registrar { bans_after: Some(120), ..Registrar::default().with_limit(50) };
+        let mut registrar = ModelRegistrar { bans_after: Some(120), ..ModelRegistrar::default().with_limit(50) };
         registrar = registrar.with_rate(60.0, 10);
         let found = survey(&mut registrar, &roster(600), &ORDERS);
         assert_eq!(found.concurrent.expect("before the ban").limit, Some(50));

@@ -27,7 +27,7 @@ pub(super) use freeze::Frozen;
 
 use super::authenticate::Protection;
 use super::config::{Fault, FaultKind};
-use crate::link::Held;
+use crate::link::DueQueue;
 use crate::seed::{Purpose, Seed};
 use crate::vocab::Time;
 use challenge_again::ChallengeAgain;
@@ -67,7 +67,7 @@ pub(super) struct Faults {
     holds: Vec<Hold>,
     freezes: Vec<Freeze>,
     /// Requests that others may overtake, until they are handled after all.
-    overtaken: Held<Frozen>,
+    overtaken: DueQueue<Frozen>,
 }
 
 /// A fault that speaks after correct credentials.
@@ -161,7 +161,7 @@ impl Faults {
             damages: Vec::new(),
             holds: Vec::new(),
             freezes: Vec::new(),
-            overtaken: Held::new(),
+            overtaken: DueQueue::new(),
         };
         for (fault, id) in faults.iter().zip(0..) {
             all.add(&fault.kind, FaultScope::new(fault, seed, id));
