@@ -41,11 +41,12 @@ pub struct AssembledRun {
 /// When a socket cannot be had: the run could not take place.
 pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) -> Result<AssembledRun, Failure> {
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
+    let templates: Vec<_> = plan.trunks.iter().map(|trunk| template(plan, trunk)).collect();
     let mut features = Vec::new();
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {
         let stripe = Stripe { worker, workers: frame.workers };
-        let (sockets, flows) = open(plan, targets, stripe)?;
+        let (sockets, flows) = open(plan, targets, &templates, stripe)?;
         if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
             features = udp.features().names();
         }
@@ -79,7 +80,12 @@ pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) -> Result
 }
 
 /// Opens one worker's sockets; each flow is that of the socket with its number.
-fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<(Vec<Udp>, Flows), Failure> {
+fn open(
+    plan: &Plan,
+    targets: &[SocketAddr],
+    templates: &[RegisterTemplate],
+    stripe: Stripe,
+) -> Result<(Vec<Udp>, Flows), Failure> {
     let mut sockets = Vec::new();
     let sharing = |id: TrunkId| {
         let trunk = &plan.trunks[id.index()];
@@ -88,7 +94,7 @@ fn open(plan: &Plan, targets: &[SocketAddr], stripe: Stripe) -> Result<(Vec<Udp>
     let flows = Flows::of_worker(stripe, &plan.identities, sharing, |id, source| {
         let trunk = &plan.trunks[id.index()];
         let local = trunk.source.get(source).copied();
-        let (udp, flow) = open_flow(plan, id, local, targets[id.index()], trunk.sockets)?;
+        let (udp, flow) = open_flow(plan, id, local, targets[id.index()], (&templates[id.index()], trunk.sockets))?;
         sockets.push(udp);
         // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
         Ok::<Flow, Failure>(Flow { source: u8::try_from(source).unwrap_or(u8::MAX), ..flow })
@@ -105,7 +111,7 @@ pub(super) fn open_flow(
     id: TrunkId,
     local: Option<IpAddr>,
     remote: SocketAddr,
-    sockets: SocketUse,
+    (template, sockets): (&RegisterTemplate, SocketUse),
 ) -> Result<(Udp, Flow), Failure> {
     let trunk = &plan.trunks[id.index()];
     let options = match sockets {
@@ -116,7 +122,7 @@ pub(super) fn open_flow(
     let udp = Udp::connected(local, remote, &options)
         .map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
     let local = udp.local_addr();
-    let template = template(plan, trunk, local);
+    let template = template.at(&local.to_string());
     let template = match sockets {
         SocketUse::PerAgent => template.of_one_agent(),
         SocketUse::Shared => template,
@@ -124,12 +130,12 @@ pub(super) fn open_flow(
     Ok((udp, Flow { trunk: id, source: 0, local, remote, template }))
 }
 
-/// What a trunk's requests are built from, sent from this address.
-fn template(plan: &Plan, trunk: &TrunkPlan, local: SocketAddr) -> RegisterTemplate {
+/// What a trunk's requests are built from; the address they are sent from comes with the flow.
+pub(super) fn template(plan: &Plan, trunk: &TrunkPlan) -> RegisterTemplate {
     let template = RegisterTemplate::new(&TemplateParts {
         domain: &trunk.policy.domain,
         transport: trunk.transport(),
-        sent_by: &local.to_string(),
+        sent_by: "",
         route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.as_str()),
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT),
         headers: &trunk.headers,

@@ -70,11 +70,12 @@ pub struct Wording {
 }
 
 impl Wording {
-    fn template(&self, domain: &str, from: SocketAddr) -> RegisterTemplate {
+    /// The address its requests are sent from comes with the flow.
+    fn template(&self, domain: &str) -> RegisterTemplate {
         let template = RegisterTemplate::new(&TemplateParts {
             domain,
             transport: Transport::Udp,
-            sent_by: &from.to_string(),
+            sent_by: "",
             route: self.route.as_deref(),
             user_agent: &self.user_agent,
             headers: &self.headers,
@@ -415,16 +416,19 @@ impl Settlement<'_> {
         let local: Vec<Vec<SocketAddr>> = (0..self.policies.len()).map(own).collect();
         let sharing = |trunk: TrunkId| Sharing { sources: local[trunk.index()].len(), sockets: SocketUse::Shared };
         let plain = Wording::default();
+        let of = |(trunk, policy): (usize, &TrunkPolicy)| {
+            self.wordings.get(trunk).unwrap_or(&plain).template(&policy.domain)
+        };
+        let templates: Vec<_> = self.policies.iter().enumerate().map(of).collect();
         let open = |trunk: TrunkId, source: usize| {
             let address = local[trunk.index()][source];
             addresses.settle(stripe.worker as usize, address);
-            let wording = self.wordings.get(trunk.index()).unwrap_or(&plain);
             Ok::<Flow, Infallible>(Flow {
                 trunk,
                 source: u8::try_from(source).unwrap_or(u8::MAX),
                 local: address,
                 remote: REGISTRAR,
-                template: wording.template(&self.policies[trunk.index()].domain, address),
+                template: templates[trunk.index()].at(&address.to_string()),
             })
         };
         let Ok(flows) = Flows::of_worker(stripe, identities, sharing, open);

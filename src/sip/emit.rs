@@ -19,7 +19,7 @@ use memchr::memchr;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The buffer was too small for the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -46,28 +46,38 @@ pub struct TemplateParts<'a> {
 ///
 /// All gaps but the user name, the sequence number and the lifetime have a fixed width, so that the messages of one trunk
 /// can have equal lengths. Those of fixed width are part of the text and written over.
+///
+/// Templates of several addresses share their text, see [`RegisterTemplate::at`].
 #[derive(Clone, Debug)]
 pub struct RegisterTemplate {
+    shared: Arc<TemplateText>,
+    /// What fills the gaps for our own address: Via sent-by, and the Contact's host.
+    sent_by: Box<[u8]>,
+    /// `None` in a template of one agent: what it would save that agent is not worth its memory.
+    kept: Option<Box<TemplateMemory>>,
+}
+
+/// The text of a template.
+#[derive(Clone, Debug)]
+struct TemplateText {
     /// All pieces, one after another.
     text: Vec<u8>,
-    /// Where in `text` the pieces before each of [`GAPS`] gaps of varying width end: user (From), user (To), CSeq, user
-    /// (Contact), lifetime, credentials. The last piece ends with `text`.
+    /// Where in `text` the pieces before each of [`GAPS`] gaps of varying width end: our address (Via), user (From), user
+    /// (To), CSeq, user (Contact), our address (Contact), lifetime, credentials. The last piece ends with `text`.
     ends: [usize; GAPS],
-    /// Where in `text` the gaps of fixed width begin; the branch in the first piece, the tag in the second, the Call-ID in
-    /// the third.
+    /// Where in `text` the gaps of fixed width begin; the branch in the second piece, the tag in the third, the Call-ID in
+    /// the fourth.
     branch: usize,
     from_tag: usize,
     call_id: usize,
     uri: Range<usize>,
-    contact_host: Range<usize>,
-    /// User of the Contact where it is not that of the address of record.
+    /// User and `host[:port]` of the Contact where they are not those of the address of record and of the Via.
     contact_user: Option<Box<[u8]>>,
+    contact_host: Option<Box<[u8]>>,
     /// H(A2) of REGISTER and `uri` by [`Algorithm::function`].
     method_digests: [HexDigest; FUNCTIONS],
     /// Requests have a multiple of so many bytes.
     multiple: usize,
-    /// `None` in a template of one agent: what it would save that agent is not worth its memory.
-    kept: Option<Box<TemplateMemory>>,
 }
 
 /// What a template keeps of its first requests and answers, for all that are like them.
@@ -84,7 +94,7 @@ struct TemplateMemory {
 pub const PADDED: usize = 16;
 
 /// Gaps of varying width.
-const GAPS: usize = 6;
+const GAPS: usize = 8;
 
 /// The varying parts of one REGISTER.
 #[derive(Clone, Debug)]
@@ -123,17 +133,19 @@ pub struct Authorization<'a> {
 impl RegisterTemplate {
     /// Compiles the template. Header names and values must be free of CR and LF (the profile room checks).
     pub fn new(parts: &TemplateParts<'_>) -> Self {
-        Self::with_contact(parts, None, parts.sent_by)
+        Self::with_contact(parts, None, None)
     }
 
     /// As [`new`](Self::new), with a Contact of its own: another user (plain) than that of the address of record, another
     /// `host[:port]` than the one the request is sent from.
-    pub fn with_contact(parts: &TemplateParts<'_>, user: Option<&str>, host: &str) -> Self {
+    pub fn with_contact(parts: &TemplateParts<'_>, user: Option<&str>, host: Option<&str>) -> Self {
         let mut build = Build::default();
         build.text("REGISTER ");
         let uri = build.span(&format!("sip:{}", parts.domain));
         // `rport` asks for the answer to come back to where the request came from (RFC 3581 §3).
-        build.text(&format!(" SIP/2.0\r\nVia: SIP/2.0/{} {};branch=", parts.transport, parts.sent_by));
+        build.text(&format!(" SIP/2.0\r\nVia: SIP/2.0/{} ", parts.transport));
+        build.gap();
+        build.text(";branch=");
         let branch = build.blank(Branch::LEN);
         build.text(";rport\r\nMax-Forwards: 70\r\n");
         if let Some(route) = parts.route {
@@ -152,7 +164,7 @@ impl RegisterTemplate {
         build.text(" REGISTER\r\nContact: <sip:");
         build.gap();
         build.text("@");
-        let contact_host = build.span(host);
+        build.gap();
         // Without it the registrar would send to this contact over UDP (RFC 3263 §4.1).
         if let Some(transport) = parts.transport.uri_parameter() {
             build.text(&format!(";transport={transport}"));
@@ -166,29 +178,44 @@ impl RegisterTemplate {
         build.gap();
         build.text("Content-Length: 0\r\n\r\n");
         debug_assert_eq!(build.gaps, GAPS);
-        let contact_user = user.map(|user| user.as_bytes().into());
+        let [contact_user, contact_host] = [user, host].map(|own| own.map(|own| own.as_bytes().into()));
         let Build { text, ends, .. } = build;
         let functions = [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256];
         let method_digests = functions.map(|algorithm| digest::method_digest(algorithm, METHOD, &text[uri.clone()]));
-        RegisterTemplate {
+        let multiple = 1;
+        let shared = TemplateText {
             text,
             ends,
             branch,
             from_tag,
             call_id,
             uri,
-            contact_host,
             contact_user,
+            contact_host,
             method_digests,
-            multiple: 1,
+            multiple,
+        };
+        RegisterTemplate {
+            shared: Arc::new(shared),
+            sent_by: parts.sent_by.as_bytes().into(),
             kept: Some(Box::default()),
+        }
+    }
+
+    /// The same for requests sent from another address; the two share their text.
+    pub fn at(&self, sent_by: &str) -> Self {
+        RegisterTemplate {
+            shared: self.shared.clone(),
+            sent_by: sent_by.as_bytes().into(),
+            kept: self.kept.is_some().then(Box::default),
         }
     }
 
     /// Brings every request to a multiple of [`PADDED`] bytes by a longer branch, so that requests of users with names of
     /// about one length have one length, and can leave together.
     pub fn padded(self) -> Self {
-        RegisterTemplate { multiple: PADDED, ..self }
+        let text = Arc::unwrap_or_clone(self.shared);
+        RegisterTemplate { shared: Arc::new(TemplateText { multiple: PADDED, ..text }), ..self }
     }
 
     /// For the requests of one agent alone, of which there may be as many templates as agents: takes a kilobyte less, and
@@ -199,12 +226,12 @@ impl RegisterTemplate {
 
     /// The Request-URI: what the digest is computed over.
     pub fn uri(&self) -> &[u8] {
-        &self.text[self.uri.clone()]
+        self.shared.uri()
     }
 
     /// Host and port of the Contact as written: what [`granted`](super::contact::granted) looks for in the answer.
     pub fn contact_host(&self) -> &[u8] {
-        &self.text[self.contact_host.clone()]
+        self.shared.contact_host.as_deref().unwrap_or(&self.sent_by)
     }
 
     /// What a 401 or 407 to a request of this template offers, and the challenge to answer, as
@@ -230,7 +257,7 @@ impl RegisterTemplate {
                 let covered = Covered { nonce, qop, method: METHOD, uri: self.uri(), body: b"" };
                 digest::request_digest(algorithm, ha1, &covered)
             }
-            _ => digest::digest_of(algorithm, ha1, nonce, qop, &self.method_digests[algorithm.function()]),
+            _ => digest::digest_of(algorithm, ha1, nonce, qop, &self.shared.method_digests[algorithm.function()]),
         }
     }
 
@@ -240,26 +267,36 @@ impl RegisterTemplate {
     /// When `out` is too small.
     pub fn write(&self, register: &Register<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let mut out = Out { buffer: out, len: 0 };
-        let Some(kept) = &self.kept else { return self.write_pieces(register, &mut out).map(|_| out.len) };
+        let write_pieces = |out: &mut Out<'_>| self.shared.write_pieces(register, &self.sent_by, out);
+        let Some(kept) = &self.kept else { return write_pieces(&mut out).map(|_| out.len) };
         let shape = Shape::of(register);
         let like = &kept.laid_out[usize::from(register.authorizations.iter().any(Option::is_some))];
         match (like.get(), shape) {
-            (Some(laid_out), Some(shape)) if laid_out.has(shape) => laid_out.write(register, self.branch, &mut out)?,
-            (Some(_), _) | (None, None) => _ = self.write_pieces(register, &mut out)?,
+            (Some(laid_out), Some(shape)) if laid_out.has(shape) => laid_out.write(register, &mut out)?,
+            (Some(_), _) | (None, None) => _ = write_pieces(&mut out)?,
             (None, Some(shape)) => {
-                let places = self.write_pieces(register, &mut out)?;
+                let places = write_pieces(&mut out)?;
                 like.get_or_init(|| LaidOut::new(&out.buffer[..out.len], shape, places));
             }
         }
         Ok(out.len)
     }
+}
+
+impl TemplateText {
+    fn uri(&self) -> &[u8] {
+        &self.text[self.uri.clone()]
+    }
 
     /// Writes a request piece by piece.
-    fn write_pieces(&self, register: &Register<'_>, out: &mut Out<'_>) -> Result<Blanks, Overflow> {
+    fn write_pieces(&self, register: &Register<'_>, sent_by: &[u8], out: &mut Out<'_>) -> Result<Blanks, Overflow> {
         let Register { user, branch, call_id, from_tag, cseq, expires, .. } = *register;
-        let [head, from, to, sequence, contact, lifetime] = self.ends;
+        let [via, head, from, to, sequence, host, contact, lifetime] = self.ends;
         let mut places = Blanks::default();
-        out.put_over(&self.text[..head], self.branch, branch.as_bytes())?;
+        out.put(&self.text[..via])?;
+        out.put(sent_by)?;
+        places.branch = out.len + self.branch - via;
+        out.put_over(&self.text[via..head], self.branch - via, branch.as_bytes())?;
         places.users[0] = out.len;
         out.put_user(user)?;
         places.from_tag = out.len + self.from_tag - head;
@@ -273,7 +310,9 @@ impl RegisterTemplate {
         out.put(&self.text[to..sequence])?;
         places.users[2] = if self.contact_user.is_none() { out.len } else { places.users[1] };
         out.put_user(self.contact_user.as_deref().unwrap_or(user))?;
-        out.put(&self.text[sequence..contact])?;
+        out.put(&self.text[sequence..host])?;
+        out.put(self.contact_host.as_deref().unwrap_or(sent_by))?;
+        out.put(&self.text[host..contact])?;
         out.put_decimal(expires)?;
         out.put(&self.text[contact..lifetime])?;
         for authorization in register.authorizations.iter().flatten() {
@@ -281,7 +320,7 @@ impl RegisterTemplate {
         }
         out.put(&self.text[lifetime..])?;
         let short = out.len.next_multiple_of(self.multiple) - out.len;
-        out.widen(self.branch + Branch::LEN, short, Branch::FILLER)?;
+        out.widen(places.branch + Branch::LEN, short, Branch::FILLER)?;
         Ok(places.behind(short))
     }
 }

@@ -365,7 +365,7 @@ proptest! {
     ) {
         let parts = parts(&[]);
         let contact = own_contact.then_some("gr\"u s");
-        let template = RegisterTemplate::with_contact(&parts, contact, "10.0.0.1:5080");
+        let template = RegisterTemplate::with_contact(&parts, contact, Some("10.0.0.1:5080"));
         let template = if padded { template.padded() } else { template };
         let alone = template.clone().of_one_agent();
         let response = digest::method_digest(Algorithm::Sha256, b"a", b"b");
@@ -390,7 +390,7 @@ proptest! {
             let (mut whole, mut pieces) = (vec![0; room], vec![0; room]);
             let whole = template.write(&register, &mut whole).map(|len| whole[..len].to_vec());
             let mut out = Out { buffer: &mut pieces, len: 0 };
-            let written = template.write_pieces(&register, &mut out).map(|_| out.buffer[..out.len].to_vec());
+            let written = template.shared.write_pieces(&register, &template.sent_by, &mut out).map(|_| out.buffer[..out.len].to_vec());
             prop_assert_eq!(&whole, &written);
             let mut by_itself = vec![0; room];
             prop_assert_eq!(alone.write(&register, &mut by_itself).map(|len| by_itself[..len].to_vec()), written);

@@ -66,10 +66,13 @@ impl<'r> Probe<'r> {
             user_agent: &request.user_agent,
             headers: &request.headers,
         };
-        let host = request.contact_host.as_deref().unwrap_or(&sent_by);
         Probe {
             request,
-            template: RegisterTemplate::with_contact(&parts, request.contact_user.as_deref(), host),
+            template: RegisterTemplate::with_contact(
+                &parts,
+                request.contact_user.as_deref(),
+                request.contact_host.as_deref(),
+            ),
             sent_by,
             call: request.call,
             asks_s: request.expires_s,

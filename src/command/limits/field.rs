@@ -1,7 +1,7 @@
 //! Where a search takes place: the trunk's socket, others for further contacts, for another source address and for
 //! another trunk; and the lines that tell a person how far it is.
 
-use crate::command::assemble::open_flow;
+use crate::command::assemble::{open_flow, template};
 use crate::command::failure::Failure;
 use crate::engine::LiveField;
 use crate::fleet::Flows;
@@ -106,7 +106,8 @@ struct FieldSockets {
 
 impl FieldSockets {
     fn add(&mut self, plan: &Plan, id: TrunkId, source: Option<IpAddr>, target: SocketAddr) -> Result<FlowId, Failure> {
-        let (udp, flow) = open_flow(plan, id, source, target, SocketUse::Shared)?;
+        let template = template(plan, &plan.trunks[id.index()]);
+        let (udp, flow) = open_flow(plan, id, source, target, (&template, SocketUse::Shared))?;
         self.sockets.push(udp);
         Ok(self.flows.add(flow))
     }

@@ -42,6 +42,7 @@ struct CredentialsShape {
 /// Where in a request that was written stands what differs from one to the next.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Blanks {
+    pub(super) branch: usize,
     /// Of the user in From, To and Contact; where the Contact has a user of its own, in To again.
     pub(super) users: [usize; 3],
     pub(super) from_tag: usize,
@@ -108,9 +109,9 @@ impl CredentialsShape {
 const CNONCE_LEN: usize = 16;
 
 impl Blanks {
-    /// The same in a text whose branch has become longer; all stand behind it.
+    /// The same in a text whose branch has become longer; all the others stand behind it.
     pub(super) fn behind(mut self, more: usize) -> Blanks {
-        let Blanks { users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
+        let Blanks { branch: _, users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
         let CredentialsBlanks { username, realm, nonce, response, cnonce, nc, opaque } = credentials;
         for place in [from, to, contact, from_tag, call_id, cseq, username, realm, nonce, response, cnonce, nc, opaque]
         {
@@ -139,15 +140,15 @@ impl LaidOut {
         self.shape == shape
     }
 
-    /// Writes a request of this shape whose branch stands at `branch`.
+    /// Writes a request of this shape.
     #[inline]
-    pub(super) fn write(&self, register: &Register<'_>, branch: usize, out: &mut Out<'_>) -> Result<(), Overflow> {
-        let Blanks { users, from_tag, call_id, cseq, credentials } = &self.places;
+    pub(super) fn write(&self, register: &Register<'_>, out: &mut Out<'_>) -> Result<(), Overflow> {
+        let Blanks { branch, users, from_tag, call_id, cseq, credentials } = &self.places;
         let text = out.put_open(&self.text)?;
         for at in users {
             overwrite(text, *at, register.user);
         }
-        overwrite(text, branch, register.branch.as_bytes());
+        overwrite(text, *branch, register.branch.as_bytes());
         overwrite(text, *from_tag, register.from_tag);
         overwrite(text, *call_id, register.call_id);
         let [_, digits @ ..] = eight_digits(register.cseq).to_le_bytes();
