@@ -26,12 +26,13 @@ fn tally() -> Tally {
     })
 }
 
-/// A challenged attempt that ends `registered`: nine calls, as a worker makes them.
+/// A challenged attempt that ends `registered`: ten calls, as a worker makes them.
 fn attempt(tally: &mut Tally, n: u64) {
     let subject = Subject { agent: AgentId((n % u64::from(AGENTS)) as u32), trunk: TrunkId(0), source: 0 };
     let kind = Kind::Refresh;
     let at = |micros: u64| Time::from_nanos(1_000_000_000 + n * 1_000 + micros * 1_000);
-    tally.event(subject, &Event::Started { kind, planned: at(0), sent: at(20) });
+    tally.event(subject, &Event::Began { kind, planned: at(0), at: at(20) });
+    tally.event(subject, &Event::Started { at: at(20) });
     tally.event(subject, &Event::Request { kind });
     tally.sent(subject.trunk, 560);
     tally.received(subject.trunk, 480);
@@ -72,7 +73,7 @@ fn benches(criterion: &mut Criterion) {
     criterion.bench_function("control/locked", |bencher| {
         bencher.iter(|| {
             n += 1;
-            // One lock for each of the nine calls an attempt makes.
+            // One lock for each of the ten calls an attempt makes.
             for _ in 0..8 {
                 drop(black_box(locked.lock()));
             }

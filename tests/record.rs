@@ -129,7 +129,8 @@ fn borders(bytes: &[u8]) -> Vec<usize> {
 }
 
 fn start_attempt(tally: &mut Tally, who: Subject, kind: Kind, ms: u64) {
-    tally.event(who, &Event::Started { kind, planned: at(ms), sent: at(ms) });
+    tally.event(who, &Event::Began { kind, planned: at(ms), at: at(ms) });
+    tally.event(who, &Event::Started { at: at(ms) });
     tally.event(who, &Event::Request { kind });
     tally.sent(who.trunk, 500);
 }
@@ -396,13 +397,13 @@ fn books_that_do_not_balance_are_an_error() {
 /// What a worker sees of its own books goes into the record with the interval, and whoever reads it says the same.
 #[test]
 fn a_run_whose_books_do_not_balance_says_so_and_is_invalid() {
-    let started = Event::Started { kind: Kind::Initial, planned: at(100), sent: at(100) };
+    let began = Event::Began { kind: Kind::Initial, planned: at(100), at: at(100) };
     let run = |twice: bool| {
         let mut tallies = [tally(0, 2), tally(1, 2)];
         let mut intervals = Vec::new();
         for second in 1..=3 {
             if second == 1 || twice && second == 2 {
-                tallies[1].event(subject(3), &started);
+                tallies[1].event(subject(3), &began);
             }
             let [mut merged, other] = tallies.each_mut().map(|tally| tally.close(at(1_000 * second)));
             merged.merge(other);

@@ -263,7 +263,8 @@ impl Agent {
         if attempt.first_sent.is_none() {
             attempt.first_sent = Some(now);
             if attempt.kind != Kind::Unregister {
-                events(Event::Started { kind: attempt.kind, planned: attempt.planned, sent: now });
+                events(Event::Began { kind: attempt.kind, planned: attempt.planned, at: now });
+                events(Event::Started { at: now });
             }
         }
         events(Event::Request { kind: attempt.kind });

@@ -239,7 +239,8 @@ fn clue(event: &Event<'_>) -> Option<String> {
 /// An event as one line of a trace.
 fn short(event: &Event<'_>) -> String {
     match event {
-        Event::Started { kind, .. } => format!("started {kind}"),
+        Event::Began { kind, .. } => format!("began {kind}"),
+        Event::Started { .. } => "started".into(),
         Event::Request { kind } => format!("request {kind}"),
         Event::Ended(end) => format!("ended {} {} {:?}", end.status, end.code, end.place),
         Event::Challenged { code, .. } => format!("challenged {code}"),
@@ -264,7 +265,8 @@ fn a_challenged_registration_is_one_attempt_of_two_requests() {
         phone.events,
         [
             "arrived",
-            "started initial",
+            "began initial",
+            "started",
             "request initial",
             "challenged 401",
             "request initial",
@@ -316,7 +318,7 @@ fn a_refresh_reuses_the_nonce_and_is_an_attempt_of_its_own() {
     let requests = phone.requests();
     assert_eq!(requests.len(), 3);
     assert_eq!((requests[2].1, requests[2].3.as_str()), (3, "n1/2"));
-    assert_eq!(phone.seen("started refresh"), 1);
+    assert_eq!(phone.seen("began refresh"), 1);
     assert_eq!(phone.seen("ended registered"), 2);
 }
 
@@ -398,7 +400,7 @@ fn the_third_equal_refusal_makes_a_loop() {
     }
     assert_eq!(phone.seen(&format!("loop {}", LoopKind::ForbiddenAfterAuth)), 1);
     assert_eq!(phone.seen("LoopGrew"), 1);
-    assert_eq!(phone.seen("started retry"), 3);
+    assert_eq!(phone.seen("began retry"), 3);
     phone.until(phone.now + 2100);
     let now = phone.now;
     phone.ok(now + 1, 60);
@@ -460,7 +462,7 @@ fn an_unreachable_target_is_a_transport_error_and_retried() {
     let mut phone = Phone::retrying(every(Duration::from_secs(1)));
     phone.arrive(0).input(1, Input::Transport { serial: 1, why: UNREACHABLE }).until(1_100);
     assert_eq!(phone.seen("ended transport_error 0"), 1);
-    assert_eq!(phone.seen("started retry"), 1);
+    assert_eq!(phone.seen("began retry"), 1);
     phone.input(1_200, Input::Transport { serial: 1, why: UNREACHABLE });
     assert_eq!(phone.seen("ended transport_error"), 1, "an error for an older request is ignored");
 }

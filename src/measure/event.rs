@@ -10,11 +10,16 @@ pub enum Event<'a> {
     Arrived {
         planned: Time,
     },
-    /// An attempt began: its first REGISTER went out at `sent`. (A shed attempt reports only `Ended`.)
-    Started {
+    /// An attempt began, as planned or later: from now on it is open. Its first REGISTER follows, at once
+    /// where nothing has to be opened for it before. (A shed attempt reports only `Ended`.)
+    Began {
         kind: Kind,
         planned: Time,
-        sent: Time,
+        at: Time,
+    },
+    /// The first REGISTER of the attempt went out.
+    Started {
+        at: Time,
     },
     /// A REGISTER request was sent for the first time (not a retransmission); `kind` tells un-REGISTERs apart.
     Request {

@@ -135,7 +135,8 @@ impl Tally {
             Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,
             Event::CeilingRefused => trunk.ceiling_refused += 1,
             Event::Latency { phase, micros } => self.latency_us(subject.trunk, phase, micros),
-            Event::Started { kind, planned, sent } => self.started(subject, kind, planned, sent),
+            Event::Began { kind, planned, at } => self.began(subject, kind, planned, at),
+            Event::Started { at } => self.evidence.beat(subject.trunk.0, at, Beat::Started),
             Event::Challenged { kind, code, reason, since, at } => {
                 self.challenged(subject.trunk, kind, (code, reason), since, at);
             }
@@ -328,16 +329,15 @@ impl Tally {
         })
     }
 
-    fn started(&mut self, subject: Subject, kind: Kind, planned: Time, sent: Time) {
+    fn began(&mut self, subject: Subject, kind: Kind, planned: Time, at: Time) {
         let row = self.begin(subject, kind);
         if !std::mem::replace(&mut row.open, true) {
             self.books[subject.trunk.index()].open += 1;
             self.in_flight += 1;
         }
-        self.evidence.beat(subject.trunk.0, sent, Beat::Started);
-        let lag = sent.since(planned);
+        let lag = at.since(planned);
         self.generator.arrivals_late += u64::from(lag > self.config.late);
-        if !latency::observe(&mut self.lag_us, FINE_DIGITS, latency::micros(sent.nanos_since(planned))) {
+        if !latency::observe(&mut self.lag_us, FINE_DIGITS, latency::micros(at.nanos_since(planned))) {
             self.trunks[subject.trunk.index()].out_of_range += 1;
         }
     }

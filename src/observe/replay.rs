@@ -168,6 +168,11 @@ impl<'a> Replay<'a> {
             }
             _ => {}
         }
+        if let What::Started { kind } = entry.what {
+            // What was planned, and what went before the first request, no observer sees.
+            let at = self.time(entry.at);
+            self.tally.event(subject, &Event::Began { kind, planned: at, at });
+        }
         self.tally.event(subject, &self.event(entry));
         if let What::Ended(end) = entry.what {
             self.judge_looping(subject, &end, self.time(entry.at));
@@ -178,7 +183,7 @@ impl<'a> Replay<'a> {
         let at = self.time(entry.at);
         match entry.what {
             What::Arrived => Event::Arrived { planned: at },
-            What::Started { kind } => Event::Started { kind, planned: at, sent: at },
+            What::Started { .. } => Event::Started { at },
             What::Request { kind, .. } => Event::Request { kind },
             What::Retransmitted { .. } | What::Received { .. } => Event::Retransmitted { at },
             What::Challenged { kind, code, reason, since } => {

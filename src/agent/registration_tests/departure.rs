@@ -7,7 +7,7 @@ fn unregistering_removes_the_binding_with_the_nonce_at_hand() {
     let mut phone = Phone::new();
     phone.arrive(0).challenge(1, "n1", "").ok(2, 60).input(5_000, Input::Unregister).ok(5_001, 0);
     assert_eq!(phone.requests()[2], (5_000, 3, 0, "n1/2".into()));
-    assert_eq!(phone.events[7..], ["retired", "request unregister", "unregistered", "unregister-ended true 200"]);
+    assert_eq!(phone.events[8..], ["retired", "request unregister", "unregistered", "unregister-ended true 200"]);
     assert_eq!(phone.until(200_000).deadline(), None);
 }
 
@@ -93,7 +93,7 @@ fn draining_starts_nothing_and_lets_nothing_lapse() {
     phone.draining = true;
     assert_eq!(phone.deadline(), None);
     phone.input(30_000, Input::Wake);
-    assert_eq!(phone.seen("lapsed") + phone.seen("started refresh"), 0);
+    assert_eq!(phone.seen("lapsed") + phone.seen("began refresh"), 0);
 }
 
 #[test]
@@ -154,5 +154,5 @@ fn unregistering_does_not_overtake_what_was_given_up() {
     assert_eq!(phone.sent.last().expect("sent").0, 300, "answered already");
     let mut phone = Phone::new();
     phone.arrive(0).input(100, Input::Stop).arrive(200);
-    assert_eq!(phone.seen("started initial"), 2, "and an arrival begins anew");
+    assert_eq!(phone.seen("began initial"), 2, "and an arrival begins anew");
 }

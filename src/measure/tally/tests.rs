@@ -31,7 +31,8 @@ fn tally() -> Tally {
 fn attempt(tally: &mut Tally, subject: Subject, kind: Kind, planned: u64, status: Status, code: u16) {
     let sent = at(planned + 2);
     let answered = at(planned + 22);
-    tally.event(subject, &Event::Started { kind, planned: at(planned), sent });
+    tally.event(subject, &Event::Began { kind, planned: at(planned), at: sent });
+    tally.event(subject, &Event::Started { at: sent });
     tally.event(subject, &Event::Request { kind });
     tally.event(subject, &Event::Challenged { kind, code: 401, reason: b"Unauthorized", since: sent, at: answered });
     tally.event(subject, &Event::Request { kind });
@@ -120,7 +121,7 @@ fn a_refresh_has_its_own_phase_and_a_failed_one_is_a_failure() {
 #[test]
 fn a_timeout_has_a_duration_and_no_response() {
     let mut tally = tally();
-    tally.event(AGENT, &Event::Started { kind: Kind::Initial, planned: at(0), sent: at(0) });
+    tally.event(AGENT, &Event::Began { kind: Kind::Initial, planned: at(0), at: at(0) });
     let timeout = AttemptEnd {
         code: 0,
         reason: Why::Trouble(Trouble::Timeout),
@@ -138,7 +139,7 @@ fn a_timeout_has_a_duration_and_no_response() {
 #[test]
 fn shed_and_abandoned_attempts_have_no_latency() {
     let mut tally = tally();
-    tally.event(AGENT, &Event::Started { kind: Kind::Initial, planned: at(0), sent: at(0) });
+    tally.event(AGENT, &Event::Began { kind: Kind::Initial, planned: at(0), at: at(0) });
     // A shed arrival of an agent that is busy does not end what it is busy with.
     tally.event(AGENT, &Event::Ended(shed(50)));
     assert_eq!((tally.in_flight(), tally.imbalances().count()), (1, 0));
@@ -190,7 +191,7 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
     let mut tally = tally();
     for (agent, lag) in [(0, 5), (1, 6)] {
         let subject = Subject { agent: AgentId(agent), trunk: TrunkId(0), source: 0 };
-        tally.event(subject, &Event::Started { kind: Kind::Refresh, planned: at(10), sent: at(10 + lag) });
+        tally.event(subject, &Event::Began { kind: Kind::Refresh, planned: at(10), at: at(10 + lag) });
     }
     tally.turn(Duration::from_millis(10));
     tally.turn(Duration::from_millis(11));
@@ -294,7 +295,7 @@ fn only_changed_agents_are_handed_over() {
     let mut tally = tally();
     attempt(&mut tally, AGENT, Kind::Initial, 0, Status::Registered, 200);
     assert_eq!(tally.close(at(10_000)).agents.len(), 1);
-    tally.event(OTHER, &Event::Started { kind: Kind::Initial, planned: at(10_000), sent: at(10_000) });
+    tally.event(OTHER, &Event::Began { kind: Kind::Initial, planned: at(10_000), at: at(10_000) });
     let rows = tally.close(at(20_000)).agents;
     assert_eq!(rows.iter().map(|row| (row.agent, row.trunk, row.open)).collect::<Vec<_>>(), [(1, 1, true)]);
 }
@@ -381,10 +382,10 @@ fn samples_stand_on_tenths_of_a_second_and_in_their_interval() {
 #[test]
 fn an_attempt_started_twice_does_not_balance() {
     let mut tally = tally();
-    let started = Event::Started { kind: Kind::Initial, planned: at(0), sent: at(0) };
-    tally.event(OTHER, &started);
+    let began = Event::Began { kind: Kind::Initial, planned: at(0), at: at(0) };
+    tally.event(OTHER, &began);
     assert_eq!(tally.close(at(10_000)).imbalances, []);
-    tally.event(OTHER, &started);
+    tally.event(OTHER, &began);
     let wrong = Imbalance { interval: 1, trunk: 1, started: 2, finished: 0, open: 1 };
     // It says so at the end of each interval from then on.
     assert_eq!(tally.close(at(20_000)).imbalances, [wrong]);
