@@ -80,6 +80,9 @@
 //! 4. [`measure::Tally`] and [`record::Results`]: what is counted, and what is known afterwards.
 //! 5. `command/run.rs`: a run from profile to files.
 
+// The library is the program's own: besides `main.rs` only tests and benches use it, and it promises nobody else anything.
+#![warn(unreachable_pub)]
+
 pub mod agent;
 pub mod cli;
 pub mod command;

@@ -64,7 +64,7 @@ pub(super) struct Answers {
 }
 
 impl Authentication {
-    pub fn held(&self, role: Role) -> Option<&Held> {
+    pub(super) fn held(&self, role: Role) -> Option<&Held> {
         match role {
             Role::Registrar => self.registrar.as_ref(),
             Role::Proxy => self.proxy.as_deref(),
@@ -76,25 +76,25 @@ impl Authentication {
     }
 
     /// A new attempt begins: what is held is carried if `reuse`.
-    pub fn begin(&mut self, reuse: bool) {
+    pub(super) fn begin(&mut self, reuse: bool) {
         for held in self.each() {
             held.carried = reuse;
         }
     }
 
     /// A new request is about to be built: every carried nonce is used once more (RFC 7616 §3.4: `nc`).
-    pub fn next_request(&mut self) {
+    pub(super) fn next_request(&mut self) {
         for held in self.each().filter(|held| held.carried) {
             held.nc = held.nc.saturating_add(1);
         }
     }
 
-    pub fn carries_any(&self) -> bool {
+    pub(super) fn carries_any(&self) -> bool {
         [Role::Registrar, Role::Proxy].into_iter().any(|role| self.held(role).is_some_and(|held| held.carried))
     }
 
     /// Takes up the challenge of a 401 or 407 for the next request. Requests carry the cnonce of the first call.
-    pub fn accept(&mut self, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: impl FnOnce() -> u64) {
+    pub(super) fn accept(&mut self, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: impl FnOnce() -> u64) {
         self.cnonce = self.cnonce.or_else(|| NonZeroU64::new(cnonce()));
         let cnonce = &self.cnonce();
         match challenge.role {
@@ -109,7 +109,7 @@ impl Authentication {
 
     /// Goes on with the nonces that a 2xx names for next time (RFC 7616 §3.5: "The server MAY send this header with a
     /// nextnonce field as a means of implementing one-time nonces or otherwise changing nonces").
-    pub fn renew(&mut self, response: &Response<'_>) {
+    pub(super) fn renew(&mut self, response: &Response<'_>) {
         for held in self.each().filter(|held| held.carried) {
             if let Some(nonce) = next_nonce(response, held.role) {
                 held.replace_nonce(nonce);
@@ -119,13 +119,16 @@ impl Authentication {
 
     /// The algorithm of the credentials that the current request carries, as a position in [`Algorithm::ALL`]; the
     /// registrar's before a proxy's.
-    pub fn answered(&self) -> Option<u8> {
+    pub(super) fn answered(&self) -> Option<u8> {
         let roles = [Role::Registrar, Role::Proxy].into_iter();
         roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
     }
 
     /// What the current request is answered with, by a digest of it; `None` when it carries no credentials.
-    pub fn answers(&self, digest: impl Fn(Algorithm, &Ha1, &[u8], Option<Qop<'_>>) -> HexDigest) -> Option<Answers> {
+    pub(super) fn answers(
+        &self,
+        digest: impl Fn(Algorithm, &Ha1, &[u8], Option<Qop<'_>>) -> HexDigest,
+    ) -> Option<Answers> {
         let carried = |role| self.held(role).filter(|held| held.carried);
         let (registrar, proxy) = (carried(Role::Registrar), carried(Role::Proxy));
         if registrar.is_none() && proxy.is_none() {
@@ -141,7 +144,7 @@ impl Authentication {
         hex16(self.cnonce.map_or(0, NonZeroU64::get))
     }
 
-    pub fn authorizations<'a>(
+    pub(super) fn authorizations<'a>(
         &'a self,
         username: &'a [u8],
         answers: Option<&'a Answers>,
@@ -201,11 +204,11 @@ impl Held {
     }
 
     /// As a position in [`Algorithm::ALL`].
-    pub fn algorithm(&self) -> u8 {
+    pub(super) fn algorithm(&self) -> u8 {
         self.algorithm as u8
     }
 
-    pub fn realm(&self) -> &[u8] {
+    pub(super) fn realm(&self) -> &[u8] {
         &self.text[..usize::from(self.realm_len)]
     }
 

@@ -17,16 +17,16 @@ pub(super) struct Ending<'a> {
 }
 
 impl<'a> Ending<'a> {
-    pub fn refusal(failed: Failed, code: u16, reason: Why<&'a [u8]>) -> Self {
+    pub(super) fn refusal(failed: Failed, code: u16, reason: Why<&'a [u8]>) -> Self {
         Ending { failed, code, reason, clues: Clues::default() }
     }
 
     /// Without a response, or without one that is an answer.
-    pub fn trouble(failed: Failed, code: u16, trouble: Trouble) -> Self {
+    pub(super) fn trouble(failed: Failed, code: u16, trouble: Trouble) -> Self {
         Ending::refusal(failed, code, Why::Trouble(trouble))
     }
 
-    pub fn with(self, clues: Clues) -> Self {
+    pub(super) fn with(self, clues: Clues) -> Self {
         Ending { clues, ..self }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Ending<'a> {
     /// Only a final refusal says that it does not, and only of a request that was sent once. Of several copies each may be
     /// judged by itself (by a proxy or registrar that keeps no transactions, against RFC 3261 §17.2.2), and the answer that
     /// granted one get lost. Credentials do not matter: a registrar that asks for none binds at the first request.
-    pub fn leaves_open(&self, last: Option<&Transaction>) -> bool {
+    pub(super) fn leaves_open(&self, last: Option<&Transaction>) -> bool {
         last.is_some_and(|last| {
             let doubtful = self.code < 300 || last.was_repeated();
             doubtful && last.may_have_arrived(self.failed.status == Status::TransportError)

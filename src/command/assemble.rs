@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What `User-Agent` says unless the profile's headers do.
-pub const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
 
 /// What sets this run apart and holds it together.
-pub struct RunFrame {
+pub(super) struct RunFrame {
     pub seed: Seed,
     pub run: RunTag,
     pub start: Time,
@@ -29,7 +29,7 @@ pub struct RunFrame {
 }
 
 /// Workers ready to start, and what their sockets got from the kernel.
-pub struct AssembledRun {
+pub(super) struct AssembledRun {
     pub workers: Vec<WorkerPlan>,
     /// `recvmmsg`, `rx-timestamp`, `rcvbuf=…`, …, of the first socket; all ask for the same.
     pub features: Vec<String>,
@@ -39,7 +39,7 @@ pub struct AssembledRun {
 ///
 /// # Errors
 /// When a socket cannot be had: the run could not take place.
-pub fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) -> Result<AssembledRun, Failure> {
+pub(super) fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) -> Result<AssembledRun, Failure> {
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let templates: Vec<_> = plan.trunks.iter().map(|trunk| template(plan, trunk)).collect();
     let mut features = Vec::new();

@@ -34,7 +34,7 @@ const CSV: &str = "avalanche.csv";
 /// No interval is kept; they only have to be short beside the lifetimes that matter.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let plan = &plan(args)?;
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     let rehearsal = Rehearsal::of(plan);

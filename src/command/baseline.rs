@@ -31,7 +31,7 @@ const WHOLE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// When the embedded registrar or a sender could not be started, it was interrupted, or the file cannot be written.
-pub fn measure_and_keep(clock: Clock) -> Result<Baseline, Failure> {
+pub(super) fn measure_and_keep(clock: Clock) -> Result<Baseline, Failure> {
     // Before any thread is started: they inherit it.
     prefer_promptness();
     let until = clock.now() + WHOLE;

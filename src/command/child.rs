@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// When the child cannot be waited for or ended.
-pub fn wait(child: &mut Child, clock: Clock, patience: Duration) -> io::Result<Option<ExitStatus>> {
+pub(super) fn wait(child: &mut Child, clock: Clock, patience: Duration) -> io::Result<Option<ExitStatus>> {
     let until = clock.now() + patience;
     loop {
         if let Some(status) = child.try_wait()? {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub fn execute(args: &CompareArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &CompareArgs) -> Result<Exit, Failure> {
     let (base, new) = directories(args)?;
     let (base_run, new_run) = (judged(&base)?, judged(&new)?);
     let lines = allowances(&new_run.results.header)

@@ -13,7 +13,7 @@ use crate::cli::DiagnoseArgs;
 ///
 /// # Errors
 /// As the form says.
-pub fn execute(args: &DiagnoseArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &DiagnoseArgs) -> Result<Exit, Failure> {
     match &args.live {
         Some(profile) => live::execute(profile, args),
         None => file::execute(&args.sources, args),

@@ -6,7 +6,7 @@ use crate::cli::ExplainArgs;
 use crate::diagnose::explain;
 use crate::report::explanation;
 
-pub fn execute(args: &ExplainArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &ExplainArgs) -> Result<Exit, Failure> {
     let texts = explain::explain(&args.name).map_err(|nearest| unknown(&args.name, &nearest))?;
     print(&if args.json { explanation::render_json(&texts) } else { explanation::render(&texts) })?;
     Ok(Exit::Success)

@@ -12,10 +12,10 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a hook is told, in its environment.
-pub type Variables = Vec<(&'static str, String)>;
+pub(super) type Variables = Vec<(&'static str, String)>;
 
 /// The thread that runs the hook.
-pub struct Hook {
+pub(super) struct Hook {
     changes: Option<Sender<Variables>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -25,7 +25,7 @@ impl Hook {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn new(command: &str, clock: Clock) -> io::Result<Hook> {
+    pub(super) fn new(command: &str, clock: Clock) -> io::Result<Hook> {
         let (changes, told) = channel::<Variables>();
         let command = command.to_owned();
         let thread = std::thread::Builder::new().name("hook".to_owned()).spawn(move || {
@@ -39,7 +39,7 @@ impl Hook {
     }
 
     /// Has the hook run, after those before it.
-    pub fn tell(&self, variables: Variables) {
+    pub(super) fn tell(&self, variables: Variables) {
         if let Some(changes) = &self.changes {
             // The thread lives as long as the sender.
             let _ = changes.send(variables);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Removes older results of `name` in `results/` until `keep` remain, `newest` among them, and says which. Kept beyond
 /// that number are what `results/latest` points to and the last run that passed: the next comparison needs it.
-pub fn prune(name: &str, newest: &Path, keep: u32) {
+pub(super) fn prune(name: &str, newest: &Path, keep: u32) {
     let remarks = prune_in(Path::new(RESULTS), name, newest, keep);
     for remark in remarks {
         eprintln!("{remark}");

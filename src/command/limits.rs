@@ -38,7 +38,7 @@ const GENTLE: f64 = 4.0;
 /// Messages of a registration (two), with something left for repetitions.
 const MESSAGES: f64 = 2.5;
 
-pub fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
     let mut plan = Plan::new(&profile)?;
     if args.live == Live::Tui {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// An address that is bound, and how long the last values are to be had there.
-pub struct Port {
+pub(super) struct Port {
     listener: TcpListener,
     address: SocketAddr,
     linger: Duration,
 }
 
 /// A run's values and where they are read.
-pub struct Publication {
+pub(super) struct Publication {
     pub metrics: Metrics,
     endpoint: Endpoint,
     linger: Duration,
@@ -29,7 +29,7 @@ pub struct Publication {
 ///
 /// # Errors
 /// When the options make no sense, or the address cannot be had.
-pub fn bind(args: &RunArgs) -> Result<Option<Port>, Failure> {
+pub(super) fn bind(args: &RunArgs) -> Result<Option<Port>, Failure> {
     let Some(wanted) = args.metrics.as_deref() else { return Ok(None) };
     let linger = parse_duration(&args.metrics_linger)
         .map_err(|error| Failure::usage(format!("--metrics-linger {}: {error}", args.metrics_linger)))?;
@@ -85,7 +85,7 @@ impl Port {
     ///
     /// # Errors
     /// When its thread cannot be started.
-    pub fn serve(self, facts: RunFacts) -> Result<Publication, Failure> {
+    pub(super) fn serve(self, facts: RunFacts) -> Result<Publication, Failure> {
         let metrics = Metrics::new(facts);
         let endpoint = Endpoint::serve(self.listener, metrics.clone())
             .map_err(|error| Failure::could_not(format!("--metrics {}: {error}; nothing was sent", self.address)))?;
@@ -95,7 +95,7 @@ impl Port {
 
 impl Publication {
     /// Where the values are, for a person or a browser.
-    pub fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("http://{}/metrics", self.endpoint.address())
     }
 
@@ -103,7 +103,7 @@ impl Publication {
     ///
     /// # Errors
     /// When signals cannot be received.
-    pub fn linger(self, say: bool) -> Result<(), Failure> {
+    pub(super) fn linger(self, say: bool) -> Result<(), Failure> {
         if self.linger.is_zero() {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl Publication {
 }
 
 /// What readers of the metrics are told of a run.
-pub fn facts(plan: &Plan, seed: Seed, load_lasts: Duration, started_unix_ns: i64) -> RunFacts {
+pub(super) fn facts(plan: &Plan, seed: Seed, load_lasts: Duration, started_unix_ns: i64) -> RunFacts {
     RunFacts {
         name: plan.name.clone(),
         version: env!("CARGO_PKG_VERSION"),

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// Writes every interval to the record, and the packets of failures to their file, shows the interval, and says when
 /// the run must not go on.
-pub struct Watch<'a> {
+pub(super) struct Watch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
     screen: Screen,
@@ -29,7 +29,7 @@ pub struct Watch<'a> {
 }
 
 /// Where the packets of failed attempts go. The file appears with the first of them: a run without failures has none.
-pub struct FailureFile<'a> {
+pub(super) struct FailureFile<'a> {
     path: PathBuf,
     /// Knows the names of trunks and users.
     plan: &'a Plan,
@@ -41,7 +41,7 @@ pub struct FailureFile<'a> {
 
 impl<'a> FailureFile<'a> {
     /// In a run's directory; `started_unix_ns` is the run's time `start` by the calendar.
-    pub fn new(directory: &Path, plan: &'a Plan, start: Time, started_unix_ns: i64) -> Self {
+    pub(super) fn new(directory: &Path, plan: &'a Plan, start: Time, started_unix_ns: i64) -> Self {
         FailureFile { path: directory.join(FAILURES), plan, start, started_unix_ns, writer: None }
     }
 
@@ -49,7 +49,7 @@ impl<'a> FailureFile<'a> {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn append(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
+    pub(super) fn append(&mut self, failures: &[FailedAttempt]) -> io::Result<()> {
         if failures.is_empty() {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl<'a> FailureFile<'a> {
 }
 
 /// What the person at the terminal sees.
-pub enum Screen {
+pub(super) enum Screen {
     Off,
     Plain,
     Bars(Bars),
@@ -79,33 +79,33 @@ pub enum Screen {
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
+    pub(super) fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
         Watch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
     }
 
     /// Counts for those who scrape as well, and says where.
-    pub fn publish(&mut self, metrics: Metrics, place: &str) {
+    pub(super) fn publish(&mut self, metrics: Metrics, place: &str) {
         self.metrics = Some(metrics);
         self.say(&format!("metrics at {place}"));
     }
 
     /// Whether the person sees each trunk.
-    pub fn shows_trunks(&self) -> bool {
+    pub(super) fn shows_trunks(&self) -> bool {
         !matches!(self.screen, Screen::Off | Screen::Plain | Screen::Bars(_))
     }
 
     /// The first condition of `abort_on` that held.
-    pub fn aborted(&self) -> Option<&Aborted> {
+    pub(super) fn aborted(&self) -> Option<&Aborted> {
         self.aborted.as_ref()
     }
 
     /// The record, for what is written before and after the intervals.
-    pub fn record(&mut self) -> &mut Writer<File> {
+    pub(super) fn record(&mut self) -> &mut Writer<File> {
         &mut self.writer
     }
 
     /// Shows a line to the person watching, if there is one.
-    pub fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         match &self.screen {
             Screen::Off => {}
             Screen::Plain => eprintln!("{line}"),

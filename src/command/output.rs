@@ -6,17 +6,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The raw record within a run's directory.
-pub const RECORD: &str = "record.bin";
+pub(super) const RECORD: &str = "record.bin";
 
 /// Packets of failed attempts; not there when none were kept.
-pub const FAILURES: &str = "failures.pcapng";
+pub(super) const FAILURES: &str = "failures.pcapng";
 
 /// Where runs go unless told otherwise, and where `latest` points to the newest.
-pub const RESULTS: &str = "results";
+pub(super) const RESULTS: &str = "results";
 
 /// A run's directory, created and known to be writable before anything is sent.
 #[derive(Debug)]
-pub struct RunDirectory {
+pub(super) struct RunDirectory {
     path: PathBuf,
     /// The file that says what it is.
     marker: &'static str,
@@ -27,7 +27,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When it cannot be created or written to, or holds a run.
-    pub fn create(out: Option<&Path>, name: &str, stamp: &str) -> Result<(Self, File), Failure> {
+    pub(super) fn create(out: Option<&Path>, name: &str, stamp: &str) -> Result<(Self, File), Failure> {
         Self::create_with(RECORD, out, name, stamp)
     }
 
@@ -35,7 +35,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// As [`RunDirectory::create`].
-    pub fn create_with(
+    pub(super) fn create_with(
         marker: &'static str,
         out: Option<&Path>,
         name: &str,
@@ -71,19 +71,19 @@ impl RunDirectory {
         Ok((RunDirectory { path, marker }, file))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Removes the directory again when nothing was recorded in it.
-    pub fn discard(self) {
+    pub(super) fn discard(self) {
         // Best effort: an empty record left behind says so itself.
         let _ = fs::remove_file(self.path.join(self.marker));
         let _ = fs::remove_dir(&self.path);
     }
 
     /// Lets `results/latest` point here when this directory lies in `results/`. The link is relative and replaced whole.
-    pub fn link_latest(&self) {
+    pub(super) fn link_latest(&self) {
         let Some((parent, name)) = self.path.parent().zip(self.path.file_name()) else { return };
         if parent.file_name().is_none_or(|folder| folder != RESULTS) {
             return;
@@ -101,7 +101,7 @@ impl RunDirectory {
 ///
 /// # Errors
 /// Names the file that could not be written.
-pub fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
+pub(super) fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
     for (name, bytes) in files {
         let path = directory.join(name);
         let fresh = directory.join(format!(".{name}.new"));
@@ -116,7 +116,7 @@ pub fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Fa
 ///
 /// # Errors
 /// When standard output cannot be written for any other reason.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

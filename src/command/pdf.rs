@@ -39,7 +39,7 @@ const ALONE: [&str; 11] = [
 ///
 /// # Errors
 /// When there is no Chromium, or it did not print; the message says what to do.
-pub fn print(directory: &Path, paper: Paper, clock: Clock) -> Result<PathBuf, Failure> {
+pub(super) fn print(directory: &Path, paper: Paper, clock: Clock) -> Result<PathBuf, Failure> {
     let browser = find(std::env::var_os("PATH").as_deref()).ok_or_else(none_found)?;
     let scratch = Scratch::within(directory).map_err(|error| in_directory(directory, &error))?;
     let page = fs::read_to_string(directory.join("report.html")).map_err(|error| in_directory(directory, &error))?;

@@ -35,7 +35,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// The most source addresses of a trunk that are tried.
 const MOST_SOURCES: usize = 16;
 
-pub fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
     let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
     let clock = Clock::new();
     let prober = Prober::new(clock);
@@ -99,7 +99,7 @@ fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result
 ///
 /// # Errors
 /// When it cannot be used, or has no trunk.
-pub fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
+pub(super) fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
     let profile = profile::load(&DiskSource, path, sets)?;
     let plan = Plan::new(&profile)?;
     if plan.trunks.is_empty() {
@@ -114,7 +114,7 @@ pub fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failure> {
 }
 
 /// A trunk, and who is to register on it from where.
-pub struct TrunkToProbe<'p> {
+pub(super) struct TrunkToProbe<'p> {
     pub trunk: &'p TrunkPlan,
     pub target: Result<SocketAddr, String>,
     pub ways: Vec<(Option<IpAddr>, AgentAccount)>,
@@ -124,7 +124,7 @@ pub struct TrunkToProbe<'p> {
 ///
 /// # Errors
 /// When a target is not allowed; then nothing is sent to any.
-pub fn subjects<'p>(
+pub(super) fn subjects<'p>(
     profile: &Profile,
     plan: &'p Plan,
     server: Option<&Server>,
@@ -144,7 +144,7 @@ pub fn subjects<'p>(
 }
 
 /// The message without the trunk it names: the table has a column for that.
-pub fn without_trunk(id: &str, message: &str) -> String {
+pub(super) fn without_trunk(id: &str, message: &str) -> String {
     message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// SIP messages in any second, retransmissions included.
-pub const MESSAGES_PER_SECOND: u32 = 20;
+pub(super) const MESSAGES_PER_SECOND: u32 = 20;
 
 /// The most one exchange sends within a second. It has at most five requests (without credentials, with those of the
 /// registrar, with those of a proxy, after a stale nonce, after a 423); before each that is not the first of a second at
@@ -19,7 +19,7 @@ pub const MESSAGES_PER_SECOND: u32 = 20;
 const MOST: u32 = 6;
 
 /// What the probes of one session share.
-pub struct Prober {
+pub(super) struct Prober {
     pub clock: Clock,
     seed: Seed,
     calls: AtomicU64,
@@ -28,7 +28,7 @@ pub struct Prober {
 }
 
 impl Prober {
-    pub fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         // Drawn anew each time, so that no registrar takes a session's calls for those of an earlier one.
         let seed = Seed(super::random_word());
         let allowance = Mutex::new(Allowance::new(MESSAGES_PER_SECOND));
@@ -36,18 +36,18 @@ impl Prober {
     }
 
     /// From now on no exchange begins but those that are to take place whenever it may be.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// A Call-ID no other call of the session has.
-    pub fn call(&self) -> Call {
+    pub(super) fn call(&self) -> Call {
         Call::new(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
     /// One exchange, as soon as the pace allows; `None` when it would not have begun before `until`, or
     /// when the prober was stopped; with [`Time::NEVER`] it takes place in any case. Blocks.
-    pub fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<Seen> {
+    pub(super) fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<Seen> {
         loop {
             let now = self.clock.now();
             if now >= until || until != Time::NEVER && self.stopped.load(Ordering::Relaxed) {

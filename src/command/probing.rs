@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The REGISTER that this agent's first attempt in a run begins with, answered as its policy says, with `patience` as
 /// Timer F.
-pub fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) -> ProbeRequest {
+pub(super) fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) -> ProbeRequest {
     let identity = plan.identities.get(agent);
     let account = AgentAccount {
         user: identity.user.to_owned(),
@@ -21,7 +21,7 @@ pub fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) 
 }
 
 /// The same with an account of a trunk, answered as the trunk's policy says.
-pub fn register_as(trunk: &TrunkPlan, account: &AgentAccount, call: Call, patience: Duration) -> ProbeRequest {
+pub(super) fn register_as(trunk: &TrunkPlan, account: &AgentAccount, call: Call, patience: Duration) -> ProbeRequest {
     request(trunk, &trunk.policy, account.clone(), call, patience)
 }
 
@@ -52,7 +52,7 @@ fn request(
 }
 
 /// The policy of an agent: its trunk's, or that of its mix.
-pub fn policy_of(plan: &Plan, agent: AgentId) -> &TrunkPolicy {
+pub(super) fn policy_of(plan: &Plan, agent: AgentId) -> &TrunkPolicy {
     let position = plan.identities.policy(agent);
     match position.checked_sub(plan.trunks.len()) {
         Some(variant) => &plan.variants[variant],
@@ -61,7 +61,7 @@ pub fn policy_of(plan: &Plan, agent: AgentId) -> &TrunkPolicy {
 }
 
 /// The address an agent sends from, as in a run: `source[n mod length]`; `None` is the kernel's choice.
-pub fn source_of(plan: &Plan, agent: AgentId) -> Option<IpAddr> {
+pub(super) fn source_of(plan: &Plan, agent: AgentId) -> Option<IpAddr> {
     let identity = plan.identities.get(agent);
     let TrunkPlan { source, .. } = &plan.trunks[identity.trunk.index()];
     source.get(identity.number as usize % source.len().max(1)).copied()

@@ -17,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
     let profile = match &args.profile {
         Some(path) => profile::load(&DiskSource, &path.to_string_lossy(), &args.sets)?,
         None => profile::empty(&DiskSource, &args.sets)?,
@@ -61,7 +61,7 @@ pub fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// When it cannot listen.
-pub fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
+pub(super) fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Option<Server>, Failure> {
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }
@@ -70,7 +70,7 @@ pub fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Result<Op
 }
 
 /// Where such a registrar is reached.
-pub fn address_of(server: Option<&Server>) -> Option<SocketAddr> {
+pub(super) fn address_of(server: Option<&Server>) -> Option<SocketAddr> {
     server.and_then(|server| server.addresses().first().copied())
 }
 
@@ -90,7 +90,7 @@ fn account(counts: &Counts) -> String {
 ///
 /// # Errors
 /// When an address cannot be had.
-pub fn serve(
+pub(super) fn serve(
     config: Config,
     seed: Seed,
     addresses: &[SocketAddr],

@@ -13,7 +13,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 /// `regstorm report DIR`.
-pub fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
     if !args.dir.is_dir() {
         return Err(Failure::usage(format!("{}: there is no such directory", args.dir.display())));
     }
@@ -26,7 +26,7 @@ pub fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
 }
 
 /// A run, read and judged.
-pub struct Derived {
+pub(super) struct Derived {
     pub results: Results,
     pub findings: Vec<Finding>,
     pub judgement: Judgement,
@@ -36,7 +36,7 @@ pub struct Derived {
 ///
 /// # Errors
 /// When the record cannot be read or a file cannot be written.
-pub fn derive(directory: &Path) -> Result<Derived, Failure> {
+pub(super) fn derive(directory: &Path) -> Result<Derived, Failure> {
     let derived = judged(directory)?;
     let mut files = render_all(&derived.results, &derived.judgement, &derived.findings);
     files.push(("latency.hlog", record::hlog::render(&derived.results)));
@@ -48,7 +48,7 @@ pub fn derive(directory: &Path) -> Result<Derived, Failure> {
 ///
 /// # Errors
 /// When the record cannot be read.
-pub fn judged(directory: &Path) -> Result<Derived, Failure> {
+pub(super) fn judged(directory: &Path) -> Result<Derived, Failure> {
     let path = directory.join(RECORD);
     let unreadable = |error: &dyn std::fmt::Display| Failure::could_not(format!("{}: {error}", path.display()));
     let file = File::open(&path).map_err(|error| unreadable(&error))?;
@@ -61,7 +61,7 @@ pub fn judged(directory: &Path) -> Result<Derived, Failure> {
 
 impl Derived {
     /// Prints the summary, or `run.json` itself.
-    pub fn print(&self, directory: &Path, json: bool) -> Result<(), Failure> {
+    pub(super) fn print(&self, directory: &Path, json: bool) -> Result<(), Failure> {
         if json {
             let bytes = run_json::render(&self.results, &self.judgement, &self.findings);
             print(&String::from_utf8_lossy(&bytes))

@@ -45,7 +45,7 @@ const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 /// The slowest pace of un-REGISTERs.
 pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
-pub fn execute(args: &RunArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     check_screen(args.live)?;
     let mut plan = plan(args)?;
     let port = metrics::bind(args)?;

@@ -44,7 +44,7 @@ enum ScreenUpdate {
 }
 
 /// The live screen of a run.
-pub struct LiveScreen {
+pub(super) struct LiveScreen {
     told: Sender<ScreenUpdate>,
     /// Tells the detectors that there is something new.
     news: Option<Sender<()>>,
@@ -67,7 +67,7 @@ struct Waiting {
 }
 
 /// What a live screen needs to know of a run.
-pub struct Stagehand {
+pub(super) struct Stagehand {
     pub opening: Opening,
     pub stages: Vec<LoadStage>,
     pub schedule: Arc<Schedule>,
@@ -77,7 +77,7 @@ pub struct Stagehand {
 
 impl LiveScreen {
     /// A screen that shows nothing before [`LiveScreen::begin`]; `directory` is where the run's record is written.
-    pub fn new(directory: &Path, hand: Stagehand) -> Self {
+    pub(super) fn new(directory: &Path, hand: Stagehand) -> Self {
         let Stagehand { opening, stages, schedule, wishes, clock } = hand;
         let (told, updates) = channel();
         let record = directory.join(RECORD);
@@ -105,11 +105,11 @@ impl LiveScreen {
         self.news = Some(news);
     }
 
-    pub fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         self.tell(ScreenUpdate::Line(line.to_owned()));
     }
 
-    pub fn stage(&mut self, stage: vocab::Stage) {
+    pub(super) fn stage(&mut self, stage: vocab::Stage) {
         self.stage = stage;
         match stage {
             vocab::Stage::Load => self.begin(),
@@ -118,7 +118,7 @@ impl LiveScreen {
     }
 
     /// An interval that has been written.
-    pub fn interval(&self, interval: &Interval) {
+    pub(super) fn interval(&self, interval: &Interval) {
         self.tell(ScreenUpdate::Interval(Digest::of(interval)));
         if let Some(news) = &self.news {
             // Detectors that are gone have said why.
@@ -126,13 +126,13 @@ impl LiveScreen {
         }
     }
 
-    pub fn intervened(&mut self, intervention: &Intervention) {
+    pub(super) fn intervened(&mut self, intervention: &Intervention) {
         self.speed = intervention.speed;
         self.course.bend(Duration::from_nanos(intervention.at_ns), intervention.speed);
         self.tell(ScreenUpdate::Intervened(*intervention));
     }
 
-    pub fn progress(&mut self, position: RunPosition) {
+    pub(super) fn progress(&mut self, position: RunPosition) {
         let RunPosition { elapsed, glances, .. } = position;
         let mut rate = 0.0;
         if self.stage == vocab::Stage::Load {

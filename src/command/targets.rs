@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 ///
 /// # Errors
 /// A name that does not resolve could not run (3); an address outside the allowed ones is bad usage (2).
-pub fn resolve_all(plan: &Plan, embedded: Option<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
+pub(super) fn resolve_all(plan: &Plan, embedded: Option<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
     plan.trunks.iter().map(|trunk| resolve_trunk(plan, trunk, embedded)).collect()
 }
 
@@ -19,7 +19,11 @@ pub fn resolve_all(plan: &Plan, embedded: Option<SocketAddr>) -> Result<Vec<Sock
 ///
 /// # Errors
 /// As [`resolve_all`].
-pub fn resolve_trunk(plan: &Plan, trunk: &TrunkPlan, embedded: Option<SocketAddr>) -> Result<SocketAddr, Failure> {
+pub(super) fn resolve_trunk(
+    plan: &Plan,
+    trunk: &TrunkPlan,
+    embedded: Option<SocketAddr>,
+) -> Result<SocketAddr, Failure> {
     let target = match (&trunk.outbound_proxy, &trunk.registrar) {
         (Some(proxy), _) => &proxy.target,
         (None, RegistrarChoice::Target(target)) => target,

@@ -13,7 +13,7 @@ const RATE_PER_THREAD: f64 = 20_000.0;
 
 /// Sender threads of a run: as the profile says, else as many as its rate needs, at most one per core; never more than
 /// there are agents, or than limits that are shared out among them allow, so that no thread's share is nothing at all.
-pub fn sender_threads(plan: &Plan) -> u32 {
+pub(super) fn sender_threads(plan: &Plan) -> u32 {
     sender_threads_of(plan, std::thread::available_parallelism().map_or(1, usize::from))
 }
 

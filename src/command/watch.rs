@@ -31,7 +31,7 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)]
 /// The most canaries asked side by side.
 const SIDE_BY_SIDE: usize = 8;
 
-pub fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let every = duration("--every", &args.every)?.max(SHORTEST);
     let lasts = args.lasts.as_deref().map(|text| duration("--for", text)).transpose()?;
     let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;

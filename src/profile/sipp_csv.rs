@@ -66,7 +66,7 @@ impl<'a> Injection<'a> {
     ///
     /// # Errors
     /// When the first line is not that of an injection file, or no row follows.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, WrongLine> {
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, WrongLine> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut lines = bytes.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).zip(1..);
         let head = lines.next().map_or(&b""[..], |(text, _)| text);
@@ -89,12 +89,12 @@ impl<'a> Injection<'a> {
     }
 
     /// How many agents the file names.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.numbering.map_or(self.lines.len(), |numbering| numbering.count as usize)
     }
 
     /// How many rows are written; those behind are the same ones with other numbers.
-    pub fn written(&self) -> usize {
+    pub(super) fn written(&self) -> usize {
         self.lines.len().min(self.len())
     }
 
@@ -102,7 +102,7 @@ impl<'a> Injection<'a> {
     ///
     /// # Errors
     /// What is wrong with its line.
-    pub fn row(&self, n: usize, user_field: usize) -> Result<(usize, InjectionRow), WrongLine> {
+    pub(super) fn row(&self, n: usize, user_field: usize) -> Result<(usize, InjectionRow), WrongLine> {
         let (line, bytes) = self.lines[n % self.lines.len()];
         self.read(bytes, n, user_field).map(|row| (line, row)).map_err(|message| WrongLine { line, message })
     }

@@ -15,7 +15,7 @@ pub(super) struct Address<'a> {
 
 impl<'a> Address<'a> {
     /// Reads `sip:user:password@host:port;parameters?headers`, `sips:` as well.
-    pub fn parse(uri: &'a [u8]) -> Option<Address<'a>> {
+    pub(super) fn parse(uri: &'a [u8]) -> Option<Address<'a>> {
         let colon = uri.iter().position(|&b| b == b':')?;
         let (scheme, rest) = (&uri[..colon], &uri[colon + 1..]);
         if !scheme.eq_ignore_ascii_case(b"sip") && !scheme.eq_ignore_ascii_case(b"sips") {
@@ -30,7 +30,7 @@ impl<'a> Address<'a> {
     }
 
     /// Reads the URI of a `To` or `From` value: `"Name" <uri>;tag=…` or `uri;tag=…`.
-    pub fn of_header(value: &'a [u8]) -> Option<Address<'a>> {
+    pub(super) fn of_header(value: &'a [u8]) -> Option<Address<'a>> {
         match outside_quotes(value, b'<') {
             Some(open) => {
                 let rest = &value[open + 1..];
@@ -42,7 +42,7 @@ impl<'a> Address<'a> {
     }
 
     /// Writes the canonical form `user@host`: escapes of the user resolved, host in lower case.
-    pub fn write_canonical(&self, out: &mut Vec<u8>) {
+    pub(super) fn write_canonical(&self, out: &mut Vec<u8>) {
         out.clear();
         let mut rest = self.user;
         while let [first, tail @ ..] = rest {

@@ -53,7 +53,7 @@ pub(super) struct Authority {
 }
 
 impl Realm {
-    pub fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let mut quoted = Vec::with_capacity(text.len());
         for byte in text.bytes() {
             if matches!(byte, b'"' | b'\\') {
@@ -67,7 +67,7 @@ impl Realm {
 
 impl Authority {
     /// `password` is everybody's, unless there is a table of `users`.
-    pub fn new(
+    pub(super) fn new(
         realm: &str,
         password: Secret,
         users: Option<Arc<HashMap<Vec<u8>, Credential>>>,
@@ -78,13 +78,13 @@ impl Authority {
     }
 
     /// The protection without a fault: one realm for both.
-    pub fn protection(&self) -> Protection<'_> {
+    pub(super) fn protection(&self) -> Protection<'_> {
         Protection { challenge: &self.realm, verify: &self.realm, forbid_others: false }
     }
 
     /// Checks the credentials of a request, if it carries any for a registrar: those for the realm checked against before
     /// others (RFC 3261 §22.3).
-    pub fn check(&self, now: Time, request: &Request<'_>, protection: &Protection<'_>) -> Option<Proof> {
+    pub(super) fn check(&self, now: Time, request: &Request<'_>, protection: &Protection<'_>) -> Option<Proof> {
         let mut all = challenge::all_credentials(request).filter(|given| given.role == Role::Registrar);
         let first = all.next()?;
         let ours = |given: &Credentials<'_>| given.realm == protection.verify.quoted;
@@ -135,7 +135,7 @@ impl Authority {
     }
 
     /// Writes one `WWW-Authenticate` line for each algorithm, in the configured order (RFC 8760 §2.3).
-    pub fn write_challenges(&self, now: Time, realm: &Realm, stale: bool, out: &mut Vec<u8>) {
+    pub(super) fn write_challenges(&self, now: Time, realm: &Realm, stale: bool, out: &mut Vec<u8>) {
         let nonce = self.nonces.issue(now);
         for algorithm in &self.algorithms {
             out.extend_from_slice(b"WWW-Authenticate: Digest realm=\"");

@@ -97,37 +97,37 @@ pub const MAX_CONTACTS: usize = 10;
 
 impl Bindings {
     /// A table where an address of record has at most `room` contacts: a further one pushes out the oldest.
-    pub fn new(room: usize) -> Self {
+    pub(super) fn new(room: usize) -> Self {
         let (records, due) = (Records::new(), BTreeMap::new());
         Bindings { records, due, next_id: 0, contacts: 0, room }
     }
 
     /// Addresses of record, and contacts over all of them, as of the last [`Bindings::expire`].
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.records.len
     }
 
-    pub fn contacts(&self) -> usize {
+    pub(super) fn contacts(&self) -> usize {
         self.contacts
     }
 
-    pub fn get(&self, key: &[u8]) -> Option<&AorRecord> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&AorRecord> {
         self.records.get(key)
     }
 
     /// Addresses of record that have a binding living beyond `now`, whether or not the others were expired yet.
-    pub fn live(&self, now: Time) -> usize {
+    pub(super) fn live(&self, now: Time) -> usize {
         let dead = |key: &[u8]| self.get(key).is_none_or(|record| record.bindings.iter().all(|b| b.expires <= now));
         self.records.len - self.due.range(..=(now, u64::MAX)).filter(|(_, key)| dead(key)).count()
     }
 
     /// When [`Bindings::expire`] may find something to do; nothing expires before.
-    pub fn next_expiry(&self) -> Option<Time> {
+    pub(super) fn next_expiry(&self) -> Option<Time> {
         self.due.first_key_value().map(|(&(time, _), _)| time)
     }
 
     /// Makes or refreshes a binding; `source` is kept if the record is new.
-    pub fn put(&mut self, now: Time, key: &[u8], source: IpAddr, update: &BindingUpdate<'_>) -> Put {
+    pub(super) fn put(&mut self, now: Time, key: &[u8], source: IpAddr, update: &BindingUpdate<'_>) -> Put {
         let Some(record) = self.records.get_mut(key) else {
             self.insert(now, key, source, update);
             return Put::NewRecord;
@@ -149,18 +149,18 @@ impl Bindings {
     }
 
     /// Removes one contact, if it is there.
-    pub fn remove(&mut self, key: &[u8], contact: &[u8]) -> Removed {
+    pub(super) fn remove(&mut self, key: &[u8], contact: &[u8]) -> Removed {
         self.retain(key, |binding| binding.contact() != contact)
     }
 
     /// Removes all contacts.
-    pub fn clear(&mut self, key: &[u8]) -> Removed {
+    pub(super) fn clear(&mut self, key: &[u8]) -> Removed {
         self.retain(key, |_| false)
     }
 
     /// Removes what has expired at `now` and hands each record that is gone for good to `gone`, with its key. Returns
     /// the number of bindings removed.
-    pub fn expire(&mut self, now: Time, mut gone: impl FnMut(&[u8], IpAddr)) -> usize {
+    pub(super) fn expire(&mut self, now: Time, mut gone: impl FnMut(&[u8], IpAddr)) -> usize {
         let mut expired = 0;
         while self.next_expiry().is_some_and(|due| due <= now) {
             let Some((_, key)) = self.due.pop_first() else { break };
@@ -234,11 +234,11 @@ fn table_of(key: &[u8]) -> usize {
 }
 
 impl AorRecord {
-    pub fn bindings(&self) -> &[StoredBinding] {
+    pub(super) fn bindings(&self) -> &[StoredBinding] {
         &self.bindings
     }
 
-    pub fn binding(&self, contact: &[u8]) -> Option<&StoredBinding> {
+    pub(super) fn binding(&self, contact: &[u8]) -> Option<&StoredBinding> {
         self.bindings.iter().find(|binding| binding.contact() == contact)
     }
 
@@ -289,16 +289,16 @@ impl StoredBinding {
         (self.cseq, self.expires, self.updated) = (update.cseq, update.expires, now);
     }
 
-    pub fn contact(&self) -> &[u8] {
+    pub(super) fn contact(&self) -> &[u8] {
         &self.text[..self.contact_len as usize]
     }
 
-    pub fn call_id(&self) -> &[u8] {
+    pub(super) fn call_id(&self) -> &[u8] {
         &self.text[self.contact_len as usize..]
     }
 
     /// Whole seconds left, rounded down so as never to promise more than is held, but at least 1: 0 would mean gone.
-    pub fn remaining_s(&self, now: Time) -> u64 {
+    pub(super) fn remaining_s(&self, now: Time) -> u64 {
         self.expires.since(now).as_secs().max(1)
     }
 }

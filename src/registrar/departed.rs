@@ -27,7 +27,7 @@ struct Removal {
 
 impl Departed {
     /// A request removed, or found nothing to remove any more.
-    pub fn note(&mut self, now: Time, key: &[u8], call_id: &[u8], cseq: u32) {
+    pub(super) fn note(&mut self, now: Time, key: &[u8], call_id: &[u8], cseq: u32) {
         let (name, until) = (name(key, call_id), now + Timers::DEFAULT.j());
         let removal = self.removals.entry(name).or_insert(Removal { cseq, until });
         *removal = Removal { cseq: removal.cseq.max(cseq), until };
@@ -35,12 +35,12 @@ impl Departed {
     }
 
     /// Whether a request is older than a removal by the same sender.
-    pub fn outdates(&self, key: &[u8], call_id: &[u8], cseq: u32) -> bool {
+    pub(super) fn outdates(&self, key: &[u8], call_id: &[u8], cseq: u32) -> bool {
         !self.removals.is_empty() && self.removals.get(&name(key, call_id)).is_some_and(|removal| cseq < removal.cseq)
     }
 
     /// Forgets what no copy can follow any more.
-    pub fn forget(&mut self, now: Time) {
+    pub(super) fn forget(&mut self, now: Time) {
         while let Some(&(_, name)) = self.until.front().filter(|(until, _)| *until <= now) {
             self.until.pop_front();
             // Another removal of the same sender may be younger.

@@ -11,7 +11,7 @@ pub(super) struct CopiedHeaders<'a> {
 
 impl<'a> CopiedHeaders<'a> {
     /// `None` when the bytes are no request, an ACK, or carry no Via: then there is nobody to answer.
-    pub fn of(bytes: &'a [u8]) -> Option<CopiedHeaders<'a>> {
+    pub(super) fn of(bytes: &'a [u8]) -> Option<CopiedHeaders<'a>> {
         let start = bytes.split(|&b| b == b'\n').next()?.trim_ascii_end();
         let request = start.ends_with(b"SIP/2.0") && !start.starts_with(b"SIP/2.0") && !start.starts_with(b"ACK ");
         let echo = CopiedHeaders { bytes };
@@ -23,7 +23,7 @@ impl<'a> CopiedHeaders<'a> {
     ///
     /// # Errors
     /// When `out` is too small.
-    pub fn write(&self, out: &mut [u8]) -> Result<usize, Overflow> {
+    pub(super) fn write(&self, out: &mut [u8]) -> Result<usize, Overflow> {
         let mut end = 0;
         let mut put = |text: &[u8]| {
             let place = out.get_mut(end..end + text.len()).ok_or(Overflow(end + text.len()))?;

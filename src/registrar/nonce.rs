@@ -29,18 +29,18 @@ pub(super) enum NonceState {
 pub(super) const NONCE_LEN: usize = 32;
 
 impl Nonces {
-    pub fn new(seed: Seed, lifetime: Duration) -> Self {
+    pub(super) fn new(seed: Seed, lifetime: Duration) -> Self {
         Nonces { seed, lifetime }
     }
 
-    pub fn issue(&self, now: Time) -> [u8; NONCE_LEN] {
+    pub(super) fn issue(&self, now: Time) -> [u8; NONCE_LEN] {
         let mut text = [0; NONCE_LEN];
         text[..16].copy_from_slice(&hex16(now.as_nanos()));
         text[16..].copy_from_slice(&hex16(self.hash(now)));
         text
     }
 
-    pub fn check(&self, now: Time, nonce: &[u8]) -> NonceState {
+    pub(super) fn check(&self, now: Time, nonce: &[u8]) -> NonceState {
         let issued = nonce.get(..16).and_then(unhex16).map(Time::from_nanos);
         match issued {
             Some(issued) if issued <= now && self.issue(issued) == nonce => {

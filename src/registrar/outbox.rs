@@ -21,12 +21,17 @@ struct HeldReply {
 }
 
 impl ReplyQueue {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         ReplyQueue { held: DueQueue::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
     }
 
     /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or too many are held.
-    pub fn post(&mut self, due: Time, to: Peer, write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> bool {
+    pub(super) fn post(
+        &mut self,
+        due: Time,
+        to: Peer,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>,
+    ) -> bool {
         let Ok(len) = write(&mut self.scratch) else { return false };
         if self.held.len() >= CAPACITY {
             return false;
@@ -38,7 +43,7 @@ impl ReplyQueue {
     }
 
     /// Copies the next due reply into `out`. `Some(Err)` when it is longer than that; then it is gone.
-    pub fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, Peer), Overflow>> {
+    pub(super) fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, Peer), Overflow>> {
         let HeldReply { to, datagram } = self.held.pop(now)?;
         let copied = match out.get_mut(..datagram.len()) {
             Some(place) => {
@@ -51,18 +56,18 @@ impl ReplyQueue {
         Some(copied)
     }
 
-    pub fn next_due(&self) -> Option<Time> {
+    pub(super) fn next_due(&self) -> Option<Time> {
         self.held.next_due()
     }
 
     /// A copy of `bytes` in a reused buffer.
-    pub fn keep(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut buffer = self.pool.pop().unwrap_or_default();
         buffer.extend_from_slice(bytes);
         buffer
     }
 
-    pub fn give_back(&mut self, mut buffer: Vec<u8>) {
+    pub(super) fn give_back(&mut self, mut buffer: Vec<u8>) {
         if self.pool.len() < POOLED {
             buffer.clear();
             self.pool.push(buffer);

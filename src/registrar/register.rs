@@ -262,7 +262,7 @@ impl Registrar {
 }
 
 impl RegisterAnswer {
-    pub fn fixed(code: u16, reason: &'static str) -> Self {
+    pub(super) fn fixed(code: u16, reason: &'static str) -> Self {
         RegisterAnswer { code, reason: Reason::Fixed(reason) }
     }
 }
@@ -274,7 +274,7 @@ impl From<FaultRefusal> for RegisterAnswer {
 }
 
 impl Reason {
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Reason::Fixed(text) => text,
             Reason::Told(text) => text,

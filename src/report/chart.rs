@@ -15,7 +15,7 @@ const BOTTOM: f64 = 26.0;
 
 /// How values stand on the vertical axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scale {
+pub(super) enum Scale {
     /// From zero.
     Linear,
     /// Decades; values of zero and below are not drawn.
@@ -24,7 +24,7 @@ pub enum Scale {
 
 /// One line, or one layer of the bars.
 #[derive(Clone, Debug)]
-pub struct Series {
+pub(super) struct Series {
     pub label: &'static str,
     /// CSS class that gives colour and dash.
     pub class: &'static str,
@@ -34,7 +34,7 @@ pub struct Series {
 
 /// What a chart's marks stand on.
 #[derive(Clone, Debug)]
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     /// Start and end of each step, seconds since the run's start.
     pub spans: &'a [(f64, f64)],
     pub scale: Scale,
@@ -43,7 +43,7 @@ pub struct Frame<'a> {
 }
 
 /// Lines in steps: level over each step, for that is what was measured.
-pub fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
+pub(super) fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
     let values = || series.iter().flat_map(|line| line.values.iter().flatten().copied());
     let mut canvas = Canvas::new(frame, values());
     for line in series {
@@ -53,7 +53,7 @@ pub fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
 }
 
 /// One bar for each step, the layers stacked from the first upwards, and lines over them.
-pub fn bars(frame: &Frame<'_>, layers: &[Series], over: &[Series]) -> String {
+pub(super) fn bars(frame: &Frame<'_>, layers: &[Series], over: &[Series]) -> String {
     let total = |at: usize| layers.iter().filter_map(|layer| layer.values[at]).sum::<f64>();
     let above = over.iter().flat_map(|line| line.values.iter().flatten().copied());
     let mut canvas = Canvas::new(frame, (0..frame.spans.len()).map(total).chain(above));
@@ -80,7 +80,7 @@ pub fn bars(frame: &Frame<'_>, layers: &[Series], over: &[Series]) -> String {
 }
 
 /// Lines from point to point over the nines of a share: 0 is none, 1 is 90 %, 2 is 99 %, and so on.
-pub fn curves(nines: &[f64], unit: &'static str, series: &[Series]) -> String {
+pub(super) fn curves(nines: &[f64], unit: &'static str, series: &[Series]) -> String {
     let values = series.iter().flat_map(|line| line.values.iter().flatten().copied());
     let across = Across::Nines(nines.last().copied().unwrap_or(1.0));
     let mut canvas = Canvas::over(across, Scale::Logarithmic, unit, values);
@@ -96,7 +96,7 @@ pub fn curves(nines: &[f64], unit: &'static str, series: &[Series]) -> String {
 }
 
 /// A small chart of shares, 0 to 100, without numbers on its axes: it stands among others like it.
-pub fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
+pub(super) fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
     let seconds = spans.last().map_or(1.0, |span| span.1).max(f64::MIN_POSITIVE);
     let mut canvas = Canvas {
         svg: "<svg viewBox=\"0 0 240 80\" aria-hidden=\"true\"><path class=\"grid\" d=\"M0 4H240M0 40H240M0 76H240\"/>"
@@ -115,7 +115,7 @@ pub fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
 
 /// A stretch of a row of a map.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Stretch {
+pub(super) struct Stretch {
     pub row: usize,
     /// Seconds since the run's start.
     pub from: f64,
@@ -126,7 +126,7 @@ pub struct Stretch {
 }
 
 /// Rows of stretches over time, the first row at the top.
-pub fn map(rows: usize, seconds: f64, stretches: &[Stretch]) -> String {
+pub(super) fn map(rows: usize, seconds: f64, stretches: &[Stretch]) -> String {
     let area = Area { top: TOP, bottom: TOP + map_height(rows), ..AREA };
     let mut canvas = Canvas {
         svg: format!("<svg viewBox=\"0 0 {WIDTH} {:.0}\" aria-hidden=\"true\">", area.bottom + BOTTOM),
@@ -162,7 +162,7 @@ fn strength(share: f64) -> u32 {
 }
 
 /// Few rows are drawn tall enough to be told apart, many share what there is.
-pub fn map_height(rows: usize) -> f64 {
+pub(super) fn map_height(rows: usize) -> f64 {
     (rows as f64 * 12.0).clamp(36.0, 360.0)
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// A finding, and where else the same was found.
 #[derive(Serialize)]
-pub struct Found {
+pub(super) struct Found {
     id: String,
     severity: String,
     trunk: String,
@@ -39,7 +39,7 @@ struct Piece {
 }
 
 /// All findings in their order, those of one kind together where the first of them stands.
-pub fn all(findings: &[Finding]) -> Vec<Found> {
+pub(super) fn all(findings: &[Finding]) -> Vec<Found> {
     let mut shown: Vec<Found> = Vec::new();
     for finding in findings {
         let same = shown.iter_mut().find(|found| found.id == finding.id && found.severity == finding.severity);

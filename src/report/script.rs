@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// The scripts of a page, and its numbers.
 #[derive(Serialize)]
-pub struct Script {
+pub(super) struct Script {
     policy: &'static str,
     style: &'static str,
     library: &'static str,
@@ -21,7 +21,7 @@ pub struct Script {
 
 impl Script {
     /// The script that draws these charts.
-    pub fn drawing(charts: &[Chart]) -> Script {
+    pub(super) fn drawing(charts: &[Chart]) -> Script {
         let plots = charts::plots(charts);
         let plots = if plots.is_empty() { String::new() } else { charts::json(&plots) };
         Script {

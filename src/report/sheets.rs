@@ -14,7 +14,7 @@ use serde::Serialize;
 
 /// One table of the page.
 #[derive(Serialize)]
-pub struct Sheet {
+pub(super) struct Sheet {
     /// Anchor in the page.
     id: &'static str,
     title: &'static str,
@@ -64,7 +64,7 @@ impl Sheet {
 }
 
 /// All tables of the page, in order.
-pub fn all(results: &Results, judgement: &Judgement) -> Vec<Sheet> {
+pub(super) fn all(results: &Results, judgement: &Judgement) -> Vec<Sheet> {
     vec![
         thresholds(judgement),
         outcomes(results),

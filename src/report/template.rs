@@ -8,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 /// Renders `source`; the name decides how values are escaped.
-pub fn render(name: &'static str, source: &'static str, page: &impl Serialize) -> String {
+pub(super) fn render(name: &'static str, source: &'static str, page: &impl Serialize) -> String {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // Lines that hold a block only leave no blank line behind.

@@ -5,17 +5,17 @@
 use crate::diagnose::figures::Unit;
 
 /// A value as text, or nothing.
-pub fn cell<T: ToString>(value: Option<T>) -> String {
+pub(super) fn cell<T: ToString>(value: Option<T>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// A response code; 0 stands for "no response".
-pub fn code(code: u16) -> String {
+pub(super) fn code(code: u16) -> String {
     cell((code > 0).then_some(code))
 }
 
 /// At most `digits` decimals, without trailing zeros.
-pub fn decimal(value: f64, digits: usize) -> String {
+pub(super) fn decimal(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return String::new();
     }
@@ -24,17 +24,17 @@ pub fn decimal(value: f64, digits: usize) -> String {
 }
 
 /// Nanoseconds as seconds with at most three decimals.
-pub fn seconds(ns: u64) -> String {
+pub(super) fn seconds(ns: u64) -> String {
     decimal(ns as f64 / 1e9, 3)
 }
 
 /// A count with its noun, which takes an `s` unless there is one: `1 agent`, `1,500 agents`.
-pub fn counted(n: u64, noun: &str) -> String {
+pub(super) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
 }
 
 /// `1234567` as `1,234,567`.
-pub fn thousands(n: u64) -> String {
+pub(super) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -47,7 +47,7 @@ pub fn thousands(n: u64) -> String {
 }
 
 /// Per cent with two decimals, cut off and not rounded: only all of it is 100 %, and only none of it is 0 %.
-pub fn percent(value: f64) -> String {
+pub(super) fn percent(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
     }
@@ -59,7 +59,7 @@ pub fn percent(value: f64) -> String {
 }
 
 /// Microseconds as milliseconds, with the decimals that matter.
-pub fn millis(us: f64) -> String {
+pub(super) fn millis(us: f64) -> String {
     let ms = us / 1e3;
     match ms {
         _ if ms < 1.0 => format!("{ms:.3}"),
@@ -70,7 +70,7 @@ pub fn millis(us: f64) -> String {
 }
 
 /// A measured value with its unit, for people.
-pub fn measured(unit: Unit, value: f64) -> String {
+pub(super) fn measured(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Count if value.fract() == 0.0 && value >= 0.0 => thousands(value as u64),
         Unit::Count => decimal(value, 3),
@@ -82,7 +82,7 @@ pub fn measured(unit: Unit, value: f64) -> String {
 }
 
 /// Agent-minutes, with the decimals that matter.
-pub fn minutes(value: f64) -> String {
+pub(super) fn minutes(value: f64) -> String {
     match value {
         _ if value < 1.0 => decimal(value, 3),
         _ if value < 1_000.0 => decimal(value, 1),
@@ -91,7 +91,7 @@ pub fn minutes(value: f64) -> String {
 }
 
 /// Bytes in the unit that fits: `64 MB`.
-pub fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     let n = n as f64;
     match n {
         _ if n < 1e3 => format!("{n} B"),
@@ -102,7 +102,7 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// A run's length: `1h02m03s`, `45.2s`.
-pub fn length(ns: u64) -> String {
+pub(super) fn length(ns: u64) -> String {
     let total = ns / 1_000_000_000;
     match total {
         0..60 => format!("{}s", decimal(ns as f64 / 1e9, 1)),
@@ -112,7 +112,7 @@ pub fn length(ns: u64) -> String {
 }
 
 /// Text from the wire for pages and XML: control characters, which neither can carry, become U+FFFD.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let forbidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -10,13 +10,13 @@ use serde::Serialize;
 
 /// One thing that nobody should conclude from this run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Untested {
+pub(super) struct Untested {
     pub what: &'static str,
     pub why: String,
 }
 
 /// Everything this run leaves open, the most important first.
-pub fn untested(results: &Results) -> Vec<Untested> {
+pub(super) fn untested(results: &Results) -> Vec<Untested> {
     let conditions = Conditions::of(results);
     let mut list = Vec::new();
     let mut add = |what, why: String| list.push(Untested { what, why });

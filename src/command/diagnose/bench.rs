@@ -19,7 +19,7 @@ use std::time::Duration;
 const PAUSE_GAPS: u32 = 10;
 
 /// Where an exchange takes place; a simulated one stands in for the network in tests.
-pub trait ProbeLine {
+pub(super) trait ProbeLine {
     fn now(&self) -> Time;
     fn rest(&mut self, until: Time) -> Result<(), Failure>;
     fn local(&self) -> SocketAddr;
@@ -33,7 +33,7 @@ pub trait ProbeLine {
 }
 
 /// A port of this machine.
-pub struct RealLine {
+pub(super) struct RealLine {
     socket: ProbeSocket,
     target: SocketAddr,
     clock: Clock,
@@ -42,7 +42,7 @@ pub struct RealLine {
 impl RealLine {
     /// # Errors
     /// When there is no such port; the text says why.
-    pub fn open(source: Option<IpAddr>, target: SocketAddr, clock: Clock) -> Result<RealLine, String> {
+    pub(super) fn open(source: Option<IpAddr>, target: SocketAddr, clock: Clock) -> Result<RealLine, String> {
         let socket = ProbeSocket::open(source, target, clock).map_err(|error| error.to_string())?;
         Ok(RealLine { socket, target, clock })
     }
@@ -72,7 +72,7 @@ impl ProbeLine for RealLine {
 }
 
 /// One agent on the bench.
-pub struct Bench<'a, L: ProbeLine> {
+pub(super) struct Bench<'a, L: ProbeLine> {
     plan: &'a Plan,
     seed: Seed,
     agent: AgentId,
@@ -89,7 +89,7 @@ pub struct Bench<'a, L: ProbeLine> {
 
 impl<'a, L: ProbeLine> Bench<'a, L> {
     /// Puts an agent on the bench; `first_call` sets its calls apart from those of agents before.
-    pub fn new(
+    pub(super) fn new(
         plan: &'a Plan,
         agent: AgentId,
         (line, target): (L, SocketAddr),
@@ -102,20 +102,20 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
     }
 
     /// Gives back the pace, and the number of the next call, for the next agent.
-    pub fn into_pace(self) -> (Pace, u64) {
+    pub(super) fn into_pace(self) -> (Pace, u64) {
         (self.pace, self.calls)
     }
 
-    pub fn local(&self) -> SocketAddr {
+    pub(super) fn local(&self) -> SocketAddr {
         self.line.local()
     }
 
     /// Bindings that could not be removed.
-    pub fn left_behind(&self) -> u32 {
+    pub(super) fn left_behind(&self) -> u32 {
         self.left_behind
     }
 
-    pub fn subject(&self) -> Subject {
+    pub(super) fn subject(&self) -> Subject {
         let identity = self.plan.identities.get(self.agent);
         let trunk = &self.plan.trunks[identity.trunk.index()];
         let (has_password, servable) = match identity.credential {
@@ -145,7 +145,7 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
     ///
     /// # Errors
     /// When waiting fails.
-    pub fn attempt(&mut self, trial: &Trial) -> Result<Observation, Failure> {
+    pub(super) fn attempt(&mut self, trial: &Trial) -> Result<Observation, Failure> {
         let mut request = self.unchanged.clone();
         let (mut pause, mut other_line) = (Duration::ZERO, None);
         if let Trial::Changed(change) = trial {
@@ -273,7 +273,7 @@ fn unsent(reason: String) -> Observation {
 }
 
 /// What a probe saw, as far as an investigation needs it.
-pub fn observed(outcome: &ProbeOutcome) -> Observation {
+pub(super) fn observed(outcome: &ProbeOutcome) -> Observation {
     let answer = outcome.answer();
     Observation {
         answer: match (&outcome.end, answer) {

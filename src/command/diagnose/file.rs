@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// # Errors
 /// When a source does not exist, cannot be read, or is of no known kind.
-pub fn execute(sources: &[PathBuf], args: &DiagnoseArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(sources: &[PathBuf], args: &DiagnoseArgs) -> Result<Exit, Failure> {
     let mut fields = Fields::default();
     for assignment in &args.fields {
         fields.assign(assignment).map_err(|error| Failure::usage(format!("--field {assignment}: {error}")))?;

@@ -7,14 +7,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Whether somebody wants an end.
 #[derive(Clone, Debug)]
-pub struct Interrupt(Arc<AtomicI32>);
+pub(super) struct Interrupt(Arc<AtomicI32>);
 
 impl Interrupt {
     /// Watches for SIGINT and SIGTERM from now on; the second one ends the program at once.
     ///
     /// # Errors
     /// When the signals cannot be had.
-    pub fn watch() -> Result<Interrupt, Failure> {
+    pub(super) fn watch() -> Result<Interrupt, Failure> {
         let runtime = crate::command::runtime()?;
         // Caught before the first attempt, whenever the thread below gets going.
         let (mut interrupt, mut terminate) = runtime.block_on(async {
@@ -43,7 +43,7 @@ impl Interrupt {
     }
 
     /// The number of the signal that came.
-    pub fn signal(&self) -> Option<i32> {
+    pub(super) fn signal(&self) -> Option<i32> {
         Some(self.0.load(Ordering::Relaxed)).filter(|number| *number != 0)
     }
 }

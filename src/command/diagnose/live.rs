@@ -26,7 +26,7 @@ const FASTEST: f64 = 20.0;
 /// Agents tried in search of one that fails.
 const AGENTS_TRIED: usize = 20;
 
-pub fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
+pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
     let pace = pace(args.rate)?;
     let patience = patience(&args.timeout)?;
     let profile = profile::load(&DiskSource, &profile.to_string_lossy(), &args.sets)?;

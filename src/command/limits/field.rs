@@ -20,7 +20,7 @@ use std::time::Duration;
 const CONTACTS: usize = 16;
 
 /// A field ready to be searched.
-pub struct Opened {
+pub(super) struct Opened {
     pub crew: CrewConfig,
     /// By [`FlowId`].
     pub sockets: Vec<Udp>,
@@ -32,7 +32,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// When a socket cannot be had.
-pub fn open(
+pub(super) fn open(
     plan: &Plan,
     targets: &[SocketAddr],
     id: TrunkId,
@@ -114,7 +114,7 @@ impl FieldSockets {
 }
 
 /// A field whose steps are shown on standard error.
-pub struct ShownField {
+pub(super) struct ShownField {
     pub field: LiveField,
     pub live: bool,
 }

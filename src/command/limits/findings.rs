@@ -9,7 +9,7 @@ use crate::record::limits as record;
 use std::time::Duration;
 
 /// Under what conditions it was found.
-pub struct SearchConditions {
+pub(super) struct SearchConditions {
     pub name: String,
     pub seed: u64,
     pub started_unix_ns: u64,
@@ -21,11 +21,11 @@ pub struct SearchConditions {
 }
 
 /// The set-up, with the objective of this search.
-pub fn setup(setup: record::Setup, objective: Option<Duration>) -> record::Setup {
+pub(super) fn setup(setup: record::Setup, objective: Option<Duration>) -> record::Setup {
     record::Setup { objective_ms: objective.map(millis), ..setup }
 }
 
-pub fn limits(found: &Survey, conditions: SearchConditions, setup: record::Setup) -> record::Limits {
+pub(super) fn limits(found: &Survey, conditions: SearchConditions, setup: record::Setup) -> record::Limits {
     let rfc = match (conditions.method, &found.rfc7502) {
         (SearchMethod::Rfc7502(settings), Some(rfc)) => Some((settings, rfc)),
         _ => None,

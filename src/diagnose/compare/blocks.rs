@@ -29,14 +29,14 @@ impl Sums {
 
 /// The variance of a difference of two ratios, and its degrees of freedom.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Scatter {
+pub(super) struct Scatter {
     pub variance: f64,
     pub blocks: usize,
 }
 
 /// The scatter of `ratio(new) - ratio(base)`, interval by interval; `None` when there are too few blocks to tell.
 /// `aligned`: both runs followed the same schedule in intervals of the same length.
-pub fn scatter(base: &[Sums], new: &[Sums], aligned: bool) -> Option<Scatter> {
+pub(super) fn scatter(base: &[Sums], new: &[Sums], aligned: bool) -> Option<Scatter> {
     let (sum, new_sum) = (Sums::of(base), Sums::of(new));
     let (ratio, new_ratio) = (sum.ratio()?, new_sum.ratio()?);
     let none = Sums::default();

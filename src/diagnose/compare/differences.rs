@@ -50,7 +50,7 @@ impl FindingState {
 }
 
 /// New ones first, then those that are gone; within, in the order of the runs, which is by severity.
-pub fn findings(base: &[Finding], new: &[Finding]) -> Vec<FindingChange> {
+pub(super) fn findings(base: &[Finding], new: &[Finding]) -> Vec<FindingChange> {
     let like = |all: &[Finding], one: &Finding| {
         all.iter().find(|other| other.id == one.id && other.trunk_id == one.trunk_id).map(|other| other.agents)
     };
@@ -75,7 +75,7 @@ pub fn findings(base: &[Finding], new: &[Finding]) -> Vec<FindingChange> {
 }
 
 /// Keys of the resolved profiles whose values differ. Secrets are `***` on both sides, so a change of one does not show.
-pub fn profiles(base: &Header, new: &Header) -> Vec<Difference> {
+pub(super) fn profiles(base: &Header, new: &Header) -> Vec<Difference> {
     let flat = |header: &Header| {
         let mut keys = BTreeMap::new();
         flatten("", &serde_json::from_str(&header.profile_json).unwrap_or_default(), &mut keys);
@@ -85,13 +85,13 @@ pub fn profiles(base: &Header, new: &Header) -> Vec<Difference> {
 }
 
 /// Whether both runs were to follow the same schedule in intervals of the same length.
-pub fn same_schedule(base: &Header, new: &Header) -> bool {
+pub(super) fn same_schedule(base: &Header, new: &Header) -> bool {
     let frame = |header: &Header| (header.interval_ns, header.warmup_ns, header.arrivals_planned);
     frame(base) == frame(new) && base.load == new.load
 }
 
 /// What the runs were made with and on, where it differs.
-pub fn environments(base: &Results, new: &Results) -> Vec<Difference> {
+pub(super) fn environments(base: &Results, new: &Results) -> Vec<Difference> {
     differing(&environment(base), &environment(new))
 }
 

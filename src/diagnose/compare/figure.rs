@@ -165,7 +165,7 @@ impl Figure {
 }
 
 /// The quantile a statistic is; `None` for the mean.
-pub fn quantile(statistic: Statistic) -> Option<f64> {
+pub(super) fn quantile(statistic: Statistic) -> Option<f64> {
     match statistic {
         Statistic::P50 => Some(0.5),
         Statistic::P90 => Some(0.9),
@@ -177,13 +177,13 @@ pub fn quantile(statistic: Statistic) -> Option<f64> {
 }
 
 /// The distribution of a phase; `None` when it is empty.
-pub fn histogram(totals: &Totals, phase: Phase) -> Option<&Histogram<u64>> {
+pub(super) fn histogram(totals: &Totals, phase: Phase) -> Option<&Histogram<u64>> {
     let of = totals.latency_us.iter().find(|(of, _)| *of == phase).map(|(_, histogram)| histogram);
     of.filter(|histogram| !histogram.is_empty())
 }
 
 /// A quantile or the mean.
-pub fn statistic_of(histogram: &Histogram<u64>, statistic: Statistic) -> Option<f64> {
+pub(super) fn statistic_of(histogram: &Histogram<u64>, statistic: Statistic) -> Option<f64> {
     let value = |q| histogram.value_at_quantile(q) as f64;
     (!histogram.is_empty()).then(|| quantile(statistic).map_or_else(|| histogram.mean(), value))
 }
@@ -202,7 +202,7 @@ fn above(row: &LatencyRow, statistic: Statistic, cut: u64) -> Sums {
 
 /// How many trials one independent trial stands for (the design effect of Rao and Scott): attempts of one agent succeed
 /// or fail together, and a loop of a thousand is one refusal, not a thousand.
-pub fn trials_for_one(results: &Results, trunk: Option<usize>) -> f64 {
+pub(super) fn trials_for_one(results: &Results, trunk: Option<usize>) -> f64 {
     let agents = results.agents.iter().zip(&results.header.agent_trunks);
     let counted = agents.filter(|(_, of)| trunk.is_none_or(|trunk| usize::from(**of) == trunk));
     let agents: Vec<Sums> =

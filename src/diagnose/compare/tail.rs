@@ -4,7 +4,7 @@
 //! and §6.4 (log gamma, incomplete beta), Fisher 1935 (the exact test).
 
 /// P(T > t) of Student's distribution with `freedom` degrees of freedom.
-pub fn student(t: f64, freedom: f64) -> f64 {
+pub(super) fn student(t: f64, freedom: f64) -> f64 {
     if t.is_infinite() {
         return if t > 0.0 { 0.0 } else { 1.0 };
     }
@@ -15,7 +15,7 @@ pub fn student(t: f64, freedom: f64) -> f64 {
 }
 
 /// The t that is exceeded with probability `tail` (below one half).
-pub fn student_quantile(tail: f64, freedom: f64) -> f64 {
+pub(super) fn student_quantile(tail: f64, freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1e6);
     for _ in 0..100 {
         let middle = (low + high) / 2.0;
@@ -26,14 +26,14 @@ pub fn student_quantile(tail: f64, freedom: f64) -> f64 {
 
 /// Two groups of trials: how many, and in how many of them it happened. Whole numbers.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Trials {
+pub(super) struct Trials {
     pub hits: f64,
     pub of: f64,
 }
 
 /// Fisher's exact test, one-sided: the probability of at least `second.hits` among the trials of `second`, when all hits
 /// of both groups fall at random on all trials.
-pub fn at_least(first: Trials, second: Trials) -> f64 {
+pub(super) fn at_least(first: Trials, second: Trials) -> f64 {
     let urn = Urn { all: first.of + second.of, hits: first.hits + second.hits, drawn: second.of };
     // Sums begin where terms shrink: a sum across the mode could begin with a term too small for a number.
     if second.hits > urn.mean() {

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 /// A run, or one trunk of it.
 #[derive(Clone, Copy)]
-pub struct Side<'a> {
+pub(super) struct Side<'a> {
     pub results: &'a Results,
     pub totals: &'a Totals,
     pub trunk: Option<usize>,
@@ -25,7 +25,7 @@ pub struct Side<'a> {
 
 /// What came out.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Tested {
+pub(super) struct Tested {
     /// Probability of a change at least so far for the worse, were there none.
     pub worse: f64,
     /// The same for the better.
@@ -48,7 +48,7 @@ pub enum Basis {
 }
 
 /// Tests a figure that was measured on both sides; `None` when there is too little to test it by.
-pub fn test(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested> {
+pub(super) fn test(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested> {
     match figure {
         Figure::Latency(phase, statistic) => match quantile(statistic) {
             Some(at) => quantiles(figure, phase, at, base, new, aligned),
@@ -193,7 +193,7 @@ fn wilson(t: Trials) -> (f64, f64) {
 }
 
 /// Holm's correction: p-values as they count when all of them are looked at.
-pub fn holm(p: &[f64]) -> Vec<f64> {
+pub(super) fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
     let mut adjusted = vec![1.0; p.len()];

@@ -11,7 +11,7 @@ use crate::measure::evidence::EXAMPLES;
 use crate::measure::{GrantRow, OutcomeRow, Sightings};
 use crate::vocab::{Class, Kind};
 
-pub fn find(view: &View<'_>) -> Vec<Draft> {
+pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
     let found = [refresh_failing(view), lost(view), shortened(view), garbled(view)].into_iter().flatten();
     found.chain(rewritten(view)).collect()
 }

@@ -15,7 +15,7 @@ use crate::vocab::{Class, Place, RealmPolicy, Trouble, Unusable};
 use std::collections::BTreeSet;
 
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
-pub fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
+pub(super) fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
     let (mut drafts, mut explained) = (Vec::new(), Vec::new());
     for (draft, keys) in
         realm(view).into_iter().chain(unaccepted(view)).chain(unanswerable(view)).chain(refused_algorithm(view))

@@ -7,7 +7,7 @@ use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
 use crate::vocab::{Kind, Phase, Stage, Status};
 
-pub fn find(results: &Results) -> Vec<Draft> {
+pub(super) fn find(results: &Results) -> Vec<Draft> {
     saturated(results).into_iter().chain(drift(results)).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::vocab::{Class, Kind, Phase, Place, format_duration};
 use std::time::Duration;
 
 /// The findings of a trunk's refusals; those of the groups in `explained` have their finding already.
-pub fn find(view: &View<'_>, explained: &[u16]) -> Vec<Draft> {
+pub(super) fn find(view: &View<'_>, explained: &[u16]) -> Vec<Draft> {
     let open = view.groups.iter().filter(|group| !explained.contains(&group.key));
     // An unusable challenge is no refusal of ours to explain, and a 408 speaks of silence further on.
     let ours = open.filter(|group| !matches!(group.class, Class::Unusable | Class::AnsweredTimeout));

@@ -11,7 +11,7 @@ use crate::measure::{OutcomeRow, Sightings};
 use crate::vocab::{Class, Kind, Status, Trouble};
 use std::collections::BTreeMap;
 
-pub fn find(view: &View<'_>) -> Vec<Draft> {
+pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
     [no_response(view), unreachable(view), answered_timeout(view), packet_loss(view)].into_iter().flatten().collect()
 }
 

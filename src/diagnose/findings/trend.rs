@@ -6,7 +6,7 @@
 
 /// A rise over a series, as Sen's line has it: its slope is the median of the slopes between all pairs.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Rise {
+pub(super) struct Rise {
     /// Values of Sen's line at the first and last step.
     pub from: f64,
     pub to: f64,
@@ -15,7 +15,7 @@ pub struct Rise {
 }
 
 /// The rise of a series; `None` when it does not rise, or has too few values to say.
-pub fn rise(values: &[f64]) -> Option<Rise> {
+pub(super) fn rise(values: &[f64]) -> Option<Rise> {
     if values.len() < LEAST {
         return None;
     }
@@ -42,7 +42,7 @@ fn condensed(values: &[f64]) -> Vec<f64> {
 
 /// Whether the rise is spread over the series: each third lies above the one before by a fifth of the whole at least.
 /// A step is no drift.
-pub fn is_gradual(values: &[f64]) -> bool {
+pub(super) fn is_gradual(values: &[f64]) -> bool {
     let third = values.len() / 3;
     if third == 0 {
         return false;
@@ -79,7 +79,7 @@ fn upper_tail(z: f64) -> f64 {
 }
 
 /// Of an even number of values the mean of the two in the middle; 0 of none.
-pub fn median(values: &mut [f64]) -> f64 {
+pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     match values.len() {
@@ -90,7 +90,7 @@ pub fn median(values: &mut [f64]) -> f64 {
 }
 
 /// Values without which nothing is said.
-pub const LEAST: usize = 6;
+pub(super) const LEAST: usize = 6;
 /// Values whose pairs are looked at; 80 000 pairs of them.
 const MOST: usize = 400;
 /// Share of the whole rise that each of two steps between thirds must have.

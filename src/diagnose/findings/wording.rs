@@ -3,12 +3,12 @@
 use crate::sip::Algorithm;
 
 /// A time since the run's start: `12.3 s`.
-pub fn at(ns: u64) -> String {
+pub(super) fn at(ns: u64) -> String {
     format!("{:.1} s", ns as f64 / 1e9)
 }
 
 /// A span of time since the run's start: `12.3 s to 40.0 s`.
-pub fn window(first_ns: u64, last_ns: u64) -> String {
+pub(super) fn window(first_ns: u64, last_ns: u64) -> String {
     format!("{} to {}", at(first_ns), at(last_ns))
 }
 
@@ -18,7 +18,7 @@ pub fn counted(count: u64, noun: &str) -> String {
 }
 
 /// A share in per cent, with as many digits as small ones need.
-pub fn percent(part: f64, whole: f64) -> String {
+pub(super) fn percent(part: f64, whole: f64) -> String {
     let value = if whole > 0.0 { 100.0 * part / whole } else { 0.0 };
     match value {
         v if v >= 10.0 => format!("{v:.0} %"),
@@ -28,12 +28,12 @@ pub fn percent(part: f64, whole: f64) -> String {
 }
 
 /// An algorithm by position in [`Algorithm::ALL`].
-pub fn algorithm(position: u8) -> &'static str {
+pub(super) fn algorithm(position: u8) -> &'static str {
     Algorithm::ALL.get(usize::from(position)).map_or("an unknown algorithm", |algorithm| algorithm.as_str())
 }
 
 /// The algorithms of an offer: one bit per position, the highest stands for unknown ones.
-pub fn algorithms(bits: u8) -> String {
+pub(super) fn algorithms(bits: u8) -> String {
     let known = Algorithm::ALL.into_iter().filter(|&algorithm| bits >> algorithm as u8 & 1 == 1);
     let mut names: Vec<_> = known.map(Algorithm::as_str).collect();
     if bits >> 7 == 1 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `1 234 567`.
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -16,7 +16,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Microseconds as milliseconds with about three significant digits: `0.42`, `12.3`, `1 234`.
-pub fn millis(us: u64) -> String {
+pub(super) fn millis(us: u64) -> String {
     match us {
         0..10_000 => format!("{:.2}", us as f64 / 1e3),
         10_000..1_000_000 => format!("{:.1}", us as f64 / 1e3),
@@ -25,12 +25,12 @@ pub fn millis(us: u64) -> String {
 }
 
 /// Per second: `0.4`, `48.0`, `1 234`.
-pub fn rate(per_second: f64) -> String {
+pub(super) fn rate(per_second: f64) -> String {
     if per_second < 1_000.0 { format!("{per_second:.1}") } else { grouped(per_second.round() as u64) }
 }
 
 /// `97.2 %`; nothing of nothing is unknown.
-pub fn share(part: u64, of: u64) -> String {
+pub(super) fn share(part: u64, of: u64) -> String {
     if of == 0 {
         return "-".to_owned();
     }
@@ -41,14 +41,14 @@ pub fn share(part: u64, of: u64) -> String {
 }
 
 /// `0:07`, `12:34`, `8:00:00`; begun seconds count.
-pub fn clock(span: Duration) -> String {
+pub(super) fn clock(span: Duration) -> String {
     let seconds = span.as_millis().div_ceil(1_000);
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// As much as fits, with a mark where something is missing.
-pub fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

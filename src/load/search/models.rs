@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What it enforces, and what it holds.
-pub struct ModelRegistrar {
+pub(crate) struct ModelRegistrar {
     pub now: f64,
     pub bound: BTreeSet<Seat>,
     /// At most so many bound.
@@ -28,7 +28,7 @@ pub struct ModelRegistrar {
     pub registered: u64,
 }
 
-pub struct ModelBucket {
+pub(crate) struct ModelBucket {
     per_second: f64,
     burst: f64,
     tokens: f64,
@@ -56,13 +56,13 @@ impl Default for ModelRegistrar {
 }
 
 impl ModelRegistrar {
-    pub fn with_rate(mut self, per_second: f64, burst: u32) -> Self {
+    pub(crate) fn with_rate(mut self, per_second: f64, burst: u32) -> Self {
         let burst = f64::from(burst);
         self.bucket = Some(ModelBucket { per_second, burst, tokens: burst, at: self.now });
         self
     }
 
-    pub fn with_limit(mut self, concurrent: usize) -> Self {
+    pub(crate) fn with_limit(mut self, concurrent: usize) -> Self {
         self.concurrent = Some(concurrent);
         self
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// A frame as an interface saw it.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     /// Nanoseconds since the Unix epoch.
     pub at_ns: u64,
     /// The registered number of the link layer (LINKTYPE_ETHERNET is 1).

@@ -7,11 +7,11 @@ use std::time::Duration;
 pub(super) struct ChallengeAgain(FaultScope);
 
 impl ChallengeAgain {
-    pub fn new(scope: FaultScope) -> Self {
+    pub(super) fn new(scope: FaultScope) -> Self {
         ChallengeAgain(scope)
     }
 
-    pub fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
+    pub(super) fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
         self.0.covers(elapsed, subject)
     }
 }

@@ -18,13 +18,18 @@ pub(super) struct Chance {
 impl Chance {
     /// `streams` are the numbers of the random streams for requests and for replies. No two kinds share one, and all are
     /// far from the small numbers that stand for faults where users are chosen.
-    pub fn new(scope: FaultScope, probability: f64, streams: [u64; 2]) -> Self {
+    pub(super) fn new(scope: FaultScope, probability: f64, streams: [u64; 2]) -> Self {
         let [requests, replies] = streams.map(|stream| scope.seed.stream(Purpose::Fault, scope.id, stream));
         Chance { requests, replies, scope, probability }
     }
 
     /// Whether this datagram is hit; `None` when the fault does not cover it.
-    pub fn draw(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> Option<bool> {
+    pub(super) fn draw(
+        &mut self,
+        elapsed: Duration,
+        direction: FaultDirection,
+        subject: &FaultSubject<'_>,
+    ) -> Option<bool> {
         if !self.scope.covers(elapsed, subject) {
             return None;
         }
@@ -35,7 +40,7 @@ impl Chance {
         Some(unit(chance.next_u64()) < self.probability)
     }
 
-    pub fn hits(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
+    pub(super) fn hits(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         self.draw(elapsed, direction, subject) == Some(true)
     }
 }

@@ -19,12 +19,12 @@ pub(super) struct Damage {
 }
 
 impl Damage {
-    pub fn new(scope: FaultScope, probability: f64) -> Self {
+    pub(super) fn new(scope: FaultScope, probability: f64) -> Self {
         Damage { chance: scope.seed.stream(Purpose::Fault, scope.id, STREAM), scope, probability }
     }
 
     /// Spoils a reply in its place: its new length, or `None` when it is spared.
-    pub fn spoil(&mut self, elapsed: Duration, subject: &FaultSubject<'_>, reply: &mut [u8]) -> Option<usize> {
+    pub(super) fn spoil(&mut self, elapsed: Duration, subject: &FaultSubject<'_>, reply: &mut [u8]) -> Option<usize> {
         if !self.scope.covers(elapsed, subject) {
             return None;
         }

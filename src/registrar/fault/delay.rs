@@ -14,12 +14,12 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    pub fn new(scope: FaultScope, delay: Delay) -> Self {
+    pub(super) fn new(scope: FaultScope, delay: Delay) -> Self {
         Hold { delays: scope.seed.stream(Purpose::Fault, scope.id, DELAYS), scope, delay }
     }
 
     /// How long a reply made now is held; nothing outside the window.
-    pub fn sample(&mut self, elapsed: Duration, subject: &FaultSubject<'_>) -> Duration {
+    pub(super) fn sample(&mut self, elapsed: Duration, subject: &FaultSubject<'_>) -> Duration {
         if self.scope.covers(elapsed, subject) { self.delay.sample(&mut self.delays) } else { Duration::ZERO }
     }
 }

@@ -12,11 +12,11 @@ pub(super) struct Deny {
 }
 
 impl Deny {
-    pub fn new(scope: FaultScope, refusal: FaultRefusal) -> Self {
+    pub(super) fn new(scope: FaultScope, refusal: FaultRefusal) -> Self {
         Deny { scope, refusal }
     }
 
-    pub fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         self.scope.covers(elapsed, subject).then_some(&self.refusal)
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 pub(super) struct Loss(Chance);
 
 impl Loss {
-    pub fn new(scope: FaultScope, probability: f64) -> Self {
+    pub(super) fn new(scope: FaultScope, probability: f64) -> Self {
         Loss(Chance::new(scope, probability, STREAMS))
     }
 
     /// Whether this datagram is lost.
-    pub fn takes(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
+    pub(super) fn takes(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         self.0.hits(elapsed, direction, subject)
     }
 }

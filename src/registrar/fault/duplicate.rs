@@ -9,12 +9,12 @@ use std::time::Duration;
 pub(super) struct Twin(Chance);
 
 impl Twin {
-    pub fn new(scope: FaultScope, probability: f64) -> Self {
+    pub(super) fn new(scope: FaultScope, probability: f64) -> Self {
         Twin(Chance::new(scope, probability, STREAMS))
     }
 
     /// Whether this datagram arrives once more.
-    pub fn copies(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
+    pub(super) fn copies(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         self.0.hits(elapsed, direction, subject)
     }
 }

@@ -30,12 +30,12 @@ impl Freeze {
         (self.scope.is_open(elapsed) || !self.waiting.is_empty()) && self.scope.concerns(subject)
     }
 
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.waiting.len() >= CAPACITY
     }
 
     /// Sets a request aside; the caller has asked [`Freeze::is_full`].
-    pub fn push(&mut self, frozen: Frozen) {
+    pub(crate) fn push(&mut self, frozen: Frozen) {
         self.waiting.push_back(frozen);
     }
 

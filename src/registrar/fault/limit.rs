@@ -34,7 +34,7 @@ enum Bound {
 type Aor = (Box<[u8]>, Box<[u8]>);
 
 impl BindingLimit {
-    pub fn new(scope: FaultScope, concurrent: u32, counted: LimitScope, refusal: FaultRefusal) -> Self {
+    pub(super) fn new(scope: FaultScope, concurrent: u32, counted: LimitScope, refusal: FaultRefusal) -> Self {
         let bound = match counted {
             LimitScope::Trunk => Bound::Together(0),
             LimitScope::Source => Bound::BySource(HashMap::new()),
@@ -43,12 +43,12 @@ impl BindingLimit {
         BindingLimit { scope, concurrent: concurrent.into(), refusal, bound }
     }
 
-    pub fn counts_accounts(&self) -> bool {
+    pub(super) fn counts_accounts(&self) -> bool {
         matches!(self.bound, Bound::ByAccount { .. })
     }
 
     /// The refusal of one more address of record, asked for by `account`.
-    pub fn refusal(&self, elapsed: Duration, aor: &FaultSubject<'_>, account: &[u8]) -> Option<&FaultRefusal> {
+    pub(super) fn refusal(&self, elapsed: Duration, aor: &FaultSubject<'_>, account: &[u8]) -> Option<&FaultRefusal> {
         let bound = match &self.bound {
             Bound::Together(count) => *count,
             Bound::BySource(counts) => counts.get(&aor.source).copied().unwrap_or(0),
@@ -57,7 +57,7 @@ impl BindingLimit {
         (bound >= self.concurrent && self.scope.covers(elapsed, aor)).then_some(&self.refusal)
     }
 
-    pub fn joined(&mut self, aor: &FaultSubject<'_>, account: &[u8]) {
+    pub(super) fn joined(&mut self, aor: &FaultSubject<'_>, account: &[u8]) {
         if !self.scope.concerns(aor) {
             return;
         }
@@ -71,7 +71,7 @@ impl BindingLimit {
         }
     }
 
-    pub fn left(&mut self, aor: &FaultSubject<'_>) {
+    pub(super) fn left(&mut self, aor: &FaultSubject<'_>) {
         if !self.scope.concerns(aor) {
             return;
         }

@@ -146,7 +146,7 @@ pub(super) enum FaultDirection {
 }
 
 impl Faults {
-    pub fn new(faults: &[Fault], seed: Seed, start: Time) -> Self {
+    pub(super) fn new(faults: &[Fault], seed: Seed, start: Time) -> Self {
         let mut all = Faults {
             start,
             denials: Vec::new(),
@@ -207,25 +207,25 @@ impl Faults {
         }
     }
 
-    pub fn set_start(&mut self, start: Time) {
+    pub(super) fn set_start(&mut self, start: Time) {
         self.start = start;
     }
 
     /// Whether this datagram is lost. Draws one number for each loss that concerns it.
-    pub fn loses(&mut self, now: Time, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
+    pub(super) fn loses(&mut self, now: Time, direction: FaultDirection, subject: &FaultSubject<'_>) -> bool {
         let elapsed = now.since(self.start);
         // Counted rather than stopped at the first: each loss draws, whatever the others did.
         self.losses.iter_mut().filter_map(|loss| loss.takes(elapsed, direction, subject).then_some(())).count() > 0
     }
 
     /// How many times this datagram arrives more than once.
-    pub fn duplicates(&mut self, now: Time, direction: FaultDirection, subject: &FaultSubject<'_>) -> usize {
+    pub(super) fn duplicates(&mut self, now: Time, direction: FaultDirection, subject: &FaultSubject<'_>) -> usize {
         let elapsed = now.since(self.start);
         self.twins.iter_mut().filter_map(|twin| twin.copies(elapsed, direction, subject).then_some(())).count()
     }
 
     /// Until when others may overtake this request; `None` when it is not held, or too many are.
-    pub fn overtakes(&mut self, now: Time, subject: &FaultSubject<'_>) -> Option<Time> {
+    pub(super) fn overtakes(&mut self, now: Time, subject: &FaultSubject<'_>) -> Option<Time> {
         let elapsed = now.since(self.start);
         let shuffles = self.shuffles.iter_mut();
         let hold: Duration = shuffles.map(|shuffle| shuffle.hold(elapsed, FaultDirection::Request, subject)).sum();
@@ -233,13 +233,13 @@ impl Faults {
     }
 
     /// Holds a request until `due`.
-    pub fn hold(&mut self, due: Time, request: Frozen) {
+    pub(super) fn hold(&mut self, due: Time, request: Frozen) {
         self.overtaken.push(due, request);
     }
 
     /// The freeze that catches a request, if any. A request that a freeze has just let go is not
     /// caught by the same one again, or it would never be answered.
-    pub fn freeze(&mut self, now: Time, subject: &FaultSubject<'_>, passage: Passage) -> Option<&mut Freeze> {
+    pub(super) fn freeze(&mut self, now: Time, subject: &FaultSubject<'_>, passage: Passage) -> Option<&mut Freeze> {
         let elapsed = now.since(self.start);
         let mut numbered = self.freezes.iter_mut().enumerate();
         let caught = numbered.find(|(n, freeze)| passage != Passage::Thawed(*n) && freeze.catches(elapsed, subject));
@@ -247,7 +247,7 @@ impl Faults {
     }
 
     /// The next request that was held and is to be handled by now, and what it comes out of.
-    pub fn thaw(&mut self, now: Time) -> Option<(Passage, Frozen)> {
+    pub(super) fn thaw(&mut self, now: Time) -> Option<(Passage, Frozen)> {
         if let Some(request) = self.overtaken.pop(now) {
             return Some((Passage::Overtaken, request));
         }
@@ -257,35 +257,35 @@ impl Faults {
     }
 
     /// When the next held request may be handled.
-    pub fn next_thaw(&self) -> Option<Time> {
+    pub(super) fn next_thaw(&self) -> Option<Time> {
         let end = self.freezes.iter().filter_map(|freeze| freeze.ends_with_work()).min();
         [end.map(|end| self.start + end), self.overtaken.next_due()].into_iter().flatten().min()
     }
 
-    pub fn denial(&self, now: Time, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn denial(&self, now: Time, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         let elapsed = now.since(self.start);
         self.denials.iter().find_map(|deny| deny.refusal(elapsed, subject))
     }
 
     /// The refusal of one more transaction, where too many are open.
-    pub fn too_many_open(&mut self, now: Time, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn too_many_open(&mut self, now: Time, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         let elapsed = now.since(self.start);
         self.doors.iter_mut().find_map(|door| door.refusal(now, elapsed, subject))
     }
 
     /// The final answer of a REGISTER transaction leaves then.
-    pub fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
+    pub(super) fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
         self.doors.iter_mut().for_each(|door| door.opened(leaves, subject));
     }
 
     /// The realm to challenge with and the one to check against, where they differ from the registrar's own.
-    pub fn realm(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
+    pub(super) fn realm(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
         let elapsed = now.since(self.start);
         self.realms.iter().find_map(|realm| realm.protection(elapsed, subject))
     }
 
     /// The challenge that any credentials get.
-    pub fn rechallenge(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Rechallenge> {
+    pub(super) fn rechallenge(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Rechallenge> {
         let elapsed = now.since(self.start);
         if self.again.iter().any(|again| again.covers(elapsed, subject)) {
             return Some(Rechallenge::Plain);
@@ -294,7 +294,7 @@ impl Faults {
     }
 
     /// What is refused after correct credentials.
-    pub fn gate(&self, now: Time, subject: &FaultSubject<'_>, effect: &Effect<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn gate(&self, now: Time, subject: &FaultSubject<'_>, effect: &Effect<'_>) -> Option<&FaultRefusal> {
         let elapsed = now.since(self.start);
         self.gates.iter().find_map(|gate| match gate {
             Gate::Refuse(refuse) => refuse.refusal(elapsed, subject),
@@ -305,17 +305,17 @@ impl Faults {
     }
 
     /// Whether a limit counts by the name in the credentials.
-    pub fn count_accounts(&self) -> bool {
+    pub(super) fn count_accounts(&self) -> bool {
         self.gates.iter().any(|gate| matches!(gate, Gate::Limit(limit) if limit.counts_accounts()))
     }
 
     /// An address of record got its first binding, with the credentials of `account`.
-    pub fn joined(&mut self, aor: &FaultSubject<'_>, account: &[u8]) {
+    pub(super) fn joined(&mut self, aor: &FaultSubject<'_>, account: &[u8]) {
         self.limits().for_each(|limit| limit.joined(aor, account));
     }
 
     /// An address of record lost its last binding; `aor` is the same as when it joined.
-    pub fn left(&mut self, aor: &FaultSubject<'_>) {
+    pub(super) fn left(&mut self, aor: &FaultSubject<'_>) {
         self.limits().for_each(|limit| limit.left(aor));
     }
 
@@ -327,7 +327,7 @@ impl Faults {
     }
 
     /// Makes a reply unreadable in its place: its new length, or `None` when it is spared.
-    pub fn spoil(&mut self, now: Time, subject: &FaultSubject<'_>, reply: &mut [u8]) -> Option<usize> {
+    pub(super) fn spoil(&mut self, now: Time, subject: &FaultSubject<'_>, reply: &mut [u8]) -> Option<usize> {
         let elapsed = now.since(self.start);
         let mut spoilt = None;
         for damage in &mut self.damages {
@@ -339,7 +339,7 @@ impl Faults {
 
     /// When a reply made at `now` may leave: after the sum of its delays, and not within a freeze. [`Time::NEVER`] in
     /// a freeze without an end.
-    pub fn release(&mut self, now: Time, subject: &FaultSubject<'_>) -> Time {
+    pub(super) fn release(&mut self, now: Time, subject: &FaultSubject<'_>) -> Time {
         let elapsed = now.since(self.start);
         let held = self.holds.iter_mut().fold(now, |due, hold| due + hold.sample(elapsed, subject));
         let shuffles = self.shuffles.iter_mut();

@@ -13,11 +13,11 @@ pub(super) struct Oscillate {
 }
 
 impl Oscillate {
-    pub fn new(scope: FaultScope, period: Duration, refusal: FaultRefusal) -> Self {
+    pub(super) fn new(scope: FaultScope, period: Duration, refusal: FaultRefusal) -> Self {
         Oscillate { scope, period, refusal }
     }
 
-    pub fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         (self.is_down(elapsed) && self.scope.covers(elapsed, subject)).then_some(&self.refusal)
     }
 

@@ -27,7 +27,7 @@ pub(super) struct RateLimit {
 
 impl RateLimit {
     /// `per_second` may be a fraction; `burst` registrations may come at once, at least one.
-    pub fn new(scope: FaultScope, per_second: f64, burst: u32, refusal: FaultRefusal) -> Self {
+    pub(super) fn new(scope: FaultScope, per_second: f64, burst: u32, refusal: FaultRefusal) -> Self {
         let clock = Told::default();
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let period = Duration::try_from_secs_f64(per_second.recip()).ok();
@@ -37,7 +37,7 @@ impl RateLimit {
     }
 
     /// The refusal of one more registration; `None` takes it into account.
-    pub fn refusal(&self, now: Time, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn refusal(&self, now: Time, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         if !self.scope.covers(elapsed, subject) {
             return None;
         }

@@ -16,11 +16,11 @@ pub(super) struct OtherRealm {
 }
 
 impl OtherRealm {
-    pub fn new(scope: FaultScope, challenge: &str, verify: &str) -> Self {
+    pub(super) fn new(scope: FaultScope, challenge: &str, verify: &str) -> Self {
         OtherRealm { scope, challenge: Realm::new(challenge), verify: Realm::new(verify) }
     }
 
-    pub fn protection(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
+    pub(super) fn protection(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
         self.scope.covers(elapsed, subject).then_some(Protection {
             challenge: &self.challenge,
             verify: &self.verify,

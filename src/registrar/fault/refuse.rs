@@ -10,11 +10,11 @@ pub(super) struct Refuse {
 }
 
 impl Refuse {
-    pub fn new(scope: FaultScope, refusal: FaultRefusal) -> Self {
+    pub(super) fn new(scope: FaultScope, refusal: FaultRefusal) -> Self {
         Refuse { scope, refusal }
     }
 
-    pub fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn refusal(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
         self.scope.covers(elapsed, subject).then_some(&self.refusal)
     }
 }

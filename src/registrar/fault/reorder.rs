@@ -18,14 +18,19 @@ pub(super) struct Shuffle {
 
 impl Shuffle {
     /// Holds evenly between nothing and `longest`: were all held equally long, none would overtake another.
-    pub fn new(scope: FaultScope, probability: f64, longest: Duration) -> Self {
+    pub(super) fn new(scope: FaultScope, probability: f64, longest: Duration) -> Self {
         let [requests, replies] = HOLDS.map(|stream| scope.seed.stream(Purpose::Fault, scope.id, stream));
         let hold = Delay::Uniform(Duration::ZERO, longest);
         Shuffle { chance: Chance::new(scope, probability, STREAMS), requests, replies, hold }
     }
 
     /// How long this datagram is held; zero for most.
-    pub fn hold(&mut self, elapsed: Duration, direction: FaultDirection, subject: &FaultSubject<'_>) -> Duration {
+    pub(super) fn hold(
+        &mut self,
+        elapsed: Duration,
+        direction: FaultDirection,
+        subject: &FaultSubject<'_>,
+    ) -> Duration {
         let Some(hit) = self.chance.draw(elapsed, direction, subject) else { return Duration::ZERO };
         let holds = match direction {
             FaultDirection::Request => &mut self.requests,

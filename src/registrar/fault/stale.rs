@@ -10,11 +10,11 @@ use std::time::Duration;
 pub(super) struct Stale(FaultScope);
 
 impl Stale {
-    pub fn new(scope: FaultScope) -> Self {
+    pub(super) fn new(scope: FaultScope) -> Self {
         Stale(scope)
     }
 
-    pub fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
+    pub(super) fn covers(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> bool {
         self.0.covers(elapsed, subject)
     }
 }

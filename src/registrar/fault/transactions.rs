@@ -20,12 +20,17 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    pub fn new(scope: FaultScope, concurrent: u32, refusal: FaultRefusal) -> Self {
+    pub(super) fn new(scope: FaultScope, concurrent: u32, refusal: FaultRefusal) -> Self {
         Transactions { scope, concurrent: concurrent as usize, refusal, open: BinaryHeap::new() }
     }
 
     /// The refusal of one more transaction.
-    pub fn refusal(&mut self, now: Time, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<&FaultRefusal> {
+    pub(super) fn refusal(
+        &mut self,
+        now: Time,
+        elapsed: Duration,
+        subject: &FaultSubject<'_>,
+    ) -> Option<&FaultRefusal> {
         while self.open.peek().is_some_and(|Reverse(leaves)| *leaves <= now) {
             self.open.pop();
         }
@@ -33,7 +38,7 @@ impl Transactions {
     }
 
     /// A transaction's answer will leave then. Those that never leave are not counted: they would close the door for good.
-    pub fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
+    pub(super) fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
         if leaves != Time::NEVER && self.scope.concerns(subject) {
             self.open.push(Reverse(leaves));
         }

@@ -11,7 +11,7 @@ mod plot;
 mod thin;
 mod trunks;
 
-pub use plot::{Number, Plot, PlotKind, PlotSeries, json};
+pub(super) use plot::{Number, Plot, PlotKind, PlotSeries, json};
 
 use super::chart::Series;
 use crate::record::Results;
@@ -19,7 +19,7 @@ use serde::Serialize;
 
 /// A chart ready for the page.
 #[derive(Serialize)]
-pub struct Chart {
+pub(super) struct Chart {
     id: &'static str,
     title: &'static str,
     /// What it shows.
@@ -55,7 +55,7 @@ struct Panel {
 }
 
 /// The charts of a run; none without an interval.
-pub fn all(results: &Results) -> Vec<Chart> {
+pub(super) fn all(results: &Results) -> Vec<Chart> {
     let mut charts = over_time::all(results);
     charts.extend(percentiles::of_run(results));
     charts.extend(over_time::lag(results));
@@ -65,7 +65,7 @@ pub fn all(results: &Results) -> Vec<Chart> {
 }
 
 /// What the script draws of these charts.
-pub fn plots(charts: &[Chart]) -> Vec<Plot> {
+pub(super) fn plots(charts: &[Chart]) -> Vec<Plot> {
     charts.iter().flat_map(|chart| chart.plots.iter().cloned()).collect()
 }
 

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 /// One chart for the script; the page has a place with the same id.
 #[derive(Clone, Debug, Serialize)]
-pub struct Plot {
+pub(crate) struct Plot {
     pub id: String,
     pub kind: PlotKind,
     /// Behind the numbers of the vertical axis.
@@ -23,7 +23,7 @@ pub struct Plot {
 /// How it is drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PlotKind {
+pub(crate) enum PlotKind {
     /// Level over each step.
     Steps,
     /// Layers upon each other, and lines over them.
@@ -38,7 +38,7 @@ pub enum PlotKind {
 
 /// One line or layer.
 #[derive(Clone, Debug, Serialize)]
-pub struct PlotSeries {
+pub(crate) struct PlotSeries {
     pub label: String,
     /// A colour of the style sheet: `good` for `--good`.
     pub tone: &'static str,
@@ -50,7 +50,7 @@ pub struct PlotSeries {
 
 /// Who was in which state when.
 #[derive(Clone, Debug, Serialize)]
-pub struct PlotMap {
+pub(crate) struct PlotMap {
     /// What each row is called, from the top.
     pub rows: Vec<String>,
     pub cells: Vec<PlotCell>,
@@ -58,11 +58,11 @@ pub struct PlotMap {
 
 /// A stretch of a row: row, from and until in seconds, series that gives the colour, share of the row's agents.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct PlotCell(pub usize, pub Number, pub Number, pub usize, pub Number);
+pub(crate) struct PlotCell(pub usize, pub Number, pub Number, pub usize, pub Number);
 
 /// A number with four significant digits: finer than a chart can show, and short.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Number(pub f64);
+pub(crate) struct Number(pub f64);
 
 impl Number {
     fn rounded(self) -> f64 {
@@ -92,7 +92,7 @@ impl Serialize for Number {
 }
 
 /// All charts as text for a `script` element of type `application/json`. Nothing in it can end that element.
-pub fn json(plots: &[Plot]) -> String {
+pub(crate) fn json(plots: &[Plot]) -> String {
     let text = serde_json::to_string(plots).expect("keys are strings, and a string grows");
     text.replace('<', "\\u003c")
 }

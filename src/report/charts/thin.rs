@@ -4,7 +4,7 @@
 
 /// The positions to keep, ascending, when series of one length are to have about `most` points: all of them when that
 /// is enough, else of each stretch the least and the largest value of every series, where a gap begins, and both ends.
-pub fn keep(series: &[&[Option<f64>]], most: usize) -> Vec<usize> {
+pub(super) fn keep(series: &[&[Option<f64>]], most: usize) -> Vec<usize> {
     let length = series.iter().map(|values| values.len()).max().unwrap_or(0);
     if length <= most {
         return (0..length).collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Refusals at a number of bindings that is never exceeded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ceiling {
+pub(crate) struct Ceiling {
     pub limit: u64,
     /// Refusals of new bindings at the ceiling, and below it.
     pub tally: Tally,
@@ -24,7 +24,7 @@ pub struct Ceiling {
 const NEAR: usize = 2;
 
 /// Whether `group` looks like a limit on bindings; `None` when nobody was ever bound or nobody new was refused.
-pub fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<Ceiling> {
+pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<Ceiling> {
     let ticks = &view.ticks;
     let limit = view.peak();
     let first = ticks.iter().position(|tick| tick.of(group.key) > 0)?;
@@ -65,7 +65,7 @@ fn at_top(ticks: &[Tick], n: usize, limit: u64) -> bool {
 
 /// A limit on the bindings of one address of record: how many agents of one user are in, where others are not.
 /// `None` unless every agent refused shares its user with one that is registered, and nobody else is refused.
-pub fn per_user(view: &View<'_>, group: &Group<'_>) -> Option<(u64, Tally)> {
+pub(crate) fn per_user(view: &View<'_>, group: &Group<'_>) -> Option<(u64, Tally)> {
     let users = &view.results.header.users;
     let mut in_and_out: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for (id, agent) in &view.agents {

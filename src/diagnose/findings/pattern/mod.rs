@@ -9,21 +9,21 @@ mod phases;
 mod rate;
 mod whom;
 
-pub use level::{Ceiling, ceiling, per_user};
-pub use phases::{Cut, Wave, cut, wave};
-pub use rate::{Throttle, throttle};
-pub use whom::{Reach, reach, sources};
+pub(super) use level::{Ceiling, ceiling, per_user};
+pub(super) use phases::{Cut, Wave, cut, wave};
+pub(super) use rate::{Throttle, throttle};
+pub(super) use whom::{Reach, reach, sources};
 
 /// Observations for and against a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
+pub(super) struct Tally {
     pub pro: u64,
     pub against: u64,
 }
 
 impl Tally {
     /// At most this share of the observations contradicts.
-    pub fn holds(self, most_against: f64) -> bool {
+    pub(super) fn holds(self, most_against: f64) -> bool {
         self.pro > 0 && self.against as f64 <= most_against * (self.pro + self.against) as f64
     }
 }

@@ -15,7 +15,7 @@ struct Phase {
 
 /// Everybody is accepted up to a moment, and refused from it on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
+pub(crate) struct Cut {
     pub at_ns: u64,
     /// 2xx before; what was accepted after it again, when it was.
     pub before: u64,
@@ -31,7 +31,7 @@ pub struct Cut {
 
 /// Up and down with a period.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wave {
+pub(crate) struct Wave {
     pub period_ns: u64,
     /// When the first whole half in which everything is refused began, since the run's start, less whole periods.
     pub phase_ns: u64,
@@ -91,7 +91,7 @@ fn joined(phases: Vec<Phase>, stray: &mut u64) -> Vec<Phase> {
 }
 
 /// One change for the worse that lasts, or that ended once.
-pub fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
+pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
     let (phases, mixed) = phases(view, group);
     let down = phases.iter().position(|phase| phase.down)?;
     let others = phases.iter().filter(|phase| phase.down).count() - 1;
@@ -115,7 +115,7 @@ pub fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
 }
 
 /// A period, when there are at least one and a half of it and the same agents are accepted and refused in turn.
-pub fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
+pub(crate) fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
     let (phases, mixed) = phases(view, group);
     let (fit, swing) = fitted(&phases, view.tick_ns)?;
     let (both, hit) = hit_and_accepted(view, group);

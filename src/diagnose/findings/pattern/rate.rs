@@ -5,7 +5,7 @@ use super::Tally;
 
 /// A steady number accepted per second under a demand that exceeds it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Throttle {
+pub(crate) struct Throttle {
     pub per_second: f64,
     /// Accepted beyond that before the first refusal.
     pub burst: u64,
@@ -33,7 +33,7 @@ impl Second {
 }
 
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
-pub fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
+pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     // A registrar that counts by the second has seconds of its own: those are looked for in which the numbers differ least.
     let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
     let aligned = shifts.filter_map(|shift| {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Whom a group of refusals reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reach {
+pub(crate) struct Reach {
     /// Agents that were refused so, that never were accepted as well, and that were never refused but accepted.
     pub hit: u64,
     pub only_refused: u64,
@@ -16,17 +16,17 @@ pub struct Reach {
 
 impl Reach {
     /// Nobody on the trunk was accepted, ever.
-    pub fn is_everybody(self) -> bool {
+    pub(crate) fn is_everybody(self) -> bool {
         self.only_accepted == 0 && self.only_refused == self.hit
     }
 
     /// Whoever is refused is always refused: two sets of agents that share at most one in fifty.
-    pub fn is_subset(self) -> bool {
+    pub(crate) fn is_subset(self) -> bool {
         self.only_accepted > 0 && (self.hit - self.only_refused) * 50 <= self.hit
     }
 }
 
-pub fn reach(view: &View<'_>, group: &Group<'_>) -> Reach {
+pub(crate) fn reach(view: &View<'_>, group: &Group<'_>) -> Reach {
     let accepted = Class::Registered.bit();
     let mut reach = Reach { hit: 0, only_refused: 0, only_accepted: 0 };
     for (_, agent) in &view.agents {
@@ -39,7 +39,7 @@ pub fn reach(view: &View<'_>, group: &Group<'_>) -> Reach {
 }
 
 /// The source addresses behind which everything is refused while it is accepted from others, and how clearly.
-pub fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Vec<u8>, Tally)> {
+pub(crate) fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Vec<u8>, Tally)> {
     let mut by_source: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for row in &view.outcomes {
         let entry = by_source.entry(row.source).or_default();
