@@ -6,7 +6,7 @@ mod rehearsal;
 use regstorm::diagnose::{Finding, findings};
 use regstorm::measure::{Beat, Echo, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
-use regstorm::vocab::{Class, Kind, Phase, Status};
+use regstorm::vocab::{Class, Confidence, Kind, Phase, Severity, Status};
 use rehearsal::rehearse;
 
 /// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
@@ -31,7 +31,7 @@ fn only(results: &Results, id: &str, severity: &str, words: &[&str]) -> Finding 
     assert_eq!(all.len(), 1, "{id}: {:#?}", findings(results));
     let finding = all.remove(0);
     let text = format!("{} | {} | {}", finding.summary, finding.evidence, finding.rejected);
-    assert_eq!(finding.severity, severity, "{text}");
+    assert_eq!(finding.severity.as_str(), severity, "{text}");
     for word in words {
         assert!(text.contains(word), "{id} does not say {word:?}: {text}");
     }
@@ -148,7 +148,7 @@ fn a_dead_server_never_answers() {
     let results = rehearse(&profile("", dead), 1, 0.0);
     let words = ["never answers a request", "all 200 agents", "packet loss: not one answer came"];
     let finding = only(&results, "no-response", "critical", &words);
-    assert_eq!(finding.confidence, "high");
+    assert_eq!(finding.confidence, Confidence::High);
     assert!(finding.first_seen.starts_with("2000-01-01T00:00:00"), "{}", finding.first_seen);
     assert!(found(&results, "packet-loss").is_empty());
 }
@@ -214,7 +214,7 @@ fn translators_and_gateways_are_told_apart() {
     let unclear = Echo { contact_rewritten: true, ..Echo::default() };
     let results = echoed(1, unclear, "198.51.100.7:1024");
     let open = only(&results, "alg.rewritten", "warning", &["perhaps by a SIP gateway"]);
-    assert_eq!(open.confidence, "open");
+    assert_eq!(open.confidence, Confidence::Open);
     only(&results, "nat.contact-rewritten", "info", &["perhaps by the registrar itself"]);
 }
 
@@ -280,7 +280,7 @@ fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
     let dead = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0";
     let mut results = rehearse(&profile("", dead), 1, 0.0);
     results.totals.generator.socket_drops = 400;
-    assert!(findings(&results).iter().all(|finding| finding.severity != "critical"));
+    assert!(findings(&results).iter().all(|finding| finding.severity != Severity::Critical));
 }
 
 #[test]

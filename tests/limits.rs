@@ -7,7 +7,7 @@ use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkP
 use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::{CountedScope, FillRate};
 use regstorm::load::search::rate::{LimitKind, MOST_PROBES, ProbingSettings};
-use regstorm::load::search::{FoundRate, Orders, SearchConfidence, SearchMethod, Stop, Survey, survey};
+use regstorm::load::search::{Confidence, FoundRate, Orders, SearchMethod, Stop, Survey, survey};
 use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope, MaxContacts};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{SimField, SimFieldConfig};
@@ -128,7 +128,7 @@ fn assert_concurrent(case: Case, limit: u32, scope: CountedScope, code: u16) {
     let found = search(case).concurrent.expect("searched");
     assert_eq!((found.limit, found.scope), (Some(limit), Some(scope)), "{found:#?}");
     assert_eq!(found.refusal.map(|refusal| refusal.code), Some(code));
-    assert_eq!((found.hard, found.confidence), (Some(true), SearchConfidence::High), "{limit}");
+    assert_eq!((found.hard, found.confidence), (Some(true), Confidence::High), "{limit}");
     let (refreshed, asked) = found.refreshes.expect("asked");
     assert_eq!(refreshed, asked, "refreshes pass at this registrar's limits");
 }
@@ -268,7 +268,7 @@ mod contacts {
     fn of_one_user_are_counted() {
         for (contacts, code) in [(1, 403), (3, 403), (8, 500)] {
             let found = of_one_user(Some(contacts), code).contacts.expect("searched");
-            assert_eq!((found.limit, found.confidence), (Some(contacts), SearchConfidence::High), "{found:#?}");
+            assert_eq!((found.limit, found.confidence), (Some(contacts), Confidence::High), "{found:#?}");
             assert_eq!(found.refusal.map(|refusal| refusal.code), Some(code));
         }
     }

@@ -8,8 +8,7 @@ use super::output::RECORD;
 use crate::diagnose::{Finding, GeneratorVerdict, findings, judge};
 use crate::engine::{RunPosition, Wish};
 use crate::live::screen::{
-    Act, Depth, Digest, FindingLine, Health, Moment, Opening, Palette, Scene, Severity, StageNow, StageProgress,
-    Terminal, act,
+    Act, Depth, Digest, FindingLine, Health, Moment, Opening, Palette, Scene, StageNow, StageProgress, Terminal, act,
 };
 use crate::load::course::Leg;
 use crate::load::{Adjustment, Course, Schedule};
@@ -314,11 +313,7 @@ fn look_once(follower: &mut Option<Follower<File>>, record: &Path) -> Result<See
 
 fn line_of(finding: Finding) -> FindingLine {
     FindingLine {
-        severity: match finding.severity.as_str() {
-            "critical" => Severity::Critical,
-            "warning" => Severity::Warning,
-            _ => Severity::Info,
-        },
+        severity: finding.severity,
         id: finding.id,
         trunk: finding.trunk_id,
         summary: finding.summary,

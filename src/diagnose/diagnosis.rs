@@ -1,9 +1,9 @@
 //! What `regstorm diagnose` says of recorded results: the findings, and whether they leave anything open.
 
-use super::findings::{Confidence, Severity, findings};
-use super::verdict::Finding;
+use super::finding::Finding;
+use super::findings::findings;
 use crate::record::{Observed, Results};
-use crate::vocab::Status;
+use crate::vocab::{Confidence, Severity, Status};
 
 /// Findings, and what they come to.
 #[derive(Clone, PartialEq, Debug)]
@@ -59,7 +59,7 @@ fn hides_challenges(results: &Results) -> bool {
 
 /// A finding that rests on where in the handshake a refusal came keeps a rival when that is not known.
 fn doubt_place(finding: &mut Finding) {
-    Confidence::Open.as_str().clone_into(&mut finding.confidence);
+    finding.confidence = Confidence::Open;
     finding.summary.push_str(" (or after one: the log shows no challenges)");
 }
 
@@ -71,11 +71,11 @@ fn conclude(results: &Results, findings: &[Finding]) -> Conclusion {
     let count = |status: Status| totals.sums.status[status.index()];
     // What was cut off says nothing of a registrar, and neither does what was never sent.
     let failed = totals.attempts - count(Status::Registered) - count(Status::Abandoned) - count(Status::Shed);
-    let open = findings.iter().filter(|finding| finding.confidence == Confidence::Open.as_str());
+    let open = findings.iter().filter(|finding| finding.confidence == Confidence::Open);
     let mut causes: Vec<_> = open.map(|finding| finding.id.clone()).collect();
     causes.sort();
     causes.dedup();
-    let weighty = findings.iter().filter(|finding| finding.severity != Severity::Info.as_str()).count() as u64;
+    let weighty = findings.iter().filter(|finding| finding.severity != Severity::Info).count() as u64;
     match (causes.is_empty(), weighty, failed) {
         (false, ..) => Conclusion::Open { causes },
         (true, 0, 0) => Conclusion::Healthy { agents: totals.agents, attempts: totals.attempts },

@@ -4,9 +4,9 @@
 //! `findings.<severity>`. The text of comparisons is in `threshold`.
 
 use super::figures::{self, Distribution, TOTALS, Unit};
-use super::verdict::Finding;
+use super::finding::Finding;
 use crate::record::{Results, Totals};
-use crate::vocab::Phase;
+use crate::vocab::{Phase, Severity};
 
 /// A measurable quantity of a run or of one trunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +18,7 @@ pub enum Metric {
     /// Actual minus planned send time; kept for the run, not by trunk.
     ScheduleLag(Statistic),
     /// Findings of one severity.
-    Findings(&'static str),
+    Findings(Severity),
 }
 
 /// A statistic of a distribution.
@@ -177,7 +177,7 @@ fn all() -> Vec<(String, Metric)> {
     let latency =
         Phase::ALL.into_iter().flat_map(|phase| Statistic::ALL.map(|statistic| Metric::Latency(phase, statistic)));
     let lag = [Statistic::P50, Statistic::P99, Statistic::Max].map(Metric::ScheduleLag);
-    let findings = ["critical", "warning"].map(Metric::Findings);
+    let findings = [Severity::Critical, Severity::Warning].map(Metric::Findings);
     let named = [Metric::SuccessRatio].into_iter().chain(latency).chain(lag).chain(findings);
     let mut metrics: Vec<_> = named.map(|metric| (metric.canonical(), metric)).collect();
     metrics.extend(looping.map(|metric| ("loops".to_owned(), metric)));

@@ -4,10 +4,11 @@
 //! `verdict`.
 
 use super::figures::Unit;
+use super::finding::Finding;
 use super::metric::{self, Metric};
-use super::verdict::{Finding, ThresholdOutcome};
 use crate::record::{Header, Results};
 use crate::vocab::{DurationError, parse_duration};
+use serde::Serialize;
 
 /// One threshold, checked against the metric names that exist.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,6 +23,27 @@ pub struct Threshold {
     comparison: Comparison,
     /// In the metric's unit.
     bound: f64,
+}
+
+/// One threshold, judged.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ThresholdOutcome {
+    pub name: String,
+    pub expr: String,
+    /// `None`: nothing was measured, which does not pass. In `unit`: microseconds for times.
+    pub value: Option<f64>,
+    pub pass: bool,
+    pub unit: Unit,
+    #[serde(skip)]
+    pub metric: Metric,
+    /// Id of the trunk it is restricted to.
+    #[serde(skip)]
+    pub trunk: Option<String>,
+    #[serde(skip)]
+    pub comparison: Comparison,
+    /// In `unit`.
+    #[serde(skip)]
+    pub bound: f64,
 }
 
 /// How a value is compared with the bound.
@@ -93,7 +115,7 @@ impl Threshold {
             value,
             pass: value.is_some_and(|value| self.holds(value)),
             unit: self.metric.unit(),
-            metric: self.metric.canonical(),
+            metric: self.metric,
             trunk: self.trunk.as_ref().map(|(_, id)| id.clone()),
             comparison: self.comparison,
             bound: self.bound,

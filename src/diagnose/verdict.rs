@@ -3,8 +3,9 @@
 //! A generator that could not keep its own schedule says little about a registrar, so it is judged first and from its
 //! own counters only. Nothing here explains a failure; that is what findings are for.
 
-use super::figures::{Distribution, Unit};
-use super::threshold::{Comparison, Threshold};
+use super::figures::Distribution;
+use super::finding::Finding;
+use super::threshold::{Threshold, ThresholdOutcome};
 use crate::measure::TrunkInterval;
 use crate::record::Results;
 use crate::record::results::Aborted;
@@ -52,28 +53,6 @@ impl Verdict {
     }
 }
 
-/// One threshold, judged.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct ThresholdOutcome {
-    pub name: String,
-    pub expr: String,
-    /// `None`: nothing was measured, which does not pass. In `unit`: microseconds for times.
-    pub value: Option<f64>,
-    pub pass: bool,
-    pub unit: Unit,
-    /// The metric's plain name: `agents_looping` for `loops` and `trunk.nj.loops` alike.
-    #[serde(skip)]
-    pub metric: String,
-    /// Id of the trunk it is restricted to.
-    #[serde(skip)]
-    pub trunk: Option<String>,
-    #[serde(skip)]
-    pub comparison: Comparison,
-    /// In `unit`.
-    #[serde(skip)]
-    pub bound: f64,
-}
-
 /// Everything judged about a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Judgement {
@@ -82,36 +61,6 @@ pub struct Judgement {
     pub verdict: Verdict,
     pub invalid_reasons: Vec<String>,
     pub thresholds: Vec<ThresholdOutcome>,
-}
-
-/// An explained failure; the columns of `findings.csv`.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Finding {
-    pub id: String,
-    pub severity: String,
-    pub trunk_id: String,
-    /// The first of its agents, for a line that names some.
-    #[serde(skip)]
-    pub users: Vec<String>,
-    pub agents: u64,
-    pub attempts: u64,
-    pub first_seen: String,
-    pub last_seen: String,
-    pub confidence: String,
-    pub summary: String,
-    pub evidence: String,
-    pub advice: String,
-    /// Explanations that were ruled out, and by what.
-    pub rejected: String,
-    /// What it costs, in words; empty where that is not known.
-    pub cost: String,
-}
-
-impl Finding {
-    /// Whether it counts for `findings.<severity>`, of one trunk or of all.
-    pub fn is_of(&self, severity: &str, trunk: Option<&str>) -> bool {
-        self.severity == severity && trunk.is_none_or(|id| id == self.trunk_id)
-    }
 }
 
 /// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run that a condition of

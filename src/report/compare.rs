@@ -209,7 +209,7 @@ fn findings(comparison: &Comparison) -> Sheet {
             FindingState::Same => "",
         };
         let state = state.as_str().to_owned();
-        sheet.toned([state, severity.clone(), id.clone(), trunk_id.clone(), agents(change), summary.clone()], tone);
+        sheet.toned([state, severity.to_string(), id.clone(), trunk_id.clone(), agents(change), summary.clone()], tone);
     }
     let note = if comparison.findings.is_empty() { "Neither run has any." } else { "" };
     sheet.noted(note.to_owned())

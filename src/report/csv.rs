@@ -135,13 +135,13 @@ pub fn findings(findings: &[Finding]) -> Vec<u8> {
     for finding in findings {
         table.row([
             finding.id.as_str(),
-            &finding.severity,
+            finding.severity.as_str(),
             &finding.trunk_id,
             &finding.agents.to_string(),
             &finding.attempts.to_string(),
             &finding.first_seen,
             &finding.last_seen,
-            &finding.confidence,
+            finding.confidence.as_str(),
             &finding.summary,
             &finding.evidence,
             &finding.advice,

@@ -4,13 +4,14 @@
 
 use super::text::{counted, printable};
 use crate::diagnose::Finding;
+use crate::vocab::Severity;
 use serde::Serialize;
 
 /// A finding, and where else the same was found.
 #[derive(Serialize)]
 pub(super) struct Found {
     id: String,
-    severity: String,
+    severity: Severity,
     trunk: String,
     summary: String,
     /// How often, when, how sure.
@@ -56,7 +57,7 @@ pub(super) fn all(findings: &[Finding]) -> Vec<Found> {
 fn first(finding: &Finding) -> Found {
     Found {
         id: printable(&finding.id),
-        severity: printable(&finding.severity),
+        severity: finding.severity,
         trunk: printable(&finding.trunk_id),
         summary: printable(&finding.summary),
         extent: printable(&extent(finding)),
@@ -65,10 +66,10 @@ fn first(finding: &Finding) -> Found {
         cost: printable(&finding.cost),
         advice: finding.advice.split(" | ").filter(|text| !text.is_empty()).map(pieces).collect(),
         also: Vec::new(),
-        tone: match finding.severity.as_str() {
-            "critical" => "bad",
-            "warning" => "doubt",
-            _ => "",
+        tone: match finding.severity {
+            Severity::Critical => "bad",
+            Severity::Warning => "doubt",
+            Severity::Info => "",
         },
     }
 }

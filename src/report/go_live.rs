@@ -7,6 +7,7 @@ use super::text::{counted, thousands};
 use super::words;
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, Verdict};
 use crate::record::{RegistrarHeader, Results};
+use crate::vocab::Severity;
 
 /// An answer in words.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +21,7 @@ pub struct GoLive {
 /// What this run says to the question.
 pub fn go_live(results: &Results, judgement: &Judgement, findings: &[Finding]) -> GoLive {
     let undecided = |because: &str| GoLive { answer: "Not decided", because: because.to_owned(), tone: "doubt" };
-    let critical = findings.iter().filter(|finding| finding.severity == "critical").count() as u64;
+    let critical = findings.iter().filter(|finding| finding.severity == Severity::Critical).count() as u64;
     match judgement.verdict {
         Verdict::Fail => {
             let because = words::reason(results, judgement);

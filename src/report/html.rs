@@ -16,7 +16,7 @@ use super::words::{self, Outcomes};
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, Verdict};
 use crate::record::Results;
-use crate::vocab::Phase;
+use crate::vocab::{Phase, Severity};
 use serde::Serialize;
 
 /// Renders the page.
@@ -105,7 +105,7 @@ fn verdict(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Ba
     if judgement.verdict == Verdict::Fail && !missed.is_empty() {
         sentence = format!("{}: {missed}.", sentence.trim_end_matches('.'));
     }
-    match findings.first().filter(|finding| finding.severity == "critical") {
+    match findings.first().filter(|finding| finding.severity == Severity::Critical) {
         Some(cause) if judgement.verdict == Verdict::Fail => {
             let of = if cause.trunk_id.is_empty() { String::new() } else { format!(" on {}", cause.trunk_id) };
             sentence.push_str(&format!(" Foremost cause{of}: {}.", cause.summary));

@@ -9,9 +9,11 @@
 
 use super::text::{self, printable};
 use super::{template, words};
+use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, Finding, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use crate::record::results::Aborted;
+use crate::vocab::Severity;
 use serde::Serialize;
 
 /// Renders the file.
@@ -89,10 +91,10 @@ fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> Target {
 /// trunk of whose figures something was asked.
 fn explains(finding: &Finding, outcome: &ThresholdOutcome) -> bool {
     let trunk = outcome.trunk.as_deref();
-    match outcome.metric.strip_prefix("findings.") {
-        Some(severity) => finding.is_of(severity, trunk),
-        None if finding.trunk_id.is_empty() => finding.severity != "info",
-        None => ["warning", "critical"].into_iter().any(|severity| finding.is_of(severity, trunk)),
+    match outcome.metric {
+        Metric::Findings(severity) => finding.is_of(severity, trunk),
+        _ if finding.trunk_id.is_empty() => finding.severity != Severity::Info,
+        _ => [Severity::Warning, Severity::Critical].into_iter().any(|severity| finding.is_of(severity, trunk)),
     }
 }
 

@@ -26,7 +26,8 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
         let (target, result) = row.target.clone().unwrap_or_else(|| target_of(row.about, judgement));
         table.row([row.metric, &row.value, row.unit, &target, result, &row.meaning]);
     }
-    let others = judgement.thresholds.iter().filter(|t| t.trunk.is_some() || !shown.contains(&t.metric.as_str()));
+    let others =
+        judgement.thresholds.iter().filter(|t| t.trunk.is_some() || !shown.contains(&t.metric.canonical().as_str()));
     for outcome in others {
         let (value, unit) = value_and_unit(outcome);
         table.row([
@@ -197,8 +198,11 @@ fn times(results: &Results) -> Vec<Row> {
 
 /// The targets for a metric of the whole run, and whether all of them were met.
 fn target_of(about: &str, judgement: &Judgement) -> (String, &'static str) {
-    let targets: Vec<&ThresholdOutcome> =
-        judgement.thresholds.iter().filter(|outcome| outcome.trunk.is_none() && outcome.metric == about).collect();
+    let targets: Vec<&ThresholdOutcome> = judgement
+        .thresholds
+        .iter()
+        .filter(|outcome| outcome.trunk.is_none() && outcome.metric.canonical() == about)
+        .collect();
     if targets.is_empty() {
         return (String::new(), "");
     }

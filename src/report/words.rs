@@ -164,7 +164,8 @@ fn miss(outcome: &ThresholdOutcome) -> String {
 
 /// What a target is about, for readers who know no SIP; the profile's own name where there is no plainer one.
 pub fn plain(outcome: &ThresholdOutcome) -> String {
-    let name = match outcome.metric.as_str() {
+    let metric = outcome.metric.canonical();
+    let name = match metric.as_str() {
         "success_ratio" => "attempts that succeeded",
         "availability_pct" => "availability",
         "agents_looping" => "agents stuck in a refusal loop",

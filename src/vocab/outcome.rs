@@ -306,7 +306,7 @@ macro_rules! display_as_str {
     )*};
 }
 
-display_as_str!(Status, Kind, Phase, LoopKind, Stage);
+display_as_str!(Status, Kind, Phase, LoopKind, Stage, super::Severity, super::Confidence);
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
-use regstorm::vocab::parse_duration;
+use regstorm::vocab::{Severity, parse_duration};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -123,7 +123,7 @@ impl Grid {
         }
         if scenario.healthy {
             self.healthy += 1;
-            for finding in found.iter().filter(|finding| finding.severity == "critical") {
+            for finding in found.iter().filter(|finding| finding.severity == Severity::Critical) {
                 let _ = writeln!(self.complaints, "{run}: critical {} where nothing is wrong", finding.id);
             }
         }

@@ -5,6 +5,7 @@ use crate::{THRESHOLDS, judged, rendered};
 use regstorm::diagnose::{Finding, Threshold, judge};
 use regstorm::record::Results;
 use regstorm::report::{dictionary, render_all, summary};
+use regstorm::vocab::{Confidence, Severity};
 use serde_json::Value;
 
 /// The headers as the contract fixes them; columns may only be added behind.
@@ -244,17 +245,17 @@ fn csv_files_end_their_lines_as_rfc_4180_asks() {
 }
 
 /// A finding as a detector words it, with what must be escaped somewhere.
-fn finding(severity: &str, trunk: &str, summary: &str) -> Finding {
+fn finding(severity: Severity, trunk: &str, summary: &str) -> Finding {
     Finding {
         id: "limit.concurrent".to_owned(),
-        severity: severity.to_owned(),
+        severity,
         trunk_id: trunk.to_owned(),
         users: Vec::new(),
         agents: 12,
         attempts: 3_400,
         first_seen: "2026-11-21T01:02:04.004Z".to_owned(),
         last_seen: "2026-11-21T01:03:04.004Z".to_owned(),
-        confidence: "high".to_owned(),
+        confidence: Confidence::High,
         summary: summary.to_owned(),
         evidence: "12 x 403 <Forbidden>; for example a1 (Call-ID 7)".to_owned(),
         advice: "any: look here | Kamailio: look there".to_owned(),
@@ -266,8 +267,10 @@ fn finding(severity: &str, trunk: &str, summary: &str) -> Finding {
 #[test]
 fn findings_are_in_every_file_that_judges() {
     let results = fixture::run();
-    let found =
-        [finding("critical", "trunk_01", "at 400 \"agents\" & more"), finding("warning", "trunk_00", "it may last")];
+    let found = [
+        finding(Severity::Critical, "trunk_01", "at 400 \"agents\" & more"),
+        finding(Severity::Warning, "trunk_00", "it may last"),
+    ];
     let parse = |name| Threshold::parse(name, "== 0", &["trunk_00", "trunk_01"]).expect("a threshold");
     let names = ["findings.critical", "findings.warning", "trunk.trunk_00.findings.critical", "loops"];
     let judgement = judge(&results, &found, &names.map(parse));
@@ -316,7 +319,7 @@ fn findings_are_in_every_file_that_judges() {
 #[test]
 fn the_summary_shows_as_many_findings_as_fit() {
     let results = fixture::run();
-    let many: Vec<_> = (0..40).map(|n| finding("warning", "trunk_01", &format!("number {n}"))).collect();
+    let many: Vec<_> = (0..40).map(|n| finding(Severity::Warning, "trunk_01", &format!("number {n}"))).collect();
     for (found, thresholds) in [(0, 0), (2, 4), (2, 60), (40, 0), (40, 3), (40, 60)] {
         let thresholds: Vec<_> = (0..thresholds).map(|_| ("loops", "== 0")).collect();
         let text = summary::render(&results, &judged(&results, &thresholds), &many[..found], "out");
@@ -362,7 +365,10 @@ fn junit_is_what_build_servers_read() {
             read(name, &text);
         }
     }
-    let found = [finding("critical", "", "at 400 \"agents\" & <more>"), finding("warning", "trunk_00", "]]> \u{7}")];
+    let found = [
+        finding(Severity::Critical, "", "at 400 \"agents\" & <more>"),
+        finding(Severity::Warning, "trunk_00", "]]> \u{7}"),
+    ];
     let judgement = judged(&fixture::run(), &THRESHOLDS);
     let files = render_all(&fixture::run(), &judgement, &found);
     let junit = files.into_iter().find(|(name, _)| *name == "junit.xml").expect("a file of every run").1;

@@ -2,6 +2,7 @@
 
 use crate::diagnose::Finding;
 use crate::record::{Header, RegistrarHeader, Results};
+use crate::vocab::Severity;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ pub struct Difference {
 pub struct FindingChange {
     pub state: FindingState,
     pub id: String,
-    pub severity: String,
+    pub severity: Severity,
     pub trunk_id: String,
     /// Agents concerned.
     pub base_agents: Option<u64>,
@@ -57,7 +58,7 @@ pub(super) fn findings(base: &[Finding], new: &[Finding]) -> Vec<FindingChange> 
     let change = |state, of: &Finding, base_agents, new_agents| FindingChange {
         state,
         id: of.id.clone(),
-        severity: of.severity.clone(),
+        severity: of.severity,
         trunk_id: of.trunk_id.clone(),
         base_agents,
         new_agents,

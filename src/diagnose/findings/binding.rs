@@ -4,12 +4,12 @@
 //! Read first: RFC 3261 §10.2.4 (what a 2xx lists), §18.2.1 (`received`), RFC 3581 §4 (`rport`).
 
 use super::cost::Cost;
-use super::draft::{Confidence, Draft, SOME, Severity};
+use super::draft::{Draft, SOME, confidence};
 use super::view::View;
 use super::wording::{counted, percent, window};
 use crate::measure::evidence::EXAMPLES;
 use crate::measure::{GrantRow, OutcomeRow, Sightings};
-use crate::vocab::{Class, Kind};
+use crate::vocab::{Class, Confidence, Kind, Severity};
 
 pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
     let found = [refresh_failing(view), lost(view), shortened(view), garbled(view)].into_iter().flatten();
@@ -37,7 +37,7 @@ fn refresh_failing(view: &View<'_>) -> Option<Draft> {
     let mut draft = Draft::new("refresh.failing", Severity::Critical, Some(view.trunk));
     draft.saw(seen);
     draft.agents = view.met(&classes).count() as u64;
-    draft.confidence = Confidence::of(failures, refused);
+    draft.confidence = confidence(failures, refused);
     draft.summary = format!(
         "refreshes fail ({failures} of {}) while new registrations succeed in the same time: agents lose their bindings \
          and come back",
@@ -78,7 +78,7 @@ fn lost(view: &View<'_>) -> Option<Draft> {
         draft.advice.push("call one of the agents, or look at the registrar's own list of bindings".to_owned());
     } else {
         draft.summary = format!("{what} list bindings without ours: these agents pass for registered and are not");
-        draft.confidence = Confidence::of(count, 0);
+        draft.confidence = confidence(count, 0);
         draft.rejected.push("a registrar that lists no Contact at all: it listed ours in the other answers".to_owned());
     }
     draft.evidence.extend(by_kind(&rows));
@@ -117,7 +117,7 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
             rate(asked)
         ),
     ];
-    draft.confidence = Confidence::of(count, 0);
+    draft.confidence = confidence(count, 0);
     draft
         .rejected
         .push("what is left of a lifetime after a lost answer: most answers are shortened, or by more".to_owned());
@@ -158,7 +158,7 @@ fn nat(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
             .to_owned(),
         _ => "our packets come from a translated address, and the registrar set the Contact to match".to_owned(),
     };
-    draft.confidence = Confidence::of(count, 0);
+    draft.confidence = confidence(count, 0);
     draft.evidence = vec![format!("received names another address than ours in {}", counted(count, "answer"))];
     draft.evidence.push(format!("Contact rewritten in {changed} of them"));
     draft.evidence.extend(examples(rows));
@@ -173,7 +173,7 @@ fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     }
     let mut draft = covering("alg.rewritten", Severity::Warning, view, rows);
     draft.summary = "something on the way rewrites SIP messages: our Via comes back with another address".to_owned();
-    draft.confidence = Confidence::of(count, 0);
+    draft.confidence = confidence(count, 0);
     draft.evidence = vec![format!("the topmost Via names another sent-by in {}", counted(count, "answer"))];
     draft.evidence.extend(examples(rows));
     draft.rejected.push("the registrar: a server copies Via as it came (RFC 3261 §8.2.6.2)".to_owned());

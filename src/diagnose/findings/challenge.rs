@@ -6,12 +6,12 @@
 //! explains no refusal.
 
 use super::cost::Cost;
-use super::draft::{Confidence, Draft, Severity};
+use super::draft::{Draft, confidence};
 use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
 use crate::measure::Sightings;
 use crate::sip::Algorithm;
-use crate::vocab::{Class, Place, RealmPolicy, Trouble, Unusable};
+use crate::vocab::{Class, Confidence, Place, RealmPolicy, Severity, Trouble, Unusable};
 use std::collections::BTreeSet;
 
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
@@ -87,7 +87,7 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
         let agents = view.agents.len() as u64;
         draft.agents = if all { agents } else { agents.min(challenges) };
         // The difference itself was read off the challenges: nothing speaks against it.
-        draft.confidence = Confidence::of(challenges, 0);
+        draft.confidence = confidence(challenges, 0);
         if fate == Fate::Registered && forced {
             draft.rejected.push("wrong accounts: credentials made for the expected realm are taken".to_owned());
         } else if fate == Fate::Registered {
@@ -239,7 +239,7 @@ fn blame(
     draft.attempts = groups.iter().map(|group| group.seen.count).sum();
     draft.agents = hit(view, &groups);
     draft.last_ns = groups.iter().map(|group| group.seen.last_ns).max().unwrap_or(draft.last_ns);
-    draft.confidence = Confidence::of(draft.attempts, against);
+    draft.confidence = confidence(draft.attempts, against);
     for group in &groups {
         draft.evidence.push(format!("{} x {} {} to answers with it", group.seen.count, group.code, group.reason));
     }
@@ -360,7 +360,7 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     cover(&mut draft, &groups);
     draft.agents = view.met(&[Class::Unusable]).count() as u64;
     // An attempt ends this way for one reason only, and it is read off the challenge.
-    draft.confidence = Confidence::of(attempts, 0);
+    draft.confidence = confidence(attempts, 0);
     let (offers, accepts) = (algorithms(offered), accepted.join(", "));
     draft.summary = format!("the registrar offers {offers}, the agents accept {accepts}: no challenge can be answered");
     draft.evidence = vec![
@@ -384,7 +384,7 @@ fn unanswerable(view: &View<'_>) -> Option<Explaining> {
     let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, Some(view.trunk));
     cover(&mut draft, &groups);
     draft.agents = view.met(&[Class::Unusable]).count() as u64;
-    draft.confidence = Confidence::of(draft.attempts, 0);
+    draft.confidence = confidence(draft.attempts, 0);
     draft.summary = format!("challenges cannot be answered: {}", most.reason);
     draft.evidence =
         groups.iter().map(|group| format!("{} x {}: {}", group.seen.count, group.code, group.reason)).collect();
@@ -420,7 +420,7 @@ fn refused_algorithm(view: &View<'_>) -> Option<Explaining> {
     draft.attempts = count;
     let classes: Vec<Class> = groups.iter().map(|group| group.class).collect();
     draft.agents = view.met(&classes).count() as u64;
-    draft.confidence = Confidence::of(count, taken(bad));
+    draft.confidence = confidence(count, taken(bad));
     let (bad, good) = (algorithm(bad), algorithm(good));
     draft.summary = format!("credentials with {bad} are refused although it is offered, those with {good} are taken");
     draft.evidence =

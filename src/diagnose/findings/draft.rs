@@ -3,67 +3,30 @@
 use super::cost::Cost;
 use crate::agent::call_id;
 use crate::diagnose::explain::{self, LookAt};
-use crate::diagnose::verdict::Finding;
+use crate::diagnose::finding::Finding;
 use crate::measure::Sightings;
 use crate::record::Header;
 use crate::seed::Seed;
-use crate::vocab::{AgentId, RunTag};
-
-/// How much a finding matters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Severity {
-    Info,
-    Warning,
-    Critical,
-}
-
-impl Severity {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-    }
-}
-
-/// How sure a finding is. It follows from what was counted and is no probability:
-///
-/// * `high`: at least 20 observations speak for it, at most one in a hundred against, and an observation ruled
-///   out every rival explanation;
-/// * `medium`: the same with at least 5 observations, or with up to one in twenty against;
-/// * `low`: fewer observations, or more against;
-/// * `open`: a rival explanation was not ruled out; every open one has a finding of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Confidence {
-    High,
-    Medium,
-    Low,
-    Open,
-}
+use crate::vocab::{AgentId, Confidence, RunTag, Severity};
 
 /// Observations that make a finding sure.
 pub const MANY: u64 = 20;
 /// Observations that make it likely.
 pub const SOME: u64 = 5;
 
-impl Confidence {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Confidence::High => "high",
-            Confidence::Medium => "medium",
-            Confidence::Low => "low",
-            Confidence::Open => "open",
-        }
-    }
-
-    /// By observations for and against, with all rivals ruled out.
-    pub fn of(pro: u64, against: u64) -> Confidence {
-        match (pro, against) {
-            (MANY.., against) if against * 100 <= pro => Confidence::High,
-            (SOME.., against) if against * 20 <= pro => Confidence::Medium,
-            _ => Confidence::Low,
-        }
+/// How sure a finding is, by observations for and against, with all rivals ruled out. It follows from what was
+/// counted and is no probability:
+///
+/// * `high`: at least 20 observations speak for it, at most one in a hundred against, and an observation ruled
+///   out every rival explanation;
+/// * `medium`: the same with at least 5 observations, or with up to one in twenty against;
+/// * `low`: fewer observations, or more against;
+/// * `open` (not given here): a rival explanation was not ruled out; every open one has a finding of its own.
+pub fn confidence(pro: u64, against: u64) -> Confidence {
+    match (pro, against) {
+        (MANY.., against) if against * 100 <= pro => Confidence::High,
+        (SOME.., against) if against * 20 <= pro => Confidence::Medium,
+        _ => Confidence::Low,
     }
 }
 
@@ -137,7 +100,7 @@ impl Draft {
         });
         Finding {
             id: self.id.to_owned(),
-            severity: self.severity.as_str().to_owned(),
+            severity: self.severity,
             trunk_id: self
                 .trunk
                 .and_then(|n| header.trunks.get(usize::from(n)))
@@ -148,7 +111,7 @@ impl Draft {
             attempts: self.attempts,
             first_seen: header.utc(self.first_ns),
             last_seen: header.utc(self.last_ns),
-            confidence: self.confidence.as_str().to_owned(),
+            confidence: self.confidence,
             summary: self.summary,
             evidence: evidence.join("; "),
             advice: self.advice.into_iter().chain(known).collect::<Vec<_>>().join(" | "),

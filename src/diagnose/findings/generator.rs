@@ -1,11 +1,11 @@
 //! What concerns the run as a whole: a generator that could not keep up, and figures that drift over a soak.
 
-use super::draft::{Confidence, Draft, Severity};
+use super::draft::{Draft, confidence};
 use super::trend::{self, Rise};
 use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts};
 use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
-use crate::vocab::{Kind, Phase, Stage, Status};
+use crate::vocab::{Confidence, Kind, Phase, Severity, Stage, Status};
 
 pub(super) fn find(results: &Results) -> Vec<Draft> {
     saturated(results).into_iter().chain(drift(results)).collect()
@@ -154,7 +154,7 @@ fn drifting(
     let totals = results.trunk_totals.get(usize::from(trunk));
     draft.agents = totals.map_or(0, |totals| totals.agents);
     draft.attempts = totals.map_or(0, |totals| totals.attempts);
-    draft.confidence = Confidence::of(count as u64, 0);
+    draft.confidence = confidence(count as u64, 0);
     draft.summary = format!(
         "{} rises from {:.1} to {:.1} {} over the run, though the load does not",
         series.what,

@@ -1,7 +1,7 @@
 //! Why it failed: recorded evidence in, findings out, as pure functions.
 //!
 //! Each file holds one family of causes. A detector states what it saw, which rival explanations an observation ruled
-//! out, and how sure that makes it (see [`Confidence`]); where two causes fit the evidence equally, both are found, and
+//! out, and how sure that makes it (see [`confidence`]); where two causes fit the evidence equally, both are found, and
 //! both say `open`. The generator's own trouble comes first: what it got wrong must not be held against a server.
 //!
 //! `dns` and `tls.certificate` have an explanation and no detector: a name that does not resolve ends a run before its
@@ -20,11 +20,11 @@ mod view;
 mod wording;
 
 pub use cost::Cost;
-pub use draft::{Confidence, Draft, MANY, SOME, Severity};
+pub use draft::{Draft, MANY, SOME, confidence};
 pub use view::{Group, Refused, Tick, View};
 pub use wording::counted;
 
-use super::verdict::Finding;
+use super::finding::Finding;
 use crate::record::Results;
 
 /// Everything that can be said about what went wrong in a run, most severe first.

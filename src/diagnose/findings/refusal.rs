@@ -5,10 +5,10 @@
 //! general; each one passed over leaves the observation that contradicts it, so that a reader can follow the choice.
 
 use super::cost::Cost;
-use super::draft::{Confidence, Draft, SOME, Severity};
+use super::draft::{Draft, SOME, confidence};
 use super::pattern::{self, Ceiling, Cut, Reach, Tally, Throttle, Wave};
 use super::view::{Group, View};
-use crate::vocab::{Class, Kind, Phase, Place, format_duration};
+use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, format_duration};
 use std::time::Duration;
 
 /// The findings of a trunk's refusals; those of the groups in `explained` have their finding already.
@@ -157,7 +157,7 @@ impl<'v, 'a> Case<'v, 'a> {
         let name = |list: &[u8]| list.iter().map(|source| self.view.source(*source)).collect::<Vec<_>>().join(", ");
         let (refused, accepted) = (name(&refused), name(&accepted));
         let mut draft = self.draft(plain_id(self.group.class), Severity::Critical);
-        draft.confidence = Confidence::of(tally.pro, tally.against);
+        draft.confidence = confidence(tally.pro, tally.against);
         draft.summary = format!(
             "everything from {refused} is refused with {} {}, while {accepted} is accepted",
             self.answer(),
@@ -176,7 +176,7 @@ impl<'v, 'a> Case<'v, 'a> {
             return None;
         }
         let mut draft = self.draft("limit.contacts", Severity::Critical);
-        draft.confidence = Confidence::of(tally.pro, tally.against);
+        draft.confidence = confidence(tally.pro, tally.against);
         draft.summary =
             format!("an address of record may have {limit} contacts: one more is refused with {}", self.answer());
         draft.evidence.push(format!(
@@ -195,7 +195,7 @@ impl<'v, 'a> Case<'v, 'a> {
             return None;
         };
         let mut draft = self.draft("oscillation", Severity::Critical);
-        draft.confidence = Confidence::of(wave.tally.pro, wave.tally.against);
+        draft.confidence = confidence(wave.tally.pro, wave.tally.against);
         if wave.downs < 3 && draft.confidence == Confidence::High {
             draft.confidence = Confidence::Medium;
         }
@@ -261,7 +261,7 @@ impl<'v, 'a> Case<'v, 'a> {
     fn limit(&self, ceiling: &Ceiling) -> Draft {
         let Ceiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
         let mut draft = self.draft("limit.concurrent", Severity::Critical);
-        draft.confidence = Confidence::of(tally.pro, tally.against);
+        draft.confidence = confidence(tally.pro, tally.against);
         draft.summary = format!(
             "the trunk takes {limit} registrations at a time: every further agent is refused with {} {}",
             self.answer(),
@@ -320,7 +320,7 @@ impl<'v, 'a> Case<'v, 'a> {
 
     fn ban(&self, cut: &Cut) -> Draft {
         let mut draft = self.draft("ban", Severity::Critical);
-        draft.confidence = Confidence::of(cut.tally.pro, cut.tally.against);
+        draft.confidence = confidence(cut.tally.pro, cut.tally.against);
         draft.summary = format!(
             "everybody is refused with {} {} from {} after the start on, and was accepted before",
             self.answer(),
@@ -368,7 +368,7 @@ impl<'v, 'a> Case<'v, 'a> {
         let left_out = self.reach.only_refused * 100 > self.view.agents.len() as u64;
         let severity = if left_out { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft("limit.rate", severity);
-        draft.confidence = Confidence::of(throttle.tally.pro, throttle.tally.against);
+        draft.confidence = confidence(throttle.tally.pro, throttle.tally.against);
         if !varied && draft.confidence == Confidence::High {
             // Under a demand that never changed, a fixed share of it looks much like a rate.
             draft.confidence = Confidence::Medium;
@@ -435,7 +435,7 @@ impl<'v, 'a> Case<'v, 'a> {
         let loops = self.loops();
         let severity = if stay_out || loops > 0 { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft(plain_id(self.group.class), severity);
-        draft.confidence = Confidence::of(self.group.seen.count, 0);
+        draft.confidence = confidence(self.group.seen.count, 0);
         draft.summary = format!("{} {}: {whom}", self.answer(), self.place());
         if loops > 0 {
             draft.evidence.push(format!("{loops} agents loop: three times or more the same refusal in a row"));

@@ -4,11 +4,11 @@
 //! said of when the silence came is said of the requests. A 408 is an answer, and its own thing.
 
 use super::cost::Cost;
-use super::draft::{Confidence, Draft, Severity};
+use super::draft::{Draft, confidence};
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
-use crate::vocab::{Class, Kind, Status, Trouble};
+use crate::vocab::{Class, Confidence, Kind, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
 pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
@@ -43,7 +43,7 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     draft.evidence.extend(pattern.evidence);
     draft.rejected = pattern.rejected;
     draft.rejected.push(format!("a slow server: an answer within {limit} would have counted"));
-    draft.confidence = Confidence::of(count, pattern.against);
+    draft.confidence = confidence(count, pattern.against);
     doubt_own_messages(view, &mut draft);
     let span = draft.last_ns - draft.first_ns;
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count, span));
@@ -61,7 +61,7 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     let mut draft = Draft::new("no-response", severity(view, Class::Transport, count), Some(view.trunk));
     draft.saw(seen);
     draft.agents = view.met(&[Class::Transport]).count() as u64;
-    draft.confidence = Confidence::of(count, 0);
+    draft.confidence = confidence(count, 0);
     let is_reported = |row: &&&&OutcomeRow| matches!(row.trouble, Some(Trouble::Unreachable(_)));
     let reported: u64 = rows.iter().filter(is_reported).map(|row| row.seen.count).sum();
     let hit = of_agents(view, draft.agents);
@@ -90,7 +90,7 @@ fn answered_timeout(view: &View<'_>) -> Option<Draft> {
     let mut draft = Draft::new("no-response", severity(view, Class::AnsweredTimeout, count), Some(view.trunk));
     draft.saw(seen);
     draft.agents = view.met(&[Class::AnsweredTimeout]).count() as u64;
-    draft.confidence = Confidence::of(count, 0);
+    draft.confidence = confidence(count, 0);
     draft.summary = format!(
         "the registrar, or a proxy before it, answers 408: what is behind it does not answer {} in time",
         of_agents(view, draft.agents)
@@ -299,7 +299,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     draft.attempts = lost;
     // Which agents repeated a request is not kept; each loss hits one.
     draft.agents = lost.min(view.agents.len() as u64);
-    draft.confidence = Confidence::of(lost, needless);
+    draft.confidence = confidence(lost, needless);
     draft.summary = format!(
         "about {} of the packets are lost in each direction: {} had to be repeated",
         percent(one_way, 1.0),

@@ -19,7 +19,7 @@ pub use column::TrunkColumn;
 pub use digest::Digest;
 pub use keys::{Act, act};
 pub use palette::{Depth, Palette};
-pub use scene::{FindingLine, Health, Moment, Opening, Scene, Severity, StageNow, StageProgress};
+pub use scene::{FindingLine, Health, Moment, Opening, Scene, StageNow, StageProgress};
 pub use terminal::Terminal;
 pub use view::{LEAST_HEIGHT, LEAST_WIDTH, draw};
 

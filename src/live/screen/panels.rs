@@ -3,8 +3,8 @@
 use super::number::{clock, cut, grouped, millis, rate, share};
 use super::palette::Palette;
 use super::pieces::{bar, title};
-use super::scene::{FindingLine, Health, Scene, Severity};
-use crate::vocab::{Phase, Speed, Status};
+use super::scene::{FindingLine, Health, Scene};
+use crate::vocab::{Phase, Severity, Speed, Status};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

@@ -4,7 +4,7 @@ use super::column::TrunkColumn;
 use super::digest::Digest;
 use super::keys::Act;
 use crate::measure::{GeneratorCounts, Glance, Spread};
-use crate::vocab::{Phase, Speed};
+use crate::vocab::{Phase, Severity, Speed};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -54,13 +54,6 @@ pub struct StageProgress {
     pub done: f64,
     /// `None`: it stands still.
     pub left: Option<Duration>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Severity {
-    Info,
-    Warning,
-    Critical,
 }
 
 /// One finding so far.

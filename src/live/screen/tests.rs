@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::measure::{GeneratorCounts, Glance, Spread};
-use crate::vocab::{Phase, Speed, Status};
+use crate::vocab::{Phase, Severity, Speed, Status};
 use proptest::prelude::*;
 use ratatui::Terminal as Cells;
 use ratatui::backend::TestBackend;

@@ -12,7 +12,7 @@
 //! A registrar that refuses what had worked, at leisure too, is said to have banned us, and nothing more is sent but
 //! un-REGISTERs.
 
-use super::{Search, SearchConfidence, SearchField, Seat, Seating, StepPace, StepResult, Stop, WordedRefusal};
+use super::{Confidence, Search, SearchField, Seat, Seating, StepPace, StepResult, Stop, WordedRefusal};
 use std::collections::VecDeque;
 
 /// Over what a limit is counted, as far as this roster can tell.
@@ -61,7 +61,7 @@ pub struct FoundConcurrent {
     pub fill_rate: f64,
     /// High: released room was taken again and one more refused, in every round. Medium: so once, not always. Low: room
     /// that was released was not given back.
-    pub confidence: SearchConfidence,
+    pub confidence: Confidence,
     pub evidence: CountingEvidence,
 }
 
@@ -148,7 +148,7 @@ fn nothing() -> FoundConcurrent {
         refused_for_themselves: 0,
         slowed: false,
         fill_rate: 0.0,
-        confidence: SearchConfidence::Low,
+        confidence: Confidence::Low,
         evidence: CountingEvidence::default(),
     }
 }
@@ -167,7 +167,7 @@ enum Meaning {
     /// `spare` is the place of a phone that found no room.
     Limit {
         spare: usize,
-        confidence: SearchConfidence,
+        confidence: Confidence,
     },
 }
 
@@ -271,7 +271,7 @@ impl Filling<'_> {
                 Err(refusal) => {
                     // What the fill was refused with may have been about the pace.
                     self.found.refusal = Some(refusal);
-                    Ok(Meaning::Limit { spare: place, confidence: SearchConfidence::Medium })
+                    Ok(Meaning::Limit { spare: place, confidence: Confidence::Medium })
                 }
                 // Room has grown meanwhile: something else was full, or a lifetime ended.
                 Ok(()) => Ok(Meaning::Itself),
@@ -299,10 +299,10 @@ impl Filling<'_> {
             search.release("make more room", &[next], search.gentle)?;
             if search.ask("the refused phone in more room", self.seat(one))?.is_ok() {
                 self.found.hard = Some(false);
-                return Ok(Meaning::Limit { spare: released, confidence: SearchConfidence::Medium });
+                return Ok(Meaning::Limit { spare: released, confidence: Confidence::Medium });
             }
         }
-        Ok(Meaning::Limit { spare: one, confidence: SearchConfidence::Low })
+        Ok(Meaning::Limit { spare: one, confidence: Confidence::Low })
     }
 
     /// At the limit: how exact it is, whom it concerns, over what it is counted.
@@ -319,7 +319,7 @@ impl Filling<'_> {
             CountedScope::Trunk | CountedScope::Registrar | CountedScope::Source => search.bound(),
         } as u32;
         self.found.at_least = search.bound() as u32;
-        if self.found.confidence == SearchConfidence::Low {
+        if self.found.confidence == Confidence::Low {
             // What was released did not come back, so it was one more.
             self.found.limit = Some(reached + 1);
         } else {
@@ -366,7 +366,7 @@ impl Filling<'_> {
         exceeded |= self.found.hard == Some(false);
         self.found.hard = Some(!exceeded);
         if !exceeded && released == taken_again {
-            self.found.confidence = SearchConfidence::High;
+            self.found.confidence = Confidence::High;
         }
         Ok(())
     }
@@ -443,7 +443,7 @@ mod tests {
             let found = find(&mut registrar, &roster(phones)).expect("no ban");
             if limit < phones as usize {
                 prop_assert_eq!((found.limit, found.hard), (Some(limit as u32), Some(true)));
-                prop_assert_eq!((found.confidence, found.scope), (SearchConfidence::High, Some(CountedScope::Trunk)));
+                prop_assert_eq!((found.confidence, found.scope), (Confidence::High, Some(CountedScope::Trunk)));
                 prop_assert_eq!(found.refusal.map(|refusal| refusal.code), Some(403));
                 let (accepted, asked) = found.refreshes.expect("asked");
                 prop_assert_eq!(accepted, asked);

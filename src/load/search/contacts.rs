@@ -4,7 +4,7 @@
 //! one is refused too, it is a wider limit, and `concurrent` will find it. Some registrars refuse nothing and push out the
 //! oldest contact; the list in the 200 shows that.
 
-use super::{Search, SearchConfidence, SearchField, SeatFate, Seating, StepPace, Stop, WordedRefusal};
+use super::{Confidence, Search, SearchField, SeatFate, Seating, StepPace, Stop, WordedRefusal};
 
 /// What was found about one address of record.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,19 +17,14 @@ pub struct FoundContacts {
     pub pushes_out_at: Option<u32>,
     /// High: a contact released made room for the one refused. Medium: another user was accepted meanwhile. Low: no limit
     /// was met, or nobody could be asked.
-    pub confidence: SearchConfidence,
+    pub confidence: Confidence,
 }
 
 /// Adds contacts of the first phone's user until one is refused; leaves none behind.
 pub fn contacts<F: SearchField>(search: &mut Search<'_, F>, roster: &Seating) -> Result<FoundContacts, Stop> {
     search.begin("contacts");
-    let mut found = FoundContacts {
-        limit: None,
-        at_least: 0,
-        refusal: None,
-        pushes_out_at: None,
-        confidence: SearchConfidence::Low,
-    };
+    let mut found =
+        FoundContacts { limit: None, at_least: 0, refusal: None, pushes_out_at: None, confidence: Confidence::Low };
     let Some((&first, others)) = roster.phones.split_first() else { return Ok(found) };
     let mut added = Vec::new();
     for &seat in [first].iter().chain(&roster.contacts) {
@@ -41,7 +36,7 @@ pub fn contacts<F: SearchField>(search: &mut Search<'_, F>, roster: &Seating) ->
                 let listed = u32::from(*listed);
                 if listed > 0 && listed < found.at_least {
                     found.pushes_out_at = Some(listed);
-                    found.confidence = SearchConfidence::High;
+                    found.confidence = Confidence::High;
                     break;
                 }
                 continue;
@@ -68,10 +63,10 @@ pub fn contacts<F: SearchField>(search: &mut Search<'_, F>, roster: &Seating) ->
         }
         found.limit = Some(found.at_least);
         found.refusal = Some(refusal);
-        found.confidence = SearchConfidence::Medium;
+        found.confidence = Confidence::Medium;
         search.release("make room for one contact", &added[added.len() - 1..], search.gentle)?;
         if search.ask("the refused contact in its place", seat)?.is_ok() {
-            found.confidence = SearchConfidence::High;
+            found.confidence = Confidence::High;
         }
         break;
     }

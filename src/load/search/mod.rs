@@ -20,6 +20,7 @@ pub mod survey;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub use crate::vocab::Confidence;
 pub use concurrent::FoundConcurrent;
 pub use contacts::FoundContacts;
 pub use rate::FoundRate;
@@ -146,24 +147,6 @@ pub trait SearchField {
 
     /// Since the search began.
     fn passed(&self) -> Duration;
-}
-
-/// How sure a conclusion is; what each word asks for stands beside each conclusion.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum SearchConfidence {
-    Low,
-    Medium,
-    High,
-}
-
-impl SearchConfidence {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SearchConfidence::Low => "low",
-            SearchConfidence::Medium => "medium",
-            SearchConfidence::High => "high",
-        }
-    }
 }
 
 /// One step tried, for the record.

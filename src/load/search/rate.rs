@@ -9,9 +9,7 @@
 //! second one, while a limit on open transactions lets as many pass again as soon as the first are answered.
 
 use super::bucket::{self, Bucket};
-use super::{
-    Search, SearchConfidence, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal,
-};
+use super::{Confidence, Search, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal};
 use std::time::Duration;
 
 /// The search's settings.
@@ -45,7 +43,7 @@ pub struct FoundRate {
     pub ended: &'static str,
     /// High: bracket within 5 %, a refill read from the refusals lies in it, and both its ends rest on 100 arrivals or
     /// more. Medium: bracket within 5 %. Low: a wider one.
-    pub confidence: SearchConfidence,
+    pub confidence: Confidence,
 }
 
 /// What is limited.
@@ -353,9 +351,9 @@ impl<'h> Hunt<'h> {
             p99: self.p99,
             ended: self.ended,
             confidence: match (close, sound && estimate.is_some()) {
-                (true, true) => SearchConfidence::High,
-                (true, false) => SearchConfidence::Medium,
-                (false, _) => SearchConfidence::Low,
+                (true, true) => Confidence::High,
+                (true, false) => Confidence::Medium,
+                (false, _) => Confidence::Low,
             },
         }
     }
@@ -473,7 +471,7 @@ mod tests {
             prop_assert_eq!(found.kind, LimitKind::Rate);
             let near = f64::from(burst) * 0.1 + 2.0;
             prop_assert!((f64::from(found.burst.expect("poured")) - f64::from(burst)).abs() <= near, "{burst} {found:?}");
-            prop_assert!(found.confidence >= SearchConfidence::Medium, "{found:?}");
+            prop_assert!(found.confidence >= Confidence::Medium, "{found:?}");
         }
 
         #[test]

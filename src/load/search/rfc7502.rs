@@ -6,7 +6,7 @@
 //! but never below a tenth; ten successes in all that do not better the best end it. The RFC warns that the device is
 //! driven past its limit again and again, and rates below ten never move: rounding down stalls there.
 
-use super::{Search, SearchConfidence, SearchField, Seat, StepPace, Stop, WordedRefusal};
+use super::{Confidence, Search, SearchField, Seat, StepPace, Stop, WordedRefusal};
 use std::time::Duration;
 
 /// The algorithm's settings, by the RFC's letters.
@@ -42,7 +42,7 @@ pub struct FoundRfc7502 {
     pub n: u32,
     pub refusal: Option<WordedRefusal>,
     /// High: converged, and failed at least once above. Low otherwise.
-    pub confidence: SearchConfidence,
+    pub confidence: Confidence,
 }
 
 /// Neither share falls below this.
@@ -70,7 +70,7 @@ pub fn rfc7502<F: SearchField>(
         converged: false,
         n,
         refusal: None,
-        confidence: SearchConfidence::Low,
+        confidence: Confidence::Low,
     };
     let mut idle = 0;
     while r > 0 && found.iterations < MOST_ITERATIONS {
@@ -107,7 +107,7 @@ pub fn rfc7502<F: SearchField>(
         }
     }
     if found.converged && found.failures > 0 {
-        found.confidence = SearchConfidence::High;
+        found.confidence = Confidence::High;
     }
     Ok(found)
 }
