@@ -4,7 +4,7 @@
 //! sum; an attempt that began in it and ended after it counts, as every attempt, where it ended. Histograms of single intervals stay serialised;
 //! decoded are only the sums over the run, one per trunk and phase.
 
-use super::reader::ReadError;
+use super::error::ReadError;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, ResponseRow, TrunkInterval, latency, merge};

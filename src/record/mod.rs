@@ -8,6 +8,7 @@
 
 mod assembly;
 pub mod capture;
+mod error;
 pub mod eventlog;
 pub mod hlog;
 pub mod limits;
@@ -17,8 +18,9 @@ pub mod results;
 pub mod schema;
 pub mod writer;
 
+pub use error::ReadError;
 pub use pcapng::PcapngWriter;
-pub use reader::{Follower, ReadError, header, read};
+pub use reader::{Follower, header, read};
 pub use results::{
     AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Observed,
     RegistrarHeader, Results, Totals, TrunkHeader,

@@ -5,31 +5,11 @@
 //! frame whose checksum holds, is an error. Summing up is in `assembly`.
 
 use super::assembly::Assembly;
+use super::error::ReadError;
 use super::results::{End, Header, Results};
 use super::schema::{self, FRAME_HEAD, FrameKind, IntervalFrame};
-use crate::measure::Imbalance;
 use serde::de::DeserializeOwned;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-
-/// Why a file is not a record that can be reported on.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    #[error("the record cannot be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("this is no record of a run: it does not begin with \"regstorm\"")]
-    NotARecord,
-    #[error("the record has layout {found}, and this version reads layout {}", schema::VERSION)]
-    Version { found: u32 },
-    #[error("the record ends before its header is complete ({0}): nothing was measured")]
-    NoHeader(String),
-    /// A frame whose checksum holds says something that cannot be.
-    #[error("the record is damaged at byte {offset}: {what}")]
-    Malformed { offset: u64, what: String },
-    /// Attempts appeared or vanished, and the run that wrote it did not know: no figure of such a record can be
-    /// trusted. What the run itself saw is in [`Results::imbalances`] instead.
-    #[error("{0}")]
-    Imbalance(Imbalance),
-}
 
 /// Reads a record, one frame at a time: a file, or the bytes of one (`&[u8]` is a source too).
 ///

@@ -13,6 +13,7 @@ mod rehearsal;
 mod side;
 
 use regstorm::diagnose::{Finding, findings};
+use regstorm::vocab::{Confidence, Severity};
 use serde::Deserialize;
 use side::spec::Spec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,7 +134,7 @@ struct Matrix {
     worlds: u32,
     /// By what is true and what was found; an empty truth is a healthy world.
     cells: BTreeMap<(String, String), u32>,
-    by_confidence: BTreeMap<String, Score>,
+    by_confidence: BTreeMap<&'static str, Score>,
     expected: u32,
     found: u32,
     alarms: u32,
@@ -155,16 +156,17 @@ impl Matrix {
             }
         }
         for finding in found {
-            let weak = matches!(finding.confidence.as_str(), "low" | "open");
+            let weak = finding.confidence <= Confidence::Low;
             let true_or_allowed = world.expect.contains(&finding.id) || world.allow.contains(&finding.id);
-            let right = true_or_allowed || (world.open.contains(&finding.id) && weak) || finding.severity == "info";
-            let score = self.by_confidence.entry(finding.confidence.clone()).or_default();
+            let right =
+                true_or_allowed || (world.open.contains(&finding.id) && weak) || finding.severity == Severity::Info;
+            let score = self.by_confidence.entry(finding.confidence.as_str()).or_default();
             *if right { &mut score.right } else { &mut score.wrong } += 1;
             *self.cells.entry((truth.clone(), finding.id.clone())).or_default() += 1;
             if !right {
                 let _ = writeln!(complaint, "  wrong: {} {} {}", finding.id, finding.severity, finding.confidence);
             }
-            if world.healthy && finding.severity == "critical" {
+            if world.healthy && finding.severity == Severity::Critical {
                 self.alarms += 1;
                 let _ = writeln!(complaint, "  critical where nothing is wrong: {}", finding.id);
             }
