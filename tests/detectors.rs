@@ -6,7 +6,7 @@ mod rehearsal;
 use regstorm::diagnose::{Finding, findings};
 use regstorm::measure::{Beat, Echo, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
-use regstorm::vocab::{Class, Confidence, Kind, Phase, Severity, Status};
+use regstorm::vocab::{Class, Confidence, Kind, NotSent, Phase, Severity, Status, Trouble, Unreachable, Unusable};
 use rehearsal::rehearse;
 
 /// A healthy run of 200 agents: `trunk` goes into the trunk's table, `rest` behind the load.
@@ -283,11 +283,17 @@ fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
     assert!(findings(&results).iter().all(|finding| finding.severity != Severity::Critical));
 }
 
+/// Lets attempts have ended for another reason.
+fn say(row: &mut OutcomeRow, trouble: Trouble) {
+    (row.reason, row.trouble) = (trouble.to_string(), Some(trouble));
+}
+
 #[test]
 fn a_port_where_nobody_listens_is_told_from_silence() {
     let mut results = rehearse(&profile("", ""), 1, 0.0);
     for row in &mut results.evidence.outcomes {
-        (row.class, row.code, row.reason) = (Class::Transport, 0, "port unreachable".to_owned());
+        (row.class, row.code) = (Class::Transport, 0);
+        say(row, Trouble::Unreachable(Unreachable::Port));
     }
     for agent in &mut results.agents {
         (agent.status, agent.met) = (Some(Status::TransportError), Class::Transport.bit());
@@ -295,7 +301,7 @@ fn a_port_where_nobody_listens_is_told_from_silence() {
     let words = ["127.0.0.1:5060 cannot be reached", "all 200 agents", "x port unreachable"];
     only(&results, "no-response", "critical", &words);
     for row in &mut results.evidence.outcomes {
-        row.reason = "refused by the local firewall".to_owned();
+        say(row, Trouble::NotSent(NotSent::Firewall));
     }
     only(&results, "no-response", "warning", &["this machine could not send"]);
 }
@@ -304,7 +310,7 @@ fn a_port_where_nobody_listens_is_told_from_silence() {
 fn a_challenge_that_cannot_be_answered_says_why() {
     let mut results = rehearse(&profile("algorithms = [\"MD5\"]", "algorithms = [\"SHA-256\"]"), 1, 0.0);
     for row in &mut results.evidence.outcomes {
-        row.reason = "a challenge lacks its realm or nonce".to_owned();
+        say(row, Trouble::Unusable(Unusable::Incomplete));
     }
     let finding = only(&results, "algorithm.unsupported", "critical", &["lacks its realm or nonce"]);
     assert_eq!(finding.agents, 200);
@@ -332,7 +338,14 @@ fn ramp(unanswered: impl Fn(u64) -> u64) -> Results {
         }
     }
     let answered = results.evidence.outcomes[0].clone();
-    let silent = OutcomeRow { class: Class::Silence, code: 0, reason: "timeout".to_owned(), seen, ..answered };
+    let silent = OutcomeRow {
+        class: Class::Silence,
+        code: 0,
+        reason: "timeout".to_owned(),
+        trouble: Some(Trouble::Timeout),
+        seen,
+        ..answered
+    };
     results.evidence.outcomes.push(silent);
     results.evidence.settle();
     results
