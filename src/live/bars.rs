@@ -3,7 +3,7 @@
 //! indicatif draws them, and takes them away again when the run ends or panics.
 
 use super::snapshot::Snapshot;
-use crate::vocab::Stage;
+use crate::vocab::{Stage, millis};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Bars {
             let bar = ProgressBar::new(length).with_style(style.progress_chars("=> "));
             all.add(bar)
         };
-        let time = bar(lasts.as_millis() as u64, TIME);
+        let time = bar(millis(lasts), TIME);
         let agents = bar(agents, AGENTS);
         Bars { time, agents, all }
     }
@@ -44,7 +44,7 @@ impl Bars {
     }
 
     pub fn show(&self, snapshot: &Snapshot) {
-        self.time.set_position(snapshot.elapsed.as_millis() as u64);
+        self.time.set_position(millis(snapshot.elapsed));
         self.time.set_prefix(self.clock(snapshot));
         self.agents.set_position(snapshot.registered);
         self.agents.set_message(format!("{} planned, {} attempts open", snapshot.planned, snapshot.open));

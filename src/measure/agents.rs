@@ -7,7 +7,7 @@
 use super::changes::{ChangeMark, Changes, Touched};
 use super::interval::{AgentRow, LoopRow};
 use super::responses::{ReasonId, Reasons};
-use crate::vocab::{AgentId, LoopKind, Refusal, Status, Time, TrunkId};
+use crate::vocab::{AgentId, LoopKind, Refusal, Status, Time, TrunkId, saturating_u32};
 
 /// One agent's state.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl AgentTable {
     /// Begins a loop, whose latest attempt is the one that ended last. `true`: the agent's first in the run.
     pub(super) fn loop_started(&mut self, agent: AgentId, trunk: TrunkId, seen: LoopSeen) -> bool {
         let LoopSeen { refusal, first_seen, attempts } = seen;
-        let next = self.loops.len() as u32;
+        let next = saturating_u32(self.loops.len());
         let row = self.touch(agent, trunk);
         let last_seen = row.last_change.map_or(first_seen, |at| at.max(first_seen));
         let reason = row.last_reason;

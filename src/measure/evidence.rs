@@ -7,7 +7,7 @@
 
 use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
 use super::responses::{ReasonId, Reasons};
-use crate::vocab::{Class, Kind, Place, Time, Trouble};
+use crate::vocab::{Class, Kind, Place, Time, Trouble, saturating_u32};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -47,23 +47,26 @@ pub enum Beat {
 }
 
 impl Beat {
-    pub const COUNT: usize = 2 * Class::COUNT + 5;
+    /// Number of the first beat that is no outcome.
+    #[expect(clippy::cast_possible_truncation, reason = "there are 14 classes")]
+    const FIRST: u8 = 2 * Class::COUNT as u8;
+    pub const COUNT: usize = Self::FIRST as usize + 5;
 
     /// Its number in a record.
     pub const fn index(self) -> u8 {
         match self {
             Beat::Ended { class, refresh } => 2 * class as u8 + refresh as u8,
-            Beat::Started => 2 * Class::COUNT as u8,
-            Beat::Bound => 2 * Class::COUNT as u8 + 1,
-            Beat::Unbound => 2 * Class::COUNT as u8 + 2,
-            Beat::Retransmitted => 2 * Class::COUNT as u8 + 3,
-            Beat::Abandoned => 2 * Class::COUNT as u8 + 4,
+            Beat::Started => Self::FIRST,
+            Beat::Bound => Self::FIRST + 1,
+            Beat::Unbound => Self::FIRST + 2,
+            Beat::Retransmitted => Self::FIRST + 3,
+            Beat::Abandoned => Self::FIRST + 4,
         }
     }
 
     /// `None` for a number that no version has.
     pub fn from_index(index: u8) -> Option<Beat> {
-        const FIRST: u8 = 2 * Class::COUNT as u8;
+        const FIRST: u8 = Beat::FIRST;
         Some(match index {
             0..FIRST => Beat::Ended { class: Class::ALL[usize::from(index / 2)], refresh: index % 2 == 1 },
             FIRST => Beat::Started,
@@ -94,7 +97,7 @@ pub struct PulseCell {
 pub fn refusal_group(code: u16, reason: &str) -> u16 {
     let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     let hash = code.to_be_bytes().iter().chain(reason.as_bytes()).fold(0x811c_9dc5, fold);
-    ((hash >> 16) ^ hash) as u16 | 1
+    (((hash >> 16) ^ hash) & 0xffff) as u16 | 1
 }
 
 /// Attempts that ended in the same way.
@@ -383,7 +386,7 @@ impl<K: Copy + Eq + std::hash::Hash> RowTable<K> {
                 None if self.rows.len() >= MAX_ROWS => return None,
                 None => {
                     self.rows.push((key, RowCounts::default()));
-                    self.places.insert(key, (self.rows.len() - 1) as u32);
+                    self.places.insert(key, saturating_u32(self.rows.len() - 1));
                     self.rows.len() - 1
                 }
             };
@@ -432,7 +435,7 @@ impl Pulse {
         }
         if self.places[place] == 0 {
             self.cells.push((tick.max(self.base), trunk, [0; Beat::COUNT]));
-            self.places[place] = self.cells.len() as u32;
+            self.places[place] = saturating_u32(self.cells.len());
         }
         let cell = &mut self.cells[self.places[place] as usize - 1].2[usize::from(beat.index())];
         *cell = cell.saturating_add(1);
@@ -447,8 +450,8 @@ impl Pulse {
     fn take(&mut self, base: u32) -> Vec<PulseCell> {
         let mut pulse = Vec::new();
         for (tick, trunk, counts) in self.cells.drain(..) {
-            let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-            pulse.extend(counted.map(|(beat, &count)| PulseCell { trunk, tick, beat: beat as u8, group: 0, count }));
+            let counted = (0..).zip(&counts).filter(|(_, count)| **count > 0);
+            pulse.extend(counted.map(|(beat, &count)| PulseCell { trunk, tick, beat, group: 0, count }));
         }
         let refusals = self.refusals.drain();
         pulse.extend(refusals.map(|((tick, trunk, beat, group), count)| PulseCell { trunk, tick, beat, group, count }));

@@ -3,7 +3,7 @@
 //! Reason phrases are kept once each and named by a number, so that the row of an agent takes two bytes for its last
 //! reason and an event costs one look-up and no allocation.
 
-use crate::vocab::{Kind, Time, TrunkId};
+use crate::vocab::{Kind, Time, TrunkId, saturating_u32};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Reasons {
         if self.words.len() >= MAX_REASONS {
             return ReasonId::OTHER;
         }
-        let id = ReasonId(self.words.len() as u16);
+        let id = ReasonId(u16::try_from(self.words.len()).expect("at most MAX_REASONS words are kept"));
         self.words.push(Arc::from(String::from_utf8_lossy(reason)));
         self.by_bytes.insert(Box::from(reason), id);
         id
@@ -151,7 +151,7 @@ impl Responses {
         let slots = &mut self.slots;
         let index = *self.by_key.entry(key).or_insert_with(|| {
             slots.push(ResponseSlot { key, count: 0, first: at, last: at });
-            (slots.len() - 1) as u32
+            saturating_u32(slots.len() - 1)
         });
         self.recent = [index, self.recent[0]];
         index

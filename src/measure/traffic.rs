@@ -4,7 +4,7 @@
 //!
 //! Seconds are counted from the run's start and do not slide: two neighbouring halves may together hold more.
 
-use crate::vocab::Time;
+use crate::vocab::{Time, saturating_u32};
 
 /// One second of a run. Datagrams without their UDP and IP headers.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -57,7 +57,7 @@ impl Traffic {
         let of_aor = aor.and_then(|aor| self.aors.get_mut(aor)).map_or(0, |meter| meter.count(second));
         let total = self.at(second);
         total.sent += 1;
-        total.bytes_sent = total.bytes_sent.saturating_add(bytes as u32);
+        total.bytes_sent = total.bytes_sent.saturating_add(saturating_u32(bytes));
         total.busiest_source = total.busiest_source.max(from_source);
         total.busiest_aor = total.busiest_aor.max(of_aor);
     }
@@ -67,7 +67,7 @@ impl Traffic {
         let second = self.second_of(now);
         let total = self.at(second);
         total.received += 1;
-        total.bytes_received = total.bytes_received.saturating_add(bytes as u32);
+        total.bytes_received = total.bytes_received.saturating_add(saturating_u32(bytes));
     }
 
     /// Second by second from the start to the last message.

@@ -8,8 +8,8 @@ use crate::vocab::Time;
 /// Monotonic time with an origin of our own. Copies agree with each other, so one clock serves every thread of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// CLOCK_MONOTONIC at `Time` zero, in nanoseconds; negative when the machine booted less than a second ago.
-    zero: i64,
+    /// What is added to CLOCK_MONOTONIC, in nanoseconds, to make a `Time` of it.
+    shift: i64,
 }
 
 /// One instant on both clocks.
@@ -24,7 +24,8 @@ impl Clock {
     /// A clock that stands at one second, which leaves room for what happened just before.
     #[expect(clippy::new_without_default, reason = "reading a clock should be visible at the call")]
     pub fn new() -> Self {
-        Self { zero: monotonic_ns() as i64 - LEAD_NS }
+        // A machine that has been up for 292 years begins at time zero.
+        Self { shift: LEAD_NS - i64::try_from(monotonic_ns()).unwrap_or(i64::MAX) }
     }
 
     pub fn now(&self) -> Time {
@@ -67,7 +68,7 @@ impl Clock {
     }
 
     fn time(&self, monotonic: u64) -> Time {
-        Time::from_nanos((monotonic as i64 - self.zero).max(0) as u64)
+        Time::from_nanos(monotonic.saturating_add_signed(self.shift))
     }
 }
 

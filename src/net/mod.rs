@@ -51,6 +51,17 @@ impl NetError {
     }
 }
 
+/// The size of a type, as the kernel takes it.
+#[expect(clippy::cast_possible_truncation, reason = "nothing that is passed to the kernel has 4 GiB")]
+const fn size_for_kernel<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}
+
+/// As [`check`], for calls that return a number of things.
+fn counted(returned: libc::c_int) -> io::Result<usize> {
+    usize::try_from(returned).map_err(|_| io::Error::last_os_error())
+}
+
 /// Turns the C convention "−1 and errno" into a `Result`.
 fn check(returned: libc::c_int) -> io::Result<libc::c_int> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }

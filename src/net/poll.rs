@@ -1,6 +1,6 @@
 //! Waiting for sockets, a wake-up or a deadline: epoll, an eventfd, and the thread's timer slack.
 
-use super::check;
+use super::{check, counted};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -119,9 +119,9 @@ impl Poller {
             }
         }
         wait_ready(self.epoll.as_raw_fd(), libc::POLLIN, deadline)?;
-        // SAFETY: the kernel writes at most `events.len()` events to the slice, which outlives the call.
-        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, 0) };
-        Ok(check(count)? as usize)
+        let most = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: the kernel writes at most `most` events to the slice, which has room for them and outlives the call.
+        counted(unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), most, 0) })
     }
 }
 
@@ -199,18 +199,18 @@ fn epoll_pwait2(epoll: RawFd, events: &mut [libc::epoll_event], deadline: Option
     let span = span.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the kernel writes at most `events.len()` events to the slice and reads one timespec or nothing; both
     // outlive the call. A null signal mask (its size is then ignored) leaves the mask as it is.
-    let count = unsafe {
+    let returned = unsafe {
         libc::syscall(
             libc::SYS_epoll_pwait2,
             epoll,
             events.as_mut_ptr(),
-            events.len() as libc::c_int,
+            libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX),
             span,
             std::ptr::null::<libc::sigset_t>(),
             0usize,
         )
     };
-    Ok(check(count as libc::c_int)? as usize)
+    usize::try_from(returned).map_err(|_| io::Error::last_os_error())
 }
 
 /// Events taken per call; what is left comes with the next.

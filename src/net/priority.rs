@@ -51,7 +51,7 @@ pub fn give_way() {
 /// A `slice_ns` of 0 is the kernel's usual one.
 fn set(nice: i32, slice_ns: u64) -> io::Result<()> {
     let mut attr = SchedAttr {
-        size: size_of::<SchedAttr>() as u32,
+        size: super::size_for_kernel::<SchedAttr>(),
         sched_policy: libc::SCHED_OTHER as u32,
         sched_nice: nice,
         sched_runtime: slice_ns,

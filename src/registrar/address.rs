@@ -120,7 +120,7 @@ fn split_once(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
 
 fn unescape(digits: &[u8; 2]) -> Option<u8> {
     let [high, low] = digits.map(|d| (d as char).to_digit(16));
-    Some((high? << 4 | low?) as u8)
+    u8::try_from(high? << 4 | low?).ok()
 }
 
 #[cfg(test)]

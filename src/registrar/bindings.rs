@@ -8,7 +8,7 @@
 //! A table that doubles moves all it holds: at a million records that is a pause of tens of milliseconds, in which the
 //! sockets overflow. So there are many small tables, each of which doubles in the time of a few requests.
 
-use crate::vocab::Time;
+use crate::vocab::{Time, saturating_u32};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -274,7 +274,7 @@ impl StoredBinding {
     fn new(now: Time, update: &BindingUpdate<'_>) -> Self {
         StoredBinding {
             text: [update.contact, update.call_id].concat().into(),
-            contact_len: update.contact.len() as u32,
+            contact_len: saturating_u32(update.contact.len()),
             cseq: update.cseq,
             expires: update.expires,
             updated: now,

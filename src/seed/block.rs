@@ -27,7 +27,10 @@ pub(super) fn first_number(key: [u64; 4]) -> u64 {
 }
 
 fn row(first: u64, second: u64) -> u32x4 {
-    u32x4::new([first as u32, (first >> 32) as u32, second as u32, (second >> 32) as u32])
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    let halves = |word: u64| (word as u32, (word >> 32) as u32);
+    let ((a, b), (c, d)) = (halves(first), halves(second));
+    u32x4::new([a, b, c, d])
 }
 
 /// RFC 8439 §2.1, on all four columns.

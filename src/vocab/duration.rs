@@ -48,7 +48,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             other => return Err(DurationError::UnknownUnit(other.to_owned())),
         };
         // A float holds every sensible value exactly enough; the product is rounded to a nanosecond.
-        total_nanos += (value * scale as f64).round() as u128;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is too long is refused below"
+        )]
+        let nanos = (value * scale as f64).round() as u128;
+        total_nanos = total_nanos.saturating_add(nanos);
         rest = next;
     }
     u64::try_from(total_nanos).map(Duration::from_nanos).map_err(|_| DurationError::TooLong(text.to_owned()))

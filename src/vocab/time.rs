@@ -1,5 +1,6 @@
 //! Monotonic time as the core sees it: a number it is told, never one it asks for.
 
+use super::number::nanos;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
@@ -52,11 +53,6 @@ impl Time {
     pub fn saturating_sub(self, span: Duration) -> Time {
         Time::from_nanos(self.as_nanos().saturating_sub(nanos(span)))
     }
-}
-
-/// Whole nanoseconds of a span, saturating after 584 years.
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Add<Duration> for Time {

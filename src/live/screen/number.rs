@@ -1,5 +1,6 @@
 //! Numbers as a person reads them at a glance, short enough for a column.
 
+use crate::vocab::rounded;
 use std::time::Duration;
 
 /// `1 234 567`.
@@ -26,7 +27,7 @@ pub(super) fn millis(us: u64) -> String {
 
 /// Per second: `0.4`, `48.0`, `1 234`.
 pub(super) fn rate(per_second: f64) -> String {
-    if per_second < 1_000.0 { format!("{per_second:.1}") } else { grouped(per_second.round() as u64) }
+    if per_second < 1_000.0 { format!("{per_second:.1}") } else { grouped(rounded(per_second)) }
 }
 
 /// `97.2 %`; nothing of nothing is unknown.

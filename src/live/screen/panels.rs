@@ -166,7 +166,8 @@ pub(super) fn latency(scene: &Scene, palette: Palette, area: Rect, buffer: &mut 
     }
     let Some(most) = scene.curve.iter().max().filter(|most| **most > 0) else { return };
     put(Line::styled(cut(&format!("  p99 by interval, at most {} ms", millis(*most)), width), palette.quiet()));
-    let chart = Rect { x: area.x + 2, y: lines.start, width: area.width.saturating_sub(2), height: lines.len() as u16 };
+    let height = lines.end.saturating_sub(lines.start);
+    let chart = Rect { x: area.x + 2, y: lines.start, width: area.width.saturating_sub(2), height };
     if chart.height > 0 {
         let last = scene.curve.len().saturating_sub(usize::from(chart.width));
         Sparkline::default().data(&scene.curve[last..]).max(*most).style(palette.accent()).render(chart, buffer);

@@ -227,11 +227,8 @@ impl Scene {
     }
 
     fn scroll(&mut self, rows: i32) {
-        let moved = if rows < 0 {
-            self.offset.saturating_sub(rows.unsigned_abs() as usize)
-        } else {
-            self.offset + rows as usize
-        };
+        let by = rows.unsigned_abs() as usize;
+        let moved = if rows < 0 { self.offset.saturating_sub(by) } else { self.offset + by };
         self.offset = moved.min(self.opening.trunks.len());
     }
 

@@ -97,8 +97,8 @@ pub(super) fn draw(scene: &mut Scene, palette: Palette, area: Rect, buffer: &mut
     scene.offset = scene.offset.min(scene.opening.trunks.len().saturating_sub(fit));
     heading(scene, palette, id_width(area)).render(Rect { height: 1, ..area }, buffer);
     let lines = rows(scene).into_iter().skip(scene.offset).take(fit);
-    for (number, row) in lines.enumerate() {
-        let place = Rect { y: area.y + 1 + number as u16, height: 1, ..area };
+    for (y, row) in (area.y + 1..).zip(lines) {
+        let place = Rect { y, height: 1, ..area };
         let mut line = line(&row, palette, id_width(area));
         line.push_span(" ".repeat(GAP));
         line.extend(bar(row.registered_share(), usize::from(area.width).saturating_sub(line.width() + GAP), palette));

@@ -102,7 +102,9 @@ const HELP: [(&str, &str); 16] = [
 ];
 
 fn help(palette: Palette, area: Rect, buffer: &mut Buffer) {
-    let (width, height) = (66, HELP.len() as u16 + 2);
+    const HEIGHT: u16 = 18;
+    const _: () = assert!(HELP.len() + 2 == HEIGHT as usize);
+    let (width, height) = (66, HEIGHT);
     let page = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(page, buffer);
     let frame = ratatui::widgets::Block::bordered().title(" keys ").border_style(palette.accent());

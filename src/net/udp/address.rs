@@ -1,5 +1,6 @@
 //! Socket addresses in the kernel's layout, with room for IPv4 and IPv6.
 
+use crate::net::size_for_kernel;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A `sockaddr_in` or a `sockaddr_in6`, told apart by the family both begin with.
@@ -11,10 +12,11 @@ pub(super) union RawAddress {
 }
 
 /// Bytes the kernel may write to a [`RawAddress`].
-pub(super) const ROOM: libc::socklen_t = size_of::<RawAddress>() as libc::socklen_t;
+pub(super) const ROOM: libc::socklen_t = size_for_kernel::<RawAddress>();
 
 impl RawAddress {
     /// The address and the number of its bytes that count.
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel's own constants, below 16")]
     pub(super) fn new(address: SocketAddr) -> (Self, libc::socklen_t) {
         // Zeroed first, so that every byte is initialised whichever variant is written.
         let mut raw = Self::default();
@@ -26,7 +28,7 @@ impl RawAddress {
                     sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
                     sin_zero: [0; 8],
                 };
-                (raw, size_of::<libc::sockaddr_in>() as libc::socklen_t)
+                (raw, size_for_kernel::<libc::sockaddr_in>())
             }
             SocketAddr::V6(address) => {
                 raw.v6 = libc::sockaddr_in6 {
@@ -36,7 +38,7 @@ impl RawAddress {
                     sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
                     sin6_scope_id: address.scope_id(),
                 };
-                (raw, size_of::<libc::sockaddr_in6>() as libc::socklen_t)
+                (raw, size_for_kernel::<libc::sockaddr_in6>())
             }
         }
     }

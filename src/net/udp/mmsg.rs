@@ -4,7 +4,8 @@ use super::address::RawAddress;
 use super::batch::{RecvBatch, SendBatch};
 use super::control::Segmented;
 use super::header::{self, Received};
-use crate::net::check;
+use crate::net::{check, counted};
+use crate::vocab::saturating_u32;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -32,12 +33,12 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
         libc::recvmmsg(
             socket.as_raw_fd(),
             headers.as_mut_ptr(),
-            count as libc::c_uint,
+            saturating_u32(count),
             libc::MSG_DONTWAIT as _,
             std::ptr::null_mut(),
         )
     };
-    let taken = check(taken)? as usize;
+    let taken = counted(taken)?;
     let mut received = Received::default();
     for header in &headers[..taken] {
         header::accept(batch, peer, &header.msg_hdr, header.msg_len as usize, &mut received);
@@ -70,7 +71,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segm
         }
         let queued = &batch.queue[next];
         // A group is shorter than a datagram can be, and so is each of its parts.
-        *control = Segmented::into(queued.len as u16);
+        *control = Segmented::into(u16::try_from(queued.len).unwrap_or(u16::MAX));
         header.msg_hdr = header::outbound(mine, name, queued.to, (group > 1).then_some(control));
         next += group;
         count += 1;
@@ -79,10 +80,10 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segm
     // stack, and by the vectors to the committed bytes of slots of `batch`, with their true lengths; all outlive the call.
     // The kernel only reads them, writes `msg_len` in the headers, and keeps no pointer.
     let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
-    match check(sent)? {
+    match counted(sent)? {
         // Never seen; but the caller would go round for ever.
         0 => Err(io::ErrorKind::WouldBlock.into()),
-        sent => Ok(headers[..sent as usize].iter().map(|header| header::vectors(&header.msg_hdr)).sum()),
+        sent => Ok(headers[..sent].iter().map(|header| header::vectors(&header.msg_hdr)).sum()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Socket options: what is asked for, and what was obtained. Everything here is optional to the kernel, so a refusal
 //! is no error: [`Features`] says what there is, and the run records it.
 
-use crate::net::check;
+use crate::net::{check, size_for_kernel};
 use socket2::Socket;
 use std::fmt;
 use std::io;
@@ -110,8 +110,9 @@ pub(super) fn apply(socket: &Socket, ipv6: bool, options: &UdpOptions) -> Featur
 
 /// Datagrams the socket has dropped so far, modulo 2^32, asked for directly (SO_MEMINFO, Linux 4.12).
 pub(super) fn drops(socket: &Socket) -> Option<u32> {
-    let mut counters = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
-    let mut len = size_of_val(&counters) as libc::socklen_t;
+    const COUNTERS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
+    let mut counters = [0u32; COUNTERS];
+    let mut len = size_for_kernel::<[u32; COUNTERS]>();
     let fd = socket.as_raw_fd();
     // SAFETY: the kernel writes at most `len` bytes to `counters` and the number of bytes to `len`; both outlive the
     // call.
@@ -122,7 +123,7 @@ pub(super) fn drops(socket: &Socket) -> Option<u32> {
 }
 
 fn set(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    let len = size_of_val(&value) as libc::socklen_t;
+    let len = size_for_kernel::<libc::c_int>();
     // SAFETY: the kernel reads one integer from `value`, which outlives the call.
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
     Ok(())

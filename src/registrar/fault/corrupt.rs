@@ -6,6 +6,7 @@
 
 use super::{FaultScope, FaultSubject};
 use crate::seed::{Purpose, unit};
+use crate::vocab::place_below;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::ops::Range;
@@ -68,7 +69,7 @@ fn garble(place: u64, reply: &mut [u8]) -> usize {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        *byte = (state >> 32) as u8;
+        *byte = (state >> 32 & 0xff) as u8;
     }
     reply.len()
 }
@@ -104,7 +105,7 @@ fn lines(reply: &[u8]) -> impl Iterator<Item = Range<usize>> {
 
 /// A number below `count`; 0 when that is 0.
 fn pick(place: u64, count: usize) -> usize {
-    (unit(place) * count as f64) as usize
+    place_below(unit(place) * count as f64)
 }
 
 const STREAM: u64 = 10 << 32;

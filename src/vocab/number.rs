@@ -1,0 +1,46 @@
+//! Numbers from one type into another where the language has no `From`: each function says what becomes of a value that
+//! does not fit. `u32 as usize` and `usize as u64` need none of them; nothing is lost there on the machines this runs on.
+
+use std::time::Duration;
+
+const _: () = assert!(usize::BITS >= u32::BITS && usize::BITS <= u64::BITS);
+
+/// A number of things in memory; more than a `u32` holds counts as the most it holds.
+pub fn saturating_u32(things: usize) -> u32 {
+    u32::try_from(things).unwrap_or(u32::MAX)
+}
+
+/// Whole nanoseconds of a span; 584 years and more count as 584 years.
+pub fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Whole milliseconds of a span, as long as any can be.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The nearest whole number; 0 for what is negative or no number, the largest there is for what is larger.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
+pub fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// The whole number below, as a place in a list; bounds as for [`rounded`].
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
+pub fn place_below(value: f64) -> usize {
+    value as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_the_nearest_that_does() {
+        assert_eq!([saturating_u32(7), saturating_u32(1 << 40)], [7, u32::MAX]);
+        assert_eq!((nanos(Duration::MAX), millis(Duration::from_micros(1_999))), (u64::MAX, 1));
+        assert_eq!([2.5, -1.0, f64::NAN, f64::INFINITY].map(rounded), [3, 0, 0, u64::MAX]);
+        assert_eq!([2.9, -1.0, f64::NAN].map(place_below), [2, 0, 0]);
+    }
+}
