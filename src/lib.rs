@@ -82,6 +82,8 @@
 
 // The library is the program's own: besides `main.rs` only tests and benches use it, and it promises nobody else anything.
 #![warn(unreachable_pub)]
+// A cast that may lose something is a function of `vocab`, a checked conversion, or says why it may.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 pub mod agent;
 pub mod cli;

@@ -19,7 +19,9 @@ use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
 use crate::sip::{self, Algorithm, AlgorithmSet, Ha1, Timers};
-use crate::vocab::{Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId};
+use crate::vocab::{
+    Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16, saturating_u32,
+};
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -197,7 +199,7 @@ impl Plan {
     pub fn draw(&mut self, seed: Seed) {
         for (n, trunk) in self.trunks.iter().enumerate() {
             if trunk.random_order {
-                Arc::make_mut(&mut self.identities).shuffle(TrunkId(n as u16), seed);
+                Arc::make_mut(&mut self.identities).shuffle(TrunkId(saturating_u16(n)), seed);
             }
         }
     }
@@ -214,7 +216,9 @@ impl Plan {
                     SocketUse::PerAgent => agents,
                     SocketUse::Shared => workers.into(),
                 };
-                *sockets.entry(trunk.source.get(position as usize).copied()).or_default() += own;
+                *sockets
+                    .entry(trunk.source.get(usize::try_from(position).unwrap_or(usize::MAX)).copied())
+                    .or_default() += own;
             }
         }
         sockets
@@ -273,7 +277,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             user_agent,
             source: trunk.source.clone(),
             sockets: trunk.sockets,
-            agents: trunk.agents.count() as u32,
+            agents: saturating_u32(trunk.agents.count()),
             random_order: is_random(&trunk.agents),
         });
     }
@@ -434,7 +438,7 @@ fn stage_of(stage: profile::StageProfile, agents: u32) -> LoadStage {
         profile::StageProfile::Ramp { ramp, lasts } => LoadStage::Ramp { to: ramp, lasts },
         profile::StageProfile::Rate { rate, lasts } => LoadStage::Rate { per_second: rate, lasts },
         profile::StageProfile::Avalanche { avalanche } => {
-            LoadStage::Avalanche { agents: (avalanche * f64::from(agents)).round() as u32 }
+            LoadStage::Avalanche { agents: floor_u32((avalanche * f64::from(agents)).round()) }
         }
         profile::StageProfile::Hold { hold } => LoadStage::Hold { lasts: hold },
         profile::StageProfile::Outage { outage, lasts } => LoadStage::Outage { share: outage, lasts },
@@ -475,7 +479,7 @@ fn doubts(profile: &Profile, stages: &[LoadStage], arrivals: f64, agents: u32) -
             // What a client's own pause spreads is no avalanche.
             let at_once = profile.trunks.iter().filter(|trunk| trunk.retry.preset != RetryPreset::Asterisk);
             let at_once: usize = at_once.map(|trunk| trunk.agents.count()).sum();
-            avalanche_doubt(profile, "the return of an outage", (share * at_once as f64).round() as u32)
+            avalanche_doubt(profile, "the return of an outage", floor_u32((share * at_once as f64).round()))
                 .filter(|_| at_once > 0)
         }
         _ => None,
@@ -545,7 +549,9 @@ fn shared_names(profile: &Profile) -> Option<String> {
 /// User and authentication name of a trunk's agent.
 fn user_of(agents: &TrunkAgents, number: usize) -> (String, String) {
     match agents {
-        TrunkAgents::Pattern { user, auth_user, .. } => (user.name(number as u32), auth_user.name(number as u32)),
+        TrunkAgents::Pattern { user, auth_user, .. } => {
+            (user.name(saturating_u32(number)), auth_user.name(saturating_u32(number)))
+        }
         TrunkAgents::Listed { rows, .. } => (rows[number].user.to_string(), rows[number].auth_user().to_owned()),
     }
 }
@@ -556,7 +562,7 @@ fn agent_count(profile: &Profile, problems: &mut Vec<Problem>) -> u32 {
     if agents > MAX_AGENTS {
         problems.push(profile.key_problem(&["trunk"], format!("{agents} agents are more than {MAX_AGENTS}")));
     }
-    agents.min(MAX_AGENTS) as u32
+    saturating_u32(agents.min(MAX_AGENTS))
 }
 
 /// Agents of one run: ten times what one machine is meant for.
@@ -576,8 +582,8 @@ fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
         .collect();
     let (mut user, mut auth_user) = (String::new(), String::new());
     while let Some(Reverse(turn)) = next.pop() {
-        let number = turn.number as u32;
-        let id = TrunkId(turn.trunk as u16);
+        let number = u32::try_from(turn.number).unwrap_or(u32::MAX);
+        let id = TrunkId(saturating_u16(turn.trunk));
         match &profile.trunks[turn.trunk].agents {
             TrunkAgents::Pattern { user: pattern, auth_user: auth, credential, .. } => {
                 user.clear();
@@ -587,7 +593,7 @@ fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
                 push(&mut book, &mut handles, (id, number), [&user, &auth_user], credential, &mixes[turn.trunk]);
             }
             TrunkAgents::Listed { rows, .. } => {
-                let row = &rows[turn.number as usize];
+                let row = &rows[usize::try_from(turn.number).unwrap_or(usize::MAX)];
                 let names = [&*row.user, row.auth_user()];
                 push(&mut book, &mut handles, (id, number), names, &row.credential, &mixes[turn.trunk]);
             }

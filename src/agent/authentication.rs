@@ -10,6 +10,7 @@ use crate::sip::challenge::{Role, next_nonce};
 use crate::sip::digest;
 use crate::sip::emit::Authorization;
 use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response};
+use crate::vocab::saturating_u16;
 use std::num::NonZeroU64;
 
 /// One challenge as kept between requests. The buffer is reused by a challenge of the same length, as those of one registrar
@@ -186,12 +187,13 @@ impl Held {
             place.copy_from_slice(part);
             rest = behind;
         }
+        // A datagram is shorter than 64 KiB, so its parts are too.
+        let [realm_len, userhash_len, opaque_len] = [realm, userhash, opaque].map(|part| saturating_u16(part.len()));
         *slot = Some(Held {
             text,
-            // A datagram is shorter than 64 KiB, so its parts are too.
-            realm_len: realm.len() as u16,
-            userhash_len: userhash.len() as u16,
-            opaque_len: opaque.len() as u16,
+            realm_len,
+            userhash_len,
+            opaque_len,
             has_opaque: challenge.opaque.is_some(),
             algorithm,
             algorithm_named: challenge.algorithm_named,

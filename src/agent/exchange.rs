@@ -100,8 +100,8 @@ impl Challenger {
     pub const MOST: usize = 8;
 
     /// The `n`th of those met.
+    #[expect(clippy::cast_possible_truncation, reason = "below eight")]
     pub fn nth(n: usize) -> Self {
-        // Below eight.
         Challenger(n.min(Self::MOST - 1) as u8)
     }
 }

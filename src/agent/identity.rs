@@ -3,7 +3,7 @@
 use crate::seed::{Purpose, Seed};
 pub use crate::sip::Credential;
 use crate::sip::branch::hex32;
-use crate::vocab::{AgentId, RunTag, TrunkId};
+use crate::vocab::{AgentId, RunTag, TrunkId, saturating_u16, saturating_u32};
 use rand_chacha::rand_core::Rng;
 
 /// One agent's identity, borrowed from the book.
@@ -60,19 +60,19 @@ impl IdentityBook {
     /// Adds a credential many agents may share; give the returned handle to [`IdentityBook::push`].
     pub fn credential(&mut self, credential: Credential) -> u32 {
         self.credentials.push(credential);
-        (self.credentials.len() - 1) as u32
+        saturating_u32(self.credentials.len() - 1)
     }
 
     /// Appends the next agent in arrival order. The profile refuses names near 64 KiB long before they get here.
     pub fn push(&mut self, trunk: TrunkId, number: u32, user: &str, auth_user: &str, credential: u32) {
         debug_assert!(user.len().max(auth_user.len()) <= u16::MAX.into());
-        let start = self.text.len() as u32;
+        let start = saturating_u32(self.text.len());
         self.text.push_str(user);
-        let auth_len = if auth_user == user { 0 } else { auth_user.len() as u16 };
+        let auth_len = if auth_user == user { 0 } else { saturating_u16(auth_user.len()) };
         if auth_len > 0 {
             self.text.push_str(auth_user);
         }
-        let (policy, user_len) = (trunk.0, user.len() as u16);
+        let (policy, user_len) = (trunk.0, saturating_u16(user.len()));
         self.rows.push(Row { start, number, credential, trunk, policy, user_len, auth_len });
     }
 
@@ -103,7 +103,7 @@ impl IdentityBook {
         for last in (1..places.len()).rev() {
             // The top bits of a product: a number from 0 to `last`.
             let drawn = (u128::from(draws.next_u64()) * (last as u128 + 1)) >> 64;
-            let (one, other) = (places[last], places[drawn as usize]);
+            let (one, other) = (places[last], places[usize::try_from(drawn).unwrap_or(usize::MAX)]);
             self.rows.swap(one, other);
             // The number belongs to the place: sources and ports go by it.
             let number = self.rows[one].number;
@@ -136,7 +136,7 @@ impl IdentityBook {
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Identity<'_>> {
-        (0..self.rows.len()).map(|n| self.get(AgentId(n as u32)))
+        (0..self.rows.len()).map(|n| self.get(AgentId(saturating_u32(n))))
     }
 }
 

@@ -2,6 +2,7 @@
 //! before it begins.
 
 use super::policy::{Backoff, Codes, RetryAfter, RetryPolicy, WholeSeconds};
+use crate::vocab::floor_u64;
 use std::time::Duration;
 
 /// What failed, as far as the wait is concerned.
@@ -90,7 +91,7 @@ impl WholeSeconds {
     /// The wait for a `draw` in `[0, 1)`.
     pub fn wait(self, draw: f64) -> Duration {
         let span = f64::from(self.most - self.least) + 1.0;
-        Duration::from_secs(u64::from(self.least) + (draw * span) as u64)
+        Duration::from_secs(u64::from(self.least) + floor_u64(draw * span))
     }
 }
 

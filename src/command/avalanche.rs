@@ -15,7 +15,7 @@ use crate::registrar::{Fault, FaultKind};
 use crate::report::avalanche::{self, Setting};
 use crate::seed::Seed;
 use crate::sim::{World, WorldConfig};
-use crate::vocab::{AgentId, LoadStage, RunTag};
+use crate::vocab::{AgentId, LoadStage, RunTag, floor_u32, saturating_u32};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl Rehearsal {
     fn carry_out(&self, plan: &Plan, seed: Seed, client: &RetryPolicy, jitter: bool) -> Comeback {
         let agents = plan.identities.len();
         let outage = Outage { from: self.lifetime, until: self.lifetime + self.lasts, share: self.share };
-        let hit = (0..agents as u32).filter(|&agent| outage.hits(seed, 0, AgentId(agent))).count();
+        let hit = (0..saturating_u32(agents)).filter(|&agent| outage.hits(seed, 0, AgentId(agent))).count();
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let occasion = Occasion {
             off_ns: nanos(outage.from),
@@ -170,7 +170,7 @@ fn stated(per_second: f64) -> Fault {
     Fault {
         kind: FaultKind::Rate {
             per_second,
-            burst: per_second.ceil().clamp(1.0, f64::from(u32::MAX)) as u32,
+            burst: floor_u32(per_second.ceil().clamp(1.0, f64::from(u32::MAX))),
             code: 503,
             reason: "Service Unavailable".into(),
             retry_after_s: None,

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::profile::{self, Source};
 use crate::record::{self, Baseline, BaselineStep, Results, Writer};
 use crate::seed::Seed;
-use crate::vocab::{FailedAttempt, Intervention, RunTag, Stage, Status};
+use crate::vocab::{FailedAttempt, Intervention, RunTag, Stage, Status, saturating_u32};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         glances: false,
         drain: plan.drain,
         unregister_rate: None,
-        agents: plan.identities.len() as u32,
+        agents: saturating_u32(plan.identities.len()),
         patience: Duration::ZERO,
     };
     let ended = super::runtime()?.block_on(conduct(run, &mut keep)).map_err(Failure::could_not)?;

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::profile;
 use crate::report::limits as report;
 use crate::seed::Seed;
-use crate::vocab::{RunTag, TrunkId, parse_duration};
+use crate::vocab::{RunTag, TrunkId, parse_duration, saturating_u16};
 use field::{Opened, ShownField};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -115,7 +115,7 @@ fn trunk(plan: &Plan, wanted: Option<&str>) -> Result<TrunkId, Failure> {
         }
         None => 0,
     };
-    Ok(TrunkId(position as u16))
+    Ok(TrunkId(saturating_u16(position)))
 }
 
 fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Failure> {

@@ -18,7 +18,7 @@ use crate::profile::lint::{self, Lint};
 use crate::profile::{self, Profile};
 use crate::report::readiness::{self, Doubt};
 use crate::seed::Seed;
-use crate::vocab::Time;
+use crate::vocab::{Time, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
     let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
     let subjects = subjects(&profile, &plan, server.as_ref())?;
     let ways: usize = subjects.iter().map(|subject| subject.ways.len()).sum();
-    let until = clock.now() + WHOLE + PER_WAY * ways as u32;
+    let until = clock.now() + WHOLE + PER_WAY * saturating_u32(ways);
     let (readings, interrupted) =
         attended(&prober, || side_by_side(&subjects, |subject| reading(&prober, subject, until)))?;
     drop(server);
@@ -154,7 +154,7 @@ fn ways(profile: &profile::TrunkProfile, trunk: &TrunkPlan) -> Vec<(Option<IpAdd
         [] => vec![None],
         sources => sources.iter().copied().map(Some).collect(),
     };
-    let account = |n: usize| AgentAccount::of(profile, n as u32).or_else(|| AgentAccount::of(profile, 0));
+    let account = |n: usize| AgentAccount::of(profile, saturating_u32(n)).or_else(|| AgentAccount::of(profile, 0));
     let sources = sources.into_iter().enumerate().take(MOST_SOURCES);
     sources.filter_map(|(n, source)| Some((source, account(n)?))).collect()
 }

@@ -6,7 +6,7 @@ use crate::engine::ProbeSocket;
 use crate::load::Allowance;
 use crate::net::clock::Clock;
 use crate::seed::Seed;
-use crate::vocab::Time;
+use crate::vocab::{Time, saturating_u32};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -72,5 +72,5 @@ impl Prober {
 }
 
 fn sent(outcome: &ProbeOutcome) -> u32 {
-    outcome.steps.len() as u32 + outcome.retransmissions()
+    saturating_u32(outcome.steps.len()) + outcome.retransmissions()
 }

@@ -29,7 +29,7 @@ use crate::plan::Plan;
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
-use crate::vocab::{RunTag, Time};
+use crate::vocab::{RunTag, Time, nanos, saturating_u32};
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -144,7 +144,7 @@ fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Cl
         glances: false,
         drain: plan.drain,
         unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
-        agents: plan.identities.len() as u32,
+        agents: saturating_u32(plan.identities.len()),
         patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
     }
 }
@@ -239,8 +239,8 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
 /// Time to get ready in; says before anything is sent when there are not enough descriptors.
 fn head_start(plan: &Plan) -> Result<Duration, Failure> {
     let sockets = check_descriptors(plan, sender_threads(plan))?;
-    let agents = plan.identities.len() as u32;
-    Ok(HEAD_START + HEAD_START_PER_AGENT * agents + HEAD_START_PER_SOCKET * sockets as u32)
+    let agents = saturating_u32(plan.identities.len());
+    Ok(HEAD_START + HEAD_START_PER_AGENT * agents + HEAD_START_PER_SOCKET * u32::try_from(sockets).unwrap_or(u32::MAX))
 }
 
 /// Descriptors a run has open besides its agents' sockets.
@@ -263,7 +263,7 @@ fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
 
 fn unix_of(clock: &Clock, start: Time) -> i64 {
     let moment = clock.sample();
-    (moment.unix_ns + start.nanos_since(moment.now)) as i64
+    i64::try_from(moment.unix_ns + start.nanos_since(moment.now)).unwrap_or(i64::MAX)
 }
 
 /// What is known of a run before its first packet.
@@ -280,7 +280,7 @@ pub(super) fn header(
         name: plan.name.clone(),
         started_unix_ns,
         seed: frame.seed.0,
-        interval_ns: plan.interval.as_nanos() as u64,
+        interval_ns: nanos(plan.interval),
         trunks: plan
             .trunks
             .iter()
@@ -318,7 +318,7 @@ pub(super) fn header(
         run_tag: frame.run.0,
         call_ids: Vec::new(),
         agent_sources: agent_sources(plan),
-        warmup_ns: plan.warmup.as_nanos() as u64,
+        warmup_ns: nanos(plan.warmup),
         baseline: None,
     }
 }

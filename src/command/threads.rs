@@ -7,6 +7,7 @@
 use crate::load::{LoadConfig, Process, Schedule};
 use crate::plan::Plan;
 use crate::seed::Seed;
+use crate::vocab::floor_usize;
 
 /// Registrations per second that one thread is given. It sustains well over this, challenge and all.
 const RATE_PER_THREAD: f64 = 20_000.0;
@@ -27,7 +28,7 @@ fn sender_threads_of(plan: &Plan, cores: usize) -> u32 {
 
 fn needed(per_second: f64) -> usize {
     // A float is cut off at the ends of what an integer holds.
-    (per_second / RATE_PER_THREAD).ceil() as usize
+    floor_usize((per_second / RATE_PER_THREAD).ceil())
 }
 
 /// The most registrations per second that the plan may bring: arrivals at their highest rate while those who arrived

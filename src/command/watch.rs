@@ -127,7 +127,7 @@ impl Listeners {
     fn metric(&self, watch: &CanaryWatch) -> Result<(), Failure> {
         let Some(path) = &self.metric else { return Ok(()) };
         let states = watch.canaries.iter().map(|canary| (canary.trunk.id.clone(), canary.hysteresis.is_go()));
-        let unix_s = (watch.prober.clock.unix_ns() / 1_000_000_000) as i64;
+        let unix_s = i64::try_from(watch.prober.clock.unix_ns() / 1_000_000_000).unwrap_or(i64::MAX);
         let text = exposition(&states.collect::<Vec<_>>(), unix_s);
         let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
         write_files(folder, &[(&name.to_string_lossy(), text.into_bytes())])

@@ -2,7 +2,7 @@
 //! all that they registered together falls due together.
 
 use crate::measure::{Interval, Traffic};
-use crate::vocab::Status;
+use crate::vocab::{Status, saturating_u32};
 use serde::Serialize;
 
 /// Shares of the agents hit, per cent, whose return is timed.
@@ -80,7 +80,7 @@ impl Comeback {
         let (echo_at_s, echo_per_s) = highest(within(back + half, sent.len()));
         let after = |share: u32| {
             let needed = (occasion.agents * u64::from(share)).div_ceil(100).max(1);
-            let at = *returns.get(needed as usize - 1)?;
+            let at = *returns.get(usize::try_from(needed).unwrap_or(usize::MAX) - 1)?;
             Some(at.saturating_sub(occasion.back_ns) as f64 / 1e9)
         };
         Comeback {
@@ -93,7 +93,7 @@ impl Comeback {
             peak_per_s,
             echo_per_s,
             peak_at_s,
-            echo_at_s: echo_at_s + half as u32,
+            echo_at_s: echo_at_s + saturating_u32(half),
             requests: within(back, sent.len()).iter().map(|&sent| u64::from(sent)).sum(),
             failed: failures.0,
             seconds: within(back, sent.len()).to_vec(),

@@ -13,6 +13,7 @@ use crate::measure::traffic::{Peak, TrafficSecond};
 use crate::measure::{Beat, Traffic, evidence};
 use crate::record::Results;
 pub use crate::vocab::Expectation;
+use crate::vocab::{floor_usize, saturating_u32};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -228,8 +229,8 @@ fn steps(seconds: &[TrafficSecond]) -> Vec<Step> {
             seconds.iter().map(|second| f64::from(of(second))).sum::<f64>() / seconds.len() as f64
         };
         Step {
-            start_s: (number * length) as u32,
-            length_s: seconds.len() as u32,
+            start_s: saturating_u32(number * length),
+            length_s: saturating_u32(seconds.len()),
             sent_per_s: mean(|second| second.sent),
             received_per_s: mean(|second| second.received),
             sent_peak_per_s: seconds.iter().map(|second| second.sent).max().unwrap_or(0),
@@ -280,7 +281,7 @@ impl Rhythm {
     /// By tick: the rate over the second, or the next whole number of ticks, that begins there.
     fn rates(&self) -> impl Iterator<Item = f64> {
         // A tick of 0.1 s, as a binary fraction, is not quite a tenth.
-        let window = ((1.0 / self.tick_s) - 1e-9).ceil().max(1.0) as usize;
+        let window = floor_usize(((1.0 / self.tick_s) - 1e-9).ceil().max(1.0));
         let seconds = window as f64 * self.tick_s;
         let mut sum: u64 = self.begun.iter().take(window).sum();
         (0..self.begun.len()).map(move |tick| {

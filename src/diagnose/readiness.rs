@@ -255,7 +255,8 @@ fn clock(reading: &Reading) -> Check {
     let Ok(time) = jiff::fmt::rfc2822::parse(date) else {
         return check("clock", State::Warn, format!("the server's Date cannot be read: {date}"));
     };
-    let skew = (time.timestamp().as_millisecond() - (seen.unix_ns / 1_000_000) as i64) as f64 / 1e3;
+    let skew =
+        (time.timestamp().as_millisecond() - i64::try_from(seen.unix_ns / 1_000_000).unwrap_or(i64::MAX)) as f64 / 1e3;
     // The header counts whole seconds, cut off.
     match skew {
         _ if (-2.0..=1.0).contains(&skew) => check("clock", State::Ok, "the server's agrees to the second"),

@@ -10,6 +10,7 @@ use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
+use crate::vocab::{saturating_u16, saturating_u32};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +50,7 @@ impl Server {
     fn add_thread(&mut self, sockets: Vec<Udp>, clock: Clock) -> io::Result<()> {
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
-            poller.add_shared(udp, position as u32)?;
+            poller.add_shared(udp, saturating_u32(position))?;
         }
         let waker = poller.waker();
         let serving = Serving {
@@ -146,7 +147,7 @@ impl Serving {
                 // Read while nobody else can: the registrar's time never goes back.
                 let now = self.clock.now();
                 for datagram in received.iter() {
-                    let from = Peer { address: datagram.from, socket: position as u16 };
+                    let from = Peer { address: datagram.from, socket: saturating_u16(position) };
                     registrar.receive(now, from, datagram.bytes);
                 }
             }

@@ -6,7 +6,7 @@
 use crate::fleet::{Driver, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
-use crate::vocab::{FlowId, NotSent, Time, Trouble, Unreachable};
+use crate::vocab::{FlowId, NotSent, Time, Trouble, Unreachable, saturating_u32};
 use std::io;
 
 /// What one round of receiving brought.
@@ -145,7 +145,7 @@ impl Sockets {
         to: &mut Driver<impl Witness>,
         datagrams: &mut usize,
     ) -> io::Result<bool> {
-        let flow = FlowId(position as u32);
+        let flow = FlowId(saturating_u32(position));
         for _ in 0..RECEIVE_ROUNDS {
             let count = self.sockets[position].recv(received)?;
             *datagrams += count;
@@ -176,7 +176,7 @@ impl Sockets {
         let few = self.sockets.len() <= ASKED_EACH;
         if few {
             ready.clear();
-            ready.extend(0..self.sockets.len() as u32);
+            ready.extend(0..saturating_u32(self.sockets.len()));
         }
         few
     }

@@ -9,7 +9,7 @@ use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::Time;
+use crate::vocab::{Time, saturating_u32};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -54,7 +54,7 @@ impl LiveField {
     pub fn new(config: CrewConfig, sockets: Vec<Udp>, clock: Clock, signals: SignalBox) -> io::Result<Self> {
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
-            poller.add(udp, position as u32)?;
+            poller.add(udp, saturating_u32(position))?;
         }
         lower_timer_slack()?;
         Ok(LiveField {

@@ -8,7 +8,7 @@ use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{FailedAttempt, Speed, Stage, Time};
+use crate::vocab::{FailedAttempt, Speed, Stage, Time, saturating_u32};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl Worker {
         let sockets = plan.sockets;
         let mut poller = Poller::new()?;
         for (position, udp) in sockets.iter().enumerate() {
-            poller.add(udp, position as u32)?;
+            poller.add(udp, saturating_u32(position))?;
         }
         Ok(Worker {
             fleet: plan.fleet,

@@ -13,7 +13,7 @@ use crate::load::search::{Seat, SeatAnswer, SeatFate, StepPace, StepResult, Word
 use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, FlowId, Kind, RunTag, Status, Time};
+use crate::vocab::{AgentId, FlowId, Kind, RunTag, Status, Time, saturating_u32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,7 +200,7 @@ impl Task {
 
     /// Notes that the next phone begins; returns the place of its answer.
     fn ask(&mut self, seat: Seat, now: Time) -> u32 {
-        let place = self.seen.answers.len() as u32;
+        let place = saturating_u32(self.seen.answers.len());
         let steady = self.steadied.is_some() || matches!(self.pace, StepPace::Steady(_));
         let planned = self.planned.since(self.begin);
         self.seen.late += u32::from(now.since(self.planned) > STALLED);

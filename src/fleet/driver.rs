@@ -12,7 +12,7 @@ use crate::measure::Event;
 use crate::measure::event::Subject;
 use crate::seed::Seed;
 use crate::sip::{Branch, Response, Token, emit, scan};
-use crate::vocab::{AgentId, FlowId, NotSent, RunTag, Time, Trouble, TrunkId};
+use crate::vocab::{AgentId, FlowId, NotSent, RunTag, Time, Trouble, TrunkId, saturating_u32};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -199,7 +199,7 @@ impl<W: Witness> Driver<W> {
 
     /// Abandons what some agents have open.
     pub(super) fn stop(&mut self, at: Time, which: impl Fn(&Agent) -> bool) {
-        for local in 0..self.agents.len() as u32 {
+        for local in 0..saturating_u32(self.agents.len()) {
             if which(&self.agents[local as usize]) {
                 self.drive(local, at, Input::Stop, &mut Nowhere);
             }
@@ -310,6 +310,7 @@ pub fn agent_of(tag: u64) -> Option<AgentId> {
     parts_of(tag).map(|(agent, _)| agent)
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the lower of two numbers")]
 fn parts_of(tag: u64) -> Option<(AgentId, u32)> {
     (tag != NO_AGENT).then_some((AgentId((tag >> 32) as u32), tag as u32))
 }

@@ -18,7 +18,7 @@
 use crate::measure::AttemptEnd;
 use crate::measure::event::Subject;
 use crate::sip::mask::mask_credentials;
-use crate::vocab::{Direction, FailedAttempt, Packet, Place, Status, Time, TrunkId};
+use crate::vocab::{Direction, FailedAttempt, Packet, Place, Status, Time, TrunkId, saturating_u8};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -138,7 +138,7 @@ impl Flight {
             slot_of: vec![NO_SLOT; agents],
             past: vec![Past::default(); agents],
             slots: std::iter::repeat_with(WatchSlot::default).take(HELD + RING).collect(),
-            free: (0..HELD as u8).rev().collect(),
+            free: (0..saturating_u8(HELD)).rev().collect(),
             next_in_ring: 0,
             budget: Budget { ends: Time::ORIGIN, healthy: 0, failing: 0 },
             groups: BTreeMap::new(),
@@ -161,7 +161,7 @@ impl Flight {
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = (HELD + self.next_in_ring) as u8;
+            let slot = saturating_u8(HELD + self.next_in_ring);
             self.next_in_ring = (self.next_in_ring + 1) % RING;
             self.release(slot);
             slot

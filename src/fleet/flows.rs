@@ -5,7 +5,7 @@
 use crate::agent::IdentityBook;
 use crate::load::Stripe;
 use crate::sip::emit::RegisterTemplate;
-use crate::vocab::{AgentId, FlowId, SocketUse, TrunkId};
+use crate::vocab::{AgentId, FlowId, SocketUse, TrunkId, saturating_u32};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -52,7 +52,7 @@ impl Flows {
     ) -> Result<Flows, E> {
         let mut flows = Flows::default();
         let mut shared: BTreeMap<(TrunkId, usize), FlowId> = BTreeMap::new();
-        for local in 0..stripe.count(identities.len() as u32) {
+        for local in 0..stripe.count(saturating_u32(identities.len())) {
             let identity = identities.get(AgentId(stripe.global(local)));
             let Sharing { sources, sockets } = sharing(identity.trunk);
             let source = identity.number as usize % sources.max(1);
@@ -78,7 +78,7 @@ impl Flows {
     /// Takes a flow in; its number is that of flows before it.
     pub fn add(&mut self, flow: Flow) -> FlowId {
         self.flows.push(flow);
-        FlowId(self.flows.len() as u32 - 1)
+        FlowId(saturating_u32(self.flows.len()) - 1)
     }
 
     pub fn get(&self, flow: FlowId) -> &Flow {

@@ -25,7 +25,7 @@ use crate::load::{Outage, Schedule, Stripe, Timeline};
 use crate::measure::{Event, Interval, Tally};
 use crate::seed::Seed;
 use crate::sip::Response;
-use crate::vocab::{AgentId, Direction, FailedAttempt, RunTag, Speed, Stage, Time, TrunkId};
+use crate::vocab::{AgentId, Direction, FailedAttempt, RunTag, Speed, Stage, Time, TrunkId, saturating_u32};
 use driver::{DriverConfig, TURN_LIMIT};
 use flight::Flight;
 use outage::{Power, Switch};
@@ -92,7 +92,7 @@ struct Farewells {
 impl Fleet {
     pub fn new(config: FleetConfig, tally: Tally) -> Self {
         let FleetConfig { stripe, identities, schedule, start, seed, .. } = config;
-        let all_agents = identities.len() as u32;
+        let all_agents = saturating_u32(identities.len());
         let agents = stripe.count(all_agents);
         let books = Books {
             tally,
@@ -330,7 +330,7 @@ impl Fleet {
         let release = overdue::release(release, now, following, following.map_or(Duration::ZERO, |f| f.since(planned)));
         self.arrivals = Cursor { next: next + 1, planned: following, release };
         // There is an arrival, so there is an agent.
-        let local = next % self.driver.agents() as u32;
+        let local = next % saturating_u32(self.driver.agents());
         self.admit(local, planned, now, out);
     }
 
@@ -361,7 +361,7 @@ impl Fleet {
 
     /// How many of this worker's agents have arrived; arrivals that go round bring no new ones.
     fn arrived(&self) -> u32 {
-        self.arrivals.next.min(self.driver.agents() as u32)
+        self.arrivals.next.min(saturating_u32(self.driver.agents()))
     }
 }
 

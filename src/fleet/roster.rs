@@ -3,7 +3,7 @@
 use super::crew::SeatedPhone;
 use crate::agent::IdentityBook;
 use crate::load::search::{Seat, Seating};
-use crate::vocab::{AgentId, FlowId, TrunkId};
+use crate::vocab::{AgentId, FlowId, TrunkId, saturating_u32};
 use std::collections::HashMap;
 
 /// The flows a search has.
@@ -29,7 +29,7 @@ pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<Se
     let mut phones: Vec<SeatedPhone> = Vec::new();
     let mut sit = |user: AgentId, flow: FlowId| {
         phones.push(SeatedPhone { user, flow });
-        Seat(phones.len() as u32 - 1)
+        Seat(saturating_u32(phones.len()) - 1)
     };
     let main = users.iter().map(|&user| sit(user, flows.main)).collect();
     let elsewhere = flows.elsewhere.map(|flow| users.iter().map(|&user| sit(user, flow)).collect());
@@ -51,7 +51,7 @@ pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<Se
 }
 
 fn ids(book: &IdentityBook) -> impl Iterator<Item = AgentId> {
-    (0..book.len() as u32).map(AgentId)
+    (0..saturating_u32(book.len())).map(AgentId)
 }
 
 /// The agents of a trunk by account, and the number of each one's account.

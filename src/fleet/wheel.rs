@@ -142,6 +142,7 @@ impl Wheel {
     }
 
     /// The lowest occupied slot, which holds the earliest entry, and the tick at which it begins.
+    #[expect(clippy::cast_possible_truncation, reason = "one of eight levels")]
     fn first_slot(&self) -> Option<(u32, u64)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
         let slot = self.occupied[level].trailing_zeros();
@@ -151,6 +152,7 @@ impl Wheel {
     }
 
     /// Hands out what is due at the tick reached; false when `room` ran out before that.
+    #[expect(clippy::cast_possible_truncation, reason = "only the lowest digit is meant")]
     fn expire_reached(&mut self, room: &mut usize, expired: &mut Vec<u32>) -> bool {
         let head = self.reached as u32 % SLOTS;
         loop {
@@ -185,6 +187,7 @@ impl Wheel {
     }
 
     /// Appends a node to the slot of its due tick, which is not before the tick reached.
+    #[expect(clippy::cast_possible_truncation, reason = "only the lowest digit is meant")]
     fn link(&mut self, node: u32) {
         let due = self.nodes[node as usize].due;
         // The highest base-64 digit in which the two ticks differ names the level; equal ticks share level 0.
@@ -224,12 +227,13 @@ const SLOT_BITS: u32 = 6;
 const SLOTS: u32 = 1 << SLOT_BITS;
 /// 16 bits of tick and 8 × 6 bits of slot are the 64 bits of a `Time`.
 const LEVELS: usize = 8;
+#[expect(clippy::cast_possible_truncation, reason = "eight")]
 const HEADS: u32 = LEVELS as u32 * SLOTS;
 const UNLINKED: u32 = u32::MAX;
 /// Entries dealt out to lower levels in one call: about 0.1 ms of scattered memory.
 const DEAL_LIMIT: usize = 1024;
 
-const _: () = assert!(TICK_BITS + SLOT_BITS * LEVELS as u32 == u64::BITS);
+const _: () = assert!(TICK_BITS as usize + SLOT_BITS as usize * LEVELS == u64::BITS as usize);
 const _: () = assert!(size_of::<WheelNode>() == 16);
 
 #[cfg(test)]

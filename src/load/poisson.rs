@@ -33,7 +33,7 @@ impl Sample {
                 before.push(sum);
             }
             let length = (gaps - block * u64::from(BLOCK)).min(BLOCK.into());
-            sum = sum_of(seed, id, block, length as u32, sum);
+            sum = sum_of(seed, id, block, length.try_into().unwrap_or(BLOCK), sum);
         }
         Sample { seed, id, before, sum }
     }

@@ -8,6 +8,7 @@ use super::poisson::Sample;
 use super::stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
 use super::timeline::Timeline;
 use crate::seed::Seed;
+use crate::vocab::floor_u32;
 use std::time::Duration;
 
 /// Planned times as offsets from the start of the load.
@@ -144,7 +145,7 @@ impl Schedule {
 
 /// The first arrival that is not due before the integral reaches `integral`.
 fn first_at(integral: f64) -> u32 {
-    (integral - SNAP).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
+    floor_u32((integral - SNAP).ceil().clamp(0.0, f64::from(u32::MAX)))
 }
 
 impl Stretch {

@@ -4,7 +4,7 @@
 //! Memory: 88 bytes per entry, and a registration with its challenge makes seven.
 
 use crate::measure::Echo;
-use crate::vocab::{Kind, LoopKind, Place, Status, Why};
+use crate::vocab::{Kind, LoopKind, Place, Status, Why, saturating_u32};
 use std::collections::HashMap;
 
 /// One thing that happened to one phone. Times are nanoseconds since the Unix epoch.
@@ -82,7 +82,7 @@ impl Words {
         if self.texts.len() >= MAX_WORDS {
             return REST;
         }
-        let place = self.texts.len() as u32;
+        let place = saturating_u32(self.texts.len());
         self.texts.push(text.into());
         self.places.insert(text.into(), place);
         Word(place)

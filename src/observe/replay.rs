@@ -9,7 +9,7 @@ use crate::agent::looping::{Looping, Step};
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
 use crate::record::results::{GeneratorLimits, Host};
 use crate::record::{End as RunEnd, Header, Observed, Results, Writer, read};
-use crate::vocab::{AgentId, Refusal, Status, Time, TrunkId};
+use crate::vocab::{AgentId, Refusal, Status, Time, TrunkId, nanos};
 use std::time::Duration;
 
 /// Everything a source showed.
@@ -105,7 +105,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         name: seen.name.clone(),
         started_unix_ns: i64::try_from(start).unwrap_or(i64::MAX),
         seed: 0,
-        interval_ns: interval.as_nanos() as u64,
+        interval_ns: nanos(interval),
         users: agents.iter().map(|agent| agent.user.clone()).collect(),
         agent_trunks: agents.iter().map(|agent| agent.trunk).collect(),
         agent_sources: if several_sources { agents.iter().map(|agent| agent.source).collect() } else { Vec::new() },

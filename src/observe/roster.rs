@@ -5,6 +5,7 @@
 
 use super::ObserveError;
 use crate::record::{RegistrarHeader, TrunkHeader};
+use crate::vocab::{saturating_u16, saturating_u32};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -55,7 +56,7 @@ impl Roster {
         if self.trunks.len() >= MAX_TRUNKS {
             return Err(ObserveError::TooManyTrunks(MAX_TRUNKS));
         }
-        let place = self.trunks.len() as u16;
+        let place = saturating_u16(self.trunks.len());
         self.trunk_places.insert(key.clone(), place);
         self.trunks.push(TrunkSeen { key, transport, sources: Vec::new(), agents: 0, expires_s: 0 });
         Ok(place)
@@ -68,7 +69,7 @@ impl Roster {
     }
 
     pub(super) fn add_phone(&mut self, trunk: u16, user: &str, source: Option<IpAddr>, call_id: &[u8]) -> u32 {
-        let agent = self.agents.len() as u32;
+        let agent = saturating_u32(self.agents.len());
         let seen = &mut self.trunks[usize::from(trunk)];
         seen.agents += 1;
         let source = source.map_or(0, |source| position(&mut seen.sources, source));

@@ -18,7 +18,7 @@ use crate::record::Observed;
 use crate::sip::challenge::Role;
 use crate::sip::timers::TIMER_F_NS;
 use crate::sip::{Response, contact};
-use crate::vocab::{Kind, LoopKind, Place, Status, Time, Trouble, Why};
+use crate::vocab::{Kind, LoopKind, Place, Status, Time, Trouble, Why, saturating_u32};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -265,7 +265,7 @@ impl Watch {
     /// Watching ends at `end`: what is open by then is told.
     pub(super) fn finish(mut self, name: String, observed: Observed, end: u64) -> (Seen, Gaps) {
         let end = end.max(self.last);
-        for agent in 0..self.phones.len() as u32 {
+        for agent in 0..saturating_u32(self.phones.len()) {
             self.leave(agent, end);
             self.lapse(agent, end);
         }

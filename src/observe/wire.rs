@@ -11,7 +11,7 @@ use crate::record::capture::{self, Packet};
 use crate::sip::challenge::{self, all_credentials};
 use crate::sip::scan::{self, Malformed};
 use crate::sip::{Algorithm, Request, Response, contact};
-use crate::vocab::Transport;
+use crate::vocab::{Transport, saturating_u32};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::io::Read;
@@ -172,7 +172,7 @@ impl Wire {
         let user = String::from_utf8_lossy(user);
         self.watch.ask(&Ask {
             at,
-            bytes: held.bytes.len() as u32,
+            bytes: saturating_u32(held.bytes.len()),
             trunk: key,
             transport: held.transport.as_str(),
             user: &user,
@@ -219,7 +219,7 @@ fn is_registration(bytes: &[u8]) -> Result<bool, Malformed> {
 fn reply<'a>(response: &'a Response<'a>, at: u64, bytes: usize) -> Reply<'a> {
     Reply {
         at,
-        bytes: bytes as u32,
+        bytes: saturating_u32(bytes),
         transaction: transaction(response.call_id(), response.cseq, response.branch),
         code: response.code,
         reason: response.reason,

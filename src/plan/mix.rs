@@ -6,7 +6,7 @@
 use super::policy;
 use crate::agent::{RealmPolicy, TrunkPolicy};
 use crate::profile::{Mix, Profile, TrunkProfile, Wrong};
-use crate::vocab::Secret;
+use crate::vocab::{Secret, floor_usize, saturating_u16};
 
 /// What stands before the name of an agent that the registrar is not to know.
 pub(super) const UNKNOWN: &str = "unknown-";
@@ -47,7 +47,7 @@ pub(super) fn mixture(profile: &Profile) -> Mixture {
         for mix in &trunk.mix {
             let policy = variant(trunk, mix).map(|policy| {
                 variants.push(policy);
-                (profile.trunks.len() + variants.len() - 1) as u16
+                saturating_u16(profile.trunks.len() + variants.len() - 1)
             });
             deviations.push(Deviation { wrong: mix.wrong, policy });
         }
@@ -95,7 +95,7 @@ fn apportion(shares: &[f64], agents: usize) -> Vec<usize> {
     let quotas: Vec<f64> = shares.iter().chain([&rest]).map(|share| share * agents as f64).collect();
     // A product that misses a whole number by a rounding error means that number.
     let whole = |quota: f64| (quota + 1e-9).floor();
-    let mut counts: Vec<usize> = quotas.iter().map(|&quota| whole(quota) as usize).collect();
+    let mut counts: Vec<usize> = quotas.iter().map(|&quota| floor_usize(whole(quota))).collect();
     let mut order: Vec<usize> = (0..quotas.len()).collect();
     order.sort_by(|&a, &b| (quotas[b] - whole(quotas[b])).total_cmp(&(quotas[a] - whole(quotas[a]))));
     let given: usize = counts.iter().sum();
@@ -109,7 +109,7 @@ fn apportion(shares: &[f64], agents: usize) -> Vec<usize> {
 fn spread(counts: &[usize]) -> Vec<u16> {
     let mut places: Vec<(f64, u16)> = Vec::with_capacity(counts.iter().sum());
     for (group, &count) in counts.iter().enumerate() {
-        places.extend((0..count).map(|k| ((2 * k + 1) as f64 / (2 * count) as f64, group as u16)));
+        places.extend((0..count).map(|k| ((2 * k + 1) as f64 / (2 * count) as f64, saturating_u16(group))));
     }
     places.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     places.into_iter().map(|(_, group)| group).collect()

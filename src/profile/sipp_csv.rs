@@ -267,7 +267,8 @@ fn value_of(text: &str) -> Result<(String, &str), String> {
     }
     if let Some(hex) = text.strip_prefix("0x") {
         let (digits, after) = hex.split_at(hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len()));
-        let nibble = |&b: &u8| char::from(b).to_digit(16).unwrap_or_default() as u8;
+        let nibble =
+            |&b: &u8| char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default();
         let bytes = digits.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, b| byte << 4 | nibble(b)));
         let value = String::from_utf8(bytes.collect()).map_err(|_| "has a value in hex that is not UTF-8 text")?;
         return Ok((value, after));

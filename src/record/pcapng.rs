@@ -11,7 +11,7 @@
 //!
 //! Read first: draft-ietf-opsawg-pcapng §4; RFC 791 §3.1, RFC 768, RFC 8200 §3 and §8.1.
 
-use crate::vocab::{Direction, FailedAttempt, Packet, Place, Time};
+use crate::vocab::{Direction, FailedAttempt, Packet, Place, Time, saturating_u16, saturating_u32};
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
@@ -85,7 +85,7 @@ impl<W: Write> PcapngWriter<W> {
             let block = EnhancedPacketBlock {
                 interface_id: 0,
                 timestamp: Duration::from_nanos(self.started_unix_ns + packet.at.nanos_since(self.start)),
-                original_len: data.len() as u32,
+                original_len: saturating_u32(data.len()),
                 data: Cow::Owned(data),
                 options: vec![EnhancedPacketOption::Comment(Cow::Owned(comment(attempt, name, n)))],
             };
@@ -183,7 +183,7 @@ fn ipv4(out: &mut Vec<u8>, source: Ipv4Addr, destination: Ipv4Addr, udp: &[u8]) 
 
 /// RFC 8200 §3: no extension headers.
 fn ipv6(out: &mut Vec<u8>, source: Ipv6Addr, destination: Ipv6Addr, udp: &[u8]) {
-    let length = (udp.len() as u16).to_be_bytes();
+    let length = saturating_u16(udp.len()).to_be_bytes();
     out.extend_from_slice(&[0x60, 0, 0, 0, length[0], length[1], UDP, HOPS]);
     out.extend_from_slice(&source.octets());
     out.extend_from_slice(&destination.octets());
@@ -193,7 +193,7 @@ fn ipv6(out: &mut Vec<u8>, source: Ipv6Addr, destination: Ipv6Addr, udp: &[u8]) 
 /// The datagram with its checksum, which covers a pseudo-header of both addresses (RFC 768; RFC 8200 §8.1, whose wider
 /// length and zeroes make no difference to the sum). A sum of zero is sent as all ones: zero means that there is none.
 fn append_udp(out: &mut Vec<u8>, addresses: [&[u8]; 2], udp: &[u8]) {
-    let length = (udp.len() as u16).to_be_bytes();
+    let length = saturating_u16(udp.len()).to_be_bytes();
     let sum = match checksum([addresses[0], addresses[1], &[0, UDP], &length, udp]) {
         0 => u16::MAX,
         sum => sum,
@@ -204,6 +204,7 @@ fn append_udp(out: &mut Vec<u8>, addresses: [&[u8]; 2], udp: &[u8]) {
 }
 
 /// The internet checksum (RFC 1071) of parts that follow each other, all but the last of even length.
+#[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits in the loop")]
 fn checksum<const N: usize>(parts: [&[u8]; N]) -> u16 {
     let words = parts.into_iter().flat_map(|part| part.chunks(2));
     let word = |pair: &[u8]| u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));

@@ -11,7 +11,7 @@
 
 use super::results::IntervalResult;
 use crate::measure::{AgentRow, Evidence, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
-use crate::vocab::{LoopKind, Phase, Stage, Status};
+use crate::vocab::{LoopKind, Phase, Stage, Status, saturating_u16, saturating_u32};
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use hdrhistogram::{Counter, Histogram};
 use serde::{Deserialize, Serialize};
@@ -201,7 +201,7 @@ fn pack_latency(trunks: &[TrunkInterval], serializer: &mut V2Serializer) -> Vec<
     for (number, trunk) in trunks.iter().enumerate() {
         for (phase, histogram) in Phase::ALL.into_iter().zip(&trunk.latency_us) {
             if let Some(histogram) = histogram {
-                rows.push(LatencyFrame { trunk: number as u16, phase, v2: to_v2(serializer, histogram) });
+                rows.push(LatencyFrame { trunk: saturating_u16(number), phase, v2: to_v2(serializer, histogram) });
             }
         }
     }
@@ -256,7 +256,7 @@ impl ReasonList {
         let mut list = ReasonList::default();
         for AgentRow { last_reason, .. } in rows {
             if !list.places.contains_key(last_reason) {
-                list.places.insert(Arc::clone(last_reason), list.words.len() as u32);
+                list.places.insert(Arc::clone(last_reason), saturating_u32(list.words.len()));
                 list.words.push(last_reason.to_string());
             }
         }

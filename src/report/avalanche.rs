@@ -6,7 +6,7 @@ use super::csv::Table;
 use super::template;
 use super::text::{cell, decimal, printable};
 use crate::diagnose::avalanche::Comeback;
-use crate::vocab::format_duration;
+use crate::vocab::{floor_usize, format_duration};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -202,7 +202,7 @@ fn known(preset: &str) -> &'static str {
 /// When the last agent was back; where one never came, when the busiest second was over.
 fn settled_s(comeback: &Comeback) -> usize {
     let last = comeback.registered_again_after_s.iter().rev().flatten().next();
-    last.map_or(comeback.peak_at_s as usize, |after| after.ceil() as usize) + 5
+    last.map_or(comeback.peak_at_s as usize, |after| floor_usize(after.ceil())) + 5
 }
 
 fn steps(seconds: usize, per_step: usize) -> Vec<(f64, f64)> {

@@ -3,6 +3,7 @@
 //!
 //! What is drawn is in `charts`; here are axes, scales and marks. Series differ by dash or pattern as well as by colour.
 
+use crate::vocab::{floor_u32, floor_u64};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -158,7 +159,7 @@ pub(super) fn map(rows: usize, seconds: f64, stretches: &[Stretch]) -> String {
 
 /// Tenths of full strength; even the weakest is seen.
 fn strength(share: f64) -> u32 {
-    (4.0 + 6.0 * share.clamp(0.0, 1.0)).round() as u32
+    floor_u32((4.0 + 6.0 * share.clamp(0.0, 1.0)).round())
 }
 
 /// Few rows are drawn tall enough to be told apart, many share what there is.
@@ -184,7 +185,7 @@ impl Across {
         match self {
             Across::Seconds(seconds) => {
                 let step = time_step(seconds);
-                (0..=(seconds / step) as u32).map(|n| f64::from(n) * step).map(|at| (at, clock(at))).collect()
+                (0..=floor_u32(seconds / step)).map(|n| f64::from(n) * step).map(|at| (at, clock(at))).collect()
             }
             Across::Nines(most) => {
                 SHARES.into_iter().filter(|(at, _)| *at <= most).map(|(at, share)| (at, share.to_owned())).collect()
@@ -277,6 +278,7 @@ impl Canvas {
         let _ = write!(self.svg, "<path class=\"line {}\" d=\"{path}\"/>", line.class);
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "whole decades of what was measured")]
     fn axes(&mut self, unit: &str) {
         let ticks: Vec<f64> = match self.scale {
             Scale::Linear => (0..=4).map(|n| self.high / 4.0 * f64::from(n)).collect(),
@@ -338,7 +340,7 @@ fn time_step(seconds: f64) -> f64 {
 
 /// `0:05`, `1:30:00`.
 fn clock(seconds: f64) -> String {
-    let whole = seconds as u64;
+    let whole = floor_u64(seconds);
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes}:{rest:02}") }
 }

@@ -3,7 +3,7 @@
 use super::text::{self, decimal, thousands};
 use crate::diagnose::DryRun;
 use crate::diagnose::dry_run::At;
-use crate::vocab::format_bandwidth;
+use crate::vocab::{floor_u64, format_bandwidth};
 use serde::Serialize;
 
 /// The lines: what is asked for, of whom, and a warning for each limit that is passed.
@@ -62,7 +62,7 @@ fn registrations(dry_run: &DryRun) -> String {
     let contacts = dry_run.contacts.as_ref().map_or(0, |most| most.contacts);
     let text = format!(
         "{} at once from {}, {} begun, {contacts} of one address of record",
-        thousands(agents as u64),
+        thousands(floor_u64(agents)),
         after(at_s),
         peak(dry_run.registrations_per_s),
     );
@@ -99,7 +99,7 @@ fn peak(at: At) -> String {
 }
 
 fn after(seconds: f64) -> String {
-    text::length((seconds * 1e9) as u64)
+    text::length(floor_u64(seconds * 1e9))
 }
 
 fn labelled(label: &str, text: &str) -> String {

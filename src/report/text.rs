@@ -3,6 +3,7 @@
 //! An unknown value is an empty text, never 0 or NaN. Words for people are in `words`.
 
 use crate::diagnose::figures::Unit;
+use crate::vocab::floor_u64;
 
 /// A value as text, or nothing.
 pub(super) fn cell<T: ToString>(value: Option<T>) -> String {
@@ -72,7 +73,7 @@ pub(super) fn millis(us: f64) -> String {
 /// A measured value with its unit, for people.
 pub(super) fn measured(unit: Unit, value: f64) -> String {
     match unit {
-        Unit::Count if value.fract() == 0.0 && value >= 0.0 => thousands(value as u64),
+        Unit::Count if value.fract() == 0.0 && value >= 0.0 => thousands(floor_u64(value)),
         Unit::Count => decimal(value, 3),
         Unit::Ratio => percent(100.0 * value),
         Unit::Percent => percent(value),
@@ -86,7 +87,7 @@ pub(super) fn minutes(value: f64) -> String {
     match value {
         _ if value < 1.0 => decimal(value, 3),
         _ if value < 1_000.0 => decimal(value, 1),
-        _ => thousands(value as u64),
+        _ => thousands(floor_u64(value)),
     }
 }
 

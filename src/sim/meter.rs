@@ -4,7 +4,7 @@ use super::road::{Addresses, FleetFlow, START, Toll};
 use crate::agent::{Identity, IdentityBook, TrunkPolicy};
 use crate::fleet::agent_of;
 use crate::measure::Traffic;
-use crate::vocab::{AgentId, Time};
+use crate::vocab::{AgentId, Time, saturating_u32};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -35,11 +35,11 @@ impl RoadMeter {
         let mut aor = |(number, identity): (usize, Identity<'_>)| {
             let domain = policies[identity.trunk.index()].domain.as_str();
             let place = *known.entry((domain, identity.user.to_owned())).or_insert_with(|| {
-                aors.push((AgentId(number as u32), 0));
+                aors.push((AgentId(saturating_u32(number)), 0));
                 aors.len() - 1
             });
             aors[place].1 += 1;
-            place as u32
+            saturating_u32(place)
         };
         let aor_of: Vec<u32> = identities.iter().enumerate().map(&mut aor).collect();
         RoadMeter { traffic: Traffic::new(START, sources.len(), aors.len()), sources, source_of, aors, aor_of }

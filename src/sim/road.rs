@@ -7,7 +7,7 @@ use super::buffers::{Buffers, DATAGRAM};
 use crate::fleet::Ways;
 use crate::link::{Link, LinkConfig};
 use crate::seed::Seed;
-use crate::vocab::{FlowId, Time};
+use crate::vocab::{FlowId, Time, saturating_u32};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -148,7 +148,7 @@ impl Addresses {
         if self.flows.len() <= fleet {
             self.flows.resize_with(fleet + 1, Vec::new);
         }
-        let flow = FlowId(self.flows[fleet].len() as u32);
+        let flow = FlowId(saturating_u32(self.flows[fleet].len()));
         self.flows[fleet].push(address);
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }

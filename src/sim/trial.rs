@@ -42,6 +42,7 @@ pub struct SimField {
 }
 
 /// The made-up address of a flow: the one from elsewhere has another host.
+#[expect(clippy::cast_possible_truncation, reason = "a crew has a handful of flows")]
 fn address(flow: FlowId) -> SocketAddr {
     let host = if flow == ELSEWHERE { 2 } else { 1 };
     SocketAddr::from(([127, 0, 0, host], 10_000 + flow.0 as u16))

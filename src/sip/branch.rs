@@ -26,6 +26,7 @@ impl Branch {
     pub const FILLER: u8 = b'-';
     const COOKIE: &'static [u8; 7] = b"z9hG4bK";
 
+    #[expect(clippy::cast_possible_truncation, reason = "a branch carries the lower half of the run's tag")]
     pub fn new(run: RunTag, token: Token) -> Self {
         let numbers = u128::from(run.0 as u32) << 64 | u128::from(token.agent.0) << 32 | u128::from(token.serial);
         let mut text = [0; Self::LEN];
@@ -50,10 +51,13 @@ impl Branch {
             return None;
         }
         let numbers = unhex16(numbers)?;
-        Some(Token { agent: AgentId((numbers >> 32) as u32), serial: numbers as u32 })
+        #[expect(clippy::cast_possible_truncation, reason = "the lower of two numbers")]
+        let serial = numbers as u32;
+        Some(Token { agent: AgentId((numbers >> 32) as u32), serial })
     }
 
     /// What every branch of a run begins with.
+    #[expect(clippy::cast_possible_truncation, reason = "a branch carries the lower half of the run's tag")]
     fn head(run: RunTag) -> [u8; 15] {
         let mut text = [0; 15];
         text[..7].copy_from_slice(Self::COOKIE);
@@ -63,6 +67,7 @@ impl Branch {
 
     /// Whether this is that beginning with its digits in either case.
     #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "a branch carries the lower half of the run's tag")]
     fn is_head(run: RunTag, text: &[u8; 15]) -> bool {
         let (cookie, digits) = text.split_at(Self::COOKIE.len());
         cookie == Self::COOKIE && digits.eq_ignore_ascii_case(&hex8(run.0 as u32))
@@ -117,6 +122,7 @@ fn digits(nibbles: u8x16) -> [u8; WIDTH] {
 
 /// Reads sixteen hex digits in either case.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of a vector")]
 fn unhex16(text: &[u8; 16]) -> Option<u64> {
     // As they are written here, all at once: what is above nine as a digit, counted from zero, is above any digit, and what
     // is above five as a letter, counted from `a`, is none.
@@ -133,6 +139,7 @@ fn unhex16(text: &[u8; 16]) -> Option<u64> {
 }
 
 /// Numbers below sixteen, one in each byte, as one number; the lowest byte's is its lowest digit.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is empty by then")]
 fn packed(mut nibbles: u64) -> u32 {
     nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
     nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
@@ -153,6 +160,7 @@ fn unhex16_in_either_case(text: &[u8; 16]) -> Option<u64> {
 }
 
 /// The value of a hex digit, by its byte; [`u8::MAX`] for any other byte.
+#[expect(clippy::cast_possible_truncation, reason = "below sixteen")]
 const DIGIT: [u8; 256] = {
     let mut table = [u8::MAX; 256];
     let mut value = 0;

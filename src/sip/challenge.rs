@@ -317,6 +317,7 @@ impl<'a> DigestSet<'a> {
     /// The fast path of [`put`](Self::put) for parameters of a challenge in lower case with the equal sign right behind: the
     /// place of the one at the beginning of `text`, and where its value begins.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the first byte of the word")]
     fn fast_place(&mut self, text: &[u8]) -> Option<(&mut Option<&'a [u8]>, usize)> {
         let head = u64::from_le_bytes(*text.first_chunk()?);
         let is = |start: Start| start.begins(head);

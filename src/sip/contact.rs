@@ -144,6 +144,7 @@ pub fn granted(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32>
 
 /// The bytes of a user part with `%HH` undone. RFC 3261 §19.1.4 declares a character and its escape equal except for the
 /// reserved ones; those are let pass too, since registrars rewrite them and no two agents differ by that alone.
+#[expect(clippy::cast_possible_truncation, reason = "two hex digits")]
 fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -185,6 +185,7 @@ impl Ha1 {
     }
 
     /// Reads a pre-computed HA1 of 32 or 64 hex digits; `None` when it is neither.
+    #[expect(clippy::cast_possible_truncation, reason = "two hex digits; 64 of them at most")]
     pub fn from_hex(text: &str) -> Option<Ha1> {
         if !matches!(text.len(), 32 | 64) {
             return None;
@@ -353,6 +354,7 @@ const BLOCK: usize = 64;
 /// The least that follows a text in its last blocks.
 const PADDING: usize = 9;
 
+#[expect(clippy::cast_possible_truncation, reason = "32 bytes at most")]
 fn hash_with<D: Digest>(parts: &[&[u8]]) -> Ha1 {
     let output = parts.iter().fold(D::new(), |state, part| state.chain_update(part)).finalize();
     let mut bytes = [0; 32];

@@ -713,6 +713,7 @@ fn is_user_char(byte: u8) -> bool {
 }
 
 /// `unreserved` and `user-unreserved` of RFC 3261 §25.1, by byte.
+#[expect(clippy::cast_possible_truncation, reason = "below 128")]
 const IS_USER_CHAR: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;

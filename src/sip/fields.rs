@@ -35,6 +35,7 @@ pub(super) fn token_len(text: &[u8]) -> usize {
 }
 
 /// Whether a byte may stand in a token, by its value.
+#[expect(clippy::cast_possible_truncation, reason = "below 128")]
 const IS_TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -183,6 +184,7 @@ fn element_end(text: &[u8]) -> usize {
 /// The number at the beginning of a text of eight bytes or more, and what follows it; at most the first eight digits.
 /// `None` where there is no digit, or the text is shorter.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the sum of both halves stands in the lower one")]
 pub(super) fn short_number(text: &[u8]) -> Option<(u32, &[u8])> {
     let digits = u64::from_le_bytes(*text.first_chunk()?) ^ (EACH * u64::from(b'0'));
     // What is above nine sets the high bit of its byte; what it carries into the next one comes behind the first of them.
@@ -204,6 +206,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 /// A decimal number of seconds or of a sequence, at the beginning of `text`. Values beyond 32 bits become the greatest
 /// one ("at least that long"); `None` when there are no digits or something else than a delimiter follows them, as
 /// in `-1` or `10s`.
+#[expect(clippy::cast_possible_truncation, reason = "held below 32 bits in the loop")]
 pub(super) fn number(text: &[u8]) -> Option<u32> {
     let text = if text.first() > Some(&b' ') { text } else { skip_blanks(text) };
     let (mut value, mut digits) = (0, 0);

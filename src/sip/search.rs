@@ -118,6 +118,7 @@ fn line_feeds(text: &[u8]) -> u64 {
 }
 
 /// Those of the last `rest` bytes, which are less than a block.
+#[expect(clippy::cast_possible_truncation, reason = "fewer than a block")]
 fn line_feeds_of_rest(text: &[u8], rest: usize) -> u64 {
     match text.last_chunk() {
         Some(block) => line_feeds_in(block).unbounded_shr((BLOCK - rest) as u32),

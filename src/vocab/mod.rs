@@ -28,7 +28,9 @@ pub use flow::{FlowId, Transport};
 pub use grade::{Confidence, Severity};
 pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};
-pub use number::{millis, nanos, place_below, rounded, saturating_u32};
+pub use number::{
+    floor_u32, floor_u64, floor_usize, millis, nanos, rounded, saturating_u8, saturating_u16, saturating_u32,
+};
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
 pub use secret::Secret;

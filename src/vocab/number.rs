@@ -26,9 +26,31 @@ pub fn rounded(value: f64) -> u64 {
     value.round() as u64
 }
 
-/// The whole number below, as a place in a list; bounds as for [`rounded`].
+/// As [`saturating_u32`], for a `u16`.
+pub fn saturating_u16(things: usize) -> u16 {
+    u16::try_from(things).unwrap_or(u16::MAX)
+}
+
+/// As [`saturating_u32`], for a `u8`.
+pub fn saturating_u8(things: usize) -> u8 {
+    u8::try_from(things).unwrap_or(u8::MAX)
+}
+
+/// The whole number below; bounds as for [`rounded`].
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
-pub fn place_below(value: f64) -> usize {
+pub fn floor_u64(value: f64) -> u64 {
+    value as u64
+}
+
+/// As [`floor_u64`], for a `u32`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
+pub fn floor_u32(value: f64) -> u32 {
+    value as u32
+}
+
+/// As [`floor_u64`], for a place in a list.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
+pub fn floor_usize(value: f64) -> usize {
     value as usize
 }
 
@@ -41,6 +63,7 @@ mod tests {
         assert_eq!([saturating_u32(7), saturating_u32(1 << 40)], [7, u32::MAX]);
         assert_eq!((nanos(Duration::MAX), millis(Duration::from_micros(1_999))), (u64::MAX, 1));
         assert_eq!([2.5, -1.0, f64::NAN, f64::INFINITY].map(rounded), [3, 0, 0, u64::MAX]);
-        assert_eq!([2.9, -1.0, f64::NAN].map(place_below), [2, 0, 0]);
+        assert_eq!([2.9, -1.0, f64::NAN].map(floor_usize), [2, 0, 0]);
+        assert_eq!((floor_u64(2.9), floor_u32(1e12), saturating_u16(70_000)), (2, u32::MAX, u16::MAX));
     }
 }

@@ -11,7 +11,7 @@ use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::sip::{Algorithm, AlgorithmSet, Protection};
-use crate::vocab::{AgentId, Place, Time};
+use crate::vocab::{AgentId, Place, Time, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -208,7 +208,7 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
     /// An agent of the same trunk to compare with: rather one that behaves as its trunk's agents do.
     fn control(&self) -> Option<AgentId> {
         let own = self.plan.identities.get(self.agent);
-        let agents = || (0..self.plan.identities.len() as u32).map(AgentId);
+        let agents = || (0..saturating_u32(self.plan.identities.len())).map(AgentId);
         let of_trunk = |agent: &AgentId| {
             let identity = self.plan.identities.get(*agent);
             identity.trunk == own.trunk && identity.user != own.user

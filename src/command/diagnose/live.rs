@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::profile::{self, ProfileError};
 use crate::report::experiments::{self, Patient};
 use crate::seed::Seed;
-use crate::vocab::{AgentId, parse_duration};
+use crate::vocab::{AgentId, parse_duration, saturating_u32};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -108,7 +108,7 @@ impl Ward<'_> {
             }
             (pace, call) = bench.into_pace();
         }
-        let conclusion = Conclusion::Healthy { agents: agents.len() as u32 };
+        let conclusion = Conclusion::Healthy { agents: saturating_u32(agents.len()) };
         Ok(Visit::Ended(Box::new(Diagnosed { case: None, conclusion })))
     }
 
@@ -194,7 +194,7 @@ fn require_agents(plan: &Plan) -> Result<(), ProfileError> {
 
 /// The agents to try in order: the one asked for, or the first ones of the run.
 fn chosen(plan: &Plan, user: Option<&str>) -> Result<Vec<AgentId>, Failure> {
-    let all = (0..plan.identities.len() as u32).map(AgentId);
+    let all = (0..saturating_u32(plan.identities.len())).map(AgentId);
     let Some(user) = user else { return Ok(all.take(AGENTS_TRIED).collect()) };
     let named: Vec<AgentId> = all.filter(|agent| plan.identities.get(*agent).user == user).collect();
     match named.as_slice() {

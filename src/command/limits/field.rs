@@ -12,7 +12,7 @@ use crate::net::udp::Udp;
 use crate::plan::{Plan, TrunkPlan};
 use crate::record::limits::Setup;
 use crate::seed::Seed;
-use crate::vocab::{FlowId, RunTag, SocketUse, Time, TrunkId};
+use crate::vocab::{FlowId, RunTag, SocketUse, Time, TrunkId, saturating_u16};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ pub(super) fn open(
     let other = (0..plan.trunks.len()).find(beside);
     let other_trunk = match other {
         Some(n) => {
-            let flow = opened.add(plan, TrunkId(n as u16), Some(source), target)?;
-            Some((TrunkId(n as u16), flow))
+            let flow = opened.add(plan, TrunkId(saturating_u16(n)), Some(source), target)?;
+            Some((TrunkId(saturating_u16(n)), flow))
         }
         None => None,
     };

@@ -408,7 +408,7 @@ fn refused_algorithm(view: &View<'_>) -> Option<Explaining> {
     let suspects: Vec<&Group<'_>> = view.groups.iter().filter(is_refusal).collect();
     let refused =
         |position: u8| -> u64 { suspects.iter().filter_map(|group| group.by_algorithm.get(&Some(position))).sum() };
-    let positions = 0..Algorithm::ALL.len() as u8;
+    let positions = 0..u8::try_from(Algorithm::ALL.len()).unwrap_or(u8::MAX);
     let (bad, count) =
         positions.clone().map(|position| (position, refused(position))).max_by_key(|(_, count)| *count)?;
     let (good, successes) = positions.map(|position| (position, taken(position))).max_by_key(|(_, count)| *count)?;

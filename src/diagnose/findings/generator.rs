@@ -5,7 +5,7 @@ use super::trend::{self, Rise};
 use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts};
 use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
-use crate::vocab::{Confidence, Kind, Phase, Severity, Stage, Status};
+use crate::vocab::{Confidence, Kind, Phase, Severity, Stage, Status, saturating_u16};
 
 pub(super) fn find(results: &Results) -> Vec<Draft> {
     saturated(results).into_iter().chain(drift(results)).collect()
@@ -56,7 +56,7 @@ fn drift(results: &Results) -> Vec<Draft> {
     }
     let mut tested = 0;
     let mut rises: Vec<(u16, Series, Rise)> = Vec::new();
-    for trunk in 0..results.header.trunks.len() as u16 {
+    for trunk in 0..saturating_u16(results.header.trunks.len()) {
         if !is_steady(&soak, trunk) {
             continue;
         }

@@ -26,12 +26,13 @@ pub use wording::counted;
 
 use super::finding::Finding;
 use crate::record::Results;
+use crate::vocab::saturating_u16;
 
 /// Everything that can be said about what went wrong in a run, most severe first.
 pub fn findings(results: &Results) -> Vec<Finding> {
     let mut drafts: Vec<Draft> = generator::find(results);
     for trunk in 0..results.header.trunks.len() {
-        drafts.extend(of_trunk(&View::new(results, trunk as u16)));
+        drafts.extend(of_trunk(&View::new(results, saturating_u16(trunk))));
     }
     // Of findings that weigh the same the detectors' own order stays: of two open ones the likelier is first.
     drafts.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.attempts.cmp(&a.attempts)));

@@ -8,7 +8,7 @@ use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
 use super::pattern::{self, Ceiling, Cut, Reach, Tally, Throttle, Wave};
 use super::view::{Group, View};
-use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, format_duration};
+use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, format_duration, millis};
 use std::time::Duration;
 
 /// The findings of a trunk's refusals; those of the groups in `explained` have their finding already.
@@ -486,7 +486,7 @@ fn span(ns: u64) -> String {
     let rounded = if ns >= 60_000_000_000 {
         Duration::from_secs(precise.as_secs())
     } else {
-        Duration::from_millis(precise.as_millis() as u64)
+        Duration::from_millis(millis(precise))
     };
     format_duration(rounded)
 }

@@ -2,7 +2,7 @@
 
 use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
 use crate::record::{AgentResult, Results, TrunkHeader};
-use crate::vocab::{Class, Kind, Place, Trouble};
+use crate::vocab::{Class, Kind, Place, Trouble, saturating_u32};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ impl<'a> View<'a> {
             outcomes,
             offers: evidence.offers.iter().filter(|row| row.trunk == trunk).collect(),
             grants: evidence.grants.iter().filter(|row| row.trunk == trunk).collect(),
-            agents: agents.map(|(id, agent)| (id as u32, agent)).collect(),
+            agents: agents.map(|(id, agent)| (saturating_u32(id), agent)).collect(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::number::cut;
 use super::palette::Palette;
-use crate::vocab::place_below;
+use crate::vocab::floor_usize;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -20,7 +20,7 @@ pub(super) fn title(text: &str, palette: Palette, area: Rect, buffer: &mut Buffe
 
 /// A bar of so many cells, full at 1.
 pub(super) fn bar(done: f64, cells: usize, palette: Palette) -> [Span<'static>; 2] {
-    let full = place_below((done.clamp(0.0, 1.0) * cells as f64).round()).min(cells);
+    let full = floor_usize((done.clamp(0.0, 1.0) * cells as f64).round()).min(cells);
     // Full is said of what is complete only.
     let full = if done < 1.0 { full.min(cells.saturating_sub(1)) } else { full };
     [Span::styled("━".repeat(full), palette.accent()), Span::styled("┄".repeat(cells - full), palette.quiet())]

@@ -13,6 +13,7 @@
 //! un-REGISTERs.
 
 use super::{Confidence, Search, SearchField, Seat, Seating, StepPace, StepResult, Stop, WordedRefusal};
+use crate::vocab::{floor_usize, saturating_u32};
 use std::collections::VecDeque;
 
 /// Over what a limit is counted, as far as this roster can tell.
@@ -125,14 +126,14 @@ pub fn concurrent<F: SearchField>(
             }
             Meaning::Limit { spare, confidence } => {
                 filling.found.refusal.get_or_insert(refusal);
-                filling.found.evidence.refused = seen.refused() as u32;
+                filling.found.evidence.refused = saturating_u32(seen.refused());
                 filling.found.confidence = confidence;
                 filling.measure(search, spare, several_contacts)?;
                 return Ok(filling.found);
             }
         }
     }
-    filling.found.at_least = search.bound() as u32;
+    filling.found.at_least = saturating_u32(search.bound());
     Ok(filling.found)
 }
 
@@ -181,7 +182,7 @@ struct Filling<'r> {
 
 impl Filling<'_> {
     fn block(&mut self) -> Vec<usize> {
-        let size = (self.rate.ceil() as usize).clamp(1, 2_000).min(self.queue.len());
+        let size = floor_usize(self.rate.ceil()).clamp(1, 2_000).min(self.queue.len());
         self.queue.drain(..size).collect()
     }
 
@@ -314,11 +315,11 @@ impl Filling<'_> {
     ) -> Result<(), Stop> {
         let scope = self.scope(search, spare)?;
         self.found.scope = Some(scope);
-        let reached = match scope {
+        let reached = saturating_u32(match scope {
             CountedScope::Account => self.peers(search, spare).len(),
             CountedScope::Trunk | CountedScope::Registrar | CountedScope::Source => search.bound(),
-        } as u32;
-        self.found.at_least = search.bound() as u32;
+        });
+        self.found.at_least = saturating_u32(search.bound());
         if self.found.confidence == Confidence::Low {
             // What was released did not come back, so it was one more.
             self.found.limit = Some(reached + 1);
@@ -330,7 +331,7 @@ impl Filling<'_> {
         let some = &peers[..peers.len().min(ROUND)];
         if !some.is_empty() {
             let seen = search.register("refreshes at the limit", some, StepPace::Steady(search.gentle))?;
-            self.found.refreshes = Some((seen.accepted() as u32, some.len() as u32));
+            self.found.refreshes = Some((saturating_u32(seen.accepted()), saturating_u32(some.len())));
         }
         if let Some(&contact) =
             self.roster.contacts.first().filter(|_| several_contacts && search.is_bound(self.seat(0)))
@@ -355,9 +356,9 @@ impl Filling<'_> {
             let seen = search.register("one more than there is room for", &back, StepPace::Steady(brisk))?;
             let evidence = &mut self.found.evidence;
             evidence.rounds += 1;
-            evidence.released += released as u32;
-            evidence.taken_again += seen.accepted() as u32;
-            evidence.refused += seen.refused() as u32;
+            evidence.released += saturating_u32(released);
+            evidence.taken_again += saturating_u32(seen.accepted());
+            evidence.refused += saturating_u32(seen.refused());
             exceeded |= seen.accepted() > released;
             let Some(outside) = seen.failed().next() else { break };
             spare = outside;

@@ -5,6 +5,7 @@
 //! oldest contact; the list in the 200 shows that.
 
 use super::{Confidence, Search, SearchField, SeatFate, Seating, StepPace, Stop, WordedRefusal};
+use crate::vocab::saturating_u32;
 
 /// What was found about one address of record.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,7 +33,7 @@ pub fn contacts<F: SearchField>(search: &mut Search<'_, F>, roster: &Seating) ->
         let refusal = match seen.answers.first().map(|answer| &answer.fate) {
             Some(SeatFate::Accepted { listed }) => {
                 added.push(seat);
-                found.at_least = added.len() as u32;
+                found.at_least = saturating_u32(added.len());
                 let listed = u32::from(*listed);
                 if listed > 0 && listed < found.at_least {
                     found.pushes_out_at = Some(listed);
@@ -51,7 +52,7 @@ pub fn contacts<F: SearchField>(search: &mut Search<'_, F>, roster: &Seating) ->
         if search.ask("the refused contact again", seat)?.is_ok() {
             // It was the pace or a hiccup.
             added.push(seat);
-            found.at_least = added.len() as u32;
+            found.at_least = saturating_u32(added.len());
             continue;
         }
         let wider = match others.first() {

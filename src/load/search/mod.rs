@@ -17,6 +17,7 @@ pub mod rate;
 pub mod rfc7502;
 pub mod survey;
 
+use crate::vocab::{floor_usize, saturating_u32};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -311,7 +312,8 @@ impl<'f, F: SearchField> Search<'f, F> {
         rate: Option<f64>,
         seen: &StepResult,
     ) {
-        let count = |of: fn(&SeatFate) -> bool| seen.answers.iter().filter(|answer| of(&answer.fate)).count() as u32;
+        let count =
+            |of: fn(&SeatFate) -> bool| saturating_u32(seen.answers.iter().filter(|answer| of(&answer.fate)).count());
         self.steps.push(SearchStep {
             part: self.part,
             action,
@@ -319,14 +321,14 @@ impl<'f, F: SearchField> Search<'f, F> {
             at,
             lasted: self.field.passed().saturating_sub(at),
             per_second: rate,
-            offered: seen.answers.len() as u32,
-            accepted: seen.accepted() as u32,
-            refused: seen.refused() as u32,
+            offered: saturating_u32(seen.answers.len()),
+            accepted: saturating_u32(seen.accepted()),
+            refused: saturating_u32(seen.refused()),
             silent: count(|fate| *fate == SeatFate::Silent),
             unsent: count(|fate| *fate == SeatFate::Unsent),
             late: seen.late,
             refusal: seen.first_refusal(),
-            bound: self.bound.len() as u32,
+            bound: saturating_u32(self.bound.len()),
             held: None,
         });
     }
@@ -359,7 +361,7 @@ impl StepResult {
         let accepted = self.answers.iter().filter(|answer| matches!(answer.fate, SeatFate::Accepted { .. }));
         let mut spans: Vec<Duration> = accepted.map(|answer| answer.at.saturating_sub(answer.planned)).collect();
         spans.sort_unstable();
-        let rank = (share * spans.len() as f64).ceil() as usize;
+        let rank = floor_usize((share * spans.len() as f64).ceil());
         spans.get(rank.max(1) - 1).copied()
     }
 }

@@ -10,6 +10,7 @@
 
 use super::bucket::{self, Bucket};
 use super::{Confidence, Search, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal};
+use crate::vocab::{floor_u32, floor_usize, saturating_u32};
 use std::time::Duration;
 
 /// The search's settings.
@@ -158,7 +159,7 @@ impl<'h> Hunt<'h> {
     fn grow<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
         let mut rate = self.settings.start.min(self.settings.most);
         loop {
-            let count = ((rate * SHORTEST) as usize).max(FIRST).min(self.phones.len());
+            let count = floor_usize(rate * SHORTEST).max(FIRST).min(self.phones.len());
             if count < LEAST || (count as f64) < rate * TOO_SHORT {
                 self.ended = "there are too few agents for a higher rate";
                 return Ok(());
@@ -365,7 +366,7 @@ impl<'h> Hunt<'h> {
         let mut size = self.burst * 1.5 + 20.0;
         loop {
             self.refill(search, limit)?;
-            let count = half.min(size as usize);
+            let count = half.min(floor_usize(size));
             let one = search.register("a burst", &self.phones[..count], at_once)?;
             let two = search.register("a second burst right behind it", &self.phones[half..half + count], at_once)?;
             search.clear("after the bursts", self.low.max(self.settings.start))?;
@@ -374,11 +375,14 @@ impl<'h> Hunt<'h> {
                 // What came in while the burst went out was not in the bucket.
                 let last = one.answers.iter().rfind(|answer| matches!(answer.fate, SeatFate::Accepted { .. }));
                 let meanwhile = last.map_or(0.0, |last| last.planned.as_secs_f64() * limit);
-                let burst = (passed as f64 - meanwhile).round().max(1.0) as u32;
+                let burst = floor_u32((passed as f64 - meanwhile).round().max(1.0));
                 let at_once_again = passed >= 2 && again * 10 >= passed * 8 && two.refused() > 0;
                 let round_trip = one.latency(0.5).unwrap_or_default();
                 let open = at_once_again && self.waits_for_answers(search, limit, round_trip)?;
-                return Ok((Some(burst), if open { LimitKind::Transactions(passed as u32) } else { LimitKind::Rate }));
+                return Ok((
+                    Some(burst),
+                    if open { LimitKind::Transactions(saturating_u32(passed)) } else { LimitKind::Rate },
+                ));
             }
             if count == half {
                 return Ok((None, LimitKind::Rate));
@@ -397,7 +401,7 @@ impl<'h> Hunt<'h> {
     ) -> Result<bool, Stop> {
         let span = round_trip.as_secs_f64() * WITHIN;
         let pace = limit * DENSE;
-        let count = ((span * pace) as usize).min(self.phones.len());
+        let count = floor_usize(span * pace).min(self.phones.len());
         let (mut expected, mut passed) = (0.0, 0);
         for _ in 0..5 {
             if count < LEAST {
@@ -427,7 +431,7 @@ impl<'h> Hunt<'h> {
 
 /// Arrivals a probe at this rate should have.
 fn arrivals(rate: f64) -> usize {
-    (ENOUGH as f64).max(rate * SHORTEST).min((rate * LONGEST).max(LEAST as f64)).ceil() as usize
+    floor_usize((ENOUGH as f64).max(rate * SHORTEST).min((rate * LONGEST).max(LEAST as f64)).ceil())
 }
 
 /// The steady part of a poured step, without the time in which what was poured is still being answered.
@@ -439,7 +443,7 @@ fn steady_part(seen: &StepResult) -> &[SeatAnswer] {
     }
     let answered = poured.iter().map(|answer| answer.at).max().unwrap_or_default();
     let after = steady.iter().position(|answer| answer.planned > answered).unwrap_or(steady.len());
-    &steady[after.max((steady.len() as f64 * LEAD_IN) as usize)..]
+    &steady[after.max(floor_usize(steady.len() as f64 * LEAD_IN))..]
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! driven past its limit again and again, and rates below ten never move: rounding down stalls there.
 
 use super::{Confidence, Search, SearchField, Seat, StepPace, Stop, WordedRefusal};
+use crate::vocab::{floor_u32, saturating_u32};
 use std::time::Duration;
 
 /// The algorithm's settings, by the RFC's letters.
@@ -60,7 +61,7 @@ pub fn rfc7502<F: SearchField>(
 ) -> Result<FoundRfc7502, Stop> {
     search.begin("rate");
     let seats = &phones[..phones.len().min(settings.n as usize)];
-    let n = seats.len() as u32;
+    let n = saturating_u32(seats.len());
     let (mut r, mut w) = (settings.r, settings.w);
     let mut d = LEAST_SHARE.max(w / 2.0);
     let mut found = FoundRfc7502 {
@@ -100,7 +101,7 @@ pub fn rfc7502<F: SearchField>(
             break;
         }
         search.rest("between iterations", settings.settle)?;
-        r = if held { (f64::from(r) * (1.0 + w)) as u32 } else { (f64::from(r) * (1.0 - d)) as u32 };
+        r = if held { floor_u32(f64::from(r) * (1.0 + w)) } else { floor_u32(f64::from(r) * (1.0 - d)) };
         if !held {
             d = LEAST_SHARE.max(d / 2.0);
             w = LEAST_SHARE.max(w / 2.0);

@@ -6,6 +6,7 @@ use super::contacts::{FoundContacts, contacts};
 use super::rate::{self, FoundRate};
 use super::rfc7502::{self, FoundRfc7502, rfc7502};
 use super::{Search, SearchField, SearchStep, Seat, Seating, Stop};
+use crate::vocab::{floor_usize, saturating_u32};
 use std::time::Duration;
 
 /// How the rate is searched.
@@ -56,9 +57,9 @@ pub fn survey<F: SearchField>(field: &mut F, roster: &Seating, orders: &Orders) 
     }
     search.begin("end");
     match search.clear("whatever may still be bound", orders.fill.most) {
-        Ok(left) => found.left_bound = left as u32,
+        Ok(left) => found.left_bound = saturating_u32(left),
         Err(stop) => {
-            found.left_bound = search.bound() as u32;
+            found.left_bound = saturating_u32(search.bound());
             found.stopped.get_or_insert(stop);
         }
     }
@@ -99,7 +100,7 @@ fn run<F: SearchField>(
 
 /// How many phones rate probes may register at once.
 fn usable(roster: &Seating, together: &FoundConcurrent) -> usize {
-    let below = |limit: u32| ((f64::from(limit) * BELOW_LIMIT) as usize).clamp(1, roster.phones.len());
+    let below = |limit: u32| floor_usize(f64::from(limit) * BELOW_LIMIT).clamp(1, roster.phones.len());
     match (together.limit, together.scope) {
         // The limit of one account does not bound the others, but the first account's phones come first.
         (Some(limit), Some(CountedScope::Account)) => {

@@ -4,7 +4,7 @@ use super::check::{Checker, did_you_mean, list};
 use crate::profile::file::{DurationText, FAULT_KINDS, FaultFile, LognormalFile, defaults};
 use crate::profile::meant::FaultProfile;
 use crate::profile::places::Path;
-use crate::vocab::{Delay, FaultKind};
+use crate::vocab::{Delay, FaultKind, floor_u32};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ fn rate(check: &mut Checker, at: &Path, file: &FaultFile) -> Option<FaultKind> {
         check.bad(&at.key("per_second"), message);
     }
     // One second's worth, as a token bucket that refills by the second has it.
-    let burst = check.at_least_one(&at.key("burst"), file.burst, per_second.ceil().max(1.0) as u32);
+    let burst = check.at_least_one(&at.key("burst"), file.burst, floor_u32(per_second.ceil().max(1.0)));
     let retry_after = file.retry_after.as_ref();
     let retry_after = retry_after.map(|text| check.whole_seconds(&at.key("retry_after"), Some(text), ""));
     let retry_after_s = retry_after.map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX));

@@ -4,6 +4,7 @@
 use super::check::Checker;
 use crate::profile::meant::ListedAgent;
 use crate::profile::places::Path;
+use crate::vocab::saturating_u32;
 
 /// The most agents of one trunk: ten times what one machine is meant for.
 pub(crate) const MAX_AGENTS: u32 = 10_000_000;
@@ -100,7 +101,7 @@ pub(super) fn is_auth_user(c: char) -> bool {
 /// contact unless each has a port of its own.
 fn warn_of_repeats(check: &mut Checker, file: &str, rows: &[ListedAgent], lines: &[usize]) {
     // Sorted places of a million users take a fraction of a table of their names.
-    let mut places: Vec<u32> = (0..rows.len() as u32).collect();
+    let mut places: Vec<u32> = (0..saturating_u32(rows.len())).collect();
     let user = |place: u32| &*rows[place as usize].user;
     places.sort_unstable_by_key(|&place| (user(place), place));
     let groups = places.chunk_by(|&one, &other| user(one) == user(other)).filter(|group| group.len() > 1);

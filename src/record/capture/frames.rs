@@ -8,6 +8,7 @@
 //! Read first: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng §4.
 
 use super::account::Account;
+use crate::vocab::{nanos, saturating_u32};
 use pcap_file::pcap::PcapParser;
 use pcap_file::pcapng::PcapNgParser;
 use pcap_file::pcapng::blocks::Block;
@@ -293,7 +294,7 @@ impl Pcapng {
         // A simple packet's data runs to the end of its block, padding included.
         let snap = if interface.snap_len == 0 { u32::MAX } else { interface.snap_len };
         let length = if units.is_some() { captured } else { captured.min(original.min(snap) as usize) };
-        let at_ns = units.map_or(self.last_ns, |units| interface.unix_ns(units.as_nanos() as u64));
+        let at_ns = units.map_or(self.last_ns, |units| interface.unix_ns(nanos(units)));
         Some((at_ns, interface.link, length, (original as usize) > length))
     }
 
@@ -302,7 +303,7 @@ impl Pcapng {
         let Some((&kind, rest)) = bytes.split_first_chunk::<4>() else { return Next::Incomplete };
         let Some(&length) = rest.first_chunk::<4>() else { return Next::Incomplete };
         let [little, big] = [u32::from_le_bytes(length), u32::from_be_bytes(length)];
-        let fits = |length: &u32| (12..=LARGEST as u32).contains(length) && length.is_multiple_of(4);
+        let fits = |length: &u32| (12..=saturating_u32(LARGEST)).contains(length) && length.is_multiple_of(4);
         let used = match self.parser.section().endianness {
             Endianness::Little => Some(little).filter(fits),
             Endianness::Big => Some(big).filter(fits),

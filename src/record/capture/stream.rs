@@ -148,6 +148,7 @@ impl Direction {
     }
 
     /// Bytes that follow those before.
+    #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap (RFC 9293 §3.4)")]
     fn append(&mut self, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(&[u8])) {
         self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
         if self.ready.is_empty() && is_tls(bytes) {

@@ -6,7 +6,7 @@
 
 use super::{FaultScope, FaultSubject};
 use crate::seed::{Purpose, unit};
-use crate::vocab::place_below;
+use crate::vocab::floor_usize;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::ops::Range;
@@ -105,7 +105,7 @@ fn lines(reply: &[u8]) -> impl Iterator<Item = Range<usize>> {
 
 /// A number below `count`; 0 when that is 0.
 fn pick(place: u64, count: usize) -> usize {
-    place_below(unit(place) * count as f64)
+    floor_usize(unit(place) * count as f64)
 }
 
 const STREAM: u64 = 10 << 32;

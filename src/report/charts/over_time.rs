@@ -6,7 +6,7 @@ use super::{Chart, PlotKind, chart, steps, thin};
 use crate::measure::TrunkInterval;
 use crate::record::results::IntervalResult;
 use crate::record::{LatencyRow, Results};
-use crate::vocab::{Phase, Status};
+use crate::vocab::{Phase, Status, floor_u64};
 
 /// Lines have about this many points.
 const MOST_POINTS: usize = 600;
@@ -81,13 +81,13 @@ fn agents(intervals: &[&IntervalResult]) -> Chart {
     let (planned, registered) = (over(|trunk| trunk.planned_agent_ns), over(|trunk| trunk.registered_agent_ns));
     let missing = planned.iter().zip(&registered).map(|(planned, on)| planned.zip(*on).map(|(plan, on)| plan - on));
     let worst = missing.enumerate().filter_map(|(at, missing)| Some((at, missing?))).max_by(|a, b| a.1.total_cmp(&b.1));
-    let most = registered.iter().flatten().copied().fold(0.0, f64::max).round() as u64;
+    let most = floor_u64(registered.iter().flatten().copied().fold(0.0, f64::max).round());
     let said = match worst.filter(|(_, missing)| *missing >= 1.0) {
         None => "Every agent that was planned was registered, to within one agent.".to_owned(),
         Some((at, missing)) => format!(
             "The most registered at once are {}; the widest gap to the plan is {} agents, {} after the start.",
             thousands(most),
-            thousands(missing.round() as u64),
+            thousands(floor_u64(missing.round())),
             length(intervals[at].start_ns)
         ),
     };

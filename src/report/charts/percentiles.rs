@@ -4,7 +4,7 @@ use super::super::chart::{Series, curves};
 use super::super::text::millis;
 use super::{Chart, Number, Plot, PlotKind, plain};
 use crate::record::Results;
-use crate::vocab::Phase;
+use crate::vocab::{Phase, floor_u32};
 use hdrhistogram::Histogram;
 
 /// Points for each nine of a share.
@@ -54,7 +54,7 @@ pub(super) fn of_run(results: &Results) -> Option<Chart> {
 /// Nines from none to where only the slowest of `count` is left.
 fn nines(count: u64) -> Vec<f64> {
     let most = (count.max(1) as f64).log10().clamp(1.0, f64::from(MOST_NINES));
-    (0..=(most * f64::from(PER_NINE)).ceil() as u32).map(|n| f64::from(n) / f64::from(PER_NINE)).collect()
+    (0..=floor_u32((most * f64::from(PER_NINE)).ceil())).map(|n| f64::from(n) / f64::from(PER_NINE)).collect()
 }
 
 /// The value at each share, in milliseconds, up to the first share that is the largest value.

@@ -74,6 +74,7 @@ impl Number {
         if value.fract() == 0.0 {
             return value;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "a float has 308 decades")]
         let digits = 3 - value.abs().log10().floor() as i32;
         let scale = 10f64.powi(digits.clamp(0, 9));
         (value * scale).round() / scale
@@ -81,6 +82,7 @@ impl Number {
 }
 
 impl Serialize for Number {
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and below 9e15")]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = self.rounded();
         if value.fract() == 0.0 && value.abs() < 9e15 {

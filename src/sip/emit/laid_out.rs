@@ -69,6 +69,7 @@ impl Shape {
     /// The shape of a request; `None` for one whose parts are not as long as they are given, or not in the usual number:
     /// escapes, folds, credentials for a registrar and a proxy, another number of digits.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a number of digits")]
     pub(super) fn of(register: &Register<'_>) -> Option<Shape> {
         let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
         let Register { user, cseq, expires, ref authorizations, .. } = *register;

@@ -47,6 +47,7 @@ struct HeadSpan {
 
 impl HeadSpan {
     /// [`Head`] holds fewer bytes than a place may count.
+    #[expect(clippy::cast_possible_truncation, reason = "a head is shorter than 4 GiB")]
     const fn new(start: usize, end: usize) -> HeadSpan {
         HeadSpan { start: start as u32, end: end as u32 }
     }
@@ -158,6 +159,7 @@ impl HeaderName {
 impl<'a> Head<'a> {
     /// A head before it is read: no header has been found.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a head is shorter than 4 GiB")]
     pub(super) fn of(text: &'a [u8], start: usize) -> Self {
         Head {
             text,
@@ -193,6 +195,7 @@ impl<'a> Head<'a> {
     /// The fast path: reads a head of which no line is folded, with the empty line at its end; false for any other, which
     /// is to be read by the slow twin, [`any_lines`](Self::any_lines).
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the first byte of the word")]
     fn fast_lines(&mut self, mut feeds: LineFeeds<'a>) -> bool {
         let text = self.text;
         let mut start = self.start as usize;
@@ -240,6 +243,7 @@ impl<'a> Head<'a> {
 
     /// Takes up a line, if it is one that somebody looks for.
     #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "a line is shorter than 4 GiB")]
     fn put(&mut self, line: HeadSpan) {
         if let Some((name, behind)) = name_of(line.of(self.text)) {
             self.put_named(name, line, behind as u32);

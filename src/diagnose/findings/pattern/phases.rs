@@ -2,7 +2,7 @@
 
 use super::super::view::{Group, View};
 use super::Tally;
-use crate::vocab::Class;
+use crate::vocab::{Class, floor_u64};
 
 /// A stretch of time in which everything was accepted, or everything refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -168,7 +168,7 @@ fn fitted(phases: &[Phase], tick_ns: u64) -> Option<(Fit, u64)> {
         series.iter().enumerate().all(|(n, at)| (at - first - n as f64 * period).abs() <= slack)
     };
     (period > 0.0 && regular(&down, phase) && regular(&up, offset(&up, period)))
-        .then_some((Fit { period_ns: period as u64, phase_ns: phase.max(0.0) as u64 }, swing as u64))
+        .then_some((Fit { period_ns: floor_u64(period), phase_ns: floor_u64(phase.max(0.0)) }, floor_u64(swing)))
 }
 
 /// Least squares over equally spaced places: the difference of an arithmetic series, and how much it weighs.

@@ -2,6 +2,7 @@
 
 use super::super::view::{Group, View};
 use super::Tally;
+use crate::vocab::floor_u64;
 
 /// A steady number accepted per second under a demand that exceeds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +76,7 @@ fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<Second> {
     let mut seconds: Vec<Second> = Vec::new();
     let last = view.ticks.last().map_or(0, |tick| (tick.start_ns + shift_ns) / SECOND);
     // A rate is looked for over a day at most; a longer run shows it early.
-    seconds.resize((last.min(MOST_SECONDS) + 1) as usize, Second::default());
+    seconds.resize(usize::try_from(last.min(MOST_SECONDS) + 1).unwrap_or(usize::MAX), Second::default());
     for tick in &view.ticks {
         if let Some(second) = seconds.get_mut(((tick.start_ns + shift_ns) / SECOND) as usize) {
             second.accepted += tick.accepted();
@@ -103,7 +104,7 @@ fn middle_mean(sorted: &[u64]) -> f64 {
 fn burst(until_refusal: &[Second], per_second: f64) -> u64 {
     let excess =
         until_refusal.iter().fold(0.0f64, |excess, second| (excess + second.accepted as f64 - per_second).max(0.0));
-    excess.round() as u64
+    floor_u64(excess.round())
 }
 
 /// Variance of the accepted numbers over that of as many coin tosses with the same share accepted.
