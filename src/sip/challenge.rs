@@ -333,7 +333,7 @@ impl<'a> DigestSet<'a> {
     }
 
     fn put(&mut self, name: &[u8], value: &'a [u8]) {
-        // Nearly everybody writes them in lower case.
+        // Lower case first: it is what is mostly written.
         let is = |other: &str| name == other.as_bytes() || name.eq_ignore_ascii_case(other.as_bytes());
         let slot = match name.len() {
             2 if is("nc") => &mut self.nc,
