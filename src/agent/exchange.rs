@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Read first: RFC 3261 §10.2.8 (423), §22.2 and §22.3 (challenges), RFC 7616 §3.3 (`stale`), RFC 6076 §4.2. Not here: what
-//! a challenge says and how it is answered ([`super::authentication`]), transactions and time.
+//! a challenge says and how it is answered (`authentication`), transactions and time.
 
 use crate::sip::challenge::Role;
 use crate::vocab::{LoopKind, Place, Status};

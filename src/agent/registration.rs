@@ -35,7 +35,7 @@ use super::exchange::{self, Exchange, Failed, FinalAnswer};
 use super::identity::{Identity, own_half, whole};
 use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
-use super::retry::{self, Failure};
+use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
 use crate::measure::{AttemptEnd, Clues, Event, Granted};
 use crate::seed::{Purpose, Seed, unit};
@@ -371,7 +371,7 @@ impl Agent {
     /// registered, or between two attempts, must not stop it from ever trying again.
     fn after_shed(&mut self, cx: &Context<'_>, kind: Kind, now: Time) -> Option<Next> {
         let first = kind == Kind::Initial && self.bound_until.is_none() && self.failures == 0;
-        if first { None } else { self.retry(cx, Failure::Recoverable, None, now) }
+        if first { None } else { self.retry(cx, Setback::Recoverable, None, now) }
     }
 
     fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Send {
@@ -628,12 +628,12 @@ impl Agent {
         if end.clues.retry_after.is_some() && cx.policy.retry.retry_after == RetryAfter::Ignored {
             events(Event::RetryAfterIgnored);
         }
-        let failure = Failure::of_code((end.code != 0).then_some(end.code), cx.policy.retry.temporary);
-        let failure = if status == Status::ProtocolError { Failure::Refused } else { failure };
+        let failure = Setback::of_code((end.code != 0).then_some(end.code), cx.policy.retry.temporary);
+        let failure = if status == Status::ProtocolError { Setback::Refused } else { failure };
         self.state = State::Resting(self.retry(cx, failure, end.clues.retry_after, at));
     }
 
-    fn retry(&mut self, cx: &Context<'_>, failure: Failure, retry_after: Option<u32>, at: Time) -> Option<Next> {
+    fn retry(&mut self, cx: &Context<'_>, failure: Setback, retry_after: Option<u32>, at: Time) -> Option<Next> {
         let after = retry_after.map(|secs| Duration::from_secs(secs.into()));
         if !retry::is_ordered(&cx.policy.retry, after) {
             self.failures = self.failures.saturating_add(1);

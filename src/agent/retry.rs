@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// What failed, as far as the wait is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
+pub enum Setback {
     /// A code the client takes for temporary, no answer, transport.
     Recoverable,
     /// 403.
@@ -16,14 +16,14 @@ pub enum Failure {
     Refused,
 }
 
-impl Failure {
+impl Setback {
     /// The class of a final response; `None` is no response at all.
-    pub fn of_code(code: Option<u16>, temporary: Codes) -> Failure {
+    pub fn of_code(code: Option<u16>, temporary: Codes) -> Setback {
         match code {
-            None => Failure::Recoverable,
-            Some(403) => Failure::Forbidden,
-            Some(code) if temporary.contains(code) => Failure::Recoverable,
-            Some(_) => Failure::Refused,
+            None => Setback::Recoverable,
+            Some(403) => Setback::Forbidden,
+            Some(code) if temporary.contains(code) => Setback::Recoverable,
+            Some(_) => Setback::Refused,
         }
     }
 }
@@ -34,7 +34,7 @@ impl Failure {
 /// What `Retry-After` does is the policy's.
 pub fn wait(
     policy: &RetryPolicy,
-    failure: Failure,
+    failure: Setback,
     consecutive: u32,
     retry_after: Option<Duration>,
     draw: f64,
@@ -46,9 +46,9 @@ pub fn wait(
         return None;
     }
     let backoff = match failure {
-        Failure::Recoverable => policy.first.filter(|_| consecutive == 1).unwrap_or(policy.recoverable),
-        Failure::Forbidden => policy.forbidden,
-        Failure::Refused => policy.refused,
+        Setback::Recoverable => policy.first.filter(|_| consecutive == 1).unwrap_or(policy.recoverable),
+        Setback::Forbidden => policy.forbidden,
+        Setback::Refused => policy.refused,
     };
     let own = match backoff {
         Backoff::Never => return None,
@@ -105,7 +105,7 @@ mod tests {
 
     /// The wait of a preset after a code, in seconds at both ends of the draw.
     fn seconds(policy: &RetryPolicy, code: Option<u16>, consecutive: u32, after: Option<u64>) -> Option<(f64, f64)> {
-        let failure = Failure::of_code(code, policy.temporary);
+        let failure = Setback::of_code(code, policy.temporary);
         let after = after.map(Duration::from_secs);
         let at = |draw| wait(policy, failure, consecutive, after, draw).map(|wait| wait.as_secs_f64());
         Some(((at(0.0)? * 1e3).round() / 1e3, (at(1.0)? * 1e3).round() / 1e3))
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn rfc_5626_doubles_up_to_its_cap() {
         for (consecutive, upper) in [(1, 60), (2, 120), (3, 240), (4, 480), (5, 960), (6, 1800), (30, 1800)] {
-            let longest = wait(&RFC, Failure::Recoverable, consecutive, None, 0.0);
-            let shortest = wait(&RFC, Failure::Recoverable, consecutive, None, 1.0);
+            let longest = wait(&RFC, Setback::Recoverable, consecutive, None, 0.0);
+            let shortest = wait(&RFC, Setback::Recoverable, consecutive, None, 1.0);
             assert_eq!(longest, Some(Duration::from_secs(upper)), "after failure {consecutive}");
             assert_eq!(shortest, Some(Duration::from_secs(upper) / 2), "after failure {consecutive}");
         }
@@ -171,25 +171,25 @@ mod tests {
     #[test]
     fn rfc_never_repeats_a_refusal() {
         for code in [300, 400, 401, 403, 404, 407, 423, 480, 486, 600, 603] {
-            let failure = Failure::of_code(Some(code), RFC.temporary);
+            let failure = Setback::of_code(Some(code), RFC.temporary);
             assert_eq!(wait(&RFC, failure, 1, Some(Duration::from_secs(5)), 0.5), None, "{code}");
         }
         for code in [None, Some(408), Some(500), Some(503), Some(599)] {
-            assert!(wait(&RFC, Failure::of_code(code, RFC.temporary), 1, None, 0.5).is_some(), "{code:?}");
+            assert!(wait(&RFC, Setback::of_code(code, RFC.temporary), 1, None, 0.5).is_some(), "{code:?}");
         }
     }
 
     #[test]
     fn retry_after_wins_only_where_it_is_honoured() {
         let after = Some(Duration::from_secs(7));
-        assert_eq!(wait(&RFC, Failure::Recoverable, 3, after, 0.5), after);
-        assert_eq!(wait(&HAMMER, Failure::Recoverable, 3, after, 0.5), Some(Duration::from_secs(1)));
+        assert_eq!(wait(&RFC, Setback::Recoverable, 3, after, 0.5), after);
+        assert_eq!(wait(&HAMMER, Setback::Recoverable, 3, after, 0.5), Some(Duration::from_secs(1)));
     }
 
     #[test]
     fn hammer_repeats_whatever_the_answer() {
         for code in [None, Some(401), Some(403), Some(404), Some(423), Some(503), Some(603)] {
-            let failure = Failure::of_code(code, HAMMER.temporary);
+            let failure = Setback::of_code(code, HAMMER.temporary);
             assert_eq!(wait(&HAMMER, failure, 99, None, 0.9), Some(Duration::from_secs(1)), "{code:?}");
         }
     }
@@ -197,16 +197,16 @@ mod tests {
     #[test]
     fn max_counts_retries_since_the_last_success() {
         let policy = RetryPolicy { max: Some(2), ..HAMMER };
-        assert!(wait(&policy, Failure::Forbidden, 2, None, 0.0).is_some());
-        assert_eq!(wait(&policy, Failure::Forbidden, 3, None, 0.0), None);
-        assert_eq!(wait(&RetryPolicy { max: Some(0), ..HAMMER }, Failure::Forbidden, 1, None, 0.0), None);
+        assert!(wait(&policy, Setback::Forbidden, 2, None, 0.0).is_some());
+        assert_eq!(wait(&policy, Setback::Forbidden, 3, None, 0.0), None);
+        assert_eq!(wait(&RetryPolicy { max: Some(0), ..HAMMER }, Setback::Forbidden, 1, None, 0.0), None);
     }
 
     #[test]
     fn jitter_spreads_both_ways() {
         let spread = Backoff::Fixed { interval: Duration::from_secs(10), jitter: 0.1 };
         let policy = RetryPolicy { recoverable: spread, ..HAMMER };
-        let millis = |draw| wait(&policy, Failure::Recoverable, 1, None, draw).expect("retries").as_millis();
+        let millis = |draw| wait(&policy, Setback::Recoverable, 1, None, draw).expect("retries").as_millis();
         assert_eq!((millis(0.0), millis(0.5), millis(1.0)), (9000, 10000, 11000));
     }
 }

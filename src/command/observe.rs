@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// Writes every interval to the record, and the packets of failures to their file, shows the interval, and says when
 /// the run must not go on.
-pub(super) struct Watch<'a> {
+pub(super) struct RunWatch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
     screen: Screen,
@@ -78,9 +78,9 @@ pub(super) enum Screen {
     Live(Box<LiveScreen>),
 }
 
-impl<'a> Watch<'a> {
+impl<'a> RunWatch<'a> {
     pub(super) fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
-        Watch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
+        RunWatch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
     }
 
     /// Counts for those who scrape as well, and says where.
@@ -116,7 +116,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Observer for Watch<'_> {
+impl Observer for RunWatch<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
         self.writer.interval(interval)?;
         if let Some(metrics) = &self.metrics {

@@ -2,7 +2,7 @@
 
 use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::failure::{Exit, Failure};
-use super::observe::{FailureFile, Screen, Watch};
+use super::observe::{FailureFile, RunWatch, Screen};
 use super::output::RunDirectory;
 use super::registrar::{address_of, embedded};
 use super::report::derive;
@@ -83,7 +83,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let (wisher, wishes) = unbounded_channel();
     let facts = opening(&plan, &frame, &targets);
     let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
-    let mut watch = Watch::new(record, failures, screen(args.live, shown), conditions(&plan));
+    let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan));
     let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
@@ -117,7 +117,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
 }
 
 /// Says what is about to run, and publishes it where that is wanted.
-fn announce(watch: &mut Watch<'_>, facts: &str, publication: Option<&metrics::Publication>) {
+fn announce(watch: &mut RunWatch<'_>, facts: &str, publication: Option<&metrics::Publication>) {
     if !watch.shows_trunks() {
         // The live screen has it at its head.
         watch.say(facts);

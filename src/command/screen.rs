@@ -47,7 +47,7 @@ pub(super) struct LiveScreen {
     told: Sender<ScreenUpdate>,
     /// Tells the detectors that there is something new.
     news: Option<Sender<()>>,
-    waiting: Option<Waiting>,
+    waiting: Option<NotYetShown>,
     threads: Vec<JoinHandle<()>>,
     schedule: Arc<Schedule>,
     course: Course,
@@ -57,7 +57,7 @@ pub(super) struct LiveScreen {
 }
 
 /// What the threads need, until they are started.
-struct Waiting {
+struct NotYetShown {
     scene: Scene,
     updates: Receiver<ScreenUpdate>,
     wishes: UnboundedSender<Wish>,
@@ -83,7 +83,7 @@ impl LiveScreen {
         LiveScreen {
             told,
             news: None,
-            waiting: Some(Waiting { scene: Scene::new(opening), updates, wishes, record, clock }),
+            waiting: Some(NotYetShown { scene: Scene::new(opening), updates, wishes, record, clock }),
             threads: Vec::new(),
             course: Course::new(stages, schedule.timeline()),
             schedule,
@@ -95,7 +95,7 @@ impl LiveScreen {
 
     /// Takes the terminal, once signals are heard: a signal that nobody hears would leave it as the screen has it.
     fn begin(&mut self) {
-        let Some(Waiting { scene, updates, wishes, record, clock }) = self.waiting.take() else { return };
+        let Some(NotYetShown { scene, updates, wishes, record, clock }) = self.waiting.take() else { return };
         let (news, heard) = channel();
         let told = self.told.clone();
         let screen = thread("screen", move || show(scene, &updates, &wishes));
@@ -289,9 +289,9 @@ fn rest(news: &Receiver<()>, clock: Clock, span: Duration) -> Option<bool> {
     }
 }
 
-type Seen = (Vec<FindingLine>, Health, Vec<String>);
+type LookResult = (Vec<FindingLine>, Health, Vec<String>);
 
-fn look_once(follower: &mut Option<Follower<File>>, record: &Path) -> Result<Seen, String> {
+fn look_once(follower: &mut Option<Follower<File>>, record: &Path) -> Result<LookResult, String> {
     let follower = match follower {
         Some(follower) => follower,
         None => {

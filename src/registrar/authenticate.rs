@@ -21,7 +21,7 @@ pub(super) struct Realm {
 
 /// Which realm is challenged and which is checked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Protection<'a> {
+pub(super) struct RealmPair<'a> {
     pub challenge: &'a Realm,
     pub verify: &'a Realm,
     /// Credentials for another realm are refused instead of challenged again.
@@ -78,13 +78,13 @@ impl Authority {
     }
 
     /// The protection without a fault: one realm for both.
-    pub(super) fn protection(&self) -> Protection<'_> {
-        Protection { challenge: &self.realm, verify: &self.realm, forbid_others: false }
+    pub(super) fn protection(&self) -> RealmPair<'_> {
+        RealmPair { challenge: &self.realm, verify: &self.realm, forbid_others: false }
     }
 
     /// Checks the credentials of a request, if it carries any for a registrar: those for the realm checked against before
     /// others (RFC 3261 §22.3).
-    pub(super) fn check(&self, now: Time, request: &Request<'_>, protection: &Protection<'_>) -> Option<Proof> {
+    pub(super) fn check(&self, now: Time, request: &Request<'_>, protection: &RealmPair<'_>) -> Option<Proof> {
         let mut all = challenge::all_credentials(request).filter(|given| given.role == Role::Registrar);
         let first = all.next()?;
         let ours = |given: &Credentials<'_>| given.realm == protection.verify.quoted;
@@ -93,7 +93,7 @@ impl Authority {
     }
 
     /// A nonce of ours comes first: nobody else's credentials are worth a hash.
-    fn prove(&self, now: Time, request: &Request<'_>, given: &Credentials<'_>, protection: &Protection<'_>) -> Proof {
+    fn prove(&self, now: Time, request: &Request<'_>, given: &Credentials<'_>, protection: &RealmPair<'_>) -> Proof {
         let state = self.nonces.check(now, given.nonce);
         // Without the parameter MD5 is meant (RFC 7616 §3.3).
         let algorithm = given.algorithm.unwrap_or(Algorithm::Md5);

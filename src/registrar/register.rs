@@ -3,7 +3,7 @@
 //! Nothing is sent from here: each step either ends in an [`RegisterAnswer`] or hands on to the next.
 
 use super::address::split_canonical;
-use super::authenticate::{Proof, Protection};
+use super::authenticate::{Proof, RealmPair};
 use super::bindings::{AorRecord, BindingUpdate, Put, Removed, StoredBinding};
 use super::fault::{Effect, FaultRefusal, FaultSubject, Rechallenge};
 use super::{Incoming, MaxContacts, Registrar};
@@ -88,7 +88,7 @@ impl Registrar {
             (Some(Proof::Stale), None) | (Some(Proof::Valid | Proof::Stale), Some(Rechallenge::Stale)) => true,
             (Some(Proof::Wrong) | None, _) | (_, Some(Rechallenge::Plain)) => false,
         };
-        let Protection { challenge, .. } = protection;
+        let RealmPair { challenge, .. } = protection;
         self.authority.write_challenges(now, challenge, stale, &mut self.extra);
         self.counts.stale_challenges += u64::from(stale);
         self.counts.rejected_credentials += u64::from(proof == Some(Proof::Wrong));

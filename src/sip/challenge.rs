@@ -159,18 +159,18 @@ pub fn challenges<'a>(response: &Response<'a>) -> impl Iterator<Item = Result<Ch
 
 /// One Digest challenge as it is offered, whether or not anybody can answer it.
 #[derive(Clone, Debug)]
-pub struct Offer<'a> {
+pub struct OfferedChallenge<'a> {
     pub realm: Option<&'a [u8]>,
     /// The token as written, known or not; `None` means MD5.
     pub algorithm: Option<&'a [u8]>,
-    /// The qop list as written, see [`Offer::qops`].
+    /// The qop list as written, see [`OfferedChallenge::qops`].
     pub qop: Option<&'a [u8]>,
     pub stale: bool,
     /// How it would be answered, or why it cannot be.
     pub usable: Result<Challenge<'a>, Unusable>,
 }
 
-impl<'a> Offer<'a> {
+impl<'a> OfferedChallenge<'a> {
     /// The qop values on offer, as written.
     pub fn qops(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.qop.unwrap_or_default().split(|&b| b == b',').map(trim).filter(|qop| !qop.is_empty())
@@ -178,8 +178,8 @@ impl<'a> Offer<'a> {
 }
 
 /// All Digest challenges of a 401 or 407 in order with what each offers; for those who compare offers.
-pub fn offers<'a>(response: &Response<'a>) -> impl Iterator<Item = Offer<'a>> + use<'a> {
-    sets(response).map(|(role, set)| Offer {
+pub fn offers<'a>(response: &Response<'a>) -> impl Iterator<Item = OfferedChallenge<'a>> + use<'a> {
+    sets(response).map(|(role, set)| OfferedChallenge {
         realm: set.realm,
         algorithm: set.algorithm,
         qop: set.qop,

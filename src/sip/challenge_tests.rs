@@ -370,7 +370,7 @@ fn offers_tell_what_nobody_can_answer_too() {
                    WWW-Authenticate: Basic realm=\"b\", Digest realm=\"s\", nonce=\"n\", stale=TRUE\r\n";
     let text = message("SIP/2.0 401 Unauthorized", headers);
     let response = scan::response(text.as_bytes()).expect("a response");
-    let all: Vec<super::Offer<'_>> = offers(&response).collect();
+    let all: Vec<super::OfferedChallenge<'_>> = offers(&response).collect();
     assert_eq!(all.len(), 2);
     assert_eq!((all[0].realm, all[0].algorithm, all[0].stale), (Some(&b"r"[..]), Some(&b"SHA-1"[..]), false));
     assert_eq!(all[0].qops().collect::<Vec<_>>(), [&b"auth"[..], b"auth-int"]);
@@ -394,7 +394,7 @@ proptest! {
 
 /// One element of a list of challenges.
 #[derive(Clone, Debug)]
-struct Offer {
+struct OfferedChallenge {
     /// With `NONCE` for its nonce.
     text: String,
     /// Its algorithm, where it can be answered at all.
@@ -403,7 +403,7 @@ struct Offer {
     joined: bool,
 }
 
-fn offer() -> impl Strategy<Value = Offer> {
+fn offer() -> impl Strategy<Value = OfferedChallenge> {
     let others = [
         "Basic realm=\"Digest nonce=\\\"x\\\", realm=\"",
         "Negotiate dG9rZW4=",
@@ -432,7 +432,7 @@ fn offer() -> impl Strategy<Value = Offer> {
         // Without a name MD5 is meant.
         (text, Some(algorithm.unwrap_or(Algorithm::Md5)))
     });
-    (prop_oneof![1 => foreign, 2 => digest], any::<bool>()).prop_map(|((text, usable), joined)| Offer {
+    (prop_oneof![1 => foreign, 2 => digest], any::<bool>()).prop_map(|((text, usable), joined)| OfferedChallenge {
         text,
         usable,
         joined,

@@ -155,7 +155,7 @@ impl ProbeAnswer {
 }
 
 impl Offered {
-    fn read(offer: &challenge::Offer<'_>) -> Self {
+    fn read(offer: &challenge::OfferedChallenge<'_>) -> Self {
         Offered {
             realm: text(offer.realm.unwrap_or_default()),
             algorithm: text(offer.algorithm.unwrap_or_default()),

@@ -60,18 +60,18 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
 
 /// How a visit ended.
 enum Visit {
-    Ended(Box<Diagnosed>),
+    Ended(Box<EndedVisit>),
     /// By this signal, between two attempts.
     Interrupted(i32),
 }
 
 /// What a visit found.
-struct Diagnosed {
+struct EndedVisit {
     case: Option<(Patient, Investigation)>,
     conclusion: Conclusion,
 }
 
-impl Diagnosed {
+impl EndedVisit {
     fn print(&self, json: bool) -> Result<(), Failure> {
         let (patient, investigation) = self.case.as_ref().map(|(patient, seen)| (patient, seen)).unzip();
         match self.case.as_ref().filter(|_| !json) {
@@ -109,7 +109,7 @@ impl Ward<'_> {
             (pace, call) = bench.into_pace();
         }
         let conclusion = Conclusion::Healthy { agents: saturating_u32(agents.len()) };
-        Ok(Visit::Ended(Box::new(Diagnosed { case: None, conclusion })))
+        Ok(Visit::Ended(Box::new(EndedVisit { case: None, conclusion })))
     }
 
     fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
@@ -150,7 +150,7 @@ impl Ward<'_> {
             target: subject.target.to_string(),
             local: subject.local.to_string(),
         };
-        Ok(Visit::Ended(Box::new(Diagnosed { case: Some((patient, investigation)), conclusion })))
+        Ok(Visit::Ended(Box::new(EndedVisit { case: Some((patient, investigation)), conclusion })))
     }
 
     /// One line per attempt as it ends, since the pace is slow.

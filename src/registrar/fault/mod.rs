@@ -25,7 +25,7 @@ mod transactions;
 
 pub(super) use freeze::Frozen;
 
-use super::authenticate::Protection;
+use super::authenticate::RealmPair;
 use super::config::{Fault, FaultKind};
 use crate::link::DueQueue;
 use crate::seed::{Purpose, Seed};
@@ -279,7 +279,7 @@ impl Faults {
     }
 
     /// The realm to challenge with and the one to check against, where they differ from the registrar's own.
-    pub(super) fn realm(&self, now: Time, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
+    pub(super) fn realm(&self, now: Time, subject: &FaultSubject<'_>) -> Option<RealmPair<'_>> {
         let elapsed = now.since(self.start);
         self.realms.iter().find_map(|realm| realm.protection(elapsed, subject))
     }

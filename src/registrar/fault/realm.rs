@@ -5,7 +5,7 @@
 //! checked as always, so a wrong password still gives 401.
 
 use super::{FaultScope, FaultSubject};
-use crate::registrar::authenticate::{Protection, Realm};
+use crate::registrar::authenticate::{Realm, RealmPair};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -20,8 +20,8 @@ impl OtherRealm {
         OtherRealm { scope, challenge: Realm::new(challenge), verify: Realm::new(verify) }
     }
 
-    pub(super) fn protection(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<Protection<'_>> {
-        self.scope.covers(elapsed, subject).then_some(Protection {
+    pub(super) fn protection(&self, elapsed: Duration, subject: &FaultSubject<'_>) -> Option<RealmPair<'_>> {
+        self.scope.covers(elapsed, subject).then_some(RealmPair {
             challenge: &self.challenge,
             verify: &self.verify,
             forbid_others: true,
