@@ -34,7 +34,7 @@ struct Wire {
 }
 
 impl Ways for Wire {
-    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, _flow: FlowId, _tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         let length = write(&mut self.buffers[self.lengths.len()]);
         self.lengths.push(length);
     }

@@ -221,7 +221,7 @@ struct Wire {
 }
 
 impl Ways for Wire {
-    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, _flow: FlowId, _tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         self.sent += u64::from(write(&mut self.buffer) > 0);
     }
 }

@@ -248,7 +248,7 @@ impl Driven {
                 self.late += now.since(planned).as_nanos() as u64;
             }
             let (agent, pass) = (self.begun % task.sockets, self.begun / task.sockets);
-            out.put(FlowId(agent), 0, &mut |slot| self.words.ask(words::first(agent, pass), slot));
+            out.put(FlowId(agent), 0, |slot| self.words.ask(words::first(agent, pass), slot));
             self.begun += 1;
         }
     }
@@ -262,7 +262,7 @@ impl Driven {
         match words::read(text) {
             Answer::Registered => self.done += 1,
             Answer::Challenged(asked, nonce) => {
-                out.put(FlowId(asked.agent.0), 0, &mut |slot| self.words.ask_again(asked, nonce, slot));
+                out.put(FlowId(asked.agent.0), 0, |slot| self.words.ask_again(asked, nonce, slot));
             }
         }
     }

@@ -7,7 +7,7 @@ use regstorm::vocab::FlowId;
 pub struct Kept(pub Vec<Vec<u8>>);
 
 impl Ways for Kept {
-    fn put(&mut self, _flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, _flow: FlowId, _tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         let mut buffer = vec![0; 2048];
         let length = write(&mut buffer);
         buffer.truncate(length);

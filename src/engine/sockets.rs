@@ -62,7 +62,7 @@ const ASKED_EACH: usize = 4;
 const RECEIVE_ROUNDS: usize = 16;
 
 impl Ways for Sockets {
-    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         let batch = match &mut self.batches {
             Batches::Shared(batch) => batch,
             Batches::Each { batches, waiting } => {

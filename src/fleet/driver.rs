@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub trait Ways {
     /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when it returns 0. `tag`
     /// names the message when it cannot be sent (see [`Driver::send_failed`]).
-    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize);
+    fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize);
 }
 
 /// Who sees what happens to a driver's agents. What it does not care about it leaves out.
@@ -240,7 +240,7 @@ impl<W: Witness> Driver<W> {
                     witness.begins(&who, now);
                 }
                 let mut length = 0;
-                out.put(flow_id, tag_of(id, agent.serial()), &mut |buffer| {
+                out.put(flow_id, tag_of(id, agent.serial()), |buffer| {
                     length = agent.render(&cx, buffer).unwrap_or(0);
                     if length > 0 {
                         witness.sent(&who, now, &buffer[..length]);
@@ -292,7 +292,7 @@ impl<W: Witness> Driver<W> {
             return;
         }
         let (witness, trunk) = (&mut self.witness, self.config.flows.get(flow).trunk);
-        out.put(flow, NO_AGENT, &mut |buffer| {
+        out.put(flow, NO_AGENT, |buffer| {
             let length = emit::write_response(&request, code, reason, from, b"regstorm", b"", buffer).unwrap_or(0);
             if length > 0 {
                 witness.replied(trunk, length);
@@ -323,5 +323,5 @@ fn tag_of(agent: AgentId, serial: u32) -> u64 {
 pub(crate) struct Nowhere;
 
 impl Ways for Nowhere {
-    fn put(&mut self, _flow: FlowId, _tag: u64, _write: &mut dyn FnMut(&mut [u8]) -> usize) {}
+    fn put(&mut self, _flow: FlowId, _tag: u64, _write: impl FnOnce(&mut [u8]) -> usize) {}
 }

@@ -81,11 +81,13 @@ impl Flows {
         FlowId(saturating_u32(self.flows.len()) - 1)
     }
 
+    #[inline]
     pub fn get(&self, flow: FlowId) -> &Flow {
         &self.flows[flow.index()]
     }
 
     /// The flow of a worker's agent, by its place among them.
+    #[inline]
     pub(super) fn of_agent(&self, local: u32) -> FlowId {
         self.of_agents[local as usize]
     }

@@ -9,7 +9,7 @@ pub(super) struct Buffers(Vec<Vec<u8>>);
 
 impl Buffers {
     /// What `write` puts into a buffer of [`DATAGRAM`] bytes and returns the length of; `None` when that is 0.
-    pub(super) fn written(&mut self, write: &mut dyn FnMut(&mut [u8]) -> usize) -> Option<Vec<u8>> {
+    pub(super) fn written(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Option<Vec<u8>> {
         let mut bytes = self.0.pop().unwrap_or_default();
         bytes.resize(DATAGRAM, 0);
         let length = write(&mut bytes);
@@ -44,7 +44,7 @@ mod tests {
         let mut buffers = Buffers::default();
         let first = buffers.copied(b"a long answer of before");
         buffers.reuse(first);
-        let second = buffers.written(&mut |buffer| {
+        let second = buffers.written(|buffer| {
             buffer[..2].copy_from_slice(b"ok");
             2
         });
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn nothing_written_is_no_packet_and_loses_no_buffer() {
         let mut buffers = Buffers::default();
-        assert_eq!(buffers.written(&mut |_| 0), None);
+        assert_eq!(buffers.written(|_| 0), None);
         assert_eq!(buffers.0.len(), 1);
     }
 }

@@ -111,7 +111,7 @@ pub(super) struct Lane<'a, T> {
 }
 
 impl<T: Toll> Ways for Lane<'_, T> {
-    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         let Some(bytes) = self.buffers.written(write) else { return };
         let at = FleetFlow { fleet: self.fleet, flow };
         self.toll.sent(self.now, at, tag, bytes.len());

@@ -55,7 +55,7 @@ impl Sockets for Watched {
 }
 
 impl Ways for Sending {
-    fn put(&mut self, flow: FlowId, tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         let length = write(self.batch.slot().expect("it was sent"));
         self.batch.commit(length, None, tag);
         let report = self.sockets[flow.index()].send(&mut self.batch);

@@ -180,7 +180,7 @@ impl Sockets for Rings {
 }
 
 impl Ways for Sending {
-    fn put(&mut self, flow: FlowId, _tag: u64, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+    fn put(&mut self, flow: FlowId, _tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         let slot = self.waiting.len();
         if slot == self.slots.len() {
             self.slots.push(Box::new([0; DATAGRAM]));
