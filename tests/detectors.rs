@@ -123,7 +123,7 @@ fn a_slow_server_loses_nothing() {
     let slow = "[[registrar.fault]]\nkind = \"delay\"\nfixed = \"900ms\"";
     let results = rehearse(&profile("", slow), 1, 0.0);
     assert!(results.totals.sums.retransmissions >= 400, "{}", results.totals.sums.retransmissions);
-    assert!(findings(&results).is_empty(), "{:#?}", findings(&results));
+    only(&results, "slow", "warning", &["every answer takes long, 90"]);
 }
 
 #[test]

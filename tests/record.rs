@@ -83,6 +83,8 @@ fn header() -> Header {
         call_ids: Vec::new(),
         agent_sources: Vec::new(),
         warmup_ns: 0,
+        order_drawn: false,
+        exclusive: false,
         baseline: None,
     }
 }

@@ -319,6 +319,8 @@ pub(super) fn header(
         call_ids: Vec::new(),
         agent_sources: agent_sources(plan),
         warmup_ns: nanos(plan.warmup),
+        order_drawn: plan.trunks.iter().all(|trunk| trunk.random_order),
+        exclusive: plan.expect.exclusive,
         baseline: None,
     }
 }

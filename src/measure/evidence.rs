@@ -20,6 +20,8 @@ pub const TICKS: u32 = 100;
 pub const MAX_ROWS: usize = 512;
 /// Agents named in a row: the first that were seen.
 pub const EXAMPLES: usize = 3;
+/// RFC 3261 §17.1.1.1: the first retransmission leaves so long after its request.
+const T1: Duration = Duration::from_millis(500);
 /// A realm or Contact beyond this is cut.
 const MAX_TEXT: usize = 200;
 
@@ -44,13 +46,15 @@ pub enum Beat {
     Retransmitted,
     /// Attempts that ended without a class: abandoned.
     Abandoned,
+    /// Attempts answered for good within T1 of their first REGISTER, so that nothing had to be repeated.
+    Swift,
 }
 
 impl Beat {
     /// Number of the first beat that is no outcome.
     #[expect(clippy::cast_possible_truncation, reason = "there are 14 classes")]
     const FIRST: u8 = 2 * Class::COUNT as u8;
-    pub const COUNT: usize = Self::FIRST as usize + 5;
+    pub const COUNT: usize = Self::FIRST as usize + 6;
 
     /// Its number in a record.
     pub const fn index(self) -> u8 {
@@ -61,6 +65,7 @@ impl Beat {
             Beat::Unbound => Self::FIRST + 2,
             Beat::Retransmitted => Self::FIRST + 3,
             Beat::Abandoned => Self::FIRST + 4,
+            Beat::Swift => Self::FIRST + 5,
         }
     }
 
@@ -74,6 +79,7 @@ impl Beat {
             n if n == FIRST + 2 => Beat::Unbound,
             n if n == FIRST + 3 => Beat::Retransmitted,
             n if n == FIRST + 4 => Beat::Abandoned,
+            n if n == FIRST + 5 => Beat::Swift,
             _ => return None,
         })
     }
@@ -522,6 +528,9 @@ impl Collector {
             self.pulse.count_refusal(self.tick_of(end.at), trunk, beat, group);
         } else {
             self.beat(trunk, end.at, beat);
+        }
+        if end.code != 0 && end.sent.is_some_and(|sent| end.at.since(sent) < T1) {
+            self.beat(trunk, end.at, Beat::Swift);
         }
         let key = OutcomeKey {
             trunk,

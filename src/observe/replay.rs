@@ -124,6 +124,8 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         simulated: false,
         run_tag: 0,
         warmup_ns: 0,
+        order_drawn: false,
+        exclusive: false,
         baseline: None,
     }
 }

@@ -167,6 +167,9 @@ pub struct ExpectFile {
     /// Of the line in each direction, UDP and IP headers included: `"10Mbit"`, `"512kbit"`; powers
     /// of ten, per second.
     pub bandwidth: Option<BandwidthText>,
+    /// Nobody else registers on these trunks, so that a limit found is the whole limit and not
+    /// only what was left of it.
+    pub exclusive: Option<bool>,
 }
 
 /// One `[[trunk]]`.

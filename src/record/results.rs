@@ -59,6 +59,12 @@ pub struct Header {
     /// `run.warmup`; 0 in a record from before there was one.
     #[serde(default)]
     pub warmup_ns: u64,
+    /// The order in which agents arrive was drawn at random, not that of their lists.
+    #[serde(default)]
+    pub order_drawn: bool,
+    /// Nobody else registers on these trunks, as somebody stated (`[expect] exclusive`).
+    #[serde(default)]
+    pub exclusive: bool,
     /// What this machine could send when that was last measured; `None` when it was not.
     #[serde(default)]
     pub baseline: Option<Baseline>,

@@ -23,6 +23,9 @@ pub struct Expectation {
     /// In each direction, UDP and IP headers included.
     #[serde(rename = "bandwidth", serialize_with = "as_bandwidth", skip_serializing_if = "Option::is_none")]
     pub bits_per_second: Option<f64>,
+    /// Nobody else registers on these trunks: what is counted there is ours.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
 }
 
 fn as_bandwidth<S: Serializer>(bits: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {

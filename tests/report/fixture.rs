@@ -206,6 +206,8 @@ impl Shape {
             call_ids: Vec::new(),
             agent_sources: Vec::new(),
             warmup_ns: 0,
+            order_drawn: false,
+            exclusive: false,
             baseline: None,
         }
     }

@@ -8,13 +8,17 @@
 //! first packet, and with UDP alone there is no certificate.
 
 mod binding;
+mod capacity;
 mod challenge;
 mod cost;
 mod draft;
 mod generator;
+mod nodes;
 mod pattern;
+mod phrase;
 mod refusal;
 mod silence;
+mod slow;
 mod trend;
 mod view;
 mod wording;
@@ -25,8 +29,9 @@ pub use view::{Group, Refused, Tick, View};
 pub use wording::counted;
 
 use super::finding::Finding;
+use super::verdict::{GeneratorVerdict, generator_doubts};
 use crate::record::Results;
-use crate::vocab::saturating_u16;
+use crate::vocab::{Confidence, Severity, saturating_u16};
 
 /// Everything that can be said about what went wrong in a run, most severe first.
 pub fn findings(results: &Results) -> Vec<Finding> {
@@ -34,6 +39,8 @@ pub fn findings(results: &Results) -> Vec<Finding> {
     for trunk in 0..results.header.trunks.len() {
         drafts.extend(of_trunk(&View::new(results, saturating_u16(trunk))));
     }
+    doubt_all(results, &mut drafts);
+    drop_followers(&mut drafts);
     // Of findings that weigh the same the detectors' own order stays: of two open ones the likelier is first.
     drafts.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.attempts.cmp(&a.attempts)));
     drafts.into_iter().map(|draft| draft.finish(&results.header)).collect()
@@ -43,7 +50,40 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let (mut drafts, explained) = challenge::find(view);
     drafts.extend(refusal::find(view, &explained));
-    drafts.extend(silence::find(view));
+    // One kind of request that is not answered holds up its own attempts, and no others.
+    let overload = if silence::has_a_place(view) { None } else { capacity::overload(view) };
+    let sure = overload.as_ref().is_some_and(|draft| draft.confidence != Confidence::Open);
+    drafts.extend(silence::find(view, sure));
+    let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
+    drafts.extend(slow::find(view, overload.is_some() || unanswered));
+    drafts.extend(overload);
     drafts.extend(binding::find(view));
     drafts
+}
+
+/// What a generator saw that could not keep its own schedule is seen through a haze: no cause is told with confidence.
+/// That it could not keep up was counted, and stands.
+fn doubt_all(results: &Results, drafts: &mut [Draft]) {
+    if generator_doubts(results).iter().any(|(grade, _)| *grade == GeneratorVerdict::Invalid) {
+        for draft in drafts.iter_mut().filter(|draft| draft.id != "generator.saturated") {
+            draft.confidence = draft.confidence.min(Confidence::Low);
+        }
+    }
+}
+
+/// Figures that get worse because of a trouble that has a finding of its own are no drift, and the same said twice is
+/// said once.
+fn drop_followers(drafts: &mut Vec<Draft>) {
+    let troubled: Vec<Option<u16>> =
+        drafts.iter().filter(|draft| draft.severity == Severity::Critical).map(|draft| draft.trunk).collect();
+    drafts.retain(|draft| draft.id != "drift" || !troubled.contains(&draft.trunk));
+    let mut said: Vec<(&'static str, Option<u16>, String)> = Vec::new();
+    drafts.retain(|draft| {
+        let this = (draft.id, draft.trunk, draft.summary.clone());
+        let new = !said.contains(&this);
+        if new {
+            said.push(this);
+        }
+        new
+    });
 }

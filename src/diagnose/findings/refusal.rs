@@ -6,9 +6,11 @@
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
+use super::nodes;
 use super::pattern::{self, Ceiling, Cut, Reach, Tally, Throttle, Wave};
+use super::phrase::{self, Speaks};
 use super::view::{Group, View};
-use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, format_duration, millis};
+use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, Status, format_duration, millis};
 use std::time::Duration;
 
 /// The findings of a trunk's refusals; those of the groups in `explained` have their finding already.
@@ -85,7 +87,7 @@ impl<'v, 'a> Case<'v, 'a> {
 
     fn explain(mut self) -> Vec<Draft> {
         if self.reach.is_everybody() {
-            return vec![self.plain("everybody, from the first attempt on")];
+            return self.everybody();
         }
         if let Some(draft) = self.by_source().or_else(|| self.by_contacts()).or_else(|| self.by_wave()) {
             return vec![draft];
@@ -93,10 +95,46 @@ impl<'v, 'a> Case<'v, 'a> {
         if let Some(drafts) = self.by_ceiling() {
             return drafts;
         }
-        if let Some(draft) = self.by_cut().or_else(|| self.by_throttle()) {
+        // A rate lets some pass at any time; a moment from which on everybody is refused lets nobody pass.
+        if let Some(draft) = self.by_throttle() {
             return vec![draft];
         }
-        vec![self.residual()]
+        if let Some(drafts) = self.by_cut() {
+            return drafts;
+        }
+        self.residual()
+    }
+
+    /// Nobody was ever accepted.
+    fn everybody(&self) -> Vec<Draft> {
+        let plain = self.plain("everybody, from the first attempt on");
+        if self.group.class != Class::Unauthorized {
+            return vec![plain];
+        }
+        // Machines that do not know each other's nonces answer right credentials just so, and everybody's.
+        if self.others_get_in() {
+            let why = "machines that do not share their nonces: another trunk registers at the same address".to_owned();
+            return vec![Draft { rejected: vec![why], ..plain }];
+        }
+        let mut node = self.draft("node.failing", Severity::Critical);
+        node.confidence = Confidence::Open;
+        node.summary = format!(
+            "every answer to credentials is another {}: that fits machines behind the address that do not share their nonces",
+            self.answer()
+        );
+        node.advice.push(
+            "register one agent by hand at one machine: if it is accepted there, the credentials are right".to_owned(),
+        );
+        vec![Draft { confidence: Confidence::Open, ..plain }, node]
+    }
+
+    /// Whether agents of another trunk register at the same address.
+    fn others_get_in(&self) -> bool {
+        let trunks = &self.view.results.header.trunks;
+        let here = &trunks[usize::from(self.view.trunk)].target;
+        let totals = self.view.results.trunk_totals.iter().enumerate();
+        let others = totals.filter(|(n, _)| *n != usize::from(self.view.trunk) && trunks[*n].target == *here);
+        others.into_iter().any(|(_, totals)| totals.sums.status[Status::Registered.index()] > 0)
     }
 
     /// What every finding about this group says.
@@ -118,7 +156,14 @@ impl<'v, 'a> Case<'v, 'a> {
             self.place()
         ));
         draft.evidence.extend(self.retry_after());
+        if let Some(speaks) = self.speaks() {
+            draft.evidence.push(format!("the registrar's own words speak of {}", speaks.as_str()));
+        }
         draft
+    }
+
+    fn speaks(&self) -> Option<Speaks> {
+        phrase::read(self.group.reason)
     }
 
     fn answer(&self) -> String {
@@ -222,6 +267,11 @@ impl<'v, 'a> Case<'v, 'a> {
     }
 
     fn by_ceiling(&mut self) -> Option<Vec<Draft>> {
+        if !may_be_a_limit(self.group.class) {
+            let why = format!("{} speaks of the agent, not of how many there are", self.group.code);
+            self.reject("limit on registrations", why);
+            return None;
+        }
         let ceiling = self.ceiling.clone()?;
         if !ceiling.tally.holds(0.01) {
             let Tally { pro, against } = ceiling.tally;
@@ -230,12 +280,13 @@ impl<'v, 'a> Case<'v, 'a> {
             self.reject("limit on registrations", why);
             return None;
         }
-        if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) {
+        let says_so = self.speaks() == Some(Speaks::OfALimit);
+        if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) && !says_so {
             let why = format!("{} refreshes were refused too, which a limit lets pass", ceiling.refreshes_refused);
             self.reject("limit on registrations", why);
             return None;
         }
-        if self.removal_refused > self.removed {
+        if self.removal_refused > self.removed && !says_so {
             let why = format!("{} un-REGISTERs were refused too, which a limit lets pass", self.removal_refused);
             self.reject("limit on registrations", why);
             return None;
@@ -250,23 +301,76 @@ impl<'v, 'a> Case<'v, 'a> {
             );
             return None;
         }
-        let mut drafts = vec![self.limit(&ceiling)];
-        if let Some(ban) = self.undecided_ban(&ceiling) {
+        let refused_before = self.refused_otherwise();
+        if refused_before * 2 > self.reach.hit {
+            let why = format!("{refused_before} of the {} agents were refused with other words before", self.reach.hit);
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        Some(self.limit_and_rivals(&ceiling))
+    }
+
+    /// Agents hit that were also refused in another way.
+    fn refused_otherwise(&self) -> u64 {
+        let others =
+            REFUSALS.iter().filter(|class| **class != self.group.class).fold(0, |bits, class| bits | class.bit());
+        self.view.met(&[self.group.class]).filter(|(_, agent)| agent.met & others != 0).count() as u64
+    }
+
+    /// The limit, and what else would look like it here.
+    fn limit_and_rivals(&self, ceiling: &Ceiling) -> Vec<Draft> {
+        let mut drafts = vec![self.limit(ceiling)];
+        if let Some(ban) = self.undecided_ban(ceiling) {
             drafts[0].confidence = Confidence::Open;
             drafts.push(ban);
         }
-        Some(drafts)
+        // Whoever is refused because there are too many is let in once there are fewer. Agents who come in the order of
+        // their list and are refused from one of them on may just as well never have been set up.
+        let let_in_later = self.reach.hit - self.reach.only_refused;
+        let drawn = self.view.results.header.order_drawn;
+        if drawn {
+            drafts[0].rejected.push(
+                "accounts that do not exist from one of the list on: the order of arrival was drawn at random"
+                    .to_owned(),
+            );
+        } else if let_in_later == 0 && ceiling.refilled == 0 && self.speaks() != Some(Speaks::OfALimit) {
+            drafts[0].confidence = Confidence::Open;
+            drafts[0].advice.push(
+                "run again with the list in another order: a limit then refuses others, a missing account the same ones".to_owned(),
+            );
+            let whom = format!("{} agents, the last of the list, always the same", self.reach.only_refused);
+            drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom) });
+        }
+        drafts
     }
 
     fn limit(&self, ceiling: &Ceiling) -> Draft {
         let Ceiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
         let mut draft = self.draft("limit.concurrent", Severity::Critical);
+        let exclusive = self.view.results.header.exclusive;
         draft.confidence = confidence(tally.pro, tally.against);
-        draft.summary = format!(
-            "the trunk takes {limit} registrations at a time: every further agent is refused with {} {}",
-            self.answer(),
-            self.place()
-        );
+        draft.summary = if exclusive {
+            format!(
+                "the trunk takes {limit} registrations at a time: every further agent is refused with {} {}",
+                self.answer(),
+                self.place()
+            )
+        } else {
+            // Who else is registered on the trunk cannot be seen from here.
+            draft.confidence = draft.confidence.min(Confidence::Medium);
+            format!(
+                "the trunk takes {limit} registrations more than were there: every further agent is refused with {} {}",
+                self.answer(),
+                self.place()
+            )
+        };
+        if ceiling.refreshes_refused * 50 > refreshed.max(1) {
+            // What was bound is refused as well: only its words tell this from a ban.
+            draft.confidence = Confidence::Open;
+            draft
+                .evidence
+                .push(format!("{} refreshes of registered agents were refused too", ceiling.refreshes_refused));
+        }
         draft.evidence.push(format!(
             "{} refusals came with {limit} agents registered, {} with fewer; {accepted_before} were accepted one after \
              another before the first",
@@ -290,7 +394,8 @@ impl<'v, 'a> Case<'v, 'a> {
     /// A ban that began just when the most were registered, as far as nothing speaks against it.
     fn undecided_ban(&self, ceiling: &Ceiling) -> Option<Draft> {
         let cut = self.cut.clone().filter(|cut| cut.until_ns.is_none())?;
-        let passed = ceiling.refreshed > 0 || ceiling.refilled > 0 || self.removed > self.removal_refused;
+        let refreshes_pass = ceiling.refreshed > 0 && ceiling.refreshes_refused * 50 <= ceiling.refreshed;
+        let passed = refreshes_pass || ceiling.refilled > 0 || self.removed > self.removal_refused;
         (!passed).then(|| {
             let mut ban = self.ban(&cut);
             ban.confidence = Confidence::Open;
@@ -298,7 +403,7 @@ impl<'v, 'a> Case<'v, 'a> {
         })
     }
 
-    fn by_cut(&mut self) -> Option<Draft> {
+    fn by_cut(&mut self) -> Option<Vec<Draft>> {
         let cut = self.cut.clone().filter(|cut| cut.tally.holds(0.02) && cut.before >= SOME)?;
         let hits_the_accepted = cut.refreshes > 0
             || cut.below_peak > 0
@@ -310,12 +415,38 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         if let Some(until) = cut.until_ns {
             let whom = format!("everybody from {} to {} after the start", span(cut.at_ns), span(until));
-            return Some(self.plain(&whom));
+            return Some(vec![self.plain(&whom)]);
         }
+        let plain = self.plain(&format!("everybody from {} after the start on", span(cut.at_ns)));
         if !matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused) {
-            return Some(self.plain(&format!("everybody from {} after the start on", span(cut.at_ns))));
+            return Some(vec![plain]);
         }
-        Some(self.ban(&cut))
+        Some(self.ban_or_accounts(&cut, plain))
+    }
+
+    /// Everybody is refused from a moment on. A ban does that; so do passwords that were replaced, accounts that were
+    /// disabled, a trunk that was switched off. Nothing that was counted here excludes any of them.
+    fn ban_or_accounts(&self, cut: &Cut, plain: Draft) -> Vec<Draft> {
+        let mut ban = Draft { confidence: Confidence::Open, ..self.ban(cut) };
+        let mut accounts = Draft { confidence: Confidence::Open, ..plain };
+        let (likelier, why) = match (self.group.place, self.speaks()) {
+            (_, Some(Speaks::OfABan)) => (true, "the registrar's own words speak of a ban"),
+            (_, Some(_)) => (false, "the registrar's own words speak of something else than a ban"),
+            (Place::Unchallenged, None) => {
+                (true, "the refusal comes before any challenge: it does not look at credentials")
+            }
+            (Place::AfterCredentials, None) => {
+                (false, "the registrar goes on challenging, and refuses what is answered: it looks at credentials")
+            }
+        };
+        for draft in [&mut ban, &mut accounts] {
+            draft.evidence.push(why.to_owned());
+        }
+        accounts.summary.push_str(": passwords or accounts that were changed, or a ban");
+        ban.advice.push(
+            "register one agent from another address with the same credentials: if it is accepted, this address is banned".to_owned(),
+        );
+        if likelier { vec![ban, accounts] } else { vec![accounts, ban] }
     }
 
     fn ban(&self, cut: &Cut) -> Draft {
@@ -416,17 +547,53 @@ impl<'v, 'a> Case<'v, 'a> {
     }
 
     /// No pattern in time: always the same agents, or anybody.
-    fn residual(&mut self) -> Draft {
+    fn residual(&mut self) -> Vec<Draft> {
+        if let Some(turns) = nodes::in_turn(self.view, self.group) {
+            return self.by_node(turns);
+        }
         if self.reach.is_subset() {
             let whom = format!(
                 "{} agents, always the same, while {} others are never refused",
                 self.reach.only_refused, self.reach.only_accepted
             );
             self.reject("everybody", format!("{} agents were accepted and never refused", self.reach.only_accepted));
-            return self.plain(&whom);
+            return vec![self.plain(&whom)];
         }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
-        self.plain(&format!("{share:.1} % of all attempts, without a pattern in time or among agents"))
+        vec![self.plain(&format!("{share:.1} % of all attempts, without a pattern in time or among agents"))]
+    }
+
+    /// The same agents are accepted and refused in turn: machines that differ, or one that fails by chance.
+    fn by_node(&self, turns: nodes::InTurn) -> Vec<Draft> {
+        let mut node = self.draft("node.failing", Severity::Critical);
+        node.confidence = Confidence::Open;
+        let fits =
+            turns.one_of().map_or_else(String::new, |n| format!(", which fits one of {n} machines behind the address"));
+        node.summary = format!(
+            "{:.0} % of the answers are {} {}, to anybody at any time{fits}",
+            100.0 * turns.share,
+            self.answer(),
+            self.place()
+        );
+        node.evidence.push(format!(
+            "{} of the {} agents hit were accepted too, with the same credentials; over the seconds the refusals scatter {:.1} \
+             times as much as chance would have it",
+            turns.both, turns.hit, turns.scatter
+        ));
+        node.rejected.push("credentials: the same ones are accepted at other times".to_owned());
+        node.rejected.push("the load, or a stretch of time: the share is the same in all seconds".to_owned());
+        node.advice.push("ask for the machines behind the address and register with each by itself".to_owned());
+        match self.group.class {
+            // Whoever challenges does not know the nonce, or has other passwords: a realm or user name is not to blame.
+            Class::Unauthorized | Class::Stale => {
+                node.advice.push("machines that do not share their nonces answer 401 to one another's: let them share them, or send each phone to one".to_owned());
+                vec![node]
+            }
+            _ => {
+                let whom = "anybody, at any time, accepted and refused in turn";
+                vec![node, Draft { confidence: Confidence::Open, ..self.plain(whom) }]
+            }
+        }
     }
 
     /// A refusal that is what it says.
@@ -462,6 +629,15 @@ impl<'v, 'a> Case<'v, 'a> {
         agents.len() as u64
     }
 }
+
+/// Refusals that may be a limit: 401 and 404 speak of one agent, 423 of the lifetime asked for.
+fn may_be_a_limit(class: Class) -> bool {
+    !matches!(class, Class::Unauthorized | Class::Stale | Class::NotFound | Class::TooBrief)
+}
+
+/// Classes that say no to an agent.
+const REFUSALS: [Class; 5] =
+    [Class::Forbidden, Class::ForbiddenAfterAuth, Class::Unauthorized, Class::NotFound, Class::Refused];
 
 /// A limit on open transactions below this would be none that anybody sets.
 const FEW_TRANSACTIONS: f64 = 10.0;

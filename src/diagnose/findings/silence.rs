@@ -4,15 +4,21 @@
 //! said of when the silence came is said of the requests. A 408 is an answer, and its own thing.
 
 use super::cost::Cost;
-use super::draft::{Draft, confidence};
+use super::draft::{Draft, SOME, confidence};
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
-use crate::vocab::{Class, Confidence, Kind, Severity, Status, Trouble};
+use crate::vocab::{Class, Confidence, Kind, Phase, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
-pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
-    [no_response(view), unreachable(view), answered_timeout(view), packet_loss(view)].into_iter().flatten().collect()
+/// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the effects of that.
+pub(super) fn find(view: &View<'_>, overloaded: bool) -> Vec<Draft> {
+    let unexplained = |find: fn(&View<'_>) -> Option<Draft>| if overloaded { None } else { find(view) };
+    let silent = unexplained(no_response);
+    // Requests that are answered only when they come again, all of one kind, were not lost by chance.
+    let place = if silent.is_none() { unexplained(one_place) } else { None };
+    let loss = if place.is_none() { unexplained(packet_loss) } else { None };
+    [silent, place, unreachable(view), answered_timeout(view), loss].into_iter().flatten().collect()
 }
 
 /// No final answer within Timer F.
@@ -47,6 +53,44 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     doubt_own_messages(view, &mut draft);
     let span = draft.last_ns - draft.first_ns;
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count, span));
+    Some(draft)
+}
+
+/// Whether one kind of request is answered only when it is repeated.
+pub(super) fn has_a_place(view: &View<'_>) -> bool {
+    view.count(Class::Silence) == 0 && one_place(view).is_some()
+}
+
+/// One kind of request is never answered the first time, while others are: the swiftest of all its answers came after a
+/// repeat.
+fn one_place(view: &View<'_>) -> Option<Draft> {
+    let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+    let swiftest = |phase: Phase| {
+        let of = totals.latency_us.iter().find(|(other, _)| *other == phase).map(|(_, histogram)| histogram);
+        of.filter(|histogram| histogram.len() >= SOME).map(|histogram| (histogram.min(), histogram.len()))
+    };
+    let first_us = swiftest(Phase::Challenge).or(swiftest(Phase::RegisterService)).map(|(us, _)| us)?;
+    let places = [(Phase::Refresh, "refreshes"), (Phase::Authenticated, "requests with credentials")];
+    let held = |(phase, what)| {
+        let (us, count) = swiftest(phase)?;
+        (first_us < T1_US && us >= T1_US).then_some((what, us, count))
+    };
+    let (what, us, count) = places.into_iter().find_map(held)?;
+    let mut draft = Draft::new("no-response", Severity::Warning, Some(view.trunk));
+    let hit = || view.ticks.iter().filter(|tick| tick.retransmitted > 0);
+    draft.first_ns = hit().next().map_or(0, |tick| tick.start_ns);
+    draft.last_ns = hit().next_back().map_or(0, |tick| tick.start_ns + view.tick_ns);
+    draft.attempts = count;
+    draft.agents = count.min(view.agents.len() as u64);
+    draft.confidence = confidence(count, 0).min(Confidence::Medium);
+    draft.summary =
+        format!("{what} are not answered until they have been repeated, while other requests are answered at once");
+    draft.evidence = vec![
+        format!("the swiftest of {count} answers came after {:.1} s", us as f64 / 1e6),
+        format!("the swiftest answer to other requests came after {:.1} ms", first_us as f64 / 1e3),
+        format!("{} in all", counted(totals.sums.retransmissions, "repeat")),
+    ];
+    draft.rejected.push("packets lost by chance: some of these requests would have been answered at once".to_owned());
     Some(draft)
 }
 
@@ -178,6 +222,11 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
     })
 }
 
+/// Whether nothing sets the silent requests apart, as chance would have it.
+fn is_scattered(view: &View<'_>) -> bool {
+    by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).is_none()
+}
+
 fn target<'a>(view: &View<'a>) -> &'a str {
     &view.header().target
 }
@@ -286,7 +335,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let lost = sums.retransmissions.saturating_sub(unanswered * repeats).saturating_sub(needless);
     let sent = sums.messages_sent.saturating_sub(unanswered * (repeats + 1)).saturating_sub(needless);
     // The answers to the last of many needless ones are still on their way when a run ends.
-    if lost < LEAST_INFO || lost * 20 <= needless || sent == 0 {
+    if lost < LEAST_INFO || lost <= 4 * needless || sent == 0 {
         return None;
     }
     let exchanges = lost as f64 / sent.max(lost) as f64;
@@ -325,11 +374,18 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     } else {
         draft.rejected.push("a slow server: no answer came late or twice".to_owned());
     }
+    if view.count(Class::Silence) > 0 && !is_scattered(view) {
+        // What is not answered at certain times, or above a rate, is repeated then as well.
+        draft.severity = Severity::Info;
+        draft.confidence = draft.confidence.min(Confidence::Low);
+    }
     doubt_own_messages(view, &mut draft);
     Some(draft)
 }
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// RFC 3261 §17.1.1.1, microseconds.
+const T1_US: u64 = 500_000;
 /// Silent attempts that a calm time must have spared before a rate is made responsible: by chance e^-5 = 0.7 %.
 const EXPECTED: f64 = 5.0;
 /// Losses worth a word, and worth a warning together with [`LOSS`].

@@ -24,6 +24,8 @@ pub struct Tick {
     pub bound: u64,
     pub unbound: u64,
     pub retransmitted: u64,
+    /// Attempts answered within T1 of their first request.
+    pub swift: u64,
     /// Bindings at the tick's beginning.
     pub level: u64,
 }
@@ -189,6 +191,7 @@ fn add(tick: &mut Tick, beat: Option<Beat>, group: u16, count: u64) {
         Some(Beat::Bound) => tick.bound += count,
         Some(Beat::Unbound) => tick.unbound += count,
         Some(Beat::Retransmitted) => tick.retransmitted += count,
+        Some(Beat::Swift) => tick.swift += count,
         Some(Beat::Ended { .. } | Beat::Abandoned) | None => {}
     }
 }

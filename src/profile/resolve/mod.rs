@@ -170,6 +170,7 @@ fn expect(check: &mut Checker, file: ExpectFile) -> Expectation {
         messages_per_second_per_aor,
         contacts_per_aor,
         bits_per_second,
+        exclusive: file.exclusive.unwrap_or(false),
     }
 }
 

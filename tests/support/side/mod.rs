@@ -223,7 +223,7 @@ impl Side {
         if let Some(banned) = self.banned(now, from, message) {
             return banned;
         }
-        if let Some(full) = self.over_rate(now, from) {
+        if let Some(full) = self.over_rate(now, from, message) {
             return full;
         }
         // Rules that look at credentials come behind their check.
@@ -300,8 +300,11 @@ impl Side {
         }
     }
 
-    fn over_rate(&mut self, now: Nanos, from: SocketAddr) -> Option<Reply> {
+    fn over_rate(&mut self, now: Nanos, from: SocketAddr, message: &Message) -> Option<Reply> {
         let rate = self.spec.rate.as_ref()?;
+        if message.removes() || (message.authorization.is_some() && !rate.every_request) {
+            return None;
+        }
         let key = rate.per_source.then(|| from.ip());
         let (tokens, at) = self.buckets.entry(key).or_insert((rate.burst, now));
         *tokens = (*tokens + (now - *at) as f64 / SECOND * rate.per_second).min(rate.burst);

@@ -126,6 +126,9 @@ pub struct Limit {
 pub struct Rate {
     pub per_second: f64,
     pub burst: f64,
+    /// Requests with credentials take a token too.
+    #[serde(default)]
+    pub every_request: bool,
     /// Whether the bucket is each source's own.
     #[serde(default)]
     pub per_source: bool,

@@ -1,0 +1,277 @@
+//! More than the registrar can carry: it answers as fast as it can, what waits for an answer grows from second to
+//! second, and with it the time that an answer takes (`overload`).
+//!
+//! What happens then looks like other troubles: phones repeat requests that were not lost, give up on requests that
+//! were not dropped, and the repeats take part of the capacity. So this is looked for first.
+//!
+//! What tells a queue from its rivals is the fastest answer. Where packets are lost, or a fence drops what is above a
+//! rate, whatever does come through comes at once, to the end. Behind a queue nothing is swift any more: everybody waits for
+//! those before. A registrar that stands still answers nobody in the meantime; one that is merely slow does not get
+//! slower as long as the load stays as it is.
+
+use super::draft::{Draft, MANY, confidence};
+use super::view::View;
+use super::wording::{at, counted, window};
+use crate::vocab::{Class, Confidence, Phase, Severity, Status};
+
+/// One second of a trunk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    /// Attempts begun.
+    offered: u64,
+    /// Attempts answered for good, whatever the answer.
+    answered: u64,
+    /// Of those: within T1 of the first request.
+    swift: u64,
+    /// Attempts open at the second's end.
+    waiting: u64,
+    retransmitted: u64,
+}
+
+/// A stretch in which nothing was swift.
+#[derive(Clone, Copy, Debug)]
+struct Jam {
+    first: usize,
+    last: usize,
+}
+
+/// Overload of a trunk's registrar, if that is what the answers show.
+pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
+    // What our own ceiling holds back waits on this side.
+    if view.results.trunk_totals[usize::from(view.trunk)].sums.ceiling_refused > 0 {
+        return None;
+    }
+    let seconds = seconds(view);
+    let jam = jam(&seconds)?;
+    let inside = &seconds[jam.first..=jam.last];
+    let rate = Carried::of(&seconds, jam);
+    let before = &seconds[..jam.first];
+    // It has answered at once, and so is not slow by nature.
+    let swift_before: u64 = before.iter().map(|second| second.swift).sum();
+    let after = &seconds[jam.last + 1..];
+    let (swift_after, answered_after) = after.iter().fold((0, 0), |sum, s| (sum.0 + s.swift, sum.1 + s.answered));
+    if swift_before == 0 && swift_after == 0 && !answers_at_once(view) {
+        return None;
+    }
+    let queue = inside.iter().map(|second| second.waiting).max().unwrap_or(0);
+    // So much had to wait that the last in the queue waits for longer than T1 by a good margin.
+    if (queue as f64) < rate.mean * LEAST_WAIT_S {
+        return None;
+    }
+    let offered = Demand::of(&seconds, jam, &rate);
+    if offered.per_second < MORE * rate.steady {
+        return None;
+    }
+    let recovered = swift_after * 2 > answered_after && answered_after > 0;
+    let mut draft = draft(view, &seconds, jam, &rate, &offered, queue, recovered);
+    if let Some(ms) = answers_to_credentials_ms(view, jam).filter(|ms| *ms < T1_MS) {
+        // A queue would hold up every request.
+        draft.confidence = Confidence::Open;
+        draft.evidence.push(format!(
+            "yet requests with credentials were answered within {ms:.0} ms meanwhile: first requests alone may be held back, or dropped above a rate"
+        ));
+        draft.rejected.clear();
+    }
+    Some(draft)
+}
+
+/// Whether a single request was ever answered within T1, if not a whole attempt.
+fn answers_at_once(view: &View<'_>) -> bool {
+    let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+    let challenges = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::Challenge);
+    challenges.is_some_and(|(_, histogram)| !histogram.is_empty() && (histogram.min() as f64) < T1_MS * 1e3)
+}
+
+/// The median time to the answer to credentials while the queue was there, milliseconds.
+fn answers_to_credentials_ms(view: &View<'_>, jam: Jam) -> Option<f64> {
+    let (from, to) = (nanos(jam.first), nanos(jam.last + 1));
+    let inside = view.results.intervals.iter().filter(|interval| interval.start_ns < to && interval.end_ns > from);
+    let rows = inside.flat_map(|interval| &interval.latency);
+    let rows = rows.filter(|row| (row.trunk, row.phase) == (view.trunk, Phase::Authenticated) && row.count > 0);
+    let mut medians: Vec<f64> = rows.map(|row| row.p50_us as f64 / 1e3).collect();
+    (!medians.is_empty()).then(|| super::trend::median(&mut medians))
+}
+
+/// How much was asked for while the queue grew.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    per_second: f64,
+    /// The second in which it first exceeded what is carried.
+    from: usize,
+}
+
+impl Demand {
+    /// From the second before nothing was swift any more, up to where the queue was longest.
+    fn of(seconds: &[Second], jam: Jam, rate: &Carried) -> Demand {
+        // Nothing may have been answered for good while the queue filled up: it began where it was last next to empty.
+        let waits = |n: usize| seconds[n].waiting as f64 > 0.5 * rate.steady;
+        let from = (1..jam.first).rev().take_while(|&n| waits(n)).last().unwrap_or(jam.first).saturating_sub(1);
+        let peak = (from..=jam.last).max_by_key(|&n| (seconds[n].waiting, usize::MAX - n)).unwrap_or(jam.last);
+        let grows = &seconds[from..=peak];
+        // The queue goes on being long when nobody comes any more: seconds without an arrival ask for nothing.
+        let asking: Vec<u64> = grows.iter().map(|second| second.offered).filter(|offered| *offered > 0).collect();
+        Demand { per_second: asking.iter().sum::<u64>() as f64 / asking.len().max(1) as f64, from }
+    }
+}
+
+/// What a registrar under more load than it can bear answers per second.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    /// In the best five seconds in a row; in the best [`BEST_S`] where repeats soon took part of it.
+    mean: f64,
+    /// In the best five seconds.
+    steady: f64,
+    /// What is left of it once phones repeat their requests, when that is clearly less.
+    later: Option<f64>,
+}
+
+impl Carried {
+    fn of(seconds: &[Second], jam: Jam) -> Carried {
+        let until = &seconds[..=jam.last];
+        let steady = best(until, 5);
+        let inside = &until[jam.first..];
+        let repeats = inside.iter().position(|second| second.retransmitted > second.answered).unwrap_or(inside.len());
+        let rest = &inside[repeats..];
+        // Repeats take their part of the capacity.
+        let later = rest.iter().map(|second| second.answered).sum::<u64>() as f64 / rest.len().max(1) as f64;
+        let collapses = rest.len() >= 3 && later < 0.85 * steady;
+        Carried {
+            mean: if collapses { best(until, BEST_S) } else { steady },
+            steady,
+            later: Some(later).filter(|_| collapses),
+        }
+    }
+}
+
+/// The highest mean of answers over so many seconds in a row.
+fn best(seconds: &[Second], together: usize) -> f64 {
+    let together = together.min(seconds.len()).max(1);
+    let sums = seconds.windows(together).map(|part| part.iter().map(|second| second.answered).sum::<u64>());
+    sums.max().unwrap_or(0) as f64 / together as f64
+}
+
+fn draft(
+    view: &View<'_>,
+    seconds: &[Second],
+    jam: Jam,
+    rate: &Carried,
+    offered: &Demand,
+    queue: u64,
+    recovered: bool,
+) -> Draft {
+    let mut draft = Draft::new("overload", Severity::Warning, Some(view.trunk));
+    let lost = view.count(Class::Silence);
+    let answered: u64 = seconds[jam.first..=jam.last].iter().map(|second| second.answered).sum();
+    draft.attempts = answered + lost;
+    draft.agents = view.agents.len() as u64;
+    let out = view.agents.iter().filter(|(_, agent)| agent.status != Some(Status::Registered)).count();
+    if lost > 0 && out * 100 >= view.agents.len() {
+        draft.severity = Severity::Critical;
+    }
+    (draft.first_ns, draft.last_ns) = (nanos(offered.from), nanos(jam.last + 1));
+    draft.confidence =
+        if recovered { confidence(answered, 0) } else { confidence(answered, 0).min(Confidence::Medium) };
+    draft.summary = format!(
+        "the registrar carries about {:.0} registrations a second and was asked for {:.0}: what it could not answer waited",
+        rate.mean, offered.per_second
+    );
+    draft.evidence = vec![
+        format!(
+            "answered {:.0} ± {:.0} a second, as long as few requests were repeated",
+            rate.mean,
+            (rate.mean - rate.steady).abs().max(1.0)
+        ),
+        format!("from {} on the queue grew, to {} attempts that waited at once", at(draft.first_ns), queue),
+        format!("not one answer in twenty came within 500 ms {}", window(nanos(jam.first), draft.last_ns)),
+    ];
+    if let Some(later) = rate.later {
+        draft.evidence.push(format!("once phones repeated their requests it answered {later:.0} attempts a second"));
+    }
+    let repeats: u64 = seconds.iter().map(|second| second.retransmitted).sum();
+    draft.evidence.push(format!(
+        "because of it {} were repeated and {} gave up",
+        counted(repeats, "request"),
+        counted(lost, "attempt")
+    ));
+    draft.rejected = vec![
+        "packet loss, or a fence that drops what is above a rate: what comes through would come at once, and nothing did".to_owned(),
+        "a registrar that stood still: it went on answering, second by second".to_owned(),
+    ];
+    if recovered {
+        draft.rejected.push(
+            "a registrar that is slow by nature or with its bindings: once less was asked it answered at once again"
+                .to_owned(),
+        );
+    } else {
+        draft.evidence.push("no time with less load followed: whether it then answers at once was not seen".to_owned());
+    }
+    draft.advice.push(format!("keep arrivals below {:.0}/s, or give the registrar more capacity", rate.mean * 0.9));
+    draft.advice.push("run `regstorm limits` for the rate it bears over a longer time".to_owned());
+    draft
+}
+
+fn nanos(second: usize) -> u64 {
+    second as u64 * SECOND_NS
+}
+
+/// The trunk second by second.
+fn seconds(view: &View<'_>) -> Vec<Second> {
+    let last = view.ticks.last().map_or(0, |tick| tick.start_ns / SECOND_NS);
+    let mut seconds = vec![Second::default(); usize::try_from(last.min(MOST_SECONDS)).unwrap_or(0) + 1];
+    let mut ended = vec![0u64; seconds.len()];
+    for tick in &view.ticks {
+        let number = usize::try_from(tick.start_ns / SECOND_NS).unwrap_or(usize::MAX);
+        let Some(second) = seconds.get_mut(number) else { continue };
+        let refused: u64 = tick.refused.values().map(|refused| refused.all()).sum();
+        second.offered += tick.started;
+        second.answered += tick.accepted() + refused;
+        second.swift += tick.swift;
+        second.retransmitted += tick.retransmitted;
+        ended[number] += tick.accepted() + refused + tick.silent;
+    }
+    let mut open = 0u64;
+    for (second, ended) in seconds.iter_mut().zip(ended) {
+        open = (open + second.offered).saturating_sub(ended);
+        second.waiting = open;
+    }
+    seconds
+}
+
+/// The stretch with the most answers in which nothing was swift.
+fn jam(seconds: &[Second]) -> Option<Jam> {
+    let mut best: Option<(u64, Jam)> = None;
+    let mut current: Option<(u64, Jam)> = None;
+    for (n, second) in seconds.iter().enumerate() {
+        if second.answered == 0 {
+            // A registrar at its limit does not pause: a longer gap ends the stretch.
+            current = current.filter(|(_, jam)| n - jam.last <= LONGEST_GAP);
+            continue;
+        }
+        let jammed = second.swift * 20 <= second.answered && second.answered >= 1;
+        current = match (jammed, current) {
+            (false, _) => None,
+            (true, Some((answers, jam))) => Some((answers + second.answered, Jam { last: n, ..jam })),
+            (true, None) => Some((second.answered, Jam { first: n, last: n })),
+        };
+        if current.is_some_and(|(answers, _)| best.is_none_or(|(most, _)| answers > most)) {
+            best = current;
+        }
+    }
+    best.filter(|(answers, jam)| *answers >= MANY && jam.last - jam.first + 1 >= LEAST_SECONDS).map(|(_, jam)| jam)
+}
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// RFC 3261 §17.1.1.1.
+const T1_MS: f64 = 500.0;
+/// A longer run shows it early.
+const MOST_SECONDS: u64 = 100_000;
+/// A jam that is over sooner is a hiccup.
+const LEAST_SECONDS: usize = 3;
+/// Seconds whose answers show what the registrar carries.
+const BEST_S: usize = 2;
+/// Seconds without an answer within a jam.
+const LONGEST_GAP: usize = 2;
+/// What is asked for over what is carried while the queue grows.
+const MORE: f64 = 1.15;
+/// How long the last in the queue waits, at least.
+const LEAST_WAIT_S: f64 = 1.0;

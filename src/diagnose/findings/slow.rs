@@ -1,0 +1,208 @@
+//! Answers that come, and come late: always, for a stretch of time (`slow`), or the more bindings are held the later
+//! (`slow.with-bindings`). What grows with the load is `overload`, what grows with the hours is `drift`.
+
+use super::draft::{Draft, MANY, SOME, confidence};
+use super::view::{Tick, View};
+use super::wording::{at, counted, window};
+use crate::record::{IntervalResult, LatencyRow};
+use crate::vocab::{Confidence, Phase, Severity, Stage};
+
+/// `explained`: what is slow has a finding already: more to do than the registrar can, or requests without an answer.
+pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {
+    if explained {
+        return Vec::new();
+    }
+    let growing = with_bindings(view);
+    let always = if growing.is_none() { always(view) } else { None };
+    let stretch = if always.is_none() { stretch(view) } else { None };
+    [growing, always, stretch].into_iter().flatten().collect()
+}
+
+/// One interval of the load: what it says of the time a single answer takes.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    start_ns: u64,
+    end_ns: u64,
+    /// The median time to one answer, milliseconds.
+    ms: f64,
+    count: u64,
+    /// Attempts begun per second.
+    rate: f64,
+    /// Bindings held, in the middle of it.
+    level: f64,
+}
+
+fn samples(view: &View<'_>) -> Vec<Sample> {
+    let load = view.results.intervals.iter().filter(|interval| interval.stage == Stage::Load);
+    load.filter_map(|interval| sample(view, interval)).collect()
+}
+
+fn sample(view: &View<'_>, interval: &IntervalResult) -> Option<Sample> {
+    let rows = || interval.latency.iter().filter(|row| row.trunk == view.trunk && row.count > 0);
+    // One answer to one request; a refresh that carries its credentials along is one too.
+    let single = |phase: Phase| rows().find(|row| row.phase == phase);
+    let row: &LatencyRow = [Phase::Authenticated, Phase::Challenge, Phase::Refresh].into_iter().find_map(single)?;
+    let (start_ns, end_ns) = (interval.start_ns, interval.end_ns);
+    let inside = |tick: &&Tick| (start_ns..end_ns).contains(&tick.start_ns);
+    let ticks: Vec<&Tick> = view.ticks.iter().filter(inside).collect();
+    let started: u64 = ticks.iter().map(|tick| tick.started).sum();
+    let seconds = end_ns.saturating_sub(start_ns) as f64 / 1e9;
+    let level = match (ticks.first(), ticks.last()) {
+        (Some(first), Some(last)) => (first.level + last.level_after()) as f64 / 2.0,
+        _ => 0.0,
+    };
+    (seconds > 0.0).then(|| Sample {
+        start_ns,
+        end_ns,
+        ms: row.p50_us as f64 / 1e3,
+        count: row.count,
+        rate: started as f64 / seconds,
+        level,
+    })
+}
+
+/// The median answer takes long in nearly every interval.
+fn always(view: &View<'_>) -> Option<Draft> {
+    let samples = samples(view);
+    let count: u64 = samples.iter().map(|sample| sample.count).sum();
+    let slow: Vec<&Sample> = samples.iter().filter(|sample| sample.ms >= SLOW_MS).collect();
+    if count < SOME || slow.len() * 10 < samples.len() * 9 {
+        return None;
+    }
+    let mut medians: Vec<f64> = samples.iter().map(|sample| sample.ms).collect();
+    let typical = super::trend::median(&mut medians);
+    let mut draft = Draft::new("slow", Severity::Warning, Some(view.trunk));
+    draft.attempts = count;
+    draft.agents = view.agents.len() as u64;
+    (draft.first_ns, draft.last_ns) = (samples.first()?.start_ns, samples.last()?.end_ns);
+    // Whether the registrar is slow or the way to it is long cannot be told from this end.
+    draft.confidence = confidence(count, 0).min(Confidence::Medium);
+    draft.summary = format!("every answer takes long, {typical:.0} ms as a rule, from the first to the last");
+    draft.evidence =
+        vec![format!("in {} of {} intervals the median was {SLOW_MS:.0} ms or more", slow.len(), samples.len())];
+    draft.evidence.push(for_phones(typical));
+    draft.rejected.push("overload: answers did not get slower while the load stayed as it was".to_owned());
+    draft
+        .advice
+        .push("a long way looks the same: compare with the round-trip time of a ping to the registrar".to_owned());
+    Some(draft)
+}
+
+/// What a delay means for a phone (RFC 3261 §17.1.2.2: Timer E fires after 500 ms).
+fn for_phones(ms: f64) -> String {
+    if ms < T1_MS {
+        format!("phones repeat a request after {T1_MS:.0} ms: {:.0} ms are left", T1_MS - ms)
+    } else {
+        format!("phones repeat a request after {T1_MS:.0} ms: each is sent more than once, and answered more than once")
+    }
+}
+
+/// A stretch of time in which nobody was answered though many waited, and all of them behind it.
+fn stretch(view: &View<'_>) -> Option<Draft> {
+    let answers = |tick: &Tick| tick.accepted() + tick.refused.values().map(|refused| refused.all()).sum::<u64>();
+    let mut open = 0u64;
+    let mut quiet: Option<(u64, u64)> = None;
+    let mut longest: Option<(u64, u64, u64)> = None;
+    for tick in &view.ticks {
+        let answered = answers(tick) + tick.silent;
+        if answered > 0 {
+            if let Some((from, _)) = quiet.take() {
+                let lasted = tick.start_ns.saturating_sub(from);
+                if longest.is_none_or(|(a, b, _)| lasted > b - a) {
+                    longest = Some((from, tick.start_ns, open));
+                }
+            }
+        } else if open + tick.started > 0 && quiet.is_none() {
+            quiet = Some((tick.start_ns, 0));
+        }
+        open = (open + tick.started).saturating_sub(answered);
+    }
+    let (from, until, waited) = longest.filter(|(from, until, _)| until - from >= STANDSTILL_NS)?;
+    let silent: u64 = view.ticks.iter().map(|tick| tick.silent).sum();
+    let around: u64 = view.ticks.iter().map(|tick| tick.swift).sum();
+    if waited < MANY || silent > 0 || around < waited {
+        return None;
+    }
+    let mut draft = Draft::new("slow", Severity::Warning, Some(view.trunk));
+    (draft.first_ns, draft.last_ns) = (from, until);
+    draft.attempts = waited;
+    draft.agents = waited.min(view.agents.len() as u64);
+    draft.confidence = confidence(waited, 0).min(Confidence::Medium);
+    draft.summary = format!(
+        "nobody was answered for {} ({}): {} waited, and were answered behind it",
+        at(until - from),
+        window(from, until),
+        counted(waited, "attempt")
+    );
+    draft.evidence.push(format!("before and after it {around} attempts were answered within 500 ms"));
+    draft.rejected.push("a server that is down: what was sent in that time was answered in the end".to_owned());
+    draft.rejected.push("overload: it answered nobody, rather than as many as it could".to_owned());
+    draft.advice.push("a way that was interrupted looks much the same; look for a failover, a backup or a pause of the registrar at that time".to_owned());
+    Some(draft)
+}
+
+/// Answers take longer the more bindings there are, whatever the load and however late it is.
+fn with_bindings(view: &View<'_>) -> Option<Draft> {
+    let samples: Vec<Sample> = samples(view).into_iter().filter(|sample| sample.count >= SOME).collect();
+    let highest = samples.iter().map(|sample| sample.level).fold(0.0, f64::max);
+    let full: Vec<&Sample> = samples.iter().filter(|sample| sample.level >= 0.95 * highest).collect();
+    if samples.len() < 4 || full.len() < 2 || highest < MANY as f64 {
+        return None;
+    }
+    let (base, slope, fit) = line(&samples)?;
+    let (least, most) = (base.max(0.0), base + slope * highest);
+    if fit < GOOD_FIT || most - least < GROWN_MS || most < 2.0 * least {
+        return None;
+    }
+    // With as many bindings the time of day makes no difference, and neither does the rate.
+    let (first, last) = (full.first()?, full.last()?);
+    let later = last.ms > 1.1 * first.ms + 1.0;
+    let busiest = samples.iter().max_by(|a, b| a.rate.total_cmp(&b.rate))?;
+    let calm = full.iter().min_by(|a, b| a.rate.total_cmp(&b.rate))?;
+    let by_rate = calm.rate * 1.5 > busiest.rate || calm.ms < busiest.ms;
+    let mut draft = Draft::new("slow.with-bindings", Severity::Warning, Some(view.trunk));
+    draft.attempts = samples.iter().map(|sample| sample.count).sum();
+    draft.agents = view.agents.len() as u64;
+    (draft.first_ns, draft.last_ns) = (samples.first()?.start_ns, samples.last()?.end_ns);
+    draft.confidence = match (later, by_rate) {
+        (false, false) => confidence(draft.attempts, 0).min(Confidence::Medium),
+        _ => Confidence::Open,
+    };
+    draft.summary = format!(
+        "answers take longer the more bindings are held: {least:.0} ms with none, {most:.0} ms with {highest:.0}"
+    );
+    draft.evidence = vec![format!(
+        "{slope:.3} ms more for each binding, over {} intervals; the line explains {:.0} % of the differences",
+        samples.len(),
+        100.0 * fit
+    )];
+    if !later {
+        draft.rejected.push("the hours: with all bindings held answers took as long later on".to_owned());
+    }
+    if !by_rate {
+        draft.rejected.push("the load: answers stayed slow when less was asked".to_owned());
+    }
+    Some(draft)
+}
+
+/// Least squares of the time over the bindings: at none, per binding, and the share of the variance it explains.
+fn line(samples: &[Sample]) -> Option<(f64, f64, f64)> {
+    let n = samples.len() as f64;
+    let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / n;
+    let (x, y) = (mean(|sample| sample.level), mean(|sample| sample.ms));
+    let sum = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>();
+    let xx = sum(&|sample| (sample.level - x).powi(2));
+    let yy = sum(&|sample| (sample.ms - y).powi(2));
+    let xy = sum(&|sample| (sample.level - x) * (sample.ms - y));
+    (xx > 0.0 && yy > 0.0 && xy > 0.0).then(|| (y - xy / xx * x, xy / xx, xy * xy / (xx * yy)))
+}
+
+/// An answer that takes longer is felt: two of them make nearly half a second of a sign-in.
+const SLOW_MS: f64 = 200.0;
+const T1_MS: f64 = 500.0;
+/// Nobody was answered for so long at least.
+const STANDSTILL_NS: u64 = 1_500_000_000;
+/// Share of the variance that bindings explain.
+const GOOD_FIT: f64 = 0.9;
+/// What it must grow by to be worth a word.
+const GROWN_MS: f64 = 20.0;
