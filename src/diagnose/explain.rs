@@ -1,9 +1,11 @@
-//! What a response code, a finding, a loop or an outcome means, what it comes from, and where to look.
+//! What a response code, a finding, a loop or an outcome means, what it comes from, and where to
+//! look.
 //!
-//! The texts are data beside this file: `codes` holds response codes, `findings` the findings, `outcomes` the loops and
-//! the statuses of attempts. They are read when they are asked for. A cause names what preceded it, because the same
-//! 403 says one thing before any challenge and another after credentials. What a named product does differently stands
-//! under its name, with its own words for settings and log lines, so that a reader can search for them there.
+//! The texts are data beside this file: `codes` holds response codes, `findings` the findings,
+//! `outcomes` the loops and the statuses of attempts. They are read when they are asked for. A
+//! cause names what preceded it, because the same 403 says one thing before any challenge and
+//! another after credentials. What a named product does differently stands under its name, with its
+//! own words for settings and log lines, so that a reader can search for them there.
 
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +92,8 @@ pub fn all() -> Vec<Explanation> {
     [CODES, FINDINGS, OUTCOMES].into_iter().flat_map(read).collect()
 }
 
-/// Everything a name stands for: `401` is a response and a loop. Letter case and a `SIP/2.0 ` in front do not matter.
+/// Everything a name stands for: `401` is a response and a loop. Letter case and a `SIP/2.0 ` in
+/// front do not matter.
 ///
 /// # Errors
 /// The nearest known names, at most three, when there is none of this name.
@@ -126,7 +129,11 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const IDS: [&str; 27] = [
+    const IDS: [&str; 31] = [
+        "overload",
+        "slow",
+        "slow.with-bindings",
+        "node.failing",
         "limit.concurrent",
         "limit.rate",
         "limit.contacts",

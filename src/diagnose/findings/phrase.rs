@@ -1,30 +1,31 @@
-//! What a registrar says in words: its reason phrases, read with a small dictionary. Words are evidence beside what was
-//! counted. They are never the only evidence, because anybody can configure any phrase.
+//! What a registrar says in words: its reason phrases, read with a small dictionary. Words are
+//! evidence beside what was counted. They are never the only evidence, because anybody can
+//! configure any phrase.
 
 /// What a phrase speaks of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Speaks {
     /// How many may be registered, or have a licence.
-    OfALimit,
+    Limit,
     /// How often something may be asked.
-    OfARate,
+    Rate,
     /// Somebody shut out on purpose.
-    OfABan,
+    Ban,
     /// Work on the server.
-    OfMaintenance,
+    Maintenance,
     /// An account that is locked, disabled or not paid for.
-    OfTheAccount,
+    Account,
 }
 
 impl Speaks {
     /// As the end of "the registrar's own words speak of …".
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Speaks::OfALimit => "a limit on registrations",
-            Speaks::OfARate => "a limit on the rate",
-            Speaks::OfABan => "a ban",
-            Speaks::OfMaintenance => "maintenance",
-            Speaks::OfTheAccount => "the account",
+            Speaks::Limit => "a limit on registrations",
+            Speaks::Rate => "a limit on the rate",
+            Speaks::Ban => "a ban",
+            Speaks::Maintenance => "maintenance",
+            Speaks::Account => "the account",
         }
     }
 }
@@ -38,55 +39,55 @@ pub(super) fn read(phrase: &str) -> Option<Speaks> {
 
 /// Parts of phrases in lower case: English, German, French, Spanish, Portuguese, Italian, Dutch.
 const DICTIONARY: [(&str, Speaks); 49] = [
-    ("rate limit", Speaks::OfARate),
-    ("too many requests", Speaks::OfARate),
-    ("too fast", Speaks::OfARate),
-    ("throttl", Speaks::OfARate),
-    ("flood", Speaks::OfARate),
-    ("zu viele anfragen", Speaks::OfARate),
-    ("trop de requ", Speaks::OfARate),
-    ("demasiadas solicitudes", Speaks::OfARate),
-    ("registration limit", Speaks::OfALimit),
-    ("limit exceeded", Speaks::OfALimit),
-    ("limit reached", Speaks::OfALimit),
-    ("maximum regist", Speaks::OfALimit),
-    ("max regist", Speaks::OfALimit),
-    ("maximum number", Speaks::OfALimit),
-    ("too many regist", Speaks::OfALimit),
-    ("too many users", Speaks::OfALimit),
-    ("too many endpoints", Speaks::OfALimit),
-    ("too many contacts", Speaks::OfALimit),
-    ("capacity", Speaks::OfALimit),
-    ("licence", Speaks::OfALimit),
-    ("license", Speaks::OfALimit),
-    ("lizenz", Speaks::OfALimit),
-    ("licenci", Speaks::OfALimit),
-    ("höchstzahl", Speaks::OfALimit),
-    ("quota", Speaks::OfALimit),
-    ("límite", Speaks::OfALimit),
-    ("limite", Speaks::OfALimit),
-    ("limiet", Speaks::OfALimit),
-    ("banned", Speaks::OfABan),
-    ("blacklist", Speaks::OfABan),
-    ("blocklist", Speaks::OfABan),
-    ("blocked", Speaks::OfABan),
-    ("gesperrt", Speaks::OfABan),
-    ("bloqué", Speaks::OfABan),
-    ("bloquead", Speaks::OfABan),
-    ("bloccat", Speaks::OfABan),
-    ("geblokkeerd", Speaks::OfABan),
-    ("maintenance", Speaks::OfMaintenance),
-    ("wartung", Speaks::OfMaintenance),
-    ("mantenimiento", Speaks::OfMaintenance),
-    ("manutenção", Speaks::OfMaintenance),
-    ("manutenzione", Speaks::OfMaintenance),
-    ("onderhoud", Speaks::OfMaintenance),
-    ("account", Speaks::OfTheAccount),
-    ("subscriber", Speaks::OfTheAccount),
-    ("suspend", Speaks::OfTheAccount),
-    ("disabled", Speaks::OfTheAccount),
-    ("locked", Speaks::OfTheAccount),
-    ("expired", Speaks::OfTheAccount),
+    ("rate limit", Speaks::Rate),
+    ("too many requests", Speaks::Rate),
+    ("too fast", Speaks::Rate),
+    ("throttl", Speaks::Rate),
+    ("flood", Speaks::Rate),
+    ("zu viele anfragen", Speaks::Rate),
+    ("trop de requ", Speaks::Rate),
+    ("demasiadas solicitudes", Speaks::Rate),
+    ("registration limit", Speaks::Limit),
+    ("limit exceeded", Speaks::Limit),
+    ("limit reached", Speaks::Limit),
+    ("maximum regist", Speaks::Limit),
+    ("max regist", Speaks::Limit),
+    ("maximum number", Speaks::Limit),
+    ("too many regist", Speaks::Limit),
+    ("too many users", Speaks::Limit),
+    ("too many endpoints", Speaks::Limit),
+    ("too many contacts", Speaks::Limit),
+    ("capacity", Speaks::Limit),
+    ("licence", Speaks::Limit),
+    ("license", Speaks::Limit),
+    ("lizenz", Speaks::Limit),
+    ("licenci", Speaks::Limit),
+    ("höchstzahl", Speaks::Limit),
+    ("quota", Speaks::Limit),
+    ("límite", Speaks::Limit),
+    ("limite", Speaks::Limit),
+    ("limiet", Speaks::Limit),
+    ("banned", Speaks::Ban),
+    ("blacklist", Speaks::Ban),
+    ("blocklist", Speaks::Ban),
+    ("blocked", Speaks::Ban),
+    ("gesperrt", Speaks::Ban),
+    ("bloqué", Speaks::Ban),
+    ("bloquead", Speaks::Ban),
+    ("bloccat", Speaks::Ban),
+    ("geblokkeerd", Speaks::Ban),
+    ("maintenance", Speaks::Maintenance),
+    ("wartung", Speaks::Maintenance),
+    ("mantenimiento", Speaks::Maintenance),
+    ("manutenção", Speaks::Maintenance),
+    ("manutenzione", Speaks::Maintenance),
+    ("onderhoud", Speaks::Maintenance),
+    ("account", Speaks::Account),
+    ("subscriber", Speaks::Account),
+    ("suspend", Speaks::Account),
+    ("disabled", Speaks::Account),
+    ("locked", Speaks::Account),
+    ("expired", Speaks::Account),
 ];
 
 #[cfg(test)]
@@ -96,13 +97,13 @@ mod tests {
     #[test]
     fn phrases_are_read_as_people_write_them() {
         for (phrase, speaks) in [
-            ("Registration limit exceeded", Some(Speaks::OfALimit)),
-            ("License Exceeded", Some(Speaks::OfALimit)),
-            ("Límite de registros alcanzado", Some(Speaks::OfALimit)),
-            ("Too Many Requests", Some(Speaks::OfARate)),
-            ("IP gesperrt", Some(Speaks::OfABan)),
-            ("Account locked", Some(Speaks::OfTheAccount)),
-            ("System under maintenance", Some(Speaks::OfMaintenance)),
+            ("Registration limit exceeded", Some(Speaks::Limit)),
+            ("License Exceeded", Some(Speaks::Limit)),
+            ("Límite de registros alcanzado", Some(Speaks::Limit)),
+            ("Too Many Requests", Some(Speaks::Rate)),
+            ("IP gesperrt", Some(Speaks::Ban)),
+            ("Account locked", Some(Speaks::Account)),
+            ("System under maintenance", Some(Speaks::Maintenance)),
             ("Forbidden", None),
             ("", None),
         ] {

@@ -1,8 +1,9 @@
-//! Refusals and what is behind them: a limit, a ban, a trunk that comes and goes, an address that is not welcome, or
-//! plainly the credentials.
+//! Refusals and what is behind them: a limit, a ban, a trunk that comes and goes, an address that
+//! is not welcome, or plainly the credentials.
 //!
-//! Refusals that were worded alike are explained together. The patterns are tried from the most particular to the most
-//! general; each one passed over leaves the observation that contradicts it, so that a reader can follow the choice.
+//! Refusals that were worded alike are explained together. The patterns are tried from the most
+//! particular to the most general; each one passed over leaves the observation that contradicts it,
+//! so that a reader can follow the choice.
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
@@ -13,10 +14,12 @@ use super::view::{Group, View};
 use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, Status, format_duration, millis};
 use std::time::Duration;
 
-/// The findings of a trunk's refusals; those of the groups in `explained` have their finding already.
+/// The findings of a trunk's refusals; those of the groups in `explained` have their finding
+/// already.
 pub(super) fn find(view: &View<'_>, explained: &[u16]) -> Vec<Draft> {
     let open = view.groups.iter().filter(|group| !explained.contains(&group.key));
-    // An unusable challenge is no refusal of ours to explain, and a 408 speaks of silence further on.
+    // An unusable challenge is no refusal of ours to explain, and a 408 speaks of silence further
+    // on.
     let ours = open.filter(|group| !matches!(group.class, Class::Unusable | Class::AnsweredTimeout));
     let mut drafts: Vec<Draft> = Vec::new();
     for group in ours {
@@ -95,7 +98,8 @@ impl<'v, 'a> Case<'v, 'a> {
         if let Some(drafts) = self.by_ceiling() {
             return drafts;
         }
-        // A rate lets some pass at any time; a moment from which on everybody is refused lets nobody pass.
+        // A rate lets some pass at any time; a moment from which on everybody is refused lets
+        // nobody pass.
         if let Some(draft) = self.by_throttle() {
             return vec![draft];
         }
@@ -111,7 +115,8 @@ impl<'v, 'a> Case<'v, 'a> {
         if self.group.class != Class::Unauthorized {
             return vec![plain];
         }
-        // Machines that do not know each other's nonces answer right credentials just so, and everybody's.
+        // Machines that do not know each other's nonces answer right credentials just so, and
+        // everybody's.
         if self.others_get_in() {
             let why = "machines that do not share their nonces: another trunk registers at the same address".to_owned();
             return vec![Draft { rejected: vec![why], ..plain }];
@@ -280,7 +285,7 @@ impl<'v, 'a> Case<'v, 'a> {
             self.reject("limit on registrations", why);
             return None;
         }
-        let says_so = self.speaks() == Some(Speaks::OfALimit);
+        let says_so = self.speaks() == Some(Speaks::Limit);
         if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) && !says_so {
             let why = format!("{} refreshes were refused too, which a limit lets pass", ceiling.refreshes_refused);
             self.reject("limit on registrations", why);
@@ -291,7 +296,8 @@ impl<'v, 'a> Case<'v, 'a> {
             self.reject("limit on registrations", why);
             return None;
         }
-        // The chance that so many were accepted before the first refusal if a fixed share of the agents were refused.
+        // The chance that so many were accepted before the first refusal if a fixed share of the
+        // agents were refused.
         let share = self.reach.hit as f64 / (self.reach.hit + self.reach.only_accepted).max(1) as f64;
         let by_chance = (1.0 - share).powf(ceiling.accepted_before as f64);
         if ceiling.accepted_before < SOME || by_chance > 1e-3 {
@@ -324,8 +330,9 @@ impl<'v, 'a> Case<'v, 'a> {
             drafts[0].confidence = Confidence::Open;
             drafts.push(ban);
         }
-        // Whoever is refused because there are too many is let in once there are fewer. Agents who come in the order of
-        // their list and are refused from one of them on may just as well never have been set up.
+        // Whoever is refused because there are too many is let in once there are fewer. Agents who
+        // come in the order of their list and are refused from one of them on may just as well
+        // never have been set up.
         let let_in_later = self.reach.hit - self.reach.only_refused;
         let drawn = self.view.results.header.order_drawn;
         if drawn {
@@ -333,7 +340,7 @@ impl<'v, 'a> Case<'v, 'a> {
                 "accounts that do not exist from one of the list on: the order of arrival was drawn at random"
                     .to_owned(),
             );
-        } else if let_in_later == 0 && ceiling.refilled == 0 && self.speaks() != Some(Speaks::OfALimit) {
+        } else if let_in_later == 0 && ceiling.refilled == 0 && self.speaks() != Some(Speaks::Limit) {
             drafts[0].confidence = Confidence::Open;
             drafts[0].advice.push(
                 "run again with the list in another order: a limit then refuses others, a missing account the same ones".to_owned(),
@@ -424,13 +431,14 @@ impl<'v, 'a> Case<'v, 'a> {
         Some(self.ban_or_accounts(&cut, plain))
     }
 
-    /// Everybody is refused from a moment on. A ban does that; so do passwords that were replaced, accounts that were
-    /// disabled, a trunk that was switched off. Nothing that was counted here excludes any of them.
+    /// Everybody is refused from a moment on. A ban does that; so do passwords that were replaced,
+    /// accounts that were disabled, a trunk that was switched off. Nothing that was counted here
+    /// excludes any of them.
     fn ban_or_accounts(&self, cut: &Cut, plain: Draft) -> Vec<Draft> {
         let mut ban = Draft { confidence: Confidence::Open, ..self.ban(cut) };
         let mut accounts = Draft { confidence: Confidence::Open, ..plain };
         let (likelier, why) = match (self.group.place, self.speaks()) {
-            (_, Some(Speaks::OfABan)) => (true, "the registrar's own words speak of a ban"),
+            (_, Some(Speaks::Ban)) => (true, "the registrar's own words speak of a ban"),
             (_, Some(_)) => (false, "the registrar's own words speak of something else than a ban"),
             (Place::Unchallenged, None) => {
                 (true, "the refusal comes before any challenge: it does not look at credentials")
@@ -527,8 +535,9 @@ impl<'v, 'a> Case<'v, 'a> {
         Some(draft)
     }
 
-    /// A registrar that takes so many transactions at a time accepts a steady number per second as well, as long as each
-    /// takes equally long. Few open at a time rule it out; otherwise only an experiment can.
+    /// A registrar that takes so many transactions at a time accepts a steady number per second as
+    /// well, as long as each takes equally long. Few open at a time rule it out; otherwise only an
+    /// experiment can.
     fn weigh_transactions(&self, throttle: &Throttle, draft: &mut Draft) {
         let totals = &self.view.results.trunk_totals[usize::from(self.view.trunk)];
         let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
@@ -563,7 +572,8 @@ impl<'v, 'a> Case<'v, 'a> {
         vec![self.plain(&format!("{share:.1} % of all attempts, without a pattern in time or among agents"))]
     }
 
-    /// The same agents are accepted and refused in turn: machines that differ, or one that fails by chance.
+    /// The same agents are accepted and refused in turn: machines that differ, or one that fails by
+    /// chance.
     fn by_node(&self, turns: nodes::InTurn) -> Vec<Draft> {
         let mut node = self.draft("node.failing", Severity::Critical);
         node.confidence = Confidence::Open;
@@ -584,7 +594,8 @@ impl<'v, 'a> Case<'v, 'a> {
         node.rejected.push("the load, or a stretch of time: the share is the same in all seconds".to_owned());
         node.advice.push("ask for the machines behind the address and register with each by itself".to_owned());
         match self.group.class {
-            // Whoever challenges does not know the nonce, or has other passwords: a realm or user name is not to blame.
+            // Whoever challenges does not know the nonce, or has other passwords: a realm or user
+            // name is not to blame.
             Class::Unauthorized | Class::Stale => {
                 node.advice.push("machines that do not share their nonces answer 401 to one another's: let them share them, or send each phone to one".to_owned());
                 vec![node]
