@@ -1,4 +1,5 @@
-//! The registration of one agent from its arrival to its un-REGISTER (RFC 3261 §10.2), as a state machine.
+//! The registration of one agent from its arrival to its un-REGISTER (RFC 3261 §10.2), as a state
+//! machine.
 //!
 //! ```text
 //!            arrive                 2xx: rest until the refresh is due
@@ -11,22 +12,27 @@
 //!                                        unregister: Open(unregister) ◀────────┘ ──▶ Gone
 //! ```
 //!
-//! A further arrival (`when_exhausted = "reregister"`) finds the agent resting and begins a new Open(initial) as a phone
-//! does after a restart: without the nonce it had, the full handshake. An agent whose attempt is still open cannot begin
-//! another; that arrival is shed, because an arrival is never delayed in silence.
+//! A further arrival (`when_exhausted = "reregister"`) finds the agent resting and begins a new
+//! Open(initial) as a phone does after a restart: without the nonce it had, the full handshake. An
+//! agent whose attempt is still open cannot begin another; that arrival is shed, because an arrival
+//! is never delayed in silence.
 //!
-//! A phone that loses its power (an outage of the load) abandons what is open, waits for nothing, and begins with its next
-//! arrival as after a restart; its binding stays at the registrar until it lapses.
+//! A phone that loses its power (an outage of the load) abandons what is open, waits for nothing,
+//! and begins with its next arrival as after a restart; its binding stays at the registrar until it
+//! lapses.
 //!
-//! A client that begins with a pause (Asterisk) rests between its arrival and Open(initial); the attempt is planned for the
-//! end of the pause.
+//! A client that begins with a pause (Asterisk) rests between its arrival and Open(initial); the
+//! attempt is planned for the end of the pause.
 //!
-//! An attempt that is abandoned may leave a request under way. RFC 3261 §10.2 wants no other sent before the first is
-//! answered or timed out, and an un-REGISTER that overtook it would leave the binding behind: the agent is then Settling,
-//! and un-REGISTERs at the answer, or T4 after it gave up, when nothing of it can be in the network any more.
+//! An attempt that is abandoned may leave a request under way. RFC 3261 §10.2 wants no other sent
+//! before the first is answered or timed out, and an un-REGISTER that overtook it would leave the
+//! binding behind: the agent is then Settling, and un-REGISTERs at the answer, or T4 after it gave
+//! up, when nothing of it can be in the network any more.
 //!
-//! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far as [`super::exchange`]
-//! allows.
+//! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far
+//! as [`super::exchange`] allows.
+
+mod departure;
 
 use super::answer;
 use super::authentication::{Answerer, Authentication, Held, usable};
@@ -54,7 +60,8 @@ pub enum Input<'a> {
     Arrive { planned: Time },
     /// Its arrival is due, but too many attempts are open.
     Shed { planned: Time },
-    /// A response whose topmost branch is the agent's, for the transaction `serial`; `at` is when it reached the machine.
+    /// A response whose topmost branch is the agent's, for the transaction `serial`; `at` is when
+    /// it reached the machine.
     Response { serial: u32, response: &'a Response<'a>, at: Time },
     /// Bytes with such a branch that are no usable SIP response.
     Malformed { serial: u32, at: Time },
@@ -90,7 +97,8 @@ pub struct Context<'a> {
     pub run: RunTag,
     /// What requests are built from; differs by local address.
     pub template: &'a RegisterTemplate,
-    /// The load is over: no refresh and no retry begins, and bindings are not said to lapse for lack of one.
+    /// The load is over: no refresh and no retry begins, and bindings are not said to lapse for
+    /// lack of one.
     pub draining: bool,
 }
 
@@ -111,14 +119,17 @@ pub struct Agent {
     last_final: Option<Time>,
     /// Failed attempts since the last 2xx.
     failures: u32,
-    /// The registrar may hold a binding of ours: after a 2xx, and after an exchange whose end we did not see.
+    /// The registrar may hold a binding of ours: after a 2xx, and after an exchange whose end we
+    /// did not see.
     maybe_bound: bool,
     looping: Looping,
-    /// The agent's half of its Call-ID, drawn for its first request. `None` as well for a draw of 0, which is drawn again.
+    /// The agent's half of its Call-ID, drawn for its first request. `None` as well for a draw of
+    /// 0, which is drawn again.
     own_half: Option<NonZeroU64>,
 }
 
-/// Half of what an idle agent takes: names, nonce, timer and books make up the rest of 379 bytes (`tests/memory.rs`).
+/// Half of what an idle agent takes: names, nonce, timer and books make up the rest of 379 bytes
+/// (`tests/memory.rs`).
 const _: () = assert!(size_of::<Agent>() <= 200);
 
 #[derive(Clone, Copy, Debug)]
@@ -126,8 +137,8 @@ enum State {
     Idle,
     Open(OpenAttempt),
     Resting(Option<Next>),
-    /// An attempt was abandoned; until this time, or its answer, its request may be on its way. `leaves`: the agent was
-    /// told to un-REGISTER and waits for that.
+    /// An attempt was abandoned; until this time, or its answer, its request may be on its way.
+    /// `leaves`: the agent was told to un-REGISTER and waits for that.
     Settling {
         until: Time,
         leaves: bool,
@@ -178,8 +189,9 @@ impl Agent {
         }
     }
 
-    /// Takes one input. When the answer is not [`Send::No`], the caller writes the request with [`Agent::render`] and
-    /// reports its fate with [`Agent::sent`] or [`Agent::refused`] before the next input.
+    /// Takes one input. When the answer is not [`Send::No`], the caller writes the request with
+    /// [`Agent::render`] and reports its fate with [`Agent::sent`] or [`Agent::refused`] before the
+    /// next input.
     pub fn handle(
         &mut self,
         cx: &Context<'_>,
@@ -270,8 +282,8 @@ impl Agent {
         events(Event::Request { kind: attempt.kind });
     }
 
-    /// The safety ceiling refused the request: an attempt's first one sheds the attempt, any other counts as sent and
-    /// lost, so that its timer decides.
+    /// The safety ceiling refused the request: an attempt's first one sheds the attempt, any other
+    /// counts as sent and lost, so that its timer decides.
     pub fn refused(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(attempt) = &mut self.state else { return };
         let timers = &cx.policy.timers;
@@ -316,8 +328,9 @@ impl Agent {
         )
     }
 
-    /// A phone that was told to un-REGISTER may be used again: it rests until its next arrival, with the Call-ID and the
-    /// CSeq it had (RFC 3261 §10.2), so that nothing late is taken for an answer of its new life.
+    /// A phone that was told to un-REGISTER may be used again: it rests until its next arrival,
+    /// with the Call-ID and the CSeq it had (RFC 3261 §10.2), so that nothing late is taken for an
+    /// answer of its new life.
     pub fn come_back(&mut self) {
         if matches!(self.state, State::Gone) {
             self.state = State::Resting(None);
@@ -367,8 +380,9 @@ impl Agent {
         Send::No
     }
 
-    /// What follows an attempt that sent nothing. A first arrival is lost with its attempt; one that finds the agent
-    /// registered, or between two attempts, must not stop it from ever trying again.
+    /// What follows an attempt that sent nothing. A first arrival is lost with its attempt; one
+    /// that finds the agent registered, or between two attempts, must not stop it from ever trying
+    /// again.
     fn after_shed(&mut self, cx: &Context<'_>, kind: Kind, now: Time) -> Option<Next> {
         let first = kind == Kind::Initial && self.bound_until.is_none() && self.failures == 0;
         if first { None } else { self.retry(cx, Setback::Recoverable, None, now) }
@@ -467,8 +481,8 @@ impl Agent {
         Send::No
     }
 
-    /// A final response to a transaction that is not open: a copy within Timer K is absorbed (RFC 3261 §17.1.2.2),
-    /// anything else came too late.
+    /// A final response to a transaction that is not open: a copy within Timer K is absorbed (RFC
+    /// 3261 §17.1.2.2), anything else came too late.
     fn late_or_copy(&self, cx: &Context<'_>, serial: u32, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let age = self.serial.wrapping_sub(serial);
         let copy = age < 32 && self.answered >> age & 1 == 1;
@@ -574,7 +588,8 @@ impl Agent {
             events(Event::UnregisterEnded { code: response.code, reason, ok: true, sent, at });
             return;
         }
-        // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked for.
+        // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked
+        // for.
         let binding = contact::binding(response, cx.identity.user.as_bytes(), cx.template.contact_host());
         let asked_s = self.asks(cx);
         let granted_s = binding.expires.unwrap_or(asked_s);
@@ -643,95 +658,21 @@ impl Agent {
         Some(Next { at: at + wait, kind: Kind::Retry })
     }
 
-    /// The answer to what an abandoned attempt had sent.
-    fn settled(&mut self, cx: &Context<'_>, at: Time) -> Send {
-        match self.state {
-            State::Settling { leaves: true, .. } => self.begin(cx, Kind::Unregister, at),
-            State::Settling { leaves: false, .. } => {
-                self.state = State::Resting(None);
-                Send::No
-            }
-            _ => Send::No,
-        }
-    }
-
     fn shed(&mut self, kind: Kind, planned: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
         events(Event::Ended(AttemptEnd { kind, ..unsent(planned, at) }));
     }
-
-    fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
-        match self.state {
-            State::Gone | State::Idle | State::Settling { leaves: true, .. } => return Send::No,
-            State::Open(attempt) if attempt.kind == Kind::Unregister => return Send::No,
-            State::Open(_) | State::Resting(_) | State::Settling { .. } => self.stop(cx, now, events),
-        }
-        events(Event::Retired { at: now });
-        if !self.maybe_bound {
-            self.state = State::Gone;
-            return Send::No;
-        }
-        match &mut self.state {
-            State::Settling { until, leaves } if *until > now => {
-                *leaves = true;
-                Send::No
-            }
-            _ => self.begin(cx, Kind::Unregister, now),
-        }
-    }
-
-    /// What a phone without power forgets: what it was doing and waiting for, and that it had failed. The registrar keeps
-    /// the binding until it lapses.
-    fn cut(&mut self, cx: &Context<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        self.stop(cx, at, events);
-        if let State::Resting(_) | State::Settling { .. } = self.state {
-            self.state = State::Resting(None);
-            self.failures = 0;
-            if self.looping.succeeded() {
-                events(Event::LoopEnded);
-            }
-        }
-    }
-
-    fn stop(&mut self, cx: &Context<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        match self.state {
-            State::Open(OpenAttempt { kind: Kind::Unregister, first_sent, .. }) => {
-                self.give_up_removal(first_sent.unwrap_or(at), at, events);
-            }
-            State::Settling { leaves: true, .. } => self.give_up_removal(at, at, events),
-            State::Open(attempt) => {
-                events(Event::Ended(attempt.end(Status::Abandoned, 0, ABANDONED, at, Clues::default())));
-                let under_way = attempt.may_have_arrived(false);
-                self.maybe_bound |= under_way;
-                let settling = State::Settling { until: at + cx.policy.timers.t4, leaves: false };
-                self.state = if under_way { settling } else { State::Resting(None) };
-            }
-            State::Idle | State::Resting(_) | State::Settling { .. } | State::Gone => {
-                let Some(planned) = self.starts_at() else { return };
-                // It arrived and was never sent: the run ended during the client's own pause.
-                let end = unsent(planned, at);
-                events(Event::Ended(AttemptEnd { status: Status::Abandoned, reason: ABANDONED, ..end }));
-                self.state = State::Resting(None);
-            }
-        }
-    }
-
-    fn give_up_removal(&mut self, sent: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        events(Event::UnregisterEnded { code: 0, reason: ABANDONED, ok: false, sent, at });
-        self.state = State::Gone;
-    }
 }
 
-const ABANDONED: Why<&'static [u8]> = Why::Trouble(Trouble::Abandoned);
-
-/// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep messages of one
-/// agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).
+/// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep
+/// messages of one agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).
 const FIRST_CSEQ: u32 = 1_000_000;
 
 /// The widest spread of refresh times to either side, as a share of the lifetime.
 const REFRESH_SPREAD: f64 = 0.05;
 
-/// When to refresh a lifetime: at `share` of it, spread to both sides by half of what remains, at most by 5 %, so that
-/// agents that registered together drift apart and none refreshes too late. `draw` lies in `[0, 1)`.
+/// When to refresh a lifetime: at `share` of it, spread to both sides by half of what remains, at
+/// most by 5 %, so that agents that registered together drift apart and none refreshes too late.
+/// `draw` lies in `[0, 1)`.
 fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
     let spread = ((1.0 - share) / 2.0).min(REFRESH_SPREAD);
     granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
