@@ -1,5 +1,6 @@
-//! What one registration costs in user space, sockets apart: a fleet of one worker, answered by prepared replies. The
-//! control case runs the same registration through the embedded registrar as well, and must be slower.
+//! What one registration costs in user space, sockets apart: a fleet of one worker, answered by
+//! prepared replies. The control case runs the same registration through the embedded registrar as
+//! well, and must be slower.
 
 #[path = "support/kept.rs"]
 mod kept;
@@ -59,7 +60,8 @@ fn agent_step(c: &mut Criterion) {
     group.bench_function("register_64_agents", |b| {
         b.iter_batched(
             || {
-                // The run tag, the seed and so every byte are the same each time: replies made once fit every copy.
+                // The run tag, the seed and so every byte are the same each time: replies made once
+                // fit every copy.
                 let (mut model, mut registrar) = (fleet(), registrar(Algorithm::Md5));
                 let challenges = answers(&mut registrar, &arrive(&mut model));
                 let grants = answers(&mut registrar, &receive(&mut model, &challenges));

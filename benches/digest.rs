@@ -1,5 +1,5 @@
-//! What a digest costs: HA1 once per agent and realm, the response once per REGISTER with credentials. The control case
-//! computes HA1 anew each time and must be slower.
+//! What a digest costs: HA1 once per agent and realm, the response once per REGISTER with
+//! credentials. The control case computes HA1 anew each time and must be slower.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use regstorm::sip::digest::{QopAuth, response};

@@ -1,12 +1,15 @@
-//! A whole run over loopback sockets: two sender threads of the engine against the embedded registrar, in one process. Two
-//! thousand agents arrive within 20 ms, faster than they can be served, and register with a challenge each; timed is from
-//! the first arrival until the last of them is registered. So the figure is what both ends together carry on this machine.
+//! A whole run over loopback sockets: two sender threads of the engine against the embedded
+//! registrar, in one process. Two thousand agents arrive within 20 ms, faster than they can be
+//! served, and register with a challenge each; timed is from the first arrival until the last of
+//! them is registered. So the figure is what both ends together carry on this machine.
 //!
-//! With a socket for each agent, as real phones have, no two datagrams share a system call. In the control case the registrar
-//! holds every answer back for 100 ms; two of them make up a registration, so it must be slower.
+//! With a socket for each agent, as real phones have, no two datagrams share a system call. In the
+//! control case the registrar holds every answer back for 100 ms; two of them make up a
+//! registration, so it must be slower.
 //!
-//! Requests wait in socket buffers meanwhile. Where these are small (`net.core.rmem_max`) some are lost, and sent again when
-//! 500 ms have passed without an answer; the bench says so, because such a figure is Timer E's.
+//! Requests wait in socket buffers meanwhile. Where these are small (`net.core.rmem_max`) some are
+//! lost, and sent again when 500 ms have passed without an answer; the bench says so, because such
+//! a figure is Timer E's.
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use regstorm::engine::{Conduct, Decision, Observer, RunPosition, Server, WorkerPlan, conduct};

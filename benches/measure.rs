@@ -1,7 +1,8 @@
 //! What measuring costs a worker: one attempt's events, and closing an interval.
 //!
-//! `control/two_counters` is the least any counting takes and must be the fastest by far; `control/locked` is the same
-//! attempt behind a lock, which sharing one tally between workers would cost, and must be slower than `attempt`.
+//! `control/two_counters` is the least any counting takes and must be the fastest by far;
+//! `control/locked` is the same attempt behind a lock, which sharing one tally between workers
+//! would cost, and must be slower than `attempt`.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use regstorm::measure::{AttemptEnd, Clues, Event, Subject, Tally, TallyConfig};

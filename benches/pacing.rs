@@ -1,9 +1,10 @@
-//! How evenly first REGISTERs arrive at the far end: kernel receive timestamps beside the times of an ideal sender, and what
-//! the sender's process cost meanwhile. regstorm and SIPp in turn, each against a server of this program that takes everybody
-//! at once with 200.
+//! How evenly first REGISTERs arrive at the far end: kernel receive timestamps beside the times of
+//! an ideal sender, and what the sender's process cost meanwhile. regstorm and SIPp in turn, each
+//! against a server of this program that takes everybody at once with 200.
 //!
-//! The ideal sender's n-th request arrives n/rate after its first, and its first is set so that none of the real ones came
-//! before its time; what is stated is how much later than that they came.
+//! The ideal sender's n-th request arrives n/rate after its first, and its first is set so that
+//! none of the real ones came before its time; what is stated is how much later than that they
+//! came.
 //!
 //! ```text
 //! cargo bench --bench pacing                      100, 2 000 and 5 000 a second for five seconds, three rounds

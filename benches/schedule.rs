@@ -1,4 +1,5 @@
-//! What an arrival's planned time costs: in closed form, and, as control, by walking there from the start.
+//! What an arrival's planned time costs: in closed form, and, as control, by walking there from the
+//! start.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use regstorm::load::{LoadConfig, LoadStage, Process, Schedule, WhenExhausted};

@@ -1,8 +1,9 @@
-//! What batching is worth on loopback: 560-byte datagrams (a REGISTER with credentials) through one connected socket
-//! into one bound socket, by batch size and by path. `plain` is the control: one system call per datagram.
+//! What batching is worth on loopback: 560-byte datagrams (a REGISTER with credentials) through one
+//! connected socket into one bound socket, by batch size and by path. `plain` is the control: one
+//! system call per datagram.
 //!
-//! One thread does both ends, so a figure holds a send and a receive. Loopback has no device: compare rows with each
-//! other and claim nothing for a network card.
+//! One thread does both ends, so a figure holds a send and a receive. Loopback has no device:
+//! compare rows with each other and claim nothing for a network card.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use regstorm::net::{RecvBatch, SendBatch, Udp, UdpOptions};
@@ -37,7 +38,8 @@ impl Path {
         }
         assert_eq!(self.client.send(&mut self.outgoing).sent, self.size);
         let (mut datagrams, mut bytes) = (0, 0);
-        // Loopback delivers while it sends, so this ends at once unless the kernel deferred the delivery.
+        // Loopback delivers while it sends, so this ends at once unless the kernel deferred the
+        // delivery.
         while datagrams < self.size {
             datagrams += self.server.recv(&mut self.incoming).expect("recv");
             bytes += self.incoming.iter().map(|datagram| datagram.bytes.len()).sum::<usize>();

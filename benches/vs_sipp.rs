@@ -1,5 +1,6 @@
-//! CPU per challenged registration: regstorm beside SIPp, in turn (A B A B …), each against a fresh `regstorm registrar`
-//! on loopback, user and system time of the whole client process from start to exit.
+//! CPU per challenged registration: regstorm beside SIPp, in turn (A B A B …), each against a fresh
+//! `regstorm registrar` on loopback, user and system time of the whole client process from start to
+//! exit.
 //!
 //! ```text
 //! cargo bench --bench vs_sipp                       five pairs, 15 000 registrations at 1 500/s each

@@ -1,6 +1,7 @@
 //! The timing wheel beside the control it must beat: a binary heap with lazy cancellation.
 //!
-//! `expire` drains a full set in due order, following `next_due` as a worker does; building it is not timed.
+//! `expire` drains a full set in due order, following `next_due` as a worker does; building it is
+//! not timed.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use regstorm::fleet::wheel::Wheel;
@@ -67,7 +68,8 @@ fn replace(c: &mut Criterion) {
                 }
             });
         });
-        // Lazy cancellation: the old entry stays until it surfaces, so the heap is twice as large at the end.
+        // Lazy cancellation: the old entry stays until it surfaces, so the heap is twice as large
+        // at the end.
         group.bench_function(BenchmarkId::new("heap-control", size), |b| {
             b.iter_batched_ref(
                 || full_heap(size),

@@ -1,6 +1,6 @@
-//! What a registration costs on the wire side: reading a challenge and a 200, writing a REGISTER without and with
-//! credentials, reading and answering it as a registrar. `rsip` is the control case: it must be slower, or the bench measures
-//! nothing.
+//! What a registration costs on the wire side: reading a challenge and a 200, writing a REGISTER
+//! without and with credentials, reading and answering it as a registrar. `rsip` is the control
+//! case: it must be slower, or the bench measures nothing.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regstorm::sip::contact::granted;

@@ -79,7 +79,8 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
 
-    /// Serve the run's metrics for Prometheus at http://ADDR/metrics; a port alone is one of 127.0.0.1
+    /// Serve the run's metrics for Prometheus at http://ADDR/metrics; a port alone is one of
+    /// 127.0.0.1
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
 
@@ -87,7 +88,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", default_value = "90s", requires = "metrics")]
     pub metrics_linger: String,
 
-    /// Afterwards remove older results of the same name in results/, so that N remain, and the last that passed
+    /// Afterwards remove older results of the same name in results/, so that N remain, and the last
+    /// that passed
     #[arg(long, value_name = "N", conflicts_with = "out", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: Option<u32>,
 
@@ -352,7 +354,8 @@ pub struct WatchArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub every: String,
 
-    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _CODE and _TIME in its environment
+    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _CODE and _TIME in
+    /// its environment
     #[arg(long, value_name = "COMMAND")]
     pub hook: Option<String>,
 

@@ -36,8 +36,8 @@
 //! | [`profile`], [`plan`] | as written, as meant, as configured | errors name file, line, column, key and remedy |
 //! | [`cli`], [`command`] | what can be typed; the wiring | the only place where rooms meet |
 //!
-//! `tests/tidy.rs` keeps the rules of this table: which room may use which, where clocks, sockets, `unsafe` and each
-//! dependency may live.
+//! `tests/tidy.rs` keeps the rules of this table: which room may use which, where clocks, sockets,
+//! `unsafe` and each dependency may live.
 //!
 //! # Words
 //!
@@ -54,8 +54,9 @@
 //!
 //! # What a new kind of transport touches
 //!
-//! Its name is known (`vocab::Transport`), URIs ask for it (`sip::uri`), requests say it in Via and Contact (`sip::emit`)
-//! and messages are cut off a stream (`sip::framing`) whatever carries them. What is left is nine files:
+//! Its name is known (`vocab::Transport`), URIs ask for it (`sip::uri`), requests say it in Via and
+//! Contact (`sip::emit`) and messages are cut off a stream (`sip::framing`) whatever carries them.
+//! What is left is nine files:
 //!
 //! | file | what is added |
 //! |---|---|
@@ -69,20 +70,24 @@
 //! | `sim/road.rs` | the same played in virtual time |
 //! | `record/pcapng.rs` | how a failed attempt's messages look as packets |
 //!
-//! The first stream among them also says once, in `sip/timers.rs`, that nothing is sent twice over it. Schedules, books,
-//! findings and reports do not know what carries a message.
+//! The first stream among them also says once, in `sip/timers.rs`, that nothing is sent twice over
+//! it. Schedules, books, findings and reports do not know what carries a message.
 //!
 //! # Where to start reading
 //!
-//! 1. [`agent::Agent`]: the state machine at the centre, with `registration_tests.rs` as its script.
-//! 2. [`fleet::Fleet`]: the arrivals of one worker; `fleet/driver.rs`: how its agents are moved and answers find them.
+//! 1. [`agent::Agent`]: the state machine at the centre, with `registration_tests.rs` as its
+//!    script.
+//! 2. [`fleet::Fleet`]: the arrivals of one worker; `fleet/driver.rs`: how its agents are moved and
+//!    answers find them.
 //! 3. `engine/worker.rs`: one turn of a sender thread.
 //! 4. [`measure::Tally`] and [`record::Results`]: what is counted, and what is known afterwards.
 //! 5. `command/run.rs`: a run from profile to files.
 
-// The library is the program's own: besides `main.rs` only tests and benches use it, and it promises nobody else anything.
+// The library is the program's own: besides `main.rs` only tests and benches use it, and it
+// promises nobody else anything.
 #![warn(unreachable_pub)]
-// A cast that may lose something is a function of `vocab`, a checked conversion, or says why it may.
+// A cast that may lose something is a function of `vocab`, a checked conversion, or says why it
+// may.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 pub mod agent;

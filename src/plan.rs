@@ -1,7 +1,8 @@
 //! From a checked profile to one small config struct per room; the profile stops here.
 //!
-//! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms. Agents get their arrival
-//! order here. Host names are not resolved: that is `command`'s, before the first packet.
+//! Read here, because they need the rooms' own words: SIP URIs, thresholds, digest algorithms.
+//! Agents get their arrival order here. Host names are not resolved: that is `command`'s, before
+//! the first packet.
 
 mod account;
 mod mix;
@@ -194,8 +195,8 @@ impl Plan {
         })
     }
 
-    /// Fixes what depends on the run's seed: the order of agents from lists taken at random. Once, before anything is built
-    /// from [`Plan::identities`].
+    /// Fixes what depends on the run's seed: the order of agents from lists taken at random. Once,
+    /// before anything is built from [`Plan::identities`].
     pub fn draw(&mut self, seed: Seed) {
         for (n, trunk) in self.trunks.iter().enumerate() {
             if trunk.random_order {
@@ -204,7 +205,8 @@ impl Plan {
         }
     }
 
-    /// UDP sockets of a run with so many sender threads, by local address; `None`: the kernel's choice.
+    /// UDP sockets of a run with so many sender threads, by local address; `None`: the kernel's
+    /// choice.
     pub fn sockets(&self, workers: u32) -> BTreeMap<Option<IpAddr>, u64> {
         let mut sockets = BTreeMap::new();
         for trunk in &self.trunks {
@@ -244,7 +246,8 @@ impl Plan {
 
 /// The resolved profile as JSON, secrets as `***`.
 fn profile_json(profile: &Profile) -> String {
-    // Strings, numbers, lists and maps with string keys: nothing in a profile can fail to serialise.
+    // Strings, numbers, lists and maps with string keys: nothing in a profile can fail to
+    // serialise.
     serde_json::to_string(profile).unwrap_or_default()
 }
 
@@ -445,7 +448,8 @@ fn stage_of(stage: profile::StageProfile, agents: u32) -> LoadStage {
     }
 }
 
-/// The integral of the rate over all stages: how many arrivals come due, the number of agents aside.
+/// The integral of the rate over all stages: how many arrivals come due, the number of agents
+/// aside.
 fn planned_arrivals(stages: &[LoadStage]) -> f64 {
     let mut rate = 0.0;
     let mut sum = 0.0;
@@ -453,8 +457,8 @@ fn planned_arrivals(stages: &[LoadStage]) -> f64 {
         sum += stage.arrivals(rate);
         rate = stage.rates(rate).1;
     }
-    // Arrival n is due when the integral reaches n, from 0: a fraction at the end is one arrival more. A whole number
-    // that the sums missed by a hair is meant as one.
+    // Arrival n is due when the integral reaches n, from 0: a fraction at the end is one arrival
+    // more. A whole number that the sums missed by a hair is meant as one.
     if (sum - sum.round()).abs() < 1e-6 { sum.round() } else { sum.ceil() }
 }
 
@@ -567,11 +571,12 @@ fn agent_count(profile: &Profile, problems: &mut Vec<Problem>) -> u32 {
 
 /// Agents of one run: ten times what one machine is meant for.
 const MAX_AGENTS: usize = 10_000_000;
-// A name and an authentication name of 200 bytes each for every agent still fit into the book's offsets.
+// A name and an authentication name of 200 bytes each for every agent still fit into the book's
+// offsets.
 const _: () = assert!(MAX_AGENTS * 400 < u32::MAX as usize);
 
-/// The agents in arrival order. Agent k of a trunk with c agents stands at (2k+1)/2c of the way, so that every stretch
-/// of arrivals holds each trunk by its share.
+/// The agents in arrival order. Agent k of a trunk with c agents stands at (2k+1)/2c of the way, so
+/// that every stretch of arrivals holds each trunk by its share.
 fn identities(profile: &Profile, mixes: &[TrunkMix]) -> IdentityBook {
     let mut book = IdentityBook::default();
     let mut handles = Handles::default();

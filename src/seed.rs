@@ -1,5 +1,5 @@
-//! Named random streams derived from `run.seed`: the same (purpose, id, counter) always gives the same numbers, and a
-//! new random choice somewhere never shifts the choices made elsewhere.
+//! Named random streams derived from `run.seed`: the same (purpose, id, counter) always gives the
+//! same numbers, and a new random choice somewhere never shifts the choices made elsewhere.
 
 mod block;
 
@@ -39,7 +39,8 @@ pub enum Purpose {
 }
 
 impl Seed {
-    /// The generator for one purpose and one id (an agent, a fault, a link); `counter` sets draws of the same id apart.
+    /// The generator for one purpose and one id (an agent, a fault, a link); `counter` sets draws
+    /// of the same id apart.
     pub fn stream(self, purpose: Purpose, id: u64, counter: u64) -> ChaCha8Rng {
         let mut key = [0u8; 32];
         for (slot, word) in key.chunks_exact_mut(8).zip(self.key(purpose, id, counter)) {
@@ -48,7 +49,8 @@ impl Seed {
         ChaCha8Rng::from_seed(key)
     }
 
-    /// The first number of that stream, for a fraction of what the stream costs: it makes four blocks at a time.
+    /// The first number of that stream, for a fraction of what the stream costs: it makes four
+    /// blocks at a time.
     pub fn draw(self, purpose: Purpose, id: u64, counter: u64) -> u64 {
         block::first_number(self.key(purpose, id, counter))
     }

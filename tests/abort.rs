@@ -1,4 +1,5 @@
-//! `[safety] abort_on`: a run that harms its registrar ends in good order, says why, and leaves nothing behind.
+//! `[safety] abort_on`: a run that harms its registrar ends in good order, says why, and leaves
+//! nothing behind.
 
 mod support;
 
@@ -17,8 +18,8 @@ use support::world::{hammer, hold, rate, seconds, with_fault, world};
 /// Shorter than the loads below, so that a run that is not stopped fails here.
 const LIMIT: Duration = Duration::from_secs(50);
 
-/// A minute of arrivals at a registrar, judged five times a second. What counts as late is generous: these tests share
-/// the machine with each other.
+/// A minute of arrivals at a registrar, judged five times a second. What counts as late is
+/// generous: these tests share the machine with each other.
 fn storm(registrar: &str, safety: &str, further: &str) -> String {
     format!(
         "[run]\nname = \"storm\"\ninterval = \"200ms\"\nseed = 7\n\n[safety]\n{safety}\n\n\
@@ -28,7 +29,8 @@ fn storm(registrar: &str, safety: &str, further: &str) -> String {
     )
 }
 
-/// Three of four agents are refused, the others register and must be gone at the end: the registrar itself says so.
+/// Three of four agents are refused, the others register and must be gone at the end: the registrar
+/// itself says so.
 #[test]
 fn a_registrar_that_refuses_most_is_left_alone_and_nothing_stays_behind() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
@@ -89,8 +91,8 @@ fn a_trunk_may_have_a_condition_of_its_own() {
     assert!(run.stdout().contains("trunk.lab.service_unavailable >= 1 (at "), "{}", run.stdout());
 }
 
-/// The first condition never holds. The second one does when the first interval is complete, which is when the load is:
-/// nothing is left to end, and the run is judged by its thresholds.
+/// The first condition never holds. The second one does when the first interval is complete, which
+/// is when the load is: nothing is left to end, and the run is judged by its thresholds.
 #[test]
 fn a_run_that_is_not_stopped_is_judged_as_ever() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");

@@ -82,9 +82,9 @@ impl Watched {
         });
     }
 
-    /// Second by second through a lifetime, so that each agent refreshes its binding, after a challenge or with the nonce
-    /// it has.
-    /// What comes first in an interval is not counted: it makes the interval's histograms.
+    /// Second by second through a lifetime, so that each agent refreshes its binding, after a
+    /// challenge or with the nonce it has. What comes first in an interval is not counted: it makes
+    /// the interval's histograms.
     fn refresh_all(&mut self, challenged: bool) -> Refreshed {
         let mut refreshed = Refreshed::default();
         let mut first = true;

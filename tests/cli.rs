@@ -1,6 +1,8 @@
-//! The outside of the program: exit status, what it says and where, what it refuses, what it never shows.
+//! The outside of the program: exit status, what it says and where, what it refuses, what it never
+//! shows.
 //!
-//! Needs `sipsak` (`tests/all` installs it). Every run is small; the figures themselves are judged in `truth.rs`.
+//! Needs `sipsak` (`tests/all` installs it). Every run is small; the figures themselves are judged
+//! in `truth.rs`.
 
 mod support;
 
@@ -22,7 +24,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 // ---- Rest ----
 
-/// A sender with nothing to do sleeps. One that wakes up for something it then does not do is at 100 %.
+/// A sender with nothing to do sleeps. One that wakes up for something it then does not do is at
+/// 100 %.
 #[test]
 fn waiting_costs_next_to_nothing() {
     let dir = temp();
@@ -407,7 +410,8 @@ fn a_reader_that_goes_away_is_no_crash() {
 
 // ---- What the tests share ----
 
-/// The registrar verifies against a realm it does not challenge with: every agent gets 403 after its credentials.
+/// The registrar verifies against a realm it does not challenge with: every agent gets 403 after
+/// its credentials.
 const REALM_FAULT: &str = "[[registrar.fault]]\nkind = \"realm\"\nchallenge = \"genesyscloud.test\"\n\
                            verify = \"genesyscloud.test;tenant=acme\"\n";
 
@@ -419,8 +423,9 @@ fn regstorm(dir: &Path, args: &[&str]) -> Finished {
     Regstorm::run(dir, args, LIMIT)
 }
 
-/// Twenty agents at the embedded registrar within a fifth of a second, and further tables behind. These runs share the
-/// machine with each other, so what counts as late is generous; how lateness is judged is tested in `truth.rs`.
+/// Twenty agents at the embedded registrar within a fifth of a second, and further tables behind.
+/// These runs share the machine with each other, so what counts as late is generous; how lateness
+/// is judged is tested in `truth.rs`.
 fn small(further: &str) -> String {
     format!(
         "[run]\nname = \"small\"\ninterval = \"1s\"\nseed = 7\n\n[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\n\

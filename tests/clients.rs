@@ -1,7 +1,8 @@
-//! `regstorm registrar` against clients that are not ours: SIPp as a load generator and sipsak one by one, over loopback.
+//! `regstorm registrar` against clients that are not ours: SIPp as a load generator and sipsak one
+//! by one, over loopback.
 //!
-//! Both know MD5 only and look at the first challenge of several, so the registrar is told to offer that. Needs `sipp`
-//! and `sipsak`; `tests/all` installs them.
+//! Both know MD5 only and look at the first challenge of several, so the registrar is told to offer
+//! that. Needs `sipp` and `sipsak`; `tests/all` installs them.
 
 mod support;
 
@@ -33,7 +34,8 @@ fn sipp_registers_four_thousand_users_each_with_a_password_of_its_own() {
     assert_eq!((calls.successful, calls.failed), (4_000, 0), "{}", calls.shown);
     assert!(calls.passed, "{}", calls.shown);
     let account = registrar.stop();
-    // Nothing follows that was answered otherwise; on a busy machine SIPp may have asked more than once.
+    // Nothing follows that was answered otherwise; on a busy machine SIPp may have asked more than
+    // once.
     assert!(account.trim_end().ends_with("bindings now 4000, at most 4000"), "{account}");
 }
 
@@ -131,7 +133,8 @@ impl Registrar {
         Registrar { process, address }
     }
 
-    /// One that knows these users, by name and password, from a CSV file; `more` of its profile and arguments.
+    /// One that knows these users, by name and password, from a CSV file; `more` of its profile and
+    /// arguments.
     fn knowing(dir: &Path, users: &[(String, String)], more: &str, args: &[&str]) -> Registrar {
         let mut csv = "user,password\n".to_owned();
         for (user, password) in users {

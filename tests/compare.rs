@@ -1,7 +1,8 @@
-//! Two runs against each other: chance is no regression, a slower or refusing registrar is one, whatever the seed; and
-//! what the command says of recorded directories.
+//! Two runs against each other: chance is no regression, a slower or refusing registrar is one,
+//! whatever the seed; and what the command says of recorded directories.
 //!
-//! The pairs are rehearsed in virtual time. Nothing about them is random but their seeds, which stand here.
+//! The pairs are rehearsed in virtual time. Nothing about them is random but their seeds, which
+//! stand here.
 
 #[path = "support/rehearsal.rs"]
 mod rehearsal;
@@ -49,7 +50,8 @@ fn change<'a>(comparison: &'a Comparison, name: &str) -> &'a Change {
     comparison.figures.iter().find(|change| change.name == name).unwrap_or_else(|| panic!("no {name}: {comparison:#?}"))
 }
 
-/// 3000 agents of a registrar that takes `median` per answer, more or less: `faults` goes into its section.
+/// 3000 agents of a registrar that takes `median` per answer, more or less: `faults` goes into its
+/// section.
 fn profile(median: &str, faults: &str) -> String {
     format!(
         "[run]\nname = \"pair\"\ninterval = \"2s\"\nunregister = false\n\
@@ -78,7 +80,8 @@ fn healthy(pair: u64) -> &'static Judged {
     &RUNS.get_or_init(runs)[pair as usize]
 }
 
-/// The second of each pair has a seed of its own, and so another load. How many regressions were seen is printed.
+/// The second of each pair has a seed of its own, and so another load. How many regressions were
+/// seen is printed.
 fn regressions(what: &str, profile: &str, seeds: u64, seen: impl Fn(&Comparison) -> bool) -> Vec<bool> {
     let pairs = 0..PAIRS;
     let judged: Vec<bool> = pairs

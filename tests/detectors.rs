@@ -1,4 +1,5 @@
-//! Findings about challenges, silence, bindings and drift, on rehearsed runs: what is there is found, and nothing else.
+//! Findings about challenges, silence, bindings and drift, on rehearsed runs: what is there is
+//! found, and nothing else.
 
 #[path = "support/rehearsal.rs"]
 mod rehearsal;
@@ -111,7 +112,8 @@ fn lost_packets_are_estimated() {
         let finding = only(&results, "packet-loss", severity, &["1 - sqrt(1 -"]);
         let share = finding.summary.split_once("about ").and_then(|(_, rest)| rest.split_once(" %")).expect("a share");
         let share: f64 = share.0.parse().expect("a number");
-        // A 2xx that was lost and asked for again grants what is left of the lifetime; no policy cuts it.
+        // A 2xx that was lost and asked for again grants what is left of the lifetime; no policy
+        // cuts it.
         assert!(found(&results, "expires.shortened").is_empty());
         assert!((share / 100.0 / loss - 1.0).abs() < 0.35, "{loss}: {}", finding.summary);
         assert!(found(&results, "no-response").is_empty());

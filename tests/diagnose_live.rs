@@ -1,5 +1,5 @@
-//! `regstorm diagnose --live`: the program against its own registrar with a known fault. The conclusion must name that
-//! fault's remedy, or leave open what experiments cannot prove.
+//! `regstorm diagnose --live`: the program against its own registrar with a known fault. The
+//! conclusion must name that fault's remedy, or leave open what experiments cannot prove.
 
 mod support;
 
@@ -11,7 +11,8 @@ use support::program::{Finished, Regstorm, profile};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs experiments as fast as allowed on a profile of five agents with further `trunk` keys and what follows.
+/// Runs experiments as fast as allowed on a profile of five agents with further `trunk` keys and
+/// what follows.
 fn diagnose(trunk: &str, rest: &str, args: &[&str]) -> Finished {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let text = format!(

@@ -1,5 +1,5 @@
-//! `failures.pcapng` as Wireshark's own dissectors and sngrep read it: whole handshakes, named in comments, without the
-//! digests that would let a reader try passwords.
+//! `failures.pcapng` as Wireshark's own dissectors and sngrep read it: whole handshakes, named in
+//! comments, without the digests that would let a reader try passwords.
 
 mod support;
 
@@ -23,7 +23,8 @@ use support::results::ResultDir;
 const LIMIT: Duration = Duration::from_secs(60);
 const FILE: &str = "failures.pcapng";
 
-/// A profile of 40 agents in 0.4 s; `trunk` is further lines of its section, `rest` further sections.
+/// A profile of 40 agents in 0.4 s; `trunk` is further lines of its section, `rest` further
+/// sections.
 fn text(trunk: &str, rest: &str) -> String {
     format!(
         "[run]\nname = \"packets\"\nseed = 7\ninterval = \"1s\"\ndrain = \"5s\"\nworkers = 2\n\n\
@@ -40,7 +41,8 @@ fn run(dir: &Path, trunk: &str, rest: &str, options: &[&str]) {
 
 const REFUSE: &str = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 403\nreason = \"Authentication Failed\"";
 
-/// Some ports that the kernel may give to a socket are another protocol's for tshark, 41170 that of MANOLITO.
+/// Some ports that the kernel may give to a socket are another protocol's for tshark, 41170 that of
+/// MANOLITO.
 const AS_SIP: &str = "udp.port==1-65535,sip";
 
 /// One packet as tshark dissects it.
@@ -56,7 +58,8 @@ struct Dissected {
     nonce: String,
 }
 
-/// Reads a file with Wireshark's dissectors; a checksum, an IP, UDP or SIP header that is wrong fails the test.
+/// Reads a file with Wireshark's dissectors; a checksum, an IP, UDP or SIP header that is wrong
+/// fails the test.
 fn dissect(file: &Path) -> Vec<Dissected> {
     let fields = [
         "frame.time_epoch",

@@ -1,8 +1,10 @@
-//! Troubles of the field against a real Kamailio: each of `tests/kamailio/*.cfg` is a registrar that is wrong in one way,
-//! and the run must say which. The first part holds the configurations themselves to account, with sipsak.
+//! Troubles of the field against a real Kamailio: each of `tests/kamailio/*.cfg` is a registrar
+//! that is wrong in one way, and the run must say which. The first part holds the configurations
+//! themselves to account, with sipsak.
 //!
-//! Needs `kamailio` and `sipsak`; `tests/all` installs them. The tests take turns (see `clock::alone`) and each says how
-//! long it takes on an idle machine, nearly all of it the scenario itself; the suite takes 85 s.
+//! Needs `kamailio` and `sipsak`; `tests/all` installs them. The tests take turns (see
+//! `clock::alone`) and each says how long it takes on an idle machine, nearly all of it the
+//! scenario itself; the suite takes 85 s.
 
 mod support;
 
@@ -108,7 +110,8 @@ fn start_with_sha256(config: Config) -> Kamailio {
 
 // ---- Limits ----
 
-/// Eleven seconds: 500 agents against 400 places. Exactly 400 get in and stay; the others come again and again.
+/// Eleven seconds: 500 agents against 400 places. Exactly 400 get in and stay; the others come
+/// again and again.
 #[test]
 fn four_hundred_registrations_and_not_one_more() {
     let _turn = clock::alone();
@@ -137,8 +140,8 @@ fn four_hundred_registrations_and_not_one_more() {
     past.expect_nothing_left(&kamailio);
 }
 
-/// Fourteen seconds: two and a half times as many as are let in each second, and those refused come back soon, until all
-/// are in.
+/// Fourteen seconds: two and a half times as many as are let in each second, and those refused come
+/// back soon, until all are in.
 #[test]
 fn a_rate_is_met_with_503_until_everybody_is_in() {
     let _turn = clock::alone();
@@ -198,7 +201,8 @@ fn wrong_credentials_are_forbidden() {
     past.expect_nothing_left(&kamailio);
 }
 
-/// Five seconds: only 127.0.0.2 is known to the registrar; everybody else is refused without a challenge.
+/// Five seconds: only 127.0.0.2 is known to the registrar; everybody else is refused without a
+/// challenge.
 #[test]
 fn strangers_are_refused_unchallenged() {
     let _turn = clock::alone();
@@ -216,7 +220,8 @@ fn strangers_are_refused_unchallenged() {
     past.expect_nothing_left(&kamailio);
 }
 
-/// Five seconds: the challenge lacks the tenant. Who answers as challenged is refused, who insists on the tenant gets in.
+/// Five seconds: the challenge lacks the tenant. Who answers as challenged is refused, who insists
+/// on the tenant gets in.
 #[test]
 fn a_realm_without_its_tenant_must_be_forced() {
     let _turn = clock::alone();
@@ -249,12 +254,14 @@ fn md5_is_not_offered() {
     past.expect_nothing_left(&kamailio);
 }
 
-/// Arrivals of 160 agents within a second, and time for two retries of the last of them, a second apart.
+/// Arrivals of 160 agents within a second, and time for two retries of the last of them, a second
+/// apart.
 const FOUR_SECONDS: &str = "[[load]]\nrate = 160\nfor = \"1s\"\n[[load]]\nhold = \"3s\"";
 
 // ---- Coming and going ----
 
-/// Twenty-three seconds: three periods of three good seconds and three bad ones, with bindings that last two.
+/// Twenty-three seconds: three periods of three good seconds and three bad ones, with bindings that
+/// last two.
 #[test]
 fn a_registrar_that_comes_and_goes_shows_in_the_availability() {
     let _turn = clock::alone();
@@ -284,7 +291,8 @@ fn a_registrar_that_comes_and_goes_shows_in_the_availability() {
 
 // ---- Fifteen trunks, three registrars ----
 
-/// Five seconds: each of the two that are particular at a registrar that offers what it takes and nothing else.
+/// Five seconds: each of the two that are particular at a registrar that offers what it takes and
+/// nothing else.
 #[test]
 fn apac_signs_in_at_registrars_of_one_algorithm_and_of_both() {
     sign_in_across_apac(["tyo osa sel hkg tpe", "syd mel akl bom mnl", "sin jkt kul bkk sgn"]);
@@ -296,8 +304,8 @@ fn apac_md5_and_sha_256_share_a_registrar_that_offers_both() {
     sign_in_across_apac(["osa sel hkg tpe bom", "mel akl mnl sin", "tyo syd jkt kul bkk sgn"]);
 }
 
-/// The shipped profile at a tenth of its size. Its trunks, by city, are at a registrar that offers MD5, at one that
-/// offers SHA-256, and at one that offers both.
+/// The shipped profile at a tenth of its size. Its trunks, by city, are at a registrar that offers
+/// MD5, at one that offers SHA-256, and at one that offers both.
 fn sign_in_across_apac(cities: [&str; 3]) {
     let _turn = clock::alone();
     let registrars =
@@ -368,7 +376,8 @@ fn the_search_for_limits_says_four_hundred() {
     assert_eq!(kamailio.contacts(), 0);
 }
 
-/// Fifteen seconds: one change at a time at one refused agent, until Kamailio says 200, or until nothing is left to try.
+/// Fifteen seconds: one change at a time at one refused agent, until Kamailio says 200, or until
+/// nothing is left to try.
 #[test]
 fn experiments_find_the_one_change_that_helps() {
     let _turn = clock::alone();
@@ -481,7 +490,8 @@ struct Running {
 }
 
 impl Running {
-    /// Waits for the end, which must come with this exit status, balanced books and the findings of [`EXPECTED`].
+    /// Waits for the end, which must come with this exit status, balanced books and the findings of
+    /// [`EXPECTED`].
     #[track_caller]
     fn wait(self, code: i32) -> Past {
         let finished = self.regstorm.wait(LIMIT);
@@ -516,7 +526,8 @@ impl Past {
         );
     }
 
-    /// So many agents of a trunk, all in a loop of this kind, and no attempt of anybody else with this status.
+    /// So many agents of a trunk, all in a loop of this kind, and no attempt of anybody else with
+    /// this status.
     #[track_caller]
     fn expect_all_loop(&self, trunk: &str, agents: u64, loop_kind: &str, status: &str) {
         let rows = of_trunk(&self.results.table("agents.csv"), trunk);
@@ -567,7 +578,8 @@ fn findings(dir: &Path) -> Vec<(String, String, String)> {
     rows.into_iter().map(|row| (row["id"].clone(), row["trunk_id"].clone(), row["severity"].clone())).collect()
 }
 
-/// These ids and no other. That this machine was too busy is a finding too, and none about the registrar.
+/// These ids and no other. That this machine was too busy is a finding too, and none about the
+/// registrar.
 #[track_caller]
 fn finds_only(dir: &Path, expected: &[&str]) {
     let found = findings(dir);

@@ -1,5 +1,5 @@
-//! A load that a person holds up, speeds up or slows down: nothing is lost or doubled, lateness counts from the shifted
-//! plan, and the record says that the load was not the profile's.
+//! A load that a person holds up, speeds up or slows down: nothing is lost or doubled, lateness
+//! counts from the shifted plan, and the record says that the load was not the profile's.
 
 mod support;
 
@@ -33,8 +33,8 @@ fn a_pause_moves_the_rest_of_the_load_and_nothing_is_late_by_it() {
     let changes = [(seconds(3), Speed::STILL), (seconds(8), Speed::PLANNED), (seconds(10), Speed(200))];
     let outcome = World::new(config).with_interventions(&changes).run();
     let begun = by_second(&outcome.intervals);
-    // Three seconds as planned, five of nothing, two as planned, and what is left in half the time; the arrival of the
-    // pause's beginning goes at its end.
+    // Three seconds as planned, five of nothing, two as planned, and what is left in half the time;
+    // the arrival of the pause's beginning goes at its end.
     assert_eq!(begun[..13], [10, 10, 10, 0, 0, 0, 0, 0, 10, 10, 20, 20, 10]);
     assert_eq!(begun.iter().sum::<u64>(), 100);
     assert_eq!(statuses(&outcome)[Status::Registered.index()], 100);
@@ -87,7 +87,8 @@ fn any_changes() -> impl Strategy<Value = Vec<(Duration, Speed)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever is done to a load, every agent of it arrives once, and not one is late by what was done.
+    /// Whatever is done to a load, every agent of it arrives once, and not one is late by what was
+    /// done.
     #[test]
     fn every_agent_arrives_once(changes in any_changes(), per_second in 1.0f64..60.0, poisson in any::<bool>(), workers in 1u32..4) {
         let ramp = LoadStage::Ramp { to: per_second, lasts: seconds(4) };

@@ -1,7 +1,9 @@
-//! Against a real registrar: Kamailio 5.6 on loopback checks every digest, and its own count of contacts is held
-//! against ours. The first tests hold the harness itself to account, with sipsak as an independent client.
+//! Against a real registrar: Kamailio 5.6 on loopback checks every digest, and its own count of
+//! contacts is held against ours. The first tests hold the harness itself to account, with sipsak
+//! as an independent client.
 //!
-//! Needs `kamailio` and `sipsak`; `tests/all` installs them. The tests take turns (see `clock::alone`).
+//! Needs `kamailio` and `sipsak`; `tests/all` installs them. The tests take turns (see
+//! `clock::alone`).
 
 mod support;
 
@@ -84,8 +86,8 @@ fn five_thousand_agents_register_with_sha_256() {
     register_five_thousand("SHA-256");
 }
 
-/// All of 5 000 agents at 1 000/s are registered, and both sides count the same. The bindings are kept, so that
-/// Kamailio can be asked afterwards.
+/// All of 5 000 agents at 1 000/s are registered, and both sides count the same. The bindings are
+/// kept, so that Kamailio can be asked afterwards.
 fn register_five_thousand(algorithm: &'static str) {
     let _turn = clock::alone();
     let kamailio = Kamailio::start(Settings { algorithm, ..Settings::default() });
@@ -115,7 +117,8 @@ fn register_five_thousand(algorithm: &'static str) {
     assert_eq!((count("401"), count("200")), (5_000.0, 5_000.0));
 }
 
-/// One port for each agent, from four addresses of this machine: as many contacts, each at an address of its own.
+/// One port for each agent, from four addresses of this machine: as many contacts, each at an
+/// address of its own.
 #[test]
 fn five_thousand_agents_with_a_socket_each_from_four_addresses() {
     let _turn = clock::alone();
@@ -164,7 +167,8 @@ fn refreshes_keep_a_thousand_agents_alive_over_many_lifetimes() {
     let _turn = clock::alone();
     let kamailio = Kamailio::start(Settings::default());
     let dir = tempfile::tempdir().expect("a directory under /tmp");
-    // Kamailio counts lifetimes in whole seconds of the wall clock, so 5 s may mean little more than 4: refresh after 3.5.
+    // Kamailio counts lifetimes in whole seconds of the wall clock, so 5 s may mean little more
+    // than 4: refresh after 3.5.
     let run = Scenario {
         run: "unregister = true",
         trunk: "expires = \"5s\"\nrefresh_at = 0.7".to_owned(),
@@ -188,7 +192,8 @@ fn refreshes_keep_a_thousand_agents_alive_over_many_lifetimes() {
     results.expect_balanced();
     assert_eq!(results.total("registered"), results.total("attempts"));
     assert_eq!(results.total("agents_registered_at_end"), 1_000);
-    // 30 s of hold at one refresh in at most 3.85 s (3.5 s and its jitter) are 7 each at least, 10 at most.
+    // 30 s of hold at one refresh in at most 3.85 s (3.5 s and its jitter) are 7 each at least, 10
+    // at most.
     let refreshes = results.total("refreshes");
     assert!((7_000..=11_000).contains(&refreshes), "{refreshes} refreshes");
     assert_eq!(results.number("/latency_us/refresh/count") as u64, refreshes);

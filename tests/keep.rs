@@ -1,4 +1,5 @@
-//! `run --keep N` as a nightly job uses it: runs of one name come and go in `results/`, everything else stays.
+//! `run --keep N` as a nightly job uses it: runs of one name come and go in `results/`, everything
+//! else stays.
 
 mod support;
 

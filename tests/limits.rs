@@ -1,5 +1,6 @@
-//! The search for limits against the embedded registrar: limits of every kind and many sizes, each found and named right,
-//! under virtual time; then a few through the program and real sockets. Afterwards nobody is registered any more.
+//! The search for limits against the embedded registrar: limits of every kind and many sizes, each
+//! found and named right, under virtual time; then a few through the program and real sockets.
+//! Afterwards nobody is registered any more.
 
 mod support;
 
@@ -81,7 +82,8 @@ fn policy(domain: &str) -> TrunkPolicy {
     }
 }
 
-/// Searches, and asserts what every search owes: it was not stopped, and nobody is registered afterwards.
+/// Searches, and asserts what every search owes: it was not stopped, and nobody is registered
+/// afterwards.
 #[track_caller]
 fn search(case: Case) -> Survey {
     let (found, left) = attempt(case);
@@ -359,7 +361,8 @@ mod bans {
     }
 }
 
-/// Through the program and real sockets. What a busy machine makes of a rate is not asserted tightly.
+/// Through the program and real sockets. What a busy machine makes of a rate is not asserted
+/// tightly.
 mod program {
     use super::support::kamailio::{self, Kamailio};
     use super::support::program::{Finished, Regstorm, profile};
@@ -477,7 +480,8 @@ mod program {
         }
     }
 
-    /// A registrar of another make, without limits: its own count of contacts says that none is left.
+    /// A registrar of another make, without limits: its own count of contacts says that none is
+    /// left.
     #[test]
     fn kamailio_is_left_without_a_contact() {
         let kamailio = Kamailio::start(kamailio::Settings::default());

@@ -1,5 +1,6 @@
-//! What an agent costs in memory, by part, counted at the allocator: a million of them must fit beside everything else on a
-//! small machine. Fleets of two sizes are compared, so that what a fleet costs whatever its size drops out.
+//! What an agent costs in memory, by part, counted at the allocator: a million of them must fit
+//! beside everything else on a small machine. Fleets of two sizes are compared, so that what a
+//! fleet costs whatever its size drops out.
 
 use allocations::held_by;
 use kept::Kept;

@@ -1,4 +1,5 @@
-//! The net room against the kernel: real sockets on loopback, ports of the kernel's choice, no sleeping.
+//! The net room against the kernel: real sockets on loopback, ports of the kernel's choice, no
+//! sleeping.
 
 use regstorm::net::udp::COALESCED;
 use regstorm::net::{Clock, NetError, Poller, RecvBatch, SendBatch, Udp, UdpOptions};
@@ -29,8 +30,9 @@ fn pair(ip: IpAddr, options: &UdpOptions) -> (Udp, Udp) {
     (client, server)
 }
 
-/// An address on which nobody listens: the other end of a connected socket may not be taken by anyone else, and takes
-/// datagrams only from its peer, so a stranger's datagram is refused by ICMP.
+/// An address on which nobody listens: the other end of a connected socket may not be taken by
+/// anyone else, and takes datagrams only from its peer, so a stranger's datagram is refused by
+/// ICMP.
 fn deaf_peer() -> (SocketAddr, UdpSocket) {
     let socket = UdpSocket::bind((V4, 0)).expect("a port");
     socket.connect((V4, 9)).expect("connecting sends nothing");
@@ -117,7 +119,8 @@ fn what_leaves_and_arrives_as_one_is_the_same_datagrams() {
                 received.extend(arrived.iter().map(|datagram| datagram.bytes.to_vec()));
                 received.len() >= 200
             });
-            // Four slots bring more than four only when the kernel leaves together what was sent together.
+            // Four slots bring more than four only when the kernel leaves together what was sent
+            // together.
             assert_eq!(together > 4, segments > 1 && coalescing, "{segments} {coalescing} {together}");
             for len in [560, 704, 0, 91] {
                 let of = |all: &[Vec<u8>]| all.iter().filter(|bytes| bytes.len() == len).cloned().collect::<Vec<_>>();
@@ -153,7 +156,8 @@ fn every_datagram_has_a_timestamp_between_send_and_receive() {
         assert!(client.features().timestamps && server.features().timestamps);
         let clock = Clock::new();
         let mut batch = SendBatch::new(10, 64);
-        // Several rounds through the same slots: a control length that is not reset shows in the second.
+        // Several rounds through the same slots: a control length that is not reset shows in the
+        // second.
         for round in 0..3 {
             let before = clock.sample();
             (0..10).for_each(|n| queue(&mut batch, &[round, n], None, 0));
@@ -163,7 +167,8 @@ fn every_datagram_has_a_timestamp_between_send_and_receive() {
             let stamps: Vec<u64> = arrived.iter().map(|(.., stamp)| stamp.expect("a timestamp")).collect();
             assert!(stamps.is_sorted(), "{stamps:?}");
             let times: Vec<Time> = stamps.iter().map(|&stamp| clock.from_kernel(&after, stamp)).collect();
-            // Generous: the two clocks are not read at the same instant when the thread is preempted in between.
+            // Generous: the two clocks are not read at the same instant when the thread is
+            // preempted in between.
             let slack = Duration::from_millis(50);
             assert!(times.iter().all(|time| *time + slack >= before.now && *time <= after.now), "{times:?}");
         }

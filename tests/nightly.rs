@@ -1,6 +1,8 @@
-//! The nightly jobs in `docs/`: the systemd units as systemd reads them, and what both they and the GitHub job run, run.
+//! The nightly jobs in `docs/`: the systemd units as systemd reads them, and what both they and the
+//! GitHub job run, run.
 //!
-//! `systemd-analyze` (Debian package systemd, installed by `tests/all`) judges the units; no unit is started here.
+//! `systemd-analyze` (Debian package systemd, installed by `tests/all`) judges the units; no unit
+//! is started here.
 
 mod support;
 
@@ -16,8 +18,9 @@ const WORKFLOW: &str = include_str!("../docs/github/regstorm-nightly.yml");
 /// Where the units expect the program.
 const INSTALLED: &str = "/usr/local/bin/regstorm";
 
-/// A night of two seconds. Times on a machine that does other things at the same time differ from night to night by more
-/// than chance, so they are not compared; that they can be is shown in virtual time, in `compare.rs`.
+/// A night of two seconds. Times on a machine that does other things at the same time differ from
+/// night to night by more than chance, so they are not compared; that they can be is shown in
+/// virtual time, in `compare.rs`.
 fn profile(fault: &str) -> String {
     let times = ["register.p50", "register.p95", "register.p99", "availability_pct"];
     let compare: String = times.iter().map(|name| format!("\"{name}\" = \"off\"\n")).collect();

@@ -32,7 +32,8 @@ fn the_pilot_passes_and_leaves_the_tree_clean() {
     assert_eq!(git(tree, &["status", "--porcelain", "--untracked-files=all"]), "", "the run shows in the tree");
 }
 
-/// The parts of the repository a run sees, as a repository of their own: other tests may be writing to the real one.
+/// The parts of the repository a run sees, as a repository of their own: other tests may be writing
+/// to the real one.
 fn like_the_repository(tree: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![PathBuf::from(".gitignore"), PathBuf::from("results/README.md")];

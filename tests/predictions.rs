@@ -1,6 +1,7 @@
-//! What a rehearsal predicts, held against what then happens: on the embedded registrar and on Kamailio, which knows
-//! nothing of it. The profile of a prediction states what the registrar does (whom it refuses, how many it takes a
-//! second) as a fault; the rehearsal, the run on the embedded registrar and the run on Kamailio are the same profile.
+//! What a rehearsal predicts, held against what then happens: on the embedded registrar and on
+//! Kamailio, which knows nothing of it. The profile of a prediction states what the registrar does
+//! (whom it refuses, how many it takes a second) as a fault; the rehearsal, the run on the embedded
+//! registrar and the run on Kamailio are the same profile.
 //!
 //! The figures are printed, `-- --nocapture` shows them. Needs `kamailio`; `tests/all` installs it.
 
@@ -18,8 +19,8 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// How far a measured figure may lie from the predicted one.
 const SHARE: f64 = 0.1;
 
-/// The same profile three times: rehearsed, run on the embedded registrar, and run on Kamailio with a change or two that
-/// say how Kamailio comes to do the same.
+/// The same profile three times: rehearsed, run on the embedded registrar, and run on Kamailio with
+/// a change or two that say how Kamailio comes to do the same.
 struct Tried {
     rehearsal: ResultDir,
     embedded: ResultDir,
@@ -89,8 +90,9 @@ fn open(dir: &Path, out: &str) -> ResultDir {
 
 // ---- A 403 loop ----
 
-/// Sixty phones whose realm, password or account the registrar refuses, and forty that are fine and refresh twice a
-/// lifetime. On Kamailio the sixty have a wrong password, which it answers with 403.
+/// Sixty phones whose realm, password or account the registrar refuses, and forty that are fine and
+/// refresh twice a lifetime. On Kamailio the sixty have a wrong password, which it answers with
+/// 403.
 fn loop_403(seed: u64, retry: &str) -> Tried {
     let trunk = |id: &str, agents: u32, further: &str| {
         format!(
@@ -126,9 +128,9 @@ fn a_403_loop_of_hammers_settles_where_the_rehearsal_says() {
 
 // ---- An avalanche ----
 
-/// Everybody at once at a registrar that takes twenty registrations a second and refuses the others with 503. What
-/// follows is decided by that limit and by the clients' waits, not by how fast the machine is: Kamailio could take them
-/// all in a second.
+/// Everybody at once at a registrar that takes twenty registrations a second and refuses the others
+/// with 503. What follows is decided by that limit and by the clients' waits, not by how fast the
+/// machine is: Kamailio could take them all in a second.
 fn avalanche(seed: u64, retry: &str, retry_after_s: Option<u32>) -> Tried {
     let after = retry_after_s.map_or_else(String::new, |seconds| format!("retry_after = \"{seconds}s\"\n"));
     let text = format!(

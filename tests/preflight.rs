@@ -1,4 +1,5 @@
-//! `regstorm preflight` from the outside: what it finds out with a handful of messages, and in which words.
+//! `regstorm preflight` from the outside: what it finds out with a handful of messages, and in
+//! which words.
 
 mod support;
 

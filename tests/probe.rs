@@ -1,4 +1,5 @@
-//! Probes: against the registrar under virtual time, where every answer is known, and once over a real socket.
+//! Probes: against the registrar under virtual time, where every answer is known, and once over a
+//! real socket.
 
 use regstorm::agent::Credential;
 use regstorm::agent::probe::{
@@ -144,7 +145,8 @@ fn algorithm_and_qop_are_chosen() {
         let outcome = exchange(&mut registrar(Vec::new()), &ProbeRequest { answer, ..request("alice") });
         let credentials = outcome.credentials().expect("credentials were sent");
         assert_eq!((credentials.algorithm, credentials.qop), (Algorithm::Md5, sent));
-        // The embedded registrar offers `auth` and takes an answer without qop; `auth-int` it does not know.
+        // The embedded registrar offers `auth` and takes an answer without qop; `auth-int` it does
+        // not know.
         assert_eq!(outcome.is_granted(), qop != QopRule::AuthInt, "{qop:?}");
     }
 }

@@ -1,7 +1,9 @@
-//! Profiles from the outside: the shipped ones, what is refused and in which words, defaults, `--set`, secrets.
+//! Profiles from the outside: the shipped ones, what is refused and in which words, defaults,
+//! `--set`, secrets.
 //!
-//! Each `tests/broken_profiles/NAME.toml` stands beside the message it must get, `NAME.txt`; with `UPDATE_EXPECT=1` in
-//! the environment the messages are written instead of compared, to be read before they are committed.
+//! Each `tests/broken_profiles/NAME.toml` stands beside the message it must get, `NAME.txt`; with
+//! `UPDATE_EXPECT=1` in the environment the messages are written instead of compared, to be read
+//! before they are committed.
 
 use proptest::prelude::*;
 use regstorm::agent::{Credential, RealmPolicy};
@@ -209,7 +211,8 @@ fn every_default_of_the_schema_is_the_resolved_one() {
     }
 }
 
-/// Durations by their length: "60s" is resolved to "1m". The embedded registrar's password is stated, but never shown.
+/// Durations by their length: "60s" is resolved to "1m". The embedded registrar's password is
+/// stated, but never shown.
 fn in_seconds(value: &Value) -> Value {
     match value.as_str() {
         Some("secret") => json!("***"),
@@ -221,7 +224,8 @@ fn in_seconds(value: &Value) -> Value {
 fn count_defaults(schema: &Value) -> usize {
     match schema {
         Value::Object(table) => {
-            // A key of a profile that is called "default" would hold a schema, and would have no type beside it.
+            // A key of a profile that is called "default" would hold a schema, and would have no
+            // type beside it.
             let here = table.get("default").is_some_and(|value| !value.is_object() || table.contains_key("type"));
             let here = usize::from(here);
             here + table.values().map(count_defaults).sum::<usize>()

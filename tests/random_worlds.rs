@@ -1,12 +1,14 @@
-//! Profiles nobody would write, rehearsed: whatever clients, loads, faults and losses come together, every attempt is
-//! accounted for, nothing panics, and where nothing is lost nothing stays bound.
+//! Profiles nobody would write, rehearsed: whatever clients, loads, faults and losses come
+//! together, every attempt is accounted for, nothing panics, and where nothing is lost nothing
+//! stays bound.
 //!
-//! A world follows from its number alone. `REGSTORM_WORLDS=5000` tries so many, `REGSTORM_WORLDS_FROM=17` begins with that
-//! one: a failure names the number, and `REGSTORM_WORLDS=1 REGSTORM_WORLDS_FROM=17` repeats it.
+//! A world follows from its number alone. `REGSTORM_WORLDS=5000` tries so many,
+//! `REGSTORM_WORLDS_FROM=17` begins with that one: a failure names the number, and
+//! `REGSTORM_WORLDS=1 REGSTORM_WORLDS_FROM=17` repeats it.
 //!
 //! The same by the number of attempts, and with its books printed as it goes:
-//! `REGSTORM_ATTEMPTS=100000000 cargo test --release --test random_worlds -- --ignored --nocapture stress`. It can be cut
-//! into pieces: each line names the next world, for `REGSTORM_WORLDS_FROM`.
+//! `REGSTORM_ATTEMPTS=100000000 cargo test --release --test random_worlds -- --ignored --nocapture stress`.
+//! It can be cut into pieces: each line names the next world, for `REGSTORM_WORLDS_FROM`.
 
 use regstorm::command::simulate::rehearse;
 use regstorm::diagnose::findings;
@@ -127,7 +129,8 @@ fn a_world_happens_twice_the_same_way() {
 
 fn check(world: &Wild) -> Books {
     let (outcome, record) = world.carry_out();
-    // The reader balances the books of every interval and trunk that a worker did not find wrong itself.
+    // The reader balances the books of every interval and trunk that a worker did not find wrong
+    // itself.
     let results: Results = read(&record[..]).expect("a record whose books balance");
     assert_eq!(results.imbalances, [], "books that balance");
     // The warm-up is in no total; what is looked at here is everything.

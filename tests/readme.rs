@@ -1,8 +1,9 @@
-//! The README is a reference, so it is held against the program: every key of the schema, every column of every file,
-//! every command, and every profile it names.
+//! The README is a reference, so it is held against the program: every key of the schema, every
+//! column of every file, every command, and every profile it names.
 //!
-//! What a key means and its default are said once, in the doc comments of the profile's types, from which the schema has
-//! them. The README's tables repeat the schema; with `UPDATE_EXPECT=1` in the environment they are written anew.
+//! What a key means and its default are said once, in the doc comments of the profile's types, from
+//! which the schema has them. The README's tables repeat the schema; with `UPDATE_EXPECT=1` in the
+//! environment they are written anew.
 
 mod support;
 
@@ -89,7 +90,8 @@ fn every_column_and_every_file_is_in_its_reference() {
     let reference = section("## File reference");
     expect_mentioned(FILES.into_iter(), reference);
     for file in FILES.iter().filter(|file| file.ends_with(".csv")) {
-        // Each file has a part of its own, so that a column of one does not vouch for that of another.
+        // Each file has a part of its own, so that a column of one does not vouch for that of
+        // another.
         let part = reference.split("\n### ").find(|part| part.starts_with(&format!("`{file}`")));
         let part = part.unwrap_or_else(|| panic!("the file reference has no heading for {file}"));
         expect_mentioned(results.table(file).header.iter().map(String::as_str), part);

@@ -1,5 +1,6 @@
-//! From events to a record and back: however a run is split over workers and intervals, and wherever its record is cut,
-//! the sums stay true. Also: what an event costs in memory, which is nothing.
+//! From events to a record and back: however a run is split over workers and intervals, and
+//! wherever its record is cut, the sums stay true. Also: what an event costs in memory, which is
+//! nothing.
 
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -164,7 +165,8 @@ fn challenged(kind: Kind, since: u64, ms: u64) -> Event<'static> {
     Event::Challenged { kind, code: 401, reason: b"Unauthorized", since: at(since), at: at(ms) }
 }
 
-/// Three agents over two seconds of load and one of drain: one registers, one loops, one is still open at the end.
+/// Three agents over two seconds of load and one of drain: one registers, one loops, one is still
+/// open at the end.
 fn small_run() -> Vec<Interval> {
     let mut tally = tally(0, 1);
     let (steady, looping, slow) = (subject(0), subject(1), subject(2));
@@ -294,8 +296,8 @@ fn what_a_killed_run_left_open_is_abandoned_and_balances() {
     assert_eq!(results.agents.iter().map(|a| u64::from(a.attempts)).sum::<u64>(), results.totals.attempts);
 }
 
-/// One agent whose first attempt times out and whose second stays open: a record small enough to be read once for each
-/// of its bytes.
+/// One agent whose first attempt times out and whose second stays open: a record small enough to be
+/// read once for each of its bytes.
 fn tiny_run() -> Vec<Interval> {
     let mut tally = tally(0, 1);
     start_attempt(&mut tally, subject(0), Kind::Initial, 0);
@@ -324,7 +326,8 @@ fn a_record_cut_anywhere_reads_up_to_the_cut() {
     }
 }
 
-/// However the bytes come, a follower knows what a reader of all of them knows; but what is open is open.
+/// However the bytes come, a follower knows what a reader of all of them knows; but what is open is
+/// open.
 #[test]
 fn a_record_is_followed_as_it_grows() {
     let (intervals, whole) = (small_run(), record(&small_run(), None));
@@ -396,7 +399,8 @@ fn books_that_do_not_balance_are_an_error() {
     assert_eq!(message, expected);
 }
 
-/// What a worker sees of its own books goes into the record with the interval, and whoever reads it says the same.
+/// What a worker sees of its own books goes into the record with the interval, and whoever reads it
+/// says the same.
 #[test]
 fn a_run_whose_books_do_not_balance_says_so_and_is_invalid() {
     let began = Event::Began { kind: Kind::Initial, planned: at(100), at: at(100) };
@@ -580,7 +584,8 @@ fn tell_of_loops(tally: &mut Tally, who: Subject, story: &mut Story, status: Sta
     }
 }
 
-/// Plays the steps on `workers` tallies, closing where the steps say so or only at the end, and reads the record.
+/// Plays the steps on `workers` tallies, closing where the steps say so or only at the end, and
+/// reads the record.
 fn play(steps: &[Step], workers: u32, split: bool) -> Results {
     let mut tallies: Vec<_> = (0..workers).map(|worker| tally(worker, workers)).collect();
     let mut stories = [Story::default(); AGENTS as usize];
@@ -608,7 +613,8 @@ fn close_all(tallies: &mut [Tally], ms: u64) -> Interval {
     whole
 }
 
-/// Totals as text, without the peak: it also counts the ends of intervals, which lie where they were cut.
+/// Totals as text, without the peak: it also counts the ends of intervals, which lie where they
+/// were cut.
 fn totals_text(totals: &Totals) -> String {
     let latency: Vec<_> = totals.latency_us.iter().map(|(p, h)| (p, h.len(), h.min(), h.max(), h.mean())).collect();
     let Totals { attempts, sums, generator, agents, agents_registered_at_end, agents_looping, .. } = totals;

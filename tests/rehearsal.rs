@@ -1,4 +1,5 @@
-//! `regstorm simulate` as a rehearsal: the dry run's figures and warnings, and that they are the same each time.
+//! `regstorm simulate` as a rehearsal: the dry run's figures and warnings, and that they are the
+//! same each time.
 
 mod support;
 
@@ -10,7 +11,8 @@ use support::results::ResultDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// 200 agents at 20/s, each a handshake of two requests, from two addresses; one refresh each after 18 s or so.
+/// 200 agents at 20/s, each a handshake of two requests, from two addresses; one refresh each after
+/// 18 s or so.
 fn text(further: &str) -> String {
     format!(
         "[run]\nname = \"dress\"\ninterval = \"5s\"\nseed = 7\nworkers = 2\n\n\
@@ -86,7 +88,8 @@ fn every_limit_that_would_be_passed_gets_one_line() {
     assert!(limits.contains(&"safety.max_message_rate"), "{limits:?}");
     assert!(document(&dir.path().join("out"), "run.json").get("dry_run").is_none(), "`report` could not rebuild it");
 
-    // Without a ceiling of our own all six limits of the others are passed, each once, in this order.
+    // Without a ceiling of our own all six limits of the others are passed, each once, in this
+    // order.
     let free = text(&expect.replace("max_message_rate = 30", "max_message_rate = 50000"));
     let run = simulate(dir.path(), &free, &["--out", "free"]);
     let said = run.stdout();
@@ -186,7 +189,8 @@ fn an_avalanche_compares_how_clients_come_back() {
     assert!(csv.starts_with("preset,refresh_jitter,agents,returned,registered_50_s,"), "{csv}");
 }
 
-/// Without a limit everybody is back at once, and due again at once: jitter is what spreads the echo.
+/// Without a limit everybody is back at once, and due again at once: jitter is what spreads the
+/// echo.
 #[test]
 fn jitter_spreads_the_echo() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");

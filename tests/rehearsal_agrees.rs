@@ -1,8 +1,10 @@
-//! A rehearsal is worth something if the run that follows looks like it: the same profile over real sockets and in
-//! virtual time, held against each other; and a prediction held against what then happened.
+//! A rehearsal is worth something if the run that follows looks like it: the same profile over real
+//! sockets and in virtual time, held against each other; and a prediction held against what then
+//! happened.
 //!
 //! `stress_ten_minutes_agree` lives profiles/rehearsal.toml through for its whole time:
-//! `cargo test --release --test rehearsal_agrees -- --ignored --nocapture stress`. Every other run takes the first minute.
+//! `cargo test --release --test rehearsal_agrees -- --ignored --nocapture stress`. Every other run
+//! takes the first minute.
 
 mod support;
 
@@ -18,8 +20,9 @@ const LIMIT: Duration = Duration::from_secs(900);
 const SHARE: f64 = 0.03;
 const SINGLES: f64 = 4.0;
 
-/// Two trunks of 200 agents together, of which one in twenty is refused after right credentials and tries again each
-/// second; one in fifty packets is lost, and bindings of eight seconds are refreshed two or three times.
+/// Two trunks of 200 agents together, of which one in twenty is refused after right credentials and
+/// tries again each second; one in fifty packets is lost, and bindings of eight seconds are
+/// refreshed two or three times.
 const WORLD: &str = "[run]\nname = \"agrees\"\ninterval = \"1s\"\nseed = 7\nworkers = 2\n\n\
     [[trunk]]\nid = \"nj\"\nregistrar = \"embedded\"\ndomain = \"nj.test\"\nexpires = \"8s\"\n\
     agents = { count = 140, user = \"nj{n:05}\", password = \"secret\" }\nretry = { preset = \"hammer\" }\n\
@@ -112,7 +115,8 @@ fn stress_ten_minutes_agree() {
     expect_agreement(&run, &rehearsal);
 }
 
-/// Who is hit by an outage follows from the seed, so a run and its rehearsal lose and regain the same agents.
+/// Who is hit by an outage follows from the seed, so a run and its rehearsal lose and regain the
+/// same agents.
 #[test]
 fn an_outage_takes_and_returns_the_same_agents() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
@@ -141,7 +145,8 @@ fn an_outage_takes_and_returns_the_same_agents() {
     assert_eq!(run.total("agents_registered_at_end"), 100);
 }
 
-/// The cost of a refusal says where the retries lead; a run that goes on for so long shows whether it is true.
+/// The cost of a refusal says where the retries lead; a run that goes on for so long shows whether
+/// it is true.
 #[test]
 fn a_loop_settles_where_its_cost_says() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");

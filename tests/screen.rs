@@ -1,7 +1,9 @@
-//! The live screen in a real terminal: tmux gives it one of any size, types its keys, and says what stands on it.
+//! The live screen in a real terminal: tmux gives it one of any size, types its keys, and says what
+//! stands on it.
 //!
-//! The screens are golden files under `tests/screen/`, as far as they are the same in every run; what varies is masked:
-//! times, latencies and shares of processors, which all have a decimal point or a colon. `UPDATE_EXPECT=1` rewrites them.
+//! The screens are golden files under `tests/screen/`, as far as they are the same in every run;
+//! what varies is masked: times, latencies and shares of processors, which all have a decimal point
+//! or a colon. `UPDATE_EXPECT=1` rewrites them.
 
 mod support;
 
@@ -19,8 +21,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const SMALL: (u32, u32) = (80, 24);
 const LARGE: (u32, u32) = (200, 60);
 
-/// Two trunks, one of which is refused and tries four times again. All of it is warm-up to the judge: how busy this
-/// machine is must not show. What comes after the hold is what the test of the rate changes.
+/// Two trunks, one of which is refused and tries four times again. All of it is warm-up to the
+/// judge: how busy this machine is must not show. What comes after the hold is what the test of the
+/// rate changes.
 const TWO_TRUNKS: &str = "[run]\nname = \"two-trunks\"\ninterval = \"1s\"\nseed = 7\nwarmup = \"10m\"\n\n\
     [[trunk]]\nid = \"good\"\nregistrar = \"embedded\"\ndomain = \"good.test\"\n\
     agents = { count = 40, user = \"agent{n:05}\", password = \"secret\" }\n\n\
@@ -91,7 +94,8 @@ impl Tmux {
         self.tell(&["capture-pane", "-p"])
     }
 
-    /// Waits for a screen on which everything of `wanted` stands, any number of blanks counting as one.
+    /// Waits for a screen on which everything of `wanted` stands, any number of blanks counting as
+    /// one.
     #[track_caller]
     fn wait_for(&self, wanted: &[&str]) -> String {
         let mut last = String::new();
@@ -150,8 +154,8 @@ fn squeezed(screen: &str) -> String {
     screen.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
 }
 
-/// Numbers with a point or a colon, with the blanks before them: how many digits they have varies. Bars of
-/// the chart and of the time, too.
+/// Numbers with a point or a colon, with the blanks before them: how many digits they have varies.
+/// Bars of the chart and of the time, too.
 fn masked(screen: &str) -> String {
     let mask = |line: &str| {
         // Behind the page of the keys stand halves of numbers.
@@ -287,7 +291,8 @@ fn a_pause_and_another_rate_change_the_load_and_stand_in_the_record() {
     assert!(done.is_sorted_by_key(|d| d["after_s"].as_f64().map(f64::to_bits)));
     let results = ResultDir::open(&dir.path().join("out"));
     results.expect_balanced();
-    // Of the time from the pause to its end nothing began, whatever the machine did meanwhile; the rest is counted once.
+    // Of the time from the pause to its end nothing began, whatever the machine did meanwhile; the
+    // rest is counted once.
     assert_eq!(results.total("initial"), results.total("agents_registered_peak"));
     let page = String::from_utf8(results.bytes("report.html")).expect("UTF-8");
     assert!(page.contains("The load was changed by hand 8 times: it was not the profile"), "the report says so");

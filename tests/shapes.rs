@@ -1,4 +1,5 @@
-//! Load shapes and clients under virtual time: avalanches, Poisson arrivals, agents that come round again.
+//! Load shapes and clients under virtual time: avalanches, Poisson arrivals, agents that come round
+//! again.
 
 mod support;
 
@@ -24,7 +25,8 @@ fn an_avalanche_is_planned_for_one_instant_and_registers_everyone() {
     let outcome = World::new(world(5000, vec![LoadStage::Avalanche { agents: 5000 }, hold(60)])).run();
     assert_eq!(count(&outcome, Status::Registered), 5000);
     assert_eq!(outcome.contacts_left, 0);
-    // Two exchanges of 10 ms after the start all 5000 are in: the first sample after it, at 100 ms, sees them.
+    // Two exchanges of 10 ms after the start all 5000 are in: the first sample after it, at 100 ms,
+    // sees them.
     let first = outcome.intervals[0].registered_samples[0];
     assert_eq!(first, (100_000_000, 5000));
     assert!(outcome.load().all(|interval| interval.generator.arrivals_late == 0));
@@ -134,7 +136,8 @@ fn each_preset_repeats_what_its_client_repeats() {
     let forbidden = Backoff::Fixed { interval: seconds(300), jitter: 0.0 };
     let patient = RetryPolicy { forbidden, ..RetryPolicy::ASTERISK };
     let table = [
-        // 60, 120, 240, 480, 960 and then 1800 s, each between half and all of it: five to seven waits.
+        // 60, 120, 240, 480, 960 and then 1800 s, each between half and all of it: five to seven
+        // waits.
         ("rfc", RetryPolicy::RFC, refuse(503), 6..=8),
         ("rfc", RetryPolicy::RFC, refuse(403), 1..=1),
         ("rfc", RetryPolicy::RFC, refuse(404), 1..=1),
@@ -248,8 +251,8 @@ fn agents_that_deviate_act_by_their_own_policy_on_their_trunks_books() {
     assert_eq!(outcome.sum(|trunk| trunk.agents_began_looping), 10);
 }
 
-/// Half of the agents lose their power for a while: they say nothing, their bindings lapse, and when they are back they
-/// begin at once with the full handshake; the others notice nothing.
+/// Half of the agents lose their power for a while: they say nothing, their bindings lapse, and
+/// when they are back they begin at once with the full handshake; the others notice nothing.
 #[test]
 fn an_outage_silences_its_share_and_returns_it_at_once() {
     let stages = vec![rate(100.0, 10), hold(50), LoadStage::Outage { share: 0.5, lasts: seconds(900) }, hold(30)];
@@ -274,7 +277,8 @@ fn an_outage_silences_its_share_and_returns_it_at_once() {
     assert_eq!(started(from, until - SECOND, Kind::Initial), 0);
     let back = started(until - SECOND, until + SECOND, Kind::Initial);
     assert_eq!(back, hit, "each of them once, from the beginning");
-    // Bindings of 600 s: those of the others are refreshed once in 900 s of outage, the rest lapses.
+    // Bindings of 600 s: those of the others are refreshed once in 900 s of outage, the rest
+    // lapses.
     let registered = |at: u64| {
         let mut samples = outcome.intervals.iter().flat_map(|interval| &interval.registered_samples);
         samples.rfind(|(sampled, _)| *sampled <= at).map(|(_, agents)| u64::from(*agents))
@@ -291,7 +295,8 @@ fn an_open_attempt_ends_with_the_power_and_late_answers_count_as_late() {
     let stages = vec![rate(1000.0, 1), LoadStage::Outage { share: 1.0, lasts: seconds(10) }, hold(60)];
     let mut config = with_fault(world(1000, stages), FaultKind::Delay(Delay::Fixed(Duration::from_millis(100))));
     config.policies = vec![policy(RetryPolicy::ASTERISK)];
-    // Asterisk begins after one to ten seconds: whoever was to begin after the power went never did.
+    // Asterisk begins after one to ten seconds: whoever was to begin after the power went never
+    // did.
     let outcome = World::new(config).run();
     let abandoned = count(&outcome, Status::Abandoned);
     assert!(abandoned > 500, "most were still waiting: {abandoned}");
@@ -304,7 +309,8 @@ fn an_open_attempt_ends_with_the_power_and_late_answers_count_as_late() {
     );
 }
 
-/// A real run's workers and a world's share the agents among them: who is hit does not depend on how many there are.
+/// A real run's workers and a world's share the agents among them: who is hit does not depend on
+/// how many there are.
 #[test]
 fn an_outage_hits_the_same_agents_however_many_workers_there_are() {
     let hit = |workers| {

@@ -1,5 +1,5 @@
-//! Agents and registrar meet over a simulated link in virtual time: hours of soak in seconds, every attempt accounted
-//! for. No socket, no clock, no sleep.
+//! Agents and registrar meet over a simulated link in virtual time: hours of soak in seconds, every
+//! attempt accounted for. No socket, no clock, no sleep.
 
 mod support;
 
@@ -83,8 +83,8 @@ fn latency_is_the_links_and_nothing_else() {
     assert!(outcome.intervals.iter().filter_map(|i| i.lag_us.as_ref()).all(|lag| lag.max() <= 1));
 }
 
-/// Arrivals stand at whole seconds, and so do the ends of intervals: each belongs to the interval it begins, the load's end
-/// to no interval of its own.
+/// Arrivals stand at whole seconds, and so do the ends of intervals: each belongs to the interval
+/// it begins, the load's end to no interval of its own.
 #[test]
 fn what_happens_at_an_intervals_end_belongs_to_the_next() {
     let mut config = world(5, seconds(2));
@@ -224,7 +224,8 @@ fn a_freeze_is_felt_by_those_who_arrived_in_it() {
     let outcome = World::new(config).run();
     assert_eq!(count(&outcome, Status::Registered), 1000);
     let all = latency(&outcome, Phase::Register);
-    // Ten seconds of arrivals, two of them frozen: a fifth waited, evenly between nothing and two seconds.
+    // Ten seconds of arrivals, two of them frozen: a fifth waited, evenly between nothing and two
+    // seconds.
     let slow = all.len() - all.count_between(0, 25_000);
     assert!((195..=205).contains(&slow), "{slow}");
     assert!((1_990_000..2_100_000).contains(&all.max()), "{}", all.max());
@@ -360,7 +361,8 @@ fn who_hammers_is_back_within_a_second_of_every_half_period() {
     let outcome = World::new(config).run();
     let up = outcome.load().map(|interval| interval.trunks[0].registered);
     for (second, registered) in up.enumerate().skip(2) {
-        // All are back two seconds after the registrar is, and gone when the lifetime of the last refresh is over.
+        // All are back two seconds after the registrar is, and gone when the lifetime of the last
+        // refresh is over.
         let expected = match second % 60 {
             2..30 => 100..=100,
             51..60 => 0..=0,

@@ -1,7 +1,8 @@
-//! The house rules as a test: who may use whom, one clock, `unsafe` in one room, nothing left over, nothing too long.
+//! The house rules as a test: who may use whom, one clock, `unsafe` in one room, nothing left over,
+//! nothing too long.
 //!
-//! The rules themselves stand in `tidy/rules.rs`, and each is shown here a snippet it must refuse and one it must let
-//! pass, so that a rule cannot fail to fail.
+//! The rules themselves stand in `tidy/rules.rs`, and each is shown here a snippet it must refuse
+//! and one it must let pass, so that a rule cannot fail to fail.
 
 #[path = "tidy/circles.rs"]
 mod circles;
@@ -13,7 +14,8 @@ mod rules;
 use lex::{Kind, Source};
 use rules::{FILE_LINES, FUNCTION_LINES, ROOMS, RULES, Violation};
 
-/// Functions longer than [`FUNCTION_LINES`]: file, name, lines at most, why. Entries only leave or shrink.
+/// Functions longer than [`FUNCTION_LINES`]: file, name, lines at most, why. Entries only leave or
+/// shrink.
 const LONG_FUNCTIONS: [(&str, &str, usize, &str); 0] = [];
 /// Files longer than [`FILE_LINES`]: file, lines at most, why. Entries only leave or shrink.
 const LONG_FILES: [(&str, usize, &str); 0] = [];

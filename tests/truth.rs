@@ -1,7 +1,9 @@
-//! Can the figures be trusted? Each test knows the truth from somewhere else: a registrar with a known delay and a
-//! clock of its own, a freeze of known length, a generator stopped or killed from outside.
+//! Can the figures be trusted? Each test knows the truth from somewhere else: a registrar with a
+//! known delay and a clock of its own, a freeze of known length, a generator stopped or killed from
+//! outside.
 //!
-//! The tests take turns (`clock::alone`): they measure time, and two at once would disturb each other.
+//! The tests take turns (`clock::alone`): they measure time, and two at once would disturb each
+//! other.
 
 mod support;
 
@@ -77,7 +79,8 @@ fn a_frozen_registrar_shows_in_the_arrivals_it_hit() {
     let results = ResultDir::open(&dir.path().join("out"));
     results.expect_balanced();
     assert_eq!(results.total("registered"), 3_000);
-    // A fifth of the arrivals waits between 2 s and nothing, evenly spread; the others wait next to nothing.
+    // A fifth of the arrivals waits between 2 s and nothing, evenly spread; the others wait next to
+    // nothing.
     let register = |statistic: &str| results.number(&format!("/latency_us/register/{statistic}")) / 1e6;
     assert!(register("p50") < 0.05, "p50 {} s: most arrivals came outside the freeze", register("p50"));
     assert!(
@@ -89,7 +92,8 @@ fn a_frozen_registrar_shows_in_the_arrivals_it_hit() {
     assert!((1.8..2.3).contains(&register("max")), "max {} s", register("max"));
     let waited = register("mean") * register("count") * 1e6;
     assert!((480.0..720.0).contains(&waited), "600 arrivals waited {waited} s together, not about 600");
-    // And it shows where it was: what ended while the registrar was frozen is next to nothing, what ended after it slow.
+    // And it shows where it was: what ended while the registrar was frozen is next to nothing, what
+    // ended after it slow.
     let rows = results.table("latency.csv").rows;
     let slow = rows.iter().filter(|row| row["phase"] == "register" && number(&row["max_us"]) > 1e6);
     assert!((1..=3).contains(&slow.count()), "the freeze ended in one second of the run");

@@ -1,8 +1,9 @@
 //! What callgrind counted, as a graph of functions, and its costs room by room.
 //!
-//! Line tables say from which file an instruction comes, inlined or not, so most costs name their room. What has no room
-//! of its own (the standard library, memchr, libc, the lexical ground `sip/fields`) is charged to the function it was
-//! inlined into, else to its callers in proportion to what they spent in it.
+//! Line tables say from which file an instruction comes, inlined or not, so most costs name their
+//! room. What has no room of its own (the standard library, memchr, libc, the lexical ground
+//! `sip/fields`) is charged to the function it was inlined into, else to its callers in proportion
+//! to what they spent in it.
 //!
 //! Read first: the Valgrind manual, "Callgrind Format Specification".
 

@@ -1,8 +1,9 @@
-//! User-space instructions per challenged registration, sockets and threads apart: a fleet of one worker, answered by
-//! prepared replies as Kamailio writes them, counted by callgrind. First registrations, so each computes its HA1 too.
+//! User-space instructions per challenged registration, sockets and threads apart: a fleet of one
+//! worker, answered by prepared replies as Kamailio writes them, counted by callgrind. First
+//! registrations, so each computes its HA1 too.
 //!
-//! The same program on the same machine gives the same number (but for a hash table's random key), however busy the
-//! machine is, so a regression of a tenth can fail the gate:
+//! The same program on the same machine gives the same number (but for a hash table's random key),
+//! however busy the machine is, so a regression of a tenth can fail the gate:
 //!
 //! ```text
 //! cargo bench --bench instructions                          what a registration costs, by room
@@ -10,9 +11,9 @@
 //! cargo bench --bench instructions -- --save FILE           writes what it prints to FILE too
 //! ```
 //!
-//! The bench runs itself under valgrind for N and for 2N registrations of a fleet made for 2N; the difference is N
-//! registrations and nothing else. Agents arrive at 6 000/s, sixty-four a turn; at that rate the flight recorder watches
-//! a twelfth of the attempts.
+//! The bench runs itself under valgrind for N and for 2N registrations of a fleet made for 2N; the
+//! difference is N registrations and nothing else. Agents arrive at 6 000/s, sixty-four a turn; at
+//! that rate the flight recorder watches a twelfth of the attempts.
 
 #[path = "../support/answers.rs"]
 mod answers;
@@ -164,7 +165,8 @@ fn read(out: &Path) -> Result<Profile, String> {
     Profile::read(&text)
 }
 
-/// The program that callgrind watches: makes a fleet of `agents` and its answers, and registers the first of them.
+/// The program that callgrind watches: makes a fleet of `agents` and its answers, and registers the
+/// first of them.
 fn register(algorithm: &str, registrations: &str, agents: &str) -> Result<(), String> {
     let algorithm = Algorithm::parse(algorithm.as_bytes()).ok_or("an algorithm")?;
     let number = |text: &str| text.parse::<u32>().map_err(|error| format!("{text}: {error}"));

@@ -1,7 +1,8 @@
-//! The bare loop: what a challenged registration costs when nothing is done but to send, receive and answer.
+//! The bare loop: what a challenged registration costs when nothing is done but to send, receive
+//! and answer.
 //!
-//! One thread, one connected socket, `sendmmsg` and `recvmmsg`, each datagram by itself. No timer, no retransmission, no
-//! measurement, no file, and no answer may be missing.
+//! One thread, one connected socket, `sendmmsg` and `recvmmsg`, each datagram by itself. No timer,
+//! no retransmission, no measurement, no file, and no answer may be missing.
 
 use super::words::{self, Answer, Words};
 use regstorm::net::{Clock, Poller, RecvBatch, SendBatch, Udp, UdpOptions};
@@ -20,7 +21,8 @@ pub fn run(to: SocketAddr, count: u32, rate: u32) {
     let udp = Udp::connected(None, to, &UdpOptions::default()).expect("a socket");
     let mut poller = Poller::new().expect("a poller");
     poller.add(&udp, 0).expect("a watch");
-    // As regstorm: on a machine that does other things a loop that is woken late does more at once, and looks cheaper.
+    // As regstorm: on a machine that does other things a loop that is woken late does more at once,
+    // and looks cheaper.
     regstorm::net::priority::prefer_promptness();
     regstorm::net::lower_timer_slack().expect("allowed");
     let clock = Clock::new();

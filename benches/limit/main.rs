@@ -1,5 +1,6 @@
-//! How far regstorm is from what the machine allows: beside a bare loop that only sends, receives and answers (see `bare.rs`),
-//! in turn (A B A B …), user and system time of the whole client process per challenged registration (MD5).
+//! How far regstorm is from what the machine allows: beside a bare loop that only sends, receives
+//! and answers (see `bare.rs`), in turn (A B A B …), user and system time of the whole client
+//! process per challenged registration (MD5).
 //!
 //! ```text
 //! cargo bench --bench limit                             paced 3000, filling and sockets, five rounds each
@@ -13,7 +14,8 @@
 //! cargo bench --bench limit -- sustained 120000 10 3    rate, seconds, rounds: what sender and registrar, a thread each, hold
 //! ```
 //!
-//! Needs `kamailio` and `sipp` (Debian: kamailio, sip-tester). With `--test`, as the gate runs it, a small round of each.
+//! Needs `kamailio` and `sipp` (Debian: kamailio, sip-tester). With `--test`, as the gate runs it,
+//! a small round of each.
 
 mod bare;
 #[path = "../support/clients.rs"]

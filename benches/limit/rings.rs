@@ -1,9 +1,11 @@
-//! Thousands of sockets, one for each agent, as `sockets = "per-agent"` has them: a system call for each datagram behind epoll,
-//! as regstorm's sender threads do it, beside io_uring, in turn (A B A B …).
+//! Thousands of sockets, one for each agent, as `sockets = "per-agent"` has them: a system call for
+//! each datagram behind epoll, as regstorm's sender threads do it, beside io_uring, in turn (A B A
+//! B …).
 //!
-//! The same loop drives both: challenged registrations as in `bare.rs`, at a pace or as fast as answers come, and every
-//! datagram with the kernel's receive timestamp, mapped to the loop's clock. What is compared is user and system time of the
-//! process from the moment when its sockets are open and watched; opening and watching them stands beside it.
+//! The same loop drives both: challenged registrations as in `bare.rs`, at a pace or as fast as
+//! answers come, and every datagram with the kernel's receive timestamp, mapped to the loop's
+//! clock. What is compared is user and system time of the process from the moment when its sockets
+//! are open and watched; opening and watching them stands beside it.
 
 mod epoll;
 mod uring;
@@ -34,8 +36,8 @@ trait Sockets {
 
     fn out(&mut self) -> &mut Self::Out;
 
-    /// Sends what is to be sent, waits until something comes or `patience` is over, and hands out what came: bytes and the time
-    /// when they reached this machine.
+    /// Sends what is to be sent, waits until something comes or `patience` is over, and hands out
+    /// what came: bytes and the time when they reached this machine.
     fn turn(&mut self, clock: &Clock, patience: Duration, each: impl FnMut(&mut Self::Out, &[u8], Time));
 }
 
@@ -96,9 +98,11 @@ struct Told {
     opening: f64,
     /// Turns of the loop for each registration.
     turns: f64,
-    /// Microseconds between the arrival of a datagram and its handling, mean. A loop that holds up more at once looks cheaper.
+    /// Microseconds between the arrival of a datagram and its handling, mean. A loop that holds up
+    /// more at once looks cheaper.
     held: f64,
-    /// Microseconds between the planned time of a first request and its writing, mean; 0 without a pace.
+    /// Microseconds between the planned time of a first request and its writing, mean; 0 without a
+    /// pace.
     late: f64,
     /// Bytes of kernel memory for each socket, and for watching it.
     socket_bytes: f64,
@@ -136,7 +140,8 @@ fn print_summary(ways: &[&str], all: &[Vec<Told>]) {
         let ratios = tolds.iter().zip(&all[0]).map(|(told, first)| told.cost / first.cost).collect();
         println!("ratio {way}/{}: {}", ways[0], Spread::new(ratios));
     }
-    // What earlier processes left is used again and does not show, so the largest figure is the nearest.
+    // What earlier processes left is used again and does not show, so the largest figure is the
+    // nearest.
     let most = |tolds: &[Told], part: fn(&Told) -> f64| tolds.iter().map(part).fold(0.0, f64::max);
     for (way, tolds) in ways.iter().zip(all) {
         let opening = Spread::new(tolds.iter().map(|told| told.opening).collect()).median();
@@ -168,7 +173,8 @@ fn with_others(way: &str, task: &Task) -> (Told, f64) {
 
 /// Runs the loop of this name to its end and prints what it cost.
 pub fn run(way: &str, to: SocketAddr, task: &Task) {
-    // As regstorm: on a machine that does other things a loop that is woken late does more at once, and looks cheaper.
+    // As regstorm: on a machine that does other things a loop that is woken late does more at once,
+    // and looks cheaper.
     regstorm::net::priority::prefer_promptness();
     regstorm::net::lower_timer_slack().expect("allowed");
     regstorm::net::descriptors::raise_limit().expect("our own limit");
@@ -216,7 +222,8 @@ impl Driven {
         Driven { words, clock, start: clock.now(), begun: 0, done: 0, turns: 0, late: 0, held: 0 }
     }
 
-    /// Registers everybody. What the kernel held, and the process had used, before the first request.
+    /// Registers everybody. What the kernel held, and the process had used, before the first
+    /// request.
     fn drive(&mut self, mut sockets: impl Sockets, task: &Task) -> (f64, f64) {
         let before = (kernel_bytes(), cpu());
         self.start = self.clock.now();
@@ -274,7 +281,8 @@ fn cpu() -> f64 {
     usage.user_s + usage.system_s
 }
 
-/// What the whole kernel holds of objects it cannot give back; sockets, watches and pending requests are among them.
+/// What the whole kernel holds of objects it cannot give back; sockets, watches and pending
+/// requests are among them.
 fn kernel_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/meminfo").expect("Linux");
     let line = text.lines().find_map(|line| line.strip_prefix("SUnreclaim:")).expect("Linux");

@@ -1,5 +1,6 @@
-//! What looking at the clock before a deadline would buy: how late a thread is that sleeps until each of many evenly spaced
-//! times, as a sender does, and one that sleeps until shortly before and then watches the clock.
+//! What looking at the clock before a deadline would buy: how late a thread is that sleeps until
+//! each of many evenly spaced times, as a sender does, and one that sleeps until shortly before and
+//! then watches the clock.
 
 use regstorm::net::{Clock, Poller, lower_timer_slack, priority, thread_cpu_ns};
 use regstorm::vocab::Time;

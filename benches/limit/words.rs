@@ -1,5 +1,5 @@
-//! What a bare loop says and understands: requests written by the template that regstorm uses, digests by its functions; of an
-//! answer only the status, the branch and the nonce are looked for.
+//! What a bare loop says and understands: requests written by the template that regstorm uses,
+//! digests by its functions; of an answer only the status, the branch and the nonce are looked for.
 
 use super::clients::{DOMAIN, PASSWORD};
 use memchr::{memchr, memmem};
@@ -25,7 +25,8 @@ pub enum Answer<'t> {
 }
 
 impl Words {
-    /// Requests that name `sent_by`; they are answered where they came from (RFC 3581 §4), so several sockets may share one.
+    /// Requests that name `sent_by`; they are answered where they came from (RFC 3581 §4), so
+    /// several sockets may share one.
     pub fn new(sent_by: &str) -> Self {
         let template = RegisterTemplate::new(&TemplateParts {
             domain: DOMAIN,

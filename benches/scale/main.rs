@@ -1,7 +1,8 @@
-//! What a registration costs as the work grows: `regstorm run` against `regstorm registrar` on loopback, each a process of
-//! its own, the registrar started anew for every run. Numbers of agents at one rate, then rates at one number of agents,
-//! each row up and down again, so that a machine that changes meanwhile shows as spread; at last a million agents that
-//! register, are held and refresh.
+//! What a registration costs as the work grows: `regstorm run` against `regstorm registrar` on
+//! loopback, each a process of its own, the registrar started anew for every run. Numbers of agents
+//! at one rate, then rates at one number of agents, each row up and down again, so that a machine
+//! that changes meanwhile shows as spread; at last a million agents that register, are held and
+//! refresh.
 //!
 //! ```text
 //! cargo bench --bench scale                                  eight minutes of a quiet machine
@@ -9,12 +10,12 @@
 //! cargo bench --bench scale -- agents rates million          some of the three parts
 //! ```
 //!
-//! Writes a table (`.md`) and a plot (`.svg`) of the name given with `--out`, else in cargo's directory for such files.
-//! With `--test`, as the gate runs it, all parts are small.
+//! Writes a table (`.md`) and a plot (`.svg`) of the name given with `--out`, else in cargo's
+//! directory for such files. With `--test`, as the gate runs it, all parts are small.
 //!
-//! CPU is user and system time of the whole sending process, from reading the profile to the written results, per attempt
-//! that registered; of its sender threads alone beside it. Agents fewer than arrivals go round, each time with a new
-//! handshake. In the sweeps nobody refreshes.
+//! CPU is user and system time of the whole sending process, from reading the profile to the
+//! written results, per attempt that registered; of its sender threads alone beside it. Agents
+//! fewer than arrivals go round, each time with a new handshake. In the sweeps nobody refreshes.
 
 mod plot;
 
@@ -206,7 +207,8 @@ impl Run {
         )
     }
 
-    /// Runs the sender; its `run.json` and the CPU time of its process, seconds. A verdict is data here, whatever it is.
+    /// Runs the sender; its `run.json` and the CPU time of its process, seconds. A verdict is data
+    /// here, whatever it is.
     fn send(&self, dir: &Path, address: &str) -> (Value, f64) {
         let (profile, out) = (dir.join("scale.toml"), dir.join("out"));
         std::fs::write(&profile, self.profile(address)).expect("our own directory");

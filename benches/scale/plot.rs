@@ -1,5 +1,5 @@
-//! The sweeps as a picture that stands alone: panels side by side, logarithmic across, from zero upwards, with the spread of
-//! each point.
+//! The sweeps as a picture that stands alone: panels side by side, logarithmic across, from zero
+//! upwards, with the spread of each point.
 
 use std::fmt::{self, Write as _};
 

@@ -1,5 +1,6 @@
-//! Whole client processes for the benches that compare them: each is run to its end against a server on loopback, and what it
-//! cost is the CPU time, user and system, of all its threads from start to exit.
+//! Whole client processes for the benches that compare them: each is run to its end against a
+//! server on loopback, and what it cost is the CPU time, user and system, of all its threads from
+//! start to exit.
 
 use registrar::{REGSTORM, Registrar};
 use std::fmt::Write as _;
@@ -37,7 +38,8 @@ impl Load {
     }
 }
 
-/// Runs `client` against a `regstorm registrar` of its own that challenges with MD5; hands it `host:port`.
+/// Runs `client` against a `regstorm registrar` of its own that challenges with MD5; hands it
+/// `host:port`.
 pub fn with_registrar<T>(threads: u32, client: impl FnOnce(&str) -> T) -> T {
     client(&Registrar::start(threads).address)
 }
@@ -48,7 +50,8 @@ pub fn spent() -> f64 {
     usage.user_s + usage.system_s
 }
 
-/// Microseconds of CPU per registration. Everybody must be registered, or this panics; the schedule is not judged.
+/// Microseconds of CPU per registration. Everybody must be registered, or this panics; the schedule
+/// is not judged.
 pub fn regstorm(dir: &Path, address: &str, load: &Load) -> f64 {
     let lenient = "late = \"1s\"\nstall = \"1s\"\ninvalid_late = 1.0\n";
     let (cost, run) = run(dir, address, load, lenient);

@@ -1,5 +1,5 @@
-//! A fleet of one worker without sockets, for the benches that drive one: one trunk, one flow, agents that share a password
-//! and arrive evenly.
+//! A fleet of one worker without sockets, for the benches that drive one: one trunk, one flow,
+//! agents that share a password and arrive evenly.
 
 use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
@@ -21,8 +21,9 @@ pub fn peer() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 5060))
 }
 
-/// `agents` agents that accept `algorithm`, `per_second` of them arriving. The run tag, the seed and so every byte they
-/// send are the same each time: replies made once fit every fleet of these parameters.
+/// `agents` agents that accept `algorithm`, `per_second` of them arriving. The run tag, the seed
+/// and so every byte they send are the same each time: replies made once fit every fleet of these
+/// parameters.
 pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
     let policy = TrunkPolicy {
         domain: "genesyscloud.test".into(),

@@ -1,5 +1,5 @@
-//! What an answer to a REGISTER tells for the evidence, whoever sent the request: our agent, or a phone that was observed.
-//! What it does to the exchange is [`super::exchange`]'s.
+//! What an answer to a REGISTER tells for the evidence, whoever sent the request: our agent, or a
+//! phone that was observed. What it does to the exchange is [`super::exchange`]'s.
 //!
 //! Read first: RFC 3261 §10.2 and §18.2.
 
@@ -42,8 +42,9 @@ pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) 
     (echo, example)
 }
 
-/// Whether two texts name one host. An IPv6 address stands in brackets in a sent-by and without them in `received` (RFC 3261
-/// §25.1), though some write them there too (RFC 5118 §4.5), and may be written in several ways.
+/// Whether two texts name one host. An IPv6 address stands in brackets in a sent-by and without
+/// them in `received` (RFC 3261 §25.1), though some write them there too (RFC 5118 §4.5), and may
+/// be written in several ways.
 fn is_same_host(a: &[u8], b: &[u8]) -> bool {
     let address = |text: &[u8]| -> Option<IpAddr> {
         let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);

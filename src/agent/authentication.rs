@@ -1,8 +1,9 @@
-//! What an agent or a probe keeps of a challenge in order to answer it, and to answer with it again (RFC 7616 §3.4, RFC
-//! 8760 §2.4).
+//! What an agent or a probe keeps of a challenge in order to answer it, and to answer with it again
+//! (RFC 7616 §3.4, RFC 8760 §2.4).
 //!
-//! An authentication session lasts from one challenge to the next (RFC 7616 §3.6). Refreshes and a `nextnonce` stay within
-//! it: they count on, or begin to count anew, with the key that its first answer made.
+//! An authentication session lasts from one challenge to the next (RFC 7616 §3.6). Refreshes and a
+//! `nextnonce` stay within it: they count on, or begin to count anew, with the key that its first
+//! answer made.
 
 use super::identity::Credential;
 use crate::sip::branch::hex16;
@@ -13,8 +14,9 @@ use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection,
 use crate::vocab::saturating_u16;
 use std::num::NonZeroU64;
 
-/// One challenge as kept between requests. The buffer is reused by a challenge of the same length, as those of one registrar
-/// are; so answering allocates nothing from an agent's second challenge on.
+/// One challenge as kept between requests. The buffer is reused by a challenge of the same length,
+/// as those of one registrar are; so answering allocates nothing from an agent's second challenge
+/// on.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     /// Realm, hashed user name, opaque and nonce one after another.
@@ -42,8 +44,9 @@ pub(super) struct Authentication {
     registrar: Option<Held>,
     /// Proxies that challenge are rare; agents without one pay a pointer.
     proxy: Option<Box<Held>>,
-    /// One client nonce for an agent's life, drawn for its first answer: the nonce count sets its requests apart, and the
-    /// key of a `-sess` session stays that of the first (RFC 7616 §3.4.2). In hex on the wire.
+    /// One client nonce for an agent's life, drawn for its first answer: the nonce count sets its
+    /// requests apart, and the key of a `-sess` session stays that of the first (RFC 7616 §3.4.2).
+    /// In hex on the wire.
     cnonce: Option<NonZeroU64>,
 }
 
@@ -83,7 +86,8 @@ impl Authentication {
         }
     }
 
-    /// A new request is about to be built: every carried nonce is used once more (RFC 7616 §3.4: `nc`).
+    /// A new request is about to be built: every carried nonce is used once more (RFC 7616 §3.4:
+    /// `nc`).
     pub(super) fn next_request(&mut self) {
         for held in self.each().filter(|held| held.carried) {
             held.nc = held.nc.saturating_add(1);
@@ -94,7 +98,8 @@ impl Authentication {
         [Role::Registrar, Role::Proxy].into_iter().any(|role| self.held(role).is_some_and(|held| held.carried))
     }
 
-    /// Takes up the challenge of a 401 or 407 for the next request. Requests carry the cnonce of the first call.
+    /// Takes up the challenge of a 401 or 407 for the next request. Requests carry the cnonce of
+    /// the first call.
     pub(super) fn accept(&mut self, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: impl FnOnce() -> u64) {
         self.cnonce = self.cnonce.or_else(|| NonZeroU64::new(cnonce()));
         let cnonce = &self.cnonce();
@@ -108,8 +113,9 @@ impl Authentication {
         }
     }
 
-    /// Goes on with the nonces that a 2xx names for next time (RFC 7616 §3.5: "The server MAY send this header with a
-    /// nextnonce field as a means of implementing one-time nonces or otherwise changing nonces").
+    /// Goes on with the nonces that a 2xx names for next time (RFC 7616 §3.5: "The server MAY send
+    /// this header with a nextnonce field as a means of implementing one-time nonces or otherwise
+    /// changing nonces").
     pub(super) fn renew(&mut self, response: &Response<'_>) {
         for held in self.each().filter(|held| held.carried) {
             if let Some(nonce) = next_nonce(response, held.role) {
@@ -118,14 +124,15 @@ impl Authentication {
         }
     }
 
-    /// The algorithm of the credentials that the current request carries, as a position in [`Algorithm::ALL`]; the
-    /// registrar's before a proxy's.
+    /// The algorithm of the credentials that the current request carries, as a position in
+    /// [`Algorithm::ALL`]; the registrar's before a proxy's.
     pub(super) fn answered(&self) -> Option<u8> {
         let roles = [Role::Registrar, Role::Proxy].into_iter();
         roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
     }
 
-    /// What the current request is answered with, by a digest of it; `None` when it carries no credentials.
+    /// What the current request is answered with, by a digest of it; `None` when it carries no
+    /// credentials.
     pub(super) fn answers(
         &self,
         digest: impl Fn(Algorithm, &Ha1, &[u8], Option<Qop<'_>>) -> HexDigest,
@@ -164,7 +171,8 @@ impl Held {
     fn take(slot: &mut Option<Held>, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: &[u8; 16]) {
         let Answerer { auth_user, credential, realm, hashed_realm } = by;
         let algorithm = challenge.algorithm;
-        // A session's key is of no use to the next one, and the realm within another one is not kept.
+        // A session's key is of no use to the next one, and the realm within another one is not
+        // kept.
         let lasts = !algorithm.is_session() && hashed_realm.is_none();
         let known = slot.as_ref().filter(|held| lasts && held.algorithm == algorithm && held.realm() == realm);
         let hashed_realm = hashed_realm.unwrap_or(realm);

@@ -1,4 +1,5 @@
-//! Challenges taken up and answered, each answer read back from the bytes of a REGISTER and checked as a registrar would.
+//! Challenges taken up and answered, each answer read back from the bytes of a REGISTER and checked
+//! as a registrar would.
 
 use super::super::identity::Identity;
 use super::super::policy::{RealmPolicy, RetryPolicy, TrunkPolicy};
@@ -192,7 +193,8 @@ fn registrar_and_proxy_renew_apart() {
     assert!(request.contains("nc=00000002") && request.contains("nc=00000001"), "{request}");
 }
 
-/// What was not used has not been renewed: the next attempt starts bare, and a nonce out of the blue starts nothing.
+/// What was not used has not been renewed: the next attempt starts bare, and a nonce out of the
+/// blue starts nothing.
 #[test]
 fn only_a_carried_nonce_is_renewed() {
     let mut side = Side::new();

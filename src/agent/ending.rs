@@ -1,5 +1,5 @@
-//! How an attempt ends without a 2xx: what the books are told, and whether the registrar may have bound the agent all the
-//! same.
+//! How an attempt ends without a 2xx: what the books are told, and whether the registrar may have
+//! bound the agent all the same.
 
 use super::exchange::Failed;
 use super::transaction::Transaction;
@@ -30,11 +30,13 @@ impl<'a> Ending<'a> {
         Ending { clues, ..self }
     }
 
-    /// Whether the registrar may hold a binding all the same; `last` is the attempt's last transaction.
+    /// Whether the registrar may hold a binding all the same; `last` is the attempt's last
+    /// transaction.
     ///
-    /// Only a final refusal says that it does not, and only of a request that was sent once. Of several copies each may be
-    /// judged by itself (by a proxy or registrar that keeps no transactions, against RFC 3261 §17.2.2), and the answer that
-    /// granted one get lost. Credentials do not matter: a registrar that asks for none binds at the first request.
+    /// Only a final refusal says that it does not, and only of a request that was sent once. Of
+    /// several copies each may be judged by itself (by a proxy or registrar that keeps no
+    /// transactions, against RFC 3261 §17.2.2), and the answer that granted one get lost.
+    /// Credentials do not matter: a registrar that asks for none binds at the first request.
     pub(super) fn leaves_open(&self, last: Option<&Transaction>) -> bool {
         last.is_some_and(|last| {
             let doubtful = self.code < 300 || last.was_repeated();

@@ -1,6 +1,7 @@
-//! One registration as an exchange: a first request, challenges and their answers, a 423 and the longer lifetime, a final
-//! answer. The rules stand here once, for three who drive them: an [`Agent`](super::Agent) and a [`probe`](super::probe) do
-//! what an answer asks for; [`crate::observe`] is told the requests and the answers of phones and sees whether they do.
+//! One registration as an exchange: a first request, challenges and their answers, a 423 and the
+//! longer lifetime, a final answer. The rules stand here once, for three who drive them: an
+//! [`Agent`](super::Agent) and a [`probe`](super::probe) do what an answer asks for;
+//! [`crate::observe`] is told the requests and the answers of phones and sees whether they do.
 //!
 //! ```text
 //!  requested ──▶ FinalAnswer::of(code)
@@ -12,8 +13,9 @@
 //!                 └ Refusal ───▶ refused ───────────────────────────────────▶ over
 //! ```
 //!
-//! Read first: RFC 3261 §10.2.8 (423), §22.2 and §22.3 (challenges), RFC 7616 §3.3 (`stale`), RFC 6076 §4.2. Not here: what
-//! a challenge says and how it is answered (`authentication`), transactions and time.
+//! Read first: RFC 3261 §10.2.8 (423), §22.2 and §22.3 (challenges), RFC 7616 §3.3 (`stale`), RFC
+//! 6076 §4.2. Not here: what a challenge says and how it is answered (`authentication`),
+//! transactions and time.
 
 use crate::sip::challenge::Role;
 use crate::vocab::{LoopKind, Place, Status};
@@ -64,7 +66,8 @@ impl Failed {
         Failed { status, loop_kind }
     }
 
-    /// The end by a final response that nothing follows from. A 401 or 407 here is the answer to credentials.
+    /// The end by a final response that nothing follows from. A 401 or 407 here is the answer to
+    /// credentials.
     pub fn by(code: u16, place: Place) -> Self {
         let (status, loop_kind) = match code {
             401 | 407 => (Status::AuthenticationFailed, LoopKind::Unauthorized),
@@ -81,7 +84,8 @@ impl Failed {
     }
 }
 
-/// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F. `code` is 0 without a response.
+/// RFC 6076 §4.2: 4xx except 401, 402 and 407, 5xx, 6xx, or Timer F. `code` is 0 without a
+/// response.
 pub fn is_ineffective(status: Status, code: u16) -> bool {
     match code {
         0 => status == Status::RequestTimeout,
@@ -90,8 +94,9 @@ pub fn is_ineffective(status: Status, code: u16) -> bool {
     }
 }
 
-/// Who challenges, by a number below [`Challenger::MOST`]. Whoever keeps credentials by role numbers by role; a phone that
-/// keeps them by realm answers one challenge of each realm on the way (RFC 3261 §22.3).
+/// Who challenges, by a number below [`Challenger::MOST`]. Whoever keeps credentials by role
+/// numbers by role; a phone that keeps them by realm answers one challenge of each realm on the way
+/// (RFC 3261 §22.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenger(u8);
 
@@ -112,7 +117,8 @@ impl From<Role> for Challenger {
     }
 }
 
-/// How far an exchange has come. One challenge of each challenger, one further `stale=true` and one 423 are answered.
+/// How far an exchange has come. One challenge of each challenger, one further `stale=true` and one
+/// 423 are answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Exchange {
     /// Whose challenges were answered, a bit each.
@@ -138,10 +144,11 @@ impl Exchange {
         if self.with_credentials { Place::AfterCredentials } else { Place::Unchallenged }
     }
 
-    /// A 401 or 407 came; `stale`: it says that only the nonce is too old. `Ok` when it is to be answered: `true` when it
-    /// refuses an answer of this exchange for its nonce alone.
+    /// A 401 or 407 came; `stale`: it says that only the nonce is too old. `Ok` when it is to be
+    /// answered: `true` when it refuses an answer of this exchange for its nonce alone.
     ///
-    /// Credentials on a nonce from before the exchange answered no challenge of it, so whatever refuses them is one.
+    /// Credentials on a nonce from before the exchange answered no challenge of it, so whatever
+    /// refuses them is one.
     ///
     /// # Errors
     /// The end, when the challenger has refused what answered it.
@@ -159,8 +166,8 @@ impl Exchange {
         }
     }
 
-    /// A 423 came to a request for `asked_s` seconds, 0 for a removal; `least_s` is its Min-Expires. `Ok` with the lifetime
-    /// to ask for now.
+    /// A 423 came to a request for `asked_s` seconds, 0 for a removal; `least_s` is its
+    /// Min-Expires. `Ok` with the lifetime to ask for now.
     ///
     /// # Errors
     /// The end, when nothing longer can be asked for, or has been already.
@@ -179,7 +186,8 @@ impl Exchange {
         Failed::by(code, self.place())
     }
 
-    /// The end of an exchange whose challenge nobody answered; `again` is what [`challenged`](Self::challenged) said of it.
+    /// The end of an exchange whose challenge nobody answered; `again` is what
+    /// [`challenged`](Self::challenged) said of it.
     pub fn unanswered(self, again: bool) -> Failed {
         match self.place() {
             _ if again => Self::STALE,

@@ -1,4 +1,5 @@
-//! Who the agents are: user, authentication name and secret of each, kept compactly for a million of them.
+//! Who the agents are: user, authentication name and secret of each, kept compactly for a million
+//! of them.
 
 use crate::seed::{Purpose, Seed};
 pub use crate::sip::Credential;
@@ -17,12 +18,14 @@ pub struct Identity<'a> {
     pub credential: &'a Credential,
 }
 
-/// The Call-ID of an agent for its whole life: 32 hex digits, the run's and the agent's. A report names examples by it.
+/// The Call-ID of an agent for its whole life: 32 hex digits, the run's and the agent's. A report
+/// names examples by it.
 pub fn call_id(seed: Seed, run: RunTag, agent: AgentId) -> [u8; 32] {
     whole(run, own_half(seed, agent))
 }
 
-/// The half of a Call-ID that is the agent's own, which also serves as its From tag: this number in hex.
+/// The half of a Call-ID that is the agent's own, which also serves as its From tag: this number in
+/// hex.
 pub fn own_half(seed: Seed, agent: AgentId) -> u64 {
     seed.draw(Purpose::Identity, agent.0.into(), 0)
 }
@@ -63,7 +66,8 @@ impl IdentityBook {
         saturating_u32(self.credentials.len() - 1)
     }
 
-    /// Appends the next agent in arrival order. The profile refuses names near 64 KiB long before they get here.
+    /// Appends the next agent in arrival order. The profile refuses names near 64 KiB long before
+    /// they get here.
     pub fn push(&mut self, trunk: TrunkId, number: u32, user: &str, auth_user: &str, credential: u32) {
         debug_assert!(user.len().max(auth_user.len()) <= u16::MAX.into());
         let start = saturating_u32(self.text.len());
@@ -83,8 +87,8 @@ impl IdentityBook {
         self.credentials.shrink_to_fit();
     }
 
-    /// Gives the agent pushed last another policy than its trunk's: a place in the run's list of policies, in which the
-    /// trunks' own come first.
+    /// Gives the agent pushed last another policy than its trunk's: a place in the run's list of
+    /// policies, in which the trunks' own come first.
     pub fn deviate(&mut self, policy: u16) {
         if let Some(row) = self.rows.last_mut() {
             row.policy = policy;
@@ -96,7 +100,8 @@ impl IdentityBook {
         self.rows[agent.index()].policy.into()
     }
 
-    /// Deals the identities of one trunk anew among the places its agents arrive at, each to one, by the draws of `seed`.
+    /// Deals the identities of one trunk anew among the places its agents arrive at, each to one,
+    /// by the draws of `seed`.
     pub fn shuffle(&mut self, trunk: TrunkId, seed: Seed) {
         let places: Vec<usize> = (0..self.rows.len()).filter(|&n| self.rows[n].trunk == trunk).collect();
         let mut draws = seed.stream(Purpose::AgentOrder, trunk.0.into(), 0);
@@ -119,7 +124,8 @@ impl IdentityBook {
         self.rows.is_empty()
     }
 
-    /// The identity of an agent; panics on an id that is not in the book, which only this run's plan hands out.
+    /// The identity of an agent; panics on an id that is not in the book, which only this run's
+    /// plan hands out.
     pub fn get(&self, agent: AgentId) -> Identity<'_> {
         let row = &self.rows[agent.index()];
         let user_end = row.start as usize + usize::from(row.user_len);

@@ -1,5 +1,5 @@
-//! When refusals become a loop: from the third consecutive attempt with the same refusal on, until a 2xx or another
-//! refusal.
+//! When refusals become a loop: from the third consecutive attempt with the same refusal on, until
+//! a 2xx or another refusal.
 
 use crate::vocab::{Refusal, Time};
 
@@ -32,7 +32,8 @@ pub enum Step {
 }
 
 impl Looping {
-    /// An attempt ended with `refusal` at `at`. The flag says that a loop with another refusal ended by it.
+    /// An attempt ended with `refusal` at `at`. The flag says that a loop with another refusal
+    /// ended by it.
     pub fn refused(&mut self, refusal: Refusal, at: Time) -> (bool, Step) {
         match &mut self.run {
             Some(run) if run.refusal == refusal => {

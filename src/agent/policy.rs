@@ -8,8 +8,8 @@ use std::time::Duration;
 /// How the wait before a retry grows.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Backoff {
-    /// W = min(`cap`, `base`·2^k) after the k-th consecutive failure, the wait drawn from `[1-jitter, 1]`·W
-    /// (RFC 5626 §4.5).
+    /// W = min(`cap`, `base`·2^k) after the k-th consecutive failure, the wait drawn from
+    /// `[1-jitter, 1]`·W (RFC 5626 §4.5).
     Exponential { base: Duration, cap: Duration, jitter: f64 },
     /// `interval`, spread by ±`jitter`.
     Fixed { interval: Duration, jitter: f64 },
@@ -61,10 +61,11 @@ pub enum RetryAfter {
 pub enum Refresh {
     /// After the trunk's `refresh_at`, spread a little.
     Share,
-    /// After the trunk's `refresh_at`, to the moment: agents that registered together refresh together.
+    /// After the trunk's `refresh_at`, to the moment: agents that registered together refresh
+    /// together.
     Exactly,
-    /// `margin` before its end, but not sooner than `least` after the 2xx; a lifetime that is no longer than `least` is
-    /// refreshed one second before its end.
+    /// `margin` before its end, but not sooner than `least` after the 2xx; a lifetime that is no
+    /// longer than `least` is refreshed one second before its end.
     Before { margin: Duration, least: Duration },
 }
 
@@ -75,14 +76,16 @@ pub struct WholeSeconds {
     pub most: u32,
 }
 
-/// How a client behaves around its attempts: what it does after a failed one, when it refreshes, when it begins.
+/// How a client behaves around its attempts: what it does after a failed one, when it refreshes,
+/// when it begins.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct RetryPolicy {
     /// The preset's name, for reports.
     pub preset: &'static str,
     /// Refusals that pass by themselves; no answer and transport failures always do, 403 never.
     pub temporary: Codes,
-    /// Wait before the first retry after a 2xx (or after the arrival), where it differs from `recoverable`.
+    /// Wait before the first retry after a 2xx (or after the arrival), where it differs from
+    /// `recoverable`.
     pub first: Option<Backoff>,
     /// Wait after `temporary` codes, timeout and transport failures.
     pub recoverable: Backoff,
@@ -119,12 +122,14 @@ impl RetryPolicy {
 
     /// pjsua as in pjproject 2.17-dev, commit b7317ff of 2026-08-20.
     ///
-    /// `pjsua_acc.c`, `regc_cb`: 408, 480, 500, 502, 503, 504 and 6xx are repeated; silence is a 408 and a transport
-    /// failure a 503 there; `Retry-After` is not read. `schedule_reregistration`: until an automatic retry has been made
-    /// since the last 2xx the wait is `reg_first_retry_interval` (0) whatever failed, and a wait shorter than
-    /// `reg_retry_random_interval` (10 s) is drawn from nothing to that; afterwards it is `reg_retry_interval` (300 s)
-    /// ± 10 s. `sip_reg.c`, `schedule_registration`: refresh 5 s before the end, not sooner than 5 s after the 2xx, and
-    /// one second before the end of a shorter lifetime.
+    /// `pjsua_acc.c`, `regc_cb`: 408, 480, 500, 502, 503, 504 and 6xx are repeated; silence is a
+    /// 408 and a transport failure a 503 there; `Retry-After` is not read.
+    /// `schedule_reregistration`: until an automatic retry has been made since the last 2xx the
+    /// wait is `reg_first_retry_interval` (0) whatever failed, and a wait shorter than
+    /// `reg_retry_random_interval` (10 s) is drawn from nothing to that; afterwards it is
+    /// `reg_retry_interval` (300 s) ± 10 s. `sip_reg.c`, `schedule_registration`: refresh 5 s
+    /// before the end, not sooner than 5 s after the 2xx, and one second before the end of a
+    /// shorter lifetime.
     pub const PJSUA: RetryPolicy = RetryPolicy {
         preset: "pjsua",
         temporary: Codes { listed: &[408, 480, 500, 502, 503, 504], classes: &[6] },
@@ -138,13 +143,15 @@ impl RetryPolicy {
         start: None,
     };
 
-    /// Asterisk's `res_pjsip_outbound_registration.c`, commit f0c1c1a of 2026-08-06 (between 23.4 and 23.5).
+    /// Asterisk's `res_pjsip_outbound_registration.c`, commit f0c1c1a of 2026-08-06 (between 23.4
+    /// and 23.5).
     ///
-    /// `sip_outbound_registration_is_temporal`: 408, 500, 502, 503, 504 and 6xx, and 401/407 only without
-    /// `auth_rejection_permanent`, which is on. `handle_registration_response`: a `Retry-After` other than 0 on any
-    /// refusal is obeyed before anything else is looked at and counts no retry; else `retry_interval` (60 s) up to
-    /// `max_retries` (10) since the last 2xx; 403 after `forbidden_retry_interval` (0: never); other refusals after
-    /// `fatal_retry_interval` (0: never). Refresh `REREGISTER_BUFFER_TIME` (10 s) before the end, a shorter lifetime at
+    /// `sip_outbound_registration_is_temporal`: 408, 500, 502, 503, 504 and 6xx, and 401/407 only
+    /// without `auth_rejection_permanent`, which is on. `handle_registration_response`: a
+    /// `Retry-After` other than 0 on any refusal is obeyed before anything else is looked at and
+    /// counts no retry; else `retry_interval` (60 s) up to `max_retries` (10) since the last 2xx;
+    /// 403 after `forbidden_retry_interval` (0: never); other refusals after `fatal_retry_interval`
+    /// (0: never). Refresh `REREGISTER_BUFFER_TIME` (10 s) before the end, a shorter lifetime at
     /// once. The first REGISTER 1 to 10 whole seconds after the start (`max_random_initial_delay`).
     pub const ASTERISK: RetryPolicy = RetryPolicy {
         preset: "asterisk",

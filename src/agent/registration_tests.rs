@@ -1,6 +1,7 @@
 //! The agent against a script: times in milliseconds, every request read back from its bytes.
 //!
-//! Here are the script's words, what an attempt is and how it ends; `handshake` and `departure` go on from there.
+//! Here are the script's words, what an attempt is and how it ends; `handshake` and `departure` go
+//! on from there.
 
 mod departure;
 mod handshake;
@@ -43,7 +44,8 @@ fn never() -> RetryPolicy {
     RetryPolicy::NONE
 }
 
-/// The same agent in the same run, whatever the test; apart from the phone, so that its agent can change meanwhile.
+/// The same agent in the same run, whatever the test; apart from the phone, so that its agent can
+/// change meanwhile.
 fn context<'a>(
     policy: &'a TrunkPolicy,
     credential: &'a Credential,
@@ -201,7 +203,8 @@ impl Phone {
         self.sent.last().expect("a request").1.clone()
     }
 
-    /// (milliseconds, CSeq since the life's start, Expires, nonce and nc of the credentials) of all requests.
+    /// (milliseconds, CSeq since the life's start, Expires, nonce and nc of the credentials) of all
+    /// requests.
     fn requests(&self) -> Vec<(u64, u32, u32, String)> {
         self.sent
             .iter()
@@ -475,7 +478,8 @@ fn retry_after_is_counted_when_ignored() {
     assert_eq!(phone.sent.len(), 2);
 }
 
-/// Every state against every input: what is sent and told. A change of this grid is a change of behaviour.
+/// Every state against every input: what is sent and told. A change of this grid is a change of
+/// behaviour.
 #[test]
 fn every_state_meets_every_input() {
     type Setup = fn(&mut Phone);
@@ -563,7 +567,8 @@ mod properties {
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever happens, each attempt that starts ends exactly once, and none ends without having started or been shed.
+        /// Whatever happens, each attempt that starts ends exactly once, and none ends without
+        /// having started or been shed.
         #[test]
         fn no_attempt_is_lost(steps in proptest::collection::vec((0u8..14, 1u64..40_000), 1..120)) {
             let mut phone = Phone::retrying(every(Duration::from_secs(1)));

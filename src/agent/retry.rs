@@ -1,5 +1,5 @@
-//! How long an agent waits before it tries again (RFC 5626 §4.5 and the presets' own rules), before it refreshes, and
-//! before it begins.
+//! How long an agent waits before it tries again (RFC 5626 §4.5 and the presets' own rules), before
+//! it refreshes, and before it begins.
 
 use super::policy::{Backoff, Codes, RetryAfter, RetryPolicy, WholeSeconds};
 use crate::vocab::floor_u64;
@@ -30,8 +30,8 @@ impl Setback {
 
 /// The wait before the next retry, or `None` for never.
 ///
-/// `consecutive` counts failures since the last 2xx, this one included (from 1); `draw` is a number in `[0, 1)`.
-/// What `Retry-After` does is the policy's.
+/// `consecutive` counts failures since the last 2xx, this one included (from 1); `draw` is a number
+/// in `[0, 1)`. What `Retry-After` does is the policy's.
 pub fn wait(
     policy: &RetryPolicy,
     failure: Setback,
@@ -83,8 +83,9 @@ pub fn before_end(granted: Duration, margin: Duration, least: Duration) -> Durat
     wait.max(SHORTEST_REFRESH)
 }
 
-/// pjsua's own bound (`MIN_REFRESH_MSEC`). Asterisk has none and sends without a pause, which we do not imitate: a
-/// lifetime of ten seconds or less would have each agent send as fast as it is answered.
+/// pjsua's own bound (`MIN_REFRESH_MSEC`). Asterisk has none and sends without a pause, which we do
+/// not imitate: a lifetime of ten seconds or less would have each agent send as fast as it is
+/// answered.
 const SHORTEST_REFRESH: Duration = Duration::from_millis(500);
 
 impl WholeSeconds {
@@ -157,7 +158,8 @@ mod tests {
         assert_eq!(waits, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10]);
     }
 
-    /// RFC 5626 §4.5: with a base of 30 s the first wait lies in 30–60 s, the third in 120–240 s, never above 1 800 s.
+    /// RFC 5626 §4.5: with a base of 30 s the first wait lies in 30–60 s, the third in 120–240 s,
+    /// never above 1 800 s.
     #[test]
     fn rfc_5626_doubles_up_to_its_cap() {
         for (consecutive, upper) in [(1, 60), (2, 120), (3, 240), (4, 480), (5, 960), (6, 1800), (30, 1800)] {

@@ -13,15 +13,15 @@
 //!   Terminated
 //! ```
 //!
-//! Completed lives in the agent as the set of answered serials, because a copy of an answer may arrive while the next
-//! transaction is already open.
+//! Completed lives in the agent as the set of answered serials, because a copy of an answer may
+//! arrive while the next transaction is already open.
 
 use crate::sip::Timers;
 use crate::vocab::Time;
 use std::time::Duration;
 
-/// Wait after the `sent`-th transmission (1 is the first) before the next one, Timer E of RFC 3261 §17.1.2.2: T1, then
-/// doubled up to T2; T2 at once after a provisional response.
+/// Wait after the `sent`-th transmission (1 is the first) before the next one, Timer E of RFC 3261
+/// §17.1.2.2: T1, then doubled up to T2; T2 at once after a provisional response.
 pub fn retransmit_delay(sent: u32, provisional: bool, timers: &Timers) -> Duration {
     if provisional {
         return timers.t2;
@@ -63,7 +63,8 @@ impl Transaction {
         }
     }
 
-    /// Like [`start`](Self::start), but the ceiling refused the first transmission: Timer E decides when to try again.
+    /// Like [`start`](Self::start), but the ceiling refused the first transmission: Timer E decides
+    /// when to try again.
     pub fn start_unsent(now: Time, timers: &Timers) -> Self {
         Transaction { on_wire: false, ..Transaction::start(now, timers) }
     }
@@ -83,7 +84,8 @@ impl Transaction {
         }
     }
 
-    /// Timer E fired: the request goes out again (or the ceiling refused it, which Timer E treats alike).
+    /// Timer E fired: the request goes out again (or the ceiling refused it, which Timer E treats
+    /// alike).
     pub fn retransmitted(&mut self, now: Time, timers: &Timers) {
         self.transmissions += 1;
         self.retransmit_at = now + retransmit_delay(self.transmissions, self.proceeding, timers);
@@ -93,8 +95,9 @@ impl Transaction {
         self.retransmit_at.min(self.timeout_at(timers))
     }
 
-    /// Whether the request may have arrived, although no answer to it can be used. A request that was sent once and
-    /// came back as undeliverable did not; of one sent several times only the last is known to be lost.
+    /// Whether the request may have arrived, although no answer to it can be used. A request that
+    /// was sent once and came back as undeliverable did not; of one sent several times only the
+    /// last is known to be lost.
     pub fn may_have_arrived(&self, undeliverable: bool) -> bool {
         self.on_wire && (!undeliverable || self.transmissions > 1)
     }
@@ -114,7 +117,8 @@ impl Transaction {
 mod tests {
     use super::*;
 
-    /// RFC 3261 §17.1.2.2: "500 ms, 1 s, 2 s, 4 s, 4 s, 4 s, etc." with the default values of T1 and T2.
+    /// RFC 3261 §17.1.2.2: "500 ms, 1 s, 2 s, 4 s, 4 s, 4 s, etc." with the default values of T1
+    /// and T2.
     #[test]
     fn timer_e_follows_the_table() {
         let timers = Timers::default();

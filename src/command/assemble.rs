@@ -96,13 +96,15 @@ fn open(
         let local = trunk.source.get(source).copied();
         let (udp, flow) = open_flow(plan, id, local, targets[id.index()], (&templates[id.index()], trunk.sockets))?;
         sockets.push(udp);
-        // The profile lists at most 256 addresses; the rest of a longer list would share the last number.
+        // The profile lists at most 256 addresses; the rest of a longer list would share the last
+        // number.
         Ok::<Flow, Failure>(Flow { source: u8::try_from(source).unwrap_or(u8::MAX), ..flow })
     })?;
     Ok((sockets, flows))
 }
 
-/// One way out of a trunk's agents: its socket, at a local address or where the kernel would route from.
+/// One way out of a trunk's agents: its socket, at a local address or where the kernel would route
+/// from.
 ///
 /// # Errors
 /// When the socket cannot be had.

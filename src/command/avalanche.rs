@@ -1,5 +1,5 @@
-//! `regstorm simulate PROFILE --avalanche`: the same outage for each client, with and without refresh jitter, in virtual
-//! time; a table, `avalanche.csv` and a page to compare them.
+//! `regstorm simulate PROFILE --avalanche`: the same outage for each client, with and without
+//! refresh jitter, in virtual time; a table, `avalanche.csv` and a page to compare them.
 
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, print, write_files};
@@ -97,8 +97,8 @@ impl Rehearsal {
         Rehearsal { share, lasts, lifetime: Duration::from_secs(lifetime.into()), faults }
     }
 
-    /// Agents arrive evenly over a lifetime, so that their refreshes are spread when the power goes; then comes the outage,
-    /// and the time in which what returned together falls due.
+    /// Agents arrive evenly over a lifetime, so that their refreshes are spread when the power
+    /// goes; then comes the outage, and the time in which what returned together falls due.
     fn stages(&self, agents: usize) -> Vec<LoadStage> {
         let rate = agents as f64 / self.lifetime.as_secs_f64();
         vec![

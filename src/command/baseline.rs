@@ -1,5 +1,5 @@
-//! What this machine can send by itself (RFC 7502 §6.1): short runs against the embedded registrar on loopback at rising
-//! rates. Where the outcome is kept: `kept_baseline`.
+//! What this machine can send by itself (RFC 7502 §6.1): short runs against the embedded registrar
+//! on loopback at rising rates. Where the outcome is kept: `kept_baseline`.
 
 use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::failure::Failure;
@@ -30,7 +30,8 @@ const WHOLE: Duration = Duration::from_secs(8);
 /// Measures, keeps the outcome in `results/baseline.json` and returns it.
 ///
 /// # Errors
-/// When the embedded registrar or a sender could not be started, it was interrupted, or the file cannot be written.
+/// When the embedded registrar or a sender could not be started, it was interrupted, or the file
+/// cannot be written.
 pub(super) fn measure_and_keep(clock: Clock) -> Result<Baseline, Failure> {
     // Before any thread is started: they inherit it.
     prefer_promptness();
@@ -74,7 +75,8 @@ fn outcome(rate: u32, results: &Results) -> BaselineStep {
     }
 }
 
-/// One second at a rate, every registration challenged and of an address of record of its own (RFC 7502 §6.7).
+/// One second at a rate, every registration challenged and of an address of record of its own (RFC
+/// 7502 §6.7).
 fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
     let plan = Plan::new(&profile::load(&Loopback { rate }, NAME, &[])?)?;
     let seed = Seed(1);

@@ -76,7 +76,8 @@ fn last_passed(folder: &Path, new: &Path) -> Result<PathBuf, Failure> {
     })?;
     let own = fs::canonicalize(new).ok();
     let entries = fs::read_dir(folder).map_err(|error| no_run(error.to_string()))?;
-    // `latest` is another name of a run that is there anyway; a link elsewhere is a run like any other.
+    // `latest` is another name of a run that is there anyway; a link elsewhere is a run like any
+    // other.
     let runs = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !path.ends_with("latest"));
     let others = runs.filter(|path| fs::canonicalize(path).ok() != own);
     let fit = |run: &Known| {

@@ -1,5 +1,5 @@
-//! `regstorm diagnose`: why agents are refused. `file` reads what was recorded; `--live` asks the registrar itself, by
-//! experiments on one agent.
+//! `regstorm diagnose`: why agents are refused. `file` reads what was recorded; `--live` asks the
+//! registrar itself, by experiments on one agent.
 
 mod bench;
 mod file;

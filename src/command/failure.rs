@@ -47,7 +47,8 @@ impl From<Exit> for ExitCode {
 /// Why a command ended without doing its work.
 #[derive(Debug)]
 pub enum Failure {
-    /// Bad usage or profile, a target that is not allowed, a missing file or secret: nothing was sent.
+    /// Bad usage or profile, a target that is not allowed, a missing file or secret: nothing was
+    /// sent.
     Usage(String),
     /// The machine or the network did not allow it.
     CouldNotRun(String),

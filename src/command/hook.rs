@@ -1,4 +1,5 @@
-//! A command of the user's that is run at each change, one after another, apart from whoever waits for changes.
+//! A command of the user's that is run at each change, one after another, apart from whoever waits
+//! for changes.
 
 use super::child;
 use crate::net::clock::Clock;
@@ -21,7 +22,8 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// A hook run by `sh -c`. What it prints goes to standard error: standard output belongs to the lines of changes.
+    /// A hook run by `sh -c`. What it prints goes to standard error: standard output belongs to the
+    /// lines of changes.
     ///
     /// # Errors
     /// When there is no thread to be had.

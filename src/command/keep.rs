@@ -1,8 +1,9 @@
 //! `--keep N`: older results of a run's name are removed, and nothing else ever is.
 //!
-//! What may go must be proved, not guessed: a directory of its own (no link) in `results/`, called `NAME-STAMP` as
-//! regstorm calls it, with a record inside that says this very name and is not of a rehearsal, and that no running
-//! regstorm holds. A `results/` full of other things is the normal case.
+//! What may go must be proved, not guessed: a directory of its own (no link) in `results/`, called
+//! `NAME-STAMP` as regstorm calls it, with a record inside that says this very name and is not of a
+//! rehearsal, and that no running regstorm holds. A `results/` full of other things is the normal
+//! case.
 
 use super::output::{RECORD, RESULTS, file_name};
 use crate::record;
@@ -11,8 +12,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-/// Removes older results of `name` in `results/` until `keep` remain, `newest` among them, and says which. Kept beyond
-/// that number are what `results/latest` points to and the last run that passed: the next comparison needs it.
+/// Removes older results of `name` in `results/` until `keep` remain, `newest` among them, and says
+/// which. Kept beyond that number are what `results/latest` points to and the last run that passed:
+/// the next comparison needs it.
 pub(super) fn prune(name: &str, newest: &Path, keep: u32) {
     let remarks = prune_in(Path::new(RESULTS), name, newest, keep);
     for remark in remarks {
@@ -64,8 +66,8 @@ fn results_of(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// When a result directory of this name began, if that is what the file name says: `NAME-20261121T020510Z`, and `-2`,
-/// `-3` behind it for those of the same second.
+/// When a result directory of this name began, if that is what the file name says:
+/// `NAME-20261121T020510Z`, and `-2`, `-3` behind it for those of the same second.
 fn stamp_of(file: &str, name: &str) -> Option<(String, u32)> {
     let rest = file.strip_prefix(&file_name(name))?.strip_prefix('-')?;
     let (stamp, number) = match rest.split_once('-') {
@@ -80,7 +82,8 @@ fn stamp_of(file: &str, name: &str) -> Option<(String, u32)> {
     (stamp.len() == shape.len() && stamp.bytes().zip(shape.bytes()).all(alike)).then(|| (stamp.to_owned(), number))
 }
 
-/// Whether a directory holds the record of a run (not a rehearsal) of this very name, which nobody writes any more.
+/// Whether a directory holds the record of a run (not a rehearsal) of this very name, which nobody
+/// writes any more.
 fn is_finished_run_of(directory: &Path, name: &str) -> bool {
     let path = directory.join(RECORD);
     let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());

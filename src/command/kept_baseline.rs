@@ -9,7 +9,8 @@ use std::path::Path;
 /// The file's name within the folder of results.
 const FILE: &str = "baseline.json";
 
-/// The baseline of this machine, if one was kept here. One that cannot be read is only warned of: no run depends on it.
+/// The baseline of this machine, if one was kept here. One that cannot be read is only warned of:
+/// no run depends on it.
 pub(super) fn read() -> Option<Baseline> {
     let path = Path::new(RESULTS).join(FILE);
     let bytes = std::fs::read(&path).ok()?;

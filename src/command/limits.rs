@@ -1,7 +1,7 @@
 //! `regstorm limits`: from a profile to the limits of its registrar.
 //!
-//! The search itself is in `load::search`; here are its sockets, its signals and its files. What it found is put into the
-//! words of the record in `findings`.
+//! The search itself is in `load::search`; here are its sockets, its signals and its files. What it
+//! found is put into the words of the record in `findings`.
 
 mod field;
 mod findings;
@@ -145,7 +145,8 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
     })
 }
 
-/// RFC 7502 §6.7 asks for distinct addresses of record and lifetimes of an hour or more; less would not be its rate.
+/// RFC 7502 §6.7 asks for distinct addresses of record and lifetimes of an hour or more; less would
+/// not be its rate.
 fn strict(plan: &Plan, trunk: TrunkId, only: Option<Only>) -> Result<rfc7502::Rfc7502Settings, Failure> {
     let settings = rfc7502::Rfc7502Settings::STRICT;
     let trunk = &plan.trunks[trunk.index()];

@@ -1,4 +1,5 @@
-//! `--metrics`: a run's values for Prometheus, from before the first packet until somebody has read the last ones.
+//! `--metrics`: a run's values for Prometheus, from before the first packet until somebody has read
+//! the last ones.
 
 use super::failure::Failure;
 use crate::cli::RunArgs;
@@ -25,7 +26,8 @@ pub(super) struct Publication {
     linger: Duration,
 }
 
-/// Binds the address of `--metrics`, so that one that cannot be had is known before anything is sent.
+/// Binds the address of `--metrics`, so that one that cannot be had is known before anything is
+/// sent.
 ///
 /// # Errors
 /// When the options make no sense, or the address cannot be had.
@@ -99,7 +101,8 @@ impl Publication {
         format!("http://{}/metrics", self.endpoint.address())
     }
 
-    /// Leaves the last values there until they were read, as long as that may take; Ctrl-C shortens it.
+    /// Leaves the last values there until they were read, as long as that may take; Ctrl-C shortens
+    /// it.
     ///
     /// # Errors
     /// When signals cannot be received.

@@ -1,4 +1,5 @@
-//! The subcommands: one file each, and the pieces only they share. The one place where rooms are wired together.
+//! The subcommands: one file each, and the pieces only they share. The one place where rooms are
+//! wired together.
 
 mod assemble;
 mod avalanche;
@@ -40,7 +41,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// Carries out what was asked for.
 ///
 /// # Errors
-/// When the profile or the usage is wrong, or the command could not run; the failure knows its exit status.
+/// When the profile or the usage is wrong, or the command could not run; the failure knows its exit
+/// status.
 pub fn execute(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Run(args) => run::execute(&args),

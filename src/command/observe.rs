@@ -17,8 +17,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Writes every interval to the record, and the packets of failures to their file, shows the interval, and says when
-/// the run must not go on.
+/// Writes every interval to the record, and the packets of failures to their file, shows the
+/// interval, and says when the run must not go on.
 pub(super) struct RunWatch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
@@ -28,7 +28,8 @@ pub(super) struct RunWatch<'a> {
     aborted: Option<Aborted>,
 }
 
-/// Where the packets of failed attempts go. The file appears with the first of them: a run without failures has none.
+/// Where the packets of failed attempts go. The file appears with the first of them: a run without
+/// failures has none.
 pub(super) struct FailureFile<'a> {
     path: PathBuf,
     /// Knows the names of trunks and users.

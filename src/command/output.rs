@@ -1,4 +1,5 @@
-//! Where results go: the run's directory, files that appear whole or not at all, and standard output.
+//! Where results go: the run's directory, files that appear whole or not at all, and standard
+//! output.
 
 use super::failure::Failure;
 use std::fs::{self, File};
@@ -23,7 +24,8 @@ pub(super) struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Creates `out`, or `results/<name>-<stamp>`. A directory that already holds a record is refused: nothing is lost.
+    /// Creates `out`, or `results/<name>-<stamp>`. A directory that already holds a record is
+    /// refused: nothing is lost.
     ///
     /// # Errors
     /// When it cannot be created or written to, or holds a run.
@@ -56,7 +58,8 @@ impl RunDirectory {
         } else {
             File::options().write(true).create_new(true).open(&record)
         };
-        // Held until the run ends, so that no `--keep` removes it meanwhile. A file system without locks has none to ask.
+        // Held until the run ends, so that no `--keep` removes it meanwhile. A file system without
+        // locks has none to ask.
         let lock = |file: &File| drop(file.try_lock());
         let file = created.inspect(lock).map_err(|error: io::Error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
@@ -82,7 +85,8 @@ impl RunDirectory {
         let _ = fs::remove_dir(&self.path);
     }
 
-    /// Lets `results/latest` point here when this directory lies in `results/`. The link is relative and replaced whole.
+    /// Lets `results/latest` point here when this directory lies in `results/`. The link is
+    /// relative and replaced whole.
     pub(super) fn link_latest(&self) {
         let Some((parent, name)) = self.path.parent().zip(self.path.file_name()) else { return };
         if parent.file_name().is_none_or(|folder| folder != RESULTS) {

@@ -1,7 +1,8 @@
 //! `report.pdf`: the page on paper, printed by a Chromium of this machine.
 //!
-//! The page is printed from a copy with the size of the paper in it, in a directory of its own beside the results: a
-//! packaged Chromium may read and write there when it may not in `/tmp`. No script and no network is needed for it.
+//! The page is printed from a copy with the size of the paper in it, in a directory of its own
+//! beside the results: a packaged Chromium may read and write there when it may not in `/tmp`. No
+//! script and no network is needed for it.
 
 use super::child;
 use super::failure::Failure;
@@ -67,7 +68,8 @@ fn run(browser: &Path, scratch: &Path, source: &Path, printed: &Path, clock: Clo
     let mut command = Command::new(browser);
     command.args(ALONE).arg(with("--user-data-dir=", &scratch.join("profile")));
     if is_root()? {
-        // Chromium refuses to run as root with its sandbox; in a container there often is no other user.
+        // Chromium refuses to run as root with its sandbox; in a container there often is no other
+        // user.
         command.arg("--no-sandbox");
     }
     command.arg(with("--print-to-pdf=", printed)).arg(source);

@@ -27,7 +27,8 @@ use tokio::sync::oneshot;
 
 /// How long a request may stay unanswered: three transmissions.
 const PATIENCE: Duration = Duration::from_millis(2_500);
-/// After this nothing new is begun, with a little more for each source address beyond the first ones.
+/// After this nothing new is begun, with a little more for each source address beyond the first
+/// ones.
 const WHOLE: Duration = Duration::from_secs(10);
 const PER_WAY: Duration = Duration::from_millis(400);
 /// The most trunks looked at side by side.
@@ -65,8 +66,8 @@ pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
     Ok(if trunks.iter().all(|trunk| trunk.ready) { Exit::Success } else { Exit::ThresholdFailed })
 }
 
-/// Does the work on a thread of its own. A signal stops the prober, so that the work ends soon and leaves no binding; its
-/// number comes back beside what was done.
+/// Does the work on a thread of its own. A signal stops the prober, so that the work ends soon and
+/// leaves no binding; its number comes back beside what was done.
 fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
     let runtime = super::runtime()?;
     let entered = runtime.enter();
@@ -148,7 +149,8 @@ pub(super) fn without_trunk(id: &str, message: &str) -> String {
     message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
 }
 
-/// Agent n sends from source n; where there are more sources than agents, the first agent tries the others.
+/// Agent n sends from source n; where there are more sources than agents, the first agent tries the
+/// others.
 fn ways(profile: &profile::TrunkProfile, trunk: &TrunkPlan) -> Vec<(Option<IpAddr>, AgentAccount)> {
     let sources: Vec<Option<IpAddr>> = match trunk.source.as_slice() {
         [] => vec![None],

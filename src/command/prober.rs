@@ -1,4 +1,5 @@
-//! Probes of a session: paced together, never more than a handful of messages a second over all trunks.
+//! Probes of a session: paced together, never more than a handful of messages a second over all
+//! trunks.
 
 use crate::agent::probe::{Call, ProbeOutcome, ProbeRequest};
 use crate::diagnose::readiness::Seen;
@@ -13,9 +14,10 @@ use std::sync::{Mutex, PoisonError};
 /// SIP messages in any second, retransmissions included.
 pub(super) const MESSAGES_PER_SECOND: u32 = 20;
 
-/// The most one exchange sends within a second. It has at most five requests (without credentials, with those of the
-/// registrar, with those of a proxy, after a stale nonce, after a 423); before each that is not the first of a second at
-/// most one retransmission, which takes T1 = 500 ms of waiting.
+/// The most one exchange sends within a second. It has at most five requests (without credentials,
+/// with those of the registrar, with those of a proxy, after a stale nonce, after a 423); before
+/// each that is not the first of a second at most one retransmission, which takes T1 = 500 ms of
+/// waiting.
 const MOST: u32 = 6;
 
 /// What the probes of one session share.
@@ -29,7 +31,8 @@ pub(super) struct Prober {
 
 impl Prober {
     pub(super) fn new(clock: Clock) -> Self {
-        // Drawn anew each time, so that no registrar takes a session's calls for those of an earlier one.
+        // Drawn anew each time, so that no registrar takes a session's calls for those of an
+        // earlier one.
         let seed = Seed(super::random_word());
         let allowance = Mutex::new(Allowance::new(MESSAGES_PER_SECOND));
         Prober { clock, seed, calls: AtomicU64::new(0), allowance, stopped: AtomicBool::new(false) }
@@ -45,8 +48,9 @@ impl Prober {
         Call::new(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// One exchange, as soon as the pace allows; `None` when it would not have begun before `until`, or
-    /// when the prober was stopped; with [`Time::NEVER`] it takes place in any case. Blocks.
+    /// One exchange, as soon as the pace allows; `None` when it would not have begun before
+    /// `until`, or when the prober was stopped; with [`Time::NEVER`] it takes place in any case.
+    /// Blocks.
     pub(super) fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<Seen> {
         loop {
             let now = self.clock.now();

@@ -8,8 +8,8 @@ use crate::vocab::AgentId;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The REGISTER that this agent's first attempt in a run begins with, answered as its policy says, with `patience` as
-/// Timer F.
+/// The REGISTER that this agent's first attempt in a run begins with, answered as its policy says,
+/// with `patience` as Timer F.
 pub(super) fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Duration) -> ProbeRequest {
     let identity = plan.identities.get(agent);
     let account = AgentAccount {
@@ -60,7 +60,8 @@ pub(super) fn policy_of(plan: &Plan, agent: AgentId) -> &TrunkPolicy {
     }
 }
 
-/// The address an agent sends from, as in a run: `source[n mod length]`; `None` is the kernel's choice.
+/// The address an agent sends from, as in a run: `source[n mod length]`; `None` is the kernel's
+/// choice.
 pub(super) fn source_of(plan: &Plan, agent: AgentId) -> Option<IpAddr> {
     let identity = plan.identities.get(agent);
     let TrunkPlan { source, .. } = &plan.trunks[identity.trunk.index()];

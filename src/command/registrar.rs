@@ -57,7 +57,8 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The embedded registrar of a plan, if any trunk registers with it; windows of its faults count from `start`.
+/// The embedded registrar of a plan, if any trunk registers with it; windows of its faults count
+/// from `start`.
 ///
 /// # Errors
 /// When it cannot listen.
@@ -86,7 +87,8 @@ fn account(counts: &Counts) -> String {
     line
 }
 
-/// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of faults count from `start`.
+/// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of
+/// faults count from `start`.
 ///
 /// # Errors
 /// When an address cannot be had.

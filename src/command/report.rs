@@ -1,4 +1,5 @@
-//! Everything derived from a record: judged and rendered the same way after a run and by `regstorm report DIR`.
+//! Everything derived from a record: judged and rendered the same way after a run and by
+//! `regstorm report DIR`.
 
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, print, write_files};

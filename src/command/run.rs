@@ -36,8 +36,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-/// Between reading the profile and the first arrival: time to open sockets, build the agents and let every thread
-/// wait. The start is fixed first, because windows of faults and planned times count from it.
+/// Between reading the profile and the first arrival: time to open sockets, build the agents and
+/// let every thread wait. The start is fixed first, because windows of faults and planned times
+/// count from it.
 pub(super) const HEAD_START: Duration = Duration::from_millis(250);
 pub(super) const HEAD_START_PER_AGENT: Duration = Duration::from_micros(2);
 const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
@@ -55,7 +56,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let start = clock.now() + head_start(&plan)?;
     let started_unix_ns = unix_of(&clock, start);
-    // Before this thread asks for promptness: threads inherit it, and the one that serves metrics does not need it.
+    // Before this thread asks for promptness: threads inherit it, and metrics do not need it.
     let facts = metrics::facts(&plan, seed, schedule.lasts(), started_unix_ns);
     let publication = port.map(|port| port.serve(facts)).transpose()?;
     // Before any other thread is started: they inherit it.
@@ -246,8 +247,8 @@ fn head_start(plan: &Plan) -> Result<Duration, Failure> {
 /// Descriptors a run has open besides its agents' sockets.
 pub(super) const OTHER_DESCRIPTORS: u64 = 64;
 
-/// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is not enough. Returns
-/// the number of agents' sockets.
+/// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is
+/// not enough. Returns the number of agents' sockets.
 fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
     let sockets = plan.sockets(workers).values().sum::<u64>();
     let needed = sockets + OTHER_DESCRIPTORS;

@@ -1,8 +1,9 @@
 //! `--live tui`: who feeds the live screen, and who hears its keys.
 //!
-//! Two threads, both of which give way to all others. One owns the terminal: it draws what it was told last and passes
-//! keys on, so that a terminal that does not take what is drawn holds up nobody. The other follows the record as it is
-//! written and looks for findings. The control side only hands over copies of what it knows.
+//! Two threads, both of which give way to all others. One owns the terminal: it draws what it was
+//! told last and passes keys on, so that a terminal that does not take what is drawn holds up
+//! nobody. The other follows the record as it is written and looks for findings. The control side
+//! only hands over copies of what it knows.
 
 use super::output::RECORD;
 use crate::diagnose::{Finding, GeneratorVerdict, findings, judge};
@@ -75,7 +76,8 @@ pub(super) struct Stagehand {
 }
 
 impl LiveScreen {
-    /// A screen that shows nothing before [`LiveScreen::begin`]; `directory` is where the run's record is written.
+    /// A screen that shows nothing before [`LiveScreen::begin`]; `directory` is where the run's
+    /// record is written.
     pub(super) fn new(directory: &Path, hand: Stagehand) -> Self {
         let Stagehand { opening, stages, schedule, wishes, clock } = hand;
         let (told, updates) = channel();
@@ -93,7 +95,8 @@ impl LiveScreen {
         }
     }
 
-    /// Takes the terminal, once signals are heard: a signal that nobody hears would leave it as the screen has it.
+    /// Takes the terminal, once signals are heard: a signal that nobody hears would leave it as the
+    /// screen has it.
     fn begin(&mut self) {
         let Some(NotYetShown { scene, updates, wishes, record, clock }) = self.waiting.take() else { return };
         let (news, heard) = channel();
@@ -156,7 +159,8 @@ impl Drop for LiveScreen {
     fn drop(&mut self) {
         self.waiting = None;
         self.news = None;
-        // The screen's thread ends when nobody is left who could tell it anything; the detectors before it.
+        // The screen's thread ends when nobody is left who could tell it anything; the detectors
+        // before it.
         (self.told, _) = channel();
         for thread in self.threads.drain(..).rev() {
             // A panic has been reported where it happened.
@@ -276,7 +280,8 @@ fn look(record: &Path, news: &Receiver<()>, told: &Sender<ScreenUpdate>, clock: 
     }
 }
 
-/// Lets time pass. Says whether anything came meanwhile; `None` when there is nobody to look for any more.
+/// Lets time pass. Says whether anything came meanwhile; `None` when there is nobody to look for
+/// any more.
 fn rest(news: &Receiver<()>, clock: Clock, span: Duration) -> Option<bool> {
     let until = clock.now() + span;
     let mut came = false;

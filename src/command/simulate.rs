@@ -113,7 +113,8 @@ fn lengthen(plan: &mut Plan, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Carries a plan out in virtual time and writes its record. All trunks register with the embedded registrar.
+/// Carries a plan out in virtual time and writes its record. All trunks register with the embedded
+/// registrar.
 ///
 /// # Errors
 /// When the record cannot be written; the rehearsal is carried through all the same.

@@ -16,7 +16,8 @@ impl Source for DiskSource {
     }
 
     fn env(&self, name: &str) -> Option<String> {
-        // An empty or malformed name makes `var` fail, never panic, except for NUL and "=", which no variable has.
+        // An empty or malformed name makes `var` fail, never panic, except for NUL and "=", which
+        // no variable has.
         if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() }
     }
 }

@@ -1,5 +1,5 @@
-//! Which addresses a run may speak to: names resolved, then checked against `[safety] allow_targets`, before anything
-//! is sent.
+//! Which addresses a run may speak to: names resolved, then checked against
+//! `[safety] allow_targets`, before anything is sent.
 
 use super::failure::Failure;
 use crate::net::resolve::{Family, resolve};
@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 /// The address every trunk sends to, by trunk; trunks on the embedded registrar get `embedded`.
 ///
 /// # Errors
-/// A name that does not resolve could not run (3); an address outside the allowed ones is bad usage (2).
+/// A name that does not resolve could not run (3); an address outside the allowed ones is bad usage
+/// (2).
 pub(super) fn resolve_all(plan: &Plan, embedded: Option<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
     plan.trunks.iter().map(|trunk| resolve_trunk(plan, trunk, embedded)).collect()
 }

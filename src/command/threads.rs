@@ -1,19 +1,21 @@
 //! How many sender threads a run has: as few as carry the planned rate.
 //!
-//! One thread that is busy costs less than two that are half idle: at 6 000 registrations/s 24 against 48 µs of CPU for
-//! each, for an idle thread goes to sleep and is woken for every datagram. So a further thread comes only with a rate that
-//! needs it.
+//! One thread that is busy costs less than two that are half idle: at 6 000 registrations/s 24
+//! against 48 µs of CPU for each, for an idle thread goes to sleep and is woken for every datagram.
+//! So a further thread comes only with a rate that needs it.
 
 use crate::load::{LoadConfig, Process, Schedule};
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::vocab::floor_usize;
 
-/// Registrations per second that one thread is given. It sustains well over this, challenge and all.
+/// Registrations per second that one thread is given. It sustains well over this, challenge and
+/// all.
 const RATE_PER_THREAD: f64 = 20_000.0;
 
-/// Sender threads of a run: as the profile says, else as many as its rate needs, at most one per core; never more than
-/// there are agents, or than limits that are shared out among them allow, so that no thread's share is nothing at all.
+/// Sender threads of a run: as the profile says, else as many as its rate needs, at most one per
+/// core; never more than there are agents, or than limits that are shared out among them allow, so
+/// that no thread's share is nothing at all.
 pub(super) fn sender_threads(plan: &Plan) -> u32 {
     sender_threads_of(plan, std::thread::available_parallelism().map_or(1, usize::from))
 }
@@ -31,8 +33,9 @@ fn needed(per_second: f64) -> usize {
     floor_usize((per_second / RATE_PER_THREAD).ceil())
 }
 
-/// The most registrations per second that the plan may bring: arrivals at their highest rate while those who arrived
-/// before refresh. Agents of an avalanche count as arriving within one second. Retries are nobody's plan.
+/// The most registrations per second that the plan may bring: arrivals at their highest rate while
+/// those who arrived before refresh. Agents of an avalanche count as arriving within one second.
+/// Retries are nobody's plan.
 fn highest_rate(plan: &Plan) -> f64 {
     // The times of single arrivals, which a Poisson process would draw, change nothing of the rate.
     let load = LoadConfig { process: Process::Uniform, ..plan.load.clone() };

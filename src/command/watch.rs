@@ -1,4 +1,5 @@
-//! `regstorm watch`: one canary agent per trunk registers at each round; a line and a hook at each change.
+//! `regstorm watch`: one canary agent per trunk registers at each round; a line and a hook at each
+//! change.
 
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
@@ -70,7 +71,8 @@ fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
     }
 }
 
-/// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is go.
+/// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is
+/// go.
 async fn keep(mut watch: CanaryWatch, every: Duration, until: Time, told: &Listeners) -> Result<bool, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
@@ -87,7 +89,8 @@ async fn keep(mut watch: CanaryWatch, every: Duration, until: Time, told: &Liste
             }
         }
         told.metric(&watch)?;
-        // A round that took longer than the time between them is followed by the next one that is due.
+        // A round that took longer than the time between them is followed by the next one that is
+        // due.
         while next <= clock.now() {
             next += every;
         }
@@ -259,7 +262,8 @@ impl Canary {
         register_as(&self.trunk, &self.account, self.call, shared.patience)
     }
 
-    /// The canary's port, opened when there is none yet; a name that did not resolve is looked up again.
+    /// The canary's port, opened when there is none yet; a name that did not resolve is looked up
+    /// again.
     fn take_socket(&mut self, shared: &Shared<'_>) -> Result<ProbeSocket, String> {
         if let Some(socket) = self.socket.take() {
             return Ok(socket);

@@ -1,9 +1,11 @@
-//! `[safety] abort_on`: conditions that end a run before its time, `success_ratio = "< 0.5"`, `"trunk.nj.loops" = "> 100"`.
+//! `[safety] abort_on`: conditions that end a run before its time, `success_ratio = "< 0.5"`,
+//! `"trunk.nj.loops" = "> 100"`.
 //!
-//! They are written as thresholds are, and mean the opposite: a threshold asks for what should hold, a condition names
-//! what must not go on. They are held against the load so far, interval by interval, the warm-up included: whoever is
-//! to be spared does not care whether we call it a warm-up. Only sums are kept for that, so what follows from them alone can
-//! be a condition; distributions and findings cannot.
+//! They are written as thresholds are, and mean the opposite: a threshold asks for what should
+//! hold, a condition names what must not go on. They are held against the load so far, interval by
+//! interval, the warm-up included: whoever is to be spared does not care whether we call it a
+//! warm-up. Only sums are kept for that, so what follows from them alone can be a condition;
+//! distributions and findings cannot.
 
 use super::figures::{TOTALS, Unit};
 use super::metric::Metric;
@@ -13,10 +15,12 @@ use crate::record::Totals;
 use crate::record::results::Aborted;
 use crate::vocab::Stage;
 
-/// Attempts that must have ended before a share is judged: of fewer, one refusal is already more than five per cent.
+/// Attempts that must have ended before a share is judged: of fewer, one refusal is already more
+/// than five per cent.
 pub const LEAST_ATTEMPTS: u64 = 20;
 
-/// Totals that say nothing while the load lasts: a constant, and two figures that belong to the end of a run.
+/// Totals that say nothing while the load lasts: a constant, and two figures that belong to the end
+/// of a run.
 const ONLY_AT_THE_END: [&str; 3] = ["agents", "agents_registered_at_end", "unregister_failed"];
 
 /// One condition, checked against the metric names that can be judged during a run.
@@ -24,7 +28,8 @@ const ONLY_AT_THE_END: [&str; 3] = ["agents", "agents_registered_at_end", "unreg
 pub struct AbortCondition(Threshold);
 
 impl AbortCondition {
-    /// Reads a name and an expression as [`Threshold::parse`] does. `trunk_ids` stand in the order of the profile.
+    /// Reads a name and an expression as [`Threshold::parse`] does. `trunk_ids` stand in the order
+    /// of the profile.
     ///
     /// # Errors
     /// As for a threshold, and when the metric is not known while the load lasts.
@@ -75,8 +80,8 @@ impl AbortWatch {
         AbortWatch { conditions, run: nothing_yet(trunks.iter().map(|trunk| trunk.agents).sum()), trunks }
     }
 
-    /// Adds a complete interval of all workers. Gives the first condition that holds at its end; intervals behind the
-    /// load stop nothing.
+    /// Adds a complete interval of all workers. Gives the first condition that holds at its end;
+    /// intervals behind the load stop nothing.
     pub fn interval(&mut self, interval: &Interval) -> Option<Aborted> {
         if interval.stage != Stage::Load {
             return None;

@@ -1,5 +1,5 @@
-//! What comes back after an outage: how soon the agents are registered again, how hard they knock, and the echo when
-//! all that they registered together falls due together.
+//! What comes back after an outage: how soon the agents are registered again, how hard they knock,
+//! and the echo when all that they registered together falls due together.
 
 use crate::measure::{Interval, Traffic};
 use crate::vocab::{Status, saturating_u32};
@@ -28,10 +28,12 @@ pub struct Comeback {
     /// Agents that the outage hit, and those that were registered again before the rehearsal ended.
     pub agents: u64,
     pub returned: u64,
-    /// Seconds until each of [`SHARES`] of the agents hit had registered again; `null`: it did not happen.
+    /// Seconds until each of [`SHARES`] of the agents hit had registered again; `null`: it did not
+    /// happen.
     pub registered_again_after_s: [Option<f64>; SHARES.len()],
-    /// Requests in the busiest second: of the last lifetime before the outage, of the first half lifetime behind it, and
-    /// from then on, which is when what was registered together is refreshed.
+    /// Requests in the busiest second: of the last lifetime before the outage, of the first half
+    /// lifetime behind it, and from then on, which is when what was registered together is
+    /// refreshed.
     pub before_per_s: u32,
     pub peak_per_s: u32,
     pub echo_per_s: u32,
@@ -63,7 +65,8 @@ impl Failures {
 }
 
 impl Comeback {
-    /// `returns` are the times of the agents' first registrations behind the outage, in order, nanoseconds since the start.
+    /// `returns` are the times of the agents' first registrations behind the outage, in order,
+    /// nanoseconds since the start.
     pub fn of(
         (preset, refresh_jitter): (&str, bool),
         occasion: &Occasion,

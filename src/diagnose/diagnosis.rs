@@ -1,4 +1,5 @@
-//! What `regstorm diagnose` says of recorded results: the findings, and whether they leave anything open.
+//! What `regstorm diagnose` says of recorded results: the findings, and whether they leave anything
+//! open.
 
 use super::finding::Finding;
 use super::findings::findings;
@@ -57,7 +58,8 @@ fn hides_challenges(results: &Results) -> bool {
     results.header.observed == Some(Observed::EventLog) && !results.responses.iter().any(|row| row.challenge)
 }
 
-/// A finding that rests on where in the handshake a refusal came keeps a rival when that is not known.
+/// A finding that rests on where in the handshake a refusal came keeps a rival when that is not
+/// known.
 fn doubt_place(finding: &mut Finding) {
     finding.confidence = Confidence::Open;
     finding.summary.push_str(" (or after one: the log shows no challenges)");

@@ -1,9 +1,10 @@
-//! The dry run: what a rehearsed run asks of the registrar, the line and this machine, against what they are said to
-//! give. Figures and warnings are values; `report` words the table, `command` prints it.
+//! The dry run: what a rehearsed run asks of the registrar, the line and this machine, against what
+//! they are said to give. Figures and warnings are values; `report` words the table, `command`
+//! prints it.
 //!
-//! Message rates are those of whole seconds counted from the start ([`Traffic`]); a limiter whose window slides, or
-//! whose bucket is small, may see more within a second of its own. Registrations per second come from the pulse, in
-//! windows of a second or the next whole number of its ticks.
+//! Message rates are those of whole seconds counted from the start ([`Traffic`]); a limiter whose
+//! window slides, or whose bucket is small, may see more within a second of its own. Registrations
+//! per second come from the pulse, in windows of a second or the next whole number of its ticks.
 
 mod warning;
 
@@ -139,8 +140,9 @@ pub const STEPS: usize = 240;
 /// Of UDP and IPv4 (RFC 768, RFC 791 §3.1). IPv6 adds twenty.
 const HEADERS: u32 = 8 + 20;
 
-/// What the process takes for each agent, and without any: the largest resident sets of rehearsals of 1 000 and 100 000
-/// agents were 12.4 and 88.0 MB, the embedded registrar and the reports included, and a run has its threads besides.
+/// What the process takes for each agent, and without any: the largest resident sets of rehearsals
+/// of 1 000 and 100 000 agents were 12.4 and 88.0 MB, the embedded registrar and the reports
+/// included, and a run has its threads besides.
 const AGENT_BYTES: u64 = 800;
 const BASE_BYTES: u64 = 20_000_000;
 

@@ -1,8 +1,9 @@
-//! Figures that follow from a run's totals: the names under `totals` in `run.json`, and quantiles of a histogram.
+//! Figures that follow from a run's totals: the names under `totals` in `run.json`, and quantiles
+//! of a histogram.
 //!
 //! [`TOTALS`] is the one list of these names: `run.json` prints it and thresholds look names up in it, so the two cannot
-//! differ. Nothing here judges; a figure whose denominator is zero is unknown (`None`), never 0 or NaN.
-//! Read first: RFC 6076 §4.2 (ineffective registration attempts).
+//! differ. Nothing here judges; a figure whose denominator is zero is unknown (`None`), never 0 or
+//! NaN. Read first: RFC 6076 §4.2 (ineffective registration attempts).
 
 use crate::record::{Results, Totals};
 use crate::vocab::{Kind, Status};
@@ -59,8 +60,9 @@ pub struct TotalsFigure {
     pub of: fn(&Totals) -> Figure,
 }
 
-/// RFC 6076 §4.2, per attempt: ineffective attempts of all attempts, per cent. 401, 402 and 407 never count as
-/// ineffective, so an endless challenge does not show in it; [`auth_loop_pct`] stands beside it.
+/// RFC 6076 §4.2, per attempt: ineffective attempts of all attempts, per cent. 401, 402 and 407
+/// never count as ineffective, so an endless challenge does not show in it; [`auth_loop_pct`]
+/// stands beside it.
 pub fn ira_pct(totals: &Totals) -> Option<f64> {
     percent(totals.sums.ineffective, totals.attempts)
 }
@@ -78,8 +80,9 @@ pub fn auth_loop_pct(totals: &Totals) -> Option<f64> {
 /// Shares of the agents whose sign-in is timed, per cent.
 pub const SIGN_IN_SHARES: [u32; 4] = [50, 90, 99, 100];
 
-/// When `share` per cent of all agents had registered for the first time, nanoseconds since the run's start; `None` when
-/// so many never did. After a restart of everything this is the time to recover.
+/// When `share` per cent of all agents had registered for the first time, nanoseconds since the
+/// run's start; `None` when so many never did. After a restart of everything this is the time to
+/// recover.
 pub fn signed_in_after(results: &Results, share: u32) -> Option<u64> {
     let needed = (results.agents.len() * share as usize).div_ceil(100);
     let mut first: Vec<u64> = results.agents.iter().filter_map(|agent| agent.first_registered_ns).collect();
@@ -127,7 +130,8 @@ pub fn percent(part: impl Into<u128>, whole: impl Into<u128>) -> Option<f64> {
     }
 }
 
-/// The statistics kept of a distribution, in the unit of its histogram; unknown (`None`) when it is empty.
+/// The statistics kept of a distribution, in the unit of its histogram; unknown (`None`) when it is
+/// empty.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Distribution {
     pub count: u64,

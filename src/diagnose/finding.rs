@@ -1,5 +1,5 @@
-//! A finding as everybody reads it: what went wrong, whom it hit, how sure that is. Detectors make them, see
-//! `findings`.
+//! A finding as everybody reads it: what went wrong, whom it hit, how sure that is. Detectors make
+//! them, see `findings`.
 
 use crate::vocab::{Confidence, Severity};
 use serde::Serialize;

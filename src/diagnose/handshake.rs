@@ -1,7 +1,8 @@
 //! The four steps of a registration with digest, and the one at which a loop stops.
 //!
-//! RFC 3261 §22.2: REGISTER, a challenge, REGISTER with Authorization, the final answer. Whoever looks into a capture by
-//! hand checks these four; the first that is missing names the layer to look at.
+//! RFC 3261 §22.2: REGISTER, a challenge, REGISTER with Authorization, the final answer. Whoever
+//! looks into a capture by hand checks these four; the first that is missing names the layer to
+//! look at.
 
 use crate::record::LoopResult;
 use crate::vocab::{LoopKind, Place};
@@ -26,7 +27,8 @@ impl Step {
         }
     }
 
-    /// The first step that the attempts of a loop lack; `None` when all four happened and the answer was a refusal.
+    /// The first step that the attempts of a loop lack; `None` when all four happened and the
+    /// answer was a refusal.
     pub fn missing_in(row: &LoopResult) -> Option<Step> {
         match (row.kind, row.place) {
             (LoopKind::Transport, Place::Unchallenged) => Some(Step::RegisterOut),

@@ -1,7 +1,7 @@
 //! The names a threshold may use, and where each finds its value in a run.
 //!
-//! `success_ratio`, `loops`, any name of `totals`, `<phase>.<statistic>`, `schedule_lag.<statistic>`,
-//! `findings.<severity>`. The text of comparisons is in `threshold`.
+//! `success_ratio`, `loops`, any name of `totals`, `<phase>.<statistic>`,
+//! `schedule_lag.<statistic>`, `findings.<severity>`. The text of comparisons is in `threshold`.
 
 use super::figures::{self, Distribution, TOTALS, Unit};
 use super::finding::Finding;
@@ -127,7 +127,8 @@ impl Metric {
         !matches!(self, Metric::ScheduleLag(_))
     }
 
-    /// Its value in a run, or in one trunk of it; `None` when nothing was measured. `findings` are all of the run's.
+    /// Its value in a run, or in one trunk of it; `None` when nothing was measured. `findings` are
+    /// all of the run's.
     pub fn value(self, results: &Results, findings: &[Finding], trunk: Option<usize>) -> Option<f64> {
         let totals: &Totals = match trunk {
             Some(index) => results.trunk_totals.get(index)?,
@@ -145,8 +146,8 @@ impl Metric {
         }
     }
 
-    /// Its value when it follows from the sums alone, of a whole run or of one that still goes on; `None` also when
-    /// nothing was measured.
+    /// Its value when it follows from the sums alone, of a whole run or of one that still goes on;
+    /// `None` also when nothing was measured.
     pub fn of_sums(self, totals: &Totals) -> Option<f64> {
         match self {
             Metric::Total(position) => (TOTALS[position].of)(totals).value(),

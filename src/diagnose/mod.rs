@@ -1,13 +1,16 @@
-//! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's verdict.
+//! Judgement over recorded evidence, as pure functions: thresholds, the generator's and the run's
+//! verdict.
 //!
-//! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's rounds.
+//! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's
+//! rounds.
 //!
-//! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold` reads and checks
-//! one, `verdict` adds it all up. `abort` holds conditions against a run that still goes on. `experiment` plans the
-//! trials that explain one agent's refusal, without a record. `findings` explain failures, `diagnosis` says whether they
-//! leave anything open, `handshake` names the step that a loop lacks. `compare` holds one run against another; `dry_run`
-//! and `avalanche` look at rehearsals. This room reads a [`crate::record::Results`], or intervals as they come, and
-//! returns values; it writes nothing.
+//! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold`
+//! reads and checks one, `verdict` adds it all up. `abort` holds conditions against a run that
+//! still goes on. `experiment` plans the trials that explain one agent's refusal, without a record.
+//! `findings` explain failures, `diagnosis` says whether they leave anything open, `handshake`
+//! names the step that a loop lacks. `compare` holds one run against another; `dry_run` and
+//! `avalanche` look at rehearsals. This room reads a [`crate::record::Results`], or intervals as
+//! they come, and returns values; it writes nothing.
 
 pub mod abort;
 pub mod avalanche;

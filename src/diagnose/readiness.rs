@@ -1,8 +1,8 @@
-//! Whether a trunk is ready for a run, from one agent's exchanges with its registrar: every check in words, then one
-//! verdict with its reasons.
+//! Whether a trunk is ready for a run, from one agent's exchanges with its registrar: every check
+//! in words, then one verdict with its reasons.
 //!
-//! The trap this is made for: an OPTIONS ping that is answered proves the path and nothing else. It never says that an
-//! account is accepted, so a trunk is ready only when an agent was registered.
+//! The trap this is made for: an OPTIONS ping that is answered proves the path and nothing else. It
+//! never says that an account is accepted, so a trunk is ready only when an agent was registered.
 
 use crate::agent::probe::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome};
 use crate::sip::AlgorithmSet;
@@ -238,7 +238,8 @@ fn seen_from(reading: &Reading) -> Check {
     }
 }
 
-/// The source as the server sees it (RFC 3581): `received` and `rport` of Via; one that is missing was not changed.
+/// The source as the server sees it (RFC 3581): `received` and `rport` of Via; one that is missing
+/// was not changed.
 fn apparent(local: &SocketAddr, answer: &ProbeAnswer) -> Option<SocketAddr> {
     let received: Option<IpAddr> =
         answer.received.as_deref().and_then(|text| text.trim_start_matches('[').trim_end_matches(']').parse().ok());

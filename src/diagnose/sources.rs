@@ -1,7 +1,7 @@
 //! Results by local address, for trunks whose agents have several.
 //!
-//! Counted from the forensic evidence: the whole run, the warm-up included, without shed and abandoned attempts, which
-//! no address is to blame for.
+//! Counted from the forensic evidence: the whole run, the warm-up included, without shed and
+//! abandoned attempts, which no address is to blame for.
 
 use crate::record::Results;
 use crate::vocab::{Class, Status};

@@ -1,7 +1,8 @@
-//! Thresholds of a profile: `success_ratio = ">= 0.999"`, `"register.p99" = "< 250ms"`, `"trunk.nj.loops" = "== 0"`.
+//! Thresholds of a profile: `success_ratio = ">= 0.999"`, `"register.p99" = "< 250ms"`,
+//! `"trunk.nj.loops" = "== 0"`.
 //!
-//! Here is the text of a threshold and its check against a run; the names are in `metric`, what they add up to in
-//! `verdict`.
+//! Here is the text of a threshold and its check against a run; the names are in `metric`, what
+//! they add up to in `verdict`.
 
 use super::figures::Unit;
 use super::finding::Finding;
@@ -69,11 +70,12 @@ pub struct ThresholdError {
 }
 
 impl Threshold {
-    /// Reads a name and an expression (`<`, `<=`, `>`, `>=`, `==`, `!=`, then a number, a percentage or a duration).
-    /// `trunk_ids` stand in the order of the profile.
+    /// Reads a name and an expression (`<`, `<=`, `>`, `>=`, `==`, `!=`, then a number, a
+    /// percentage or a duration). `trunk_ids` stand in the order of the profile.
     ///
     /// # Errors
-    /// When the metric, the trunk or the comparison is unknown, or the unit does not fit the metric.
+    /// When the metric, the trunk or the comparison is unknown, or the unit does not fit the
+    /// metric.
     pub fn parse(name: &str, expr: &str, trunk_ids: &[&str]) -> Result<Threshold, ThresholdError> {
         let (metric, trunk) = parse_name(name.trim(), trunk_ids)?;
         let (comparison, bound) = split_comparison(expr)?;
@@ -84,8 +86,8 @@ impl Threshold {
     /// The thresholds of a recorded run, in the order of its profile.
     ///
     /// # Errors
-    /// As for [`Threshold::parse`]; a run is recorded after its thresholds were read, so only a record of another
-    /// version gives one.
+    /// As for [`Threshold::parse`]; a run is recorded after its thresholds were read, so only a
+    /// record of another version gives one.
     pub fn of_run(header: &Header) -> Result<Vec<Threshold>, ThresholdError> {
         let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
         header.thresholds.iter().map(|(name, expr)| Threshold::parse(name, expr, &ids)).collect()
@@ -106,7 +108,8 @@ impl Threshold {
         self.comparison.holds(value, self.bound)
     }
 
-    /// Holds the threshold against a run and what was found in it. A value that was not measured does not pass.
+    /// Holds the threshold against a run and what was found in it. A value that was not measured
+    /// does not pass.
     pub fn check(&self, results: &Results, findings: &[Finding]) -> ThresholdOutcome {
         let value = self.metric.value(results, findings, self.trunk());
         ThresholdOutcome {

@@ -1,7 +1,8 @@
 //! The verdicts, in this order: the generator on itself, then the run.
 //!
-//! A generator that could not keep its own schedule says little about a registrar, so it is judged first and from its
-//! own counters only. Nothing here explains a failure; that is what findings are for.
+//! A generator that could not keep its own schedule says little about a registrar, so it is judged
+//! first and from its own counters only. Nothing here explains a failure; that is what findings are
+//! for.
 
 use super::figures::Distribution;
 use super::finding::Finding;
@@ -63,8 +64,9 @@ pub struct Judgement {
     pub thresholds: Vec<ThresholdOutcome>,
 }
 
-/// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run that a condition of
-/// `abort_on` ended has failed, whatever its thresholds say of what there was of it.
+/// Judges a run: interrupted before invalid, invalid before failed, failed before passed. A run
+/// that a condition of `abort_on` ended has failed, whatever its thresholds say of what there was
+/// of it.
 pub fn judge(results: &Results, findings: &[Finding], thresholds: &[Threshold]) -> Judgement {
     let mut doubts = generator_doubts(results);
     doubts.extend(imbalances(results));
@@ -117,7 +119,8 @@ pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
     doubts
 }
 
-/// What the run saw of its own books. No trouble of the machine's: an error of this program, so no finding says it.
+/// What the run saw of its own books. No trouble of the machine's: an error of this program, so no
+/// finding says it.
 fn imbalances(results: &Results) -> impl Iterator<Item = Doubt> {
     results.imbalances.iter().map(|imbalance| {
         let trunk = results.header.trunks.get(usize::from(imbalance.trunk));

@@ -1,4 +1,5 @@
-//! Go or no-go of a trunk from its canary's rounds, with hysteresis: a single lost packet changes nothing.
+//! Go or no-go of a trunk from its canary's rounds, with hysteresis: a single lost packet changes
+//! nothing.
 
 /// What is shown of a trunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

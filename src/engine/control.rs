@@ -1,5 +1,6 @@
-//! The control side of a run, on a current-thread tokio runtime: it starts the workers, moves the run from stage to
-//! stage, listens to signals, merges the workers' intervals and hands them to an observer.
+//! The control side of a run, on a current-thread tokio runtime: it starts the workers, moves the
+//! run from stage to stage, listens to signals, merges the workers' intervals and hands them to an
+//! observer.
 
 use super::worker::{Order, Outside, Report, Worker, WorkerPlan, WorkerProgress};
 use crate::load::{Adjustment, Throttle, Timeline};
@@ -66,8 +67,8 @@ pub struct RunPosition {
 #[must_use]
 pub enum Decision {
     GoOn,
-    /// End the load now, and the run in good order: drain, un-REGISTER, the rest. Without load left there is nothing to
-    /// end, and the run goes on as it would have.
+    /// End the load now, and the run in good order: drain, un-REGISTER, the rest. Without load left
+    /// there is nothing to end, and the run goes on as it would have.
     Stop,
 }
 
@@ -79,8 +80,8 @@ pub trait Observer {
     /// When it cannot be kept; the run then stops.
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision>;
 
-    /// Failed attempts of one worker, with their packets, before the interval in which they ended. Not every failed
-    /// attempt is among them.
+    /// Failed attempts of one worker, with their packets, before the interval in which they ended.
+    /// Not every failed attempt is among them.
     ///
     /// # Errors
     /// When they cannot be kept; the run then stops.
@@ -95,7 +96,8 @@ pub trait Observer {
     /// When it cannot be kept; the run then stops.
     fn intervened(&mut self, intervention: &Intervention) -> io::Result<()>;
 
-    /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this signal number.
+    /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this
+    /// signal number.
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
 }
 
@@ -133,8 +135,8 @@ const LEAD: Duration = Duration::from_millis(60);
 /// Carries a run through all its stages.
 ///
 /// # Errors
-/// When threads or signals cannot be set up, a worker's sockets fail, or the observer cannot keep an interval. What was
-/// observed until then stays observed.
+/// When threads or signals cannot be set up, a worker's sockets fail, or the observer cannot keep
+/// an interval. What was observed until then stays observed.
 pub async fn conduct(mut run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
     let mut signals = SignalStreams {
         interrupt: signal(SignalKind::interrupt()).map_err(EngineError::Signals)?,
@@ -242,7 +244,8 @@ impl Conductor {
             let thread = std::thread::Builder::new()
                 .name(format!("sender-{position}"))
                 .spawn(move || {
-                    // A worker that panics takes its agents with it; the others must not go on without it for hours.
+                    // A worker that panics takes its agents with it; the others must not go on
+                    // without it for hours.
                     if std::panic::catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
                         let failure = Some(io::Error::other("it panicked"));
                         let _ = last_words.send(Report::Done { cpu_ns: 0, failure });
@@ -372,8 +375,9 @@ impl Conductor {
 
     fn time_is_up(&mut self, observer: &mut dyn Observer) {
         match self.phase {
-            // Held up until the end is upon us (by a stop of the whole process, say), the order would come after
-            // workers have closed later intervals, not all the same ones: then the load lasts a little longer.
+            // Held up until the end is upon us (by a stop of the whole process, say), the order
+            // would come after workers have closed later intervals, not all the same ones: then the
+            // load lasts a little longer.
             RunPhase::Load => {
                 let now = self.clock.now();
                 let at = if now + LEAD / 2 > self.load_ends { now + LEAD } else { self.load_ends };
@@ -400,7 +404,8 @@ impl Conductor {
         }
     }
 
-    /// Changes the speed of the load. Nothing is changed any more when its end has been ordered, or is about to be.
+    /// Changes the speed of the load. Nothing is changed any more when its end has been ordered, or
+    /// is about to be.
     fn adjust(&mut self, adjustment: Adjustment, observer: &mut dyn Observer) {
         let at = (self.clock.now() + LEAD).max(self.start);
         if self.phase != RunPhase::Load || at >= self.load_ends.saturating_sub(LEAD) {
@@ -442,7 +447,8 @@ impl Conductor {
                 observer.stage(Stage::Unregister, self.interrupted_by);
             }
             (RunPhase::Finish, _) => {
-                // Every worker was told to finish and did not within a minute: they are stuck in the kernel.
+                // Every worker was told to finish and did not within a minute: they are stuck in
+                // the kernel.
                 let stuck = io::Error::new(io::ErrorKind::TimedOut, "it did not finish within a minute");
                 self.failure.get_or_insert(EngineError::Worker(stuck));
                 self.done = self.links.len();

@@ -1,11 +1,12 @@
 //! Real threads, real sockets: the only room that makes time pass.
 //!
-//! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot. `serve` puts the embedded
-//! registrar behind sockets, `probe` one exchange under full control, `trial` a search for limits. `control` is the
-//! current-thread tokio side: stages, signals, merging of intervals.
+//! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot.
+//! `serve` puts the embedded registrar behind sockets, `probe` one exchange under full control,
+//! `trial` a search for limits. `control` is the current-thread tokio side: stages, signals,
+//! merging of intervals.
 //!
-//! Commands reach a worker with the time at which they take effect, a little in the future, so that all workers cut
-//! their intervals at the same moments and these merge by position.
+//! Commands reach a worker with the time at which they take effect, a little in the future, so that
+//! all workers cut their intervals at the same moments and these merge by position.
 
 pub mod control;
 pub mod probe;

@@ -1,8 +1,9 @@
 //! A probe over a real socket: blocking, one exchange at a time. What is sent and what it means is
 //! [`crate::agent::probe`]'s.
 //!
-//! A [`ProbeSocket`] is one local port towards one target; probes sent one after another over the same one look to the
-//! registrar like one phone, a new one like a phone that came back from elsewhere.
+//! A [`ProbeSocket`] is one local port towards one target; probes sent one after another over the
+//! same one look to the registrar like one phone, a new one like a phone that came back from
+//! elsewhere.
 
 use super::sockets::trouble_of;
 use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
@@ -38,7 +39,8 @@ const LARGEST: usize = 65_535;
 const BUFFER: usize = 256 << 10;
 
 impl ProbeSocket {
-    /// A new port on `source` (`None`: where the kernel would route from) that speaks to `target` only.
+    /// A new port on `source` (`None`: where the kernel would route from) that speaks to `target`
+    /// only.
     ///
     /// # Errors
     /// When there is no socket to be had, `source` is not ours, or `target` has no route.

@@ -1,8 +1,9 @@
 //! The embedded registrar behind real UDP sockets, on threads of its own.
 //!
-//! All threads serve all sockets and share one registrar, so that bindings, limits and nonces are exact whatever the
-//! number of threads. Whoever holds it hands in a batch and takes what is due out; receiving and sending, most of the
-//! work on a machine's own loopback, happen outside. Any thread may send any reply: the sockets are the same.
+//! All threads serve all sockets and share one registrar, so that bindings, limits and nonces are
+//! exact whatever the number of threads. Whoever holds it hands in a batch and takes what is due
+//! out; receiving and sending, most of the work on a machine's own loopback, happen outside. Any
+//! thread may send any reply: the sockets are the same.
 
 use super::sockets::{BATCH, DATAGRAM, inbox};
 use super::tempo::Tempo;
@@ -127,7 +128,8 @@ impl Serving {
                 pause(rest);
                 continue;
             }
-            // Whoever brings the next wake forward is awake and sees it here; the others may sleep on.
+            // Whoever brings the next wake forward is awake and sees it here; the others may sleep
+            // on.
             let wake = locked(&self.registrar)?.next_wake();
             let wait = wake.map(|at| at.since(self.clock.now()));
             ready.clear();
@@ -136,7 +138,8 @@ impl Serving {
         Ok(())
     }
 
-    /// Serves one socket until it is empty: a batch in, its answers out. Returns how many datagrams came.
+    /// Serves one socket until it is empty: a batch in, its answers out. Returns how many datagrams
+    /// came.
     fn receive(&mut self, position: usize, received: &mut RecvBatch) -> io::Result<usize> {
         let mut datagrams = 0;
         loop {
@@ -168,7 +171,8 @@ impl Serving {
             let more = self.take_due()?;
             for (socket, batch) in self.sockets.iter_mut().zip(&mut self.batches) {
                 if !batch.is_empty() {
-                    // A reply that cannot be sent is lost like any datagram; the client repeats its request.
+                    // A reply that cannot be sent is lost like any datagram; the client repeats its
+                    // request.
                     socket.send(batch);
                 }
             }

@@ -1,7 +1,8 @@
-//! The sockets of one thread, as the ways of whoever sends through them and the inbox of whoever is answered.
+//! The sockets of one thread, as the ways of whoever sends through them and the inbox of whoever is
+//! answered.
 //!
-//! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with kernel timestamps, ICMP
-//! errors, failed sends and the kernel's own drops.
+//! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with
+//! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
 
 use crate::fleet::{Driver, Ways, Witness};
 use crate::net::clock::Clock;
@@ -35,11 +36,13 @@ pub(super) struct Sockets {
     drops_seen: Vec<u64>,
 }
 
-/// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra headers has 700 bytes.
+/// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra
+/// headers has 700 bytes.
 pub(super) const BATCH: usize = 64;
 pub(super) const DATAGRAM: usize = 4096;
 
-/// What a round of receiving fills: room for one datagram in each slot, or for as many as a socket may receive as one.
+/// What a round of receiving fills: room for one datagram in each slot, or for as many as a socket
+/// may receive as one.
 pub(super) fn inbox(sockets: &[Udp]) -> RecvBatch {
     if sockets.iter().any(|udp| udp.features().coalescing) {
         RecvBatch::new(COALESCED_SLOTS, COALESCED)
@@ -51,8 +54,8 @@ pub(super) fn inbox(sockets: &[Udp]) -> RecvBatch {
 /// Of [`COALESCED`] bytes each: 2 MiB, of which single datagrams touch only the pages they need.
 const COALESCED_SLOTS: usize = 32;
 
-/// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket each, and no datagram ever
-/// has company in its batch.
+/// Sockets up to which each has a batch of its own, 256 KiB each. Beyond, agents have a socket
+/// each, and no datagram ever has company in its batch.
 const BATCHED_SOCKETS: usize = 256;
 
 /// Sockets that are looked into without being asked first.
@@ -171,7 +174,8 @@ impl Sockets {
         }
     }
 
-    /// Takes every socket for ready, where there are so few that looking into each costs less than asking which is.
+    /// Takes every socket for ready, where there are so few that looking into each costs less than
+    /// asking which is.
     pub(super) fn all_ready(&self, ready: &mut Vec<u32>) -> bool {
         let few = self.sockets.len() <= ASKED_EACH;
         if few {
@@ -192,9 +196,9 @@ impl Sockets {
         self.flush_all();
     }
 
-    /// Drops after a socket's last datagram show only when asked for; those since they were last counted. Sockets of single
-    /// agents are left out: thousands of questions would be a stall, and none of them can overflow with one answer at a
-    /// time.
+    /// Drops after a socket's last datagram show only when asked for; those since they were last
+    /// counted. Sockets of single agents are left out: thousands of questions would be a stall, and
+    /// none of them can overflow with one answer at a time.
     pub(super) fn refresh_drops(&mut self) -> u64 {
         if matches!(self.batches, Batches::Shared(_)) {
             return 0;

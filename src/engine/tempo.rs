@@ -1,26 +1,30 @@
 //! How often a thread turns when there is always something to do.
 //!
-//! Waking a thread costs the kernel several microseconds at each end, more than the work for one datagram. At low rates
-//! that is the price of answering and sending on time. At high rates the next datagram is never far, and a thread that
-//! rests until a few have come handles them in one turn, and sends what they ask for in one call, where the kernel can as one
-//! datagram. So a thread to which more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns; below
-//! that rate nothing is held up, but for the two milliseconds after more than [`CREDIT`] came at once.
+//! Waking a thread costs the kernel several microseconds at each end, more than the work for one
+//! datagram. At low rates that is the price of answering and sending on time. At high rates the
+//! next datagram is never far, and a thread that rests until a few have come handles them in one
+//! turn, and sends what they ask for in one call, where the kernel can as one datagram. So a thread
+//! to which more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns;
+//! below that rate nothing is held up, but for the two milliseconds after more than [`CREDIT`] came
+//! at once.
 //!
-//! What it costs is known: at most a quantum of schedule lag and of reaction time, at rates where both are spread wider
-//! by the machine itself. Arrival times of answers come from the kernel and do not move.
+//! What it costs is known: at most a quantum of schedule lag and of reaction time, at rates where
+//! both are spread wider by the machine itself. Arrival times of answers come from the kernel and
+//! do not move.
 
 use crate::vocab::Time;
 use std::time::Duration;
 
 /// How long a busy thread rests between two turns.
 pub(super) const QUANTUM: Duration = Duration::from_micros(200);
-/// The mean time between datagrams below which a thread is busy: 5 500 a second, those of 2 750 challenged registrations.
-/// Two threads that share 5 000 registrations/s are not.
+/// The mean time between datagrams below which a thread is busy: 5 500 a second, those of 2 750
+/// challenged registrations. Two threads that share 5 000 registrations/s are not.
 const FREQUENT: Duration = Duration::from_micros(180);
 /// Datagrams that may come at once before a thread counts as busy.
 const CREDIT: u32 = 64;
-/// How long a busy thread goes on resting when nothing comes: two that answer each other, both resting, see nothing for a
-/// few quanta at a time, and would otherwise wake for each datagram they send.
+/// How long a busy thread goes on resting when nothing comes: two that answer each other, both
+/// resting, see nothing for a few quanta at a time, and would otherwise wake for each datagram they
+/// send.
 const LULL: Duration = Duration::from_millis(2);
 
 /// The tempo of one thread: a leaky bucket of datagrams.
@@ -35,7 +39,8 @@ impl Tempo {
         Tempo { empty: Time::ORIGIN }
     }
 
-    /// A turn that received so many datagrams ended at `now`: how long to rest before the next, if at all.
+    /// A turn that received so many datagrams ended at `now`: how long to rest before the next, if
+    /// at all.
     pub(super) fn rest(&mut self, now: Time, datagrams: usize) -> Option<Duration> {
         let full = FREQUENT * CREDIT;
         let more = FREQUENT * u32::try_from(datagrams).unwrap_or(u32::MAX).min(2 * CREDIT);
@@ -48,7 +53,8 @@ impl Tempo {
 mod tests {
     use super::*;
 
-    /// How many of `turns` turns are followed by a rest when datagrams come one by one, `gap` apart.
+    /// How many of `turns` turns are followed by a rest when datagrams come one by one, `gap`
+    /// apart.
     fn rests(gap: Duration, turns: u32) -> u32 {
         let (mut tempo, mut now, mut handled) = (Tempo::new(), Time::from_secs(1), Time::from_secs(1));
         let mut rests = 0;

@@ -1,7 +1,9 @@
-//! A search for limits over real sockets: one thread that owns a crew and its sockets, and turns as a sender does.
+//! A search for limits over real sockets: one thread that owns a crew and its sockets, and turns as
+//! a sender does.
 //!
-//! Whoever searches waits for each step here. A signal ends the step at hand: what is open is abandoned and the search is
-//! told; the steps after that (un-REGISTERs) go on, until a second signal.
+//! Whoever searches waits for each step here. A signal ends the step at hand: what is open is
+//! abandoned and the search is told; the steps after that (un-REGISTERs) go on, until a second
+//! signal.
 
 use super::sockets::{Sockets, inbox};
 use crate::fleet::crew::{Crew, CrewConfig};

@@ -1,5 +1,5 @@
-//! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due arrivals, one batch per
-//! socket out, then wait for the next of them all.
+//! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due
+//! arrivals, one batch per socket out, then wait for the next of them all.
 
 use super::sockets::{Sockets, inbox};
 use super::tempo::Tempo;
@@ -173,13 +173,14 @@ impl Worker {
             return Ok(());
         }
         if now.since(*due) > OVERSLEPT {
-            // What was ready when the wait ended is old news: an answer may have come since, and its timer must not win.
+            // What was ready when the wait ended is old news: an answer may have come since, and
+            // its timer must not win.
             self.poller.wait(Some(Duration::ZERO), &mut self.ready)?;
         }
         let drained = self.receive()?;
         let reached = self.clock.now();
-        // A timer must not fire while its answer may still wait in a socket, nor what lies beyond an interval's end
-        // happen before that interval is cut.
+        // A timer must not fire while its answer may still wait in a socket, nor what lies beyond
+        // an interval's end happen before that interval is cut.
         let more = !drained || self.next_cut() <= reached || self.fleet.turn(reached, &mut self.sockets);
         self.sockets.flush_all();
         self.sockets.report_failures(now, self.fleet.driver());

@@ -1,8 +1,9 @@
-//! What a fleet and a crew have in common: agents with their timers and flows, the ceiling over what they send, and the
-//! way from a datagram to the agent it is meant for.
+//! What a fleet and a crew have in common: agents with their timers and flows, the ceiling over
+//! what they send, and the way from a datagram to the agent it is meant for.
 //!
-//! A [`Driver`] decides nothing. When an agent arrives is its owner's business, and what happens to the agents is told to
-//! the owner's [`Witness`]. It is told the time, is handed datagrams, and writes datagrams through [`Ways`].
+//! A [`Driver`] decides nothing. When an agent arrives is its owner's business, and what happens to
+//! the agents is told to the owner's [`Witness`]. It is told the time, is handed datagrams, and
+//! writes datagrams through [`Ways`].
 
 use super::flows::{Flow, Flows};
 use super::wheel::Wheel;
@@ -16,10 +17,11 @@ use crate::vocab::{AgentId, FlowId, NotSent, RunTag, Time, Trouble, TrunkId, sat
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Where messages go. A flow that is named here is open: what is put on it is sent, or reported as failed.
+/// Where messages go. A flow that is named here is open: what is put on it is sent, or reported as
+/// failed.
 pub trait Ways {
-    /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when it returns 0. `tag`
-    /// names the message when it cannot be sent (see [`Driver::send_failed`]).
+    /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when
+    /// it returns 0. `tag` names the message when it cannot be sent (see [`Driver::send_failed`]).
     fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize);
 }
 
@@ -93,7 +95,8 @@ pub struct Driver<W> {
     pub(super) witness: W,
 }
 
-/// At most this many timers, and as many arrivals, are handled in one turn, so that answers never wait long.
+/// At most this many timers, and as many arrivals, are handled in one turn, so that answers never
+/// wait long.
 pub(super) const TURN_LIMIT: usize = 64;
 
 impl<W: Witness> Driver<W> {
@@ -177,8 +180,8 @@ impl<W: Witness> Driver<W> {
         }
     }
 
-    /// Wakes the agents whose timers have run out, a bounded number of them; `input` says what each is told. True when
-    /// more are due.
+    /// Wakes the agents whose timers have run out, a bounded number of them; `input` says what each
+    /// is told. True when more are due.
     pub(super) fn wake(
         &mut self,
         now: Time,
@@ -273,8 +276,8 @@ impl<W: Witness> Driver<W> {
         ((local as usize) < self.agents.len()).then_some((local, serial))
     }
 
-    /// Requests from the registrar's side: OPTIONS and NOTIFY (qualify, keep-alive) are answered 200, as phones do;
-    /// anything else that is no SIP is stray.
+    /// Requests from the registrar's side: OPTIONS and NOTIFY (qualify, keep-alive) are answered
+    /// 200, as phones do; anything else that is no SIP is stray.
     fn answer_request(&mut self, now: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
         let Ok(request) = scan::request(bytes) else {
             // Keep-alive answers and probes of two or four bytes are nothing to count.

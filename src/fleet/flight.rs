@@ -1,19 +1,24 @@
-//! The flight recorder: packets of open attempts, kept for a while, handed over when the attempt fails.
+//! The flight recorder: packets of open attempts, kept for a while, handed over when the attempt
+//! fails.
 //!
-//! Nobody knows at its beginning that an attempt will fail, and most failures are never repeated (a client of RFC habits
-//! gives up after one 403), so waiting for the second one would show nothing. On the other hand copying every packet of
-//! a million agents would cost more than the rest of the turn. Hence a budget: of the attempts that begin, some per
+//! Nobody knows at its beginning that an attempt will fail, and most failures are never repeated (a
+//! client of RFC habits gives up after one 403), so waiting for the second one would show nothing.
+//! On the other hand copying every packet of a million agents would cost more than the rest of the
+//! turn. Hence a budget: of the attempts that begin, some per
 //! [`WINDOW`] are watched, and for all others a packet costs the look into one table. Up to 500 attempts/s on a worker
-//! all are watched; beyond that it is a sample whose cost stays the same however high the rate. Agents whose last
-//! attempt failed have a budget of their own, so that the rare failing one is found again among the many healthy ones.
+//! all are watched; beyond that it is a sample whose cost stays the same however high the rate.
+//! Agents whose last attempt failed have a budget of their own, so that the rare failing one is
+//! found again among the many healthy ones.
 //!
-//! Watched attempts lie in a fixed number of slots. Most of them are held until the attempt ends, however long that takes
-//! (Timer F); when those are all taken, as when a server falls silent, the rest is a ring in which a new attempt takes the
-//! place of the oldest, so that quick refusals are still seen beside the timeouts.
+//! Watched attempts lie in a fixed number of slots. Most of them are held until the attempt ends,
+//! however long that takes (Timer F); when those are all taken, as when a server falls silent, the
+//! rest is a ring in which a new attempt takes the place of the oldest, so that quick refusals are
+//! still seen beside the timeouts.
 //!
-//! Of the failures seen, the first few of each group (trunk, status, code, place in the handshake) are handed over, later
-//! ones at ever longer distances, and never more bytes in a run than [`ROOM`]. Digests are masked before anything is
-//! handed over, unless the run was told to keep them.
+//! Of the failures seen, the first few of each group (trunk, status, code, place in the handshake)
+//! are handed over, later ones at ever longer distances, and never more bytes in a run than
+//! [`ROOM`]. Digests are masked before anything is handed over, unless the run was told to keep
+//! them.
 
 use crate::measure::AttemptEnd;
 use crate::measure::event::Subject;
@@ -43,7 +48,8 @@ const NO_SLOT: u8 = u8::MAX;
 
 const _: () = assert!(HELD + RING <= NO_SLOT as usize);
 
-/// Room of one slot. A handshake has four packets, a timeout eleven transmissions of some 700 bytes.
+/// Room of one slot. A handshake has four packets, a timeout eleven transmissions of some 700
+/// bytes.
 const SLOT_BYTES: usize = 16 << 10;
 const SLOT_PACKETS: usize = 32;
 
@@ -53,8 +59,8 @@ const FIRST_OF_GROUP: u32 = 10;
 /// The shortest wait between two later ones. It doubles: a day adds seventeen.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Bytes that one worker hands over in a run. Half of them are kept for the first three failures of a group, so that a
-/// trouble late in the run finds room.
+/// Bytes that one worker hands over in a run. Half of them are kept for the first three failures of
+/// a group, so that a trouble late in the run finds room.
 const ROOM: usize = 4 << 20;
 const SURELY: u32 = 3;
 
@@ -154,7 +160,8 @@ impl Flight {
         self.slot_of[local as usize] != NO_SLOT
     }
 
-    /// An attempt is about to send its first request; from here on it is watched, if the budget allows.
+    /// An attempt is about to send its first request; from here on it is watched, if the budget
+    /// allows.
     pub(super) fn begin(&mut self, local: u32, now: Time) {
         let failing = self.past[local as usize].failed();
         if self.watches(local) || !self.budget.spend(failing, now) {

@@ -1,4 +1,5 @@
-//! Which attempts are watched, which failures are handed over, and that neither grows without bound.
+//! Which attempts are watched, which failures are handed over, and that neither grows without
+//! bound.
 
 use super::*;
 use crate::measure::event::Clues;
@@ -191,7 +192,8 @@ fn a_run_of_many_troubles_stays_within_its_room_and_keeps_some_for_the_next() {
 }
 
 proptest! {
-    /// Whatever happens: no more slots than there are, no more bytes than the room, and the tables agree.
+    /// Whatever happens: no more slots than there are, no more bytes than the room, and the tables
+    /// agree.
     #[test]
     fn nothing_grows_without_bound(
         steps in prop::collection::vec((0..400u32, 0..4u8, 300..700u16, 0..3_000usize, 0..200u64), 1..2_000),

@@ -1,6 +1,7 @@
 //! The ways out of a worker, and which of them each of its agents has.
 //!
-//! A datagram flow is open from the first to the last moment of a run, so there is no state to keep of it.
+//! A datagram flow is open from the first to the last moment of a run, so there is no state to keep
+//! of it.
 
 use crate::agent::IdentityBook;
 use crate::load::Stripe;
@@ -39,8 +40,8 @@ pub struct Sharing {
 }
 
 impl Flows {
-    /// The flows of a worker's agents: one per trunk and source address, or one per agent where the trunk asks for it.
-    /// `open` opens a flow of a trunk at the given one of its source addresses.
+    /// The flows of a worker's agents: one per trunk and source address, or one per agent where the
+    /// trunk asks for it. `open` opens a flow of a trunk at the given one of its source addresses.
     ///
     /// # Errors
     /// The first of `open`.

@@ -1,11 +1,13 @@
 //! One worker's agents without I/O: arrivals, timers, answers and the tally of what happened.
 //!
-//! A [`Fleet`] is what a sender thread drives with real sockets and what the simulation drives with virtual ones; both
-//! run every line of it. It is told the time, is handed datagrams, and writes datagrams through [`Ways`].
+//! A [`Fleet`] is what a sender thread drives with real sockets and what the simulation drives with
+//! virtual ones; both run every line of it. It is told the time, is handed datagrams, and writes
+//! datagrams through [`Ways`].
 //!
-//! Invariants one cannot see in the code: an agent has at most one entry in the wheel, the next of its deadlines; the
-//! books balance at every interval's end (attempts started = ended + open); nothing here allocates per attempt once
-//! buffers have grown, but for the few failed ones whose packets `flight` hands over.
+//! Invariants one cannot see in the code: an agent has at most one entry in the wheel, the next of
+//! its deadlines; the books balance at every interval's end (attempts started = ended + open);
+//! nothing here allocates per attempt once buffers have grown, but for the few failed ones whose
+//! packets `flight` hands over.
 
 pub mod crew;
 mod driver;
@@ -73,8 +75,9 @@ pub struct Fleet {
     farewells: Option<Farewells>,
 }
 
-/// The next arrival: its place among this worker's, when it is planned, and when it may go. The two times differ only
-/// after a stall of our own (see [`overdue`]); while the load stands still both are [`Time::NEVER`].
+/// The next arrival: its place among this worker's, when it is planned, and when it may go. The two
+/// times differ only after a stall of our own (see [`overdue`]); while the load stands still both
+/// are [`Time::NEVER`].
 #[derive(Clone, Copy)]
 struct Cursor {
     next: u32,
@@ -161,7 +164,8 @@ impl Fleet {
             .fold(tally.next_close().min(tally.next_sample()), Time::min)
     }
 
-    /// Expired timers, then due arrivals or un-REGISTERs, a bounded number of each. True when more are due.
+    /// Expired timers, then due arrivals or un-REGISTERs, a bounded number of each. True when more
+    /// are due.
     pub fn turn(&mut self, now: Time, out: &mut impl Ways) -> bool {
         let limit = self.max_in_flight;
         // A client's own pause ends in an arrival like any other.
@@ -177,15 +181,16 @@ impl Fleet {
         }
     }
 
-    /// Takes the samples and closes the interval that are due by `now`; call until it returns `None`.
+    /// Takes the samples and closes the interval that are due by `now`; call until it returns
+    /// `None`.
     pub fn close_due(&mut self, now: Time) -> Option<Interval> {
         let mut interval = self.cut_due(now)?;
         self.books().tally.hand_over(&mut interval, usize::MAX);
         Some(interval)
     }
 
-    /// The same, with the rows of agents and loops left to [`Tally::hand_over`], which must have finished before the next
-    /// interval ends.
+    /// The same, with the rows of agents and loops left to [`Tally::hand_over`], which must have
+    /// finished before the next interval ends.
     pub fn cut_due(&mut self, now: Time) -> Option<Interval> {
         self.sample_due(now);
         let tally = self.tally();
@@ -203,7 +208,8 @@ impl Fleet {
         }
     }
 
-    /// When agents that an outage had hit registered again, since the last call; in the order in which it was seen.
+    /// When agents that an outage had hit registered again, since the last call; in the order in
+    /// which it was seen.
     pub fn take_returns(&mut self) -> Vec<Time> {
         self.books().power.take_returns()
     }
@@ -213,8 +219,9 @@ impl Fleet {
         self.books().flight.take()
     }
 
-    /// The load is over: no further attempt begins. Returns the interval cut off at `at`. Arrivals planned before `at`
-    /// still go out, however late the worker is: none is lost between two stages.
+    /// The load is over: no further attempt begins. Returns the interval cut off at `at`. Arrivals
+    /// planned before `at` still go out, however late the worker is: none is lost between two
+    /// stages.
     pub fn begin_drain(&mut self, at: Time, now: Time, out: &mut impl Ways) -> Interval {
         while self.stage == Stage::Load && self.arrivals.planned.is_some_and(|planned| planned < at) {
             self.arrive_one(now, out);
@@ -224,8 +231,8 @@ impl Fleet {
         self.enter(Stage::Drain, at)
     }
 
-    /// Every agent that may be bound removes its binding, `per_second` of all agents; attempts still open are
-    /// abandoned. Returns the interval cut off at `at`.
+    /// Every agent that may be bound removes its binding, `per_second` of all agents; attempts
+    /// still open are abandoned. Returns the interval cut off at `at`.
     pub fn begin_unregister(&mut self, at: Time, per_second: f64) -> Interval {
         self.abandon(at);
         let interval = self.enter(Stage::Unregister, at);
@@ -261,12 +268,14 @@ impl Fleet {
         Some(self.moment(self.schedule.planned(arrival)?))
     }
 
-    /// When a moment of the schedule comes; [`Time::NEVER`] as long as the load stands still before it.
+    /// When a moment of the schedule comes; [`Time::NEVER`] as long as the load stands still before
+    /// it.
     fn moment(&self, planned: Duration) -> Time {
         self.timeline.run_time(planned).map_or(Time::NEVER, |run| self.start + run)
     }
 
-    /// The load's own time passes at another speed from `at` on: arrivals and outages that are to come move with it.
+    /// The load's own time passes at another speed from `at` on: arrivals and outages that are to
+    /// come move with it.
     pub fn set_speed(&mut self, at: Time, speed: Speed) {
         self.timeline.bend(at.since(self.start), speed);
         let Cursor { next, planned: before, release } = self.arrivals;
@@ -296,8 +305,8 @@ impl Fleet {
                     self.books().power.is_off(local);
                     self.driver.drive(local, now, Input::Cut, out);
                 }
-                // A phone has power again: an arrival that no schedule counts. Whoever had not arrived is not there to
-                // return.
+                // A phone has power again: an arrival that no schedule counts. Whoever had not
+                // arrived is not there to return.
                 Switch::On(local) if self.books().power.was_off(local) => self.admit(local, at, now, out),
                 Switch::Off(_) | Switch::On(_) => {}
             }
@@ -335,7 +344,8 @@ impl Fleet {
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
-        // Agents arrive in order, each once: those behind the last arrival have no binding, and nobody waits for them.
+        // Agents arrive in order, each once: those behind the last arrival have no binding, and
+        // nobody waits for them.
         if farewells.next >= self.arrived() {
             return None;
         }
@@ -365,7 +375,8 @@ impl Fleet {
     }
 }
 
-/// Who hears what happens to a fleet's agents: the books, the recorder of failures, and who is without power.
+/// Who hears what happens to a fleet's agents: the books, the recorder of failures, and who is
+/// without power.
 struct Books {
     tally: Tally,
     flight: Flight,

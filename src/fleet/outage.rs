@@ -1,7 +1,8 @@
-//! Outages of the load: who is without power, whose turn it is to lose it or to have it back, and who is registered
-//! again.
+//! Outages of the load: who is without power, whose turn it is to lose it or to have it back, and
+//! who is registered again.
 //!
-//! A worker switches its agents one after another, a bounded number each turn, so that answers do not wait.
+//! A worker switches its agents one after another, a bounded number each turn, so that answers do
+//! not wait.
 
 use crate::load::Outage;
 use crate::vocab::Time;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 /// The agents' power. Without an outage in the load it holds nothing.
 pub(super) struct Power {
-    /// Beginnings and ends of outages passed so far: twice the number of the outage, one more at its end.
+    /// Beginnings and ends of outages passed so far: twice the number of the outage, one more at
+    /// its end.
     passed: usize,
     /// The next agent to look at.
     local: u32,
@@ -53,7 +55,8 @@ impl Power {
         Some(if self.passed.is_multiple_of(2) { outage.from } else { outage.until })
     }
 
-    /// The next agent to be switched; `hits` says whether an outage, by its number, hits a local agent.
+    /// The next agent to be switched; `hits` says whether an outage, by its number, hits a local
+    /// agent.
     pub(super) fn next(&mut self, outages: &[Outage], hits: impl Fn(&Outage, usize, u32) -> bool) -> Switch {
         let number = self.passed / 2;
         let Some(outage) = outages.get(number) else { return Switch::Past };

@@ -1,21 +1,23 @@
 //! When something planned may go after a stall of our own: neither all at once nor in its own time.
 //!
-//! Overdue arrivals follow each other at [`CATCH_UP`] times their planned pace. All at once they would be a burst that no
-//! plan asked for, and what the server drops of it would be held against the server; at the planned pace every arrival of
-//! the rest of the run would be late. Their lateness is measured from the plan all the same.
+//! Overdue arrivals follow each other at [`CATCH_UP`] times their planned pace. All at once they
+//! would be a burst that no plan asked for, and what the server drops of it would be held against
+//! the server; at the planned pace every arrival of the rest of the run would be late. Their
+//! lateness is measured from the plan all the same.
 
 use crate::vocab::Time;
 use std::time::Duration;
 
-/// How much faster than planned overdue arrivals go out. At eight times a stall of 100 ms has been made up for 14 ms
-/// later, and what a registrar sees meanwhile is below the burst that any of them must stand.
+/// How much faster than planned overdue arrivals go out. At eight times a stall of 100 ms has been
+/// made up for 14 ms later, and what a registrar sees meanwhile is below the burst that any of them
+/// must stand.
 const CATCH_UP: u32 = 8;
 
 /// Arrivals that are later than this are overdue by a stall, not by the work of a turn.
 pub(super) const STALLED: Duration = Duration::from_millis(20);
 
-/// When the `following` arrival may go, once the one that might go at `release` has gone at `now`; `gap` is the planned
-/// time between the two. Without a following one it is when the last one went.
+/// When the `following` arrival may go, once the one that might go at `release` has gone at `now`;
+/// `gap` is the planned time between the two. Without a following one it is when the last one went.
 pub(super) fn release(release: Time, now: Time, following: Option<Time>, gap: Duration) -> Time {
     let went = if now.since(release) > STALLED { now } else { release };
     following.map_or(went, |following| following.max(went + gap / CATCH_UP))

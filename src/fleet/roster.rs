@@ -1,4 +1,5 @@
-//! Which phones a search for limits has: the agents of one trunk, and those that differ from them in one thing each.
+//! Which phones a search for limits has: the agents of one trunk, and those that differ from them
+//! in one thing each.
 
 use super::crew::SeatedPhone;
 use crate::agent::IdentityBook;
@@ -22,8 +23,8 @@ pub struct FieldFlows {
 /// Phones of another trunk a search has at hand.
 const OTHERS: usize = 5;
 
-/// Seats for the agents of a trunk, and who sits where. Agents that share an account sit side by side, the largest account
-/// first, so that the limit of an account is met before that of all.
+/// Seats for the agents of a trunk, and who sits where. Agents that share an account sit side by
+/// side, the largest account first, so that the limit of an account is met before that of all.
 pub fn seats(book: &IdentityBook, trunk: TrunkId, flows: &FieldFlows) -> (Vec<SeatedPhone>, Seating) {
     let (users, accounts) = by_account(book, trunk);
     let mut phones: Vec<SeatedPhone> = Vec::new();

@@ -1,30 +1,34 @@
 //! One timer per agent: a hierarchical timing wheel that is plain arithmetic.
 //!
-//! Here: when which agent is due. Not here: what a timer means (RFC 3261 Timers E, F and K, refresh and retry are the
-//! agent's business; it reports its earliest deadline) and what time it is (the caller says).
+//! Here: when which agent is due. Not here: what a timer means (RFC 3261 Timers E, F and K, refresh
+//! and retry are the agent's business; it reports its earliest deadline) and what time it is (the
+//! caller says).
 //!
-//! Time is cut into ticks of 2^16 ns (65.5 µs). Eight levels of 64 slots cover 2^48 ticks, which is every `Time`: a
-//! slot of level *l* spans 64^*l* ticks, so the levels reach 4.2 ms, 268 ms, 17 s, 18 min, 19.5 h, 52 days, 9 years and
-//! 584 years. An entry lives in the lowest level on which it shares all higher digits (base 64) with the tick reached;
-//! when time reaches its slot it is dealt out to lower levels. Nothing wraps: the lowest occupied slot of the lowest
-//! occupied level always holds the earliest entry.
+//! Time is cut into ticks of 2^16 ns (65.5 µs). Eight levels of 64 slots cover 2^48 ticks, which is
+//! every `Time`: a slot of level *l* spans 64^*l* ticks, so the levels reach 4.2 ms, 268 ms, 17 s,
+//! 18 min, 19.5 h, 52 days, 9 years and 584 years. An entry lives in the lowest level on which it
+//! shares all higher digits (base 64) with the tick reached; when time reaches its slot it is dealt
+//! out to lower levels. Nothing wraps: the lowest occupied slot of the lowest occupied level always
+//! holds the earliest entry.
 
 use crate::vocab::Time;
 
 /// A timing wheel over the indices `0..entries`, at most one due time each.
 ///
-/// An entry costs 16 bytes (two links and a due tick, four entries to a cache line), whether scheduled or not:
-/// 16 B × 1 000 000 agents = 16 MB. The 512 list heads add 8 KB. Scheduling and cancelling take constant time and never
-/// allocate; expiry is by due tick, and in the order of scheduling within a tick as long as no dealing out is cut
-/// short (see [`Wheel::advance`]). The same calls give the same order.
+/// An entry costs 16 bytes (two links and a due tick, four entries to a cache line), whether
+/// scheduled or not: 16 B × 1 000 000 agents = 16 MB. The 512 list heads add 8 KB. Scheduling and
+/// cancelling take constant time and never allocate; expiry is by due tick, and in the order of
+/// scheduling within a tick as long as no dealing out is cut short (see [`Wheel::advance`]). The
+/// same calls give the same order.
 #[derive(Clone, Debug)]
 pub struct Wheel {
-    /// The heads of all slots (level × 64 + slot), then the entries. Every list is a ring through its head, so that
-    /// taking an entry out needs to know neither its slot nor its place in it.
+    /// The heads of all slots (level × 64 + slot), then the entries. Every list is a ring through
+    /// its head, so that taking an entry out needs to know neither its slot nor its place in it.
     nodes: Box<[WheelNode]>,
     /// One bit per slot that holds an entry.
     occupied: [u64; LEVELS],
-    /// Everything due before this tick has expired; entries due at it stand in slot `reached % 64` of level 0.
+    /// Everything due before this tick has expired; entries due at it stand in slot `reached % 64`
+    /// of level 0.
     reached: u64,
     /// A slot head that time has reached and whose entries are not all dealt out yet.
     dealing: Option<u32>,
@@ -39,7 +43,8 @@ struct WheelNode {
 }
 
 impl Wheel {
-    /// A wheel for the indices `0..entries` with nothing scheduled; `start` is the earliest time it will be told.
+    /// A wheel for the indices `0..entries` with nothing scheduled; `start` is the earliest time it
+    /// will be told.
     ///
     /// # Panics
     /// When `entries` does not leave room for the slot heads in 32 bits.
@@ -58,8 +63,8 @@ impl Wheel {
 
     /// Makes `index` due at `at`, in place of any earlier plan for it.
     ///
-    /// The due time is rounded up to a tick, so it never fires early and at most 65.5 µs late; a time that has already
-    /// passed is due at the next [`advance`](Self::advance).
+    /// The due time is rounded up to a tick, so it never fires early and at most 65.5 µs late; a
+    /// time that has already passed is due at the next [`advance`](Self::advance).
     ///
     /// # Panics
     /// When `index` is not below the number of entries.
@@ -84,7 +89,8 @@ impl Wheel {
 
     /// Whether `index` has a due time that has not been handed out.
     pub fn is_scheduled(&self, index: u32) -> bool {
-        // Added as usize: an index near the end of u32 must miss the bounds, not wrap round to a head.
+        // Added as usize: an index near the end of u32 must miss the bounds, not wrap round to a
+        // head.
         self.nodes[index as usize + HEADS as usize].next != UNLINKED
     }
 
@@ -97,12 +103,13 @@ impl Wheel {
         self.scheduled == 0
     }
 
-    /// Appends the indices due at `now` to `expired`, earliest first, at most `limit` of them, and unschedules them.
+    /// Appends the indices due at `now` to `expired`, earliest first, at most `limit` of them, and
+    /// unschedules them.
     ///
-    /// True when it stopped early and should be called again with the same `now`: `limit` was reached with more due, or
-    /// a slot of a higher level holds more than 1024 entries still to be dealt out (a million refreshes that share an
-    /// 18-minute slot would otherwise stall the turn in which time reaches it). A `now` before an earlier one does
-    /// nothing.
+    /// True when it stopped early and should be called again with the same `now`: `limit` was
+    /// reached with more due, or a slot of a higher level holds more than 1024 entries still to be
+    /// dealt out (a million refreshes that share an 18-minute slot would otherwise stall the turn
+    /// in which time reaches it). A `now` before an earlier one does nothing.
     pub fn advance(&mut self, now: Time, limit: usize, expired: &mut Vec<u32>) -> bool {
         let target = now.as_nanos() >> TICK_BITS;
         let mut room = limit;
@@ -131,8 +138,9 @@ impl Wheel {
         false
     }
 
-    /// A time no later than that of the first entry due: exact for what is due within 4.2 ms of the time reached, the
-    /// beginning of its slot for what is further off. `None` when nothing is scheduled.
+    /// A time no later than that of the first entry due: exact for what is due within 4.2 ms of the
+    /// time reached, the beginning of its slot for what is further off. `None` when nothing is
+    /// scheduled.
     pub fn next_due(&self) -> Option<Time> {
         let tick = match self.dealing {
             Some(_) if self.scheduled > 0 => self.reached,
@@ -170,7 +178,8 @@ impl Wheel {
         }
     }
 
-    /// Moves the entries of a slot that time has reached to where they belong now; false when `moves` ran out.
+    /// Moves the entries of a slot that time has reached to where they belong now; false when
+    /// `moves` ran out.
     fn deal(&mut self, head: u32, moves: &mut usize) -> bool {
         loop {
             let node = self.nodes[head as usize].next;
@@ -190,7 +199,8 @@ impl Wheel {
     #[expect(clippy::cast_possible_truncation, reason = "only the lowest digit is meant")]
     fn link(&mut self, node: u32) {
         let due = self.nodes[node as usize].due;
-        // The highest base-64 digit in which the two ticks differ names the level; equal ticks share level 0.
+        // The highest base-64 digit in which the two ticks differ names the level; equal ticks
+        // share level 0.
         let level = (63 - ((due ^ self.reached) | 1).leading_zeros()) / SLOT_BITS;
         let slot = (due >> (SLOT_BITS * level)) as u32 % SLOTS;
         let head = level * SLOTS + slot;
@@ -214,14 +224,14 @@ impl Wheel {
     }
 }
 
-/// The first tick that begins at or after `at`. The last 65 µs before `Time::NEVER` have no such tick and share the
-/// last one there is.
+/// The first tick that begins at or after `at`. The last 65 µs before `Time::NEVER` have no such
+/// tick and share the last one there is.
 fn ceiling_tick(at: Time) -> u64 {
     at.as_nanos().div_ceil(1 << TICK_BITS).min(u64::MAX >> TICK_BITS)
 }
 
-/// A tick is 2^16 ns: fine enough that rounding up to it cannot be seen beside Timer E, coarse enough that a busy
-/// worker crosses many ticks per turn.
+/// A tick is 2^16 ns: fine enough that rounding up to it cannot be seen beside Timer E, coarse
+/// enough that a busy worker crosses many ticks per turn.
 const TICK_BITS: u32 = 16;
 const SLOT_BITS: u32 = 6;
 const SLOTS: u32 = 1 << SLOT_BITS;

@@ -1,6 +1,7 @@
 //! How long a packet takes: a distribution of delays, sampled from a named random stream.
 //!
-//! What is delayed, and in which order it comes out again, is decided by [`super::DueQueue`] and [`super::Link`].
+//! What is delayed, and in which order it comes out again, is decided by [`super::DueQueue`] and
+//! [`super::Link`].
 
 use crate::seed::unit;
 pub use crate::vocab::Delay;
@@ -10,8 +11,8 @@ use rand_distr::{Distribution, LogNormal};
 use std::time::Duration;
 
 impl Delay {
-    /// Draws one delay. A tail longer than [`LONGEST`] is cut there; a lognormal with an unusable sigma or a zero
-    /// median is its median.
+    /// Draws one delay. A tail longer than [`LONGEST`] is cut there; a lognormal with an unusable
+    /// sigma or a zero median is its median.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Duration {
         match *self {
             Delay::Fixed(span) => span,
@@ -24,7 +25,8 @@ impl Delay {
     }
 }
 
-/// The longest delay a lognormal may draw: far beyond Timer F, so nobody waits for such a packet any more.
+/// The longest delay a lognormal may draw: far beyond Timer F, so nobody waits for such a packet
+/// any more.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]

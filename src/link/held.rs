@@ -1,4 +1,5 @@
-//! Things that wait for their time: out in the order they are due, and among equals in the order they came in.
+//! Things that wait for their time: out in the order they are due, and among equals in the order
+//! they came in.
 //!
 //! Plain ordering, no chance: [`super::Link`] and the registrar's replies stand on it.
 

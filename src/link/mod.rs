@@ -1,7 +1,8 @@
 //! A lossy link: packets in with a time, packets out with a time.
 //!
-//! It knows nothing of what it carries. `delay` holds the distributions, `held` the order in which packets come out;
-//! here they meet with loss. Duplication, reordering beyond what delays do, and corruption are further fields of
+//! It knows nothing of what it carries. `delay` holds the distributions, `held` the order in which
+//! packets come out; here they meet with loss. Duplication, reordering beyond what delays do, and
+//! corruption are further fields of
 //! [`LinkConfig`] and further random streams, so that adding one never changes what an existing run draws.
 
 mod delay;
@@ -50,7 +51,8 @@ impl<T> Link<T> {
 
     /// Puts a packet on the link at `now`.
     pub fn send(&mut self, now: Time, packet: T) {
-        // Both numbers are drawn for every packet: the fate of one does not shift the delays of those after it.
+        // Both numbers are drawn for every packet: the fate of one does not shift the delays of
+        // those after it.
         let travel = self.config.delay.map(|delay| delay.sample(&mut self.delays));
         if unit(self.losses.next_u64()) < self.config.drop {
             self.lost += 1;
@@ -61,7 +63,8 @@ impl<T> Link<T> {
         }
     }
 
-    /// The next packet that has arrived at or before `now`; packets of equal arrival come in the order sent.
+    /// The next packet that has arrived at or before `now`; packets of equal arrival come in the
+    /// order sent.
     pub fn poll(&mut self, now: Time) -> Option<T> {
         self.travelling.pop(now)
     }

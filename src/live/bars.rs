@@ -1,4 +1,5 @@
-//! `--live auto` on a terminal: a bar for the time and one for the agents below the lines of [`super::Plain`].
+//! `--live auto` on a terminal: a bar for the time and one for the agents below the lines of
+//! [`super::Plain`].
 //!
 //! indicatif draws them, and takes them away again when the run ends or panics.
 
@@ -27,7 +28,8 @@ impl Bars {
     fn on(target: ProgressDrawTarget, lasts: Duration, agents: u64) -> Self {
         let all = MultiProgress::with_draw_target(target);
         let bar = |length, template: &str| {
-            // The templates are constants of this file; a bar without style would be drawn all the same.
+            // The templates are constants of this file; a bar without style would be drawn all the
+            // same.
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(length).with_style(style.progress_chars("=> "));
             all.add(bar)

@@ -1,8 +1,8 @@
 //! `GET /metrics` over HTTP/1.1, for Prometheus and whoever speaks its language.
 //!
-//! A thread of its own answers, with a runtime of its own: a slow reader holds up nobody, and the values can still be
-//! read while the run's files are being written. Who has read the last values is remembered, so that a run can wait for
-//! that before it ends.
+//! A thread of its own answers, with a runtime of its own: a slow reader holds up nobody, and the
+//! values can still be read while the run's files are being written. Who has read the last values
+//! is remembered, so that a run can wait for that before it ends.
 
 use super::metrics::Metrics;
 use http_body_util::Full;
@@ -33,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// By address: whether it has read the last values. A reader is somebody who has read values at all.
+/// By address: whether it has read the last values. A reader is somebody who has read values at
+/// all.
 type Readers = BTreeMap<IpAddr, bool>;
 
 /// A running endpoint; it ends when it is dropped, with the answers under way.
@@ -69,8 +70,8 @@ impl Endpoint {
         self.address
     }
 
-    /// Waits until everybody who read values during the run has read the last ones; without a reader so far, until there
-    /// is one.
+    /// Waits until everybody who read values during the run has read the last ones; without a
+    /// reader so far, until there is one.
     pub async fn last_values_read(&self) {
         let mut readers = self.readers.clone();
         // The sender lives as long as the thread; without it nobody can read any more.
@@ -114,7 +115,8 @@ async fn accept(listener: TcpListener, site: Arc<Site>, mut stopped: watch::Rece
                         drop(place);
                     });
                 }
-                // Out of descriptors, or a reader that went away again: the next one may fare better.
+                // Out of descriptors, or a reader that went away again: the next one may fare
+                // better.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
         }

@@ -1,9 +1,9 @@
 //! What a run has counted so far, as OpenMetrics text.
 //!
-//! Fed with finished intervals, like everything in this room; what a scrape costs is paid by the thread that asks. The
-//! counters are those of `run.json`: the warm-up is in none of them, and after the run they stand at its totals. Labels
-//! are trunk, status, phase and their like, never an agent: a run with a million agents has as many series as one
-//! with ten.
+//! Fed with finished intervals, like everything in this room; what a scrape costs is paid by the
+//! thread that asks. The counters are those of `run.json`: the warm-up is in none of them, and
+//! after the run they stand at its totals. Labels are trunk, status, phase and their like, never an
+//! agent: a run with a million agents has as many series as one with ten.
 
 use crate::measure::{Buckets, GeneratorCounts, Interval, TrunkInterval};
 use crate::vocab::{Kind, Phase, Stage, Status};
@@ -71,7 +71,8 @@ struct TrunkSums {
 }
 
 impl Metrics {
-    /// All zero: a counter that appears with its first value looks to Prometheus as if it had not grown.
+    /// All zero: a counter that appears with its first value looks to Prometheus as if it had not
+    /// grown.
     pub fn new(facts: RunFacts) -> Self {
         let sums = MetricSums {
             trunks: vec![TrunkSums::default(); facts.trunks.len()],

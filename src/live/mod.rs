@@ -1,4 +1,5 @@
-//! What a person sees while a run goes on. Reads published snapshots and finished intervals, and slows no worker down.
+//! What a person sees while a run goes on. Reads published snapshots and finished intervals, and
+//! slows no worker down.
 
 mod bars;
 pub mod endpoint;

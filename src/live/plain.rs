@@ -47,7 +47,8 @@ impl Plain {
     }
 }
 
-/// p50 and p99 over all trunks of what an interval's attempts took: registrations, else refreshes, in microseconds.
+/// p50 and p99 over all trunks of what an interval's attempts took: registrations, else refreshes,
+/// in microseconds.
 fn percentiles(interval: &Interval) -> Option<(u64, u64)> {
     [Phase::Register, Phase::Refresh, Phase::Unregister].into_iter().find_map(|phase| {
         let mut histograms = interval.trunks.iter().filter_map(|trunk| trunk.latency_us[phase.index()].as_ref());

@@ -1,8 +1,8 @@
 //! The hard ceiling on messages: it refuses and counts, it never delays.
 //!
-//! `governor` does the arithmetic (GCRA), with a clock of ours that says what it was told, so that the same code runs
-//! in real and in virtual time. Each worker fences its own share: agents are striped, so their messages are too, and no
-//! worker waits for another.
+//! `governor` does the arithmetic (GCRA), with a clock of ours that says what it was told, so that
+//! the same code runs in real and in virtual time. Each worker fences its own share: agents are
+//! striped, so their messages are too, and no worker waits for another.
 
 use super::stripe::Stripe;
 use crate::vocab::Time;
@@ -25,8 +25,8 @@ pub struct Ceiling {
 }
 
 impl Ceiling {
-    /// `rate` messages per second over all workers. A tenth of a second's worth may go at once; a second after a quiet
-    /// time can so carry at most 110 % of the rate.
+    /// `rate` messages per second over all workers. A tenth of a second's worth may go at once; a
+    /// second after a quiet time can so carry at most 110 % of the rate.
     pub fn new(rate: u32, stripe: Stripe, start: Time) -> Self {
         let clock = ToldClock(Arc::new(AtomicU64::new(start.as_nanos())));
         let limiter = NonZeroU32::new(stripe.count(rate)).map(|share| {

@@ -1,7 +1,9 @@
-//! A fence around exchanges whose number of messages is known only afterwards: probes before a run, canaries.
+//! A fence around exchanges whose number of messages is known only afterwards: probes before a run,
+//! canaries.
 //!
-//! An exchange may begin when the most it could send within a second still fits; when it has ended, what it really sent
-//! counts for one more second. So no second ever holds more messages than allowed.
+//! An exchange may begin when the most it could send within a second still fits; when it has ended,
+//! what it really sent counts for one more second. So no second ever holds more messages than
+//! allowed.
 
 use crate::vocab::Time;
 use std::collections::VecDeque;

@@ -7,8 +7,9 @@ pub const HIGHEST: u32 = 128_000;
 /// Nothing below this is tried, per second.
 const LOWEST: u32 = 125;
 
-/// The next rate: doubled while everything was kept, halved while nothing was, then between the two. `kept` is the
-/// highest rate that was kept, `lost` the lowest that was not. `None`: near enough.
+/// The next rate: doubled while everything was kept, halved while nothing was, then between the
+/// two. `kept` is the highest rate that was kept, `lost` the lowest that was not. `None`: near
+/// enough.
 pub fn next_rate(kept: Option<u32>, lost: Option<u32>) -> Option<u32> {
     match (kept, lost) {
         (None, None) => Some(FIRST),

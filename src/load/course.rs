@@ -1,4 +1,5 @@
-//! Where a run is in its load: which stage, how far, and how long it and the load still take as things stand.
+//! Where a run is in its load: which stage, how far, and how long it and the load still take as
+//! things stand.
 
 use super::timeline::Timeline;
 use crate::vocab::LoadStage;
@@ -43,8 +44,8 @@ impl Course {
         self.timeline.schedule_time(elapsed)
     }
 
-    /// The stage at a moment of the run, the last one after its end; `None` of a load without stages. What takes no time is
-    /// part of what follows it.
+    /// The stage at a moment of the run, the last one after its end; `None` of a load without
+    /// stages. What takes no time is part of what follows it.
     pub fn at(&self, elapsed: Duration) -> Option<Leg> {
         let now = self.schedule_time(elapsed);
         let lasts: Duration = self.stages.iter().map(LoadStage::lasts).sum();

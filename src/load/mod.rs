@@ -1,8 +1,10 @@
-//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule, stripes, admission, and a
-//! pace for single exchanges. `search` decides what to try next when a registrar's limits are searched.
+//! When agents arrive, and the fences around what is sent: stages, the closed-form schedule,
+//! stripes, admission, and a pace for single exchanges. `search` decides what to try next when a
+//! registrar's limits are searched.
 //!
-//! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may only refuse and
-//! count, it never shapes the schedule. A person may: `timeline` says when what was planned comes then.
+//! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may
+//! only refuse and count, it never shapes the schedule. A person may: `timeline` says when what was
+//! planned comes then.
 
 pub mod admission;
 pub mod allowance;

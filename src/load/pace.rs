@@ -21,8 +21,8 @@ impl Pace {
         self.gap
     }
 
-    /// When an exchange that is wanted at `now`, and not before `pause` has passed, begins; the next one begins a gap later
-    /// or later still.
+    /// When an exchange that is wanted at `now`, and not before `pause` has passed, begins; the
+    /// next one begins a gap later or later still.
     pub fn begin(&mut self, now: Time, pause: Duration) -> Time {
         let at = (now + pause).max(self.next);
         self.next = at + self.gap;

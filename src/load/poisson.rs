@@ -1,10 +1,11 @@
-//! A sorted sample of uniform numbers as a function of the index: the arrival times of a Poisson process whose count is
-//! known.
+//! A sorted sample of uniform numbers as a function of the index: the arrival times of a Poisson
+//! process whose count is known.
 //!
-//! Given their number, the points of a Poisson process are independent and uniform in the rate's integral. Sorted, they
-//! are the partial sums of n + 1 exponential gaps divided by the whole sum. Gaps are drawn in blocks, each from a stream of
-//! its own, and only the sum before each block is kept: any worker finds any arrival on its own, by drawing at most one
-//! block again, and all workers share one eighth of a byte per arrival (ten million arrivals: 1.25 MB).
+//! Given their number, the points of a Poisson process are independent and uniform in the rate's
+//! integral. Sorted, they are the partial sums of n + 1 exponential gaps divided by the whole sum.
+//! Gaps are drawn in blocks, each from a stream of its own, and only the sum before each block is
+//! kept: any worker finds any arrival on its own, by drawing at most one block again, and all
+//! workers share one eighth of a byte per arrival (ten million arrivals: 1.25 MB).
 
 use crate::seed::{Purpose, Seed, unit};
 use rand_chacha::rand_core::Rng;
@@ -23,7 +24,8 @@ pub struct Sample {
 const BLOCK: u32 = 64;
 
 impl Sample {
-    /// Draws `count` points, of which only the first `needed` will be asked for; `id` sets samples of one seed apart.
+    /// Draws `count` points, of which only the first `needed` will be asked for; `id` sets samples
+    /// of one seed apart.
     pub fn draw(seed: Seed, id: u64, count: u32, needed: u32) -> Self {
         let gaps = u64::from(count) + 1;
         let mut before = Vec::with_capacity(needed.div_ceil(BLOCK) as usize);
@@ -46,7 +48,8 @@ impl Sample {
     }
 }
 
-/// `sum` and the first `length` gaps of a block, added in order, so that a sum never depends on who forms it.
+/// `sum` and the first `length` gaps of a block, added in order, so that a sum never depends on who
+/// forms it.
 fn sum_of(seed: Seed, id: u64, block: u64, length: u32, sum: f64) -> f64 {
     let mut stream = seed.stream(Purpose::Arrivals, id, block);
     // One minus a number in [0, 1) is never 0, so its logarithm is finite.

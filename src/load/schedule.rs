@@ -1,8 +1,9 @@
 //! The open-loop schedule: the planned time of arrival *n* in closed form.
 //!
-//! Arrival *n* (from 0) is due when the integral of the rate over time exceeds *n*: a rate *r* for *d* gives exactly
-//! *r·d* arrivals, the first at the stage's start and none at its end, and fractions carry over from stage to stage. An
-//! avalanche is a step of that integral. A Poisson process has the same count in every stage, at random times.
+//! Arrival *n* (from 0) is due when the integral of the rate over time exceeds *n*: a rate *r* for
+//! *d* gives exactly *r·d* arrivals, the first at the stage's start and none at its end, and
+//! fractions carry over from stage to stage. An avalanche is a step of that integral. A Poisson
+//! process has the same count in every stage, at random times.
 
 use super::poisson::Sample;
 use super::stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
@@ -38,8 +39,8 @@ struct Stretch {
     sample: Option<Sample>,
 }
 
-/// Sums of rates and seconds carry rounding errors of about 1e-12 of their size; an integral this close to a whole
-/// number is meant to be that number.
+/// Sums of rates and seconds carry rounding errors of about 1e-12 of their size; an integral this
+/// close to a whole number is meant to be that number.
 const SNAP: f64 = 1e-6;
 
 impl Schedule {
@@ -55,7 +56,8 @@ impl Schedule {
             let lasts_s = stage.lasts().as_secs_f64();
             let (from, to) = stage.rates(rate);
             let total = stage.arrivals(rate);
-            // An avalanche asks for its agents at once; nobody can be faster than that within a second.
+            // An avalanche asks for its agents at once; nobody can be faster than that within a
+            // second.
             peak = peak.max(if lasts_s > 0.0 { from.max(to) } else { total });
             pieces.push(Stretch { start, before, total, from, to, lasts_s, sample: None });
             start += stage.lasts();
@@ -77,7 +79,8 @@ impl Schedule {
         Schedule { pieces, arrivals, lasts: start, peak, outages }
     }
 
-    /// Arrivals that happen: those the stages plan, and unless agents arrive again at most one for each of them.
+    /// Arrivals that happen: those the stages plan, and unless agents arrive again at most one for
+    /// each of them.
     pub fn arrivals(&self) -> u32 {
         self.arrivals
     }
@@ -92,7 +95,8 @@ impl Schedule {
         &self.outages
     }
 
-    /// The highest planned rate, arrivals per second; an avalanche counts as its agents within one second.
+    /// The highest planned rate, arrivals per second; an avalanche counts as its agents within one
+    /// second.
     pub fn peak(&self) -> f64 {
         self.peak
     }
@@ -131,8 +135,8 @@ impl Schedule {
             return None;
         }
         let integral = f64::from(n);
-        // The last piece that begins with no more than n arrivals behind it and is not empty. On a border this is the
-        // later piece: the first arrival of a stage is due at its start.
+        // The last piece that begins with no more than n arrivals behind it and is not empty. On a
+        // border this is the later piece: the first arrival of a stage is due at its start.
         let next = self.pieces.partition_point(|piece| piece.before <= integral + SNAP);
         let piece = self.pieces[..next].iter().rev().find(|piece| piece.total > SNAP)?;
         let within = match &piece.sample {
@@ -154,8 +158,8 @@ impl Stretch {
         first_at(self.before + self.total) - first_at(self.before)
     }
 
-    /// Seconds after which the integral within the piece reaches `arrivals`: the root of from·s + slope·s²/2 = arrivals,
-    /// in the form that does not cancel for small slopes.
+    /// Seconds after which the integral within the piece reaches `arrivals`: the root of from·s +
+    /// slope·s²/2 = arrivals, in the form that does not cancel for small slopes.
     fn offset(&self, arrivals: f64) -> f64 {
         if self.lasts_s == 0.0 {
             return 0.0;
@@ -247,7 +251,8 @@ mod tests {
 
     #[test]
     fn fractions_carry_over() {
-        // 0.5 + 0.5 + 1: the second arrival falls where the integral reaches 1, at the start of the third stage.
+        // 0.5 + 0.5 + 1: the second arrival falls where the integral reaches 1, at the start of the
+        // third stage.
         let s = schedule(vec![rate(0.5, 1), rate(0.5, 1), rate(1.0, 1)]);
         assert_eq!(s.arrivals(), 2);
         assert_eq!(s.planned(0), Some(Duration::ZERO));

@@ -6,7 +6,8 @@ pub use crate::vocab::{LoadStage, Process, WhenExhausted};
 use std::time::Duration;
 
 impl LoadStage {
-    /// Arrivals per second at its start and at its end; `before` is the rate at the end of the stage before it.
+    /// Arrivals per second at its start and at its end; `before` is the rate at the end of the
+    /// stage before it.
     pub const fn rates(&self, before: f64) -> (f64, f64) {
         match *self {
             LoadStage::Ramp { to, .. } => (before, to),
@@ -28,9 +29,10 @@ impl LoadStage {
     }
 }
 
-/// A time in which a share of the agents is off. One that has arrived stops where it is: an open attempt is abandoned,
-/// nothing is refreshed or tried again, and answers come too late. At the end those agents begin anew, as restarted
-/// phones do: all at once, or after the pause that is their client's own, with the full handshake.
+/// A time in which a share of the agents is off. One that has arrived stops where it is: an open
+/// attempt is abandoned, nothing is refreshed or tried again, and answers come too late. At the end
+/// those agents begin anew, as restarted phones do: all at once, or after the pause that is their
+/// client's own, with the full handshake.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Outage {
     /// Since the start of the load.
@@ -41,8 +43,8 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// Whether an agent is hit by the `number`-th outage of a run. Agents are drawn, so that every trunk and every
-    /// worker has its share.
+    /// Whether an agent is hit by the `number`-th outage of a run. Agents are drawn, so that every
+    /// trunk and every worker has its share.
     pub fn hits(&self, seed: Seed, number: usize, agent: AgentId) -> bool {
         seed.unit(Purpose::Outage, agent.0.into(), number as u64) < self.share
     }

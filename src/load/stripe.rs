@@ -1,7 +1,8 @@
-//! Which arrivals, agents and shares of a limit belong to which worker. Workers never talk about it.
+//! Which arrivals, agents and shares of a limit belong to which worker. Workers never talk about
+//! it.
 
-/// Worker `worker` of `workers`: it has every agent *n* with *n* mod `workers` = `worker`, and every arrival of its
-/// agents.
+/// Worker `worker` of `workers`: it has every agent *n* with *n* mod `workers` = `worker`, and
+/// every arrival of its agents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stripe {
     pub worker: u32,
@@ -21,9 +22,10 @@ impl Stripe {
         self.worker + local * self.workers
     }
 
-    /// The `sequence`-th arrival of this worker among all arrivals, when arrival *n* is that of agent *n* mod `agents`;
-    /// `None` when there is no agent, or arrivals can no longer be numbered. The agent is always of this worker, however
-    /// often the arrivals have gone round, and so no agent ever changes its thread.
+    /// The `sequence`-th arrival of this worker among all arrivals, when arrival *n* is that of
+    /// agent *n* mod `agents`; `None` when there is no agent, or arrivals can no longer be
+    /// numbered. The agent is always of this worker, however often the arrivals have gone round,
+    /// and so no agent ever changes its thread.
     pub fn arrival(self, sequence: u32, agents: u32) -> Option<u32> {
         let own = self.count(agents);
         let round = sequence.checked_div(own)?;
@@ -43,7 +45,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Arrivals that go round: each has one owner, its agent's worker, and an owner meets its own in order.
+        /// Arrivals that go round: each has one owner, its agent's worker, and an owner meets its
+        /// own in order.
         #[test]
         fn every_arrival_goes_to_its_agents_worker(agents in 1u32..200, workers in 1u32..9, rounds in 1u32..5) {
             let mut seen = vec![0; (agents * rounds) as usize];

@@ -1,11 +1,12 @@
 //! When a planned time comes in a run whose load a person holds up, speeds up or slows down.
 //!
-//! A schedule knows nothing of that: it says at which moment of its own time each arrival is due. A [`Timeline`] maps
-//! this time to the time of the run, piece by piece linearly. So no arrival is lost or doubled, their order stays, and
-//! what is late is late by the shifted moment. Without an intervention both times are the same, to the nanosecond.
+//! A schedule knows nothing of that: it says at which moment of its own time each arrival is due. A
+//! [`Timeline`] maps this time to the time of the run, piece by piece linearly. So no arrival is
+//! lost or doubled, their order stays, and what is late is late by the shifted moment. Without an
+//! intervention both times are the same, to the nanosecond.
 //!
-//! Stages without arrivals (hold, outage) have no rate to change: they last as long as they were planned, and only a
-//! standstill prolongs them.
+//! Stages without arrivals (hold, outage) have no rate to change: they last as long as they were
+//! planned, and only a standstill prolongs them.
 
 use crate::vocab::{InterventionKind, Speed};
 use std::ops::Range;
@@ -34,8 +35,8 @@ impl Timeline {
         Timeline { quiet, bends: Vec::new() }
     }
 
-    /// Changes the speed from the run's time `at` on; what was said of later times is void. Call it in the order of
-    /// times.
+    /// Changes the speed from the run's time `at` on; what was said of later times is void. Call it
+    /// in the order of times.
     pub fn bend(&mut self, at: Duration, speed: Speed) {
         let mut here = Bend { run: at, schedule: self.schedule_time(at), speed };
         self.bends.retain(|bend| bend.run <= at);
@@ -50,7 +51,8 @@ impl Timeline {
         }
     }
 
-    /// When a moment of the schedule comes, since the run's start; `None`: as things stand it never does.
+    /// When a moment of the schedule comes, since the run's start; `None`: as things stand it never
+    /// does.
     pub fn run_time(&self, schedule: Duration) -> Option<Duration> {
         let passed = self.bends.partition_point(|bend| bend.schedule <= schedule);
         match passed.checked_sub(1) {
@@ -69,8 +71,8 @@ impl Timeline {
         self.bends.get(passed).map_or(reached, |next| reached.min(next.schedule))
     }
 
-    /// When a load of this length is over; `None`: as things stand it never is. After the last arrival, which rounding may
-    /// have put at the very end of a load that was sped up.
+    /// When a load of this length is over; `None`: as things stand it never is. After the last
+    /// arrival, which rounding may have put at the very end of a load that was sped up.
     pub fn end(&self, lasts: Duration) -> Option<Duration> {
         let end = self.run_time(lasts)?;
         Some(if self.bends.is_empty() { end } else { end + Duration::from_nanos(1) })
@@ -107,8 +109,8 @@ pub enum Adjustment {
     Slower,
 }
 
-/// What a person has set: a speed, and whether the load stands still. It comes out of a pause as it went in, unless
-/// the speed was changed meanwhile.
+/// What a person has set: a speed, and whether the load stands still. It comes out of a pause as it
+/// went in, unless the speed was changed meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Throttle {
     set: Speed,
@@ -239,7 +241,8 @@ mod tests {
     }
 
     proptest! {
-        /// Later in the schedule is never earlier in the run, and what has no time yet lies behind all that has.
+        /// Later in the schedule is never earlier in the run, and what has no time yet lies behind
+        /// all that has.
         #[test]
         fn order_stays(timeline in any_timeline(), mut moments in proptest::collection::vec(0u64..100_000_000_000, 2..40)) {
             moments.sort_unstable();
@@ -253,7 +256,8 @@ mod tests {
             }
         }
 
-        /// The two ways undo each other, but for the rounding of one step at the highest and at the lowest speed.
+        /// The two ways undo each other, but for the rounding of one step at the highest and at the
+        /// lowest speed.
         #[test]
         fn there_and_back(timeline in any_timeline(), ns in 0u64..100_000_000_000) {
             let schedule = Duration::from_nanos(ns);
@@ -282,7 +286,8 @@ mod tests {
             }
         }
 
-        /// Every arrival of a load that goes on in the end happens once, in order, and before the load is over.
+        /// Every arrival of a load that goes on in the end happens once, in order, and before the
+        /// load is over.
         #[test]
         fn every_arrival_comes_before_the_end(timeline in any_timeline(), rate in 0.5f64..500.0, seconds in 1u64..40) {
             let stages = vec![LoadStage::Rate { per_second: rate, lasts: Duration::from_secs(seconds) }];

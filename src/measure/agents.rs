@@ -1,8 +1,10 @@
-//! What is remembered of each agent and its loops: the rows of `agents.csv` and `loops.csv`, handed over when changed.
+//! What is remembered of each agent and its loops: the rows of `agents.csv` and `loops.csv`, handed
+//! over when changed.
 //!
-//! Memory: 48 bytes per agent and up to 8 for its places in the lists of changed rows, 56 MB for 1 000 000 agents over all
-//! workers, reserved at the start. A loop takes 40 bytes more (and 8) from its beginning on: 48 MB if every one of
-//! them loops. Handing over a changed row takes 64 bytes until it is written.
+//! Memory: 48 bytes per agent and up to 8 for its places in the lists of changed rows, 56 MB for 1
+//! 000 000 agents over all workers, reserved at the start. A loop takes 40 bytes more (and 8) from
+//! its beginning on: 48 MB if every one of them loops. Handing over a changed row takes 64 bytes
+//! until it is written.
 
 use super::changes::{ChangeMark, Changes, Touched};
 use super::interval::{AgentRow, LoopRow};
@@ -124,7 +126,8 @@ impl AgentTable {
         row
     }
 
-    /// Begins a loop, whose latest attempt is the one that ended last. `true`: the agent's first in the run.
+    /// Begins a loop, whose latest attempt is the one that ended last. `true`: the agent's first in
+    /// the run.
     pub(super) fn loop_started(&mut self, agent: AgentId, trunk: TrunkId, seen: LoopSeen) -> bool {
         let LoopSeen { refusal, first_seen, attempts } = seen;
         let next = saturating_u32(self.loops.len());
@@ -159,7 +162,8 @@ impl AgentTable {
         }
     }
 
-    /// One attempt more in the agent's loop: the one that ended last. `false`: the agent is in no loop.
+    /// One attempt more in the agent's loop: the one that ended last. `false`: the agent is in no
+    /// loop.
     pub(super) fn loop_grew(&mut self, agent: AgentId, trunk: TrunkId) -> bool {
         let row = self.touch(agent, trunk);
         let (slot, at, reason) = (row.slot, row.last_change, row.last_reason);
@@ -173,7 +177,8 @@ impl AgentTable {
         true
     }
 
-    /// The interval ends: what changed in it is to be handed over. Returns how many rows and loops there are.
+    /// The interval ends: what changed in it is to be handed over. Returns how many rows and loops
+    /// there are.
     ///
     /// # Panics
     /// When not all of the interval before was handed over.
@@ -192,8 +197,8 @@ impl AgentTable {
             && self.loop_changes.have_left()
     }
 
-    /// Hands over as many of the rows that changed in the interval that was cut last, as they were then, times relative
-    /// to `start`.
+    /// Hands over as many of the rows that changed in the interval that was cut last, as they were
+    /// then, times relative to `start`.
     pub(super) fn hand_over_rows(&mut self, limit: usize, reasons: &Reasons, start: Time, rows: &mut Vec<AgentRow>) {
         let (worker, workers) = (self.worker, self.workers);
         let agent = |index: u32| index * workers + worker;

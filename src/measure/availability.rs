@@ -1,8 +1,9 @@
-//! How many agents, for how long: a number of agents that changes at event times, integrated over an interval.
+//! How many agents, for how long: a number of agents that changes at event times, integrated over
+//! an interval.
 //!
-//! Events come in the order they are handled, which is not quite the order of their times: a kernel timestamp lies
-//! before the turn that reads it. So the integral is not advanced event by event; each change adds what it will be
-//! worth at the interval's end, in any order.
+//! Events come in the order they are handled, which is not quite the order of their times: a kernel
+//! timestamp lies before the turn that reads it. So the integral is not advanced event by event;
+//! each change adds what it will be worth at the interval's end, in any order.
 
 use crate::vocab::Time;
 
@@ -11,8 +12,9 @@ use crate::vocab::Time;
 pub(super) struct AgentTime {
     count: u64,
     start: Time,
-    /// Σ ± (time of change − start): what has to be taken off `count × length` at the end. Signed nanoseconds; a
-    /// million agents changing over an hour are 3.6e18, under `i64::MAX` = 9.2e18, and i128 costs nothing here.
+    /// Σ ± (time of change − start): what has to be taken off `count × length` at the end. Signed
+    /// nanoseconds; a million agents changing over an hour are 3.6e18, under `i64::MAX` = 9.2e18,
+    /// and i128 costs nothing here.
     offset: i128,
 }
 
@@ -38,11 +40,12 @@ impl AgentTime {
         self.offset -= i128::from(at.nanos_since(self.start));
     }
 
-    /// The integral from the interval's start to `end`, in agents × nanoseconds; the next interval begins at `end`.
+    /// The integral from the interval's start to `end`, in agents × nanoseconds; the next interval
+    /// begins at `end`.
     ///
-    /// A change that was handled in this interval but lies after its end (the turn that crossed the border) is worth
-    /// less than nothing here; what would make the sum negative is carried into the next interval, where the same
-    /// change is counted in full.
+    /// A change that was handled in this interval but lies after its end (the turn that crossed the
+    /// border) is worth less than nothing here; what would make the sum negative is carried into
+    /// the next interval, where the same change is counted in full.
     pub(super) fn close(&mut self, end: Time) -> u128 {
         let area = i128::from(self.count) * i128::from(end.nanos_since(self.start)) - self.offset;
         self.start = end;

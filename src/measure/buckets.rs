@@ -1,12 +1,13 @@
 //! A distribution in a few fixed buckets, as metrics systems keep it.
 //!
-//! A histogram of an interval has thousands of steps; what is scraped every few seconds from every trunk has thirty. The
-//! bounds never change, so that runs can be laid over each other.
+//! A histogram of an interval has thousands of steps; what is scraped every few seconds from every
+//! trunk has thirty. The bounds never change, so that runs can be laid over each other.
 
 use hdrhistogram::{Counter, Histogram};
 
-/// Upper bounds in microseconds: 1, 1.5, 2.5, 5 and 7.5 in each decade from 100 µs to 75 s. Targets people write (100 ms,
-/// 250 ms, 500 ms, 1 s) are bounds; a value is known within a factor of two at most; Timer F (32 s) has room on both sides.
+/// Upper bounds in microseconds: 1, 1.5, 2.5, 5 and 7.5 in each decade from 100 µs to 75 s. Targets
+/// people write (100 ms, 250 ms, 500 ms, 1 s) are bounds; a value is known within a factor of two
+/// at most; Timer F (32 s) has room on both sides.
 pub const BOUNDS_US: [u64; 30] = [
     100, 150, 250, 500, 750, 1_000, 1_500, 2_500, 5_000, 7_500, 10_000, 15_000, 25_000, 50_000, 75_000, 100_000,
     150_000, 250_000, 500_000, 750_000, 1_000_000, 1_500_000, 2_500_000, 5_000_000, 7_500_000, 10_000_000, 15_000_000,
@@ -24,8 +25,9 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// Adds every value of a histogram of microseconds. Its steps are finer than the buckets (0.1 %, or 1 % with many
-    /// trunks); a step that lies across a bound counts below it, and the sum is that of the steps' middles.
+    /// Adds every value of a histogram of microseconds. Its steps are finer than the buckets (0.1
+    /// %, or 1 % with many trunks); a step that lies across a bound counts below it, and the sum is
+    /// that of the steps' middles.
     pub fn add<T: Counter>(&mut self, histogram: &Histogram<T>) {
         for step in histogram.iter_recorded() {
             let (value, count) = (step.value_iterated_to(), step.count_at_value().as_u64());
@@ -78,7 +80,8 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing is lost, however coarse the histogram, and no value moves further than a step of it.
+        /// Nothing is lost, however coarse the histogram, and no value moves further than a step of
+        /// it.
         #[test]
         fn every_value_is_in_one_bucket(values in prop::collection::vec(0..latency::HIGHEST_US, 0..200), digits in 2..4u8) {
             let mut histogram = latency::empty::<u32>(digits);

@@ -1,8 +1,10 @@
-//! Which rows of a table changed in which interval, so that a long list of them can be handed over a piece at a time.
+//! Which rows of a table changed in which interval, so that a long list of them can be handed over
+//! a piece at a time.
 //!
-//! At an interval's end hundreds of thousands of rows may have changed. To copy them all at once would hold up whoever
-//! sends on time; so an interval is only cut there, and its rows leave in pieces while the next interval goes on. A row
-//! that changes before it has left is copied first, as it was: what is handed over is the state at the cut.
+//! At an interval's end hundreds of thousands of rows may have changed. To copy them all at once
+//! would hold up whoever sends on time; so an interval is only cut there, and its rows leave in
+//! pieces while the next interval goes on. A row that changes before it has left is copied first,
+//! as it was: what is handed over is the state at the cut.
 
 /// In which interval a row changed last, as far as that still matters.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -25,8 +27,8 @@ pub(super) enum Touched {
     Leaving,
 }
 
-/// The changed rows of a table, by their positions: those of this interval, and those of the one before that have not
-/// been handed over. Memory: up to 8 bytes a row.
+/// The changed rows of a table, by their positions: those of this interval, and those of the one
+/// before that have not been handed over. Memory: up to 8 bytes a row.
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
     changed: Vec<u32>,
@@ -59,7 +61,8 @@ impl Changes {
     /// The interval ends: what changed in it is to be handed over. Returns how many rows that are.
     ///
     /// # Panics
-    /// When rows of the interval before have not left: nothing would tell them from those of this one.
+    /// When rows of the interval before have not left: nothing would tell them from those of this
+    /// one.
     pub(super) fn cut(&mut self) -> usize {
         assert_eq!(self.next, self.leaving.len(), "rows of the interval before have not been handed over");
         self.leaving.clear();
@@ -95,7 +98,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A table of counters: what it hands over in pieces must be what it would have handed over at once.
+    /// A table of counters: what it hands over in pieces must be what it would have handed over at
+    /// once.
     struct Table {
         rows: Vec<(u32, ChangeMark)>,
         changes: Changes,

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 /// One thing that happened. Times are those of the run's monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// An arrival was due at `planned`; its agent counts as planned from then on. Reported for shed arrivals too.
+    /// An arrival was due at `planned`; its agent counts as planned from then on. Reported for shed
+    /// arrivals too.
     Arrived {
         planned: Time,
     },
-    /// An attempt began, as planned or later: from now on it is open. Its first REGISTER follows, at once
-    /// where nothing has to be opened for it before. (A shed attempt reports only `Ended`.)
+    /// An attempt began, as planned or later: from now on it is open. Its first REGISTER follows,
+    /// at once where nothing has to be opened for it before. (A shed attempt reports only `Ended`.)
     Began {
         kind: Kind,
         planned: Time,
@@ -21,14 +22,16 @@ pub enum Event<'a> {
     Started {
         at: Time,
     },
-    /// A REGISTER request was sent for the first time (not a retransmission); `kind` tells un-REGISTERs apart.
+    /// A REGISTER request was sent for the first time (not a retransmission); `kind` tells
+    /// un-REGISTERs apart.
     Request {
         kind: Kind,
     },
     Retransmitted {
         at: Time,
     },
-    /// A 401/407 or 423 that the agent goes on to answer within the attempt, `since` the request it is the answer to.
+    /// A 401/407 or 423 that the agent goes on to answer within the attempt, `since` the request it
+    /// is the answer to.
     Challenged {
         kind: Kind,
         code: u16,
@@ -42,8 +45,8 @@ pub enum Event<'a> {
     Granted(Granted<'a>),
     /// The attempt is over.
     Ended(AttemptEnd<'a>),
-    /// A 2xx granted a lifetime: the agent is registered from `at` until `until` (a later `Registered`, `Lapsed` or
-    /// `Unregistered` replaces this).
+    /// A 2xx granted a lifetime: the agent is registered from `at` until `until` (a later
+    /// `Registered`, `Lapsed` or `Unregistered` replaces this).
     Registered {
         at: Time,
         until: Time,
@@ -69,7 +72,8 @@ pub enum Event<'a> {
         at: Time,
     },
     /// The third consecutive attempt with the same refusal: a loop that began at `first_seen`.
-    /// Later attempts of the same loop report `LoopGrew`. Both follow the `Ended` of the attempt they speak of.
+    /// Later attempts of the same loop report `LoopGrew`. Both follow the `Ended` of the attempt
+    /// they speak of.
     LoopStarted {
         refusal: Refusal,
         first_seen: Time,
@@ -116,7 +120,8 @@ pub struct AttemptEnd<'a> {
 }
 
 impl AttemptEnd<'_> {
-    /// The class of its end; `None` when it was shed or abandoned, which says nothing about the registrar.
+    /// The class of its end; `None` when it was shed or abandoned, which says nothing about the
+    /// registrar.
     pub fn class(&self) -> Option<Class> {
         let by_code = match self.code {
             401 | 407 if self.clues.stale => Class::Stale,
@@ -148,7 +153,8 @@ impl AttemptEnd<'_> {
 pub struct Clues {
     /// The challenge in it says `stale`.
     pub stale: bool,
-    /// The algorithm of the credentials that were refused or taken, as a position in `sip::Algorithm::ALL`.
+    /// The algorithm of the credentials that were refused or taken, as a position in
+    /// `sip::Algorithm::ALL`.
     pub algorithm: Option<u8>,
     /// Seconds.
     pub retry_after: Option<u32>,
@@ -160,7 +166,8 @@ pub struct Offer<'a> {
     pub at: Time,
     /// Of the challenge that is answered, else of the first one; empty when there is none.
     pub realm: &'a [u8],
-    /// One bit per algorithm, by position in `sip::Algorithm::ALL`; the highest bit stands for unknown ones.
+    /// One bit per algorithm, by position in `sip::Algorithm::ALL`; the highest bit stands for
+    /// unknown ones.
     pub offered: u8,
     /// Position of the algorithm that is answered with.
     pub answered: Option<u8>,

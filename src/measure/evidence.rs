@@ -1,9 +1,11 @@
-//! What the forensics need beyond counts: when each kind of refusal came, what was offered, what was granted.
+//! What the forensics need beyond counts: when each kind of refusal came, what was offered, what
+//! was granted.
 //!
-//! Three small tables and a pulse. The tables ([`OutcomeRow`], [`OfferRow`], [`GrantRow`]) keep one row per distinct
-//! combination with its count, window and first agents; they are bounded, so that a hostile registrar cannot make them
-//! large. The pulse counts outcomes by class in ticks of a tenth of a second or more, per trunk: from it follow the number
-//! of bindings at each refusal, rates, and when things began and ended. Nothing here judges; `diagnose` does.
+//! Three small tables and a pulse. The tables ([`OutcomeRow`], [`OfferRow`], [`GrantRow`]) keep one
+//! row per distinct combination with its count, window and first agents; they are bounded, so that
+//! a hostile registrar cannot make them large. The pulse counts outcomes by class in ticks of a
+//! tenth of a second or more, per trunk: from it follow the number of bindings at each refusal,
+//! rates, and when things began and ended. Nothing here judges; `diagnose` does.
 
 use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
 use super::responses::{ReasonId, Reasons};
@@ -16,7 +18,8 @@ use std::time::Duration;
 pub const SHORTEST_TICK: Duration = Duration::from_millis(100);
 /// Ticks of an interval at most: 8 h of 15 trunks in intervals of a minute make 720 000 ticks.
 pub const TICKS: u32 = 100;
-/// Rows of each table per worker and run; what does not fit is counted in the last row of its trunk, or not listed.
+/// Rows of each table per worker and run; what does not fit is counted in the last row of its
+/// trunk, or not listed.
 pub const MAX_ROWS: usize = 512;
 /// Agents named in a row: the first that were seen.
 pub const EXAMPLES: usize = 3;
@@ -31,7 +34,8 @@ pub fn tick(interval: Duration) -> Duration {
     SHORTEST_TICK * u32::try_from(parts.max(1)).unwrap_or(u32::MAX)
 }
 
-/// What a cell of the pulse counts. A tick's outcomes are told apart by class, and refreshes from the rest.
+/// What a cell of the pulse counts. A tick's outcomes are told apart by class, and refreshes from
+/// the rest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Beat {
     /// Attempts that ended this way, by the time of their end.
@@ -46,7 +50,8 @@ pub enum Beat {
     Retransmitted,
     /// Attempts that ended without a class: abandoned.
     Abandoned,
-    /// Attempts answered for good within T1 of their first REGISTER, so that nothing had to be repeated.
+    /// Attempts answered for good within T1 of their first REGISTER, so that nothing had to be
+    /// repeated.
     Swift,
 }
 
@@ -98,8 +103,9 @@ pub struct PulseCell {
     pub count: u32,
 }
 
-/// Sets refusals of one class apart by code and reason phrase, so that two troubles that look alike keep a pulse each.
-/// A digest of 16 bits: among a handful of phrases two share one once in ten thousand runs, and then read as one.
+/// Sets refusals of one class apart by code and reason phrase, so that two troubles that look alike
+/// keep a pulse each. A digest of 16 bits: among a handful of phrases two share one once in ten
+/// thousand runs, and then read as one.
 pub fn refusal_group(code: u16, reason: &str) -> u16 {
     let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     let hash = code.to_be_bytes().iter().chain(reason.as_bytes()).fold(0x811c_9dc5, fold);
@@ -134,7 +140,8 @@ pub struct OfferRow {
     pub trunk: u16,
     pub source: u8,
     pub realm: String,
-    /// One bit per algorithm on offer, by position in `sip::Algorithm::ALL`; the highest stands for unknown ones.
+    /// One bit per algorithm on offer, by position in `sip::Algorithm::ALL`; the highest stands for
+    /// unknown ones.
     pub offered: u8,
     /// The algorithm that was answered; `None`: no challenge of the response could be.
     pub answered: Option<u8>,
@@ -208,9 +215,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Adds another worker's evidence, or that of a later interval: equal rows and cells become one.
+    /// Adds another worker's evidence, or that of a later interval: equal rows and cells become
+    /// one.
     pub fn merge(&mut self, other: &Evidence) {
-        // Cells are sorted and added once, in `settle`: doing it for each interval would be quadratic.
+        // Cells are sorted and added once, in `settle`: doing it for each interval would be
+        // quadratic.
         self.pulse.extend_from_slice(&other.pulse);
         for row in &other.outcomes {
             match self.outcomes.iter_mut().find(|mine| mine.is_like(row)) {
@@ -433,7 +442,8 @@ impl Pulse {
         }
     }
 
-    /// Counts in a tick; what came before the interval's first counts there, an instant of its close late.
+    /// Counts in a tick; what came before the interval's first counts there, an instant of its
+    /// close late.
     fn count(&mut self, tick: u32, trunk: u16, beat: Beat) {
         let place = tick.saturating_sub(self.base) as usize * self.trunks + usize::from(trunk);
         if place >= self.places.len() {
@@ -506,7 +516,8 @@ impl Collector {
         u32::try_from(at.nanos_since(self.start) / self.tick_ns).unwrap_or(u32::MAX)
     }
 
-    /// An attempt ended, with the reason phrase's number in the tally's list. Its class, unless it has none.
+    /// An attempt ended, with the reason phrase's number in the tally's list. Its class, unless it
+    /// has none.
     pub(super) fn ended(
         &mut self,
         subject: Subject,

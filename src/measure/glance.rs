@@ -1,4 +1,5 @@
-//! One trunk at a moment: what a person at a screen wants to see between two intervals. A copy of counters, no more.
+//! One trunk at a moment: what a person at a screen wants to see between two intervals. A copy of
+//! counters, no more.
 
 use super::interval::TrunkInterval;
 use crate::vocab::{Kind, Status};

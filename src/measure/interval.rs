@@ -18,7 +18,8 @@ pub struct Interval {
     pub stage: Stage,
     /// By [`crate::vocab::TrunkId`].
     pub trunks: Vec<TrunkInterval>,
-    /// Actual minus planned send time of every attempt's first REGISTER, microseconds; 0 when it left on time.
+    /// Actual minus planned send time of every attempt's first REGISTER, microseconds; 0 when it
+    /// left on time.
     pub lag_us: Option<Histogram<u32>>,
     pub generator: GeneratorCounts,
     /// Agents whose row changed in this interval, with their state at its end.
@@ -35,7 +36,8 @@ pub struct Interval {
     pub imbalances: Vec<Imbalance>,
 }
 
-/// The books of a trunk do not balance: an attempt was started twice, or ended without having been started.
+/// The books of a trunk do not balance: an attempt was started twice, or ended without having been
+/// started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Imbalance {
     /// The interval at whose end it was seen.
@@ -66,7 +68,8 @@ impl fmt::Display for Imbalance {
 
 /// One trunk's share of an interval.
 ///
-/// A record holds the counters in this order: a new one goes to the end, and with it the record's version rises.
+/// A record holds the counters in this order: a new one goes to the end, and with it the record's
+/// version rises.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrunkInterval {
     /// Attempts ended, by [`Status::index`].
@@ -97,7 +100,8 @@ pub struct TrunkInterval {
     /// Agents planned and registered at the end of the interval.
     pub planned: u64,
     pub registered: u64,
-    /// Time-weighted sums over the interval: agents × nanoseconds. Of 64 bits 100 000 agents would need more in two days.
+    /// Time-weighted sums over the interval: agents × nanoseconds. Of 64 bits 100 000 agents would
+    /// need more in two days.
     pub planned_agent_ns: u128,
     pub registered_agent_ns: u128,
     /// Values above the histograms' range, not recorded in them.
@@ -109,11 +113,12 @@ pub struct TrunkInterval {
 
 /// What the generator observed of itself.
 ///
-/// A record holds these fields in this order: a new one goes to the end, and with it the record's version rises.
+/// A record holds these fields in this order: a new one goes to the end, and with it the record's
+/// version rises.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct GeneratorCounts {
-    /// Attempts of any kind whose first REGISTER left later than `[generator] late` after its plan: a refresh or retry
-    /// sent late misleads as much as an initial attempt.
+    /// Attempts of any kind whose first REGISTER left later than `[generator] late` after its plan:
+    /// a refresh or retry sent late misleads as much as an initial attempt.
     pub arrivals_late: u64,
     /// Attempts begun (all kinds, shed ones included): what `arrivals_late` is a share of.
     pub arrivals: u64,
@@ -140,7 +145,8 @@ pub struct AgentRow {
     /// Attempts that ended `registered`.
     pub registered: u32,
     pub last_code: u16,
-    /// Shared with every other row of that reason: a worker hands over its rows without allocating for each.
+    /// Shared with every other row of that reason: a worker hands over its rows without allocating
+    /// for each.
     pub last_reason: Arc<str>,
     /// The loop the agent is in or was last in.
     pub loop_kind: Option<LoopKind>,

@@ -1,11 +1,13 @@
 //! The bounds of every latency histogram, and how a value enters one.
 //!
-//! What a value means (which phase, from when to when) is decided in `tally`; nothing here knows attempts.
+//! What a value means (which phase, from when to when) is decided in `tally`; nothing here knows
+//! attempts.
 //!
-//! Memory: 1 µs to 130 s (challenge and credentials may each take Timer F, 32 s, and more with a larger T1) at three
-//! significant digits is 18 432 counters of four bytes, 74 KB; at two digits 2 688 counters, 11 KB. One worker holds
-//! at most 9 phases × 16 trunks × 74 KB = 10.6 MB, or with 1 000 trunks at two digits 97 MB, and as much again while
-//! an interval is handed over. In practice three or four phases of a trunk see values, and an empty one takes nothing.
+//! Memory: 1 µs to 130 s (challenge and credentials may each take Timer F, 32 s, and more with a
+//! larger T1) at three significant digits is 18 432 counters of four bytes, 74 KB; at two digits 2
+//! 688 counters, 11 KB. One worker holds at most 9 phases × 16 trunks × 74 KB = 10.6 MB, or with 1
+//! 000 trunks at two digits 97 MB, and as much again while an interval is handed over. In practice
+//! three or four phases of a trunk see values, and an empty one takes nothing.
 
 use hdrhistogram::{Counter, Histogram};
 
@@ -20,7 +22,8 @@ pub const COARSE_DIGITS: u8 = 2;
 /// Trunks up to which histograms have [`FINE_DIGITS`].
 pub const FINE_TRUNKS: usize = 16;
 
-/// The digits of a run's latency histograms. All workers of a run agree, so that their histograms add without loss.
+/// The digits of a run's latency histograms. All workers of a run agree, so that their histograms
+/// add without loss.
 pub const fn digits(trunks: usize) -> u8 {
     if trunks <= FINE_TRUNKS { FINE_DIGITS } else { COARSE_DIGITS }
 }
@@ -30,14 +33,15 @@ pub fn empty<T: Counter>(digits: u8) -> Histogram<T> {
     Histogram::new_with_bounds(LOWEST_US, HIGHEST_US, digits.clamp(1, 5)).expect("constant bounds, digits in 1..=5")
 }
 
-/// Records `micros`, creating the histogram on its first value. `false`: the value is above [`HIGHEST_US`] and was not
-/// recorded; a clamped one would read as a measurement.
+/// Records `micros`, creating the histogram on its first value. `false`: the value is above
+/// [`HIGHEST_US`] and was not recorded; a clamped one would read as a measurement.
 #[must_use]
 pub fn observe(slot: &mut Option<Histogram<u32>>, digits: u8, micros: u64) -> bool {
     micros <= HIGHEST_US && slot.get_or_insert_with(|| empty(digits)).record(micros).is_ok()
 }
 
-/// Adds `from` to `into`. The number returned is of the values that found no place: 0 unless the bounds differ.
+/// Adds `from` to `into`. The number returned is of the values that found no place: 0 unless the
+/// bounds differ.
 pub fn add<T: Counter>(into: &mut Option<Histogram<T>>, from: &Option<Histogram<T>>) -> u64 {
     match (into.as_mut(), from) {
         (_, None) => 0,
@@ -60,7 +64,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of histograms with the same bounds, as those of one interval have; `None` when there is none.
+    /// Of histograms with the same bounds, as those of one interval have; `None` when there is
+    /// none.
     pub fn of_all<'a>(histograms: impl IntoIterator<Item = &'a Option<Histogram<u32>>>) -> Option<Spread> {
         let mut sum: Option<Histogram<u32>> = None;
         for histogram in histograms {

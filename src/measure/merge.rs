@@ -7,8 +7,9 @@ use crate::vocab::Kind;
 use std::collections::HashMap;
 
 impl Interval {
-    /// Adds another worker's interval of the same position. Every number is a sum, every list holds the rows of both
-    /// (their agents differ); responses of the same row and samples of the same time become one.
+    /// Adds another worker's interval of the same position. Every number is a sum, every list holds
+    /// the rows of both (their agents differ); responses of the same row and samples of the same
+    /// time become one.
     pub fn merge(&mut self, mut other: Interval) {
         debug_assert_eq!(self.index, other.index, "intervals of different positions");
         self.start_ns = self.start_ns.min(other.start_ns);

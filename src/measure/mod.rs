@@ -1,6 +1,8 @@
-//! What happened, as numbers: outcomes, latency histograms, availability, schedule lag, the generator's own health.
+//! What happened, as numbers: outcomes, latency histograms, availability, schedule lag, the
+//! generator's own health.
 //!
-//! A [`Tally`] belongs to one worker and is fed one [`Event`] at a time; at each interval's end it yields an
+//! A [`Tally`] belongs to one worker and is fed one [`Event`] at a time; at each interval's end it
+//! yields an
 //! [`Interval`], and the intervals of all workers merge into one. Nothing here knows the time or does I/O.
 
 mod agents;

@@ -1,7 +1,7 @@
 //! Which responses came, how often: a small table that a hostile registrar cannot make large.
 //!
-//! Reason phrases are kept once each and named by a number, so that the row of an agent takes two bytes for its last
-//! reason and an event costs one look-up and no allocation.
+//! Reason phrases are kept once each and named by a number, so that the row of an agent takes two
+//! bytes for its last reason and an event costs one look-up and no allocation.
 
 use crate::vocab::{Kind, Time, TrunkId, saturating_u32};
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// Distinct reason phrases kept per worker and run; further ones read [`OTHER`].
 pub const MAX_REASONS: usize = 256;
-/// Distinct rows with a reason of their own per worker and run; further ones are counted under [`OTHER`], whose rows
-/// are limited by trunks × kinds × codes.
+/// Distinct rows with a reason of their own per worker and run; further ones are counted under
+/// [`OTHER`], whose rows are limited by trunks × kinds × codes.
 pub const MAX_ROWS: usize = 256;
 /// Stands for every reason beyond the limits.
 pub const OTHER: &str = "(other)";
@@ -45,7 +45,8 @@ impl ReasonId {
 pub(super) struct Reasons {
     words: Vec<Arc<str>>,
     by_bytes: HashMap<Box<[u8]>, ReasonId>,
-    /// The two phrases asked for last, the latest first: nearly all answers are one of a challenge and its 200.
+    /// The two phrases asked for last, the latest first: nearly all answers are one of a challenge
+    /// and its 200.
     recent: [(Vec<u8>, ReasonId); 2],
 }
 
@@ -56,7 +57,8 @@ impl Reasons {
         Reasons { words: vec![Arc::from(""), Arc::from(OTHER)], by_bytes, recent }
     }
 
-    /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, a long phrase is cut.
+    /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, a long phrase is
+    /// cut.
     pub(super) fn id(&mut self, reason: &[u8]) -> ReasonId {
         let reason = &reason[..reason.len().min(MAX_REASON_BYTES)];
         if let Some((_, id)) = self.recent.iter().find(|(recent, _)| recent == reason) {

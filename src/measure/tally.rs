@@ -1,10 +1,12 @@
-//! One worker's books: every event is counted here once, and each interval is handed over as it ends.
+//! One worker's books: every event is counted here once, and each interval is handed over as it
+//! ends.
 //!
-//! Which event feeds which counter and which latency is decided here and nowhere else. What is remembered of single
-//! agents lives in `agents`, of responses in `responses`; adding the workers' intervals in `merge`.
+//! Which event feeds which counter and which latency is decided here and nowhere else. What is
+//! remembered of single agents lives in `agents`, of responses in `responses`; adding the workers'
+//! intervals in `merge`.
 //!
-//! RFC 6076 §4.1 and §4.2 (registration request delay, ineffective attempts) say what `register_service` and
-//! `ineffective` mean.
+//! RFC 6076 §4.1 and §4.2 (registration request delay, ineffective attempts) say what
+//! `register_service` and `ineffective` mean.
 
 use super::agents::{AgentState, AgentTable, LoopSeen};
 use super::availability::AgentTime;
@@ -25,7 +27,8 @@ pub const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct TallyConfig {
     pub trunks: usize,
-    /// Agents of the whole run; rows are kept for this worker's stripe: agent id % `workers` == `worker`.
+    /// Agents of the whole run; rows are kept for this worker's stripe: agent id % `workers` ==
+    /// `worker`.
     pub agents: usize,
     pub worker: u32,
     pub workers: u32,
@@ -43,8 +46,9 @@ pub struct TallyConfig {
 
 /// The books of one worker.
 ///
-/// In the steady state an event allocates nothing: rows of agents exist from the start, histograms are created once per
-/// interval, reasons and responses once per run. Only the beginning of a loop may enlarge a list.
+/// In the steady state an event allocates nothing: rows of agents exist from the start, histograms
+/// are created once per interval, reasons and responses once per run. Only the beginning of a loop
+/// may enlarge a list.
 #[derive(Clone, Debug)]
 pub struct Tally {
     config: TallyConfig,
@@ -200,7 +204,8 @@ impl Tally {
         self.generator.cpu_ns += nanos;
     }
 
-    /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at whole multiples of
+    /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at
+    /// whole multiples of
     /// [`SAMPLE_EVERY`], so that those of several workers add; a late call fills in the missed ones, for nothing was
     /// counted meanwhile.
     pub fn sample(&mut self, now: Time) {
@@ -215,8 +220,8 @@ impl Tally {
         self.next_sample
     }
 
-    /// When the current interval ends if no stage ends before: the next whole multiple of `run.interval`, or the end of
-    /// the warm-up.
+    /// When the current interval ends if no stage ends before: the next whole multiple of
+    /// `run.interval`, or the end of the warm-up.
     pub fn next_close(&self) -> Time {
         let interval = u64::try_from(self.config.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
         let passed = self.since.nanos_since(self.config.start) / interval;
@@ -225,8 +230,8 @@ impl Tally {
         if self.since < warm { whole.min(warm) } else { whole }
     }
 
-    /// The run's stage from `at` on. An interval bears the stage it began in, so close one at `at`, before or after
-    /// this call.
+    /// The run's stage from `at` on. An interval bears the stage it began in, so close one at `at`,
+    /// before or after this call.
     pub fn set_stage(&mut self, stage: Stage, at: Time) {
         if at <= self.since {
             self.stage = stage;
@@ -245,11 +250,12 @@ impl Tally {
         interval
     }
 
-    /// Ends the current interval and starts the next one at `end`. The rows of agents and loops are left to
+    /// Ends the current interval and starts the next one at `end`. The rows of agents and loops are
+    /// left to
     /// [`Tally::hand_over`], for whoever may not be held up by hundreds of thousands of them.
     ///
-    /// The numbers are handed over as they are, with a word about each trunk whose books do not balance: the run goes
-    /// into the record whole, and its verdict is `invalid`.
+    /// The numbers are handed over as they are, with a word about each trunk whose books do not
+    /// balance: the run goes into the record whole, and its verdict is `invalid`.
     ///
     /// # Panics
     /// When the rows of the interval cut before have not been handed over.
@@ -287,8 +293,8 @@ impl Tally {
         interval
     }
 
-    /// Moves rows of agents and loops, at most about `limit` of each, into the interval that was cut last: each as it was at
-    /// the cut. True when the interval is whole.
+    /// Moves rows of agents and loops, at most about `limit` of each, into the interval that was
+    /// cut last: each as it was at the cut. True when the interval is whole.
     pub fn hand_over(&mut self, interval: &mut Interval, limit: usize) -> bool {
         let start = self.config.start;
         self.agents.hand_over_rows(limit, &self.reasons, start, &mut interval.agents);
@@ -361,7 +367,8 @@ impl Tally {
     }
 
     fn ended(&mut self, subject: Subject, end: &AttemptEnd<'_>) {
-        // An attempt that sent nothing was never started; a shed arrival must not end the agent's open attempt.
+        // An attempt that sent nothing was never started; a shed arrival must not end the agent's
+        // open attempt.
         let unsent = end.sent.is_none();
         let row = self.agents.touch(subject.agent, subject.trunk);
         let open = row.open && !(unsent && end.status == Status::Shed);

@@ -1,8 +1,9 @@
-//! Messages second by second, as they pass on the way: how many, how large, and how many of them from one source
-//! address or for one address of record. A [`super::Tally`] knows trunks and intervals; a limit somewhere on the way
-//! knows addresses and seconds.
+//! Messages second by second, as they pass on the way: how many, how large, and how many of them
+//! from one source address or for one address of record. A [`super::Tally`] knows trunks and
+//! intervals; a limit somewhere on the way knows addresses and seconds.
 //!
-//! Seconds are counted from the run's start and do not slide: two neighbouring halves may together hold more.
+//! Seconds are counted from the run's start and do not slide: two neighbouring halves may together
+//! hold more.
 
 use crate::vocab::{Time, saturating_u32};
 
@@ -13,7 +14,8 @@ pub struct TrafficSecond {
     pub received: u32,
     pub bytes_sent: u32,
     pub bytes_received: u32,
-    /// Requests of the source address, and of the address of record, that sent most of them in this second.
+    /// Requests of the source address, and of the address of record, that sent most of them in this
+    /// second.
     pub busiest_source: u32,
     pub busiest_aor: u32,
 }
@@ -26,7 +28,8 @@ pub struct Peak {
     pub second: u32,
 }
 
-/// What passed, second by second. 24 bytes a second, 16 an address of record: a day of 100 000 agents takes 4 MB.
+/// What passed, second by second. 24 bytes a second, 16 an address of record: a day of 100 000
+/// agents takes 4 MB.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Traffic {
     start: Time,

@@ -1,11 +1,12 @@
 //! The kernel's clocks: the only file that reads one.
 //!
-//! Monotonic time is handed to the core as [`Time`]; wall-clock time serves the record and the mapping of receive
-//! timestamps, which the kernel takes on CLOCK_REALTIME.
+//! Monotonic time is handed to the core as [`Time`]; wall-clock time serves the record and the
+//! mapping of receive timestamps, which the kernel takes on CLOCK_REALTIME.
 
 use crate::vocab::Time;
 
-/// Monotonic time with an origin of our own. Copies agree with each other, so one clock serves every thread of a run.
+/// Monotonic time with an origin of our own. Copies agree with each other, so one clock serves
+/// every thread of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     /// What is added to CLOCK_MONOTONIC, in nanoseconds, to make a `Time` of it.
@@ -32,8 +33,8 @@ impl Clock {
         self.time(monotonic_ns())
     }
 
-    /// Reads both clocks at one instant, to within the time of a system call unless the thread is preempted three
-    /// times in a row.
+    /// Reads both clocks at one instant, to within the time of a system call unless the thread is
+    /// preempted three times in a row.
     pub fn sample(&self) -> ClockPair {
         let mut best = (u64::MAX, 0, 0);
         for _ in 0..3 {
@@ -50,11 +51,12 @@ impl Clock {
         ClockPair { now: self.time(best.1), unix_ns: best.2 }
     }
 
-    /// When a datagram arrived, from its receive timestamp (CLOCK_REALTIME) and a moment sampled *after* it was
-    /// received.
+    /// When a datagram arrived, from its receive timestamp (CLOCK_REALTIME) and a moment sampled
+    /// *after* it was received.
     ///
-    /// Never later than `moment.now`. A stamp from the future, or more than 10 s old, means that the wall clock was
-    /// set in between (or that the stamp is no such thing), and gives `moment.now`.
+    /// Never later than `moment.now`. A stamp from the future, or more than 10 s old, means that
+    /// the wall clock was set in between (or that the stamp is no such thing), and gives
+    /// `moment.now`.
     pub fn from_kernel(&self, moment: &ClockPair, kernel_ns: u64) -> Time {
         match moment.unix_ns.checked_sub(kernel_ns) {
             Some(age) if age <= TRUSTED_AGE_NS => Time::from_nanos(moment.now.as_nanos().saturating_sub(age)),
@@ -88,8 +90,9 @@ fn unix_ns() -> u64 {
 
 fn read(clock: libc::clockid_t) -> u64 {
     let mut value = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec to `value`, which outlives the call. The three clocks used here exist in
-    // every Linux, so the call cannot fail; if it did, `value` would still be initialised.
+    // SAFETY: the kernel writes one timespec to `value`, which outlives the call. The three clocks
+    // used here exist in every Linux, so the call cannot fail; if it did, `value` would still be
+    // initialised.
     unsafe { libc::clock_gettime(clock, &raw mut value) };
     nanos(value.tv_sec, value.tv_nsec)
 }
@@ -100,7 +103,8 @@ pub(super) fn nanos(seconds: i64, fraction: i64) -> u64 {
 }
 
 const LEAD_NS: i64 = 1_000_000_000;
-/// Three clock reads take well under a microsecond; a wider gap means the thread lost the processor in between.
+/// Three clock reads take well under a microsecond; a wider gap means the thread lost the processor
+/// in between.
 const CLOSE_NS: u64 = 5_000;
 const TRUSTED_AGE_NS: u64 = 10_000_000_000;
 

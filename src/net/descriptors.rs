@@ -1,4 +1,5 @@
-//! How many sockets the process may have: descriptors (RLIMIT_NOFILE) and ports the kernel gives out.
+//! How many sockets the process may have: descriptors (RLIMIT_NOFILE) and ports the kernel gives
+//! out.
 
 use super::check;
 use std::{fs, io};

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// Waits for any number of sockets of one thread.
 ///
-/// Level-triggered: a socket is reported until it has been drained of datagrams *and* of errors, see
+/// Level-triggered: a socket is reported until it has been drained of datagrams *and* of errors,
+/// see
 /// [`super::udp::Udp::errors_waiting`].
 #[derive(Debug)]
 pub struct Poller {
@@ -17,7 +18,8 @@ pub struct Poller {
     wait: Wait,
 }
 
-/// Wakes a [`Poller`] from another thread. A wake-up before the wait ends that wait at once; several count as one.
+/// Wakes a [`Poller`] from another thread. A wake-up before the wait ends that wait at once;
+/// several count as one.
 #[derive(Clone, Debug)]
 pub struct Waker {
     event: Arc<OwnedFd>,
@@ -28,7 +30,8 @@ pub struct Waker {
 enum Wait {
     /// epoll_pwait2 (Linux 5.11), which counts in nanoseconds.
     Precise,
-    /// ppoll on the epoll descriptor, which counts in nanoseconds too, then epoll_wait without waiting.
+    /// ppoll on the epoll descriptor, which counts in nanoseconds too, then epoll_wait without
+    /// waiting.
     TwoCalls,
 }
 
@@ -39,8 +42,8 @@ impl Poller {
         Self::waiting(Wait::Precise)
     }
 
-    /// Reports `token` from [`wait`](Self::wait) while `socket` has datagrams or errors to read. Closing the socket
-    /// takes it out.
+    /// Reports `token` from [`wait`](Self::wait) while `socket` has datagrams or errors to read.
+    /// Closing the socket takes it out.
     ///
     /// # Errors
     /// When the socket is registered already or the kernel's limit on watches is reached.
@@ -48,8 +51,8 @@ impl Poller {
         self.watch(socket.as_fd().as_raw_fd(), u64::from(token), 0)
     }
 
-    /// As [`add`](Self::add), for a socket that the pollers of several threads watch: a datagram wakes one of them, where it
-    /// would wake all, of which all but one would find nothing.
+    /// As [`add`](Self::add), for a socket that the pollers of several threads watch: a datagram
+    /// wakes one of them, where it would wake all, of which all but one would find nothing.
     ///
     /// # Errors
     /// As [`add`](Self::add).
@@ -62,11 +65,11 @@ impl Poller {
         self.waker.clone()
     }
 
-    /// Waits until a socket is ready, a [`Waker`] was used, or `deadline` has passed (`None`: for ever), and replaces
-    /// `ready` by the tokens of the sockets that are.
+    /// Waits until a socket is ready, a [`Waker`] was used, or `deadline` has passed (`None`: for
+    /// ever), and replaces `ready` by the tokens of the sockets that are.
     ///
-    /// After a wake-up, a signal or the deadline `ready` may be empty. It does not return before the deadline for any
-    /// other reason.
+    /// After a wake-up, a signal or the deadline `ready` may be empty. It does not return before
+    /// the deadline for any other reason.
     ///
     /// # Errors
     /// None is expected of a valid poller; what the kernel says is passed on.
@@ -102,8 +105,8 @@ impl Poller {
 
     fn watch(&mut self, fd: RawFd, token: u64, how: u32) -> io::Result<()> {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | how, u64: token };
-        // SAFETY: the kernel copies `event`, which outlives the call; both descriptors are open, being borrowed from
-        // their owners.
+        // SAFETY: the kernel copies `event`, which outlives the call; both descriptors are open,
+        // being borrowed from their owners.
         check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
         Ok(())
     }
@@ -120,7 +123,8 @@ impl Poller {
         }
         wait_ready(self.epoll.as_raw_fd(), libc::POLLIN, deadline)?;
         let most = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: the kernel writes at most `most` events to the slice, which has room for them and outlives the call.
+        // SAFETY: the kernel writes at most `most` events to the slice, which has room for them and
+        // outlives the call.
         counted(unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), most, 0) })
     }
 }
@@ -129,8 +133,8 @@ impl Waker {
     /// Ends the poller's current wait, or its next one.
     pub fn wake(&self) {
         let one = 1u64.to_ne_bytes();
-        // SAFETY: the kernel reads the eight bytes of `one`, which outlives the call. It can only refuse because the
-        // counter is about to overflow, and then the poller is awake.
+        // SAFETY: the kernel reads the eight bytes of `one`, which outlives the call. It can only
+        // refuse because the counter is about to overflow, and then the poller is awake.
         unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
@@ -144,13 +148,14 @@ impl Waker {
     /// Takes the wake-ups so far, so that the next wait waits.
     fn rest(&self) {
         let mut count = [0u8; 8];
-        // SAFETY: the kernel writes at most eight bytes to `count`, which outlives the call. It can only fail because
-        // there is nothing to take.
+        // SAFETY: the kernel writes at most eight bytes to `count`, which outlives the call. It can
+        // only fail because there is nothing to take.
         unsafe { libc::read(self.event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
     }
 }
 
-/// Lets the calling thread's timers fire to the nanosecond instead of up to 50 µs late (the default slack of Linux).
+/// Lets the calling thread's timers fire to the nanosecond instead of up to 50 µs late (the default
+/// slack of Linux).
 ///
 /// # Errors
 /// When the kernel refuses, as some sandboxes do; waits are then coarser and nothing else changes.
@@ -166,11 +171,13 @@ pub fn pause(span: Duration) {
         tv_sec: span.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: span.subsec_nanos().into(),
     };
-    // SAFETY: the kernel reads one timespec that outlives the call; what was left after a signal is not asked for.
+    // SAFETY: the kernel reads one timespec that outlives the call; what was left after a signal is
+    // not asked for.
     unsafe { libc::nanosleep(&raw const span, std::ptr::null_mut()) };
 }
 
-/// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for ever).
+/// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for
+/// ever).
 pub(super) fn wait_ready(fd: RawFd, interest: libc::c_short, timeout: Option<Duration>) -> io::Result<()> {
     let mut poll = libc::pollfd { fd, events: interest, revents: 0 };
     let span = timeout.map(|span| libc::timespec {
@@ -178,8 +185,8 @@ pub(super) fn wait_ready(fd: RawFd, interest: libc::c_short, timeout: Option<Dur
         tv_nsec: span.subsec_nanos().into(),
     });
     let span = span.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the kernel reads and writes one pollfd and reads one timespec or nothing; both outlive the call. A null
-    // signal mask leaves the mask as it is.
+    // SAFETY: the kernel reads and writes one pollfd and reads one timespec or nothing; both
+    // outlive the call. A null signal mask leaves the mask as it is.
     check(unsafe { libc::ppoll(&raw mut poll, 1, span, std::ptr::null()) })?;
     Ok(())
 }
@@ -197,8 +204,9 @@ fn epoll_pwait2(epoll: RawFd, events: &mut [libc::epoll_event], deadline: Option
         nanos: span.subsec_nanos().into(),
     });
     let span = span.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the kernel writes at most `events.len()` events to the slice and reads one timespec or nothing; both
-    // outlive the call. A null signal mask (its size is then ignored) leaves the mask as it is.
+    // SAFETY: the kernel writes at most `events.len()` events to the slice and reads one timespec
+    // or nothing; both outlive the call. A null signal mask (its size is then ignored) leaves the
+    // mask as it is.
     let returned = unsafe {
         libc::syscall(
             libc::SYS_epoll_pwait2,

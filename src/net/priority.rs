@@ -1,9 +1,10 @@
 //! How soon the kernel runs a thread that becomes ready.
 //!
-//! A sender that waits its turn behind a compiler is late by that compiler's time slice, 3 ms and more. Since Linux 6.12
-//! a thread of the ordinary class may ask for a short slice of its own, and is then run as soon as it wakes; a lower nice
-//! value, where permitted, does the rest. Neither takes more than a fair share, unlike the real-time classes, which
-//! could starve the registrar under test when it shares the machine.
+//! A sender that waits its turn behind a compiler is late by that compiler's time slice, 3 ms and
+//! more. Since Linux 6.12 a thread of the ordinary class may ask for a short slice of its own, and
+//! is then run as soon as it wakes; a lower nice value, where permitted, does the rest. Neither
+//! takes more than a fair share, unlike the real-time classes, which could starve the registrar
+//! under test when it shares the machine.
 
 use std::io;
 
@@ -30,8 +31,9 @@ struct SchedAttr {
     sched_period: u64,
 }
 
-/// Asks for the calling thread, and every thread it starts from then on, to be run promptly, and says what was granted: `slice=100us`, `nice=-10`. A refusal is no
-/// error; older kernels accept the slice and ignore it.
+/// Asks for the calling thread, and every thread it starts from then on, to be run promptly, and
+/// says what was granted: `slice=100us`, `nice=-10`. A refusal is no error; older kernels accept
+/// the slice and ignore it.
 pub fn prefer_promptness() -> Vec<String> {
     if set(NICE, SLICE_NS).is_ok() {
         vec![format!("slice={}us", SLICE_NS / 1000), format!("nice={NICE}")]
@@ -42,8 +44,8 @@ pub fn prefer_promptness() -> Vec<String> {
     }
 }
 
-/// Lets the calling thread wait for all others: it works for somebody who looks on, and that must cost the run nothing.
-/// A refusal is no error.
+/// Lets the calling thread wait for all others: it works for somebody who looks on, and that must
+/// cost the run nothing. A refusal is no error.
 pub fn give_way() {
     let _ = set(LAST, 0);
 }
@@ -57,8 +59,9 @@ fn set(nice: i32, slice_ns: u64) -> io::Result<()> {
         sched_runtime: slice_ns,
         ..SchedAttr::default()
     };
-    // SAFETY: sched_setattr(2) reads `size` bytes behind the pointer, which is a live, fully initialised struct of that
-    // size, and writes back at most its `size` field when the kernel refuses it; thread 0 is the calling one.
+    // SAFETY: sched_setattr(2) reads `size` bytes behind the pointer, which is a live, fully
+    // initialised struct of that size, and writes back at most its `size` field when the kernel
+    // refuses it; thread 0 is the calling one.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw mut attr, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,4 +1,5 @@
-//! Host names to addresses, by the system's resolver. SRV and NAPTR (RFC 3263) are not looked up here.
+//! Host names to addresses, by the system's resolver. SRV and NAPTR (RFC 3263) are not looked up
+//! here.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -22,8 +23,8 @@ impl Family {
 
 /// The addresses of `host`, each once: those of `family`, or IPv4 before IPv6 when it is `None`.
 ///
-/// An address literal (an IPv6 one with or without brackets) is taken as it is, without a look-up. Blocks for as long
-/// as the system's resolver does; call it before the run.
+/// An address literal (an IPv6 one with or without brackets) is taken as it is, without a look-up.
+/// Blocks for as long as the system's resolver does; call it before the run.
 ///
 /// # Errors
 /// What the resolver said, or `NotFound` when the name has no address of the family.
@@ -85,7 +86,8 @@ mod tests {
 
     #[test]
     fn an_impossible_name_is_an_error() {
-        // Too long for a label (RFC 1035 §2.3.4), so that the resolver refuses it without asking anyone.
+        // Too long for a label (RFC 1035 §2.3.4), so that the resolver refuses it without asking
+        // anyone.
         assert!(resolve(&"x".repeat(300), 5060, None).is_err());
     }
 

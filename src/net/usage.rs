@@ -1,4 +1,5 @@
-//! What the process consumed (getrusage), what it can do without, and what machine it ran on (uname, /proc). For the report, never for decisions.
+//! What the process consumed (getrusage), what it can do without, and what machine it ran on
+//! (uname, /proc). For the report, never for decisions.
 
 use std::ffi::{CStr, c_char};
 use std::fs;
@@ -38,8 +39,9 @@ pub fn children() -> Usage {
     used_by(libc::RUSAGE_CHILDREN)
 }
 
-/// Gives the pages of freed memory back to the system, where the C library can. It does so by itself only at the heap's
-/// end: what was read from a list of a million agents and then dropped would stay with the process for the whole run.
+/// Gives the pages of freed memory back to the system, where the C library can. It does so by
+/// itself only at the heap's end: what was read from a list of a million agents and then dropped
+/// would stay with the process for the whole run.
 pub fn give_back_freed_memory() {
     // SAFETY: takes no pointer and touches no memory in use; other threads may allocate meanwhile.
     #[cfg(target_env = "gnu")]
@@ -51,8 +53,8 @@ pub fn give_back_freed_memory() {
 fn used_by(whom: libc::c_int) -> Usage {
     // SAFETY: rusage is integers only, so all zeroes is a value of it.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one rusage to `usage`, which outlives the call; both callers name one that exists. Were the
-    // call to fail, the zeroes would stand.
+    // SAFETY: the kernel writes one rusage to `usage`, which outlives the call; both callers name
+    // one that exists. Were the call to fail, the zeroes would stand.
     unsafe { libc::getrusage(whom, &raw mut usage) };
     Usage {
         user_s: seconds(usage.ru_utime),

@@ -1,4 +1,5 @@
-//! What was seen to happen, kept until all of it is known and can be replayed in order: the words of
+//! What was seen to happen, kept until all of it is known and can be replayed in order: the words
+//! of
 //! [`crate::measure::Event`] without borrowed texts.
 //!
 //! Memory: 88 bytes per entry, and a registration with its challenge makes seven.

@@ -1,11 +1,14 @@
-//! Registrations out of a platform's event log, which shows neither credentials nor requests of their own.
+//! Registrations out of a platform's event log, which shows neither credentials nor requests of
+//! their own.
 //!
 //! What is assumed, since a log does not say it:
 //!
-//! * A record with a code is a REGISTER and its answer, both at the record's time. A record without one, or with a
-//!   provisional one, is a REGISTER; the user's next record within 32 s (Timer F) with a code is its answer.
-//! * A 401 or 407 followed within five seconds by another REGISTER of the same user was its challenge: the two are one
-//!   attempt, and the second carried credentials. Any other 401 or 407 is a final answer.
+//! * A record with a code is a REGISTER and its answer, both at the record's time. A record without
+//!   one, or with a provisional one, is a REGISTER; the user's next record within 32 s (Timer F)
+//!   with a code is its answer.
+//! * A 401 or 407 followed within five seconds by another REGISTER of the same user was its
+//!   challenge: the two are one attempt, and the second carried credentials. Any other 401 or 407
+//!   is a final answer.
 //! * A granted lifetime is not shown, so no binding is said to have lapsed.
 //! * Records stand in order of time, or the newest first; both are put right.
 
@@ -130,7 +133,8 @@ fn reply(record: &LogRecord, transaction: u64, code: u16) -> Reply<'_> {
     }
 }
 
-/// User and host of an address as a log writes it: `<sip:agent@example.com>`, `agent@example.com` or `agent`.
+/// User and host of an address as a log writes it: `<sip:agent@example.com>`, `agent@example.com`
+/// or `agent`.
 fn address(text: &str) -> (String, String) {
     let parts = contact::address_of_record(text.as_bytes());
     if let Some((user, host)) = parts {

@@ -1,4 +1,5 @@
-//! Registrations that others made: a capture or a platform's log, read into the same [`Results`] a run leaves behind.
+//! Registrations that others made: a capture or a platform's log, read into the same [`Results`] a
+//! run leaves behind.
 //!
 //! ```text
 //! record::capture ──▶ wire ──┐
@@ -6,13 +7,15 @@
 //! record::eventlog ─▶ log ───┘
 //! ```
 //!
-//! `watch` follows each phone as `agent` would live it: the REGISTER, the challenge, the REGISTER with Authorization, the
-//! final answer are one attempt, and its end is named by the same words. `roster` knows the phones and their trunks: a
-//! trunk is a registrar's address and a domain, a phone an address of record on it. So every detector, table and report
-//! works on what regstorm never sent.
+//! `watch` follows each phone as `agent` would live it: the REGISTER, the challenge, the REGISTER
+//! with Authorization, the final answer are one attempt, and its end is named by the same words.
+//! `roster` knows the phones and their trunks: a trunk is a registrar's address and a domain, a
+//! phone an address of record on it. So every detector, table and report works on what regstorm
+//! never sent.
 //!
-//! What cannot be known from outside is said in [`Observation::remarks`]. Times are the capture's; a first REGISTER counts
-//! as sent when it was planned, so the generator's own figures say nothing here.
+//! What cannot be known from outside is said in [`Observation::remarks`]. Times are the capture's;
+//! a first REGISTER counts as sent when it was planned, so the generator's own figures say nothing
+//! here.
 
 mod entry;
 mod log;

@@ -1,5 +1,6 @@
-//! Entries in, results out: what was seen is told to a [`Tally`] in order of time, and its intervals go through a record
-//! in memory, so that they are summed up, checked and balanced by the code that does it for a run.
+//! Entries in, results out: what was seen is told to a [`Tally`] in order of time, and its
+//! intervals go through a record in memory, so that they are summed up, checked and balanced by the
+//! code that does it for a run.
 
 use super::entry::{End, Entry, What, Words};
 use super::roster::Roster;
@@ -280,6 +281,7 @@ fn too_long(start: u64, end: u64) -> ObserveError {
 const START: Time = Time::from_secs(1);
 const SECOND_NS: u64 = 1_000_000_000;
 const INTERVALS: u128 = 1_000;
-/// The number of registered phones is sampled ten times a second, so a span costs time even when nothing happens in it;
-/// and a time in 1970 beside one of this year is a broken record, not a long one.
+/// The number of registered phones is sampled ten times a second, so a span costs time even when
+/// nothing happens in it; and a time in 1970 beside one of this year is a broken record, not a long
+/// one.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);

@@ -1,7 +1,8 @@
 //! The phones that were seen, and the trunks they register on.
 //!
-//! A trunk is one registrar (its address, or the name a log gives it) and one domain. A phone is a user of that domain; the
-//! same user on two telephones at once, told apart by Call-ID and Contact, is two phones with one name.
+//! A trunk is one registrar (its address, or the name a log gives it) and one domain. A phone is a
+//! user of that domain; the same user on two telephones at once, told apart by Call-ID and Contact,
+//! is two phones with one name.
 
 use super::ObserveError;
 use crate::record::{RegistrarHeader, TrunkHeader};
@@ -64,7 +65,8 @@ impl Roster {
 
     /// The phones of this user seen so far.
     pub(super) fn phones(&self, trunk: u16, user: &str) -> &[u32] {
-        // A lookup must not cost an allocation for every message, but the standard map wants its own key type.
+        // A lookup must not cost an allocation for every message, but the standard map wants its
+        // own key type.
         self.users.get(&(trunk, user.to_owned())).map_or(&[], Vec::as_slice)
     }
 
@@ -99,7 +101,8 @@ impl Roster {
         self.trunks.len()
     }
 
-    /// The trunks as a record's header lists them. A domain is its trunk's id, unless several registrars serve it.
+    /// The trunks as a record's header lists them. A domain is its trunk's id, unless several
+    /// registrars serve it.
     pub(super) fn headers(&self) -> Vec<TrunkHeader> {
         self.trunks.iter().map(|trunk| self.header(trunk)).collect()
     }

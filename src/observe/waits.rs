@@ -1,4 +1,5 @@
-//! How long observed phones wait after a failure before they try again, so that it can be said where their retries lead.
+//! How long observed phones wait after a failure before they try again, so that it can be said
+//! where their retries lead.
 
 use super::entry::{End, Entry, What};
 use super::roster::Roster;
@@ -25,7 +26,8 @@ impl Mean {
     }
 }
 
-/// The retry habits of each trunk's phones; the entries are in order of time. No wait seen is no wait known.
+/// The retry habits of each trunk's phones; the entries are in order of time. No wait seen is no
+/// wait known.
 pub(super) fn observed(roster: &Roster, entries: &[Entry]) -> Vec<RetryHeader> {
     let mut waits = vec![Waits::default(); roster.trunks()];
     let mut failed: Vec<Option<(u64, End)>> = vec![None; roster.len()];

@@ -1,12 +1,12 @@
 //! Following phones from outside: requests and answers in, attempts out.
 //!
-//! An attempt is an exchange as [`crate::agent::exchange`] knows it, which is told here from both sides: each answer that
-//! was seen says what may follow, each request whether it did. Without a final answer it ends after Timer F (RFC 3261
-//! §17.1.2.2), or when the phone begins anew; a challenge that nobody answers ends it too, and what is open when watching
-//! ends is abandoned.
+//! An attempt is an exchange as [`crate::agent::exchange`] knows it, which is told here from both
+//! sides: each answer that was seen says what may follow, each request whether it did. Without a
+//! final answer it ends after Timer F (RFC 3261 §17.1.2.2), or when the phone begins anew; a
+//! challenge that nobody answers ends it too, and what is open when watching ends is abandoned.
 //!
-//! Requests and answers belong together by Call-ID, CSeq and branch (RFC 3261 §17.1.3). Time must not run backwards here:
-//! whoever calls sees to it.
+//! Requests and answers belong together by Call-ID, CSeq and branch (RFC 3261 §17.1.3). Time must
+//! not run backwards here: whoever calls sees to it.
 
 use super::ObserveError;
 use super::entry::{End, Entry, What, Word, Words};
@@ -134,7 +134,8 @@ struct SeenAttempt {
     asked_s: Option<u32>,
     current: Current,
     exchange: Exchange,
-    /// Who challenged so far, by role and realm: a phone may hold credentials for each realm on the way (RFC 3261 §22.3).
+    /// Who challenged so far, by role and realm: a phone may hold credentials for each realm on the
+    /// way (RFC 3261 §22.3).
     challengers: Vec<(Role, Word)>,
     /// The source shows no credentials.
     opaque: bool,
@@ -289,8 +290,9 @@ impl Watch {
         }
     }
 
-    /// The phone that asks: of this user's, the one with the same Call-ID, else the one whose challenge this answers, else
-    /// one with the same Contact, else any, if it is not in the middle of an exchange; else another phone.
+    /// The phone that asks: of this user's, the one with the same Call-ID, else the one whose
+    /// challenge this answers, else one with the same Contact, else any, if it is not in the middle
+    /// of an exchange; else another phone.
     fn phone_of(&mut self, ask: &Ask<'_>) -> Result<u32, ObserveError> {
         let trunk = self.roster.trunk(ask.trunk.clone(), ask.transport)?;
         if let Some(asked_s) = ask.asked_s.filter(|_| !ask.removes) {
@@ -301,7 +303,8 @@ impl Watch {
         let find = |is: &dyn Fn(&Phone) -> bool| known.iter().copied().find(|&agent| is(&self.phones[agent as usize]));
         let found = find(&|phone| phone.call_id == call_id)
             .or_else(|| find(&|phone| phone.is_asked_for(ask)))
-            // A phone with a new Call-ID has begun anew, and one that does so at once is two. A log shows no Contact.
+            // A phone with a new Call-ID has begun anew, and one that does so at once is two. A log
+            // shows no Contact.
             .or_else(|| find(&|phone| phone.contact == contact && (ask.contact.uri.is_empty() || !phone.acts(ask.at))))
             .or_else(|| find(&|phone| !phone.acts(ask.at) && !phone.waits(ask.at)));
         if let Some(agent) = found {
@@ -641,10 +644,11 @@ pub(super) fn print_of(texts: &[&[u8]]) -> u64 {
 pub(super) const SECOND_NS: u64 = 1_000_000_000;
 /// Timer F, and as much again for an answer that comes too late.
 const REMEMBERED_NS: u64 = 2 * TIMER_F_NS;
-/// A phone answers a challenge at once. In a log, which shows no credentials, the next REGISTER within this answers it; a
-/// challenge that is older when watching ends was not answered.
+/// A phone answers a challenge at once. In a log, which shows no credentials, the next REGISTER
+/// within this answers it; a challenge that is older when watching ends was not answered.
 pub(super) const ANSWERED_WITHIN_NS: u64 = 5 * SECOND_NS;
-/// What a registrar chooses when neither side names a lifetime: unknown, but RFC 3261 §10.2 suggests an hour.
+/// What a registrar chooses when neither side names a lifetime: unknown, but RFC 3261 §10.2
+/// suggests an hour.
 const DEFAULT_EXPIRES_S: u32 = 3_600;
 const UNKNOWN_END: u64 = Time::NEVER.as_nanos() / 2;
 const MAX_ADDRESS: usize = 200;

@@ -1,7 +1,9 @@
-//! Registrations out of a capture: SIP messages put in order of time and read as requests and answers.
+//! Registrations out of a capture: SIP messages put in order of time and read as requests and
+//! answers.
 //!
-//! Frames of one capture may stand a little out of order (several interfaces, several queues), so messages wait until
-//! nothing older than them is expected. Memory: at most [`MOST_WAITING`] messages, beside what [`super::entry`] keeps.
+//! Frames of one capture may stand a little out of order (several interfaces, several queues), so
+//! messages wait until nothing older than them is expected. Memory: at most [`MOST_WAITING`]
+//! messages, beside what [`super::entry`] keeps.
 
 use super::roster::TrunkKey;
 use super::watch::{Ask, AskContact, Carried, Reply, SECOND_NS, SeenChallenge, UsedCredentials, Watch, print_of};
@@ -43,8 +45,8 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     }
     wire.drain(u64::MAX, 0)?;
     let mut remarks = account.remarks();
-    // Watching ends with the capture: silence after the last REGISTER is seen too. But a frame of another year is a
-    // damaged one.
+    // Watching ends with the capture: silence after the last REGISTER is seen too. But a frame of
+    // another year is a damaged one.
     let silent_end = account.last_ns.saturating_sub(wire.newest) <= LONGEST_SILENCE_NS;
     let end = if silent_end { account.last_ns } else { wire.newest };
     let (seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, end);
@@ -242,8 +244,8 @@ fn offered<'a>(response: &Response<'a>) -> SeenChallenge<'a> {
     SeenChallenge { realm: all.realm, offered, nonces, stale }
 }
 
-/// The credentials of a request. An empty nonce carries none: clients of some networks send such a header with their
-/// first REGISTER to name their user (3GPP TS 24.229 §5.1.1.2.2).
+/// The credentials of a request. An empty nonce carries none: clients of some networks send such a
+/// header with their first REGISTER to name their user (3GPP TS 24.229 §5.1.1.2.2).
 fn carried(request: &Request<'_>) -> Carried {
     let mut all = all_credentials(request).peekable();
     if all.peek().is_none() {
@@ -264,8 +266,8 @@ fn transaction(call_id: &[u8], cseq: u32, branch: &[u8]) -> u64 {
     print_of(&[call_id, &cseq.to_be_bytes(), branch])
 }
 
-/// How long a message waits for an older one: attempts sampled into one file stand in it one after another, and each may
-/// last two Timer F.
+/// How long a message waits for an older one: attempts sampled into one file stand in it one after
+/// another, and each may last two Timer F.
 const SETTLED_NS: u64 = 64_000_000_000;
 /// More than any trunk has neighbours.
 const MOST_OTHERS: usize = 4_096;

@@ -1,4 +1,5 @@
-//! One agent of a trunk as its account: as written in the profile, whatever a `mix` makes of it in a run.
+//! One agent of a trunk as its account: as written in the profile, whatever a `mix` makes of it in
+//! a run.
 
 use super::credential_of;
 use crate::profile::{AgentSecret, TrunkAgents, TrunkProfile};

@@ -1,7 +1,7 @@
 //! `[[trunk.mix]]`: which agents deviate from their trunk, and how.
 //!
-//! Shares become numbers of agents by the largest remainder, so that they add up exactly; a group's agents lie evenly
-//! among the trunk's, by their number and nothing else: no seed moves them.
+//! Shares become numbers of agents by the largest remainder, so that they add up exactly; a group's
+//! agents lie evenly among the trunk's, by their number and nothing else: no seed moves them.
 
 use super::policy;
 use crate::agent::{RealmPolicy, TrunkPolicy};
@@ -88,8 +88,8 @@ fn variant(trunk: &TrunkProfile, mix: &Mix) -> Option<TrunkPolicy> {
     Some(own)
 }
 
-/// Agents per share, and at the end those that are left, by the largest remainder; of equal remainders the earlier
-/// share's.
+/// Agents per share, and at the end those that are left, by the largest remainder; of equal
+/// remainders the earlier share's.
 fn apportion(shares: &[f64], agents: usize) -> Vec<usize> {
     let rest = (1.0 - shares.iter().sum::<f64>()).max(0.0);
     let quotas: Vec<f64> = shares.iter().chain([&rest]).map(|share| share * agents as f64).collect();
@@ -105,7 +105,8 @@ fn apportion(shares: &[f64], agents: usize) -> Vec<usize> {
     counts
 }
 
-/// A sequence in which each group has its count, evenly: member k of c stands at (2k+1)/2c of the way.
+/// A sequence in which each group has its count, evenly: member k of c stands at (2k+1)/2c of the
+/// way.
 fn spread(counts: &[usize]) -> Vec<u16> {
     let mut places: Vec<(f64, u16)> = Vec::with_capacity(counts.iter().sum());
     for (group, &count) in counts.iter().enumerate() {

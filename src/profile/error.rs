@@ -1,8 +1,10 @@
-//! What is wrong with a profile, and where: one [`Problem`] each, all that could be found together in a
+//! What is wrong with a profile, and where: one [`Problem`] each, all that could be found together
+//! in a
 //! [`ProfileError`].
 //!
-//! A problem names the file, line and column (or the `--set` flag), the key, what is wrong and what to do instead, and
-//! shows the line. Passwords on that line are masked: an error goes to terminals and CI logs.
+//! A problem names the file, line and column (or the `--set` flag), the key, what is wrong and what
+//! to do instead, and shows the line. Passwords on that line are masked: an error goes to terminals
+//! and CI logs.
 
 use super::places::{Origin, Path, Places, Texts};
 use std::fmt;
@@ -73,7 +75,8 @@ impl Problem {
         Problem { place, key, message, remedy: None, excerpt }
     }
 
-    /// A problem with the value of a key; the innermost table around it when the key was not written.
+    /// A problem with the value of a key; the innermost table around it when the key was not
+    /// written.
     pub(crate) fn with_value(places: &Places, path: &Path, message: String) -> Problem {
         Problem::at(&places.texts, places.value(path), path.to_string(), message)
     }
@@ -176,8 +179,8 @@ fn masked(text: &str, range: Range<usize>, secrets: &[Range<usize>]) -> String {
     out.replace('\t', " ")
 }
 
-/// Where passwords and HA1 stand in a TOML text, found by the words before "=" alone so that it works on broken
-/// documents too.
+/// Where passwords and HA1 stand in a TOML text, found by the words before "=" alone so that it
+/// works on broken documents too.
 fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for (equals, _) in text.match_indices('=') {
@@ -193,7 +196,8 @@ fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Whether a key holds a secret, also under a name that was mistyped or guessed: that line is shown as an error.
+/// Whether a key holds a secret, also under a name that was mistyped or guessed: that line is shown
+/// as an error.
 fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     let guessed = ["pass", "pwd", "secret"].iter().any(|part| key.contains(part));

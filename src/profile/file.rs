@@ -1,8 +1,9 @@
 //! The profile as written: every key of the TOML, all optional, unknown keys refused.
 //!
-//! Types here only say what a key looks like; whether its value makes sense is decided in `resolve`. The defaults are
-//! stated once, in [`defaults`]: `resolve` uses them and the JSON Schema shows them. Keys whose feature comes later are
-//! listed too, so that they are refused with a reason instead of "unknown".
+//! Types here only say what a key looks like; whether its value makes sense is decided in
+//! `resolve`. The defaults are stated once, in [`defaults`]: `resolve` uses them and the JSON
+//! Schema shows them. Keys whose feature comes later are listed too, so that they are refused with
+//! a reason instead of "unknown".
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word};
@@ -60,8 +61,9 @@ pub mod defaults {
     pub const FAULT_SHARE: f64 = 1.0;
     pub const LIMIT_SCOPE: LimitScope = LimitScope::Trunk;
 
-    /// What two runs are compared by, and the change for the worse that is no regression yet. Latencies have a time too:
-    /// on a fast network ten per cent are less than a busy machine adds to them.
+    /// What two runs are compared by, and the change for the worse that is no regression yet.
+    /// Latencies have a time too: on a fast network ten per cent are less than a busy machine adds
+    /// to them.
     pub const COMPARE: [(&str, &str); 6] = [
         ("success_ratio", "-0.1%"),
         ("loops", "+0.1%"),
@@ -94,11 +96,12 @@ pub struct ProfileFile {
     pub arrivals: Option<ArrivalsFile>,
     /// When our own schedule counts as broken.
     pub generator: Option<GeneratorFile>,
-    /// Metric = comparison, like `success_ratio = ">= 0.999"`; quote names with a dot: `"register.p99" = "< 250ms"`.
+    /// Metric = comparison, like `success_ratio = ">= 0.999"`; quote names with a dot:
+    /// `"register.p99" = "< 250ms"`.
     pub thresholds: Option<BTreeMap<String, String>>,
-    /// What `regstorm compare` looks at, and the change for the worse that is no regression yet: figure = change, like
-    /// `"register.p99" = "+10% +1ms"` or `success_ratio = "-0.1%"`; "off" leaves a figure out. Keys override the defaults
-    /// one by one.
+    /// What `regstorm compare` looks at, and the change for the worse that is no regression yet:
+    /// figure = change, like `"register.p99" = "+10% +1ms"` or `success_ratio = "-0.1%"`; "off"
+    /// leaves a figure out. Keys override the defaults one by one.
     #[schemars(extend("default" = defaults::compare()))]
     pub compare: Option<BTreeMap<String, String>>,
     /// The embedded registrar.
@@ -116,9 +119,11 @@ pub struct RunFile {
     /// Bucket of every time series.
     #[schemars(extend("default" = defaults::RUN_INTERVAL))]
     pub interval: Option<DurationText>,
-    /// Same profile and seed: same identities, arrival times and random choices. Random, and recorded, when left out.
+    /// Same profile and seed: same identities, arrival times and random choices. Random, and
+    /// recorded, when left out.
     pub seed: Option<u64>,
-    /// Sender threads; 0 is as many as the planned rate needs, one for every 20 000 registrations/s, at most one per core.
+    /// Sender threads; 0 is as many as the planned rate needs, one for every 20 000
+    /// registrations/s, at most one per core.
     #[schemars(extend("default" = defaults::RUN_WORKERS))]
     pub workers: Option<u32>,
     /// The beginning of the load, left out of thresholds and totals and marked in the time series;
@@ -140,21 +145,24 @@ pub struct SafetyFile {
     /// Networks that may be sent to; any other resolved address is refused before the first packet.
     #[schemars(extend("default" = defaults::ALLOW_TARGETS))]
     pub allow_targets: Option<Vec<String>>,
-    /// Hard ceiling on SIP messages sent per second, over everything; it refuses and counts, it never shapes.
+    /// Hard ceiling on SIP messages sent per second, over everything; it refuses and counts, it
+    /// never shapes.
     #[schemars(extend("default" = defaults::MAX_MESSAGE_RATE))]
     pub max_message_rate: Option<u32>,
-    /// Conditions that end a run in good order, judged at the end of each interval of the load over all of it so far;
-    /// written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
+    /// Conditions that end a run in good order, judged at the end of each interval of the load over
+    /// all of it so far; written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
     pub abort_on: Option<BTreeMap<String, String>>,
 }
 
-/// `[expect]`: limits as somebody stated them, of a registrar, an edge or a line. Nothing is held back because of them.
+/// `[expect]`: limits as somebody stated them, of a registrar, an edge or a line. Nothing is held
+/// back because of them.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectFile {
     /// Bindings at once.
     pub registrations: Option<u32>,
-    /// Attempts begun per second, refreshes and retries included; a handshake of two REGISTERs is one.
+    /// Attempts begun per second, refreshes and retries included; a handshake of two REGISTERs is
+    /// one.
     pub registrations_per_second: Option<f64>,
     /// Requests per second from all agents together.
     pub messages_per_second: Option<u32>,
@@ -312,7 +320,8 @@ pub struct TlsFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageFile {
-    /// Arrivals per second change linearly from the previous stage's rate (0 at first) to this one; needs `for`.
+    /// Arrivals per second change linearly from the previous stage's rate (0 at first) to this one;
+    /// needs `for`.
     pub ramp: Option<f64>,
     /// Constant arrivals per second; needs `for`.
     pub rate: Option<f64>,
@@ -439,14 +448,15 @@ pub struct FaultFile {
     /// Only requests from these addresses.
     #[serde(alias = "source")]
     pub sources: Option<Vec<String>>,
-    /// limit: at most this many registered agents at once; transactions: this many open REGISTER transactions.
+    /// limit: at most this many registered agents at once; transactions: this many open REGISTER
+    /// transactions.
     pub concurrent: Option<u32>,
-    /// limit: over what it counts, all agents the fault concerns (trunk), each name in the credentials (account), or each
-    /// source address.
+    /// limit: over what it counts, all agents the fault concerns (trunk), each name in the
+    /// credentials (account), or each source address.
     #[schemars(extend("default" = defaults::LIMIT_SCOPE))]
     pub scope: Option<WordText<LimitScope>>,
-    /// limit, rate, deny, refuse, oscillate, transactions: the refusal's code; 403 when left out, 503 of rate and
-    /// transactions.
+    /// limit, rate, deny, refuse, oscillate, transactions: the refusal's code; 403 when left out,
+    /// 503 of rate and transactions.
     pub code: Option<u16>,
     /// limit, rate, deny, refuse, oscillate, transactions: the refusal's reason phrase.
     pub reason: Option<String>,
@@ -460,7 +470,8 @@ pub struct FaultFile {
     pub uniform: Option<Vec<DurationText>>,
     /// delay: a log-normal distribution.
     pub lognormal: Option<LognormalFile>,
-    /// drop, duplicate, reorder, corrupt: probability that a datagram is hit; but for drop 1 when left out.
+    /// drop, duplicate, reorder, corrupt: probability that a datagram is hit; but for drop 1 when
+    /// left out.
     pub probability: Option<f64>,
     /// reorder: the longest a datagram is held for others to overtake it, 20ms when left out.
     pub delay: Option<DurationText>,
@@ -474,7 +485,8 @@ pub struct FaultFile {
     pub period: Option<DurationText>,
 }
 
-/// Each kind of fault with the keys that are its own; all take `from`, `until`, `share`, `trunk` and `sources`.
+/// Each kind of fault with the keys that are its own; all take `from`, `until`, `share`, `trunk`
+/// and `sources`.
 pub const FAULT_KINDS: [(&str, &[&str]); 15] = [
     ("limit", &["concurrent", "scope", "code", "reason"]),
     ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),

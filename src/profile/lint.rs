@@ -1,7 +1,8 @@
-//! Doubts about credentials: what a registrar may well refuse, or what common configuration files would mangle.
+//! Doubts about credentials: what a registrar may well refuse, or what common configuration files
+//! would mangle.
 //!
-//! Everything here is legal in a profile; what is not has been refused before. A lint names the user and what is wrong,
-//! never the secret, not even the character at fault: words stand for it.
+//! Everything here is legal in a profile; what is not has been refused before. A lint names the
+//! user and what is wrong, never the secret, not even the character at fault: words stand for it.
 
 use super::meant::{AgentSecret, Profile, TrunkAgents, TrunkProfile};
 use serde::Serialize;
@@ -281,7 +282,8 @@ mod tests {
         }
     }
 
-    /// A profile of one trunk with these agents, put in behind the checks, so that every lint can be reached.
+    /// A profile of one trunk with these agents, put in behind the checks, so that every lint can
+    /// be reached.
     fn profile(rows: Vec<ListedAgent>) -> Profile {
         let text = "[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"d.test\"\n\
                     agents = { count = 1, user = \"a\", password = \"x\" }\n";

@@ -1,7 +1,7 @@
 //! The profile as meant: checked, every default filled in. Made once by `resolve`, then only read.
 //!
-//! It serialises under the names of the TOML file, durations as text and secrets as `***`: that is the `profile` of
-//! `run.json`.
+//! It serialises under the names of the TOML file, durations as text and secrets as `***`: that is
+//! the `profile` of `run.json`.
 
 use super::error::{Problem, ProfileError};
 use super::listen::ListenAddr;
@@ -305,8 +305,8 @@ impl Profile {
         &self.places.texts.name
     }
 
-    /// A problem with the value of a key, for checks that need more than this room knows; `steps` as in
-    /// `["trunk", "0", "registrar"]`.
+    /// A problem with the value of a key, for checks that need more than this room knows; `steps`
+    /// as in `["trunk", "0", "registrar"]`.
     pub fn problem(&self, steps: &[&str], message: impl Into<String>) -> Problem {
         Problem::with_value(&self.places, &path_of(steps), message.into())
     }

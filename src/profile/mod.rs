@@ -1,8 +1,10 @@
 //! From TOML to a checked profile: what is written, then what is meant.
 //!
-//! `file` holds the keys as written, `overrides` applies `--set`, `places` remembers where everything stands, `read`
-//! turns the tree into a [`file::ProfileFile`], `resolve` checks it and fills in the defaults ([`Profile`]), `error`
-//! says what is wrong and where, `sipp_csv` reads SIPp's injection files, `schema` shows the keys to editors, `lint` doubts credentials. Disk and environment are reached only through the
+//! `file` holds the keys as written, `overrides` applies `--set`, `places` remembers where
+//! everything stands, `read` turns the tree into a [`file::ProfileFile`], `resolve` checks it and
+//! fills in the defaults ([`Profile`]), `error` says what is wrong and where, `sipp_csv` reads
+//! SIPp's injection files, `schema` shows the keys to editors, `lint` doubts credentials. Disk and
+//! environment are reached only through the
 //! [`Source`] a caller gives; host names are not resolved here, SIP URIs, thresholds and allowances are read by the plan.
 
 mod error;
@@ -47,7 +49,8 @@ pub trait Source {
 /// Loads the profile at `path` with the `--set` texts applied in turn.
 ///
 /// # Errors
-/// Everything that is wrong, as far as it can be found together: syntax first, then keys and types, then meaning.
+/// Everything that is wrong, as far as it can be found together: syntax first, then keys and types,
+/// then meaning.
 pub fn load(source: &dyn Source, path: &str, sets: &[String]) -> Result<Profile, ProfileError> {
     let bytes =
         source.read(path).map_err(|reason| ProfileError::whole(path, format!("cannot be read: {reason}"), None))?;

@@ -1,7 +1,9 @@
-//! `--set KEY=VALUE`: puts a value into the TOML tree before it is read, so that it is checked like the file's own.
+//! `--set KEY=VALUE`: puts a value into the TOML tree before it is read, so that it is checked like
+//! the file's own.
 //!
-//! A key is a dotted path: `run.seed`, `trunk.0.agents.count`, `trunk.trunk_nj_01.expires`, `load.0.rate`,
-//! `thresholds.register.p99`. A value is TOML; what is no TOML (`30s`, `embedded`, `>= 0.99`) is a string.
+//! A key is a dotted path: `run.seed`, `trunk.0.agents.count`, `trunk.trunk_nj_01.expires`,
+//! `load.0.rate`, `thresholds.register.p99`. A value is TOML; what is no TOML (`30s`, `embedded`,
+//! `>= 0.99`) is a string.
 
 use super::error::Problem;
 use super::places::{PathStep, Texts};
@@ -20,16 +22,16 @@ struct Flag<'t> {
     value_at: usize,
 }
 
-/// Value texts as TOML documents of one key, so padded that every offset is the one the flag has among all texts.
-/// They are kept apart because the tree borrows from them.
+/// Value texts as TOML documents of one key, so padded that every offset is the one the flag has
+/// among all texts. They are kept apart because the tree borrows from them.
 pub(crate) fn value_documents(texts: &Texts) -> Vec<String> {
     texts
         .flags()
         .iter()
         .map(|span| {
             let text = &texts.all[span.clone()];
-            // One blank less than the position of "=", whose place the key "v" takes. A flag without "=" is refused
-            // when it is applied.
+            // One blank less than the position of "=", whose place the key "v" takes. A flag
+            // without "=" is refused when it is applied.
             let equals = text.find('=').unwrap_or(0);
             format!("{}v{}", " ".repeat(span.start + equals - 1), &text[equals..])
         })
@@ -170,7 +172,8 @@ fn split_path(text: &str) -> Option<Vec<String>> {
     sound.then(|| steps.into_iter().map(|step| step.trim().to_owned()).collect())
 }
 
-/// Takes the value at `steps` out of the tree, for the next look at what is left; a list item goes with its list.
+/// Takes the value at `steps` out of the tree, for the next look at what is left; a list item goes
+/// with its list.
 pub(crate) fn remove(table: &mut DeTable<'_>, steps: &[PathStep]) -> bool {
     let [PathStep::Key(key), rest @ ..] = steps else { return false };
     if let Some(node) = table.get_mut(key.as_str())

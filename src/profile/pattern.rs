@@ -33,7 +33,8 @@ impl NamePattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// When it is empty or holds braces that are neither `{n}` nor `{n:0W}` with a width W from 1 to 20.
+    /// When it is empty or holds braces that are neither `{n}` nor `{n:0W}` with a width W from 1
+    /// to 20.
     pub fn parse(text: &str) -> Result<NamePattern, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);

@@ -1,7 +1,9 @@
-//! Where every key and value of a profile was written: the file's text, and behind it the texts of `--set` flags.
+//! Where every key and value of a profile was written: the file's text, and behind it the texts of
+//! `--set` flags.
 //!
-//! File and flags share one address space (byte offsets into one text), so that whatever is found wrong later can be
-//! traced to the line or to the flag that said it. Nothing here knows what a key means.
+//! File and flags share one address space (byte offsets into one text), so that whatever is found
+//! wrong later can be traced to the line or to the flag that said it. Nothing here knows what a key
+//! means.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -174,7 +176,8 @@ impl Places {
         self.depth(path) == path.steps().len()
     }
 
-    /// What was written at `path`, as TOML text with the name of its type; `None` for lists, tables and nothing.
+    /// What was written at `path`, as TOML text with the name of its type; `None` for lists, tables
+    /// and nothing.
     pub(crate) fn leaf(&self, path: &Path) -> Option<(&'static str, &str)> {
         let node = self.nearest(path);
         match node.inside {
@@ -251,8 +254,9 @@ impl WrittenValue {
         }
     }
 
-    /// Whether `span` lies in this key, value or one of its parts. The span of a `[table]` covers its header only, and
-    /// a flag's value lies elsewhere than the table it was put into, so the parts are asked too.
+    /// Whether `span` lies in this key, value or one of its parts. The span of a `[table]` covers
+    /// its header only, and a flag's value lies elsewhere than the table it was put into, so the
+    /// parts are asked too.
     fn holds(&self, span: &Range<usize>) -> bool {
         holds(&self.key, span) || holds(&self.value, span) || self.child_holding(span).is_some()
     }

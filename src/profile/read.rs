@@ -1,5 +1,6 @@
-//! From text to [`ProfileFile`]: TOML syntax, then keys and types. Every wrong key and every value of the wrong type is
-//! reported, not only the first: after each the offender is taken out and the rest is read again.
+//! From text to [`ProfileFile`]: TOML syntax, then keys and types. Every wrong key and every value
+//! of the wrong type is reported, not only the first: after each the offender is taken out and the
+//! rest is read again.
 
 use super::error::{Problem, SECRET_KEYS, nearest};
 use super::file::ProfileFile;
@@ -23,7 +24,8 @@ pub(crate) fn tree(texts: &Texts) -> Result<Spanned<DeTable<'_>>, Vec<Problem>> 
         return Ok(tree);
     }
     let end = texts.file().len();
-    // One slip of the pen makes the parser stumble several times; what follows on the same line is noise.
+    // One slip of the pen makes the parser stumble several times; what follows on the same line is
+    // noise.
     let mut problems: Vec<Problem> = Vec::new();
     for error in errors {
         let span = error.span().unwrap_or(end..end);
@@ -63,7 +65,8 @@ pub(crate) fn file(mut tree: Spanned<DeTable<'_>>, places: &Places) -> Result<Pr
     }
 }
 
-/// A shell strips the quotes of `--set run.name="7"`: where a string is wanted, a flag's number is one.
+/// A shell strips the quotes of `--set run.name="7"`: where a string is wanted, a flag's number is
+/// one.
 fn retry_as_text(tree: &mut DeTable<'_>, places: &Places, path: &Path, message: &str) -> bool {
     let Some((kind, text)) = places.leaf(path) else { return false };
     let from_flag = matches!(places.texts.origin(&places.value(path)), Origin::Flag(_));

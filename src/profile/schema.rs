@@ -1,4 +1,5 @@
-//! The JSON Schema of the profile, for editors (`regstorm schema`): keys, types, texts and defaults of `file`.
+//! The JSON Schema of the profile, for editors (`regstorm schema`): keys, types, texts and defaults
+//! of `file`.
 
 use super::file::ProfileFile;
 use schemars::generate::SchemaSettings;
@@ -29,7 +30,8 @@ fn drop_null(schema: &mut Schema) {
         if let [Value::Object(only)] = choices.as_slice() {
             let only = only.clone();
             object.remove("anyOf");
-            // What stands beside the choice (a description, a default) says more than what stands inside it.
+            // What stands beside the choice (a description, a default) says more than what stands
+            // inside it.
             for (key, value) in only {
                 object.entry(key).or_insert(value);
             }

@@ -1,13 +1,15 @@
 //! SIPp's injection files (`-inf`): who registers, as an existing load test already lists it.
 //!
-//! The first line says `SEQUENTIAL`, `RANDOM` or `USER`, and may say `PRINTF=n` with `PRINTFOFFSET` and `PRINTFMULTIPLE`: then
-//! the lines are patterns for n virtual ones, `%d` and its kin standing for offset + multiple · n. Every other line is a
-//! row of fields between semicolons; lines that begin with `#` are comments. A row's credentials stand in any field as
+//! The first line says `SEQUENTIAL`, `RANDOM` or `USER`, and may say `PRINTF=n` with `PRINTFOFFSET`
+//! and `PRINTFMULTIPLE`: then the lines are patterns for n virtual ones, `%d` and its kin standing
+//! for offset + multiple · n. Every other line is a row of fields between semicolons; lines that
+//! begin with `#` are comments. A row's credentials stand in any field as
 //! `[authentication username=… password=…]`, values bare, in quotes, or in hex behind `0x`.
 //!
-//! Read as SIPp does (`infile.cpp`, `message.cpp` of its 3.7 series), with these differences: line ends may be CR LF in rows too,
-//! blanks around fields do not count, `%%` is one per cent sign, and an empty line is passed over where SIPp stops reading.
-//! A semicolon ends a field even between quotes, there as here; `0x3b` writes one.
+//! Read as SIPp does (`infile.cpp`, `message.cpp` of its 3.7 series), with these differences: line
+//! ends may be CR LF in rows too, blanks around fields do not count, `%%` is one per cent sign, and
+//! an empty line is passed over where SIPp stops reading. A semicolon ends a field even between
+//! quotes, there as here; `0x3b` writes one.
 //!
 //! Messages carry the line's number and never its text: it may hold a password.
 
@@ -19,8 +21,8 @@ use crate::vocab::Secret;
 pub enum InjectionOrder {
     /// As in the file.
     Sequential,
-    /// Each row once, in an order drawn from the run's seed. SIPp draws a row anew for each call, so that some users come
-    /// twice and some never; an agent comes once.
+    /// Each row once, in an order drawn from the run's seed. SIPp draws a row anew for each call,
+    /// so that some users come twice and some never; an agent comes once.
     Random,
     /// As in the file: SIPp's user n, counted from 1, is row n.
     User,
@@ -98,7 +100,8 @@ impl<'a> Injection<'a> {
         self.lines.len().min(self.len())
     }
 
-    /// Agent `n` below [`Injection::len`], with the line it comes from. Its user is the field numbered `user_field`, from 0.
+    /// Agent `n` below [`Injection::len`], with the line it comes from. Its user is the field
+    /// numbered `user_field`, from 0.
     ///
     /// # Errors
     /// What is wrong with its line.

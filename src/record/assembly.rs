@@ -1,8 +1,9 @@
 //! Summing up a run, interval by interval, into [`Results`].
 //!
-//! Each interval's books are balanced before its numbers are used. Intervals of the warm-up are in the series and in no
-//! sum; an attempt that began in it and ended after it counts, as every attempt, where it ended. Histograms of single intervals stay serialised;
-//! decoded are only the sums over the run, one per trunk and phase.
+//! Each interval's books are balanced before its numbers are used. Intervals of the warm-up are in
+//! the series and in no sum; an attempt that began in it and ended after it counts, as every
+//! attempt, where it ended. Histograms of single intervals stay serialised; decoded are only the
+//! sums over the run, one per trunk and phase.
 
 use super::error::ReadError;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
@@ -39,7 +40,8 @@ struct TrunkSum {
     /// Attempts begun and ended over the whole run, to balance the books.
     started: u64,
     ended: u64,
-    /// Gauges and agent-times in here are sums over intervals and mean nothing until `finish` replaces them.
+    /// Gauges and agent-times in here are sums over intervals and mean nothing until `finish`
+    /// replaces them.
     counters: TrunkInterval,
     latency_us: [Option<Histogram<u64>>; Phase::COUNT],
     /// Of the last interval of the load.
@@ -104,7 +106,8 @@ impl Assembly {
         self.interventions.push(intervention);
     }
 
-    /// Adds what the run saw of its own books; it goes on to see it at the end of each interval, and once is enough.
+    /// Adds what the run saw of its own books; it goes on to see it at the end of each interval,
+    /// and once is enough.
     pub(super) fn unbalanced(&mut self, imbalance: Imbalance) {
         if !self.imbalances.iter().any(|known| known.trunk == imbalance.trunk) {
             self.imbalances.push(imbalance);
@@ -200,14 +203,15 @@ impl Assembly {
         Ok(rows)
     }
 
-    /// The whole run. Attempts still open in the last interval become abandoned: nobody will tell their end.
+    /// The whole run. Attempts still open in the last interval become abandoned: nobody will tell
+    /// their end.
     pub(super) fn finish(mut self, end: Option<End>, torn: Option<String>) -> Results {
         self.abandon_open();
         self.sum_up(end, torn)
     }
 
-    /// Forgets the oldest intervals once they fill more than so many rows of trunks, and the distributions of all: what was
-    /// summed up stays.
+    /// Forgets the oldest intervals once they fill more than so many rows of trunks, and the
+    /// distributions of all: what was summed up stays.
     pub(super) fn keep_recent(&mut self, rows: usize) {
         if self.intervals.len() * self.trunks.len() > rows {
             self.intervals.drain(..self.intervals.len() / 2);

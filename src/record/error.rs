@@ -1,4 +1,5 @@
-//! Why a file is no record that can be reported on: for whoever reads frames, and for whoever sums them up.
+//! Why a file is no record that can be reported on: for whoever reads frames, and for whoever sums
+//! them up.
 
 use super::schema;
 use crate::measure::Imbalance;
@@ -18,8 +19,9 @@ pub enum ReadError {
     /// A frame whose checksum holds says something that cannot be.
     #[error("the record is damaged at byte {offset}: {what}")]
     Malformed { offset: u64, what: String },
-    /// Attempts appeared or vanished, and the run that wrote it did not know: no figure of such a record can be
-    /// trusted. What the run itself saw is in [`Results::imbalances`](super::Results::imbalances) instead.
+    /// Attempts appeared or vanished, and the run that wrote it did not know: no figure of such a
+    /// record can be trusted. What the run itself saw is in
+    /// [`Results::imbalances`](super::Results::imbalances) instead.
     #[error("{0}")]
     Imbalance(Imbalance),
 }

@@ -1,10 +1,11 @@
-//! A platform's SIP event log: JSON records with method, addresses, response code and time, in whatever form they were
-//! exported: an array, one record per line, several in a row with or without commas, pretty-printed, a single one, or an
-//! object around the array.
+//! A platform's SIP event log: JSON records with method, addresses, response code and time, in
+//! whatever form they were exported: an array, one record per line, several in a row with or
+//! without commas, pretty-printed, a single one, or an object around the array.
 //!
-//! Field names are those of [`Fields`], which a user may change; what is not named there is ignored. Texts may be numbers
-//! and numbers texts. Every error says which record it is about and where that stands. This reads bytes and judges nothing;
-//! how records make attempts is `observe`'s business.
+//! Field names are those of [`Fields`], which a user may change; what is not named there is
+//! ignored. Texts may be numbers and numbers texts. Every error says which record it is about and
+//! where that stands. This reads bytes and judges nothing; how records make attempts is `observe`'s
+//! business.
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -40,7 +41,8 @@ pub struct EventLog {
     pub others: u64,
 }
 
-/// The names under which a log keeps what is needed: a key, or a path of keys with dots (`sip.from`).
+/// The names under which a log keeps what is needed: a key, or a path of keys with dots
+/// (`sip.from`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fields {
     pub method: String,
@@ -145,7 +147,8 @@ pub enum LogError {
 /// Reads a log.
 ///
 /// # Errors
-/// At the first place that cannot be understood. Records of methods other than REGISTER are not looked into.
+/// At the first place that cannot be understood. Records of methods other than REGISTER are not
+/// looked into.
 pub fn read(bytes: &[u8], fields: &Fields) -> Result<EventLog, LogError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -295,7 +298,8 @@ impl<'a> Reader<'a> {
         (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
     }
 
-    /// What is wrong with the text that begins at `from`; it belongs to the record after those read.
+    /// What is wrong with the text that begins at `from`; it belongs to the record after those
+    /// read.
     fn no_json(&self, from: usize, error: &serde_json::Error) -> LogError {
         let rest = &self.text[from..];
         let line_start: usize = rest.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
@@ -362,7 +366,8 @@ fn written(text: &str) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()
 }
 
-/// Where the year 5138 begins, counted in seconds, milliseconds and microseconds; the next finer unit reaches it in 1973.
+/// Where the year 5138 begins, counted in seconds, milliseconds and microseconds; the next finer
+/// unit reaches it in 1973.
 const SECONDS_END: i64 = 100_000_000_000;
 const MILLIS_END: i64 = 1_000 * SECONDS_END;
 const MICROS_END: i64 = 1_000 * MILLIS_END;

@@ -1,7 +1,9 @@
-//! `latency.hlog`: the latencies of every interval, trunk and phase as an HdrHistogram interval log.
+//! `latency.hlog`: the latencies of every interval, trunk and phase as an HdrHistogram interval
+//! log.
 //!
-//! V2 compressed, tagged `trunk/phase`, so that HdrHistogram's own tools open it. Values are microseconds; the maximum
-//! column is in milliseconds, as those tools expect. This renders bytes and writes no file.
+//! V2 compressed, tagged `trunk/phase`, so that HdrHistogram's own tools open it. Values are
+//! microseconds; the maximum column is in milliseconds, as those tools expect. This renders bytes
+//! and writes no file.
 
 use super::results::{IntervalResult, LatencyRow, Results};
 use super::schema;

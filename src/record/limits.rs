@@ -1,4 +1,5 @@
-//! What a search for limits found, as `limits.json` has it: plain numbers and words, with the counts each rests on.
+//! What a search for limits found, as `limits.json` has it: plain numbers and words, with the
+//! counts each rests on.
 //!
 //! Unknown or not met is `null`, never 0. Times are seconds since the search began.
 
@@ -20,7 +21,8 @@ pub struct Limits {
     pub setup: Setup,
     /// `bisect` or `rfc7502`.
     pub method: &'static str,
-    /// Ids of the limits that were met: `limit.concurrent`, `limit.contacts`, `limit.rate`, `limit.transactions`.
+    /// Ids of the limits that were met: `limit.concurrent`, `limit.contacts`, `limit.rate`,
+    /// `limit.transactions`.
     pub found: Vec<&'static str>,
     /// `null`: not searched, or stopped before it was.
     pub concurrent: Option<Concurrent>,

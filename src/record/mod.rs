@@ -1,10 +1,11 @@
 //! The narrow waist: what a run wrote, and what everything after it reads.
 //!
-//! `schema` holds the frames of `record.bin`, `writer` appends and flushes them, `reader` turns them into [`Results`],
-//! with the sums that `assembly` makes; `hlog` writes the latencies for other tools. Beside the record, `pcapng` appends the
-//! packets of failed attempts to a raw file of their own, and `limits` is what a search for limits found. `capture` and
-//! `eventlog` read what others recorded: packets, and a platform's log.
-//! A torn last block is ignored. This room does not judge, round or drop what was measured.
+//! `schema` holds the frames of `record.bin`, `writer` appends and flushes them, `reader` turns
+//! them into [`Results`], with the sums that `assembly` makes; `hlog` writes the latencies for
+//! other tools. Beside the record, `pcapng` appends the packets of failed attempts to a raw file of
+//! their own, and `limits` is what a search for limits found. `capture` and `eventlog` read what
+//! others recorded: packets, and a platform's log. A torn last block is ignored. This room does not
+//! judge, round or drop what was measured.
 
 mod assembly;
 pub mod capture;

@@ -1,13 +1,13 @@
 //! `failures.pcapng`: packets of failed attempts, in the format of Wireshark.
 //!
-//! A run sees datagrams, not frames, so IP and UDP headers are made up around them: addresses, ports, lengths and
-//! checksums are true, the rest says nothing. Link type RAW is the one that Wireshark, tcpdump and sngrep all read with
-//! both IP versions in one file. Attempts follow each other as they ended, each with its packets together: what belongs
-//! together is read together, though times step back between two attempts. Every packet has a comment that says whose it
-//! is.
+//! A run sees datagrams, not frames, so IP and UDP headers are made up around them: addresses,
+//! ports, lengths and checksums are true, the rest says nothing. Link type RAW is the one that
+//! Wireshark, tcpdump and sngrep all read with both IP versions in one file. Attempts follow each
+//! other as they ended, each with its packets together: what belongs together is read together,
+//! though times step back between two attempts. Every packet has a comment that says whose it is.
 //!
-//! Blocks are framed by `pcap-file`. It writes times in nanoseconds without saying so, hence `if_tsresol` here (pcapng
-//! §4.2: without it the unit is a microsecond).
+//! Blocks are framed by `pcap-file`. It writes times in nanoseconds without saying so, hence
+//! `if_tsresol` here (pcapng §4.2: without it the unit is a microsecond).
 //!
 //! Read first: draft-ietf-opsawg-pcapng §4; RFC 791 §3.1, RFC 768, RFC 8200 §3 and §8.1.
 
@@ -48,7 +48,8 @@ const NANOSECONDS: u8 = 9;
 const REASON: usize = 200;
 
 impl<W: Write> PcapngWriter<W> {
-    /// Writes what stands before the first packet. The run's time `start` is `started_unix_ns` nanoseconds after 1970.
+    /// Writes what stands before the first packet. The run's time `start` is `started_unix_ns`
+    /// nanoseconds after 1970.
     ///
     /// # Errors
     /// When the bytes cannot be written.
@@ -190,8 +191,9 @@ fn ipv6(out: &mut Vec<u8>, source: Ipv6Addr, destination: Ipv6Addr, udp: &[u8]) 
     append_udp(out, [&source.octets(), &destination.octets()], udp);
 }
 
-/// The datagram with its checksum, which covers a pseudo-header of both addresses (RFC 768; RFC 8200 §8.1, whose wider
-/// length and zeroes make no difference to the sum). A sum of zero is sent as all ones: zero means that there is none.
+/// The datagram with its checksum, which covers a pseudo-header of both addresses (RFC 768; RFC
+/// 8200 §8.1, whose wider length and zeroes make no difference to the sum). A sum of zero is sent
+/// as all ones: zero means that there is none.
 fn append_udp(out: &mut Vec<u8>, addresses: [&[u8]; 2], udp: &[u8]) {
     let length = saturating_u16(udp.len()).to_be_bytes();
     let sum = match checksum([addresses[0], addresses[1], &[0, UDP], &length, udp]) {
@@ -203,7 +205,8 @@ fn append_udp(out: &mut Vec<u8>, addresses: [&[u8]; 2], udp: &[u8]) {
     out[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// The internet checksum (RFC 1071) of parts that follow each other, all but the last of even length.
+/// The internet checksum (RFC 1071) of parts that follow each other, all but the last of even
+/// length.
 #[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits in the loop")]
 fn checksum<const N: usize>(parts: [&[u8]; N]) -> u16 {
     let words = parts.into_iter().flat_map(|part| part.chunks(2));

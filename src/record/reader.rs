@@ -1,8 +1,9 @@
 //! Reading a record: frames in, [`Results`] out, as far as the file is whole.
 //!
-//! A record may be cut anywhere, for the run may have been killed at any moment, or may still be going on. What was
-//! written whole is read; a torn or damaged frame ends the reading, and [`Results::torn`] says so. What cannot be, in a
-//! frame whose checksum holds, is an error. Summing up is in `assembly`.
+//! A record may be cut anywhere, for the run may have been killed at any moment, or may still be
+//! going on. What was written whole is read; a torn or damaged frame ends the reading, and
+//! [`Results::torn`] says so. What cannot be, in a frame whose checksum holds, is an error. Summing
+//! up is in `assembly`.
 
 use super::assembly::Assembly;
 use super::error::ReadError;
@@ -14,7 +15,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 /// Reads a record, one frame at a time: a file, or the bytes of one (`&[u8]` is a source too).
 ///
 /// # Errors
-/// When the source fails, is no record or one of another version, lacks a whole header, or contradicts itself.
+/// When the source fails, is no record or one of another version, lacks a whole header, or
+/// contradicts itself.
 pub fn read(source: impl Read) -> Result<Results, ReadError> {
     let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
     frames.preamble()?;
@@ -39,8 +41,8 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
 
 /// A record that is still being written, read as far as it goes, again and again.
 ///
-/// What single intervals showed is kept for the latest ones only, and their distributions not at all: what a run looks
-/// like while it goes on may not take more memory the longer it lasts.
+/// What single intervals showed is kept for the latest ones only, and their distributions not at
+/// all: what a run looks like while it goes on may not take more memory the longer it lasts.
 pub struct Follower<R> {
     frames: Frames<BufReader<R>>,
     assembly: Assembly,
@@ -181,7 +183,8 @@ impl<R: Read> Frames<R> {
         Ok(Next::Frame(kind, payload))
     }
 
-    /// Up to `wanted` bytes, fewer at the end of the source. Grows as bytes arrive: a damaged length costs no memory.
+    /// Up to `wanted` bytes, fewer at the end of the source. Grows as bytes arrive: a damaged
+    /// length costs no memory.
     fn take(&mut self, wanted: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.source.by_ref().take(wanted).read_to_end(&mut bytes)?;

@@ -25,8 +25,8 @@ pub struct Header {
     pub users: Vec<String>,
     /// Trunk index by agent id.
     pub agent_trunks: Vec<u16>,
-    /// The resolved profile as JSON text, secrets as `***`: to be shown, and to be held against another
-    /// run's key by key. What a judge must know stands beside it, typed.
+    /// The resolved profile as JSON text, secrets as `***`: to be shown, and to be held against
+    /// another run's key by key. What a judge must know stands beside it, typed.
     pub profile_json: String,
     /// Thresholds as written: (name, expression).
     pub thresholds: Vec<(String, String)>,
@@ -50,10 +50,12 @@ pub struct Header {
     /// Sets this run's Call-IDs apart, see `agent::call_id`.
     #[serde(default)]
     pub run_tag: u64,
-    /// Call-IDs by agent id where they were observed instead of made: of a capture. Empty for a run.
+    /// Call-IDs by agent id where they were observed instead of made: of a capture. Empty for a
+    /// run.
     #[serde(default)]
     pub call_ids: Vec<String>,
-    /// Position of each agent's address among its trunk's `sources`; empty when no trunk has several.
+    /// Position of each agent's address among its trunk's `sources`; empty when no trunk has
+    /// several.
     #[serde(default)]
     pub agent_sources: Vec<u8>,
     /// `run.warmup`; 0 in a record from before there was one.
@@ -70,7 +72,8 @@ pub struct Header {
     pub baseline: Option<Baseline>,
 }
 
-/// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on the same machine.
+/// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on
+/// the same machine.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Baseline {
     /// The version of regstorm that measured it.
@@ -82,7 +85,8 @@ pub struct Baseline {
     pub cpus: u32,
     /// Sender threads.
     pub workers: u32,
-    /// The highest rate at which the generator was `valid`, challenged registrations per second; 0: at none.
+    /// The highest rate at which the generator was `valid`, challenged registrations per second; 0:
+    /// at none.
     pub valid_rate_per_s: u32,
     /// The lowest rate tried at which it was not; `None`: every rate tried was kept.
     pub first_invalid_rate_per_s: Option<u32>,
@@ -101,8 +105,8 @@ pub struct BaselineStep {
     pub lag_p99_us: u64,
 }
 
-/// A time of the clock in UTC with so many digits behind the second: `2026-11-21T01:02:03.004Z`. Years beyond 9999, which
-/// RFC 3339 cannot write, are an unknown time: nothing.
+/// A time of the clock in UTC with so many digits behind the second: `2026-11-21T01:02:03.004Z`.
+/// Years beyond 9999, which RFC 3339 cannot write, are an unknown time: nothing.
 pub fn utc(unix_ns: i128, digits: usize) -> String {
     Timestamp::from_nanosecond(unix_ns).map(|time| format!("{time:.digits$}")).unwrap_or_default()
 }
@@ -113,7 +117,8 @@ impl Header {
         utc(i128::from(self.started_unix_ns) + i128::from(ns), 3)
     }
 
-    /// Whether an interval that began at `start_ns` belongs to the warm-up: it is in the time series and in no sum.
+    /// Whether an interval that began at `start_ns` belongs to the warm-up: it is in the time
+    /// series and in no sum.
     pub fn warms_up(&self, start_ns: u64) -> bool {
         start_ns < self.warmup_ns
     }
@@ -177,8 +182,8 @@ impl TimersHeader {
         self.t1_ns.saturating_mul(Timers::F_IN_T1 as u64)
     }
 
-    /// Retransmissions of a request that is never answered: Timer E fires after T1 and each time twice as
-    /// long up to T2, until Timer F.
+    /// Retransmissions of a request that is never answered: Timer E fires after T1 and each time
+    /// twice as long up to T2, until Timer F.
     pub fn repeats(&self) -> u64 {
         let (mut at, mut wait, mut repeats) = (self.t1_ns, self.t1_ns, 0);
         while at > 0 && at < self.f_ns() {
@@ -251,11 +256,13 @@ impl Observed {
     }
 }
 
-/// How long the agents of a trunk wait before they try again, once their back-off has grown; `None`: they do not.
+/// How long the agents of a trunk wait before they try again, once their back-off has grown;
+/// `None`: they do not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RetryHeader {
     pub preset: String,
-    /// Mean waits in seconds: after 403, after refusals and silence that pass by themselves, after other refusals.
+    /// Mean waits in seconds: after 403, after refusals and silence that pass by themselves, after
+    /// other refusals.
     pub forbidden_s: Option<f64>,
     pub temporary_s: Option<f64>,
     pub refused_s: Option<f64>,
@@ -283,7 +290,8 @@ pub struct Host {
     pub memory_bytes: u64,
 }
 
-/// The last frame of a run that ended by itself; a record without it belongs to a run that was killed.
+/// The last frame of a run that ended by itself; a record without it belongs to a run that was
+/// killed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct End {
     /// Nanoseconds since the run's start.
@@ -298,7 +306,8 @@ pub struct End {
     pub max_rss_bytes: u64,
     /// Sender threads' CPU time over (wall time × threads), per cent.
     pub sender_cpu_pct: f64,
-    /// The condition that ended the load before its time; `None` in a record from before there were any.
+    /// The condition that ended the load before its time; `None` in a record from before there were
+    /// any.
     #[serde(default)]
     pub aborted: Option<Aborted>,
 }
@@ -324,11 +333,12 @@ pub struct Results {
     pub end: Option<End>,
     /// What a person at the live screen did to the load, in order.
     pub interventions: Vec<Intervention>,
-    /// Where the run saw that its own books do not balance, the first sight of each trunk: none in a sound run.
+    /// Where the run saw that its own books do not balance, the first sight of each trunk: none in
+    /// a sound run.
     pub imbalances: Vec<Imbalance>,
     pub intervals: Vec<IntervalResult>,
-    /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last block of a run without end count as
-    /// abandoned, here as in the last interval.
+    /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last
+    /// block of a run without end count as abandoned, here as in the last interval.
     pub totals: Totals,
     pub trunk_totals: Vec<Totals>,
     /// By agent id; agents that never arrived have no attempts.
@@ -344,8 +354,8 @@ pub struct Results {
     pub torn: Option<String>,
 }
 
-/// One interval, trunk by trunk. Histograms are kept as quantile rows and in serialised form: an eight-hour run has
-/// thousands of intervals, and a decoded histogram takes 140 KB.
+/// One interval, trunk by trunk. Histograms are kept as quantile rows and in serialised form: an
+/// eight-hour run has thousands of intervals, and a decoded histogram takes 140 KB.
 #[derive(Clone, Debug)]
 pub struct IntervalResult {
     pub index: u32,
@@ -393,14 +403,16 @@ pub struct LatencyRow {
 pub struct Totals {
     /// Sum of `status`.
     pub attempts: u64,
-    /// Counters over the run; its histograms are `None`, see `latency_us`. `open` is 0, `planned` is that of the load's
-    /// end and `registered` that of the drain's, the agent-nanoseconds cover the load stage only.
+    /// Counters over the run; its histograms are `None`, see `latency_us`. `open` is 0, `planned`
+    /// is that of the load's end and `registered` that of the drain's, the agent-nanoseconds cover
+    /// the load stage only.
     pub sums: TrunkInterval,
     /// Of the run; the generator is one for all trunks, so a trunk's totals show the same.
     pub generator: GeneratorCounts,
     pub agents: u64,
-    /// Highest number sampled, ten times a second, or seen at the end of an interval. Samples are of all trunks
-    /// together: a trunk among several shows the highest number at the end of an interval.
+    /// Highest number sampled, ten times a second, or seen at the end of an interval. Samples are
+    /// of all trunks together: a trunk among several shows the highest number at the end of an
+    /// interval.
     pub agents_registered_peak: u64,
     /// At the end of the load.
     pub agents_registered_at_end: u64,

@@ -4,10 +4,11 @@
 //! "regstorm" version:u32   { kind:u8 length:u32 crc32:u32 payload }*        (integers little-endian)
 //! ```
 //!
-//! The first frame is the header, as JSON, then one frame per interval, in postcard, between them one per intervention
-//! of a person and one per trunk whose books do not balance, as JSON, then the end, as JSON. All but the intervals are
-//! small and gain fields over time, so they are self-describing; an interval is neither, and any change of its
-//! layout raises [`VERSION`]. The checksum covers kind, length and payload. Nothing here does I/O.
+//! The first frame is the header, as JSON, then one frame per interval, in postcard, between them
+//! one per intervention of a person and one per trunk whose books do not balance, as JSON, then the
+//! end, as JSON. All but the intervals are small and gain fields over time, so they are
+//! self-describing; an interval is neither, and any change of its layout raises [`VERSION`]. The
+//! checksum covers kind, length and payload. Nothing here does I/O.
 
 use super::results::IntervalResult;
 use crate::measure::{AgentRow, Evidence, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
@@ -34,7 +35,8 @@ pub enum FrameKind {
     End = 3,
     /// As JSON, where it took place; a run nobody touched has none.
     Intervention = 4,
-    /// Books that do not balance, as JSON, before the interval at whose end that was seen; a sound run has none.
+    /// Books that do not balance, as JSON, before the interval at whose end that was seen; a sound
+    /// run has none.
     Imbalance = 5,
 }
 
@@ -70,7 +72,8 @@ pub fn checksum(kind: u8, length: [u8; 4], payload: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// One interval as it is written: histograms in HdrHistogram V2 form, reasons of agents' rows as places in a list.
+/// One interval as it is written: histograms in HdrHistogram V2 form, reasons of agents' rows as
+/// places in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IntervalFrame<A = Vec<AgentFrame>> {
     pub index: u32,
@@ -86,7 +89,8 @@ pub struct IntervalFrame<A = Vec<AgentFrame>> {
     pub agents: A,
     pub loops: Vec<LoopRow>,
     pub responses: Vec<ResponseRow>,
-    /// Each time as the nanoseconds since the one before, which are equal as a rule and so take five bytes.
+    /// Each time as the nanoseconds since the one before, which are equal as a rule and so take
+    /// five bytes.
     pub samples: Vec<(u64, u32)>,
     pub evidence: Evidence,
 }
@@ -173,13 +177,15 @@ pub fn to_v2<T: Counter>(serializer: &mut V2Serializer, histogram: &Histogram<T>
     bytes
 }
 
-/// A histogram from its V2 form; `None` when the bytes are not one with the bounds of `measure::latency`.
+/// A histogram from its V2 form; `None` when the bytes are not one with the bounds of
+/// `measure::latency`.
 pub fn from_v2(bytes: &[u8]) -> Option<Histogram<u64>> {
     plausible(bytes)?;
     Deserializer::new().deserialize(&mut &bytes[..]).ok()
 }
 
-/// Checks what the library would take on trust: a length or a range out of proportion costs gigabytes there.
+/// Checks what the library would take on trust: a length or a range out of proportion costs
+/// gigabytes there.
 fn plausible(bytes: &[u8]) -> Option<()> {
     use crate::measure::latency::{COARSE_DIGITS, FINE_DIGITS, HIGHEST_US, LOWEST_US};
     let word = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
@@ -208,8 +214,8 @@ fn pack_latency(trunks: &[TrunkInterval], serializer: &mut V2Serializer) -> Vec<
     rows
 }
 
-/// The changed rows of an interval, each brought into its form as it is written: where a million agents changed, a copy
-/// of all rows would be the largest thing in memory.
+/// The changed rows of an interval, each brought into its form as it is written: where a million
+/// agents changed, a copy of all rows would be the largest thing in memory.
 pub struct AgentRows<'a> {
     rows: &'a [AgentRow],
     /// By reason: its place in [`IntervalFrame::reasons`].

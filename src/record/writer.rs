@@ -1,4 +1,5 @@
-//! Writing a record: each frame whole, at once, and flushed, so that a killed run loses at most the interval it was in.
+//! Writing a record: each frame whole, at once, and flushed, so that a killed run loses at most the
+//! interval it was in.
 
 use super::results::{End, Header};
 use super::schema::{self, FrameKind, IntervalFrame};
@@ -8,8 +9,8 @@ use std::io::{self, Write};
 
 /// Appends the frames of one run to a file, or to anything bytes can be written to.
 ///
-/// Call [`Writer::header`] first, [`Writer::interval`] for each interval in order, and [`Writer::end`] unless the run
-/// was killed. Give it the bare file: a frame is one write.
+/// Call [`Writer::header`] first, [`Writer::interval`] for each interval in order, and
+/// [`Writer::end`] unless the run was killed. Give it the bare file: a frame is one write.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: W,
@@ -32,8 +33,8 @@ impl<W: Write> Writer<W> {
         self.frame(FrameKind::Header, |buffer| serde_json::to_writer(buffer, header).map_err(io::Error::other))
     }
 
-    /// Appends one interval, merged over all workers, and flushes it; before it what it says of books that do not
-    /// balance, so that its reader is warned of its sums.
+    /// Appends one interval, merged over all workers, and flushes it; before it what it says of
+    /// books that do not balance, so that its reader is warned of its sums.
     ///
     /// # Errors
     /// When the bytes cannot be written, or the interval takes 4 GiB.
@@ -83,6 +84,6 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// What a writer keeps of the room its longest frame took. The header and the intervals in which a million agents arrive
-/// take tens of megabytes, the others a few kilobytes.
+/// What a writer keeps of the room its longest frame took. The header and the intervals in which a
+/// million agents arrive take tens of megabytes, the others a few kilobytes.
 const KEPT: usize = 1 << 20;

@@ -1,6 +1,8 @@
-//! The address of record of a request, and the hosts faults and digests look at (RFC 3261 §10.3 step 5, §19.1.1, §20.39).
+//! The address of record of a request, and the hosts faults and digests look at (RFC 3261 §10.3
+//! step 5, §19.1.1, §20.39).
 //!
-//! A reader for foreign bytes, liberal as the scanner is; nothing is rewritten but the canonical form itself.
+//! A reader for foreign bytes, liberal as the scanner is; nothing is rewritten but the canonical
+//! form itself.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -63,11 +65,11 @@ pub(super) fn split_canonical(key: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Whether a digest's `uri` means the Request-URI: the same bytes, or the same user and host whatever the port and
-/// parameters say, since proxies add and remove those.
+/// Whether a digest's `uri` means the Request-URI: the same bytes, or the same user and host
+/// whatever the port and parameters say, since proxies add and remove those.
 ///
-/// A bare IP address is let pass too: SIPp writes the one it sends to, whatever the Request-URI (unless told otherwise by
-/// `-auth_uri`), and the registrars it is used with do not look.
+/// A bare IP address is let pass too: SIPp writes the one it sends to, whatever the Request-URI
+/// (unless told otherwise by `-auth_uri`), and the registrars it is used with do not look.
 pub(super) fn same_target(digest_uri: &[u8], request_uri: &[u8]) -> bool {
     digest_uri == request_uri
         || match (Address::parse(digest_uri), Address::parse(request_uri)) {

@@ -1,7 +1,8 @@
 //! Challenges and the check of credentials (RFC 3261 §22, RFC 7616 §3, RFC 8760 §2).
 //!
-//! The digest itself is `sip::digest`, the same function the agents use. HA1 is computed for each request: it costs
-//! one hash of three, about as much as a look-up in a table of a million users, and needs no memory.
+//! The digest itself is `sip::digest`, the same function the agents use. HA1 is computed for each
+//! request: it costs one hash of three, about as much as a look-up in a table of a million users,
+//! and needs no memory.
 
 use super::address::same_target;
 use super::config::Credential;
@@ -34,7 +35,8 @@ pub(super) enum Proof {
     Valid,
     /// Right, but for a nonce past its lifetime.
     Stale,
-    /// Wrong response, realm or algorithm, or a nonce that is not ours: challenged again, as Kamailio does.
+    /// Wrong response, realm or algorithm, or a nonce that is not ours: challenged again, as
+    /// Kamailio does.
     Wrong,
     /// For another realm, where that is forbidden.
     OtherRealm,
@@ -82,8 +84,8 @@ impl Authority {
         RealmPair { challenge: &self.realm, verify: &self.realm, forbid_others: false }
     }
 
-    /// Checks the credentials of a request, if it carries any for a registrar: those for the realm checked against before
-    /// others (RFC 3261 §22.3).
+    /// Checks the credentials of a request, if it carries any for a registrar: those for the realm
+    /// checked against before others (RFC 3261 §22.3).
     pub(super) fn check(&self, now: Time, request: &Request<'_>, protection: &RealmPair<'_>) -> Option<Proof> {
         let mut all = challenge::all_credentials(request).filter(|given| given.role == Role::Registrar);
         let first = all.next()?;
@@ -121,8 +123,9 @@ impl Authority {
         }
     }
 
-    /// `None` for somebody unknown, who is challenged again like one with a wrong password: a registrar does not tell
-    /// strangers who exists (Kamailio's `auth_db` does the same). An HA1 of another length cannot be checked.
+    /// `None` for somebody unknown, who is challenged again like one with a wrong password: a
+    /// registrar does not tell strangers who exists (Kamailio's `auth_db` does the same). An HA1 of
+    /// another length cannot be checked.
     fn ha1(&self, algorithm: Algorithm, username: &[u8], realm: &[u8]) -> Option<Ha1> {
         let password = match &self.users {
             None => &self.password,
@@ -134,7 +137,8 @@ impl Authority {
         Some(Ha1::compute(algorithm, username, realm, password))
     }
 
-    /// Writes one `WWW-Authenticate` line for each algorithm, in the configured order (RFC 8760 §2.3).
+    /// Writes one `WWW-Authenticate` line for each algorithm, in the configured order (RFC 8760
+    /// §2.3).
     pub(super) fn write_challenges(&self, now: Time, realm: &Realm, stale: bool, out: &mut Vec<u8>) {
         let nonce = self.nonces.issue(now);
         for algorithm in &self.algorithms {

@@ -1,12 +1,15 @@
-//! The location service: which contacts each address of record has, and until when (RFC 3261 §10.3 steps 6–8).
+//! The location service: which contacts each address of record has, and until when (RFC 3261 §10.3
+//! steps 6–8).
 //!
 //! It stores and expires; whether a request may change anything is decided in `register`.
 //!
-//! Memory, per address of record with one contact on a 64-bit machine: its key ~48, its place in the table ~130 and among
-//! the expiries ~45, the binding 48, its text ~112: about 400 bytes, so a million agents take 400 MB.
+//! Memory, per address of record with one contact on a 64-bit machine: its key ~48, its place in
+//! the table ~130 and among the expiries ~45, the binding 48, its text ~112: about 400 bytes, so a
+//! million agents take 400 MB.
 //!
-//! A table that doubles moves all it holds: at a million records that is a pause of tens of milliseconds, in which the
-//! sockets overflow. So there are many small tables, each of which doubles in the time of a few requests.
+//! A table that doubles moves all it holds: at a million records that is a pause of tens of
+//! milliseconds, in which the sockets overflow. So there are many small tables, each of which
+//! doubles in the time of a few requests.
 
 use crate::vocab::{Time, saturating_u32};
 use std::collections::{BTreeMap, HashMap};
@@ -17,8 +20,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Bindings {
     records: Records,
-    /// Each record once, no later than its first binding expires. A refresh leaves it where it is; when its time comes, it
-    /// moves to where it belongs by then. So a record costs a search here once in a lifetime, however often it is refreshed.
+    /// Each record once, no later than its first binding expires. A refresh leaves it where it is;
+    /// when its time comes, it moves to where it belongs by then. So a record costs a search here
+    /// once in a lifetime, however often it is refreshed.
     due: BTreeMap<(Time, u64), Arc<[u8]>>,
     next_id: u64,
     contacts: usize,
@@ -91,12 +95,13 @@ pub(super) struct Removed {
     pub emptied: Option<IpAddr>,
 }
 
-/// The most contacts of one address of record unless the profile says otherwise; an agent restarted on new ports must
-/// not fill the memory.
+/// The most contacts of one address of record unless the profile says otherwise; an agent restarted
+/// on new ports must not fill the memory.
 pub const MAX_CONTACTS: usize = 10;
 
 impl Bindings {
-    /// A table where an address of record has at most `room` contacts: a further one pushes out the oldest.
+    /// A table where an address of record has at most `room` contacts: a further one pushes out the
+    /// oldest.
     pub(super) fn new(room: usize) -> Self {
         let (records, due) = (Records::new(), BTreeMap::new());
         Bindings { records, due, next_id: 0, contacts: 0, room }
@@ -115,7 +120,8 @@ impl Bindings {
         self.records.get(key)
     }
 
-    /// Addresses of record that have a binding living beyond `now`, whether or not the others were expired yet.
+    /// Addresses of record that have a binding living beyond `now`, whether or not the others were
+    /// expired yet.
     pub(super) fn live(&self, now: Time) -> usize {
         let dead = |key: &[u8]| self.get(key).is_none_or(|record| record.bindings.iter().all(|b| b.expires <= now));
         self.records.len - self.due.range(..=(now, u64::MAX)).filter(|(_, key)| dead(key)).count()
@@ -158,8 +164,8 @@ impl Bindings {
         self.retain(key, |_| false)
     }
 
-    /// Removes what has expired at `now` and hands each record that is gone for good to `gone`, with its key. Returns
-    /// the number of bindings removed.
+    /// Removes what has expired at `now` and hands each record that is gone for good to `gone`,
+    /// with its key. Returns the number of bindings removed.
     pub(super) fn expire(&mut self, now: Time, mut gone: impl FnMut(&[u8], IpAddr)) -> usize {
         let mut expired = 0;
         while self.next_expiry().is_some_and(|due| due <= now) {
@@ -226,7 +232,8 @@ impl Records {
 /// A million records make a thousand each.
 const TABLES: usize = 1 << 10;
 
-/// Where a key is kept: FNV-1a. Whoever chooses names so that they meet makes one table large, and no more.
+/// Where a key is kept: FNV-1a. Whoever chooses names so that they meet makes one table large, and
+/// no more.
 fn table_of(key: &[u8]) -> usize {
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = key.iter().fold(0xcbf2_9ce4_8422_2325, fold);
@@ -297,7 +304,8 @@ impl StoredBinding {
         &self.text[self.contact_len as usize..]
     }
 
-    /// Whole seconds left, rounded down so as never to promise more than is held, but at least 1: 0 would mean gone.
+    /// Whole seconds left, rounded down so as never to promise more than is held, but at least 1: 0
+    /// would mean gone.
     pub(super) fn remaining_s(&self, now: Time) -> u64 {
         self.expires.since(now).as_secs().max(1)
     }

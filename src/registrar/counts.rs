@@ -2,10 +2,12 @@
 //!
 //! Only numbers; nothing is judged. Two sums always hold:
 //!
-//! * `received` and `requests_duplicated` are the sum of `registers`, `options`, `other_methods`, `ignored`, `malformed`,
-//!   `requests_dropped`, `frozen_overflow` and of what is frozen or held back now;
-//! * `registered`, `options_answered`, `challenges`, all `refusals` and `replies_duplicated` together are the sum of
-//!   `replies_sent`, `replies_dropped`, `replies_discarded` and of what is held now.
+//! * `received` and `requests_duplicated` are the sum of `registers`, `options`, `other_methods`,
+//!   `ignored`, `malformed`, `requests_dropped`, `frozen_overflow` and of what is frozen or held
+//!   back now;
+//! * `registered`, `options_answered`, `challenges`, all `refusals` and `replies_duplicated`
+//!   together are the sum of `replies_sent`, `replies_dropped`, `replies_discarded` and of what is
+//!   held now.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +24,8 @@ pub struct Counts {
     pub other_methods: u64,
     /// Datagrams that need no answer: keep-alives, ACKs, stray responses.
     pub ignored: u64,
-    /// Datagrams that are no readable SIP request; those with a Via, unless they are ACKs, are answered 400.
+    /// Datagrams that are no readable SIP request; those with a Via, unless they are ACKs, are
+    /// answered 400.
     pub malformed: u64,
 
     /// 200 to REGISTER.
@@ -42,8 +45,8 @@ pub struct Counts {
     pub bindings: u64,
     /// The most of them at any time.
     pub bindings_peak: u64,
-    /// Bindings made, refreshed, removed on request, expired, and pushed out by newer ones of the same address of
-    /// record.
+    /// Bindings made, refreshed, removed on request, expired, and pushed out by newer ones of the
+    /// same address of record.
     pub added: u64,
     pub refreshed: u64,
     pub removed: u64,
@@ -65,7 +68,8 @@ pub struct Counts {
     /// Requests set aside by a `freeze` fault, and those beyond what it can hold.
     pub requests_frozen: u64,
     pub frozen_overflow: u64,
-    /// Replies handed out, and replies given up: too many held, too long for the buffer, or frozen for good.
+    /// Replies handed out, and replies given up: too many held, too long for the buffer, or frozen
+    /// for good.
     pub replies_sent: u64,
     pub replies_discarded: u64,
 }

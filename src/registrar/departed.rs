@@ -1,9 +1,10 @@
-//! Removals of the last half minute: a copy of an older REGISTER that is still on its way must not bind again what its
-//! sender has removed since.
+//! Removals of the last half minute: a copy of an older REGISTER that is still on its way must not
+//! bind again what its sender has removed since.
 //!
-//! While a binding lives, its Call-ID and CSeq tell an older request from a newer one (RFC 3261 §10.3 step 7). With the
-//! binding that memory would go, and there is no transaction layer here to absorb copies (§17.2.2); so it is kept for as
-//! long as a server transaction would have absorbed them, Timer J.
+//! While a binding lives, its Call-ID and CSeq tell an older request from a newer one (RFC 3261
+//! §10.3 step 7). With the binding that memory would go, and there is no transaction layer here to
+//! absorb copies (§17.2.2); so it is kept for as long as a server transaction would have absorbed
+//! them, Timer J.
 
 use super::fault::fnv1a;
 use crate::sip::Timers;

@@ -1,16 +1,18 @@
-//! 400 to requests the scanner cannot read: whatever identifies the request is copied back, so that a client can match
-//! the answer (RFC 3261 §8.2.6.2, RFC 4475 §3.1.2).
+//! 400 to requests the scanner cannot read: whatever identifies the request is copied back, so that
+//! a client can match the answer (RFC 3261 §8.2.6.2, RFC 4475 §3.1.2).
 
 use crate::sip::emit::Overflow;
 
-/// The header lines of a request that must be echoed, as they stand, folded ones with their continuations.
+/// The header lines of a request that must be echoed, as they stand, folded ones with their
+/// continuations.
 #[derive(Clone, Debug)]
 pub(super) struct CopiedHeaders<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> CopiedHeaders<'a> {
-    /// `None` when the bytes are no request, an ACK, or carry no Via: then there is nobody to answer.
+    /// `None` when the bytes are no request, an ACK, or carry no Via: then there is nobody to
+    /// answer.
     pub(super) fn of(bytes: &'a [u8]) -> Option<CopiedHeaders<'a>> {
         let start = bytes.split(|&b| b == b'\n').next()?.trim_ascii_end();
         let request = start.ends_with(b"SIP/2.0") && !start.starts_with(b"SIP/2.0") && !start.starts_with(b"ACK ");

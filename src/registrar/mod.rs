@@ -1,16 +1,20 @@
-//! The embedded registrar: the mirror image of an agent, without I/O. Datagrams in with a time, replies out with a time.
+//! The embedded registrar: the mirror image of an agent, without I/O. Datagrams in with a time,
+//! replies out with a time.
 //!
-//! `register` is RFC 3261 §10.3; it rests on `authenticate` with `nonce` (RFC 7616), and on `bindings`. `fault` holds what
-//! can be made to go wrong, one file per kind. `outbox` holds replies until they are due, `malformed` answers what the
-//! scanner refuses, `counts` is the account of it all.
+//! `register` is RFC 3261 §10.3; it rests on `authenticate` with `nonce` (RFC 7616), and on
+//! `bindings`. `fault` holds what can be made to go wrong, one file per kind. `outbox` holds
+//! replies until they are due, `malformed` answers what the scanner refuses, `counts` is the
+//! account of it all.
 //!
-//! There is no transaction layer: requests are handled as they come, a retransmission is answered like the first
-//! time; `departed` keeps a late copy from binding again what was removed since. Replies go where the request came from (RFC 3581), asked for or not. Nothing here reads a clock, opens a
-//! socket or panics on foreign bytes; in the steady state only a new binding and a removal allocate.
+//! There is no transaction layer: requests are handled as they come, a retransmission is answered
+//! like the first time; `departed` keeps a late copy from binding again what was removed since.
+//! Replies go where the request came from (RFC 3581), asked for or not. Nothing here reads a clock,
+//! opens a socket or panics on foreign bytes; in the steady state only a new binding and a removal
+//! allocate.
 //!
-//! The invariant one cannot see: `Faults::joined` and `left` are told of every address of record that appears in or
-//! vanishes from `Bindings`, always with the user and domain of the address and the source that made it, so the counts of
-//! limits never drift.
+//! The invariant one cannot see: `Faults::joined` and `left` are told of every address of record
+//! that appears in or vanishes from `Bindings`, always with the user and domain of the address and
+//! the source that made it, so the counts of limits never drift.
 
 mod address;
 mod authenticate;
@@ -59,7 +63,8 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-/// A registrar for any number of domains. Give it every datagram with [`Registrar::receive`], then take replies with
+/// A registrar for any number of domains. Give it every datagram with [`Registrar::receive`], then
+/// take replies with
 /// [`Registrar::poll_transmit`] until there are none, again at [`Registrar::next_wake`].
 #[derive(Debug)]
 pub struct Registrar {
@@ -93,7 +98,8 @@ struct Incoming<'a> {
 }
 
 impl Registrar {
-    /// A registrar without bindings; the windows of its faults count from `start`. Chance and secrets come from `seed`.
+    /// A registrar without bindings; the windows of its faults count from `start`. Chance and
+    /// secrets come from `seed`.
     pub fn new(config: Config, seed: Seed, start: Time) -> Self {
         let nonces = Nonces::new(seed, config.nonce_lifetime);
         Registrar {
@@ -114,7 +120,8 @@ impl Registrar {
         }
     }
 
-    /// Lets the windows of faults count from here, so that they line up with a run that starts later.
+    /// Lets the windows of faults count from here, so that they line up with a run that starts
+    /// later.
     pub fn set_start(&mut self, start: Time) {
         self.faults.set_start(start);
     }
@@ -126,8 +133,8 @@ impl Registrar {
         self.handle(now, from.into(), datagram, Passage::Arrived);
     }
 
-    /// Copies the next reply due at or before `now` into `out`: its length and destination. A reply that is longer than
-    /// `out` is discarded and counted; 65 507 bytes hold any.
+    /// Copies the next reply due at or before `now` into `out`: its length and destination. A reply
+    /// that is longer than `out` is discarded and counted; 65 507 bytes hold any.
     pub fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, Peer)> {
         self.expire(now);
         loop {
@@ -137,7 +144,8 @@ impl Registrar {
                     return Some(sent);
                 }
                 Some(Err(Overflow(_))) => self.counts.replies_discarded += 1,
-                // Requests that were held are handled one at a time, as the replies to those before them leave.
+                // Requests that were held are handled one at a time, as the replies to those before
+                // them leave.
                 None => {
                     let (passage, Frozen { from, datagram }) = self.faults.thaw(now)?;
                     self.handle(now, from, &datagram, passage);
@@ -147,8 +155,9 @@ impl Registrar {
         }
     }
 
-    /// When a held reply or request is due, a freeze with waiting requests ends, or a binding expires, whichever is
-    /// first; a binding that was refreshed meanwhile may still be named by its earlier time.
+    /// When a held reply or request is due, a freeze with waiting requests ends, or a binding
+    /// expires, whichever is first; a binding that was refreshed meanwhile may still be named by
+    /// its earlier time.
     pub fn next_wake(&self) -> Option<Time> {
         [self.outbox.next_due(), self.faults.next_thaw(), self.bindings.next_expiry()].into_iter().flatten().min()
     }
@@ -162,7 +171,8 @@ impl Registrar {
         self.bindings.live(now)
     }
 
-    /// Live contacts over all addresses of record, when time was last told; what Kamailio counts as contacts.
+    /// Live contacts over all addresses of record, when time was last told; what Kamailio counts as
+    /// contacts.
     pub fn contacts(&self) -> usize {
         self.bindings.contacts()
     }
@@ -178,7 +188,8 @@ impl Registrar {
         self.counts.bindings = self.bindings.len() as u64;
     }
 
-    /// Takes the scratch key out for the time of one datagram, so that a request may borrow it beside the registrar.
+    /// Takes the scratch key out for the time of one datagram, so that a request may borrow it
+    /// beside the registrar.
     fn handle(&mut self, now: Time, from: Peer, datagram: &[u8], passage: Passage) {
         let mut key = std::mem::take(&mut self.key);
         self.admit(now, from, datagram, passage, &mut key);
@@ -220,7 +231,8 @@ impl Registrar {
         }
     }
 
-    /// Whether a request is not to be handled now: others may overtake it, or it falls into a freeze.
+    /// Whether a request is not to be handled now: others may overtake it, or it falls into a
+    /// freeze.
     fn sets_aside(
         &mut self,
         now: Time,
@@ -354,7 +366,8 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// Writes the canonical address of record of a request; false, and nothing written, when it has none.
+/// Writes the canonical address of record of a request; false, and nothing written, when it has
+/// none.
 fn write_key(request: &Request<'_>, key: &mut Vec<u8>) -> bool {
     let to = Address::of_header(request.to);
     if let Some(to) = to {

@@ -1,5 +1,5 @@
-//! Nonces that need no memory: the time of issue, and a keyed hash of it that only this registrar can compute
-//! (RFC 7616 §3.3 `nonce`, §5.4).
+//! Nonces that need no memory: the time of issue, and a keyed hash of it that only this registrar
+//! can compute (RFC 7616 §3.3 `nonce`, §5.4).
 //!
 //! Nonce counts are not remembered: a replayed request would refresh the same binding and no more.
 
@@ -54,7 +54,8 @@ impl Nonces {
         }
     }
 
-    /// The first word of a ChaCha8 stream whose key holds seed and time: as good as a keyed hash, and no state.
+    /// The first word of a ChaCha8 stream whose key holds seed and time: as good as a keyed hash,
+    /// and no state.
     fn hash(&self, issued: Time) -> u64 {
         self.seed.draw(Purpose::Registrar, issued.as_nanos(), NONCE_DRAW)
     }

@@ -25,7 +25,8 @@ impl ReplyQueue {
         ReplyQueue { held: DueQueue::new(), pool: Vec::new(), scratch: vec![0; MAX_REPLY] }
     }
 
-    /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or too many are held.
+    /// Writes a reply with `write` and holds it for `to` until `due`. False when it did not fit or
+    /// too many are held.
     pub(super) fn post(
         &mut self,
         due: Time,
@@ -42,7 +43,8 @@ impl ReplyQueue {
         true
     }
 
-    /// Copies the next due reply into `out`. `Some(Err)` when it is longer than that; then it is gone.
+    /// Copies the next due reply into `out`. `Some(Err)` when it is longer than that; then it is
+    /// gone.
     pub(super) fn next(&mut self, now: Time, out: &mut [u8]) -> Option<Result<(usize, Peer), Overflow>> {
         let HeldReply { to, datagram } = self.held.pop(now)?;
         let copied = match out.get_mut(..datagram.len()) {

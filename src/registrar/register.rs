@@ -1,6 +1,7 @@
 //! REGISTER as a registrar handles it: RFC 3261 §10.3, step by step.
 //!
-//! Nothing is sent from here: each step either ends in an [`RegisterAnswer`] or hands on to the next.
+//! Nothing is sent from here: each step either ends in an [`RegisterAnswer`] or hands on to the
+//! next.
 
 use super::address::split_canonical;
 use super::authenticate::{Proof, RealmPair};
@@ -74,8 +75,9 @@ impl Registrar {
         (!self.extra.is_empty()).then(|| RegisterAnswer::fixed(420, "Bad Extension"))
     }
 
-    /// Step 3. `None` when the credentials are good. Who proved an identity may register any address of record
-    /// (step 4): the users of a load test often have other names than their addresses.
+    /// Step 3. `None` when the credentials are good. Who proved an identity may register any
+    /// address of record (step 4): the users of a load test often have other names than their
+    /// addresses.
     fn authenticate(&mut self, incoming: &Incoming<'_>) -> Option<RegisterAnswer> {
         let &Incoming { now, request, ref subject, .. } = incoming;
         let protection = self.faults.realm(now, subject).unwrap_or_else(|| self.authority.protection());
@@ -95,7 +97,8 @@ impl Registrar {
         Some(RegisterAnswer::fixed(401, "Unauthorized"))
     }
 
-    /// Steps 6 and 7, what can be judged without the bindings: the wildcard, lifetimes, unusable contacts.
+    /// Steps 6 and 7, what can be judged without the bindings: the wildcard, lifetimes, unusable
+    /// contacts.
     fn intent(&mut self, request: &Request<'_>) -> Result<Intent, RegisterAnswer> {
         let (mut count, mut wildcard, mut adds, mut brief) = (0, false, false, false);
         for contact in contact::contacts(request) {
@@ -133,7 +136,8 @@ impl Registrar {
         self.faults.gate(incoming.now, &incoming.subject, &effect).cloned()
     }
 
-    /// The name that stands in a request's credentials, which were found right; empty where no limit asks for it.
+    /// The name that stands in a request's credentials, which were found right; empty where no
+    /// limit asks for it.
     fn account_of<'r>(&self, request: &Request<'r>) -> &'r [u8] {
         if !self.faults.count_accounts() {
             return b"";
@@ -187,7 +191,8 @@ impl Registrar {
         let &Incoming { now, request, key, .. } = incoming;
         let old = self.bindings.get(key).and_then(|record| record.binding(contact.uri));
         if old.is_some_and(|old| repeats(request, old)) {
-            // A retransmission whose answer was lost: what it asked for is done (there is no transaction layer here).
+            // A retransmission whose answer was lost: what it asked for is done (there is no
+            // transaction layer here).
             return;
         }
         let asked = self.asked(request, contact);
@@ -218,7 +223,8 @@ impl Registrar {
         }
     }
 
-    /// How many contacts the address of record would have after the request; `None` when it makes no new one.
+    /// How many contacts the address of record would have after the request; `None` when it makes
+    /// no new one.
     fn contacts_after(&self, incoming: &Incoming<'_>, record: Option<&AorRecord>) -> Option<usize> {
         let request = incoming.request;
         let mut count = record.map_or(0, |record| record.bindings().len());
@@ -282,7 +288,8 @@ impl Reason {
     }
 }
 
-/// Whether a binding is what this very request made: a retransmission then, since its answer was lost.
+/// Whether a binding is what this very request made: a retransmission then, since its answer was
+/// lost.
 fn repeats(request: &Request<'_>, binding: &StoredBinding) -> bool {
     binding.call_id() == request.call_id && binding.cseq == request.cseq
 }
@@ -302,5 +309,6 @@ fn write_number(extra: &mut Vec<u8>, before: &str, number: u64) {
     write!(extra, "{before}{number}\r\n").expect("a Vec takes every byte");
 }
 
-/// From one hour on no lifetime may be called too brief, whatever the minimum (RFC 3261 §10.3 step 7).
+/// From one hour on no lifetime may be called too brief, whatever the minimum (RFC 3261 §10.3 step
+/// 7).
 const NEVER_TOO_BRIEF_S: u32 = 3_600;

@@ -1,4 +1,5 @@
-//! The comparison of an avalanche rehearsal: a table for the terminal, `avalanche.csv`, JSON, and a page with charts.
+//! The comparison of an avalanche rehearsal: a table for the terminal, `avalanche.csv`, JSON, and a
+//! page with charts.
 
 use super::chart::{Frame, Scale, Series, lines};
 use super::charts::{Chart, chart};

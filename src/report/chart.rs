@@ -1,7 +1,8 @@
-//! A chart as static SVG: lines, stacked bars or a map over time, and distributions, drawn with the page's own colours, so that it follows light,
-//! dark and print, and shows where no script runs.
+//! A chart as static SVG: lines, stacked bars or a map over time, and distributions, drawn with the
+//! page's own colours, so that it follows light, dark and print, and shows where no script runs.
 //!
-//! What is drawn is in `charts`; here are axes, scales and marks. Series differ by dash or pattern as well as by colour.
+//! What is drawn is in `charts`; here are axes, scales and marks. Series differ by dash or pattern
+//! as well as by colour.
 
 use crate::vocab::{floor_u32, floor_u64};
 use std::collections::BTreeMap;

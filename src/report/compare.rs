@@ -1,6 +1,8 @@
-//! Two runs side by side: a table for the terminal, one JSON object, a self-contained page, and one line for a chat.
+//! Two runs side by side: a table for the terminal, one JSON object, a self-contained page, and one
+//! line for a chat.
 //!
-//! What is said is decided in `diagnose::compare`; here it is only written down, in the same words everywhere.
+//! What is said is decided in `diagnose::compare`; here it is only written down, in the same words
+//! everywhere.
 
 use super::explanation::wrap;
 use super::sheets::Sheet;
@@ -357,7 +359,8 @@ fn described(side: &Side) -> String {
     ))
 }
 
-/// Rows under their headings, each column as wide as it must be; a heading that begins with `#` stands over numbers.
+/// Rows under their headings, each column as wide as it must be; a heading that begins with `#`
+/// stands over numbers.
 fn columns<const N: usize>(text: &mut String, headings: [&str; N], rows: &[[String; N]]) {
     let names = headings.map(|heading| heading.trim_start_matches('#').to_owned());
     let mut all = vec![names];

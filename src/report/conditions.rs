@@ -1,7 +1,8 @@
 //! The conditions of the test: the set-up fields that RFC 7502 §5.1 asks a report to state.
 //!
-//! They stand under `conditions` in `run.json` and in an annex of the page. Figures that RFC 7502 defines by a search
-//! (registration rate without a failure) are not claimed here; that is the job of `limits`.
+//! They stand under `conditions` in `run.json` and in an annex of the page. Figures that RFC 7502
+//! defines by a search (registration rate without a failure) are not claimed here; that is the job
+//! of `limits`.
 
 use crate::record::results::TimersHeader;
 use crate::record::{Baseline, Header, Results};
@@ -18,7 +19,8 @@ pub struct Conditions {
     pub challenged: bool,
     /// The lifetimes asked for, seconds, by trunk.
     pub expires_s: Vec<u32>,
-    /// Without a final answer for this long an attempt is a failure: Timer F, 64·T1 (RFC 3261 §17.1.2.2).
+    /// Without a final answer for this long an attempt is a failure: Timer F, 64·T1 (RFC 3261
+    /// §17.1.2.2).
     pub establishment_threshold_s: u64,
     pub tls_cipher_suite: &'static str,
     pub ipsec_profile: &'static str,

@@ -1,6 +1,8 @@
-//! The CSV files: RFC 4180 with a header (columns in `dictionary`), CRLF line ends, UTC times, unknown cells empty.
+//! The CSV files: RFC 4180 with a header (columns in `dictionary`), CRLF line ends, UTC times,
+//! unknown cells empty.
 //!
-//! Each function renders one file and touches nothing. The steering committee's page is in `summary_csv`.
+//! Each function renders one file and touches nothing. The steering committee's page is in
+//! `summary_csv`.
 
 use super::dictionary;
 use super::text::{cell, code, decimal, seconds};
@@ -41,8 +43,8 @@ pub fn latency(results: &Results) -> Vec<u8> {
     table.into_bytes()
 }
 
-/// `responses.csv`: every distinct final response or challenge over the run. Attempts that ended without a response
-/// are in the other files.
+/// `responses.csv`: every distinct final response or challenge over the run. Attempts that ended
+/// without a response are in the other files.
 pub fn responses(results: &Results) -> Vec<u8> {
     let mut table = Table::new("responses.csv");
     let mut rows: Vec<_> = results.responses.iter().filter(|row| row.code > 0).collect();
@@ -105,8 +107,8 @@ pub fn loops(results: &Results) -> Vec<u8> {
     table.into_bytes()
 }
 
-/// `availability.csv`: planned and registered agents, time-weighted. Rows end where the drain begins, because from
-/// then on nobody means the agents to stay.
+/// `availability.csv`: planned and registered agents, time-weighted. Rows end where the drain
+/// begins, because from then on nobody means the agents to stay.
 pub fn availability(results: &Results) -> Vec<u8> {
     let mut table = Table::new("availability.csv");
     for interval in results.intervals.iter().filter(|interval| interval.stage == Stage::Load) {
@@ -184,7 +186,8 @@ impl Table {
 
     /// Adds a row with one cell for each column.
     pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
-        // A vector takes every write; what is left to fail is a row of another length than the header.
+        // A vector takes every write; what is left to fail is a row of another length than the
+        // header.
         self.writer.write_record(cells).expect("a row has one cell for each column of the dictionary");
     }
 

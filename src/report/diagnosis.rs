@@ -1,5 +1,5 @@
-//! A diagnosis for the terminal and as JSON: a line per finding, a line per kind of loop with the step that is missing,
-//! and a line that sums up.
+//! A diagnosis for the terminal and as JSON: a line per finding, a line per kind of loop with the
+//! step that is missing, and a line that sums up.
 
 use super::csv::mean_period_s;
 use super::text::counted;
@@ -34,7 +34,8 @@ pub fn render(all: &[Diagnosed]) -> String {
     text
 }
 
-/// One object: `{"sources": [{source, verdict, findings[], loops[], remarks[]}]}`; findings have the keys of `run.json`.
+/// One object: `{"sources": [{source, verdict, findings[], loops[], remarks[]}]}`; findings have
+/// the keys of `run.json`.
 pub fn render_json(all: &[Diagnosed]) -> String {
     let sources: Vec<_> = all.iter().map(object).collect();
     // Texts, numbers and lists only: nothing here can fail to serialise.

@@ -1,7 +1,8 @@
 //! The data dictionary: every column of every CSV file, in order, with its meaning.
 //!
-//! The writers in `csv` and `summary_csv` take their headers from here, and the README's file reference is checked
-//! against it, so the three cannot differ. Columns are only ever added at the end of a file.
+//! The writers in `csv` and `summary_csv` take their headers from here, and the README's file
+//! reference is checked against it, so the three cannot differ. Columns are only ever added at the
+//! end of a file.
 
 /// One column of one file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,4 +1,5 @@
-//! The dry run as lines behind a rehearsal's summary, and as `dry-run.json`, schema `regstorm.dry-run/1`.
+//! The dry run as lines behind a rehearsal's summary, and as `dry-run.json`, schema
+//! `regstorm.dry-run/1`.
 
 use super::text::{self, decimal, thousands};
 use crate::diagnose::DryRun;

@@ -1,5 +1,5 @@
-//! An investigation as a table for people and as one JSON object: every attempt with its answer, what was not tried and
-//! why, the conclusion last.
+//! An investigation as a table for people and as one JSON object: every attempt with its answer,
+//! what was not tried and why, the conclusion last.
 
 use super::text::{millis, printable};
 use crate::diagnose::experiment::{Answer, Conclusion, Investigation, Row, Skipped, Trial};

@@ -1,6 +1,8 @@
-//! Findings as the page shows them: one box for each kind, the first trunk in full, the others in a line each.
+//! Findings as the page shows them: one box for each kind, the first trunk in full, the others in a
+//! line each.
 //!
-//! Eleven trunks with the same trouble are one thing to read, and the same advice; `findings.csv` has every trunk's evidence.
+//! Eleven trunks with the same trouble are one thing to read, and the same advice; `findings.csv`
+//! has every trunk's evidence.
 
 use super::text::{counted, printable};
 use crate::diagnose::Finding;

@@ -1,7 +1,8 @@
-//! The question behind every run: can we go live? What the run says to it, and why, in words for those who decide.
+//! The question behind every run: can we go live? What the run says to it, and why, in words for
+//! those who decide.
 //!
-//! `Yes` needs a run that met targets, of a real registrar, on a sound test machine, with nothing critical left open.
-//! What a run cannot decide it does not decide.
+//! `Yes` needs a run that met targets, of a real registrar, on a sound test machine, with nothing
+//! critical left open. What a run cannot decide it does not decide.
 
 use super::text::{counted, thousands};
 use super::words;

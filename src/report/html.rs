@@ -1,8 +1,10 @@
-//! `report.html`: one self-contained page without network, for the screen in light or dark and for paper.
+//! `report.html`: one self-contained page without network, for the screen in light or dark and for
+//! paper.
 //!
-//! Here is the head of the page, verdict and the five figures people ask for first; the charts are in `charts`, the tables
-//! in `sheets`, what was left out in `untested`, the layout in `report.html.j2`, which escapes every value. All of it
-//! can be read without script; where one runs, `script` has the charts drawn so that they can be read closely.
+//! Here is the head of the page, verdict and the five figures people ask for first; the charts are
+//! in `charts`, the tables in `sheets`, what was left out in `untested`, the layout in
+//! `report.html.j2`, which escapes every value. All of it can be read without script; where one
+//! runs, `script` has the charts drawn so that they can be read closely.
 
 use super::charts::{self, Chart};
 use super::found::{self, Found};
@@ -66,7 +68,8 @@ struct Page {
     verdict: Banner,
     /// What the generator holds against itself.
     doubts: Vec<String>,
-    /// Whether the figures describe the server, in a sentence; an invalid run's verdict says so itself.
+    /// Whether the figures describe the server, in a sentence; an invalid run's verdict says so
+    /// itself.
     sound: Option<&'static str>,
     figures: [Card; 5],
     findings: Vec<Found>,

@@ -1,11 +1,11 @@
-//! `junit.xml`: one test case per threshold, for build servers, and one more for the condition of `abort_on` that stopped
-//! the run, if one did. Without either there is one for the run itself: a file without a case is an error to Jenkins. In
-//! a run that was interrupted, or whose generator fell behind, every case is an error and none a failure of the server:
-//! its figures would mislead.
+//! `junit.xml`: one test case per threshold, for build servers, and one more for the condition of
+//! `abort_on` that stopped the run, if one did. Without either there is one for the run itself: a
+//! file without a case is an error to Jenkins. In a run that was interrupted, or whose generator
+//! fell behind, every case is an error and none a failure of the server: its figures would mislead.
 //!
-//! There are two grammars of this format, Ant's and the wider one of Jenkins and Surefire, and readers that hold files to
-//! either. So this one keeps to what both allow: no attributes of the outermost element, times without fractions of a
-//! second, output of the suite alone.
+//! There are two grammars of this format, Ant's and the wider one of Jenkins and Surefire, and
+//! readers that hold files to either. So this one keeps to what both allow: no attributes of the
+//! outermost element, times without fractions of a second, output of the suite alone.
 
 use super::text::{self, printable};
 use super::{template, words};
@@ -87,8 +87,8 @@ fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> Target {
     }
 }
 
-/// Whether a finding may be why this target was missed: it counts findings like this one, or it is about the run or
-/// trunk of whose figures something was asked.
+/// Whether a finding may be why this target was missed: it counts findings like this one, or it is
+/// about the run or trunk of whose figures something was asked.
 fn explains(finding: &Finding, outcome: &ThresholdOutcome) -> bool {
     let trunk = outcome.trunk.as_deref();
     match outcome.metric {

@@ -1,4 +1,5 @@
-//! What a search for limits found, as bytes: `limits.json`, `limits.csv`, `report.html`, and the summary on the terminal.
+//! What a search for limits found, as bytes: `limits.json`, `limits.csv`, `report.html`, and the
+//! summary on the terminal.
 
 use super::chart::{Frame, Scale, Series, lines};
 use super::charts::{self, Chart, PlotKind};

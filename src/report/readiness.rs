@@ -1,4 +1,5 @@
-//! What a preflight found, for a terminal: one table, a verdict per trunk, doubts about credentials.
+//! What a preflight found, for a terminal: one table, a verdict per trunk, doubts about
+//! credentials.
 
 use super::explanation::{WIDTH, wrap};
 use super::text::printable;

@@ -51,7 +51,8 @@ struct Run<'a> {
     /// Of trunks with several local addresses, address by address.
     sources: Vec<SourceResult>,
     generator: Generator<'a>,
-    /// Seconds after the start at which shares of the agents (per cent) had registered for the first time.
+    /// Seconds after the start at which shares of the agents (per cent) had registered for the
+    /// first time.
     signed_in_after_s: BTreeMap<u32, Option<f64>>,
     latency_us: Latency<'a>,
     schedule_lag_us: Lag,
@@ -182,7 +183,8 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         simulated: header.simulated,
         seed: header.seed,
         host: &header.host,
-        // The record holds the profile as JSON text; should it be damaged, the rest of the run still has its file.
+        // The record holds the profile as JSON text; should it be damaged, the rest of the run
+        // still has its file.
         profile: serde_json::from_str(&header.profile_json).unwrap_or_default(),
         thresholds: &judgement.thresholds,
         arrivals_planned: header.arrivals_planned,

@@ -1,8 +1,10 @@
-//! What runs in a page where script may run: uPlot, a charting library, and our own few lines that drive it.
+//! What runs in a page where script may run: uPlot, a charting library, and our own few lines that
+//! drive it.
 //!
-//! Both are constants, and the page's policy names them by their hashes and allows nothing else: no other script, no
-//! connection, no image. So nothing that came over the wire could ever run in it, even if its escaping failed, and nothing
-//! can be fetched or sent. `tests/report/page.rs` holds the hashes against the bytes.
+//! Both are constants, and the page's policy names them by their hashes and allows nothing else: no
+//! other script, no connection, no image. So nothing that came over the wire could ever run in it,
+//! even if its escaping failed, and nothing can be fetched or sent. `tests/report/page.rs` holds
+//! the hashes against the bytes.
 
 use super::charts::{self, Chart};
 use serde::Serialize;
@@ -35,6 +37,7 @@ impl Script {
     }
 }
 
-/// Content Security Policy of the page: these two scripts, styles within the page, and nothing from anywhere.
+/// Content Security Policy of the page: these two scripts, styles within the page, and nothing from
+/// anywhere.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src \
     'sha256-GcjUxq2Ikpp59K5J1vcWFWbf0Lo9FcxJXpdPeH63jx8=' 'sha256-3ay0ndYnQSmI8V9usg4DPUiY4VX5fHCO4R7x6rZ/U80='; base-uri 'none'; form-action 'none'";

@@ -1,6 +1,7 @@
 //! The tables of the report page as data: titles, columns and cells, already written for people.
 //!
-//! The page's head (verdict, figures) is in `html`. A table that could grow without bound is cut, and says so.
+//! The page's head (verdict, figures) is in `html`. A table that could grow without bound is cut,
+//! and says so.
 
 use super::conditions::Conditions;
 use super::text::{self, bytes, decimal, millis, percent, printable, thousands};
@@ -271,7 +272,8 @@ fn intervals(results: &Results) -> Sheet {
     sheet.noted(note)
 }
 
-/// Several intervals as one row. `chunks` yields no empty group; an empty one would be a row of zeros.
+/// Several intervals as one row. `chunks` yields no empty group; an empty one would be a row of
+/// zeros.
 fn interval_row(group: &[IntervalResult], warm: bool) -> [String; 10] {
     let mut status = [0; Status::COUNT];
     for trunk in group.iter().flat_map(|interval| &interval.trunks) {

@@ -20,7 +20,8 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.extend(latency(results));
     lines.extend(refused(results));
     lines.push(labelled("loops", &loops(results)));
-    // What is left of the lines belongs to findings and thresholds, half to each if both need it; one more follows.
+    // What is left of the lines belongs to findings and thresholds, half to each if both need it;
+    // one more follows.
     let room = MOST_LINES.saturating_sub(lines.len() + 1);
     lines.extend(found(findings, room - judgement.thresholds.len().min(room / 2)));
     let room = MOST_LINES.saturating_sub(lines.len() + 1);

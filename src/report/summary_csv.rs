@@ -1,7 +1,7 @@
 //! `summary.csv`: the one page for a steering committee. Plain words, no SIP needed.
 //!
-//! A target from the profile stands beside the figure it is about; targets about other figures follow at the end, so
-//! that a failed run never has a page without the reason.
+//! A target from the profile stands beside the figure it is about; targets about other figures
+//! follow at the end, so that a failed run never has a page without the reason.
 
 use super::csv::Table;
 use super::go_live::go_live;

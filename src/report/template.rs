@@ -1,6 +1,7 @@
-//! Templates that are part of the program: rendered with escaping by their name (`.html`, `.xml`), and strict, so that
-//! a name the template asks for and the page lacks is found by the first test and not by a reader. What pages share (their
-//! style, a table, a chart, the foot) is included by name.
+//! Templates that are part of the program: rendered with escaping by their name (`.html`, `.xml`),
+//! and strict, so that a name the template asks for and the page lacks is found by the first test
+//! and not by a reader. What pages share (their style, a table, a chart, the foot) is included by
+//! name.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;

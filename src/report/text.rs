@@ -47,7 +47,8 @@ pub(super) fn thousands(n: u64) -> String {
     text
 }
 
-/// Per cent with two decimals, cut off and not rounded: only all of it is 100 %, and only none of it is 0 %.
+/// Per cent with two decimals, cut off and not rounded: only all of it is 100 %, and only none of
+/// it is 0 %.
 pub(super) fn percent(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
@@ -112,7 +113,8 @@ pub(super) fn length(ns: u64) -> String {
     }
 }
 
-/// Text from the wire for pages and XML: control characters, which neither can carry, become U+FFFD.
+/// Text from the wire for pages and XML: control characters, which neither can carry, become
+/// U+FFFD.
 pub(super) fn printable(text: &str) -> String {
     let forbidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()

@@ -50,16 +50,16 @@ impl Change {
         ]
     }
 
-    /// Reason and place: `403 Forbidden, before any challenge`. From the wire, so without control characters, which no
-    /// environment can carry.
+    /// Reason and place: `403 Forbidden, before any challenge`. From the wire, so without control
+    /// characters, which no environment can carry.
     fn why(&self) -> String {
         let reason = printable(&self.reason);
         if self.place.is_empty() { reason } else { format!("{reason}, {}", self.place) }
     }
 }
 
-/// The state of every trunk as Prometheus reads it from a file (node_exporter's textfile collector): `regstorm_trunk_go`
-/// is 1 or 0 by trunk, beside the time of the round.
+/// The state of every trunk as Prometheus reads it from a file (node_exporter's textfile
+/// collector): `regstorm_trunk_go` is 1 or 0 by trunk, beside the time of the round.
 pub fn exposition(trunks: &[(String, bool)], unix_s: i64) -> String {
     let mut registry = Registry::default();
     let go = Family::<Vec<(String, String)>, Gauge>::default();

@@ -1,7 +1,8 @@
-//! A run in plain words, for readers who know no SIP: what each outcome means, what was refused and how, what a
-//! target asks, and the verdict in one sentence.
+//! A run in plain words, for readers who know no SIP: what each outcome means, what was refused and
+//! how, what a target asks, and the verdict in one sentence.
 //!
-//! The report page, `summary.csv`, JUnit and the summary on the terminal all take their words from here.
+//! The report page, `summary.csv`, JUnit and the summary on the terminal all take their words from
+//! here.
 
 use super::text;
 use crate::diagnose::figures::Unit;
@@ -87,7 +88,8 @@ pub fn listed(results: &Results, statuses: &[Status]) -> String {
     parts.join("; ")
 }
 
-/// The run's verdict in a sentence; in more when it was stopped early and that is not all, or the load was changed.
+/// The run's verdict in a sentence; in more when it was stopped early and that is not all, or the
+/// load was changed.
 pub fn verdict(results: &Results, judgement: &Judgement) -> String {
     let missed = judgement.thresholds.iter().filter(|threshold| !threshold.pass).count();
     let targets = judgement.thresholds.len();
@@ -110,7 +112,8 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whoever reads of a load that was not the profile's has to know it; empty for one that nobody touched.
+/// Whoever reads of a load that was not the profile's has to know it; empty for one that nobody
+/// touched.
 fn changed_by_hand(results: &Results) -> String {
     match results.interventions.len() {
         0 => String::new(),
@@ -119,7 +122,8 @@ fn changed_by_hand(results: &Results) -> String {
     }
 }
 
-/// Everything a person did to the load, in order: `paused after 12 s, resumed after 20.5 s, 1.1 times the rate after 30 s`.
+/// Everything a person did to the load, in order:
+/// `paused after 12 s, resumed after 20.5 s, 1.1 times the rate after 30 s`.
 pub fn interventions(results: &Results) -> String {
     let parts: Vec<_> = results
         .interventions
@@ -162,7 +166,8 @@ fn miss(outcome: &ThresholdOutcome) -> String {
     format!("{}: {} instead of {}", plain(outcome), value(outcome), target(outcome))
 }
 
-/// What a target is about, for readers who know no SIP; the profile's own name where there is no plainer one.
+/// What a target is about, for readers who know no SIP; the profile's own name where there is no
+/// plainer one.
 pub fn plain(outcome: &ThresholdOutcome) -> String {
     let metric = outcome.metric.canonical();
     let name = match metric.as_str() {
@@ -250,7 +255,8 @@ pub fn value(outcome: &ThresholdOutcome) -> String {
     outcome.value.map_or_else(|| "not measured".to_owned(), |value| text::measured(outcome.unit, value))
 }
 
-/// When the run ended, nanoseconds since its start: its end, or the last thing known of a killed run.
+/// When the run ended, nanoseconds since its start: its end, or the last thing known of a killed
+/// run.
 pub fn ended_ns(results: &Results) -> Option<u64> {
     let last = results.intervals.last().map(|interval| interval.end_ns);
     results.end.as_ref().map(|end| end.ended_ns).or(last)

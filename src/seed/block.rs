@@ -1,7 +1,8 @@
-//! The first number of a ChaCha8 stream without the rest of it: one block, of which eight bytes are used.
+//! The first number of a ChaCha8 stream without the rest of it: one block, of which eight bytes are
+//! used.
 //!
-//! The four rows of the state are four vectors, so that a quarter round does its four columns at once; between the rounds
-//! the rows are turned, so that the diagonals stand in columns.
+//! The four rows of the state are four vectors, so that a quarter round does its four columns at
+//! once; between the rounds the rows are turned, so that the diagonals stand in columns.
 //!
 //! Read first: RFC 8439 §2.1–2.3; here with eight rounds, and block counter and nonce of zero.
 

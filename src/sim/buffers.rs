@@ -1,4 +1,5 @@
-//! The bytes of simulated datagrams: buffers that go round instead of being allocated for each packet.
+//! The bytes of simulated datagrams: buffers that go round instead of being allocated for each
+//! packet.
 
 /// The longest datagram an agent or the registrar writes.
 pub(super) const DATAGRAM: usize = 4096;
@@ -8,7 +9,8 @@ pub(super) const DATAGRAM: usize = 4096;
 pub(super) struct Buffers(Vec<Vec<u8>>);
 
 impl Buffers {
-    /// What `write` puts into a buffer of [`DATAGRAM`] bytes and returns the length of; `None` when that is 0.
+    /// What `write` puts into a buffer of [`DATAGRAM`] bytes and returns the length of; `None` when
+    /// that is 0.
     pub(super) fn written(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Option<Vec<u8>> {
         let mut bytes = self.0.pop().unwrap_or_default();
         bytes.resize(DATAGRAM, 0);

@@ -1,4 +1,5 @@
-//! What is counted of every message of a simulated run: second by second, by source address and by address of record.
+//! What is counted of every message of a simulated run: second by second, by source address and by
+//! address of record.
 
 use super::road::{Addresses, FleetFlow, START, Toll};
 use crate::agent::{Identity, IdentityBook, TrunkPolicy};

@@ -1,8 +1,9 @@
-//! Agents ↔ link ↔ registrar under virtual time: hours of soak in seconds, no sockets, no clock, no sleep.
+//! Agents ↔ link ↔ registrar under virtual time: hours of soak in seconds, no sockets, no clock, no
+//! sleep.
 //!
-//! The agents, the schedule, the books and the registrar are those of a real run, line by line: a [`World`] drives the
-//! same [`Fleet`]s a sender thread drives. What it replaces is the network and the passing of time. `trial` does the same for
-//! a crew that searches limits.
+//! The agents, the schedule, the books and the registrar are those of a real run, line by line: a
+//! [`World`] drives the same [`Fleet`]s a sender thread drives. What it replaces is the network and
+//! the passing of time. `trial` does the same for a crew that searches limits.
 
 mod buffers;
 mod meter;
@@ -136,7 +137,8 @@ pub struct SimOutcome {
     pub traffic: Traffic,
     /// The source addresses that `traffic` knows by position.
     pub sources: Vec<IpAddr>,
-    /// By address of record, as `traffic` knows it by position: the first agent that has it, and how many have.
+    /// By address of record, as `traffic` knows it by position: the first agent that has it, and
+    /// how many have.
     pub aors: Vec<(AgentId, u32)>,
 }
 
@@ -204,8 +206,8 @@ impl World {
         }
     }
 
-    /// Lets the load pass at other speeds, each from its time after the start on, in order. One that stands still at
-    /// last never ends.
+    /// Lets the load pass at other speeds, each from its time after the start on, in order. One
+    /// that stands still at last never ends.
     pub fn with_interventions(mut self, interventions: &[(Duration, Speed)]) -> Self {
         self.interventions = interventions.iter().map(|&(after, speed)| (START + after, speed)).collect();
         self
@@ -221,8 +223,9 @@ impl World {
         SimOutcome { intervals, ..outcome }
     }
 
-    /// The same, with every interval handed over as it ends: a day of many agents need not fit into memory. A break at
-    /// an interval of the load ends the load there; the stages behind it take their course.
+    /// The same, with every interval handed over as it ends: a day of many agents need not fit into
+    /// memory. A break at an interval of the load ends the load there; the stages behind it take
+    /// their course.
     pub fn run_into(mut self, keep: &mut dyn FnMut(Interval) -> ControlFlow<()>) -> SimOutcome {
         let stopped = self.run_load(keep).is_break();
         let load_ended = self.now;
@@ -284,16 +287,17 @@ impl World {
         }
     }
 
-    /// Everything that happens at the next time at which something does, before `end`; there the stage is over, and what is
-    /// due then belongs to the next one.
+    /// Everything that happens at the next time at which something does, before `end`; there the
+    /// stage is over, and what is due then belongs to the next one.
     ///
-    /// An interval ends before anything happens at its end, and is a step of its own: whoever it is handed to may have
-    /// seen enough.
+    /// An interval ends before anything happens at its end, and is a step of its own: whoever it is
+    /// handed to may have seen enough.
     fn step(&mut self, end: Time) {
         let next = self.next_event();
         if next >= end {
             self.now = end;
-            // The interval that ends with the stage is cut by whoever ends the stage, or an empty one would follow.
+            // The interval that ends with the stage is cut by whoever ends the stage, or an empty
+            // one would follow.
             self.close_due(end.saturating_sub(Duration::from_nanos(1)));
             return;
         }
@@ -409,8 +413,8 @@ impl Settlement<'_> {
         self.sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice)
     }
 
-    /// The flows of one fleet: one per trunk and source address. Addresses are given out for all of them, trunk by trunk,
-    /// so that who comes first decides nothing.
+    /// The flows of one fleet: one per trunk and source address. Addresses are given out for all of
+    /// them, trunk by trunk, so that who comes first decides nothing.
     fn flows(&self, addresses: &mut Addresses, stripe: Stripe, identities: &IdentityBook) -> Flows {
         let own = |trunk| self.sources(trunk).iter().map(|host| addresses.reserve(*host)).collect();
         let local: Vec<Vec<SocketAddr>> = (0..self.policies.len()).map(own).collect();

@@ -1,5 +1,5 @@
-//! Who answers the agents of a simulation: the embedded registrar, or a registrar that a test brings along, so that
-//! detectors are tried on worlds which are not made of our own faults.
+//! Who answers the agents of a simulation: the embedded registrar, or a registrar that a test
+//! brings along, so that detectors are tried on worlds which are not made of our own faults.
 
 use crate::registrar::{Counts, Registrar};
 use crate::vocab::Time;

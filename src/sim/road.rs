@@ -1,4 +1,5 @@
-//! The road between simulated agents and the registrar: a link in each direction, and the registrar at its far end.
+//! The road between simulated agents and the registrar: a link in each direction, and the registrar
+//! at its far end.
 //!
 //! A run and a search for limits go the same road; what differs is who stands at its near end.
 
@@ -80,8 +81,8 @@ impl<T: Toll> Road<T> {
         Lane { now, fleet, up, buffers, toll }
     }
 
-    /// Delivers what has arrived by now: requests to the registrar, then its replies, each to the fleet and flow it is for;
-    /// `receive` may send at once.
+    /// Delivers what has arrived by now: requests to the registrar, then its replies, each to the
+    /// fleet and flow it is for; `receive` may send at once.
     pub(super) fn deliver(&mut self, now: Time, mut receive: impl FnMut(FleetFlow, &[u8], &mut Lane<'_, T>)) {
         while let Some(Parcel { at, bytes }) = self.up.poll(now) {
             self.registrar.receive(now, self.addresses.of(at), &bytes);
@@ -136,7 +137,8 @@ impl Addresses {
         let ports = (FIRST_PORT..=u16::MAX).map(|port| SocketAddr::new(host, port));
         let mut free = ports.skip(self.given.len() % usize::from(u16::MAX - FIRST_PORT));
         let address = free.find(|address| !self.places.contains_key(address));
-        // Beyond 55 000 sockets of one host there is none left, and answers reach the last one at an address.
+        // Beyond 55 000 sockets of one host there is none left, and answers reach the last one at
+        // an address.
         let address = address.unwrap_or(SocketAddr::new(host, FIRST_PORT));
         self.given.push(address);
         self.places.insert(address, None);

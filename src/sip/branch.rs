@@ -1,5 +1,5 @@
-//! The branch parameter of the topmost Via: it names the agent and its transaction, so an answer finds its way back
-//! without a table (RFC 3261 §8.1.1.7, §17.1.3).
+//! The branch parameter of the topmost Via: it names the agent and its transaction, so an answer
+//! finds its way back without a table (RFC 3261 §8.1.1.7, §17.1.3).
 
 use super::search::ends_in;
 use crate::vocab::{AgentId, RunTag};
@@ -74,13 +74,15 @@ impl Branch {
     }
 }
 
-/// `value` as eight lower-case hex digits: all at once, a digit in each byte of a word, without a table or a loop.
+/// `value` as eight lower-case hex digits: all at once, a digit in each byte of a word, without a
+/// table or a loop.
 pub fn hex8(value: u32) -> [u8; 8] {
     let mut nibbles = u64::from(value);
     nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
     nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
     nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    // Six more carry a nibble from ten on into the next bit, and a letter lies 39 further than its digit would.
+    // Six more carry a nibble from ten on into the next bit, and a letter lies 39 further than its
+    // digit would.
     let letters = (nibbles + EACH * 6) >> 4 & EACH;
     (nibbles + EACH * u64::from(b'0') + letters * 39).to_be_bytes()
 }
@@ -124,8 +126,8 @@ fn digits(nibbles: u8x16) -> [u8; WIDTH] {
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of a vector")]
 fn unhex16(text: &[u8; 16]) -> Option<u64> {
-    // As they are written here, all at once: what is above nine as a digit, counted from zero, is above any digit, and what
-    // is above five as a letter, counted from `a`, is none.
+    // As they are written here, all at once: what is above nine as a digit, counted from zero, is
+    // above any digit, and what is above five as a letter, counted from `a`, is none.
     let vector = u8x16::new(*text);
     let (digits, letters) = (vector - u8x16::splat(b'0'), vector - u8x16::splat(b'a'));
     let are_digits = digits.simd_eq(digits.min(u8x16::splat(9)));

@@ -1,10 +1,11 @@
-//! `WWW-Authenticate` and `Proxy-Authenticate` (RFC 7616 §3.3), and the choice among several (RFC 8760 §2.4);
-//! `Authorization` as a registrar reads it (RFC 7616 §3.4); the `nextnonce` of `Authentication-Info` (RFC 7616 §3.5).
+//! `WWW-Authenticate` and `Proxy-Authenticate` (RFC 7616 §3.3), and the choice among several (RFC
+//! 8760 §2.4); `Authorization` as a registrar reads it (RFC 7616 §3.4); the `nextnonce` of
+//! `Authentication-Info` (RFC 7616 §3.5).
 //!
-//! Accepted beyond the grammar: schemes and names in any case, blanks around equal signs, quoted or bare values wherever
-//! the other is due, missing or doubled commas, other schemes in between. Read and left alone: `charset` and `domain`
-//! of a challenge; `username*` of credentials, which say nothing that a UTF-8 `username` does not. Not here: computing
-//! responses ([`digest`]).
+//! Accepted beyond the grammar: schemes and names in any case, blanks around equal signs, quoted or
+//! bare values wherever the other is due, missing or doubled commas, other schemes in between. Read
+//! and left alone: `charset` and `domain` of a challenge; `username*` of credentials, which say
+//! nothing that a UTF-8 `username` does not. Not here: computing responses ([`digest`]).
 
 mod familiar;
 
@@ -27,7 +28,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whose challenge a status code announces (RFC 3261 §22.2, §22.3); `None` for all but 401 and 407.
+    /// Whose challenge a status code announces (RFC 3261 §22.2, §22.3); `None` for all but 401 and
+    /// 407.
     pub const fn of(code: u16) -> Option<Role> {
         match code {
             401 => Some(Role::Registrar),
@@ -58,8 +60,8 @@ impl Role {
     }
 }
 
-/// One Digest challenge. Quoted values are given raw, without their quotes and with escapes as received: RFC 7616
-/// hashes and echoes them unchanged.
+/// One Digest challenge. Quoted values are given raw, without their quotes and with escapes as
+/// received: RFC 7616 hashes and echoes them unchanged.
 #[derive(Clone, Debug)]
 pub struct Challenge<'a> {
     pub role: Role,
@@ -67,25 +69,29 @@ pub struct Challenge<'a> {
     pub nonce: &'a [u8],
     pub opaque: Option<&'a [u8]>,
     pub algorithm: Algorithm,
-    /// False when the challenge had no `algorithm` parameter (then MD5 is meant, and the answer names none).
+    /// False when the challenge had no `algorithm` parameter (then MD5 is meant, and the answer
+    /// names none).
     pub algorithm_named: bool,
-    /// What to answer with of the offered qop values: `auth` before `auth-int`. `None` with no qop at all (RFC 2069 style).
+    /// What to answer with of the offered qop values: `auth` before `auth-int`. `None` with no qop
+    /// at all (RFC 2069 style).
     pub protection: Option<Protection>,
     pub stale: bool,
     /// The user name is to be sent as a hash (RFC 7616 §3.4.4).
     pub userhash: bool,
 }
 
-/// The topmost challenge that uses an accepted algorithm (RFC 8760 §2.4): header by header, within a header from left
-/// to right. A 401 is searched for `WWW-Authenticate`, a 407 for `Proxy-Authenticate`.
+/// The topmost challenge that uses an accepted algorithm (RFC 8760 §2.4): header by header, within
+/// a header from left to right. A 401 is searched for `WWW-Authenticate`, a 407 for
+/// `Proxy-Authenticate`.
 ///
-/// Servers list their challenges in order of preference, and the client takes the topmost that it supports (RFC 8760 §2.3,
-/// §2.4). A challenge that is broken or offers only unknown qop values is not supported and passed over like one with a foreign
-/// algorithm.
+/// Servers list their challenges in order of preference, and the client takes the topmost that it
+/// supports (RFC 8760 §2.3, §2.4). A challenge that is broken or offers only unknown qop values is
+/// not supported and passed over like one with a foreign algorithm.
 ///
 /// # Errors
-/// When there is none. Of several reasons the one that came closest to an answer is given: an unsupported or incomplete
-/// challenge with an accepted algorithm outweighs challenges with other algorithms.
+/// When there is none. Of several reasons the one that came closest to an answer is given: an
+/// unsupported or incomplete challenge with an accepted algorithm outweighs challenges with other
+/// algorithms.
 pub fn choose<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> Result<Challenge<'a>, Unusable> {
     let mut best = Err(Unusable::NoChallenge);
     for result in judged(response, accepted) {
@@ -152,7 +158,8 @@ pub fn survey<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> (Offered<'
     (all, best)
 }
 
-/// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other schemes are left out.
+/// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other
+/// schemes are left out.
 pub fn challenges<'a>(response: &Response<'a>) -> impl Iterator<Item = Result<Challenge<'a>, Unusable>> + use<'a> {
     judged(response, AlgorithmSet::ALL)
 }
@@ -177,7 +184,8 @@ impl<'a> OfferedChallenge<'a> {
     }
 }
 
-/// All Digest challenges of a 401 or 407 in order with what each offers; for those who compare offers.
+/// All Digest challenges of a 401 or 407 in order with what each offers; for those who compare
+/// offers.
 pub fn offers<'a>(response: &Response<'a>) -> impl Iterator<Item = OfferedChallenge<'a>> + use<'a> {
     sets(response).map(|(role, set)| OfferedChallenge {
         realm: set.realm,
@@ -203,7 +211,8 @@ fn sets<'a>(response: &Response<'a>) -> impl Iterator<Item = (Role, DigestSet<'a
     values.into_iter().flatten().flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
 }
 
-/// The credentials of a request: the parameters of `Authorization: Digest …`, values as in [`Challenge`].
+/// The credentials of a request: the parameters of `Authorization: Digest …`, values as in
+/// [`Challenge`].
 #[derive(Clone, Debug)]
 pub struct Credentials<'a> {
     pub role: Role,
@@ -237,8 +246,9 @@ impl<'a> Credentials<'a> {
         Cow::Owned(plain.collect())
     }
 
-    /// What the response was computed over, for a request with this method and body; its URI is the one named in the
-    /// credentials, which the caller holds against the Request-URI (RFC 7616 §3.4.6).
+    /// What the response was computed over, for a request with this method and body; its URI is the
+    /// one named in the credentials, which the caller holds against the Request-URI (RFC 7616
+    /// §3.4.6).
     pub fn covered<'c>(&self, method: &'c [u8], body: &'c [u8]) -> Covered<'c>
     where
         'a: 'c,
@@ -248,9 +258,10 @@ impl<'a> Credentials<'a> {
         Covered { nonce: self.nonce, qop, method, uri: self.uri, body }
     }
 
-    /// Whether the response is right for H(username ":" realm ":" password), by the algorithm the credentials name (MD5
-    /// when none, RFC 7616 §3.3). A `-sess` response is taken for one whose session began with its own nonce and cnonce:
-    /// a server that hands out a `nextnonce` keeps the session's [`Ha1`] instead and compares with
+    /// Whether the response is right for H(username ":" realm ":" password), by the algorithm the
+    /// credentials name (MD5 when none, RFC 7616 §3.3). A `-sess` response is taken for one whose
+    /// session began with its own nonce and cnonce: a server that hands out a `nextnonce` keeps the
+    /// session's [`Ha1`] instead and compares with
     /// [`digest::request_digest`].
     pub fn prove(&self, ha1: &Ha1, method: &[u8], body: &[u8]) -> bool {
         let algorithm = self.algorithm.unwrap_or(Algorithm::Md5);
@@ -263,8 +274,9 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The nonce a server wants to see next, from the `Authentication-Info` (of a proxy: `Proxy-Authentication-Info`) of its
-/// answer to credentials (RFC 7616 §3.5). Raw, as in [`Challenge`]; an empty one is none.
+/// The nonce a server wants to see next, from the `Authentication-Info` (of a proxy:
+/// `Proxy-Authentication-Info`) of its answer to credentials (RFC 7616 §3.5). Raw, as in
+/// [`Challenge`]; an empty one is none.
 pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
     if !response.has_info() {
         return None;
@@ -280,14 +292,15 @@ pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
     Some(nonce).filter(|nonce| !nonce.is_empty())
 }
 
-/// The first Digest credentials of a request, if it carries any that can be read: those of `Authorization` before those of
-/// `Proxy-Authorization`. Credentials with an unknown algorithm or qop, or without a mandatory parameter, cannot be read.
+/// The first Digest credentials of a request, if it carries any that can be read: those of
+/// `Authorization` before those of `Proxy-Authorization`. Credentials with an unknown algorithm or
+/// qop, or without a mandatory parameter, cannot be read.
 pub fn credentials<'a>(request: &Request<'a>) -> Option<Credentials<'a>> {
     all_credentials(request).next()
 }
 
-/// All Digest credentials of a request that can be read, in the order of [`credentials`]: a request may carry some for
-/// each realm on its way (RFC 3261 §22.3).
+/// All Digest credentials of a request that can be read, in the order of [`credentials`]: a request
+/// may carry some for each realm on its way (RFC 3261 §22.3).
 pub fn all_credentials<'a>(request: &Request<'a>) -> impl Iterator<Item = Credentials<'a>> + use<'a> {
     let values = |role: Role| request.headers(role.credentials_header()).map(move |value| (role, value));
     values(Role::Registrar)
@@ -296,7 +309,8 @@ pub fn all_credentials<'a>(request: &Request<'a>) -> impl Iterator<Item = Creden
         .filter_map(|(role, set)| set.credentials(role))
 }
 
-/// The parameters after one `Digest`, as written: a challenge, or credentials. Of a repeated parameter the first counts.
+/// The parameters after one `Digest`, as written: a challenge, or credentials. Of a repeated
+/// parameter the first counts.
 #[derive(Default)]
 struct DigestSet<'a> {
     realm: Option<&'a [u8]>,
@@ -314,8 +328,9 @@ struct DigestSet<'a> {
 }
 
 impl<'a> DigestSet<'a> {
-    /// The fast path of [`put`](Self::put) for parameters of a challenge in lower case with the equal sign right behind: the
-    /// place of the one at the beginning of `text`, and where its value begins.
+    /// The fast path of [`put`](Self::put) for parameters of a challenge in lower case with the
+    /// equal sign right behind: the place of the one at the beginning of `text`, and where its
+    /// value begins.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the first byte of the word")]
     fn fast_place(&mut self, text: &[u8]) -> Option<(&mut Option<&'a [u8]>, usize)> {
@@ -353,7 +368,8 @@ impl<'a> DigestSet<'a> {
         slot.get_or_insert(value);
     }
 
-    /// RFC 7616 §3.3: "If this is not present, it is assumed to be "MD5"". `None` is one that is not understood.
+    /// RFC 7616 §3.3: "If this is not present, it is assumed to be "MD5"". `None` is one that is
+    /// not understood.
     fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse)
     }
@@ -371,7 +387,8 @@ impl<'a> DigestSet<'a> {
             return Err(Unusable::Incomplete);
         };
         let protection = self.protection()?;
-        // Its key is made of the client's nonce, which an answer without qop does not carry (RFC 2617 §3.2.2).
+        // Its key is made of the client's nonce, which an answer without qop does not carry (RFC
+        // 2617 §3.2.2).
         if algorithm.is_session() && protection.is_none() {
             return Err(Unusable::SessionWithoutQop);
         }
@@ -388,8 +405,9 @@ impl<'a> DigestSet<'a> {
         })
     }
 
-    /// What is answered of the offered qop values. Over a body that is empty `auth-int` protects no more than `auth`, which
-    /// more servers can check. An empty list offers nothing, which is what no list does: an answer without qop.
+    /// What is answered of the offered qop values. Over a body that is empty `auth-int` protects no
+    /// more than `auth`, which more servers can check. An empty list offers nothing, which is what
+    /// no list does: an answer without qop.
     fn protection(&self) -> Result<Option<Protection>, Unusable> {
         // The fast path: the only value offered.
         if self.qop == Some(b"auth") {
@@ -452,8 +470,9 @@ fn nonce_count(text: &[u8]) -> Option<u32> {
 
 /// The Digest parts of one header value, which may hold several challenges of several schemes.
 ///
-/// A comma separates parameters and challenges alike, so what follows it decides: a token and an equal sign are a
-/// parameter, a token alone begins the next challenge (RFC 7235 §4.1 names the trap).
+/// A comma separates parameters and challenges alike, so what follows it decides: a token and an
+/// equal sign are a parameter, a token alone begins the next challenge (RFC 7235 §4.1 names the
+/// trap).
 struct DigestSets<'a> {
     rest: &'a [u8],
 }
@@ -493,7 +512,8 @@ impl<'a> DigestSets<'a> {
 
     /// The next scheme name; whatever cannot be one is passed over.
     fn scheme(&mut self) -> Option<&'a [u8]> {
-        // The fast path: the scheme to the letter. The loop below finds it in any case and behind anything.
+        // The fast path: the scheme to the letter. The loop below finds it in any case and behind
+        // anything.
         if self.rest.starts_with(b"Digest ") {
             let (scheme, rest) = self.rest.split_at(b"Digest".len());
             self.rest = rest;
@@ -511,7 +531,8 @@ impl<'a> DigestSets<'a> {
         }
     }
 
-    /// The next `name=value`; `None`, with nothing consumed but separators, where something else stands.
+    /// The next `name=value`; `None`, with nothing consumed but separators, where something else
+    /// stands.
     fn parameter(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         self.skip_separators();
         let (name, after) = self.rest.split_at(token_len(self.rest));
@@ -533,7 +554,8 @@ impl<'a> DigestSets<'a> {
     fn value(&mut self, text: &'a [u8]) -> &'a [u8] {
         let text = if text.first() > Some(&b' ') { text } else { skip_blanks(text) };
         let (value, rest) = match text.strip_prefix(b"\"") {
-            // A string that is never closed: where it should end is anyone's guess, so nothing of it is used.
+            // A string that is never closed: where it should end is anyone's guess, so nothing of
+            // it is used.
             Some(inner) => quoted(inner).unwrap_or((&inner[..0], &[])),
             None => text.split_at(text.iter().position(|&b| is_blank(b) || b == b',').unwrap_or(text.len())),
         };

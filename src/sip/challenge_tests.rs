@@ -1,5 +1,5 @@
-//! Tests of challenges and credentials: the dresses they come in, the choice among several, and digests verified from what
-//! was written to what was read.
+//! Tests of challenges and credentials: the dresses they come in, the choice among several, and
+//! digests verified from what was written to what was read.
 
 use super::super::digest::{Ha1, request_digest};
 use super::super::scan;
@@ -296,8 +296,8 @@ proptest! {
         prop_assert!(challenges(&response).count() >= 1);
     }
 
-    /// RFC 8760 §2.4: whatever stands around it and however the list is cut into headers, the first challenge that is
-    /// acceptable is the one.
+    /// RFC 8760 §2.4: whatever stands around it and however the list is cut into headers, the first
+    /// challenge that is acceptable is the one.
     #[test]
     fn the_topmost_acceptable_one_wherever_it_stands(
         offers in proptest::collection::vec(offer(), 0..10), accepts in proptest::collection::vec(any::<bool>(), 6), code in 0usize..2,
@@ -324,7 +324,8 @@ proptest! {
         prop_assert_eq!(chosen.ok(), expected.map(|n| n.to_string()), "{}", text);
     }
 
-    /// What the registrar offers, the client chooses; what the client computes, the registrar verifies.
+    /// What the registrar offers, the client chooses; what the client computes, the registrar
+    /// verifies.
     #[test]
     fn a_digest_is_verified_from_challenge_to_credentials(
         realm in "[a-z.;=, ]{1,20}", nonce in "[A-Za-z0-9+/=]{1,44}", password in "[ -~]{0,20}", nc in 1u32..,

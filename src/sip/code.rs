@@ -1,7 +1,8 @@
-//! Response codes and their default reason phrases (RFC 3261 §21 and the registry of response codes).
+//! Response codes and their default reason phrases (RFC 3261 §21 and the registry of response
+//! codes).
 
-/// The default reason phrase of a response code; that of its class's `x00` for an unregistered one (RFC 3261 §8.1.3.2),
-/// empty when there is no such class.
+/// The default reason phrase of a response code; that of its class's `x00` for an unregistered one
+/// (RFC 3261 §8.1.3.2), empty when there is no such class.
 pub fn reason(code: u16) -> &'static str {
     let find = |code: u16| REASONS.binary_search_by_key(&code, |&(known, _)| known).ok().map(|at| REASONS[at].1);
     match find(code) {

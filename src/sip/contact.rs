@@ -1,7 +1,9 @@
-//! Contact header values: which binding is ours, and for how long (RFC 3261 §10.2.1.1, §10.3, §20.10).
+//! Contact header values: which binding is ours, and for how long (RFC 3261 §10.2.1.1, §10.3,
+//! §20.10).
 //!
-//! Addresses are compared as far as a registration needs it: user and host as sent, with the escapes and cases that
-//! RFC 3261 §19.1.4 declares equal. URI parameters do not take part, since registrars add and drop them.
+//! Addresses are compared as far as a registration needs it: user and host as sent, with the
+//! escapes and cases that RFC 3261 §19.1.4 declares equal. URI parameters do not take part, since
+//! registrars add and drop them.
 
 use super::emit::is_plain;
 use super::fields::{Params, find_unquoted, list, number, trim};
@@ -16,15 +18,16 @@ pub struct Contact<'a> {
 }
 
 impl<'a> Contact<'a> {
-    /// User (still escaped, without a password) and `host[:port]` of a `sip`/`sips` URI; the user is empty when there is
-    /// none. `None` for other schemes and the wildcard.
+    /// User (still escaped, without a password) and `host[:port]` of a `sip`/`sips` URI; the user
+    /// is empty when there is none. `None` for other schemes and the wildcard.
     pub fn address(&self) -> Option<(&'a [u8], &'a [u8])> {
         let colon = self.uri.iter().position(|&b| b == b':')?;
         let (scheme, rest) = (&self.uri[..colon], &self.uri[colon + 1..]);
         if !scheme.eq_ignore_ascii_case(b"sip") && !scheme.eq_ignore_ascii_case(b"sips") {
             return None;
         }
-        // The user part may hold ";" and "?", but "@" stands nowhere else unescaped (RFC 3261 §25.1).
+        // The user part may hold ";" and "?", but "@" stands nowhere else unescaped (RFC 3261
+        // §25.1).
         let (user, rest) = match rest.iter().position(|&b| b == b'@') {
             Some(at) => (&rest[..at], &rest[at + 1..]),
             None => (&rest[..0], rest),
@@ -46,8 +49,8 @@ impl<'a> Contact<'a> {
 
     /// Reads one element of a Contact list.
     fn read(element: &'a [u8]) -> Self {
-        // The URI stands in brackets, after a display name or not; without brackets every parameter is one of the
-        // header (RFC 3261 §20.10), and the first semicolon ends the URI.
+        // The URI stands in brackets, after a display name or not; without brackets every parameter
+        // is one of the header (RFC 3261 §20.10), and the first semicolon ends the URI.
         let end = find_unquoted(element, b'<', b';');
         let (uri, params) = match element.get(end) {
             Some(b'<') => {
@@ -61,8 +64,9 @@ impl<'a> Contact<'a> {
     }
 }
 
-/// User and host of an address of record, as `From` and `To` hold it (RFC 3261 §20.20, §20.39): the user as written, empty
-/// when there is none, the host without a port. `None` when it is no `sip` or `sips` URI.
+/// User and host of an address of record, as `From` and `To` hold it (RFC 3261 §20.20, §20.39): the
+/// user as written, empty when there is none, the host without a port. `None` when it is no `sip`
+/// or `sips` URI.
 pub fn address_of_record(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let (user, at) = Contact::read(value).address()?;
     let bracket = at.iter().position(|&b| b == b']').unwrap_or(0);
@@ -75,7 +79,8 @@ pub fn contacts<'a>(request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> 
     request.headers("Contact").flat_map(list).map(Contact::read)
 }
 
-/// The contacts of a response: the bindings the registrar holds for the address of record (RFC 3261 §10.3 step 8).
+/// The contacts of a response: the bindings the registrar holds for the address of record (RFC 3261
+/// §10.3 step 8).
 pub fn bindings<'a>(response: &Response<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
     response.headers("Contact").flat_map(list).map(Contact::read)
 }
@@ -123,27 +128,32 @@ pub fn binding<'a>(response: &Response<'a>, user: &[u8], host: &[u8]) -> Binding
     Binding { expires: sole.or(response.expires()), own }
 }
 
-/// The fast path of [`binding`]: the lifetime when the first binding begins with ours letter by letter as it was sent. The
-/// slow twin, its loop, finds the same, but reads every character several times.
+/// The fast path of [`binding`]: the lifetime when the first binding begins with ours letter by
+/// letter as it was sent. The slow twin, its loop, finds the same, but reads every character
+/// several times.
 fn as_sent(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
     let value = response.headers("Contact").next()?;
     let behind = value.strip_prefix(b"<sip:")?.strip_prefix(user)?.strip_prefix(b"@")?.strip_prefix(host)?;
     let expires = behind.strip_prefix(b">;expires=")?;
-    // A user that has to be escaped would not come back like this, and a quoted lifetime has to be unquoted.
+    // A user that has to be escaped would not come back like this, and a quoted lifetime has to be
+    // unquoted.
     (is_plain(user) && expires.first()?.is_ascii_digit()).then(|| number(expires))?
 }
 
-/// The lifetime granted to the binding whose contact is `user`@`host` (`host` as sent: name or address with port):
-/// the `expires` parameter of that Contact, else the `Expires` header, else `None` (what was asked holds).
+/// The lifetime granted to the binding whose contact is `user`@`host` (`host` as sent: name or
+/// address with port): the `expires` parameter of that Contact, else the `Expires` header, else
+/// `None` (what was asked holds).
 ///
-/// `user` is plain, escapes are undone on the other side. When the response lists contacts but none matches exactly, the
-/// registrar or something on the way rewrote ours: then a sole contact counts as ours.
+/// `user` is plain, escapes are undone on the other side. When the response lists contacts but none
+/// matches exactly, the registrar or something on the way rewrote ours: then a sole contact counts
+/// as ours.
 pub fn granted(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
     binding(response, user, host).expires
 }
 
-/// The bytes of a user part with `%HH` undone. RFC 3261 §19.1.4 declares a character and its escape equal except for the
-/// reserved ones; those are let pass too, since registrars rewrite them and no two agents differ by that alone.
+/// The bytes of a user part with `%HH` undone. RFC 3261 §19.1.4 declares a character and its escape
+/// equal except for the reserved ones; those are let pass too, since registrars rewrite them and no
+/// two agents differ by that alone.
 #[expect(clippy::cast_possible_truncation, reason = "two hex digits")]
 fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = text;

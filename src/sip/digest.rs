@@ -1,7 +1,9 @@
-//! The digest response of RFC 7616 §3.4.1 (and RFC 2617/2069 where a challenge has no qop), over the bytes exactly as
-//! received and as sent. The only digest in the house: client and embedded registrar both use it.
+//! The digest response of RFC 7616 §3.4.1 (and RFC 2617/2069 where a challenge has no qop), over
+//! the bytes exactly as received and as sent. The only digest in the house: client and embedded
+//! registrar both use it.
 //!
-//! An answer is built in three steps: [`Ha1::compute`] from the password, [`Ha1::session`] for the `-sess` algorithms,
+//! An answer is built in three steps: [`Ha1::compute`] from the password, [`Ha1::session`] for the
+//! `-sess` algorithms,
 //! [`request_digest`] over one request. [`response`] does the last two at once for a session's first request.
 //!
 //! Read first: RFC 7616 §3.4, RFC 8760 §2.
@@ -11,7 +13,8 @@ use crate::vocab::Secret;
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 
-/// A digest algorithm. The `-sess` ones key each authentication session with a secret of its own (RFC 7616 §3.4.2).
+/// A digest algorithm. The `-sess` ones key each authentication session with a secret of its own
+/// (RFC 7616 §3.4.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Algorithm {
     Md5,
@@ -54,7 +57,8 @@ impl Algorithm {
         matches!(self, Algorithm::Md5Sess | Algorithm::Sha256Sess | Algorithm::Sha512_256Sess)
     }
 
-    /// Its position among the three hash functions: a `-sess` algorithm has that of the one it is made of.
+    /// Its position among the three hash functions: a `-sess` algorithm has that of the one it is
+    /// made of.
     pub(super) const fn function(self) -> usize {
         self as usize % FUNCTIONS
     }
@@ -68,7 +72,8 @@ impl Algorithm {
     }
 }
 
-/// Hash functions: the first algorithms of [`Algorithm::ALL`], which the `-sess` ones follow in the same order.
+/// Hash functions: the first algorithms of [`Algorithm::ALL`], which the `-sess` ones follow in the
+/// same order.
 pub(super) const FUNCTIONS: usize = 3;
 
 /// The algorithms a trunk accepts. `MD5` and `MD5-sess` are two, as are the others.
@@ -128,8 +133,8 @@ impl std::fmt::Debug for Ha1 {
 #[derive(Clone, Debug)]
 pub enum Credential {
     Password(Secret),
-    /// For one realm, and for the algorithms of its length only. Apart, for it is twice as long as what leads to a
-    /// password, and a list has a credential for each agent.
+    /// For one realm, and for the algorithms of its length only. Apart, for it is twice as long as
+    /// what leads to a password, and a list has a credential for each agent.
     Ha1(Box<Ha1>),
 }
 
@@ -153,7 +158,8 @@ impl HexDigest {
         &self.text[..usize::from(self.len)]
     }
 
-    /// Whether a received `response` is this digest. RFC 7616 §3.4 writes it in lower case; upper case is let pass.
+    /// Whether a received `response` is this digest. RFC 7616 §3.4 writes it in lower case; upper
+    /// case is let pass.
     pub fn matches(&self, received: &[u8]) -> bool {
         self.as_bytes().eq_ignore_ascii_case(received)
     }
@@ -170,16 +176,18 @@ impl HexDigest {
 }
 
 impl Ha1 {
-    /// H(username ":" realm ":" password) (RFC 7616 §3.4.2): what a `-sess` algorithm starts from, and what a registrar may
-    /// store (RFC 7616 §5.1).
+    /// H(username ":" realm ":" password) (RFC 7616 §3.4.2): what a `-sess` algorithm starts from,
+    /// and what a registrar may store (RFC 7616 §5.1).
     pub fn compute(algorithm: Algorithm, username: &[u8], realm: &[u8], password: &Secret) -> Ha1 {
         hash(algorithm, [username, b":", realm, b":", password.reveal().as_bytes()])
     }
 
-    /// The key of the session that begins with this server nonce and client nonce: H(H(A1) ":" nonce ":" cnonce).
+    /// The key of the session that begins with this server nonce and client nonce: H(H(A1) ":"
+    /// nonce ":" cnonce).
     ///
-    /// "This is computed only once - on the first request by the client following receipt of a WWW-Authenticate challenge"
-    /// (RFC 7616 §3.4.2): later requests keep it, with another cnonce and after a `nextnonce` too.
+    /// "This is computed only once - on the first request by the client following receipt of a
+    /// WWW-Authenticate challenge" (RFC 7616 §3.4.2): later requests keep it, with another cnonce
+    /// and after a `nextnonce` too.
     pub fn session(&self, algorithm: Algorithm, nonce: &[u8], cnonce: &[u8]) -> Ha1 {
         hash(algorithm, [self.hex().as_bytes(), b":", nonce, b":", cnonce])
     }
@@ -242,8 +250,9 @@ pub struct QopAuth<'a> {
     pub cnonce: &'a [u8],
 }
 
-/// What a digest is computed over besides H(A1). `nonce`, `uri` and `cnonce` are hashed as they stand between their
-/// quotes: unq(X) is "the value of the quoted-string X without the surrounding quotes" (RFC 7616 §3.3).
+/// What a digest is computed over besides H(A1). `nonce`, `uri` and `cnonce` are hashed as they
+/// stand between their quotes: unq(X) is "the value of the quoted-string X without the surrounding
+/// quotes" (RFC 7616 §3.3).
 #[derive(Clone, Copy, Debug)]
 pub struct Covered<'a> {
     pub nonce: &'a [u8],
@@ -255,16 +264,18 @@ pub struct Covered<'a> {
     pub body: &'a [u8],
 }
 
-/// H(A2) of a request by its method and URI (RFC 7616 §3.4.3), in the hex it is hashed in: the same for all requests to one
-/// target, but for those with `auth-int`.
+/// H(A2) of a request by its method and URI (RFC 7616 §3.4.3), in the hex it is hashed in: the same
+/// for all requests to one target, but for those with `auth-int`.
 pub fn method_digest(algorithm: Algorithm, method: &[u8], uri: &[u8]) -> HexDigest {
     hash(algorithm, [method, b":", uri]).hex()
 }
 
-/// `request-digest` of RFC 7616 §3.4.1. `ha1` is the session's for a `-sess` algorithm, see [`Ha1::session`].
+/// `request-digest` of RFC 7616 §3.4.1. `ha1` is the session's for a `-sess` algorithm, see
+/// [`Ha1::session`].
 pub fn request_digest(algorithm: Algorithm, ha1: &Ha1, covered: &Covered<'_>) -> HexDigest {
     let Covered { nonce, qop, method, uri, body } = *covered;
-    // A2 = Method ":" request-uri, with auth-int Method ":" request-uri ":" H(entity-body) (RFC 7616 §3.4.3).
+    // A2 = Method ":" request-uri, with auth-int Method ":" request-uri ":" H(entity-body) (RFC
+    // 7616 §3.4.3).
     let ha2 = match qop {
         Some(Qop { protection: Protection::AuthInt, .. }) => {
             hash(algorithm, [method, b":", uri, b":", hash(algorithm, [body]).hex().as_bytes()]).hex()
@@ -289,7 +300,8 @@ pub fn digest_of(algorithm: Algorithm, ha1: &Ha1, nonce: &[u8], qop: Option<Qop<
     digest.hex()
 }
 
-/// The digest of a request without body that opens its session, from H(username ":" realm ":" password).
+/// The digest of a request without body that opens its session, from H(username ":" realm ":"
+/// password).
 pub fn response(
     algorithm: Algorithm,
     ha1: &Ha1,
@@ -304,7 +316,8 @@ pub fn response(
     request_digest(algorithm, session.as_ref().unwrap_or(ha1), &covered)
 }
 
-/// What stands in `username` when a challenge says `userhash=true`: H(username ":" realm) (RFC 7616 §3.4.4).
+/// What stands in `username` when a challenge says `userhash=true`: H(username ":" realm) (RFC 7616
+/// §3.4.4).
 pub fn user_hash(algorithm: Algorithm, username: &[u8], realm: &[u8]) -> HexDigest {
     hash(algorithm, [username, b":", realm]).hex()
 }
@@ -329,10 +342,12 @@ fn hash_parts(algorithm: Algorithm, parts: &[&[u8]]) -> Ha1 {
     }
 }
 
-/// MD5 of the first `len` bytes, with zeros and room for its padding behind them: three blocks make a registration, and
-/// handing the text over to a hasher, which keeps and pads what does not fill a block, costs a third of one of them.
+/// MD5 of the first `len` bytes, with zeros and room for its padding behind them: three blocks make
+/// a registration, and handing the text over to a hasher, which keeps and pads what does not fill a
+/// block, costs a third of one of them.
 fn md5(text: &mut [u8; GATHERED], len: usize) -> Ha1 {
-    // RFC 1321 §3.1, §3.2: a one bit, zeros up to eight bytes before a block's end, and the length in bits.
+    // RFC 1321 §3.1, §3.2: a one bit, zeros up to eight bytes before a block's end, and the length
+    // in bits.
     let end = (len + PADDING).next_multiple_of(BLOCK);
     text[len] = 0x80;
     text[end - 8..end].copy_from_slice(&(len as u64 * 8).to_le_bytes());
@@ -362,8 +377,8 @@ fn hash_with<D: Digest>(parts: &[&[u8]]) -> Ha1 {
     Ha1 { bytes, len: output.len() as u8 }
 }
 
-/// Writes the parts one after another and returns their length; `None` when they do not fit. One update of a hasher costs
-/// more than a copy does.
+/// Writes the parts one after another and returns their length; `None` when they do not fit. One
+/// update of a hasher costs more than a copy does.
 #[inline(always)]
 fn gather<const N: usize>(parts: [&[u8]; N], text: &mut [u8; GATHERED]) -> Option<usize> {
     let mut len = 0;

@@ -62,8 +62,9 @@ fn rfc_7616_section_3_9_1() {
     }
 }
 
-/// The printed example was computed with a draft of SHA-512/256; erratum 4897 gives the value of the final standard.
-/// The user name is hashed in clear there as well: `userhash` changes only what the header shows.
+/// The printed example was computed with a draft of SHA-512/256; erratum 4897 gives the value of
+/// the final standard. The user name is hashed in clear there as well: `userhash` changes only what
+/// the header shows.
 #[test]
 fn rfc_7616_section_3_9_2_with_erratum_4897() {
     check(&Vector {
@@ -79,7 +80,8 @@ fn rfc_7616_section_3_9_2_with_erratum_4897() {
     });
 }
 
-/// Computed with Python's hashlib: no qop, and nonce counts whose decimal and hexadecimal forms differ.
+/// Computed with Python's hashlib: no qop, and nonce counts whose decimal and hexadecimal forms
+/// differ.
 const REGISTERS: [(Algorithm, Option<u32>, &str); 15] = [
     (MD5, None, "61d149d88bff67717dc0f09b8c71b04b"),
     (MD5, Some(1), "ca556bd98126fb08ab6fc9a98379fadc"),
@@ -153,14 +155,16 @@ proptest! {
     }
 }
 
-/// The same example hides the user name; the printed value is of the draft too, this is erratum 4897's.
+/// The same example hides the user name; the printed value is of the draft too, this is erratum
+/// 4897's.
 #[test]
 fn rfc_7616_section_3_9_2_hides_the_user_name() {
     let hidden = user_hash(SHA512_256, "J\u{e4}s\u{f8}n Doe".as_bytes(), b"api@example.org");
     assert_eq!(hidden.as_bytes(), b"793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b");
 }
 
-/// Computed with Python's hashlib, like all that follow: (algorithm, protection, nc, body, response).
+/// Computed with Python's hashlib, like all that follow: (algorithm, protection, nc, body,
+/// response).
 const PROTECTED: [(Algorithm, Protection, u32, &str, &str); 21] = [
     (Md5Sess, Auth, 1, "", "4cc952c2be1651061b31c5d7a37796b3"),
     (Md5Sess, Auth, 0x300, "", "c15d278d10165fe93a6858347d2b13b6"),

@@ -1,9 +1,11 @@
 //! Messages written into a caller's buffer: REGISTER from a per-flow template, and responses.
 //!
-//! Strict out: one header per line, long names, no folding, `nc` as eight hex digits, user parts escaped. Nothing here
-//! allocates or formats once a template is compiled. Which values to send is decided elsewhere.
+//! Strict out: one header per line, long names, no folding, `nc` as eight hex digits, user parts
+//! escaped. Nothing here allocates or formats once a template is compiled. Which values to send is
+//! decided elsewhere.
 //!
-//! Read first: RFC 3261 §8.1.1 (requests), §8.2.6 (responses), §10.2, §25.1; RFC 3581; RFC 7616 §3.4.
+//! Read first: RFC 3261 §8.1.1 (requests), §8.2.6 (responses), §10.2, §25.1; RFC 3581; RFC 7616
+//! §3.4.
 
 mod laid_out;
 
@@ -41,11 +43,12 @@ pub struct TemplateParts<'a> {
     pub headers: &'a [(String, String)],
 }
 
-/// A compiled template: literal bytes with named gaps. Writing is a row of copies, no formatting; for most requests it is
-/// one copy, with what fills the gaps written over it.
+/// A compiled template: literal bytes with named gaps. Writing is a row of copies, no formatting;
+/// for most requests it is one copy, with what fills the gaps written over it.
 ///
-/// All gaps but the user name, the sequence number and the lifetime have a fixed width, so that the messages of one trunk
-/// can have equal lengths. Those of fixed width are part of the text and written over.
+/// All gaps but the user name, the sequence number and the lifetime have a fixed width, so that the
+/// messages of one trunk can have equal lengths. Those of fixed width are part of the text and
+/// written over.
 ///
 /// Templates of several addresses share their text, see [`RegisterTemplate::at`].
 #[derive(Clone, Debug)]
@@ -62,16 +65,18 @@ pub struct RegisterTemplate {
 struct TemplateText {
     /// All pieces, one after another.
     text: Vec<u8>,
-    /// Where in `text` the pieces before each of [`GAPS`] gaps of varying width end: our address (Via), user (From), user
-    /// (To), CSeq, user (Contact), our address (Contact), lifetime, credentials. The last piece ends with `text`.
+    /// Where in `text` the pieces before each of [`GAPS`] gaps of varying width end: our address
+    /// (Via), user (From), user (To), CSeq, user (Contact), our address (Contact), lifetime,
+    /// credentials. The last piece ends with `text`.
     ends: [usize; GAPS],
-    /// Where in `text` the gaps of fixed width begin; the branch in the second piece, the tag in the third, the Call-ID in
-    /// the fourth.
+    /// Where in `text` the gaps of fixed width begin; the branch in the second piece, the tag in
+    /// the third, the Call-ID in the fourth.
     branch: usize,
     from_tag: usize,
     call_id: usize,
     uri: Range<usize>,
-    /// User and `host[:port]` of the Contact where they are not those of the address of record and of the Via.
+    /// User and `host[:port]` of the Contact where they are not those of the address of record and
+    /// of the Via.
     contact_user: Option<Box<[u8]>>,
     contact_host: Option<Box<[u8]>>,
     /// H(A2) of REGISTER and `uri` by [`Algorithm::function`].
@@ -83,14 +88,15 @@ struct TemplateText {
 /// What a template keeps of its first requests and answers, for all that are like them.
 #[derive(Clone, Default, Debug)]
 struct TemplateMemory {
-    /// Whole requests, like the first one that was written without credentials and the first one with some.
+    /// Whole requests, like the first one that was written without credentials and the first one
+    /// with some.
     laid_out: [OnceLock<LaidOut>; 2],
     /// What these requests are challenged with.
     challenges: Familiar,
 }
 
-/// What the length of a padded request is a multiple of. The branch grows to 46 characters at most, as long as those of
-/// phones in use; some stacks are said to cut longer ones.
+/// What the length of a padded request is a multiple of. The branch grows to 46 characters at most,
+/// as long as those of phones in use; some stacks are said to cut longer ones.
 pub const PADDED: usize = 16;
 
 /// Gaps of varying width.
@@ -131,13 +137,14 @@ pub struct Authorization<'a> {
 }
 
 impl RegisterTemplate {
-    /// Compiles the template. Header names and values must be free of CR and LF (the profile room checks).
+    /// Compiles the template. Header names and values must be free of CR and LF (the profile room
+    /// checks).
     pub fn new(parts: &TemplateParts<'_>) -> Self {
         Self::with_contact(parts, None, None)
     }
 
-    /// As [`new`](Self::new), with a Contact of its own: another user (plain) than that of the address of record, another
-    /// `host[:port]` than the one the request is sent from.
+    /// As [`new`](Self::new), with a Contact of its own: another user (plain) than that of the
+    /// address of record, another `host[:port]` than the one the request is sent from.
     pub fn with_contact(parts: &TemplateParts<'_>, user: Option<&str>, host: Option<&str>) -> Self {
         let mut build = Build::default();
         build.text("REGISTER ");
@@ -211,15 +218,15 @@ impl RegisterTemplate {
         }
     }
 
-    /// Brings every request to a multiple of [`PADDED`] bytes by a longer branch, so that requests of users with names of
-    /// about one length have one length, and can leave together.
+    /// Brings every request to a multiple of [`PADDED`] bytes by a longer branch, so that requests
+    /// of users with names of about one length have one length, and can leave together.
     pub fn padded(self) -> Self {
         let text = Arc::unwrap_or_clone(self.shared);
         RegisterTemplate { shared: Arc::new(TemplateText { multiple: PADDED, ..text }), ..self }
     }
 
-    /// For the requests of one agent alone, of which there may be as many templates as agents: takes a kilobyte less, and
-    /// some hundred instructions more for each request.
+    /// For the requests of one agent alone, of which there may be as many templates as agents:
+    /// takes a kilobyte less, and some hundred instructions more for each request.
     pub fn of_one_agent(self) -> Self {
         RegisterTemplate { kept: None, ..self }
     }
@@ -229,7 +236,8 @@ impl RegisterTemplate {
         self.shared.uri()
     }
 
-    /// Host and port of the Contact as written: what [`granted`](super::contact::granted) looks for in the answer.
+    /// Host and port of the Contact as written: what [`granted`](super::contact::granted) looks for
+    /// in the answer.
     pub fn contact_host(&self) -> &[u8] {
         self.shared.contact_host.as_deref().unwrap_or(&self.sent_by)
     }
@@ -361,7 +369,8 @@ impl Build {
     }
 }
 
-/// The parts of one OPTIONS outside a dialog (RFC 3261 §11.1): "are you there, and what can you do".
+/// The parts of one OPTIONS outside a dialog (RFC 3261 §11.1): "are you there, and what can you
+/// do".
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     /// Asked of: `sip:{domain}`, without a user.
@@ -380,7 +389,8 @@ pub struct Options<'a> {
     pub authorizations: [Option<Authorization<'a>>; 2],
 }
 
-/// Writes an OPTIONS and returns its length. For single requests: it formats, where a template copies.
+/// Writes an OPTIONS and returns its length. For single requests: it formats, where a template
+/// copies.
 ///
 /// # Errors
 /// When `out` is too small.
@@ -410,12 +420,12 @@ pub fn write_options(options: &Options<'_>, out: &mut [u8]) -> Result<usize, Ove
     Ok(out.len)
 }
 
-/// Writes a response to `request`: status line, Via (all, unchanged but for `received`/`rport` of the topmost, RFC 3581
-/// §4), From, To (with `to_tag` when it has none), Call-ID, CSeq, then `extra` (complete header lines, each with
-/// its CR LF), `Content-Length: 0`. Returns its length.
+/// Writes a response to `request`: status line, Via (all, unchanged but for `received`/`rport` of
+/// the topmost, RFC 3581 §4), From, To (with `to_tag` when it has none), Call-ID, CSeq, then
+/// `extra` (complete header lines, each with its CR LF), `Content-Length: 0`. Returns its length.
 ///
-/// Serves any method. Folds of copied values are undone. `from` is where the request came from; an empty `to_tag` adds
-/// none.
+/// Serves any method. Folds of copied values are undone. `from` is where the request came from; an
+/// empty `to_tag` adds none.
 ///
 /// # Errors
 /// When `out` is too small.
@@ -457,7 +467,8 @@ pub fn write_response(
     Ok(out.len)
 }
 
-/// The `tag` of a From or To value (RFC 3261 §19.3); parameters of a URI in brackets are not the header's.
+/// The `tag` of a From or To value (RFC 3261 §19.3); parameters of a URI in brackets are not the
+/// header's.
 pub fn tag_of(value: &[u8]) -> Option<&[u8]> {
     let bracket = find_unquoted(value, b'<', b'<');
     let params = match memchr(b'>', &value[bracket..]) {
@@ -511,8 +522,8 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain. A lone CR, which was read as
-    /// a blank, becomes one.
+    /// What must stay on one line: the line breaks of a fold are left out, its blanks remain. A
+    /// lone CR, which was read as a blank, becomes one.
     fn put_line(&mut self, text: &[u8]) -> Result<(), Overflow> {
         if is_on_one_line(text) {
             return self.put(text);
@@ -554,8 +565,8 @@ impl Out<'_> {
         }
     }
 
-    /// A user part, with what it cannot hold escaped (RFC 3261 §25.1 `user`, `escaped`). A per cent sign is a character
-    /// like others: names are given plain.
+    /// A user part, with what it cannot hold escaped (RFC 3261 §25.1 `user`, `escaped`). A per cent
+    /// sign is a character like others: names are given plain.
     fn put_user(&mut self, user: &[u8]) -> Result<(), Overflow> {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         if is_plain(user) {
@@ -567,8 +578,8 @@ impl Out<'_> {
         })
     }
 
-    /// The inside of a quoted string. CR and LF have no escape there (RFC 3261 §25.1 `quoted-pair`); rather than break the
-    /// message they are left out.
+    /// The inside of a quoted string. CR and LF have no escape there (RFC 3261 §25.1
+    /// `quoted-pair`); rather than break the message they are left out.
     fn put_quoted(&mut self, text: &[u8]) -> Result<(), Overflow> {
         if is_quotable(text) {
             return self.put(text);
@@ -580,8 +591,9 @@ impl Out<'_> {
         })
     }
 
-    /// RFC 7616 §3.4: user name, realm, nonce, uri, response, cnonce and opaque are quoted; algorithm, qop and nc are not.
-    /// Realm, nonce and opaque go back as they came, escapes included. Returns where its parts stand.
+    /// RFC 7616 §3.4: user name, realm, nonce, uri, response, cnonce and opaque are quoted;
+    /// algorithm, qop and nc are not. Realm, nonce and opaque go back as they came, escapes
+    /// included. Returns where its parts stand.
     fn put_authorization(
         &mut self,
         authorization: &Authorization<'_>,
@@ -633,11 +645,13 @@ impl Out<'_> {
         Ok(places)
     }
 
-    /// The topmost Via with the source of the request filled in, and any further Via of the same header behind it.
+    /// The topmost Via with the source of the request filled in, and any further Via of the same
+    /// header behind it.
     ///
-    /// RFC 3581 §4: a server that finds `rport` without a value "MUST set the value of the parameter to the source port of
-    /// the request" and "MUST also insert a "received" parameter" even where it equals the sent-by. Without `rport`
-    /// RFC 3261 §18.2.1 holds: `received` when the sent-by is another address or a name.
+    /// RFC 3581 §4: a server that finds `rport` without a value "MUST set the value of the
+    /// parameter to the source port of the request" and "MUST also insert a "received" parameter"
+    /// even where it equals the sent-by. Without `rport` RFC 3261 §18.2.1 holds: `received` when
+    /// the sent-by is another address or a name.
     fn put_top_via(&mut self, via: &[u8], from: SocketAddr) -> Result<(), Overflow> {
         let ip = from.ip().to_canonical();
         let (head, params) = via_parts(via);
@@ -663,8 +677,8 @@ impl Out<'_> {
     }
 }
 
-/// The digits of a number below 10⁸, one in each byte of a word, the first the lowest: halves of four, quarters of two,
-/// each divided by a multiplication.
+/// The digits of a number below 10⁸, one in each byte of a word, the first the lowest: halves of
+/// four, quarters of two, each divided by a multiplication.
 fn eight_digits(value: u32) -> u64 {
     let halves = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;

@@ -1,5 +1,5 @@
-//! Tests of what is written: REGISTERs and responses byte by byte, read back by our scanner and by `rsip`, and that nothing
-//! written can break out of its line.
+//! Tests of what is written: REGISTERs and responses byte by byte, read back by our scanner and by
+//! `rsip`, and that nothing written can break out of its line.
 
 use super::super::branch::Token;
 use super::super::challenge::credentials;
@@ -255,7 +255,8 @@ fn request_parts() -> impl Strategy<Value = (String, u32, u32, u32)> {
     prop_oneof![3 => usual, 1 => any]
 }
 
-/// What a request answers a challenge with: often alike but for what is written over, sometimes not.
+/// What a request answers a challenge with: often alike but for what is written over, sometimes
+/// not.
 #[derive(Clone, Debug)]
 struct Answered {
     realm: String,
@@ -357,7 +358,8 @@ proptest! {
         prop_assert_eq!(super::super::contact::granted(&reply, user.as_bytes(), template.contact_host()), Some(77));
     }
 
-    /// The first request of a template decides what its text is laid out for; what the others are like makes no difference.
+    /// The first request of a template decides what its text is laid out for; what the others are
+    /// like makes no difference.
     #[test]
     fn a_text_laid_out_is_that_of_its_pieces(
         requests in proptest::collection::vec((request_parts(), proptest::option::weighted(0.8, credentials_parts())), 1..6),
@@ -408,7 +410,8 @@ proptest! {
         }
     }
 
-    /// Whatever bytes a request was hit by, its answer leads back to it; a lone CR within a value has once split the two.
+    /// Whatever bytes a request was hit by, its answer leads back to it; a lone CR within a value
+    /// has once split the two.
     #[test]
     fn any_request_that_is_read_can_be_answered(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),

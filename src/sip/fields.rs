@@ -1,12 +1,13 @@
-//! The lexical ground of SIP header values that all parsers of this room share: blanks, quoted strings, parameters,
-//! comma lists, numbers. Nothing here knows which header it reads.
+//! The lexical ground of SIP header values that all parsers of this room share: blanks, quoted
+//! strings, parameters, comma lists, numbers. Nothing here knows which header it reads.
 //!
 //! Read first: RFC 3261 §7.3.1 (folding, lists), §25.1 (LWS, SEMI, EQUAL, quoted-string).
 
 use super::search::find;
 
-/// A blank inside a value. Line breaks count: RFC 3261 §7.3.1 "any line breaks and the whitespace at the beginning of the
-/// next line are treated as a single SP character", and a break without such a blank ends the value before it gets here.
+/// A blank inside a value. Line breaks count: RFC 3261 §7.3.1 "any line breaks and the whitespace
+/// at the beginning of the next line are treated as a single SP character", and a break without
+/// such a blank ends the value before it gets here.
 pub(super) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -52,8 +53,8 @@ const IS_TOKEN: [bool; 256] = {
     table
 };
 
-/// Splits a text that begins just after an opening quote into the raw content and what follows the closing quote.
-/// `None` when the quote is never closed.
+/// Splits a text that begins just after an opening quote into the raw content and what follows the
+/// closing quote. `None` when the quote is never closed.
 pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = 0;
     loop {
@@ -66,8 +67,8 @@ pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Position of the first `one` or `other` outside quoted strings, else the length of `text`. An unclosed quote swallows
-/// the rest.
+/// Position of the first `one` or `other` outside quoted strings, else the length of `text`. An
+/// unclosed quote swallows the rest.
 #[inline]
 pub(super) fn find_unquoted(text: &[u8], one: u8, other: u8) -> usize {
     let mut at = 0;
@@ -97,14 +98,15 @@ impl<'a> Param<'a> {
         self.name.len() == name.len() && self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Without quotes; `None` when there is no equal sign. Looked for only when asked: most parameters are passed over.
+    /// Without quotes; `None` when there is no equal sign. Looked for only when asked: most
+    /// parameters are passed over.
     pub(super) fn value(&self) -> Option<&'a [u8]> {
         skip_blanks(&self.raw[self.name.len()..]).strip_prefix(b"=").map(|value| unquote(skip_blanks(value)))
     }
 }
 
-/// The parameters at the beginning of a text that starts at, or with rubbish before, its first semicolon. Ends at a comma
-/// outside quotes: what follows belongs to the next list element.
+/// The parameters at the beginning of a text that starts at, or with rubbish before, its first
+/// semicolon. Ends at a comma outside quotes: what follows belongs to the next list element.
 #[derive(Clone, Debug)]
 pub(super) struct Params<'a> {
     rest: &'a [u8],
@@ -151,7 +153,8 @@ fn unquote(value: &[u8]) -> &[u8] {
     }
 }
 
-/// The elements of a comma list, trimmed; commas in quotes or angle brackets do not separate, empty elements are left out.
+/// The elements of a comma list, trimmed; commas in quotes or angle brackets do not separate, empty
+/// elements are left out.
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = value;
     std::iter::from_fn(move || {
@@ -181,13 +184,14 @@ fn element_end(text: &[u8]) -> usize {
     }
 }
 
-/// The number at the beginning of a text of eight bytes or more, and what follows it; at most the first eight digits.
-/// `None` where there is no digit, or the text is shorter.
+/// The number at the beginning of a text of eight bytes or more, and what follows it; at most the
+/// first eight digits. `None` where there is no digit, or the text is shorter.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the sum of both halves stands in the lower one")]
 pub(super) fn short_number(text: &[u8]) -> Option<(u32, &[u8])> {
     let digits = u64::from_le_bytes(*text.first_chunk()?) ^ (EACH * u64::from(b'0'));
-    // What is above nine sets the high bit of its byte; what it carries into the next one comes behind the first of them.
+    // What is above nine sets the high bit of its byte; what it carries into the next one comes
+    // behind the first of them.
     let others = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH << 7);
     let count = others.trailing_zeros() as usize / 8;
     if count == 0 {
@@ -203,9 +207,9 @@ pub(super) fn short_number(text: &[u8]) -> Option<(u32, &[u8])> {
 /// One in each byte of a word.
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// A decimal number of seconds or of a sequence, at the beginning of `text`. Values beyond 32 bits become the greatest
-/// one ("at least that long"); `None` when there are no digits or something else than a delimiter follows them, as
-/// in `-1` or `10s`.
+/// A decimal number of seconds or of a sequence, at the beginning of `text`. Values beyond 32 bits
+/// become the greatest one ("at least that long"); `None` when there are no digits or something
+/// else than a delimiter follows them, as in `-1` or `10s`.
 #[expect(clippy::cast_possible_truncation, reason = "held below 32 bits in the loop")]
 pub(super) fn number(text: &[u8]) -> Option<u32> {
     let text = if text.first() > Some(&b' ') { text } else { skip_blanks(text) };

@@ -1,7 +1,7 @@
 //! Where a SIP message begins and ends, without reading what it says.
 //!
-//! RFC 3261 §18.3: on a stream the Content-Length says where a message ends; in a datagram it ends with the datagram.
-//! §7.5: empty lines before a start line are to be ignored.
+//! RFC 3261 §18.3: on a stream the Content-Length says where a message ends; in a datagram it ends
+//! with the datagram. §7.5: empty lines before a start line are to be ignored.
 
 use memchr::memmem;
 
@@ -30,7 +30,8 @@ pub fn frame(bytes: &[u8]) -> Framed {
         None => return Framed::Incomplete,
     }
     let Some(head) = head_len(bytes) else { return Framed::Incomplete };
-    // Without a length the body cannot be told from the next message; RFC 3261 §20.14 then has no body at all.
+    // Without a length the body cannot be told from the next message; RFC 3261 §20.14 then has no
+    // body at all.
     let Some(end) = head.checked_add(content_length(&bytes[..head]).unwrap_or(0)) else { return Framed::NotSip };
     if end > bytes.len() {
         return Framed::Incomplete;

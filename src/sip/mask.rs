@@ -1,19 +1,22 @@
 //! Making a message harmless to show: what proves knowledge of a password is overwritten, in place.
 //!
-//! Whoever holds a digest and the values it was computed over can try passwords without ever asking the server (RFC 7616
-//! §5.7, offline dictionary attacks). A REGISTER carries such a digest in `response`, an `Authentication-Info` the
-//! server's in `rspauth` (RFC 7616 §3.5). Both go; realm, nonce, cnonce, nc, qop, uri, algorithm and user name stay, since
-//! without a digest they prove nothing, and they are what a person looks at. Credentials of another scheme than Digest
-//! (a profile may set any header) go as a whole: in Basic they are the password.
+//! Whoever holds a digest and the values it was computed over can try passwords without ever asking
+//! the server (RFC 7616 §5.7, offline dictionary attacks). A REGISTER carries such a digest in
+//! `response`, an `Authentication-Info` the server's in `rspauth` (RFC 7616 §3.5). Both go; realm,
+//! nonce, cnonce, nc, qop, uri, algorithm and user name stay, since without a digest they prove
+//! nothing, and they are what a person looks at. Credentials of another scheme than Digest (a
+//! profile may set any header) go as a whole: in Basic they are the password.
 //!
-//! The message is not parsed. What arrives may be malformed or quote our own headers back at us in any place, so every
-//! `response=` and `rspauth=` counts, wherever it stands, and rather too much is overwritten than too little. No length
-//! changes: Content-Length, packet sizes and offsets stay true.
+//! The message is not parsed. What arrives may be malformed or quote our own headers back at us in
+//! any place, so every `response=` and `rspauth=` counts, wherever it stands, and rather too much
+//! is overwritten than too little. No length changes: Content-Length, packet sizes and offsets stay
+//! true.
 
 use super::fields::{is_blank, skip_blanks, token_len};
 use std::ops::Range;
 
-/// What stands in place of an overwritten byte: allowed in a token as in a quoted string, and no hex digit.
+/// What stands in place of an overwritten byte: allowed in a token as in a quoted string, and no
+/// hex digit.
 const MASK: u8 = b'*';
 
 /// Parameters whose value is a digest over the password.
@@ -22,10 +25,11 @@ const DIGESTS: [&[u8]; 2] = [b"response", b"rspauth"];
 /// Ends the names of both headers that carry credentials.
 const CREDENTIALS: &[u8] = b"authorization";
 
-/// Overwrites in `message` whatever would let somebody try passwords against it. Blanks and line breaks stay, so that
-/// folded values remain values.
+/// Overwrites in `message` whatever would let somebody try passwords against it. Blanks and line
+/// breaks stay, so that folded values remain values.
 pub fn mask_credentials(message: &mut [u8]) {
-    // From the end: a parameter inside a value that only pretends to be quoted is seen before that value is overwritten.
+    // From the end: a parameter inside a value that only pretends to be quoted is seen before that
+    // value is overwritten.
     for at in (0..message.len()).rev() {
         if let Some(secret) = secret_at(message, at) {
             message[secret].iter_mut().filter(|byte| !is_blank(**byte)).for_each(|byte| *byte = MASK);
@@ -70,7 +74,8 @@ fn credentials(text: &[u8]) -> Option<Range<usize>> {
     Some(start..start + line_end(&text[start..]))
 }
 
-/// Where a quoted string ends whose opening quote stands before `text`; one that is never closed ends with its line.
+/// Where a quoted string ends whose opening quote stands before `text`; one that is never closed
+/// ends with its line.
 fn quoted_end(text: &[u8]) -> usize {
     let line = &text[..line_end(text)];
     let mut escaped = false;

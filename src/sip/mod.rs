@@ -1,23 +1,26 @@
 //! SIP as bytes and meaning, without agents, sockets or clocks.
 //!
-//! `scan` gives views over received bytes (liberal in), `challenge` and `contact` parse what a registration needs out
-//! of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER requests and responses into a caller's buffer
-//! (strict out), `framing` cuts messages off a stream, `uri` reads SIP URIs, `branch` is the token that leads an answer
-//! back to its agent, `timers` says how long an exchange may last, `code` holds default reason phrases, `mask` makes a
-//! message fit to be shown. `fields` is the lexical ground the parsers stand on,
-//! `search` finds where lines and values end, `short` copies short texts.
+//! `scan` gives views over received bytes (liberal in), `challenge` and `contact` parse what a
+//! registration needs out of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER
+//! requests and responses into a caller's buffer (strict out), `framing` cuts messages off a
+//! stream, `uri` reads SIP URIs, `branch` is the token that leads an answer back to its agent,
+//! `timers` says how long an exchange may last, `code` holds default reason phrases, `mask` makes a
+//! message fit to be shown. `fields` is the lexical ground the parsers stand on, `search` finds
+//! where lines and values end, `short` copies short texts.
 //!
-//! Invariant one cannot see in the types: no function here allocates per message (but for `Credentials::plain_username` of
-//! a name with escapes), none panics on any bytes, and values are hashed and echoed exactly as they were received.
+//! Invariant one cannot see in the types: no function here allocates per message (but for
+//! `Credentials::plain_username` of a name with escapes), none panics on any bytes, and values are
+//! hashed and echoed exactly as they were received.
 //!
-//! `rsip` is used here and nowhere else: as a second opinion on where load goes (`uri`), and in tests on messages. None
-//! of its types leave this room.
+//! `rsip` is used here and nowhere else: as a second opinion on where load goes (`uri`), and in
+//! tests on messages. None of its types leave this room.
 //!
 //! # Fast paths
 //!
-//! What phones and registrars mostly write is read and written by a fast path; anything else goes to its slow twin, which
-//! does the same for any bytes, and tests hold the two against each other. What each saves of the 13 900 instructions of a
-//! challenged registration, found by switching it off (`cargo bench --bench instructions`):
+//! What phones and registrars mostly write is read and written by a fast path; anything else goes
+//! to its slow twin, which does the same for any bytes, and tests hold the two against each other.
+//! What each saves of the 13 900 instructions of a challenged registration, found by switching it
+//! off (`cargo bench --bench instructions`):
 //!
 //! | fast path | slow twin | saves |
 //! |---|---|---|
@@ -34,7 +37,8 @@
 //! | `short`: copies of 8 to 32 bytes without a call | `copy_from_slice` | 70 |
 //! | `DigestSet::fast_place`, `scheme`, `protection` | `put`, their loops | 0; 640 where `familiar` does not apply, as with two challenges in one answer, and in what a registrar reads |
 //!
-//! Read first: RFC 3261 §7, §10, §20, §25; RFC 7616 §3; RFC 8760 §2.4; RFC 4475 for what arrives in practice.
+//! Read first: RFC 3261 §7, §10, §20, §25; RFC 7616 §3; RFC 8760 §2.4; RFC 4475 for what arrives in
+//! practice.
 
 pub mod branch;
 pub mod challenge;

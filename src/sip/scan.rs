@@ -1,13 +1,16 @@
 //! Views over the bytes of a received message: one pass, no copy, liberal in what it accepts.
 //!
-//! Accepted beyond the strict grammar: empty lines before the message (RFC 3261 §7.5), lone LF line ends, compact and oddly
-//! cased names, blanks before colons, folded values, no reason phrase, several blanks in the start line. A header line
-//! without a colon is passed over like an unknown header ("SHOULD ignore any malformed header fields that are not necessary
-//! for processing requests", RFC 3261 §8.2.2). Of a header that may stand only once the first counts. The empty line that
-//! ends the headers may be missing from a datagram when its last line is complete and the mandatory headers are there: some
-//! senders forget it, and the length of the datagram says as much. What follows the empty line is the body; only `auth-int` asks for it.
+//! Accepted beyond the strict grammar: empty lines before the message (RFC 3261 §7.5), lone LF line
+//! ends, compact and oddly cased names, blanks before colons, folded values, no reason phrase,
+//! several blanks in the start line. A header line without a colon is passed over like an unknown
+//! header ("SHOULD ignore any malformed header fields that are not necessary for processing
+//! requests", RFC 3261 §8.2.2). Of a header that may stand only once the first counts. The empty
+//! line that ends the headers may be missing from a datagram when its last line is complete and the
+//! mandatory headers are there: some senders forget it, and the length of the datagram says as
+//! much. What follows the empty line is the body; only `auth-int` asks for it.
 //!
-//! Not here: what header values mean ([`challenge`](super::challenge), [`contact`](super::contact)), framing of streams.
+//! Not here: what header values mean ([`challenge`](super::challenge),
+//! [`contact`](super::contact)), framing of streams.
 //!
 //! Read first: RFC 3261 §7, §8.1.1, §25.1.
 
@@ -32,8 +35,8 @@ pub enum Malformed {
     Truncated,
 }
 
-/// A response as the client needs it. All slices borrow from the datagram; folded values still contain their line
-/// breaks (the parsers of this room treat CR LF followed by a blank as a blank).
+/// A response as the client needs it. All slices borrow from the datagram; folded values still
+/// contain their line breaks (the parsers of this room treat CR LF followed by a blank as a blank).
 #[derive(Clone, Debug)]
 pub struct Response<'a> {
     /// 100–699.
@@ -69,7 +72,8 @@ pub struct Request<'a> {
     pub to: &'a [u8],
     pub call_id: &'a [u8],
     pub cseq: u32,
-    /// The method that `CSeq` names; one that differs from [`Request::method`] deserves a 400 (RFC 3261 §8.1.1.5).
+    /// The method that `CSeq` names; one that differs from [`Request::method`] deserves a 400 (RFC
+    /// 3261 §8.1.1.5).
     pub cseq_method: &'a [u8],
     /// `Expires` in seconds, as in [`Response::expires`].
     pub expires: Option<u32>,
@@ -114,8 +118,8 @@ pub fn request(bytes: &[u8]) -> Result<Request<'_>, Malformed> {
     })
 }
 
-/// The `branch` of the topmost Via of a request or response that may be cut off (an ICMP error returns only the
-/// beginning of what was sent).
+/// The `branch` of the topmost Via of a request or response that may be cut off (an ICMP error
+/// returns only the beginning of what was sent).
 ///
 /// A branch at the very end of the bytes may be half a branch, so it does not count.
 pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
@@ -144,7 +148,8 @@ pub fn branch_of(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 impl<'a> Response<'a> {
-    /// The value of `From`: there always, but told apart only for those who look at it; so are the next two.
+    /// The value of `From`: there always, but told apart only for those who look at it; so are the
+    /// next two.
     pub fn from(&self) -> &'a [u8] {
         self.head.first(HeaderName::From)
     }
@@ -157,8 +162,8 @@ impl<'a> Response<'a> {
         self.head.first(HeaderName::CallId)
     }
 
-    /// The value of `Expires` in seconds where present and readable; one too large for 32 bits is the greatest. So are the
-    /// next two.
+    /// The value of `Expires` in seconds where present and readable; one too large for 32 bits is
+    /// the greatest. So are the next two.
     pub fn expires(&self) -> Option<u32> {
         self.head.expires
     }
@@ -176,9 +181,9 @@ impl<'a> Response<'a> {
         Via::read(self.via, self.branch)
     }
 
-    /// The fast path of [`topmost_via`](Self::topmost_via): whether the topmost Via is the one that was written with
-    /// `sent_by`, with nothing behind its branch but the `rport` that was asked for (RFC 3581 §4) and `host` as the address
-    /// it came from.
+    /// The fast path of [`topmost_via`](Self::topmost_via): whether the topmost Via is the one that
+    /// was written with `sent_by`, with nothing behind its branch but the `rport` that was asked
+    /// for (RFC 3581 §4) and `host` as the address it came from.
     pub fn via_is_ours(&self, sent_by: &[u8], host: &[u8]) -> bool {
         let params = || {
             let via = self.via.strip_prefix(b"SIP/2.0/")?;
@@ -188,7 +193,8 @@ impl<'a> Response<'a> {
         params().is_some_and(|params| is_origin(params, host))
     }
 
-    /// The value of the header called `name` where that stands alone: the fast path of [`headers`](Self::headers).
+    /// The value of the header called `name` where that stands alone: the fast path of
+    /// [`headers`](Self::headers).
     #[inline(always)]
     pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
         self.head.only(name)
@@ -199,7 +205,8 @@ impl<'a> Response<'a> {
         self.head.has_info()
     }
 
-    /// The values of all headers called `name` (long form, any case; compact names are matched too), in order.
+    /// The values of all headers called `name` (long form, any case; compact names are matched
+    /// too), in order.
     #[inline(always)]
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.head.called(name)
@@ -230,7 +237,8 @@ impl<'a> Via<'a> {
     }
 }
 
-/// Whether Via parameters are nothing but an `rport` of digits and `host` as `received`, where they are anything.
+/// Whether Via parameters are nothing but an `rport` of digits and `host` as `received`, where they
+/// are anything.
 fn is_origin(mut params: &[u8], host: &[u8]) -> bool {
     while !params.is_empty() {
         let behind = match params.strip_prefix(b";rport=") {
@@ -256,8 +264,9 @@ impl<'a> Request<'a> {
         self.head.called(name)
     }
 
-    /// The body: what follows the empty line, as far as Content-Length says (RFC 3261 §18.3: "additional bytes in the
-    /// transport packet beyond the end of the body" are discarded). Walks over all headers.
+    /// The body: what follows the empty line, as far as Content-Length says (RFC 3261 §18.3:
+    /// "additional bytes in the transport packet beyond the end of the body" are discarded). Walks
+    /// over all headers.
     pub fn body(&self) -> &'a [u8] {
         let mut lines = HeadLines { rest: self.head.lines() };
         while matches!(lines.next_line(), Some(HeadLine::Header { .. } | HeadLine::Other)) {}
@@ -268,15 +277,17 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Splits the topmost Via off a Via value: what stands before its parameters, and the parameters with what follows.
+/// Splits the topmost Via off a Via value: what stands before its parameters, and the parameters
+/// with what follows.
 pub(super) fn via_parts(via: &[u8]) -> (&[u8], Params<'_>) {
     let end = find_unquoted(via, b';', b',');
     (&via[..end], Params::new(&via[end..]))
 }
 
 fn branch(via: &[u8]) -> &[u8] {
-    // The fast path for a branch of ours, echoed first of the parameters: as long as those of this crate, and of no
-    // characters but those that say nothing of where it ends. The slow twin is `any_branch`.
+    // The fast path for a branch of ours, echoed first of the parameters: as long as those of this
+    // crate, and of no characters but those that say nothing of where it ends. The slow twin is
+    // `any_branch`.
     let params = &via[find(via, *b";,\"").unwrap_or(via.len())..];
     if let Some(value) = params.strip_prefix(b";branch=")
         && let Some((own, rest)) = value.split_first_chunk::<{ Branch::LEN }>()
@@ -313,8 +324,8 @@ fn start_line(bytes: &[u8]) -> Result<(&[u8], Rest<'_>), Malformed> {
     }
 }
 
-/// RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF appearing
-/// before the start-line"; the same is harmless in a datagram.
+/// RFC 3261 §7.5: "Implementations processing SIP messages over stream-oriented transports MUST
+/// ignore any CRLF appearing before the start-line"; the same is harmless in a datagram.
 #[cold]
 fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());

@@ -1,5 +1,6 @@
-//! Tests of the scanner: tortures in the spirit of RFC 4475, truncation, arbitrary and mutated bytes, and generated
-//! messages read back exactly, with `rsip` as the second opinion where its subset reaches.
+//! Tests of the scanner: tortures in the spirit of RFC 4475, truncation, arbitrary and mutated
+//! bytes, and generated messages read back exactly, with `rsip` as the second opinion where its
+//! subset reaches.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Bytes looked for sixteen at a time: the ends of lines, and what ends a value.
 //!
-//! Values and lines of SIP are short, so what counts is how little a search costs before it finds; the searches of
-//! `memchr` are made for long ways.
+//! Values and lines of SIP are short, so what counts is how little a search costs before it finds;
+//! the searches of `memchr` are made for long ways.
 
 use wide::u8x16;
 
@@ -58,7 +58,8 @@ pub(super) fn ends_in(text: &[u8], count: usize, byte: u8) -> bool {
     }
 }
 
-/// Whether all is above the blanks, quotes and commas, and no semicolon: nothing that could end a value or quote it.
+/// Whether all is above the blanks, quotes and commas, and no semicolon: nothing that could end a
+/// value or quote it.
 #[inline(always)]
 pub(super) fn is_undivided(text: &[u8; WIDTH]) -> bool {
     let vector = u8x16::new(*text);

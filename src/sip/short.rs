@@ -1,5 +1,6 @@
-//! Short texts copied without a call: names, nonces and numbers have eight to thirty-two characters, and a copy of as many
-//! bytes as only the running program knows costs more in finding out how than in copying.
+//! Short texts copied without a call: names, nonces and numbers have eight to thirty-two
+//! characters, and a copy of as many bytes as only the running program knows costs more in finding
+//! out how than in copying.
 
 /// Copies `from` to `to`, which is as long.
 ///
@@ -12,7 +13,8 @@ pub(super) fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Copies a text of `N` to 2 `N` bytes by its first and its last `N`, which overlap; whether it has so many.
+/// Copies a text of `N` to 2 `N` bytes by its first and its last `N`, which overlap; whether it has
+/// so many.
 #[inline(always)]
 fn copy_as_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     if from.len() > 2 * N || to.len() != from.len() {

@@ -1,4 +1,5 @@
-//! The timers of a transaction (RFC 3261 §17 and table 4). Whatever waits as long as an exchange may last asks here.
+//! The timers of a transaction (RFC 3261 §17 and table 4). Whatever waits as long as an exchange
+//! may last asks here.
 
 use std::time::Duration;
 

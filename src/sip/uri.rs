@@ -1,8 +1,9 @@
-//! SIP URIs of the profile: `sip:edge.example.net`, `sip:10.0.0.5:5060;transport=tcp`, `sips:[2001:db8::1]`.
+//! SIP URIs of the profile: `sip:edge.example.net`, `sip:10.0.0.5:5060;transport=tcp`,
+//! `sips:[2001:db8::1]`.
 //!
-//! `rsip` is the second opinion: where load goes must not depend on whose reading one takes, so a URI in which it finds
-//! another host or port is refused. The first opinion is our own, for messages that say what is wrong and for IPv6 hosts
-//! in brackets, which `rsip` does not know.
+//! `rsip` is the second opinion: where load goes must not depend on whose reading one takes, so a
+//! URI in which it finds another host or port is refused. The first opinion is our own, for
+//! messages that say what is wrong and for IPv6 hosts in brackets, which `rsip` does not know.
 //!
 //! Read first: RFC 3261 §19.1, RFC 3263 §4.
 
@@ -63,7 +64,8 @@ pub fn parse_target(text: &str) -> Result<Target, UriError> {
     })
 }
 
-/// Host, with its brackets if it has any, and port of `address`; `text` is what error messages show.
+/// Host, with its brackets if it has any, and port of `address`; `text` is what error messages
+/// show.
 fn split_port<'a>(address: &'a str, text: &str) -> Result<(&'a str, Option<u16>), UriError> {
     let bracket = address.find(']').filter(|_| address.starts_with('[')).unwrap_or(0);
     let (host, port) = match address[bracket..].find(':') {
@@ -83,12 +85,14 @@ fn split_port<'a>(address: &'a str, text: &str) -> Result<(&'a str, Option<u16>)
     }
 }
 
-/// Whether a text holds only what a name or an IPv4 address may hold; the underscore is no part of either, yet common.
+/// Whether a text holds only what a name or an IPv4 address may hold; the underscore is no part of
+/// either, yet common.
 fn is_host(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
 }
 
-/// Whether `rsip` finds the same host and port in what stands between the scheme and the parameters.
+/// Whether `rsip` finds the same host and port in what stands between the scheme and the
+/// parameters.
 fn rsip_agrees(whole: &str, host: &str, port: Option<u16>) -> bool {
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     rsip::Uri::try_from(format!("sip:{whole}"))
@@ -103,7 +107,8 @@ const fn default_port(transport: Transport) -> u16 {
     }
 }
 
-/// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated there, yet common.
+/// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated
+/// there, yet common.
 fn transport(value: Option<&[u8]>, secure: bool) -> Result<Transport, UriError> {
     let Some(value) = value else {
         return Ok(if secure { Transport::Tls } else { Transport::Udp });

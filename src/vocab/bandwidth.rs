@@ -1,4 +1,5 @@
-//! Bandwidths as people write them in a profile: `10Mbit`, `512kbit`, `1Gbit`, per second and in powers of ten.
+//! Bandwidths as people write them in a profile: `10Mbit`, `512kbit`, `1Gbit`, per second and in
+//! powers of ten.
 
 /// Why a text is not a bandwidth.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -13,7 +14,8 @@ pub enum BandwidthError {
     NotANumber(String),
 }
 
-/// Bits per second of `512kbit`, `10Mbit`, `2.5Gbit`. Large and small letters are the same; `bit/s` and `bps` are `bit`.
+/// Bits per second of `512kbit`, `10Mbit`, `2.5Gbit`. Large and small letters are the same; `bit/s`
+/// and `bps` are `bit`.
 ///
 /// # Errors
 /// When the text is empty, lacks a unit, names an unknown one, or holds no finite number.

@@ -47,7 +47,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             "d" => 86_400_000_000_000,
             other => return Err(DurationError::UnknownUnit(other.to_owned())),
         };
-        // A float holds every sensible value exactly enough; the product is rounded to a nanosecond.
+        // A float holds every sensible value exactly enough; the product is rounded to a
+        // nanosecond.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -11,13 +11,15 @@ use std::time::Duration;
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// At most this many addresses of record bound at once, counted over `scope`; a further one is refused after correct
-    /// credentials.
+    /// At most this many addresses of record bound at once, counted over `scope`; a further one is
+    /// refused after correct credentials.
     Limit { concurrent: u32, scope: LimitScope, code: u16, reason: String },
-    /// At most this many REGISTER transactions open at once; a further one is refused before any challenge.
+    /// At most this many REGISTER transactions open at once; a further one is refused before any
+    /// challenge.
     Transactions { concurrent: u32, code: u16, reason: String },
-    /// Registrations beyond a rate are refused after correct credentials: `burst` at once, then `per_second`. The
-    /// refusal carries `Retry-After` (RFC 3261 §20.33) when there is one, in seconds.
+    /// Registrations beyond a rate are refused after correct credentials: `burst` at once, then
+    /// `per_second`. The refusal carries `Retry-After` (RFC 3261 §20.33) when there is one, in
+    /// seconds.
     Rate {
         per_second: f64,
         burst: u32,
@@ -30,7 +32,8 @@ pub enum FaultKind {
     Deny { code: u16, reason: String },
     /// Refused after correct credentials.
     Refuse { code: u16, reason: String },
-    /// The challenge names one realm, credentials are checked against another; those for any but the latter get 403.
+    /// The challenge names one realm, credentials are checked against another; those for any but
+    /// the latter get 403.
     Realm { challenge: String, verify: String },
     /// Right credentials are answered with 401 and `stale=true`, without end.
     Stale,
@@ -49,7 +52,8 @@ pub enum FaultKind {
     Drop { probability: f64 },
     /// Each datagram, in either direction, arrives twice with this probability.
     Duplicate { probability: f64 },
-    /// Each datagram, in either direction, is held with this probability for up to `delay`, so that others overtake it.
+    /// Each datagram, in either direction, is held with this probability for up to `delay`, so that
+    /// others overtake it.
     Reorder {
         probability: f64,
         #[serde(serialize_with = "as_text")]

@@ -38,7 +38,8 @@ impl Transport {
         }
     }
 
-    /// The value of a URI's `transport` parameter, for all that do not go without one (RFC 3263 §4.1: UDP does).
+    /// The value of a URI's `transport` parameter, for all that do not go without one (RFC 3263
+    /// §4.1: UDP does).
     pub const fn uri_parameter(self) -> Option<&'static str> {
         match self {
             Transport::Udp => None,

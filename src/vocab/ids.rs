@@ -10,8 +10,9 @@ pub struct AgentId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TrunkId(pub u16);
 
-/// Sets one run apart from another in Call-IDs and branches, so that a registrar never mistakes the agents of
-/// today's run for those of yesterday's with the same seed, and stray answers are recognised.
+/// Sets one run apart from another in Call-IDs and branches, so that a registrar never mistakes the
+/// agents of today's run for those of yesterday's with the same seed, and stray answers are
+/// recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RunTag(pub u64);
 

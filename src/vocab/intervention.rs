@@ -1,5 +1,5 @@
-//! What a person at the live screen did to a load: it is no longer the profile's, and everything that shows the run
-//! has to say so.
+//! What a person at the live screen did to a load: it is no longer the profile's, and everything
+//! that shows the run has to say so.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
-//! Numbers from one type into another where the language has no `From`: each function says what becomes of a value that
-//! does not fit. `u32 as usize` and `usize as u64` need none of them; nothing is lost there on the machines this runs on.
+//! Numbers from one type into another where the language has no `From`: each function says what
+//! becomes of a value that does not fit. `u32 as usize` and `usize as u64` need none of them;
+//! nothing is lost there on the machines this runs on.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The nearest whole number; 0 for what is negative or no number, the largest there is for what is larger.
+/// The nearest whole number; 0 for what is negative or no number, the largest there is for what is
+/// larger.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
 pub fn rounded(value: f64) -> u64 {
     value.round() as u64

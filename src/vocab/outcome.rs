@@ -1,4 +1,5 @@
-//! How an attempt ends, what kind it was, where a refusal came from, and the phases whose latency is kept.
+//! How an attempt ends, what kind it was, where a refusal came from, and the phases whose latency
+//! is kept.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -61,7 +62,8 @@ impl Status {
     }
 }
 
-/// What made an agent send a REGISTER. An un-REGISTER is no attempt, but its responses are counted too.
+/// What made an agent send a REGISTER. An un-REGISTER is no attempt, but its responses are counted
+/// too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -89,7 +91,8 @@ impl Kind {
     }
 }
 
-/// A span of an attempt whose distribution is kept (RFC 6076 §4.1 and the file reference in the README).
+/// A span of an attempt whose distribution is kept (RFC 6076 §4.1 and the file reference in the
+/// README).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -146,7 +149,8 @@ impl Phase {
     }
 }
 
-/// How an attempt ended, as finely as the forensics tell refusals apart. An agent keeps a bit for each it has met.
+/// How an attempt ended, as finely as the forensics tell refusals apart. An agent keeps a bit for
+/// each it has met.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Class {
@@ -265,7 +269,8 @@ impl LoopKind {
     }
 }
 
-/// A refusal as loops compare it: the same code at the same place of the handshake, for the same reason to stop.
+/// A refusal as loops compare it: the same code at the same place of the handshake, for the same
+/// reason to stop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Refusal {
     pub kind: LoopKind,

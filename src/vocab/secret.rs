@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A password or HA1. `Debug`, `Display` and serialisation show `***`; only [`Secret::reveal`] gives the text.
+/// A password or HA1. `Debug`, `Display` and serialisation show `***`; only [`Secret::reveal`]
+/// gives the text.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(Box<str>);
 

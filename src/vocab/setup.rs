@@ -39,7 +39,8 @@ pub enum LoadStage {
     Ramp { to: f64, lasts: Duration },
     /// Constant arrivals per second.
     Rate { per_second: f64, lasts: Duration },
-    /// So many agents at one instant; it takes no time, and the rate before it is the rate after it.
+    /// So many agents at one instant; it takes no time, and the rate before it is the rate after
+    /// it.
     Avalanche { agents: u32 },
     /// No arrivals: refreshes and retries only.
     Hold { lasts: Duration },
@@ -71,7 +72,8 @@ words! {
         /// Evenly spaced by the rate's integral.
         #[default]
         Uniform = "uniform",
-        /// As many as evenly spaced, at independent random times: a Poisson process, given its count.
+        /// As many as evenly spaced, at independent random times: a Poisson process, given its
+        /// count.
         Poisson = "poisson",
     }
 }

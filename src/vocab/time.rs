@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// A point in monotonic time: nanoseconds since an origin that the owner of the clock chooses.
 ///
-/// Zero is excluded, so `Option<Time>` takes eight bytes. Wall-clock time exists only in the `record` room, which maps
-/// a run's start to UTC once.
+/// Zero is excluded, so `Option<Time>` takes eight bytes. Wall-clock time exists only in the
+/// `record` room, which maps a run's start to UTC once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(NonZeroU64);
 

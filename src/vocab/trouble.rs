@@ -1,5 +1,5 @@
-//! Why an attempt ended, as a code with a type: rooms pass it on and judges compare it. Words are made of it where
-//! something is written or shown, and only there.
+//! Why an attempt ended, as a code with a type: rooms pass it on and judges compare it. Words are
+//! made of it where something is written or shown, and only there.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -40,12 +40,14 @@ impl<'a> Why<&'a [u8]> {
     }
 }
 
-/// What went wrong where no server says it. The order is that of the record: append, and raise its version.
+/// What went wrong where no server says it. The order is that of the record: append, and raise its
+/// version.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Trouble {
     /// No final response within Timer F.
     Timeout,
-    /// The agent was refused a place among the open attempts, or its first message one below the ceiling.
+    /// The agent was refused a place among the open attempts, or its first message one below the
+    /// ceiling.
     Shed,
     /// The run ended first, or the agent was told to stop.
     Abandoned,

@@ -1,5 +1,6 @@
-//! Choices between a few words: a profile writes the word, a room acts on the value. Each is one type for both, so that
-//! the words, what the schema offers and what an error suggests cannot differ.
+//! Choices between a few words: a profile writes the word, a room acts on the value. Each is one
+//! type for both, so that the words, what the schema offers and what an error suggests cannot
+//! differ.
 
 /// A choice between a few words.
 pub trait Word: Copy + serde::Serialize + 'static {

@@ -1,5 +1,5 @@
-//! Exchanges that take more than one challenge, two at once, and such that nobody went on with: one attempt each, as the
-//! phones lived them.
+//! Exchanges that take more than one challenge, two at once, and such that nobody went on with: one
+//! attempt each, as the phones lived them.
 
 use super::packets::*;
 use super::{observe, statuses};
@@ -60,7 +60,8 @@ fn challenged_twice(n: u32, at: u64, codes: [u16; 2]) -> Messages {
     ]
 }
 
-/// RFC 3261 §22.3: a proxy on the way and the registrar behind it each have a challenge of their own.
+/// RFC 3261 §22.3: a proxy on the way and the registrar behind it each have a challenge of their
+/// own.
 #[test]
 fn a_proxy_and_a_registrar_challenge_one_attempt() {
     let results = results(&rounds(|n, at| challenged_twice(n, at, [407, 401])));

@@ -1,7 +1,8 @@
-//! Registrations out of captures and logs, as results: what the field sends us when regstorm never ran.
+//! Registrations out of captures and logs, as results: what the field sends us when regstorm never
+//! ran.
 //!
-//! The captures are made by hand, layer by layer, but one that `tshark` takes of a run. It is in every development
-//! environment of the project; `tests/all` installs it.
+//! The captures are made by hand, layer by layer, but one that `tshark` takes of a run. It is in
+//! every development environment of the project; `tests/all` installs it.
 
 mod exchanges;
 mod logs;

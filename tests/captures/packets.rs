@@ -1,4 +1,5 @@
-//! Captures made by hand: SIP messages, the headers of every layer below them, and the files around them.
+//! Captures made by hand: SIP messages, the headers of every layer below them, and the files around
+//! them.
 
 use std::net::{IpAddr, SocketAddr};
 

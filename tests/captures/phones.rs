@@ -305,7 +305,8 @@ fn any_message() -> impl Strategy<Value = (u64, bool, Vec<u8>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever was captured, every attempt begins once and ends in one status: reading the results checks the books.
+    /// Whatever was captured, every attempt begins once and ends in one status: reading the results
+    /// checks the books.
     #[test]
     fn the_books_balance_whatever_is_seen(messages in prop::collection::vec(any_message(), 1..40)) {
         let asks = messages.iter().any(|(_, out, _)| *out);

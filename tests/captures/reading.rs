@@ -1,4 +1,5 @@
-//! Every form of file, link layer and fragment yields the same messages; damage is counted and never a panic.
+//! Every form of file, link layer and fragment yields the same messages; damage is counted and
+//! never a panic.
 
 use super::packets::*;
 use proptest::prelude::*;
@@ -62,7 +63,8 @@ fn fragments_in_any_order_and_twice() {
     assert_eq!(account.remarks(), [""; 0]);
 }
 
-/// A busy sender's answers of one length leave as one datagram, which only its card cuts up (UDP GSO).
+/// A busy sender's answers of one length leave as one datagram, which only its card cuts up (UDP
+/// GSO).
 #[test]
 fn messages_that_left_as_one_datagram_are_as_many_messages() {
     let challenge = |user| Register::of(user, 1).challenge("n1");
@@ -73,7 +75,8 @@ fn messages_that_left_as_one_datagram_are_as_many_messages() {
     assert_eq!(messages, whole.map(|bytes| (0, registrar(), bytes)));
     assert_eq!((account.frames, account.messages, account.remarks()), (1, 3, vec![]));
 
-    // What follows a message and is none of its own is not cut off, nor a body that is like a message (RFC 3420).
+    // What follows a message and is none of its own is not cut off, nor a body that is like a
+    // message (RFC 3420).
     let body = "SIP/2.0 180 Ringing\r\n\r\n";
     let with_body = Register::of("alice", 1).answer(200, "OK", &format!("Content-Length: {}\r\n", body.len()));
     for (head, rest) in [(with_body, body), (challenge("alice"), "\0\0\0")] {
@@ -202,7 +205,8 @@ fn a_snap_length_is_no_damage() {
 fn a_block_that_cannot_be_read_is_stepped_over() {
     let frames = conversation(Link::Ethernet, &handshake("alice", 1, 0, accepted));
     let mut file = pcapng(1, &frames, Some(9));
-    // An enhanced packet whose captured length is longer than its block, and one of an interface that nobody described.
+    // An enhanced packet whose captured length is longer than its block, and one of an interface
+    // that nobody described.
     file.extend(block(6, &[[0; 12].as_slice(), &[0xff; 4], &[0; 8]].concat()));
     file.extend(block(6, &[&[9, 0, 0, 0][..], &[0; 16]].concat()));
     let last = conversation(Link::Ethernet, &[(SECOND, true, Register::of("bob", 1).bytes())]);

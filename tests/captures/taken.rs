@@ -69,7 +69,8 @@ fn sipp_and_the_capture_of_it_tell_the_same() {
     assert_eq!(observed.results.header.users.len(), 100);
 }
 
-/// A limit of Kamailio's: found by a run, in a capture of SIPp, and in an event log of that traffic, in the same words.
+/// A limit of Kamailio's: found by a run, in a capture of SIPp, and in an event log of that
+/// traffic, in the same words.
 #[test]
 fn a_run_a_capture_and_a_log_give_the_same_finding() {
     let _turn = clock::alone();
@@ -186,7 +187,8 @@ impl Capture {
 
     /// Ends it once it holds everything that was sent before this call, and reads it.
     fn stop(mut self) -> Observation {
-        // A capture is written in order: what came before this datagram, which is no SIP message, is written too.
+        // A capture is written in order: what came before this datagram, which is no SIP message,
+        // is written too.
         const LAST: &[u8] = b"the capture may end here";
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.send_to(LAST, self.of).expect("loopback takes it");

@@ -1,8 +1,9 @@
-//! The truth table of the forensics: runs whose trouble is known, rehearsed in virtual time, and what is found in them.
+//! The truth table of the forensics: runs whose trouble is known, rehearsed in virtual time, and
+//! what is found in them.
 //!
-//! `scenarios.toml` beside this file says for each scenario what is wrong, at which scales and seeds it is rehearsed,
-//! which findings must be there and which others may. Everything else that is found is wrong. Precision and recall of
-//! each finding over the whole grid are printed.
+//! `scenarios.toml` beside this file says for each scenario what is wrong, at which scales and
+//! seeds it is rehearsed, which findings must be there and which others may. Everything else that
+//! is found is wrong. Precision and recall of each finding over the whole grid are printed.
 
 #[path = "../support/rehearsal.rs"]
 mod rehearsal;
@@ -46,8 +47,8 @@ struct Scenario {
     /// Goes into the trunk's table.
     #[serde(default)]
     trunk: String,
-    /// Follows: load, faults, further tables. `{agents}`, `{half}`, `{tenth}`, `{most}` (4/5) and `{rate}` (a fiftieth,
-    /// at least 10) are replaced.
+    /// Follows: load, faults, further tables. `{agents}`, `{half}`, `{tenth}`, `{most}` (4/5) and
+    /// `{rate}` (a fiftieth, at least 10) are replaced.
     rest: String,
     /// Packets lost on the way, each direction.
     #[serde(default)]
@@ -180,8 +181,8 @@ fn every_trouble_is_found_and_nothing_else() {
     assert!(grid.complaints.is_empty(), "{}\n{}", grid.table(), grid.complaints);
 }
 
-/// A trunk that flips between two states every 45 minutes, watched for six hours: period within one per cent, phase and
-/// agents right.
+/// A trunk that flips between two states every 45 minutes, watched for six hours: period within one
+/// per cent, phase and agents right.
 #[test]
 fn a_slow_oscillation_is_measured() {
     let table: Table = toml::from_str(include_str!("scenarios.toml")).expect("the table of scenarios");
@@ -196,7 +197,8 @@ fn a_slow_oscillation_is_measured() {
         };
         let (period, phase) = (after(&finding.summary, "a period of "), after(&finding.evidence, "times, first "));
         assert!((period - 2_700.0).abs() <= 27.0, "{}", finding.summary);
-        // The registrar refuses in the second half of each period; an answer comes every few seconds at most.
+        // The registrar refuses in the second half of each period; an answer comes every few
+        // seconds at most.
         assert!((phase - 1_350.0).abs() <= 60.0, "{}", finding.evidence);
         assert_eq!(finding.agents, 100);
         assert!(

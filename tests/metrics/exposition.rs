@@ -49,7 +49,8 @@ impl Exposition {
         found.iter().sum()
     }
 
-    /// The same in the older text format: a counter's family has the name of its samples, and a few comments are gone.
+    /// The same in the older text format: a counter's family has the name of its samples, and a few
+    /// comments are gone.
     pub fn classic(&self) -> String {
         let rename = |line: &str| {
             let mut words = line.splitn(4, ' ').map(str::to_owned).collect::<Vec<_>>();

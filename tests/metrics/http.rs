@@ -1,4 +1,5 @@
-//! As much of HTTP as asking takes: one request to a connection, HTTP/1.0, so that the answer ends with it.
+//! As much of HTTP as asking takes: one request to a connection, HTTP/1.0, so that the answer ends
+//! with it.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

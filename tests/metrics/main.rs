@@ -1,7 +1,8 @@
-//! `regstorm run --metrics`: what stands at the endpoint, against the run's own files, and what a real Prometheus makes
-//! of it; every expression of the shipped Grafana dashboard is asked there.
+//! `regstorm run --metrics`: what stands at the endpoint, against the run's own files, and what a
+//! real Prometheus makes of it; every expression of the shipped Grafana dashboard is asked there.
 //!
-//! Prometheus and its promtool are in every development environment of the project; `tests/all` installs them.
+//! Prometheus and its promtool are in every development environment of the project; `tests/all`
+//! installs them.
 
 mod endpoint;
 mod exposition;
@@ -19,7 +20,8 @@ use support::program::{Regstorm, profile};
 /// Long against every run here on a busy machine, short against a hang.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Two trunks, one of which refuses some agents that try again at once; refreshes on both. `run` goes into `[run]`.
+/// Two trunks, one of which refuses some agents that try again at once; refreshes on both. `run`
+/// goes into `[run]`.
 fn two_trunks(run: &str) -> String {
     let trunk = |id: &str, agents: u32, more: &str| {
         format!(

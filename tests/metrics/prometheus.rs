@@ -1,4 +1,5 @@
-//! A real Prometheus with a data directory of its own, on a free port of 127.0.0.1; killed by its pid.
+//! A real Prometheus with a data directory of its own, on a free port of 127.0.0.1; killed by its
+//! pid.
 
 use super::http;
 use crate::support::clock;
@@ -45,7 +46,8 @@ impl Prometheus {
             let ready = http::ask("GET", &prometheus.address, "/-/ready").ok()?;
             (ready.status == 200).then_some(())
         });
-        // Ready is not yet scraping: `up` is there from the first try on, also when nobody answered it.
+        // Ready is not yet scraping: `up` is there from the first try on, also when nobody answered
+        // it.
         clock::until("Prometheus to scrape", READY, || prometheus.value("up"));
         prometheus
     }

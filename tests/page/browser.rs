@@ -1,7 +1,8 @@
 //! A headless Chromium, and what a page shows in it.
 //!
-//! A page is looked at in a copy with two scripts of the test in it: one notes errors from the beginning, one looks around
-//! at the end and writes what it found into the page, which Chromium prints.
+//! A page is looked at in a copy with two scripts of the test in it: one notes errors from the
+//! beginning, one looks around at the end and writes what it found into the page, which Chromium
+//! prints.
 
 use crate::support::clock;
 use serde::Deserialize;

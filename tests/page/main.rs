@@ -1,5 +1,5 @@
-//! `report.html` in a real browser: without an error, a request, an empty chart or faint text, with scripts and without;
-//! and on paper.
+//! `report.html` in a real browser: without an error, a request, an empty chart or faint text, with
+//! scripts and without; and on paper.
 
 mod browser;
 mod runs;
@@ -10,7 +10,8 @@ use browser::{Found, Scheme, Scripts, console, look};
 use runs::Run;
 use support::program::{Regstorm, command};
 
-/// What every page owes, at the width of a desk and of a phone, light and dark, with scripts and without.
+/// What every page owes, at the width of a desk and of a phone, light and dark, with scripts and
+/// without.
 fn expect_sound(run: &Run, charts: usize, findings: usize) {
     let page = run.page();
     for (width, scheme) in [(1280, Scheme::Light), (390, Scheme::Dark)] {
@@ -56,7 +57,8 @@ fn a_403_loop() {
     let run = runs::looping();
     let page = run.page();
     assert!(page.contains("data-plot=\"loop-map\""));
-    // Nobody registers: there is no latency to draw over time, and the page does not draw an empty one.
+    // Nobody registers: there is no latency to draw over time, and the page does not draw an empty
+    // one.
     expect_sound(&run, 5, 1);
 }
 

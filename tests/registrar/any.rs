@@ -36,7 +36,8 @@ fn troubled() -> Trace {
     ])
 }
 
-/// Asserts that every datagram received and every answer made is accounted for, once all replies are out.
+/// Asserts that every datagram received and every answer made is accounted for, once all replies
+/// are out.
 fn assert_accounted(t: &Trace) {
     let c = t.registrar.counts();
     let handled = c.registers + c.options + c.other_methods + c.ignored + c.malformed;
@@ -88,7 +89,8 @@ proptest! {
 }
 
 proptest! {
-    // Each case is a long trace with real digests; the cases of a few runs are worth more than many in one.
+    // Each case is a long trace with real digests; the cases of a few runs are worth more than many
+    // in one.
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
@@ -129,7 +131,8 @@ proptest! {
             prop_assert_eq!((counts.bindings, counts.bindings_peak), (live as u64, peak));
             prop_assert_eq!(t.registrar.contacts(), model.len());
             prop_assert_eq!(counts.added - counts.removed - counts.expired - counts.replaced, model.len() as u64);
-            // A binding that was refreshed may still be looked for at its earlier time; none expires unseen.
+            // A binding that was refreshed may still be looked for at its earlier time; none
+            // expires unseen.
             let (wake, first) = (t.registrar.next_wake(), model.values().min().map(|&expires| at_ms(expires)));
             prop_assert_eq!(wake.is_some(), first.is_some());
             prop_assert!(wake <= first && wake.is_none_or(|wake| wake > t.now), "{wake:?} {first:?}");

@@ -63,8 +63,9 @@ fn headers_are_those_of_the_contract_and_of_the_dictionary() {
     }
 }
 
-/// What spreadsheets and pandas need so that nobody has to set an option: one header of distinct names, lines of one
-/// length that end alike, no byte order mark, no comment, and numbers without thousands separators.
+/// What spreadsheets and pandas need so that nobody has to set an option: one header of distinct
+/// names, lines of one length that end alike, no byte order mark, no comment, and numbers without
+/// thousands separators.
 #[test]
 fn every_csv_opens_without_options() {
     for (name, results) in every_run() {
@@ -343,7 +344,8 @@ fn junit_has_one_case_for_each_threshold() {
     insta::assert_snapshot!("junit.xml", text);
 }
 
-/// Held to a grammar with no more in it than both of the common ones allow, by xmllint (Debian: libxml2-utils).
+/// Held to a grammar with no more in it than both of the common ones allow, by xmllint (Debian:
+/// libxml2-utils).
 #[test]
 fn junit_is_what_build_servers_read() {
     let grammar = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/report/junit.xsd");

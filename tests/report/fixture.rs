@@ -1,5 +1,5 @@
-//! A small run made by hand: a list of attempts, folded into [`Results`] the way a reader does, so that the books
-//! balance by construction.
+//! A small run made by hand: a list of attempts, folded into [`Results`] the way a reader does, so
+//! that the books balance by construction.
 
 use hdrhistogram::Histogram;
 use regstorm::measure::{Evidence, GeneratorCounts, ResponseRow, TrunkInterval};
@@ -44,7 +44,8 @@ impl Default for Shape {
     }
 }
 
-/// Two trunks of ten agents; every fifth agent is in a 403 loop, one is shed, one times out, one never arrives.
+/// Two trunks of ten agents; every fifth agent is in a 403 loop, one is shed, one times out, one
+/// never arrives.
 pub fn run() -> Results {
     Shape::default().results()
 }

@@ -138,7 +138,8 @@ fn a_stopped_run_is_not_blamed_on_the_generator() {
 fn thresholds_find_their_values() {
     let results = fixture::run();
     let table = [
-        // 13 agents register and refresh, 4 are refused 6 times, one is shed, one times out, one never arrives.
+        // 13 agents register and refresh, 4 are refused 6 times, one is shed, one times out, one
+        // never arrives.
         ("attempts", ">= 1", Some(52.0), true),
         ("totals.registered", "== 26", Some(26.0), true),
         ("success_ratio", "== 50%", Some(0.5), true),

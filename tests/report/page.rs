@@ -4,7 +4,8 @@ use crate::fixture::{self, Shape};
 use crate::{THRESHOLDS, rendered};
 use sha2::{Digest, Sha256};
 
-/// Checks that every element that is opened is closed, in order; enough for pages we write ourselves.
+/// Checks that every element that is opened is closed, in order; enough for pages we write
+/// ourselves.
 pub fn assert_balanced(text: &str) {
     const VOID: [&str; 3] = ["meta", "link", "br"];
     let mut open: Vec<&str> = Vec::new();

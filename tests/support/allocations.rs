@@ -1,5 +1,5 @@
-//! Counts what the current thread allocates: how often, and the bytes it holds, as glibc's allocator gives them out: in chunks
-//! of 16 bytes, at least 32, with 8 of its own in each.
+//! Counts what the current thread allocates: how often, and the bytes it holds, as glibc's
+//! allocator gives them out: in chunks of 16 bytes, at least 32, with 8 of its own in each.
 
 #![allow(dead_code, reason = "a test counts one of the two")]
 
@@ -21,7 +21,8 @@ fn hold(bytes: i64) {
     let _ = HELD.try_with(|held| held.set(held.get() + bytes));
 }
 
-// SAFETY: every call is passed on to the system's allocator unchanged; the counters neither allocate nor unwind.
+// SAFETY: every call is passed on to the system's allocator unchanged; the counters neither
+// allocate nor unwind.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));

@@ -1,6 +1,8 @@
-//! Real time in the tests: waiting for a condition with a deadline, and letting time pass where that *is* the scenario.
+//! Real time in the tests: waiting for a condition with a deadline, and letting time pass where
+//! that *is* the scenario.
 //!
-//! A test never sleeps to give something a chance to happen; it says what it waits for and how long at most.
+//! A test never sleeps to give something a chance to happen; it says what it waits for and how long
+//! at most.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +10,8 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at. Short against every deadline, long against a look.
 const POLL: Duration = Duration::from_millis(10);
 
-/// The clock of the tests. The program's own rooms are told the time; a test outside the process has to look.
+/// The clock of the tests. The program's own rooms are told the time; a test outside the process
+/// has to look.
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests stand outside the program and measure it by a clock of their own"
@@ -53,8 +56,8 @@ pub fn settled<T: PartialEq>(what: &str, quiet: Duration, limit: Duration, mut v
     last
 }
 
-/// Lets real time pass because its passing is the scenario (a process stopped for so long, a server away for so long),
-/// never because something else is hoped to be ready by then.
+/// Lets real time pass because its passing is the scenario (a process stopped for so long, a server
+/// away for so long), never because something else is hoped to be ready by then.
 pub fn let_pass(scenario: Duration) {
     std::thread::sleep(scenario);
 }

@@ -1,8 +1,9 @@
 //! A real registrar: Debian's Kamailio on a free port of 127.0.0.1, with its bindings in memory.
 //!
-//! Started in the foreground in a process group of its own with a configuration of `tests/kamailio/`, healthy or with
-//! one of the troubles of [`Config`], asked for its statistics by JSON-RPC, killed by pid. A missing Kamailio is a
-//! failure, never a skipped test: `tests/all` installs it.
+//! Started in the foreground in a process group of its own with a configuration of
+//! `tests/kamailio/`, healthy or with one of the troubles of [`Config`], asked for its statistics
+//! by JSON-RPC, killed by pid. A missing Kamailio is a failure, never a skipped test: `tests/all`
+//! installs it.
 
 use super::clock;
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ pub const REALM: &str = "genesyscloud.test";
 /// The realm of `tenant-realm.cfg` that credentials must be made for.
 pub const TENANT_REALM: &str = "genesyscloud.test;tenant=acme";
 pub const PASSWORD: &str = "secret";
-/// Kamailio forks and maps 256 MB before it listens; on a busy machine of two cores that takes seconds.
+/// Kamailio forks and maps 256 MB before it listens; on a busy machine of two cores that takes
+/// seconds.
 const READY: Duration = Duration::from_secs(30);
 
 /// The file included by all others, and the name it is included by.
@@ -108,7 +110,8 @@ impl Kamailio {
     pub fn start(settings: Settings) -> Kamailio {
         let dir = tempfile::Builder::new().prefix("kamailio-").tempdir().expect("a directory under /tmp");
         let mut kamailio = Kamailio { settings, dir, port: 0, process: None };
-        // Another process may take the port between our look and Kamailio's bind; then another port is tried.
+        // Another process may take the port between our look and Kamailio's bind; then another port
+        // is tried.
         for _ in 0..5 {
             kamailio.port = free_port();
             kamailio.spawn();
@@ -133,7 +136,8 @@ impl Kamailio {
         self.statistic("registered_users")
     }
 
-    /// Bindings that ran out because nobody refreshed them, since its start. An un-REGISTER does not count.
+    /// Bindings that ran out because nobody refreshed them, since its start. An un-REGISTER does
+    /// not count.
     pub fn expired(&self) -> u64 {
         self.statistic("location_expires")
     }
@@ -141,7 +145,8 @@ impl Kamailio {
     /// Ends every process of it at once, as a crash would: the bindings are lost.
     pub fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
-        // The negative pid is the process group made in `spawn`: the parent and its children, and nobody else.
+        // The negative pid is the process group made in `spawn`: the parent and its children, and
+        // nobody else.
         let group = format!("-{}", process.id());
         let killed = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         drop((killed, process.kill(), process.wait()));
@@ -194,7 +199,8 @@ impl Kamailio {
             .replace("@PASSWORD@", PASSWORD)
     }
 
-    /// Whether it answers both an OPTIONS and a JSON-RPC request before it ends or [`READY`] is over.
+    /// Whether it answers both an OPTIONS and a JSON-RPC request before it ends or [`READY`] is
+    /// over.
     fn becomes_ready(&mut self) -> bool {
         let ready = clock::until("Kamailio to answer or to give up", READY, || {
             let process = self.process.as_mut().expect("spawned before");

@@ -1,8 +1,10 @@
-//! A registrar whose delay is known: a plain UDP socket that challenges and then accepts, each answer a set time after
-//! its request, and that writes down by its own clock what it saw. It is the truth regstorm's figures are held against.
+//! A registrar whose delay is known: a plain UDP socket that challenges and then accepts, each
+//! answer a set time after its request, and that writes down by its own clock what it saw. It is
+//! the truth regstorm's figures are held against.
 //!
-//! It checks no digest (the embedded registrar and Kamailio do) and keeps no lifetimes: a binding ends when it is
-//! removed. It answers every copy of a request, as a stateless server would (RFC 3261 §8.2.7).
+//! It checks no digest (the embedded registrar and Kamailio do) and keeps no lifetimes: a binding
+//! ends when it is removed. It answers every copy of a request, as a stateless server would (RFC
+//! 3261 §8.2.7).
 
 use super::clock;
 use std::collections::{HashMap, HashSet};
@@ -97,7 +99,8 @@ impl KnownRegistrar {
         self.address
     }
 
-    /// From now on nothing is answered (or, with `false`, everything again). Requests are still counted.
+    /// From now on nothing is answered (or, with `false`, everything again). Requests are still
+    /// counted.
     pub fn fall_silent(&self, silent: bool) {
         self.shared.silent.store(silent, Ordering::Relaxed);
     }
@@ -188,7 +191,8 @@ impl Shared {
     }
 }
 
-/// Sends each answer at its time: sleeps up to shortly before it and watches the clock for the rest.
+/// Sends each answer at its time: sleeps up to shortly before it and watches the clock for the
+/// rest.
 fn answer_in_time(queue: &Receiver<Pending>, socket: &UdpSocket, shared: &Shared, answer: Answer) {
     const WATCH: Duration = Duration::from_micros(200);
     while let Ok(pending) = queue.recv() {
@@ -251,7 +255,8 @@ fn uri(address: &str) -> &str {
     address.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(address, |(uri, _)| uri)
 }
 
-/// Seconds asked for: the Contact's `expires`, else the Expires header, else an hour (RFC 3261 §10.2.1.1).
+/// Seconds asked for: the Contact's `expires`, else the Expires header, else an hour (RFC 3261
+/// §10.2.1.1).
 fn lifetime(request: &str) -> u32 {
     let contact = header(request, "Contact").split('>').nth(1).unwrap_or("");
     let parameter = contact.split(';').filter_map(|p| p.split_once('=')).find(|(name, _)| name.trim() == "expires");

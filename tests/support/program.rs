@@ -1,4 +1,5 @@
-//! regstorm as a child process: started, watched while it runs, signalled by its own pid, waited for with a deadline.
+//! regstorm as a child process: started, watched while it runs, signalled by its own pid, waited
+//! for with a deadline.
 
 use super::clock;
 use std::io::Read;

@@ -30,7 +30,8 @@ impl Source for Text<'_> {
     }
 }
 
-/// The results of a profile's text, over a link of 2 ms each way that loses this share of the packets.
+/// The results of a profile's text, over a link of 2 ms each way that loses this share of the
+/// packets.
 #[allow(dead_code, reason = "not every suite is content with it")]
 pub fn rehearse(text: &str, seed: u64, loss: f64) -> Results {
     let mut record = Vec::new();

@@ -1,5 +1,5 @@
-//! A small world in virtual time: agents of one trunk, a perfect link of 5 ms each way, a registrar without faults. Tests
-//! change what they are about.
+//! A small world in virtual time: agents of one trunk, a perfect link of 5 ms each way, a registrar
+//! without faults. Tests change what they are about.
 
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
@@ -98,7 +98,8 @@ pub fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
     config
 }
 
-/// Attempts by status, after checking that every one is accounted for in every interval, and none is open in the end.
+/// Attempts by status, after checking that every one is accounted for in every interval, and none
+/// is open in the end.
 #[track_caller]
 pub fn statuses(outcome: &SimOutcome) -> [u64; Status::COUNT] {
     let mut ended = [0; Status::COUNT];

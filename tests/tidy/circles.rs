@@ -1,18 +1,20 @@
-//! Circles: files of one room that use each other, directly or through others. Where two files need each other, what both
-//! need belongs into one of them, or into a third.
+//! Circles: files of one room that use each other, directly or through others. Where two files need
+//! each other, what both need belongs into one of them, or into a third.
 //!
-//! What counts as use: a file names another file's item, in a `use` or in a path, also by way of a third file that brings
-//! the name (`super::Item` is a use of the file the parent has it from).
+//! What counts as use: a file names another file's item, in a `use` or in a path, also by way of a
+//! third file that brings the name (`super::Item` is a use of the file the parent has it from).
 //!
-//! A parent and its children are one thing seen from outside and from inside, so between them the rule is milder. What
-//! a parent declares (`mod child;`) and hands out (`pub use child::Item;`) is no use, it is the room's door. And a child
-//! may use what its parent itself defines: types of a folder stand in its `mod.rs`. A parent that uses a child does
-//! use it, so a circle that leaves the child for a third file and comes back to the parent is seen.
+//! A parent and its children are one thing seen from outside and from inside, so between them the
+//! rule is milder. What a parent declares (`mod child;`) and hands out (`pub use child::Item;`) is
+//! no use, it is the room's door. And a child may use what its parent itself defines: types of a
+//! folder stand in its `mod.rs`. A parent that uses a child does use it, so a circle that leaves
+//! the child for a third file and comes back to the parent is seen.
 
 use super::lex::{Role, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The modules of a package: for each the file it is, and where it has the names from that are not its own.
+/// The modules of a package: for each the file it is, and where it has the names from that are not
+/// its own.
 struct Modules<'a> {
     files: BTreeMap<Vec<String>, &'a str>,
     brought: BTreeMap<Vec<String>, BTreeMap<String, Vec<String>>>,
@@ -89,7 +91,8 @@ impl<'a> Modules<'a> {
         Modules { files, brought: brought.collect() }
     }
 
-    /// The module that defines what a path names in the module `from`; `None` for what is not of this package.
+    /// The module that defines what a path names in the module `from`; `None` for what is not of
+    /// this package.
     fn place(&self, from: &[String], path: &[String], depth: usize) -> Option<Vec<String>> {
         let supers = path.iter().take_while(|segment| *segment == "super").count();
         let spelt: Vec<String> = match path.first()?.as_str() {

@@ -1,5 +1,6 @@
-//! Rust sources as tokens: enough of the language to tell code from comments, strings and test code, and paths from
-//! words. No types, no expansion of macros; what a macro writes is seen as it stands in the source.
+//! Rust sources as tokens: enough of the language to tell code from comments, strings and test
+//! code, and paths from words. No types, no expansion of macros; what a macro writes is seen as it
+//! stands in the source.
 
 use std::path::PathBuf;
 
@@ -61,7 +62,8 @@ impl Source {
         Self::below(std::path::Path::new(env!("CARGO_MANIFEST_DIR")))
     }
 
-    /// All `.rs` files below the `src` of a package, sorted, without files that are modules under `#[cfg(test)]`.
+    /// All `.rs` files below the `src` of a package, sorted, without files that are modules under
+    /// `#[cfg(test)]`.
     pub fn below(root: &std::path::Path) -> Vec<Source> {
         let mut waiting = vec![root.join("src")];
         let mut files = Vec::new();
@@ -86,7 +88,8 @@ impl Source {
         files.iter().map(read).collect()
     }
 
-    /// The first word below `src`: a folder, or a file that is a room of its own (`seed`, `plan`, `main`).
+    /// The first word below `src`: a folder, or a file that is a room of its own (`seed`, `plan`,
+    /// `main`).
     pub fn room(&self) -> &str {
         let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
         let first = below.split('/').next().unwrap_or(below);

@@ -1,5 +1,6 @@
-//! The house rules as functions of one source file. What each room may use, and which crate lives where, are the
-//! tables at the top; a change of the architecture is a change of a table, made on purpose.
+//! The house rules as functions of one source file. What each room may use, and which crate lives
+//! where, are the tables at the top; a change of the architecture is a change of a table, made on
+//! purpose.
 
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
@@ -21,9 +22,11 @@ pub const ROOMS: [(&str, &[&str]); 23] = [
     ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
     // Where a message begins and ends on a stream is for SIP to say; a capture only looks for it.
     ("record", &["vocab", "sip", "measure"]),
-    // What others did on a wire is counted like what our agents do, and a loop is a loop by the same rule.
+    // What others did on a wire is counted like what our agents do, and a loop is a loop by the
+    // same rule.
     ("observe", &["vocab", "sip", "agent", "measure", "record"]),
-    // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is evidence too.
+    // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is
+    // evidence too.
     ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     ("live", &["vocab", "measure"]),

@@ -1,10 +1,13 @@
-//! Worlds nobody prepared: registrars of known truth that share no line with the product, judged by its detectors.
+//! Worlds nobody prepared: registrars of known truth that share no line with the product, judged by
+//! its detectors.
 //!
-//! `worlds.toml` says what each registrar is made of and what is true of it. Every world is lived through in virtual time,
-//! recorded and read back as a real run is. What is said of it is held against the truth: a confusion matrix, and for
-//! each degree of confidence the share that was right.
+//! `worlds.toml` says what each registrar is made of and what is true of it. Every world is lived
+//! through in virtual time, recorded and read back as a real run is. What is said of it is held
+//! against the truth: a confusion matrix, and for each degree of confidence the share that was
+//! right.
 //!
-//! `WORLD=text` lives through the worlds whose name contains it, `COMPLAINTS=1` prints all that was wrong or missing.
+//! `WORLD=text` lives through the worlds whose name contains it, `COMPLAINTS=1` prints all that was
+//! wrong or missing.
 
 mod far;
 #[path = "../support/rehearsal.rs"]

@@ -1,4 +1,5 @@
-//! As regstorm does it: each datagram by a system call of its own, and epoll tells which sockets hold something.
+//! As regstorm does it: each datagram by a system call of its own, and epoll tells which sockets
+//! hold something.
 
 use super::{DATAGRAM, Sockets};
 use regstorm::fleet::Ways;

@@ -1,5 +1,6 @@
-//! The same sockets behind io_uring: a multishot RECVMSG on each, all of which fill one ring of buffers, and what is to be sent
-//! goes to the kernel with the call that waits. One system call for each turn.
+//! The same sockets behind io_uring: a multishot RECVMSG on each, all of which fill one ring of
+//! buffers, and what is to be sent goes to the kernel with the call that waits. One system call for
+//! each turn.
 
 use super::{DATAGRAM, Sockets};
 use io_uring::types::{BufRingEntry, Fixed, RecvMsgOut, SubmitArgs, Timespec};
@@ -20,7 +21,8 @@ const COMPLETIONS: u32 = 8192;
 const BUFFERS: u16 = 2048;
 /// Room for what the kernel tells of a datagram, as regstorm has it: timestamp and drop count.
 const CONTROL: usize = 96;
-/// A datagram, and before it what the kernel tells: sixteen bytes of lengths, then the control messages.
+/// A datagram, and before it what the kernel tells: sixteen bytes of lengths, then the control
+/// messages.
 const BUFFER: usize = 16 + CONTROL + DATAGRAM;
 /// Names the requests that send; those that receive bear the number of their socket.
 const SENDING: u64 = 1 << 32;
@@ -29,8 +31,8 @@ const POLL_FIRST: u16 = 1;
 
 /// Of `io_uring_enter`: fetch completions, and take a time limit.
 const WAIT: u32 = 1 | 1 << 3;
-/// Of `io_uring_enter` (Linux 6.15): do not count the wait as one for a disk, on which the kernel decides how deep a processor may
-/// sleep and how fast it runs.
+/// Of `io_uring_enter` (Linux 6.15): do not count the wait as one for a disk, on which the kernel
+/// decides how deep a processor may sleep and how fast it runs.
 const NO_IOWAIT: u32 = 1 << 7;
 
 pub struct Rings {
@@ -84,7 +86,8 @@ impl Rings {
         let descriptors: Vec<RawFd> = sockets.iter().map(|udp| udp.as_fd().as_raw_fd()).collect();
         ring.submitter().register_files(&descriptors)?;
         let buffers = Buffers::new(&ring)?;
-        // SAFETY: a msghdr is integers and raw pointers, so all zeroes is a value of it: null pointers and no lengths.
+        // SAFETY: a msghdr is integers and raw pointers, so all zeroes is a value of it: null
+        // pointers and no lengths.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_controllen = CONTROL as _;
         // For as long as the process lives, which is longer than the ring.
@@ -108,7 +111,8 @@ impl Rings {
     fn send_waiting(&mut self) -> io::Result<()> {
         let mut waiting = std::mem::take(&mut self.sending.waiting);
         for (slot, (socket, length)) in waiting.drain(..).enumerate() {
-            // A full send buffer is an error at once, so that nothing is under way when the call returns.
+            // A full send buffer is an error at once, so that nothing is under way when the call
+            // returns.
             let bytes = self.sending.slots[slot].as_ptr();
             let send = opcode::Send::new(Fixed(socket), bytes, length).flags(libc::MSG_DONTWAIT).build();
             self.push(&send.flags(squeue::Flags::SKIP_SUCCESS).user_data(SENDING))?;
@@ -122,9 +126,10 @@ impl Rings {
         if self.ring.submission().is_full() {
             self.ring.submit()?;
         }
-        // SAFETY: a receive names the leaked message, which nobody changes, and the ring's buffers. A send names a slot, boxed and
-        // so never moved, which is written again only after the kernel has taken all requests (`enter` sees to it); with
-        // MSG_DONTWAIT it is then done with it.
+        // SAFETY: a receive names the leaked message, which nobody changes, and the ring's buffers.
+        // A send names a slot, boxed and so never moved, which is written again only after the
+        // kernel has taken all requests (`enter` sees to it); with MSG_DONTWAIT it is then done
+        // with it.
         unsafe { self.ring.submission().push(request) }.map_err(io::Error::other)
     }
 
@@ -133,8 +138,8 @@ impl Rings {
         let limit = Timespec::from(patience);
         let requests = self.ring.submission().len() as u32;
         let limit = SubmitArgs::new().timespec(&limit);
-        // SAFETY: the flags say that the argument is what it is, a time limit, which outlives the call; the kernel takes no more
-        // requests than the queue holds.
+        // SAFETY: the flags say that the argument is what it is, a time limit, which outlives the
+        // call; the kernel takes no more requests than the queue holds.
         match unsafe { self.ring.submitter().enter(requests, 1, self.flags, Some(&limit)) } {
             Err(error) if !matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR)) => return Err(error),
             _ => {}
@@ -190,7 +195,8 @@ impl Ways for Sending {
     }
 }
 
-/// Why there is no io_uring on this machine: a setting (`kernel.io_uring_disabled`), a sandbox, or a kernel before Linux 6.1.
+/// Why there is no io_uring on this machine: a setting (`kernel.io_uring_disabled`), a sandbox, or
+/// a kernel before Linux 6.1.
 pub fn refusal() -> Option<io::Error> {
     open(Delivery::Deferred).err()
 }
@@ -227,7 +233,8 @@ impl Buffers {
         let leaked =
             |bytes: usize| Box::leak(vec![Page([0; 4096]); bytes.div_ceil(4096)].into_boxed_slice()).as_mut_ptr();
         let (entries, memory) = (leaked(ENTRIES).cast(), leaked(usize::from(BUFFERS) * BUFFER).cast());
-        // SAFETY: the entries begin a page and are as many as said; they are leaked, so they live longer than the ring.
+        // SAFETY: the entries begin a page and are as many as said; they are leaked, so they live
+        // longer than the ring.
         unsafe { ring.submitter().register_buf_ring_with_flags(entries as u64, BUFFERS, Self::GROUP, 0)? };
         let mut buffers = Buffers { entries, memory, tail: 0 };
         (0..BUFFERS).for_each(|buffer| buffers.give_back(buffer));
@@ -238,16 +245,17 @@ impl Buffers {
     /// What the kernel put into a buffer that a completion names.
     fn taken(&self, buffer: u16, length: usize) -> &[u8] {
         assert!(buffer < BUFFERS && length <= BUFFER, "the kernel names a buffer that it was not given");
-        // SAFETY: the buffer lies within the leaked memory; the kernel has written it and does not touch it again until it is
-        // given back, for which this borrow must have ended.
+        // SAFETY: the buffer lies within the leaked memory; the kernel has written it and does not
+        // touch it again until it is given back, for which this borrow must have ended.
         unsafe { std::slice::from_raw_parts(self.memory.add(usize::from(buffer) * BUFFER), length) }
     }
 
     /// Lets the kernel fill a buffer again, from the next [`publish`](Self::publish) on.
     fn give_back(&mut self, buffer: u16) {
         let place = usize::from(self.tail % BUFFERS);
-        // SAFETY: there are as many places as buffers, and one that is not with the kernel leaves a place which the kernel does
-        // not read before the tail says so. Only address, length and number are written: the tail lies in the rest of the first.
+        // SAFETY: there are as many places as buffers, and one that is not with the kernel leaves a
+        // place which the kernel does not read before the tail says so. Only address, length and
+        // number are written: the tail lies in the rest of the first.
         unsafe {
             let entry = &mut *self.entries.add(place);
             entry.set_addr(self.memory.add(usize::from(buffer) * BUFFER) as u64);
@@ -258,13 +266,15 @@ impl Buffers {
     }
 
     fn publish(&self) {
-        // SAFETY: the tail is a u16 in the first entry, aligned as such; the kernel only reads it, and we write it here alone.
+        // SAFETY: the tail is a u16 in the first entry, aligned as such; the kernel only reads it,
+        // and we write it here alone.
         let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }
 }
 
-/// The receive timestamp among control messages (`cmsg(3)`: length, level, kind, data), in nanoseconds.
+/// The receive timestamp among control messages (`cmsg(3)`: length, level, kind, data), in
+/// nanoseconds.
 fn timestamp(mut rest: &[u8]) -> Option<u64> {
     loop {
         let length = usize::from_ne_bytes(*rest.first_chunk()?);

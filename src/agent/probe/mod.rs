@@ -1,10 +1,12 @@
 //! One exchange with a registrar under full control, without I/O: challenge, answer, 423 and all.
 //!
-//! An agent behaves as a phone would; a probe does what it is told, so that an experiment can change one thing at a time.
-//! What it may change is in [`ProbeRequest`], what came of it in [`ProbeOutcome`]. What it answers of challenges and of a 423
-//! is the [exchange](super::exchange)'s to say, as for an agent.
+//! An agent behaves as a phone would; a probe does what it is told, so that an experiment can
+//! change one thing at a time. What it may change is in [`ProbeRequest`], what came of it in
+//! [`ProbeOutcome`]. What it answers of challenges and of a 423 is the
+//! [exchange](super::exchange)'s to say, as for an agent.
 //!
-//! One way in: [`Probe::start`], [`Probe::receive`], [`Probe::wake`], [`Probe::unreachable`], each answered by what is
+//! One way in: [`Probe::start`], [`Probe::receive`], [`Probe::wake`], [`Probe::unreachable`], each
+//! answered by what is
 //! [`Todo`]; when that is `Done`, [`Probe::finish`] hands over the outcome.
 
 mod outcome;

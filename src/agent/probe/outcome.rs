@@ -123,7 +123,8 @@ impl ProbeOutcome {
         self.steps.iter().rev().find_map(|step| step.credentials.as_ref())
     }
 
-    /// The whole exchange, first transmission to end, without what lies between an answer and the next request.
+    /// The whole exchange, first transmission to end, without what lies between an answer and the
+    /// next request.
     pub fn took(&self) -> Duration {
         self.steps.iter().map(|step| step.took).sum()
     }

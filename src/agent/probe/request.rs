@@ -1,4 +1,5 @@
-//! What a probe sends, as data: every part of a REGISTER or OPTIONS that an experiment may want to change by itself.
+//! What a probe sends, as data: every part of a REGISTER or OPTIONS that an experiment may want to
+//! change by itself.
 
 use crate::agent::Credential;
 use crate::seed::{Purpose, Seed};
@@ -111,8 +112,8 @@ impl RealmRule {
     }
 }
 
-/// The identifiers that several probes may share: Call-ID, From tag, and the CSeq that rises from one to the next
-/// (RFC 3261 §10.2).
+/// The identifiers that several probes may share: Call-ID, From tag, and the CSeq that rises from
+/// one to the next (RFC 3261 §10.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Call {
     seed: Seed,
@@ -121,8 +122,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// Call `number` of a session of probes with this seed. A seed that no session had before keeps the registrar from
-    /// taking the probes for those of an earlier session.
+    /// Call `number` of a session of probes with this seed. A seed that no session had before keeps
+    /// the registrar from taking the probes for those of an earlier session.
     pub const fn new(seed: Seed, number: u64) -> Self {
         Call { seed, number, cseq: 0 }
     }

@@ -40,8 +40,8 @@ fn unregistering_sends_nothing_where_nothing_can_be_bound() {
     }
 }
 
-/// A registrar that asks for no credentials binds at the first request, and its answer can get lost: then the agent never
-/// registered, and a binding stays behind all the same.
+/// A registrar that asks for no credentials binds at the first request, and its answer can get
+/// lost: then the agent never registered, and a binding stays behind all the same.
 #[test]
 fn unregistering_removes_what_an_unseen_answer_may_have_bound() {
     type Story = fn(&mut Phone);
@@ -125,8 +125,8 @@ fn a_phone_without_power_says_nothing_and_begins_anew() {
     assert_eq!((phone.seen("ended abandoned 0"), phone.until(100_000).deadline()), (1, None));
 }
 
-/// RFC 3261 §10.2: no further registration before the last was answered or timed out. An un-REGISTER that overtakes it
-/// would be undone by it.
+/// RFC 3261 §10.2: no further registration before the last was answered or timed out. An
+/// un-REGISTER that overtakes it would be undone by it.
 #[test]
 fn unregistering_does_not_overtake_what_was_given_up() {
     let given_up = || {

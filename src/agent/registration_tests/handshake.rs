@@ -1,4 +1,5 @@
-//! The handshake: challenges answered, refused and repeated, nonces carried on, a lifetime too brief.
+//! The handshake: challenges answered, refused and repeated, nonces carried on, a lifetime too
+//! brief.
 
 use super::*;
 

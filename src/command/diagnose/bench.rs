@@ -1,4 +1,5 @@
-//! The bench experiments are made on: it turns a trial into a probe, keeps the pace, and removes what a probe bound.
+//! The bench experiments are made on: it turns a trial into a probe, keeps the pace, and removes
+//! what a probe bound.
 
 use crate::agent::Credential;
 use crate::agent::probe::{Call, Offered, ProbeEnd, ProbeOutcome, ProbeRequest, QopRule, RealmRule, SentCredentials};
@@ -25,7 +26,8 @@ pub(super) trait ProbeLine {
     fn local(&self) -> SocketAddr;
     /// One exchange over the line's own port.
     fn exchange(&mut self, request: &ProbeRequest) -> ProbeOutcome;
-    /// Another line to the same target, from a new port on `source` (`None`: this line's own address).
+    /// Another line to the same target, from a new port on `source` (`None`: this line's own
+    /// address).
     ///
     /// # Errors
     /// Why there is no such port.
@@ -205,7 +207,8 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
         others
     }
 
-    /// An agent of the same trunk to compare with: rather one that behaves as its trunk's agents do.
+    /// An agent of the same trunk to compare with: rather one that behaves as its trunk's agents
+    /// do.
     fn control(&self) -> Option<AgentId> {
         let own = self.plan.identities.get(self.agent);
         let agents = || (0..saturating_u32(self.plan.identities.len())).map(AgentId);

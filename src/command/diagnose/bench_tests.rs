@@ -1,4 +1,5 @@
-//! The bench over a simulated line: a registrar in the same process, time that passes only when somebody rests.
+//! The bench over a simulated line: a registrar in the same process, time that passes only when
+//! somebody rests.
 
 use super::*;
 use crate::agent::probe::{Probe, Todo};

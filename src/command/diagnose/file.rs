@@ -1,4 +1,5 @@
-//! `diagnose DIR|FILE…`: what past results, a capture or a platform's event log say of the failures in them.
+//! `diagnose DIR|FILE…`: what past results, a capture or a platform's event log say of the failures
+//! in them.
 
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};

@@ -1,4 +1,5 @@
-//! Ctrl-C between two attempts: the one in progress ends, and what it bound is removed, before the program does.
+//! Ctrl-C between two attempts: the one in progress ends, and what it bound is removed, before the
+//! program does.
 
 use crate::command::failure::Failure;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `diagnose --live PROFILE`: finds a failing agent and experiments on it until its refusal is explained.
+//! `diagnose --live PROFILE`: finds a failing agent and experiments on it until its refusal is
+//! explained.
 
 use super::bench::{Bench, RealLine};
 use super::interrupt::Interrupt;
@@ -36,7 +37,8 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
         eprintln!("warning: {warning}");
     }
     let clock = Clock::new();
-    // Calls must be new to the registrar each time, whatever the profile's seed; the agents' order must not.
+    // Calls must be new to the registrar each time, whatever the profile's seed; the agents' order
+    // must not.
     let order = Seed(plan.seed.unwrap_or_else(crate::command::random));
     plan.draw(order);
     let agents = chosen(&plan, args.agent.as_deref())?;

@@ -1,5 +1,5 @@
-//! Where a search takes place: the trunk's socket, others for further contacts, for another source address and for
-//! another trunk; and the lines that tell a person how far it is.
+//! Where a search takes place: the trunk's socket, others for further contacts, for another source
+//! address and for another trunk; and the lines that tell a person how far it is.
 
 use crate::command::assemble::{open_flow, template};
 use crate::command::failure::Failure;
@@ -85,7 +85,8 @@ pub(super) fn open(
     Ok(Opened { crew, sockets, roster, setup })
 }
 
-/// Another address of ours: the profile's second, or, on this machine's own loopback network, the next one.
+/// Another address of ours: the profile's second, or, on this machine's own loopback network, the
+/// next one.
 fn other_source(trunk: &TrunkPlan, source: IpAddr, target: SocketAddr) -> Option<IpAddr> {
     let listed = trunk.source.iter().copied().find(|other| *other != source);
     let next = match source {

@@ -1,8 +1,9 @@
-//! Lines of `[compare]`: `"register.p99" = "+10% +1ms"`, `success_ratio = "-0.1%"`, `loops = "off"`.
+//! Lines of `[compare]`: `"register.p99" = "+10% +1ms"`, `success_ratio = "-0.1%"`,
+//! `loops = "off"`.
 //!
-//! A line names a figure and the change for the worse that is still no regression. Shares change by percentage points,
-//! latencies by a percentage, by a time, or by both, and then both must be exceeded: ten per cent of next to nothing is
-//! nothing.
+//! A line names a figure and the change for the worse that is still no regression. Shares change by
+//! percentage points, latencies by a percentage, by a time, or by both, and then both must be
+//! exceeded: ten per cent of next to nothing is nothing.
 
 use super::figure::Figure;
 use crate::diagnose::threshold::{ThresholdError, in_expr, parse_name, plain_number};
@@ -44,7 +45,8 @@ impl Allowance {
     /// Reads a line. `trunk_ids` stand in the order of the profile.
     ///
     /// # Errors
-    /// When the figure or trunk is unknown, is one that two runs are not compared by, or the change cannot be read.
+    /// When the figure or trunk is unknown, is one that two runs are not compared by, or the change
+    /// cannot be read.
     pub fn parse(name: &str, expr: &str, trunk_ids: &[&str]) -> Result<Allowance, ThresholdError> {
         let (metric, trunk) = parse_name(name.trim(), trunk_ids)?;
         let figure = Figure::of(metric).ok_or_else(|| {
@@ -62,11 +64,12 @@ impl Allowance {
         Ok(Allowance { name: name.to_owned(), expr: expr.to_owned(), figure, trunk, limit })
     }
 
-    /// The lines that a run was recorded with; `None` in a record from before there was such a section.
+    /// The lines that a run was recorded with; `None` in a record from before there was such a
+    /// section.
     ///
     /// # Errors
-    /// As for [`Allowance::parse`]; a run is recorded after its lines were read, so only a record of another version
-    /// gives one.
+    /// As for [`Allowance::parse`]; a run is recorded after its lines were read, so only a record
+    /// of another version gives one.
     pub fn of_run(header: &Header) -> Result<Option<Vec<Allowance>>, ThresholdError> {
         let Some(lines) = &header.compare else { return Ok(None) };
         let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();

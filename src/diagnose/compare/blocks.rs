@@ -1,9 +1,10 @@
 //! Intervals of two runs as blocks of consecutive ones, and how much a ratio scatters between them.
 //!
-//! Registrations close in time share the state of a server: a burst of slow answers is one event, not hundreds. So the
-//! uncertainty of a ratio is taken from blocks of the run (batch means; Law and Kelton, Simulation Modeling and Analysis,
-//! §9.5.3). Runs of the same schedule are taken block against block, so that what the schedule itself
-//! does to the ratio, a ramp for instance, falls out.
+//! Registrations close in time share the state of a server: a burst of slow answers is one event,
+//! not hundreds. So the uncertainty of a ratio is taken from blocks of the run (batch means; Law
+//! and Kelton, Simulation Modeling and Analysis, §9.5.3). Runs of the same schedule are taken block
+//! against block, so that what the schedule itself does to the ratio, a ramp for instance, falls
+//! out.
 
 /// What happened in a stretch of time: a sum, and the number it is a ratio to.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -34,8 +35,8 @@ pub(super) struct Scatter {
     pub blocks: usize,
 }
 
-/// The scatter of `ratio(new) - ratio(base)`, interval by interval; `None` when there are too few blocks to tell.
-/// `aligned`: both runs followed the same schedule in intervals of the same length.
+/// The scatter of `ratio(new) - ratio(base)`, interval by interval; `None` when there are too few
+/// blocks to tell. `aligned`: both runs followed the same schedule in intervals of the same length.
 pub(super) fn scatter(base: &[Sums], new: &[Sums], aligned: bool) -> Option<Scatter> {
     let (sum, new_sum) = (Sums::of(base), Sums::of(new));
     let (ratio, new_ratio) = (sum.ratio()?, new_sum.ratio()?);
@@ -60,7 +61,8 @@ pub(super) fn scatter(base: &[Sums], new: &[Sums], aligned: bool) -> Option<Scat
     Some(Scatter { variance: first + second, blocks: blocks.min(others) })
 }
 
-/// Neighbours joined until each block has its share of the trials; a small rest belongs to the last one.
+/// Neighbours joined until each block has its share of the trials; a small rest belongs to the last
+/// one.
 fn blocks(pairs: &[(Sums, Sums)], base: Sums, new: Sums) -> Vec<(Sums, Sums)> {
     let weight = |(a, b): &(Sums, Sums)| a.trials / base.trials + b.trials / new.trials;
     // The small part undoes a sum of tenths just below one.
@@ -81,7 +83,8 @@ fn blocks(pairs: &[(Sums, Sums)], base: Sums, new: Sums) -> Vec<(Sums, Sums)> {
     found
 }
 
-/// More blocks would be too short to stand for themselves; with fewer than five their scatter says little.
+/// More blocks would be too short to stand for themselves; with fewer than five their scatter says
+/// little.
 const MAX_BLOCKS: usize = 20;
 const MIN_BLOCKS: usize = 5;
 

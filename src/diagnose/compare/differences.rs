@@ -50,7 +50,8 @@ impl FindingState {
     }
 }
 
-/// New ones first, then those that are gone; within, in the order of the runs, which is by severity.
+/// New ones first, then those that are gone; within, in the order of the runs, which is by
+/// severity.
 pub(super) fn findings(base: &[Finding], new: &[Finding]) -> Vec<FindingChange> {
     let like = |all: &[Finding], one: &Finding| {
         all.iter().find(|other| other.id == one.id && other.trunk_id == one.trunk_id).map(|other| other.agents)
@@ -75,7 +76,8 @@ pub(super) fn findings(base: &[Finding], new: &[Finding]) -> Vec<FindingChange> 
     changes
 }
 
-/// Keys of the resolved profiles whose values differ. Secrets are `***` on both sides, so a change of one does not show.
+/// Keys of the resolved profiles whose values differ. Secrets are `***` on both sides, so a change
+/// of one does not show.
 pub(super) fn profiles(base: &Header, new: &Header) -> Vec<Difference> {
     let flat = |header: &Header| {
         let mut keys = BTreeMap::new();
@@ -141,7 +143,8 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(table) if !table.is_empty() => {
             for (key, value) in table {
-                // A key with a dot is quoted, as in TOML, so that two different keys stay different.
+                // A key with a dot is quoted, as in TOML, so that two different keys stay
+                // different.
                 let key = if key.contains('.') { format!("\"{key}\"") } else { key.clone() };
                 flatten(&below(&key), value, into);
             }

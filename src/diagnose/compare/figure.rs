@@ -1,8 +1,9 @@
-//! The figures two runs are compared by, and where a run has their parts: by interval, and by agent.
+//! The figures two runs are compared by, and where a run has their parts: by interval, and by
+//! agent.
 //!
-//! Every figure is a ratio of two sums (attempts above a latency to attempts, refused to all, available to planned), so
-//! that one pair of tests serves them all. Only figures with a direction are here: nobody can say whether more messages
-//! are worse.
+//! Every figure is a ratio of two sums (attempts above a latency to attempts, refused to all,
+//! available to planned), so that one pair of tests serves them all. Only figures with a direction
+//! are here: nobody can say whether more messages are worse.
 
 use super::blocks::Sums;
 use crate::diagnose::figures::{self, TOTALS, Unit};
@@ -128,8 +129,9 @@ impl Figure {
         }
     }
 
-    /// Hits and trials of each interval behind the warm-up, of one trunk or of all. `cut` is the latency above which an
-    /// attempt is a hit; of a mean the hits are microseconds. Loops are not known by interval.
+    /// Hits and trials of each interval behind the warm-up, of one trunk or of all. `cut` is the
+    /// latency above which an attempt is a hit; of a mean the hits are microseconds. Loops are not
+    /// known by interval.
     pub fn by_interval(self, results: &Results, trunk: Option<usize>, cut: u64) -> Vec<Sums> {
         let counted = results.intervals.iter().filter(|interval| !results.header.warms_up(interval.start_ns));
         counted.map(|interval| self.in_interval(interval, trunk, cut)).collect()
@@ -200,8 +202,8 @@ fn above(row: &LatencyRow, statistic: Statistic, cut: u64) -> Sums {
     Sums { hits, trials: count }
 }
 
-/// How many trials one independent trial stands for (the design effect of Rao and Scott): attempts of one agent succeed
-/// or fail together, and a loop of a thousand is one refusal, not a thousand.
+/// How many trials one independent trial stands for (the design effect of Rao and Scott): attempts
+/// of one agent succeed or fail together, and a loop of a thousand is one refusal, not a thousand.
 pub(super) fn trials_for_one(results: &Results, trunk: Option<usize>) -> f64 {
     let agents = results.agents.iter().zip(&results.header.agent_trunks);
     let counted = agents.filter(|(_, of)| trunk.is_none_or(|trunk| usize::from(**of) == trunk));

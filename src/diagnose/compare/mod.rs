@@ -1,13 +1,14 @@
 //! One run against another: what changed, whether that is more than chance, and whether it matters.
 //!
-//! A regression is a change for the worse that is both significant (Holm's correction over all figures compared, at
+//! A regression is a change for the worse that is both significant (Holm's correction over all
+//! figures compared, at
 //! [`LEVEL`]) and beyond its line of `[compare]`. `allowance` reads these lines, `figure` says what can be compared and
-//! where a run has its parts, `blocks` and `test` hold the statistics, `tail` their distributions, `differences` what
-//! changed beside the figures.
+//! where a run has its parts, `blocks` and `test` hold the statistics, `tail` their distributions,
+//! `differences` what changed beside the figures.
 //!
-//! The generator is judged before the server here too: a run that is invalid or was interrupted is shown, and never
-//! acquits or convicts; and of a latency counted from the planned time, what the generator's own lag grew by is not held
-//! against the server.
+//! The generator is judged before the server here too: a run that is invalid or was interrupted is
+//! shown, and never acquits or convicts; and of a latency counted from the planned time, what the
+//! generator's own lag grew by is not held against the server.
 
 mod allowance;
 mod blocks;
@@ -94,9 +95,11 @@ pub enum Outcome {
     Better,
     /// Significant, and less than that.
     Small,
-    /// Not more than chance, and a change for the worse beyond its line is unlikely: the 95 % interval excludes it.
+    /// Not more than chance, and a change for the worse beyond its line is unlikely: the 95 %
+    /// interval excludes it.
     Same,
-    /// Not more than chance, and such a change cannot be excluded either: the runs are too short to tell.
+    /// Not more than chance, and such a change cannot be excluded either: the runs are too short to
+    /// tell.
     Open,
     /// Measured on both sides, and too short to be tested.
     Untested,
@@ -198,15 +201,16 @@ fn side<'a>(run: Run<'a>, allowance: &Allowance) -> Option<Side<'a>> {
     Some(Side { results, totals: results.trunk_totals.get(trunk)?, trunk: Some(trunk) })
 }
 
-/// What the generator's own lag added to a latency that counts from the planned time; never less than nothing, for a
-/// generator that improved makes no server slower.
+/// What the generator's own lag added to a latency that counts from the planned time; never less
+/// than nothing, for a generator that improved makes no server slower.
 fn own(figure: Figure, base: &Results, new: &Results) -> f64 {
     let Figure::Latency(Phase::Register | Phase::Refresh, statistic) = figure else { return 0.0 };
     let lag = |results: &Results| figure::statistic_of(&results.lag_us, statistic).unwrap_or(0.0);
     (lag(new) - lag(base)).max(0.0)
 }
 
-/// Each direction has its own correction: the question of the verdict is whether anything got worse.
+/// Each direction has its own correction: the question of the verdict is whether anything got
+/// worse.
 fn outcomes(measured: Vec<Measured>) -> Vec<Change> {
     let tested: Vec<Tested> = measured.iter().filter_map(|measured| measured.tested).collect();
     let worse = test::holm(&tested.iter().map(|tested| tested.worse).collect::<Vec<_>>());

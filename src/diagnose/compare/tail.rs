@@ -1,7 +1,8 @@
-//! Tail probabilities: of Student's t, and of the hypergeometric distribution behind Fisher's exact test.
+//! Tail probabilities: of Student's t, and of the hypergeometric distribution behind Fisher's exact
+//! test.
 //!
-//! Written out here because two functions are no reason for a statistics library. Read first: Numerical Recipes §6.1
-//! and §6.4 (log gamma, incomplete beta), Fisher 1935 (the exact test).
+//! Written out here because two functions are no reason for a statistics library. Read first:
+//! Numerical Recipes §6.1 and §6.4 (log gamma, incomplete beta), Fisher 1935 (the exact test).
 
 /// P(T > t) of Student's distribution with `freedom` degrees of freedom.
 pub(super) fn student(t: f64, freedom: f64) -> f64 {
@@ -31,11 +32,12 @@ pub(super) struct Trials {
     pub of: f64,
 }
 
-/// Fisher's exact test, one-sided: the probability of at least `second.hits` among the trials of `second`, when all hits
-/// of both groups fall at random on all trials.
+/// Fisher's exact test, one-sided: the probability of at least `second.hits` among the trials of
+/// `second`, when all hits of both groups fall at random on all trials.
 pub(super) fn at_least(first: Trials, second: Trials) -> f64 {
     let urn = Urn { all: first.of + second.of, hits: first.hits + second.hits, drawn: second.of };
-    // Sums begin where terms shrink: a sum across the mode could begin with a term too small for a number.
+    // Sums begin where terms shrink: a sum across the mode could begin with a term too small for a
+    // number.
     if second.hits > urn.mean() {
         urn.sum(second.hits, 1.0)
     } else {
@@ -158,7 +160,8 @@ mod tests {
 
     #[test]
     fn student_agrees_with_the_tables() {
-        // With one degree of freedom the tail is that of the Cauchy distribution, with two it has a closed form.
+        // With one degree of freedom the tail is that of the Cauchy distribution, with two it has a
+        // closed form.
         for t in [0.3, 1.0, 5.0, 60.0] {
             near(student(t, 1.0), 0.5 - t.atan() / std::f64::consts::PI);
             near(student(t, 2.0), 0.5 * (1.0 - t / (2.0 + t * t).sqrt()));

@@ -1,11 +1,12 @@
 //! The tests: is a difference more than chance, and how large may it be.
 //!
-//! A quantile is tested where it lies: at the quantile of both runs together, has the new run more attempts above it? The
-//! difference of the two shares is held against its standard error, the larger of what independent attempts would give
-//! and what the blocks of the run show; its interval is carried back to a latency through the distribution (Woodruff
-//! 1952). A share of attempts is tested exactly (Fisher), with its trials divided by their design effect; its interval is
-//! Newcombe's (1998). Loops and availability belong to agents, so agents are the trials there.
-//! All p-values are one-sided: `worse` for a change for the worse.
+//! A quantile is tested where it lies: at the quantile of both runs together, has the new run more
+//! attempts above it? The difference of the two shares is held against its standard error, the
+//! larger of what independent attempts would give and what the blocks of the run show; its interval
+//! is carried back to a latency through the distribution (Woodruff 1952). A share of attempts is
+//! tested exactly (Fisher), with its trials divided by their design effect; its interval is
+//! Newcombe's (1998). Loops and availability belong to agents, so agents are the trials there. All
+//! p-values are one-sided: `worse` for a change for the worse.
 
 use super::blocks::{Scatter, Sums, scatter};
 use super::figure::{Figure, histogram, quantile, statistic_of, trials_for_one};
@@ -39,7 +40,8 @@ pub(super) struct Tested {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// Attempts as independent of each other: they scatter no more than that, or there are too few blocks to tell.
+    /// Attempts as independent of each other: they scatter no more than that, or there are too few
+    /// blocks to tell.
     Attempts,
     /// So many blocks of consecutive intervals.
     Blocks(usize),
@@ -70,7 +72,8 @@ fn quantiles(figure: Figure, phase: Phase, at: f64, base: Side, new: Side, align
     let pooled = (a.hits + b.hits) / (a.trials + b.trials);
     let apart = pooled * (1.0 - pooled) * (1.0 / a.trials + 1.0 / b.trials);
     let spread = Spread::of(apart, scatter(&old_parts, &fresh_parts, aligned));
-    // The whole uncertainty is put on the new run's curve; to first order the sum is the same wherever it is put.
+    // The whole uncertainty is put on the new run's curve; to first order the sum is the same
+    // wherever it is put.
     let was = old.value_at_quantile(at) as f64;
     let moved = |by: f64| fresh.value_at_quantile((at + by).clamp(0.0, 1.0)) as f64 - was;
     let reach = spread.reach();
@@ -94,8 +97,9 @@ fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested
             let agents = trials_for_one(base.results, base.trunk).max(trials_for_one(new.results, new.trunk));
             agents.max(trials_for_one_in_time(figure, base, new, aligned))
         }
-        // Of an agent's minutes none is independent of the others, so an agent is one trial. It scatters at most as much
-        // as one that is there or not; but agents that were refused in one busy moment are away together.
+        // Of an agent's minutes none is independent of the others, so an agent is one trial. It
+        // scatters at most as much as one that is there or not; but agents that were refused in one
+        // busy moment are away together.
         _ => trials_for_one_in_time(Figure::SUCCESS, base, new, aligned),
     };
     let trials = |side: Side| {
@@ -112,9 +116,9 @@ fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested
     Some(Tested { worse, better, interval, basis: Basis::Trials(each) })
 }
 
-/// How many trials one independent trial stands for, by the scatter between blocks. It is that of the two runs together,
-/// or that of the base alone if that is less: what the base never did, an outage say, must not pass for the new run's
-/// ordinary scatter.
+/// How many trials one independent trial stands for, by the scatter between blocks. It is that of
+/// the two runs together, or that of the base alone if that is less: what the base never did, an
+/// outage say, must not pass for the new run's ordinary scatter.
 fn trials_for_one_in_time(figure: Figure, base: Side, new: Side, aligned: bool) -> f64 {
     let parts = |side: Side| figure.by_interval(side.results, side.trunk, 0);
     let (old, fresh) = (parts(base), parts(new));
@@ -142,8 +146,8 @@ struct Spread {
 }
 
 impl Spread {
-    /// `apart`: the variance if all attempts were independent. Blocks can only add to it: where they show less, that is
-    /// chance.
+    /// `apart`: the variance if all attempts were independent. Blocks can only add to it: where
+    /// they show less, that is chance.
     fn of(apart: f64, scatter: Option<Scatter>) -> Spread {
         match scatter {
             Some(Scatter { variance, blocks }) if variance >= apart => {

@@ -124,7 +124,8 @@ fn line(run: &Rehearsed<'_>, dry_run: &DryRun) -> Option<Warning> {
     Some(Warning { limit: "expect.bandwidth", stated: limit, needed, at_s, text })
 }
 
-/// The ceiling is no limit of somebody else's: the rehearsal kept to it, and what it refused is known.
+/// The ceiling is no limit of somebody else's: the rehearsal kept to it, and what it refused is
+/// known.
 fn ceiling(run: &Rehearsed<'_>, dry_run: &DryRun) -> Option<Warning> {
     let refused = dry_run.messages.refused;
     if refused == 0 {

@@ -1,4 +1,5 @@
-//! Which changes are worth trying, in which order, given how the unchanged attempt ended; and why others are not.
+//! Which changes are worth trying, in which order, given how the unchanged attempt ended; and why
+//! others are not.
 
 use super::change::{Answer, Change, Observation, Subject};
 use crate::sip::challenge::Unusable;
@@ -16,7 +17,8 @@ pub struct Skipped {
 
 /// The longest `Retry-After` that is waited for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The lifetime tried instead of a longer one, seconds: the shortest that registrars commonly grant.
+/// The lifetime tried instead of a longer one, seconds: the shortest that registrars commonly
+/// grant.
 const SHORT_EXPIRES_S: u32 = 60;
 
 /// The changes to try after `first`, in order, and those left out.
@@ -101,7 +103,8 @@ impl Candidates<'_> {
                 continue;
             }
             let whole = Change::Realm(variant);
-            // A registrar may compare one realm and hash with another; only the profile's own is worth so many attempts.
+            // A registrar may compare one realm and hash with another; only the profile's own is
+            // worth so many attempts.
             let is_configured = self.subject.configured_realm.as_ref() == Some(&whole.value());
             let parts = if is_configured { whole.parts() } else { Vec::new() };
             self.changes.push(whole);
@@ -234,8 +237,9 @@ impl Candidates<'_> {
     }
 }
 
-/// Realms to answer with instead of `used`: what the profile says, then what becomes of a tenant suffix (`;tenant=…`)
-/// that one side writes and the other drops, then the domain, then another case.
+/// Realms to answer with instead of `used`: what the profile says, then what becomes of a tenant
+/// suffix (`;tenant=…`) that one side writes and the other drops, then the domain, then another
+/// case.
 fn realm_variants(challenged: &str, used: &str, subject: &Subject) -> Vec<String> {
     let split = |realm: &str| realm.split_once(';').map(|(host, suffix)| (host.to_owned(), suffix.to_owned()));
     let bare = |realm: &str| split(realm).map_or_else(|| realm.to_owned(), |(host, _)| host);

@@ -33,7 +33,8 @@ pub enum Change {
     CallId,
     /// After waiting this long.
     Pause(Duration),
-    /// Another agent as it is. A control: it tells whether the cause lies in this agent, and is no remedy.
+    /// Another agent as it is. A control: it tells whether the cause lies in this agent, and is no
+    /// remedy.
     Agent(String),
 }
 
@@ -201,7 +202,8 @@ impl Observation {
         self.place == Place::AfterCredentials || !self.offers.is_empty()
     }
 
-    /// Whether it came further than `other` without succeeding: to an answer at all, to a challenge, past it.
+    /// Whether it came further than `other` without succeeding: to an answer at all, to a
+    /// challenge, past it.
     pub(super) fn is_beyond(&self, other: &Observation) -> bool {
         let way = |seen: &Observation| match seen.answer {
             Answer::Granted => 4,

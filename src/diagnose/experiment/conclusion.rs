@@ -10,7 +10,8 @@ use std::fmt;
 pub enum Conclusion {
     /// Nobody was refused: so many agents registered unchanged.
     Healthy { agents: u32 },
-    /// The smallest change that turns the refusal into 200, repeatedly, while the unchanged attempt stays refused.
+    /// The smallest change that turns the refusal into 200, repeatedly, while the unchanged attempt
+    /// stays refused.
     Explained(Change),
     /// No change does; these causes are not excluded.
     Open(Vec<Cause>),

@@ -1,11 +1,14 @@
-//! Controlled experiments on one failing agent, as data: what to try next, what it proved, what stays open.
+//! Controlled experiments on one failing agent, as data: what to try next, what it proved, what
+//! stays open.
 //!
-//! An [`Investigation`] begins with how the unchanged attempt ended. It then asks for one [`Trial`] after another, each
-//! with one [`Change`], and is told what came of it. A change that helps must help again after the unchanged attempt was
-//! refused in between (A-B-A); then its parts are tried, so that the conclusion names the smallest. At the end the
-//! unchanged attempt is made once more: if it is granted by then, the cause has gone by itself and no change is blamed.
+//! An [`Investigation`] begins with how the unchanged attempt ended. It then asks for one [`Trial`]
+//! after another, each with one [`Change`], and is told what came of it. A change that helps must
+//! help again after the unchanged attempt was refused in between (A-B-A); then its parts are tried,
+//! so that the conclusion names the smallest. At the end the unchanged attempt is made once more:
+//! if it is granted by then, the cause has gone by itself and no change is blamed.
 //!
-//! Nothing here sends anything, and whoever carries out a trial removes the binding it made before the next one.
+//! Nothing here sends anything, and whoever carries out a trial removes the binding it made before
+//! the next one.
 
 mod candidates;
 mod change;
@@ -19,7 +22,8 @@ use candidates::candidates;
 use conclusion::{Evidence, open_causes};
 use std::collections::VecDeque;
 
-/// After so many attempts nothing new is tried: an account has to bear them. To confirm what was found takes up to ten more.
+/// After so many attempts nothing new is tried: an account has to bear them. To confirm what was
+/// found takes up to ten more.
 pub const SEARCH_TRIALS: usize = 40;
 
 /// What an investigation wants.

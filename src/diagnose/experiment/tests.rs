@@ -1,4 +1,5 @@
-//! Investigations against registrars that are functions: what is granted follows from what was changed.
+//! Investigations against registrars that are functions: what is granted follows from what was
+//! changed.
 
 use super::*;
 use crate::sip::challenge::Unusable;
@@ -239,8 +240,8 @@ proptest! {
         prop_assert!(investigation.rows().len() <= SEARCH_TRIALS + 10);
     }
 
-    /// A registrar that grants at random: an end comes, in bounded time, and what is blamed was seen to help twice with
-    /// a refusal of the unchanged attempt in between, and one at the end.
+    /// A registrar that grants at random: an end comes, in bounded time, and what is blamed was
+    /// seen to help twice with a refusal of the unchanged attempt in between, and one at the end.
     #[test]
     fn a_fickle_registrar_proves_nothing_unrepeated(grants in proptest::collection::vec(any::<bool>(), 64)) {
         let refusal = refused(403, Place::AfterCredentials);

@@ -1,5 +1,5 @@
-//! What becomes of bindings: refreshes that fail, bindings that are not there, lifetimes cut short, and addresses that
-//! somebody on the way rewrote.
+//! What becomes of bindings: refreshes that fail, bindings that are not there, lifetimes cut short,
+//! and addresses that somebody on the way rewrote.
 //!
 //! Read first: RFC 3261 §10.2.4 (what a 2xx lists), §18.2.1 (`received`), RFC 3581 §4 (`rport`).
 
@@ -92,7 +92,8 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     let asked = rows.iter().map(|row| row.asked_s).max()?;
     let shortest = rows.iter().map(|row| row.granted_s.0).min()?;
     let longest = rows.iter().map(|row| row.granted_s.1).max()?;
-    // The answer to a request sent again tells what is left of the lifetime that its lost predecessor was granted.
+    // The answer to a request sent again tells what is left of the lifetime that its lost
+    // predecessor was granted.
     let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
     let lost_ns = u64::from(asked.saturating_sub(shortest)) * 1_000_000_000;
     if lost_ns <= view.timer_f_ns() && count * 2 < all {
@@ -124,14 +125,16 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
-/// Contact or Via that came back other than sent: a translator (its `received` tells), or something that rewrites SIP.
+/// Contact or Via that came back other than sent: a translator (its `received` tells), or something
+/// that rewrites SIP.
 fn rewritten(view: &View<'_>) -> Vec<Draft> {
     let select = |wanted: fn(&GrantRow) -> bool| -> Vec<&GrantRow> {
         view.grants.iter().copied().filter(|row| wanted(row)).collect()
     };
     let translated = select(|row| row.echo.translated && !row.echo.via_rewritten);
     let via = select(|row| row.echo.via_rewritten);
-    // No translator shows, yet the Contact is another one: the registrar may have set it, or a gateway on the way.
+    // No translator shows, yet the Contact is another one: the registrar may have set it, or a
+    // gateway on the way.
     let unclear = select(|row| row.echo.contact_rewritten && !row.echo.translated && !row.echo.via_rewritten);
     let mut found = Vec::new();
     found.extend(nat(view, &translated));
@@ -221,8 +224,8 @@ fn total(rows: &[&GrantRow]) -> u64 {
     rows.iter().map(|row| row.seen.count).sum()
 }
 
-/// A draft with window, examples and counts of rows. Which agents they are is kept of the first only: there are at most
-/// as many as answers.
+/// A draft with window, examples and counts of rows. Which agents they are is kept of the first
+/// only: there are at most as many as answers.
 fn covering(id: &'static str, severity: Severity, view: &View<'_>, rows: &[&GrantRow]) -> Draft {
     let mut draft = Draft::new(id, severity, Some(view.trunk));
     draft.saw(Sightings::together(rows.iter().map(|row| &row.seen)));

@@ -1,13 +1,15 @@
-//! More than the registrar can carry: it answers as fast as it can, what waits for an answer grows from second to
-//! second, and with it the time that an answer takes (`overload`).
+//! More than the registrar can carry: it answers as fast as it can, what waits for an answer grows
+//! from second to second, and with it the time that an answer takes (`overload`).
 //!
-//! What happens then looks like other troubles: phones repeat requests that were not lost, give up on requests that
-//! were not dropped, and the repeats take part of the capacity. So this is looked for first.
+//! What happens then looks like other troubles: phones repeat requests that were not lost, give up
+//! on requests that were not dropped, and the repeats take part of the capacity. So this is looked
+//! for first.
 //!
-//! What tells a queue from its rivals is the fastest answer. Where packets are lost, or a fence drops what is above a
-//! rate, whatever does come through comes at once, to the end. Behind a queue nothing is swift any more: everybody waits for
-//! those before. A registrar that stands still answers nobody in the meantime; one that is merely slow does not get
-//! slower as long as the load stays as it is.
+//! What tells a queue from its rivals is the fastest answer. Where packets are lost, or a fence
+//! drops what is above a rate, whatever does come through comes at once, to the end. Behind a queue
+//! nothing is swift any more: everybody waits for those before. A registrar that stands still
+//! answers nobody in the meantime; one that is merely slow does not get slower as long as the load
+//! stays as it is.
 
 use super::draft::{Draft, MANY, confidence};
 use super::view::View;
@@ -103,12 +105,14 @@ struct Demand {
 impl Demand {
     /// From the second before nothing was swift any more, up to where the queue was longest.
     fn of(seconds: &[Second], jam: Jam, rate: &Carried) -> Demand {
-        // Nothing may have been answered for good while the queue filled up: it began where it was last next to empty.
+        // Nothing may have been answered for good while the queue filled up: it began where it was
+        // last next to empty.
         let waits = |n: usize| seconds[n].waiting as f64 > 0.5 * rate.steady;
         let from = (1..jam.first).rev().take_while(|&n| waits(n)).last().unwrap_or(jam.first).saturating_sub(1);
         let peak = (from..=jam.last).max_by_key(|&n| (seconds[n].waiting, usize::MAX - n)).unwrap_or(jam.last);
         let grows = &seconds[from..=peak];
-        // The queue goes on being long when nobody comes any more: seconds without an arrival ask for nothing.
+        // The queue goes on being long when nobody comes any more: seconds without an arrival ask
+        // for nothing.
         let asking: Vec<u64> = grows.iter().map(|second| second.offered).filter(|offered| *offered > 0).collect();
         Demand { per_second: asking.iter().sum::<u64>() as f64 / asking.len().max(1) as f64, from }
     }
@@ -117,7 +121,8 @@ impl Demand {
 /// What a registrar under more load than it can bear answers per second.
 #[derive(Clone, Copy, Debug)]
 struct Carried {
-    /// In the best five seconds in a row; in the best [`BEST_S`] where repeats soon took part of it.
+    /// In the best five seconds in a row; in the best [`BEST_S`] where repeats soon took part of
+    /// it.
     mean: f64,
     /// In the best five seconds.
     steady: f64,

@@ -1,9 +1,10 @@
-//! What challenges ask for and agents cannot give: another realm than expected, algorithms nobody here accepts.
+//! What challenges ask for and agents cannot give: another realm than expected, algorithms nobody
+//! here accepts.
 //!
-//! A refusal does not say which realm its credentials were made for. It follows from counts: initial attempts and
-//! retries are challenged each (a nonce is only carried on after a 2xx), so that attempts refused and challenges
-//! answered must agree in number and time. Where they do not, a realm that differs is reported as a difference and
-//! explains no refusal.
+//! A refusal does not say which realm its credentials were made for. It follows from counts:
+//! initial attempts and retries are challenged each (a nonce is only carried on after a 2xx), so
+//! that attempts refused and challenges answered must agree in number and time. Where they do not,
+//! a realm that differs is reported as a difference and explains no refusal.
 
 use super::cost::Cost;
 use super::draft::{Draft, confidence};
@@ -14,7 +15,8 @@ use crate::sip::Algorithm;
 use crate::vocab::{Class, Confidence, Place, RealmPolicy, Severity, Trouble, Unusable};
 use std::collections::BTreeSet;
 
-/// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they explain.
+/// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they
+/// explain.
 pub(super) fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
     let (mut drafts, mut explained) = (Vec::new(), Vec::new());
     for (draft, keys) in
@@ -99,7 +101,8 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
     Some((draft, explained))
 }
 
-/// Whether agents answer for the configured realm whatever is challenged (`realm_policy = "force"`).
+/// Whether agents answer for the configured realm whatever is challenged
+/// (`realm_policy = "force"`).
 fn is_forced(view: &View<'_>) -> bool {
     view.header().realm_policy == RealmPolicy::Force
 }
@@ -122,7 +125,8 @@ fn realms<'a>(view: &View<'a>) -> Vec<Realm<'a>> {
     realms
 }
 
-/// Without an expected realm only a change is worth a word: the realms that were refused, else those that came later.
+/// Without an expected realm only a change is worth a word: the realms that were refused, else
+/// those that came later.
 fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [Realm<'a>]) -> Vec<&'r Realm<'a>> {
     if realms.len() < 2 || on_one_way(view, realms) {
         return Vec::new();
@@ -132,16 +136,18 @@ fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [Realm<'a>]) -> Vec<
     refused.map_or_else(|| realms[1..].iter().collect(), |realm| vec![realm])
 }
 
-/// Whether all that registered had answered each of the realms: those of a proxy on the way and of the registrar behind
-/// it (RFC 3261 §22.3), not one in place of the other.
+/// Whether all that registered had answered each of the realms: those of a proxy on the way and of
+/// the registrar behind it (RFC 3261 §22.3), not one in place of the other.
 fn on_one_way(view: &View<'_>, realms: &[Realm<'_>]) -> bool {
     let registered: u64 = view.ticks.iter().map(|tick| tick.registered).sum();
-    // Refreshes may have answered the later realm as often, where one took the place of the other and was refused.
+    // Refreshes may have answered the later realm as often, where one took the place of the other
+    // and was refused.
     let replaced = order(realms) == Order::InTurn && view.groups.iter().any(may_be_the_realm);
     registered > 0 && !replaced && realms.iter().all(|realm| realm.answered >= registered)
 }
 
-/// Refusals that a wrong realm may bring: of credentials, or our own of a realm that is not the required one.
+/// Refusals that a wrong realm may bring: of credentials, or our own of a realm that is not the
+/// required one.
 fn may_be_the_realm(group: &Group<'_>) -> bool {
     let credentials = matches!(group.class, Class::ForbiddenAfterAuth | Class::Unauthorized);
     (credentials && group.place == Place::AfterCredentials) || required(group)
@@ -162,7 +168,8 @@ fn order(realms: &[Realm<'_>]) -> Order {
     }
 }
 
-/// Attempts that were challenged anew and registered, or were refused like one of `suspects`, in a window of time.
+/// Attempts that were challenged anew and registered, or were refused like one of `suspects`, in a
+/// window of time.
 fn fared(view: &View<'_>, from_ns: u64, to_ns: u64, suspects: &[&Group<'_>]) -> (u64, u64) {
     // An answer comes a little after its challenge: at most a tick counts for the window.
     let ticks = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > from_ns && tick.start_ns <= to_ns);
@@ -185,7 +192,8 @@ fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&
     }
     if others.is_empty() {
         let everyone = hit(view, suspects) * 100 >= met_a_challenge(view, from, to) * MOST;
-        // A realm that is wrong is wrong for everybody: only where it changed may others have got in at the edges.
+        // A realm that is wrong is wrong for everybody: only where it changed may others have got
+        // in at the edges.
         let few = if odd.len() == realms.len() { registered == 0 } else { registered * FEW <= refused };
         return if few && everyone { Fate::Refused } else { Fate::Mixed };
     }
@@ -201,8 +209,8 @@ fn hit(view: &View<'_>, suspects: &[&Group<'_>]) -> u64 {
     view.met(&classes).count() as u64
 }
 
-/// Agents that must have met a challenge in the window: all, unless the window begins after they had registered; then
-/// as many as tried.
+/// Agents that must have met a challenge in the window: all, unless the window begins after they
+/// had registered; then as many as tried.
 fn met_a_challenge(view: &View<'_>, from_ns: u64, to_ns: u64) -> u64 {
     let ticks = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > from_ns && tick.start_ns <= to_ns);
     let started: u64 = ticks.map(|tick| tick.started).sum();
@@ -214,7 +222,8 @@ fn agree(one: u64, other: u64) -> bool {
     one.abs_diff(other) * FEW <= one.max(other)
 }
 
-/// Whether the agents named beside the odd realms were all refused, and none of those beside the others.
+/// Whether the agents named beside the odd realms were all refused, and none of those beside the
+/// others.
 fn examples_agree(view: &View<'_>, odd: &[&Realm<'_>], others: &[&Realm<'_>]) -> bool {
     let refused = |agent: &u32| {
         let bits = Class::ForbiddenAfterAuth.bit() | Class::Unauthorized.bit() | Class::Unusable.bit();

@@ -1,4 +1,5 @@
-//! What a trouble costs: messages that achieve nothing, agents that cannot be reached, and where the retries lead.
+//! What a trouble costs: messages that achieve nothing, agents that cannot be reached, and where
+//! the retries lead.
 
 use super::view::View;
 use crate::vocab::Class;
@@ -9,9 +10,11 @@ use std::fmt;
 pub struct Cost {
     /// Messages of the refused attempts in both directions, per hour of the time they were seen in.
     pub wasted_per_hour: f64,
-    /// Minutes in which the agents hit were planned and not registered, as far as the trunk's availability shows.
+    /// Minutes in which the agents hit were planned and not registered, as far as the trunk's
+    /// availability shows.
     pub agent_minutes_lost: f64,
-    /// Messages per second once every agent hit waits its full back-off between two attempts; `None`: they give up.
+    /// Messages per second once every agent hit waits its full back-off between two attempts;
+    /// `None`: they give up.
     pub steady_per_s: Option<f64>,
 }
 
@@ -30,7 +33,8 @@ fn wait_s(view: &View<'_>, class: Class) -> Option<f64> {
 }
 
 impl Cost {
-    /// Of `attempts` refused attempts of `agents` agents between two times, each of `messages` messages.
+    /// Of `attempts` refused attempts of `agents` agents between two times, each of `messages`
+    /// messages.
     pub fn new(view: &View<'_>, class: Class, agents: u64, attempts: u64, window_ns: u64) -> Cost {
         let messages = messages_per_attempt(view, class);
         // Shorter than a tick there is no rate to speak of.

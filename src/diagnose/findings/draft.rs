@@ -1,4 +1,5 @@
-//! A finding as a detector makes it, before it becomes text: what was seen, what was ruled out, how sure it is.
+//! A finding as a detector makes it, before it becomes text: what was seen, what was ruled out, how
+//! sure it is.
 
 use super::cost::Cost;
 use crate::agent::call_id;
@@ -14,14 +15,15 @@ pub const MANY: u64 = 20;
 /// Observations that make it likely.
 pub const SOME: u64 = 5;
 
-/// How sure a finding is, by observations for and against, with all rivals ruled out. It follows from what was
-/// counted and is no probability:
+/// How sure a finding is, by observations for and against, with all rivals ruled out. It follows
+/// from what was counted and is no probability:
 ///
-/// * `high`: at least 20 observations speak for it, at most one in a hundred against, and an observation ruled
-///   out every rival explanation;
+/// * `high`: at least 20 observations speak for it, at most one in a hundred against, and an
+///   observation ruled out every rival explanation;
 /// * `medium`: the same with at least 5 observations, or with up to one in twenty against;
 /// * `low`: fewer observations, or more against;
-/// * `open` (not given here): a rival explanation was not ruled out; every open one has a finding of its own.
+/// * `open` (not given here): a rival explanation was not ruled out; every open one has a finding
+///   of its own.
 pub fn confidence(pro: u64, against: u64) -> Confidence {
     match (pro, against) {
         (MANY.., against) if against * 100 <= pro => Confidence::High,
@@ -121,8 +123,8 @@ impl Draft {
     }
 }
 
-/// An agent and the Call-ID under which to look for it in a trace. Those of an observed source are the source's own, and a
-/// log may have none.
+/// An agent and the Call-ID under which to look for it in a trace. Those of an observed source are
+/// the source's own, and a log may have none.
 fn example(header: &Header, agent: u32) -> Option<String> {
     let user = header.users.get(agent as usize)?;
     let id = match header.call_ids.get(agent as usize) {

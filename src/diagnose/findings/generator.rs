@@ -1,4 +1,5 @@
-//! What concerns the run as a whole: a generator that could not keep up, and figures that drift over a soak.
+//! What concerns the run as a whole: a generator that could not keep up, and figures that drift
+//! over a soak.
 
 use super::draft::{Draft, confidence};
 use super::trend::{self, Rise};
@@ -16,7 +17,8 @@ fn draft(id: &'static str, trunk: Option<u16>, first_ns: u64, last_ns: u64) -> D
     Draft { first_ns, last_ns, confidence: Confidence::High, ..Draft::new(id, Severity::Warning, trunk) }
 }
 
-/// The generator's doubts about itself. A warning and no more: it says that figures mislead, not that anything failed.
+/// The generator's doubts about itself. A warning and no more: it says that figures mislead, not
+/// that anything failed.
 fn saturated(results: &Results) -> Option<Draft> {
     let doubts = generator_doubts(results);
     let counts = &results.totals.generator;
@@ -85,8 +87,8 @@ fn soak(results: &Results) -> Vec<&IntervalResult> {
     results.intervals.iter().filter(whole).collect()
 }
 
-/// Whether the load on a trunk neither grows nor shrinks by more than [`WORSE`]: response times that follow it are no
-/// drift.
+/// Whether the load on a trunk neither grows nor shrinks by more than [`WORSE`]: response times
+/// that follow it are no drift.
 fn is_steady(soak: &[&IntervalResult], trunk: u16) -> bool {
     let figure = |of: fn(&TrunkInterval) -> u64| -> Vec<f64> { values(soak, trunk, |sums| of(sums) as f64) };
     let grows = |values: &[f64]| {

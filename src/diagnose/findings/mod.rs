@@ -1,11 +1,12 @@
 //! Why it failed: recorded evidence in, findings out, as pure functions.
 //!
-//! Each file holds one family of causes. A detector states what it saw, which rival explanations an observation ruled
-//! out, and how sure that makes it (see [`confidence`]); where two causes fit the evidence equally, both are found, and
-//! both say `open`. The generator's own trouble comes first: what it got wrong must not be held against a server.
+//! Each file holds one family of causes. A detector states what it saw, which rival explanations an
+//! observation ruled out, and how sure that makes it (see [`confidence`]); where two causes fit the
+//! evidence equally, both are found, and both say `open`. The generator's own trouble comes first:
+//! what it got wrong must not be held against a server.
 //!
-//! `dns` and `tls.certificate` have an explanation and no detector: a name that does not resolve ends a run before its
-//! first packet, and with UDP alone there is no certificate.
+//! `dns` and `tls.certificate` have an explanation and no detector: a name that does not resolve
+//! ends a run before its first packet, and with UDP alone there is no certificate.
 
 mod binding;
 mod capacity;
@@ -41,7 +42,8 @@ pub fn findings(results: &Results) -> Vec<Finding> {
     }
     doubt_all(results, &mut drafts);
     drop_followers(&mut drafts);
-    // Of findings that weigh the same the detectors' own order stays: of two open ones the likelier is first.
+    // Of findings that weigh the same the detectors' own order stays: of two open ones the likelier
+    // is first.
     drafts.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.attempts.cmp(&a.attempts)));
     drafts.into_iter().map(|draft| draft.finish(&results.header)).collect()
 }
@@ -61,8 +63,8 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts
 }
 
-/// What a generator saw that could not keep its own schedule is seen through a haze: no cause is told with confidence.
-/// That it could not keep up was counted, and stands.
+/// What a generator saw that could not keep its own schedule is seen through a haze: no cause is
+/// told with confidence. That it could not keep up was counted, and stands.
 fn doubt_all(results: &Results, drafts: &mut [Draft]) {
     if generator_doubts(results).iter().any(|(grade, _)| *grade == GeneratorVerdict::Invalid) {
         for draft in drafts.iter_mut().filter(|draft| draft.id != "generator.saturated") {
@@ -71,8 +73,8 @@ fn doubt_all(results: &Results, drafts: &mut [Draft]) {
     }
 }
 
-/// Figures that get worse because of a trouble that has a finding of its own are no drift, and the same said twice is
-/// said once.
+/// Figures that get worse because of a trouble that has a finding of its own are no drift, and the
+/// same said twice is said once.
 fn drop_followers(drafts: &mut Vec<Draft>) {
     let troubled: Vec<Option<u16>> =
         drafts.iter().filter(|draft| draft.severity == Severity::Critical).map(|draft| draft.trunk).collect();

@@ -1,5 +1,6 @@
-//! One of several machines behind an address (`node.failing`): the same agents with the same credentials are accepted
-//! and refused in turn, and neither time nor load, address or agent decides which.
+//! One of several machines behind an address (`node.failing`): the same agents with the same
+//! credentials are accepted and refused in turn, and neither time nor load, address or agent
+//! decides which.
 
 use super::view::{Group, View};
 use crate::vocab::Class;
@@ -18,7 +19,8 @@ pub(super) struct InTurn {
 }
 
 impl InTurn {
-    /// One of how many machines such a share fits, if it fits any small number: the chance to meet one of `n`.
+    /// One of how many machines such a share fits, if it fits any small number: the chance to meet
+    /// one of `n`.
     pub(super) fn one_of(self) -> Option<u64> {
         (2..=8).find(|n| {
             let due = 1.0 / *n as f64;
@@ -32,7 +34,8 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
     let accepted = Class::Registered.bit();
     let hit: Vec<u16> = view.met(&[group.class]).map(|(_, agent)| agent.met).collect();
     let both = hit.iter().filter(|met| **met & accepted != 0).count();
-    // Nearly all of those hit were accepted too, and most agents were hit: it is no matter of the agent.
+    // Nearly all of those hit were accepted too, and most agents were hit: it is no matter of the
+    // agent.
     if hit.len() < LEAST_AGENTS || both * 10 < hit.len() * 8 || hit.len() * 2 < view.agents.len() {
         return None;
     }

@@ -1,7 +1,9 @@
-//! Requests without an answer: none at all (`no-response`), or only after repeating them (`packet-loss`).
+//! Requests without an answer: none at all (`no-response`), or only after repeating them
+//! (`packet-loss`).
 //!
-//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout is seen a Timer F after its request, so whatever is
-//! said of when the silence came is said of the requests. A 408 is an answer, and its own thing.
+//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout is seen a Timer F after its request,
+//! so whatever is said of when the silence came is said of the requests. A 408 is an answer, and
+//! its own thing.
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
@@ -11,11 +13,13 @@ use crate::measure::{OutcomeRow, Sightings};
 use crate::vocab::{Class, Confidence, Kind, Phase, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
-/// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the effects of that.
+/// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
+/// effects of that.
 pub(super) fn find(view: &View<'_>, overloaded: bool) -> Vec<Draft> {
     let unexplained = |find: fn(&View<'_>) -> Option<Draft>| if overloaded { None } else { find(view) };
     let silent = unexplained(no_response);
-    // Requests that are answered only when they come again, all of one kind, were not lost by chance.
+    // Requests that are answered only when they come again, all of one kind, were not lost by
+    // chance.
     let place = if silent.is_none() { unexplained(one_place) } else { None };
     let loss = if place.is_none() { unexplained(packet_loss) } else { None };
     [silent, place, unreachable(view), answered_timeout(view), loss].into_iter().flatten().collect()
@@ -61,8 +65,8 @@ pub(super) fn has_a_place(view: &View<'_>) -> bool {
     view.count(Class::Silence) == 0 && one_place(view).is_some()
 }
 
-/// One kind of request is never answered the first time, while others are: the swiftest of all its answers came after a
-/// repeat.
+/// One kind of request is never answered the first time, while others are: the swiftest of all its
+/// answers came after a repeat.
 fn one_place(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let swiftest = |phase: Phase| {
@@ -263,7 +267,8 @@ fn by_moment(view: &View<'_>) -> Option<Pattern> {
         .collect();
     let (from, to) = (silent.first()?.0, silent.last()?.0 + view.tick_ns);
     let all: u64 = silent.iter().map(|(_, count)| count).sum();
-    // Requests of its first tick may have been sent before it began, so that their answers still came in it.
+    // Requests of its first tick may have been sent before it began, so that their answers still
+    // came in it.
     let inside = view.ticks.iter().filter(|tick| tick.start_ns > from + view.tick_ns && tick.start_ns < to);
     let answered: u64 = inside.map(answers).sum();
     let before: u64 = view.ticks.iter().filter(|tick| tick.start_ns < from).map(answers).sum();
@@ -323,8 +328,8 @@ fn silent_removals(view: &View<'_>) -> u64 {
 ///
 /// Of the retransmissions, those of requests that were never answered are
 /// [`TimersHeader::repeats`](crate::record::results::TimersHeader::repeats) each at most. An answer that came twice or
-/// late shows that nothing was lost, only slower than T1: as many retransmissions were needless. Each one left stands for
-/// an exchange (a request or its answer) that was lost.
+/// late shows that nothing was lost, only slower than T1: as many retransmissions were needless.
+/// Each one left stands for an exchange (a request or its answer) that was lost.
 fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let sums = &totals.sums;
@@ -386,7 +391,8 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
 const SECOND_NS: u64 = 1_000_000_000;
 /// RFC 3261 §17.1.1.1, microseconds.
 const T1_US: u64 = 500_000;
-/// Silent attempts that a calm time must have spared before a rate is made responsible: by chance e^-5 = 0.7 %.
+/// Silent attempts that a calm time must have spared before a rate is made responsible: by chance
+/// e^-5 = 0.7 %.
 const EXPECTED: f64 = 5.0;
 /// Losses worth a word, and worth a warning together with [`LOSS`].
 const LEAST_INFO: u64 = 5;

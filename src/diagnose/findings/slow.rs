@@ -1,5 +1,6 @@
-//! Answers that come, and come late: always, for a stretch of time (`slow`), or the more bindings are held the later
-//! (`slow.with-bindings`). What grows with the load is `overload`, what grows with the hours is `drift`.
+//! Answers that come, and come late: always, for a stretch of time (`slow`), or the more bindings
+//! are held the later (`slow.with-bindings`). What grows with the load is `overload`, what grows
+//! with the hours is `drift`.
 
 use super::draft::{Draft, MANY, SOME, confidence};
 use super::view::{Tick, View};
@@ -7,7 +8,8 @@ use super::wording::{at, counted, window};
 use crate::record::{IntervalResult, LatencyRow};
 use crate::vocab::{Confidence, Phase, Severity, Stage};
 
-/// `explained`: what is slow has a finding already: more to do than the registrar can, or requests without an answer.
+/// `explained`: what is slow has a finding already: more to do than the registrar can, or requests
+/// without an answer.
 pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {
     if explained {
         return Vec::new();
@@ -185,7 +187,8 @@ fn with_bindings(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
-/// Least squares of the time over the bindings: at none, per binding, and the share of the variance it explains.
+/// Least squares of the time over the bindings: at none, per binding, and the share of the variance
+/// it explains.
 fn line(samples: &[Sample]) -> Option<(f64, f64, f64)> {
     let n = samples.len() as f64;
     let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / n;

@@ -1,10 +1,12 @@
 //! Whether a series of figures gets steadily worse: Mann-Kendall's test with Sen's slope.
 //!
-//! Both look at pairs of values only, so that single outliers and the shape of the distribution do not matter. Ties are
-//! taken into account; values are taken as independent, which those of neighbouring intervals are only roughly: for that
-//! reason a finding asks for more than significance.
+//! Both look at pairs of values only, so that single outliers and the shape of the distribution do
+//! not matter. Ties are taken into account; values are taken as independent, which those of
+//! neighbouring intervals are only roughly: for that reason a finding asks for more than
+//! significance.
 
-/// A rise over a series, as Sen's line has it: its slope is the median of the slopes between all pairs.
+/// A rise over a series, as Sen's line has it: its slope is the median of the slopes between all
+/// pairs.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Rise {
     /// Values of Sen's line at the first and last step.
@@ -34,14 +36,15 @@ pub(super) fn rise(values: &[f64]) -> Option<Rise> {
     (score > 0 && slope > 0.0).then(|| Rise { from: middle - half, to: middle + half, p: chance(values, score) })
 }
 
-/// At most [`MOST`] values, each the mean of as many neighbours: a long run has more intervals than pairs are worth.
+/// At most [`MOST`] values, each the mean of as many neighbours: a long run has more intervals than
+/// pairs are worth.
 fn condensed(values: &[f64]) -> Vec<f64> {
     let together = values.len().div_ceil(MOST);
     values.chunks(together.max(1)).map(|part| part.iter().sum::<f64>() / part.len() as f64).collect()
 }
 
-/// Whether the rise is spread over the series: each third lies above the one before by a fifth of the whole at least.
-/// A step is no drift.
+/// Whether the rise is spread over the series: each third lies above the one before by a fifth of
+/// the whole at least. A step is no drift.
 pub(super) fn is_gradual(values: &[f64]) -> bool {
     let third = values.len() / 3;
     if third == 0 {
@@ -53,7 +56,8 @@ pub(super) fn is_gradual(values: &[f64]) -> bool {
     whole > 0.0 && second - first >= SPREAD * whole && last - second >= SPREAD * whole
 }
 
-/// The normal approximation of Kendall's score, corrected for ties and for its being a whole number.
+/// The normal approximation of Kendall's score, corrected for ties and for its being a whole
+/// number.
 fn chance(values: &[f64], score: i64) -> f64 {
     let n = values.len() as f64;
     let mut sorted = values.to_vec();

@@ -1,4 +1,5 @@
-//! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its agents.
+//! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its
+//! agents.
 
 use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
 use crate::record::{AgentResult, Results, TrunkHeader};

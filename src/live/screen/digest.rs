@@ -1,4 +1,5 @@
-//! What a finished interval contributes to the screen: percentiles and the generator's counts, without its histograms.
+//! What a finished interval contributes to the screen: percentiles and the generator's counts,
+//! without its histograms.
 
 use crate::measure::{GeneratorCounts, Interval, Spread};
 use crate::vocab::Phase;

@@ -7,7 +7,8 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModif
 pub enum Act {
     /// End the load in good order.
     Stop,
-    /// Ctrl-C: the first is as [`Act::Stop`], the second ends everything. A terminal in raw mode sends no signal.
+    /// Ctrl-C: the first is as [`Act::Stop`], the second ends everything. A terminal in raw mode
+    /// sends no signal.
     Interrupt,
     PauseOrResume,
     Faster,

@@ -1,4 +1,5 @@
-//! Colours that people with any colour vision tell apart (Okabe and Ito 2008), each beside a symbol that says the same.
+//! Colours that people with any colour vision tell apart (Okabe and Ito 2008), each beside a symbol
+//! that says the same.
 
 use ratatui::style::{Color, Modifier, Style};
 

@@ -1,4 +1,5 @@
-//! The parts of the screen but for the table of trunks: each draws itself into the lines it is given.
+//! The parts of the screen but for the table of trunks: each draws itself into the lines it is
+//! given.
 
 use super::number::{clock, cut, grouped, millis, rate, share};
 use super::palette::Palette;
@@ -229,7 +230,8 @@ pub(super) fn findings(scene: &Scene, palette: Palette, area: Rect, buffer: &mut
     }
 }
 
-/// What was found, what to do, what speaks for it: as many of the lines as there is room for are shown.
+/// What was found, what to do, what speaks for it: as many of the lines as there is room for are
+/// shown.
 fn finding_lines(finding: &FindingLine, palette: Palette, width: usize) -> Vec<Line<'static>> {
     let (mark, style) = match finding.severity {
         Severity::Critical => ("✖ critical ", palette.bad()),

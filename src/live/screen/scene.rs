@@ -1,4 +1,5 @@
-//! Everything the screen shows, as values: what the run said last, and what the person at the keys has chosen.
+//! Everything the screen shows, as values: what the run said last, and what the person at the keys
+//! has chosen.
 
 use super::column::TrunkColumn;
 use super::digest::Digest;
@@ -42,7 +43,8 @@ pub struct Moment {
 pub struct StageNow {
     /// Such as `2/3  rate 50/s`.
     pub label: String,
-    /// How far it is, and how long it still takes. Neither is known of what ends when nothing is open.
+    /// How far it is, and how long it still takes. Neither is known of what ends when nothing is
+    /// open.
     pub progress: Option<StageProgress>,
     /// What is left of the load; `None` while it stands still, and after it.
     pub load_left: Option<Duration>,

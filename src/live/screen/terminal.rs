@@ -1,7 +1,8 @@
-//! The terminal, taken for a while and given back: at the end, after an error, and when anything panics.
+//! The terminal, taken for a while and given back: at the end, after an error, and when anything
+//! panics.
 //!
-//! Signals need nothing here: the first ends the run in good order, and this ends with it. The screen is drawn on
-//! standard error; standard output belongs to the summary.
+//! Signals need nothing here: the first ends the run in good order, and this ends with it. The
+//! screen is drawn on standard error; standard output belongs to the summary.
 
 use super::{Palette, Scene, view};
 use ratatui::backend::CrosstermBackend;
@@ -23,7 +24,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal: keys come one by one and without echo, and what was on the screen is put aside.
+    /// Takes the terminal: keys come one by one and without echo, and what was on the screen is put
+    /// aside.
     ///
     /// # Errors
     /// When there is none; it is left as it was then.
@@ -50,7 +52,8 @@ impl Terminal {
         if poll(at_most)? { read().map(Some) } else { Ok(None) }
     }
 
-    /// Draws what has changed. False: the terminal was given back meanwhile, and nothing may be drawn any more.
+    /// Draws what has changed. False: the terminal was given back meanwhile, and nothing may be
+    /// drawn any more.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -85,7 +88,8 @@ fn restore(out: &mut impl Write) -> io::Result<()> {
     execute!(out, LeaveAlternateScreen, Show)
 }
 
-/// A message of a panic on the other screen would vanish with it, and a shell without echo is of no use.
+/// A message of a panic on the other screen would vanish with it, and a shell without echo is of no
+/// use.
 fn give_back_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

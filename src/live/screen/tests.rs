@@ -201,7 +201,8 @@ fn every_key_of_the_foot_is_in_the_help() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// No size, no number and no text breaks the drawing, and nothing is drawn twice as wide as it is.
+    /// No size, no number and no text breaks the drawing, and nothing is drawn twice as wide as it
+    /// is.
     #[test]
     fn any_scene_fits_any_terminal(
         width in 1u16..220, height in 1u16..80, trunks in 0usize..230, help in any::<bool>(), scroll in -300i32..300,

@@ -1,8 +1,9 @@
-//! A token bucket, read from which arrivals passed: the first `burst` at once, then so many per second.
+//! A token bucket, read from which arrivals passed: the first `burst` at once, then so many per
+//! second.
 //!
-//! Once the first arrival is refused the bucket is empty, and each one accepted from then on took a token that had just
-//! come in: their rate is the refill, whatever the rate offered, as long as that is higher. What was accepted before, less
-//! what came in meanwhile, is what the bucket held.
+//! Once the first arrival is refused the bucket is empty, and each one accepted from then on took a
+//! token that had just come in: their rate is the refill, whatever the rate offered, as long as
+//! that is higher. What was accepted before, less what came in meanwhile, is what the bucket held.
 
 use super::{SeatAnswer, SeatFate};
 use std::time::Duration;
@@ -19,7 +20,8 @@ pub struct Bucket {
 /// Fewer accepted arrivals say nothing about their rate.
 const LEAST_ACCEPTED: usize = 8;
 
-/// Reads a bucket from answers in the order planned; `None` without a refusal, or with too few accepted after it.
+/// Reads a bucket from answers in the order planned; `None` without a refusal, or with too few
+/// accepted after it.
 pub fn read(answers: &[SeatAnswer]) -> Option<Bucket> {
     let refused = |answer: &SeatAnswer| matches!(answer.fate, SeatFate::Refused(_));
     let first = answers.iter().position(refused)?;

@@ -1,16 +1,20 @@
 //! How many phones may be registered at once, and over what the registrar counts them.
 //!
-//! Phones are registered until one is refused. What the refusal means is found by experiment, one change at a time:
+//! Phones are registered until one is refused. What the refusal means is found by experiment, one
+//! change at a time:
 //!
 //! 1. The same phone again, later. Accepted: it was the pace; the fill goes on at half of it.
-//! 2. A phone that was never tried. Accepted, of the same account: the first one is refused for itself.
-//! 3. One bound phone is released and the refused one takes its place; then one more is refused: a limit, and the number
-//!    bound is exact. Twice more with several at once, to see whether it is ever exceeded.
-//! 4. At the limit: do those registered still refresh? Is a phone accepted with another account, from another source
-//!    address, on another trunk? The first change that is accepted names the scope.
+//! 2. A phone that was never tried. Accepted, of the same account: the first one is refused for
+//!    itself.
+//! 3. One bound phone is released and the refused one takes its place; then one more is refused: a
+//!    limit, and the number bound is exact. Twice more with several at once, to see whether it is
+//!    ever exceeded.
+//! 4. At the limit: do those registered still refresh? Is a phone accepted with another account,
+//!    from another source address, on another trunk? The first change that is accepted names the
+//!    scope.
 //!
-//! A registrar that refuses what had worked, at leisure too, is said to have banned us, and nothing more is sent but
-//! un-REGISTERs.
+//! A registrar that refuses what had worked, at leisure too, is said to have banned us, and nothing
+//! more is sent but un-REGISTERs.
 
 use super::{Confidence, Search, SearchField, Seat, Seating, StepPace, StepResult, Stop, WordedRefusal};
 use crate::vocab::{floor_usize, saturating_u32};
@@ -60,8 +64,8 @@ pub struct FoundConcurrent {
     pub slowed: bool,
     /// At which the last phones came in, per second.
     pub fill_rate: f64,
-    /// High: released room was taken again and one more refused, in every round. Medium: so once, not always. Low: room
-    /// that was released was not given back.
+    /// High: released room was taken again and one more refused, in every round. Medium: so once,
+    /// not always. Low: room that was released was not given back.
     pub confidence: Confidence,
     pub evidence: CountingEvidence,
 }
@@ -288,7 +292,8 @@ impl Filling<'_> {
         self.release_until_taken(search, one, place)
     }
 
-    /// Room for one is not enough: more were let in than there is room for, or what is released comes free late.
+    /// Room for one is not enough: more were let in than there is room for, or what is released
+    /// comes free late.
     fn release_until_taken<F: SearchField>(
         &mut self,
         search: &mut Search<'_, F>,

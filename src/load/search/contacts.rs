@@ -1,8 +1,8 @@
 //! How many contacts one address of record may have (RFC 3261 §10.3 leaves that to the registrar).
 //!
-//! Contacts are added one at a time. At the refusal, another user tells whether it is this address that is full: if that
-//! one is refused too, it is a wider limit, and `concurrent` will find it. Some registrars refuse nothing and push out the
-//! oldest contact; the list in the 200 shows that.
+//! Contacts are added one at a time. At the refusal, another user tells whether it is this address
+//! that is full: if that one is refused too, it is a wider limit, and `concurrent` will find it.
+//! Some registrars refuse nothing and push out the oldest contact; the list in the 200 shows that.
 
 use super::{Confidence, Search, SearchField, SeatFate, Seating, StepPace, Stop, WordedRefusal};
 use crate::vocab::saturating_u32;
@@ -16,8 +16,8 @@ pub struct FoundContacts {
     pub refusal: Option<WordedRefusal>,
     /// Further contacts are accepted, but the oldest is pushed out from this many on.
     pub pushes_out_at: Option<u32>,
-    /// High: a contact released made room for the one refused. Medium: another user was accepted meanwhile. Low: no limit
-    /// was met, or nobody could be asked.
+    /// High: a contact released made room for the one refused. Medium: another user was accepted
+    /// meanwhile. Low: no limit was met, or nobody could be asked.
     pub confidence: Confidence,
 }
 

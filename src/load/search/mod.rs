@@ -1,10 +1,13 @@
-//! The search for a registrar's limits, as decisions only: what to try next, and what the answers mean.
+//! The search for a registrar's limits, as decisions only: what to try next, and what the answers
+//! mean.
 //!
-//! A search asks a [`SearchField`] to register some phones, to release some, to let time pass; the field is a crew of real agents
-//! over sockets, the same crew under virtual time, or a model of a registrar in a test. `concurrent` finds how many may be
-//! registered at once and over what the registrar counts, `contacts` how many contacts one address of record may have,
-//! `rate` how fast registrations may come, by bisection, and `rfc7502` the same by the algorithm of RFC 7502 §4.10.
-//! `bucket` reads a token bucket from accepted and refused arrivals. `survey` runs them in order and leaves nothing behind.
+//! A search asks a [`SearchField`] to register some phones, to release some, to let time pass; the
+//! field is a crew of real agents over sockets, the same crew under virtual time, or a model of a
+//! registrar in a test. `concurrent` finds how many may be registered at once and over what the
+//! registrar counts, `contacts` how many contacts one address of record may have, `rate` how fast
+//! registrations may come, by bisection, and `rfc7502` the same by the algorithm of RFC 7502 §4.10.
+//! `bucket` reads a token bucket from accepted and refused arrivals. `survey` runs them in order
+//! and leaves nothing behind.
 //!
 //! A refusal is data here, never an error; what ends a search early is a [`Stop`].
 
@@ -41,13 +44,16 @@ impl Seat {
 /// Whom a search may register.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Seating {
-    /// One phone for each agent, in the order in which they are registered: those of one account side by side.
+    /// One phone for each agent, in the order in which they are registered: those of one account
+    /// side by side.
     pub phones: Vec<Seat>,
-    /// The account of each of [`Seating::phones`]; equal numbers are equal names in the credentials.
+    /// The account of each of [`Seating::phones`]; equal numbers are equal names in the
+    /// credentials.
     pub accounts: Vec<u32>,
     /// Further contacts of the first phone's user.
     pub contacts: Vec<Seat>,
-    /// The user of each of [`Seating::phones`] at another source address; empty when there is no other.
+    /// The user of each of [`Seating::phones`] at another source address; empty when there is no
+    /// other.
     pub elsewhere: Vec<Seat>,
     /// Phones of another trunk at the same registrar.
     pub other_trunk: Vec<Seat>,
@@ -58,8 +64,8 @@ pub struct Seating {
 pub enum StepPace {
     /// So many a second, evenly.
     Steady(f64),
-    /// At the rate `pour` until the first refusal is seen, but at most so many; `then` as many of the others at the rate
-    /// `steady`. What a burst allowance held has then been used up.
+    /// At the rate `pour` until the first refusal is seen, but at most so many; `then` as many of
+    /// the others at the rate `steady`. What a burst allowance held has then been used up.
     Poured { pour: f64, at_most: usize, steady: f64, then: usize },
 }
 
@@ -128,7 +134,8 @@ pub enum Stop {
 
 /// Where a search takes place.
 pub trait SearchField {
-    /// Registers these phones and waits until each has its answer. Those registered already register again.
+    /// Registers these phones and waits until each has its answer. Those registered already
+    /// register again.
     ///
     /// # Errors
     /// When interrupted, or when sockets fail.

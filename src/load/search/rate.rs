@@ -1,12 +1,15 @@
-//! How fast registrations may come: at most twelve probes, each at one rate, with time to settle in between.
+//! How fast registrations may come: at most twelve probes, each at one rate, with time to settle in
+//! between.
 //!
-//! Rates grow fourfold until one does not hold. What was refused then is read as a token bucket (`bucket`), and the next
-//! probes are laid closely around its refill; where the registrar is no token bucket, the bracket is halved geometrically
-//! instead. Before each of these a burst is poured until the first refusal, so that a saved-up allowance lets no rate
-//! pass that cannot last. The search ends when the bracket is no wider than 5 %.
+//! Rates grow fourfold until one does not hold. What was refused then is read as a token bucket
+//! (`bucket`), and the next probes are laid closely around its refill; where the registrar is no
+//! token bucket, the bracket is halved geometrically instead. Before each of these a burst is
+//! poured until the first refusal, so that a saved-up allowance lets no rate pass that cannot last.
+//! The search ends when the bracket is no wider than 5 %.
 //!
-//! Two bursts, one right behind the other, then tell what is limited: a bucket has only what came in meanwhile for the
-//! second one, while a limit on open transactions lets as many pass again as soon as the first are answered.
+//! Two bursts, one right behind the other, then tell what is limited: a bucket has only what came
+//! in meanwhile for the second one, while a limit on open transactions lets as many pass again as
+//! soon as the first are answered.
 
 use super::bucket::{self, Bucket};
 use super::{Confidence, Search, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal};
@@ -18,7 +21,8 @@ use std::time::Duration;
 pub struct ProbingSettings {
     /// The first rate, per second.
     pub start: f64,
-    /// The highest rate ever offered: half of what the safety ceiling lets pass, a handshake being two messages.
+    /// The highest rate ever offered: half of what the safety ceiling lets pass, a handshake being
+    /// two messages.
     pub most: f64,
     /// A rate also fails when fewer than 99 of 100 are registered within this time.
     pub objective: Option<Duration>,
@@ -42,8 +46,8 @@ pub struct FoundRate {
     pub p99: Option<Duration>,
     /// Why no higher rate was tried.
     pub ended: &'static str,
-    /// High: bracket within 5 %, a refill read from the refusals lies in it, and both its ends rest on 100 arrivals or
-    /// more. Medium: bracket within 5 %. Low: a wider one.
+    /// High: bracket within 5 %, a refill read from the refusals lies in it, and both its ends rest
+    /// on 100 arrivals or more. Medium: bracket within 5 %. Low: a wider one.
     pub confidence: Confidence,
 }
 
@@ -52,7 +56,8 @@ pub struct FoundRate {
 pub enum LimitKind {
     /// Registrations per second.
     Rate,
-    /// So many open at the same time, whatever the rate; the rate found is what that comes to at this round trip.
+    /// So many open at the same time, whatever the rate; the rate found is what that comes to at
+    /// this round trip.
     Transactions(u32),
     /// Nothing is refused, but it becomes too slow.
     Latency,
@@ -81,7 +86,8 @@ const LONGEST: f64 = 20.0;
 const TOO_SHORT: f64 = 0.5;
 /// The share of a steady part that is left out: what was poured may still take its tokens.
 const LEAD_IN: f64 = 0.2;
-/// The share of a steady part that may be refused: one arrival in 200, for a late one behind an early one.
+/// The share of a steady part that may be refused: one arrival in 200, for a late one behind an
+/// early one.
 const SLIP: f64 = 0.005;
 /// More of our own arrivals late than this share, and a probe says nothing.
 const MOST_LATE: f64 = 0.05;
@@ -220,7 +226,8 @@ impl<'h> Hunt<'h> {
                     break;
                 }
             }
-            // An estimate from this probe is nearer to the limit than the one before; one that is disproved is none.
+            // An estimate from this probe is nearer to the limit than the one before; one that is
+            // disproved is none.
             let fresh = bucket::read(steady).filter(|fresh| fresh.accepted >= SOUND / 2);
             self.estimate = fresh.or(self.estimate).filter(|bucket| self.is_inside(bucket.per_second));
         }
@@ -250,7 +257,8 @@ impl<'h> Hunt<'h> {
         if matches!(self.kind, LimitKind::Latency | LimitKind::Silence) {
             return (StepPace::Steady(rate), &self.phones[..steady.min(self.phones.len())]);
         }
-        // What is poured ends with the first refusal seen, and a third is kept for the steady part in any case.
+        // What is poured ends with the first refusal seen, and a third is kept for the steady part
+        // in any case.
         let at_most = self.phones.len().saturating_sub(steady).max(self.phones.len() * 2 / 3);
         (StepPace::Poured { pour: self.pour, at_most, steady: rate, then: steady }, self.phones)
     }
@@ -304,7 +312,8 @@ impl<'h> Hunt<'h> {
         ProbeVerdict::Held
     }
 
-    /// Everyone out again, then a pause; and after refusals one phone at leisure, to see that it was the rate.
+    /// Everyone out again, then a pause; and after refusals one phone at leisure, to see that it
+    /// was the rate.
     fn settle<F: SearchField>(&mut self, search: &mut Search<'_, F>, seen: &StepResult) -> Result<(), Stop> {
         // As fast as they came in.
         let came_in = seen.accepted() as f64 / seen.lasted.as_secs_f64().max(1.0);
@@ -391,8 +400,8 @@ impl<'h> Hunt<'h> {
         }
     }
 
-    /// Whether room comes back with the answers, and not with time alone: within a part of a round trip a bucket has got
-    /// its share of tokens, while transactions are all still open.
+    /// Whether room comes back with the answers, and not with time alone: within a part of a round
+    /// trip a bucket has got its share of tokens, while transactions are all still open.
     fn waits_for_answers<F: SearchField>(
         &self,
         search: &mut Search<'_, F>,
@@ -434,7 +443,8 @@ fn arrivals(rate: f64) -> usize {
     floor_usize((ENOUGH as f64).max(rate * SHORTEST).min((rate * LONGEST).max(LEAST as f64)).ceil())
 }
 
-/// The steady part of a poured step, without the time in which what was poured is still being answered.
+/// The steady part of a poured step, without the time in which what was poured is still being
+/// answered.
 fn steady_part(seen: &StepResult) -> &[SeatAnswer] {
     let begins = seen.answers.iter().position(|answer| answer.steady).unwrap_or(seen.answers.len());
     let (poured, steady) = seen.answers.split_at(begins);

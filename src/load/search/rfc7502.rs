@@ -1,10 +1,11 @@
-//! The session attempt rate of RFC 7502 §4.10, for registrations (§6.7): the largest attempt rate at which all of N
-//! registrations succeed.
+//! The session attempt rate of RFC 7502 §4.10, for registrations (§6.7): the largest attempt rate
+//! at which all of N registrations succeed.
 //!
-//! Strictly: N distinct addresses of record in each iteration, lifetimes of an hour or more, everything removed again
-//! between iterations. After a success the rate grows by w, after a failure it shrinks by d, and both shares are halved
-//! but never below a tenth; ten successes in all that do not better the best end it. The RFC warns that the device is
-//! driven past its limit again and again, and rates below ten never move: rounding down stalls there.
+//! Strictly: N distinct addresses of record in each iteration, lifetimes of an hour or more,
+//! everything removed again between iterations. After a success the rate grows by w, after a
+//! failure it shrinks by d, and both shares are halved but never below a tenth; ten successes in
+//! all that do not better the best end it. The RFC warns that the device is driven past its limit
+//! again and again, and rates below ten never move: rounding down stalls there.
 
 use super::{Confidence, Search, SearchField, Seat, StepPace, Stop, WordedRefusal};
 use crate::vocab::{floor_u32, saturating_u32};

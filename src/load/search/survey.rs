@@ -1,5 +1,5 @@
-//! A whole search, in its order: contacts of one user, registrations at the same time, rate. Whatever happens, everyone
-//! who may be bound is released at the end.
+//! A whole search, in its order: contacts of one user, registrations at the same time, rate.
+//! Whatever happens, everyone who may be bound is released at the end.
 
 use super::concurrent::{CountedScope, FillRate, FoundConcurrent, concurrent};
 use super::contacts::{FoundContacts, contacts};
@@ -45,7 +45,8 @@ pub struct Survey {
     pub steps: Vec<SearchStep>,
 }
 
-/// The share of a limit on registrations at the same time that rate probes use, so that they never meet it.
+/// The share of a limit on registrations at the same time that rate probes use, so that they never
+/// meet it.
 const BELOW_LIMIT: f64 = 0.9;
 
 /// Searches what was ordered.
@@ -102,7 +103,8 @@ fn run<F: SearchField>(
 fn usable(roster: &Seating, together: &FoundConcurrent) -> usize {
     let below = |limit: u32| floor_usize(f64::from(limit) * BELOW_LIMIT).clamp(1, roster.phones.len());
     match (together.limit, together.scope) {
-        // The limit of one account does not bound the others, but the first account's phones come first.
+        // The limit of one account does not bound the others, but the first account's phones come
+        // first.
         (Some(limit), Some(CountedScope::Account)) => {
             let first = roster.accounts.iter().take_while(|account| **account == roster.accounts[0]).count();
             if first > limit as usize { below(limit) } else { roster.phones.len() }

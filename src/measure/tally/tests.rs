@@ -26,8 +26,8 @@ fn tally() -> Tally {
     })
 }
 
-/// An attempt of `kind` that was due at `planned`, left 2 ms later, was challenged after 20 ms, answered at once and
-/// ended as told 30 ms after that.
+/// An attempt of `kind` that was due at `planned`, left 2 ms later, was challenged after 20 ms,
+/// answered at once and ended as told 30 ms after that.
 fn attempt(tally: &mut Tally, subject: Subject, kind: Kind, planned: u64, status: Status, code: u16) {
     let sent = at(planned + 2);
     let answered = at(planned + 22);

@@ -45,8 +45,8 @@ impl RawAddress {
 
     /// The address that was written here; `0.0.0.0:0` when none was.
     pub(super) fn get(&self) -> SocketAddr {
-        // SAFETY: all bytes are initialised (by `default`, the kernel writes over them), both variants are integers
-        // only, and the family lies at the same place in both.
+        // SAFETY: all bytes are initialised (by `default`, the kernel writes over them), both
+        // variants are integers only, and the family lies at the same place in both.
         let (v4, v6) = unsafe { (self.v4, self.v6) };
         if libc::c_int::from(v6.sin6_family) == libc::AF_INET6 {
             let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);

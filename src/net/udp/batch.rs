@@ -1,7 +1,7 @@
 //! The buffers of a batch: datagrams received, and datagrams to be sent. No system call here.
 //!
-//! What is to be sent lies a slot each, and the kernel gathers datagrams of one length from their slots (UDP GSO). What was
-//! received may be several datagrams in one slot (UDP GRO).
+//! What is to be sent lies a slot each, and the kernel gathers datagrams of one length from their
+//! slots (UDP GSO). What was received may be several datagrams in one slot (UDP GRO).
 
 use super::address::RawAddress;
 use super::control::Control;
@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 
 /// Room for datagrams to be received, filled by [`Udp::recv`](super::Udp::recv).
 ///
-/// 64 slots of 2048 bytes take 128 KiB, and under 200 B of bookkeeping each. A socket that coalesces
-/// ([`UdpOptions::coalescing`](super::UdpOptions::coalescing)) wants slots of [`COALESCED`] bytes.
+/// 64 slots of 2048 bytes take 128 KiB, and under 200 B of bookkeeping each. A socket that
+/// coalesces ([`UdpOptions::coalescing`](super::UdpOptions::coalescing)) wants slots of
+/// [`COALESCED`] bytes.
 #[derive(Debug)]
 pub struct RecvBatch {
     pub(super) arena: Box<[u8]>,
@@ -54,9 +55,10 @@ pub(super) struct Delivery {
 pub struct Datagram<'a> {
     pub bytes: &'a [u8],
     pub from: SocketAddr,
-    /// When the kernel took it in, on CLOCK_REALTIME; see [`Clock::from_kernel`](crate::net::Clock::from_kernel). Datagrams
-    /// that it coalesced share one time, that of the first: a network card's driver may hold them for as long as one of
-    /// its polls lasts, some ten microseconds.
+    /// When the kernel took it in, on CLOCK_REALTIME; see
+    /// [`Clock::from_kernel`](crate::net::Clock::from_kernel). Datagrams that it coalesced share
+    /// one time, that of the first: a network card's driver may hold them for as long as one of its
+    /// polls lasts, some ten microseconds.
     pub kernel_ns: Option<u64>,
     /// It was longer than a slot; the rest is lost.
     pub truncated: bool,
@@ -140,7 +142,8 @@ impl RecvBatch {
     }
 }
 
-/// Datagrams to be sent, written slot by slot: take a [`slot`](Self::slot), write, [`commit`](Self::commit).
+/// Datagrams to be sent, written slot by slot: take a [`slot`](Self::slot), write,
+/// [`commit`](Self::commit).
 #[derive(Debug)]
 pub struct SendBatch {
     pub(super) arena: Box<[u8]>,
@@ -200,14 +203,15 @@ impl SendBatch {
         }
     }
 
-    /// The next free buffer, or `None` when the batch is full. Taken again without a commit, it is the same buffer.
+    /// The next free buffer, or `None` when the batch is full. Taken again without a commit, it is
+    /// the same buffer.
     pub fn slot(&mut self) -> Option<&mut [u8]> {
         let begin = self.queue.len() * self.stride;
         self.arena.get_mut(begin..begin + self.stride)
     }
 
-    /// Queues the first `len` bytes of the buffer last taken: to `to`, or to the peer of a connected socket. `tag`
-    /// names the datagram in a [`SendFailure`].
+    /// Queues the first `len` bytes of the buffer last taken: to `to`, or to the peer of a
+    /// connected socket. `tag` names the datagram in a [`SendFailure`].
     ///
     /// # Panics
     /// When the batch is full or `len` is longer than a slot.
@@ -241,7 +245,8 @@ impl SendBatch {
         &self.arena[begin..begin + len]
     }
 
-    /// Puts datagrams of one length to one peer beside each other; among themselves they keep their order.
+    /// Puts datagrams of one length to one peer beside each other; among themselves they keep their
+    /// order.
     pub(super) fn arrange(&mut self) {
         let order = |queued: &Queued| (queued.len, queued.to, queued.slot);
         if !self.queue.is_sorted_by_key(order) {
@@ -249,8 +254,8 @@ impl SendBatch {
         }
     }
 
-    /// How many datagrams from the one at `first` on can leave as one: of one length, to one peer, at most `most`, and
-    /// within what one UDP datagram could hold. At least one.
+    /// How many datagrams from the one at `first` on can leave as one: of one length, to one peer,
+    /// at most `most`, and within what one UDP datagram could hold. At least one.
     pub(super) fn group(&self, first: usize, most: usize) -> usize {
         let Queued { len, to, .. } = self.queue[first];
         let most = most.min(LARGEST / len.max(1));
@@ -259,7 +264,8 @@ impl SendBatch {
     }
 }
 
-/// The longest payload of a UDP datagram over IPv4, which bounds what is handed to the kernel as one.
+/// The longest payload of a UDP datagram over IPv4, which bounds what is handed to the kernel as
+/// one.
 const LARGEST: usize = 65_507;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Control messages (ancillary data): read as bytes, so that nothing here needs `unsafe`.
 //!
-//! The layout is that of `cmsg(3)`: a header of length, level and type, the data, and padding to the size of a word.
+//! The layout is that of `cmsg(3)`: a header of length, level and type, the data, and padding to
+//! the size of a word.
 
 use crate::net::clock;
 
-/// Room for the control messages of one datagram: a timestamp (32 bytes), a drop count (24) and the segment size of GRO
-/// (24), with room to spare.
+/// Room for the control messages of one datagram: a timestamp (32 bytes), a drop count (24) and the
+/// segment size of GRO (24), with room to spare.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [u8; 96]);
@@ -29,7 +30,8 @@ pub(super) struct Message<'a> {
 pub(super) struct ControlFacts {
     /// SCM_TIMESTAMPNS: arrival on CLOCK_REALTIME.
     pub(super) kernel_ns: Option<u64>,
-    /// SO_RXQ_OVFL: datagrams the socket had dropped when this one was queued, modulo 2^32; absent while zero.
+    /// SO_RXQ_OVFL: datagrams the socket had dropped when this one was queued, modulo 2^32; absent
+    /// while zero.
     pub(super) drops: Option<u32>,
     /// UDP_GRO: several datagrams were coalesced, each but the last of so many bytes.
     pub(super) segment: Option<usize>,

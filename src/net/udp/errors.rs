@@ -1,13 +1,14 @@
-//! The error queue (MSG_ERRQUEUE with IP_RECVERR or IPV6_RECVERR): ICMP errors with the start of the datagram they are
-//! about, and which error numbers are such errors.
+//! The error queue (MSG_ERRQUEUE with IP_RECVERR or IPV6_RECVERR): ICMP errors with the start of
+//! the datagram they are about, and which error numbers are such errors.
 
 use super::control;
 use super::header;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Empties the error queue into `each`: what ICMP quoted of our datagram, behind the UDP header (a router may quote as
-/// little as nothing), and the error. True when it was emptied, false when the limit of one call was reached.
+/// Empties the error queue into `each`: what ICMP quoted of our datagram, behind the UDP header (a
+/// router may quote as little as nothing), and the error. True when it was emptied, false when the
+/// limit of one call was reached.
 pub(super) fn drain(socket: BorrowedFd<'_>, mut each: impl FnMut(&[u8], io::Error)) -> bool {
     let mut quoted = [0u8; QUOTED];
     for _ in 0..PER_CALL {
@@ -19,8 +20,9 @@ pub(super) fn drain(socket: BorrowedFd<'_>, mut each: impl FnMut(&[u8], io::Erro
         header.msg_control = control.0.as_mut_ptr().cast();
         header.msg_controllen = control.0.len() as _;
         let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-        // SAFETY: the header points to a vector, a buffer and a control buffer on this stack with their true lengths;
-        // all outlive the call. The kernel writes no further than the lengths, and keeps no pointer.
+        // SAFETY: the header points to a vector, a buffer and a control buffer on this stack with
+        // their true lengths; all outlive the call. The kernel writes no further than the lengths,
+        // and keeps no pointer.
         let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         let Ok(len) = usize::try_from(len) else {
             if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
@@ -35,9 +37,9 @@ pub(super) fn drain(socket: BorrowedFd<'_>, mut each: impl FnMut(&[u8], io::Erro
     false
 }
 
-/// Whether an error that a call returned belongs to an earlier datagram: an ICMP error that was waiting in the socket
-/// (the table of `icmp_err_convert` and its IPv6 sibling). A route that is missing here and now reads the same, hence
-/// the one retry in [`Udp::send`](super::Udp::send).
+/// Whether an error that a call returned belongs to an earlier datagram: an ICMP error that was
+/// waiting in the socket (the table of `icmp_err_convert` and its IPv6 sibling). A route that is
+/// missing here and now reads the same, hence the one retry in [`Udp::send`](super::Udp::send).
 pub(super) fn is_pending(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -55,8 +57,8 @@ pub(super) fn is_pending(error: &io::Error) -> bool {
     )
 }
 
-/// The error number in the extended error of a control buffer; `None` for one that our own kernel raised while sending
-/// (SO_EE_ORIGIN_LOCAL), because the call that sent has reported it already.
+/// The error number in the extended error of a control buffer; `None` for one that our own kernel
+/// raised while sending (SO_EE_ORIGIN_LOCAL), because the call that sent has reported it already.
 fn remote_error(control: &[u8]) -> Option<i32> {
     let extended = control::messages(control).find(|message| {
         matches!((message.level, message.kind), (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR))
@@ -71,7 +73,8 @@ fn remote_error(control: &[u8]) -> Option<i32> {
 #[repr(C, align(8))]
 struct ErrorControl([u8; 256]);
 
-/// Longer than what ICMP quotes: 576 bytes in all over IPv4 (RFC 1812 §4.3.2.3), 1280 over IPv6 (RFC 4443 §3.1).
+/// Longer than what ICMP quotes: 576 bytes in all over IPv4 (RFC 1812 §4.3.2.3), 1280 over IPv6
+/// (RFC 4443 §3.1).
 const QUOTED: usize = 2048;
 /// Errors taken per call, so that a storm of them does not hold up a turn.
 const PER_CALL: usize = 1024;

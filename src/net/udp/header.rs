@@ -1,7 +1,8 @@
-//! Message headers: what one `msghdr` says of a slot before a call, and what the kernel said in it afterwards.
+//! Message headers: what one `msghdr` says of a slot before a call, and what the kernel said in it
+//! afterwards.
 //!
-//! A header holds raw pointers into its arguments. It is made, used and dropped within one function of `mmsg` or
-//! `plain`, which keeps what it points to borrowed for that long.
+//! A header holds raw pointers into its arguments. It is made, used and dropped within one function
+//! of `mmsg` or `plain`, which keeps what it points to borrowed for that long.
 
 use super::address::{ROOM, RawAddress};
 use super::batch::{Delivery, RecvBatch};
@@ -15,13 +16,15 @@ pub(super) struct Received {
     pub(super) slots: usize,
     /// The last drop count told, see [`control::Told`].
     pub(super) drops: Option<u32>,
-    /// The error that ended the call behind these datagrams, where the kernel does not keep it for the next call.
+    /// The error that ended the call behind these datagrams, where the kernel does not keep it for
+    /// the next call.
     pub(super) then: Option<i32>,
 }
 
 /// A header without buffers.
 pub(super) fn empty() -> libc::msghdr {
-    // SAFETY: a msghdr is integers and raw pointers, so all zeroes is a value of it: null pointers and no lengths.
+    // SAFETY: a msghdr is integers and raw pointers, so all zeroes is a value of it: null pointers
+    // and no lengths.
     unsafe { std::mem::zeroed() }
 }
 
@@ -30,10 +33,12 @@ pub(super) fn vector(slot: &[u8]) -> libc::iovec {
     libc::iovec { iov_base: slot.as_ptr().cast_mut().cast(), iov_len: slot.len() }
 }
 
-/// Lets the free slots of a batch be received into: one vector and one header per slot, as many as all three have.
+/// Lets the free slots of a batch be received into: one vector and one header per slot, as many as
+/// all three have.
 ///
-/// Lengths are set anew for every call, since the kernel leaves in them what the last datagram needed; otherwise one
-/// datagram without a timestamp would cost every later one in the slot its own.
+/// Lengths are set anew for every call, since the kernel leaves in them what the last datagram
+/// needed; otherwise one datagram without a timestamp would cost every later one in the slot its
+/// own.
 pub(super) fn offer<'h>(
     batch: &mut RecvBatch,
     connected: bool,
@@ -95,8 +100,8 @@ pub(super) fn told<'c>(header: &libc::msghdr, control: &'c [u8]) -> &'c [u8] {
     &control[..len.min(control.len())]
 }
 
-/// Addresses a header to `to`, or to the peer of a connected socket, with the bytes that `vectors` name. With `control` they
-/// leave as several datagrams.
+/// Addresses a header to `to`, or to the peer of a connected socket, with the bytes that `vectors`
+/// name. With `control` they leave as several datagrams.
 pub(super) fn outbound(
     vectors: &mut [libc::iovec],
     name: &mut RawAddress,

@@ -26,9 +26,10 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
     let mut headers = [libc::mmsghdr { msg_hdr: header::empty(), msg_len: 0 }; CHUNK];
     let fields = headers.iter_mut().map(|header| &mut header.msg_hdr);
     let count = header::offer(batch, peer.is_some(), &mut vectors, fields);
-    // SAFETY: the first `count` headers are filled. Each points to a vector on this stack and to a slot, a name and a
-    // control buffer of `batch`, with their true lengths; no two share any, and all outlive the call, during which
-    // nothing else touches them. The kernel writes no further than the lengths, and keeps no pointer.
+    // SAFETY: the first `count` headers are filled. Each points to a vector on this stack and to a
+    // slot, a name and a control buffer of `batch`, with their true lengths; no two share any, and
+    // all outlive the call, during which nothing else touches them. The kernel writes no further
+    // than the lengths, and keeps no pointer.
     let taken = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
@@ -46,12 +47,13 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
     Ok(received)
 }
 
-/// Sends datagrams of `batch` from the one at `first` on, up to [`CHUNK`], of which up to `segments` of one length leave as
-/// one (UDP GSO; 1 for none); says how many the kernel took.
+/// Sends datagrams of `batch` from the one at `first` on, up to [`CHUNK`], of which up to
+/// `segments` of one length leave as one (UDP GSO; 1 for none); says how many the kernel took.
 ///
 /// # Errors
-/// That of the first datagram, or of all that would have left with it. When a later one fails, the kernel stops before it
-/// and keeps the error for the next call, unless it was a pending one, which is gone.
+/// That of the first datagram, or of all that would have left with it. When a later one fails, the
+/// kernel stops before it and keeps the error for the next call, unless it was a pending one, which
+/// is gone.
 pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segments: usize) -> io::Result<usize> {
     let mut vectors = [header::vector(&[]); CHUNK];
     let mut names = [RawAddress::default(); CHUNK];
@@ -76,9 +78,10 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segm
         next += group;
         count += 1;
     }
-    // SAFETY: the first `count` headers are filled. Each points to vectors and perhaps a name and a control message on this
-    // stack, and by the vectors to the committed bytes of slots of `batch`, with their true lengths; all outlive the call.
-    // The kernel only reads them, writes `msg_len` in the headers, and keeps no pointer.
+    // SAFETY: the first `count` headers are filled. Each points to vectors and perhaps a name and a
+    // control message on this stack, and by the vectors to the committed bytes of slots of `batch`,
+    // with their true lengths; all outlive the call. The kernel only reads them, writes `msg_len`
+    // in the headers, and keeps no pointer.
     let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
     match counted(sent)? {
         // Never seen; but the caller would go round for ever.
@@ -87,5 +90,6 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize, segm
     }
 }
 
-/// Datagrams per call. The headers of a chunk take 7 KB of stack; larger chunks save nothing measurable.
+/// Datagrams per call. The headers of a chunk take 7 KB of stack; larger chunks save nothing
+/// measurable.
 pub(super) const CHUNK: usize = 64;

@@ -1,9 +1,9 @@
 //! A UDP socket that sends and receives in batches.
 //!
-//! Here: the order of things and what becomes of errors. The system calls lie beside, a file per kernel feature: `mmsg`
-//! and `plain` behind the same functions, `control` for timestamps and drop counts, `errors` for ICMP, `options` for
-//! what is asked of a socket, `segments` for how much leaves as one. Nothing here blocks, but for the short wait of a full
-//! send buffer.
+//! Here: the order of things and what becomes of errors. The system calls lie beside, a file per
+//! kernel feature: `mmsg` and `plain` behind the same functions, `control` for timestamps and drop
+//! counts, `errors` for ICMP, `options` for what is asked of a socket, `segments` for how much
+//! leaves as one. Nothing here blocks, but for the short wait of a full send buffer.
 
 mod address;
 mod batch;
@@ -45,8 +45,8 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// A socket that speaks to `remote` only, from a port of the kernel's choice on `source` (`None`: on the address
-    /// the kernel would route from).
+    /// A socket that speaks to `remote` only, from a port of the kernel's choice on `source`
+    /// (`None`: on the address the kernel would route from).
     ///
     /// # Errors
     /// When there is no socket to be had, `source` is not ours, or `remote` has no route.
@@ -59,7 +59,8 @@ impl Udp {
         Self::open(socket, remote, Some(remote), features)
     }
 
-    /// A socket on `local` that takes datagrams from everyone; port 0 lets the kernel choose. An IPv6 one takes no IPv4.
+    /// A socket on `local` that takes datagrams from everyone; port 0 lets the kernel choose. An
+    /// IPv6 one takes no IPv4.
     ///
     /// # Errors
     /// When there is no socket to be had, or `local` is not ours or in use.
@@ -69,9 +70,9 @@ impl Udp {
         Self::open(socket, local, None, features)
     }
 
-    /// The same socket for another thread: each datagram goes to whichever of them receives it first. Batches are shared
-    /// out that way whoever sends, where SO_REUSEPORT would give one busy sender to one thread, and let a second process
-    /// take half of a port unnoticed.
+    /// The same socket for another thread: each datagram goes to whichever of them receives it
+    /// first. Batches are shared out that way whoever sends, where SO_REUSEPORT would give one busy
+    /// sender to one thread, and let a second process take half of a port unnoticed.
     ///
     /// # Errors
     /// When there is no descriptor to be had.
@@ -90,10 +91,11 @@ impl Udp {
         self.features
     }
 
-    /// Replaces `batch` by what has arrived, as far as it fits, and returns the number of datagrams: 0 when nothing is
-    /// there.
+    /// Replaces `batch` by what has arrived, as far as it fits, and returns the number of
+    /// datagrams: 0 when nothing is there.
     ///
-    /// ICMP errors that surface here are not returned but kept for [`take_errors`](Self::take_errors).
+    /// ICMP errors that surface here are not returned but kept for
+    /// [`take_errors`](Self::take_errors).
     ///
     /// # Errors
     /// What the kernel said, when it is none of these and nothing was received.
@@ -111,7 +113,8 @@ impl Udp {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // An error stands before datagrams that wait; more than a few in a row are a storm, for another turn.
+                // An error stands before datagrams that wait; more than a few in a row are a storm,
+                // for another turn.
                 Err(error) if errors::is_pending(&error) || error.raw_os_error() == Some(libc::EMSGSIZE) => {
                     self.note_pending(error.raw_os_error());
                     pending += 1;
@@ -128,11 +131,13 @@ impl Udp {
 
     /// Sends all of `batch` and leaves it empty.
     ///
-    /// A pending ICMP error belongs to an earlier datagram: it is kept for [`take_errors`](Self::take_errors) and the
-    /// datagram that met it is tried again at once, once. A full send buffer is waited for, 1 ms per call in all; then
-    /// the rest fails with EAGAIN or ENOBUFS. Any other error is that of its datagram, and the next one follows.
+    /// A pending ICMP error belongs to an earlier datagram: it is kept for
+    /// [`take_errors`](Self::take_errors) and the datagram that met it is tried again at once,
+    /// once. A full send buffer is waited for, 1 ms per call in all; then the rest fails with
+    /// EAGAIN or ENOBUFS. Any other error is that of its datagram, and the next one follows.
     ///
-    /// Datagrams of one length to one peer leave as one where the kernel can (UDP GSO), for which they may change places.
+    /// Datagrams of one length to one peer leave as one where the kernel can (UDP GSO), for which
+    /// they may change places.
     pub fn send<'b>(&mut self, batch: &'b mut SendBatch) -> SendReport<'b> {
         batch.failed.clear();
         if self.segments.most() > 1 {
@@ -164,8 +169,8 @@ impl Udp {
                     }
                 }
                 Err(error) => {
-                    // A local error (EMSGSIZE) leaves a note in the error queue as well, which would keep the socket
-                    // ready for ever.
+                    // A local error (EMSGSIZE) leaves a note in the error queue as well, which
+                    // would keep the socket ready for ever.
                     self.errors_waiting = self.features.error_queue;
                     let group = self.leaving(batch, next);
                     fail(batch, next..next + group, &error);
@@ -178,15 +183,16 @@ impl Udp {
         SendReport { sent, bytes, failed: &batch.failed }
     }
 
-    /// Whether an error has surfaced that [`take_errors`](Self::take_errors) has not taken yet. Until it has, a
+    /// Whether an error has surfaced that [`take_errors`](Self::take_errors) has not taken yet.
+    /// Until it has, a
     /// [`Poller`](super::Poller) reports the socket as ready.
     pub fn errors_waiting(&self) -> bool {
         self.errors_waiting || !self.strays.is_empty()
     }
 
-    /// Hands out the ICMP errors that came in: the start of the datagram that failed (what the router quoted of its
-    /// payload, often all of it) and the error. Without an error queue the bytes are empty, and an error that met a
-    /// batch in its middle is not seen.
+    /// Hands out the ICMP errors that came in: the start of the datagram that failed (what the
+    /// router quoted of its payload, often all of it) and the error. Without an error queue the
+    /// bytes are empty, and an error that met a batch in its middle is not seen.
     ///
     /// Costs one system call when there are none; at most 1024 errors are taken per call.
     pub fn take_errors(&mut self, mut each: impl FnMut(&[u8], io::Error)) {
@@ -201,14 +207,15 @@ impl Udp {
         }
     }
 
-    /// Datagrams the kernel dropped because the receive buffer was full, as far as is known: the count arrives with
-    /// the datagrams behind the gap, or with [`refresh_drops`](Self::refresh_drops).
+    /// Datagrams the kernel dropped because the receive buffer was full, as far as is known: the
+    /// count arrives with the datagrams behind the gap, or with
+    /// [`refresh_drops`](Self::refresh_drops).
     pub fn drops(&self) -> u64 {
         self.drops.total
     }
 
-    /// Asks the kernel for the number of drops, so that those after the last datagram count too; one system call, for
-    /// the end of an interval.
+    /// Asks the kernel for the number of drops, so that those after the last datagram count too;
+    /// one system call, for the end of an interval.
     pub fn refresh_drops(&mut self) -> u64 {
         if let Some(count) = options::drops(&self.socket) {
             self.drops.note(count);
@@ -244,7 +251,8 @@ impl Udp {
         }
         let sent = mmsg::send(self.socket.as_fd(), batch, first, self.segments.of(batch.queue[first].len))?;
         if sent < (batch.len() - first).min(mmsg::CHUNK) {
-            // The kernel stopped at an error without saying which; if it was a pending one, this was all we see of it.
+            // The kernel stopped at an error without saying which; if it was a pending one, this
+            // was all we see of it.
             self.errors_waiting = self.features.error_queue;
         }
         Ok(sent)
@@ -300,7 +308,8 @@ struct Drops {
 }
 
 impl Drops {
-    /// A count that lies behind the last one comes with a datagram that was queued before that was asked for.
+    /// A count that lies behind the last one comes with a datagram that was queued before that was
+    /// asked for.
     fn note(&mut self, count: u32) {
         let more = count.wrapping_sub(self.last);
         if more <= u32::MAX / 2 {
@@ -363,7 +372,8 @@ mod tests {
         let socket = Udp::bound(SocketAddr::from(([127, 0, 0, 1], 0)), &UdpOptions::default()).expect("a bound socket");
         let mut patience = None;
         let before = clock::monotonic_ns();
-        // There is room all the time, so this goes round quickly, as it does while a device's queue is full.
+        // There is room all the time, so this goes round quickly, as it does while a device's queue
+        // is full.
         while socket.wait_for_room(&mut patience) {}
         let waited = clock::monotonic_ns() - before;
         assert!(waited >= PATIENCE_NS, "{waited} ns");

@@ -1,5 +1,5 @@
-//! Socket options: what is asked for, and what was obtained. Everything here is optional to the kernel, so a refusal
-//! is no error: [`Features`] says what there is, and the run records it.
+//! Socket options: what is asked for, and what was obtained. Everything here is optional to the
+//! kernel, so a refusal is no error: [`Features`] says what there is, and the run records it.
 
 use crate::net::{check, size_for_kernel};
 use socket2::Socket;
@@ -10,7 +10,8 @@ use std::os::fd::AsRawFd;
 /// What a socket is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UdpOptions {
-    /// Bytes of receive buffer. The kernel charges its own bookkeeping to it too, some 0.5–2 KB per datagram.
+    /// Bytes of receive buffer. The kernel charges its own bookkeeping to it too, some 0.5–2 KB per
+    /// datagram.
     pub recv_buffer: usize,
     /// Bytes of send buffer.
     pub send_buffer: usize,
@@ -18,11 +19,12 @@ pub struct UdpOptions {
     pub batching: bool,
     /// Whether to ask for ICMP errors together with the datagram they are about.
     pub error_queue: bool,
-    /// The most datagrams of one length that may leave as one where the kernel can cut them apart (UDP GSO); 0 and 1 for
-    /// none, [`MOST_SEGMENTS`] at most.
+    /// The most datagrams of one length that may leave as one where the kernel can cut them apart
+    /// (UDP GSO); 0 and 1 for none, [`MOST_SEGMENTS`] at most.
     pub segments: usize,
-    /// Whether datagrams that arrive together may be received as one (UDP GRO); each slot of a [`RecvBatch`](super::RecvBatch)
-    /// must then have room for [`COALESCED`](super::COALESCED) bytes.
+    /// Whether datagrams that arrive together may be received as one (UDP GRO); each slot of a
+    /// [`RecvBatch`](super::RecvBatch) must then have room for [`COALESCED`](super::COALESCED)
+    /// bytes.
     pub coalescing: bool,
 }
 
@@ -58,8 +60,9 @@ pub struct Features {
 }
 
 impl Features {
-    /// As they stand in `run.json`: `recvmmsg`, `sendmmsg`, `udp-gso=64`, `udp-gro`, `rx-timestamp`, `rxq-ovfl`, `recverr`,
-    /// `rcvbuf=16777216`, `sndbuf=8388608`. Without batching the first two read `recvmsg`, `sendmsg`.
+    /// As they stand in `run.json`: `recvmmsg`, `sendmmsg`, `udp-gso=64`, `udp-gro`,
+    /// `rx-timestamp`, `rxq-ovfl`, `recverr`, `rcvbuf=16777216`, `sndbuf=8388608`. Without batching
+    /// the first two read `recvmsg`, `sendmsg`.
     pub fn names(&self) -> Vec<String> {
         let (recv, send) = if self.batching { ("recvmmsg", "sendmmsg") } else { ("recvmsg", "sendmsg") };
         let segments = (self.segments > 1).then(|| format!("udp-gso={}", self.segments));
@@ -108,14 +111,15 @@ pub(super) fn apply(socket: &Socket, ipv6: bool, options: &UdpOptions) -> Featur
     }
 }
 
-/// Datagrams the socket has dropped so far, modulo 2^32, asked for directly (SO_MEMINFO, Linux 4.12).
+/// Datagrams the socket has dropped so far, modulo 2^32, asked for directly (SO_MEMINFO, Linux
+/// 4.12).
 pub(super) fn drops(socket: &Socket) -> Option<u32> {
     const COUNTERS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
     let mut counters = [0u32; COUNTERS];
     let mut len = size_for_kernel::<[u32; COUNTERS]>();
     let fd = socket.as_raw_fd();
-    // SAFETY: the kernel writes at most `len` bytes to `counters` and the number of bytes to `len`; both outlive the
-    // call.
+    // SAFETY: the kernel writes at most `len` bytes to `counters` and the number of bytes to `len`;
+    // both outlive the call.
     let result =
         unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, counters.as_mut_ptr().cast(), &raw mut len) };
     let whole = len as usize == size_of_val(&counters);

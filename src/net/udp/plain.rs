@@ -1,5 +1,5 @@
-//! One datagram per system call: recvmsg and sendmsg. The path for kernels and sandboxes without the batched calls,
-//! and the one the batched path is tested against.
+//! One datagram per system call: recvmsg and sendmsg. The path for kernels and sandboxes without
+//! the batched calls, and the one the batched path is tested against.
 
 use super::address::RawAddress;
 use super::batch::{RecvBatch, SendBatch};
@@ -18,9 +18,9 @@ pub(super) fn recv(socket: BorrowedFd<'_>, peer: Option<SocketAddr>, batch: &mut
         let mut vector = [header::vector(&[])];
         let mut header = header::empty();
         header::offer(batch, peer.is_some(), &mut vector, std::iter::once(&mut header));
-        // SAFETY: the header points to the vector on this stack and to a slot, a name and a control buffer of `batch`,
-        // with their true lengths; all outlive the call, during which nothing else touches them. The kernel writes no
-        // further than the lengths, and keeps no pointer.
+        // SAFETY: the header points to the vector on this stack and to a slot, a name and a control
+        // buffer of `batch`, with their true lengths; all outlive the call, during which nothing
+        // else touches them. The kernel writes no further than the lengths, and keeps no pointer.
         let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
         match usize::try_from(len) {
             Ok(len) => header::accept(batch, peer, &header, len, &mut received),
@@ -45,8 +45,9 @@ pub(super) fn send(socket: BorrowedFd<'_>, batch: &SendBatch, first: usize) -> i
     let mut vector = [header::vector(batch.bytes(first))];
     let mut name = RawAddress::default();
     let header = header::outbound(&mut vector, &mut name, batch.queue[first].to, None);
-    // SAFETY: the header points to the vector and perhaps the name on this stack, and to the committed bytes of a slot
-    // of `batch`, with their true lengths; all outlive the call. The kernel only reads them and keeps no pointer.
+    // SAFETY: the header points to the vector and perhaps the name on this stack, and to the
+    // committed bytes of a slot of `batch`, with their true lengths; all outlive the call. The
+    // kernel only reads them and keeps no pointer.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(1) }
 }

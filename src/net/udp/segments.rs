@@ -1,8 +1,9 @@
 //! How many datagrams may leave as one (UDP GSO), and when they had better not.
 //!
-//! The kernel, or the device that a route leads to, may refuse what it promised in general: a datagram that does not fit the
-//! path's MTU cannot be a segment, and a device without checksum offload takes none at all. Then the same datagrams go out
-//! one by one, and so do later ones of their kind: nothing is lost by having tried.
+//! The kernel, or the device that a route leads to, may refuse what it promised in general: a
+//! datagram that does not fit the path's MTU cannot be a segment, and a device without checksum
+//! offload takes none at all. Then the same datagrams go out one by one, and so do later ones of
+//! their kind: nothing is lost by having tried.
 
 use std::io;
 
@@ -16,8 +17,9 @@ pub(super) struct Segments {
     alone: usize,
 }
 
-/// An ICMP error quotes the first datagram of those that left as one, and on loopback nobody hears of the others. So after
-/// an error this many datagrams leave alone, and each is answered for itself.
+/// An ICMP error quotes the first datagram of those that left as one, and on loopback nobody hears
+/// of the others. So after an error this many datagrams leave alone, and each is answered for
+/// itself.
 const AFTER_ERROR: usize = 1024;
 
 impl Segments {
@@ -47,7 +49,8 @@ impl Segments {
         }
     }
 
-    /// `leaving` datagrams of `len` bytes were refused: true when leaving as one was the reason, and they may be tried again.
+    /// `leaving` datagrams of `len` bytes were refused: true when leaving as one was the reason,
+    /// and they may be tried again.
     pub(super) fn refused(&mut self, error: &io::Error, len: usize, leaving: usize) -> bool {
         if leaving < 2 {
             return false;

@@ -1,4 +1,5 @@
-//! `agents` of a trunk: a pattern, or the rows of a CSV file, with their secrets. SIPp's files: `injection`.
+//! `agents` of a trunk: a pattern, or the rows of a CSV file, with their secrets. SIPp's files:
+//! `injection`.
 
 use super::check::Checker;
 use super::injection::injected;
@@ -76,7 +77,8 @@ pub(super) fn agents(
     }
 }
 
-/// The users of the embedded registrar: every row, whatever trunk it names; one without a secret has `password`.
+/// The users of the embedded registrar: every row, whatever trunk it names; one without a secret
+/// has `password`.
 pub(super) fn users(
     check: &mut Checker,
     path: &Path,
@@ -184,7 +186,8 @@ fn shared_credential(
     }
 }
 
-/// Checks an HA1 against the algorithms it could serve: 32 hex digits are MD5, 64 SHA-256 or SHA-512-256.
+/// Checks an HA1 against the algorithms it could serve: 32 hex digits are MD5, 64 SHA-256 or
+/// SHA-512-256.
 fn ha1_credential(text: &str, algorithms: &[&str]) -> Result<AgentSecret, String> {
     if !matches!(text.len(), 32 | 64) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("must be 32 hex digits (MD5) or 64 (SHA-256, SHA-512-256)".to_owned());

@@ -1,7 +1,8 @@
-//! The clipboard of a check: problems and doubts as they are found, and the checks that many keys share.
+//! The clipboard of a check: problems and doubts as they are found, and the checks that many keys
+//! share.
 //!
-//! A check that fails notes its problem and hands back a value that keeps the others going; a profile with any problem
-//! is thrown away whole, so such a value is never used.
+//! A check that fails notes its problem and hands back a value that keeps the others going; a
+//! profile with any problem is thrown away whole, so such a value is never used.
 
 use crate::profile::Source;
 use crate::profile::error::{Problem, nearest};
@@ -163,7 +164,8 @@ impl Checker<'_> {
         addresses
     }
 
-    /// A text that goes between the quotes of a header parameter: not empty, nothing that would need an escape.
+    /// A text that goes between the quotes of a header parameter: not empty, nothing that would
+    /// need an escape.
     pub(super) fn quotable(&mut self, path: &Path, text: &str) {
         if text.is_empty() {
             self.bad(path, "must not be empty");

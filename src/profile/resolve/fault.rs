@@ -141,7 +141,8 @@ fn rate(check: &mut Checker, at: &Path, file: &FaultFile) -> Option<FaultKind> {
 
 /// One registration in three hours: slower than that nobody waits for.
 const MIN_RATE: f64 = 0.0001;
-/// Longer than a round trip on a local network, shorter than T1: it reorders without retransmissions.
+/// Longer than a round trip on a local network, shorter than T1: it reorders without
+/// retransmissions.
 const REORDER_DELAY: &str = "20ms";
 
 /// Code and reason phrase of a refusal.

@@ -6,7 +6,8 @@ use crate::profile::meant::{AgentList, AgentSecret, ListedAgent, TrunkAgents};
 use crate::profile::places::Path;
 use crate::profile::sipp_csv::{Injection, InjectionRow};
 
-/// Reads the file named by the key at `path`; `fallback` is for rows without a password of their own.
+/// Reads the file named by the key at `path`; `fallback` is for rows without a password of their
+/// own.
 pub(super) fn injected(
     check: &mut Checker,
     path: &Path,

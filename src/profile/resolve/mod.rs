@@ -1,5 +1,5 @@
-//! From what is written to what is meant: every default filled in, every relation between keys checked, all problems
-//! reported together.
+//! From what is written to what is meant: every default filled in, every relation between keys
+//! checked, all problems reported together.
 
 mod agents;
 mod check;
@@ -26,7 +26,8 @@ use std::time::Duration;
 /// The most threads, and the most arrivals per second, that make sense on one machine.
 const MAX_WORKERS: u32 = 1_024;
 const MAX_RATE: f64 = 1_000_000.0;
-/// The most contacts of one address of record: as many as a reply has room for, and more than any phone has.
+/// The most contacts of one address of record: as many as a reply has room for, and more than any
+/// phone has.
 const MAX_CONTACTS: u32 = 1_000;
 /// Shorter intervals would make more rows than measurements.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -181,7 +182,8 @@ fn in_order(places: &Places, at: &Path, written: Option<BTreeMap<String, String>
     pairs
 }
 
-/// The lines of `[compare]`: the defaults with what is written in their place, then what else is written.
+/// The lines of `[compare]`: the defaults with what is written in their place, then what else is
+/// written.
 fn compare(mut written: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for (name, change) in defaults::COMPARE {

@@ -1,5 +1,5 @@
-//! Rows of a list of agents, whatever file they stand in: what their names may hold, and which of them are wrong or come
-//! twice.
+//! Rows of a list of agents, whatever file they stand in: what their names may hold, and which of
+//! them are wrong or come twice.
 
 use super::check::Checker;
 use crate::profile::meant::ListedAgent;
@@ -91,14 +91,15 @@ pub(super) fn is_user(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c)
 }
 
-/// What may stand in a quoted `username` without an escape; the digest separates with colons (RFC 7616 §3.4.2).
+/// What may stand in a quoted `username` without an escape; the digest separates with colons (RFC
+/// 7616 §3.4.2).
 pub(super) fn is_auth_user(c: char) -> bool {
     !c.is_control() && !matches!(c, '"' | '\\' | ':')
 }
 
-/// Warns of users that stand in more than one row of a list; `lines` are those the rows came from. That may be meant, for
-/// one user with several phones, but mostly it is not: such agents share an address of record, where they bind the same
-/// contact unless each has a port of its own.
+/// Warns of users that stand in more than one row of a list; `lines` are those the rows came from.
+/// That may be meant, for one user with several phones, but mostly it is not: such agents share an
+/// address of record, where they bind the same contact unless each has a port of its own.
 fn warn_of_repeats(check: &mut Checker, file: &str, rows: &[ListedAgent], lines: &[usize]) {
     // Sorted places of a million users take a fraction of a table of their names.
     let mut places: Vec<u32> = (0..saturating_u32(rows.len())).collect();

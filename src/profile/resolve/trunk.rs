@@ -1,4 +1,5 @@
-//! `[[trunk]]`: targets, policy, headers, retry presets. SIP URIs are read by the plan; agents in `agents`.
+//! `[[trunk]]`: targets, policy, headers, retry presets. SIP URIs are read by the plan; agents in
+//! `agents`.
 
 use super::agents::agents;
 use super::check::Checker;
@@ -151,7 +152,8 @@ fn check_domain(check: &mut Checker, path: &Path, domain: &str) {
     }
 }
 
-/// RFC 3261 §25.1 `hostport`: a name, an IPv4 address or an IPv6 one in brackets, with or without a port.
+/// RFC 3261 §25.1 `hostport`: a name, an IPv4 address or an IPv6 one in brackets, with or without a
+/// port.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

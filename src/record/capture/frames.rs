@@ -1,8 +1,9 @@
 //! Frames out of a capture file: classic pcap in both byte orders and resolutions, and pcapng.
 //!
-//! `pcap-file` frames the records. What it is not asked: pcapng times, which it takes for nanoseconds whatever the
-//! interface says, and the packet lengths of pcap, where it refuses a packet that was longer than the snap length. A
-//! pcapng block that it refuses is counted and stepped over by its own length. Memory: one buffer of at most
+//! `pcap-file` frames the records. What it is not asked: pcapng times, which it takes for
+//! nanoseconds whatever the interface says, and the packet lengths of pcap, where it refuses a
+//! packet that was longer than the snap length. A pcapng block that it refuses is counted and
+//! stepped over by its own length. Memory: one buffer of at most
 //! [`LARGEST`] bytes, whatever a length field says.
 //!
 //! Read first: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng §4.
@@ -40,8 +41,8 @@ pub enum CaptureError {
     NoHeader,
 }
 
-/// Hands every frame of `source` to `each`, in the order of the file. A capture that is cut or damaged yields what stands
-/// before; the account says so.
+/// Hands every frame of `source` to `each`, in the order of the file. A capture that is cut or
+/// damaged yields what stands before; the account says so.
 ///
 /// # Errors
 /// When the source fails, or is no capture at all.
@@ -90,8 +91,8 @@ pub(super) fn read(
     }
 }
 
-/// The largest record that is waited for. Wireshark writes and reads 256 KiB at most (WTAP_MAX_PACKET_SIZE_STANDARD), and
-/// no network carries a larger packet.
+/// The largest record that is waited for. Wireshark writes and reads 256 KiB at most
+/// (WTAP_MAX_PACKET_SIZE_STANDARD), and no network carries a larger packet.
 const LARGEST: usize = 1 << 20;
 /// What is asked of the source at once.
 const CHUNK: usize = 1 << 16;
@@ -232,7 +233,8 @@ fn next_pcap<'a>(parser: &PcapParser, bytes: &'a [u8]) -> Next<'a> {
     let used = bytes.len() - rest.len();
     let unit = if header.ts_resolution == TsResolution::NanoSecond { 1 } else { 1_000 };
     let at_ns = u64::from(raw.ts_sec) * 1_000_000_000 + u64::from(raw.ts_frac) * unit;
-    // The high bits of the field say how long the checksum at each frame's end is (draft-ietf-opsawg-pcap §4).
+    // The high bits of the field say how long the checksum at each frame's end is
+    // (draft-ietf-opsawg-pcap §4).
     let link = u32::from(header.datalink) & 0xffff;
     let captured = &bytes[used - raw.data.len()..used];
     Next::Frame { frame: Captured { at_ns, link, bytes: captured, cut: raw.orig_len > raw.incl_len }, used }
@@ -261,7 +263,8 @@ impl Pcapng {
                 self.captured(packet.interface_id, Some(units), packet.original_len, packet.data.len())
             }
             Block::Packet(packet) => {
-                // The high word comes first whatever the byte order (draft-ietf-opsawg-pcapng, Appendix A).
+                // The high word comes first whatever the byte order (draft-ietf-opsawg-pcapng,
+                // Appendix A).
                 let little = self.parser.section().endianness == Endianness::Little;
                 let units = Duration::from_nanos(packet.timestamp.rotate_left(if little { 32 } else { 0 }));
                 self.captured(packet.interface_id.into(), Some(units), packet.original_len, packet.data.len())
@@ -281,8 +284,8 @@ impl Pcapng {
         Next::Frame { frame: Captured { at_ns, link, bytes: &data[..length.min(data.len())], cut }, used }
     }
 
-    /// Time, link layer, length of what was captured, and whether that is less than there was; `None` for an interface
-    /// that was never described.
+    /// Time, link layer, length of what was captured, and whether that is less than there was;
+    /// `None` for an interface that was never described.
     fn captured(
         &self,
         interface: u32,
@@ -338,7 +341,8 @@ impl Interface {
         interface
     }
 
-    /// §4.2: a power of ten, or of two when the highest bit is set, of a second; an offset in seconds is added.
+    /// §4.2: a power of ten, or of two when the highest bit is set, of a second; an offset in
+    /// seconds is added.
     fn unix_ns(self, units: u64) -> u64 {
         let exponent = u32::from(self.resolution & 0x7f);
         let per_second =

@@ -1,8 +1,8 @@
 //! From a frame to what IP carries: link layers, IPv4 and IPv6, fragments put together again.
 //!
-//! Known link layers: Ethernet with any number of VLAN tags (802.1Q, 802.1ad), Linux cooked v1 and v2, raw IP, and
-//! the loopback headers of BSD in both byte orders. Memory: at most [`MAX_DATAGRAMS`] datagrams in pieces, each at most
-//! 64 KiB; the oldest gives way.
+//! Known link layers: Ethernet with any number of VLAN tags (802.1Q, 802.1ad), Linux cooked v1 and
+//! v2, raw IP, and the loopback headers of BSD in both byte orders. Memory: at most
+//! [`MAX_DATAGRAMS`] datagrams in pieces, each at most 64 KiB; the oldest gives way.
 //!
 //! Read first: RFC 791 §3.1, RFC 8200 §4, and the LINKTYPE registry of tcpdump.org.
 
@@ -21,7 +21,8 @@ pub(super) struct Payload<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// Finds the IP packet in a frame. `None`: it holds none, or its link layer is not known (then it is counted).
+/// Finds the IP packet in a frame. `None`: it holds none, or its link layer is not known (then it
+/// is counted).
 pub(super) fn packet_of<'a>(frame: &Frame<'a>, account: &mut Account) -> Option<&'a [u8]> {
     let bytes = frame.bytes;
     match frame.link {
@@ -30,8 +31,8 @@ pub(super) fn packet_of<'a>(frame: &Frame<'a>, account: &mut Account) -> Option<
         LINK_COOKED => network(bytes.get(14..16)?, bytes.get(16..)?),
         // LINKTYPE_LINUX_SLL2: the protocol stands first.
         LINK_COOKED_2 => network(bytes.get(0..2)?, bytes.get(20..)?),
-        // LINKTYPE_NULL is in the byte order of the capturing host, LINKTYPE_LOOP in that of the network; AF_INET is 2
-        // everywhere and AF_INET6 is not, so the version nibble decides.
+        // LINKTYPE_NULL is in the byte order of the capturing host, LINKTYPE_LOOP in that of the
+        // network; AF_INET is 2 everywhere and AF_INET6 is not, so the version nibble decides.
         LINK_NULL | LINK_LOOP => bytes.get(4..),
         LINK_RAW | LINK_RAW_BSD | LINK_RAW_OPENBSD | LINK_IPV4 | LINK_IPV6 => Some(bytes),
         other => {
@@ -209,7 +210,8 @@ fn ipv6(bytes: &[u8]) -> Option<Headers<'_>> {
     let (mut next, mut body, mut fragment) = (head[6], &bytes[40..end], None);
     loop {
         match next {
-            // Hop-by-hop, routing, destination options; lengths in units of 8 bytes beyond the first.
+            // Hop-by-hop, routing, destination options; lengths in units of 8 bytes beyond the
+            // first.
             0 | 43 | 60 => {
                 let length = 8 * (usize::from(*body.get(1)?) + 1);
                 next = body[0];
@@ -222,7 +224,8 @@ fn ipv6(bytes: &[u8]) -> Option<Headers<'_>> {
                 next = head[0];
                 fragment = Some(Fragment { id, offset: usize::from(field & 0xfff8), more: field & 1 != 0 });
                 body = &body[8..];
-                // What stands in a fragment is known of the first one only; the first header's word is taken for it.
+                // What stands in a fragment is known of the first one only; the first header's word
+                // is taken for it.
                 break;
             }
             _ => break,

@@ -5,8 +5,8 @@
 //!                                                 └─▶ TCP (stream) ─────┘
 //! ```
 //!
-//! Nothing here opens a file or knows what a message says. Whatever is damaged is counted in the [`Account`] and passed
-//! over; no input makes it panic or hold more than a fixed amount of memory.
+//! Nothing here opens a file or knows what a message says. Whatever is damaged is counted in the
+//! [`Account`] and passed over; no input makes it panic or hold more than a fixed amount of memory.
 
 mod account;
 mod frames;
@@ -40,7 +40,8 @@ pub struct Packet<'a> {
 /// Hands every SIP message of a capture to `each`, in the order of the file.
 ///
 /// # Errors
-/// When the source fails, or is neither pcap nor pcapng. A capture that is cut or damaged is no error: the account says so.
+/// When the source fails, or is neither pcap nor pcapng. A capture that is cut or damaged is no
+/// error: the account says so.
 pub fn read(source: impl Read, mut each: impl FnMut(Packet<'_>)) -> Result<Account, CaptureError> {
     let mut account = Account::default();
     let mut reader = Reader::default();
@@ -154,8 +155,9 @@ fn segment(
     account.messages += found;
 }
 
-/// The datagrams of the last moment, to know a copy by: a capture on every interface, or at a bridge, holds each packet
-/// twice. A SIP element sends again after 500 ms at the soonest (RFC 3261 §17.1.2.2, T1).
+/// The datagrams of the last moment, to know a copy by: a capture on every interface, or at a
+/// bridge, holds each packet twice. A SIP element sends again after 500 ms at the soonest (RFC 3261
+/// §17.1.2.2, T1).
 #[derive(Default)]
 struct Recent {
     seen: VecDeque<(u64, u64)>,

@@ -1,9 +1,10 @@
 //! TCP streams put together again, one direction at a time, and SIP messages cut out of them.
 //!
-//! A stream may begin in the middle, segments may come out of order or twice, bytes may be missing. Reading begins, and
-//! goes on after a gap, at the next line that begins a SIP message. Sequence numbers are compared as RFC 9293 §3.4 says,
-//! modulo 2³². Memory: [`MAX_STREAMS`] directions, of each at most [`MAX_WAITING`] bytes behind a gap and a message of at
-//! most [`MAX_MESSAGE`] bytes, and of all together [`MAX_HELD`]. The direction that was silent longest gives way.
+//! A stream may begin in the middle, segments may come out of order or twice, bytes may be missing.
+//! Reading begins, and goes on after a gap, at the next line that begins a SIP message. Sequence
+//! numbers are compared as RFC 9293 §3.4 says, modulo 2³². Memory: [`MAX_STREAMS`] directions, of
+//! each at most [`MAX_WAITING`] bytes behind a gap and a message of at most [`MAX_MESSAGE`] bytes,
+//! and of all together [`MAX_HELD`]. The direction that was silent longest gives way.
 
 use super::account::Account;
 use crate::sip::framing::{self, Framed};
@@ -52,7 +53,8 @@ struct Direction {
 }
 
 impl Streams {
-    /// Takes a segment and hands over every message that it completes, with the addresses of its direction.
+    /// Takes a segment and hands over every message that it completes, with the addresses of its
+    /// direction.
     pub(super) fn segment(
         &mut self,
         segment: &Segment<'_>,
@@ -195,7 +197,8 @@ impl Direction {
     /// The waiting segment that is nearest to what was read.
     fn nearest(&self) -> Option<u32> {
         let next = self.next?;
-        // Behind `next` by a little is nearer than ahead by a little; either way it can be looked at now.
+        // Behind `next` by a little is nearer than ahead by a little; either way it can be looked
+        // at now.
         let distance = |first: u32| first.wrapping_sub(next).wrapping_add(HALF);
         self.waiting.keys().copied().min_by_key(|&first| distance(first))
     }

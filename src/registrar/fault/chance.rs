@@ -1,4 +1,5 @@
-//! What the kinds that hit single datagrams share: a probability, drawn for requests and replies independently.
+//! What the kinds that hit single datagrams share: a probability, drawn for requests and replies
+//! independently.
 
 use super::{FaultDirection, FaultScope, FaultSubject};
 use crate::seed::{Purpose, unit};
@@ -6,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::time::Duration;
 
-/// Whether a datagram is hit: one draw for each that the fault covers, whatever other faults do to it.
+/// Whether a datagram is hit: one draw for each that the fault covers, whatever other faults do to
+/// it.
 #[derive(Debug)]
 pub(super) struct Chance {
     requests: ChaCha8Rng,
@@ -16,8 +18,9 @@ pub(super) struct Chance {
 }
 
 impl Chance {
-    /// `streams` are the numbers of the random streams for requests and for replies. No two kinds share one, and all are
-    /// far from the small numbers that stand for faults where users are chosen.
+    /// `streams` are the numbers of the random streams for requests and for replies. No two kinds
+    /// share one, and all are far from the small numbers that stand for faults where users are
+    /// chosen.
     pub(super) fn new(scope: FaultScope, probability: f64, streams: [u64; 2]) -> Self {
         let [requests, replies] = streams.map(|stream| scope.seed.stream(Purpose::Fault, scope.id, stream));
         Chance { requests, replies, scope, probability }

@@ -1,8 +1,9 @@
 //! `corrupt`: replies that no client can read, made with a probability.
 //!
-//! Three ways take turns by chance: the reply ends before its mandatory headers do, a bit of a mandatory header's name is flipped,
-//! or all of it behind the topmost Via is noise. The status line and the topmost Via stay, so that a client can tell
-//! whose reply it was: that one is malformed for certain, and nobody else's exchange is touched.
+//! Three ways take turns by chance: the reply ends before its mandatory headers do, a bit of a
+//! mandatory header's name is flipped, or all of it behind the topmost Via is noise. The status
+//! line and the topmost Via stay, so that a client can tell whose reply it was: that one is
+//! malformed for certain, and nobody else's exchange is touched.
 
 use super::{FaultScope, FaultSubject};
 use crate::seed::{Purpose, unit};
@@ -29,7 +30,8 @@ impl Damage {
         if !self.scope.covers(elapsed, subject) {
             return None;
         }
-        // Always three numbers, so that what happens to one reply does not shift the fate of those after it.
+        // Always three numbers, so that what happens to one reply does not shift the fate of those
+        // after it.
         let [hit, way, place] = [0; 3].map(|_| self.chance.next_u64());
         (unit(hit) < self.probability).then(|| match way % 3 {
             0 => truncate(place, reply),
@@ -39,15 +41,16 @@ impl Damage {
     }
 }
 
-/// Ends the reply somewhere behind the topmost Via and before it has said all of From, To, Call-ID and CSeq; what comes
-/// after these a liberal client can do without.
+/// Ends the reply somewhere behind the topmost Via and before it has said all of From, To, Call-ID
+/// and CSeq; what comes after these a liberal client can do without.
 fn truncate(place: u64, reply: &mut [u8]) -> usize {
     let keep = behind_top_via(reply);
     let end = mandatory_names(reply).last().map_or(keep, |name| name.end);
     keep + pick(place, end - keep)
 }
 
-/// Flips the lowest bit of a letter in the name of From, To, Call-ID or CSeq; without one of these, of any byte.
+/// Flips the lowest bit of a letter in the name of From, To, Call-ID or CSeq; without one of these,
+/// of any byte.
 fn flip(place: u64, reply: &mut [u8]) -> usize {
     let names = mandatory_names(reply);
     let total: usize = names.iter().map(ExactSizeIterator::len).sum();
@@ -74,7 +77,8 @@ fn garble(place: u64, reply: &mut [u8]) -> usize {
     reply.len()
 }
 
-/// Where the line after the topmost Via begins: the third line, as replies are written here; the end of shorter ones.
+/// Where the line after the topmost Via begins: the third line, as replies are written here; the
+/// end of shorter ones.
 fn behind_top_via(reply: &[u8]) -> usize {
     lines(reply).nth(2).map_or(reply.len(), |line| line.start)
 }

@@ -24,5 +24,6 @@ impl Hold {
     }
 }
 
-/// This kind's stream of a fault; far from the small numbers that stand for faults where users are chosen.
+/// This kind's stream of a fault; far from the small numbers that stand for faults where users are
+/// chosen.
 const DELAYS: u64 = 1 << 32;

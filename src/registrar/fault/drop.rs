@@ -1,4 +1,5 @@
-//! `drop`: each datagram is lost with a probability, requests and replies independently of each other.
+//! `drop`: each datagram is lost with a probability, requests and replies independently of each
+//! other.
 
 use super::chance::Chance;
 use super::{FaultDirection, FaultScope, FaultSubject};

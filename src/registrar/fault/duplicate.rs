@@ -1,5 +1,6 @@
-//! `duplicate`: a datagram arrives twice with a probability, as after a route change; requests and replies independently
-//! of each other. Each copy meets the faults behind this one by itself, so the two may come out of order.
+//! `duplicate`: a datagram arrives twice with a probability, as after a route change; requests and
+//! replies independently of each other. Each copy meets the faults behind this one by itself, so
+//! the two may come out of order.
 
 use super::chance::Chance;
 use super::{FaultDirection, FaultScope, FaultSubject};

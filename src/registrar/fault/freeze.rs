@@ -1,6 +1,7 @@
 //! `freeze`: nothing is answered in the window; what arrived then is handled at its end, in order.
 //!
-//! What arrives after the end while older requests still wait queues behind them, as it would in a socket buffer.
+//! What arrives after the end while older requests still wait queues behind them, as it would in a
+//! socket buffer.
 
 use super::super::Peer;
 use super::{FaultScope, FaultSubject};
@@ -55,7 +56,8 @@ impl Freeze {
     }
 }
 
-/// The most requests one freeze sets aside: ten times what a socket buffer of 8 MiB holds, at most some 80 MB.
+/// The most requests one freeze sets aside: ten times what a socket buffer of 8 MiB holds, at most
+/// some 80 MB.
 const CAPACITY: usize = 1 << 17;
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! `limit`: at most so many addresses of record bound at once; a further one is refused after correct credentials.
+//! `limit`: at most so many addresses of record bound at once; a further one is refused after
+//! correct credentials.
 //!
-//! Counted over everyone the fault concerns, or for each account (the name in the credentials) or source address by
-//! itself. Refreshes and removals of what is bound pass. The count runs also outside the fault's window, so that a limit
-//! which begins later counts who is there already.
+//! Counted over everyone the fault concerns, or for each account (the name in the credentials) or
+//! source address by itself. Refreshes and removals of what is bound pass. The count runs also
+//! outside the fault's window, so that a limit which begins later counts who is there already.
 
 use super::{FaultRefusal, FaultScope, FaultSubject};
 use crate::registrar::config::LimitScope;
@@ -25,7 +26,8 @@ enum Bound {
     BySource(HashMap<IpAddr, u64>),
     ByAccount {
         counts: HashMap<Box<[u8]>, u64>,
-        /// By user and domain: the account that bound it, for it may expire without a word from anybody.
+        /// By user and domain: the account that bound it, for it may expire without a word from
+        /// anybody.
         owners: HashMap<Aor, Box<[u8]>>,
     },
 }

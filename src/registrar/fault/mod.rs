@@ -1,10 +1,11 @@
 //! The faults of the registrar: whom each concerns, when, and in which order they act.
 //!
-//! A request meets them in this order: `drop` (lost on its way in), `duplicate`, `reorder`, `freeze`, `deny`, `transactions`,
-//! then `challenge-again` and `stale` where credentials are judged, and, after correct ones, `refuse`, `limit`, `rate` and
-//! `oscillate` in profile order; `realm` changes what credentials are checked against. A reply meets `drop`, `duplicate`,
-//! `corrupt`, `delay` and `reorder`, `freeze`. Each file holds one kind (`chance` what three of them share); the registrar
-//! asks, no fault acts by itself.
+//! A request meets them in this order: `drop` (lost on its way in), `duplicate`, `reorder`,
+//! `freeze`, `deny`, `transactions`, then `challenge-again` and `stale` where credentials are
+//! judged, and, after correct ones, `refuse`, `limit`, `rate` and `oscillate` in profile order;
+//! `realm` changes what credentials are checked against. A reply meets `drop`, `duplicate`,
+//! `corrupt`, `delay` and `reorder`, `freeze`. Each file holds one kind (`chance` what three of
+//! them share); the registrar asks, no fault acts by itself.
 
 mod challenge_again;
 mod chance;
@@ -278,7 +279,8 @@ impl Faults {
         self.doors.iter_mut().for_each(|door| door.opened(leaves, subject));
     }
 
-    /// The realm to challenge with and the one to check against, where they differ from the registrar's own.
+    /// The realm to challenge with and the one to check against, where they differ from the
+    /// registrar's own.
     pub(super) fn realm(&self, now: Time, subject: &FaultSubject<'_>) -> Option<RealmPair<'_>> {
         let elapsed = now.since(self.start);
         self.realms.iter().find_map(|realm| realm.protection(elapsed, subject))
@@ -337,14 +339,15 @@ impl Faults {
         spoilt
     }
 
-    /// When a reply made at `now` may leave: after the sum of its delays, and not within a freeze. [`Time::NEVER`] in
-    /// a freeze without an end.
+    /// When a reply made at `now` may leave: after the sum of its delays, and not within a freeze.
+    /// [`Time::NEVER`] in a freeze without an end.
     pub(super) fn release(&mut self, now: Time, subject: &FaultSubject<'_>) -> Time {
         let elapsed = now.since(self.start);
         let held = self.holds.iter_mut().fold(now, |due, hold| due + hold.sample(elapsed, subject));
         let shuffles = self.shuffles.iter_mut();
         let mut due = shuffles.fold(held, |due, shuffle| due + shuffle.hold(elapsed, FaultDirection::Reply, subject));
-        // Freezes may overlap: out of one, a reply may fall into another, but never twice into the same.
+        // Freezes may overlap: out of one, a reply may fall into another, but never twice into the
+        // same.
         for _ in 0..self.freezes.len() {
             let at = due.since(self.start);
             match self.freezes.iter().find_map(|freeze| freeze.end_for(at, subject)) {
@@ -392,7 +395,8 @@ impl FaultScope {
             && self.chooses(subject.user)
     }
 
-    /// The same users on every run with the seed, and those of a smaller share within those of a larger one.
+    /// The same users on every run with the seed, and those of a smaller share within those of a
+    /// larger one.
     fn chooses(&self, user: Option<&[u8]>) -> bool {
         match user {
             _ if self.share >= 1.0 => true,

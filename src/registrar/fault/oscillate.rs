@@ -1,6 +1,8 @@
-//! `oscillate`: half a period up, half a period everything is refused after correct credentials, un-REGISTER included.
+//! `oscillate`: half a period up, half a period everything is refused after correct credentials,
+//! un-REGISTER included.
 //!
-//! Phases count from the start, not from the fault's window: a window cuts pieces out of one and the same wave.
+//! Phases count from the start, not from the fault's window: a window cuts pieces out of one and
+//! the same wave.
 
 use super::{FaultRefusal, FaultScope, FaultSubject};
 use std::time::Duration;

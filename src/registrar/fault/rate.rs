@@ -1,8 +1,10 @@
-//! `rate`: so many registrations per second and no more; one beyond is refused after correct credentials.
+//! `rate`: so many registrations per second and no more; one beyond is refused after correct
+//! credentials.
 //!
-//! A registration is a request that makes or refreshes a binding. Challenges, queries, removals and retransmissions of
-//! what was done already cost nothing, so `per_second` is what a user counts, not half of it for the handshake. A
-//! refused request costs nothing either: the bucket refills whatever the demand.
+//! A registration is a request that makes or refreshes a binding. Challenges, queries, removals and
+//! retransmissions of what was done already cost nothing, so `per_second` is what a user counts,
+//! not half of it for the handshake. A refused request costs nothing either: the bucket refills
+//! whatever the demand.
 
 use super::{FaultRefusal, FaultScope, FaultSubject};
 use crate::vocab::Time;

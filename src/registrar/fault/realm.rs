@@ -1,8 +1,8 @@
 //! `realm`: the challenge names one realm, credentials are checked against another.
 //!
-//! Credentials for any realm but the one checked against, the challenged one included, are answered 403 `Forbidden`:
-//! the registrar looks for a user of its realm and finds none. Credentials for the right realm are
-//! checked as always, so a wrong password still gives 401.
+//! Credentials for any realm but the one checked against, the challenged one included, are answered
+//! 403 `Forbidden`: the registrar looks for a user of its realm and finds none. Credentials for the
+//! right realm are checked as always, so a wrong password still gives 401.
 
 use super::{FaultScope, FaultSubject};
 use crate::registrar::authenticate::{Realm, RealmPair};

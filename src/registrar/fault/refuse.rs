@@ -1,4 +1,5 @@
-//! `refuse`: refused after correct credentials, whatever the request asks for, un-REGISTER included.
+//! `refuse`: refused after correct credentials, whatever the request asks for, un-REGISTER
+//! included.
 
 use super::{FaultRefusal, FaultScope, FaultSubject};
 use std::time::Duration;

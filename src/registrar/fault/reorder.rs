@@ -1,5 +1,5 @@
-//! `reorder`: a datagram is held for a random time with a probability, so that later ones overtake it; requests and
-//! replies independently of each other.
+//! `reorder`: a datagram is held for a random time with a probability, so that later ones overtake
+//! it; requests and replies independently of each other.
 
 use super::chance::Chance;
 use super::{FaultDirection, FaultScope, FaultSubject};
@@ -17,7 +17,8 @@ pub(super) struct Shuffle {
 }
 
 impl Shuffle {
-    /// Holds evenly between nothing and `longest`: were all held equally long, none would overtake another.
+    /// Holds evenly between nothing and `longest`: were all held equally long, none would overtake
+    /// another.
     pub(super) fn new(scope: FaultScope, probability: f64, longest: Duration) -> Self {
         let [requests, replies] = HOLDS.map(|stream| scope.seed.stream(Purpose::Fault, scope.id, stream));
         let hold = Delay::Uniform(Duration::ZERO, longest);
@@ -36,7 +37,8 @@ impl Shuffle {
             FaultDirection::Request => &mut self.requests,
             FaultDirection::Reply => &mut self.replies,
         };
-        // Drawn for those that are not held too: a different probability holds more, not other spans.
+        // Drawn for those that are not held too: a different probability holds more, not other
+        // spans.
         let hold = self.hold.sample(holds);
         if hit { hold } else { Duration::ZERO }
     }

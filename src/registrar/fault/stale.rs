@@ -1,7 +1,7 @@
 //! `stale`: every nonce is out of date, as behind a balancer whose registrars do not share theirs.
 //!
-//! Right credentials are challenged again with `stale=true`, without end; wrong ones without it, since only a nonce being
-//! at fault makes it stale (RFC 7616 §3.3).
+//! Right credentials are challenged again with `stale=true`, without end; wrong ones without it,
+//! since only a nonce being at fault makes it stale (RFC 7616 §3.3).
 
 use super::{FaultScope, FaultSubject};
 use std::time::Duration;

@@ -1,8 +1,9 @@
-//! `transactions`: at most so many REGISTER transactions open at once; a further one is refused at the door.
+//! `transactions`: at most so many REGISTER transactions open at once; a further one is refused at
+//! the door.
 //!
-//! A transaction is open from its request to the moment its final answer leaves (RFC 3261 §17.2.2), so it takes a `delay`
-//! for any of them to be open at all. The refusal itself opens none, and needs no credentials: this is how a front end
-//! protects itself, whatever the rate.
+//! A transaction is open from its request to the moment its final answer leaves (RFC 3261 §17.2.2),
+//! so it takes a `delay` for any of them to be open at all. The refusal itself opens none, and
+//! needs no credentials: this is how a front end protects itself, whatever the rate.
 
 use super::{FaultRefusal, FaultScope, FaultSubject};
 use crate::vocab::Time;
@@ -37,7 +38,8 @@ impl Transactions {
         (self.open.len() >= self.concurrent && self.scope.covers(elapsed, subject)).then_some(&self.refusal)
     }
 
-    /// A transaction's answer will leave then. Those that never leave are not counted: they would close the door for good.
+    /// A transaction's answer will leave then. Those that never leave are not counted: they would
+    /// close the door for good.
     pub(super) fn opened(&mut self, leaves: Time, subject: &FaultSubject<'_>) {
         if leaves != Time::NEVER && self.scope.concerns(subject) {
             self.open.push(Reverse(leaves));

@@ -1,8 +1,9 @@
 //! Who was in a refusal loop when: agents from top to bottom, time from left to right.
 //!
-//! Up to [`MOST_ROWS`] agents have a row each; more share rows with their neighbours, of the same trunk as a rule. Time
-//! is cut into [`COLUMNS`]; a cell is as strong as the share of its row's agents that loop in it, and has the colour of
-//! the kind that most of them are in. So the map has a size however many agents loop and however often.
+//! Up to [`MOST_ROWS`] agents have a row each; more share rows with their neighbours, of the same
+//! trunk as a rule. Time is cut into [`COLUMNS`]; a cell is as strong as the share of its row's
+//! agents that loop in it, and has the colour of the kind that most of them are in. So the map has
+//! a size however many agents loop and however often.
 
 use super::super::chart::{Stretch, map};
 use super::super::text::{printable, thousands};

@@ -1,4 +1,5 @@
-//! Charts over the time of the run: agents against plan, outcomes, latency, and the schedule lag of the generator.
+//! Charts over the time of the run: agents against plan, outcomes, latency, and the schedule lag of
+//! the generator.
 
 use super::super::chart::{Frame, Scale, Series, bars, lines};
 use super::super::text::{decimal, length, millis, thousands};
@@ -125,8 +126,8 @@ fn rate(intervals: &[&IntervalResult], statuses: &[Status]) -> f64 {
     count as f64 * 1e9 / ns as f64
 }
 
-/// Bars with the sums of their intervals. Where several share one, a line has the worst of them: a burst of refusals
-/// must not drown in its neighbours.
+/// Bars with the sums of their intervals. Where several share one, a line has the worst of them: a
+/// burst of refusals must not drown in its neighbours.
 fn outcomes(intervals: &[&IntervalResult]) -> Option<Chart> {
     let per_bar = intervals.len().div_ceil(MOST_BARS).max(1);
     let bars_of: Vec<&[&IntervalResult]> = intervals.chunks(per_bar).collect();

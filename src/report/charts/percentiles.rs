@@ -1,4 +1,5 @@
-//! How latency is distributed: the time within which each share of the attempts was over, up to the slowest.
+//! How latency is distributed: the time within which each share of the attempts was over, up to the
+//! slowest.
 
 use super::super::chart::{Series, curves};
 use super::super::text::millis;

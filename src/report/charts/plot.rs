@@ -1,5 +1,5 @@
-//! What the page's script draws from: each chart as plain numbers, in one block of JSON that is data to a browser and
-//! never runs.
+//! What the page's script draws from: each chart as plain numbers, in one block of JSON that is
+//! data to a browser and never runs.
 
 use serde::{Serialize, Serializer};
 
@@ -12,7 +12,8 @@ pub(crate) struct Plot {
     pub unit: &'static str,
     /// Whether that axis counts in decades.
     pub log: bool,
-    /// Ascending: seconds since the run's start, or nines of a share. Steps have one more than their values: the end.
+    /// Ascending: seconds since the run's start, or nines of a share. Steps have one more than
+    /// their values: the end.
     pub x: Vec<Number>,
     pub series: Vec<PlotSeries>,
     /// Of a map only.
@@ -56,7 +57,8 @@ pub(crate) struct PlotMap {
     pub cells: Vec<PlotCell>,
 }
 
-/// A stretch of a row: row, from and until in seconds, series that gives the colour, share of the row's agents.
+/// A stretch of a row: row, from and until in seconds, series that gives the colour, share of the
+/// row's agents.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct PlotCell(pub usize, pub Number, pub Number, pub usize, pub Number);
 
@@ -93,7 +95,8 @@ impl Serialize for Number {
     }
 }
 
-/// All charts as text for a `script` element of type `application/json`. Nothing in it can end that element.
+/// All charts as text for a `script` element of type `application/json`. Nothing in it can end that
+/// element.
 pub(crate) fn json(plots: &[Plot]) -> String {
     let text = serde_json::to_string(plots).expect("keys are strings, and a string grows");
     text.replace('<', "\\u003c")

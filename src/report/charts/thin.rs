@@ -1,9 +1,12 @@
-//! Fewer points without losing a peak: of each stretch of a series its smallest and its largest value stay, where they were.
+//! Fewer points without losing a peak: of each stretch of a series its smallest and its largest
+//! value stay, where they were.
 //!
-//! Nothing is averaged and nothing is invented, so a spike of one interval in eight hours is drawn as high as it was.
+//! Nothing is averaged and nothing is invented, so a spike of one interval in eight hours is drawn
+//! as high as it was.
 
-/// The positions to keep, ascending, when series of one length are to have about `most` points: all of them when that
-/// is enough, else of each stretch the least and the largest value of every series, where a gap begins, and both ends.
+/// The positions to keep, ascending, when series of one length are to have about `most` points: all
+/// of them when that is enough, else of each stretch the least and the largest value of every
+/// series, where a gap begins, and both ends.
 pub(super) fn keep(series: &[&[Option<f64>]], most: usize) -> Vec<usize> {
     let length = series.iter().map(|values| values.len()).max().unwrap_or(0);
     if length <= most {

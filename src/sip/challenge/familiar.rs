@@ -1,8 +1,10 @@
-//! The fast path for challenges like one that was read before: a registrar challenges all its clients with the same text
-//! but for the nonce, so a challenge is compared with the first, and what that one was read as holds for it too.
+//! The fast path for challenges like one that was read before: a registrar challenges all its
+//! clients with the same text but for the nonce, so a challenge is compared with the first, and
+//! what that one was read as holds for it too.
 //!
-//! Nothing is taken on trust: the text before the nonce and the text behind it are the same byte for byte, and the nonce
-//! has no quote or backslash that could end it elsewhere. Whatever differs is read by the slow twin, [`survey`].
+//! Nothing is taken on trust: the text before the nonce and the text behind it are the same byte
+//! for byte, and the nonce has no quote or backslash that could end it elsewhere. Whatever differs
+//! is read by the slow twin, [`survey`].
 
 use super::super::digest::AlgorithmSet;
 use super::super::scan::Response;

@@ -1,5 +1,6 @@
-//! The fast path of writing requests: whole requests as they were written once, for all that differ from them in nothing
-//! but what is written over. The slow twin, `RegisterTemplate::write_pieces`, writes any request.
+//! The fast path of writing requests: whole requests as they were written once, for all that differ
+//! from them in nothing but what is written over. The slow twin, `RegisterTemplate::write_pieces`,
+//! writes any request.
 
 use super::super::branch::hex8;
 use super::super::challenge::Role;
@@ -8,9 +9,9 @@ use super::super::short::copy;
 use super::{Authorization, Out, Overflow, Register, eight_digits, is_on_one_line, is_plain, is_quotable};
 use std::fmt;
 
-/// A request as it was written once, for all that have its shape: copied at once and written over, it costs a third of
-/// what its pieces do. Users of a trunk have names like `agent00042` and their registrar challenges them alike, so most
-/// requests are like the first.
+/// A request as it was written once, for all that have its shape: copied at once and written over,
+/// it costs a third of what its pieces do. Users of a trunk have names like `agent00042` and their
+/// registrar challenges them alike, so most requests are like the first.
 #[derive(Clone)]
 pub(super) struct LaidOut {
     text: Box<[u8]>,
@@ -66,8 +67,9 @@ pub(super) struct CredentialsBlanks {
 const CSEQ_DIGITS: usize = 7;
 
 impl Shape {
-    /// The shape of a request; `None` for one whose parts are not as long as they are given, or not in the usual number:
-    /// escapes, folds, credentials for a registrar and a proxy, another number of digits.
+    /// The shape of a request; `None` for one whose parts are not as long as they are given, or not
+    /// in the usual number: escapes, folds, credentials for a registrar and a proxy, another number
+    /// of digits.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a number of digits")]
     pub(super) fn of(register: &Register<'_>) -> Option<Shape> {

@@ -1,8 +1,9 @@
-//! The header lines of a message: where those stand that a registration asks for, and a walk over all of them.
+//! The header lines of a message: where those stand that a registration asks for, and a walk over
+//! all of them.
 //!
-//! The fast path, `Head::fast_lines`, reads a head without folded lines in one pass: it tells a name by a word and leaves
-//! values alone. Its slow twin, `Head::any_lines`, reads any head, line by line. Values are taken apart when somebody
-//! looks at them.
+//! The fast path, `Head::fast_lines`, reads a head without folded lines in one pass: it tells a
+//! name by a word and leaves values alone. Its slow twin, `Head::any_lines`, reads any head, line
+//! by line. Values are taken apart when somebody looks at them.
 
 use super::super::fields::{is_blank, number, short_number, skip_blanks, token_len, trim};
 use super::super::search::{LineFeeds, Start, find};
@@ -20,15 +21,16 @@ pub(super) struct Rest<'a> {
 
 /// The lines of a message's head, and where those stand that every registration asks for.
 ///
-/// Of the names that may stand several times the lines from the first to the last are kept apart, so that reading a
-/// challenge or the contacts does not walk over the other headers once more.
+/// Of the names that may stand several times the lines from the first to the last are kept apart,
+/// so that reading a challenge or the contacts does not walk over the other headers once more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<'a> {
     /// With the start line before them.
     text: &'a [u8],
     /// Where they begin.
     start: u32,
-    /// Values of the headers of which the first counts, with the line's end, by [`HeaderName`]: Via, From, To, Call-ID, CSeq.
+    /// Values of the headers of which the first counts, with the line's end, by [`HeaderName`]:
+    /// Via, From, To, Call-ID, CSeq.
     first: [HeadSpan; SINGLE],
     challenges: Kin,
     contacts: Kin,
@@ -106,7 +108,8 @@ fn compact_of(name: &str) -> Option<u8> {
     COMPACT.iter().find(|(long, _)| long.eq_ignore_ascii_case(name)).map(|&(_, short)| short)
 }
 
-/// The headers that every registration needs, by what is done with them; first those of which the first alone counts.
+/// The headers that every registration needs, by what is done with them; first those of which the
+/// first alone counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum HeaderName {
     Via,
@@ -174,7 +177,8 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Finds the headers: by the fast path, and where that gives up, by the slow one from the beginning.
+    /// Finds the headers: by the fast path, and where that gives up, by the slow one from the
+    /// beginning.
     #[inline(always)]
     pub(super) fn read(&mut self, feeds: LineFeeds<'a>) -> Result<(), Malformed> {
         // No header of a SIP message lies so far behind.
@@ -192,8 +196,8 @@ impl<'a> Head<'a> {
         &self.text[self.start as usize..]
     }
 
-    /// The fast path: reads a head of which no line is folded, with the empty line at its end; false for any other, which
-    /// is to be read by the slow twin, [`any_lines`](Self::any_lines).
+    /// The fast path: reads a head of which no line is folded, with the empty line at its end;
+    /// false for any other, which is to be read by the slow twin, [`any_lines`](Self::any_lines).
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the first byte of the word")]
     fn fast_lines(&mut self, mut feeds: LineFeeds<'a>) -> bool {
@@ -226,7 +230,8 @@ impl<'a> Head<'a> {
         is_end(&text[start..])
     }
 
-    /// The slow twin of [`fast_lines`](Self::fast_lines): reads any head; whether the empty line at its end is there.
+    /// The slow twin of [`fast_lines`](Self::fast_lines): reads any head; whether the empty line at
+    /// its end is there.
     fn any_lines(&mut self) -> Result<bool, Malformed> {
         let mut at = self.start as usize;
         *self = Head::of(self.text, at);
@@ -282,8 +287,9 @@ impl<'a> Head<'a> {
         trim_line(self.first[name as usize].of(self.text))
     }
 
-    /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps it below 2³¹; up to
-    /// 2³²-1 is let pass, more is unreadable, since a saturated number would match nobody's request.
+    /// RFC 3261 §20.16: "a single decimal sequence number and the request method". §8.1.1.5 keeps
+    /// it below 2³¹; up to 2³²-1 is let pass, more is unreadable, since a saturated number would
+    /// match nobody's request.
     #[inline]
     pub(super) fn cseq(&self) -> Result<(u32, &'a [u8]), Malformed> {
         // The fast path for our own CSeq echoed as it was sent; the slow twin is `any_cseq`.
@@ -321,8 +327,8 @@ impl<'a> Head<'a> {
         self.infos.count > 0
     }
 
-    /// The value of the only header of its kind, when it is called `name` to the letter; `None` also for a kind whose lines
-    /// are not kept apart.
+    /// The value of the only header of its kind, when it is called `name` to the letter; `None`
+    /// also for a kind whose lines are not kept apart.
     #[inline(always)]
     pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
         let kin = match HeaderName::of(name.as_bytes()) {
@@ -374,7 +380,8 @@ fn is_end(text: &[u8]) -> bool {
     matches!(text, [b'\n', ..] | [b'\r', b'\n', ..])
 }
 
-/// Length of the line at the beginning of `text` with its end, folded ones as one; `None` when the bytes end within it.
+/// Length of the line at the beginning of `text` with its end, folded ones as one; `None` when the
+/// bytes end within it.
 #[inline]
 fn line_len(text: &[u8]) -> Option<usize> {
     let mut end = 0;
@@ -387,7 +394,8 @@ fn line_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What header a line is, and where its value begins; `None` for one that nobody looks for, or without a colon.
+/// What header a line is, and where its value begins; `None` for one that nobody looks for, or
+/// without a colon.
 #[inline]
 fn name_of(line: &[u8]) -> Option<(HeaderName, usize)> {
     // No name that is looked for begins otherwise, and none begins like Content-Length.
@@ -425,7 +433,8 @@ fn split_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
 #[inline]
 fn trim_line(value: &[u8]) -> &[u8] {
     match value {
-        // The fast path, one blank before and the line's end behind; the slow twin is `trim`. All blanks are below b' '.
+        // The fast path, one blank before and the line's end behind; the slow twin is `trim`. All
+        // blanks are below b' '.
         [b' ', text @ .., b'\r', b'\n'] if text.first() > Some(&b' ') && text.last() > Some(&b' ') => text,
         _ => trim(value),
     }
@@ -448,7 +457,8 @@ pub(super) enum HeadLine<'a> {
 }
 
 impl<'a> HeadLines<'a> {
-    /// The value of the next line when it begins with this name and a colon; `None`, and nothing passed over, otherwise.
+    /// The value of the next line when it begins with this name and a colon; `None`, and nothing
+    /// passed over, otherwise.
     #[inline]
     fn next_called(&mut self, name: &str) -> Option<&'a [u8]> {
         let value = value_of(self.rest, name)?;

@@ -1,8 +1,10 @@
-//! The other side of a world: a registrar of known truth, written on its own. It shares no line with the product: neither
-//! its parser nor its digest nor the faults of its embedded registrar. Datagrams in with a time, datagrams out.
+//! The other side of a world: a registrar of known truth, written on its own. It shares no line
+//! with the product: neither its parser nor its digest nor the faults of its embedded registrar.
+//! Datagrams in with a time, datagrams out.
 //!
-//! It is a list of nodes with a queue each. A request waits its turn, then the primitives of [`Spec`] are asked one after
-//! another: words for some requests, bans, limits, credentials, bindings.
+//! It is a list of nodes with a queue each. A request waits its turn, then the primitives of
+//! [`Spec`] are asked one after another: words for some requests, bans, limits, credentials,
+//! bindings.
 
 mod message;
 pub mod spec;

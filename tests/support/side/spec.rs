@@ -31,7 +31,8 @@ pub struct Spec {
     /// Bindings of an address of record; more are refused with 403, or push out the oldest.
     pub contacts: Option<u32>,
     pub pushes_out: bool,
-    /// Other phones bind each agent's address of record anew, one every so many seconds: it pushes ours out.
+    /// Other phones bind each agent's address of record anew, one every so many seconds: it pushes
+    /// ours out.
     pub rival_every: Option<f64>,
     pub limit: Option<Limit>,
     pub rate: Option<Rate>,

@@ -1,4 +1,5 @@
-//! A limit on bindings: refusals come only while the most bindings ever held are held, and never before.
+//! A limit on bindings: refusals come only while the most bindings ever held are held, and never
+//! before.
 
 use super::super::view::{Group, Tick, View};
 use super::Tally;
@@ -20,10 +21,12 @@ pub(crate) struct Ceiling {
     pub refreshes_refused: u64,
 }
 
-/// Ticks to either side in which the ceiling may have been reached: answers to what was sent together come apart.
+/// Ticks to either side in which the ceiling may have been reached: answers to what was sent
+/// together come apart.
 const NEAR: usize = 2;
 
-/// Whether `group` looks like a limit on bindings; `None` when nobody was ever bound or nobody new was refused.
+/// Whether `group` looks like a limit on bindings; `None` when nobody was ever bound or nobody new
+/// was refused.
 pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<Ceiling> {
     let ticks = &view.ticks;
     let limit = view.peak();
@@ -59,12 +62,14 @@ pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<Ceiling> {
 /// Whether the ceiling was reached in or next to a tick.
 fn at_top(ticks: &[Tick], n: usize, limit: u64) -> bool {
     let near = &ticks[n.saturating_sub(NEAR)..(n + NEAR + 1).min(ticks.len())];
-    // Ticks that are neighbours in the list may be far apart in time, but nothing happened between them.
+    // Ticks that are neighbours in the list may be far apart in time, but nothing happened between
+    // them.
     near.iter().any(|tick| tick.level.max(tick.level_after()) >= limit)
 }
 
-/// A limit on the bindings of one address of record: how many agents of one user are in, where others are not.
-/// `None` unless every agent refused shares its user with one that is registered, and nobody else is refused.
+/// A limit on the bindings of one address of record: how many agents of one user are in, where
+/// others are not. `None` unless every agent refused shares its user with one that is registered,
+/// and nobody else is refused.
 pub(crate) fn per_user(view: &View<'_>, group: &Group<'_>) -> Option<(u64, Tally)> {
     let users = &view.results.header.users;
     let mut in_and_out: BTreeMap<&str, (u64, u64)> = BTreeMap::new();

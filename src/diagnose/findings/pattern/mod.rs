@@ -1,8 +1,8 @@
-//! The shapes that refusals take in time, among agents and over source addresses, each told from the others by counting
-//! what contradicts it.
+//! The shapes that refusals take in time, among agents and over source addresses, each told from
+//! the others by counting what contradicts it.
 //!
-//! A pattern says how many observations speak for it and against it. Which one becomes a finding, and what the others
-//! failed on, is decided in `refusal`.
+//! A pattern says how many observations speak for it and against it. Which one becomes a finding,
+//! and what the others failed on, is decided in `refusal`.
 
 mod level;
 mod phases;

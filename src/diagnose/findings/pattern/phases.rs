@@ -1,4 +1,5 @@
-//! Refusals that hit everybody at certain times: from a moment on, for a while, or coming and going with a period.
+//! Refusals that hit everybody at certain times: from a moment on, for a while, or coming and going
+//! with a period.
 
 use super::super::view::{Group, View};
 use super::Tally;
@@ -33,7 +34,8 @@ pub(crate) struct Cut {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wave {
     pub period_ns: u64,
-    /// When the first whole half in which everything is refused began, since the run's start, less whole periods.
+    /// When the first whole half in which everything is refused began, since the run's start, less
+    /// whole periods.
     pub phase_ns: u64,
     /// How long it refuses within a period.
     pub down_ns: u64,
@@ -114,7 +116,8 @@ pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
     })
 }
 
-/// A period, when there are at least one and a half of it and the same agents are accepted and refused in turn.
+/// A period, when there are at least one and a half of it and the same agents are accepted and
+/// refused in turn.
 pub(crate) fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
     let (phases, mixed) = phases(view, group);
     let (fit, swing) = fitted(&phases, view.tick_ns)?;
@@ -147,8 +150,9 @@ struct Fit {
 
 /// The period that fits all borders between phases, and how long a down phase lasts.
 ///
-/// A border lies somewhere between the last answer of one phase and the first of the next; its middle is taken. The
-/// borders into refusal and those out of it each form an arithmetic series with the same difference.
+/// A border lies somewhere between the last answer of one phase and the first of the next; its
+/// middle is taken. The borders into refusal and those out of it each form an arithmetic series
+/// with the same difference.
 fn fitted(phases: &[Phase], tick_ns: u64) -> Option<(Fit, u64)> {
     let borders = phases.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
     let (down, up): (Vec<_>, Vec<_>) = borders.partition(|(down, _)| *down);
@@ -162,7 +166,8 @@ fn fitted(phases: &[Phase], tick_ns: u64) -> Option<(Fit, u64)> {
     let period = slopes.iter().map(|(slope, weight)| slope * weight).sum::<f64>() / weight;
     let phase = offset(&down, period);
     let swing = (offset(&up, period) - phase).rem_euclid(period);
-    // What has a period keeps it: each border within a sixth of where it is due, or within what a tick can tell.
+    // What has a period keeps it: each border within a sixth of where it is due, or within what a
+    // tick can tell.
     let slack = (period / 6.0).max(2.0 * tick_ns as f64);
     let regular = |series: &[f64], first: f64| {
         series.iter().enumerate().all(|(n, at)| (at - first - n as f64 * period).abs() <= slack)
@@ -171,7 +176,8 @@ fn fitted(phases: &[Phase], tick_ns: u64) -> Option<(Fit, u64)> {
         .then_some((Fit { period_ns: floor_u64(period), phase_ns: floor_u64(phase.max(0.0)) }, floor_u64(swing)))
 }
 
-/// Least squares over equally spaced places: the difference of an arithmetic series, and how much it weighs.
+/// Least squares over equally spaced places: the difference of an arithmetic series, and how much
+/// it weighs.
 fn slope(series: &[f64]) -> Option<(f64, f64)> {
     let n = series.len() as f64;
     let (middle, mean) = ((n - 1.0) / 2.0, series.iter().sum::<f64>() / n);

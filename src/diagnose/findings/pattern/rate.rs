@@ -1,4 +1,5 @@
-//! A limit on the rate: however many ask, so many per second are accepted, and nobody is refused while fewer ask.
+//! A limit on the rate: however many ask, so many per second are accepted, and nobody is refused
+//! while fewer ask.
 
 use super::super::view::{Group, View};
 use super::Tally;
@@ -14,7 +15,8 @@ pub(crate) struct Throttle {
     pub tally: Tally,
     /// Seconds of refusals in which about the rate was accepted, and all of them.
     pub steady: (u64, u64),
-    /// How the numbers accepted scatter, against what chance would make of them (1: as chance does, 0: not at all).
+    /// How the numbers accepted scatter, against what chance would make of them (1: as chance does,
+    /// 0: not at all).
     pub scatter: f64,
     /// The most asked for in a second of refusals over the least.
     pub demand_range: (u64, u64),
@@ -35,7 +37,8 @@ impl Second {
 
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
 pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
-    // A registrar that counts by the second has seconds of its own: those are looked for in which the numbers differ least.
+    // A registrar that counts by the second has seconds of its own: those are looked for in which
+    // the numbers differ least.
     let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
     let aligned = shifts.filter_map(|shift| {
         let seconds = seconds(view, group, shift);
@@ -49,12 +52,14 @@ pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     if per_second < 0.5 {
         return None;
     }
-    // A registration sent in one second may be answered in the next: two, or a seventh, to either side.
+    // A registration sent in one second may be answered in the next: two, or a seventh, to either
+    // side.
     let slack = (per_second * 0.15).max(2.0);
     let steady = accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64;
     let mut tally = Tally::default();
     for (n, second) in seconds.iter().enumerate().filter(|(_, second)| second.refused > 0) {
-        // What a registrar refuses at the end of its second may stand in ours after all that it accepted.
+        // What a registrar refuses at the end of its second may stand in ours after all that it
+        // accepted.
         let near = &seconds[n.saturating_sub(1)..(n + 2).min(seconds.len())];
         let demand = near.windows(2).map(|pair| pair[0].demand() + pair[1].demand()).max().unwrap_or(second.demand());
         *if demand as f64 >= 0.8 * per_second { &mut tally.pro } else { &mut tally.against } += second.refused;
@@ -86,7 +91,8 @@ fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<Second> {
     seconds
 }
 
-/// Seconds of refusals that have such seconds to both sides: at the borders the demand did not last for all of them.
+/// Seconds of refusals that have such seconds to both sides: at the borders the demand did not last
+/// for all of them.
 fn inner(seconds: &[Second]) -> Vec<Second> {
     let refusing = |n: usize| seconds.get(n).is_some_and(|second| second.refused > 0);
     let inside = |n: &usize| *n > 0 && refusing(*n) && refusing(n - 1) && refusing(n + 1);
@@ -100,7 +106,8 @@ fn middle_mean(sorted: &[u64]) -> f64 {
     middle.iter().sum::<u64>() as f64 / middle.len() as f64
 }
 
-/// What was accepted beyond the rate from when the demand first exceeded it up to the first refusal.
+/// What was accepted beyond the rate from when the demand first exceeded it up to the first
+/// refusal.
 fn burst(until_refusal: &[Second], per_second: f64) -> u64 {
     let excess =
         until_refusal.iter().fold(0.0f64, |excess, second| (excess + second.accepted as f64 - per_second).max(0.0));

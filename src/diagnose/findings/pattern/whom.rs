@@ -1,4 +1,5 @@
-//! Whom refusals hit: everybody, always the same agents, anybody at random, or everyone behind one address.
+//! Whom refusals hit: everybody, always the same agents, anybody at random, or everyone behind one
+//! address.
 
 use super::super::view::{Group, View};
 use super::Tally;
@@ -8,7 +9,8 @@ use std::collections::BTreeMap;
 /// Whom a group of refusals reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// Agents that were refused so, that never were accepted as well, and that were never refused but accepted.
+    /// Agents that were refused so, that never were accepted as well, and that were never refused
+    /// but accepted.
     pub hit: u64,
     pub only_refused: u64,
     pub only_accepted: u64,
@@ -38,7 +40,8 @@ pub(crate) fn reach(view: &View<'_>, group: &Group<'_>) -> Reach {
     reach
 }
 
-/// The source addresses behind which everything is refused while it is accepted from others, and how clearly.
+/// The source addresses behind which everything is refused while it is accepted from others, and
+/// how clearly.
 pub(crate) fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Vec<u8>, Tally)> {
     let mut by_source: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for row in &view.outcomes {
