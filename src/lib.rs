@@ -8,11 +8,12 @@
 //! TOML ─ profile ─ plan ─┬─ load ──┐                             ┌─ diagnose ─┐
 //!                        ├─ agent ─┤─ fleet ─ measure ─ record ──┤            ├─ report ─ files
 //!                        └─ net ───┴─ engine       └─ live       └────────────┘
-//! ProfileFile → Profile → Plan → Event → Interval → Results → Judgement → bytes     (each made once, then only read)
+//! ProfileFile → Profile → Plan → Event → Interval → Results → Judgement → bytes     (each made in one room, then only read)
 //! ```
 //!
-//! [`record`] is the narrow waist. What is left of it makes a run happen; what is right of it only reads what a run
-//! wrote. So a killed run is as readable as a finished one, and `regstorm report` needs no engine.
+//! [`record`] is the narrow waist. What is left of it makes a run happen; what is right of it only
+//! reads what a run wrote. So a killed run is as readable as a finished one, and `regstorm report`
+//! needs no engine.
 //!
 //! # The rooms
 //!
@@ -27,42 +28,52 @@
 //! | [`sim`] | fleets, link and registrar under virtual time | no clock, no socket: hours in seconds |
 //! | [`net`] | sockets, epoll, clocks of the kernel | the only room with `unsafe`; it knows no SIP |
 //! | [`engine`] | threads, stages, signals | threads share nothing while hot; commands name their time |
-//! | [`measure`] | events to numbers | books balance at each interval: started = ended + open |
+//! | [`measure`] | events to numbers, and the evidence that findings quote | books balance at each interval: started = ended + open |
 //! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |
 //! | [`live`] | what is shown and published meanwhile | reads snapshots and finished intervals only |
-//! | [`profile`], [`plan`] | as written, as meant, as configured | errors name file, line, column, key and remedy |
-//! | [`cli`], [`command`] | what can be typed; the wiring | the only place where rooms meet |
+//! | [`profile`], [`plan`] | a profile as written (`file`) and as meant (`meant`); one config for each room | errors name file, line, column, key and remedy |
+//! | [`cli`], [`command`] | what can be typed; the wiring | `command` is the only room that may use every other |
 //!
-//! `tests/tidy.rs` keeps the rules of this table: which room may use which, where clocks, sockets,
-//! `unsafe` and each dependency may live.
+//! `tests/tidy/rules.rs` holds the rules of this table and `tests/tidy.rs` keeps them: which room may
+//! use which, where clocks, sockets, `unsafe` and each dependency may live.
 //!
 //! # Words
 //!
 //! | word | means |
 //! |---|---|
-//! | agent | one simulated phone: one address of record with one credential, see [`agent::Agent`] |
+//! | room | a top-level module of this crate, with one job |
+//! | agent | one simulated phone ([`agent::Agent`]). In a run each has a user of its own or shares one with others of its list |
 //! | attempt | one whole registration as an agent lives it, from its first REGISTER to the final outcome; the challenge and its answer are part of it, a refresh or a retry is an attempt of its own |
 //! | trunk | a registrar target with its agents, their credentials and their policy: one `[[trunk]]` of the profile |
+//! | stripe | the share of the agents, or of a number, that one worker has ([`load::Stripe`]) |
+//! | local | an agent's position within its worker; its `AgentId` is its number in the run |
+//! | serial | the number of an agent's current transaction, carried in the branch |
+//! | kind | of an attempt: initial, refresh or retry; an un-REGISTER, which removes the binding, is none ([`vocab::Kind`]) |
+//! | phase | a latency that is measured, with its start and its end ([`vocab::Phase`]) |
+//! | books | a worker's counters ([`measure::Tally`]) |
+//! | ceiling | our own limit on what is sent ([`load::Ceiling`]) |
+//! | shed | not sent at all, because of the ceiling or of too many open attempts |
+//! | evidence | counted rows that a finding quotes (`measure/evidence.rs`) |
 //! | flow | one way out of a worker, a local socket and the target it speaks to ([`vocab::FlowId`]) |
 //! | seat | one phone of a search for limits: a user with one contact, so that several may share a user ([`load::search::Seat`]) |
 //! | crew | the seats of a search as they do what they are told: register at this rate, un-REGISTER, go on refreshing ([`fleet::crew::Crew`]) |
 //! | field | where a search works: something that sends registrations at a pace and tells their fate, a real registrar or a simulated one ([`load::search::SearchField`]) |
-//! | road | what lies between simulated agents and the registrar: a link each way, and what passes is counted (`sim/road.rs`) |
+//! | road | what lies between simulated agents and a registrar, which stands at its end: a link each way; a toll may count what passes (`sim/road.rs`) |
 //!
 //! # What a new kind of transport touches
 //!
 //! Its name is known (`vocab::Transport`), URIs ask for it (`sip::uri`), requests say it in Via and
 //! Contact (`sip::emit`) and messages are cut off a stream (`sip::framing`) whatever carries them.
-//! What is left is nine files:
+//! What is left is nine files, beside those that name the one kind there is (`rg 'Transport::Udp'`):
 //!
 //! | file | what is added |
 //! |---|---|
 //! | `plan.rs` | that a trunk may ask for it |
 //! | `net/`, a file of its own | bytes over it, with the kernel's time of arrival |
-//! | `fleet/flows.rs` | what a flow can be besides open |
+//! | `fleet/flows.rs` | the states of a flow: a datagram flow is always open and has none |
 //! | `engine/sockets.rs` | its sockets among a worker's ways out |
 //! | `engine/serve.rs` | the registrar's end of it |
 //! | `engine/probe.rs` | one exchange over it |
@@ -82,6 +93,24 @@
 //! 3. `engine/worker.rs`: one turn of a sender thread.
 //! 4. [`measure::Tally`] and [`record::Results`]: what is counted, and what is known afterwards.
 //! 5. `command/run.rs`: a run from profile to files.
+//! 6. `measure/evidence.rs`: what is kept for the findings; `diagnose/findings/mod.rs`: how they are
+//!    made of it.
+//!
+//! # One answer, from the socket to the histogram
+//!
+//! `engine/worker.rs` asks `engine/sockets.rs` to read. `Driver::receive` (`fleet/driver.rs`) finds
+//! the agent by the branch of the topmost Via. `Agent::handle` (`agent/registration.rs`) reports an
+//! `Event::Ended`. `Books` (at the end of `fleet/mod.rs`) passes it to `Tally::event`
+//! (`measure/tally.rs`), whose `attempt_latencies` picks the phases; `measure/latency.rs` records
+//! the value. A latency ends with the kernel's time of receipt, not with the time of our reading.
+//!
+//! # One key, from the profile to a cell
+//!
+//! `expires` of a trunk is read in `profile/file.rs`, checked in `profile/resolve/trunk.rs`, and
+//! becomes `TrunkPolicy::expires_s` in `plan.rs`. `Agent::asks` (`agent/registration.rs`) puts it
+//! into the REGISTER. What the 2xx grants comes back as `Event::Granted` and `Event::Registered`;
+//! `measure/evidence.rs` keeps the former for `findings.csv`, `Tally` turns the latter into the
+//! agent-minutes of `availability.csv` (`report/csv.rs`).
 
 // The library is the program's own: besides `main.rs` only tests and benches use it, and it
 // promises nobody else anything.

@@ -1,12 +1,12 @@
 //! One registration as an exchange: a first request, challenges and their answers, a 423 and the
-//! longer lifetime, a final answer. The rules stand here once, for three who drive them: an
-//! [`Agent`](super::Agent) and a [`probe`](super::probe) do what an answer asks for;
-//! [`crate::observe`] is told the requests and the answers of phones and sees whether they do.
+//! longer lifetime, a final answer. The rules stand here once: an [`Agent`](super::Agent) and a
+//! [`probe`](super::probe) follow them, and [`crate::observe`] checks whether other people's phones
+//! do.
 //!
 //! ```text
 //!  requested ──▶ FinalAnswer::of(code)
 //!                 │ Granted ────────────────────────────────────────────────▶ over
-//!                 │ Challenge ─▶ challenged ─┬─ Ok: credentials ─▶ requested
+//!                 │ Challenge ─▶ challenged ─┬─ Ok: answer it ───▶ requested
 //!                 │                          └─ Err(Failed) ───────────────▶ over
 //!                 │ TooBrief ──▶ too_brief ──┬─ Ok: a longer lifetime ─▶ requested
 //!                 │                          └─ Err(Failed) ───────────────▶ over
@@ -29,6 +29,7 @@ pub enum FinalAnswer {
     Challenge(Role),
     /// 423.
     TooBrief,
+    /// Every other final answer: 3xx, 4xx, 5xx, 6xx.
     Refusal,
 }
 

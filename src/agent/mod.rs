@@ -4,11 +4,10 @@
 //! §3.4 and RFC 8760 §2.4 (answering a challenge), RFC 5626 §4.5 (waiting before a retry).
 //!
 //! One way in: [`Agent::handle`] takes an [`Input`] with the time, tells what happened to a
-//! callback as
-//! [`crate::measure::Event`]s, and returns whether a request is to be sent now. The caller asks the safety ceiling and
-//! then calls [`Agent::sent`] or [`Agent::refused`]. [`Agent::deadline`] is the one time at which
-//! it wants to be woken. There is no queue inside: a million agents wait in a million small
-//! structs.
+//! callback as [`crate::measure::Event`]s, and returns whether a request is to be sent now. The
+//! caller asks the safety ceiling and then calls [`Agent::sent`] or [`Agent::refused`].
+//! [`Agent::deadline`] is the one time at which it wants to be woken. There is no queue inside: a
+//! million agents wait in a million small structs.
 
 pub mod answer;
 mod authentication;

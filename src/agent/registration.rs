@@ -109,7 +109,7 @@ pub struct Agent {
     authentication: Authentication,
     /// End of the granted lifetime while the agent counts as registered.
     bound_until: Option<Time>,
-    /// Lifetime asked for, raised by a 423.
+    /// Lifetime that a 423 demanded; 0 before any. What is asked for is `asks`.
     asks_s: u32,
     /// Transactions so far; names the current one.
     serial: u32,
@@ -365,6 +365,7 @@ impl Agent {
         self.serial
     }
 
+    /// The trunk's `expires`, or more if a 423 demanded it.
     fn asks(&self, cx: &Context<'_>) -> u32 {
         self.asks_s.max(cx.policy.expires_s)
     }

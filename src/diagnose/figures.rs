@@ -1,9 +1,9 @@
 //! Figures that follow from a run's totals: the names under `totals` in `run.json`, and quantiles
 //! of a histogram.
 //!
-//! [`TOTALS`] is the one list of these names: `run.json` prints it and thresholds look names up in it, so the two cannot
-//! differ. Nothing here judges; a figure whose denominator is zero is unknown (`None`), never 0 or
-//! NaN. Read first: RFC 6076 §4.2 (ineffective registration attempts).
+//! [`TOTALS`] is the one list of these names: `run.json` prints it and thresholds look names up in
+//! it, so the two cannot differ. Nothing here judges; a figure whose denominator is zero is unknown
+//! (`None`), never 0 or NaN. Read first: RFC 6076 §4.2 (ineffective registration attempts).
 
 use crate::record::{Results, Totals};
 use crate::vocab::{Kind, Status};

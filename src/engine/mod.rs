@@ -1,6 +1,8 @@
 //! Real threads, real sockets: the only room that makes time pass.
 //!
 //! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot.
+//! `sockets` moves datagrams between a thread's sockets and the agents behind them, `tempo` says how
+//! long a thread may rest.
 //! `serve` puts the embedded registrar behind sockets, `probe` one exchange under full control,
 //! `trial` a search for limits. `control` is the current-thread tokio side: stages, signals,
 //! merging of intervals.

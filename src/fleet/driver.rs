@@ -1,9 +1,10 @@
 //! What a fleet and a crew have in common: agents with their timers and flows, the ceiling over
 //! what they send, and the way from a datagram to the agent it is meant for.
 //!
-//! A [`Driver`] decides nothing. When an agent arrives is its owner's business, and what happens to
-//! the agents is told to the owner's [`Witness`]. It is told the time, is handed datagrams, and
-//! writes datagrams through [`Ways`].
+//! A [`Driver`] does not decide when an agent arrives: its owner does. What happens to the agents is
+//! told to the owner's [`Witness`]. The driver never reads a clock: every call brings the time. It
+//! is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
+//! registrar's side it answers itself.
 
 use super::flows::{Flow, Flows};
 use super::wheel::Wheel;
@@ -141,7 +142,8 @@ impl<W: Witness> Driver<W> {
         self.wheel.next_due()
     }
 
-    /// A datagram reached the machine at `at` on `flow`, from `from`.
+    /// A datagram came on `flow`, from `from`. The kernel received it at `at`: latencies end there.
+    /// It is handled at `now`: that times what is sent next.
     pub fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
         self.witness.received(self.config.flows.get(flow).trunk, bytes.len());
         match scan::response(bytes) {
@@ -276,8 +278,9 @@ impl<W: Witness> Driver<W> {
         ((local as usize) < self.agents.len()).then_some((local, serial))
     }
 
-    /// Requests from the registrar's side: OPTIONS and NOTIFY (qualify, keep-alive) are answered
-    /// 200, as phones do; anything else that is no SIP is stray.
+    /// Requests from the registrar's side, as phones answer them: OPTIONS and NOTIFY (qualify,
+    /// keep-alive) get 200, an ACK nothing, others 405. Bytes that are no SIP are stray, unless they
+    /// are four or fewer.
     fn answer_request(&mut self, now: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
         let Ok(request) = scan::request(bytes) else {
             // Keep-alive answers and probes of two or four bytes are nothing to count.

@@ -1,7 +1,7 @@
 //! The ways out of a worker, and which of them each of its agents has.
 //!
-//! A datagram flow is open from the first to the last moment of a run, so there is no state to keep
-//! of it.
+//! A datagram flow is open for the whole run, so it has no state. The states of a stream would stand
+//! here.
 
 use crate::agent::IdentityBook;
 use crate::load::Stripe;

@@ -2,8 +2,8 @@
 //!
 //! It knows nothing of what it carries. `delay` holds the distributions, `held` the order in which
 //! packets come out; here they meet with loss. Duplication, reordering beyond what delays do, and
-//! corruption are further fields of
-//! [`LinkConfig`] and further random streams, so that adding one never changes what an existing run draws.
+//! corruption are further fields of [`LinkConfig`] and further random streams, so that adding one
+//! never changes what an existing run draws.
 
 mod delay;
 mod held;

@@ -1,8 +1,8 @@
 //! What is remembered of each agent and its loops: the rows of `agents.csv` and `loops.csv`, handed
 //! over when changed.
 //!
-//! Memory: 48 bytes per agent and up to 8 for its places in the lists of changed rows, 56 MB for 1
-//! 000 000 agents over all workers, reserved at the start. A loop takes 40 bytes more (and 8) from
+//! Memory: 48 bytes per agent and up to 8 for its places in the lists of changed rows, 56 MB for a
+//! million agents over all workers, reserved at the start. A loop takes 40 bytes more (and 8) from
 //! its beginning on: 48 MB if every one of them loops. Handing over a changed row takes 64 bytes
 //! until it is written.
 

@@ -4,10 +4,10 @@
 //! attempts.
 //!
 //! Memory: 1 µs to 130 s (challenge and credentials may each take Timer F, 32 s, and more with a
-//! larger T1) at three significant digits is 18 432 counters of four bytes, 74 KB; at two digits 2
-//! 688 counters, 11 KB. One worker holds at most 9 phases × 16 trunks × 74 KB = 10.6 MB, or with 1
-//! 000 trunks at two digits 97 MB, and as much again while an interval is handed over. In practice
-//! three or four phases of a trunk see values, and an empty one takes nothing.
+//! larger T1) at three significant digits is 18 432 counters of four bytes, 74 KB; at two digits
+//! 2 688 counters, 11 KB. One worker holds at most 9 phases × 16 trunks × 74 KB = 10.6 MB, or with
+//! 1 000 trunks at two digits 97 MB, and as much again while an interval is handed over. In
+//! practice three or four phases of a trunk see values, and an empty one takes nothing.
 
 use hdrhistogram::{Counter, Histogram};
 

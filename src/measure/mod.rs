@@ -2,8 +2,8 @@
 //! generator's own health.
 //!
 //! A [`Tally`] belongs to one worker and is fed one [`Event`] at a time; at each interval's end it
-//! yields an
-//! [`Interval`], and the intervals of all workers merge into one. Nothing here knows the time or does I/O.
+//! yields an [`Interval`], and the intervals of all workers merge into one. Nothing here knows the
+//! time or does I/O.
 
 mod agents;
 mod availability;

@@ -172,7 +172,7 @@ impl Tally {
         trunk.bytes_sent += bytes as u64;
     }
 
-    /// A message came and belongs to an agent of this trunk.
+    /// A datagram came on a flow of this trunk; one that is stray is counted here too.
     pub fn received(&mut self, trunk: TrunkId, bytes: usize) {
         let trunk = &mut self.trunks[trunk.index()];
         trunk.messages_received += 1;
@@ -205,9 +205,8 @@ impl Tally {
     }
 
     /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at
-    /// whole multiples of
-    /// [`SAMPLE_EVERY`], so that those of several workers add; a late call fills in the missed ones, for nothing was
-    /// counted meanwhile.
+    /// whole multiples of [`SAMPLE_EVERY`], so that those of several workers add; a late call fills
+    /// in the missed ones, for nothing was counted meanwhile.
     pub fn sample(&mut self, now: Time) {
         let registered = u32::try_from(self.registered()).unwrap_or(u32::MAX);
         while self.next_sample <= now {

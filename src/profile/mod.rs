@@ -4,8 +4,8 @@
 //! everything stands, `read` turns the tree into a [`file::ProfileFile`], `resolve` checks it and
 //! fills in the defaults ([`Profile`]), `error` says what is wrong and where, `sipp_csv` reads
 //! SIPp's injection files, `schema` shows the keys to editors, `lint` doubts credentials. Disk and
-//! environment are reached only through the
-//! [`Source`] a caller gives; host names are not resolved here, SIP URIs, thresholds and allowances are read by the plan.
+//! environment are reached only through the [`Source`] a caller gives; host names are not resolved
+//! here, SIP URIs, thresholds and allowances are read by the plan.
 
 mod error;
 pub mod file;

@@ -1,5 +1,5 @@
-//! The road between simulated agents and the registrar: a link in each direction, and the registrar
-//! at its far end.
+//! The road between simulated agents and a registrar: a link in each direction, the registrar (any
+//! [`Opposite`]) at its far end, and a [`Toll`] that may count what passes.
 //!
 //! A run and a search for limits go the same road; what differs is who stands at its near end.
 

@@ -3,8 +3,8 @@
 //! registrar both use it.
 //!
 //! An answer is built in three steps: [`Ha1::compute`] from the password, [`Ha1::session`] for the
-//! `-sess` algorithms,
-//! [`request_digest`] over one request. [`response`] does the last two at once for a session's first request.
+//! `-sess` algorithms, [`request_digest`] over one request. [`response`] does the last two at once
+//! for a session's first request.
 //!
 //! Read first: RFC 7616 §3.4, RFC 8760 §2.
 

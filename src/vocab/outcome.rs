@@ -102,7 +102,7 @@ pub enum Phase {
     RegisterService,
     /// Planned send time to the end of an attempt that failed (all but 2xx, `shed`, `abandoned`).
     RegisterFailed,
-    /// First REGISTER to its 401/407.
+    /// The challenged REGISTER to its 401/407, where the agent answers it.
     Challenge,
     /// REGISTER with credentials to its final response.
     Authenticated,

@@ -103,7 +103,7 @@ fn a_run_a_capture_and_a_log_give_the_same_finding() {
         ours.map(|one| (words(&one), one.id, one.confidence, one.agents, one.attempts)).collect::<Vec<_>>()
     };
     assert_eq!(found(&live)[0].1, "limit.concurrent");
-    assert!(found(&live)[0].0.starts_with("the trunk takes 60 registrations at a time"), "{:?}", found(&live));
+    assert!(found(&live)[0].0.starts_with("the trunk takes 60 registrations on top of"), "{:?}", found(&live));
     assert_eq!(found(&captured.results), found(&live));
     assert_eq!(found(&logged.results), found(&live));
 }

@@ -1,5 +1,5 @@
-//! How an agent leaves: it is told to un-REGISTER, its phone loses power, or the run is over. What is open is
-//! abandoned, and what may still be under way is waited for (RFC 3261 §10.2).
+//! How an agent leaves: it is told to un-REGISTER, its phone loses power, or the run is over. What
+//! is open is abandoned, and what may still be under way is waited for (RFC 3261 §10.2).
 
 use super::{Agent, Context, OpenAttempt, Send, State, unsent};
 use crate::measure::{AttemptEnd, Clues, Event};

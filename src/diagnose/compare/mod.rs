@@ -1,10 +1,9 @@
 //! One run against another: what changed, whether that is more than chance, and whether it matters.
 //!
 //! A regression is a change for the worse that is both significant (Holm's correction over all
-//! figures compared, at
-//! [`LEVEL`]) and beyond its line of `[compare]`. `allowance` reads these lines, `figure` says what can be compared and
-//! where a run has its parts, `blocks` and `test` hold the statistics, `tail` their distributions,
-//! `differences` what changed beside the figures.
+//! figures compared, at [`LEVEL`]) and beyond its line of `[compare]`. `allowance` reads these
+//! lines, `figure` says what can be compared and where a run has its parts, `blocks` and `test`
+//! hold the statistics, `tail` their distributions, `differences` what changed beside the figures.
 //!
 //! The generator is judged before the server here too: a run that is invalid or was interrupted is
 //! shown, and never acquits or convicts; and of a latency counted from the planned time, what the

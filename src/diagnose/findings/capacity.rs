@@ -1,15 +1,15 @@
-//! More than the registrar can carry: it answers as fast as it can, what waits for an answer grows
-//! from second to second, and with it the time that an answer takes (`overload`).
+//! Overload: the registrar is asked for more than it can carry. It answers as fast as it can. The
+//! queue grows from second to second, and so does the time that each answer takes.
 //!
 //! What happens then looks like other troubles: phones repeat requests that were not lost, give up
 //! on requests that were not dropped, and the repeats take part of the capacity. So this is looked
 //! for first.
 //!
-//! What tells a queue from its rivals is the fastest answer. Where packets are lost, or a fence
-//! drops what is above a rate, whatever does come through comes at once, to the end. Behind a queue
-//! nothing is swift any more: everybody waits for those before. A registrar that stands still
-//! answers nobody in the meantime; one that is merely slow does not get slower as long as the load
-//! stays as it is.
+//! What tells a queue from its rivals is the fastest answer. Where packets are lost, or a rate
+//! limiter drops the excess, whatever does get through is answered at once. Behind a queue nothing
+//! is swift any more: everybody waits for those before. A registrar that stands still answers
+//! nobody in the meantime; one that is merely slow does not get slower as long as the load stays as
+//! it is.
 
 use super::draft::{Draft, MANY, confidence};
 use super::view::View;
@@ -21,7 +21,7 @@ use crate::vocab::{Class, Confidence, Phase, Severity, Status};
 struct Second {
     /// Attempts begun.
     offered: u64,
-    /// Attempts answered for good, whatever the answer.
+    /// Attempts that got their final answer, whatever it was.
     answered: u64,
     /// Of those: within T1 of the first request.
     swift: u64,
@@ -187,19 +187,19 @@ fn draft(
             (rate.mean - rate.steady).abs().max(1.0)
         ),
         format!("from {} on the queue grew, to {} attempts that waited at once", at(draft.first_ns), queue),
-        format!("not one answer in twenty came within 500 ms {}", window(nanos(jam.first), draft.last_ns)),
+        format!("at most one answer in twenty came within 500 ms {}", window(nanos(jam.first), draft.last_ns)),
     ];
     if let Some(later) = rate.later {
         draft.evidence.push(format!("once phones repeated their requests it answered {later:.0} attempts a second"));
     }
     let repeats: u64 = seconds.iter().map(|second| second.retransmitted).sum();
     draft.evidence.push(format!(
-        "because of it {} were repeated and {} gave up",
+        "because of it: {} repeated, {} given up",
         counted(repeats, "request"),
         counted(lost, "attempt")
     ));
     draft.rejected = vec![
-        "packet loss, or a fence that drops what is above a rate: what comes through would come at once, and nothing did".to_owned(),
+        "packet loss, or a rate limiter that drops the excess: what got through would have been answered at once, and nothing was".to_owned(),
         "a registrar that stood still: it went on answering, second by second".to_owned(),
     ];
     if recovered {

@@ -19,8 +19,7 @@ pub(super) struct InTurn {
 }
 
 impl InTurn {
-    /// One of how many machines such a share fits, if it fits any small number: the chance to meet
-    /// one of `n`.
+    /// How many machines there would be if exactly one failed; `None` if no small number fits.
     pub(super) fn one_of(self) -> Option<u64> {
         (2..=8).find(|n| {
             let due = 1.0 / *n as f64;

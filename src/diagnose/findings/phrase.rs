@@ -5,7 +5,7 @@
 /// What a phrase speaks of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Speaks {
-    /// How many may be registered, or have a licence.
+    /// How many may be registered, or are licensed.
     Limit,
     /// How often something may be asked.
     Rate,

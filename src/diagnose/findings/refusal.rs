@@ -287,12 +287,16 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         let says_so = self.speaks() == Some(Speaks::Limit);
         if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) && !says_so {
-            let why = format!("{} refreshes were refused too, which a limit lets pass", ceiling.refreshes_refused);
+            let why = format!(
+                "{} refreshes were refused too; a limit would have let them through",
+                ceiling.refreshes_refused
+            );
             self.reject("limit on registrations", why);
             return None;
         }
         if self.removal_refused > self.removed && !says_so {
-            let why = format!("{} un-REGISTERs were refused too, which a limit lets pass", self.removal_refused);
+            let why =
+                format!("{} un-REGISTERs were refused too; a limit would have let them through", self.removal_refused);
             self.reject("limit on registrations", why);
             return None;
         }
@@ -337,7 +341,7 @@ impl<'v, 'a> Case<'v, 'a> {
         let drawn = self.view.results.header.order_drawn;
         if drawn {
             drafts[0].rejected.push(
-                "accounts that do not exist from one of the list on: the order of arrival was drawn at random"
+                "accounts missing from some point in the list onward: the order of arrival was drawn at random"
                     .to_owned(),
             );
         } else if let_in_later == 0 && ceiling.refilled == 0 && self.speaks() != Some(Speaks::Limit) {
@@ -345,7 +349,7 @@ impl<'v, 'a> Case<'v, 'a> {
             drafts[0].advice.push(
                 "run again with the list in another order: a limit then refuses others, a missing account the same ones".to_owned(),
             );
-            let whom = format!("{} agents, the last of the list, always the same", self.reach.only_refused);
+            let whom = format!("the last {} agents of the list, always the same ones", self.reach.only_refused);
             drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom) });
         }
         drafts
@@ -366,7 +370,7 @@ impl<'v, 'a> Case<'v, 'a> {
             // Who else is registered on the trunk cannot be seen from here.
             draft.confidence = draft.confidence.min(Confidence::Medium);
             format!(
-                "the trunk takes {limit} registrations more than were there: every further agent is refused with {} {}",
+                "the trunk takes {limit} registrations on top of those already there: every further agent is refused with {} {}",
                 self.answer(),
                 self.place()
             )
@@ -523,7 +527,7 @@ impl<'v, 'a> Case<'v, 'a> {
             throttle.per_second, throttle.demand_range.0, throttle.demand_range.1, throttle.burst
         ));
         draft.rejected.push(format!(
-            "refusals at random or of certain agents: the numbers accepted scatter {:.2} times as much as chance would have it",
+            "refusals at random or of certain agents: the numbers accepted vary {:.2} times as much as pure chance would explain",
             throttle.scatter
         ));
         draft.rejected.push("limit on registrations: agents went on being accepted".to_owned());
@@ -586,8 +590,7 @@ impl<'v, 'a> Case<'v, 'a> {
             self.place()
         );
         node.evidence.push(format!(
-            "{} of the {} agents hit were accepted too, with the same credentials; over the seconds the refusals scatter {:.1} \
-             times as much as chance would have it",
+            "{} of the {} agents hit were accepted too, with the same credentials; over the seconds the refusals vary {:.1} times as much as pure chance would explain",
             turns.both, turns.hit, turns.scatter
         ));
         node.rejected.push("credentials: the same ones are accepted at other times".to_owned());

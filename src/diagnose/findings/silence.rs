@@ -213,8 +213,9 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
         return never;
     }
     if answered == 0 {
-        let mut half =
-            Pattern::new("requests with credentials are never answered, those without are challenged: that hits");
+        let mut half = Pattern::new(
+            "requests without credentials are challenged, requests with credentials are never answered: those",
+        );
         half.evidence.push("credentials make a request longer: it may be cut into fragments, or filtered".to_owned());
         half.rejected.push("a server that is down: it challenges".to_owned());
         return half;
@@ -226,7 +227,7 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
     })
 }
 
-/// Whether nothing sets the silent requests apart, as chance would have it.
+/// Whether the silent requests look random: no source, time or rate sets them apart.
 fn is_scattered(view: &View<'_>) -> bool {
     by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).is_none()
 }
@@ -327,9 +328,10 @@ fn silent_removals(view: &View<'_>) -> u64 {
 /// Answered in the end, but requests had to be repeated.
 ///
 /// Of the retransmissions, those of requests that were never answered are
-/// [`TimersHeader::repeats`](crate::record::results::TimersHeader::repeats) each at most. An answer that came twice or
-/// late shows that nothing was lost, only slower than T1: as many retransmissions were needless.
-/// Each one left stands for an exchange (a request or its answer) that was lost.
+/// [`TimersHeader::repeats`](crate::record::results::TimersHeader::repeats) each at most. An answer
+/// that came twice or late shows that nothing was lost, only slower than T1: as many
+/// retransmissions were needless. Each one left stands for an exchange (a request or its answer)
+/// that was lost.
 fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let sums = &totals.sums;

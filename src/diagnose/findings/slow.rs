@@ -1,6 +1,6 @@
-//! Answers that come, and come late: always, for a stretch of time (`slow`), or the more bindings
-//! are held the later (`slow.with-bindings`). What grows with the load is `overload`, what grows
-//! with the hours is `drift`.
+//! Late answers: always, or for a stretch of time (`slow`); or later the more bindings are held
+//! (`slow.with-bindings`). What grows with the load is `overload`, what grows with the hours is
+//! `drift`.
 
 use super::draft::{Draft, MANY, SOME, confidence};
 use super::view::{Tick, View};
@@ -8,8 +8,7 @@ use super::wording::{at, counted, window};
 use crate::record::{IntervalResult, LatencyRow};
 use crate::vocab::{Confidence, Phase, Severity, Stage};
 
-/// `explained`: what is slow has a finding already: more to do than the registrar can, or requests
-/// without an answer.
+/// `explained`: overload or missing answers already account for the delay.
 pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {
     if explained {
         return Vec::new();
@@ -84,9 +83,9 @@ fn always(view: &View<'_>) -> Option<Draft> {
         vec![format!("in {} of {} intervals the median was {SLOW_MS:.0} ms or more", slow.len(), samples.len())];
     draft.evidence.push(for_phones(typical));
     draft.rejected.push("overload: answers did not get slower while the load stayed as it was".to_owned());
-    draft
-        .advice
-        .push("a long way looks the same: compare with the round-trip time of a ping to the registrar".to_owned());
+    draft.advice.push(
+        "a long network path looks the same: compare with the round-trip time of a ping to the registrar".to_owned(),
+    );
     Some(draft)
 }
 
@@ -131,7 +130,7 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
     draft.agents = waited.min(view.agents.len() as u64);
     draft.confidence = confidence(waited, 0).min(Confidence::Medium);
     draft.summary = format!(
-        "nobody was answered for {} ({}): {} waited, and were answered behind it",
+        "nobody was answered for {} ({}): {} waited, and were answered afterwards",
         at(until - from),
         window(from, until),
         counted(waited, "attempt")
@@ -139,7 +138,7 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
     draft.evidence.push(format!("before and after it {around} attempts were answered within 500 ms"));
     draft.rejected.push("a server that is down: what was sent in that time was answered in the end".to_owned());
     draft.rejected.push("overload: it answered nobody, rather than as many as it could".to_owned());
-    draft.advice.push("a way that was interrupted looks much the same; look for a failover, a backup or a pause of the registrar at that time".to_owned());
+    draft.advice.push("a network interruption looks much the same; look for a failover, a backup or a pause of the registrar at that time".to_owned());
     Some(draft)
 }
 
@@ -179,7 +178,7 @@ fn with_bindings(view: &View<'_>) -> Option<Draft> {
         100.0 * fit
     )];
     if !later {
-        draft.rejected.push("the hours: with all bindings held answers took as long later on".to_owned());
+        draft.rejected.push("elapsed time: with all bindings held, answers took no longer later in the run".to_owned());
     }
     if !by_rate {
         draft.rejected.push("the load: answers stayed slow when less was asked".to_owned());

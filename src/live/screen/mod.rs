@@ -1,8 +1,8 @@
 //! The live screen: a run as a page of a terminal, redrawn some times a second.
 //!
-//! [`Scene`] is everything that can be shown, as values; `view` turns it into cells, and both know no terminal. What a
-//! key means is in `keys`. [`Terminal`] is the only part that touches one, and it gives it back
-//! whatever happens.
+//! [`Scene`] is everything that can be shown, as values; `view` turns it into cells, and both know
+//! no terminal. What a key means is in `keys`. [`Terminal`] is the only part that touches one, and
+//! it gives it back whatever happens.
 
 mod column;
 mod digest;
