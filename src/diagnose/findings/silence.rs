@@ -69,6 +69,10 @@ pub(super) fn has_a_place(view: &View<'_>) -> bool {
 /// answers came after a repeat.
 fn one_place(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+    // What our own ceiling held back was not sent, and so not answered.
+    if totals.sums.ceiling_refused > 0 {
+        return None;
+    }
     let swiftest = |phase: Phase| {
         let of = totals.latency_us.iter().find(|(other, _)| *other == phase).map(|(_, histogram)| histogram);
         of.filter(|histogram| histogram.len() >= SOME).map(|histogram| (histogram.min(), histogram.len()))
