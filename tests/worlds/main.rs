@@ -245,5 +245,5 @@ fn what_is_said_of_a_world_is_true_of_it() {
 }
 
 /// What must be reached, over all worlds; these only rise. The aim is 0.99 and 0.95.
-const HIGH_IS_RIGHT: f64 = 0.94;
-const RECALL: f64 = 0.93;
+const HIGH_IS_RIGHT: f64 = 0.97;
+const RECALL: f64 = 0.96;
