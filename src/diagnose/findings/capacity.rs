@@ -229,12 +229,11 @@ fn seconds(view: &View<'_>) -> Vec<Second> {
     for tick in &view.ticks {
         let number = usize::try_from(tick.start_ns / SECOND_NS).unwrap_or(usize::MAX);
         let Some(second) = seconds.get_mut(number) else { continue };
-        let refused: u64 = tick.refused.values().map(|refused| refused.all()).sum();
         second.offered += tick.started;
-        second.answered += tick.accepted() + refused;
+        second.answered += tick.answered();
         second.swift += tick.swift;
         second.retransmitted += tick.retransmitted;
-        ended[number] += tick.accepted() + refused + tick.silent;
+        ended[number] += tick.answered() + tick.silent;
     }
     let mut open = 0u64;
     for (second, ended) in seconds.iter_mut().zip(ended) {

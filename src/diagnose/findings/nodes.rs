@@ -42,7 +42,7 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
     for tick in &view.ticks {
         let second = seconds.entry(tick.start_ns / SECOND_NS).or_default();
         second.0 += tick.of(group.key);
-        second.1 += tick.accepted() + tick.refused.values().map(|refused| refused.all()).sum::<u64>();
+        second.1 += tick.answered();
     }
     let busy: Vec<(f64, f64)> =
         seconds.values().filter(|(_, all)| *all >= 3).map(|(refused, all)| (*refused as f64, *all as f64)).collect();

@@ -263,7 +263,6 @@ fn by_source(view: &View<'_>) -> Option<Pattern> {
 
 /// A stretch of time without any answer, with answers before or after it.
 fn by_moment(view: &View<'_>) -> Option<Pattern> {
-    let answers = |tick: &Tick| tick.accepted() + tick.refused.values().map(|refused| refused.all()).sum::<u64>();
     let silent: Vec<(u64, u64)> = view
         .ticks
         .iter()
@@ -275,9 +274,9 @@ fn by_moment(view: &View<'_>) -> Option<Pattern> {
     // Requests of its first tick may have been sent before it began, so that their answers still
     // came in it.
     let inside = view.ticks.iter().filter(|tick| tick.start_ns > from + view.tick_ns && tick.start_ns < to);
-    let answered: u64 = inside.map(answers).sum();
-    let before: u64 = view.ticks.iter().filter(|tick| tick.start_ns < from).map(answers).sum();
-    let after: u64 = view.ticks.iter().filter(|tick| tick.start_ns >= to).map(answers).sum();
+    let answered: u64 = inside.map(Tick::answered).sum();
+    let before: u64 = view.ticks.iter().filter(|tick| tick.start_ns < from).map(Tick::answered).sum();
+    let after: u64 = view.ticks.iter().filter(|tick| tick.start_ns >= to).map(Tick::answered).sum();
     if answered * 20 > all || before + after == 0 {
         return None;
     }

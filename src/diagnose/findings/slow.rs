@@ -100,12 +100,11 @@ fn for_phones(ms: f64) -> String {
 
 /// A stretch of time in which nobody was answered though many waited, and all of them behind it.
 fn stretch(view: &View<'_>) -> Option<Draft> {
-    let answers = |tick: &Tick| tick.accepted() + tick.refused.values().map(|refused| refused.all()).sum::<u64>();
     let mut open = 0u64;
     let mut quiet: Option<(u64, u64)> = None;
     let mut longest: Option<(u64, u64, u64)> = None;
     for tick in &view.ticks {
-        let answered = answers(tick) + tick.silent;
+        let answered = tick.answered() + tick.silent;
         if answered > 0 {
             if let Some((from, _)) = quiet.take() {
                 let lasted = tick.start_ns.saturating_sub(from);

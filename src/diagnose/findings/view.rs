@@ -56,6 +56,11 @@ impl Tick {
         self.registered + self.refreshed
     }
 
+    /// Attempts that got a final answer: 2xx or a refusal of any kind.
+    pub fn answered(&self) -> u64 {
+        self.accepted() + self.refused.values().map(|refused| refused.all()).sum::<u64>()
+    }
+
     /// Bindings at the tick's end.
     pub fn level_after(&self) -> u64 {
         (self.level + self.bound).saturating_sub(self.unbound)
