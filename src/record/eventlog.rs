@@ -2,11 +2,14 @@
 //! whatever form they were exported: an array, one record per line, several in a row with or
 //! without commas, pretty-printed, a single one, or an object around the array.
 //!
+//! A record may also be one message of a SIP trace, see [`super::siptrace`].
+//!
 //! Field names are those of [`Fields`], which a user may change; what is not named there is
 //! ignored. Texts may be numbers and numbers texts. Every error says which record it is about and
 //! where that stands. This reads bytes and judges nothing; how records make attempts is `observe`'s
 //! business.
 
+use super::siptrace;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -156,7 +159,7 @@ pub fn read(bytes: &[u8], fields: &Fields) -> Result<EventLog, LogError> {
         let (line, column) = line_column(&valid, valid.len());
         LogError::NotText { line, column }
     })?;
-    let mut reader = Reader { text, fields, log: EventLog::default(), number: 0 };
+    let mut reader = Reader { text, fields, trace_fields: Fields::default(), log: EventLog::default(), number: 0 };
     reader.all()?;
     if reader.number == 0 {
         return Err(LogError::Empty);
@@ -173,6 +176,8 @@ pub fn is_json(beginning: &[u8]) -> bool {
 struct Reader<'a> {
     text: &'a str,
     fields: &'a Fields,
+    /// Those of a SIP trace, once it has been renamed.
+    trace_fields: Fields,
     log: EventLog,
     number: u64,
 }
@@ -228,10 +233,14 @@ impl<'a> Reader<'a> {
 
     fn record(&mut self, text: &'a str) -> Result<(), LogError> {
         self.number += 1;
-        let record: Value = serde_json::from_str(text).map_err(|error| self.no_json(self.offset(text), &error))?;
+        let mut record: Value = serde_json::from_str(text).map_err(|error| self.no_json(self.offset(text), &error))?;
         // Counting lines is left to errors: a log may have millions of records.
         let at = || self.position(text);
-        let fields = self.fields;
+        let mut fields = self.fields;
+        let trace = if find(&record, &fields.time).is_none() { siptrace::as_log_record(&record) } else { None };
+        if let Some(renamed) = trace {
+            (record, fields) = (renamed, &self.trace_fields);
+        }
         let needed = |field: &'static str, name: &str| {
             find(&record, name).ok_or_else(|| LogError::Missing {
                 at: at(),

@@ -98,6 +98,28 @@ fn names_can_be_changed_and_nested() {
     assert!(fields.assign("user").expect_err("no name").to_string().contains("FIELD=NAME"));
 }
 
+/// As Genesys Cloud exports what its capture store holds: a record for each message.
+#[test]
+fn a_trace_of_messages_is_a_log_too() {
+    let message = |method: &str, cseq: &str, ms: u32| {
+        format!(
+            r#"{{"callid":"c1","method":"{method}","cseq":"{cseq}","fromUser":"a","fromDomain":"b.test","toUser":"a",
+               "toDomain":"b.test","replyReason":"","reply_reason":"no","microTs":"{}","date":"x"}}"#,
+            1_715_682_135_000_000 + 1_000 * u64::from(ms)
+        )
+    };
+    let messages =
+        [message("REGISTER", "1 REGISTER", 0), message("401", "1 REGISTER", 10), message("403", "2 INVITE", 20)];
+    let log = read_text(&format!("{{\"data\": [{}]}}", messages.join(","))).expect("a log");
+    let read: Vec<_> = log.records.iter().map(|record| (record.at_ns - TEN_22_15, record.code)).collect();
+    assert_eq!((read, log.others), (vec![(0, None), (10_000_000, Some(401))], 1));
+    let first = &log.records[0];
+    assert_eq!(
+        (first.from.as_str(), first.to.as_str(), first.call_id.as_str()),
+        ("sip:a@b.test", "sip:a@b.test", "c1")
+    );
+}
+
 #[test]
 fn other_methods_are_counted() {
     let log = read_text(&format!("{{\"method\":\"INVITE\"}}\n{ONE}")).expect("a log");

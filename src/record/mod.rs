@@ -17,6 +17,7 @@ pub mod pcapng;
 pub mod reader;
 pub mod results;
 pub mod schema;
+mod siptrace;
 pub mod writer;
 
 pub use error::ReadError;
