@@ -120,6 +120,7 @@ fn header() -> Header {
         compare: None,
         load: None,
         observed: None,
+        answers_missing: false,
         generator: regstorm::record::results::GeneratorLimits {
             late_ns: 1,
             stall_ns: 1,

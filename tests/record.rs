@@ -69,6 +69,7 @@ fn header() -> Header {
         compare: None,
         load: None,
         observed: None,
+        answers_missing: false,
         generator: GeneratorLimits {
             late_ns: 5_000_000,
             stall_ns: 10_000_000,

@@ -310,6 +310,7 @@ pub(super) fn header(
         compare: Some(plan.compare.iter().map(|line| (line.name.clone(), line.expr.clone())).collect()),
         load: Some(load_header(&plan.load)),
         observed: None,
+        answers_missing: false,
         generator: plan.generator,
         host: Host { name, os, kernel, cpus, cpu_model, memory_bytes },
         features,

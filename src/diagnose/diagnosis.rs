@@ -24,19 +24,21 @@ pub enum Conclusion {
     Open { causes: Vec<String> },
     /// Attempts failed, and no finding says why.
     Unexplained { failed: u64, attempts: u64 },
+    /// The source shows requests and not their answers.
+    AnswersMissing { attempts: u64 },
 }
 
 impl Conclusion {
     /// Whether causes are left to be found.
     pub fn is_open(&self) -> bool {
-        matches!(self, Conclusion::Open { .. } | Conclusion::Unexplained { .. })
+        !matches!(self, Conclusion::Healthy { .. } | Conclusion::Explained { .. })
     }
 
     pub const fn as_str(&self) -> &'static str {
         match self {
             Conclusion::Healthy { .. } => "healthy",
             Conclusion::Explained { .. } => "explained",
-            Conclusion::Open { .. } | Conclusion::Unexplained { .. } => "open",
+            _ => "open",
         }
     }
 }
@@ -70,6 +72,9 @@ const PLACED: [&str; 1] = ["loop.403.unchallenged"];
 
 fn conclude(results: &Results, findings: &[Finding]) -> Conclusion {
     let totals = &results.totals;
+    if results.header.answers_missing {
+        return Conclusion::AnswersMissing { attempts: totals.attempts };
+    }
     let count = |status: Status| totals.sums.status[status.index()];
     // What was cut off says nothing of a registrar, and neither does what was never sent.
     let failed = totals.attempts - count(Status::Registered) - count(Status::Abandoned) - count(Status::Shed);

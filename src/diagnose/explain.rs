@@ -129,7 +129,8 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const IDS: [&str; 31] = [
+    const IDS: [&str; 32] = [
+        "challenge.unanswered",
         "overload",
         "slow",
         "slow.with-bindings",

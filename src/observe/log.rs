@@ -34,8 +34,9 @@ pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
         reading.record(record)?;
     }
     let end = records.last().map_or(0, |record| record.at_ns);
-    let (seen, gaps) = reading.watch.finish(name.to_owned(), Observed::EventLog, end);
+    let (mut seen, gaps) = reading.watch.finish(name.to_owned(), Observed::EventLog, end);
     if gaps.silent {
+        seen.answers_missing = true;
         remarks.push("no record has a response code: nothing is known of any answer".to_owned());
     }
     Observation::of(seen, remarks)

@@ -19,6 +19,8 @@ pub(super) struct Seen {
     pub(super) name: String,
     /// `capture` or `event log`.
     pub(super) observed: Observed,
+    /// As in [`Header::answers_missing`].
+    pub(super) answers_missing: bool,
     pub(super) roster: Roster,
     pub(super) words: Words,
     pub(super) entries: Vec<Entry>,
@@ -117,6 +119,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         compare: None,
         load: None,
         observed: Some(seen.observed),
+        answers_missing: seen.answers_missing,
         generator: GeneratorLimits { late_ns: u64::MAX, stall_ns: u64::MAX, suspect_late: 1.0, invalid_late: 1.0 },
         host: Host::default(),
         features: vec![seen.observed.as_str().to_owned()],
@@ -234,7 +237,8 @@ impl<'a> Replay<'a> {
     /// The rule of `agent::looping`, for phones that are not ours.
     fn judge_looping(&mut self, subject: Subject, end: &End, at: Time) {
         let looping = &mut self.looping[subject.agent.index()];
-        if end.status == Status::Abandoned {
+        // Answers that were not recorded are no refusals.
+        if end.status == Status::Abandoned || self.seen.answers_missing {
             return;
         }
         if end.status == Status::Registered {

@@ -113,6 +113,9 @@ pub(super) struct Watch {
     /// Answers to requests that were not seen.
     orphans: u64,
     answers: u64,
+    /// Requests that were new, and repetitions of them.
+    asked: u64,
+    repeated: u64,
     last: u64,
 }
 
@@ -200,6 +203,8 @@ impl Watch {
             order: VecDeque::new(),
             orphans: 0,
             answers: 0,
+            asked: 0,
+            repeated: 0,
             last: 0,
         }
     }
@@ -212,9 +217,11 @@ impl Watch {
         self.forget(ask.at);
         if let Some(request) = self.requests.get(&ask.transaction) {
             let agent = request.agent;
+            self.repeated += 1;
             self.tell(ask.at, agent, What::Retransmitted { bytes: ask.bytes });
             return Ok(());
         }
+        self.asked += 1;
         let agent = self.phone_of(ask)?;
         let phone = &mut self.phones[agent as usize];
         (phone.call_id, phone.contact) = (print_of(&[ask.call_id]), print_of(&[ask.contact.uri]));
@@ -270,8 +277,11 @@ impl Watch {
             self.leave(agent, end);
             self.lapse(agent, end);
         }
-        let gaps = Gaps { orphans: self.orphans, silent: self.answers == 0 && self.roster.len() > 0 };
-        (Seen { name, observed, roster: self.roster, words: self.words, entries: self.entries, end }, gaps)
+        let silent = self.answers == 0 && self.roster.len() > 0;
+        // A phone repeats what it gets no answer to (RFC 3261 §17.1.2.2, Timer E).
+        let gaps = Gaps { orphans: self.orphans, silent, waited: self.repeated >= REPEATS * self.asked };
+        let Watch { roster, words, entries, .. } = self;
+        (Seen { name, observed, answers_missing: false, roster, words, entries, end }, gaps)
     }
 
     fn tell(&mut self, at: u64, agent: u32, what: What) {
@@ -523,6 +533,8 @@ pub(super) struct Gaps {
     pub(super) orphans: u64,
     /// Requests were seen, and not a single answer.
     pub(super) silent: bool,
+    /// The phones repeated their requests, as they do when nothing answers them.
+    pub(super) waited: bool,
 }
 
 impl Phone {
@@ -651,4 +663,7 @@ pub(super) const ANSWERED_WITHIN_NS: u64 = 5 * SECOND_NS;
 /// suggests an hour.
 const DEFAULT_EXPIRES_S: u32 = 3_600;
 const UNKNOWN_END: u64 = Time::NEVER.as_nanos() / 2;
+/// So many repetitions of each request, on the average, show that nobody answers: one alone may
+/// come of a slow answer.
+const REPEATS: u64 = 2;
 const MAX_ADDRESS: usize = 200;

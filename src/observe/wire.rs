@@ -49,7 +49,7 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     // another year is a damaged one.
     let silent_end = account.last_ns.saturating_sub(wire.newest) <= LONGEST_SILENCE_NS;
     let end = if silent_end { account.last_ns } else { wire.newest };
-    let (seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, end);
+    let (mut seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, end);
     remarks.extend(wire.counts.remarks());
     if gaps.orphans > 0 {
         remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));
@@ -59,8 +59,10 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
             "regstorm wrote this file: a sample of failures; diagnose the run's directory for all of it".to_owned(),
         );
     }
-    // A registrar that is heard of other things is seen to be silent.
+    // A registrar that is heard of other things is seen to be silent, and so is one whose phones go
+    // on asking.
     if gaps.silent && wire.registrars.is_disjoint(&wire.others) {
+        seen.answers_missing = !gaps.waited;
         remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
     }
     Observation::of(seen, remarks)

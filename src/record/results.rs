@@ -39,6 +39,9 @@ pub struct Header {
     /// How others were observed; `None`: our own agents made these results.
     #[serde(default)]
     pub observed: Option<Observed>,
+    /// The source shows requests only: that it holds no answer does not mean that none came.
+    #[serde(default)]
+    pub answers_missing: bool,
     pub generator: GeneratorLimits,
     pub host: Host,
     /// What the sockets got: `recvmmsg`, `rx-timestamp`, `rcvbuf=8388608`, …

@@ -111,6 +111,10 @@ fn sentence(conclusion: &Conclusion) -> String {
         Conclusion::Unexplained { failed, attempts } => {
             format!("open: {failed} of {attempts} attempts failed, and no finding explains it")
         }
+        Conclusion::AnswersMissing { attempts } => format!(
+            "open: {} seen, and answers were not recorded: whether they were answered cannot be told",
+            counted(*attempts, "attempt")
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::packets::*;
 use super::{observe, statuses};
-use regstorm::diagnose::diagnosis::Diagnosis;
+use regstorm::diagnose::diagnosis::{Conclusion, Diagnosis};
 use regstorm::record::Results;
 use regstorm::vocab::{Class, Kind};
 
@@ -158,4 +158,61 @@ fn watching_ends_with_the_last_packet_of_whatever_kind() {
     let left = results(&left);
     assert_eq!(statuses(&left), [("protocol_error", 1)]);
     assert_eq!(left.evidence.outcomes[0].class, Class::Unusable);
+}
+
+/// Challenges that nobody answered, each with the header lines given, five minutes apart.
+fn left(headers: &str) -> Diagnosis {
+    let round = |n: u32, at: u64| {
+        let register = Register::of("alice", n + 1);
+        vec![(at, true, register.bytes()), (at + MS, false, register.answer(401, "Unauthorized", headers))]
+    };
+    Diagnosis::of(&results(&rounds(round)))
+}
+
+#[test]
+fn an_unanswered_challenge_is_the_phones_and_open() {
+    for algorithm in ["", ", algorithm=SHA-256"] {
+        let diagnosis = left(&format!("WWW-Authenticate: Digest realm=\"example.test\", nonce=\"n\"{algorithm}\r\n"));
+        assert_eq!(diagnosis.conclusion, Conclusion::Open { causes: vec!["challenge.unanswered".to_owned()] });
+        let [finding] = diagnosis.findings.as_slice() else { panic!("{:?}", diagnosis.findings) };
+        // MD5, which is meant when none is named, is known to every phone.
+        let known = finding.rejected.contains("MD5 is on offer");
+        assert_eq!(known, algorithm.is_empty(), "{}", finding.rejected);
+        assert!(finding.rejected.contains("no request was repeated"), "{}", finding.rejected);
+    }
+}
+
+#[test]
+fn algorithms_that_nobody_knows_are_to_blame_themselves() {
+    let header = "WWW-Authenticate: Digest realm=\"example.test\", nonce=\"n\", algorithm=WHIRLPOOL\r\n";
+    let ids: Vec<_> = left(header).findings.into_iter().map(|finding| finding.id).collect();
+    assert_eq!(ids, ["algorithm.unsupported"]);
+}
+
+/// Of each exchange only what the phone sent, as a mirror of one direction shows it.
+fn requests_only(repeats: u64) -> Diagnosis {
+    let requests = rounds(|n, at| {
+        let out = exchange(call("call", "", n, "n"), at).into_iter().filter(|(_, out, _)| *out);
+        let again = |(at, out, bytes): (u64, bool, Vec<u8>)| {
+            (0..=repeats).map(move |again| (at + again * SECOND, out, bytes.clone())).collect::<Vec<_>>()
+        };
+        let mut all: Messages = out.flat_map(again).collect();
+        all.sort_by_key(|&(at, ..)| at);
+        all
+    });
+    Diagnosis::of(&results(&requests))
+}
+
+#[test]
+fn answers_that_were_not_recorded_are_no_silence() {
+    let diagnosis = requests_only(0);
+    assert_eq!(diagnosis.conclusion, Conclusion::AnswersMissing { attempts: 12 });
+    assert!(diagnosis.findings.is_empty(), "{:?}", diagnosis.findings);
+}
+
+/// RFC 3261 §17.1.2.2: a phone that gets no answer asks again.
+#[test]
+fn requests_that_are_repeated_show_that_nothing_answers() {
+    let ids: Vec<_> = requests_only(3).findings.into_iter().map(|finding| finding.id).collect();
+    assert_eq!(ids, ["no-response"]);
 }

@@ -1,6 +1,7 @@
 //! Attempts out of a platform's event log.
 
 use super::{loops, statuses};
+use regstorm::diagnose::diagnosis::{Conclusion, Diagnosis};
 use regstorm::observe::{Observation, of_log};
 use regstorm::record::eventlog::{self, Fields};
 
@@ -52,6 +53,9 @@ fn a_request_without_a_code_waits_for_its_answer() {
     );
     let silent = log(&[(0, "a", 0), (60, "a", 0), (120, "a", 0), (180, "b", 200)]);
     assert_eq!(loops(&silent.results), [("a", "timeout", 3)]);
+    let requests = log(&[(0, "a", 0), (60, "a", 0), (120, "a", 0), (180, "a", 0)]);
+    assert_eq!(Diagnosis::of(&requests.results).conclusion, Conclusion::AnswersMissing { attempts: 4 });
+    assert_eq!(loops(&requests.results), []);
     assert_eq!(log(&[(0, "a", 0)]).remarks, ["no record has a response code: nothing is known of any answer"]);
 }
 

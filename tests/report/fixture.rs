@@ -185,6 +185,7 @@ impl Shape {
             compare: None,
             load: None,
             observed: None,
+            answers_missing: false,
             generator: GeneratorLimits {
                 late_ns: 5_000_000,
                 stall_ns: 10_000_000,

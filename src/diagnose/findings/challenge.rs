@@ -19,8 +19,12 @@ use std::collections::BTreeSet;
 /// explain.
 pub(super) fn find(view: &View<'_>) -> (Vec<Draft>, Vec<u16>) {
     let (mut drafts, mut explained) = (Vec::new(), Vec::new());
-    for (draft, keys) in
-        realm(view).into_iter().chain(unaccepted(view)).chain(unanswerable(view)).chain(refused_algorithm(view))
+    for (draft, keys) in realm(view)
+        .into_iter()
+        .chain(unaccepted(view))
+        .chain(unanswerable(view))
+        .chain(left_unanswered(view))
+        .chain(refused_algorithm(view))
     {
         drafts.push(draft);
         explained.extend(keys);
@@ -388,8 +392,10 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
 
 /// Challenges that cannot be answered for another reason: their qop, or what they lack.
 fn unanswerable(view: &View<'_>) -> Option<Explaining> {
-    let others = [Unusable::Realm, Unusable::NoAcceptedAlgorithm].map(|unusable| Some(Trouble::Unusable(unusable)));
-    let is_other = |group: &&Group<'_>| group.class == Class::Unusable && !others.contains(&group.trouble);
+    let elsewhere =
+        [Trouble::Unusable(Unusable::Realm), Trouble::Unusable(Unusable::NoAcceptedAlgorithm), Trouble::LeftUnanswered]
+            .map(Some);
+    let is_other = |group: &&Group<'_>| group.class == Class::Unusable && !elsewhere.contains(&group.trouble);
     let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_other).collect();
     let most = groups.first()?;
     let mut draft = Draft::new("algorithm.unsupported", Severity::Critical, Some(view.trunk));
@@ -403,6 +409,58 @@ fn unanswerable(view: &View<'_>) -> Option<Explaining> {
     let span = draft.last_ns - draft.first_ns;
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
     Some((draft, groups.iter().map(|group| group.key).collect()))
+}
+
+/// Challenges that phones which were observed did not go on from.
+///
+/// What a phone accepts, no capture shows: only where nothing on offer is known to anybody is the
+/// offer to blame. Else it is the phone, and why it kept still is not to be seen from outside.
+fn left_unanswered(view: &View<'_>) -> Option<Explaining> {
+    let is_it = |group: &&Group<'_>| group.trouble == Some(Trouble::LeftUnanswered);
+    let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_it).collect();
+    groups.first()?;
+    let unanswered = view.offers.iter().filter(|row| row.answered.is_none());
+    let offered = unanswered.fold(0, |bits, row| bits | row.offered);
+    let answered: u64 = view.offers.iter().filter(|row| row.answered.is_some()).map(|row| row.seen.count).sum();
+    let nobody_knows = offered == UNKNOWN_ALGORITHM;
+    let id = if nobody_knows { "algorithm.unsupported" } else { "challenge.unanswered" };
+    let mut draft = Draft::new(id, Severity::Critical, Some(view.trunk));
+    cover(&mut draft, &groups);
+    draft.agents = view.met(&[Class::Unusable]).count() as u64;
+    draft.evidence = vec![format!("{} ended with a challenge", counted(draft.attempts, "attempt"))];
+    if nobody_knows {
+        draft.confidence = confidence(draft.attempts, answered);
+        draft.summary = "the challenges offer only algorithms that are not known, and no phone answers them".to_owned();
+    } else {
+        draft.confidence = Confidence::Open;
+        draft.summary = "the challenge was not answered: the phone has no credentials for it, does not accept what it \
+                         offers, or gave up"
+            .to_owned();
+        let offers = if offered == 0 { "no digest that can be read".to_owned() } else { algorithms(offered) };
+        draft.evidence.push(format!("offered: {offers}"));
+        draft.advice.push(UNANSWERED_TEST.to_owned());
+    }
+    if answered > 0 {
+        draft.evidence.push(format!("{} answered", counted(answered, "other challenge")));
+    }
+    draft.rejected = kept_still(view, offered);
+    let span = draft.last_ns - draft.first_ns;
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
+    Some((draft, groups.iter().map(|group| group.key).collect()))
+}
+
+/// What cannot be the reason for a phone not to answer a challenge.
+fn kept_still(view: &View<'_>, offered: u8) -> Vec<String> {
+    let mut rejected = vec!["wrong passwords: no credentials were sent".to_owned()];
+    let repeats = view.results.trunk_totals[usize::from(view.trunk)].sums.retransmissions;
+    // RFC 3261 §17.1.2.2: over UDP a request is repeated until an answer arrives.
+    if view.header().transport == "UDP" && repeats == 0 {
+        rejected.push("a challenge that was lost on the way: no request was repeated".to_owned());
+    }
+    if offered >> Algorithm::Md5 as u8 & 1 == 1 {
+        rejected.push("an algorithm that the phone does not know: MD5 is on offer".to_owned());
+    }
+    rejected
 }
 
 /// Credentials of one algorithm that are always refused, while those of another are taken.
@@ -454,6 +512,11 @@ fn cover(draft: &mut Draft, groups: &[&Group<'_>]) {
     draft.saw(Sightings::together(groups.iter().map(|group| &group.seen)));
 }
 
+/// What tells the reasons for an unanswered challenge apart.
+const UNANSWERED_TEST: &str = "register the same account with regstorm against the same registrar: if it registers, \
+                               look at user, password and realm that the phone is set up with";
+/// The bit of [`OfferRow::offered`](crate::measure::OfferRow) for algorithms that have none.
+const UNKNOWN_ALGORITHM: u8 = 1 << 7;
 /// Observations without which nothing is said.
 const SOME: u64 = super::draft::SOME;
 /// One in so many is the exception that edges of windows make.

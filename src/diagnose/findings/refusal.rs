@@ -11,6 +11,7 @@ use super::nodes;
 use super::pattern::{self, Ceiling, Cut, Reach, Tally, Throttle, Wave};
 use super::phrase::{self, Speaks};
 use super::view::{Group, View};
+use super::wording::counted;
 use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, Status, format_duration, millis};
 use std::time::Duration;
 
@@ -565,11 +566,13 @@ impl<'v, 'a> Case<'v, 'a> {
             return self.by_node(turns);
         }
         if self.reach.is_subset() {
-            let whom = format!(
-                "{} agents, always the same, while {} others are never refused",
-                self.reach.only_refused, self.reach.only_accepted
-            );
-            self.reject("everybody", format!("{} agents were accepted and never refused", self.reach.only_accepted));
+            let refused = counted(self.reach.only_refused, "agent");
+            let (always, spared) = match self.reach.only_accepted {
+                1 => ("always the same, while one other is never refused".to_owned(), "1 agent was".to_owned()),
+                n => (format!("always the same, while {n} others are never refused"), format!("{n} agents were")),
+            };
+            let whom = format!("{refused}, {always}");
+            self.reject("everybody", format!("{spared} accepted and never refused"));
             return vec![self.plain(&whom)];
         }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
 /// effects of that.
 pub(super) fn find(view: &View<'_>, overloaded: bool) -> Vec<Draft> {
+    if view.results.header.answers_missing {
+        return Vec::new();
+    }
     let unexplained = |find: fn(&View<'_>) -> Option<Draft>| if overloaded { None } else { find(view) };
     let silent = unexplained(no_response);
     // Requests that are answered only when they come again, all of one kind, were not lost by
@@ -191,7 +194,11 @@ fn lost_here(view: &View<'_>) -> Vec<String> {
 
 fn of_agents(view: &View<'_>, agents: u64) -> String {
     let all = view.agents.len() as u64;
-    if agents == all { format!("all {}", counted(all, "agent")) } else { format!("{agents} of {all} agents") }
+    match all {
+        1 => "its one agent".to_owned(),
+        all if agents == all => format!("all {all} agents"),
+        all => format!("{agents} of {all} agents"),
+    }
 }
 
 /// How the silence is spread.
