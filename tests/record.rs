@@ -386,9 +386,9 @@ fn what_is_no_record_is_named() {
     let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert_eq!(message(b""), "this is no record of a run: it does not begin with \"regstorm\"");
     assert_eq!(message(b"interval_start,interval_s"), message(b""));
-    assert_eq!(message(b"regstorm\x01\0\0\0"), "the record has layout 1, and this version reads layout 3");
+    assert_eq!(message(b"regstorm\x01\0\0\0"), "the record has layout 1, and this version reads layout 4");
     let no_header = "the record ends before its header is complete (there is none): nothing was measured";
-    assert_eq!(message(b"regstorm\x03\0\0\0"), no_header);
+    assert_eq!(message(b"regstorm\x04\0\0\0"), no_header);
 }
 
 #[test]

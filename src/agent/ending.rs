@@ -13,7 +13,7 @@ pub(super) struct Ending<'a> {
     /// 0: no response.
     pub code: u16,
     pub reason: Why<&'a [u8]>,
-    pub clues: Clues,
+    pub clues: Clues<'a>,
 }
 
 impl<'a> Ending<'a> {
@@ -26,7 +26,7 @@ impl<'a> Ending<'a> {
         Ending::refusal(failed, code, Why::Trouble(trouble))
     }
 
-    pub(super) fn with(self, clues: Clues) -> Self {
+    pub(super) fn with(self, clues: Clues<'a>) -> Self {
         Ending { clues, ..self }
     }
 

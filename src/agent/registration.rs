@@ -43,14 +43,14 @@ use super::looping::{Looping, Step};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
 use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
-use crate::measure::{AttemptEnd, Clues, Event, Granted};
+use crate::measure::{AttemptEnd, Clues, Event, Granted, Offer};
 use crate::seed::{Purpose, Seed, unit};
 use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why};
-use std::num::NonZeroU64;
+use crate::vocab::{AgentId, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8};
+use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
 
 /// What an agent is told.
@@ -164,6 +164,8 @@ struct OpenAttempt {
     exchange: Exchange,
     /// An earlier request with credentials was sent several times.
     copies_before: bool,
+    /// The marks of whoever challenged, as a digest; `None`: that was not looked at.
+    challenged_by: Option<NonZeroU16>,
 }
 
 impl Default for Agent {
@@ -400,6 +402,7 @@ impl Agent {
             transaction: None,
             exchange: Exchange::default(),
             copies_before: false,
+            challenged_by: None,
         });
         self.next_request()
     }
@@ -506,13 +509,15 @@ impl Agent {
         let clues = Clues { algorithm, retry_after: response.retry_after(), ..Clues::default() };
         let usable = usable(cx.policy.algorithms, cx.identity.credential);
         let (offered, chosen) = cx.template.survey(response, usable);
-        let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
+        let (stale, nonce_length) =
+            chosen.as_ref().map_or((false, 0), |challenge| (challenge.stale, saturating_u8(challenge.nonce.len())));
         let again = match attempt.exchange.challenged(role.into(), stale) {
             Ok(again) => again,
             Err(failed) => {
-                events(Event::Offered(answer::offer(&offered, None, stale, at)));
+                events(Event::Offered(Offer { nonce_length, ..answer::offer(&offered, None, stale, at) }));
+                let clues = Clues { stale, ..attempt.answered_by(clues, response) };
                 let end = Ending::refusal(failed, response.code, Why::Said(response.reason));
-                self.finish(cx, end.with(Clues { stale, ..clues }), at, events);
+                self.finish(cx, end.with(clues), at, events);
                 return Send::No;
             }
         };
@@ -533,7 +538,12 @@ impl Agent {
             return Send::No;
         }
         let answered = self.authentication.held(role).map(Held::algorithm);
-        events(Event::Offered(answer::offer(&offered, answered, again, at)));
+        events(Event::Offered(Offer { nonce_length, ..answer::offer(&offered, answered, again, at) }));
+        if let State::Open(attempt) = &mut self.state
+            && answer::is_sampled(cx.agent, self.serial)
+        {
+            attempt.challenged_by = NonZeroU16::new(answer::marks(response).digest());
+        }
         events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
         self.next_request()
     }
@@ -565,14 +575,14 @@ impl Agent {
 
     /// How a final response that nothing follows from ends an attempt.
     fn verdict<'r>(&self, response: &Response<'r>) -> Ending<'r> {
-        let exchange = match &self.state {
-            State::Open(attempt) => attempt.exchange,
-            _ => Exchange::default(),
-        };
         let clues = Clues {
             algorithm: self.authentication.answered(),
             retry_after: response.retry_after(),
             ..Clues::default()
+        };
+        let (exchange, clues) = match &self.state {
+            State::Open(attempt) => (attempt.exchange, attempt.answered_by(clues, response)),
+            _ => (Exchange::default(), clues),
         };
         Ending::refusal(exchange.refused(response.code), response.code, Why::Said(response.reason)).with(clues)
     }
@@ -598,7 +608,12 @@ impl Agent {
         self.authentication.renew(response);
         self.maybe_bound = true;
         self.bound_until = Some(at + granted);
-        let clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
+        let mut clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
+        if attempt.challenged_by.is_some() || answer::is_sampled(cx.agent, self.serial) {
+            let marks = answer::marks(response);
+            clues.as_challenged = attempt.challenged_by.map(|digest| digest.get() == marks.digest());
+            clues.marks = Some(marks);
+        }
         let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
         events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, echo, example }));
         events(Event::Ended(attempt.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
@@ -711,7 +726,14 @@ impl OpenAttempt {
         self.transaction.is_some_and(|transaction| transaction.may_have_arrived(undeliverable))
     }
 
-    fn end<'a>(&self, status: Status, code: u16, reason: Why<&'a [u8]>, at: Time, clues: Clues) -> AttemptEnd<'a> {
+    /// What a refusal shows of who sent it, and why in words.
+    fn answered_by<'a>(&self, clues: Clues<'a>, response: &Response<'a>) -> Clues<'a> {
+        let marks = answer::marks(response);
+        let as_challenged = self.challenged_by.map(|digest| digest.get() == marks.digest());
+        Clues { marks: Some(marks), as_challenged, words: answer::words(response), ..clues }
+    }
+
+    fn end<'a>(&self, status: Status, code: u16, reason: Why<&'a [u8]>, at: Time, clues: Clues<'a>) -> AttemptEnd<'a> {
         let credentials_sent = self.transaction.filter(|_| self.exchange.with_credentials()).map(|t| t.sent);
         AttemptEnd {
             kind: self.kind,

@@ -1,5 +1,6 @@
 //! What agents and workers report, one event at a time.
 
+use super::answerer::{Marks, Words};
 use crate::vocab::{AgentId, Class, Kind, Phase, Place, Refusal, Status, Time, Trouble, TrunkId, Why};
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +117,7 @@ pub struct AttemptEnd<'a> {
     pub at: Time,
     /// RFC 6076 §4.2: the answer counts as an ineffective attempt.
     pub ineffective: bool,
-    pub clues: Clues,
+    pub clues: Clues<'a>,
 }
 
 impl AttemptEnd<'_> {
@@ -150,7 +151,7 @@ impl AttemptEnd<'_> {
 
 /// What the final answer says beyond its code and place.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Clues {
+pub struct Clues<'a> {
     /// The challenge in it says `stale`.
     pub stale: bool,
     /// The algorithm of the credentials that were refused or taken, as a position in
@@ -158,6 +159,11 @@ pub struct Clues {
     pub algorithm: Option<u8>,
     /// Seconds.
     pub retry_after: Option<u32>,
+    /// Who answered; `None`: it was not looked at.
+    pub marks: Option<Marks<'a>>,
+    /// Whether the challenge that was answered had the same marks; `None`: it was not looked at.
+    pub as_challenged: Option<bool>,
+    pub words: Words<'a>,
 }
 
 /// The challenge of a 401 or 407.
@@ -172,6 +178,8 @@ pub struct Offer<'a> {
     /// Position of the algorithm that is answered with.
     pub answered: Option<u8>,
     pub stale: bool,
+    /// Length of the nonce, in characters; 0: no challenge was looked at.
+    pub nonce_length: u8,
 }
 
 /// What a 2xx to an attempt granted.

@@ -7,27 +7,24 @@
 //! tenth of a second or more, per trunk: from it follow the number of bindings at each refusal,
 //! rates, and when things began and ended. Nothing here judges; `diagnose` does.
 
+use super::answerer::{Words, fold};
+use super::answerers::{AnswererRow, Answerers};
 use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
 use super::responses::{ReasonId, Reasons};
+use super::rows::{MAX_TEXT, RowTable, note};
 use crate::vocab::{Class, Kind, Place, Time, Trouble, saturating_u32};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
+pub use super::rows::{EXAMPLES, MAX_ROWS, Sightings, wider};
+
 /// The shortest tick of the pulse, as long as an interval has no more than [`TICKS`] of it.
 pub const SHORTEST_TICK: Duration = Duration::from_millis(100);
 /// Ticks of an interval at most: 8 h of 15 trunks in intervals of a minute make 720 000 ticks.
 pub const TICKS: u32 = 100;
-/// Rows of each table per worker and run; what does not fit is counted in the last row of its
-/// trunk, or not listed.
-pub const MAX_ROWS: usize = 512;
-/// Agents named in a row: the first that were seen.
-pub const EXAMPLES: usize = 3;
 /// RFC 3261 §17.1.1.1: the first retransmission leaves so long after its request.
 const T1: Duration = Duration::from_millis(500);
-/// A realm or Contact beyond this is cut.
-const MAX_TEXT: usize = 200;
-
 /// The tick of a run with intervals of this length.
 pub fn tick(interval: Duration) -> Duration {
     let parts = interval.as_nanos().div_ceil(SHORTEST_TICK.as_nanos() * u128::from(TICKS));
@@ -107,8 +104,7 @@ pub struct PulseCell {
 /// keep a pulse each. A digest of 16 bits: among a handful of phrases two share one once in ten
 /// thousand runs, and then read as one.
 pub fn refusal_group(code: u16, reason: &str) -> u16 {
-    let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    let hash = code.to_be_bytes().iter().chain(reason.as_bytes()).fold(0x811c_9dc5, fold);
+    let hash = fold(code.to_be_bytes().iter().chain(reason.as_bytes()));
     (((hash >> 16) ^ hash) & 0xffff) as u16 | 1
 }
 
@@ -132,6 +128,8 @@ pub struct OutcomeRow {
     pub seen: Sightings,
     /// The shortest and longest `Retry-After`, seconds.
     pub retry_after_s: Option<(u32, u32)>,
+    /// What refusals said beside their reason phrase: the first [`EXAMPLES`] texts.
+    pub words: Vec<String>,
 }
 
 /// A challenge, as far as it is the same for every agent.
@@ -146,6 +144,8 @@ pub struct OfferRow {
     /// The algorithm that was answered; `None`: no challenge of the response could be.
     pub answered: Option<u8>,
     pub stale: bool,
+    /// Length of the nonce, in characters; 0: not known.
+    pub nonce_length: u8,
     pub seen: Sightings,
 }
 
@@ -166,45 +166,6 @@ pub struct GrantRow {
     pub seen: Sightings,
 }
 
-/// How often, when, and whom first.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Sightings {
-    pub count: u64,
-    /// Nanoseconds since the run's start.
-    pub first_ns: u64,
-    pub last_ns: u64,
-    /// The first agents seen, at most [`EXAMPLES`].
-    pub agents: Vec<u32>,
-}
-
-impl Sightings {
-    /// What several rows saw together; all zero of none.
-    pub fn together<'a>(rows: impl IntoIterator<Item = &'a Sightings>) -> Sightings {
-        let mut all = Sightings::default();
-        rows.into_iter().for_each(|seen| all.merge(seen));
-        all
-    }
-
-    /// Adds what another worker, or a later interval, saw of the same.
-    pub fn merge(&mut self, other: &Sightings) {
-        if other.count == 0 {
-            return;
-        }
-        if self.count == 0 {
-            *self = other.clone();
-            return;
-        }
-        self.count += other.count;
-        self.first_ns = self.first_ns.min(other.first_ns);
-        self.last_ns = self.last_ns.max(other.last_ns);
-        for agent in &other.agents {
-            if self.agents.len() < EXAMPLES && !self.agents.contains(agent) {
-                self.agents.push(*agent);
-            }
-        }
-    }
-}
-
 /// The evidence of one interval, or of a run once all are merged.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Evidence {
@@ -212,6 +173,7 @@ pub struct Evidence {
     pub outcomes: Vec<OutcomeRow>,
     pub offers: Vec<OfferRow>,
     pub grants: Vec<GrantRow>,
+    pub answerers: Vec<AnswererRow>,
 }
 
 impl Evidence {
@@ -226,6 +188,7 @@ impl Evidence {
                 Some(mine) => {
                     mine.seen.merge(&row.seen);
                     mine.retry_after_s = wider(mine.retry_after_s, row.retry_after_s);
+                    row.words.iter().for_each(|text| note(&mut mine.words, text.as_bytes()));
                 }
                 None => self.outcomes.push(row.clone()),
             }
@@ -246,6 +209,12 @@ impl Evidence {
                 None => self.grants.push(row.clone()),
             }
         }
+        for row in &other.answerers {
+            match self.answerers.iter_mut().find(|mine| mine.is_like(row)) {
+                Some(mine) => mine.seen.merge(&row.seen),
+                None => self.answerers.push(row.clone()),
+            }
+        }
     }
 
     /// Every trunk that is named.
@@ -253,7 +222,8 @@ impl Evidence {
         let outcomes = self.outcomes.iter().map(|row| row.trunk);
         let offers = self.offers.iter().map(|row| row.trunk);
         let grants = self.grants.iter().map(|row| row.trunk);
-        self.pulse.iter().map(|cell| cell.trunk).chain(outcomes).chain(offers).chain(grants)
+        let answerers = self.answerers.iter().map(|row| row.trunk);
+        self.pulse.iter().map(|cell| cell.trunk).chain(outcomes).chain(offers).chain(grants).chain(answerers)
     }
 
     /// Every agent that is named.
@@ -261,7 +231,8 @@ impl Evidence {
         let outcomes = self.outcomes.iter().map(|row| &row.seen);
         let offers = self.offers.iter().map(|row| &row.seen);
         let grants = self.grants.iter().map(|row| &row.seen);
-        outcomes.chain(offers).chain(grants).flat_map(|seen| seen.agents.iter().copied())
+        let answerers = self.answerers.iter().map(|row| &row.seen);
+        outcomes.chain(offers).chain(grants).chain(answerers).flat_map(|seen| seen.agents.iter().copied())
     }
 
     /// Sorts the pulse by trunk and time, with one cell for each count.
@@ -293,8 +264,8 @@ impl OutcomeRow {
 
 impl OfferRow {
     fn is_like(&self, other: &OfferRow) -> bool {
-        (self.trunk, self.source, self.offered, self.answered, self.stale)
-            == (other.trunk, other.source, other.offered, other.answered, other.stale)
+        (self.trunk, self.source, self.offered, self.answered, self.stale, self.nonce_length)
+            == (other.trunk, other.source, other.offered, other.answered, other.stale, other.nonce_length)
             && self.realm == other.realm
     }
 }
@@ -303,14 +274,6 @@ impl GrantRow {
     fn is_like(&self, other: &GrantRow) -> bool {
         (self.trunk, self.source, self.kind, self.shortened, self.echo, self.asked_s)
             == (other.trunk, other.source, other.kind, other.shortened, other.echo, other.asked_s)
-    }
-}
-
-/// The span that covers both.
-pub fn wider(one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32, u32)> {
-    match (one, other) {
-        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-        (one, other) => one.or(other),
     }
 }
 
@@ -335,6 +298,7 @@ struct OfferKey {
     offered: u8,
     answered: Option<u8>,
     stale: bool,
+    nonce_length: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -345,75 +309,6 @@ struct GrantKey {
     shortened: bool,
     echo: Echo,
     asked_s: u32,
-}
-
-/// What is kept of a row's interval. Counting allocates nothing.
-#[derive(Clone, Debug, Default)]
-struct RowCounts {
-    count: u64,
-    first_ns: u64,
-    last_ns: u64,
-    agents: [u32; EXAMPLES],
-    named: usize,
-    /// `Retry-After` of outcomes, lifetimes of grants.
-    span_s: Option<(u32, u32)>,
-    example: String,
-}
-
-impl RowCounts {
-    fn add(&mut self, agent: u32, at_ns: u64) {
-        if self.count == 0 {
-            (self.first_ns, self.last_ns) = (at_ns, at_ns);
-        }
-        self.count += 1;
-        self.first_ns = self.first_ns.min(at_ns);
-        self.last_ns = self.last_ns.max(at_ns);
-        if self.named < EXAMPLES && !self.agents[..self.named].contains(&agent) {
-            self.agents[self.named] = agent;
-            self.named += 1;
-        }
-    }
-
-    fn sightings(&self) -> Sightings {
-        let agents = self.agents[..self.named].to_vec();
-        Sightings { count: self.count, first_ns: self.first_ns, last_ns: self.last_ns, agents }
-    }
-}
-
-/// A bounded table that remembers where it found the last row: neighbours in time are alike.
-#[derive(Clone, Debug)]
-struct RowTable<K> {
-    rows: Vec<(K, RowCounts)>,
-    places: HashMap<K, u32>,
-    last: usize,
-}
-
-impl<K: Copy + Eq + std::hash::Hash> RowTable<K> {
-    fn new() -> Self {
-        RowTable { rows: Vec::new(), places: HashMap::new(), last: 0 }
-    }
-
-    /// The row of `key`; `None` when the table is full of others.
-    fn row(&mut self, key: K) -> Option<&mut RowCounts> {
-        if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
-            self.last = match self.places.get(&key) {
-                Some(place) => *place as usize,
-                None if self.rows.len() >= MAX_ROWS => return None,
-                None => {
-                    self.rows.push((key, RowCounts::default()));
-                    self.places.insert(key, saturating_u32(self.rows.len() - 1));
-                    self.rows.len() - 1
-                }
-            };
-        }
-        Some(&mut self.rows[self.last].1)
-    }
-
-    /// The rows seen since the last call.
-    fn take<R>(&mut self, mut make: impl FnMut(&K, RowCounts) -> R) -> Vec<R> {
-        let seen = self.rows.iter_mut().filter(|(_, kept)| kept.count > 0);
-        seen.map(|(key, kept)| make(key, std::mem::take(kept))).collect()
-    }
 }
 
 /// The pulse of one interval: for each tick and trunk that saw something, one count per beat.
@@ -492,6 +387,7 @@ pub(super) struct Collector {
     offers: RowTable<OfferKey>,
     grants: RowTable<GrantKey>,
     realms: Reasons,
+    answerers: Answerers,
 }
 
 impl Collector {
@@ -504,6 +400,7 @@ impl Collector {
             offers: RowTable::new(),
             grants: RowTable::new(),
             realms: Reasons::new(),
+            answerers: Answerers::new(),
         }
     }
 
@@ -534,8 +431,10 @@ impl Collector {
             return None;
         };
         let beat = Beat::Ended { class, refresh: end.kind == Kind::Refresh };
+        let at = end.at.nanos_since(self.start);
+        let group = if class.is_refusal() { refusal_group(end.code, &reasons.text(reason)) } else { 0 };
+        self.answerers.saw(trunk, subject.agent.0, end, class, group, at);
         if class.is_refusal() {
-            let group = refusal_group(end.code, &reasons.text(reason));
             self.pulse.count_refusal(self.tick_of(end.at), trunk, beat, group);
         } else {
             self.beat(trunk, end.at, beat);
@@ -554,9 +453,10 @@ impl Collector {
             trouble: end.reason.trouble(),
             algorithm: end.clues.algorithm,
         };
-        let at = end.at.nanos_since(self.start);
         if let Some(kept) = self.outcomes.row(key) {
             kept.add(subject.agent.0, at);
+            let Words { warning, reason, comment, body } = end.clues.words;
+            [warning, reason, comment, body].into_iter().for_each(|text| note(&mut kept.words, text));
             kept.span_s = wider(kept.span_s, end.clues.retry_after.map(|seconds| (seconds, seconds)));
         }
         Some(class)
@@ -570,6 +470,7 @@ impl Collector {
             offered: offer.offered,
             answered: offer.answered,
             stale: offer.stale,
+            nonce_length: offer.nonce_length,
         };
         let at = offer.at.nanos_since(self.start);
         if let Some(kept) = self.offers.row(key) {
@@ -616,6 +517,7 @@ impl Collector {
                 algorithm: key.algorithm,
                 seen: kept.sightings(),
                 retry_after_s: kept.span_s,
+                words: kept.words,
             }),
             offers: self.offers.take(|key, kept| OfferRow {
                 trunk: key.trunk,
@@ -624,6 +526,7 @@ impl Collector {
                 offered: key.offered,
                 answered: key.answered,
                 stale: key.stale,
+                nonce_length: key.nonce_length,
                 seen: kept.sightings(),
             }),
             grants: self.grants.take(|key, kept| GrantRow {
@@ -637,6 +540,7 @@ impl Collector {
                 seen: kept.sightings(),
                 example: kept.example,
             }),
+            answerers: self.answerers.take(),
         }
     }
 }

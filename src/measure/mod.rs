@@ -6,6 +6,8 @@
 //! time or does I/O.
 
 mod agents;
+mod answerer;
+mod answerers;
 mod availability;
 pub mod buckets;
 mod changes;
@@ -16,9 +18,12 @@ pub mod interval;
 pub mod latency;
 pub mod merge;
 pub mod responses;
+mod rows;
 pub mod tally;
 pub mod traffic;
 
+pub use answerer::{AnswerForm, Marks, Words, fold};
+pub use answerers::AnswererRow;
 pub use buckets::Buckets;
 pub use event::{AttemptEnd, Clues, Echo, Event, Granted, Offer, Subject};
 pub use evidence::{Beat, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};

@@ -196,7 +196,7 @@ impl<'a> Replay<'a> {
                 Event::Challenged { kind, code, reason: self.text(reason), since: self.time(since), at }
             }
             What::Offered { realm, offered, answered, stale } => {
-                Event::Offered(Offer { at, realm: self.text(realm), offered, answered, stale })
+                Event::Offered(Offer { at, realm: self.text(realm), offered, answered, stale, nonce_length: 0 })
             }
             What::Granted { kind, asked_s, granted_s, echo, example } => {
                 Event::Granted(Granted { at, kind, asked_s, granted_s, echo, example: self.text(example) })
@@ -230,7 +230,12 @@ impl<'a> Replay<'a> {
             credentials_sent: end.credentials_sent.map(|at| self.time(at)),
             at,
             ineffective: end.status != Status::Abandoned && exchange::is_ineffective(end.status, end.code),
-            clues: Clues { stale: end.stale, algorithm: end.algorithm, retry_after: end.retry_after },
+            clues: Clues {
+                stale: end.stale,
+                algorithm: end.algorithm,
+                retry_after: end.retry_after,
+                ..Clues::default()
+            },
         }
     }
 

@@ -17,7 +17,7 @@
 mod head;
 
 use super::branch::Branch;
-use super::fields::{Params, find_unquoted, is_blank, number, skip_blanks, token_len, trim};
+use super::fields::{Params, find_unquoted, is_blank, skip_blanks, token_len, trim};
 use super::search::{LineFeeds, find, is_undivided, skip};
 use head::{Head, HeadLine, HeadLines, HeaderName, Rest};
 use memchr::memchr;
@@ -162,6 +162,13 @@ impl<'a> Response<'a> {
         self.head.first(HeaderName::CallId)
     }
 
+    /// The `tag` of To; empty when it has none.
+    pub fn to_tag(&self) -> &'a [u8] {
+        let to = self.to();
+        let params = to.iter().rposition(|&b| b == b'>').map_or(to, |end| &to[end..]);
+        Params::new(params).value("tag").unwrap_or_default()
+    }
+
     /// The value of `Expires` in seconds where present and readable; one too large for 32 bits is
     /// the greatest. So are the next two.
     pub fn expires(&self) -> Option<u32> {
@@ -203,6 +210,16 @@ impl<'a> Response<'a> {
     /// Whether it has an `Authentication-Info`, or a proxy's.
     pub(super) fn has_info(&self) -> bool {
         self.head.has_info()
+    }
+
+    /// Name and value of every header, in order. Walks over the whole head.
+    pub fn walk(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.head.walk()
+    }
+
+    /// As [`Request::body`].
+    pub fn body(&self) -> &'a [u8] {
+        self.head.body()
     }
 
     /// The values of all headers called `name` (long form, any case; compact names are matched
@@ -264,16 +281,9 @@ impl<'a> Request<'a> {
         self.head.called(name)
     }
 
-    /// The body: what follows the empty line, as far as Content-Length says (RFC 3261 §18.3:
-    /// "additional bytes in the transport packet beyond the end of the body" are discarded). Walks
-    /// over all headers.
+    /// The body, empty where there is none.
     pub fn body(&self) -> &'a [u8] {
-        let mut lines = HeadLines { rest: self.head.lines() };
-        while matches!(lines.next_line(), Some(HeadLine::Header { .. } | HeadLine::Other)) {}
-        let line_end = if lines.rest.starts_with(b"\r") { 2 } else { 1 };
-        let body = lines.rest.get(line_end..).unwrap_or_default();
-        let length = self.headers("Content-Length").find_map(number).map_or(body.len(), |length| length as usize);
-        &body[..length.min(body.len())]
+        self.head.body()
     }
 }
 

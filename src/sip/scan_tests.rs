@@ -3,6 +3,7 @@
 //! subset reaches.
 
 use super::*;
+use crate::sip::fields::number;
 use proptest::prelude::*;
 use rsip::message::HasHeaders;
 use rsip::prelude::{HeadersExt, ToTypedHeader, UntypedHeader};

@@ -327,6 +327,32 @@ impl<'a> Head<'a> {
         self.infos.count > 0
     }
 
+    /// Name and value of every header, in order. Walks over the whole head.
+    pub(super) fn walk(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut lines = HeadLines { rest: self.lines() };
+        std::iter::from_fn(move || {
+            loop {
+                match lines.next_line()? {
+                    HeadLine::Header { name, value } => return Some((name, value)),
+                    HeadLine::Other => {}
+                    HeadLine::Empty | HeadLine::Cut(_) => return None,
+                }
+            }
+        })
+    }
+
+    /// What follows the empty line, as far as Content-Length says (RFC 3261 §18.3: "additional
+    /// bytes in the transport packet beyond the end of the body" are discarded). Walks over all
+    /// headers.
+    pub(super) fn body(&self) -> &'a [u8] {
+        let mut lines = HeadLines { rest: self.lines() };
+        while matches!(lines.next_line(), Some(HeadLine::Header { .. } | HeadLine::Other)) {}
+        let line_end = if lines.rest.starts_with(b"\r") { 2 } else { 1 };
+        let body = lines.rest.get(line_end..).unwrap_or_default();
+        let length = self.called("Content-Length").find_map(number).map_or(body.len(), |length| length as usize);
+        &body[..length.min(body.len())]
+    }
+
     /// The value of the only header of its kind, when it is called `name` to the letter; `None`
     /// also for a kind whose lines are not kept apart.
     #[inline(always)]

@@ -1,0 +1,141 @@
+//! The rows that evidence is kept in: bounded tables, so that a hostile registrar cannot make them
+//! large, and what each row says of how often, when and whom.
+
+use crate::vocab::saturating_u32;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Rows of each table per worker and run; what does not fit is counted in the last row of its
+/// trunk, or not listed.
+pub const MAX_ROWS: usize = 512;
+/// Agents named in a row: the first that were seen.
+pub const EXAMPLES: usize = 3;
+/// A realm, a Contact or a server's own words beyond this is cut.
+pub(super) const MAX_TEXT: usize = 200;
+
+/// How often, when, and whom first.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sightings {
+    pub count: u64,
+    /// Nanoseconds since the run's start.
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// The first agents seen, at most [`EXAMPLES`].
+    pub agents: Vec<u32>,
+}
+
+impl Sightings {
+    /// What several rows saw together; all zero of none.
+    pub fn together<'a>(rows: impl IntoIterator<Item = &'a Sightings>) -> Sightings {
+        let mut all = Sightings::default();
+        rows.into_iter().for_each(|seen| all.merge(seen));
+        all
+    }
+
+    /// Adds what another worker, or a later interval, saw of the same.
+    pub fn merge(&mut self, other: &Sightings) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = other.clone();
+            return;
+        }
+        self.count += other.count;
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+        for agent in &other.agents {
+            if self.agents.len() < EXAMPLES && !self.agents.contains(agent) {
+                self.agents.push(*agent);
+            }
+        }
+    }
+}
+
+/// The span that covers both.
+pub fn wider(one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    match (one, other) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Adds a text to a short list, unless it is empty or there already.
+pub(super) fn note(list: &mut Vec<String>, text: &[u8]) {
+    let text = &text[..text.len().min(MAX_TEXT)];
+    if text.is_empty() || list.len() >= EXAMPLES || list.iter().any(|known| known.as_bytes() == text) {
+        return;
+    }
+    list.push(String::from_utf8_lossy(text).into_owned());
+}
+
+/// What is kept of a row's interval. Counting allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowCounts {
+    count: u64,
+    first_ns: u64,
+    last_ns: u64,
+    agents: [u32; EXAMPLES],
+    named: usize,
+    /// `Retry-After` of outcomes, lifetimes of grants.
+    pub(super) span_s: Option<(u32, u32)>,
+    pub(super) example: String,
+    /// Of outcomes.
+    pub(super) words: Vec<String>,
+}
+
+impl RowCounts {
+    pub(super) fn add(&mut self, agent: u32, at_ns: u64) {
+        if self.count == 0 {
+            (self.first_ns, self.last_ns) = (at_ns, at_ns);
+        }
+        self.count += 1;
+        self.first_ns = self.first_ns.min(at_ns);
+        self.last_ns = self.last_ns.max(at_ns);
+        if self.named < EXAMPLES && !self.agents[..self.named].contains(&agent) {
+            self.agents[self.named] = agent;
+            self.named += 1;
+        }
+    }
+
+    pub(super) fn sightings(&self) -> Sightings {
+        let agents = self.agents[..self.named].to_vec();
+        Sightings { count: self.count, first_ns: self.first_ns, last_ns: self.last_ns, agents }
+    }
+}
+
+/// A bounded table that remembers where it found the last row: neighbours in time are alike.
+#[derive(Clone, Debug)]
+pub(super) struct RowTable<K> {
+    rows: Vec<(K, RowCounts)>,
+    places: HashMap<K, u32>,
+    last: usize,
+}
+
+impl<K: Copy + Eq + std::hash::Hash> RowTable<K> {
+    pub(super) fn new() -> Self {
+        RowTable { rows: Vec::new(), places: HashMap::new(), last: 0 }
+    }
+
+    /// The row of `key`; `None` when the table is full of others.
+    pub(super) fn row(&mut self, key: K) -> Option<&mut RowCounts> {
+        if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
+            self.last = match self.places.get(&key) {
+                Some(place) => *place as usize,
+                None if self.rows.len() >= MAX_ROWS => return None,
+                None => {
+                    self.rows.push((key, RowCounts::default()));
+                    self.places.insert(key, saturating_u32(self.rows.len() - 1));
+                    self.rows.len() - 1
+                }
+            };
+        }
+        Some(&mut self.rows[self.last].1)
+    }
+
+    /// The rows seen since the last call.
+    pub(super) fn take<R>(&mut self, mut make: impl FnMut(&K, RowCounts) -> R) -> Vec<R> {
+        let seen = self.rows.iter_mut().filter(|(_, kept)| kept.count > 0);
+        seen.map(|(key, kept)| make(key, std::mem::take(kept))).collect()
+    }
+}
