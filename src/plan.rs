@@ -8,7 +8,7 @@ mod account;
 mod mix;
 
 use crate::agent::{Backoff, IdentityBook, Refresh, RetryPolicy, TrunkPolicy};
-use crate::diagnose::compare::Allowance;
+use crate::diagnose::compare::AllowedChange;
 use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
@@ -69,7 +69,7 @@ pub struct Plan {
     pub pad: bool,
     pub thresholds: Vec<Threshold>,
     /// What a comparison with another run tolerates.
-    pub compare: Vec<Allowance>,
+    pub compare: Vec<AllowedChange>,
     pub registrar: registrar::Config,
     /// Where the embedded registrar listens.
     pub listen: Vec<ListenAddr>,
@@ -139,7 +139,7 @@ impl Plan {
         let thresholds = comparisons(profile, &["thresholds"], &profile.thresholds, &mut problems, Threshold::parse);
         let abort_on = &profile.safety.abort_on;
         let abort_on = comparisons(profile, &["safety", "abort_on"], abort_on, &mut problems, AbortCondition::parse);
-        let compare = comparisons(profile, &["compare"], &profile.compare, &mut problems, Allowance::parse);
+        let compare = comparisons(profile, &["compare"], &profile.compare, &mut problems, AllowedChange::parse);
         let registrar = registrar_config(profile, &mut problems);
         let agents = agent_count(profile, &mut problems);
         let stages: Vec<LoadStage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();

@@ -8,7 +8,9 @@
 mod rehearsal;
 mod support;
 
-use regstorm::diagnose::compare::{Allowance, Change, Comparison, Outcome, Run, Verdict, compare};
+use regstorm::diagnose::compare::{
+    AllowedChange, Comparison, FigureChange, JudgedRun, Outcome, RegressionVerdict, compare,
+};
 use regstorm::diagnose::{Finding, Judgement, findings, judge};
 use regstorm::record::Results;
 use regstorm::report::compare as report;
@@ -35,18 +37,18 @@ impl Judged {
         Judged { results, judgement, findings }
     }
 
-    fn run(&self) -> Run<'_> {
-        Run { results: &self.results, judgement: &self.judgement, findings: &self.findings }
+    fn run(&self) -> JudgedRun<'_> {
+        JudgedRun { results: &self.results, judgement: &self.judgement, findings: &self.findings }
     }
 }
 
 fn compared(base: &Judged, new: &Judged) -> Comparison {
-    let lines = Allowance::of_run(&new.results.header).expect("lines just written");
+    let lines = AllowedChange::of_run(&new.results.header).expect("lines just written");
     compare(base.run(), new.run(), &lines.expect("every new record has them"))
 }
 
 #[track_caller]
-fn change<'a>(comparison: &'a Comparison, name: &str) -> &'a Change {
+fn change<'a>(comparison: &'a Comparison, name: &str) -> &'a FigureChange {
     comparison.figures.iter().find(|change| change.name == name).unwrap_or_else(|| panic!("no {name}: {comparison:#?}"))
 }
 
@@ -65,8 +67,9 @@ fn profile(median: &str, faults: &str) -> String {
 
 /// Every change, one to a line, for a test that failed.
 fn shown(comparison: &Comparison) -> String {
-    let line =
-        |c: &Change| format!("{:?} {} {:?} -> {:?} {:?} p {:?}", c.outcome, c.name, c.base, c.new, c.interval, c.p);
+    let line = |c: &FigureChange| {
+        format!("{:?} {} {:?} -> {:?} {:?} p {:?}", c.outcome, c.name, c.base, c.new, c.interval, c.p)
+    };
     comparison.figures.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -88,7 +91,7 @@ fn regressions(what: &str, profile: &str, seeds: u64, seen: impl Fn(&Comparison)
         .map(|pair| {
             let comparison = compared(healthy(pair), &Judged::rehearsed(profile, seeds + pair));
             assert_eq!(comparison.reasons, [""; 0]);
-            let regression = comparison.verdict == Verdict::Regression && seen(&comparison);
+            let regression = comparison.verdict == RegressionVerdict::Regression && seen(&comparison);
             println!("{what}, pair {pair}: {:?}, {regression}\n{}", comparison.verdict, shown(&comparison));
             regression
         })
@@ -112,7 +115,7 @@ fn a_tenth_slower_is_found_every_time() {
     // The other way round it is no alarm.
     for pair in 0..3 {
         let back = compared(&Judged::rehearsed(&slow, 251 + pair), healthy(pair));
-        assert_eq!(back.verdict, Verdict::NoRegression, "pair {pair}\n{}", shown(&back));
+        assert_eq!(back.verdict, RegressionVerdict::NoRegression, "pair {pair}\n{}", shown(&back));
         assert_eq!(change(&back, "register.p50").outcome, Outcome::Better, "pair {pair}\n{}", shown(&back));
     }
 }
@@ -144,7 +147,7 @@ fn loops_and_bursts_that_both_runs_have_are_no_false_alarm() {
             let failed = base.results.totals.attempts - base.results.totals.sums.status[0];
             assert!(failed > 50, "only {failed} failures");
             let comparison = compared(&base, &new);
-            assert_eq!(comparison.verdict, Verdict::NoRegression, "seed {seed}\n{}", shown(&comparison));
+            assert_eq!(comparison.verdict, RegressionVerdict::NoRegression, "seed {seed}\n{}", shown(&comparison));
         }
     }
 }
@@ -171,7 +174,7 @@ fn an_invalid_or_interrupted_run_gets_no_verdict_and_is_shown() {
         // Neither against a better run nor against itself.
         for other in [&base, &slow] {
             let comparison = compared(other, &new);
-            assert_eq!(comparison.verdict, Verdict::Inconclusive, "{comparison:?}");
+            assert_eq!(comparison.verdict, RegressionVerdict::Inconclusive, "{comparison:?}");
             let text = report::render(&pair(other, &new, &comparison));
             assert!(text.contains(&format!("!! NO VERDICT: {why}")), "{text}");
             assert!(text.contains("register.p50") && !text.contains("no regression"), "{text}");
@@ -181,7 +184,7 @@ fn an_invalid_or_interrupted_run_gets_no_verdict_and_is_shown() {
             );
         }
         let comparison = compared(&new, &base);
-        assert_eq!(comparison.verdict, Verdict::Inconclusive);
+        assert_eq!(comparison.verdict, RegressionVerdict::Inconclusive);
         assert!(comparison.reasons[0].starts_with("BASE "), "{:?}", comparison.reasons);
     }
 }
@@ -202,24 +205,24 @@ fn lines_of_the_profile_decide_what_is_compared() {
     let (base, new) = slower();
     let by = |lines: &[(&str, &str)]| {
         let lines: Vec<_> =
-            lines.iter().map(|(name, line)| Allowance::parse(name, line, &["nj"]).expect(name)).collect();
+            lines.iter().map(|(name, line)| AllowedChange::parse(name, line, &["nj"]).expect(name)).collect();
         compare(base.run(), new.run(), &lines)
     };
-    assert_eq!(by(&[("register.p50", "+20%")]).verdict, Verdict::NoRegression);
-    assert_eq!(by(&[("register.p50", "+5%")]).verdict, Verdict::Regression);
-    assert_eq!(by(&[("register.mean", "+5%")]).verdict, Verdict::Regression);
+    assert_eq!(by(&[("register.p50", "+20%")]).verdict, RegressionVerdict::NoRegression);
+    assert_eq!(by(&[("register.p50", "+5%")]).verdict, RegressionVerdict::Regression);
+    assert_eq!(by(&[("register.mean", "+5%")]).verdict, RegressionVerdict::Regression);
     // The only trunk is the whole run.
     let [whole, trunk] = ["register.p90", "trunk.nj.register.p90"].map(|name| by(&[(name, "+5%")]).figures.remove(0));
     assert_eq!((whole.base, whole.new, whole.p, whole.outcome), (trunk.base, trunk.new, trunk.p, trunk.outcome));
     // Nothing to compare by is no acquittal, and neither is a figure that nobody measured.
     for lines in [&[("register.p50", "off")], &[("connect.p50", "+5%")]] {
         let comparison = by(lines);
-        assert_eq!(comparison.verdict, Verdict::Inconclusive);
+        assert_eq!(comparison.verdict, RegressionVerdict::Inconclusive);
         assert_eq!(comparison.reasons, ["no figure of [compare] could be tested"]);
     }
     let mut header = new.results.header.clone();
     header.compare = None;
-    assert_eq!(Allowance::of_run(&header), Ok(None), "a record from before there were lines");
+    assert_eq!(AllowedChange::of_run(&header), Ok(None), "a record from before there were lines");
 }
 
 fn pair<'a>(base: &'a Judged, new: &'a Judged, comparison: &'a Comparison) -> report::Pair<'a> {
@@ -377,10 +380,10 @@ proptest::proptest! {
         let run = RUN.get_or_init(|| Judged::rehearsed(&format!("{SMALL}{REFUSING}"), 1));
         let statistic = ["mean", "p50", "p90", "p95", "p99", "p999"][statistic];
         let name = format!("{}.{statistic}", Phase::ALL[phase].as_str());
-        let line = |name: &str, change: String| Allowance::parse(name, &change, &[]).expect("a line");
+        let line = |name: &str, change: String| AllowedChange::parse(name, &change, &[]).expect("a line");
         let lines = [line(&name, format!("+{percent}%")), line("success_ratio", format!("-{percent}%"))];
         let comparison = compare(run.run(), run.run(), &lines);
-        proptest::prop_assert_eq!(comparison.verdict, Verdict::NoRegression, "{}", shown(&comparison));
+        proptest::prop_assert_eq!(comparison.verdict, RegressionVerdict::NoRegression, "{}", shown(&comparison));
         proptest::prop_assert!(comparison.profile.is_empty() && comparison.environment.is_empty());
     }
 }

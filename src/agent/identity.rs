@@ -39,12 +39,12 @@ pub fn whole(run: RunTag, own: u64) -> [u8; 32] {
 #[derive(Clone, Debug, Default)]
 pub struct IdentityBook {
     text: String,
-    rows: Vec<Row>,
+    rows: Vec<IdentityRow>,
     credentials: Vec<Credential>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct IdentityRow {
     start: u32,
     number: u32,
     credential: u32,
@@ -57,7 +57,7 @@ struct Row {
 }
 
 /// A million agents take 20 MB besides their names.
-const _: () = assert!(size_of::<Row>() == 20);
+const _: () = assert!(size_of::<IdentityRow>() == 20);
 
 impl IdentityBook {
     /// Adds a credential many agents may share; give the returned handle to [`IdentityBook::push`].
@@ -77,7 +77,7 @@ impl IdentityBook {
             self.text.push_str(auth_user);
         }
         let (policy, user_len) = (trunk.0, saturating_u16(user.len()));
-        self.rows.push(Row { start, number, credential, trunk, policy, user_len, auth_len });
+        self.rows.push(IdentityRow { start, number, credential, trunk, policy, user_len, auth_len });
     }
 
     /// Gives back what was kept for further agents.

@@ -39,7 +39,7 @@ use super::authentication::{Answerer, Authentication, Held, usable};
 use super::ending::Ending;
 use super::exchange::{self, Exchange, Failed, FinalAnswer};
 use super::identity::{Identity, own_half, whole};
-use super::looping::{Looping, Step};
+use super::looping::{LoopStep, Looping};
 use super::policy::{Refresh, RetryAfter, TrunkPolicy};
 use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
@@ -136,7 +136,7 @@ const _: () = assert!(size_of::<Agent>() <= 200);
 enum State {
     Idle,
     Open(OpenAttempt),
-    Resting(Option<Next>),
+    Resting(Option<NextAttempt>),
     /// An attempt was abandoned; until this time, or its answer, its request may be on its way.
     /// `leaves`: the agent was told to un-REGISTER and waits for that.
     Settling {
@@ -147,7 +147,7 @@ enum State {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Next {
+struct NextAttempt {
     at: Time,
     kind: Kind,
 }
@@ -342,7 +342,7 @@ impl Agent {
     /// When a client that begins with a pause will begin, while it waits for that.
     pub fn starts_at(&self) -> Option<Time> {
         match self.state {
-            State::Resting(Some(Next { at, kind: Kind::Initial })) => Some(at),
+            State::Resting(Some(NextAttempt { at, kind: Kind::Initial })) => Some(at),
             _ => None,
         }
     }
@@ -379,14 +379,14 @@ impl Agent {
     fn arrive(&mut self, cx: &Context<'_>, planned: Time) -> Send {
         let Some(pause) = cx.policy.retry.start else { return self.begin(cx, Kind::Initial, planned) };
         let draw = unit(cx.seed.draw(Purpose::StartPause, cx.agent.0.into(), self.serial.into()));
-        self.state = State::Resting(Some(Next { at: planned + pause.wait(draw), kind: Kind::Initial }));
+        self.state = State::Resting(Some(NextAttempt { at: planned + pause.wait(draw), kind: Kind::Initial }));
         Send::No
     }
 
     /// What follows an attempt that sent nothing. A first arrival is lost with its attempt; one
     /// that finds the agent registered, or between two attempts, must not stop it from ever trying
     /// again.
-    fn after_shed(&mut self, cx: &Context<'_>, kind: Kind, now: Time) -> Option<Next> {
+    fn after_shed(&mut self, cx: &Context<'_>, kind: Kind, now: Time) -> Option<NextAttempt> {
         let first = kind == Kind::Initial && self.bound_until.is_none() && self.failures == 0;
         if first { None } else { self.retry(cx, Setback::Recoverable, None, now) }
     }
@@ -630,7 +630,7 @@ impl Agent {
                 refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw)
             }
         };
-        self.state = State::Resting(Some(Next { at: at + wait, kind: Kind::Refresh }));
+        self.state = State::Resting(Some(NextAttempt { at: at + wait, kind: Kind::Refresh }));
     }
 
     /// Ends the open exchange other than by 2xx, and decides what the agent does next.
@@ -652,9 +652,9 @@ impl Agent {
             events(Event::LoopEnded);
         }
         match step {
-            Step::Counted => {}
-            Step::Started { first_seen, attempts } => events(Event::LoopStarted { refusal, first_seen, attempts }),
-            Step::Grew => events(Event::LoopGrew),
+            LoopStep::Counted => {}
+            LoopStep::Started { first_seen, attempts } => events(Event::LoopStarted { refusal, first_seen, attempts }),
+            LoopStep::Grew => events(Event::LoopGrew),
         }
         if end.clues.retry_after.is_some() && cx.policy.retry.retry_after == RetryAfter::Ignored {
             events(Event::RetryAfterIgnored);
@@ -664,14 +664,14 @@ impl Agent {
         self.state = State::Resting(self.retry(cx, failure, end.clues.retry_after, at));
     }
 
-    fn retry(&mut self, cx: &Context<'_>, failure: Setback, retry_after: Option<u32>, at: Time) -> Option<Next> {
+    fn retry(&mut self, cx: &Context<'_>, failure: Setback, retry_after: Option<u32>, at: Time) -> Option<NextAttempt> {
         let after = retry_after.map(|secs| Duration::from_secs(secs.into()));
         if !retry::is_ordered(&cx.policy.retry, after) {
             self.failures = self.failures.saturating_add(1);
         }
         let draw = unit(cx.seed.draw(Purpose::RetryJitter, cx.agent.0.into(), self.serial.into()));
         let wait = retry::wait(&cx.policy.retry, failure, self.failures, after, draw)?;
-        Some(Next { at: at + wait, kind: Kind::Retry })
+        Some(NextAttempt { at: at + wait, kind: Kind::Retry })
     }
 
     fn shed(&mut self, kind: Kind, planned: Time, at: Time, events: &mut impl FnMut(Event<'_>)) {

@@ -4,7 +4,7 @@ use super::failure::{Exit, Failure};
 use super::output::{RECORD, print, write_files};
 use super::report::{Derived, judged};
 use crate::cli::CompareArgs;
-use crate::diagnose::compare::{Allowance, Run, Verdict, compare};
+use crate::diagnose::compare::{AllowedChange, JudgedRun, RegressionVerdict, compare};
 use crate::profile::file::defaults;
 use crate::record::Header;
 use crate::report::compare::{self as report, Pair, Side};
@@ -29,9 +29,9 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Exit, Failure> {
         None => print(&String::from_utf8_lossy(&bytes))?,
     }
     Ok(match comparison.verdict {
-        Verdict::NoRegression => Exit::Success,
-        Verdict::Regression => Exit::Regression,
-        Verdict::Inconclusive => Exit::CouldNotRun,
+        RegressionVerdict::NoRegression => Exit::Success,
+        RegressionVerdict::Regression => Exit::Regression,
+        RegressionVerdict::Inconclusive => Exit::CouldNotRun,
     })
 }
 
@@ -104,15 +104,15 @@ fn known(directory: &Path) -> Option<Known> {
     })
 }
 
-fn run(derived: &Derived) -> Run<'_> {
-    Run { results: &derived.results, judgement: &derived.judgement, findings: &derived.findings }
+fn run(derived: &Derived) -> JudgedRun<'_> {
+    JudgedRun { results: &derived.results, judgement: &derived.judgement, findings: &derived.findings }
 }
 
 /// The lines of the new run's profile; the defaults for a record from before there were any.
-fn allowances(header: &Header) -> Result<Vec<Allowance>, crate::diagnose::ThresholdError> {
-    match Allowance::of_run(header)? {
+fn allowances(header: &Header) -> Result<Vec<AllowedChange>, crate::diagnose::ThresholdError> {
+    match AllowedChange::of_run(header)? {
         Some(lines) => Ok(lines),
-        None => defaults::COMPARE.into_iter().map(|(name, change)| Allowance::parse(name, change, &[])).collect(),
+        None => defaults::COMPARE.into_iter().map(|(name, change)| AllowedChange::parse(name, change, &[])).collect(),
     }
 }
 

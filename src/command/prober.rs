@@ -2,7 +2,7 @@
 //! trunks.
 
 use crate::agent::probe::{Call, ProbeOutcome, ProbeRequest};
-use crate::diagnose::readiness::Seen;
+use crate::diagnose::readiness::ProbeSeen;
 use crate::engine::ProbeSocket;
 use crate::load::Allowance;
 use crate::net::clock::Clock;
@@ -51,7 +51,7 @@ impl Prober {
     /// One exchange, as soon as the pace allows; `None` when it would not have begun before
     /// `until`, or when the prober was stopped; with [`Time::NEVER`] it takes place in any case.
     /// Blocks.
-    pub(super) fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<Seen> {
+    pub(super) fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<ProbeSeen> {
         loop {
             let now = self.clock.now();
             if now >= until || until != Time::NEVER && self.stopped.load(Ordering::Relaxed) {
@@ -66,7 +66,7 @@ impl Prober {
         let outcome = socket.exchange(request);
         let moment = self.clock.sample();
         self.with(|allowance| allowance.end(moment.now, MOST, sent(&outcome)));
-        Some(Seen { outcome, unix_ns: moment.unix_ns })
+        Some(ProbeSeen { outcome, unix_ns: moment.unix_ns })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Allowance) -> T) -> T {

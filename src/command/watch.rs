@@ -17,7 +17,7 @@ use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::record::results;
-use crate::report::watch::{Change, exposition};
+use crate::report::watch::{GoChange, exposition};
 use crate::seed::Seed;
 use crate::vocab::{Time, parse_duration};
 use std::net::{IpAddr, SocketAddr};
@@ -176,7 +176,7 @@ impl CanaryWatch {
     }
 
     /// Asks every canary's registrar once; the changes, in the order of the profile.
-    fn round(&mut self) -> Vec<Change> {
+    fn round(&mut self) -> Vec<GoChange> {
         self.each(|watch, canary| {
             let (good, seen) = canary.register(watch);
             let change = canary.hysteresis.round(good)?;
@@ -193,13 +193,13 @@ impl CanaryWatch {
     }
 
     /// Does something with every canary, some side by side.
-    fn each(&mut self, act: impl Fn(&Shared<'_>, &mut Canary) -> Option<Change> + Sync) -> Vec<Change> {
+    fn each(&mut self, act: impl Fn(&Shared<'_>, &mut Canary) -> Option<GoChange> + Sync) -> Vec<GoChange> {
         let CanaryWatch { plan, embedded, prober, patience, canaries } = self;
         let shared = Shared { plan, embedded: *embedded, prober, patience: *patience, clock: prober.clock };
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {
             let (shared, act) = (&shared, &act);
-            let changes = |some: &mut [Canary]| -> Vec<Change> {
+            let changes = |some: &mut [Canary]| -> Vec<GoChange> {
                 some.iter_mut().filter_map(|canary| act(shared, canary)).collect()
             };
             let threads: Vec<_> = canaries.chunks_mut(share).map(|some| scope.spawn(move || changes(some))).collect();
@@ -277,7 +277,7 @@ impl Canary {
         ProbeSocket::open(self.source, target, shared.clock).map_err(|error| error.to_string())
     }
 
-    fn change(&self, light: Light, sight: Sight, clock: Clock) -> Change {
+    fn change(&self, light: Light, sight: Sight, clock: Clock) -> GoChange {
         let (code, why, place) = match &sight {
             Sight::Outcome(outcome) => {
                 let code = outcome.answer().map(|answer| answer.code);
@@ -285,7 +285,7 @@ impl Canary {
             }
             Sight::Hindered(why) => (None, why.clone(), ""),
         };
-        Change {
+        GoChange {
             time: results::utc(clock.unix_ns().into(), 0),
             trunk_id: self.trunk.id.clone(),
             state: light.as_str(),

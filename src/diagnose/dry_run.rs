@@ -57,7 +57,7 @@ pub struct DryRun {
     /// Requests of the busiest address of record; `null` when nothing was sent.
     pub aor: Option<Sender>,
     /// The address of record with the most contacts.
-    pub contacts: Option<Contacts>,
+    pub contacts: Option<AorContacts>,
     /// Agents registered at once.
     pub registrations: At,
     /// Attempts begun per second.
@@ -68,7 +68,7 @@ pub struct DryRun {
     pub file_descriptors: Need,
     pub memory_bytes: Need,
     /// The run in at most [`STEPS`] steps of equal length.
-    pub over_time: Vec<Step>,
+    pub over_time: Vec<DryRunStep>,
     pub warnings: Vec<Warning>,
 }
 
@@ -99,7 +99,7 @@ pub struct Sender {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Contacts {
+pub struct AorContacts {
     pub aor: String,
     pub contacts: u32,
 }
@@ -126,7 +126,7 @@ pub struct Need {
 
 /// A stretch of the run: means, and the highest second.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Step {
+pub struct DryRunStep {
     pub start_s: u32,
     pub length_s: u32,
     pub sent_per_s: f64,
@@ -218,19 +218,19 @@ fn busiest_aor(run: &Rehearsed<'_>) -> Option<Sender> {
     Some(Sender { name: (run.aors)(position).0, requests_per_s: of_peak(peak) })
 }
 
-fn most_contacts(run: &Rehearsed<'_>) -> Option<Contacts> {
+fn most_contacts(run: &Rehearsed<'_>) -> Option<AorContacts> {
     let all = (0..run.traffic.aor_peaks().count()).map(|position| (position, (run.aors)(position).1));
     let (position, contacts) = all.reduce(|most, next| if next.1 > most.1 { next } else { most })?;
-    Some(Contacts { aor: (run.aors)(position).0, contacts })
+    Some(AorContacts { aor: (run.aors)(position).0, contacts })
 }
 
-fn steps(seconds: &[TrafficSecond]) -> Vec<Step> {
+fn steps(seconds: &[TrafficSecond]) -> Vec<DryRunStep> {
     let length = seconds.len().div_ceil(STEPS).max(1);
     let step = |(number, seconds): (usize, &[TrafficSecond])| {
         let mean = |of: fn(&TrafficSecond) -> u32| {
             seconds.iter().map(|second| f64::from(of(second))).sum::<f64>() / seconds.len() as f64
         };
-        Step {
+        DryRunStep {
             start_s: saturating_u32(number * length),
             length_s: saturating_u32(seconds.len()),
             sent_per_s: mean(|second| second.sent),

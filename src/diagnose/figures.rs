@@ -27,27 +27,27 @@ pub enum Unit {
 
 /// A figure's value.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Figure {
+pub enum FigureValue {
     Count(u64),
     /// `None`: unknown, because nothing was there to divide by.
     Real(Option<f64>),
 }
 
-impl Figure {
+impl FigureValue {
     /// The value as a number to compare; `None` when unknown.
     pub fn value(self) -> Option<f64> {
         match self {
-            Figure::Count(n) => Some(n as f64),
-            Figure::Real(value) => value,
+            FigureValue::Count(n) => Some(n as f64),
+            FigureValue::Real(value) => value,
         }
     }
 }
 
-impl Serialize for Figure {
+impl Serialize for FigureValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self {
-            Figure::Count(n) => serializer.serialize_u64(n),
-            Figure::Real(value) => value.serialize(serializer),
+            FigureValue::Count(n) => serializer.serialize_u64(n),
+            FigureValue::Real(value) => value.serialize(serializer),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Serialize for Figure {
 pub struct TotalsFigure {
     pub name: &'static str,
     pub unit: Unit,
-    pub of: fn(&Totals) -> Figure,
+    pub of: fn(&Totals) -> FigureValue,
 }
 
 /// RFC 6076 §4.2, per attempt: ineffective attempts of all attempts, per cent. 401, 402 and 407
@@ -170,29 +170,29 @@ impl Distribution {
     }
 }
 
-const fn count(name: &'static str, of: fn(&Totals) -> Figure) -> TotalsFigure {
+const fn count(name: &'static str, of: fn(&Totals) -> FigureValue) -> TotalsFigure {
     TotalsFigure { name, unit: Unit::Count, of }
 }
 
-const fn pct(name: &'static str, of: fn(&Totals) -> Figure) -> TotalsFigure {
+const fn pct(name: &'static str, of: fn(&Totals) -> FigureValue) -> TotalsFigure {
     TotalsFigure { name, unit: Unit::Percent, of }
 }
 
 macro_rules! status {
     ($status:ident) => {
-        count(Status::$status.as_str(), |t| Figure::Count(t.sums.status[Status::$status.index()]))
+        count(Status::$status.as_str(), |t| FigureValue::Count(t.sums.status[Status::$status.index()]))
     };
 }
 
 macro_rules! sum {
     ($field:ident) => {
-        count(stringify!($field), |t| Figure::Count(t.sums.$field))
+        count(stringify!($field), |t| FigureValue::Count(t.sums.$field))
     };
 }
 
 /// Every name under `totals`, in the order of `run.json`.
 pub const TOTALS: [TotalsFigure; 32] = [
-    count("attempts", |t| Figure::Count(t.attempts)),
+    count("attempts", |t| FigureValue::Count(t.attempts)),
     status!(Registered),
     status!(AuthenticationFailed),
     status!(RegistrationRejected),
@@ -203,13 +203,13 @@ pub const TOTALS: [TotalsFigure; 32] = [
     status!(Shed),
     status!(Abandoned),
     sum!(register_requests),
-    count("agents", |t| Figure::Count(t.agents)),
-    count("agents_registered_peak", |t| Figure::Count(t.agents_registered_peak)),
-    count("agents_registered_at_end", |t| Figure::Count(t.agents_registered_at_end)),
-    count("agents_looping", |t| Figure::Count(t.agents_looping)),
-    count("initial", |t| Figure::Count(t.sums.started[Kind::Initial.index()])),
-    count("refreshes", |t| Figure::Count(t.sums.started[Kind::Refresh.index()])),
-    count("retries", |t| Figure::Count(t.sums.started[Kind::Retry.index()])),
+    count("agents", |t| FigureValue::Count(t.agents)),
+    count("agents_registered_peak", |t| FigureValue::Count(t.agents_registered_peak)),
+    count("agents_registered_at_end", |t| FigureValue::Count(t.agents_registered_at_end)),
+    count("agents_looping", |t| FigureValue::Count(t.agents_looping)),
+    count("initial", |t| FigureValue::Count(t.sums.started[Kind::Initial.index()])),
+    count("refreshes", |t| FigureValue::Count(t.sums.started[Kind::Refresh.index()])),
+    count("retries", |t| FigureValue::Count(t.sums.started[Kind::Retry.index()])),
     sum!(messages_sent),
     sum!(messages_received),
     sum!(retransmissions),
@@ -217,22 +217,22 @@ pub const TOTALS: [TotalsFigure; 32] = [
     sum!(ceiling_refused),
     sum!(bytes_sent),
     sum!(bytes_received),
-    pct("ira_pct", |t| Figure::Real(ira_pct(t))),
-    pct("ira_pct_requests", |t| Figure::Real(ira_pct_requests(t))),
-    pct("auth_loop_pct", |t| Figure::Real(auth_loop_pct(t))),
+    pct("ira_pct", |t| FigureValue::Real(ira_pct(t))),
+    pct("ira_pct_requests", |t| FigureValue::Real(ira_pct_requests(t))),
+    pct("auth_loop_pct", |t| FigureValue::Real(auth_loop_pct(t))),
     TotalsFigure {
         name: "agent_minutes_planned",
         unit: Unit::AgentMinutes,
-        of: |t| Figure::Real(Some(agent_minutes_planned(t))),
+        of: |t| FigureValue::Real(Some(agent_minutes_planned(t))),
     },
     TotalsFigure {
         name: "agent_minutes_available",
         unit: Unit::AgentMinutes,
-        of: |t| Figure::Real(Some(agent_minutes_available(t))),
+        of: |t| FigureValue::Real(Some(agent_minutes_available(t))),
     },
-    pct("availability_pct", |t| Figure::Real(availability_pct(t))),
+    pct("availability_pct", |t| FigureValue::Real(availability_pct(t))),
     // Beyond the contract's list, because a clean end is worth a threshold of its own.
-    count("unregister_failed", |t| Figure::Count(t.sums.unregister_failed)),
+    count("unregister_failed", |t| FigureValue::Count(t.sums.unregister_failed)),
 ];
 
 #[cfg(test)]

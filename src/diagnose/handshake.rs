@@ -10,37 +10,37 @@ use std::fmt;
 
 /// A step of the handshake, in order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Step {
+pub enum HandshakeStep {
     RegisterOut,
     ChallengeBack,
     AuthorizationOut,
     FinalAnswer,
 }
 
-impl Step {
+impl HandshakeStep {
     pub const fn as_str(self) -> &'static str {
         match self {
-            Step::RegisterOut => "REGISTER out",
-            Step::ChallengeBack => "challenge back",
-            Step::AuthorizationOut => "REGISTER with Authorization out",
-            Step::FinalAnswer => "final answer",
+            HandshakeStep::RegisterOut => "REGISTER out",
+            HandshakeStep::ChallengeBack => "challenge back",
+            HandshakeStep::AuthorizationOut => "REGISTER with Authorization out",
+            HandshakeStep::FinalAnswer => "final answer",
         }
     }
 
     /// The first step that the attempts of a loop lack; `None` when all four happened and the
     /// answer was a refusal.
-    pub fn missing_in(row: &LoopResult) -> Option<Step> {
+    pub fn missing_in(row: &LoopResult) -> Option<HandshakeStep> {
         match (row.kind, row.place) {
-            (LoopKind::Transport, Place::Unchallenged) => Some(Step::RegisterOut),
-            (LoopKind::Unauthorized | LoopKind::Stale, Place::Unchallenged) => Some(Step::AuthorizationOut),
-            (_, Place::Unchallenged) => Some(Step::ChallengeBack),
-            (_, Place::AfterCredentials) if row.code == 0 => Some(Step::FinalAnswer),
+            (LoopKind::Transport, Place::Unchallenged) => Some(HandshakeStep::RegisterOut),
+            (LoopKind::Unauthorized | LoopKind::Stale, Place::Unchallenged) => Some(HandshakeStep::AuthorizationOut),
+            (_, Place::Unchallenged) => Some(HandshakeStep::ChallengeBack),
+            (_, Place::AfterCredentials) if row.code == 0 => Some(HandshakeStep::FinalAnswer),
             (_, Place::AfterCredentials) => None,
         }
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for HandshakeStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -66,16 +66,16 @@ mod tests {
             last_seen_ns: 0,
         };
         for (kind, place, code, missing) in [
-            (LoopKind::Forbidden, Unchallenged, 403, Some(Step::ChallengeBack)),
+            (LoopKind::Forbidden, Unchallenged, 403, Some(HandshakeStep::ChallengeBack)),
             (LoopKind::ForbiddenAfterAuth, AfterCredentials, 403, None),
-            (LoopKind::Unauthorized, Unchallenged, 401, Some(Step::AuthorizationOut)),
+            (LoopKind::Unauthorized, Unchallenged, 401, Some(HandshakeStep::AuthorizationOut)),
             (LoopKind::Unauthorized, AfterCredentials, 401, None),
-            (LoopKind::Timeout, Unchallenged, 0, Some(Step::ChallengeBack)),
-            (LoopKind::Timeout, AfterCredentials, 0, Some(Step::FinalAnswer)),
+            (LoopKind::Timeout, Unchallenged, 0, Some(HandshakeStep::ChallengeBack)),
+            (LoopKind::Timeout, AfterCredentials, 0, Some(HandshakeStep::FinalAnswer)),
             (LoopKind::Timeout, AfterCredentials, 408, None),
-            (LoopKind::Transport, Unchallenged, 0, Some(Step::RegisterOut)),
+            (LoopKind::Transport, Unchallenged, 0, Some(HandshakeStep::RegisterOut)),
         ] {
-            assert_eq!(Step::missing_in(&row(kind, place, code)), missing, "{kind} {place:?} {code}");
+            assert_eq!(HandshakeStep::missing_in(&row(kind, place, code)), missing, "{kind} {place:?} {code}");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The trap this is made for: an OPTIONS ping that is answered proves the path and nothing else. It
 //! never says that an account is accepted, so a trunk is ready only when an agent was registered.
 
-use crate::agent::probe::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome};
+use crate::agent::probe::{ProbeAnswer, ProbeEnd, ProbeOffer, ProbeOutcome};
 use crate::sip::AlgorithmSet;
 use crate::vocab::Place;
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub struct Reading {
     /// The digest algorithms the trunk accepts.
     pub accepted: AlgorithmSet,
     /// OPTIONS, from the first source address.
-    pub options: Option<Seen>,
+    pub options: Option<ProbeSeen>,
     /// One for each source address that was tried.
     pub ways: Vec<Way>,
     /// Source addresses of the trunk beyond those tried.
@@ -37,14 +37,14 @@ pub struct Way {
     /// The local end, or why there is none.
     pub local: Result<SocketAddr, String>,
     /// `None`: there was no time for it.
-    pub register: Option<Seen>,
+    pub register: Option<ProbeSeen>,
     /// The removal of what was registered.
-    pub removal: Option<Seen>,
+    pub removal: Option<ProbeSeen>,
 }
 
 /// An exchange, and when it ended.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ProbeSeen {
     pub outcome: ProbeOutcome,
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     pub unix_ns: u64,
@@ -53,7 +53,7 @@ pub struct Seen {
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum CheckState {
     Ok,
     /// Works, and is worth a look.
     Warn,
@@ -63,13 +63,13 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CheckState {
     pub const fn as_str(self) -> &'static str {
         match self {
-            State::Ok => "ok",
-            State::Warn => "warn",
-            State::Fail => "FAIL",
-            State::Unknown => "-",
+            CheckState::Ok => "ok",
+            CheckState::Warn => "warn",
+            CheckState::Fail => "FAIL",
+            CheckState::Unknown => "-",
         }
     }
 }
@@ -78,7 +78,7 @@ impl State {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Check {
     pub name: &'static str,
-    pub state: State,
+    pub state: CheckState,
     /// What was seen.
     pub text: String,
 }
@@ -102,12 +102,12 @@ pub fn judge(reading: &Reading) -> Readiness {
         checks.extend(reading.ways.iter().map(registration));
         if reading.untried > 0 {
             let text = format!("{} more source addresses were not tried", reading.untried);
-            checks.push(check("register", State::Unknown, text));
+            checks.push(check("register", CheckState::Unknown, text));
         }
         checks.extend([removal(reading), lifetime(reading), seen_from(reading), clock(reading), server(reading)]);
         if all_seen(reading).all(|seen| seen.outcome.steps.iter().all(|step| step.answer.is_none())) {
             // Of a server that never answered there is nothing else to say.
-            checks.retain(|check| check.state != State::Unknown);
+            checks.retain(|check| check.state != CheckState::Unknown);
         }
     }
     let why = reasons(reading);
@@ -116,22 +116,22 @@ pub fn judge(reading: &Reading) -> Readiness {
 
 // ---- The checks ----
 
-fn check(name: &'static str, state: State, text: impl Into<String>) -> Check {
+fn check(name: &'static str, state: CheckState, text: impl Into<String>) -> Check {
     Check { name, state, text: text.into() }
 }
 
 fn address(reading: &Reading) -> Check {
     match &reading.target {
-        Ok(target) => check("address", State::Ok, format!("{} is {target}", reading.registrar)),
-        Err(why) => check("address", State::Fail, why.clone()),
+        Ok(target) => check("address", CheckState::Ok, format!("{} is {target}", reading.registrar)),
+        Err(why) => check("address", CheckState::Fail, why.clone()),
     }
 }
 
 fn options(reading: &Reading) -> Check {
-    let Some(seen) = &reading.options else { return check("OPTIONS", State::Unknown, "not sent") };
+    let Some(seen) = &reading.options else { return check("OPTIONS", CheckState::Unknown, "not sent") };
     let text = ended(&seen.outcome);
     // Any answer proves the path; many registrars do not care for OPTIONS.
-    let state = if seen.outcome.answer().is_some() { State::Ok } else { State::Warn };
+    let state = if seen.outcome.answer().is_some() { CheckState::Ok } else { CheckState::Warn };
     check("OPTIONS", state, text)
 }
 
@@ -141,20 +141,22 @@ fn challenge(reading: &Reading) -> Check {
             Some(_) => "registered without being asked for credentials",
             None => "none was seen",
         };
-        let state = if registered(reading).next().is_some() { State::Warn } else { State::Unknown };
+        let state = if registered(reading).next().is_some() { CheckState::Warn } else { CheckState::Unknown };
         return check("realm", state, text);
     };
     match &reading.expected_realm {
-        None => check("realm", State::Ok, format!("\"{}\"; the profile expects none in particular", offer.realm)),
-        Some(realm) if *realm == offer.realm => check("realm", State::Ok, format!("\"{realm}\", as expected")),
-        Some(realm) => check("realm", State::Warn, format!("\"{}\" is offered, \"{realm}\" was expected", offer.realm)),
+        None => check("realm", CheckState::Ok, format!("\"{}\"; the profile expects none in particular", offer.realm)),
+        Some(realm) if *realm == offer.realm => check("realm", CheckState::Ok, format!("\"{realm}\", as expected")),
+        Some(realm) => {
+            check("realm", CheckState::Warn, format!("\"{}\" is offered, \"{realm}\" was expected", offer.realm))
+        }
     }
 }
 
 fn algorithms(reading: &Reading) -> Check {
     let offers = offers(reading);
     if offers.is_empty() {
-        return check("algorithms", State::Unknown, "no challenge was seen");
+        return check("algorithms", CheckState::Unknown, "no challenge was seen");
     }
     let listed: Vec<String> = offers.iter().map(|offer| offered(offer, reading.accepted)).collect();
     let used = reading.ways.iter().filter_map(|way| way.register.as_ref()?.outcome.credentials()).next();
@@ -162,14 +164,14 @@ fn algorithms(reading: &Reading) -> Check {
         Some(used) => {
             let qop = used.qop.map_or("no qop".to_owned(), |qop| format!("qop {}", qop.as_str()));
             let text = format!("{}; answered with {}, {qop}", listed.join(", "), used.algorithm.as_str());
-            check("algorithms", State::Ok, text)
+            check("algorithms", CheckState::Ok, text)
         }
-        None => check("algorithms", State::Fail, format!("{}; none can be answered", listed.join(", "))),
+        None => check("algorithms", CheckState::Fail, format!("{}; none can be answered", listed.join(", "))),
     }
 }
 
 /// `SHA-256 (qop auth, auth-int)`.
-fn offered(offer: &Offered, accepted: AlgorithmSet) -> String {
+fn offered(offer: &ProbeOffer, accepted: AlgorithmSet) -> String {
     let name = if offer.algorithm.is_empty() { "MD5 (unnamed)" } else { &offer.algorithm };
     let qop = if offer.qops.is_empty() { "no qop".to_owned() } else { format!("qop {}", offer.qops.join(", ")) };
     let not = match (offer.unusable, offer.known) {
@@ -184,25 +186,25 @@ fn offered(offer: &Offered, accepted: AlgorithmSet) -> String {
 fn registration(way: &Way) -> Check {
     let from = match &way.local {
         Ok(local) => format!("{} from {}", way.user, local.ip()),
-        Err(why) => return check("register", State::Fail, format!("{} has no socket: {why}", way.user)),
+        Err(why) => return check("register", CheckState::Fail, format!("{} has no socket: {why}", way.user)),
     };
-    let Some(seen) = &way.register else { return check("register", State::Fail, format!("{from}: time was up")) };
-    let state = if seen.outcome.is_granted() { State::Ok } else { State::Fail };
+    let Some(seen) = &way.register else { return check("register", CheckState::Fail, format!("{from}: time was up")) };
+    let state = if seen.outcome.is_granted() { CheckState::Ok } else { CheckState::Fail };
     check("register", state, format!("{from}: {}{}", ended(&seen.outcome), place(&seen.outcome)))
 }
 
 fn removal(reading: &Reading) -> Check {
     let failed = reading.ways.iter().filter_map(|way| way.removal.as_ref()).find(|seen| !seen.outcome.is_granted());
     match (registered(reading).next(), failed) {
-        (None, _) => check("removal", State::Unknown, "nothing was registered"),
-        (_, Some(seen)) => check("removal", State::Warn, format!("the binding stays: {}", ended(&seen.outcome))),
-        _ => check("removal", State::Ok, "the binding was removed"),
+        (None, _) => check("removal", CheckState::Unknown, "nothing was registered"),
+        (_, Some(seen)) => check("removal", CheckState::Warn, format!("the binding stays: {}", ended(&seen.outcome))),
+        _ => check("removal", CheckState::Ok, "the binding was removed"),
     }
 }
 
 fn lifetime(reading: &Reading) -> Check {
     let Some((outcome, answer)) = registered(reading).next() else {
-        return check("lifetime", State::Unknown, "nothing was granted");
+        return check("lifetime", CheckState::Unknown, "nothing was granted");
     };
     let asked = outcome.asked_expires_s;
     let raised = outcome.steps.iter().any(|step| step.answer.as_ref().is_some_and(|answer| answer.code == 423));
@@ -210,7 +212,7 @@ fn lifetime(reading: &Reading) -> Check {
     let granted = answer.granted_s.unwrap_or(asked);
     // Half as long is twice the load of refreshes.
     let short = granted.saturating_mul(2) < asked;
-    let state = if short || !raised.is_empty() { State::Warn } else { State::Ok };
+    let state = if short || !raised.is_empty() { CheckState::Warn } else { CheckState::Ok };
     let more = if short && granted > 0 { format!(": {} times the refreshes", asked / granted) } else { String::new() };
     check("lifetime", state, format!("{granted} s granted, {asked} s asked{raised}{more}"))
 }
@@ -225,11 +227,13 @@ fn seen_from(reading: &Reading) -> Check {
         .collect();
     let moved = pairs.iter().find(|(local, apparent)| apparent != *local);
     match moved.or(pairs.first()) {
-        None => check("seen from", State::Unknown, "the server does not say (no received or rport in Via)"),
-        Some((local, apparent)) if *local == apparent => check("seen from", State::Ok, format!("{apparent}, as sent")),
+        None => check("seen from", CheckState::Unknown, "the server does not say (no received or rport in Via)"),
+        Some((local, apparent)) if *local == apparent => {
+            check("seen from", CheckState::Ok, format!("{apparent}, as sent"))
+        }
         Some((local, apparent)) => check(
             "seen from",
-            State::Warn,
+            CheckState::Warn,
             format!(
                 "{apparent}, sent from {local}: a NAT is in between, and an allow-list must name {}",
                 apparent.ip()
@@ -251,18 +255,18 @@ fn apparent(local: &SocketAddr, answer: &ProbeAnswer) -> Option<SocketAddr> {
 
 fn clock(reading: &Reading) -> Check {
     let dated = all_seen(reading).find_map(|seen| Some((seen, seen.outcome.answer()?.date.as_ref()?)));
-    let Some((seen, date)) = dated else { return check("clock", State::Unknown, "the server sends no Date") };
+    let Some((seen, date)) = dated else { return check("clock", CheckState::Unknown, "the server sends no Date") };
     // RFC 3261 §20.17: an RFC 1123 date, always in GMT, which RFC 2822 knows as an obsolete zone.
     let Ok(time) = jiff::fmt::rfc2822::parse(date) else {
-        return check("clock", State::Warn, format!("the server's Date cannot be read: {date}"));
+        return check("clock", CheckState::Warn, format!("the server's Date cannot be read: {date}"));
     };
     let skew =
         (time.timestamp().as_millisecond() - i64::try_from(seen.unix_ns / 1_000_000).unwrap_or(i64::MAX)) as f64 / 1e3;
     // The header counts whole seconds, cut off.
     match skew {
-        _ if (-2.0..=1.0).contains(&skew) => check("clock", State::Ok, "the server's agrees to the second"),
-        _ if skew.abs() <= 30.0 => check("clock", State::Ok, format!("the server's is {}", ahead(skew))),
-        _ => check("clock", State::Warn, format!("the server's is {}: align both with NTP", ahead(skew))),
+        _ if (-2.0..=1.0).contains(&skew) => check("clock", CheckState::Ok, "the server's agrees to the second"),
+        _ if skew.abs() <= 30.0 => check("clock", CheckState::Ok, format!("the server's is {}", ahead(skew))),
+        _ => check("clock", CheckState::Warn, format!("the server's is {}: align both with NTP", ahead(skew))),
     }
 }
 
@@ -274,8 +278,8 @@ fn ahead(skew: f64) -> String {
 fn server(reading: &Reading) -> Check {
     let answers = all_seen(reading).flat_map(|seen| &seen.outcome.steps).filter_map(|step| step.answer.as_ref());
     match answers.filter_map(|answer| answer.server.as_ref()).next() {
-        Some(server) => check("server", State::Ok, server.clone()),
-        None => check("server", State::Unknown, "it does not say what it is"),
+        Some(server) => check("server", CheckState::Ok, server.clone()),
+        None => check("server", CheckState::Unknown, "it does not say what it is"),
     }
 }
 
@@ -368,13 +372,13 @@ fn refusal(reading: &Reading, outcome: &ProbeOutcome, pinged: Option<u16>) -> St
 
 // ---- What was seen ----
 
-fn all_seen(reading: &Reading) -> impl Iterator<Item = &Seen> {
+fn all_seen(reading: &Reading) -> impl Iterator<Item = &ProbeSeen> {
     let ways = reading.ways.iter().flat_map(|way| way.register.iter().chain(&way.removal));
     ways.chain(&reading.options)
 }
 
 /// The challenges of the first exchange that had any.
-fn offers(reading: &Reading) -> &[Offered] {
+fn offers(reading: &Reading) -> &[ProbeOffer] {
     let registers = reading.ways.iter().filter_map(|way| way.register.as_ref());
     registers.map(|seen| seen.outcome.offers()).find(|offers| !offers.is_empty()).unwrap_or_default()
 }

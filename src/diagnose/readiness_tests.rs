@@ -22,7 +22,7 @@ fn answer(code: u16, reason: &str) -> ProbeAnswer {
 }
 
 fn challenge_of(realm: &str) -> ProbeAnswer {
-    let offer = |algorithm: &str, known| Offered {
+    let offer = |algorithm: &str, known| ProbeOffer {
         realm: realm.to_owned(),
         algorithm: algorithm.to_owned(),
         known,
@@ -45,32 +45,32 @@ fn step(place: Place, answer: Option<ProbeAnswer>) -> ProbeStep {
     ProbeStep { place, credentials, retransmissions: 0, provisional: None, took: Duration::from_millis(2), answer }
 }
 
-fn seen(steps: Vec<ProbeStep>, end: ProbeEnd) -> Seen {
+fn seen(steps: Vec<ProbeStep>, end: ProbeEnd) -> ProbeSeen {
     let outcome = ProbeOutcome { steps, end, asked_expires_s: 3600, strays: 0, call: Call::new(Seed(1), 0) };
     // 2026-11-21T12:00:00Z.
-    Seen { outcome, unix_ns: 1_795_262_400_000_000_000 }
+    ProbeSeen { outcome, unix_ns: 1_795_262_400_000_000_000 }
 }
 
-fn direct(answer: ProbeAnswer) -> Seen {
+fn direct(answer: ProbeAnswer) -> ProbeSeen {
     seen(vec![step(Place::Unchallenged, Some(answer))], ProbeEnd::Answered)
 }
 
-fn challenged(realm: &str, last: ProbeAnswer) -> Seen {
+fn challenged(realm: &str, last: ProbeAnswer) -> ProbeSeen {
     let first = step(Place::Unchallenged, Some(challenge_of(realm)));
     seen(vec![first, step(Place::AfterCredentials, Some(last))], ProbeEnd::Answered)
 }
 
-fn silent() -> Seen {
+fn silent() -> ProbeSeen {
     seen(vec![step(Place::Unchallenged, None)], ProbeEnd::TimedOut)
 }
 
-fn way(source: &str, register: Seen) -> Way {
+fn way(source: &str, register: ProbeSeen) -> Way {
     let removal = register.outcome.is_granted().then(|| direct(answer(200, "OK")));
     let local = source.parse().expect("an address");
     Way { user: "a".to_owned(), local: Ok(local), register: Some(register), removal }
 }
 
-fn reading(options: Seen, ways: Vec<Way>) -> Reading {
+fn reading(options: ProbeSeen, ways: Vec<Way>) -> Reading {
     Reading {
         trunk_id: "lab".to_owned(),
         registrar: "sip:edge.test".to_owned(),
@@ -83,11 +83,11 @@ fn reading(options: Seen, ways: Vec<Way>) -> Reading {
     }
 }
 
-fn one(register: Seen) -> Reading {
+fn one(register: ProbeSeen) -> Reading {
     reading(direct(answer(200, "OK")), vec![way("127.0.0.1:4000", register)])
 }
 
-fn text<'a>(readiness: &'a Readiness, name: &str) -> (State, &'a str) {
+fn text<'a>(readiness: &'a Readiness, name: &str) -> (CheckState, &'a str) {
     let check = readiness.checks.iter().find(|check| check.name == name).expect("a check of this name");
     (check.state, &check.text)
 }
@@ -104,17 +104,17 @@ fn a_trunk_is_ready_when_an_agent_was_registered() {
     };
     let readiness = judge(&one(challenged("r", last)));
     assert!(readiness.ready && readiness.why.is_empty());
-    assert_eq!(text(&readiness, "realm"), (State::Ok, "\"r\", as expected"));
+    assert_eq!(text(&readiness, "realm"), (CheckState::Ok, "\"r\", as expected"));
     let algorithms = "SHA-256 (qop auth), AKAv1-MD5 (qop auth, not known); answered with SHA-256, qop auth";
-    assert_eq!(text(&readiness, "algorithms"), (State::Ok, algorithms));
-    assert_eq!(text(&readiness, "register"), (State::Ok, "a from 127.0.0.1: 200 OK in 4.0 ms"));
-    assert_eq!(text(&readiness, "lifetime"), (State::Warn, "600 s granted, 3600 s asked: 6 times the refreshes"));
+    assert_eq!(text(&readiness, "algorithms"), (CheckState::Ok, algorithms));
+    assert_eq!(text(&readiness, "register"), (CheckState::Ok, "a from 127.0.0.1: 200 OK in 4.0 ms"));
+    assert_eq!(text(&readiness, "lifetime"), (CheckState::Warn, "600 s granted, 3600 s asked: 6 times the refreshes"));
     let from =
         "198.51.100.7:4000, sent from 127.0.0.1:4000: a NAT is in between, and an allow-list must name 198.51.100.7";
-    assert_eq!(text(&readiness, "seen from"), (State::Warn, from));
-    assert_eq!(text(&readiness, "clock"), (State::Warn, "the server's is 120 s ahead: align both with NTP"));
-    assert_eq!(text(&readiness, "server"), (State::Ok, "Edge 3.0"));
-    assert_eq!(text(&readiness, "removal").0, State::Ok);
+    assert_eq!(text(&readiness, "seen from"), (CheckState::Warn, from));
+    assert_eq!(text(&readiness, "clock"), (CheckState::Warn, "the server's is 120 s ahead: align both with NTP"));
+    assert_eq!(text(&readiness, "server"), (CheckState::Ok, "Edge 3.0"));
+    assert_eq!(text(&readiness, "removal").0, CheckState::Ok);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_ping_proves_the_path_and_not_the_account() {
         ]
     );
     let expected = "a from 127.0.0.1: 403 Authentication Failed in 4.0 ms, after credentials";
-    assert_eq!(text(&readiness, "register"), (State::Fail, expected));
+    assert_eq!(text(&readiness, "register"), (CheckState::Fail, expected));
 }
 
 #[test]
@@ -140,12 +140,12 @@ fn a_realm_that_is_not_the_expected_one_is_part_of_the_reason() {
         "{:?}",
         readiness.why
     );
-    assert_eq!(text(&readiness, "realm").0, State::Warn);
+    assert_eq!(text(&readiness, "realm").0, CheckState::Warn);
 }
 
 #[test]
 fn what_preceded_the_refusal_decides_what_it_means() {
-    let why = |register: Seen| judge(&one(register)).why.concat();
+    let why = |register: ProbeSeen| judge(&one(register)).why.concat();
     assert!(why(direct(answer(403, "Forbidden"))).contains("before any challenge"));
     assert!(why(direct(answer(404, "Not Found"))).contains("not known"));
     assert!(why(direct(answer(503, "Busy"))).contains("cannot serve it (503 Busy)"));
@@ -154,7 +154,7 @@ fn what_preceded_the_refusal_decides_what_it_means() {
     assert!(why(refused).contains("port unreachable"));
     let nothing = judge(&reading(silent(), vec![way("127.0.0.1:4000", silent())]));
     assert!(nothing.why[0].starts_with("no answer at all"), "{:?}", nothing.why);
-    assert_eq!(text(&nothing, "OPTIONS").0, State::Warn);
+    assert_eq!(text(&nothing, "OPTIONS").0, CheckState::Warn);
 }
 
 #[test]
@@ -183,6 +183,6 @@ fn a_lifetime_raised_by_a_423_is_worth_a_look() {
     let readiness = judge(&one(register));
     assert_eq!(
         text(&readiness, "lifetime"),
-        (State::Warn, "3600 s granted, 3600 s asked, raised after a 423: set expires to it")
+        (CheckState::Warn, "3600 s granted, 3600 s asked, raised after a 423: set expires to it")
     );
 }

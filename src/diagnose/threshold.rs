@@ -21,7 +21,7 @@ pub struct Threshold {
     metric: Metric,
     /// Position and id of the trunk it is restricted to.
     trunk: Option<(usize, String)>,
-    comparison: Comparison,
+    comparison: Relation,
     /// In the metric's unit.
     bound: f64,
 }
@@ -41,7 +41,7 @@ pub struct ThresholdOutcome {
     #[serde(skip)]
     pub trunk: Option<String>,
     #[serde(skip)]
-    pub comparison: Comparison,
+    pub comparison: Relation,
     /// In `unit`.
     #[serde(skip)]
     pub bound: f64,
@@ -49,7 +49,7 @@ pub struct ThresholdOutcome {
 
 /// How a value is compared with the bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Comparison {
+pub enum Relation {
     Less,
     AtMost,
     Greater,
@@ -126,26 +126,26 @@ impl Threshold {
     }
 }
 
-impl Comparison {
+impl Relation {
     pub const fn as_str(self) -> &'static str {
         match self {
-            Comparison::Less => "<",
-            Comparison::AtMost => "<=",
-            Comparison::Greater => ">",
-            Comparison::AtLeast => ">=",
-            Comparison::Equal => "==",
-            Comparison::NotEqual => "!=",
+            Relation::Less => "<",
+            Relation::AtMost => "<=",
+            Relation::Greater => ">",
+            Relation::AtLeast => ">=",
+            Relation::Equal => "==",
+            Relation::NotEqual => "!=",
         }
     }
 
     fn holds(self, value: f64, bound: f64) -> bool {
         match self {
-            Comparison::Less => value < bound,
-            Comparison::AtMost => value <= bound,
-            Comparison::Greater => value > bound,
-            Comparison::AtLeast => value >= bound,
-            Comparison::Equal => value == bound,
-            Comparison::NotEqual => value != bound,
+            Relation::Less => value < bound,
+            Relation::AtMost => value <= bound,
+            Relation::Greater => value > bound,
+            Relation::AtLeast => value >= bound,
+            Relation::Equal => value == bound,
+            Relation::NotEqual => value != bound,
         }
     }
 }
@@ -199,16 +199,10 @@ fn known_trunk<'a>(rest: &str, trunk_ids: &[&'a str]) -> Result<(usize, &'a str)
     Err(ThresholdError { message, nearest, in_name: true })
 }
 
-fn split_comparison(expr: &str) -> Result<(Comparison, &str), ThresholdError> {
+fn split_comparison(expr: &str) -> Result<(Relation, &str), ThresholdError> {
     // The longer signs first: "<" also begins "<=".
-    const SIGNS: [Comparison; 6] = [
-        Comparison::AtLeast,
-        Comparison::AtMost,
-        Comparison::Equal,
-        Comparison::NotEqual,
-        Comparison::Greater,
-        Comparison::Less,
-    ];
+    const SIGNS: [Relation; 6] =
+        [Relation::AtLeast, Relation::AtMost, Relation::Equal, Relation::NotEqual, Relation::Greater, Relation::Less];
     let expr = expr.trim();
     let sign = SIGNS.into_iter().find_map(|sign| Some((sign, expr.strip_prefix(sign.as_str())?.trim())));
     sign.ok_or_else(|| {
@@ -280,14 +274,14 @@ mod tests {
 
     const TRUNKS: [&str; 3] = ["nj", "nj.phase2", "texas"];
 
-    fn bound(name: &str, expr: &str) -> (Comparison, f64) {
+    fn bound(name: &str, expr: &str) -> (Relation, f64) {
         let threshold = Threshold::parse(name, expr, &TRUNKS).unwrap_or_else(|e| panic!("{name} {expr}: {e}"));
         (threshold.comparison, threshold.bound)
     }
 
     #[test]
     fn reads_every_comparison_and_unit() {
-        use Comparison::{AtLeast, AtMost, Equal, Greater, Less, NotEqual};
+        use Relation::{AtLeast, AtMost, Equal, Greater, Less, NotEqual};
         for (name, expr, expected) in [
             ("success_ratio", ">= 0.999", (AtLeast, 0.999)),
             ("success_ratio", ">=99.9%", (AtLeast, 0.999)),

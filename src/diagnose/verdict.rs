@@ -98,13 +98,13 @@ pub fn aborted(results: &Results) -> Option<&Aborted> {
     results.end.as_ref().and_then(|end| end.aborted.as_ref())
 }
 
-pub(super) type Doubt = (GeneratorVerdict, String);
+pub(super) type GeneratorDoubt = (GeneratorVerdict, String);
 
 /// Everything the generator holds against itself, the rules of `[generator]`.
-pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
+pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
     let counts = &results.totals.generator;
     let refused = results.totals.sums.ceiling_refused;
-    let mut doubts: Vec<Doubt> = Vec::new();
+    let mut doubts: Vec<GeneratorDoubt> = Vec::new();
     doubts.extend(late_arrivals(results));
     doubts.extend(schedule_lag(results));
     doubts.extend(socket_drops(results));
@@ -121,7 +121,7 @@ pub(super) fn generator_doubts(results: &Results) -> Vec<Doubt> {
 
 /// What the run saw of its own books. No trouble of the machine's: an error of this program, so no
 /// finding says it.
-fn imbalances(results: &Results) -> impl Iterator<Item = Doubt> {
+fn imbalances(results: &Results) -> impl Iterator<Item = GeneratorDoubt> {
     results.imbalances.iter().map(|imbalance| {
         let trunk = results.header.trunks.get(usize::from(imbalance.trunk));
         let why = trunk.map_or_else(|| imbalance.to_string(), |trunk| imbalance.told(&trunk.id));
@@ -129,7 +129,7 @@ fn imbalances(results: &Results) -> impl Iterator<Item = Doubt> {
     })
 }
 
-fn late_arrivals(results: &Results) -> Option<Doubt> {
+fn late_arrivals(results: &Results) -> Option<GeneratorDoubt> {
     let (counts, limits) = (&results.totals.generator, &results.header.generator);
     if counts.arrivals_late == 0 || counts.arrivals == 0 {
         return None;
@@ -157,7 +157,7 @@ fn late_arrivals(results: &Results) -> Option<Doubt> {
     Some((grade, why))
 }
 
-fn schedule_lag(results: &Results) -> Option<Doubt> {
+fn schedule_lag(results: &Results) -> Option<GeneratorDoubt> {
     let p99 = Distribution::of(Some(&results.lag_us)).p99.filter(|us| *us > INVALID_LAG_US)?;
     let why = format!(
         "the slowest one in a hundred arrivals left {} ms or more after its planned time, above {} ms",
@@ -167,7 +167,7 @@ fn schedule_lag(results: &Results) -> Option<Doubt> {
     Some((GeneratorVerdict::Invalid, why))
 }
 
-fn socket_drops(results: &Results) -> Option<Doubt> {
+fn socket_drops(results: &Results) -> Option<GeneratorDoubt> {
     let drops = results.totals.generator.socket_drops;
     let received = results.totals.sums.messages_received;
     if drops == 0 {
@@ -180,7 +180,7 @@ fn socket_drops(results: &Results) -> Option<Doubt> {
 }
 
 /// A run whose load ended by itself has seen all of its arrivals.
-fn missing_arrivals(results: &Results) -> Option<Doubt> {
+fn missing_arrivals(results: &Results) -> Option<GeneratorDoubt> {
     let initial = |trunk: &TrunkInterval| trunk.started[Kind::Initial.index()];
     let warm = results.intervals.iter().filter(|interval| results.header.warms_up(interval.start_ns));
     let warm: u64 = warm.flat_map(|interval| &interval.trunks).map(initial).sum();

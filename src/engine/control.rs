@@ -2,7 +2,7 @@
 //! run from stage to stage, listens to signals, merges the workers' intervals and hands them to an
 //! observer.
 
-use super::worker::{Order, Outside, Report, Worker, WorkerPlan, WorkerProgress};
+use super::worker::{Outside, Report, Worker, WorkerOrder, WorkerPlan, WorkerProgress};
 use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
@@ -217,7 +217,7 @@ struct Conductor {
 }
 
 struct WorkerLink {
-    commands: Sender<Order>,
+    commands: Sender<WorkerOrder>,
     waker: Waker,
     thread: Option<JoinHandle<()>>,
 }
@@ -416,7 +416,7 @@ impl Conductor {
         self.timeline.bend(at.since(self.start), speed);
         self.load_ends = self.timeline.end(self.load_lasts).map_or(Time::NEVER, |end| self.start + end);
         self.deadline = self.load_ends.saturating_sub(LEAD);
-        self.send(Order::Speed { at, speed });
+        self.send(WorkerOrder::Speed { at, speed });
         self.kept(observer.intervened(&Intervention { at_ns: at.nanos_since(self.start), kind, speed }));
     }
 
@@ -432,7 +432,7 @@ impl Conductor {
 
     fn begin_drain(&mut self, at: Time, observer: &mut dyn Observer) {
         self.load_ends = at;
-        self.order(RunPhase::Drain, Order::Drain { at }, at + self.drain);
+        self.order(RunPhase::Drain, WorkerOrder::Drain { at }, at + self.drain);
         observer.stage(Stage::Drain, self.interrupted_by);
     }
 
@@ -443,7 +443,7 @@ impl Conductor {
             (RunPhase::Drain, Some(per_second)) => {
                 let pacing = Duration::from_secs_f64(f64::from(self.agents) / per_second);
                 let limit = at + pacing + self.patience + Duration::from_secs(2);
-                self.order(RunPhase::Unregister, Order::Unregister { at, per_second }, limit);
+                self.order(RunPhase::Unregister, WorkerOrder::Unregister { at, per_second }, limit);
                 observer.stage(Stage::Unregister, self.interrupted_by);
             }
             (RunPhase::Finish, _) => {
@@ -460,18 +460,18 @@ impl Conductor {
     fn finish(&mut self) {
         if self.phase != RunPhase::Finish {
             let at = self.clock.now() + LEAD;
-            self.order(RunPhase::Finish, Order::Finish { at }, at + Duration::from_secs(60));
+            self.order(RunPhase::Finish, WorkerOrder::Finish { at }, at + Duration::from_secs(60));
         }
     }
 
-    fn order(&mut self, phase: RunPhase, command: Order, deadline: Time) {
+    fn order(&mut self, phase: RunPhase, command: WorkerOrder, deadline: Time) {
         self.phase = phase;
         self.deadline = deadline;
         self.idle = 0;
         self.send(command);
     }
 
-    fn send(&self, command: Order) {
+    fn send(&self, command: WorkerOrder) {
         for link in &self.links {
             // A worker that is gone reported its end already.
             let _ = link.commands.send(command);

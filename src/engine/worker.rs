@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// What the control side tells a worker; each takes effect at its time.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
+pub(super) enum WorkerOrder {
     /// The load's time passes at another speed. It ends no interval.
     Speed {
         at: Time,
@@ -73,7 +73,7 @@ pub struct WorkerPlan {
 /// A worker's ties to the control side.
 pub(super) struct Outside {
     pub clock: Clock,
-    pub commands: Receiver<Order>,
+    pub commands: Receiver<WorkerOrder>,
     pub reports: UnboundedSender<Report>,
     /// Whether its reports of where it is are to show each trunk.
     pub glances: bool,
@@ -84,9 +84,9 @@ pub(super) struct Worker {
     sockets: Sockets,
     poller: Poller,
     clock: Clock,
-    commands: Receiver<Order>,
+    commands: Receiver<WorkerOrder>,
     /// Commands whose time has not come, in order.
-    pending: Vec<Order>,
+    pending: Vec<WorkerOrder>,
     /// The interval that was cut last, while its rows are handed over.
     leaving: Option<Box<Interval>>,
     reports: UnboundedSender<Report>,
@@ -204,7 +204,7 @@ impl Worker {
     }
 
     fn next_command(&self) -> Time {
-        self.pending.first().map_or(Time::NEVER, Order::at)
+        self.pending.first().map_or(Time::NEVER, WorkerOrder::at)
     }
 
     /// When the current interval ends, by the clock or by a command.
@@ -251,13 +251,13 @@ impl Worker {
                 return;
             }
             let interval = match self.pending.remove(0) {
-                Order::Speed { at, speed } => {
+                WorkerOrder::Speed { at, speed } => {
                     self.fleet.set_speed(at, speed);
                     continue;
                 }
-                Order::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
-                Order::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
-                Order::Finish { at } => {
+                WorkerOrder::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
+                WorkerOrder::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
+                WorkerOrder::Finish { at } => {
                     self.finished = true;
                     self.fleet.finish(at)
                 }
@@ -322,10 +322,13 @@ impl Worker {
     }
 }
 
-impl Order {
+impl WorkerOrder {
     fn at(&self) -> Time {
         match *self {
-            Order::Speed { at, .. } | Order::Drain { at } | Order::Unregister { at, .. } | Order::Finish { at } => at,
+            WorkerOrder::Speed { at, .. }
+            | WorkerOrder::Drain { at }
+            | WorkerOrder::Unregister { at, .. }
+            | WorkerOrder::Finish { at } => at,
         }
     }
 }

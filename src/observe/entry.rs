@@ -23,14 +23,14 @@ pub(super) enum What {
     Request { kind: Kind, bytes: u32 },
     Retransmitted { bytes: u32 },
     Received { bytes: u32 },
-    Challenged { kind: Kind, code: u16, reason: Word, since: u64 },
-    Offered { realm: Word, offered: u8, answered: Option<u8>, stale: bool },
-    Granted { kind: Kind, asked_s: u32, granted_s: u32, echo: Echo, example: Word },
-    Ended(End),
+    Challenged { kind: Kind, code: u16, reason: TextId, since: u64 },
+    Offered { realm: TextId, offered: u8, answered: Option<u8>, stale: bool },
+    Granted { kind: Kind, asked_s: u32, granted_s: u32, echo: Echo, example: TextId },
+    Ended(SeenEnd),
     Registered { until: u64 },
     Lapsed,
     Unregistered,
-    UnregisterEnded { code: u16, reason: Why<Word>, ok: bool, sent: u64 },
+    UnregisterEnded { code: u16, reason: Why<TextId>, ok: bool, sent: u64 },
     LateResponse,
     DuplicateResponse,
 }
@@ -39,13 +39,13 @@ const _: () = assert!(size_of::<Entry>() <= 88);
 
 /// The end of an attempt.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct End {
+pub(super) struct SeenEnd {
     pub(super) kind: Kind,
     pub(super) status: Status,
     pub(super) loop_kind: LoopKind,
     /// 0: no response.
     pub(super) code: u16,
-    pub(super) reason: Why<Word>,
+    pub(super) reason: Why<TextId>,
     pub(super) place: Place,
     /// When the first REGISTER was sent.
     pub(super) sent: u64,
@@ -58,7 +58,7 @@ pub(super) struct End {
 
 /// A text, by its place in [`Words`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Word(u32);
+pub(super) struct TextId(u32);
 
 /// Texts that come again and again: reason phrases, realms, addresses.
 #[derive(Debug)]
@@ -71,14 +71,14 @@ impl Words {
     pub(super) fn new() -> Self {
         let mut words = Words { texts: Vec::new(), places: HashMap::new() };
         let (none, rest) = (words.of(b""), words.of(b"(other)"));
-        debug_assert_eq!((none, rest), (Word::NONE, REST));
+        debug_assert_eq!((none, rest), (TextId::NONE, REST));
         words
     }
 
-    pub(super) fn of(&mut self, text: &[u8]) -> Word {
+    pub(super) fn of(&mut self, text: &[u8]) -> TextId {
         let text = &text[..text.len().min(MAX_TEXT)];
         if let Some(&place) = self.places.get(text) {
-            return Word(place);
+            return TextId(place);
         }
         if self.texts.len() >= MAX_WORDS {
             return REST;
@@ -86,20 +86,20 @@ impl Words {
         let place = saturating_u32(self.texts.len());
         self.texts.push(text.into());
         self.places.insert(text.into(), place);
-        Word(place)
+        TextId(place)
     }
 
-    pub(super) fn text(&self, word: Word) -> &[u8] {
+    pub(super) fn text(&self, word: TextId) -> &[u8] {
         &self.texts[word.0 as usize]
     }
 }
 
-impl Word {
-    pub(super) const NONE: Word = Word(0);
+impl TextId {
+    pub(super) const NONE: TextId = TextId(0);
 }
 
 /// Stands for every text beyond [`MAX_WORDS`].
-const REST: Word = Word(1);
+const REST: TextId = TextId(1);
 /// A capture in which every answer has a phrase of its own must not cost more than 20 MB.
 const MAX_WORDS: usize = 65_536;
 const MAX_TEXT: usize = 200;

@@ -29,7 +29,7 @@ pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
     let EventLog { mut records, others } = log;
     put_in_order(&mut records);
     let mut remarks = remarks(&records, others);
-    let mut reading = Reading { watch: Watch::new(), unanswered: HashMap::new() };
+    let mut reading = LogWatch { watch: Watch::new(), unanswered: HashMap::new() };
     for record in &records {
         reading.record(record)?;
     }
@@ -68,13 +68,13 @@ fn remarks(records: &[LogRecord], others: u64) -> Vec<String> {
     remarks
 }
 
-struct Reading {
+struct LogWatch {
     watch: Watch,
     /// By user and trunk: the transaction of a REGISTER that has no answer yet, and its time.
     unanswered: HashMap<(TrunkKey, String), (u64, u64)>,
 }
 
-impl Reading {
+impl LogWatch {
     fn record(&mut self, record: &LogRecord) -> Result<(), ObserveError> {
         let (user, domain) = address(&record.from);
         // A `To` without a user names the registrar's domain; a `From` without a domain is on it.

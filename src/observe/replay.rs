@@ -2,11 +2,11 @@
 //! intervals go through a record in memory, so that they are summed up, checked and balanced by the
 //! code that does it for a run.
 
-use super::entry::{End, Entry, What, Words};
+use super::entry::{Entry, SeenEnd, What, Words};
 use super::roster::Roster;
-use super::{ObserveError, entry::Word, waits};
+use super::{ObserveError, entry::TextId, waits};
 use crate::agent::exchange;
-use crate::agent::looping::{Looping, Step};
+use crate::agent::looping::{LoopStep, Looping};
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
 use crate::record::results::{GeneratorLimits, Host};
 use crate::record::{End as RunEnd, Header, Observed, Results, Writer, read};
@@ -217,7 +217,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn attempt_end(&self, end: &End, at: Time) -> AttemptEnd<'a> {
+    fn attempt_end(&self, end: &SeenEnd, at: Time) -> AttemptEnd<'a> {
         let sent = self.time(end.sent);
         AttemptEnd {
             kind: end.kind,
@@ -240,7 +240,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The rule of `agent::looping`, for phones that are not ours.
-    fn judge_looping(&mut self, subject: Subject, end: &End, at: Time) {
+    fn judge_looping(&mut self, subject: Subject, end: &SeenEnd, at: Time) {
         let looping = &mut self.looping[subject.agent.index()];
         // Answers that were not recorded are no refusals.
         if end.status == Status::Abandoned || self.seen.answers_missing {
@@ -258,15 +258,15 @@ impl<'a> Replay<'a> {
             self.tally.event(subject, &Event::LoopEnded);
         }
         match step {
-            Step::Counted => {}
-            Step::Started { first_seen, attempts } => {
+            LoopStep::Counted => {}
+            LoopStep::Started { first_seen, attempts } => {
                 self.tally.event(subject, &Event::LoopStarted { refusal, first_seen, attempts });
             }
-            Step::Grew => self.tally.event(subject, &Event::LoopGrew),
+            LoopStep::Grew => self.tally.event(subject, &Event::LoopGrew),
         }
     }
 
-    fn text(&self, word: Word) -> &'a [u8] {
+    fn text(&self, word: TextId) -> &'a [u8] {
         self.seen.words.text(word)
     }
 }

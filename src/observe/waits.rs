@@ -1,7 +1,7 @@
 //! How long observed phones wait after a failure before they try again, so that it can be said
 //! where their retries lead.
 
-use super::entry::{End, Entry, What};
+use super::entry::{Entry, SeenEnd, What};
 use super::roster::Roster;
 use crate::record::results::RetryHeader;
 use crate::vocab::{Kind, Status};
@@ -30,7 +30,7 @@ impl Mean {
 /// wait known.
 pub(super) fn observed(roster: &Roster, entries: &[Entry]) -> Vec<RetryHeader> {
     let mut waits = vec![Waits::default(); roster.trunks()];
-    let mut failed: Vec<Option<(u64, End)>> = vec![None; roster.len()];
+    let mut failed: Vec<Option<(u64, SeenEnd)>> = vec![None; roster.len()];
     for entry in entries {
         let agent = entry.agent as usize;
         match entry.what {
@@ -55,7 +55,7 @@ pub(super) fn observed(roster: &Roster, entries: &[Entry]) -> Vec<RetryHeader> {
 }
 
 impl Waits {
-    fn after(&mut self, end: &End) -> &mut Mean {
+    fn after(&mut self, end: &SeenEnd) -> &mut Mean {
         match (end.status, end.code) {
             (_, 403) => &mut self.forbidden,
             (Status::RequestTimeout | Status::ServiceUnavailable | Status::TransportError, _) => &mut self.temporary,

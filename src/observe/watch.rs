@@ -9,7 +9,7 @@
 //! not run backwards here: whoever calls sees to it.
 
 use super::ObserveError;
-use super::entry::{End, Entry, What, Word, Words};
+use super::entry::{Entry, SeenEnd, TextId, What, Words};
 use super::replay::Seen;
 use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
@@ -139,7 +139,7 @@ struct SeenAttempt {
     exchange: Exchange,
     /// Who challenged so far, by role and realm: a phone may hold credentials for each realm on the
     /// way (RFC 3261 §22.3).
-    challengers: Vec<(Role, Word)>,
+    challengers: Vec<(Role, TextId)>,
     /// The source shows no credentials.
     opaque: bool,
     /// An answer that the phone may go on from.
@@ -176,8 +176,8 @@ enum Asks {
 struct SeenAnswer {
     at: u64,
     code: u16,
-    reason: Word,
-    realm: Word,
+    reason: TextId,
+    realm: TextId,
     offered: u8,
     stale: bool,
     retry_after: Option<u32>,
@@ -451,7 +451,7 @@ impl Watch {
         if matches!(FinalAnswer::of(last.code), FinalAnswer::Challenge(_)) && !open.opaque {
             self.tell(last.at, agent, last.offered(None));
         }
-        let end = End {
+        let end = SeenEnd {
             stale: failed.loop_kind == LoopKind::Stale,
             retry_after: last.retry_after,
             ..open.end(failed.status, failed.loop_kind, last.code, reason)
@@ -622,9 +622,9 @@ impl SeenAttempt {
         }
     }
 
-    fn end(&self, status: Status, loop_kind: LoopKind, code: u16, reason: Why<Word>) -> End {
+    fn end(&self, status: Status, loop_kind: LoopKind, code: u16, reason: Why<TextId>) -> SeenEnd {
         let credentials_sent = self.exchange.with_credentials().then_some(self.current.sent);
-        End {
+        SeenEnd {
             kind: self.kind,
             status,
             loop_kind,

@@ -9,7 +9,7 @@ use super::roster::TrunkKey;
 use super::watch::{Ask, AskContact, Carried, Reply, SECOND_NS, SeenChallenge, UsedCredentials, Watch, print_of};
 use super::{Observation, ObserveError};
 use crate::record::Observed;
-use crate::record::capture::{self, Packet};
+use crate::record::capture::{self, CapturedMessage};
 use crate::sip::challenge::{self, all_credentials};
 use crate::sip::scan::{self, Malformed};
 use crate::sip::{Algorithm, Request, Response, contact};
@@ -30,7 +30,7 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
         newest: 0,
         last: 0,
         number: 0,
-        counts: Counts::default(),
+        counts: PassedOver::default(),
         registrars: HashSet::new(),
         others: HashSet::new(),
     };
@@ -77,7 +77,7 @@ struct Wire {
     /// Time of the message told last.
     last: u64,
     number: u64,
-    counts: Counts,
+    counts: PassedOver,
     /// Where REGISTER requests went.
     registrars: HashSet<SocketAddr>,
     /// Who sent messages that have to do with no registration: [`MOST_OTHERS`] at most.
@@ -97,7 +97,7 @@ struct Waiting {
 
 /// What was passed over.
 #[derive(Default)]
-struct Counts {
+struct PassedOver {
     malformed: u64,
     /// REGISTER without a Contact: a question for the bindings (RFC 3261 §10.2.3).
     queries: u64,
@@ -106,7 +106,7 @@ struct Counts {
 }
 
 impl Wire {
-    fn packet(&mut self, packet: &Packet<'_>) -> Result<(), ObserveError> {
+    fn packet(&mut self, packet: &CapturedMessage<'_>) -> Result<(), ObserveError> {
         match is_registration(packet.bytes) {
             Ok(true) => {}
             Ok(false) => {
@@ -192,7 +192,7 @@ impl Wire {
     }
 }
 
-impl Counts {
+impl PassedOver {
     fn remarks(&self) -> impl Iterator<Item = String> {
         let counted = [
             (self.malformed, "messages are no readable SIP"),

@@ -159,7 +159,7 @@ pub fn read(bytes: &[u8], fields: &Fields) -> Result<EventLog, LogError> {
         let (line, column) = line_column(&valid, valid.len());
         LogError::NotText { line, column }
     })?;
-    let mut reader = Reader { text, fields, trace_fields: Fields::default(), log: EventLog::default(), number: 0 };
+    let mut reader = LogReader { text, fields, trace_fields: Fields::default(), log: EventLog::default(), number: 0 };
     reader.all()?;
     if reader.number == 0 {
         return Err(LogError::Empty);
@@ -173,7 +173,7 @@ pub fn is_json(beginning: &[u8]) -> bool {
     matches!(beginning.trim_ascii_start(), [b'{' | b'[', ..])
 }
 
-struct Reader<'a> {
+struct LogReader<'a> {
     text: &'a str,
     fields: &'a Fields,
     /// Those of a SIP trace, once it has been renamed.
@@ -182,7 +182,7 @@ struct Reader<'a> {
     number: u64,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> LogReader<'a> {
     /// Values one after another, with blanks, line ends or commas between them.
     fn all(&mut self) -> Result<(), LogError> {
         let mut from = 0;

@@ -24,16 +24,16 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
     let mut end = None;
     let torn = loop {
         match frames.advance()? {
-            Next::Finished => break None,
-            Next::Torn(why) => break Some(format!("the record is cut at byte {}: {why}", frames.offset)),
-            Next::Frame(kind, _) if end.is_some() => {
+            NextFrame::Finished => break None,
+            NextFrame::Torn(why) => break Some(format!("the record is cut at byte {}: {why}", frames.offset)),
+            NextFrame::Frame(kind, _) if end.is_some() => {
                 break Some(format!("a frame ({kind:?}) follows the record's end at byte {}", frames.offset));
             }
-            Next::Frame(FrameKind::Header, _) => return Err(frames.malformed("a second header".to_owned())),
-            Next::Frame(FrameKind::End, payload) => end = Some(frames.json::<End>(&payload)?),
-            Next::Frame(FrameKind::Intervention, payload) => assembly.intervened(frames.json(&payload)?),
-            Next::Frame(FrameKind::Imbalance, payload) => assembly.unbalanced(frames.json(&payload)?),
-            Next::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
+            NextFrame::Frame(FrameKind::Header, _) => return Err(frames.malformed("a second header".to_owned())),
+            NextFrame::Frame(FrameKind::End, payload) => end = Some(frames.json::<End>(&payload)?),
+            NextFrame::Frame(FrameKind::Intervention, payload) => assembly.intervened(frames.json(&payload)?),
+            NextFrame::Frame(FrameKind::Imbalance, payload) => assembly.unbalanced(frames.json(&payload)?),
+            NextFrame::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
     Ok(assembly.finish(end, torn))
@@ -71,21 +71,25 @@ impl<R: Read + Seek> Follower<R> {
         let mut intervals = 0;
         loop {
             match self.frames.advance()? {
-                Next::Finished => return Ok(intervals),
+                NextFrame::Finished => return Ok(intervals),
                 // It is being written right now.
-                Next::Torn(_) => {
+                NextFrame::Torn(_) => {
                     self.frames.next = self.frames.offset;
                     self.frames.source.seek(SeekFrom::Start(self.frames.offset))?;
                     return Ok(intervals);
                 }
-                Next::Frame(FrameKind::Interval, payload) => {
+                NextFrame::Frame(FrameKind::Interval, payload) => {
                     add_interval(&mut self.assembly, &self.frames, &payload)?;
                     self.assembly.keep_recent(MOST_ROWS);
                     intervals += 1;
                 }
-                Next::Frame(FrameKind::Intervention, payload) => self.assembly.intervened(self.frames.json(&payload)?),
-                Next::Frame(FrameKind::Imbalance, payload) => self.assembly.unbalanced(self.frames.json(&payload)?),
-                Next::Frame(FrameKind::Header | FrameKind::End, _) => {}
+                NextFrame::Frame(FrameKind::Intervention, payload) => {
+                    self.assembly.intervened(self.frames.json(&payload)?)
+                }
+                NextFrame::Frame(FrameKind::Imbalance, payload) => {
+                    self.assembly.unbalanced(self.frames.json(&payload)?)
+                }
+                NextFrame::Frame(FrameKind::Header | FrameKind::End, _) => {}
             }
         }
     }
@@ -114,7 +118,7 @@ pub fn header(source: impl Read) -> Result<Header, ReadError> {
 }
 
 /// What follows in a source.
-enum Next {
+enum NextFrame {
     Frame(FrameKind, Vec<u8>),
     /// Nothing, at a border between frames.
     Finished,
@@ -150,37 +154,37 @@ impl<R: Read> Frames<R> {
 
     fn header(&mut self) -> Result<Header, ReadError> {
         match self.advance()? {
-            Next::Frame(FrameKind::Header, payload) => self.json(&payload),
-            Next::Frame(kind, _) => Err(self.malformed(format!("it begins with a frame of kind {kind:?}"))),
-            Next::Finished => Err(ReadError::NoHeader("there is none".to_owned())),
-            Next::Torn(why) => Err(ReadError::NoHeader(why)),
+            NextFrame::Frame(FrameKind::Header, payload) => self.json(&payload),
+            NextFrame::Frame(kind, _) => Err(self.malformed(format!("it begins with a frame of kind {kind:?}"))),
+            NextFrame::Finished => Err(ReadError::NoHeader("there is none".to_owned())),
+            NextFrame::Torn(why) => Err(ReadError::NoHeader(why)),
         }
     }
 
     /// The next frame; `offset` is its beginning afterwards.
-    fn advance(&mut self) -> io::Result<Next> {
+    fn advance(&mut self) -> io::Result<NextFrame> {
         self.offset = self.next;
         let head = self.take(FRAME_HEAD as u64)?;
         if head.is_empty() {
-            return Ok(Next::Finished);
+            return Ok(NextFrame::Finished);
         }
         let Ok([kind, a, b, c, d, crc @ ..]) = <[u8; FRAME_HEAD]>::try_from(head.as_slice()) else {
-            return Ok(Next::Torn(format!("{} of the {FRAME_HEAD} bytes that begin a block", head.len())));
+            return Ok(NextFrame::Torn(format!("{} of the {FRAME_HEAD} bytes that begin a block", head.len())));
         };
         let length = [a, b, c, d];
         let wanted = u64::from(u32::from_le_bytes(length));
         let payload = self.take(wanted)?;
         if (payload.len() as u64) < wanted {
-            return Ok(Next::Torn(format!("{} of {wanted} bytes of a block", payload.len())));
+            return Ok(NextFrame::Torn(format!("{} of {wanted} bytes of a block", payload.len())));
         }
         if schema::checksum(kind, length, &payload) != u32::from_le_bytes(crc) {
-            return Ok(Next::Torn("a block whose checksum does not hold".to_owned()));
+            return Ok(NextFrame::Torn("a block whose checksum does not hold".to_owned()));
         }
         let Some(kind) = FrameKind::from_byte(kind) else {
-            return Ok(Next::Torn(format!("a block of unknown kind {kind}")));
+            return Ok(NextFrame::Torn(format!("a block of unknown kind {kind}")));
         };
         self.next += FRAME_HEAD as u64 + wanted;
-        Ok(Next::Frame(kind, payload))
+        Ok(NextFrame::Frame(kind, payload))
     }
 
     /// Up to `wanted` bytes, fewer at the end of the source. Grows as bytes arrive: a damaged

@@ -1,11 +1,11 @@
 //! The comparison of an avalanche rehearsal: a table for the terminal, `avalanche.csv`, JSON, and a
 //! page with charts.
 
-use super::chart::{Frame, Scale, Series, lines};
+use super::chart::{ChartFrame, Scale, Series, lines};
 use super::charts::{Chart, chart};
 use super::csv::Table;
 use super::template;
-use super::text::{cell, decimal, printable};
+use super::text::{cell, decimal, json_document, printable};
 use crate::diagnose::avalanche::Comeback;
 use crate::vocab::{floor_usize, format_duration};
 use serde::Serialize;
@@ -104,22 +104,19 @@ pub fn csv(comebacks: &[Comeback]) -> Vec<u8> {
 /// The comparison as one document, ending in a newline.
 pub fn json(setting: &Setting, comebacks: &[Comeback]) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct AvalancheDocument<'a> {
         schema: &'static str,
         #[serde(flatten)]
         setting: &'a Setting,
         comebacks: &'a [Comeback],
     }
-    let document = Document { schema: "regstorm.avalanche/1", setting, comebacks };
-    let mut bytes = serde_json::to_vec_pretty(&document).expect("keys are strings, and a vector grows");
-    bytes.push(b'\n');
-    bytes
+    json_document(&AvalancheDocument { schema: "regstorm.avalanche/1", setting, comebacks })
 }
 
 /// `avalanche.html`: the table and the charts on one self-contained page.
 pub fn html(setting: &Setting, comebacks: &[Comeback]) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Page {
+    struct AvalanchePage {
         name: String,
         version: String,
         sentence: String,
@@ -127,7 +124,7 @@ pub fn html(setting: &Setting, comebacks: &[Comeback]) -> Vec<u8> {
         rows: Vec<Vec<String>>,
         charts: Vec<Chart>,
     }
-    let page = Page {
+    let page = AvalanchePage {
         name: printable(&setting.name),
         version: printable(&setting.version),
         sentence: sentence(setting),
@@ -157,7 +154,7 @@ fn charts(comebacks: &[Comeback]) -> Vec<Chart> {
             })
             .collect();
         let lead = "Requests per second from the end of the outage on, each client by itself.".to_owned();
-        let svg = lines(&Frame { spans: &spans, scale: Scale::Logarithmic, unit: "/s" }, &series);
+        let svg = lines(&ChartFrame { spans: &spans, scale: Scale::Logarithmic, unit: "/s" }, &series);
         charts.push(chart("return", "The return", lead, svg, &series));
     }
     for pair in comebacks.chunk_by(|a, b| a.preset == b.preset) {
@@ -188,7 +185,7 @@ fn echo(comebacks: &[Comeback]) -> Option<Chart> {
     let lead =
         "The busiest second of each step, from the end of the outage to a lifetime and a third later.".to_owned();
     let spans = steps(seconds, per_step);
-    let svg = lines(&Frame { spans: &spans, scale: Scale::Logarithmic, unit: "/s" }, &series);
+    let svg = lines(&ChartFrame { spans: &spans, scale: Scale::Logarithmic, unit: "/s" }, &series);
     Some(chart(id, title, lead, svg, &series))
 }
 

@@ -30,13 +30,13 @@ pub(super) struct Series {
     pub label: &'static str,
     /// CSS class that gives colour and dash.
     pub class: &'static str,
-    /// By position of [`Frame::spans`]; `None` leaves a gap.
+    /// By position of [`ChartFrame::spans`]; `None` leaves a gap.
     pub values: Vec<Option<f64>>,
 }
 
 /// What a chart's marks stand on.
 #[derive(Clone, Debug)]
-pub(super) struct Frame<'a> {
+pub(super) struct ChartFrame<'a> {
     /// Start and end of each step, seconds since the run's start.
     pub spans: &'a [(f64, f64)],
     pub scale: Scale,
@@ -45,7 +45,7 @@ pub(super) struct Frame<'a> {
 }
 
 /// Lines in steps: level over each step, for that is what was measured.
-pub(super) fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
+pub(super) fn lines(frame: &ChartFrame<'_>, series: &[Series]) -> String {
     let values = || series.iter().flat_map(|line| line.values.iter().flatten().copied());
     let mut canvas = Canvas::new(frame, values());
     for line in series {
@@ -55,7 +55,7 @@ pub(super) fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
 }
 
 /// One bar for each step, the layers stacked from the first upwards, and lines over them.
-pub(super) fn bars(frame: &Frame<'_>, layers: &[Series], over: &[Series]) -> String {
+pub(super) fn bars(frame: &ChartFrame<'_>, layers: &[Series], over: &[Series]) -> String {
     let total = |at: usize| layers.iter().filter_map(|layer| layer.values[at]).sum::<f64>();
     let above = over.iter().flat_map(|line| line.values.iter().flatten().copied());
     let mut canvas = Canvas::new(frame, (0..frame.spans.len()).map(total).chain(above));
@@ -117,7 +117,7 @@ pub(super) fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
 
 /// A stretch of a row of a map.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Stretch {
+pub(super) struct MapStretch {
     pub row: usize,
     /// Seconds since the run's start.
     pub from: f64,
@@ -128,7 +128,7 @@ pub(super) struct Stretch {
 }
 
 /// Rows of stretches over time, the first row at the top.
-pub(super) fn map(rows: usize, seconds: f64, stretches: &[Stretch]) -> String {
+pub(super) fn map(rows: usize, seconds: f64, stretches: &[MapStretch]) -> String {
     let area = Area { top: TOP, bottom: TOP + map_height(rows), ..AREA };
     let mut canvas = Canvas {
         svg: format!("<svg viewBox=\"0 0 {WIDTH} {:.0}\" aria-hidden=\"true\">", area.bottom + BOTTOM),
@@ -229,7 +229,7 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn new(frame: &Frame<'_>, values: impl Iterator<Item = f64> + Clone) -> Self {
+    fn new(frame: &ChartFrame<'_>, values: impl Iterator<Item = f64> + Clone) -> Self {
         let seconds = frame.spans.last().map_or(1.0, |span| span.1);
         Self::over(Across::Seconds(seconds), frame.scale, frame.unit, values)
     }
@@ -364,12 +364,12 @@ mod tests {
     #[test]
     fn marks_stay_inside_and_gaps_stay_open() {
         let spans = [(0.0, 5.0), (5.0, 10.0), (10.0, 15.0)];
-        let frame = Frame { spans: &spans, scale: Scale::Logarithmic, unit: " ms" };
+        let frame = ChartFrame { spans: &spans, scale: Scale::Logarithmic, unit: " ms" };
         let line = Series { label: "p99", class: "a", values: vec![Some(0.2), None, Some(300.0)] };
         let svg = lines(&frame, &[line]);
         assert_eq!(svg.matches('M').count() - svg.matches("class=\"grid\"").count(), 2, "two pieces: {svg}");
         assert!(svg.contains(">1000 ms<") && svg.contains(">0.1 ms<"), "{svg}");
-        let frame = Frame { scale: Scale::Linear, unit: "", ..frame };
+        let frame = ChartFrame { scale: Scale::Linear, unit: "", ..frame };
         let layers = ["a", "b"].map(|class| Series { label: "x", class, values: vec![Some(3.0), Some(0.0), None] });
         assert_eq!(bars(&frame, &layers, &[]).matches('z').count(), 2, "a bar of nothing is none");
     }
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_map_draws_each_strength_once() {
-        let stretch = |row, share| Stretch { row, from: 0.0, until: 10.0, class: "c-bad", share };
+        let stretch = |row, share| MapStretch { row, from: 0.0, until: 10.0, class: "c-bad", share };
         let svg = map(3, 60.0, &[stretch(0, 1.0), stretch(1, 1.0), stretch(2, 0.1)]);
         assert_eq!(svg.matches("class=\"cell c-bad\"").count(), 2, "{svg}");
     }
@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn nothing_measured_draws_axes_only() {
         for scale in [Scale::Linear, Scale::Logarithmic] {
-            let svg = lines(&Frame { spans: &[], scale, unit: "" }, &[]);
+            let svg = lines(&ChartFrame { spans: &[], scale, unit: "" }, &[]);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
         for svg in [curves(&[], "", &[]), shares(&[], &[]), map(0, 0.0, &[])] {

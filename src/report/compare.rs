@@ -9,7 +9,8 @@ use super::sheets::Sheet;
 use super::template;
 use super::text::{self, counted, decimal, measured, printable, thousands};
 use crate::diagnose::compare::{
-    Basis, Change, Comparison, Difference, FindingChange, FindingState, LEVEL, Outcome, Run, Verdict,
+    Basis, Comparison, Difference, FigureChange, FindingChange, FindingState, JudgedRun, LEVEL, Outcome,
+    RegressionVerdict,
 };
 use crate::diagnose::figures::Unit;
 use serde::Serialize;
@@ -27,7 +28,7 @@ pub struct Pair<'a> {
 pub struct Side<'a> {
     /// As the user would name it.
     pub place: String,
-    pub run: Run<'a>,
+    pub run: JudgedRun<'a>,
 }
 
 /// How it was tested, for every output.
@@ -44,13 +45,15 @@ pub fn line(pair: &Pair) -> String {
     let name = &new.run.results.header.name;
     let with = format!("{} against {}", new.place, base.place);
     let text = match comparison.verdict {
-        Verdict::Inconclusive => format!("{}: {name}: {} ({with})", verdict(comparison), comparison.reasons.join("; ")),
-        Verdict::Regression => {
+        RegressionVerdict::Inconclusive => {
+            format!("{}: {name}: {} ({with})", verdict(comparison), comparison.reasons.join("; "))
+        }
+        RegressionVerdict::Regression => {
             let worse = comparison.figures.iter().filter(|change| change.outcome == Outcome::Worse);
             let worse: Vec<String> = worse.map(|change| format!("{} {}", change.name, moved(change))).collect();
             format!("{}: {name}: {}{} ({with})", verdict(comparison), worse.join(", "), found(comparison))
         }
-        Verdict::NoRegression => {
+        RegressionVerdict::NoRegression => {
             let tested = comparison.figures.iter().filter(|change| change.p.is_some()).count();
             let open = comparison.figures.iter().filter(|change| change.outcome == Outcome::Open).count();
             let open = if open > 0 { format!(", {open} of them open") } else { String::new() };
@@ -141,11 +144,11 @@ pub fn object(pair: &Pair) -> Value {
 pub fn page(pair: &Pair) -> Vec<u8> {
     let Pair { base, new, comparison } = pair;
     let (word, tone) = match comparison.verdict {
-        Verdict::Regression => ("Regression", "bad"),
-        Verdict::NoRegression => ("No regression", "good"),
-        Verdict::Inconclusive => ("No verdict", "doubt"),
+        RegressionVerdict::Regression => ("Regression", "bad"),
+        RegressionVerdict::NoRegression => ("No regression", "good"),
+        RegressionVerdict::Inconclusive => ("No verdict", "doubt"),
     };
-    let page = Page {
+    let page = ComparePage {
         name: printable(&new.run.results.header.name),
         version: env!("CARGO_PKG_VERSION"),
         word,
@@ -171,7 +174,7 @@ pub fn page(pair: &Pair) -> Vec<u8> {
 }
 
 #[derive(Serialize)]
-struct Page {
+struct ComparePage {
     name: String,
     version: &'static str,
     word: &'static str,
@@ -226,7 +229,7 @@ fn differing(id: &'static str, title: &'static str, lead: &str, differences: &[D
     sheet.noted(note.to_owned())
 }
 
-fn figure(change: &Change) -> Value {
+fn figure(change: &FigureChange) -> Value {
     json!({
         "name": change.name,
         "allowed": change.allowed,
@@ -243,7 +246,7 @@ fn figure(change: &Change) -> Value {
 }
 
 /// A row of the table of figures.
-fn cells(change: &Change) -> [String; 8] {
+fn cells(change: &FigureChange) -> [String; 8] {
     let value = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| measured(change.unit, value));
     let interval = change.interval.map(|(low, high)| {
         let (low, _) = signed(change.unit, low);
@@ -263,7 +266,7 @@ fn cells(change: &Change) -> [String; 8] {
 }
 
 /// The outcome, and what it rests on where that is not plain.
-fn result(change: &Change) -> String {
+fn result(change: &FigureChange) -> String {
     let own = match change.own {
         own if own >= 1.0 => format!(" ({} ms of it the generator's own)", text::millis(own)),
         _ => String::new(),
@@ -278,7 +281,7 @@ fn result(change: &Change) -> String {
 }
 
 /// `+4.02 ms (+8.3 %)`, `-1.02 points`.
-fn moved(change: &Change) -> String {
+fn moved(change: &FigureChange) -> String {
     let Some(difference) = change.difference() else { return "-".to_owned() };
     let (number, unit) = signed(change.unit, difference);
     match (change.unit, change.base) {
@@ -308,9 +311,9 @@ fn probability(p: f64) -> String {
 
 fn verdict(comparison: &Comparison) -> &'static str {
     match comparison.verdict {
-        Verdict::Regression => "regression",
-        Verdict::NoRegression => "no regression",
-        Verdict::Inconclusive => "NO VERDICT",
+        RegressionVerdict::Regression => "regression",
+        RegressionVerdict::NoRegression => "no regression",
+        RegressionVerdict::Inconclusive => "NO VERDICT",
     }
 }
 

@@ -4,7 +4,7 @@
 use super::csv::mean_period_s;
 use super::text::counted;
 use crate::diagnose::diagnosis::Conclusion;
-use crate::diagnose::{Diagnosis, Step};
+use crate::diagnose::{Diagnosis, HandshakeStep};
 use crate::record::{LoopResult, Results};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -58,13 +58,13 @@ struct Alike<'a> {
     kind: &'static str,
     code: u16,
     reason: &'a str,
-    missing: Option<Step>,
+    missing: Option<HandshakeStep>,
 }
 
 fn loops(results: &Results) -> impl Iterator<Item = String> + '_ {
     let mut alike: BTreeMap<Alike<'_>, Vec<&LoopResult>> = BTreeMap::new();
     for row in &results.loops {
-        let missing = Step::missing_in(row);
+        let missing = HandshakeStep::missing_in(row);
         let kind = row.kind.as_str();
         let key = Alike { trunk: row.trunk, kind, code: row.code, reason: &row.reason, missing };
         alike.entry(key).or_default().push(row);
@@ -143,7 +143,7 @@ fn loop_object(results: &Results, row: &LoopResult) -> Value {
         "first_seen": header.utc(row.first_seen_ns),
         "last_seen": header.utc(row.last_seen_ns),
         "mean_period_s": mean_period_s(row),
-        "missing_step": Step::missing_in(row).map(Step::as_str),
+        "missing_step": HandshakeStep::missing_in(row).map(HandshakeStep::as_str),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The dry run as lines behind a rehearsal's summary, and as `dry-run.json`, schema
 //! `regstorm.dry-run/1`.
 
-use super::text::{self, decimal, thousands};
+use super::text::{self, decimal, json_document, thousands};
 use crate::diagnose::DryRun;
 use crate::diagnose::dry_run::At;
 use crate::vocab::{floor_u64, format_bandwidth};
@@ -21,15 +21,12 @@ pub fn lines(dry_run: &DryRun) -> String {
 /// The document, ending in a newline.
 pub fn render(dry_run: &DryRun) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct DryRunDocument<'a> {
         schema: &'static str,
         #[serde(flatten)]
         dry_run: &'a DryRun,
     }
-    let document = Document { schema: "regstorm.dry-run/1", dry_run };
-    let mut bytes = serde_json::to_vec_pretty(&document).expect("keys are strings, and a vector grows");
-    bytes.push(b'\n');
-    bytes
+    json_document(&DryRunDocument { schema: "regstorm.dry-run/1", dry_run })
 }
 
 fn messages(dry_run: &DryRun) -> String {

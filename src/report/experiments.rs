@@ -2,7 +2,7 @@
 //! what was not tried and why, the conclusion last.
 
 use super::text::{millis, printable};
-use crate::diagnose::experiment::{Answer, Conclusion, Investigation, Row, Skipped, Trial};
+use crate::diagnose::experiment::{Answer, ExperimentConclusion, Investigation, Skipped, Trial, TrialRow};
 use crate::vocab::Place;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -21,7 +21,7 @@ pub struct Patient {
 }
 
 /// The table, and the conclusion as its last line.
-pub fn table(patient: &Patient, investigation: &Investigation, conclusion: &Conclusion) -> String {
+pub fn table(patient: &Patient, investigation: &Investigation, conclusion: &ExperimentConclusion) -> String {
     let Patient { user, trunk, domain, target, local } = patient;
     let mut text = format!("agent {user} of trunk {trunk}: sip:{domain} at {target}, from {local}\n\n");
     let rows: Vec<[String; 4]> = investigation.rows().iter().map(cells).collect();
@@ -43,7 +43,11 @@ fn not_tried(text: &mut String, skipped: &[Skipped]) {
 }
 
 /// One JSON object. Without an investigation nobody was refused.
-pub fn object(patient: Option<&Patient>, investigation: Option<&Investigation>, conclusion: &Conclusion) -> Value {
+pub fn object(
+    patient: Option<&Patient>,
+    investigation: Option<&Investigation>,
+    conclusion: &ExperimentConclusion,
+) -> Value {
     let rows = investigation.map_or(&[][..], Investigation::rows);
     let skipped = investigation.map_or(&[][..], Investigation::skipped);
     json!({
@@ -70,7 +74,7 @@ fn changed(trial: &Trial) -> (&'static str, String) {
     }
 }
 
-fn cells(row: &Row) -> [String; 4] {
+fn cells(row: &TrialRow) -> [String; 4] {
     let (change, value) = changed(&row.trial);
     let change = if change.is_empty() { "(unchanged)" } else { change };
     let answer = row.observation.to_string();
@@ -87,7 +91,7 @@ fn lines(text: &mut String, head: [&str; 4], rows: &[[String; 4]]) {
     rows.iter().for_each(|row| line(row.each_ref().map(String::as_str)));
 }
 
-fn attempt(row: &Row) -> Value {
+fn attempt(row: &TrialRow) -> Value {
     let (change, value) = changed(&row.trial);
     let seen = &row.observation;
     let (code, reason) = match &seen.answer {
@@ -111,13 +115,13 @@ fn attempt(row: &Row) -> Value {
     })
 }
 
-fn concluded(conclusion: &Conclusion) -> Value {
+fn concluded(conclusion: &ExperimentConclusion) -> Value {
     match conclusion {
-        Conclusion::Healthy { agents } => json!({ "kind": "healthy", "agents": agents }),
-        Conclusion::Explained(change) => {
+        ExperimentConclusion::Healthy { agents } => json!({ "kind": "healthy", "agents": agents }),
+        ExperimentConclusion::Explained(change) => {
             json!({ "kind": "explained", "change": change.name(), "value": change.value() })
         }
-        Conclusion::Open(causes) => {
+        ExperimentConclusion::Open(causes) => {
             json!({ "kind": "open", "causes": causes.iter().map(|cause| cause.as_str()).collect::<Vec<_>>() })
         }
     }

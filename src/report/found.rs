@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// A finding, and where else the same was found.
 #[derive(Serialize)]
-pub(super) struct Found {
+pub(super) struct GroupedFinding {
     id: String,
     severity: Severity,
     trunk: String,
@@ -42,8 +42,8 @@ struct Piece {
 }
 
 /// All findings in their order, those of one kind together where the first of them stands.
-pub(super) fn all(findings: &[Finding]) -> Vec<Found> {
-    let mut shown: Vec<Found> = Vec::new();
+pub(super) fn all(findings: &[Finding]) -> Vec<GroupedFinding> {
+    let mut shown: Vec<GroupedFinding> = Vec::new();
     for finding in findings {
         let same = shown.iter_mut().find(|found| found.id == finding.id && found.severity == finding.severity);
         match same {
@@ -56,8 +56,8 @@ pub(super) fn all(findings: &[Finding]) -> Vec<Found> {
     shown
 }
 
-fn first(finding: &Finding) -> Found {
-    Found {
+fn first(finding: &Finding) -> GroupedFinding {
+    GroupedFinding {
         id: printable(&finding.id),
         severity: finding.severity,
         trunk: printable(&finding.trunk_id),

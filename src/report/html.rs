@@ -7,7 +7,7 @@
 //! runs, `script` has the charts drawn so that they can be read closely.
 
 use super::charts::{self, Chart};
-use super::found::{self, Found};
+use super::found::{self, GroupedFinding};
 use super::go_live::go_live;
 use super::script::Script;
 use super::sheets::{self, Sheet};
@@ -26,7 +26,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
     let header = &results.header;
     let ended = words::ended_ns(results);
     let charts = charts::all(results);
-    let page = Page {
+    let page = RunPage {
         name: printable(&header.name),
         version: printable(&header.tool_version),
         origin: "from the raw record of the run. The same figures as data: run.json and the CSV files beside this page.",
@@ -55,7 +55,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
 }
 
 #[derive(Serialize)]
-struct Page {
+struct RunPage {
     name: String,
     version: String,
     /// From what the page was made, as the middle of a sentence and what follows it.
@@ -72,7 +72,7 @@ struct Page {
     /// itself.
     sound: Option<&'static str>,
     figures: [Card; 5],
-    findings: Vec<Found>,
+    findings: Vec<GroupedFinding>,
     charts: Vec<Chart>,
     untested: Vec<Untested>,
     script: Script,

@@ -20,7 +20,7 @@ use serde::Serialize;
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
     let error = error(results, judgement);
     let stopped = diagnose::aborted(results).map(|aborted| condition(aborted, &words::verdict(results, judgement)));
-    let mut targets: Vec<Target> =
+    let mut targets: Vec<ThresholdCase> =
         judgement.thresholds.iter().map(|outcome| target(outcome, findings)).chain(stopped).collect();
     if targets.is_empty() {
         targets.push(the_run());
@@ -53,13 +53,13 @@ struct Suites {
     sentence: String,
     failures: usize,
     errors: usize,
-    targets: Vec<Target>,
+    targets: Vec<ThresholdCase>,
     error: Option<RunError>,
     generator: String,
 }
 
 #[derive(Serialize)]
-struct Target {
+struct ThresholdCase {
     /// With its expression.
     name: String,
     /// What a miss is called.
@@ -76,9 +76,9 @@ struct RunError {
     message: String,
 }
 
-fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> Target {
+fn target(outcome: &ThresholdOutcome, findings: &[Finding]) -> ThresholdCase {
     let message = format!("{} is {}, asked for: {}", outcome.name, words::value(outcome), words::target(outcome));
-    Target {
+    ThresholdCase {
         name: printable(&format!("{} {}", outcome.name, outcome.expr)),
         kind: "threshold",
         pass: outcome.pass,
@@ -106,8 +106,8 @@ fn lines(finding: &Finding) -> [String; 2] {
 }
 
 /// The one case of a run of which nothing was asked.
-fn the_run() -> Target {
-    Target {
+fn the_run() -> ThresholdCase {
+    ThresholdCase {
         name: "the run is valid".to_owned(),
         kind: "run",
         pass: true,
@@ -116,8 +116,8 @@ fn the_run() -> Target {
     }
 }
 
-fn condition(aborted: &Aborted, verdict: &str) -> Target {
-    Target {
+fn condition(aborted: &Aborted, verdict: &str) -> ThresholdCase {
+    ThresholdCase {
         name: printable(&format!("abort_on {} {}", aborted.name, aborted.expr)),
         kind: "abort_on",
         pass: false,

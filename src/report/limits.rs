@@ -1,11 +1,11 @@
 //! What a search for limits found, as bytes: `limits.json`, `limits.csv`, `report.html`, and the
 //! summary on the terminal.
 
-use super::chart::{Frame, Scale, Series, lines};
+use super::chart::{ChartFrame, Scale, Series, lines};
 use super::charts::{self, Chart, PlotKind};
 use super::script::Script;
 use super::template;
-use super::text::{cell, decimal, printable};
+use super::text::{cell, decimal, json_document, printable};
 use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Step};
 use serde::Serialize;
 
@@ -38,9 +38,7 @@ pub fn render_all(limits: &Limits) -> Vec<(&'static str, Vec<u8>)> {
 
 /// `limits.json`.
 pub fn json(limits: &Limits) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(limits).expect("keys are strings, and a vector grows");
-    bytes.push(b'\n');
-    bytes
+    json_document(limits)
 }
 
 /// `limits.csv`: RFC 4180 with a header; what is unknown is empty.
@@ -322,7 +320,7 @@ impl Axis {
         let Axis { id, title, scale, unit } = self;
         let spans = spans(steps);
         let drawn = series.iter().any(|line| line.values.iter().flatten().next().is_some());
-        let svg = lines(&Frame { spans: &spans, scale, unit }, series);
+        let svg = lines(&ChartFrame { spans: &spans, scale, unit }, series);
         let plot = charts::steps(id, PlotKind::Steps, unit, scale == Scale::Logarithmic, &spans, series);
         let chart = charts::chart(id, title, lead.to_owned(), svg, series).plotted(plot).saying(said);
         drawn.then_some(chart)

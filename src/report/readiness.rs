@@ -3,7 +3,7 @@
 
 use super::explanation::{WIDTH, wrap};
 use super::text::printable;
-use crate::diagnose::readiness::{Check, Readiness, State};
+use crate::diagnose::readiness::{Check, CheckState, Readiness};
 use serde::Serialize;
 
 /// A doubt about the credentials of a trunk.
@@ -59,9 +59,9 @@ pub fn render(trunks: &[Readiness], doubts: &[Doubt]) -> String {
 /// With many trunks: what answered and how, and whatever is not just right.
 fn is_worth_a_row(trunk: &Readiness, check: &Check) -> bool {
     match check.state {
-        State::Warn | State::Fail => true,
-        State::Ok => !trunk.ready || matches!(check.name, "algorithms" | "register"),
-        State::Unknown => false,
+        CheckState::Warn | CheckState::Fail => true,
+        CheckState::Ok => !trunk.ready || matches!(check.name, "algorithms" | "register"),
+        CheckState::Unknown => false,
     }
 }
 
@@ -121,7 +121,8 @@ mod tests {
     fn trunk(id: &str, why: &[&str]) -> Readiness {
         let text = "SHA-256 (qop auth, auth-int), MD5 (qop auth), AKAv1-MD5 (no qop, not known); answered with SHA-256, qop \
                     auth";
-        let checks = [("address", State::Ok, "embedded is 127.0.0.1:5060"), ("algorithms", State::Fail, text)];
+        let checks =
+            [("address", CheckState::Ok, "embedded is 127.0.0.1:5060"), ("algorithms", CheckState::Fail, text)];
         Readiness {
             trunk_id: id.to_owned(),
             ready: why.is_empty(),

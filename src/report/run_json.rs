@@ -3,6 +3,7 @@
 //! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
 
 use super::conditions::Conditions;
+use super::text::json_document;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -15,24 +16,18 @@ use std::collections::BTreeMap;
 
 /// Renders the document, ending in a newline.
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
-    document(&run(results, judgement, findings))
+    json_document(&run(results, judgement, findings))
 }
 
 /// The document of a rehearsal, with its dry run.
 pub fn render_rehearsal(results: &Results, judgement: &Judgement, findings: &[Finding], dry_run: &DryRun) -> Vec<u8> {
-    document(&Run { dry_run: Some(dry_run), ..run(results, judgement, findings) })
-}
-
-fn document(run: &Run<'_>) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(run).expect("keys are strings, and a vector grows");
-    bytes.push(b'\n');
-    bytes
+    json_document(&RunDocument { dry_run: Some(dry_run), ..run(results, judgement, findings) })
 }
 
 #[derive(Serialize)]
-struct Run<'a> {
+struct RunDocument<'a> {
     schema: &'static str,
-    tool: Tool<'a>,
+    tool: MadeBy<'a>,
     name: &'a str,
     started: String,
     ended: Option<String>,
@@ -76,7 +71,7 @@ struct AbortedView<'a> {
 }
 
 #[derive(Serialize)]
-struct Tool<'a> {
+struct MadeBy<'a> {
     name: &'static str,
     version: &'a str,
 }
@@ -161,13 +156,13 @@ impl Serialize for Latency<'_> {
     }
 }
 
-fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Finding]) -> Run<'a> {
+fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Finding]) -> RunDocument<'a> {
     let header = &results.header;
     let ended = words::ended_ns(results);
     let lag = Distribution::of(Some(&results.lag_us));
-    Run {
+    RunDocument {
         schema: "regstorm.run/1",
-        tool: Tool { name: "regstorm", version: &header.tool_version },
+        tool: MadeBy { name: "regstorm", version: &header.tool_version },
         name: &header.name,
         started: header.utc(0),
         ended: ended.map(|ns| header.utc(ns)),

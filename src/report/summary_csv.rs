@@ -42,7 +42,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
     table.into_bytes()
 }
 
-struct Row {
+struct SummaryRow {
     metric: &'static str,
     value: String,
     unit: &'static str,
@@ -53,11 +53,11 @@ struct Row {
     meaning: String,
 }
 
-fn row(metric: &'static str, value: String, unit: &'static str, about: &'static str, meaning: &str) -> Row {
-    Row { metric, value, unit, about, target: None, meaning: meaning.to_owned() }
+fn row(metric: &'static str, value: String, unit: &'static str, about: &'static str, meaning: &str) -> SummaryRow {
+    SummaryRow { metric, value, unit, about, target: None, meaning: meaning.to_owned() }
 }
 
-fn verdict(results: &Results, judgement: &Judgement) -> Row {
+fn verdict(results: &Results, judgement: &Judgement) -> SummaryRow {
     let value = match judgement.verdict {
         Verdict::Pass => "passed",
         Verdict::Fail => "failed",
@@ -70,7 +70,7 @@ fn verdict(results: &Results, judgement: &Judgement) -> Row {
     row
 }
 
-fn soundness(judgement: &Judgement) -> Row {
+fn soundness(judgement: &Judgement) -> SummaryRow {
     let value = match judgement.generator {
         GeneratorVerdict::Valid => "yes",
         GeneratorVerdict::Suspect => "with reservations",
@@ -81,7 +81,7 @@ fn soundness(judgement: &Judgement) -> Row {
     row
 }
 
-fn agents(results: &Results) -> Vec<Row> {
+fn agents(results: &Results) -> Vec<SummaryRow> {
     let totals = &results.totals;
     let availability = figures::availability_pct(totals);
     vec![
@@ -131,7 +131,7 @@ fn agents(results: &Results) -> Vec<Row> {
     ]
 }
 
-fn attempts(results: &Results) -> Vec<Row> {
+fn attempts(results: &Results) -> Vec<SummaryRow> {
     let totals = &results.totals;
     let outcomes = Outcomes::of(&totals.sums.status);
     let success = figures::percent(outcomes.registered, totals.attempts);
@@ -175,7 +175,7 @@ fn attempts(results: &Results) -> Vec<Row> {
     ]
 }
 
-fn times(results: &Results) -> Vec<Row> {
+fn times(results: &Results) -> Vec<SummaryRow> {
     let register = Distribution::of_phase(&results.totals, Phase::Register);
     let ms = |us: Option<u64>| cell(us.map(|us| decimal(us as f64 / 1e3, 3)));
     vec![

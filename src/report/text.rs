@@ -4,6 +4,14 @@
 
 use crate::diagnose::figures::Unit;
 use crate::vocab::floor_u64;
+use serde::Serialize;
+
+/// A document as a file holds it, ending in a newline.
+pub(super) fn json_document(document: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(document).expect("keys are strings, and a vector grows");
+    bytes.push(b'\n');
+    bytes
+}
 
 /// A value as text, or nothing.
 pub(super) fn cell<T: ToString>(value: Option<T>) -> String {

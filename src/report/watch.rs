@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// A trunk became go or no-go.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Change {
+pub struct GoChange {
     /// UTC, RFC 3339, whole seconds.
     pub time: String,
     pub trunk_id: String,
@@ -25,10 +25,10 @@ pub struct Change {
     pub rounds: u32,
 }
 
-impl Change {
+impl GoChange {
     /// One line for people and logs.
     pub fn line(&self) -> String {
-        let Change { time, trunk_id, state, rounds, .. } = self;
+        let GoChange { time, trunk_id, state, rounds, .. } = self;
         let in_a_row = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds in a row") };
         format!("{time}  {trunk_id}  {state}  {} ({in_a_row})\n", self.why())
     }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_change_says_when_where_what_and_why() {
-        let change = Change {
+        let change = GoChange {
             time: "2026-11-21T12:00:00Z".to_owned(),
             trunk_id: "nj".to_owned(),
             state: "no-go",

@@ -7,7 +7,7 @@
 use super::text;
 use crate::diagnose::figures::Unit;
 use crate::diagnose::metric::Metric;
-use crate::diagnose::{self, Comparison, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
+use crate::diagnose::{self, GeneratorVerdict, Judgement, Relation, ThresholdOutcome, Verdict};
 use crate::record::Results;
 use crate::record::results::Aborted;
 use crate::vocab::{InterventionKind, Kind, Status};
@@ -230,12 +230,12 @@ pub fn generator(judgement: &Judgement) -> &'static str {
 /// A target in words: `at least 99.9 %`.
 pub fn target(outcome: &ThresholdOutcome) -> String {
     let comparison = match outcome.comparison {
-        Comparison::Less => "less than",
-        Comparison::AtMost => "at most",
-        Comparison::Greater => "more than",
-        Comparison::AtLeast => "at least",
-        Comparison::Equal => "exactly",
-        Comparison::NotEqual => "other than",
+        Relation::Less => "less than",
+        Relation::AtMost => "at most",
+        Relation::Greater => "more than",
+        Relation::AtLeast => "at least",
+        Relation::Equal => "exactly",
+        Relation::NotEqual => "other than",
     };
     format!("{comparison} {}", bound(outcome))
 }

@@ -12,7 +12,7 @@
 mod outcome;
 mod request;
 
-pub use outcome::{Offered, ProbeAnswer, ProbeEnd, ProbeOutcome, ProbeStep, SentCredentials};
+pub use outcome::{ProbeAnswer, ProbeEnd, ProbeOffer, ProbeOutcome, ProbeStep, SentCredentials};
 pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 
 use super::Credential;

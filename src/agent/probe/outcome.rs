@@ -67,7 +67,7 @@ pub struct ProbeAnswer {
     pub code: u16,
     pub reason: String,
     /// Challenges in order, of a 401 or 407.
-    pub offers: Vec<Offered>,
+    pub offers: Vec<ProbeOffer>,
     /// Seconds granted to our Contact, of a 2xx; `None`: what was asked holds.
     pub granted_s: Option<u32>,
     /// URI and lifetime of the bindings listed.
@@ -85,7 +85,7 @@ pub struct ProbeAnswer {
 
 /// One challenge on offer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Offered {
+pub struct ProbeOffer {
     pub realm: String,
     /// As written; empty when the challenge names none and means MD5.
     pub algorithm: String,
@@ -113,7 +113,7 @@ impl ProbeOutcome {
     }
 
     /// The first challenges that came; empty when none did.
-    pub fn offers(&self) -> &[Offered] {
+    pub fn offers(&self) -> &[ProbeOffer] {
         let answers = self.steps.iter().filter_map(|step| step.answer.as_ref());
         answers.map(|answer| answer.offers.as_slice()).find(|offers| !offers.is_empty()).unwrap_or_default()
     }
@@ -142,7 +142,7 @@ impl ProbeAnswer {
         ProbeAnswer {
             code: response.code,
             reason: text(response.reason),
-            offers: challenge::offers(response).map(|offer| Offered::read(&offer)).collect(),
+            offers: challenge::offers(response).map(|offer| ProbeOffer::read(&offer)).collect(),
             granted_s: granted.flatten(),
             contacts: contact::bindings(response).map(|binding| (text(binding.uri), binding.expires)).collect(),
             received: via.received.map(text),
@@ -155,9 +155,9 @@ impl ProbeAnswer {
     }
 }
 
-impl Offered {
+impl ProbeOffer {
     fn read(offer: &challenge::OfferedChallenge<'_>) -> Self {
-        Offered {
+        ProbeOffer {
             realm: text(offer.realm.unwrap_or_default()),
             algorithm: text(offer.algorithm.unwrap_or_default()),
             known: offer.algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse),

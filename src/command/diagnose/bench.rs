@@ -2,10 +2,12 @@
 //! what a probe bound.
 
 use crate::agent::Credential;
-use crate::agent::probe::{Call, Offered, ProbeEnd, ProbeOutcome, ProbeRequest, QopRule, RealmRule, SentCredentials};
+use crate::agent::probe::{
+    Call, ProbeEnd, ProbeOffer, ProbeOutcome, ProbeRequest, QopRule, RealmRule, SentCredentials,
+};
 use crate::command::failure::Failure;
 use crate::command::probing::register_of;
-use crate::diagnose::experiment::{Answer, Change, Observation, Offer, Subject, Trial, Used};
+use crate::diagnose::experiment::{Answer, Change, Trial, TrialChallenge, TrialOutcome, TrialSubject, Used};
 use crate::engine::ProbeSocket;
 use crate::load::Pace;
 use crate::net::clock::Clock;
@@ -117,7 +119,7 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
         self.left_behind
     }
 
-    pub(super) fn subject(&self) -> Subject {
+    pub(super) fn subject(&self) -> TrialSubject {
         let identity = self.plan.identities.get(self.agent);
         let trunk = &self.plan.trunks[identity.trunk.index()];
         let (has_password, servable) = match identity.credential {
@@ -127,7 +129,7 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
                 (false, fitting.fold(AlgorithmSet::EMPTY, AlgorithmSet::with))
             }
         };
-        Subject {
+        TrialSubject {
             user: identity.user.to_owned(),
             auth_user: identity.auth_user.to_owned(),
             domain: self.unchanged.domain.clone(),
@@ -147,7 +149,7 @@ impl<'a, L: ProbeLine> Bench<'a, L> {
     ///
     /// # Errors
     /// When waiting fails.
-    pub(super) fn attempt(&mut self, trial: &Trial) -> Result<Observation, Failure> {
+    pub(super) fn attempt(&mut self, trial: &Trial) -> Result<TrialOutcome, Failure> {
         let mut request = self.unchanged.clone();
         let (mut pause, mut other_line) = (Duration::ZERO, None);
         if let Trial::Changed(change) = trial {
@@ -263,8 +265,8 @@ fn apply(change: &Change, request: &mut ProbeRequest) {
 }
 
 /// A trial that could not take place.
-fn unsent(reason: String) -> Observation {
-    Observation {
+fn unsent(reason: String) -> TrialOutcome {
+    TrialOutcome {
         answer: Answer::Transport(reason),
         place: Place::Unchallenged,
         offers: Vec::new(),
@@ -276,9 +278,9 @@ fn unsent(reason: String) -> Observation {
 }
 
 /// What a probe saw, as far as an investigation needs it.
-pub(super) fn observed(outcome: &ProbeOutcome) -> Observation {
+pub(super) fn observed(outcome: &ProbeOutcome) -> TrialOutcome {
     let answer = outcome.answer();
-    Observation {
+    TrialOutcome {
         answer: match (&outcome.end, answer) {
             (ProbeEnd::Answered, _) if outcome.is_granted() => Answer::Granted,
             (ProbeEnd::Answered, Some(answer)) => Answer::Refused { code: answer.code, reason: answer.reason.clone() },
@@ -297,9 +299,9 @@ pub(super) fn observed(outcome: &ProbeOutcome) -> Observation {
     }
 }
 
-fn offer(offered: &Offered) -> Offer {
-    let Offered { realm, algorithm, known, qops, .. } = offered.clone();
-    Offer { realm, algorithm, known, qops }
+fn offer(offered: &ProbeOffer) -> TrialChallenge {
+    let ProbeOffer { realm, algorithm, known, qops, .. } = offered.clone();
+    TrialChallenge { realm, algorithm, known, qops }
 }
 
 fn used(sent: &SentCredentials) -> Used {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::agent::probe::{Probe, Todo};
-use crate::diagnose::experiment::{Conclusion, Investigation, Next};
+use crate::diagnose::experiment::{ExperimentConclusion, Investigation, NextMove};
 use crate::profile::{self, Source};
 use crate::registrar::{Peer, Registrar};
 use std::cell::RefCell;
@@ -107,7 +107,7 @@ verify = "genesyscloud.test;tenant=acme"
 "#;
 
 /// Experiments on agent 0 until the conclusion.
-fn investigate(plan: &Plan, rate: f64) -> (Conclusion, Investigation, Rc<RefCell<World>>) {
+fn investigate(plan: &Plan, rate: f64) -> (ExperimentConclusion, Investigation, Rc<RefCell<World>>) {
     let registrar = Registrar::new(plan.registrar.clone(), Seed(1), Time::from_secs(1));
     let world = World { now: Time::from_secs(1), registrar, begun: Vec::new(), ports: 40_000 };
     let world = Rc::new(RefCell::new(world));
@@ -119,11 +119,11 @@ fn investigate(plan: &Plan, rate: f64) -> (Conclusion, Investigation, Rc<RefCell
     let mut investigation = Investigation::new(&bench.subject(), first);
     loop {
         match investigation.next() {
-            Next::Conclude(conclusion) => {
+            NextMove::Conclude(conclusion) => {
                 assert_eq!(bench.left_behind(), 0);
                 return (conclusion, investigation, world);
             }
-            Next::Try(trial) => {
+            NextMove::Try(trial) => {
                 let observation = bench.attempt(&trial).expect("time passes");
                 assert_eq!(world.borrow().registrar.counts().bindings, 0, "the binding of {trial:?} is removed");
                 investigation.record(observation);
@@ -211,7 +211,7 @@ agents = { count = 1, user = "agent{n}", password = "secret" }
         let (conclusion, ..) = investigate(&plan, 1.0);
         conclusion
     };
-    assert_eq!(granted, Conclusion::Healthy { agents: 1 });
+    assert_eq!(granted, ExperimentConclusion::Healthy { agents: 1 });
     let unanswered = |place| {
         let step = crate::agent::probe::ProbeStep {
             place,

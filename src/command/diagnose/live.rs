@@ -10,7 +10,7 @@ use crate::command::probing::source_of;
 use crate::command::registrar::{address_of, embedded};
 use crate::command::source::DiskSource;
 use crate::command::targets::resolve_all;
-use crate::diagnose::experiment::{Conclusion, Investigation, Next, Observation, Trial};
+use crate::diagnose::experiment::{ExperimentConclusion, Investigation, NextMove, Trial, TrialOutcome};
 use crate::load::Pace;
 use crate::net::clock::Clock;
 use crate::plan::Plan;
@@ -53,8 +53,8 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
         Visit::Ended(found) => {
             found.print(args.json)?;
             Ok(match found.conclusion {
-                Conclusion::Healthy { .. } | Conclusion::Explained(_) => Exit::Success,
-                Conclusion::Open(_) => Exit::CausesOpen,
+                ExperimentConclusion::Healthy { .. } | ExperimentConclusion::Explained(_) => Exit::Success,
+                ExperimentConclusion::Open(_) => Exit::CausesOpen,
             })
         }
     }
@@ -70,7 +70,7 @@ enum Visit {
 /// What a visit found.
 struct EndedVisit {
     case: Option<(Patient, Investigation)>,
-    conclusion: Conclusion,
+    conclusion: ExperimentConclusion,
 }
 
 impl EndedVisit {
@@ -110,7 +110,7 @@ impl Ward<'_> {
             }
             (pace, call) = bench.into_pace();
         }
-        let conclusion = Conclusion::Healthy { agents: saturating_u32(agents.len()) };
+        let conclusion = ExperimentConclusion::Healthy { agents: saturating_u32(agents.len()) };
         Ok(Visit::Ended(Box::new(EndedVisit { case: None, conclusion })))
     }
 
@@ -124,7 +124,7 @@ impl Ward<'_> {
         &self,
         agent: AgentId,
         bench: &mut Bench<'_, RealLine>,
-        first: Observation,
+        first: TrialOutcome,
     ) -> Result<Visit, Failure> {
         let subject = bench.subject();
         let mut investigation = Investigation::new(&subject, first);
@@ -133,8 +133,8 @@ impl Ward<'_> {
                 return Ok(Visit::Interrupted(signal));
             }
             match investigation.next() {
-                Next::Conclude(conclusion) => break conclusion,
-                Next::Try(trial) => {
+                NextMove::Conclude(conclusion) => break conclusion,
+                NextMove::Try(trial) => {
                     let observation = bench.attempt(&trial)?;
                     self.say(agent, &trial, &observation);
                     investigation.record(observation);
@@ -156,7 +156,7 @@ impl Ward<'_> {
     }
 
     /// One line per attempt as it ends, since the pace is slow.
-    fn say(&self, agent: AgentId, trial: &Trial, observation: &Observation) {
+    fn say(&self, agent: AgentId, trial: &Trial, observation: &TrialOutcome) {
         let user = self.plan.identities.get(agent).user;
         match trial {
             Trial::Baseline => eprintln!("{user}: unchanged: {observation}"),

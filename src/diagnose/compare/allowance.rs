@@ -12,7 +12,7 @@ use crate::vocab::parse_duration;
 
 /// One line, checked against the figures that exist.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Allowance {
+pub struct AllowedChange {
     /// As written.
     pub name: String,
     /// As written.
@@ -41,13 +41,13 @@ impl Limit {
     }
 }
 
-impl Allowance {
+impl AllowedChange {
     /// Reads a line. `trunk_ids` stand in the order of the profile.
     ///
     /// # Errors
     /// When the figure or trunk is unknown, is one that two runs are not compared by, or the change
     /// cannot be read.
-    pub fn parse(name: &str, expr: &str, trunk_ids: &[&str]) -> Result<Allowance, ThresholdError> {
+    pub fn parse(name: &str, expr: &str, trunk_ids: &[&str]) -> Result<AllowedChange, ThresholdError> {
         let (metric, trunk) = parse_name(name.trim(), trunk_ids)?;
         let figure = Figure::of(metric).ok_or_else(|| {
             let message = format!(
@@ -61,19 +61,19 @@ impl Allowance {
             terms => Some(limit(name, figure, terms).map_err(in_expr)?),
         };
         let trunk = trunk.map(|(_, id)| id);
-        Ok(Allowance { name: name.to_owned(), expr: expr.to_owned(), figure, trunk, limit })
+        Ok(AllowedChange { name: name.to_owned(), expr: expr.to_owned(), figure, trunk, limit })
     }
 
     /// The lines that a run was recorded with; `None` in a record from before there was such a
     /// section.
     ///
     /// # Errors
-    /// As for [`Allowance::parse`]; a run is recorded after its lines were read, so only a record
+    /// As for [`AllowedChange::parse`]; a run is recorded after its lines were read, so only a record
     /// of another version gives one.
-    pub fn of_run(header: &Header) -> Result<Option<Vec<Allowance>>, ThresholdError> {
+    pub fn of_run(header: &Header) -> Result<Option<Vec<AllowedChange>>, ThresholdError> {
         let Some(lines) = &header.compare else { return Ok(None) };
         let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();
-        let parse = |(name, expr): &(String, String)| Allowance::parse(name, expr, &ids);
+        let parse = |(name, expr): &(String, String)| AllowedChange::parse(name, expr, &ids);
         let mut lines = lines.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         // Whatever their order in the profile: outcomes first, then latencies.
         lines.sort_by_key(|line| line.figure.rank());
@@ -115,7 +115,7 @@ mod tests {
     const TRUNKS: [&str; 2] = ["nj", "texas"];
 
     fn limit_of(name: &str, expr: &str) -> Option<Limit> {
-        Allowance::parse(name, expr, &TRUNKS).unwrap_or_else(|error| panic!("{name} {expr}: {error}")).limit
+        AllowedChange::parse(name, expr, &TRUNKS).unwrap_or_else(|error| panic!("{name} {expr}: {error}")).limit
     }
 
     #[test]
@@ -165,22 +165,22 @@ mod tests {
             ),
             ("register.p99", " ", "\"register.p99\" needs a change like \"+10%\", or \"off\""),
         ] {
-            assert_eq!(Allowance::parse(name, expr, &TRUNKS).expect_err(expr).message, message);
+            assert_eq!(AllowedChange::parse(name, expr, &TRUNKS).expect_err(expr).message, message);
         }
         for name in ["register.max", "attempts", "schedule_lag.p99", "findings.critical", "registered"] {
-            let error = Allowance::parse(name, "off", &TRUNKS).expect_err(name);
+            let error = AllowedChange::parse(name, "off", &TRUNKS).expect_err(name);
             assert!(error.in_name && error.message.starts_with("runs are not compared by"), "{error}");
         }
-        let error = Allowance::parse("regster.p99", "+1%", &TRUNKS).expect_err("misspelt");
+        let error = AllowedChange::parse("regster.p99", "+1%", &TRUNKS).expect_err("misspelt");
         assert_eq!(error.nearest.as_deref(), Some("register.p99"));
     }
 
     proptest::proptest! {
         #[test]
         fn never_panics(name in ".{0,30}", expr in "[-+]{0,1}.{0,12}") {
-            let _ = Allowance::parse(&name, &expr, &TRUNKS);
-            let _ = Allowance::parse("register.p99", &expr, &TRUNKS);
-            let _ = Allowance::parse("success_ratio", &expr, &TRUNKS);
+            let _ = AllowedChange::parse(&name, &expr, &TRUNKS);
+            let _ = AllowedChange::parse("register.p99", &expr, &TRUNKS);
+            let _ = AllowedChange::parse("success_ratio", &expr, &TRUNKS);
         }
     }
 }

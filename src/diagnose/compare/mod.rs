@@ -16,7 +16,7 @@ mod figure;
 mod tail;
 mod test;
 
-pub use allowance::{Allowance, Limit};
+pub use allowance::{AllowedChange, Limit};
 pub use differences::{Difference, FindingChange, FindingState};
 pub use figure::Figure;
 pub use test::Basis;
@@ -33,7 +33,7 @@ pub const LEVEL: f64 = 0.01;
 
 /// A run, read and judged.
 #[derive(Clone, Copy)]
-pub struct Run<'a> {
+pub struct JudgedRun<'a> {
     pub results: &'a Results,
     pub judgement: &'a Judgement,
     pub findings: &'a [Finding],
@@ -42,14 +42,14 @@ pub struct Run<'a> {
 /// Everything that can be said about two runs.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Comparison {
-    pub verdict: Verdict,
+    pub verdict: RegressionVerdict,
     /// Why there is no verdict.
     pub reasons: Vec<String>,
     /// What to keep in mind.
     pub cautions: Vec<String>,
     /// Whether the runs were compared block against block.
     pub aligned: bool,
-    pub figures: Vec<Change>,
+    pub figures: Vec<FigureChange>,
     pub findings: Vec<FindingChange>,
     pub profile: Vec<Difference>,
     pub environment: Vec<Difference>,
@@ -57,7 +57,7 @@ pub struct Comparison {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum RegressionVerdict {
     NoRegression,
     Regression,
     /// The runs do not allow one.
@@ -66,7 +66,7 @@ pub enum Verdict {
 
 /// One figure of both runs.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Change {
+pub struct FigureChange {
     /// As in `[compare]`.
     pub name: String,
     /// The line of `[compare]`.
@@ -121,7 +121,7 @@ impl Outcome {
     }
 }
 
-impl Change {
+impl FigureChange {
     /// `new - base`.
     pub fn difference(&self) -> Option<f64> {
         Some(self.new? - self.base?)
@@ -129,7 +129,7 @@ impl Change {
 }
 
 /// Compares two runs by these lines.
-pub fn compare(base: Run, new: Run, allowances: &[Allowance]) -> Comparison {
+pub fn compare(base: JudgedRun, new: JudgedRun, allowances: &[AllowedChange]) -> Comparison {
     let untouched = base.results.interventions.is_empty() && new.results.interventions.is_empty();
     let aligned = untouched && differences::same_schedule(&base.results.header, &new.results.header);
     let asked = allowances.iter().filter_map(|allowance| Some((allowance, allowance.limit?)));
@@ -143,9 +143,9 @@ pub fn compare(base: Run, new: Run, allowances: &[Allowance]) -> Comparison {
     }
     let worse = figures.iter().any(|change| change.outcome == Outcome::Worse);
     let verdict = match (reasons.is_empty(), worse) {
-        (false, _) => Verdict::Inconclusive,
-        (true, true) => Verdict::Regression,
-        (true, false) => Verdict::NoRegression,
+        (false, _) => RegressionVerdict::Inconclusive,
+        (true, true) => RegressionVerdict::Regression,
+        (true, false) => RegressionVerdict::NoRegression,
     };
     Comparison {
         verdict,
@@ -161,13 +161,13 @@ pub fn compare(base: Run, new: Run, allowances: &[Allowance]) -> Comparison {
 
 /// A figure of both runs with its test, before it is known how many figures there are.
 struct Measured {
-    change: Change,
+    change: FigureChange,
     figure: Figure,
     limit: Limit,
     tested: Option<Tested>,
 }
 
-fn measure(allowance: &Allowance, limit: Limit, base: Run, new: Run, aligned: bool) -> Measured {
+fn measure(allowance: &AllowedChange, limit: Limit, base: JudgedRun, new: JudgedRun, aligned: bool) -> Measured {
     let figure = allowance.figure;
     let sides = side(base, allowance).zip(side(new, allowance));
     let value = |side: Side| figure.value(side.totals);
@@ -175,7 +175,7 @@ fn measure(allowance: &Allowance, limit: Limit, base: Run, new: Run, aligned: bo
     let both = sides.filter(|_| was.is_some() && is.is_some());
     let tested = both.and_then(|(base, new)| test::test(figure, base, new, aligned));
     let outcome = if both.is_none() { Outcome::Unmeasured } else { Outcome::Untested };
-    let change = Change {
+    let change = FigureChange {
         name: allowance.name.clone(),
         allowed: allowance.expr.clone(),
         unit: figure.unit(),
@@ -191,7 +191,7 @@ fn measure(allowance: &Allowance, limit: Limit, base: Run, new: Run, aligned: bo
 }
 
 /// The run, or the trunk of it that a line names; trunks are the same when their ids are.
-fn side<'a>(run: Run<'a>, allowance: &Allowance) -> Option<Side<'a>> {
+fn side<'a>(run: JudgedRun<'a>, allowance: &AllowedChange) -> Option<Side<'a>> {
     let results = run.results;
     let Some(id) = &allowance.trunk else {
         return Some(Side { results, totals: &results.totals, trunk: None });
@@ -210,7 +210,7 @@ fn own(figure: Figure, base: &Results, new: &Results) -> f64 {
 
 /// Each direction has its own correction: the question of the verdict is whether anything got
 /// worse.
-fn outcomes(measured: Vec<Measured>) -> Vec<Change> {
+fn outcomes(measured: Vec<Measured>) -> Vec<FigureChange> {
     let tested: Vec<Tested> = measured.iter().filter_map(|measured| measured.tested).collect();
     let worse = test::holm(&tested.iter().map(|tested| tested.worse).collect::<Vec<_>>());
     let better = test::holm(&tested.iter().map(|tested| tested.better).collect::<Vec<_>>());
@@ -241,7 +241,7 @@ fn outcomes(measured: Vec<Measured>) -> Vec<Change> {
 }
 
 /// Why a run neither acquits nor convicts.
-fn unfit(of: &str, run: Run) -> Vec<String> {
+fn unfit(of: &str, run: JudgedRun) -> Vec<String> {
     match run.judgement.verdict {
         super::Verdict::Invalid => {
             run.judgement.invalid_reasons.iter().map(|why| format!("{of} is invalid: {why}")).collect()
@@ -251,7 +251,7 @@ fn unfit(of: &str, run: Run) -> Vec<String> {
     }
 }
 
-fn cautions(base: Run, new: Run, aligned: bool) -> Vec<String> {
+fn cautions(base: JudgedRun, new: JudgedRun, aligned: bool) -> Vec<String> {
     let (old, fresh) = (&base.results.header, &new.results.header);
     let mut cautions = Vec::new();
     if old.name != fresh.name {

@@ -1,7 +1,7 @@
 //! Which changes are worth trying, in which order, given how the unchanged attempt ended; and why
 //! others are not.
 
-use super::change::{Answer, Change, Observation, Subject};
+use super::change::{Answer, Change, TrialOutcome, TrialSubject};
 use crate::sip::challenge::Unusable;
 use crate::sip::{Algorithm, Protection};
 use crate::vocab::Place;
@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SHORT_EXPIRES_S: u32 = 60;
 
 /// The changes to try after `first`, in order, and those left out.
-pub(super) fn candidates(subject: &Subject, first: &Observation) -> (Vec<Change>, Vec<Skipped>) {
+pub(super) fn candidates(subject: &TrialSubject, first: &TrialOutcome) -> (Vec<Change>, Vec<Skipped>) {
     let mut list = Candidates { subject, first, changes: Vec::new(), skipped: Vec::new() };
     match &first.answer {
         Answer::Unusable(unusable) => {
@@ -61,8 +61,8 @@ pub(super) fn candidates(subject: &Subject, first: &Observation) -> (Vec<Change>
 }
 
 struct Candidates<'a> {
-    subject: &'a Subject,
-    first: &'a Observation,
+    subject: &'a TrialSubject,
+    first: &'a TrialOutcome,
     changes: Vec<Change>,
     skipped: Vec<Skipped>,
 }
@@ -156,7 +156,7 @@ impl Candidates<'_> {
         if !self.subject.has_password {
             return self.skip("auth_user", "a precomputed HA1 holds its user; write the password to try others");
         }
-        let Subject { user, domain, auth_user, .. } = self.subject;
+        let TrialSubject { user, domain, auth_user, .. } = self.subject;
         let mut others = vec![user.clone(), format!("{user}@{domain}"), format!("sip:{user}@{domain}")];
         others.retain(|other| other != auth_user);
         self.changes.extend(others.into_iter().map(Change::AuthUser));
@@ -240,7 +240,7 @@ impl Candidates<'_> {
 /// Realms to answer with instead of `used`: what the profile says, then what becomes of a tenant
 /// suffix (`;tenant=…`) that one side writes and the other drops, then the domain, then another
 /// case.
-fn realm_variants(challenged: &str, used: &str, subject: &Subject) -> Vec<String> {
+fn realm_variants(challenged: &str, used: &str, subject: &TrialSubject) -> Vec<String> {
     let split = |realm: &str| realm.split_once(';').map(|(host, suffix)| (host.to_owned(), suffix.to_owned()));
     let bare = |realm: &str| split(realm).map_or_else(|| realm.to_owned(), |(host, _)| host);
     let configured = subject.configured_realm.as_deref();

@@ -109,7 +109,7 @@ pub enum Trial {
 
 /// The agent and its surroundings, before anything is sent.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Subject {
+pub struct TrialSubject {
     pub user: String,
     pub auth_user: String,
     pub domain: String,
@@ -135,11 +135,11 @@ pub struct Subject {
 
 /// What came of an attempt.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Observation {
+pub struct TrialOutcome {
     pub answer: Answer,
     pub place: Place,
     /// The first challenges that came.
-    pub offers: Vec<Offer>,
+    pub offers: Vec<TrialChallenge>,
     /// The credentials sent last.
     pub used: Option<Used>,
     /// Where the registrar says the request came from.
@@ -168,7 +168,7 @@ pub enum Answer {
 
 /// One challenge.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Offer {
+pub struct TrialChallenge {
     pub realm: String,
     /// As written.
     pub algorithm: String,
@@ -185,7 +185,7 @@ pub struct Used {
     pub header_realm: String,
 }
 
-impl Observation {
+impl TrialOutcome {
     pub fn is_granted(&self) -> bool {
         self.answer == Answer::Granted
     }
@@ -204,8 +204,8 @@ impl Observation {
 
     /// Whether it came further than `other` without succeeding: to an answer at all, to a
     /// challenge, past it.
-    pub(super) fn is_beyond(&self, other: &Observation) -> bool {
-        let way = |seen: &Observation| match seen.answer {
+    pub(super) fn is_beyond(&self, other: &TrialOutcome) -> bool {
+        let way = |seen: &TrialOutcome| match seen.answer {
             Answer::Granted => 4,
             _ if seen.place == Place::AfterCredentials => 3,
             _ if seen.was_challenged() => 2,
@@ -216,7 +216,7 @@ impl Observation {
     }
 }
 
-impl fmt::Display for Observation {
+impl fmt::Display for TrialOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match self.place {
             Place::Unchallenged => "before any challenge",

@@ -1,25 +1,25 @@
 //! What the experiments prove, or which causes they leave open.
 
-use super::change::{Answer, Change, Observation};
+use super::change::{Answer, Change, TrialOutcome};
 use crate::sip::challenge::Unusable;
 use crate::vocab::Place;
 use std::fmt;
 
 /// What an investigation ends with; prints as its last line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Conclusion {
+pub enum ExperimentConclusion {
     /// Nobody was refused: so many agents registered unchanged.
     Healthy { agents: u32 },
     /// The smallest change that turns the refusal into 200, repeatedly, while the unchanged attempt
     /// stays refused.
     Explained(Change),
     /// No change does; these causes are not excluded.
-    Open(Vec<Cause>),
+    Open(Vec<OpenCause>),
 }
 
 /// A cause that experiments from here cannot prove.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
+pub enum OpenCause {
     /// The same attempt is refused and granted by turns.
     Intermittent,
     /// A change leads further, to another refusal: there is more than one cause.
@@ -50,41 +50,41 @@ pub enum Cause {
     Network,
 }
 
-impl Cause {
+impl OpenCause {
     pub const fn as_str(self) -> &'static str {
         match self {
-            Cause::Intermittent => "intermittent",
-            Cause::Several => "several-causes",
-            Cause::Password => "password",
-            Cause::Account => "account",
-            Cause::Realm => "realm",
-            Cause::Algorithm => "algorithm",
-            Cause::Challenge => "challenge",
-            Cause::SourceAddress => "source-address",
-            Cause::Domain => "domain",
-            Cause::Limit => "limit",
-            Cause::Rate => "rate",
-            Cause::Expires => "expires",
-            Cause::Server => "server",
-            Cause::Network => "network",
+            OpenCause::Intermittent => "intermittent",
+            OpenCause::Several => "several-causes",
+            OpenCause::Password => "password",
+            OpenCause::Account => "account",
+            OpenCause::Realm => "realm",
+            OpenCause::Algorithm => "algorithm",
+            OpenCause::Challenge => "challenge",
+            OpenCause::SourceAddress => "source-address",
+            OpenCause::Domain => "domain",
+            OpenCause::Limit => "limit",
+            OpenCause::Rate => "rate",
+            OpenCause::Expires => "expires",
+            OpenCause::Server => "server",
+            OpenCause::Network => "network",
         }
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for OpenCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl fmt::Display for Conclusion {
+impl fmt::Display for ExperimentConclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("conclusion: ")?;
         match self {
-            Conclusion::Healthy { agents: 1 } => f.write_str("none = the agent registers"),
-            Conclusion::Healthy { agents } => write!(f, "none = all {agents} agents tried register"),
-            Conclusion::Explained(change) => change.fmt(f),
-            Conclusion::Open(causes) => {
+            ExperimentConclusion::Healthy { agents: 1 } => f.write_str("none = the agent registers"),
+            ExperimentConclusion::Healthy { agents } => write!(f, "none = all {agents} agents tried register"),
+            ExperimentConclusion::Explained(change) => change.fmt(f),
+            ExperimentConclusion::Open(causes) => {
                 let names: Vec<&str> = causes.iter().map(|cause| cause.as_str()).collect();
                 write!(f, "open: {}", names.join(", "))
             }
@@ -94,7 +94,7 @@ impl fmt::Display for Conclusion {
 
 /// What the experiments showed besides their answers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
+pub(super) struct Circumstances {
     /// Whether another agent was granted; `None` without a control.
     pub control: Option<bool>,
     /// Kinds of changes that were tried in vain, by name.
@@ -106,40 +106,40 @@ pub(super) struct Evidence {
 }
 
 /// The causes of `first` that the evidence does not exclude, the likelier first.
-pub(super) fn open_causes(first: &Observation, evidence: &Evidence) -> Vec<Cause> {
+pub(super) fn open_causes(first: &TrialOutcome, evidence: &Circumstances) -> Vec<OpenCause> {
     let mut causes = possible(first);
     if evidence.control == Some(true) {
         // Another agent comes in by the same way: what they share is not the cause.
-        causes.retain(|cause| matches!(cause, Cause::Password | Cause::Account | Cause::Expires));
+        causes.retain(|cause| matches!(cause, OpenCause::Password | OpenCause::Account | OpenCause::Expires));
         if causes.is_empty() {
-            causes.push(Cause::Account);
+            causes.push(OpenCause::Account);
         }
     }
     let in_vain = |change: &str| evidence.vain.contains(&change);
     if in_vain("pause") {
-        causes.retain(|cause| *cause != Cause::Rate);
+        causes.retain(|cause| *cause != OpenCause::Rate);
     }
     if in_vain("source") && first.place == Place::AfterCredentials {
-        causes.retain(|cause| *cause != Cause::SourceAddress);
+        causes.retain(|cause| *cause != OpenCause::SourceAddress);
     }
-    let said = [(evidence.unrepeated, Cause::Intermittent), (evidence.progressed, Cause::Several)];
+    let said = [(evidence.unrepeated, OpenCause::Intermittent), (evidence.progressed, OpenCause::Several)];
     let said = said.into_iter().filter_map(|(so, cause)| so.then_some(cause));
     said.chain(causes).collect()
 }
 
 /// What may lie behind an answer, before any experiment.
-fn possible(first: &Observation) -> Vec<Cause> {
-    use Cause::{Account, Challenge, Domain, Limit, Network, Password, Rate, Realm, Server, SourceAddress};
+fn possible(first: &TrialOutcome) -> Vec<OpenCause> {
+    use OpenCause::{Account, Challenge, Domain, Limit, Network, Password, Rate, Realm, Server, SourceAddress};
     match (&first.answer, first.place) {
-        (Answer::Granted, _) => vec![Cause::Intermittent],
-        (Answer::Unusable(Unusable::NoAcceptedAlgorithm), _) => vec![Cause::Algorithm],
+        (Answer::Granted, _) => vec![OpenCause::Intermittent],
+        (Answer::Unusable(Unusable::NoAcceptedAlgorithm), _) => vec![OpenCause::Algorithm],
         (Answer::Unusable(Unusable::Realm), _) => vec![Realm],
         (Answer::Unusable(_), _) => vec![Challenge],
         (Answer::Malformed(_), _) => vec![Server, Network],
         (Answer::Transport(_), _) => vec![Network],
         (Answer::Silence, _) => vec![Network, SourceAddress, Server],
         (Answer::Refused { code: 401 | 407, .. }, _) => vec![Password, Account, Realm],
-        (Answer::Refused { code: 423, .. }, _) => vec![Cause::Expires],
+        (Answer::Refused { code: 423, .. }, _) => vec![OpenCause::Expires],
         (Answer::Refused { code: 404 | 604, .. }, _) => vec![Account, Domain],
         (Answer::Refused { code: 500..=599, .. }, _) => vec![Server, Limit, Rate],
         (Answer::Refused { .. }, Place::Unchallenged) => vec![SourceAddress, Domain, Account, Rate],

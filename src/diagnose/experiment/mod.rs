@@ -15,11 +15,11 @@ mod change;
 mod conclusion;
 
 pub use candidates::Skipped;
-pub use change::{Answer, Change, Observation, Offer, Subject, Trial, Used};
-pub use conclusion::{Cause, Conclusion};
+pub use change::{Answer, Change, Trial, TrialChallenge, TrialOutcome, TrialSubject, Used};
+pub use conclusion::{ExperimentConclusion, OpenCause};
 
 use candidates::candidates;
-use conclusion::{Evidence, open_causes};
+use conclusion::{Circumstances, open_causes};
 use std::collections::VecDeque;
 
 /// After so many attempts nothing new is tried: an account has to bear them. To confirm what was
@@ -28,97 +28,99 @@ pub const SEARCH_TRIALS: usize = 40;
 
 /// What an investigation wants.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Next {
+pub enum NextMove {
     Try(Trial),
-    Conclude(Conclusion),
+    Conclude(ExperimentConclusion),
 }
 
 /// One attempt and what came of it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Row {
+pub struct TrialRow {
     pub trial: Trial,
-    pub observation: Observation,
+    pub observation: TrialOutcome,
 }
 
 /// The experiments on one agent.
 #[derive(Clone, Debug)]
 pub struct Investigation {
-    rows: Vec<Row>,
+    rows: Vec<TrialRow>,
     skipped: Vec<Skipped>,
     queue: VecDeque<Change>,
-    phase: Phase,
+    phase: InvestigationPhase,
     /// The smallest change so far that helped, and helped again.
     found: Option<Change>,
-    evidence: Evidence,
+    evidence: Circumstances,
 }
 
 #[derive(Clone, Debug)]
-enum Phase {
+enum InvestigationPhase {
     /// The next change in the queue; when it is empty, the unchanged attempt once more.
     Search,
     /// This one helped; the unchanged attempt should be refused again.
     Doubt(Change),
     /// It was; the change should help again.
     Repeat(Change),
-    Done(Conclusion),
+    Done(ExperimentConclusion),
 }
 
 impl Investigation {
     /// Begins with the outcome of the unchanged attempt.
-    pub fn new(subject: &Subject, first: Observation) -> Self {
+    pub fn new(subject: &TrialSubject, first: TrialOutcome) -> Self {
         let (queue, skipped) = candidates(subject, &first);
         let phase = match first.is_granted() {
-            true => Phase::Done(Conclusion::Healthy { agents: 1 }),
-            false => Phase::Search,
+            true => InvestigationPhase::Done(ExperimentConclusion::Healthy { agents: 1 }),
+            false => InvestigationPhase::Search,
         };
-        let rows = vec![Row { trial: Trial::Baseline, observation: first }];
-        let (queue, evidence) = (queue.into(), Evidence::default());
+        let rows = vec![TrialRow { trial: Trial::Baseline, observation: first }];
+        let (queue, evidence) = (queue.into(), Circumstances::default());
         Investigation { rows, skipped, queue, phase, found: None, evidence }
     }
 
     /// The attempt to make now, or the conclusion.
-    pub fn next(&self) -> Next {
+    pub fn next(&self) -> NextMove {
         match &self.phase {
-            Phase::Search => match self.queue.front() {
-                Some(change) => Next::Try(Trial::Changed(change.clone())),
-                None => Next::Try(Trial::Baseline),
+            InvestigationPhase::Search => match self.queue.front() {
+                Some(change) => NextMove::Try(Trial::Changed(change.clone())),
+                None => NextMove::Try(Trial::Baseline),
             },
-            Phase::Doubt(_) => Next::Try(Trial::Baseline),
-            Phase::Repeat(change) => Next::Try(Trial::Changed(change.clone())),
-            Phase::Done(conclusion) => Next::Conclude(conclusion.clone()),
+            InvestigationPhase::Doubt(_) => NextMove::Try(Trial::Baseline),
+            InvestigationPhase::Repeat(change) => NextMove::Try(Trial::Changed(change.clone())),
+            InvestigationPhase::Done(conclusion) => NextMove::Conclude(conclusion.clone()),
         }
     }
 
     /// Takes what came of the attempt that [`next`](Self::next) asked for.
-    pub fn record(&mut self, observation: Observation) {
-        let Next::Try(trial) = self.next() else { return };
+    pub fn record(&mut self, observation: TrialOutcome) {
+        let NextMove::Try(trial) = self.next() else { return };
         let granted = observation.is_granted();
-        self.rows.push(Row { trial, observation });
-        let phase = std::mem::replace(&mut self.phase, Phase::Search);
+        self.rows.push(TrialRow { trial, observation });
+        let phase = std::mem::replace(&mut self.phase, InvestigationPhase::Search);
         self.phase = match phase {
-            Phase::Search => match self.queue.pop_front() {
+            InvestigationPhase::Search => match self.queue.pop_front() {
                 Some(change) => self.tried(change),
                 None => self.closed(granted),
             },
-            Phase::Doubt(_) if granted => Phase::Done(Conclusion::Open(vec![Cause::Intermittent])),
-            Phase::Doubt(change) => Phase::Repeat(change),
-            Phase::Repeat(change) if granted => {
+            InvestigationPhase::Doubt(_) if granted => {
+                InvestigationPhase::Done(ExperimentConclusion::Open(vec![OpenCause::Intermittent]))
+            }
+            InvestigationPhase::Doubt(change) => InvestigationPhase::Repeat(change),
+            InvestigationPhase::Repeat(change) if granted => {
                 // From here on only its parts matter.
                 self.queue = change.parts().into_iter().filter(|part| !self.was_tried(part)).collect();
                 self.found = Some(change);
-                Phase::Search
+                InvestigationPhase::Search
             }
-            Phase::Repeat(_) => {
+            InvestigationPhase::Repeat(_) => {
                 self.evidence.unrepeated = true;
-                Phase::Search
+                InvestigationPhase::Search
             }
-            Phase::Done(conclusion) => Phase::Done(conclusion),
+            InvestigationPhase::Done(conclusion) => InvestigationPhase::Done(conclusion),
         };
         self.bound();
     }
 
     /// Every attempt so far, the first one unchanged.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[TrialRow] {
         &self.rows
     }
 
@@ -128,30 +130,30 @@ impl Investigation {
     }
 
     /// A change was tried for the first time; its row is the last.
-    fn tried(&mut self, change: Change) -> Phase {
-        let [first, .., last] = self.rows.as_slice() else { return Phase::Search };
+    fn tried(&mut self, change: Change) -> InvestigationPhase {
+        let [first, .., last] = self.rows.as_slice() else { return InvestigationPhase::Search };
         let (first, last) = (&first.observation, &last.observation);
         if change.is_control() {
             self.evidence.control = Some(last.is_granted());
-            return Phase::Search;
+            return InvestigationPhase::Search;
         }
         if last.is_granted() {
-            return Phase::Doubt(change);
+            return InvestigationPhase::Doubt(change);
         }
         self.evidence.progressed |= last.is_beyond(first);
         // What never left, from an address that is not ours for instance, excludes nothing.
         if !matches!(last.answer, Answer::Transport(_)) {
             self.evidence.vain.push(change.name());
         }
-        Phase::Search
+        InvestigationPhase::Search
     }
 
     /// The last unchanged attempt decides.
-    fn closed(&mut self, granted: bool) -> Phase {
-        Phase::Done(match self.found.take() {
-            _ if granted => Conclusion::Open(vec![Cause::Intermittent]),
-            Some(change) => Conclusion::Explained(change),
-            None => Conclusion::Open(open_causes(&self.rows[0].observation, &self.evidence)),
+    fn closed(&mut self, granted: bool) -> InvestigationPhase {
+        InvestigationPhase::Done(match self.found.take() {
+            _ if granted => ExperimentConclusion::Open(vec![OpenCause::Intermittent]),
+            Some(change) => ExperimentConclusion::Explained(change),
+            None => ExperimentConclusion::Open(open_causes(&self.rows[0].observation, &self.evidence)),
         })
     }
 

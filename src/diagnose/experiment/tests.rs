@@ -11,8 +11,8 @@ use std::time::Duration;
 const REALM: &str = "genesyscloud.test";
 const TENANT: &str = "genesyscloud.test;tenant=acme";
 
-fn subject() -> Subject {
-    Subject {
+fn subject() -> TrialSubject {
+    TrialSubject {
         user: "alice".to_owned(),
         auth_user: "alice".to_owned(),
         domain: REALM.to_owned(),
@@ -28,8 +28,8 @@ fn subject() -> Subject {
     }
 }
 
-fn seen(answer: Answer, place: Place) -> Observation {
-    let offer = |algorithm: Algorithm| Offer {
+fn seen(answer: Answer, place: Place) -> TrialOutcome {
+    let offer = |algorithm: Algorithm| TrialChallenge {
         realm: REALM.to_owned(),
         algorithm: algorithm.as_str().to_owned(),
         known: Some(algorithm),
@@ -37,7 +37,7 @@ fn seen(answer: Answer, place: Place) -> Observation {
     };
     let challenged = place == Place::AfterCredentials || matches!(answer, Answer::Unusable(_));
     let used = Used { algorithm: Algorithm::Sha256, qop: Some(Protection::Auth), header_realm: REALM.to_owned() };
-    Observation {
+    TrialOutcome {
         answer,
         place,
         offers: if challenged { vec![offer(Algorithm::Sha256), offer(Algorithm::Md5)] } else { Vec::new() },
@@ -48,28 +48,31 @@ fn seen(answer: Answer, place: Place) -> Observation {
     }
 }
 
-fn refused(code: u16, place: Place) -> Observation {
+fn refused(code: u16, place: Place) -> TrialOutcome {
     seen(Answer::Refused { code, reason: "No".to_owned() }, place)
 }
 
-fn granted() -> Observation {
+fn granted() -> TrialOutcome {
     seen(Answer::Granted, Place::AfterCredentials)
 }
 
 /// Investigates until the conclusion; `world` answers the nth trial.
-fn investigate(subject: &Subject, mut world: impl FnMut(usize, &Trial) -> Observation) -> (Conclusion, Investigation) {
+fn investigate(
+    subject: &TrialSubject,
+    mut world: impl FnMut(usize, &Trial) -> TrialOutcome,
+) -> (ExperimentConclusion, Investigation) {
     let mut investigation = Investigation::new(subject, world(0, &Trial::Baseline));
     for n in 1.. {
         match investigation.next() {
-            Next::Conclude(conclusion) => return (conclusion, investigation),
-            Next::Try(trial) => investigation.record(world(n, &trial)),
+            NextMove::Conclude(conclusion) => return (conclusion, investigation),
+            NextMove::Try(trial) => investigation.record(world(n, &trial)),
         }
     }
     unreachable!("an investigation ends")
 }
 
 /// A registrar that grants these changes and answers everything else with `refusal`.
-fn only(helps: &[Change], refusal: &Observation) -> impl FnMut(usize, &Trial) -> Observation {
+fn only(helps: &[Change], refusal: &TrialOutcome) -> impl FnMut(usize, &Trial) -> TrialOutcome {
     move |_, trial| match trial {
         Trial::Changed(change) if helps.contains(change) => granted(),
         _ => refusal.clone(),
@@ -77,7 +80,7 @@ fn only(helps: &[Change], refusal: &Observation) -> impl FnMut(usize, &Trial) ->
 }
 
 fn names(investigation: &Investigation) -> Vec<String> {
-    let name = |row: &Row| match &row.trial {
+    let name = |row: &TrialRow| match &row.trial {
         Trial::Baseline => "-".to_owned(),
         Trial::Changed(change) => change.to_string(),
     };
@@ -89,7 +92,10 @@ fn a_healthy_agent_needs_no_experiment() {
     let (conclusion, investigation) = investigate(&subject(), |_, _| granted());
     assert_eq!(conclusion.to_string(), "conclusion: none = the agent registers");
     assert_eq!(investigation.rows().len(), 1);
-    assert_eq!(Conclusion::Healthy { agents: 3 }.to_string(), "conclusion: none = all 3 agents tried register");
+    assert_eq!(
+        ExperimentConclusion::Healthy { agents: 3 }.to_string(),
+        "conclusion: none = all 3 agents tried register"
+    );
 }
 
 #[test]
@@ -106,10 +112,10 @@ fn a_realm_is_found_repeated_and_taken_apart() {
 fn the_smaller_part_is_named_when_it_is_enough() {
     let helps = [Change::Realm(TENANT.to_owned()), Change::RealmInHash(TENANT.to_owned())];
     let (conclusion, _) = investigate(&subject(), only(&helps, &refused(401, Place::AfterCredentials)));
-    assert_eq!(conclusion, Conclusion::Explained(Change::RealmInHash(TENANT.to_owned())));
+    assert_eq!(conclusion, ExperimentConclusion::Explained(Change::RealmInHash(TENANT.to_owned())));
     let helps = [Change::Source("127.0.0.2".parse().expect("an address")), Change::Port];
     let (conclusion, _) = investigate(&subject(), only(&helps, &refused(403, Place::Unchallenged)));
-    assert_eq!(conclusion, Conclusion::Explained(Change::Port));
+    assert_eq!(conclusion, ExperimentConclusion::Explained(Change::Port));
 }
 
 #[test]
@@ -132,12 +138,13 @@ fn an_algorithm_the_profile_leaves_out_is_tried_when_none_fits() {
     let (conclusion, _) = investigate(&subject(), only(&[md5], &refusal));
     assert_eq!(conclusion.to_string(), "conclusion: algorithm = MD5");
     let (conclusion, _) = investigate(&subject(), only(&[], &refusal));
-    assert_eq!(conclusion, Conclusion::Open(vec![Cause::Algorithm]));
+    assert_eq!(conclusion, ExperimentConclusion::Open(vec![OpenCause::Algorithm]));
 }
 
 #[test]
 fn with_a_precomputed_ha1_its_realm_and_user_are_left_alone() {
-    let subject = Subject { has_password: false, servable: AlgorithmSet::EMPTY.with(Algorithm::Sha256), ..subject() };
+    let subject =
+        TrialSubject { has_password: false, servable: AlgorithmSet::EMPTY.with(Algorithm::Sha256), ..subject() };
     let (_, investigation) = investigate(&subject, only(&[], &refused(401, Place::AfterCredentials)));
     let tried = names(&investigation).join("\n");
     assert!(tried.contains("realm-in-header = ") && !tried.contains("realm = ") && !tried.contains("auth_user"));
@@ -149,7 +156,7 @@ fn what_helps_by_itself_is_nobodys_merit() {
     // Up from the third attempt on, whatever is sent.
     let refusal = refused(403, Place::AfterCredentials);
     let (conclusion, _) = investigate(&subject(), |n, _| if n < 3 { refusal.clone() } else { granted() });
-    assert_eq!(conclusion, Conclusion::Open(vec![Cause::Intermittent]));
+    assert_eq!(conclusion, ExperimentConclusion::Open(vec![OpenCause::Intermittent]));
     // A change that helps once only.
     let mut grants = 1;
     let (conclusion, _) = investigate(&subject(), |_, trial| match trial {
@@ -159,19 +166,19 @@ fn what_helps_by_itself_is_nobodys_merit() {
         }
         _ => refusal.clone(),
     });
-    let Conclusion::Open(causes) = conclusion else { panic!("{conclusion}") };
-    assert_eq!(causes[0], Cause::Intermittent);
+    let ExperimentConclusion::Open(causes) = conclusion else { panic!("{conclusion}") };
+    assert_eq!(causes[0], OpenCause::Intermittent);
     // Gone when all has been tried.
     let (conclusion, _) = investigate(&subject(), |n, trial| match trial {
         Trial::Baseline if n > 5 => granted(),
         _ => refusal.clone(),
     });
-    assert_eq!(conclusion, Conclusion::Open(vec![Cause::Intermittent]));
+    assert_eq!(conclusion, ExperimentConclusion::Open(vec![OpenCause::Intermittent]));
 }
 
 #[test]
 fn the_control_and_the_answers_narrow_the_open_causes() {
-    let open = |refusal: &Observation, control: bool| {
+    let open = |refusal: &TrialOutcome, control: bool| {
         let helps = if control { vec![Change::Agent("bob".to_owned())] } else { Vec::new() };
         investigate(&subject(), only(&helps, refusal)).0.to_string()
     };
@@ -196,14 +203,14 @@ fn two_causes_are_not_one() {
         Trial::Changed(Change::Source(_)) => refused(401, Place::AfterCredentials),
         _ => refused(403, Place::Unchallenged),
     });
-    let Conclusion::Open(causes) = conclusion else { panic!("{conclusion}") };
-    assert_eq!(causes[0], Cause::Several);
+    let ExperimentConclusion::Open(causes) = conclusion else { panic!("{conclusion}") };
+    assert_eq!(causes[0], OpenCause::Several);
 }
 
 #[test]
 fn retry_after_is_waited_for_within_reason() {
     let pause = |seconds| {
-        let refusal = Observation { retry_after_s: Some(seconds), ..refused(503, Place::AfterCredentials) };
+        let refusal = TrialOutcome { retry_after_s: Some(seconds), ..refused(503, Place::AfterCredentials) };
         let (_, investigation) = investigate(&subject(), only(&[], &refusal));
         names(&investigation).into_iter().find(|name| name.starts_with("pause"))
     };
@@ -236,7 +243,7 @@ proptest! {
     #[test]
     fn the_one_change_that_helps_is_the_conclusion(change in changes()) {
         let (conclusion, investigation) = investigate(&subject(), only(std::slice::from_ref(&change), &refused(403, Place::AfterCredentials)));
-        prop_assert_eq!(conclusion, Conclusion::Explained(change));
+        prop_assert_eq!(conclusion, ExperimentConclusion::Explained(change));
         prop_assert!(investigation.rows().len() <= SEARCH_TRIALS + 10);
     }
 
@@ -249,7 +256,7 @@ proptest! {
         let (conclusion, investigation) = investigate(&subject(), answer);
         let rows = investigation.rows();
         prop_assert!(rows.len() <= SEARCH_TRIALS + 10, "{}", rows.len());
-        if let Conclusion::Explained(change) = conclusion {
+        if let ExperimentConclusion::Explained(change) = conclusion {
             let helped = rows.iter().filter(|row| row.trial == Trial::Changed(change.clone()) && row.observation.is_granted());
             prop_assert!(helped.count() >= 2);
             prop_assert!(rows.iter().filter(|row| row.trial == Trial::Baseline).all(|row| !row.observation.is_granted()));
@@ -261,7 +268,7 @@ proptest! {
     fn realm_variants_are_sound_and_unique(challenged in "[a-zA-Z.;=\"\\\\]{0,12}", configured in proptest::option::of("[a-zA-Z.;=]{1,12}")) {
         let mut first = refused(401, Place::AfterCredentials);
         first.offers[0].realm = challenged;
-        let subject = Subject { configured_realm: configured, ..subject() };
+        let subject = TrialSubject { configured_realm: configured, ..subject() };
         let (_, investigation) = investigate(&subject, |_, _| first.clone());
         let realms: Vec<String> = investigation.rows().iter().filter_map(|row| match &row.trial {
             Trial::Changed(Change::Realm(realm)) => Some(realm.clone()),

@@ -18,7 +18,7 @@ use crate::vocab::{Class, Confidence, Phase, Severity, Status};
 
 /// One second of a trunk.
 #[derive(Clone, Copy, Debug, Default)]
-struct Second {
+struct LoadSecond {
     /// Attempts begun.
     offered: u64,
     /// Attempts that got their final answer, whatever it was.
@@ -46,7 +46,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
     let seconds = seconds(view);
     let jam = jam(&seconds)?;
     let inside = &seconds[jam.first..=jam.last];
-    let rate = Carried::of(&seconds, jam);
+    let rate = RateCarried::of(&seconds, jam);
     let before = &seconds[..jam.first];
     // It has answered at once, and so is not slow by nature.
     let swift_before: u64 = before.iter().map(|second| second.swift).sum();
@@ -106,7 +106,7 @@ struct Demand {
 
 impl Demand {
     /// From the second before nothing was swift any more, up to where the queue was longest.
-    fn of(seconds: &[Second], jam: Jam, rate: &Carried) -> Demand {
+    fn of(seconds: &[LoadSecond], jam: Jam, rate: &RateCarried) -> Demand {
         // Nothing may have been answered for good while the queue filled up: it began where it was
         // last next to empty.
         let waits = |n: usize| seconds[n].waiting as f64 > 0.5 * rate.steady;
@@ -122,7 +122,7 @@ impl Demand {
 
 /// What a registrar under more load than it can bear answers per second.
 #[derive(Clone, Copy, Debug)]
-struct Carried {
+struct RateCarried {
     /// In the best five seconds in a row; in the best [`BEST_S`] where repeats soon took part of
     /// it.
     mean: f64,
@@ -132,8 +132,8 @@ struct Carried {
     later: Option<f64>,
 }
 
-impl Carried {
-    fn of(seconds: &[Second], jam: Jam) -> Carried {
+impl RateCarried {
+    fn of(seconds: &[LoadSecond], jam: Jam) -> RateCarried {
         let until = &seconds[..=jam.last];
         let steady = best(until, 5);
         let inside = &until[jam.first..];
@@ -142,7 +142,7 @@ impl Carried {
         // Repeats take their part of the capacity.
         let later = rest.iter().map(|second| second.answered).sum::<u64>() as f64 / rest.len().max(1) as f64;
         let collapses = rest.len() >= 3 && later < 0.85 * steady;
-        Carried {
+        RateCarried {
             mean: if collapses { best(until, BEST_S) } else { steady },
             steady,
             later: Some(later).filter(|_| collapses),
@@ -151,7 +151,7 @@ impl Carried {
 }
 
 /// The highest mean of answers over so many seconds in a row.
-fn best(seconds: &[Second], together: usize) -> f64 {
+fn best(seconds: &[LoadSecond], together: usize) -> f64 {
     let together = together.min(seconds.len()).max(1);
     let sums = seconds.windows(together).map(|part| part.iter().map(|second| second.answered).sum::<u64>());
     sums.max().unwrap_or(0) as f64 / together as f64
@@ -159,9 +159,9 @@ fn best(seconds: &[Second], together: usize) -> f64 {
 
 fn draft(
     view: &View<'_>,
-    seconds: &[Second],
+    seconds: &[LoadSecond],
     jam: Jam,
-    rate: &Carried,
+    rate: &RateCarried,
     offered: &Demand,
     queue: u64,
     recovered: bool,
@@ -222,9 +222,9 @@ fn nanos(second: usize) -> u64 {
 }
 
 /// The trunk second by second.
-fn seconds(view: &View<'_>) -> Vec<Second> {
+fn seconds(view: &View<'_>) -> Vec<LoadSecond> {
     let last = view.ticks.last().map_or(0, |tick| tick.start_ns / SECOND_NS);
-    let mut seconds = vec![Second::default(); usize::try_from(last.min(MOST_SECONDS)).unwrap_or(0) + 1];
+    let mut seconds = vec![LoadSecond::default(); usize::try_from(last.min(MOST_SECONDS)).unwrap_or(0) + 1];
     let mut ended = vec![0u64; seconds.len()];
     for tick in &view.ticks {
         let number = usize::try_from(tick.start_ns / SECOND_NS).unwrap_or(usize::MAX);
@@ -244,7 +244,7 @@ fn seconds(view: &View<'_>) -> Vec<Second> {
 }
 
 /// The stretch with the most answers in which nothing was swift.
-fn jam(seconds: &[Second]) -> Option<Jam> {
+fn jam(seconds: &[LoadSecond]) -> Option<Jam> {
     let mut best: Option<(u64, Jam)> = None;
     let mut current: Option<(u64, Jam)> = None;
     for (n, second) in seconds.iter().enumerate() {

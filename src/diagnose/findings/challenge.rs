@@ -37,7 +37,7 @@ type Explaining = (Draft, Vec<u16>);
 
 /// What was challenged with one realm.
 #[derive(Clone, Debug)]
-struct Realm<'a> {
+struct RealmSeen<'a> {
     name: &'a str,
     /// Challenges, and how many of them were answered.
     seen: Sightings,
@@ -58,7 +58,7 @@ enum Fate {
 
 /// When the realms of a trunk were seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Order {
+enum RealmOrder {
     One,
     /// One after another: the challenge changed.
     InTurn,
@@ -69,7 +69,7 @@ enum Order {
 fn realm(view: &View<'_>) -> Option<Explaining> {
     let realms = realms(view);
     let expected = view.header().realm.as_deref();
-    let odd: Vec<&Realm<'_>> = match expected {
+    let odd: Vec<&RealmSeen<'_>> = match expected {
         Some(expected) => realms.iter().filter(|realm| realm.name != expected).collect(),
         None => without_expectation(view, &realms),
     };
@@ -112,12 +112,12 @@ fn is_forced(view: &View<'_>) -> bool {
 }
 
 /// The realms challenged with, by first appearance. A challenge without one is another trouble.
-fn realms<'a>(view: &View<'a>) -> Vec<Realm<'a>> {
-    let mut realms: Vec<Realm<'a>> = Vec::new();
+fn realms<'a>(view: &View<'a>) -> Vec<RealmSeen<'a>> {
+    let mut realms: Vec<RealmSeen<'a>> = Vec::new();
     for row in view.offers.iter().filter(|row| !row.realm.is_empty()) {
         let place = realms.iter().position(|realm| realm.name == row.realm).unwrap_or_else(|| {
             let (name, seen, sources) = (row.realm.as_str(), Sightings::default(), BTreeSet::new());
-            realms.push(Realm { name, seen, answered: 0, sources });
+            realms.push(RealmSeen { name, seen, answered: 0, sources });
             realms.len() - 1
         });
         let realm = &mut realms[place];
@@ -131,7 +131,7 @@ fn realms<'a>(view: &View<'a>) -> Vec<Realm<'a>> {
 
 /// Without an expected realm only a change is worth a word: the realms that were refused, else
 /// those that came later.
-fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [Realm<'a>]) -> Vec<&'r Realm<'a>> {
+fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [RealmSeen<'a>]) -> Vec<&'r RealmSeen<'a>> {
     if realms.len() < 2 || on_one_way(view, realms) {
         return Vec::new();
     }
@@ -142,11 +142,11 @@ fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [Realm<'a>]) -> Vec<
 
 /// Whether all that registered had answered each of the realms: those of a proxy on the way and of
 /// the registrar behind it (RFC 3261 §22.3), not one in place of the other.
-fn on_one_way(view: &View<'_>, realms: &[Realm<'_>]) -> bool {
+fn on_one_way(view: &View<'_>, realms: &[RealmSeen<'_>]) -> bool {
     let registered: u64 = view.ticks.iter().map(|tick| tick.registered).sum();
     // Refreshes may have answered the later realm as often, where one took the place of the other
     // and was refused.
-    let replaced = order(realms) == Order::InTurn && view.groups.iter().any(may_be_the_realm);
+    let replaced = order(realms) == RealmOrder::InTurn && view.groups.iter().any(may_be_the_realm);
     registered > 0 && !replaced && realms.iter().all(|realm| realm.answered >= registered)
 }
 
@@ -162,13 +162,13 @@ fn required(group: &Group<'_>) -> bool {
     group.trouble == Some(Trouble::Unusable(Unusable::Realm))
 }
 
-fn order(realms: &[Realm<'_>]) -> Order {
+fn order(realms: &[RealmSeen<'_>]) -> RealmOrder {
     // They are sorted by first appearance.
-    let apart = |pair: &[Realm<'_>]| pair[0].seen.last_ns <= pair[1].seen.first_ns;
+    let apart = |pair: &[RealmSeen<'_>]| pair[0].seen.last_ns <= pair[1].seen.first_ns;
     match realms {
-        [] | [_] => Order::One,
-        several if several.windows(2).all(apart) => Order::InTurn,
-        _ => Order::AtOnce,
+        [] | [_] => RealmOrder::One,
+        several if several.windows(2).all(apart) => RealmOrder::InTurn,
+        _ => RealmOrder::AtOnce,
     }
 }
 
@@ -184,10 +184,10 @@ fn fared(view: &View<'_>, from_ns: u64, to_ns: u64, suspects: &[&Group<'_>]) -> 
 }
 
 /// How attempts challenged with the realms `odd` ended.
-fn fate(view: &View<'_>, realms: &[Realm<'_>], odd: &[&Realm<'_>], suspects: &[&Group<'_>]) -> Fate {
+fn fate(view: &View<'_>, realms: &[RealmSeen<'_>], odd: &[&RealmSeen<'_>], suspects: &[&Group<'_>]) -> Fate {
     let from = odd.iter().map(|realm| realm.seen.first_ns).min().unwrap_or(0);
     let to = odd.iter().map(|realm| realm.seen.last_ns).max().unwrap_or(0);
-    let is_odd = |realm: &Realm<'_>| odd.iter().any(|other| other.name == realm.name);
+    let is_odd = |realm: &RealmSeen<'_>| odd.iter().any(|other| other.name == realm.name);
     let others: Vec<_> =
         realms.iter().filter(|realm| !is_odd(realm) && realm.seen.first_ns < to && realm.seen.last_ns > from).collect();
     let (registered, refused) = fared(view, from, to, suspects);
@@ -228,7 +228,7 @@ fn agree(one: u64, other: u64) -> bool {
 
 /// Whether the agents named beside the odd realms were all refused, and none of those beside the
 /// others.
-fn examples_agree(view: &View<'_>, odd: &[&Realm<'_>], others: &[&Realm<'_>]) -> bool {
+fn examples_agree(view: &View<'_>, odd: &[&RealmSeen<'_>], others: &[&RealmSeen<'_>]) -> bool {
     let refused = |agent: &u32| {
         let bits = Class::ForbiddenAfterAuth.bit() | Class::Unauthorized.bit() | Class::Unusable.bit();
         view.results.agents.get(*agent as usize).is_some_and(|agent| agent.met & bits != 0)
@@ -242,8 +242,8 @@ fn examples_agree(view: &View<'_>, odd: &[&Realm<'_>], others: &[&Realm<'_>]) ->
 fn blame(
     view: &View<'_>,
     draft: &mut Draft,
-    realms: &[Realm<'_>],
-    odd: &[&Realm<'_>],
+    realms: &[RealmSeen<'_>],
+    odd: &[&RealmSeen<'_>],
     suspects: &[&Group<'_>],
 ) -> Vec<u16> {
     let seen = |group: &&&Group<'_>| group.seen.last_ns >= draft.first_ns;
@@ -284,21 +284,23 @@ fn blame(
 }
 
 /// What differs, as the beginning of a sentence.
-fn difference(expected: Option<&str>, realms: &[Realm<'_>], odd: &[&Realm<'_>], order: Order) -> String {
+fn difference(expected: Option<&str>, realms: &[RealmSeen<'_>], odd: &[&RealmSeen<'_>], order: RealmOrder) -> String {
     let Some(name) = odd.first().map(|realm| realm.name) else { return String::new() };
     let reference = expected.or_else(|| realms.iter().map(|realm| realm.name).find(|other| *other != name));
     let reference = reference.unwrap_or_default();
     let how = likeness(reference, name);
     let whose = if expected.is_some() { "the expected" } else { "the other realm" };
     match order {
-        Order::One => format!("the registrar challenges with the realm \"{name}\", not {whose} \"{reference}\"{how}"),
-        Order::InTurn => {
+        RealmOrder::One => {
+            format!("the registrar challenges with the realm \"{name}\", not {whose} \"{reference}\"{how}")
+        }
+        RealmOrder::InTurn => {
             let since = odd.first().map_or(0, |realm| realm.seen.first_ns);
             let names: Vec<_> = realms.iter().map(|realm| format!("\"{}\"", realm.name)).take(LISTED).collect();
             let changes = names.join(", then ");
             format!("the realm of the challenge changes ({changes}), \"{name}\" since {} of the run{how}", at(since))
         }
-        Order::AtOnce => {
+        RealmOrder::AtOnce => {
             let count = realms.len();
             format!("{count} realms are challenged with at the same time, \"{name}\" beside \"{reference}\"{how}")
         }
@@ -333,7 +335,7 @@ const fn ending(fate: Fate, forced: bool) -> &'static str {
     }
 }
 
-fn facts(view: &View<'_>, expected: Option<&str>, realms: &[Realm<'_>], order: Order) -> Vec<String> {
+fn facts(view: &View<'_>, expected: Option<&str>, realms: &[RealmSeen<'_>], order: RealmOrder) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(expected) = expected {
         facts.push(format!("expected realm \"{expected}\""));
@@ -342,7 +344,7 @@ fn facts(view: &View<'_>, expected: Option<&str>, realms: &[Realm<'_>], order: O
         let challenges = counted(realm.seen.count, "challenge");
         let when = window(realm.seen.first_ns, realm.seen.last_ns);
         let mut fact = format!("realm \"{}\" in {challenges}, {when}", realm.name);
-        if !view.header().sources.is_empty() && order != Order::One {
+        if !view.header().sources.is_empty() && order != RealmOrder::One {
             let sources: Vec<_> = realm.sources.iter().map(|&source| view.source(source)).collect();
             fact.push_str(&format!(", to {}", sources.join(", ")));
         }

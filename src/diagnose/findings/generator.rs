@@ -42,7 +42,7 @@ fn saturated(results: &Results) -> Option<Draft> {
 }
 
 /// One figure of a trunk, interval by interval, worse as it grows.
-struct Series {
+struct FigureSeries {
     what: &'static str,
     unit: &'static str,
     values: Vec<f64>,
@@ -57,7 +57,7 @@ fn drift(results: &Results) -> Vec<Draft> {
         return Vec::new();
     }
     let mut tested = 0;
-    let mut rises: Vec<(u16, Series, Rise)> = Vec::new();
+    let mut rises: Vec<(u16, FigureSeries, Rise)> = Vec::new();
     for trunk in 0..saturating_u16(results.header.trunks.len()) {
         if !is_steady(&soak, trunk) {
             continue;
@@ -108,12 +108,12 @@ fn values(soak: &[&IntervalResult], trunk: u16, of: impl Fn(&TrunkInterval) -> f
     soak.iter().filter_map(|interval| interval.trunks.get(usize::from(trunk))).map(of).collect()
 }
 
-fn all_series(soak: &[&IntervalResult], trunk: u16) -> Vec<Series> {
+fn all_series(soak: &[&IntervalResult], trunk: u16) -> Vec<FigureSeries> {
     let latency = |phase: Phase, what| {
         let rows = soak.iter().filter_map(|interval| {
             interval.latency.iter().find(|row| (row.trunk, row.phase) == (trunk, phase) && row.count >= ENOUGH)
         });
-        Series { what, unit: "ms", values: rows.map(|row| row.p99_us as f64 / 1e3).collect(), least: 1.0 }
+        FigureSeries { what, unit: "ms", values: rows.map(|row| row.p99_us as f64 / 1e3).collect(), least: 1.0 }
     };
     let hours = soak.first().map_or(1.0, |interval| (interval.end_ns - interval.start_ns) as f64 / 3.6e12);
     let refused = |sums: &TrunkInterval| {
@@ -127,13 +127,13 @@ fn all_series(soak: &[&IntervalResult], trunk: u16) -> Vec<Series> {
     vec![
         latency(Phase::Register, "99th percentile of register"),
         latency(Phase::Refresh, "99th percentile of refresh"),
-        Series {
+        FigureSeries {
             what: "attempts that fail",
             unit: "an hour",
             values: values(soak, trunk, refused),
             least: LEAST_FAILURES / hours / soak.len() as f64,
         },
-        Series {
+        FigureSeries {
             what: "agents planned and not registered",
             unit: "agents",
             values: values(soak, trunk, missing),
@@ -146,7 +146,7 @@ fn drifting(
     results: &Results,
     soak: &[&IntervalResult],
     trunk: u16,
-    series: &Series,
+    series: &FigureSeries,
     rise: &Rise,
     tested: u32,
 ) -> Draft {

@@ -8,7 +8,7 @@
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
 use super::nodes;
-use super::pattern::{self, Ceiling, Cut, Reach, Tally, Throttle, Wave};
+use super::pattern::{self, BindingCeiling, Cut, ForAgainst, RateCap, Reach, Wave};
 use super::phrase::{self, Speaks};
 use super::view::{Group, View};
 use super::wording::counted;
@@ -55,12 +55,12 @@ struct Case<'v, 'a> {
     view: &'v View<'a>,
     group: &'v Group<'a>,
     reach: Reach,
-    sources: Option<(Vec<u8>, Vec<u8>, Tally)>,
-    per_user: Option<(u64, Tally)>,
+    sources: Option<(Vec<u8>, Vec<u8>, ForAgainst)>,
+    per_user: Option<(u64, ForAgainst)>,
     wave: Option<Wave>,
     cut: Option<Cut>,
-    ceiling: Option<Ceiling>,
-    throttle: Option<Throttle>,
+    ceiling: Option<BindingCeiling>,
+    throttle: Option<RateCap>,
     /// Un-REGISTERs that were answered 2xx, and with this very code.
     removed: u64,
     removal_refused: u64,
@@ -280,7 +280,7 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         let ceiling = self.ceiling.clone()?;
         if !ceiling.tally.holds(0.01) {
-            let Tally { pro, against } = ceiling.tally;
+            let ForAgainst { pro, against } = ceiling.tally;
             let why =
                 format!("{against} of {} refusals came with fewer than {} bindings", pro + against, ceiling.limit);
             self.reject("limit on registrations", why);
@@ -329,7 +329,7 @@ impl<'v, 'a> Case<'v, 'a> {
     }
 
     /// The limit, and what else would look like it here.
-    fn limit_and_rivals(&self, ceiling: &Ceiling) -> Vec<Draft> {
+    fn limit_and_rivals(&self, ceiling: &BindingCeiling) -> Vec<Draft> {
         let mut drafts = vec![self.limit(ceiling)];
         if let Some(ban) = self.undecided_ban(ceiling) {
             drafts[0].confidence = Confidence::Open;
@@ -356,8 +356,8 @@ impl<'v, 'a> Case<'v, 'a> {
         drafts
     }
 
-    fn limit(&self, ceiling: &Ceiling) -> Draft {
-        let Ceiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
+    fn limit(&self, ceiling: &BindingCeiling) -> Draft {
+        let BindingCeiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
         let mut draft = self.draft("limit.concurrent", Severity::Critical);
         let exclusive = self.view.results.header.exclusive;
         draft.confidence = confidence(tally.pro, tally.against);
@@ -404,7 +404,7 @@ impl<'v, 'a> Case<'v, 'a> {
     }
 
     /// A ban that began just when the most were registered, as far as nothing speaks against it.
-    fn undecided_ban(&self, ceiling: &Ceiling) -> Option<Draft> {
+    fn undecided_ban(&self, ceiling: &BindingCeiling) -> Option<Draft> {
         let cut = self.cut.clone().filter(|cut| cut.until_ns.is_none())?;
         let refreshes_pass = ceiling.refreshed > 0 && ceiling.refreshes_refused * 50 <= ceiling.refreshed;
         let passed = refreshes_pass || ceiling.refilled > 0 || self.removed > self.removal_refused;
@@ -543,7 +543,7 @@ impl<'v, 'a> Case<'v, 'a> {
     /// A registrar that takes so many transactions at a time accepts a steady number per second as
     /// well, as long as each takes equally long. Few open at a time rule it out; otherwise only an
     /// experiment can.
-    fn weigh_transactions(&self, throttle: &Throttle, draft: &mut Draft) {
+    fn weigh_transactions(&self, throttle: &RateCap, draft: &mut Draft) {
         let totals = &self.view.results.trunk_totals[usize::from(self.view.trunk)];
         let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
         let open = service.map_or(0.0, |(_, histogram)| throttle.per_second * histogram.mean() / 1e6);

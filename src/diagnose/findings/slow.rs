@@ -21,7 +21,7 @@ pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {
 
 /// One interval of the load: what it says of the time a single answer takes.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct IntervalSample {
     start_ns: u64,
     end_ns: u64,
     /// The median time to one answer, milliseconds.
@@ -33,12 +33,12 @@ struct Sample {
     level: f64,
 }
 
-fn samples(view: &View<'_>) -> Vec<Sample> {
+fn samples(view: &View<'_>) -> Vec<IntervalSample> {
     let load = view.results.intervals.iter().filter(|interval| interval.stage == Stage::Load);
     load.filter_map(|interval| sample(view, interval)).collect()
 }
 
-fn sample(view: &View<'_>, interval: &IntervalResult) -> Option<Sample> {
+fn sample(view: &View<'_>, interval: &IntervalResult) -> Option<IntervalSample> {
     let rows = || interval.latency.iter().filter(|row| row.trunk == view.trunk && row.count > 0);
     // One answer to one request; a refresh that carries its credentials along is one too.
     let single = |phase: Phase| rows().find(|row| row.phase == phase);
@@ -52,7 +52,7 @@ fn sample(view: &View<'_>, interval: &IntervalResult) -> Option<Sample> {
         (Some(first), Some(last)) => (first.level + last.level_after()) as f64 / 2.0,
         _ => 0.0,
     };
-    (seconds > 0.0).then(|| Sample {
+    (seconds > 0.0).then(|| IntervalSample {
         start_ns,
         end_ns,
         ms: row.p50_us as f64 / 1e3,
@@ -66,7 +66,7 @@ fn sample(view: &View<'_>, interval: &IntervalResult) -> Option<Sample> {
 fn always(view: &View<'_>) -> Option<Draft> {
     let samples = samples(view);
     let count: u64 = samples.iter().map(|sample| sample.count).sum();
-    let slow: Vec<&Sample> = samples.iter().filter(|sample| sample.ms >= SLOW_MS).collect();
+    let slow: Vec<&IntervalSample> = samples.iter().filter(|sample| sample.ms >= SLOW_MS).collect();
     if count < SOME || slow.len() * 10 < samples.len() * 9 {
         return None;
     }
@@ -143,9 +143,9 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
 
 /// Answers take longer the more bindings there are, whatever the load and however late it is.
 fn with_bindings(view: &View<'_>) -> Option<Draft> {
-    let samples: Vec<Sample> = samples(view).into_iter().filter(|sample| sample.count >= SOME).collect();
+    let samples: Vec<IntervalSample> = samples(view).into_iter().filter(|sample| sample.count >= SOME).collect();
     let highest = samples.iter().map(|sample| sample.level).fold(0.0, f64::max);
-    let full: Vec<&Sample> = samples.iter().filter(|sample| sample.level >= 0.95 * highest).collect();
+    let full: Vec<&IntervalSample> = samples.iter().filter(|sample| sample.level >= 0.95 * highest).collect();
     if samples.len() < 4 || full.len() < 2 || highest < MANY as f64 {
         return None;
     }
@@ -187,11 +187,11 @@ fn with_bindings(view: &View<'_>) -> Option<Draft> {
 
 /// Least squares of the time over the bindings: at none, per binding, and the share of the variance
 /// it explains.
-fn line(samples: &[Sample]) -> Option<(f64, f64, f64)> {
+fn line(samples: &[IntervalSample]) -> Option<(f64, f64, f64)> {
     let n = samples.len() as f64;
-    let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / n;
+    let mean = |of: fn(&IntervalSample) -> f64| samples.iter().map(of).sum::<f64>() / n;
     let (x, y) = (mean(|sample| sample.level), mean(|sample| sample.ms));
-    let sum = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>();
+    let sum = |of: &dyn Fn(&IntervalSample) -> f64| samples.iter().map(of).sum::<f64>();
     let xx = sum(&|sample| (sample.level - x).powi(2));
     let yy = sum(&|sample| (sample.ms - y).powi(2));
     let xy = sum(&|sample| (sample.level - x) * (sample.ms - y));

@@ -61,18 +61,18 @@ pub(super) fn read(
         }
         let bytes = window.bytes();
         match format.next(bytes) {
-            Next::Frame { frame, used } => {
+            NextBytes::Frame { frame, used } => {
                 account.frames += 1;
                 account.cut_short += u64::from(frame.cut);
                 each(Frame { at_ns: frame.at_ns, link: frame.link, bytes: frame.bytes }, account);
                 window.advance(used);
             }
-            Next::Other { used } => window.advance(used),
-            Next::Refused { used } => {
+            NextBytes::Other { used } => window.advance(used),
+            NextBytes::Refused { used } => {
                 account.damaged_blocks += 1;
                 window.advance(used);
             }
-            Next::Incomplete => {
+            NextBytes::Incomplete => {
                 if !window.more()? {
                     account.torn = Some(format!(
                         "the capture is cut at byte {}: {} bytes of a record that is longer",
@@ -82,7 +82,7 @@ pub(super) fn read(
                     return Ok(());
                 }
             }
-            Next::Lost => {
+            NextBytes::Lost => {
                 account.torn =
                     Some(format!("the capture is damaged at byte {}; the rest cannot be read", window.offset));
                 return Ok(());
@@ -145,7 +145,7 @@ struct Captured<'a> {
 }
 
 /// What stands at the beginning of some bytes.
-enum Next<'a> {
+enum NextBytes<'a> {
     Frame {
         frame: Captured<'a>,
         used: usize,
@@ -219,7 +219,7 @@ impl Format {
         })
     }
 
-    fn next<'a>(&mut self, bytes: &'a [u8]) -> Next<'a> {
+    fn next<'a>(&mut self, bytes: &'a [u8]) -> NextBytes<'a> {
         match self {
             Format::Pcap(parser) => next_pcap(parser, bytes),
             Format::Pcapng(pcapng) => pcapng.next(bytes),
@@ -227,9 +227,9 @@ impl Format {
     }
 }
 
-fn next_pcap<'a>(parser: &PcapParser, bytes: &'a [u8]) -> Next<'a> {
+fn next_pcap<'a>(parser: &PcapParser, bytes: &'a [u8]) -> NextBytes<'a> {
     let header = parser.header();
-    let Ok((rest, raw)) = parser.next_raw_packet(bytes) else { return Next::Incomplete };
+    let Ok((rest, raw)) = parser.next_raw_packet(bytes) else { return NextBytes::Incomplete };
     let used = bytes.len() - rest.len();
     let unit = if header.ts_resolution == TsResolution::NanoSecond { 1 } else { 1_000 };
     let at_ns = u64::from(raw.ts_sec) * 1_000_000_000 + u64::from(raw.ts_frac) * unit;
@@ -237,14 +237,14 @@ fn next_pcap<'a>(parser: &PcapParser, bytes: &'a [u8]) -> Next<'a> {
     // (draft-ietf-opsawg-pcap §4).
     let link = u32::from(header.datalink) & 0xffff;
     let captured = &bytes[used - raw.data.len()..used];
-    Next::Frame { frame: Captured { at_ns, link, bytes: captured, cut: raw.orig_len > raw.incl_len }, used }
+    NextBytes::Frame { frame: Captured { at_ns, link, bytes: captured, cut: raw.orig_len > raw.incl_len }, used }
 }
 
 impl Pcapng {
-    fn next<'a>(&mut self, bytes: &'a [u8]) -> Next<'a> {
+    fn next<'a>(&mut self, bytes: &'a [u8]) -> NextBytes<'a> {
         let (rest, block) = match self.parser.next_block(bytes) {
             Ok(read) => read,
-            Err(PcapError::IncompleteBuffer) => return Next::Incomplete,
+            Err(PcapError::IncompleteBuffer) => return NextBytes::Incomplete,
             Err(_) => return self.refused(bytes),
         };
         let used = bytes.len() - rest.len();
@@ -270,18 +270,18 @@ impl Pcapng {
                 self.captured(packet.interface_id.into(), Some(units), packet.original_len, packet.data.len())
             }
             Block::SimplePacket(packet) => self.captured(0, None, packet.original_len, packet.data.len()),
-            _ => return Next::Other { used },
+            _ => return NextBytes::Other { used },
         };
         let data = match &block {
             Block::EnhancedPacket(packet) => ENHANCED_HEAD..ENHANCED_HEAD + packet.data.len(),
             Block::Packet(packet) => ENHANCED_HEAD..ENHANCED_HEAD + packet.data.len(),
             Block::SimplePacket(packet) => SIMPLE_HEAD..SIMPLE_HEAD + packet.data.len(),
-            _ => return Next::Other { used },
+            _ => return NextBytes::Other { used },
         };
-        let Some((at_ns, link, length, cut)) = frame else { return Next::Refused { used } };
+        let Some((at_ns, link, length, cut)) = frame else { return NextBytes::Refused { used } };
         let data = &bytes[data];
         self.last_ns = at_ns;
-        Next::Frame { frame: Captured { at_ns, link, bytes: &data[..length.min(data.len())], cut }, used }
+        NextBytes::Frame { frame: Captured { at_ns, link, bytes: &data[..length.min(data.len())], cut }, used }
     }
 
     /// Time, link layer, length of what was captured, and whether that is less than there was;
@@ -302,9 +302,9 @@ impl Pcapng {
     }
 
     /// A block that the parser refuses. Where it ends is written in it, if that can be.
-    fn refused<'a>(&mut self, bytes: &[u8]) -> Next<'a> {
-        let Some((&kind, rest)) = bytes.split_first_chunk::<4>() else { return Next::Incomplete };
-        let Some(&length) = rest.first_chunk::<4>() else { return Next::Incomplete };
+    fn refused<'a>(&mut self, bytes: &[u8]) -> NextBytes<'a> {
+        let Some((&kind, rest)) = bytes.split_first_chunk::<4>() else { return NextBytes::Incomplete };
+        let Some(&length) = rest.first_chunk::<4>() else { return NextBytes::Incomplete };
         let [little, big] = [u32::from_le_bytes(length), u32::from_be_bytes(length)];
         let fits = |length: &u32| (12..=saturating_u32(LARGEST)).contains(length) && length.is_multiple_of(4);
         let used = match self.parser.section().endianness {
@@ -316,8 +316,8 @@ impl Pcapng {
             self.interfaces.push(None);
         }
         match used {
-            Some(used) if used as usize <= bytes.len() => Next::Refused { used: used as usize },
-            _ => Next::Lost,
+            Some(used) if used as usize <= bytes.len() => NextBytes::Refused { used: used as usize },
+            _ => NextBytes::Lost,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! SIP messages out of a capture: pcap or pcapng, down to the byte where each begins and ends.
 //!
 //! ```text
-//! bytes ─ frames ─▶ link layer ─▶ ip (fragments) ─┬─▶ UDP ──────────────┬─▶ Packet
+//! bytes ─ frames ─▶ link layer ─▶ ip (fragments) ─┬─▶ UDP ──────────────┬─▶ CapturedMessage
 //!                                                 └─▶ TCP (stream) ─────┘
 //! ```
 //!
@@ -28,7 +28,7 @@ use stream::{Segment, Streams};
 
 /// One SIP message on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Packet<'a> {
+pub struct CapturedMessage<'a> {
     /// Nanoseconds since the Unix epoch: when its last byte was captured.
     pub at_ns: u64,
     pub from: SocketAddr,
@@ -42,9 +42,9 @@ pub struct Packet<'a> {
 /// # Errors
 /// When the source fails, or is neither pcap nor pcapng. A capture that is cut or damaged is no
 /// error: the account says so.
-pub fn read(source: impl Read, mut each: impl FnMut(Packet<'_>)) -> Result<Account, CaptureError> {
+pub fn read(source: impl Read, mut each: impl FnMut(CapturedMessage<'_>)) -> Result<Account, CaptureError> {
     let mut account = Account::default();
-    let mut reader = Reader::default();
+    let mut reader = CaptureReader::default();
     frames::read(source, &mut account, |frame, account| reader.frame(&frame, account, &mut each))?;
     reader.finish(&mut account, &mut each);
     Ok(account)
@@ -57,19 +57,19 @@ pub fn is_capture(beginning: &[u8]) -> bool {
 
 /// Everything that outlives a frame.
 #[derive(Default)]
-struct Reader {
+struct CaptureReader {
     datagrams: Datagrams,
     streams: Streams,
     recent: Recent,
     last_ns: u64,
 }
 
-impl Reader {
-    fn frame(&mut self, frame: &Frame<'_>, account: &mut Account, each: &mut impl FnMut(Packet<'_>)) {
+impl CaptureReader {
+    fn frame(&mut self, frame: &Frame<'_>, account: &mut Account, each: &mut impl FnMut(CapturedMessage<'_>)) {
         self.last_ns = frame.at_ns;
         account.last_ns = account.last_ns.max(frame.at_ns);
         let Some(packet) = ip::packet_of(frame, account) else { return };
-        let Reader { datagrams, streams, recent, .. } = self;
+        let CaptureReader { datagrams, streams, recent, .. } = self;
         datagrams.packet(packet, account, |payload, account| {
             if payload.protocol == PROTOCOL_UDP {
                 datagram(frame.at_ns, &payload, recent, account, each);
@@ -79,14 +79,14 @@ impl Reader {
         });
     }
 
-    fn finish(&mut self, account: &mut Account, each: &mut impl FnMut(Packet<'_>)) {
+    fn finish(&mut self, account: &mut Account, each: &mut impl FnMut(CapturedMessage<'_>)) {
         self.datagrams.finish(account);
         // What waited behind a gap ends with the capture.
         let at_ns = self.last_ns;
         let mut found = 0;
         self.streams.finish(account, |from, to, bytes| {
             found += 1;
-            each(Packet { at_ns, from, to, transport: Transport::Tcp, bytes });
+            each(CapturedMessage { at_ns, from, to, transport: Transport::Tcp, bytes });
         });
         account.messages += found;
     }
@@ -98,7 +98,7 @@ fn datagram(
     payload: &Payload<'_>,
     recent: &mut Recent,
     account: &mut Account,
-    each: &mut impl FnMut(Packet<'_>),
+    each: &mut impl FnMut(CapturedMessage<'_>),
 ) {
     let Some((head, body)) = payload.bytes.split_first_chunk::<8>() else {
         account.damaged_packets += 1;
@@ -117,7 +117,7 @@ fn datagram(
     }
     for bytes in bytes.chunks(framing::cut_every(bytes).unwrap_or(bytes.len())).filter(|bytes| framing::is_sip(bytes)) {
         account.messages += 1;
-        each(Packet { at_ns, from, to, transport: Transport::Udp, bytes });
+        each(CapturedMessage { at_ns, from, to, transport: Transport::Udp, bytes });
     }
 }
 
@@ -127,7 +127,7 @@ fn segment(
     payload: &Payload<'_>,
     streams: &mut Streams,
     account: &mut Account,
-    each: &mut impl FnMut(Packet<'_>),
+    each: &mut impl FnMut(CapturedMessage<'_>),
 ) {
     let Some(head) = payload.bytes.first_chunk::<20>() else {
         account.damaged_packets += 1;
@@ -150,7 +150,7 @@ fn segment(
     let mut found = 0;
     streams.segment(&segment, account, |from, to, bytes| {
         found += 1;
-        each(Packet { at_ns, from, to, transport: Transport::Tcp, bytes });
+        each(CapturedMessage { at_ns, from, to, transport: Transport::Tcp, bytes });
     });
     account.messages += found;
 }

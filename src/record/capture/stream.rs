@@ -26,19 +26,19 @@ pub(super) struct Segment<'a> {
 /// All directions of all connections.
 #[derive(Default)]
 pub(super) struct Streams {
-    open: HashMap<Key, Direction>,
+    open: HashMap<StreamKey, HalfStream>,
     /// The keys by when they were last heard of.
-    order: BTreeMap<u64, Key>,
+    order: BTreeMap<u64, StreamKey>,
     clock: u64,
     /// Bytes held by all directions.
     held: usize,
 }
 
 /// From and to.
-type Key = (SocketAddr, SocketAddr);
+type StreamKey = (SocketAddr, SocketAddr);
 
 #[derive(Default)]
-struct Direction {
+struct HalfStream {
     /// The next byte's sequence number; `None` before the first segment.
     next: Option<u32>,
     /// Bytes that came in order and are no whole message yet.
@@ -93,7 +93,7 @@ impl Streams {
         }
     }
 
-    fn take_out(&mut self, key: Key) -> Option<Direction> {
+    fn take_out(&mut self, key: StreamKey) -> Option<HalfStream> {
         let direction = self.open.remove(&key)?;
         self.order.remove(&direction.touched);
         self.held -= direction.held();
@@ -108,7 +108,7 @@ impl Streams {
     }
 }
 
-impl Direction {
+impl HalfStream {
     /// A new connection with the same addresses.
     fn restart(&mut self, next: u32, account: &mut Account, each: &mut impl FnMut(&[u8])) {
         // A repeated SYN changes nothing.
@@ -116,7 +116,7 @@ impl Direction {
             return;
         }
         self.close(account, each);
-        *self = Direction { next: Some(next), in_step: true, ..Direction::default() };
+        *self = HalfStream { next: Some(next), in_step: true, ..HalfStream::default() };
     }
 
     fn held(&self) -> usize {

@@ -5,7 +5,7 @@
 //! agents that loop in it, and has the colour of the kind that most of them are in. So the map has
 //! a size however many agents loop and however often.
 
-use super::super::chart::{Stretch, map};
+use super::super::chart::{MapStretch, map};
 use super::super::text::{printable, thousands};
 use super::super::{csv, words};
 use super::plot::{PlotCell, PlotMap};
@@ -29,7 +29,7 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
     let met = KINDS.into_iter().filter(|(class, _)| stretches.iter().any(|cell| cell.class == *class));
     let legend: Vec<Key> = met.map(|(class, label)| Key { class, label, filled: true }).collect();
     let seconds = ended as f64 / 1e9;
-    let drawn: Vec<Stretch> = stretches.iter().map(|cell| cell.drawn(seconds)).collect();
+    let drawn: Vec<MapStretch> = stretches.iter().map(|cell| cell.drawn(seconds)).collect();
     let svg = map(rows.len(), seconds, &drawn);
     let id = "loop-map";
     let series = legend.iter().map(|&Key { class, label, .. }| {
@@ -82,7 +82,7 @@ const fn class(kind: LoopKind) -> &'static str {
 }
 
 /// One agent, or neighbours, with their loops.
-struct Row<'a> {
+struct MapRow<'a> {
     /// In order of trunk and first loop.
     agents: Vec<u32>,
     loops: Vec<&'a LoopResult>,
@@ -97,7 +97,7 @@ struct Cell {
     share: f64,
 }
 
-fn rows<'r>(results: &'r Results) -> Vec<Row<'r>> {
+fn rows<'r>(results: &'r Results) -> Vec<MapRow<'r>> {
     let mut by_agent: BTreeMap<u32, Vec<&LoopResult>> = BTreeMap::new();
     for row in &results.loops {
         by_agent.entry(row.agent).or_default().push(row);
@@ -106,14 +106,14 @@ fn rows<'r>(results: &'r Results) -> Vec<Row<'r>> {
     let begins = |loops: &[&LoopResult]| loops.iter().map(|row| (row.trunk, row.first_seen_ns)).min();
     agents.sort_by_key(|(agent, loops)| (begins(loops), *agent));
     let shared = agents.len().div_ceil(MOST_ROWS).max(1);
-    let row = |group: &[(u32, Vec<&'r LoopResult>)]| Row {
+    let row = |group: &[(u32, Vec<&'r LoopResult>)]| MapRow {
         agents: group.iter().map(|(agent, _)| *agent).collect(),
         loops: group.iter().flat_map(|(_, loops)| loops.iter().copied()).collect(),
     };
     agents.chunks(shared).map(row).collect()
 }
 
-impl Row<'_> {
+impl MapRow<'_> {
     fn name(&self, results: &Results) -> String {
         let user = |agent: Option<&u32>| agent.map_or("", |agent| csv::user(results, *agent as usize));
         let trunk = self.loops.first().map_or("", |row| csv::trunk_id(results, usize::from(row.trunk)));
@@ -160,9 +160,9 @@ impl Row<'_> {
 }
 
 impl Cell {
-    fn drawn(&self, seconds: f64) -> Stretch {
+    fn drawn(&self, seconds: f64) -> MapStretch {
         let at = |column: usize| column as f64 / COLUMNS as f64 * seconds;
         let Cell { row, class, share, .. } = *self;
-        Stretch { row, from: at(self.from), until: at(self.until), class, share }
+        MapStretch { row, from: at(self.from), until: at(self.until), class, share }
     }
 }

@@ -1,7 +1,7 @@
 //! Charts over the time of the run: agents against plan, outcomes, latency, and the schedule lag of
 //! the generator.
 
-use super::super::chart::{Frame, Scale, Series, bars, lines};
+use super::super::chart::{ChartFrame, Scale, Series, bars, lines};
 use super::super::text::{decimal, length, millis, thousands};
 use super::{Chart, PlotKind, chart, steps, thin};
 use crate::measure::TrunkInterval;
@@ -66,7 +66,7 @@ impl Lines<'_> {
         for line in &mut self.series {
             line.values = at(&line.values, &kept);
         }
-        let svg = lines(&Frame { spans: &spans, scale: self.scale, unit: self.unit }, &self.series);
+        let svg = lines(&ChartFrame { spans: &spans, scale: self.scale, unit: self.unit }, &self.series);
         let log = self.scale == Scale::Logarithmic;
         let plot = steps(self.id, PlotKind::Steps, self.unit, log, &spans, &self.series);
         chart(self.id, self.title, self.lead, svg, &self.series).plotted(plot).saying(self.said)
@@ -151,7 +151,7 @@ fn outcomes(intervals: &[&IntervalResult]) -> Option<Chart> {
     let worst =
         Series { label: "all failures, worst interval", class: "c-plan", values: bars_of.iter().map(worst).collect() };
     let over: Vec<Series> = Some(worst).filter(|worst| per_bar > 1 && occurs(worst)).into_iter().collect();
-    let svg = bars(&Frame { spans: &spans, scale: Scale::Linear, unit: "/s" }, &layers, &over);
+    let svg = bars(&ChartFrame { spans: &spans, scale: Scale::Linear, unit: "/s" }, &layers, &over);
     let id = "outcomes-over-time";
     let series: Vec<Series> = layers.iter().chain(&over).cloned().collect();
     let mut plot = steps(id, PlotKind::Stack, "/s", false, &spans, &series);
@@ -204,7 +204,7 @@ fn latency(intervals: &[&IntervalResult], trunks: usize) -> Option<Chart> {
     );
     let said = format!("The slowest took {} ms, {} after the start.", millis(ms * 1e3), length(at));
     let (id, unit) = ("latency-over-time", " ms");
-    let svg = lines(&Frame { spans: &spans, scale: Scale::Logarithmic, unit }, &series);
+    let svg = lines(&ChartFrame { spans: &spans, scale: Scale::Logarithmic, unit }, &series);
     let plot = steps(id, PlotKind::Steps, unit, true, &spans, &series);
     Some(chart(id, "Latency over time", lead, svg, &series).plotted(plot).saying(said))
 }

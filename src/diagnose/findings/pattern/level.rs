@@ -2,16 +2,16 @@
 //! before.
 
 use super::super::view::{Group, Tick, View};
-use super::Tally;
+use super::ForAgainst;
 use crate::vocab::Class;
 use std::collections::BTreeMap;
 
 /// Refusals at a number of bindings that is never exceeded.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ceiling {
+pub(crate) struct BindingCeiling {
     pub limit: u64,
     /// Refusals of new bindings at the ceiling, and below it.
-    pub tally: Tally,
+    pub tally: ForAgainst,
     /// New bindings accepted before the first refusal.
     pub accepted_before: u64,
     /// Times that bindings ended and others took their place while refusals went on.
@@ -27,16 +27,16 @@ const NEAR: usize = 2;
 
 /// Whether `group` looks like a limit on bindings; `None` when nobody was ever bound or nobody new
 /// was refused.
-pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<Ceiling> {
+pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<BindingCeiling> {
     let ticks = &view.ticks;
     let limit = view.peak();
     let first = ticks.iter().position(|tick| tick.of(group.key) > 0)?;
     if limit == 0 {
         return None;
     }
-    let mut found = Ceiling {
+    let mut found = BindingCeiling {
         limit,
-        tally: Tally::default(),
+        tally: ForAgainst::default(),
         accepted_before: ticks[..first].iter().map(|tick| tick.bound).sum(),
         refilled: 0,
         refreshed: ticks[first..].iter().map(|tick| tick.refreshed).sum(),
@@ -70,7 +70,7 @@ fn at_top(ticks: &[Tick], n: usize, limit: u64) -> bool {
 /// A limit on the bindings of one address of record: how many agents of one user are in, where
 /// others are not. `None` unless every agent refused shares its user with one that is registered,
 /// and nobody else is refused.
-pub(crate) fn per_user(view: &View<'_>, group: &Group<'_>) -> Option<(u64, Tally)> {
+pub(crate) fn per_user(view: &View<'_>, group: &Group<'_>) -> Option<(u64, ForAgainst)> {
     let users = &view.results.header.users;
     let mut in_and_out: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for (id, agent) in &view.agents {
@@ -80,7 +80,7 @@ pub(crate) fn per_user(view: &View<'_>, group: &Group<'_>) -> Option<(u64, Tally
         entry.1 += u64::from(refused && !registered);
     }
     let limit = in_and_out.values().filter(|(_, out)| *out > 0).map(|(inside, _)| *inside).max()?;
-    let mut tally = Tally::default();
+    let mut tally = ForAgainst::default();
     for (inside, out) in in_and_out.values() {
         match (*inside, *out) {
             (_, 0) => tally.against += u64::from(*inside > limit),

@@ -9,19 +9,19 @@ mod phases;
 mod rate;
 mod whom;
 
-pub(super) use level::{Ceiling, ceiling, per_user};
+pub(super) use level::{BindingCeiling, ceiling, per_user};
 pub(super) use phases::{Cut, Wave, cut, wave};
-pub(super) use rate::{Throttle, throttle};
+pub(super) use rate::{RateCap, throttle};
 pub(super) use whom::{Reach, reach, sources};
 
 /// Observations for and against a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ForAgainst {
     pub pro: u64,
     pub against: u64,
 }
 
-impl Tally {
+impl ForAgainst {
     /// At most this share of the observations contradicts.
     pub(super) fn holds(self, most_against: f64) -> bool {
         self.pro > 0 && self.against as f64 <= most_against * (self.pro + self.against) as f64

@@ -2,12 +2,12 @@
 //! with a period.
 
 use super::super::view::{Group, View};
-use super::Tally;
+use super::ForAgainst;
 use crate::vocab::{Class, floor_u64};
 
 /// A stretch of time in which everything was accepted, or everything refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Phase {
+struct Spell {
     down: bool,
     start_ns: u64,
     end_ns: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Cut {
     /// 2xx before; what was accepted after it again, when it was.
     pub before: u64,
     /// Refusals after it, and refusals before it or 2xx while it lasted.
-    pub tally: Tally,
+    pub tally: ForAgainst,
     /// When everybody was accepted again; `None`: not as long as the run lasted.
     pub until_ns: Option<u64>,
     /// Refreshes refused.
@@ -43,15 +43,15 @@ pub(crate) struct Wave {
     /// How far a border may lie from where it was put: nobody asked in between.
     pub blur_ns: u64,
     /// Answers that fit their phase, and those that do not.
-    pub tally: Tally,
+    pub tally: ForAgainst,
 }
 
 /// Answers that make a phase.
 const LEAST: u64 = 3;
 
 /// The phases of a group: consecutive ticks of one kind, short interruptions left out.
-fn phases(view: &View<'_>, group: &Group<'_>) -> (Vec<Phase>, u64) {
-    let mut phases: Vec<Phase> = Vec::new();
+fn phases(view: &View<'_>, group: &Group<'_>) -> (Vec<Spell>, u64) {
+    let mut phases: Vec<Spell> = Vec::new();
     let mut mixed = 0;
     for tick in &view.ticks {
         let (refused, accepted) = (tick.of(group.key), tick.accepted());
@@ -67,15 +67,15 @@ fn phases(view: &View<'_>, group: &Group<'_>) -> (Vec<Phase>, u64) {
                 last.end_ns = end_ns;
                 last.answers += answers;
             }
-            _ => phases.push(Phase { down, start_ns: tick.start_ns, end_ns, answers }),
+            _ => phases.push(Spell { down, start_ns: tick.start_ns, end_ns, answers }),
         }
     }
     (joined(phases, &mut mixed), mixed)
 }
 
 /// Phases of too few answers belong to what surrounds them.
-fn joined(phases: Vec<Phase>, stray: &mut u64) -> Vec<Phase> {
-    let mut kept: Vec<Phase> = Vec::new();
+fn joined(phases: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
+    let mut kept: Vec<Spell> = Vec::new();
     for phase in phases {
         if phase.answers < LEAST {
             *stray += phase.answers;
@@ -109,7 +109,7 @@ pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
     Some(Cut {
         at_ns: during.start_ns,
         before: before.answers,
-        tally: Tally { pro: during.answers, against: mixed },
+        tally: ForAgainst { pro: during.answers, against: mixed },
         until_ns: after.map(|after| after.start_ns),
         refreshes,
         below_peak: below.map(|tick| tick.of(group.key)).sum(),
@@ -132,7 +132,7 @@ pub(crate) fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
         down_ns: swing,
         blur_ns: phases.windows(2).map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) / 2).max().unwrap_or(0),
         downs: phases.iter().filter(|phase| phase.down).count() as u64,
-        tally: Tally { pro: answers, against: mixed },
+        tally: ForAgainst { pro: answers, against: mixed },
     })
 }
 
@@ -153,7 +153,7 @@ struct Fit {
 /// A border lies somewhere between the last answer of one phase and the first of the next; its
 /// middle is taken. The borders into refusal and those out of it each form an arithmetic series
 /// with the same difference.
-fn fitted(phases: &[Phase], tick_ns: u64) -> Option<(Fit, u64)> {
+fn fitted(phases: &[Spell], tick_ns: u64) -> Option<(Fit, u64)> {
     let borders = phases.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
     let (down, up): (Vec<_>, Vec<_>) = borders.partition(|(down, _)| *down);
     let (down, up): (Vec<f64>, Vec<f64>) =
@@ -194,8 +194,8 @@ fn offset(series: &[f64], period: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn phase(down: bool, start: u64, end: u64) -> Phase {
-        Phase { down, start_ns: start, end_ns: end, answers: 100 }
+    fn phase(down: bool, start: u64, end: u64) -> Spell {
+        Spell { down, start_ns: start, end_ns: end, answers: 100 }
     }
 
     #[test]

@@ -2,17 +2,17 @@
 //! while fewer ask.
 
 use super::super::view::{Group, View};
-use super::Tally;
+use super::ForAgainst;
 use crate::vocab::floor_u64;
 
 /// A steady number accepted per second under a demand that exceeds it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Throttle {
+pub(crate) struct RateCap {
     pub per_second: f64,
     /// Accepted beyond that before the first refusal.
     pub burst: u64,
     /// Refusals in seconds of more demand than the rate, and in seconds of clearly less.
-    pub tally: Tally,
+    pub tally: ForAgainst,
     /// Seconds of refusals in which about the rate was accepted, and all of them.
     pub steady: (u64, u64),
     /// How the numbers accepted scatter, against what chance would make of them (1: as chance does,
@@ -24,19 +24,19 @@ pub(crate) struct Throttle {
 
 /// What was asked and accepted in one second.
 #[derive(Clone, Copy, Debug, Default)]
-struct Second {
+struct AskedSecond {
     accepted: u64,
     refused: u64,
 }
 
-impl Second {
+impl AskedSecond {
     fn demand(self) -> u64 {
         self.accepted + self.refused
     }
 }
 
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
-pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
+pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
     // A registrar that counts by the second has seconds of its own: those are looked for in which
     // the numbers differ least.
     let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
@@ -56,7 +56,7 @@ pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     // side.
     let slack = (per_second * 0.15).max(2.0);
     let steady = accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64;
-    let mut tally = Tally::default();
+    let mut tally = ForAgainst::default();
     for (n, second) in seconds.iter().enumerate().filter(|(_, second)| second.refused > 0) {
         // What a registrar refuses at the end of its second may stand in ours after all that it
         // accepted.
@@ -66,7 +66,7 @@ pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
     }
     let demands = refusing.iter().map(|second| second.demand());
     let first = seconds.iter().position(|second| second.refused > 0)?;
-    Some(Throttle {
+    Some(RateCap {
         per_second,
         burst: burst(&seconds[..=first], per_second),
         tally,
@@ -77,11 +77,11 @@ pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<Throttle> {
 }
 
 /// The demand in whole seconds that begin `shift_ns` before those of the run, gaps included.
-fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<Second> {
-    let mut seconds: Vec<Second> = Vec::new();
+fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<AskedSecond> {
+    let mut seconds: Vec<AskedSecond> = Vec::new();
     let last = view.ticks.last().map_or(0, |tick| (tick.start_ns + shift_ns) / SECOND);
     // A rate is looked for over a day at most; a longer run shows it early.
-    seconds.resize(usize::try_from(last.min(MOST_SECONDS) + 1).unwrap_or(usize::MAX), Second::default());
+    seconds.resize(usize::try_from(last.min(MOST_SECONDS) + 1).unwrap_or(usize::MAX), AskedSecond::default());
     for tick in &view.ticks {
         if let Some(second) = seconds.get_mut(((tick.start_ns + shift_ns) / SECOND) as usize) {
             second.accepted += tick.accepted();
@@ -93,7 +93,7 @@ fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<Second> {
 
 /// Seconds of refusals that have such seconds to both sides: at the borders the demand did not last
 /// for all of them.
-fn inner(seconds: &[Second]) -> Vec<Second> {
+fn inner(seconds: &[AskedSecond]) -> Vec<AskedSecond> {
     let refusing = |n: usize| seconds.get(n).is_some_and(|second| second.refused > 0);
     let inside = |n: &usize| *n > 0 && refusing(*n) && refusing(n - 1) && refusing(n + 1);
     (0..seconds.len()).filter(inside).map(|n| seconds[n]).collect()
@@ -108,14 +108,14 @@ fn middle_mean(sorted: &[u64]) -> f64 {
 
 /// What was accepted beyond the rate from when the demand first exceeded it up to the first
 /// refusal.
-fn burst(until_refusal: &[Second], per_second: f64) -> u64 {
+fn burst(until_refusal: &[AskedSecond], per_second: f64) -> u64 {
     let excess =
         until_refusal.iter().fold(0.0f64, |excess, second| (excess + second.accepted as f64 - per_second).max(0.0));
     floor_u64(excess.round())
 }
 
 /// Variance of the accepted numbers over that of as many coin tosses with the same share accepted.
-fn scatter(refusing: &[Second]) -> f64 {
+fn scatter(refusing: &[AskedSecond]) -> f64 {
     let (accepted, demand): (u64, u64) =
         refusing.iter().fold((0, 0), |(a, d), second| (a + second.accepted, d + second.accepted + second.refused));
     let share = accepted as f64 / demand.max(1) as f64;

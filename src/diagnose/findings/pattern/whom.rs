@@ -2,7 +2,7 @@
 //! address.
 
 use super::super::view::{Group, View};
-use super::Tally;
+use super::ForAgainst;
 use crate::vocab::Class;
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub(crate) fn reach(view: &View<'_>, group: &Group<'_>) -> Reach {
 
 /// The source addresses behind which everything is refused while it is accepted from others, and
 /// how clearly.
-pub(crate) fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Vec<u8>, Tally)> {
+pub(crate) fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Vec<u8>, ForAgainst)> {
     let mut by_source: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for row in &view.outcomes {
         let entry = by_source.entry(row.source).or_default();
@@ -53,7 +53,7 @@ pub(crate) fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Ve
     if refused.is_empty() || accepted.is_empty() {
         return None;
     }
-    let tally = Tally {
+    let tally = ForAgainst {
         pro: refused.iter().map(|(_, counts)| counts.1).sum(),
         against: refused.iter().map(|(_, counts)| counts.0).chain(accepted.iter().map(|(_, counts)| counts.1)).sum(),
     };
