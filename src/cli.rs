@@ -437,7 +437,7 @@ Examples:
 Ctrl-C once stops arrivals, drains, un-registers and writes everything; twice stops at once and still writes.
 
 Exit status:
-  0        all thresholds hold
+  0        all thresholds hold; a profile without any has one: findings.critical == 0
   1        the run completed and a threshold failed
   2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
   3        the run is invalid: a name did not resolve, no socket, or the generator fell behind its schedule;

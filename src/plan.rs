@@ -21,7 +21,8 @@ use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
 use crate::sip::{self, Algorithm, AlgorithmSet, Ha1, Timers};
 use crate::vocab::{
-    Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16, saturating_u32,
+    ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
+    saturating_u32,
 };
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use std::cmp::Reverse;
@@ -99,7 +100,7 @@ pub struct TrunkPlan {
     pub sockets: SocketUse,
     pub agents: u32,
     /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
-    pub random_order: bool,
+    pub drawn_order: bool,
 }
 
 impl TrunkPlan {
@@ -195,11 +196,11 @@ impl Plan {
         })
     }
 
-    /// Fixes what depends on the run's seed: the order of agents from lists taken at random. Once,
-    /// before anything is built from [`Plan::identities`].
+    /// Fixes what depends on the run's seed: the order in which agents arrive. Once, before anything
+    /// is built from [`Plan::identities`].
     pub fn draw(&mut self, seed: Seed) {
         for (n, trunk) in self.trunks.iter().enumerate() {
-            if trunk.random_order {
+            if trunk.drawn_order {
                 Arc::make_mut(&mut self.identities).shuffle(TrunkId(saturating_u16(n)), seed);
             }
         }
@@ -281,14 +282,17 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             source: trunk.source.clone(),
             sockets: trunk.sockets,
             agents: saturating_u32(trunk.agents.count()),
-            random_order: is_random(&trunk.agents),
+            drawn_order: is_drawn(profile.arrivals.order, &trunk.agents),
         });
     }
     plans
 }
 
-fn is_random(agents: &TrunkAgents) -> bool {
-    matches!(agents, TrunkAgents::Listed { list: AgentList::Sipp { order: InjectionOrder::Random, .. }, .. })
+/// A list may ask by itself for the order that is the default.
+fn is_drawn(order: ArrivalOrder, agents: &TrunkAgents) -> bool {
+    let random = InjectionOrder::Random;
+    let asks = matches!(agents, TrunkAgents::Listed { list: AgentList::Sipp { order, .. }, .. } if *order == random);
+    order == ArrivalOrder::Shuffled || asks
 }
 
 /// A target this version can reach.

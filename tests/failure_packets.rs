@@ -192,7 +192,7 @@ fn a_rehearsal_writes_the_same_file_every_time() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let name = profile(dir.path(), &text("", &format!("[registrar]\n{REFUSE}")));
     let written = ["first", "second"].map(|out| {
-        Regstorm::run(dir.path(), &["simulate", name, "--out", out], LIMIT).expect_code(0);
+        Regstorm::run(dir.path(), &["simulate", name, "--out", out], LIMIT).expect_code(1);
         let file = dir.path().join(out).join(FILE);
         let attempts = attempts(&dissect(&file)).into_values().map(|messages| messages.len()).collect::<Vec<_>>();
         assert_eq!(attempts, [4; 10], "one worker's first ten");

@@ -429,10 +429,10 @@ fn csv_rows_belong_to_their_trunk() {
     assert!(plan.warnings[0].starts_with("lists/agents.csv: 2 rows name a trunk_id"), "{:?}", plan.warnings);
 }
 
-/// A profile whose agents are `agents`, beside a file `users.csv`.
+/// A profile whose agents are `agents` and come in their order, beside a file `users.csv`.
 fn listed(agents: &str, file: &str) -> Fixture {
     let text = TRUNK.replace("{ count = 5, user = \"agent{n:03}\", password = \"hunter2\" }", agents);
-    Fixture::profile(&text).file("users.csv", file)
+    Fixture::profile(&format!("{text}\n[arrivals]\norder = \"listed\"\n")).file("users.csv", file)
 }
 
 #[test]
@@ -443,7 +443,7 @@ fn an_injection_file_of_sipp_names_the_agents() {
     let plan = plan.unwrap_or_else(|error| panic!("{error}"));
     let names: Vec<_> = plan.identities.iter().map(|agent| (agent.user, agent.auth_user, agent.number)).collect();
     assert_eq!(names, [("alice", "alice-a", 0), ("bob", "bob", 1), ("carol", "carol", 2)]);
-    assert!(plan.warnings.is_empty() && !plan.trunks[0].random_order, "{:?}", plan.warnings);
+    assert!(plan.warnings.is_empty() && !plan.trunks[0].drawn_order, "{:?}", plan.warnings);
     assert!(!format!("{plan:?}").contains("hunter2"));
     let shown: Value = serde_json::from_str(&plan.profile_json).expect("a plan's own JSON");
     let agents = json!({ "count": 3, "sipp_csv": "users.csv", "user_field": 0, "order": "user" });

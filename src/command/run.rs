@@ -321,7 +321,7 @@ pub(super) fn header(
         call_ids: Vec::new(),
         agent_sources: agent_sources(plan),
         warmup_ns: nanos(plan.warmup),
-        order_drawn: plan.trunks.iter().all(|trunk| trunk.random_order),
+        order_drawn: plan.trunks.iter().all(|trunk| trunk.drawn_order),
         exclusive: plan.expect.exclusive,
         baseline: None,
     }

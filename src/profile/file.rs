@@ -6,7 +6,7 @@
 //! a reason instead of "unknown".
 
 use super::words::{RetryMax, RetryPreset, Wrong};
-use crate::vocab::{LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word};
+use crate::vocab::{ArrivalOrder, LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 
 /// The value of every key that may be left out, as a person would write it.
 pub mod defaults {
-    use super::{LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted};
+    use super::{ArrivalOrder, LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted};
 
     pub const RUN_INTERVAL: &str = "60s";
     pub const RUN_WORKERS: u32 = 0;
@@ -37,6 +37,7 @@ pub mod defaults {
     pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
     pub const PROCESS: Process = Process::Uniform;
+    pub const ORDER: ArrivalOrder = ArrivalOrder::Shuffled;
     pub const WHEN_EXHAUSTED: WhenExhausted = WhenExhausted::Stop;
     pub const MAX_IN_FLIGHT: u32 = 20_000;
 
@@ -60,6 +61,15 @@ pub mod defaults {
     pub const FAULT_FROM: &str = "0s";
     pub const FAULT_SHARE: f64 = 1.0;
     pub const LIMIT_SCOPE: LimitScope = LimitScope::Trunk;
+
+    /// What is asked of a run whose profile asks for nothing: one in which everybody is refused
+    /// fails.
+    pub const THRESHOLDS: [(&str, &str); 1] = [("findings.critical", "== 0")];
+
+    /// The same as a table.
+    pub fn thresholds() -> std::collections::BTreeMap<&'static str, &'static str> {
+        THRESHOLDS.into()
+    }
 
     /// What two runs are compared by, and the change for the worse that is no regression yet.
     /// Latencies have a time too: on a fast network ten per cent are less than a busy machine adds
@@ -97,7 +107,8 @@ pub struct ProfileFile {
     /// When our own schedule counts as broken.
     pub generator: Option<GeneratorFile>,
     /// Metric = comparison, like `success_ratio = ">= 0.999"`; quote names with a dot:
-    /// `"register.p99" = "< 250ms"`.
+    /// `"register.p99" = "< 250ms"`. The first one written replaces the default.
+    #[schemars(extend("default" = defaults::thresholds()))]
     pub thresholds: Option<BTreeMap<String, String>>,
     /// What `regstorm compare` looks at, and the change for the worse that is no regression yet:
     /// figure = change, like `"register.p99" = "+10% +1ms"` or `success_ratio = "-0.1%"`; "off"
@@ -347,6 +358,11 @@ pub struct ArrivalsFile {
     /// random times.
     #[schemars(extend("default" = defaults::PROCESS))]
     pub process: Option<WordText<Process>>,
+    /// Who comes first: `"shuffled"`, an order drawn from `run.seed`, or `"listed"`, the order of
+    /// each trunk's own list. In a drawn order a limit is not mistaken for agents missing from some
+    /// line of the list onward, nor these for a limit.
+    #[schemars(extend("default" = defaults::ORDER))]
+    pub order: Option<WordText<ArrivalOrder>>,
     /// `"stop"`: each agent arrives once; `"reregister"`: arrival n is agent n mod agents, each
     /// time with the full handshake; one whose attempt is still open then is counted as `shed`.
     #[schemars(extend("default" = defaults::WHEN_EXHAUSTED))]

@@ -10,7 +10,8 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    Expectation, FaultKind, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, as_text, format_duration,
+    ArrivalOrder, Expectation, FaultKind, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, as_text,
+    format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -219,6 +220,7 @@ pub enum StageProfile {
 #[derive(Debug, serde::Serialize)]
 pub struct Arrivals {
     pub process: Process,
+    pub order: ArrivalOrder,
     pub when_exhausted: WhenExhausted,
     pub max_in_flight: u32,
 }

@@ -5,9 +5,9 @@
 //! `summary_csv`.
 
 use super::dictionary;
-use super::text::{cell, code, decimal, seconds};
+use super::text::{self, cell, code, decimal, seconds};
 use crate::diagnose::{Finding, figures};
-use crate::record::{IntervalResult, LatencyRow, Results};
+use crate::record::{AgentResult, IntervalResult, LatencyRow, Results};
 use crate::vocab::{Stage, Status};
 
 /// `intervals.csv`: attempts ended, by interval, trunk and status.
@@ -69,8 +69,8 @@ pub fn responses(results: &Results) -> Vec<u8> {
 /// `agents.csv`: one row per agent of the profile, those that never arrived included.
 pub fn agents(results: &Results) -> Vec<u8> {
     let mut table = Table::new("agents.csv");
-    for (index, agent) in results.agents.iter().enumerate() {
-        let trunk = results.header.agent_trunks.get(index).copied().map_or(usize::MAX, usize::from);
+    for (index, agent) in by_name(results) {
+        let trunk = trunk_of(results, index);
         let arrived = agent.attempts > 0;
         table.row([
             trunk_id(results, trunk),
@@ -86,6 +86,22 @@ pub fn agents(results: &Results) -> Vec<u8> {
         ]);
     }
     table.into_bytes()
+}
+
+/// The agents by trunk and user: they arrive in an order that is another with every seed, and two
+/// runs are to be read line by line.
+fn by_name(results: &Results) -> Vec<(usize, &AgentResult)> {
+    let mut agents: Vec<_> = results.agents.iter().enumerate().collect();
+    agents.sort_by(|(one, _), (other, _)| {
+        let trunks = trunk_of(results, *one).cmp(&trunk_of(results, *other));
+        trunks.then_with(|| text::natural(user(results, *one), user(results, *other)))
+    });
+    agents
+}
+
+/// The position of an agent's trunk; beyond all of them when the record does not tell.
+fn trunk_of(results: &Results, agent: usize) -> usize {
+    results.header.agent_trunks.get(agent).copied().map_or(usize::MAX, usize::from)
 }
 
 /// `loops.csv`: one row per loop.

@@ -1,5 +1,6 @@
 //! The summary on standard output: at most 25 lines, aligned, plain enough for any terminal or log.
 
+use super::go_live::Turnout;
 use super::text::{self, printable};
 use super::words;
 use crate::diagnose::figures::{self, Distribution};
@@ -72,8 +73,13 @@ fn baseline(results: &Results) -> Option<String> {
 
 fn agents(results: &Results) -> String {
     let totals = &results.totals;
+    let Turnout { agents, arrived, .. } = Turnout::of(results);
+    let absent = match agents - arrived {
+        0 => String::new(),
+        absent => format!("; {} never arrived", text::thousands(absent)),
+    };
     format!(
-        "{} of {} registered at the peak, {} at the end of the load",
+        "{} of {} registered at the peak, {} at the end of the load{absent}",
         text::thousands(totals.agents_registered_peak),
         text::thousands(totals.agents),
         text::thousands(totals.agents_registered_at_end)

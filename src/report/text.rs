@@ -5,6 +5,7 @@
 use crate::diagnose::figures::Unit;
 use crate::vocab::floor_u64;
 use serde::Serialize;
+use std::cmp::Ordering;
 
 /// A document as a file holds it, ending in a newline.
 pub(super) fn json_document(document: &impl Serialize) -> Vec<u8> {
@@ -121,6 +122,36 @@ pub(super) fn length(ns: u64) -> String {
     }
 }
 
+/// The order in which people list names: `agent9` before `agent10`, digits by their value.
+pub(super) fn natural(one: &str, other: &str) -> Ordering {
+    let (mut a, mut b) = (one.as_bytes(), other.as_bytes());
+    while let (Some(x), Some(y)) = (a.first(), b.first()) {
+        let (of_a, of_b) = (number(a), number(b));
+        let (order, passed_a, passed_b) = if of_a.is_empty() || of_b.is_empty() {
+            (x.cmp(y), 1, 1)
+        } else {
+            let (m, n) = (significant(of_a), significant(of_b));
+            (m.len().cmp(&n.len()).then(m.cmp(n)), of_a.len(), of_b.len())
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (a, b) = (&a[passed_a..], &b[passed_b..]);
+    }
+    // Equal so far; names that differ in leading zeros alone keep an order too.
+    a.len().cmp(&b.len()).then_with(|| one.cmp(other))
+}
+
+/// The digits a text begins with.
+fn number(text: &[u8]) -> &[u8] {
+    &text[..text.iter().take_while(|byte| byte.is_ascii_digit()).count()]
+}
+
+/// A number's digits from its first that counts.
+fn significant(digits: &[u8]) -> &[u8] {
+    &digits[digits.iter().take_while(|digit| **digit == b'0').count()..]
+}
+
 /// Text from the wire for pages and XML: control characters, which neither can carry, become
 /// U+FFFD.
 pub(super) fn printable(text: &str) -> String {
@@ -145,6 +176,17 @@ mod tests {
         ] {
             assert_eq!(percent(value), text);
         }
+    }
+
+    #[test]
+    fn names_stand_as_people_list_them() {
+        let listed =
+            ["", "a", "agent", "agent09", "agent9", "agent010", "agent10x", "agent11", "b2c10", "b2c11", "b10"];
+        for pair in listed.windows(2) {
+            assert_eq!(natural(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(natural(pair[1], pair[0]), Ordering::Greater, "{pair:?}");
+        }
+        assert_eq!(natural("agent7", "agent7"), Ordering::Equal);
     }
 
     #[test]

@@ -100,6 +100,7 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
         Verdict::Pass if targets == 1 => "The one target was met.".to_owned(),
         Verdict::Pass => format!("All {targets} targets were met."),
         Verdict::Fail if missed == 0 => String::new(),
+        Verdict::Fail if targets == 1 => "The one target was missed.".to_owned(),
         Verdict::Fail => {
             format!("{missed} of {targets} {} missed.", if missed == 1 { "targets was" } else { "targets were" })
         }

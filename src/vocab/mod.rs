@@ -35,7 +35,7 @@ pub use number::{
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
 pub use secret::Secret;
-pub use setup::{LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
+pub use setup::{ArrivalOrder, LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
 pub use time::Time;
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};
 pub use word::Word;

@@ -79,6 +79,19 @@ words! {
 }
 
 words! {
+    /// The order in which the agents of a trunk arrive.
+    #[derive(Default)]
+    pub enum ArrivalOrder {
+        /// Drawn from the run's seed. Agents that were never set up then lie anywhere, and a limit
+        /// refuses whoever comes too late: in the order of the list the two look alike.
+        #[default]
+        Shuffled = "shuffled",
+        /// As the profile lists them.
+        Listed = "listed",
+    }
+}
+
+words! {
     /// What happens when every agent has arrived.
     #[derive(Default)]
     pub enum WhenExhausted {

@@ -1,10 +1,10 @@
 //! The generator's verdict, the run's verdict, and thresholds held against a run.
 
 use crate::fixture;
-use crate::judged;
+use crate::{judged, rendered};
 use regstorm::diagnose::{GeneratorVerdict, Threshold, Verdict, judge};
 use regstorm::measure::Imbalance;
-use regstorm::record::Results;
+use regstorm::record::{RegistrarHeader, Results};
 
 type Change = fn(&mut Results);
 /// What is changed in the run, the thresholds, the verdict.
@@ -190,4 +190,53 @@ fn a_record_carries_its_thresholds() {
     results.header.thresholds.push(("trunk.trunk_09.loops".to_owned(), "== 2".to_owned()));
     let error = Threshold::of_run(&results.header).expect_err("no such trunk");
     assert!(error.message.contains("there is no trunk \"trunk_09\""), "{error}");
+}
+
+/// What is changed in the run, the answer, what its reason says.
+type Asked<'a> = (&'a str, Change, &'a str, &'a str);
+
+#[test]
+fn going_live_needs_every_agent_of_the_profile() {
+    let table: [Asked; 6] = [
+        ("all signed in to the end", |_| {}, "yes", "every target was met with 20 agents, all signed in to the end"),
+        (
+            "eighty more in the profile",
+            |r| {
+                r.totals.agents += 80;
+                r.agents.resize_with(100, Default::default);
+            },
+            "not decided",
+            "only 20 of the profile's 100 agents took part",
+        ),
+        (
+            "two refused, within the targets",
+            |r| r.agents[3..5].iter_mut().for_each(|agent| agent.first_registered_ns = None),
+            "with reservations",
+            "yet 2 of 20 agents never signed in",
+        ),
+        (
+            "one lost before the end",
+            |r| r.totals.agents_registered_at_end -= 1,
+            "with reservations",
+            "yet 1 of 20 agents were no longer signed in at the end",
+        ),
+        (
+            "a machine with small troubles",
+            |r| r.totals.generator.send_errors = 1,
+            "with reservations",
+            "the test machine had small troubles of its own",
+        ),
+        ("a rehearsal", |r| r.header.simulated = true, "not decided", "this was a rehearsal"),
+    ];
+    for (name, change, answer, because) in table {
+        let mut results = fixture::healthy();
+        for trunk in &mut results.header.trunks {
+            trunk.registrar = RegistrarHeader::At("sip:10.0.0.5".to_owned());
+        }
+        change(&mut results);
+        let page = rendered(&results, &[("findings.critical", "== 0")], "summary.csv");
+        let line = page.lines().find(|line| line.starts_with("Can we go live?")).expect("the question");
+        assert!(line.starts_with(&format!("Can we go live?,{answer},")), "{name}: {line}");
+        assert!(line.contains(because), "{name}: {line}");
+    }
 }

@@ -24,25 +24,24 @@ use std::time::Duration;
 
 /// Attempts per second at most: these are experiments on one account, not a load.
 const FASTEST: f64 = 20.0;
-/// Agents tried in search of one that fails.
+/// Agents tried in search of one that fails, at most.
 const AGENTS_TRIED: usize = 20;
 
 pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failure> {
     let pace = pace(args.rate)?;
     let patience = patience(&args.timeout)?;
     let profile = profile::load(&DiskSource, &profile.to_string_lossy(), &args.sets)?;
-    let mut plan = Plan::new(&profile)?;
+    let plan = Plan::new(&profile)?;
     require_agents(&plan)?;
     for warning in &plan.warnings {
         eprintln!("warning: {warning}");
     }
     let clock = Clock::new();
-    // Calls must be new to the registrar each time, whatever the profile's seed; the agents' order
-    // must not.
-    let order = Seed(plan.seed.unwrap_or_else(crate::command::random));
-    plan.draw(order);
+    // Calls must be new to the registrar each time, whatever the profile's seed; the embedded
+    // registrar must not.
+    let embedded_seed = Seed(plan.seed.unwrap_or_else(crate::command::random));
     let agents = chosen(&plan, args.agent.as_deref())?;
-    let server = embedded(&plan, order, clock, clock.now())?;
+    let server = embedded(&plan, embedded_seed, clock, clock.now())?;
     let targets = resolve_all(&plan, address_of(server.as_ref()))?;
     let seed = Seed(crate::command::random_word());
     let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch()? };
@@ -197,7 +196,12 @@ fn require_agents(plan: &Plan) -> Result<(), ProfileError> {
 /// The agents to try in order: the one asked for, or the first ones of the run.
 fn chosen(plan: &Plan, user: Option<&str>) -> Result<Vec<AgentId>, Failure> {
     let all = (0..saturating_u32(plan.identities.len())).map(AgentId);
-    let Some(user) = user else { return Ok(all.take(AGENTS_TRIED).collect()) };
+    let Some(user) = user else {
+        // From the first to the last, evenly: what was never set up is often one stretch of the list.
+        let (last, tried) = (plan.identities.len() - 1, AGENTS_TRIED.min(plan.identities.len()));
+        let place = |n: usize| AgentId(saturating_u32(n * last / (tried - 1).max(1)));
+        return Ok((0..tried).map(place).collect());
+    };
     let named: Vec<AgentId> = all.filter(|agent| plan.identities.get(*agent).user == user).collect();
     match named.as_slice() {
         [] => Err(Failure::usage(format!(

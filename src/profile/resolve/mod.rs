@@ -48,7 +48,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
     let generator = generator(&mut check, file.generator.unwrap_or_default());
     let expect = expect(&mut check, file.expect.unwrap_or_default());
-    let thresholds = in_order(&places, &Path::root("thresholds"), file.thresholds);
+    let thresholds = thresholds(in_order(&places, &Path::root("thresholds"), file.thresholds));
     let compare = compare(in_order(&places, &Path::root("compare"), file.compare));
     let Checker { problems, warnings, .. } = check;
     if !problems.is_empty() {
@@ -182,6 +182,12 @@ fn in_order(places: &Places, at: &Path, written: Option<BTreeMap<String, String>
     pairs
 }
 
+/// The lines of `[thresholds]`, or the defaults where there is none.
+fn thresholds(written: Vec<(String, String)>) -> Vec<(String, String)> {
+    let owned = |(name, expr): (&str, &str)| (name.to_owned(), expr.to_owned());
+    if written.is_empty() { defaults::THRESHOLDS.map(owned).into() } else { written }
+}
+
 /// The lines of `[compare]`: the defaults with what is written in their place, then what else is
 /// written.
 fn compare(mut written: Vec<(String, String)>) -> Vec<(String, String)> {
@@ -289,10 +295,11 @@ fn check_rate(check: &mut Checker, path: &Path, rate: f64) {
 fn arrivals(check: &mut Checker, file: ArrivalsFile) -> Arrivals {
     let at = Path::root("arrivals");
     let process = check.word(&at.key("process"), file.process.as_ref(), defaults::PROCESS);
+    let order = check.word(&at.key("order"), file.order.as_ref(), defaults::ORDER);
     let written = file.when_exhausted.as_ref();
     let when_exhausted = check.word(&at.key("when_exhausted"), written, defaults::WHEN_EXHAUSTED);
     let max_in_flight = check.at_least_one(&at.key("max_in_flight"), file.max_in_flight, defaults::MAX_IN_FLIGHT);
-    Arrivals { process, when_exhausted, max_in_flight }
+    Arrivals { process, order, when_exhausted, max_in_flight }
 }
 
 fn generator(check: &mut Checker, file: GeneratorFile) -> GeneratorProfile {
