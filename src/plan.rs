@@ -416,8 +416,7 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
     registrar::Config {
         realm: registrar.realm.clone(),
         algorithms: algorithms(&registrar.algorithms),
-        password: registrar.password.clone(),
-        users: registrar.users.as_ref().map(|users| Arc::new(users.rows.iter().map(user_entry).collect())),
+        users: account::known_users(profile),
         max_contacts: registrar
             .max_contacts
             .map(|contacts| registrar::MaxContacts { contacts, code: registrar.max_contacts_code }),
@@ -523,7 +522,8 @@ fn unknown_to_nobody(profile: &Profile) -> Option<String> {
     let trunk = profile
         .trunks
         .iter()
-        .find(|trunk| trunk.registrar == "embedded" && trunk.mix.iter().any(|mix| mix.wrong == Some(Wrong::User)))?;
+        .find(|trunk| trunk.registrar == "embedded" && trunk.mix.iter().any(|mix| mix.wrong == Some(Wrong::User)))
+        .filter(|trunk| account::known_users(profile).is_anybody(&trunk.domain))?;
     Some(format!(
         "trunk \"{}\": the embedded registrar takes any user with the right password, so wrong = \"user\" changes \
          nothing there",
@@ -684,12 +684,6 @@ fn credential_of(is_ha1: bool, secret: &Secret) -> sip::Credential {
         Some(ha1) => sip::Credential::Ha1(Box::new(ha1)),
         None => sip::Credential::Password(secret.clone()),
     }
-}
-
-/// A user of the registrar by the name that comes with credentials.
-fn user_entry(row: &profile::ListedAgent) -> (Vec<u8>, sip::Credential) {
-    let (is_ha1, secret) = row.credential.parts();
-    (row.auth_user().as_bytes().to_vec(), credential_of(is_ha1, secret))
 }
 
 fn generator_limits(profile: &Profile) -> GeneratorLimits {

@@ -7,7 +7,7 @@ use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkP
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::record::pcapng::{Name, PcapngWriter};
-use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind, KnownUsers};
 use regstorm::seed::Seed;
 use regstorm::sim::{START, SimOutcome, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
@@ -277,8 +277,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
         registrar: Config {
             realm: "genesyscloud.test".into(),
             algorithms: vec![Algorithm::Md5],
-            password: Secret::new("secret"),
-            users: None,
+            users: KnownUsers::Anybody(Secret::new("secret")),
             max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3600,

@@ -81,7 +81,7 @@ fn both_algorithms_refuse_a_wrong_password() {
             case = case.trunk(&Trunk::new(id, 10).password(password).with(&keys));
         }
     }
-    let past = case.start(&kamailio, "[[load]]\nrate = 40\nfor = \"1s\"").wait(0);
+    let past = case.start(&kamailio, "[[load]]\nrate = 40\nfor = \"1s\"").wait(1);
     past.expect_all_in("md5-right", 10);
     past.expect_all_in("sha-right", 10);
     let results = &past.results;
@@ -123,7 +123,7 @@ fn four_hundred_registrations_and_not_one_more() {
         .trunk(&lab)
         .start(&kamailio, "[[load]]\nrate = 250\nfor = \"2s\"\n[[load]]\nhold = \"7s\"");
     clock::until("400 contacts", Duration::from_secs(15), || (kamailio.contacts() == 400).then_some(()));
-    let past = running.wait(0);
+    let past = running.wait(1);
 
     let results = &past.results;
     assert_eq!((results.total("agents_registered_peak"), results.total("agents_registered_at_end")), (400, 400));
@@ -192,7 +192,7 @@ fn wrong_credentials_are_forbidden() {
     let right = Trunk::new("right", 60).hammering("1s");
     let wrong = Trunk::new("wrong", 100).password("not it").hammering("1s");
     let running = Case::new("forbidden").trunk(&right).trunk(&wrong).start(&kamailio, FOUR_SECONDS);
-    let past = running.wait(0);
+    let past = running.wait(1);
 
     let results = &past.results;
     past.expect_all_in("right", 60);
@@ -210,7 +210,7 @@ fn strangers_are_refused_unchallenged() {
     let known = Trunk::new("known", 60).with("source = [\"127.0.0.2\"]").hammering("1s");
     let stranger = Trunk::new("stranger", 100).with("source = [\"127.0.0.1\", \"127.0.0.3\"]").hammering("1s");
     let running = Case::new("whitelist").trunk(&known).trunk(&stranger).start(&kamailio, FOUR_SECONDS);
-    let past = running.wait(0);
+    let past = running.wait(1);
 
     let results = &past.results;
     past.expect_all_in("known", 60);
@@ -230,7 +230,7 @@ fn a_realm_without_its_tenant_must_be_forced() {
     let insisting = Trunk::new("insisting", 60).with(&format!("{realm}\"force\"")).hammering("1s");
     let obeying = Trunk::new("obeying", 100).with(&format!("{realm}\"expect\"")).hammering("1s");
     let running = Case::new("tenant realm").trunk(&insisting).trunk(&obeying).start(&kamailio, FOUR_SECONDS);
-    let past = running.wait(0);
+    let past = running.wait(1);
 
     let results = &past.results;
     past.expect_all_in("insisting", 60);
@@ -247,7 +247,7 @@ fn md5_is_not_offered() {
     let modern = Trunk::new("modern", 60).hammering("1s");
     let old = Trunk::new("old", 100).with("algorithms = [\"MD5\"]").hammering("1s");
     let running = Case::new("SHA-256 only").trunk(&modern).trunk(&old).start(&kamailio, FOUR_SECONDS);
-    let past = running.wait(0);
+    let past = running.wait(1);
 
     past.expect_all_in("modern", 60);
     past.expect_all_loop("old", 100, "401", "protocol_error");
@@ -270,7 +270,7 @@ fn a_registrar_that_comes_and_goes_shows_in_the_availability() {
     let running = Case::new("oscillation")
         .trunk(&lab)
         .start(&kamailio, "[[load]]\nrate = 100\nfor = \"1s\"\n[[load]]\nhold = \"20s\"");
-    let past = running.wait(0);
+    let past = running.wait(1);
 
     let results = &past.results;
     assert!(responses(results, "lab", "403", "Forbidden") > 0);

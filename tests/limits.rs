@@ -9,7 +9,7 @@ use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::{CountedScope, FillRate};
 use regstorm::load::search::rate::{LimitKind, MOST_PROBES, ProbingSettings};
 use regstorm::load::search::{Confidence, FoundRate, Orders, SearchMethod, Stop, Survey, survey};
-use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope, MaxContacts};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind, KnownUsers, LimitScope, MaxContacts};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{SimField, SimFieldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
@@ -41,8 +41,7 @@ fn case(agents: u32, faults: impl IntoIterator<Item = FaultKind>) -> Case {
         registrar: Config {
             realm: "x.test".into(),
             algorithms: vec![Algorithm::Md5],
-            password: Secret::new("secret"),
-            users: None,
+            users: KnownUsers::Anybody(Secret::new("secret")),
             max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3_600,

@@ -8,7 +8,7 @@ use regstorm::agent::probe::{
 use regstorm::engine::{ProbeSocket, Server};
 use regstorm::net::Clock;
 use regstorm::net::udp::{Udp, UdpOptions};
-use regstorm::registrar::{Config, Fault, FaultKind, Peer, Registrar};
+use regstorm::registrar::{Config, Fault, FaultKind, KnownUsers, Peer, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::challenge::Unusable;
 use regstorm::sip::{Algorithm, AlgorithmSet, Protection, Timers};
@@ -44,8 +44,7 @@ fn config(faults: Vec<FaultKind>) -> Config {
     Config {
         realm: REALM.to_owned(),
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-        password: Secret::new("secret"),
-        users: None,
+        users: KnownUsers::Anybody(Secret::new("secret")),
         max_contacts: None,
         min_expires_s: 5,
         max_expires_s: 3600,

@@ -10,6 +10,7 @@ use regstorm::agent::{Credential, RealmPolicy};
 use regstorm::command::source::DiskSource;
 use regstorm::plan::{Plan, RegistrarChoice};
 use regstorm::profile::{self, Profile, ProfileError, Source};
+use regstorm::registrar::KnownUsers;
 use regstorm::vocab::{AgentId, parse_duration};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -653,3 +654,37 @@ hold = "1m"
 kind = "delay"
 lognormal = { median = "20ms", sigma = 0.5 }
 "#;
+
+/// Two trunks, each with agents of its own, and what `[registrar]` says.
+fn two_trunks([one, other]: [&str; 2], registrar: &str) -> KnownUsers {
+    let trunk = |id: &str, domain: &str, agents: &str| {
+        format!("[[trunk]]\nid = \"{id}\"\nregistrar = \"embedded\"\ndomain = \"{domain}\"\nagents = {agents}\n")
+    };
+    let text = trunk("one", "One.test", one) + &trunk("other", "other.test", other) + registrar;
+    let rows = "user,auth_user,password\nalice,alice-a,a\nbob,,b\n";
+    let plan = Fixture::profile(&text).file("users.csv", rows).plan(&[]);
+    plan.unwrap_or_else(|error| panic!("{error}")).registrar.users
+}
+
+#[test]
+fn the_embedded_registrar_knows_the_trunks_own_agents() {
+    let pattern = |password: &str| format!("{{ count = 3, user = \"u{{n}}\", password = \"{password}\" }}");
+    let (red, blue) = (&*pattern("red"), &*pattern("blue"));
+    let list = "{ csv = \"users.csv\" }";
+    let is =
+        |users: &KnownUsers, password: &str| matches!(users, KnownUsers::Anybody(known) if known.reveal() == password);
+
+    assert!(is(&two_trunks([red, red], ""), "red"), "one password is enough for all");
+    assert!(is(&two_trunks([red, blue], "[registrar]\npassword = \"green\"\n"), "green"), "as it is told");
+    let KnownUsers::ByDomain(domains) = two_trunks([red, list], "") else { panic!("two kinds of agents") };
+    assert_eq!(domains.len(), 2);
+    assert!(is(&domains["one.test".as_bytes()], "red"), "domains are compared in lower case");
+    let KnownUsers::Listed(users) = &domains["other.test".as_bytes()] else { panic!("two passwords") };
+    let mut names: Vec<_> = users.keys().map(|name| String::from_utf8_lossy(name)).collect();
+    names.sort();
+    assert_eq!(names, ["alice-a", "bob"]);
+    let KnownUsers::Listed(users) = two_trunks([red, blue], "[registrar]\nusers = \"users.csv\"\n") else {
+        panic!("a list is told")
+    };
+    assert_eq!(users.len(), 2);
+}

@@ -1,7 +1,7 @@
 //! The embedded registrar without sockets, for a fleet of `support`.
 
 use super::support::START;
-use regstorm::registrar::{Config, Registrar};
+use regstorm::registrar::{Config, KnownUsers, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::Algorithm;
 use regstorm::vocab::Secret;
@@ -12,13 +12,12 @@ pub fn registrar(algorithm: Algorithm) -> Registrar {
     let config = Config {
         realm: "genesyscloud.test".into(),
         algorithms: vec![algorithm],
-        password: Secret::new("secret"),
+        users: KnownUsers::Anybody(Secret::new("secret")),
         min_expires_s: 5,
         max_expires_s: 3600,
         nonce_lifetime: Duration::from_secs(300),
         faults: Vec::new(),
         max_contacts: None,
-        users: None,
     };
     Registrar::new(config, Seed(7), START)
 }

@@ -1,9 +1,13 @@
 //! One agent of a trunk as its account: as written in the profile, whatever a `mix` makes of it in
-//! a run.
+//! a run. And the accounts that the embedded registrar knows.
 
 use super::credential_of;
-use crate::profile::{AgentSecret, TrunkAgents, TrunkProfile};
+use crate::profile::{AgentSecret, ListedAgent, Profile, REGISTRAR_PASSWORD, TrunkAgents, TrunkProfile};
+use crate::registrar::KnownUsers;
 use crate::sip;
+use crate::vocab::Secret;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// One account of a profile.
 #[derive(Clone, Debug)]
@@ -32,4 +36,67 @@ impl AgentAccount {
         let (is_ha1, secret) = credential.parts();
         AgentAccount { user, auth_user, credential: credential_of(is_ha1, secret) }
     }
+}
+
+/// Whom the embedded registrar knows: the users or the password of `[registrar]`, else those of the
+/// trunks.
+pub(super) fn known_users(profile: &Profile) -> KnownUsers {
+    let registrar = &profile.registrar;
+    match (&registrar.users, &registrar.password) {
+        (Some(users), _) => listed(users.rows.iter()),
+        (None, Some(password)) => KnownUsers::Anybody(password.clone()),
+        (None, None) => own_users(&profile.trunks),
+    }
+}
+
+/// The users of the trunks, each in its domain. A password that all of a domain share is enough to
+/// know them by: a table of a million names would say no more.
+fn own_users(trunks: &[TrunkProfile]) -> KnownUsers {
+    if let Some(password) = shared_password(trunks) {
+        return KnownUsers::Anybody(password.clone());
+    }
+    let mut domains = BTreeMap::<String, Vec<&TrunkProfile>>::new();
+    for trunk in trunks {
+        domains.entry(trunk.domain.to_ascii_lowercase()).or_default().push(trunk);
+    }
+    if domains.is_empty() {
+        return KnownUsers::Anybody(Secret::new(REGISTRAR_PASSWORD));
+    }
+    let known = domains.into_iter().map(|(domain, trunks)| {
+        let users = match shared_password(trunks.iter().copied()) {
+            Some(password) => KnownUsers::Anybody(password.clone()),
+            None => KnownUsers::Listed(Arc::new(trunks.into_iter().flat_map(accounts).collect())),
+        };
+        (domain.into_bytes(), users)
+    });
+    KnownUsers::ByDomain(Arc::new(known.collect()))
+}
+
+/// The password that every agent of these trunks has, if there is such a one.
+fn shared_password<'t>(trunks: impl IntoIterator<Item = &'t TrunkProfile>) -> Option<&'t Secret> {
+    let mut all = trunks.into_iter().flat_map(|trunk| -> Box<dyn Iterator<Item = &AgentSecret>> {
+        match &trunk.agents {
+            TrunkAgents::Pattern { credential, .. } => Box::new(std::iter::once(credential)),
+            TrunkAgents::Listed { rows, .. } => Box::new(rows.iter().map(|row| &row.credential)),
+        }
+    });
+    let first = all.next()?;
+    match first.parts() {
+        (false, password) if all.all(|other| other == first) => Some(password),
+        _ => None,
+    }
+}
+
+/// The accounts of a trunk by the name that comes with credentials.
+fn accounts(trunk: &TrunkProfile) -> impl Iterator<Item = (Vec<u8>, sip::Credential)> {
+    let all = (0..).map_while(|n| AgentAccount::of(trunk, n));
+    all.map(|account| (account.auth_user.into_bytes(), account.credential))
+}
+
+fn listed<'r>(rows: impl Iterator<Item = &'r ListedAgent>) -> KnownUsers {
+    let entry = |row: &ListedAgent| {
+        let (is_ha1, secret) = row.credential.parts();
+        (row.auth_user().as_bytes().to_vec(), credential_of(is_ha1, secret))
+    };
+    KnownUsers::Listed(Arc::new(rows.map(entry).collect::<HashMap<_, _>>()))
 }

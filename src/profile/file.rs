@@ -417,12 +417,12 @@ pub struct RegistrarFile {
     /// Challenged in this order, one header each.
     #[schemars(extend("default" = defaults::REGISTRAR_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
-    /// Every user's password; with `users`, of those whose row has none.
-    #[schemars(extend("default" = defaults::REGISTRAR_PASSWORD))]
+    /// Every user's password; with `users`, of those whose row has none. Without either, each trunk's
+    /// own users and secrets are accepted.
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretText>,
-    /// A CSV file of the users it knows, with the columns of an agents file; everybody when left
-    /// out. Credentials of anybody else get 401, as from Kamailio.
+    /// A CSV file of the users it knows, with the columns of an agents file. Credentials of anybody
+    /// else get 401, as from Kamailio.
     pub users: Option<String>,
     /// Shorter lifetimes are answered with 423.
     #[schemars(extend("default" = defaults::MIN_EXPIRES))]

@@ -244,7 +244,9 @@ pub struct RegistrarProfile {
     pub threads: u32,
     pub realm: String,
     pub algorithms: Vec<&'static str>,
-    pub password: Secret,
+    /// `None`, and no `users`: each trunk's own users and secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<Users>,
     #[serde(serialize_with = "as_text")]

@@ -22,6 +22,7 @@ mod sipp_csv;
 mod words;
 
 pub use error::{Problem, ProblemPlace, ProfileError};
+pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
     AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, ListedAgent, Mix, Profile, RegistrarProfile,

@@ -4,15 +4,13 @@
 //! request: it costs one hash of three, about as much as a look-up in a table of a million users,
 //! and needs no memory.
 
-use super::address::same_target;
-use super::config::Credential;
+use super::address::{Address, same_target};
+use super::config::{Credential, KnownUsers};
 use super::nonce::{NonceState, Nonces};
 use crate::sip::challenge::{self, Credentials, Role};
 use crate::sip::digest::{self, QopAuth};
 use crate::sip::{Algorithm, Ha1, Request};
-use crate::vocab::{Secret, Time};
-use std::collections::HashMap;
-use std::sync::Arc;
+use crate::vocab::Time;
 
 /// A realm as it stands between quotes: escaped once, compared and hashed as it travels.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,8 +46,7 @@ pub(super) enum Proof {
 #[derive(Debug)]
 pub(super) struct Authority {
     realm: Realm,
-    password: Secret,
-    users: Option<Arc<HashMap<Vec<u8>, Credential>>>,
+    users: KnownUsers,
     algorithms: Vec<Algorithm>,
     nonces: Nonces,
 }
@@ -68,15 +65,8 @@ impl Realm {
 }
 
 impl Authority {
-    /// `password` is everybody's, unless there is a table of `users`.
-    pub(super) fn new(
-        realm: &str,
-        password: Secret,
-        users: Option<Arc<HashMap<Vec<u8>, Credential>>>,
-        algorithms: Vec<Algorithm>,
-        nonces: Nonces,
-    ) -> Self {
-        Authority { realm: Realm::new(realm), password, users, algorithms, nonces }
+    pub(super) fn new(realm: &str, users: KnownUsers, algorithms: Vec<Algorithm>, nonces: Nonces) -> Self {
+        Authority { realm: Realm::new(realm), users, algorithms, nonces }
     }
 
     /// The protection without a fault: one realm for both.
@@ -113,7 +103,9 @@ impl Authority {
         if !same_target(given.uri, request.uri) {
             return Proof::OtherUri;
         }
-        let Some(ha1) = self.ha1(algorithm, &given.plain_username(), verify) else { return Proof::Wrong };
+        let Some(ha1) = ha1(&self.users, algorithm, &given.plain_username(), verify, request.uri) else {
+            return Proof::Wrong;
+        };
         let qop = given.qop_auth.map(|(nc, cnonce)| QopAuth { nc, cnonce });
         let expected = digest::response(algorithm, &ha1, given.nonce, qop, request.method, given.uri);
         match state {
@@ -121,20 +113,6 @@ impl Authority {
             NonceState::Expired => Proof::Stale,
             _ => Proof::Valid,
         }
-    }
-
-    /// `None` for somebody unknown, who is challenged again like one with a wrong password: a
-    /// registrar does not tell strangers who exists (Kamailio's `auth_db` does the same). An HA1 of
-    /// another length cannot be checked.
-    fn ha1(&self, algorithm: Algorithm, username: &[u8], realm: &[u8]) -> Option<Ha1> {
-        let password = match &self.users {
-            None => &self.password,
-            Some(users) => match users.get(username)? {
-                Credential::Password(password) => password,
-                Credential::Ha1(ha1) => return ha1.fits(algorithm).then_some(**ha1),
-            },
-        };
-        Some(Ha1::compute(algorithm, username, realm, password))
     }
 
     /// Writes one `WWW-Authenticate` line for each algorithm, in the configured order (RFC 8760
@@ -151,4 +129,22 @@ impl Authority {
             out.extend_from_slice(if stale { b", stale=true\r\n" } else { b"\r\n" });
         }
     }
+}
+
+/// `None` for somebody unknown, who is challenged again like one with a wrong password: a registrar
+/// does not tell strangers who exists (Kamailio's `auth_db` does the same). An HA1 of another
+/// length cannot be checked.
+fn ha1(users: &KnownUsers, algorithm: Algorithm, username: &[u8], realm: &[u8], target: &[u8]) -> Option<Ha1> {
+    let password = match users {
+        KnownUsers::Anybody(password) => password,
+        KnownUsers::Listed(users) => match users.get(username)? {
+            Credential::Password(password) => password,
+            Credential::Ha1(ha1) => return ha1.fits(algorithm).then_some(**ha1),
+        },
+        KnownUsers::ByDomain(domains) => {
+            let domain = Address::parse(target)?.host.to_ascii_lowercase();
+            return ha1(domains.get(&domain)?, algorithm, username, realm, target);
+        }
+    };
+    Some(Ha1::compute(algorithm, username, realm, password))
 }

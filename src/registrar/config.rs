@@ -15,16 +15,37 @@ pub struct Config {
     pub realm: String,
     /// Challenged in this order, one header each (RFC 8760 §2.3).
     pub algorithms: Vec<Algorithm>,
-    /// Every user's password, unless `users` names them.
-    pub password: Secret,
-    /// What proves each user, by authentication name; nobody else is known. `None`: everybody is.
-    pub users: Option<Arc<HashMap<Vec<u8>, Credential>>>,
+    pub users: KnownUsers,
     /// `None`: a new contact beyond [`MAX_CONTACTS`](super::MAX_CONTACTS) pushes out the oldest.
     pub max_contacts: Option<MaxContacts>,
     pub min_expires_s: u32,
     pub max_expires_s: u32,
     pub nonce_lifetime: Duration,
     pub faults: Vec<Fault>,
+}
+
+/// Whom a registrar knows, and what proves them.
+#[derive(Clone, Debug)]
+pub enum KnownUsers {
+    /// Everybody, by one password.
+    Anybody(Secret),
+    /// These alone, by authentication name.
+    Listed(Arc<HashMap<Vec<u8>, Credential>>),
+    /// Those of each domain (the host of the Request-URI, in lower case), and nobody elsewhere.
+    ByDomain(Arc<HashMap<Vec<u8>, KnownUsers>>),
+}
+
+impl KnownUsers {
+    /// Whether any name will do in this domain.
+    pub fn is_anybody(&self, domain: &str) -> bool {
+        match self {
+            KnownUsers::Anybody(_) => true,
+            KnownUsers::Listed(_) => false,
+            KnownUsers::ByDomain(domains) => {
+                domains.get(domain.to_ascii_lowercase().as_bytes()).is_some_and(|users| users.is_anybody(domain))
+            }
+        }
+    }
 }
 
 /// The most contacts of one address of record, and the code one more is refused with.

@@ -1,14 +1,14 @@
 //! Whom the registrar knows, and how many contacts each may have.
 
 use crate::trace::{Phone, REALM, Trace, config, fault};
-use regstorm::registrar::{Config, Credential, FaultKind, LimitScope, MaxContacts};
+use regstorm::registrar::{Config, Credential, FaultKind, KnownUsers, LimitScope, MaxContacts};
 use regstorm::sip::{Algorithm, AlgorithmSet, Ha1};
 use regstorm::vocab::Secret;
 use std::sync::Arc;
 
 fn knowing(users: impl IntoIterator<Item = (&'static str, Credential)>) -> Trace {
     let users = users.into_iter().map(|(name, credential)| (name.as_bytes().to_vec(), credential)).collect();
-    Trace::new(Config { users: Some(Arc::new(users)), ..config() })
+    Trace::new(Config { users: KnownUsers::Listed(Arc::new(users)), ..config() })
 }
 
 fn password(text: &str) -> Credential {
@@ -58,6 +58,25 @@ fn an_ha1_serves_the_algorithms_of_its_length() {
             let expected = if known == used { 200 } else { 401 };
             assert_eq!(t.handshake(&mut alice).code(), expected, "{known:?} {used:?}");
         }
+    }
+}
+
+#[test]
+fn a_user_belongs_to_a_domain() {
+    let of = |text: &str| KnownUsers::Anybody(Secret::new(text));
+    let domains = [("one.test", of("a1")), ("other.test", of("b2"))];
+    let domains = domains.into_iter().map(|(domain, users)| (domain.as_bytes().to_vec(), users)).collect();
+    let users = KnownUsers::ByDomain(Arc::new(domains));
+    for (domain, password, code) in [
+        ("one.test", "a1", 200),
+        ("ONE.test", "a1", 200),
+        ("one.test", "b2", 401),
+        ("other.test", "b2", 200),
+        ("third.test", "a1", 401),
+    ] {
+        let mut t = Trace::new(Config { users: users.clone(), ..config() });
+        let mut phone = Phone { domain: domain.into(), password: password.into(), ..Phone::new("alice") };
+        assert_eq!(t.handshake(&mut phone).code(), code, "{domain} {password}");
     }
 }
 

@@ -4,7 +4,7 @@
 use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
-use regstorm::registrar::{Config, Delay, Fault, FaultKind};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind, KnownUsers};
 use regstorm::seed::Seed;
 use regstorm::sim::{SimOutcome, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
@@ -50,8 +50,7 @@ pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
         registrar: Config {
             realm: DOMAIN.into(),
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-            password: Secret::new(PASSWORD),
-            users: None,
+            users: KnownUsers::Anybody(Secret::new(PASSWORD)),
             max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3600,

@@ -6,6 +6,7 @@ use super::injection::injected;
 use super::rows::{MAX_AGENTS, Rows, beside, is_auth_user, is_user, name};
 use crate::profile::error::nearest;
 use crate::profile::file::AgentsFile;
+use crate::profile::file::defaults::REGISTRAR_PASSWORD;
 use crate::profile::meant::{AgentList, AgentSecret, ListedAgent, TrunkAgents, Users};
 use crate::profile::pattern::{NamePattern, PatternError};
 use crate::profile::places::Path;
@@ -78,15 +79,16 @@ pub(super) fn agents(
 }
 
 /// The users of the embedded registrar: every row, whatever trunk it names; one without a secret
-/// has `password`.
+/// has `password`, or the default one.
 pub(super) fn users(
     check: &mut Checker,
     path: &Path,
     csv: &str,
-    password: &Secret,
+    password: Option<&Secret>,
     algorithms: &[&'static str],
 ) -> Option<Users> {
-    let fallback = Some(AgentSecret::Password(password.clone()));
+    let password = password.cloned().unwrap_or_else(|| Secret::new(REGISTRAR_PASSWORD));
+    let fallback = Some(AgentSecret::Password(password));
     let mut list = List { path: path.clone(), file: csv, fallback, algorithms, trunk: None, env: HashMap::new() };
     let rows = list.read(check)?;
     let mut secrets = HashMap::new();

@@ -16,7 +16,7 @@ use super::file::{
 use super::listen::{ListenAddr, ListenError};
 use super::meant::{Arrivals, GeneratorProfile, Profile, RegistrarProfile, RunProfile, Safety, StageProfile};
 use super::places::{Path, Places};
-use crate::vocab::{Expectation, Secret, format_duration, parse_bandwidth};
+use crate::vocab::{Expectation, format_duration, parse_bandwidth};
 use check::Checker;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -332,11 +332,13 @@ fn registrar(check: &mut Checker, file: RegistrarFile, trunk_ids: &[&str]) -> Re
     let realm = file.realm.unwrap_or_else(|| defaults::REGISTRAR_REALM.to_owned());
     check.quotable(&at.key("realm"), &realm);
     let algorithms = check.algorithms(&at.key("algorithms"), file.algorithms.as_ref(), &defaults::REGISTRAR_ALGORITHMS);
-    let password = file.password.map_or_else(|| Secret::new(defaults::REGISTRAR_PASSWORD), |text| text.0);
+    let password = file.password.map(|text| text.0);
     let min_expires = check.whole_seconds(&at.key("min_expires"), file.min_expires.as_ref(), defaults::MIN_EXPIRES);
     let max_expires = check.whole_seconds(&at.key("max_expires"), file.max_expires.as_ref(), defaults::MAX_EXPIRES);
-    let users =
-        file.users.as_deref().and_then(|csv| agents::users(check, &at.key("users"), csv, &password, &algorithms));
+    let users = file
+        .users
+        .as_deref()
+        .and_then(|csv| agents::users(check, &at.key("users"), csv, password.as_ref(), &algorithms));
     // One that could not be read has a problem of its own already.
     if min_expires > max_expires && min_expires != Duration::MAX {
         let key = if file.min_expires.is_some() { "min_expires" } else { "max_expires" };
