@@ -3,7 +3,7 @@
 use crate::trace::{Packet, Phone, Trace, at_ms, config, fault, fault_within};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use regstorm::registrar::{Config, Delay, FaultKind, KnownUsers, LimitScope};
+use regstorm::registrar::{Config, Delay, FaultKind, LimitScope};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! RFC 3261 §10.3 and the digest, without faults.
 
 use crate::trace::{Packet, Phone, REALM, Trace, at_ms, config};
-use regstorm::registrar::{Config, KnownUsers, MAX_CONTACTS};
+use regstorm::registrar::{Config, MAX_CONTACTS};
 use regstorm::sip::{Algorithm, AlgorithmSet};
 
 fn trace() -> Trace {

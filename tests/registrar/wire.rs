@@ -1,7 +1,7 @@
 //! Faults of the wire: datagrams that come twice, overtake each other, or cannot be read.
 
 use crate::trace::{Phone, Trace, at_ms, config, fault, fault_within};
-use regstorm::registrar::{Config, Fault, FaultKind, KnownUsers};
+use regstorm::registrar::{Config, Fault, FaultKind};
 use regstorm::sip::scan;
 use std::time::Duration;
 
