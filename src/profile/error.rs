@@ -61,14 +61,27 @@ impl ProfileError {
 impl Problem {
     /// A problem with what stands at `span`.
     pub(crate) fn at(texts: &Texts, span: Range<usize>, key: String, message: String) -> Problem {
-        let secrets = secret_ranges(&texts.all);
+        Problem::with_secrets(texts, span, key, message, &secret_ranges(&texts.all))
+    }
+
+    /// A problem with the syntax at `span`: quotes and equal signs cannot be relied upon to say
+    /// where a secret ends.
+    pub(crate) fn of_syntax(texts: &Texts, span: Range<usize>, message: String) -> Problem {
+        Problem::with_secrets(texts, span, String::new(), message, &suspected_ranges(&texts.all))
+    }
+
+    fn with_secrets(
+        texts: &Texts,
+        span: Range<usize>,
+        key: String,
+        message: String,
+        secrets: &[Range<usize>],
+    ) -> Problem {
         let (place, excerpt) = match texts.origin(&span) {
-            Origin::Flag(flag) => {
-                let start = flag.as_ptr() as usize - texts.all.as_ptr() as usize;
-                (ProblemPlace::Flag(masked(&texts.all, start..start + flag.len(), &secrets)), None)
-            }
+            // What somebody typed in a hurry may be no TOML at all.
+            Origin::Flag(flag) => (ProblemPlace::Flag(masked(flag, 0..flag.len(), &suspected_ranges(flag))), None),
             Origin::File(span) => {
-                let (place, excerpt) = in_file(texts, span, &secrets);
+                let (place, excerpt) = in_file(texts, span, secrets);
                 (place, Some(excerpt))
             }
         };
@@ -196,6 +209,39 @@ fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
+/// Where secrets may stand in a text that is no TOML: from behind the name of one to the end of its
+/// line, and when a quote is left open there to the end of its table.
+fn suspected_ranges(text: &str) -> Vec<Range<usize>> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find(is_word).map(|more| at + more) {
+        let end = text[start..].find(|c| !is_word(c)).map_or(text.len(), |more| start + more);
+        at = end;
+        if is_secret(&text[start..end]) {
+            let value = text[end..].trim_start_matches([' ', '\t', '"', '\'', '=', ':']);
+            // Quotes behind the sign are the value's own; those before it close the name.
+            let behind = &text[end..text.len() - value.len()];
+            let sign = behind.find(['=', ':']).map_or(0, |sign| sign + 1);
+            let begin = end + sign + behind[sign..].len() - behind[sign..].trim_start_matches([' ', '\t']).len();
+            at = begin + suspected_len(&text[begin..]);
+            ranges.push(begin..at);
+        }
+    }
+    ranges
+}
+
+fn suspected_len(value: &str) -> usize {
+    let line = value.find('\n').unwrap_or(value.len());
+    let quotes = value[..line].matches(['"', '\'']).count();
+    let open = quotes % 2 == 1 || value.contains("\"\"\"") || value.contains("'''");
+    if !open {
+        return line;
+    }
+    let closed = secret_len(value);
+    value[closed..].find("\n[").map_or(value.len(), |more| closed + more)
+}
+
 /// Whether a key holds a secret, also under a name that was mistyped or guessed: that line is shown
 /// as an error.
 fn is_secret(key: &str) -> bool {
@@ -232,6 +278,7 @@ pub(crate) const SECRET_KEYS: [&str; 2] = ["password", "ha1"];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn shown(text: &str) -> String {
         masked(text, 0..text.len(), &secret_ranges(text))
@@ -248,6 +295,45 @@ mod tests {
         assert_eq!(shown("x = 1\npasword = \"p\"\ny = 1"), "x = 1\npasword = ***\ny = 1");
         assert_eq!(shown("é=1 {passwd='a=b'}"), "é=1 {passwd=***}");
         assert_eq!(shown("user = \"u\", loops = \">= 1\""), "user = \"u\", loops = \">= 1\"");
+    }
+
+    #[test]
+    fn where_toml_is_broken_everything_behind_the_name_of_a_secret_is_masked() {
+        let shown = |text: &str| masked(text, 0..text.len(), &suspected_ranges(text));
+        for (text, expected) in [
+            (r#"a = { password = "hun"ter2" }"#, "a = { password = ***"),
+            (r#"a = { password = "hun", ter2" }"#, "a = { password = ***"),
+            (r#"a = { "password" = "hun", n = 1 }"#, r#"a = { "password" = ***"#),
+            ("password: hunter2\nn = 1", "password: ***\nn = 1"),
+            ("password hunter2\nn = 1", "password ***\nn = 1"),
+            ("password \"hunter2\"\nn = 1", "password ***\nn = 1"),
+            ("password = \"hunter2\" more2\nn = 1", "password = ***\nn = 1"),
+            ("pasword = \"hun\nter2\"\nx = 1\n[run]\nn = 1", "pasword = ***\n[run]\nn = 1"),
+            ("ha1 = \"\"\"a\n[b\"\"\" x\n[run]\nn = 1", "ha1 = ***\n[run]\nn = 1"),
+            ("password_env = \"NAME\" x", "password_env = \"NAME\" x"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        /// Whatever slips of the pen surround a password, no part of it is shown.
+        #[test]
+        fn no_slip_of_the_pen_shows_a_secret(
+            before in "(a = \\{ |\\[|x = 1, )?", quote in "['\"]{0,3}", sign in "( ?[=:] ?| )['\"]{0,3}",
+            after in "['\"]{0,3}", end in "[]}\"',= ]{0,4}",
+        ) {
+            let text = format!("{before}{quote}password{quote}{sign}SESAME{after}{end}\nn = 1\n");
+            let problem = Problem::of_syntax(&Texts::new("p", &text, &[]), 0..1, "wrong".to_owned()).to_string();
+            prop_assert!(!problem.contains("SESAME"), "{problem}");
+            let mut parts = text.clone();
+            parts.insert(text.find("SES").unwrap_or(0) + 3, '"');
+            for at in 0..parts.len() {
+                let problem = Problem::of_syntax(&Texts::new("p", &parts, &[]), at..at, "wrong".to_owned());
+                let shown = problem.to_string();
+                prop_assert!(!shown.contains("SES") && !shown.contains("AME"), "{shown}");
+            }
+        }
     }
 
     #[test]

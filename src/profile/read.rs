@@ -29,7 +29,7 @@ pub(crate) fn tree(texts: &Texts) -> Result<Spanned<DeTable<'_>>, Vec<Problem>> 
     let mut problems: Vec<Problem> = Vec::new();
     for error in errors {
         let span = error.span().unwrap_or(end..end);
-        let problem = Problem::at(texts, span, String::new(), syntax(error.message()));
+        let problem = Problem::of_syntax(texts, span, syntax(error.message()));
         let line = |problem: &Problem| match problem.place {
             super::ProblemPlace::File { line, .. } => Some(line),
             _ => None,
