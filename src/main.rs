@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match command::execute(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("regstorm: {failure}");
+            command::say(&format!("regstorm: {failure}"));
             failure.exit().into()
         }
     }

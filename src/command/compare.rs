@@ -120,7 +120,7 @@ fn rendered(args: &CompareArgs, pair: &Pair) -> Vec<u8> {
     if args.html {
         report::page(pair)
     } else if args.json {
-        format!("{:#}\n", report::object(pair)).into_bytes()
+        report::render_json(pair)
     } else {
         report::render(pair).into_bytes()
     }

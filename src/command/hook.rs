@@ -2,6 +2,7 @@
 //! for changes.
 
 use super::child;
+use super::output::say;
 use crate::net::clock::Clock;
 use std::io;
 use std::process::{Command, Stdio};
@@ -33,7 +34,7 @@ impl Hook {
         let thread = std::thread::Builder::new().name("hook".to_owned()).spawn(move || {
             for variables in told {
                 if let Err(why) = run(&command, variables, clock) {
-                    eprintln!("warning: the hook {why}");
+                    say(&format!("warning: the hook {why}"));
                 }
             }
         })?;

@@ -5,7 +5,7 @@
 //! rehearsal, and that no running regstorm holds. A `results/` full of other things is the normal
 //! case.
 
-use super::output::{RECORD, RESULTS, file_name};
+use super::output::{RECORD, RESULTS, file_name, say};
 use crate::record;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn prune(name: &str, newest: &Path, keep: u32) {
     let remarks = prune_in(Path::new(RESULTS), name, newest, keep);
     for remark in remarks {
-        eprintln!("{remark}");
+        say(&remark);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The file in which what this machine can send by itself is kept for the conditions of later runs.
 
 use super::failure::Failure;
-use super::output::{RESULTS, write_files};
+use super::output::{RESULTS, say, write_files};
 use crate::net::usage;
 use crate::record::Baseline;
 use std::path::Path;
@@ -17,10 +17,10 @@ pub(super) fn read() -> Option<Baseline> {
     match serde_json::from_slice::<Baseline>(&bytes) {
         Ok(baseline) => Some(baseline).filter(|baseline| baseline.host == usage::host().name),
         Err(error) => {
-            eprintln!(
+            say(&format!(
                 "warning: {} cannot be read ({error}); measure it anew with preflight --baseline",
                 path.display()
-            );
+            ));
             None
         }
     }

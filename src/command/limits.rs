@@ -7,7 +7,7 @@ mod field;
 mod findings;
 
 use super::failure::{Exit, Failure};
-use super::output::{RunDirectory, print, write_files};
+use super::output::{RunDirectory, print, say, write_files};
 use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
@@ -46,7 +46,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     }
     let live = args.live != Live::Off;
     for warning in plan.warnings.iter().filter(|_| live) {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     let trunk = trunk(&plan, args.trunk.as_deref())?;
     let orders = orders(&plan, trunk, args)?;
@@ -193,7 +193,7 @@ async fn search(
             result = &mut finished => break result,
             number = next(&mut interrupt, &mut terminate) => {
                 if live {
-                    eprintln!("interrupted: removing the bindings; press Ctrl-C again to stop at once");
+                    say("interrupted: removing the bindings; press Ctrl-C again to stop at once");
                 }
                 signals.raise(number);
                 waker.wake();

@@ -2,6 +2,7 @@
 //! the last ones.
 
 use super::failure::Failure;
+use super::output::say;
 use crate::cli::RunArgs;
 use crate::live::{Endpoint, Metrics, RunFacts};
 use crate::plan::Plan;
@@ -40,7 +41,7 @@ pub(super) fn bind(args: &RunArgs) -> Result<Option<Port>, Failure> {
     let address = listener.local_addr().map_err(|error| refused(address, &error))?;
     if let Some(warning) = openness(address) {
         // Nobody should learn this afterwards, so it is said whatever --live is.
-        eprintln!("{warning}");
+        say(&warning);
     }
     Ok(Some(Port { listener, address, linger }))
 }
@@ -106,13 +107,13 @@ impl Publication {
     ///
     /// # Errors
     /// When signals cannot be received.
-    pub(super) fn linger(self, say: bool) -> Result<(), Failure> {
+    pub(super) fn linger(self, aloud: bool) -> Result<(), Failure> {
         if self.linger.is_zero() {
             return Ok(());
         }
-        if say {
+        if aloud {
             let (place, most) = (self.place(), format_duration(self.linger));
-            eprintln!("{place} keeps the last values until they are read, for {most} at most (Ctrl-C ends this)");
+            say(&format!("{place} keeps the last values until they are read, for {most} at most (Ctrl-C ends this)"));
         }
         super::runtime()?.block_on(async {
             let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;

@@ -34,6 +34,7 @@ mod threads;
 mod watch;
 
 pub use failure::{Exit, Failure};
+pub use output::say;
 
 use crate::cli::{Cli, Command};
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -1,6 +1,6 @@
 //! Who watches a run: the writers of the raw files, and the person at the terminal.
 
-use super::output::FAILURES;
+use super::output::{FAILURES, say};
 #[cfg(feature = "tui")]
 use super::screen::LiveScreen;
 use crate::diagnose::AbortWatch;
@@ -12,7 +12,7 @@ use crate::record::Writer;
 use crate::record::pcapng::{Name, PcapngWriter};
 use crate::record::results::Aborted;
 use crate::report::words;
-use crate::vocab::{FailedAttempt, Intervention, Stage, Time};
+use crate::vocab::{FailedAttempt, Intervention, Stage, Time, printable};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,9 +107,10 @@ impl<'a> RunWatch<'a> {
 
     /// Shows a line to the person watching, if there is one.
     pub(super) fn say(&self, line: &str) {
+        let line = &*printable(line);
         match &self.screen {
             Screen::Off => {}
-            Screen::Plain => eprintln!("{line}"),
+            Screen::Plain => say(line),
             Screen::Bars(bars) => bars.say(line),
             #[cfg(feature = "tui")]
             Screen::Live(live) => live.say(line),

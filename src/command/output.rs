@@ -2,6 +2,7 @@
 //! output.
 
 use super::failure::Failure;
+use crate::vocab::printable_lines;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -116,13 +117,20 @@ pub(super) fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result
     Ok(())
 }
 
+/// Says a line to whoever watches standard error. One that is closed, full or gone takes nothing,
+/// and that is no failure: what a run leaves behind does not hang on who looks on.
+pub fn say(line: &str) {
+    let line = format!("{}\n", printable_lines(line));
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
 /// Prints to standard output. A reader that went away (`| head`) is no failure.
 ///
 /// # Errors
 /// When standard output cannot be written for any other reason.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::could_not(format!("standard output: {error}")))
         }

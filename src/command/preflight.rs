@@ -2,7 +2,7 @@
 
 use super::baseline;
 use super::failure::{Exit, Failure};
-use super::output::print;
+use super::output::{print, say};
 use super::prober::Prober;
 use super::probing::register_as;
 use super::registrar::{address_of, embedded};
@@ -109,7 +109,7 @@ pub(super) fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failu
             .into());
     }
     for warning in &plan.warnings {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     Ok((profile, plan))
 }

@@ -1,7 +1,7 @@
 //! `regstorm registrar`: the embedded registrar on its own, until it is told to stop.
 
 use super::failure::{Exit, Failure};
-use super::output::print;
+use super::output::{print, say};
 use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
 use crate::engine::Server;
@@ -24,7 +24,7 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
     };
     let plan = Plan::new(&profile)?;
     for warning in &plan.warnings {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     let listen = match args.listen.as_slice() {
         [] => plan.listen.clone(),
@@ -53,7 +53,7 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
         }
         server.stop().map_err(|error| Failure::could_not(format!("the registrar failed: {error}")))
     })?;
-    eprintln!("{}", account(&counts));
+    say(&account(&counts));
     Ok(Exit::Success)
 }
 

@@ -3,7 +3,7 @@
 use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, RunWatch, Screen};
-use super::output::RunDirectory;
+use super::output::{RunDirectory, say};
 use super::registrar::{address_of, embedded};
 use super::report::derive;
 #[cfg(feature = "tui")]
@@ -231,7 +231,7 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
     plan.require_load()?;
     if args.live != Live::Off {
         for warning in &plan.warnings {
-            eprintln!("warning: {warning}");
+            say(&format!("warning: {warning}"));
         }
     }
     Ok(plan)

@@ -5,7 +5,7 @@
 //! nobody. The other follows the record as it is written and looks for findings. The control side
 //! only hands over copies of what it knows.
 
-use super::output::RECORD;
+use super::output::{RECORD, say};
 use crate::diagnose::{Finding, GeneratorVerdict, findings, judge};
 use crate::engine::{RunPosition, Wish};
 use crate::live::screen::{
@@ -17,7 +17,7 @@ use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::priority::give_way;
 use crate::record::Follower;
-use crate::vocab::{self, Intervention, LoadStage};
+use crate::vocab::{self, Intervention, LoadStage, printable};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<
         give_way();
         run();
     });
-    started.inspect_err(|error| eprintln!("warning: the live screen lacks a thread: {error}")).ok()
+    started.inspect_err(|error| say(&format!("warning: the live screen lacks a thread: {error}"))).ok()
 }
 
 fn stage_now(stage: vocab::Stage, leg: Option<Leg>) -> StageNow {
@@ -213,7 +213,7 @@ fn show(mut scene: Scene, updates: &Receiver<ScreenUpdate>, wishes: &UnboundedSe
         Ok(())
     });
     if let Err(error) = drawn {
-        eprintln!("warning: the live screen has ended, the run goes on: {error}");
+        say(&format!("warning: the live screen has ended, the run goes on: {error}"));
     }
 }
 
@@ -320,9 +320,9 @@ fn line_of(finding: Finding) -> FindingLine {
     FindingLine {
         severity: finding.severity,
         id: finding.id,
-        trunk: finding.trunk_id,
-        summary: finding.summary,
-        advice: finding.advice.split(" | ").next().unwrap_or_default().to_owned(),
-        evidence: finding.evidence,
+        trunk: printable(&finding.trunk_id).into_owned(),
+        summary: printable(&finding.summary).into_owned(),
+        advice: printable(finding.advice.split(" | ").next().unwrap_or_default()).into_owned(),
+        evidence: printable(&finding.evidence).into_owned(),
     }
 }

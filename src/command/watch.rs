@@ -3,7 +3,7 @@
 
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
-use super::output::{print, write_files};
+use super::output::{print, say, write_files};
 use super::preflight::{plan, subjects, without_trunk};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
 use super::probing::register_as;
@@ -166,12 +166,12 @@ impl CanaryWatch {
     fn say_pace(&self, every: Duration) {
         let needed = 2.0 * self.canaries.len() as f64 / every.as_secs_f64();
         if needed > f64::from(MESSAGES_PER_SECOND) {
-            eprintln!(
+            say(&format!(
                 "warning: {} canaries every {} need {needed:.0} messages/s; rounds take longer, as no more than \
                  {MESSAGES_PER_SECOND} are sent",
                 self.canaries.len(),
                 crate::vocab::format_duration(every)
-            );
+            ));
         }
     }
 
@@ -254,7 +254,7 @@ impl Canary {
         let seen = shared.prober.exchange(&mut socket, &request, Time::NEVER);
         if let Some(seen) = seen.filter(|seen| !seen.outcome.is_granted()) {
             let how = said(&seen.outcome);
-            eprintln!("warning: trunk {}: the canary's binding could not be removed: {how}", self.trunk.id);
+            say(&format!("warning: trunk {}: the canary's binding could not be removed: {how}", self.trunk.id));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::load::search::{Seat, SeatAnswer, SeatFate, StepPace, StepResult, Word
 use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, FlowId, Kind, RunTag, Status, Time, saturating_u32};
+use crate::vocab::{AgentId, FlowId, Kind, RunTag, Status, Time, said, saturating_u32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -304,11 +304,7 @@ fn gap_of(per_second: f64) -> Duration {
 }
 
 fn refusal(code: u16, reason: &[u8], response: Option<&Response<'_>>) -> WordedRefusal {
-    WordedRefusal {
-        code,
-        reason: String::from_utf8_lossy(reason).into_owned(),
-        retry_after_s: response.and_then(|response| response.retry_after()),
-    }
+    WordedRefusal { code, reason: said(reason), retry_after_s: response.and_then(|response| response.retry_after()) }
 }
 
 /// How many contacts a 200 lists.

@@ -22,10 +22,11 @@
 
 use crate::measure::AttemptEnd;
 use crate::measure::event::Subject;
-use crate::sip::mask::mask_credentials;
+use crate::sip::mask::{mask_credentials, mask_echoes};
 use crate::vocab::{Direction, FailedAttempt, Packet, Place, Status, Time, TrunkId, saturating_u8};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// The time in which the budgets are spent.
@@ -255,11 +256,17 @@ impl Flight {
 impl WatchSlot {
     fn packets(&self, local: SocketAddr, keep_secrets: bool) -> Vec<Packet> {
         let mut start = 0;
+        let mut sent: Vec<Range<usize>> = Vec::new();
         let packet = |mark: &PacketMark| {
-            let mut bytes = self.bytes[start..mark.end].to_vec();
+            let range = start..mark.end;
+            let mut bytes = self.bytes[range.clone()].to_vec();
             start = mark.end;
             if !keep_secrets {
+                sent.iter().for_each(|request| mask_echoes(&mut bytes, &self.bytes[request.clone()]));
                 mask_credentials(&mut bytes);
+                if mark.direction == Direction::Sent {
+                    sent.push(range);
+                }
             }
             Packet { at: mark.at, direction: mark.direction, local, remote: mark.remote, bytes }
         };

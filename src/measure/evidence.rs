@@ -12,7 +12,7 @@ use super::answerers::{AnswererRow, Answerers};
 use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
 use super::responses::{ReasonId, Reasons};
 use super::rows::{MAX_TEXT, RowTable, note};
-use crate::vocab::{Class, Kind, Place, Time, Trouble, saturating_u32};
+use crate::vocab::{Class, Kind, Place, Time, Trouble, said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -492,8 +492,8 @@ impl Collector {
             kept.add(subject.agent.0, at);
             kept.span_s = wider(kept.span_s, Some((grant.granted_s, grant.granted_s)));
             if kept.example.is_empty() && !grant.example.is_empty() {
-                let cut = &grant.example[..grant.example.len().min(MAX_TEXT)];
-                kept.example = String::from_utf8_lossy(cut).into_owned();
+                let example = without_digests(grant.example);
+                kept.example = said(&example[..example.len().min(MAX_TEXT)]);
             }
         }
     }

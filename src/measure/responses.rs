@@ -3,7 +3,7 @@
 //! Reason phrases are kept once each and named by a number, so that the row of an agent takes two
 //! bytes for its last reason and an event costs one look-up and no allocation.
 
-use crate::vocab::{Kind, Time, TrunkId, saturating_u32};
+use crate::vocab::{Kind, Time, TrunkId, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,10 +57,11 @@ impl Reasons {
         Reasons { words: vec![Arc::from(""), Arc::from(OTHER)], by_bytes, recent }
     }
 
-    /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, a long phrase is
-    /// cut.
+    /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, digests as
+    /// asterisks, and a long phrase is cut.
     pub(super) fn id(&mut self, reason: &[u8]) -> ReasonId {
-        let reason = &reason[..reason.len().min(MAX_REASON_BYTES)];
+        let kept = without_digests(reason);
+        let reason = &kept[..kept.len().min(MAX_REASON_BYTES)];
         if let Some((_, id)) = self.recent.iter().find(|(recent, _)| recent == reason) {
             return *id;
         }

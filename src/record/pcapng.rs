@@ -11,7 +11,9 @@
 //!
 //! Read first: draft-ietf-opsawg-pcapng §4; RFC 791 §3.1, RFC 768, RFC 8200 §3 and §8.1.
 
-use crate::vocab::{Direction, FailedAttempt, Packet, Place, Time, saturating_u16, saturating_u32};
+use crate::vocab::{
+    Direction, FailedAttempt, Packet, Place, Time, printable, said, saturating_u16, saturating_u32, without_digests,
+};
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
@@ -113,9 +115,10 @@ fn unwritable(error: PcapError) -> io::Error {
 
 /// Whose packet the `n`-th one is (from 0), and what came of its attempt.
 fn comment(attempt: &FailedAttempt, name: Name<'_>, n: usize) -> String {
-    let reason = String::from_utf8_lossy(&attempt.reason[..attempt.reason.len().min(REASON)]);
+    let kept = without_digests(&attempt.reason);
+    let reason = said(&kept[..kept.len().min(REASON)]);
     let answer = match attempt.code {
-        0 => reason.into_owned(),
+        0 => reason,
         code => format!("{code} {reason}"),
     };
     let place = match attempt.place {
@@ -126,7 +129,7 @@ fn comment(attempt: &FailedAttempt, name: Name<'_>, n: usize) -> String {
         0 => String::new(),
         more => format!(", {more} more not kept"),
     };
-    format!(
+    let comment = format!(
         "trunk {} user {}: {} attempt, number {} of this agent; {}: {answer} {place}; packet {} of {}{left_out}",
         name.trunk,
         name.user,
@@ -135,7 +138,8 @@ fn comment(attempt: &FailedAttempt, name: Name<'_>, n: usize) -> String {
         attempt.status,
         n + 1,
         attempt.packets.len(),
-    )
+    );
+    printable(&comment).into_owned()
 }
 
 /// An IP packet with a packet's payload.

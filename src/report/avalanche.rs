@@ -4,8 +4,9 @@
 use super::chart::{ChartFrame, Scale, Series, lines};
 use super::charts::{Chart, chart};
 use super::csv::Table;
+use super::json;
 use super::template;
-use super::text::{cell, decimal, json_document, printable};
+use super::text::{cell, decimal, printable};
 use crate::diagnose::avalanche::Comeback;
 use crate::vocab::{floor_usize, format_duration};
 use serde::Serialize;
@@ -110,7 +111,7 @@ pub fn json(setting: &Setting, comebacks: &[Comeback]) -> Vec<u8> {
         setting: &'a Setting,
         comebacks: &'a [Comeback],
     }
-    json_document(&AvalancheDocument { schema: "regstorm.avalanche/1", setting, comebacks })
+    json::pretty(&AvalancheDocument { schema: "regstorm.avalanche/1", setting, comebacks })
 }
 
 /// `avalanche.html`: the table and the charts on one self-contained page.

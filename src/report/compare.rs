@@ -5,6 +5,7 @@
 //! everywhere.
 
 use super::explanation::wrap;
+use super::json;
 use super::sheets::Sheet;
 use super::template;
 use super::text::{self, counted, decimal, measured, printable, thousands};
@@ -106,8 +107,13 @@ pub fn render(pair: &Pair) -> String {
     text
 }
 
+/// The comparison as JSON.
+pub fn render_json(pair: &Pair) -> Vec<u8> {
+    json::pretty(&object(pair))
+}
+
 /// One JSON object.
-pub fn object(pair: &Pair) -> Value {
+fn object(pair: &Pair) -> Value {
     let Pair { base, new, comparison } = pair;
     let side = |side: &Side| {
         let (header, judgement) = (&side.run.results.header, side.run.judgement);

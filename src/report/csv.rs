@@ -8,7 +8,7 @@ use super::dictionary;
 use super::text::{self, cell, code, decimal, seconds};
 use crate::diagnose::{Finding, figures};
 use crate::record::{AgentResult, IntervalResult, LatencyRow, Results};
-use crate::vocab::{Stage, Status};
+use crate::vocab::{Stage, Status, in_cell};
 
 /// `intervals.csv`: attempts ended, by interval, trunk and status.
 pub fn intervals(results: &Results) -> Vec<u8> {
@@ -194,17 +194,24 @@ pub(super) struct Table {
 impl Table {
     /// Begins with the header of `file`.
     pub(super) fn new(file: &str) -> Table {
+        Table::with_columns(dictionary::columns(file).map(|column| column.name))
+    }
+
+    /// Begins with these names.
+    pub(super) fn with_columns<'a>(names: impl IntoIterator<Item = &'a str>) -> Table {
         let writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
         let mut table = Table { writer };
-        table.row(dictionary::columns(file).map(|column| column.name));
+        table.row(names);
         table
     }
 
-    /// Adds a row with one cell for each column.
+    /// Adds a row with one cell for each column; what others wrote is no formula there.
     pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
         // A vector takes every write; what is left to fail is a row of another length than the
         // header.
-        self.writer.write_record(cells).expect("a row has one cell for each column of the dictionary");
+        self.writer
+            .write_record(cells.into_iter().map(|cell| in_cell(cell).into_owned()))
+            .expect("a row has one cell for each column of the dictionary");
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

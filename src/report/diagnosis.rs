@@ -2,6 +2,7 @@
 //! step that is missing, and a line that sums up.
 
 use super::csv::mean_period_s;
+use super::json;
 use super::text::counted;
 use crate::diagnose::diagnosis::Conclusion;
 use crate::diagnose::{Diagnosis, HandshakeStep};
@@ -38,8 +39,7 @@ pub fn render(all: &[Diagnosed]) -> String {
 /// the keys of `run.json`.
 pub fn render_json(all: &[Diagnosed]) -> String {
     let sources: Vec<_> = all.iter().map(object).collect();
-    // Texts, numbers and lists only: nothing here can fail to serialise.
-    serde_json::to_string_pretty(&json!({ "sources": sources })).unwrap_or_default() + "\n"
+    json::text(json::pretty(&json!({ "sources": sources })))
 }
 
 fn lines(one: &Diagnosed) -> Vec<String> {

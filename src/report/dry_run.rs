@@ -1,7 +1,8 @@
 //! The dry run as lines behind a rehearsal's summary, and as `dry-run.json`, schema
 //! `regstorm.dry-run/1`.
 
-use super::text::{self, decimal, json_document, thousands};
+use super::json;
+use super::text::{self, decimal, thousands};
 use crate::diagnose::DryRun;
 use crate::diagnose::dry_run::At;
 use crate::vocab::{floor_u64, format_bandwidth};
@@ -26,7 +27,7 @@ pub fn render(dry_run: &DryRun) -> Vec<u8> {
         #[serde(flatten)]
         dry_run: &'a DryRun,
     }
-    json_document(&DryRunDocument { schema: "regstorm.dry-run/1", dry_run })
+    json::pretty(&DryRunDocument { schema: "regstorm.dry-run/1", dry_run })
 }
 
 fn messages(dry_run: &DryRun) -> String {

@@ -1,6 +1,7 @@
 //! An investigation as a table for people and as one JSON object: every attempt with its answer,
 //! what was not tried and why, the conclusion last.
 
+use super::json;
 use super::text::{millis, printable};
 use crate::diagnose::experiment::{Answer, ExperimentConclusion, Investigation, Skipped, Trial, TrialRow};
 use crate::vocab::Place;
@@ -42,12 +43,16 @@ fn not_tried(text: &mut String, skipped: &[Skipped]) {
     }
 }
 
-/// One JSON object. Without an investigation nobody was refused.
-pub fn object(
+/// One JSON object on a line of its own. Without an investigation nobody was refused.
+pub fn render_json(
     patient: Option<&Patient>,
     investigation: Option<&Investigation>,
     conclusion: &ExperimentConclusion,
-) -> Value {
+) -> String {
+    json::text(json::line(&object(patient, investigation, conclusion)))
+}
+
+fn object(patient: Option<&Patient>, investigation: Option<&Investigation>, conclusion: &ExperimentConclusion) -> Value {
     let rows = investigation.map_or(&[][..], Investigation::rows);
     let skipped = investigation.map_or(&[][..], Investigation::skipped);
     json!({

@@ -1,5 +1,6 @@
 //! An explanation as text for a terminal: wrapped, a cause per paragraph.
 
+use super::json;
 use crate::diagnose::explain::Explanation;
 
 /// The widest line, in characters.
@@ -12,8 +13,7 @@ pub fn render(texts: &[Explanation]) -> String {
 
 /// Explanations as JSON: a list, as a name may stand for several things.
 pub fn render_json(texts: &[Explanation]) -> String {
-    // Strings and lists only: nothing here can fail to serialise.
-    serde_json::to_string_pretty(texts).unwrap_or_default() + "\n"
+    json::text(json::pretty(&texts))
 }
 
 fn one(text: &Explanation) -> String {

@@ -3,9 +3,11 @@
 
 use super::chart::{ChartFrame, Scale, Series, lines};
 use super::charts::{self, Chart, PlotKind};
+use super::csv::Table;
+use super::json;
 use super::script::Script;
 use super::template;
-use super::text::{cell, decimal, json_document, printable};
+use super::text::{cell, decimal, printable};
 use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Step};
 use serde::Serialize;
 
@@ -38,17 +40,16 @@ pub fn render_all(limits: &Limits) -> Vec<(&'static str, Vec<u8>)> {
 
 /// `limits.json`.
 pub fn json(limits: &Limits) -> Vec<u8> {
-    json_document(limits)
+    json::pretty(limits)
 }
 
 /// `limits.csv`: RFC 4180 with a header; what is unknown is empty.
 pub fn csv(limits: &Limits) -> Vec<u8> {
-    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(COLUMNS).expect("a vector takes every write");
+    let mut table = Table::with_columns(COLUMNS);
     for step in &limits.steps {
-        writer.write_record(cells(step)).expect("a row has one cell for each column");
+        table.row(cells(step).iter().map(String::as_str));
     }
-    writer.into_inner().expect("a vector takes every write")
+    table.into_bytes()
 }
 
 fn cells(step: &Step) -> [String; 18] {

@@ -19,6 +19,7 @@ pub mod explanation;
 mod found;
 pub mod go_live;
 pub mod html;
+mod json;
 pub mod junit;
 pub mod limits;
 pub mod readiness;

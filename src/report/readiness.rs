@@ -2,6 +2,7 @@
 //! credentials.
 
 use super::explanation::{WIDTH, wrap};
+use super::json;
 use super::text::printable;
 use crate::diagnose::readiness::{Check, CheckState, Readiness};
 use serde::Serialize;
@@ -85,8 +86,7 @@ pub fn render_json(trunks: &[Readiness], doubts: &[Doubt], baseline: Option<&cra
         baseline: Option<&'a crate::record::Baseline>,
     }
     let ready = trunks.iter().all(|trunk| trunk.ready);
-    // Strings, numbers and lists only: nothing here can fail to serialise.
-    serde_json::to_string_pretty(&Preflight { ready, trunks, lint: doubts, baseline }).unwrap_or_default() + "\n"
+    json::text(json::pretty(&Preflight { ready, trunks, lint: doubts, baseline }))
 }
 
 /// What this machine can send, in words.

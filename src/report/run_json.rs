@@ -3,7 +3,7 @@
 //! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
 
 use super::conditions::Conditions;
-use super::text::json_document;
+use super::json;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -16,12 +16,12 @@ use std::collections::BTreeMap;
 
 /// Renders the document, ending in a newline.
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<u8> {
-    json_document(&run(results, judgement, findings))
+    json::pretty(&run(results, judgement, findings))
 }
 
 /// The document of a rehearsal, with its dry run.
 pub fn render_rehearsal(results: &Results, judgement: &Judgement, findings: &[Finding], dry_run: &DryRun) -> Vec<u8> {
-    json_document(&RunDocument { dry_run: Some(dry_run), ..run(results, judgement, findings) })
+    json::pretty(&RunDocument { dry_run: Some(dry_run), ..run(results, judgement, findings) })
 }
 
 #[derive(Serialize)]

@@ -3,16 +3,8 @@
 //! An unknown value is an empty text, never 0 or NaN. Words for people are in `words`.
 
 use crate::diagnose::figures::Unit;
-use crate::vocab::floor_u64;
-use serde::Serialize;
+use crate::vocab::{self, floor_u64};
 use std::cmp::Ordering;
-
-/// A document as a file holds it, ending in a newline.
-pub(super) fn json_document(document: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(document).expect("keys are strings, and a vector grows");
-    bytes.push(b'\n');
-    bytes
-}
 
 /// A value as text, or nothing.
 pub(super) fn cell<T: ToString>(value: Option<T>) -> String {
@@ -154,9 +146,10 @@ fn significant(digits: &[u8]) -> &[u8] {
 
 /// Text from the wire for pages and XML: control characters, which neither can carry, become
 /// U+FFFD.
+
+/// Text of others for pages, tables and XML.
 pub(super) fn printable(text: &str) -> String {
-    let forbidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()
+    vocab::printable(text).into_owned()
 }
 
 #[cfg(test)]
@@ -198,6 +191,5 @@ mod tests {
         assert_eq!([45_200_000_000, 3_599_000_000_000, 3_723_000_000_000].map(length), ["45.2s", "59m59s", "1h02m03s"]);
         assert_eq!([512, 8_388_608, 2_100_000_000].map(bytes), ["512 B", "8.4 MB", "2.1 GB"]);
         assert_eq!(decimal(100.0, 0), "100");
-        assert_eq!(printable("a\u{0}b\r\nc"), "a\u{fffd}b\u{fffd}\u{fffd}c");
     }
 }

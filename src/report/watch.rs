@@ -1,5 +1,6 @@
 //! A change of a trunk's light: as a line, as JSON, as a hook's environment.
 
+use super::json;
 use super::text::printable;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -35,8 +36,7 @@ impl GoChange {
 
     /// One line of JSON.
     pub fn json(&self) -> String {
-        // Texts and numbers only: nothing here can fail to serialise.
-        serde_json::to_string(self).unwrap_or_default() + "\n"
+        json::text(json::line(self))
     }
 
     /// What a hook finds in its environment.

@@ -22,6 +22,9 @@ const MASK: u8 = b'*';
 /// Parameters whose value is a digest over the password.
 const DIGESTS: [&[u8]; 2] = [b"response", b"rspauth"];
 
+/// Hexadecimal digits of an MD5.
+const SHORTEST_DIGEST: usize = 32;
+
 /// Ends the names of both headers that carry credentials.
 const CREDENTIALS: &[u8] = b"authorization";
 
@@ -33,6 +36,23 @@ pub fn mask_credentials(message: &mut [u8]) {
     for at in (0..message.len()).rev() {
         if let Some(secret) = secret_at(message, at) {
             message[secret].iter_mut().filter(|byte| !is_blank(**byte)).for_each(|byte| *byte = MASK);
+        }
+    }
+}
+
+/// Overwrites in `message` every digest that `request` carried, wherever it stands: a server may
+/// quote it back in a reason phrase, a realm or a Contact.
+pub fn mask_echoes(message: &mut [u8], request: &[u8]) {
+    for at in 0..request.len() {
+        let Some(secret) = secret_at(request, at) else { continue };
+        let secret = &request[secret];
+        // What is shorter is no digest, and might be any word.
+        if secret.len() < SHORTEST_DIGEST {
+            continue;
+        }
+        let found = |message: &[u8]| message.windows(secret.len()).position(|part| part.eq_ignore_ascii_case(secret));
+        while let Some(place) = found(message) {
+            message[place..place + secret.len()].fill(MASK);
         }
     }
 }
@@ -128,6 +148,24 @@ mod tests {
         ] {
             assert_eq!(masked(text), expected);
         }
+    }
+
+    #[test]
+    fn a_digest_that_comes_back_is_masked_wherever_it_stands() {
+        let digest = "5ec7e75ec7e75ec7e75ec7e75ec7e700";
+        let request = format!("Authorization: Digest nonce=\"ab\", response=\"{digest}\"\r\n\r\n");
+        let answer = format!(
+            "SIP/2.0 403 Wrong {}\r\nContact: <sip:{digest}@a.test>\r\nWWW-Authenticate: Digest realm=\"{digest}\", nonce=\"ab\"\r\n\r\n",
+            digest.to_uppercase()
+        );
+        let mut shown = answer.clone().into_bytes();
+        mask_echoes(&mut shown, request.as_bytes());
+        let shown = String::from_utf8(shown).expect("a mask is ASCII");
+        let stars = "*".repeat(32);
+        assert_eq!(shown, answer.replace(digest, &stars).replace(&digest.to_uppercase(), &stars));
+        let mut other = answer.clone().into_bytes();
+        mask_echoes(&mut other, b"response=\"\"\r\nresponse=ab\r\n");
+        assert_eq!(other, answer.as_bytes(), "nothing long enough to be a digest was sent");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod intervention;
 mod number;
 mod outcome;
 mod packet;
+mod said;
 mod secret;
 mod setup;
 mod time;
@@ -34,6 +35,7 @@ pub use number::{
 };
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
+pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
 pub use setup::{ArrivalOrder, LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
 pub use time::Time;

@@ -22,6 +22,7 @@ use super::transaction::{Due, Transaction};
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::digest::{self, Covered};
 use crate::sip::emit::{self, Options, Overflow, Register, RegisterTemplate, TemplateParts};
+use crate::sip::mask::mask_echoes;
 use crate::sip::{AlgorithmSet, Branch, Challenge, Protection, Response, Timers, Token, scan};
 use crate::vocab::{AgentId, Time, Transport, Trouble};
 use std::net::SocketAddr;
@@ -125,7 +126,7 @@ impl<'r> Probe<'r> {
                 }
                 Todo::Wait
             }
-            Ok(response) => self.answered(at, &response),
+            Ok(response) => self.answered(at, &response, bytes),
         }
     }
 
@@ -234,12 +235,19 @@ impl<'r> Probe<'r> {
         Ok(())
     }
 
-    fn answered(&mut self, at: Time, response: &Response<'_>) -> Todo {
+    fn answered(&mut self, at: Time, response: &Response<'_>, bytes: &[u8]) -> Todo {
         let method = self.request.method.as_str().as_bytes();
-        let user = self.request.contact_user.as_ref().unwrap_or(&self.request.user);
-        let answer = ProbeAnswer::read(response, user.as_bytes(), self.template.contact_host());
         if let Some(step) = self.steps.last_mut() {
-            step.answer = Some(answer);
+            let user = self.request.contact_user.as_ref().unwrap_or(&self.request.user);
+            // What is kept of it shows nothing of the digest that was sent.
+            let mut shown = bytes.to_vec();
+            mask_echoes(&mut shown, &self.bytes);
+            let shown = scan::response(&shown);
+            step.answer = Some(ProbeAnswer::read(
+                shown.as_ref().unwrap_or(response),
+                user.as_bytes(),
+                self.template.contact_host(),
+            ));
         }
         if response.cseq != self.call.cseq() || !response.cseq_method.eq_ignore_ascii_case(method) {
             return self.close(at, ProbeEnd::Malformed("the CSeq is not that of the request".to_owned()));

@@ -2,7 +2,7 @@
 
 use crate::sip::challenge::{self, Unusable};
 use crate::sip::{Algorithm, Protection, Response, contact};
-use crate::vocab::Place;
+use crate::vocab::{Place, printable};
 use std::time::Duration;
 
 /// What came of a probe.
@@ -168,7 +168,7 @@ impl ProbeOffer {
     }
 }
 
-/// What a server wrote, fit to be shown: one line, no control characters.
+/// What a server wrote, fit to be shown on one line.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(&String::from_utf8_lossy(bytes)).into_owned()
 }

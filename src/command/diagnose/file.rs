@@ -3,6 +3,7 @@
 
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
+use crate::command::output::say;
 use crate::command::output::{RECORD, print};
 use crate::diagnose::Diagnosis;
 use crate::observe::{self, Observation};
@@ -28,7 +29,7 @@ pub(super) fn execute(sources: &[PathBuf], args: &DiagnoseArgs) -> Result<Exit, 
     } else {
         for one in &all {
             for remark in &one.remarks {
-                eprintln!("{}: {remark}", one.source);
+                say(&format!("{}: {remark}", one.source));
             }
         }
         print(&diagnosis::render(&all))?;

@@ -2,6 +2,7 @@
 //! program does.
 
 use crate::command::failure::Failure;
+use crate::command::output::say;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +35,7 @@ impl Interrupt {
                     if flag.swap(number, Ordering::Relaxed) != 0 {
                         std::process::exit(128 + number);
                     }
-                    eprintln!("ending after this attempt; once more ends at once and may leave a binding");
+                    say("ending after this attempt; once more ends at once and may leave a binding");
                 }
             });
         };

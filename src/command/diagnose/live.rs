@@ -5,7 +5,7 @@ use super::bench::{Bench, RealLine};
 use super::interrupt::Interrupt;
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
-use crate::command::output::print;
+use crate::command::output::{print, say};
 use crate::command::probing::source_of;
 use crate::command::registrar::{address_of, embedded};
 use crate::command::source::DiskSource;
@@ -34,7 +34,7 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let plan = Plan::new(&profile)?;
     require_agents(&plan)?;
     for warning in &plan.warnings {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     let clock = Clock::new();
     // Calls must be new to the registrar each time, whatever the profile's seed; the embedded
@@ -76,7 +76,7 @@ impl EndedVisit {
     fn print(&self, json: bool) -> Result<(), Failure> {
         let (patient, investigation) = self.case.as_ref().map(|(patient, seen)| (patient, seen)).unzip();
         match self.case.as_ref().filter(|_| !json) {
-            _ if json => print(&format!("{}\n", experiments::object(patient, investigation, &self.conclusion))),
+            _ if json => print(&experiments::render_json(patient, investigation, &self.conclusion)),
             Some((patient, investigation)) => print(&experiments::table(patient, investigation, &self.conclusion)),
             None => print(&format!("{}\n", self.conclusion)),
         }
@@ -141,7 +141,10 @@ impl Ward<'_> {
             }
         };
         if bench.left_behind() > 0 {
-            eprintln!("warning: {} bindings could not be removed; they end with their lifetime", bench.left_behind());
+            say(&format!(
+                "warning: {} bindings could not be removed; they end with their lifetime",
+                bench.left_behind()
+            ));
         }
         let identity = self.plan.identities.get(agent);
         let patient = Patient {
@@ -158,8 +161,8 @@ impl Ward<'_> {
     fn say(&self, agent: AgentId, trial: &Trial, observation: &TrialOutcome) {
         let user = self.plan.identities.get(agent).user;
         match trial {
-            Trial::Baseline => eprintln!("{user}: unchanged: {observation}"),
-            Trial::Changed(change) => eprintln!("{user}: {change}: {observation}"),
+            Trial::Baseline => say(&format!("{user}: unchanged: {observation}")),
+            Trial::Changed(change) => say(&format!("{user}: {change}: {observation}")),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::command::assemble::{open_flow, template};
 use crate::command::failure::Failure;
+use crate::command::output::say;
 use crate::engine::LiveField;
 use crate::fleet::Flows;
 use crate::fleet::crew::CrewConfig;
@@ -131,7 +132,7 @@ impl ShownField {
             Some(refusal) => format!(", {} refused ({refusal})", seen.refused()),
             None => String::new(),
         };
-        eprintln!("{elapsed:8.1} s  {what} {all:>5} at {rate:8.1}/s: {ok} accepted{refused}");
+        say(&format!("{elapsed:8.1} s  {what} {all:>5} at {rate:8.1}/s: {ok} accepted{refused}"));
     }
 }
 
