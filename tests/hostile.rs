@@ -111,10 +111,11 @@ fn answer(request: &str, digest: Option<&str>) -> Vec<u8> {
         (Some(_), _) => ("403 +1+1".to_owned(), String::new()),
     };
     let (via, from) = (header(request, "Via"), header(request, "From"));
+    let quoted = digest.unwrap_or_default();
     let (call, cseq) = (header(request, "Call-ID"), header(request, "CSeq"));
     format!(
         "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag=t\r\nCall-ID: {call}\r\nCSeq: {cseq}\r\n{fields}\
-         Server: x{steering}\r\nContent-Length: 0\r\n\r\n"
+         Server: x{steering}\r\nWarning: 399 x \"{quoted}{steering}\"\r\nContent-Length: 0\r\n\r\n"
     )
     .into_bytes()
 }

@@ -1,7 +1,7 @@
 //! The rows that evidence is kept in: bounded tables, so that a hostile registrar cannot make them
 //! large, and what each row says of how often, when and whom.
 
-use crate::vocab::saturating_u32;
+use crate::vocab::{said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -62,11 +62,12 @@ pub fn wider(one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32,
 
 /// Adds a text to a short list, unless it is empty or there already.
 pub(super) fn note(list: &mut Vec<String>, text: &[u8]) {
+    let text = without_digests(text);
     let text = &text[..text.len().min(MAX_TEXT)];
     if text.is_empty() || list.len() >= EXAMPLES || list.iter().any(|known| known.as_bytes() == text) {
         return;
     }
-    list.push(String::from_utf8_lossy(text).into_owned());
+    list.push(said(text));
 }
 
 /// What is kept of a row's interval. Counting allocates nothing.
