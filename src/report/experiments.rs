@@ -52,7 +52,11 @@ pub fn render_json(
     json::text(json::line(&object(patient, investigation, conclusion)))
 }
 
-fn object(patient: Option<&Patient>, investigation: Option<&Investigation>, conclusion: &ExperimentConclusion) -> Value {
+fn object(
+    patient: Option<&Patient>,
+    investigation: Option<&Investigation>,
+    conclusion: &ExperimentConclusion,
+) -> Value {
     let rows = investigation.map_or(&[][..], Investigation::rows);
     let skipped = investigation.map_or(&[][..], Investigation::skipped);
     json!({
