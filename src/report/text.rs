@@ -144,9 +144,6 @@ fn significant(digits: &[u8]) -> &[u8] {
     &digits[digits.iter().take_while(|digit| **digit == b'0').count()..]
 }
 
-/// Text from the wire for pages and XML: control characters, which neither can carry, become
-/// U+FFFD.
-
 /// Text of others for pages, tables and XML.
 pub(super) fn printable(text: &str) -> String {
     vocab::printable(text).into_owned()
