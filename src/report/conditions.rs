@@ -6,14 +6,14 @@
 
 use crate::record::results::TimersHeader;
 use crate::record::{Baseline, Header, Results};
-use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage};
+use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage, Transport};
 use serde::Serialize;
 
 /// The set-up of a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Conditions {
     /// SIP transport protocols in use, as in RFC 7502 §5.1.
-    pub transport: Vec<String>,
+    pub transport: Vec<&'static str>,
     pub connection_strategy: String,
     /// Whether the registrar challenged (401/407) any attempt.
     pub challenged: bool,
@@ -56,7 +56,8 @@ pub struct InterventionView {
 impl Conditions {
     pub fn of(results: &Results) -> Conditions {
         let header = &results.header;
-        let mut transport: Vec<_> = header.trunks.iter().map(|trunk| trunk.transport.clone()).collect();
+        let mut transport: Vec<_> =
+            header.trunks.iter().filter_map(|trunk| trunk.transport).map(Transport::as_str).collect();
         transport.sort_unstable();
         transport.dedup();
         Conditions {
