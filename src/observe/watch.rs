@@ -9,7 +9,7 @@
 //! not run backwards here: whoever calls sees to it.
 
 use super::ObserveError;
-use super::entry::{Entry, SeenEnd, TextId, Texts, What};
+use super::entry::{Entry, SeenEnd, SeenTexts, TextId, What};
 use super::replay::Seen;
 use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
@@ -103,7 +103,7 @@ pub(super) struct SeenChallenge<'a> {
 #[derive(Debug)]
 pub(super) struct Watch {
     roster: Roster,
-    words: Texts,
+    words: SeenTexts,
     entries: Vec<Entry>,
     /// By agent.
     phones: Vec<Phone>,
@@ -197,7 +197,7 @@ impl Watch {
     pub(super) fn new() -> Self {
         Watch {
             roster: Roster::default(),
-            words: Texts::new(),
+            words: SeenTexts::new(),
             entries: Vec::new(),
             phones: Vec::new(),
             requests: HashMap::new(),
