@@ -12,7 +12,7 @@
 //! a figure is Timer E's.
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use regstorm::engine::{Conduct, Decision, Observer, RunPosition, Server, WorkerPlan, conduct};
+use regstorm::engine::{Conduct, Decision, Listening, Observer, RunPosition, Server, WorkerPlan, conduct};
 use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
 use regstorm::load::{Schedule, Stripe};
 use regstorm::measure::{Interval, Tally, TallyConfig};
@@ -127,7 +127,13 @@ fn run(plan: &Plan, case: Case) -> Duration {
     let stripes = (0..WORKERS).map(|worker| Stripe { worker, workers: WORKERS });
     let sockets: Vec<_> = stripes.map(|stripe| (stripe, sockets(target, stripe, case.socket_per_agent))).collect();
     let start = clock.now() + HEAD_START;
-    let server = Server::start(registrar(plan, case.delay, start), vec![listening], 1, clock).expect("a thread");
+    let server = Server::start(
+        registrar(plan, case.delay, start),
+        Listening { udp: vec![listening], tcp: Vec::new() },
+        1,
+        clock,
+    )
+    .expect("a thread");
     let schedule = Arc::new(Schedule::new(&plan.load, SEED));
     let run = Conduct {
         workers: sockets
@@ -195,7 +201,14 @@ fn worker(
     let mut flows = Flows::default();
     for udp in &sockets {
         let local = udp.local_addr();
-        flows.add(Flow { trunk: TrunkId(0), source: 0, local, remote: target, template: template(local) });
+        flows.add(Flow {
+            trunk: TrunkId(0),
+            source: 0,
+            local,
+            remote: target,
+            template: template(local),
+            stream: None,
+        });
     }
     let of_agents = (0..stripe.count(AGENTS)).map(|local| FlowId(local % sockets.len() as u32));
     let config = FleetConfig {

@@ -67,22 +67,21 @@
 //!
 //! Its name is known (`vocab::Transport`), URIs ask for it (`sip::uri`), requests say it in Via and
 //! Contact (`sip::emit`) and messages are cut off a stream (`sip::framing`) whatever carries them.
-//! What is left is nine files, beside those that name the one kind there is (`rg 'Transport::Udp'`):
+//! Datagrams and streams are the two sorts there are. A datagram flow is always open; a stream has a
+//! life (`fleet/stream.rs`), agents that wait for it (`fleet/driver/streams.rs`) and a transaction
+//! that sends nothing twice (`Transaction::sent_reliably`). Another kind of stream adds:
 //!
 //! | file | what is added |
 //! |---|---|
-//! | `plan.rs` | that a trunk may ask for it |
+//! | `plan.rs`, `profile/listen.rs` | that a trunk, and the registrar, may ask for it |
 //! | `net/`, a file of its own | bytes over it, with the kernel's time of arrival |
-//! | `fleet/flows.rs` | the states of a flow: a datagram flow is always open and has none |
-//! | `engine/sockets.rs` | its sockets among a worker's ways out |
-//! | `engine/serve.rs` | the registrar's end of it |
-//! | `engine/probe.rs` | one exchange over it |
-//! | `command/assemble.rs` | how a flow of it is opened |
-//! | `sim/road.rs` | the same played in virtual time |
+//! | `engine/channels.rs` | how it is opened and how bytes become messages: for a worker (`sockets.rs`), the registrar (`serve/callers.rs`) and a probe (`probe/line.rs`) alike |
+//! | `vocab::FlowLoss` | why it may end |
+//! | `sim/wires.rs` | how many round trips opening it takes |
 //! | `record/pcapng.rs` | how a failed attempt's messages look as packets |
 //!
-//! The first stream among them also says once, in `sip/timers.rs`, that nothing is sent twice over
-//! it. Schedules, books, findings and reports do not know what carries a message.
+//! Schedules, findings and reports do not know what carries a message; books count what became of
+//! connections ([`measure::FlowCounts`]).
 //!
 //! # Where to start reading
 //!

@@ -98,6 +98,11 @@ pub struct TrunkPlan {
     /// Local addresses, agent n on the (n mod length)-th; empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     pub sockets: SocketUse,
+    /// What its agents have where messages are no datagrams.
+    pub connections: SocketUse,
+    pub connect_timeout: Duration,
+    /// What the embedded registrar's first address carries.
+    pub embedded_over: Transport,
     pub agents: u32,
     /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
     pub drawn_order: bool,
@@ -107,10 +112,15 @@ impl TrunkPlan {
     /// What carries its messages.
     pub fn transport(&self) -> Transport {
         let registrar = match &self.registrar {
-            RegistrarChoice::Embedded => Transport::Udp,
+            RegistrarChoice::Embedded => self.embedded_over,
             RegistrarChoice::Target(target) => target.transport,
         };
         self.outbound_proxy.as_ref().map_or(registrar, |proxy| proxy.target.transport)
+    }
+
+    /// How its agents share what they send through.
+    pub fn sharing(&self) -> SocketUse {
+        if self.transport().is_stream() { self.connections } else { self.sockets }
     }
 }
 
@@ -206,8 +216,7 @@ impl Plan {
         }
     }
 
-    /// UDP sockets of a run with so many sender threads, by local address; `None`: the kernel's
-    /// choice.
+    /// Sockets of a run with so many sender threads, by local address; `None`: the kernel's choice.
     pub fn sockets(&self, workers: u32) -> BTreeMap<Option<IpAddr>, u64> {
         let mut sockets = BTreeMap::new();
         for trunk in &self.trunks {
@@ -215,7 +224,7 @@ impl Plan {
             for position in 0..addresses {
                 // Agent n has the (n mod addresses)-th.
                 let agents = u64::from(trunk.agents).saturating_sub(position).div_ceil(addresses);
-                let own = match trunk.sockets {
+                let own = match trunk.sharing() {
                     SocketUse::PerAgent => agents,
                     SocketUse::Shared => workers.into(),
                 };
@@ -258,7 +267,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
         let n = n.to_string();
         let mut target = |key: &str, text: &str| {
             let at = ["trunk", &n, key];
-            udp_target(text).map_err(|message| problems.push(profile.problem(&at, message))).ok()
+            reachable(text).map_err(|message| problems.push(profile.problem(&at, message))).ok()
         };
         let registrar = match trunk.registrar.as_str() {
             "embedded" => Some(RegistrarChoice::Embedded),
@@ -281,6 +290,9 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             user_agent,
             source: trunk.source.clone(),
             sockets: trunk.sockets,
+            connections: trunk.connections,
+            connect_timeout: trunk.connect_timeout,
+            embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),
             drawn_order: is_drawn(profile.arrivals.order, &trunk.agents),
         });
@@ -296,11 +308,11 @@ fn is_drawn(order: ArrivalOrder, agents: &TrunkAgents) -> bool {
 }
 
 /// A target this version can reach.
-fn udp_target(text: &str) -> Result<Target, String> {
+fn reachable(text: &str) -> Result<Target, String> {
     let target = parse_target(text).map_err(|error| error.to_string())?;
     match target.transport {
-        Transport::Udp => Ok(target),
-        other => Err(format!("the transport {other} is not available in this version; only UDP is")),
+        Transport::Udp | Transport::Tcp => Ok(target),
+        other => Err(format!("the transport {other} is not available in this version; UDP and TCP are")),
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Purpose {
     StartPause = 9,
     /// Which agents an outage hits.
     Outage = 10,
+    /// How long a shared connection that could not be opened is left alone.
+    FlowBackoff = 11,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
 }

@@ -5,14 +5,15 @@ use regstorm::agent::Credential;
 use regstorm::agent::probe::{
     AnswerRule, Call, Probe, ProbeEnd, ProbeMethod, ProbeOutcome, ProbeRequest, QopRule, RealmRule, Todo,
 };
-use regstorm::engine::{ProbeSocket, Server};
+use regstorm::engine::{Listening, ProbeSocket, Server};
 use regstorm::net::Clock;
+use regstorm::net::tcp::TcpPort;
 use regstorm::net::udp::{Udp, UdpOptions};
 use regstorm::registrar::{Config, Fault, FaultKind, KnownUsers, Peer, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::challenge::Unusable;
 use regstorm::sip::{Algorithm, AlgorithmSet, Protection, Timers};
-use regstorm::vocab::{Place, Secret, Time};
+use regstorm::vocab::{Place, Secret, Time, Transport};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ const TENANT: &str = "genesyscloud.test;tenant=acme";
 fn request(user: &str) -> ProbeRequest {
     ProbeRequest {
         method: ProbeMethod::Register,
+        transport: Transport::Udp,
         user: user.to_owned(),
         domain: REALM.to_owned(),
         auth_user: user.to_owned(),
@@ -64,7 +66,7 @@ fn local() -> SocketAddr {
 /// Runs a probe against a registrar that answers at once; time passes only by timers.
 fn exchange(registrar: &mut Registrar, request: &ProbeRequest) -> ProbeOutcome {
     let mut now = Time::from_secs(10);
-    let from = Peer { address: local(), socket: 0 };
+    let from = Peer::from(local());
     let mut probe = Probe::new(request, local());
     let mut todo = probe.start(now);
     let mut buffer = vec![0; 4096];
@@ -225,6 +227,29 @@ fn a_contact_of_its_own_is_what_gets_bound() {
     assert_eq!(answer.granted_s, Some(600));
 }
 
+/// The same over a connection, which is opened again when the registrar was away.
+#[test]
+fn over_a_connection() {
+    let clock = Clock::new();
+    let start = |at: &str| {
+        let port = TcpPort::bind(at.parse().expect("an address")).expect("loopback");
+        let registrar = Registrar::new(config(Vec::new()), Seed(1), clock.now());
+        Server::start(registrar, Listening { udp: Vec::new(), tcp: vec![port] }, 2, clock).expect("threads")
+    };
+    let server = start("127.0.0.1:0");
+    let (_, target) = server.addresses()[0];
+    let over_tcp = |user: &str| ProbeRequest { transport: Transport::Tcp, ..request(user) };
+    let mut socket = ProbeSocket::open(Transport::Tcp, None, target, clock).expect("loopback");
+    let granted = socket.exchange(&over_tcp("alice"));
+    assert!(granted.is_granted(), "{granted:?}");
+    assert_eq!(granted.answer().and_then(|answer| answer.rport), Some(socket.local_addr().port()));
+    drop(server);
+    let gone = socket.exchange(&over_tcp("alice"));
+    assert!(matches!(&gone.end, ProbeEnd::Transport(why) if why.starts_with("connection")), "{gone:?}");
+    let _server = start(&target.to_string());
+    assert!(socket.exchange(&over_tcp("alice")).is_granted());
+}
+
 /// The real thing: two ports, a registrar behind a socket, and a port where nobody listens.
 #[test]
 fn over_a_socket() {
@@ -232,10 +257,11 @@ fn over_a_socket() {
     let options = UdpOptions { error_queue: false, ..UdpOptions::default() };
     let listening = Udp::bound("127.0.0.1:0".parse().expect("an address"), &options).expect("loopback");
     let registrar = Registrar::new(config(Vec::new()), Seed(1), clock.now());
-    let server = Server::start(registrar, vec![listening], 1, clock).expect("a thread");
-    let target = server.addresses()[0];
+    let server =
+        Server::start(registrar, Listening { udp: vec![listening], tcp: Vec::new() }, 1, clock).expect("a thread");
+    let (_, target) = server.addresses()[0];
     let source = Some("127.0.0.2".parse().expect("an address"));
-    let mut socket = ProbeSocket::open(source, target, clock).expect("loopback");
+    let mut socket = ProbeSocket::open(Transport::Udp, source, target, clock).expect("loopback");
     let granted = socket.exchange(&request("alice"));
     assert!(granted.is_granted(), "{granted:?}");
     assert_eq!(granted.answer().and_then(|answer| answer.rport), Some(socket.local_addr().port()));

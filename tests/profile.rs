@@ -380,7 +380,7 @@ fn what_is_wrong_with_a_set_names_the_flag() {
         ),
         (
             "trunk.0.registrar=sips:a",
-            "--set trunk.0.registrar=sips:a: trunk.0.registrar: the transport TLS is not available in this version; only UDP is",
+            "--set trunk.0.registrar=sips:a: trunk.0.registrar: the transport TLS is not available in this version; UDP and TCP are",
         ),
         (
             "registrar.fault.0.kind=limit",

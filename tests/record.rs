@@ -12,9 +12,7 @@ use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
     End, Follower, Header, ReadError, RegistrarHeader, Results, Totals, TrunkHeader, Writer, hlog, read,
 };
-use regstorm::vocab::{
-    AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, Transport, Trouble, TrunkId, Why,
-};
+use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, Trouble, TrunkId, Why};
 use std::time::Duration;
 
 #[path = "support/allocations.rs"]
@@ -51,7 +49,7 @@ fn header() -> Header {
         id: format!("trunk {n},a"),
         registrar: RegistrarHeader::Embedded,
         target: "127.0.0.1:5060".into(),
-        transport: Some(Transport::Udp),
+        transport: "UDP".into(),
         domain: "example.test".into(),
         agents: AGENTS / 2 + u32::from(n == 0),
         expires_s: 3_600,
@@ -388,7 +386,7 @@ fn what_is_no_record_is_named() {
     let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert_eq!(message(b""), "this is no record of a run: it does not begin with \"regstorm\"");
     assert_eq!(message(b"interval_start,interval_s"), message(b""));
-    assert_eq!(message(b"regstorm\x01\0\0\0"), "the record has layout 1, and this version reads layout 4");
+    assert_eq!(message(b"regstorm\x01\0\0\0"), "the record has layout 1, and this version reads layout 5");
     let no_header = "the record ends before its header is complete (there is none): nothing was measured";
     assert_eq!(message(b"regstorm\x04\0\0\0"), no_header);
 }
@@ -426,7 +424,10 @@ fn a_run_whose_books_do_not_balance_says_so_and_is_invalid() {
 
     let wrong = record(&run(true), Some(&end()));
     let results = read(&wrong[..]).unwrap();
-    assert_eq!(results.imbalances, [Imbalance { interval: 1, trunk: 1, started: 2, finished: 0, open: 1 }]);
+    assert_eq!(
+        results.imbalances,
+        [Imbalance { interval: 1, trunk: 1, started: 2, finished: 0, open: 1, of_flows: false }]
+    );
     let judged = judge(&results, &[], &[]);
     let reason = "the books of trunk trunk 1,a do not balance up to interval 1: 2 attempts started, 0 ended, 1 open";
     assert_eq!((judged.verdict, judged.generator), (Verdict::Invalid, GeneratorVerdict::Invalid));

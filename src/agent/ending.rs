@@ -40,7 +40,9 @@ impl<'a> Ending<'a> {
     pub(super) fn leaves_open(&self, last: Option<&Transaction>) -> bool {
         last.is_some_and(|last| {
             let doubtful = self.code < 300 || last.was_repeated();
-            doubtful && last.may_have_arrived(self.failed.status == Status::TransportError)
+            // What was on a connection that broke may have been read before.
+            let broke = matches!(self.reason, Why::Trouble(Trouble::Connection(_)));
+            doubtful && last.may_have_arrived(self.failed.status == Status::TransportError && !broke)
         })
     }
 }

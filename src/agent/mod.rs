@@ -24,5 +24,5 @@ pub mod retry;
 pub mod transaction;
 
 pub use identity::{Credential, Identity, IdentityBook, call_id};
-pub use policy::{Backoff, Codes, RealmPolicy, Refresh, RetryAfter, RetryPolicy, TrunkPolicy, WholeSeconds};
+pub use policy::{AfterLoss, Backoff, Codes, RealmPolicy, Refresh, RetryAfter, RetryPolicy, TrunkPolicy, WholeSeconds};
 pub use registration::{Agent, Context, Input, Send};

@@ -69,6 +69,17 @@ pub enum Refresh {
     Before { margin: Duration, least: Duration },
 }
 
+/// What a client does when the connection under its binding is lost while it rests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AfterLoss {
+    /// It registers again after the wait that follows a transport failure.
+    AsFailure,
+    /// It registers again at once.
+    AtOnce,
+    /// Nothing before its refresh.
+    AtRefresh,
+}
+
 /// A wait of whole seconds, drawn evenly from both ends inclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WholeSeconds {
@@ -99,6 +110,7 @@ pub struct RetryPolicy {
     pub refresh: Refresh,
     /// Between arrival and first REGISTER; the attempt is planned for its end. `None`: at once.
     pub start: Option<WholeSeconds>,
+    pub after_loss: AfterLoss,
 }
 
 impl RetryPolicy {
@@ -118,6 +130,7 @@ impl RetryPolicy {
         max: None,
         refresh: Refresh::Share,
         start: None,
+        after_loss: AfterLoss::AsFailure,
     };
 
     /// pjsua as in pjproject 2.17-dev, commit b7317ff of 2026-08-20.
@@ -141,6 +154,7 @@ impl RetryPolicy {
         max: None,
         refresh: Refresh::Before { margin: Duration::from_secs(5), least: Duration::from_secs(5) },
         start: None,
+        after_loss: AfterLoss::AsFailure,
     };
 
     /// Asterisk's `res_pjsip_outbound_registration.c`, commit f0c1c1a of 2026-08-06 (between 23.4
@@ -164,6 +178,7 @@ impl RetryPolicy {
         max: Some(10),
         refresh: Refresh::Before { margin: Duration::from_secs(10), least: Duration::ZERO },
         start: Some(WholeSeconds { least: 1, most: 10 }),
+        after_loss: AfterLoss::AtOnce,
     };
 
     /// Again every second, whatever the answer.
@@ -182,6 +197,7 @@ impl RetryPolicy {
         recoverable: Backoff::Never,
         retry_after: RetryAfter::Ignored,
         max: Some(0),
+        after_loss: AfterLoss::AtRefresh,
         ..RetryPolicy::RFC
     };
 }

@@ -32,6 +32,7 @@
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far
 //! as [`super::exchange`] allows.
 
+mod connection;
 mod departure;
 
 use super::answer;
@@ -49,7 +50,8 @@ use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8};
+use crate::vocab::{AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8};
+use connection::Facts;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
 
@@ -67,6 +69,10 @@ pub enum Input<'a> {
     Malformed { serial: u32, at: Time },
     /// The current request cannot reach its target, or could not be sent.
     Transport { serial: u32, why: Trouble },
+    /// The connection that a request waits for is open.
+    FlowOpen,
+    /// The agent's connection was lost, or could not be opened.
+    FlowLost { why: FlowLoss },
     /// [`Agent::deadline`] has come.
     Wake,
     /// The phone loses its power: nothing goes out any more until it arrives again.
@@ -97,6 +103,8 @@ pub struct Context<'a> {
     pub run: RunTag,
     /// What requests are built from; differs by local address.
     pub template: &'a RegisterTemplate,
+    /// What carries its requests is a stream: nothing is sent twice.
+    pub reliable: bool,
     /// The load is over: no refresh and no retry begins, and bindings are not said to lapse for
     /// lack of one.
     pub draining: bool,
@@ -162,10 +170,9 @@ struct OpenAttempt {
     /// The current transaction; `None` until its request was sent.
     transaction: Option<Transaction>,
     exchange: Exchange,
-    /// An earlier request with credentials was sent several times.
-    copies_before: bool,
     /// The marks of whoever challenged, as a digest; `None`: that was not looked at.
     challenged_by: Option<NonZeroU16>,
+    facts: Facts,
 }
 
 impl Default for Agent {
@@ -239,6 +246,11 @@ impl Agent {
                 }
                 Send::No
             }
+            Input::FlowOpen => self.flow_open(),
+            Input::FlowLost { why } => {
+                self.flow_lost(cx, why, now, events);
+                Send::No
+            }
             Input::Wake => self.wake(cx, now, events),
             Input::Cut => {
                 self.cut(cx, now, events);
@@ -270,14 +282,21 @@ impl Agent {
         if let Some(transaction) = &mut attempt.transaction {
             transaction.retransmitted(now, &cx.policy.timers);
             let again = std::mem::replace(&mut transaction.on_wire, true);
+            if cx.reliable {
+                transaction.sent_reliably();
+            }
             events(if again { Event::Retransmitted { at: now } } else { Event::Request { kind: attempt.kind } });
             return;
         }
-        attempt.transaction = Some(Transaction::start(now, &cx.policy.timers));
+        let mut transaction = Transaction::start(now, &cx.policy.timers);
+        if cx.reliable {
+            transaction.sent_reliably();
+        }
+        attempt.transaction = Some(transaction);
         if attempt.first_sent.is_none() {
             attempt.first_sent = Some(now);
+            attempt.begin(now, events);
             if attempt.kind != Kind::Unregister {
-                events(Event::Began { kind: attempt.kind, planned: attempt.planned, at: now });
                 events(Event::Started { at: now });
             }
         }
@@ -292,7 +311,7 @@ impl Agent {
         if let Some(transaction) = &mut attempt.transaction {
             transaction.retransmitted(now, timers);
             events(Event::CeilingRefused);
-        } else if attempt.first_sent.is_some() || attempt.kind == Kind::Unregister {
+        } else if attempt.first_sent.is_some() || attempt.facts.has(Facts::BEGUN) || attempt.kind == Kind::Unregister {
             attempt.transaction = Some(Transaction::start_unsent(now, timers));
             attempt.first_sent.get_or_insert(now);
             events(Event::CeilingRefused);
@@ -401,8 +420,8 @@ impl Agent {
             first_sent: None,
             transaction: None,
             exchange: Exchange::default(),
-            copies_before: false,
             challenged_by: None,
+            facts: Facts::default(),
         });
         self.next_request()
     }
@@ -415,7 +434,9 @@ impl Agent {
         let with_credentials = self.authentication.carries_any();
         if let State::Open(attempt) = &mut self.state {
             let repeated = attempt.transaction.is_some_and(|transaction| transaction.was_repeated());
-            attempt.copies_before |= attempt.exchange.with_credentials() && repeated;
+            if attempt.exchange.with_credentials() && repeated {
+                attempt.facts.note(Facts::COPIES_BEFORE);
+            }
             attempt.transaction = None;
             attempt.exchange.requested(with_credentials);
         }
@@ -490,7 +511,7 @@ impl Agent {
     fn late_or_copy(&self, cx: &Context<'_>, serial: u32, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let age = self.serial.wrapping_sub(serial);
         let copy = age < 32 && self.answered >> age & 1 == 1;
-        let within_k = self.last_final.is_some_and(|last| at < last + cx.policy.timers.t4);
+        let within_k = !cx.reliable && self.last_final.is_some_and(|last| at < last + cx.policy.timers.t4);
         events(if copy && within_k { Event::DuplicateResponse } else { Event::LateResponse });
     }
 
@@ -636,7 +657,7 @@ impl Agent {
     /// Ends the open exchange other than by 2xx, and decides what the agent does next.
     fn finish(&mut self, cx: &Context<'_>, end: Ending<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(attempt) = self.state else { return };
-        self.maybe_bound |= attempt.copies_before || end.leaves_open(attempt.transaction.as_ref());
+        self.maybe_bound |= attempt.facts.has(Facts::COPIES_BEFORE) || end.leaves_open(attempt.transaction.as_ref());
         if attempt.kind == Kind::Unregister {
             self.state = State::Gone;
             let sent = attempt.first_sent.unwrap_or(at);
@@ -694,10 +715,8 @@ fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
     granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
 }
 
-/// A method is told by its letters' case too (RFC 3261 §7.1), but an answer is ours by its branch:
-/// one that echoes the name in small letters is taken.
 fn is_register(method: &[u8]) -> bool {
-    // The fast path: nearly every registrar echoes what it was sent. The second is the slow one.
+    // The fast path: the case that nearly everybody echoes it in.
     method == b"REGISTER" || method.eq_ignore_ascii_case(b"REGISTER")
 }
 
@@ -724,6 +743,13 @@ fn unsent(planned: Time, at: Time) -> AttemptEnd<'static> {
 }
 
 impl OpenAttempt {
+    /// Says that it began, once.
+    fn begin(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        if self.facts.note(Facts::BEGUN) && self.kind != Kind::Unregister {
+            events(Event::Began { kind: self.kind, planned: self.planned, at });
+        }
+    }
+
     fn may_have_arrived(&self, undeliverable: bool) -> bool {
         self.transaction.is_some_and(|transaction| transaction.may_have_arrived(undeliverable))
     }

@@ -59,6 +59,7 @@ fn context<'a>(
         seed: Seed(1),
         run: RUN,
         template,
+        reliable: false,
         draining,
     }
 }

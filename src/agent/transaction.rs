@@ -1,4 +1,4 @@
-//! The non-INVITE client transaction over an unreliable transport (RFC 3261 §17.1.2.2, figure 6).
+//! The non-INVITE client transaction (RFC 3261 §17.1.2.2, figure 6).
 //!
 //! ```text
 //!        request sent            1xx
@@ -12,6 +12,8 @@
 //!     ▼
 //!   Terminated
 //! ```
+//!
+//! Over a stream there is no Timer E, because nothing is sent twice, and K is 0.
 //!
 //! Completed lives in the agent as the set of answered serials, because a copy of an answer may
 //! arrive while the next transaction is already open.
@@ -89,6 +91,11 @@ impl Transaction {
     pub fn retransmitted(&mut self, now: Time, timers: &Timers) {
         self.transmissions += 1;
         self.retransmit_at = now + retransmit_delay(self.transmissions, self.proceeding, timers);
+    }
+
+    /// It is on its way over a stream: there is no Timer E.
+    pub fn sent_reliably(&mut self) {
+        self.retransmit_at = Time::NEVER;
     }
 
     pub fn deadline(&self, timers: &Timers) -> Time {

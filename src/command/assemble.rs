@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::engine::WorkerPlan;
-use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing};
+use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing, StreamRules};
 use crate::load::{Schedule, Stripe};
 use crate::measure::{Tally, TallyConfig};
 use crate::net::udp::{Udp, UdpOptions};
@@ -10,12 +10,15 @@ use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{RunTag, SocketUse, Time, TrunkId};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What `User-Agent` says unless the profile's headers do.
 pub(super) const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION"));
+
+/// Answers over connections are timed by the kernel, too: by the last segment they came in.
+const STREAM_STAMPS: &str = "rx-timestamp=tcp";
 
 /// What sets this run apart and holds it together.
 pub(super) struct RunFrame {
@@ -49,6 +52,9 @@ pub(super) fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) ->
         let (sockets, flows) = open(plan, targets, &templates, stripe)?;
         if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
             features = udp.features().names();
+        }
+        if flows.streams() > 0 && !features.iter().any(|feature| feature == STREAM_STAMPS) {
+            features.push(STREAM_STAMPS.to_owned());
         }
         let tally = Tally::new(TallyConfig {
             trunks: plan.trunks.len(),
@@ -89,13 +95,13 @@ fn open(
     let mut sockets = Vec::new();
     let sharing = |id: TrunkId| {
         let trunk = &plan.trunks[id.index()];
-        Sharing { sources: trunk.source.len(), sockets: trunk.sockets }
+        Sharing { sources: trunk.source.len(), sockets: trunk.sharing() }
     };
     let flows = Flows::of_worker(stripe, &plan.identities, sharing, |id, source| {
         let trunk = &plan.trunks[id.index()];
         let local = trunk.source.get(source).copied();
-        let (udp, flow) = open_flow(plan, id, local, targets[id.index()], (&templates[id.index()], trunk.sockets))?;
-        sockets.push(udp);
+        let (udp, flow) = open_flow(plan, id, local, targets[id.index()], (&templates[id.index()], trunk.sharing()))?;
+        sockets.extend(udp);
         // The profile lists at most 256 addresses; the rest of a longer list would share the last
         // number.
         Ok::<Flow, Failure>(Flow { source: u8::try_from(source).unwrap_or(u8::MAX), ..flow })
@@ -104,7 +110,7 @@ fn open(
 }
 
 /// One way out of a trunk's agents: its socket, at a local address or where the kernel would route
-/// from.
+/// from. A connection has none yet: it is opened when somebody wants to send.
 ///
 /// # Errors
 /// When the socket cannot be had.
@@ -114,8 +120,11 @@ pub(super) fn open_flow(
     local: Option<IpAddr>,
     remote: SocketAddr,
     (template, sockets): (&RegisterTemplate, SocketUse),
-) -> Result<(Udp, Flow), Failure> {
+) -> Result<(Option<Udp>, Flow), Failure> {
     let trunk = &plan.trunks[id.index()];
+    if trunk.transport().is_stream() {
+        return Ok((None, stream_flow(trunk, id, local, remote, (template, sockets))));
+    }
     let options = match sockets {
         // One answer at a time needs no megabytes.
         SocketUse::PerAgent => UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() },
@@ -129,7 +138,25 @@ pub(super) fn open_flow(
         SocketUse::PerAgent => template.of_one_agent(),
         SocketUse::Shared => template,
     };
-    Ok((udp, Flow { trunk: id, source: 0, local, remote, template }))
+    Ok((Some(udp), Flow { trunk: id, source: 0, local, remote, template, stream: None }))
+}
+
+fn stream_flow(
+    trunk: &TrunkPlan,
+    id: TrunkId,
+    local: Option<IpAddr>,
+    remote: SocketAddr,
+    (template, sharing): (&RegisterTemplate, SocketUse),
+) -> Flow {
+    let anywhere = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let local = SocketAddr::new(local.unwrap_or(anywhere), 0);
+    let template = template.at(&local.to_string());
+    let (template, backs_off) = match sharing {
+        SocketUse::PerAgent => (template.of_one_agent(), false),
+        SocketUse::Shared => (template, true),
+    };
+    let rules = StreamRules { connect_timeout: trunk.connect_timeout, backs_off };
+    Flow { trunk: id, source: 0, local, remote, template, stream: Some(rules) }
 }
 
 /// What a trunk's requests are built from; the address they are sent from comes with the flow.

@@ -83,7 +83,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * rate;
     let server = embedded(&plan, seed, clock, clock.now())?;
-    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
+    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let frame = RunFrame {
         seed,
         run: RunTag(super::random_word()),

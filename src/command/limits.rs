@@ -56,7 +56,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let (start, started_unix_ns) = (clock.now(), clock.unix_ns());
     prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
-    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
+    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let Opened { crew, sockets, roster, setup } =
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
     let (name, stamp) = (format!("{}-limits", plan.name), super::stamp(started_unix_ns));

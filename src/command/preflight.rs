@@ -130,7 +130,7 @@ pub(super) fn subjects<'p>(
     plan: &'p Plan,
     server: Option<&Server>,
 ) -> Result<Vec<TrunkToProbe<'p>>, Failure> {
-    let embedded = address_of(server);
+    let embedded = address_of(plan, server);
     // Each name may take the resolver's whole patience.
     let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
     let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::TrunkProfile, _))| {
@@ -197,7 +197,7 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
     let Ok(target) = subject.target else { return reading };
     for (source, account) in &subject.ways {
         let mut way = Way { user: account.user.clone(), local: Err(String::new()), register: None, removal: None };
-        match ProbeSocket::open(*source, target, prober.clock) {
+        match ProbeSocket::open(trunk.transport(), *source, target, prober.clock) {
             Err(error) => way.local = Err(error.to_string()),
             Ok(mut socket) => {
                 way.local = Ok(socket.local_addr());

@@ -34,6 +34,7 @@ fn request(
 ) -> ProbeRequest {
     ProbeRequest {
         method: ProbeMethod::Register,
+        transport: trunk.transport(),
         user: account.user,
         domain: policy.domain.clone(),
         auth_user: account.auth_user,

@@ -4,9 +4,10 @@ use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
-use crate::engine::Server;
+use crate::engine::{Listening, Server};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
+use crate::net::tcp::TcpPort;
 use crate::net::udp::{MOST_SEGMENTS, Udp, UdpOptions};
 use crate::plan::{ListenAddr, Plan, RegistrarChoice};
 use crate::profile;
@@ -34,7 +35,6 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
             .collect::<Result<_, _>>()?,
     };
     let threads = args.threads.map_or(plan.registrar_threads, |threads| threads as usize);
-    let addresses: Vec<SocketAddr> = listen.iter().map(|ListenAddr(address)| *address).collect();
     let clock = Clock::new();
     // Before any thread is started: they inherit it.
     prefer_promptness();
@@ -44,8 +44,9 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
         let seed = Seed(plan.seed.unwrap_or_else(super::random));
-        let server = serve(plan.registrar.clone(), seed, &addresses, threads, clock, clock.now())?;
-        let lines: String = server.addresses().iter().map(|address| format!("listening udp://{address}\n")).collect();
+        let server = serve(plan.registrar.clone(), seed, &listen, threads, clock, clock.now())?;
+        let line = |&(transport, address): &(_, _)| format!("listening {}\n", ListenAddr { transport, address });
+        let lines: String = server.addresses().iter().map(line).collect();
         print(&lines)?;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -66,13 +67,14 @@ pub(super) fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Re
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }
-    let addresses: Vec<SocketAddr> = plan.listen.iter().map(|listen| listen.0).collect();
-    serve(plan.registrar.clone(), seed, &addresses, plan.registrar_threads, clock, start).map(Some)
+    serve(plan.registrar.clone(), seed, &plan.listen, plan.registrar_threads, clock, start).map(Some)
 }
 
-/// Where such a registrar is reached.
-pub(super) fn address_of(server: Option<&Server>) -> Option<SocketAddr> {
-    server.and_then(|server| server.addresses().first().copied())
+/// Where such a registrar is reached: at the first address the profile names.
+pub(super) fn address_of(plan: &Plan, server: Option<&Server>) -> Option<SocketAddr> {
+    let over = plan.listen.first()?.transport;
+    let found = server?.addresses().iter().find(|(transport, _)| *transport == over);
+    found.map(|(_, address)| *address)
 }
 
 /// What it did, in one line.
@@ -95,22 +97,30 @@ fn account(counts: &Counts) -> String {
 pub(super) fn serve(
     config: Config,
     seed: Seed,
-    addresses: &[SocketAddr],
+    listen: &[ListenAddr],
     threads: usize,
     clock: Clock,
     start: Time,
 ) -> Result<Server, Failure> {
     // Clients that went away answer with ICMP; it has nobody to tell.
     let options = UdpOptions { error_queue: false, segments: MOST_SEGMENTS, coalescing: true, ..UdpOptions::default() };
-    let sockets: Vec<Udp> = addresses
-        .iter()
-        .map(|&address| Udp::bound(address, &options))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
+    let mut listening = Listening::default();
+    for &ListenAddr { transport, address } in listen {
+        if transport.is_stream() {
+            let port = TcpPort::bind(address).map_err(|error| {
+                Failure::could_not(format!("the embedded registrar cannot listen on tcp://{address}: {error}"))
+            })?;
+            listening.tcp.push(port);
+        } else {
+            let udp = Udp::bound(address, &options)
+                .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
+            listening.udp.push(udp);
+        }
+    }
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), sockets, threads, clock);
+    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), listening, threads, clock);
     started.map_err(|error| Failure::could_not(format!("the embedded registrar could not be started: {error}")))
 }

@@ -25,7 +25,7 @@ use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
-use crate::plan::Plan;
+use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
@@ -62,7 +62,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // Before any other thread is started: they inherit it.
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
-    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
+    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let frame = RunFrame {
         seed,
         run: RunTag(super::random_word()),
@@ -251,14 +251,18 @@ pub(super) const OTHER_DESCRIPTORS: u64 = 64;
 /// not enough. Returns the number of agents' sockets.
 fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
     let sockets = plan.sockets(workers).values().sum::<u64>();
-    let needed = sockets + OTHER_DESCRIPTORS;
+    // The embedded registrar has the other end of each connection.
+    let embedded =
+        |trunk: &&TrunkPlan| trunk.transport().is_stream() && matches!(trunk.registrar, RegistrarChoice::Embedded);
+    let answered: u64 = plan.trunks.iter().filter(embedded).map(|trunk| u64::from(trunk.agents)).sum();
+    let needed = sockets + answered.min(sockets) + OTHER_DESCRIPTORS;
     let limit = raise_limit().map_err(|error| Failure::could_not(format!("the limit on descriptors: {error}")))?;
     if needed <= limit {
         return Ok(sockets);
     }
     Err(Failure::could_not(format!(
         "this run needs {needed} descriptors, mostly one socket per agent, and may have {limit}; nothing was sent.\n\
-         Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE in a service), use fewer agents, or sockets = \"shared\""
+         Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE in a service), use fewer agents, or sockets = \"shared\" (connections = \"shared\" over TCP)"
     )))
 }
 
@@ -290,7 +294,7 @@ pub(super) fn header(
                 id: trunk.id.clone(),
                 registrar: trunk.registrar_text.clone().into(),
                 target: target.to_string(),
-                transport: Some(trunk.transport()),
+                transport: trunk.transport().to_string(),
                 domain: trunk.policy.domain.clone(),
                 agents: trunk.agents,
                 expires_s: trunk.policy.expires_s,
@@ -299,7 +303,7 @@ pub(super) fn header(
                 sources: trunk.source.iter().map(ToString::to_string).collect(),
                 retry: retry_header(&trunk.policy.retry),
                 realm_policy: trunk.policy.realm_policy,
-                sockets: trunk.sockets,
+                sockets: trunk.sharing(),
                 timers: trunk.policy.timers.into(),
             })
             .collect(),

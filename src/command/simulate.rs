@@ -194,6 +194,9 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT).to_owned(),
         headers: trunk.headers.clone(),
         padded: plan.pad,
+        transport: trunk.transport(),
+        connections: trunk.connections,
+        connect_timeout: trunk.connect_timeout,
     };
     plan.trunks.iter().map(of).collect()
 }

@@ -50,7 +50,7 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         .collect();
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
-    let embedded = address_of(server.as_ref());
+    let embedded = address_of(&plan, server.as_ref());
     let watch = CanaryWatch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
     watch.say_pace(every);
     let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);
@@ -274,7 +274,7 @@ impl Canary {
                 .map_err(|failure| without_trunk(&self.trunk.id, &failure.to_string()))?,
         };
         self.target = Some(target);
-        ProbeSocket::open(self.source, target, shared.clock).map_err(|error| error.to_string())
+        ProbeSocket::open(self.trunk.transport(), self.source, target, shared.clock).map_err(|error| error.to_string())
     }
 
     fn change(&self, light: Light, sight: Sight, clock: Clock) -> GoChange {

@@ -3,6 +3,7 @@
 //! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot.
 //! `sockets` moves datagrams between a thread's sockets and the agents behind them, `tempo` says how
 //! long a thread may rest.
+//! `channels` does the same for a thread's connections.
 //! `serve` puts the embedded registrar behind sockets, `probe` one exchange under full control,
 //! `trial` a search for limits. `control` is the current-thread tokio side: stages, signals,
 //! merging of intervals.
@@ -10,6 +11,7 @@
 //! Commands reach a worker with the time at which they take effect, a little in the future, so that
 //! all workers cut their intervals at the same moments and these merge by position.
 
+mod channels;
 pub mod control;
 pub mod probe;
 pub mod serve;
@@ -20,6 +22,6 @@ mod worker;
 
 pub use control::{Conduct, Decision, Ended, EngineError, Observer, RunPosition, Wish, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
-pub use serve::Server;
+pub use serve::{Listening, Server};
 pub use trial::LiveField;
 pub use worker::WorkerPlan;

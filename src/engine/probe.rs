@@ -5,23 +5,29 @@
 //! same one look to the registrar like one phone, a new one like a phone that came back from
 //! elsewhere.
 
+mod line;
+
 use super::sockets::trouble_of;
 use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
+use crate::net::NetError;
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;
 use crate::net::udp::{RecvBatch, SendBatch, Udp, UdpOptions};
-use crate::net::{ClockPair, NetError};
-use crate::vocab::Time;
+use crate::vocab::{Time, Transport, Trouble};
+use line::ProbeConnection;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// One local port towards one target.
+/// One local port towards one target, over datagrams or over a connection.
 pub struct ProbeSocket {
-    udp: Udp,
+    way: ProbeWay,
     poller: Poller,
-    received: RecvBatch,
-    sending: SendBatch,
     clock: Clock,
+}
+
+enum ProbeWay {
+    Datagrams { udp: Udp, received: RecvBatch, sending: SendBatch },
+    Connection(ProbeConnection),
 }
 
 /// Why there is no such socket.
@@ -40,35 +46,54 @@ const BUFFER: usize = 256 << 10;
 
 impl ProbeSocket {
     /// A new port on `source` (`None`: where the kernel would route from) that speaks to `target`
-    /// only.
+    /// only. A connection that cannot be opened is what its first exchange reports.
     ///
     /// # Errors
     /// When there is no socket to be had, `source` is not ours, or `target` has no route.
-    pub fn open(source: Option<IpAddr>, target: SocketAddr, clock: Clock) -> Result<Self, ProbeSocketError> {
-        let options = UdpOptions { recv_buffer: BUFFER, send_buffer: BUFFER, ..UdpOptions::default() };
-        let udp = Udp::connected(source, target, &options)?;
+    pub fn open(
+        over: Transport,
+        source: Option<IpAddr>,
+        target: SocketAddr,
+        clock: Clock,
+    ) -> Result<Self, ProbeSocketError> {
         let mut poller = Poller::new()?;
-        poller.add(&udp, 0)?;
-        let (received, sending) = (RecvBatch::new(SLOTS, LARGEST), SendBatch::new(1, LARGEST));
-        Ok(ProbeSocket { udp, poller, received, sending, clock })
+        let way = if over.is_stream() {
+            let mut line = ProbeConnection::new((source, target), &poller);
+            line.connect(&mut poller, &clock)?;
+            ProbeWay::Connection(line)
+        } else {
+            let options = UdpOptions { recv_buffer: BUFFER, send_buffer: BUFFER, ..UdpOptions::default() };
+            let udp = Udp::connected(source, target, &options)?;
+            poller.add(&udp, 0)?;
+            let (received, sending) = (RecvBatch::new(SLOTS, LARGEST), SendBatch::new(1, LARGEST));
+            ProbeWay::Datagrams { udp, received, sending }
+        };
+        Ok(ProbeSocket { way, poller, clock })
     }
 
-    /// Where its requests come from.
+    /// Where its requests come from; of a connection that is not open, without a port.
     pub fn local_addr(&self) -> SocketAddr {
-        self.udp.local_addr()
+        match &self.way {
+            ProbeWay::Datagrams { udp, .. } => udp.local_addr(),
+            ProbeWay::Connection(line) => line.local(),
+        }
     }
 
     /// One exchange, from first request to final answer or timeout. Blocks for as long.
     pub fn exchange(&mut self, request: &ProbeRequest) -> ProbeOutcome {
         self.forget();
+        let ready = self.prepare();
         let mut probe = Probe::new(request, self.local_addr());
         let mut todo = probe.start(self.clock.now());
+        if let Err(trouble) = ready {
+            todo = probe.unreachable(self.clock.now(), trouble);
+        }
         loop {
             todo = match todo {
                 Todo::Done => return probe.finish(),
                 Todo::Send => match self.send(probe.bytes()) {
                     Ok(()) => Todo::Wait,
-                    Err(error) => probe.unreachable(self.clock.now(), trouble_of(&error)),
+                    Err(trouble) => probe.unreachable(self.clock.now(), trouble),
                 },
                 Todo::Wait => match self.wait(probe.deadline()) {
                     Ok(()) => self.hand_over(&mut probe),
@@ -95,20 +120,39 @@ impl ProbeSocket {
 
     /// What came since the last exchange belongs to nobody.
     fn forget(&mut self) {
-        // An error here would be reported by the exchange, if it lasts.
-        while self.udp.recv(&mut self.received).is_ok_and(|count| count > 0) {}
-        if self.udp.errors_waiting() {
-            self.udp.take_errors(|_, _| {});
+        match &mut self.way {
+            ProbeWay::Datagrams { udp, received, .. } => {
+                // An error here would be reported by the exchange, if it lasts.
+                while udp.recv(received).is_ok_and(|count| count > 0) {}
+                if udp.errors_waiting() {
+                    udp.take_errors(|_, _| {});
+                }
+            }
+            ProbeWay::Connection(line) => line.read(self.poller.streams(), |_, _| Todo::Wait),
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(slot) = self.sending.slot() {
-            slot[..bytes.len()].copy_from_slice(bytes);
-            self.sending.commit(bytes.len(), None, 0);
+    /// A connection that is not open, or was lost, is opened.
+    fn prepare(&mut self) -> Result<(), Trouble> {
+        let ProbeWay::Connection(line) = &mut self.way else { return Ok(()) };
+        if !line.is_open() {
+            line.connect(&mut self.poller, &self.clock).map_err(|error| trouble_of(&error))?;
         }
-        let report = self.udp.send(&mut self.sending);
-        report.failed.first().map_or(Ok(()), |failure| Err(failure.error()))
+        line.trouble().map_or(Ok(()), Err)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        match &mut self.way {
+            ProbeWay::Datagrams { udp, sending, .. } => {
+                if let Some(slot) = sending.slot() {
+                    slot[..bytes.len()].copy_from_slice(bytes);
+                    sending.commit(bytes.len(), None, 0);
+                }
+                let report = udp.send(sending);
+                report.failed.first().map_or(Ok(()), |failure| Err(trouble_of(&failure.error())))
+            }
+            ProbeWay::Connection(line) => line.send(bytes),
+        }
     }
 
     fn wait(&mut self, until: Time) -> io::Result<()> {
@@ -117,28 +161,44 @@ impl ProbeSocket {
 
     /// Gives the probe what has arrived, or its wake-up.
     fn hand_over(&mut self, probe: &mut Probe<'_>) -> Todo {
-        if let Err(error) = self.udp.recv(&mut self.received) {
-            return probe.unreachable(self.clock.now(), trouble_of(&error));
-        }
-        let moment = self.clock.sample();
-        for datagram in self.received.iter() {
-            let at = datagram.kernel_ns.map_or(moment.now, |ns| self.clock.from_kernel(&moment, ns));
-            let next = probe.receive(at, datagram.bytes);
-            if next != Todo::Wait {
-                return next;
+        let ProbeSocket { way, poller, clock } = self;
+        let mut next = Todo::Wait;
+        let trouble = match way {
+            ProbeWay::Datagrams { udp, received, .. } => {
+                if let Err(error) = udp.recv(received) {
+                    return probe.unreachable(clock.now(), trouble_of(&error));
+                }
+                let moment = clock.sample();
+                for datagram in received.iter() {
+                    let at = datagram.kernel_ns.map_or(moment.now, |ns| clock.from_kernel(&moment, ns));
+                    next = probe.receive(at, datagram.bytes);
+                    if next != Todo::Wait {
+                        return next;
+                    }
+                }
+                let mut refused = None;
+                if udp.errors_waiting() {
+                    udp.take_errors(|_, error| refused = Some(error));
+                }
+                refused.map(|error| trouble_of(&error))
             }
+            ProbeWay::Connection(line) => {
+                let moment = clock.sample();
+                line.read(poller.streams(), |kernel_ns, message| {
+                    let at = kernel_ns.map_or(moment.now, |ns| clock.from_kernel(&moment, ns));
+                    next = probe.receive(at, message);
+                    next
+                });
+                line.trouble()
+            }
+        };
+        if next != Todo::Wait {
+            return next;
         }
-        self.errors(probe, &moment)
-    }
-
-    fn errors(&mut self, probe: &mut Probe<'_>, moment: &ClockPair) -> Todo {
-        let mut refused = None;
-        if self.udp.errors_waiting() {
-            self.udp.take_errors(|_, error| refused = Some(error));
-        }
-        match refused {
-            Some(error) => probe.unreachable(moment.now, trouble_of(&error)),
-            None if moment.now >= probe.deadline() => probe.wake(moment.now),
+        let now = clock.now();
+        match trouble {
+            Some(trouble) => probe.unreachable(now, trouble),
+            None if now >= probe.deadline() => probe.wake(now),
             None => Todo::Wait,
         }
     }

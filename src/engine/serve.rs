@@ -1,17 +1,22 @@
-//! The embedded registrar behind real UDP sockets, on threads of its own.
+//! The embedded registrar behind real sockets, on threads of its own.
 //!
-//! All threads serve all sockets and share one registrar, so that bindings, limits and nonces are
-//! exact whatever the number of threads. Whoever holds it hands in a batch and takes what is due
+//! All threads serve all UDP sockets and share one registrar, so that bindings, limits and nonces
+//! are exact whatever the number of threads. Whoever holds it hands in a batch and takes what is due
 //! out; receiving and sending, most of the work on a machine's own loopback, happen outside. Any
-//! thread may send any reply: the sockets are the same.
+//! thread may send any reply to a datagram: the sockets are the same. A connection belongs to the
+//! thread that accepted it ([`callers`]), which is handed the replies for it that others found due.
+
+mod callers;
 
 use super::sockets::{BATCH, DATAGRAM, inbox};
 use super::tempo::Tempo;
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
+use crate::net::tcp::TcpPort;
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
-use crate::vocab::{saturating_u16, saturating_u32};
+use crate::vocab::{Transport, saturating_u16, saturating_u32};
+use callers::{Callers, Mailbox};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,10 +25,17 @@ use std::thread::JoinHandle;
 
 /// A running registrar; dropping it stops its threads.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<(Transport, SocketAddr)>,
     registrar: Arc<Mutex<Registrar>>,
     stop: Arc<AtomicBool>,
     threads: Vec<Running>,
+}
+
+/// What a registrar listens on.
+#[derive(Default)]
+pub struct Listening {
+    pub udp: Vec<Udp>,
+    pub tcp: Vec<TcpPort>,
 }
 
 struct Running {
@@ -36,28 +48,42 @@ impl Server {
     ///
     /// # Errors
     /// When a descriptor, a poller or a thread cannot be had.
-    pub fn start(registrar: Registrar, sockets: Vec<Udp>, threads: usize, clock: Clock) -> io::Result<Self> {
-        let addresses = sockets.iter().map(Udp::local_addr).collect();
+    pub fn start(registrar: Registrar, listening: Listening, threads: usize, clock: Clock) -> io::Result<Self> {
+        let udp = listening.udp.iter().map(|udp| (Transport::Udp, udp.local_addr()));
+        let tcp = listening.tcp.iter().map(|tcp| (Transport::Tcp, tcp.local_addr()));
+        let addresses = udp.chain(tcp).collect();
         let registrar = Arc::new(Mutex::new(registrar));
         let mut server = Server { addresses, registrar, stop: Arc::default(), threads: Vec::new() };
-        for _ in 1..threads {
-            let shared = sockets.iter().map(Udp::share).collect::<io::Result<_>>()?;
-            server.add_thread(shared, clock)?;
+        let pollers = (0..threads.max(1)).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
+        let mail: Arc<[Mailbox]> = pollers.iter().map(|poller| Mailbox::new(poller.waker())).collect();
+        for (position, poller) in pollers.into_iter().enumerate() {
+            let shared = Listening {
+                udp: listening.udp.iter().map(Udp::share).collect::<io::Result<_>>()?,
+                tcp: listening.tcp.iter().map(TcpPort::share).collect::<io::Result<_>>()?,
+            };
+            server.add_thread((shared, poller), saturating_u16(position), &mail, clock)?;
         }
-        server.add_thread(sockets, clock)?;
         Ok(server)
     }
 
-    fn add_thread(&mut self, sockets: Vec<Udp>, clock: Clock) -> io::Result<()> {
-        let mut poller = Poller::new()?;
+    fn add_thread(
+        &mut self,
+        (listening, mut poller): (Listening, Poller),
+        position: u16,
+        mail: &Arc<[Mailbox]>,
+        clock: Clock,
+    ) -> io::Result<()> {
+        let Listening { udp: sockets, tcp } = listening;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add_shared(udp, saturating_u32(position))?;
         }
+        let callers = Callers::new(tcp, &mut poller, position, mail.clone())?;
         let waker = poller.waker();
         let serving = Serving {
             registrar: self.registrar.clone(),
             batches: sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect(),
             sockets,
+            callers,
             poller,
             reply: vec![0; DATAGRAM],
             clock,
@@ -68,8 +94,9 @@ impl Server {
         Ok(())
     }
 
-    /// The addresses it listens on, in the order of its sockets.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    /// The addresses it listens on: those for datagrams, then those for connections, each in the
+    /// order given.
+    pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
     }
 
@@ -104,6 +131,7 @@ struct Serving {
     registrar: Arc<Mutex<Registrar>>,
     sockets: Vec<Udp>,
     batches: Vec<SendBatch>,
+    callers: Callers,
     poller: Poller,
     /// Where a reply is written before its socket is known.
     reply: Vec<u8>,
@@ -122,8 +150,14 @@ impl Serving {
             for position in 0..self.sockets.len() {
                 datagrams += self.receive(position, &mut received)?;
             }
+            self.callers.accept(&ready);
+            for event in self.poller.streams() {
+                self.callers.serve(*event, &self.clock, |now, from, message| {
+                    locked(&self.registrar).map(|mut registrar| registrar.receive(now, from, message))
+                })?;
+            }
             self.transmit()?;
-            if let Some(rest) = tempo.rest(self.clock.now(), datagrams) {
+            if let Some(rest) = tempo.rest(self.clock.now(), datagrams).filter(|_| self.callers.has_none()) {
                 // Every socket is looked into anyway; which of them is ready need not be asked.
                 pause(rest);
                 continue;
@@ -150,8 +184,8 @@ impl Serving {
                 // Read while nobody else can: the registrar's time never goes back.
                 let now = self.clock.now();
                 for datagram in received.iter() {
-                    let from = Peer { address: datagram.from, socket: saturating_u16(position) };
-                    registrar.receive(now, from, datagram.bytes);
+                    let socket = saturating_u16(position);
+                    registrar.receive(now, Peer { address: datagram.from, socket, connection: None }, datagram.bytes);
                 }
             }
             self.transmit()?;
@@ -177,6 +211,7 @@ impl Serving {
                 }
             }
             if !more {
+                self.callers.flush();
                 return Ok(());
             }
         }
@@ -187,6 +222,10 @@ impl Serving {
         let mut registrar = locked(&self.registrar)?;
         let now = self.clock.now();
         while let Some((length, to)) = registrar.poll_transmit(now, &mut self.reply) {
+            if let Some(connection) = to.connection {
+                self.callers.reply(connection, &self.reply[..length]);
+                continue;
+            }
             let batch = &mut self.batches[usize::from(to.socket)];
             if let Some(slot) = batch.slot() {
                 slot[..length].copy_from_slice(&self.reply[..length]);

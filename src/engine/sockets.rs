@@ -4,11 +4,16 @@
 //! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with
 //! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
 
-use crate::fleet::{Driver, Ways, Witness};
+use super::channels::{Channels, Inbox, LONGEST_MESSAGE, Progress};
+use crate::fleet::{Driver, Flows, Ways, Witness};
 use crate::net::clock::Clock;
+use crate::net::poll::{Poller, StreamReady, StreamToken};
+use crate::net::tcp::Tcp;
 use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
-use crate::vocab::{FlowId, NotSent, Time, Trouble, Unreachable, saturating_u32};
+use crate::vocab::{FlowId, FlowLoss, NotSent, Time, Trouble, Unreachable, saturating_u32};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// What one round of receiving brought.
 pub(super) struct Came {
@@ -34,7 +39,22 @@ pub(super) struct Sockets {
     /// Datagrams that could not be sent.
     failed: Vec<SendFailure>,
     drops_seen: Vec<u64>,
+    streams: Option<Box<StreamSockets>>,
 }
+
+/// A thread's flows that are connections.
+struct StreamSockets {
+    channels: Channels<FlowId>,
+    /// By flow: its connection, while it has one.
+    tokens: Vec<Option<StreamToken>>,
+    /// By flow: the address its requests come from, where that is given, and where they go.
+    ends: Vec<(Option<IpAddr>, SocketAddr)>,
+    inbox: Option<Inbox>,
+}
+
+/// How long connections are read, and opened, in one turn. A handshake costs hundreds of
+/// microseconds; many of them must not add up to a stall.
+const STREAM_BUDGET: Duration = Duration::from_millis(2);
 
 /// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra
 /// headers has 700 bytes.
@@ -66,6 +86,10 @@ const RECEIVE_ROUNDS: usize = 16;
 
 impl Ways for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
+        if flow.is_stream() {
+            self.put_on_stream(flow, tag, write);
+            return;
+        }
         let batch = match &mut self.batches {
             Batches::Shared(batch) => batch,
             Batches::Each { batches, waiting } => {
@@ -88,6 +112,31 @@ impl Ways for Sockets {
             send(&mut self.sockets[flow.index()], batch, &mut self.failed);
         }
     }
+
+    fn open(&mut self, flow: FlowId) {
+        if let Some(streams) = &mut self.streams {
+            streams.open(flow);
+        }
+    }
+
+    fn close(&mut self, flow: FlowId) {
+        if let Some(streams) = &mut self.streams
+            && let Some(token) = streams.tokens[flow.index()].take()
+        {
+            streams.channels.remove(token);
+        }
+    }
+}
+
+impl StreamSockets {
+    fn open(&mut self, flow: FlowId) {
+        let (source, remote) = self.ends[flow.index()];
+        let begun = Tcp::connect(source, remote).and_then(|tcp| self.channels.add(flow, tcp, true));
+        match begun {
+            Ok(token) => self.tokens[flow.index()] = Some(token),
+            Err(error) => self.channels.never_was(flow, &error),
+        }
+    }
 }
 
 fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
@@ -97,17 +146,116 @@ fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
 }
 
 impl Sockets {
-    pub(super) fn new(sockets: Vec<Udp>) -> Self {
+    /// A thread's sockets, by flow; connections are opened as `flows` wants them, and reported by
+    /// `poller`.
+    ///
+    /// # Errors
+    /// When the kernel's limit on watches is reached.
+    pub(super) fn watched(sockets: Vec<Udp>, flows: &Flows, poller: &mut Poller) -> io::Result<Self> {
+        for (position, udp) in sockets.iter().enumerate() {
+            poller.add(udp, saturating_u32(position))?;
+        }
+        let given = |local: SocketAddr| Some(local.ip()).filter(|address| !address.is_unspecified());
+        let ends: Vec<_> = flows.stream_ends().map(|(local, remote)| (given(local), remote)).collect();
+        let streams = (!ends.is_empty()).then(|| {
+            let channels = Channels::new(poller.registry());
+            Box::new(StreamSockets { channels, tokens: vec![None; ends.len()], ends, inbox: Some(Inbox::new()) })
+        });
+        Ok(Sockets { streams, ..Sockets::new(sockets) })
+    }
+
+    fn new(sockets: Vec<Udp>) -> Self {
         let batches = if sockets.len() <= BATCHED_SOCKETS {
             let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
             Batches::Each { batches, waiting: Vec::new() }
         } else {
             Batches::Shared(SendBatch::new(1, DATAGRAM))
         };
-        Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new() }
+        Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new(), streams: None }
+    }
+
+    fn put_on_stream(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
+        let Some(streams) = &mut self.streams else { return };
+        let took = match streams.tokens[flow.index()] {
+            Some(token) => streams.channels.put(token, write),
+            // It broke in this very turn, and its agents will hear of it; what is written goes
+            // nowhere.
+            None => {
+                write(&mut [0; LONGEST_MESSAGE]);
+                true
+            }
+        };
+        if !took {
+            self.failed.push(SendFailure::no_room(tag));
+        }
+    }
+
+    /// Does what the ready connections are ready for, for a bounded time. Returns how many messages
+    /// came.
+    pub(super) fn serve_streams(
+        &mut self,
+        ready: &[StreamReady],
+        clock: &Clock,
+        to: &mut Driver<impl Witness>,
+    ) -> usize {
+        // Taken out, because the agents send while it is read.
+        let Some(mut inbox) = self.streams.as_mut().and_then(|streams| streams.inbox.take()) else { return 0 };
+        let mut messages = 0;
+        let begin = clock.now();
+        for event in ready {
+            let Some(streams) = &mut self.streams else { break };
+            let progress = streams.channels.progress(*event, &mut inbox);
+            messages += self.carry_out(progress, &mut inbox, clock, to);
+            if clock.now().since(begin) > STREAM_BUDGET {
+                break;
+            }
+        }
+        if let Some(streams) = &mut self.streams {
+            streams.inbox = Some(inbox);
+        }
+        messages
+    }
+
+    fn carry_out(
+        &mut self,
+        progress: Progress<FlowId>,
+        inbox: &mut Inbox,
+        clock: &Clock,
+        to: &mut Driver<impl Witness>,
+    ) -> usize {
+        let mut messages = 0;
+        match progress {
+            Progress::Nothing => {}
+            Progress::Opened(flow, local) => to.opened(clock.now(), flow, local, self),
+            Progress::Lost(flow, why) => self.lost(flow, why, clock.now(), to),
+            Progress::Came(flow) => {
+                let moment = clock.sample();
+                let at = inbox.kernel_ns.map_or(moment.now, |ns| clock.from_kernel(&moment, ns));
+                let remote = self.streams.as_ref().map(|streams| streams.ends[flow.index()].1);
+                while let (Some(message), Some(remote)) = (inbox.next(), remote) {
+                    to.receive(moment.now, at, flow, remote, message, self);
+                    messages += 1;
+                }
+                let settled = self.streams.as_mut().map_or(Progress::Nothing, |streams| streams.channels.settle(inbox));
+                if let Progress::Lost(flow, why) = settled {
+                    self.lost(flow, why, clock.now(), to);
+                }
+            }
+        }
+        messages
+    }
+
+    fn lost(&mut self, flow: FlowId, why: FlowLoss, now: Time, to: &mut Driver<impl Witness>) {
+        if let Some(streams) = &mut self.streams {
+            streams.tokens[flow.index()] = None;
+        }
+        to.lost(now, flow, why, self);
     }
 
     pub(super) fn flush_all(&mut self) {
+        if let Some(streams) = &mut self.streams {
+            streams.channels.flush();
+        }
         if let Batches::Each { batches, waiting } = &mut self.batches {
             for flow in waiting.drain(..) {
                 send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
@@ -177,7 +325,7 @@ impl Sockets {
     /// Takes every socket for ready, where there are so few that looking into each costs less than
     /// asking which is.
     pub(super) fn all_ready(&self, ready: &mut Vec<u32>) -> bool {
-        let few = self.sockets.len() <= ASKED_EACH;
+        let few = self.sockets.len() <= ASKED_EACH && self.streams.is_none();
         if few {
             ready.clear();
             ready.extend(0..saturating_u32(self.sockets.len()));
@@ -187,6 +335,10 @@ impl Sockets {
 
     /// Tells of what could not be sent, and sends what that brings about.
     pub(super) fn report_failures(&mut self, now: Time, to: &mut Driver<impl Witness>) {
+        let broken = self.streams.as_mut().map(|streams| streams.channels.take_broken());
+        for (flow, why) in broken.into_iter().flatten() {
+            self.lost(flow, why, now, to);
+        }
         if self.failed.is_empty() {
             return;
         }

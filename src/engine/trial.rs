@@ -11,7 +11,7 @@ use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{Time, saturating_u32};
+use crate::vocab::Time;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -55,15 +55,12 @@ impl LiveField {
     /// When descriptors for the poller cannot be had.
     pub fn new(config: CrewConfig, sockets: Vec<Udp>, clock: Clock, signals: SignalBox) -> io::Result<Self> {
         let mut poller = Poller::new()?;
-        for (position, udp) in sockets.iter().enumerate() {
-            poller.add(udp, saturating_u32(position))?;
-        }
         lower_timer_slack()?;
         Ok(LiveField {
             start: config.start,
-            crew: Crew::new(config),
             received: inbox(&sockets),
-            sockets: Sockets::new(sockets),
+            sockets: Sockets::watched(sockets, &config.flows, &mut poller)?,
+            crew: Crew::new(config),
             poller,
             clock,
             ready: Vec::new(),
@@ -119,6 +116,7 @@ impl LiveField {
     fn receive(&mut self) -> io::Result<bool> {
         let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, self.crew.driver())?;
         self.drops += came.drops;
+        self.sockets.serve_streams(self.poller.streams(), &self.clock, self.crew.driver());
         Ok(came.emptied && !self.poller.is_crowded(&self.ready))
     }
 }

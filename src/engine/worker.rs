@@ -8,7 +8,7 @@ use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{FailedAttempt, Speed, Stage, Time, saturating_u32};
+use crate::vocab::{FailedAttempt, Speed, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -116,13 +116,10 @@ impl Worker {
         let Outside { clock, commands, reports, glances } = outside;
         let sockets = plan.sockets;
         let mut poller = Poller::new()?;
-        for (position, udp) in sockets.iter().enumerate() {
-            poller.add(udp, saturating_u32(position))?;
-        }
         Ok(Worker {
-            fleet: plan.fleet,
             received: inbox(&sockets),
-            sockets: Sockets::new(sockets),
+            sockets: Sockets::watched(sockets, plan.fleet.flows(), &mut poller)?,
+            fleet: plan.fleet,
             poller,
             clock,
             commands,
@@ -298,6 +295,8 @@ impl Worker {
     fn receive(&mut self) -> io::Result<bool> {
         let came = self.sockets.receive(&self.ready, &mut self.received, &self.clock, self.fleet.driver())?;
         self.datagrams += came.datagrams;
+        // Whether all were read or not, timers and arrivals do not wait for them.
+        self.sockets.serve_streams(self.poller.streams(), &self.clock, self.fleet.driver());
         self.fleet.tally().socket_drops(came.drops);
         Ok(came.emptied && !self.poller.is_crowded(&self.ready))
     }

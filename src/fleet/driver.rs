@@ -6,17 +6,21 @@
 //! is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
 //! registrar's side it answers itself.
 
+mod streams;
+
 use super::flows::{Flow, Flows};
 use super::wheel::Wheel;
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
 use crate::load::{Ceiling, Stripe};
-use crate::measure::Event;
 use crate::measure::event::Subject;
+use crate::measure::{Event, FlowChange};
 use crate::seed::Seed;
 use crate::sip::{Branch, Response, Token, emit, scan};
 use crate::vocab::{AgentId, FlowId, NotSent, RunTag, Time, Trouble, TrunkId, saturating_u32};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use streams::{Deed, Tiding};
 
 /// Where messages go. A flow that is named here is open: what is put on it is sent, or reported as
 /// failed.
@@ -24,6 +28,13 @@ pub trait Ways {
     /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when
     /// it returns 0. `tag` names the message when it cannot be sent (see [`Driver::send_failed`]).
     fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize);
+
+    /// Opens a stream; [`Driver::opened`] or [`Driver::lost`] follows. Left out by those who have
+    /// none.
+    fn open(&mut self, _flow: FlowId) {}
+
+    /// Closes a stream, or gives up opening it: nothing more is heard of it.
+    fn close(&mut self, _flow: FlowId) {}
 }
 
 /// Who sees what happens to a driver's agents. What it does not care about it leaves out.
@@ -56,6 +67,9 @@ pub trait Witness {
 
     /// A message could not be sent.
     fn send_failed(&mut self) {}
+
+    /// A stream of this trunk was opened or is gone; so many of them are open now.
+    fn flow_changed(&mut self, _trunk: TrunkId, _change: FlowChange, _open: u64) {}
 }
 
 /// An agent as its witness sees it.
@@ -93,6 +107,8 @@ pub struct Driver<W> {
     /// See [`Context::draining`].
     pub(super) draining: bool,
     expired: Vec<u32>,
+    /// Streams whose agents are to be told something.
+    tidings: VecDeque<Tiding>,
     pub(super) witness: W,
 }
 
@@ -104,11 +120,13 @@ impl<W: Witness> Driver<W> {
     pub(super) fn new(config: DriverConfig, agents: usize, witness: W) -> Self {
         Driver {
             agents: vec![Agent::new(); agents],
-            wheel: Wheel::new(agents, config.start),
+            // Behind the agents, the streams.
+            wheel: Wheel::new(agents + config.flows.streams(), config.start),
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
             busy: 0,
             draining: false,
             expired: Vec::with_capacity(TURN_LIMIT),
+            tidings: VecDeque::new(),
             witness,
             config,
         }
@@ -132,20 +150,27 @@ impl<W: Witness> Driver<W> {
         &self.config.policies[self.config.identities.policy(user)]
     }
 
+    pub(super) fn flows(&self) -> &Flows {
+        &self.config.flows
+    }
+
     /// Agents with an open attempt or un-REGISTER.
     pub(super) fn busy(&self) -> u64 {
         self.busy
     }
 
-    /// When the next timer is due.
+    /// When the next timer is due, or something is to be told.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.wheel.next_due()
+        if self.tidings.is_empty() { self.wheel.next_due() } else { Some(Time::ORIGIN) }
     }
 
     /// A datagram came on `flow`, from `from`. The kernel received it at `at`: latencies end there.
     /// It is handled at `now`: that times what is sent next.
     pub fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
         self.witness.received(self.config.flows.get(flow).trunk, bytes.len());
+        if flow.is_stream() {
+            self.config.flows.stream(flow).heard = now;
+        }
         match scan::response(bytes) {
             Ok(ref response) => match self.token(response.branch) {
                 Some((local, serial)) => {
@@ -195,11 +220,16 @@ impl<W: Witness> Driver<W> {
         expired.clear();
         let more = self.wheel.advance(now, TURN_LIMIT, &mut expired);
         for &local in &expired {
-            let input = input(&self.witness, &self.agents[local as usize]);
-            self.drive(local, now, input, out);
+            match self.agents.get(local as usize) {
+                Some(agent) => {
+                    let input = input(&self.witness, agent);
+                    self.drive(local, now, input, out);
+                }
+                None => self.stream_due(local, now, out),
+            }
         }
         self.expired = expired;
-        more
+        more | self.tell(now, out)
     }
 
     /// Abandons what some agents have open.
@@ -227,6 +257,7 @@ impl<W: Witness> Driver<W> {
             seed: *seed,
             run: *run,
             template: &flow.template,
+            reliable: flow_id.is_stream(),
             draining: self.draining,
         };
         let who = Who { local, subject: Subject { agent: id, trunk: identity.trunk, source: flow.source }, flow };
@@ -237,7 +268,13 @@ impl<W: Witness> Driver<W> {
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&who, &event, answer));
-        if send != Send::No {
+        let waits = send != Send::No && !flows.is_open(flow_id);
+        if waits {
+            if !was_busy && agent.has_open_attempt() {
+                witness.begins(&who, now);
+            }
+            agent.waits(now, &mut |event| witness.saw(&who, &event, answer));
+        } else if send != Send::No {
             if !self.ceiling.admit(now) {
                 agent.refused(&cx, now, &mut |event| witness.saw(&who, &event, answer));
             } else {
@@ -264,10 +301,12 @@ impl<W: Witness> Driver<W> {
             Some(at) => self.wheel.schedule(local, at),
             None => self.wheel.cancel(local),
         }
-        match (was_busy, agent.is_busy()) {
-            (false, true) => self.busy += 1,
-            (true, false) => self.busy -= 1,
-            _ => {}
+        let is_busy = agent.is_busy();
+        self.busy = self.busy + u64::from(is_busy) - u64::from(was_busy);
+        if flow_id.is_stream()
+            && let Some(did) = Deed::of(&input, waits, was_busy && !is_busy)
+        {
+            self.mind_stream(flow_id, local, now, did, out);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The ways out of a worker, and which of them each of its agents has.
 //!
-//! A datagram flow is open for the whole run, so it has no state. The states of a stream would stand
-//! here.
+//! A datagram flow is open for the whole run, so it has no state. A stream has a [`StreamLife`].
 
+use super::stream::{StreamLife, StreamRules};
 use crate::agent::IdentityBook;
 use crate::load::Stripe;
 use crate::sip::emit::RegisterTemplate;
-use crate::vocab::{AgentId, FlowId, SocketUse, TrunkId, saturating_u32};
+use crate::vocab::{AgentId, FlowId, SocketUse, Time, TrunkId, saturating_u32};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -16,19 +16,55 @@ pub struct Flow {
     pub trunk: TrunkId,
     /// Position of its local address among the trunk's `source` addresses.
     pub source: u8,
+    /// Of a stream that was never open: the port is 0.
     pub local: SocketAddr,
     /// Where its requests go.
     pub remote: SocketAddr,
     pub template: RegisterTemplate,
+    /// What makes it a stream.
+    pub stream: Option<StreamRules>,
+}
+
+/// A flow that is opened and may be lost.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) flow: Flow,
+    pub(super) rules: StreamRules,
+    pub(super) life: StreamLife,
+    /// The agents that have it.
+    pub(super) members: Members,
+    /// How often it was opened or given up: sets the draws of its back-off apart.
+    pub(super) turns: u32,
+    /// When something last came over it.
+    pub(super) heard: Time,
+}
+
+/// Agents of a stream, by their places among the worker's.
+#[derive(Clone, Debug)]
+pub(super) enum Members {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Members {
+    pub(super) fn get(&self, n: usize) -> Option<u32> {
+        match self {
+            Members::One(local) => (n == 0).then_some(*local),
+            Members::Many(locals) => locals.get(n).copied(),
+        }
+    }
 }
 
 /// A worker's flows.
 #[derive(Clone, Debug, Default)]
 pub struct Flows {
-    /// By [`FlowId`].
+    /// By [`FlowId`], those that are no streams.
     flows: Vec<Flow>,
+    streams: Vec<Stream>,
     /// By the worker's agents.
     of_agents: Vec<FlowId>,
+    /// Streams that are open, by trunk.
+    open: Vec<u64>,
 }
 
 /// How the agents of a trunk share its flows.
@@ -52,6 +88,7 @@ impl Flows {
         mut open: impl FnMut(TrunkId, usize) -> Result<Flow, E>,
     ) -> Result<Flows, E> {
         let mut flows = Flows::default();
+        let mut of_agents = Vec::new();
         let mut shared: BTreeMap<(TrunkId, usize), FlowId> = BTreeMap::new();
         for local in 0..stripe.count(saturating_u32(identities.len())) {
             let identity = identities.get(AgentId(stripe.global(local)));
@@ -66,30 +103,79 @@ impl Flows {
                     flow
                 }
             };
-            flows.of_agents.push(flow);
+            of_agents.push(flow);
         }
-        Ok(flows)
+        Ok(flows.with_agents(of_agents))
     }
 
     /// The same flows for agents that have these, in order.
-    pub fn with_agents(self, of_agents: Vec<FlowId>) -> Flows {
+    pub fn with_agents(mut self, of_agents: Vec<FlowId>) -> Flows {
+        let mut members = vec![Vec::new(); self.streams.len()];
+        for (local, flow) in (0..).zip(&of_agents).filter(|(_, flow)| flow.is_stream()) {
+            members[flow.index()].push(local);
+        }
+        for (stream, members) in self.streams.iter_mut().zip(members) {
+            stream.members = match members[..] {
+                [one] => Members::One(one),
+                _ => Members::Many(members),
+            };
+        }
         Flows { of_agents, ..self }
     }
 
-    /// Takes a flow in; its number is that of flows before it.
+    /// Takes a flow in; its number is that of flows of its sort before it.
     pub fn add(&mut self, flow: Flow) -> FlowId {
-        self.flows.push(flow);
-        FlowId(saturating_u32(self.flows.len()) - 1)
+        let Some(rules) = flow.stream else {
+            self.flows.push(flow);
+            return FlowId(saturating_u32(self.flows.len()) - 1);
+        };
+        let trunks = self.open.len().max(flow.trunk.index() + 1);
+        self.open.resize(trunks, 0);
+        let members = Members::Many(Vec::new());
+        self.streams.push(Stream { flow, rules, life: StreamLife::IDLE, members, turns: 0, heard: Time::ORIGIN });
+        FlowId::stream(saturating_u32(self.streams.len()) - 1)
     }
 
     #[inline]
     pub fn get(&self, flow: FlowId) -> &Flow {
-        &self.flows[flow.index()]
+        if flow.is_stream() { &self.streams[flow.index()].flow } else { &self.flows[flow.index()] }
     }
 
     /// The flow of a worker's agent, by its place among them.
     #[inline]
     pub(super) fn of_agent(&self, local: u32) -> FlowId {
         self.of_agents[local as usize]
+    }
+
+    /// How many streams there are.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Where its requests go, and where they come from as far as that is not the kernel's choice:
+    /// by stream.
+    pub fn stream_ends(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        self.streams.iter().map(|stream| (stream.flow.local, stream.flow.remote))
+    }
+
+    pub(super) fn stream(&mut self, flow: FlowId) -> &mut Stream {
+        &mut self.streams[flow.index()]
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self, flow: FlowId) -> bool {
+        !flow.is_stream() || self.streams[flow.index()].life.is_open()
+    }
+
+    /// How many streams of a trunk are open.
+    pub(super) fn open(&self, trunk: TrunkId) -> u64 {
+        self.open.get(trunk.index()).copied().unwrap_or(0)
+    }
+
+    /// How many streams of a trunk are open, after one more or one less is.
+    pub(super) fn count_open(&mut self, trunk: TrunkId, opened: bool) -> u64 {
+        let open = &mut self.open[trunk.index()];
+        *open = if opened { *open + 1 } else { open.saturating_sub(1) };
+        *open
     }
 }

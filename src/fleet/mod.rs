@@ -16,15 +16,17 @@ mod flows;
 mod outage;
 mod overdue;
 pub mod roster;
+pub mod stream;
 pub mod wheel;
 
 pub(crate) use driver::Nowhere;
 pub use driver::{Driver, NO_AGENT, Ways, Who, Witness, agent_of};
 pub use flows::{Flow, Flows, Sharing};
+pub use stream::StreamRules;
 
 use crate::agent::{Agent, IdentityBook, Input, TrunkPolicy};
 use crate::load::{Outage, Schedule, Stripe, Timeline};
-use crate::measure::{Event, Interval, Tally};
+use crate::measure::{Event, FlowChange, Interval, Tally};
 use crate::seed::Seed;
 use crate::sip::Response;
 use crate::vocab::{AgentId, Direction, FailedAttempt, RunTag, Speed, Stage, Time, TrunkId, saturating_u32};
@@ -133,6 +135,11 @@ impl Fleet {
     /// Where datagrams are handed in.
     pub fn driver(&mut self) -> &mut Driver<impl Witness> {
         &mut self.driver
+    }
+
+    /// Its agents' ways out.
+    pub fn flows(&self) -> &Flows {
+        self.driver.flows()
     }
 
     /// What happened so far; the worker adds what only it can see (socket drops, stalls, CPU time).
@@ -430,5 +437,9 @@ impl Witness for Books {
 
     fn send_failed(&mut self) {
         self.tally.send_errors(1);
+    }
+
+    fn flow_changed(&mut self, trunk: TrunkId, change: FlowChange, open: u64) {
+        self.tally.flow_changed(trunk, change, open);
     }
 }

@@ -15,6 +15,7 @@ use crate::seed::{Purpose, Seed, unit};
 use crate::vocab::Time;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
+use std::time::Duration;
 
 /// How a link treats its packets. The default is a perfect one: no delay, no loss.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -63,6 +64,28 @@ impl<T> Link<T> {
         }
     }
 
+    /// Puts a piece of a stream on the link: it is never lost, only late, and arrives no earlier
+    /// than `after`. Returns when that is.
+    pub fn send_in_order(&mut self, now: Time, after: Time, piece: T) -> Time {
+        let due = (now + self.passage()).max(after);
+        self.travelling.push(due, piece);
+        due
+    }
+
+    /// How long a piece of a stream travels: what is lost is sent again after a timeout that doubles
+    /// (RFC 6298 §5, with the shortest timeout that Linux has).
+    pub fn passage(&mut self) -> Duration {
+        let (mut waited, mut timeout) = (Duration::ZERO, RESEND);
+        loop {
+            let travel = self.config.delay.map_or(Duration::ZERO, |delay| delay.sample(&mut self.delays));
+            if unit(self.losses.next_u64()) >= self.config.drop || timeout > LONGEST_RESEND {
+                return waited + travel;
+            }
+            waited += timeout;
+            timeout *= 2;
+        }
+    }
+
     /// The next packet that has arrived at or before `now`; packets of equal arrival come in the
     /// order sent.
     pub fn poll(&mut self, now: Time) -> Option<T> {
@@ -94,6 +117,10 @@ impl<T> Link<T> {
     }
 }
 
+/// When a piece of a stream is sent again first, and the longest wait for that.
+const RESEND: Duration = Duration::from_millis(200);
+const LONGEST_RESEND: Duration = Duration::from_secs(120);
+
 /// The most packets under way at once.
 pub const CAPACITY: usize = 1 << 20;
 
@@ -104,7 +131,6 @@ const LOSSES: u64 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -149,6 +175,20 @@ mod tests {
         assert!((850..950).contains(&some.len()), "{}", some.len());
         assert!(some.iter().all(|packet| all.contains(packet)));
         assert!(run(LinkConfig { delay, drop: 1.0 }, 7, 3).is_empty());
+    }
+
+    #[test]
+    fn a_stream_is_late_where_a_packet_is_lost_and_never_out_of_order() {
+        let delay = Some(Delay::Uniform(MS, 9 * MS));
+        let mut link = Link::new(LinkConfig { delay, drop: 0.2 }, Seed(3), 0);
+        let mut last = Time::ORIGIN;
+        for n in 0..1_000u32 {
+            last = link.send_in_order(Time::from_millis(u64::from(n) + 1), last, n);
+        }
+        assert_eq!(link.lost(), 0);
+        assert!((0..1_000).all(|n| link.poll(Time::NEVER) == Some(n)));
+        let mut dead = Link::<()>::new(LinkConfig { delay, drop: 1.0 }, Seed(3), 0);
+        assert!(dead.passage() > Duration::from_secs(120), "and ends at last");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What agents and workers report, one event at a time.
 
 use super::answerer::{Marks, Words};
-use crate::vocab::{AgentId, Class, Kind, Phase, Place, Refusal, Status, Time, Trouble, TrunkId, Why};
+use crate::vocab::{AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, Status, Time, Trouble, TrunkId, Why};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// One thing that happened. Times are those of the run's monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,17 @@ pub enum Event<'a> {
         phase: Phase,
         micros: u64,
     },
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlowChange {
+    /// It is open, so long after it was wanted.
+    Opened { took: Duration },
+    /// It could not be opened.
+    Failed(FlowLoss),
+    /// It was open and is not any more.
+    Lost(FlowLoss),
 }
 
 /// The end of an attempt.

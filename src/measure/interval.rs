@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::responses::ResponseRow;
-use crate::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
+use crate::vocab::{FlowLoss, Kind, LoopKind, Phase, Place, Stage, Status};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -37,7 +37,7 @@ pub struct Interval {
 }
 
 /// The books of a trunk do not balance: an attempt was started twice, or ended without having been
-/// started.
+/// started; or a connection was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Imbalance {
     /// The interval at whose end it was seen.
@@ -47,14 +47,18 @@ pub struct Imbalance {
     pub started: u64,
     pub finished: u64,
     pub open: u64,
+    /// They are connections, not attempts.
+    #[serde(default)]
+    pub of_flows: bool,
 }
 
 impl Imbalance {
     /// The sentence about it, with the trunk by the name that its reader knows.
     pub fn told(&self, trunk: &str) -> String {
         let Imbalance { interval, started, finished, open, .. } = self;
+        let what = if self.of_flows { "connections opened" } else { "attempts started" };
         format!(
-            "the books of trunk {trunk} do not balance up to interval {interval}: {started} attempts started, \
+            "the books of trunk {trunk} do not balance up to interval {interval}: {started} {what}, \
              {finished} ended, {open} open"
         )
     }
@@ -106,9 +110,45 @@ pub struct TrunkInterval {
     pub registered_agent_ns: u128,
     /// Values above the histograms' range, not recorded in them.
     pub out_of_range: u64,
+    /// Connections; none where messages are datagrams.
+    pub flows: Option<Box<FlowCounts>>,
     /// Microseconds, by [`Phase::index`]; created on the first value. The record keeps them apart.
     #[serde(skip)]
     pub latency_us: [Option<Histogram<u32>>; Phase::COUNT],
+}
+
+/// What became of a trunk's connections.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FlowCounts {
+    pub opened: u64,
+    /// Could not be opened, by [`FlowLoss::index`].
+    pub failed: [u64; FlowLoss::COUNT],
+    /// Were open and are not any more, by [`FlowLoss::index`].
+    pub lost: [u64; FlowLoss::COUNT],
+    /// Open at the end of the interval.
+    pub open: u64,
+}
+
+impl FlowCounts {
+    /// Those that could not be opened.
+    pub fn all_failed(&self) -> u64 {
+        self.failed.iter().sum()
+    }
+
+    /// Those that were open and are not any more.
+    pub fn all_lost(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+
+    /// Adds every count; of two intervals of the same time also what is open.
+    pub fn add(&mut self, other: &FlowCounts) {
+        let FlowCounts { opened, failed, lost, open } = other;
+        self.opened += opened;
+        self.open += open;
+        for (mine, theirs) in self.failed.iter_mut().chain(&mut self.lost).zip(failed.iter().chain(lost)) {
+            *mine += theirs;
+        }
+    }
 }
 
 /// What the generator observed of itself.

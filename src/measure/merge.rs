@@ -74,6 +74,7 @@ impl TrunkInterval {
             planned_agent_ns,
             registered_agent_ns,
             out_of_range,
+            flows,
             latency_us: _,
         } = other;
         self.open += open;
@@ -97,6 +98,9 @@ impl TrunkInterval {
         self.planned_agent_ns += planned_agent_ns;
         self.registered_agent_ns += registered_agent_ns;
         self.out_of_range += out_of_range;
+        if let Some(flows) = flows {
+            self.flows.get_or_insert_default().add(flows);
+        }
     }
 
     /// Attempts begun, shed ones included, un-REGISTERs not.

@@ -10,7 +10,7 @@
 
 use super::agents::{AgentState, AgentTable, LoopSeen};
 use super::availability::AgentTime;
-use super::event::{AttemptEnd, Event, Subject};
+use super::event::{AttemptEnd, Event, FlowChange, Subject};
 use super::evidence::{Beat, Collector};
 use super::glance::Glance;
 use super::interval::{GeneratorCounts, Imbalance, Interval, TrunkInterval};
@@ -85,6 +85,8 @@ struct Book {
     registered: AgentTime,
     /// What was counted before the current interval.
     before: Glance,
+    /// Of the trunk's connections: opened, ended, and those that are said to be open.
+    flows: [u64; 3],
 }
 
 impl Tally {
@@ -97,6 +99,7 @@ impl Tally {
             planned: AgentTime::new(start),
             registered: AgentTime::new(start),
             before: Glance::default(),
+            flows: [0; 3],
         };
         Tally {
             digits: latency::digits(config.trunks),
@@ -197,6 +200,31 @@ impl Tally {
     /// Messages the kernel refused to send since the last call.
     pub fn send_errors(&mut self, messages: u64) {
         self.generator.send_errors += messages;
+    }
+
+    /// A connection of this trunk was opened or is gone; `open` of them are there now.
+    pub fn flow_changed(&mut self, trunk: TrunkId, change: FlowChange, open: u64) {
+        let [opened, ended, now_open] = &mut self.books[trunk.index()].flows;
+        *now_open = open;
+        let counts = self.trunks[trunk.index()].flows.get_or_insert_default();
+        match change {
+            FlowChange::Opened { took } => {
+                *opened += 1;
+                counts.opened += 1;
+                let micros = u64::try_from(took.as_nanos()).map_or(u64::MAX, latency::micros);
+                self.latency_us(trunk, Phase::Connect, micros);
+            }
+            FlowChange::Failed(why) => counts.failed[why.index()] += 1,
+            FlowChange::Lost(why) => {
+                *ended += 1;
+                counts.lost[why.index()] += 1;
+            }
+        }
+    }
+
+    /// CPU time this worker used since the last call, nanoseconds.
+    pub fn cpu(&mut self, nanos: u64) {
+        self.generator.cpu_ns += nanos;
     }
 
     /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at
@@ -319,13 +347,18 @@ impl Tally {
 
     /// The trunks on which not every attempt started has ended or is open.
     pub fn imbalances(&self) -> impl Iterator<Item = Imbalance> {
-        let wrong = (0..).zip(&self.books).filter(|(_, book)| book.started != book.finished + book.open);
-        wrong.map(|(trunk, &Book { started, finished, open, .. })| Imbalance {
+        let accounts = (0..).zip(&self.books).flat_map(|(trunk, book)| {
+            let attempts = (trunk, [book.started, book.finished, book.open], false);
+            [attempts, (trunk, book.flows, true)]
+        });
+        let wrong = accounts.filter(|(_, [started, finished, open], _)| *started != finished + open);
+        wrong.map(|(trunk, [started, finished, open], of_flows)| Imbalance {
             interval: self.index,
             trunk,
             started,
             finished,
             open,
+            of_flows,
         })
     }
 
@@ -494,6 +527,10 @@ impl Book {
     /// Completes an interval that ends at `end` with what outlives it.
     fn fill(&mut self, trunk: &mut TrunkInterval, end: Time) {
         trunk.open = self.open;
+        let [opened, _, open] = self.flows;
+        if opened > 0 {
+            trunk.flows.get_or_insert_default().open = open;
+        }
         trunk.planned = self.planned.count();
         trunk.registered = self.registered.count();
         trunk.planned_agent_ns = self.planned.close(end);

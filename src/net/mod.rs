@@ -2,7 +2,7 @@
 //!
 //! `udp` is a batched socket (sendmmsg/recvmmsg with receive timestamps and drop counts, a plain
 //! fallback behind the same functions), `poll` waits for sockets and a deadline with nanosecond
-//! precision, `clock` reads the kernel's clocks, `resolve` turns names into addresses, `usage`
+//! precision, `tcp` is one connection, `clock` reads the kernel's clocks, `resolve` turns names into addresses, `usage`
 //! reads what the process consumed.
 //!
 //! Linux only: every file here stands on one of its system calls. Each `unsafe` block says what the
@@ -13,6 +13,7 @@ pub mod descriptors;
 pub mod poll;
 pub mod priority;
 pub mod resolve;
+pub mod tcp;
 pub mod udp;
 pub mod usage;
 

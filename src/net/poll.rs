@@ -13,9 +13,70 @@ use std::time::Duration;
 /// [`super::udp::Udp::errors_waiting`].
 #[derive(Debug)]
 pub struct Poller {
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     waker: Waker,
     wait: Wait,
+    streams: Vec<StreamReady>,
+}
+
+/// What a connection is ready for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamReady {
+    pub token: StreamToken,
+    /// There are bytes, an end or an error to read.
+    pub readable: bool,
+    /// There is room to write, or the outcome of connecting.
+    pub writable: bool,
+}
+
+/// A connection's place among its thread's, and how many had that place before: what is said of one
+/// that is gone must not be taken for its successor's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamToken {
+    pub slot: u32,
+    /// Of 31 bits.
+    pub generation: u32,
+}
+
+impl StreamToken {
+    fn word(self) -> u64 {
+        STREAM | u64::from(self.generation & GENERATIONS) << 32 | u64::from(self.slot)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of a word")]
+    fn of(word: u64) -> Option<StreamToken> {
+        (word & STREAM != 0).then_some(StreamToken { slot: word as u32, generation: (word >> 32) as u32 & GENERATIONS })
+    }
+}
+
+/// Adds connections to a [`Poller`] while that is elsewhere.
+#[derive(Clone, Debug)]
+pub struct StreamRegistry {
+    epoll: Arc<OwnedFd>,
+}
+
+impl StreamRegistry {
+    /// Reports a connection from now on: what there is to read, and, if asked for, room to write.
+    /// Closing it takes it out.
+    ///
+    /// # Errors
+    /// When it is registered already or the kernel's limit on watches is reached.
+    pub fn add(&self, socket: &impl AsFd, token: StreamToken, writable: bool) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, socket, token, writable)
+    }
+
+    /// Asks, or no longer asks, for room to write.
+    ///
+    /// # Errors
+    /// None is expected for a connection that was added.
+    pub fn modify(&self, socket: &impl AsFd, token: StreamToken, writable: bool) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, socket, token, writable)
+    }
+
+    fn control(&self, how: libc::c_int, socket: &impl AsFd, token: StreamToken, writable: bool) -> io::Result<()> {
+        let events = libc::EPOLLIN | libc::EPOLLRDHUP | if writable { libc::EPOLLOUT } else { 0 };
+        control(&self.epoll, how, socket.as_fd().as_raw_fd(), token.word(), events.cast_unsigned())
+    }
 }
 
 /// Wakes a [`Poller`] from another thread. A wake-up before the wait ends that wait at once;
@@ -60,6 +121,16 @@ impl Poller {
         self.watch(socket.as_fd().as_raw_fd(), u64::from(token), libc::EPOLLEXCLUSIVE as u32)
     }
 
+    /// What connections are added with.
+    pub fn registry(&self) -> StreamRegistry {
+        StreamRegistry { epoll: self.epoll.clone() }
+    }
+
+    /// The connections that the last [`wait`](Self::wait) found ready.
+    pub fn streams(&self) -> &[StreamReady] {
+        &self.streams
+    }
+
     /// A handle that ends a [`wait`](Self::wait) from any thread.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
@@ -75,6 +146,7 @@ impl Poller {
     /// None is expected of a valid poller; what the kernel says is passed on.
     pub fn wait(&mut self, deadline: Option<Duration>, ready: &mut Vec<u32>) -> io::Result<()> {
         ready.clear();
+        self.streams.clear();
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
         let count = match self.wait_for_events(deadline, &mut events) {
             Ok(count) => count,
@@ -82,9 +154,16 @@ impl Poller {
             Err(error) => return Err(error),
         };
         for event in &events[..count] {
-            match u32::try_from(event.u64) {
+            // Copied: the field of a packed struct.
+            let (word, events) = (event.u64, event.events);
+            match u32::try_from(word) {
                 Ok(token) => ready.push(token),
-                Err(_) => self.waker.rest(),
+                Err(_) if word == WAKER => self.waker.rest(),
+                Err(_) => self.streams.extend(StreamToken::of(word).map(|token| StreamReady {
+                    token,
+                    readable: events & !(libc::EPOLLOUT as u32) != 0,
+                    writable: events & (libc::EPOLLOUT | libc::EPOLLERR | libc::EPOLLHUP) as u32 != 0,
+                })),
             }
         }
         Ok(())
@@ -98,17 +177,14 @@ impl Poller {
     fn waiting(wait: Wait) -> io::Result<Self> {
         // SAFETY: no pointers are passed; a descriptor that is returned belongs to nobody else.
         let epoll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
-        let mut poller = Self { epoll, waker: Waker::new()?, wait };
+        let (epoll, streams) = (Arc::new(epoll), Vec::new());
+        let mut poller = Self { epoll, waker: Waker::new()?, wait, streams };
         poller.watch(poller.waker.event.as_raw_fd(), WAKER, 0)?;
         Ok(poller)
     }
 
     fn watch(&mut self, fd: RawFd, token: u64, how: u32) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | how, u64: token };
-        // SAFETY: the kernel copies `event`, which outlives the call; both descriptors are open,
-        // being borrowed from their owners.
-        check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
-        Ok(())
+        control(&self.epoll, libc::EPOLL_CTL_ADD, fd, token, libc::EPOLLIN as u32 | how)
     }
 
     fn wait_for_events(&mut self, deadline: Option<Duration>, events: &mut [libc::epoll_event]) -> io::Result<usize> {
@@ -127,6 +203,14 @@ impl Poller {
         // outlives the call.
         counted(unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), most, 0) })
     }
+}
+
+fn control(epoll: &OwnedFd, how: libc::c_int, fd: RawFd, token: u64, events: u32) -> io::Result<()> {
+    let mut event = libc::epoll_event { events, u64: token };
+    // SAFETY: the kernel copies `event`, which outlives the call; both descriptors are open, being
+    // borrowed from their owners.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), how, fd, &raw mut event) })?;
+    Ok(())
 }
 
 impl Waker {
@@ -225,6 +309,10 @@ fn epoll_pwait2(epoll: RawFd, events: &mut [libc::epoll_event], deadline: Option
 const EVENTS: usize = 64;
 /// No socket's token: those have 32 bits.
 const WAKER: u64 = u64::MAX;
+/// The tokens of connections. The highest of them is the waker's, and belongs to no connection: no
+/// thread has 2^32 of them.
+const STREAM: u64 = 1 << 63;
+const GENERATIONS: u32 = u32::MAX >> 1;
 
 #[cfg(test)]
 mod tests {

@@ -33,6 +33,8 @@ pub mod defaults {
     pub const REFRESH_AT: f64 = 0.9;
     pub const REUSE_NONCE: bool = true;
     pub const SOCKETS: SocketUse = SocketUse::Shared;
+    pub const CONNECTIONS: SocketUse = SocketUse::PerAgent;
+    pub const CONNECT_TIMEOUT: &str = "10s";
     pub const KEEPALIVE: &str = "0s";
     pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
@@ -225,10 +227,17 @@ pub struct TrunkFile {
     /// 401.
     #[schemars(extend("default" = defaults::REUSE_NONCE))]
     pub reuse_nonce: Option<bool>,
-    /// Local ports: one for all agents of a worker and source, or `"per-agent"`: one for each, as
-    /// real phones have (the limit on descriptors is raised and checked first).
+    /// Local ports over UDP: one for all agents of a worker and source, or `"per-agent"`: one for
+    /// each, as real phones have (the limit on descriptors is raised and checked first).
     #[schemars(extend("default" = defaults::SOCKETS))]
     pub sockets: Option<WordText<SocketUse>>,
+    /// Connections over TCP: `"per-agent"`: one for each agent, as phones have; `"shared"`: one for
+    /// all agents of a worker and source, as a trunk has.
+    #[schemars(extend("default" = defaults::CONNECTIONS))]
+    pub connections: Option<WordText<SocketUse>>,
+    /// How long opening a connection may take; a registration that waits for it fails then.
+    #[schemars(extend("default" = defaults::CONNECT_TIMEOUT))]
+    pub connect_timeout: Option<DurationText>,
     /// Local addresses to send from; agent n uses `source[n mod length]`. The kernel's choice when
     /// left out.
     pub source: Option<Vec<String>>,
@@ -404,8 +413,9 @@ pub struct GeneratorFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrarFile {
-    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one. Not available in this
-    /// version: tcp, tls.
+    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one; `tcp://…` for
+    /// connections. A trunk on the embedded registrar speaks to the first. Not available in this
+    /// version: tls.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub listen: Option<Vec<String>>,
     /// Threads that serve, 0 is one per core; bindings and limits are exact whatever their number.

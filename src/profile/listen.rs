@@ -1,19 +1,23 @@
-//! Listen addresses: `udp://127.0.0.1:5060`, `udp://[::1]:0`.
+//! Listen addresses: `udp://127.0.0.1:5060`, `tcp://[::1]:0`.
 
+use crate::vocab::Transport;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// Where the embedded registrar listens, over UDP.
+/// Where the embedded registrar listens, and for what.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ListenAddr(pub SocketAddr);
+pub struct ListenAddr {
+    pub transport: Transport,
+    pub address: SocketAddr,
+}
 
 /// Why a text is no listen address.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("listening on {0} is not available in this version; write it like \"udp://127.0.0.1:5060\"")]
+    #[error("listening on {0} is not available in this version; udp and tcp are, like \"tcp://127.0.0.1:5060\"")]
     Later(&'static str),
-    #[error("\"{0}\" is not a listen address; write it like \"udp://127.0.0.1:5060\"")]
+    #[error("\"{0}\" is not a listen address; write it like \"udp://127.0.0.1:5060\" or \"tcp://127.0.0.1:5060\"")]
     Scheme(String),
     #[error("\"{0}\" is not an address with a port; write it like \"udp://127.0.0.1:5060\" or \"udp://[::1]:5060\"")]
     Address(String),
@@ -23,18 +27,20 @@ impl FromStr for ListenAddr {
     type Err = ListenError;
 
     fn from_str(text: &str) -> Result<Self, ListenError> {
-        match text.split_once("://") {
-            Some(("udp", rest)) => rest.parse().map(ListenAddr).map_err(|_| ListenError::Address(rest.to_owned())),
-            Some(("tcp", _)) => Err(ListenError::Later("tcp")),
-            Some(("tls", _)) => Err(ListenError::Later("tls")),
-            _ => Err(ListenError::Scheme(text.to_owned())),
-        }
+        let (transport, rest) = match text.split_once("://") {
+            Some(("udp", rest)) => (Transport::Udp, rest),
+            Some(("tcp", rest)) => (Transport::Tcp, rest),
+            Some(("tls", _)) => return Err(ListenError::Later("tls")),
+            _ => return Err(ListenError::Scheme(text.to_owned())),
+        };
+        let address = rest.parse().map_err(|_| ListenError::Address(rest.to_owned()))?;
+        Ok(ListenAddr { transport, address })
     }
 }
 
 impl fmt::Display for ListenAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "udp://{}", self.0)
+        write!(f, "{}://{}", self.transport.as_str().to_ascii_lowercase(), self.address)
     }
 }
 

@@ -92,6 +92,9 @@ pub struct TrunkProfile {
     pub refresh_at_written: bool,
     pub reuse_nonce: bool,
     pub sockets: SocketUse,
+    pub connections: SocketUse,
+    #[serde(serialize_with = "as_text")]
+    pub connect_timeout: Duration,
     /// Empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]

@@ -291,6 +291,10 @@ impl TrunkSum {
             return;
         }
         self.counters.add_counters(trunk);
+        // What is open now, where everything else is a sum.
+        if let (Some(sum), Some(part)) = (&mut self.counters.flows, &trunk.flows) {
+            sum.open = part.open;
+        }
         self.registered_peak = self.registered_peak.max(trunk.registered);
         if stage == Stage::Load {
             self.planned_agent_ns += trunk.planned_agent_ns;
@@ -304,7 +308,7 @@ impl TrunkSum {
         if finished.checked_add(open) == Some(started) {
             return Ok(());
         }
-        Err(ReadError::Imbalance(Imbalance { interval, trunk, started, finished, open }))
+        Err(ReadError::Imbalance(Imbalance { interval, trunk, started, finished, open, of_flows: false }))
     }
 
     fn absorb(&mut self, other: &TrunkSum) {

@@ -3,7 +3,6 @@
 //!
 //! Unknown or not met is `null`, never 0. Times are seconds since the search began.
 
-use crate::vocab::Transport;
 use serde::Serialize;
 
 /// The schema's name and version.
@@ -52,7 +51,7 @@ pub struct Setup {
     pub trunk_id: String,
     pub registrar: String,
     pub target: String,
-    pub transport: Transport,
+    pub transport: &'static str,
     pub domain: String,
     pub agents: u32,
     pub expires_s: u32,
@@ -128,7 +127,7 @@ pub struct Rate {
 /// RFC 7502 §5.1 and §5.3.
 #[derive(Clone, Serialize, Debug)]
 pub struct Rfc7502 {
-    pub sip_transport: Transport,
+    pub sip_transport: &'static str,
     pub connection_strategy: &'static str,
     pub initial_attempt_rate: u32,
     pub registrations_per_iteration: u32,

@@ -55,11 +55,22 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Position among the listening sockets; replies leave through the one the request came to.
     pub socket: u16,
+    /// The connection it speaks over, where it has one; replies go back on it (RFC 3261 §18.2.2).
+    pub connection: Option<Connection>,
+}
+
+/// A connection, as whoever moves its bytes knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// The thread that has it.
+    pub owner: u16,
+    pub slot: u32,
+    pub generation: u32,
 }
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Self {
-        Peer { address, socket: 0 }
+        Peer { address, socket: 0, connection: None }
     }
 }
 

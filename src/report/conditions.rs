@@ -5,15 +5,15 @@
 //! of `limits`.
 
 use crate::record::results::TimersHeader;
-use crate::record::{Baseline, Header, Results};
-use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage, Transport};
+use crate::record::{Baseline, Header, Results, TrunkHeader};
+use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage};
 use serde::Serialize;
 
 /// The set-up of a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Conditions {
     /// SIP transport protocols in use, as in RFC 7502 §5.1.
-    pub transport: Vec<&'static str>,
+    pub transport: Vec<String>,
     pub connection_strategy: String,
     /// Whether the registrar challenged (401/407) any attempt.
     pub challenged: bool,
@@ -56,8 +56,7 @@ pub struct InterventionView {
 impl Conditions {
     pub fn of(results: &Results) -> Conditions {
         let header = &results.header;
-        let mut transport: Vec<_> =
-            header.trunks.iter().filter_map(|trunk| trunk.transport).map(Transport::as_str).collect();
+        let mut transport: Vec<_> = header.trunks.iter().map(|trunk| trunk.transport.clone()).collect();
         transport.sort_unstable();
         transport.dedup();
         Conditions {
@@ -87,15 +86,28 @@ impl Conditions {
 
 /// How requests share sockets, which is the trunks' own choice.
 fn connection_strategy(header: &Header) -> String {
-    let own: Vec<_> = header.trunks.iter().filter(|trunk| trunk.sockets == SocketUse::PerAgent).collect();
-    let shared = if header.trunks.iter().any(|trunk| trunk.sources.len() > 1) {
-        "one UDP socket per worker, trunk and source address"
+    let mut kinds: Vec<&str> = header.trunks.iter().map(|trunk| trunk.transport.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let of = |kind: &&str| {
+        let trunks: Vec<_> = header.trunks.iter().filter(|trunk| trunk.transport == **kind).collect();
+        strategy_over(kind, &trunks)
+    };
+    kinds.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
+/// The same for the trunks of one transport.
+fn strategy_over(transport: &str, trunks: &[&TrunkHeader]) -> String {
+    let own: Vec<_> = trunks.iter().filter(|trunk| trunk.sockets == SocketUse::PerAgent).collect();
+    let what = if transport == "UDP" { "UDP socket".to_owned() } else { format!("{transport} connection") };
+    let shared = if trunks.iter().any(|trunk| trunk.sources.len() > 1) {
+        format!("one {what} per worker, trunk and source address")
     } else {
-        "one UDP socket per worker and trunk"
+        format!("one {what} per worker and trunk")
     };
     match own.len() {
-        0 => shared.to_owned(),
-        all if all == header.trunks.len() => "one UDP socket per agent".to_owned(),
+        0 => shared,
+        all if all == trunks.len() => format!("one {what} per agent"),
         _ => {
             let ids: Vec<_> = own.iter().map(|trunk| trunk.id.as_str()).collect();
             format!("{shared}; on {} one per agent", ids.join(", "))

@@ -10,6 +10,7 @@ mod chart;
 mod charts;
 pub mod compare;
 pub mod conditions;
+mod connections;
 pub mod csv;
 pub mod diagnosis;
 pub mod dictionary;

@@ -3,13 +3,14 @@
 //! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
 
 use super::conditions::Conditions;
+use super::connections::ConnectionsView;
 use super::json;
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
 use crate::record::results::Host;
 use crate::record::{Results, Totals, TrunkHeader};
-use crate::vocab::{Phase, Transport};
+use crate::vocab::Phase;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -82,6 +83,8 @@ struct Trunk<'a> {
     header: TrunkView<'a>,
     totals: Option<TotalsView<'a>>,
     latency_us: Option<Latency<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<ConnectionsView>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +92,7 @@ struct TrunkView<'a> {
     id: &'a str,
     registrar: &'a str,
     target: &'a str,
-    transport: Option<Transport>,
+    transport: &'a str,
     domain: &'a str,
     expires_s: u32,
 }
@@ -208,12 +211,13 @@ fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) ->
             id: &trunk.id,
             registrar: trunk.registrar.as_str(),
             target: &trunk.target,
-            transport: trunk.transport,
+            transport: &trunk.transport,
             domain: &trunk.domain,
             expires_s: trunk.expires_s,
         },
         totals: totals.map(TotalsView),
         latency_us: totals.map(Latency),
+        connections: totals.and_then(|totals| totals.sums.flows.as_deref()).map(ConnectionsView::of),
     }
 }
 

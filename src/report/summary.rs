@@ -1,5 +1,6 @@
 //! The summary on standard output: at most 25 lines, aligned, plain enough for any terminal or log.
 
+use super::connections;
 use super::go_live::Turnout;
 use super::text::{self, printable};
 use super::words;
@@ -18,6 +19,8 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.push(labelled("signed in", &sign_in(results)));
     lines.push(labelled("availability", &availability(results)));
     lines.extend(attempts(results));
+    let connections = results.totals.sums.flows.as_deref();
+    lines.extend(connections.map(|counts| labelled("connections", &connections::line(counts))));
     lines.extend(latency(results));
     lines.extend(refused(results));
     lines.push(labelled("loops", &loops(results)));

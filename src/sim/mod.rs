@@ -10,12 +10,13 @@ mod meter;
 mod opposite;
 mod road;
 pub mod trial;
+mod wires;
 
 pub use opposite::Opposite;
 pub use road::START;
 
 use crate::agent::{IdentityBook, TrunkPolicy};
-use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Nowhere, Sharing};
+use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Nowhere, Sharing, StreamRules};
 use crate::link::LinkConfig;
 use crate::load::{LoadConfig, Schedule, Stripe, Timeline};
 use crate::measure::{Interval, Tally, TallyConfig, Traffic};
@@ -24,13 +25,14 @@ use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, Transport, TrunkId};
 use meter::RoadMeter;
-use road::{Addresses, FleetFlow, REGISTRAR, Road};
+use road::{Addresses, REGISTRAR, Road};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
+use wires::FleetFlow;
 
 /// What a simulated run is made of.
 #[derive(Clone, Debug)]
@@ -68,14 +70,29 @@ pub struct Wording {
     pub headers: Vec<(String, String)>,
     /// Requests are padded to few lengths, see [`RegisterTemplate::padded`].
     pub padded: bool,
+    pub transport: Transport,
+    /// How agents share connections, where messages are no datagrams.
+    pub connections: SocketUse,
+    pub connect_timeout: Duration,
 }
 
 impl Wording {
+    /// How its agents share flows; one socket for all of them is what datagrams have here.
+    fn sharing(&self) -> SocketUse {
+        if self.transport.is_stream() { self.connections } else { SocketUse::Shared }
+    }
+
+    /// What makes its flows streams.
+    fn rules(&self) -> Option<StreamRules> {
+        let backs_off = self.connections == SocketUse::Shared;
+        self.transport.is_stream().then_some(StreamRules { connect_timeout: self.connect_timeout, backs_off })
+    }
+
     /// The address its requests are sent from comes with the flow.
     fn template(&self, domain: &str) -> RegisterTemplate {
         let template = RegisterTemplate::new(&TemplateParts {
             domain,
-            transport: Transport::Udp,
+            transport: self.transport,
             sent_by: "",
             route: self.route.as_deref(),
             user_agent: &self.user_agent,
@@ -87,7 +104,15 @@ impl Wording {
 
 impl Default for Wording {
     fn default() -> Self {
-        Wording { route: None, user_agent: "regstorm".to_owned(), headers: Vec::new(), padded: false }
+        Wording {
+            route: None,
+            user_agent: "regstorm".to_owned(),
+            headers: Vec::new(),
+            padded: false,
+            transport: Transport::Udp,
+            connections: SocketUse::PerAgent,
+            connect_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -104,6 +129,8 @@ pub struct World {
     timeline: Timeline,
     /// What somebody will do to the load, in order.
     interventions: VecDeque<(Time, Speed)>,
+    /// When the registrar's end of all connections breaks, and when it accepts again; in order.
+    restarts: VecDeque<(Time, bool)>,
     config: Ends,
 }
 
@@ -202,6 +229,7 @@ impl World {
             load_lasts: schedule.lasts(),
             timeline: schedule.timeline(),
             interventions: VecDeque::new(),
+            restarts: VecDeque::new(),
             config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
     }
@@ -210,6 +238,14 @@ impl World {
     /// that stands still at last never ends.
     pub fn with_interventions(mut self, interventions: &[(Duration, Speed)]) -> Self {
         self.interventions = interventions.iter().map(|&(after, speed)| (START + after, speed)).collect();
+        self
+    }
+
+    /// Breaks every connection, each time so long after the start, and refuses new ones for a while;
+    /// in order. What the registrar knows stays.
+    pub fn with_restarts(mut self, restarts: &[(Duration, Duration)]) -> Self {
+        let both = |&(after, lasts): &(Duration, Duration)| [(START + after, true), (START + after + lasts, false)];
+        self.restarts = restarts.iter().flat_map(both).collect();
         self
     }
 
@@ -314,6 +350,10 @@ impl World {
     }
 
     fn intervene(&mut self) {
+        while let Some(&(at, breaks)) = self.restarts.front().filter(|(at, _)| *at <= self.now) {
+            self.restarts.pop_front();
+            if breaks { self.road.wires.break_all(at) } else { self.road.wires.accept() }
+        }
         while let Some(&(at, speed)) = self.interventions.front().filter(|(at, _)| *at <= self.now) {
             self.interventions.pop_front();
             self.fleets.iter_mut().for_each(|fleet| fleet.set_speed(at, speed));
@@ -337,7 +377,8 @@ impl World {
     fn next_event(&self) -> Time {
         let fleets = self.fleets.iter().map(Fleet::next_wake).min();
         let intervention = self.interventions.front().map(|(at, _)| *at);
-        [self.road.next_due(), fleets, intervention].into_iter().flatten().min().unwrap_or(Time::NEVER)
+        let restart = self.restarts.front().map(|(at, _)| *at);
+        [self.road.next_due(), fleets, intervention, restart].into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
     fn turn(&mut self, position: usize) {
@@ -347,8 +388,8 @@ impl World {
 
     fn deliver(&mut self) {
         let World { now, fleets, road, .. } = self;
-        road.deliver(*now, |FleetFlow { fleet, flow }, bytes, lane| {
-            fleets[fleet].driver().receive(*now, *now, flow, REGISTRAR, bytes, lane);
+        road.deliver(*now, |FleetFlow { fleet, flow }, arrival, lane| {
+            arrival.to(fleets[fleet].driver(), *now, flow, lane);
         });
     }
 
@@ -418,21 +459,38 @@ impl Settlement<'_> {
     fn flows(&self, addresses: &mut Addresses, stripe: Stripe, identities: &IdentityBook) -> Flows {
         let own = |trunk| self.sources(trunk).iter().map(|host| addresses.reserve(*host)).collect();
         let local: Vec<Vec<SocketAddr>> = (0..self.policies.len()).map(own).collect();
-        let sharing = |trunk: TrunkId| Sharing { sources: local[trunk.index()].len(), sockets: SocketUse::Shared };
         let plain = Wording::default();
-        let of = |(trunk, policy): (usize, &TrunkPolicy)| {
-            self.wordings.get(trunk).unwrap_or(&plain).template(&policy.domain)
-        };
+        let wording = |trunk: usize| self.wordings.get(trunk).unwrap_or(&plain);
+        let sharing =
+            |trunk: TrunkId| Sharing { sources: local[trunk.index()].len(), sockets: wording(trunk.index()).sharing() };
+        let of = |(trunk, policy): (usize, &TrunkPolicy)| wording(trunk).template(&policy.domain);
         let templates: Vec<_> = self.policies.iter().enumerate().map(of).collect();
         let open = |trunk: TrunkId, source: usize| {
             let address = local[trunk.index()][source];
-            addresses.settle(stripe.worker as usize, address);
+            let (fleet, stream) = (stripe.worker as usize, wording(trunk.index()).rules());
+            let address = match stream {
+                Some(rules) if rules.backs_off => {
+                    addresses.settle_stream(fleet, address);
+                    address
+                }
+                // Each agent has a port of its own.
+                Some(_) => {
+                    let own = addresses.reserve(address.ip());
+                    addresses.settle_stream(fleet, own);
+                    own
+                }
+                None => {
+                    addresses.settle(fleet, address);
+                    address
+                }
+            };
             Ok::<Flow, Infallible>(Flow {
                 trunk,
                 source: u8::try_from(source).unwrap_or(u8::MAX),
                 local: address,
                 remote: REGISTRAR,
                 template: templates[trunk.index()].at(&address.to_string()),
+                stream,
             })
         };
         let Ok(flows) = Flows::of_worker(stripe, identities, sharing, open);

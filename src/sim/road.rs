@@ -5,12 +5,13 @@
 
 use super::Opposite;
 use super::buffers::{Buffers, DATAGRAM};
-use crate::fleet::Ways;
+use super::wires::{FleetFlow, News, Wires};
+use crate::fleet::{Driver, Ways, Witness};
 use crate::link::{Link, LinkConfig};
 use crate::seed::Seed;
-use crate::vocab::{FlowId, Time, saturating_u32};
+use crate::vocab::{FlowId, FlowLoss, Time, saturating_u32};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// When everything simulated starts.
 pub const START: Time = Time::from_secs(1);
@@ -24,7 +25,27 @@ pub(super) struct Road<T> {
     down: Link<Parcel>,
     buffers: Buffers,
     addresses: Addresses,
+    pub(super) wires: Wires,
     pub(super) toll: T,
+}
+
+/// What reaches a fleet.
+pub(super) enum Arrival<'a> {
+    Message(&'a [u8]),
+    /// A connection is open, and comes from there.
+    Opened(SocketAddr),
+    Lost(FlowLoss),
+}
+
+impl Arrival<'_> {
+    /// Hands it in.
+    pub(super) fn to(self, driver: &mut Driver<impl Witness>, now: Time, flow: FlowId, lane: &mut impl Ways) {
+        match self {
+            Arrival::Message(bytes) => driver.receive(now, now, flow, REGISTRAR, bytes, lane),
+            Arrival::Opened(local) => driver.opened(now, flow, local, lane),
+            Arrival::Lost(why) => driver.lost(now, flow, why, lane),
+        }
+    }
 }
 
 /// Who sees what passes along a road; `()` does not look.
@@ -43,18 +64,13 @@ impl Toll for () {}
 struct Parcel {
     at: FleetFlow,
     bytes: Vec<u8>,
-}
-
-/// A flow, and whose it is: a fleet by its position.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FleetFlow {
-    pub(super) fleet: usize,
-    pub(super) flow: FlowId,
+    /// Which of the flow's connections it is on, where it is a stream.
+    generation: u32,
 }
 
 impl<T: Toll> Road<T> {
     pub(super) fn new(
-        addresses: Addresses,
+        mut addresses: Addresses,
         link: LinkConfig,
         registrar: Box<dyn Opposite>,
         seed: Seed,
@@ -65,6 +81,7 @@ impl<T: Toll> Road<T> {
             up: Link::new(link, seed, 0),
             down: Link::new(link, seed, 1),
             buffers: Buffers::default(),
+            wires: std::mem::take(&mut addresses.wires),
             addresses,
             toll,
         }
@@ -72,31 +89,50 @@ impl<T: Toll> Road<T> {
 
     /// When anything on the road, or at its far end, is due next.
     pub(super) fn next_due(&self) -> Option<Time> {
-        [self.up.next_due(), self.down.next_due(), self.registrar.next_wake()].into_iter().flatten().min()
+        let news = self.wires.next_due();
+        [self.up.next_due(), self.down.next_due(), self.registrar.next_wake(), news].into_iter().flatten().min()
     }
 
     /// What a fleet sends through now.
     pub(super) fn lane(&mut self, now: Time, fleet: usize) -> Lane<'_, T> {
-        let Road { up, buffers, toll, .. } = self;
-        Lane { now, fleet, up, buffers, toll }
+        let Road { up, down, buffers, wires, toll, .. } = self;
+        Lane { now, fleet, up, down, buffers, wires, toll }
     }
 
     /// Delivers what has arrived by now: requests to the registrar, then its replies, each to the
     /// fleet and flow it is for; `receive` may send at once.
-    pub(super) fn deliver(&mut self, now: Time, mut receive: impl FnMut(FleetFlow, &[u8], &mut Lane<'_, T>)) {
-        while let Some(Parcel { at, bytes }) = self.up.poll(now) {
-            self.registrar.receive(now, self.addresses.of(at), &bytes);
+    pub(super) fn deliver(&mut self, now: Time, mut receive: impl FnMut(FleetFlow, Arrival<'_>, &mut Lane<'_, T>)) {
+        while let Some((at, news)) = self.wires.next(now) {
+            let arrival = match news {
+                News::Opened => Arrival::Opened(self.addresses.of(at)),
+                News::Lost(why) => Arrival::Lost(why),
+            };
+            receive(at, arrival, &mut self.lane(now, at.fleet));
+        }
+        while let Some(Parcel { at, bytes, generation }) = self.up.poll(now) {
+            if !at.flow.is_stream() || self.wires.carries(at, generation) {
+                self.registrar.receive(now, self.addresses.of(at), &bytes);
+            }
             self.buffers.reuse(bytes);
         }
         let mut buffer = [0; DATAGRAM];
         while let Some((length, to)) = self.registrar.poll_transmit(now, &mut buffer) {
             let Some(at) = self.addresses.place(to) else { continue };
             let bytes = self.buffers.copied(&buffer[..length]);
-            self.down.send(now, Parcel { at, bytes });
+            if at.flow.is_stream() {
+                let down = &mut self.down;
+                self.wires.send(at, false, |after, generation| {
+                    down.send_in_order(now, after, Parcel { at, bytes, generation })
+                });
+            } else {
+                self.down.send(now, Parcel { at, bytes, generation: 0 });
+            }
         }
-        while let Some(Parcel { at, bytes }) = self.down.poll(now) {
-            self.toll.received(now, bytes.len());
-            receive(at, &bytes, &mut self.lane(now, at.fleet));
+        while let Some(Parcel { at, bytes, generation }) = self.down.poll(now) {
+            if !at.flow.is_stream() || self.wires.carries(at, generation) {
+                self.toll.received(now, bytes.len());
+                receive(at, Arrival::Message(&bytes), &mut self.lane(now, at.fleet));
+            }
             self.buffers.reuse(bytes);
         }
     }
@@ -107,7 +143,9 @@ pub(super) struct Lane<'a, T> {
     now: Time,
     fleet: usize,
     up: &'a mut Link<Parcel>,
+    down: &'a mut Link<Parcel>,
     buffers: &'a mut Buffers,
+    wires: &'a mut Wires,
     toll: &'a mut T,
 }
 
@@ -116,7 +154,22 @@ impl<T: Toll> Ways for Lane<'_, T> {
         let Some(bytes) = self.buffers.written(write) else { return };
         let at = FleetFlow { fleet: self.fleet, flow };
         self.toll.sent(self.now, at, tag, bytes.len());
-        self.up.send(self.now, Parcel { at, bytes });
+        let (up, now) = (&mut *self.up, self.now);
+        if flow.is_stream() {
+            self.wires
+                .send(at, true, |after, generation| up.send_in_order(now, after, Parcel { at, bytes, generation }));
+        } else {
+            up.send(now, Parcel { at, bytes, generation: 0 });
+        }
+    }
+
+    fn open(&mut self, flow: FlowId) {
+        let round_trip = self.up.passage() + self.down.passage();
+        self.wires.open(FleetFlow { fleet: self.fleet, flow }, self.now, round_trip);
+    }
+
+    fn close(&mut self, flow: FlowId) {
+        self.wires.close(FleetFlow { fleet: self.fleet, flow });
     }
 }
 
@@ -125,6 +178,9 @@ impl<T: Toll> Ways for Lane<'_, T> {
 pub(super) struct Addresses {
     /// By fleet and flow.
     flows: Vec<Vec<SocketAddr>>,
+    /// By fleet and stream.
+    streams: Vec<Vec<SocketAddr>>,
+    wires: Wires,
     /// Every address that was given out, in order.
     given: Vec<SocketAddr>,
     /// The flow at an address, once there is one.
@@ -134,11 +190,14 @@ pub(super) struct Addresses {
 impl Addresses {
     /// An address at which there is nothing yet: a port no other has at this host.
     pub(super) fn reserve(&mut self, host: IpAddr) -> SocketAddr {
-        let ports = (FIRST_PORT..=u16::MAX).map(|port| SocketAddr::new(host, port));
-        let mut free = ports.skip(self.given.len() % usize::from(u16::MAX - FIRST_PORT));
-        let address = free.find(|address| !self.places.contains_key(address));
-        // Beyond 55 000 sockets of one host there is none left, and answers reach the last one at
-        // an address.
+        let span = usize::from(u16::MAX - FIRST_PORT);
+        // Agents with connections of their own may need more ports than one host has.
+        let hosts = [host, beside(host, self.given.len() / span)];
+        let address = hosts.into_iter().find_map(|host| {
+            let ports = (FIRST_PORT..=u16::MAX).map(|port| SocketAddr::new(host, port));
+            ports.skip(self.given.len() % span).find(|address| !self.places.contains_key(address))
+        });
+        // Where even there none is left, answers reach the last one at an address.
         let address = address.unwrap_or(SocketAddr::new(host, FIRST_PORT));
         self.given.push(address);
         self.places.insert(address, None);
@@ -155,22 +214,43 @@ impl Addresses {
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 
+    /// The fleet's next stream comes from this address whenever it is open.
+    pub(super) fn settle_stream(&mut self, fleet: usize, address: SocketAddr) {
+        if self.streams.len() <= fleet {
+            self.streams.resize_with(fleet + 1, Vec::new);
+        }
+        let flow = FlowId::stream(saturating_u32(self.streams[fleet].len()));
+        self.streams[fleet].push(address);
+        self.wires.add(fleet);
+        self.places.insert(address, Some(FleetFlow { fleet, flow }));
+    }
+
     /// Every address that was given out, in order.
     pub(super) fn given(&self) -> &[SocketAddr] {
         &self.given
     }
 
-    /// By fleet and flow.
-    pub(super) fn flows(&self) -> &[Vec<SocketAddr>] {
-        &self.flows
+    /// By fleet and flow: those of datagrams, and streams.
+    pub(super) fn flows(&self) -> [&[Vec<SocketAddr>]; 2] {
+        [&self.flows, &self.streams]
     }
 
     fn of(&self, at: FleetFlow) -> SocketAddr {
-        self.flows[at.fleet][at.flow.index()]
+        let of = if at.flow.is_stream() { &self.streams } else { &self.flows };
+        of[at.fleet][at.flow.index()]
     }
 
     fn place(&self, address: SocketAddr) -> Option<FleetFlow> {
         self.places.get(&address).copied().flatten()
+    }
+}
+
+/// The host `step` addresses behind another.
+fn beside(host: IpAddr, step: usize) -> IpAddr {
+    let step = saturating_u32(step);
+    match host {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits().wrapping_add(step)).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits().wrapping_add(step.into())).into(),
     }
 }
 

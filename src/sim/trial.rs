@@ -1,7 +1,8 @@
 //! A search for limits under virtual time: a crew of agents, a link, the embedded registrar.
 
 use super::Opposite;
-use super::road::{Addresses, FleetFlow, REGISTRAR, Road, START};
+use super::road::{Addresses, REGISTRAR, Road, START};
+use super::wires::FleetFlow;
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::fleet::roster::{self, FieldFlows};
@@ -81,7 +82,7 @@ impl SimField {
                 headers: &[],
             };
             let (local, remote) = (address(flow), REGISTRAR);
-            Flow { trunk, source: 0, local, remote, template: RegisterTemplate::new(&parts) }
+            Flow { trunk, source: 0, local, remote, template: RegisterTemplate::new(&parts), stream: None }
         };
         let (mut flows, mut addresses) = (Flows::default(), Addresses::default());
         for number in (0..all).map(FlowId) {
@@ -124,9 +125,7 @@ impl SimField {
             // Virtual time never stands still on a wake-up that had nothing to do.
             self.now = next.max(self.now);
             let SimField { now, crew, road } = self;
-            road.deliver(*now, |FleetFlow { flow, .. }, bytes, lane| {
-                crew.driver().receive(*now, *now, flow, REGISTRAR, bytes, lane);
-            });
+            road.deliver(*now, |FleetFlow { flow, .. }, arrival, lane| arrival.to(crew.driver(), *now, flow, lane));
             let mut lane = road.lane(*now, 0);
             while crew.turn(*now, &mut lane) {}
         }

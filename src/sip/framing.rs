@@ -39,6 +39,19 @@ pub fn frame(bytes: &[u8]) -> Framed {
     Framed::Message { length: end }
 }
 
+/// The same for whoever has to keep what is incomplete: a message that would be longer than `most`
+/// bytes is none.
+pub fn frame_within(bytes: &[u8], most: usize) -> Framed {
+    let announced = || {
+        let head = head_len(bytes)?;
+        head.checked_add(content_length(&bytes[..head])?)
+    };
+    match frame(bytes) {
+        Framed::Incomplete if bytes.len() > most || announced().is_some_and(|end| end > most) => Framed::NotSip,
+        framed => framed,
+    }
+}
+
 /// Whether a datagram is a SIP message; others (RTP, STUN, DNS) are passed over.
 pub fn is_sip(datagram: &[u8]) -> bool {
     let blanks = datagram.iter().take_while(|&&b| matches!(b, b'\r' | b'\n')).count();
@@ -144,6 +157,17 @@ mod tests {
             assert_eq!(frame(foreign), Framed::NotSip);
         }
         assert_eq!(resynchronise(b"4\r\n\r\nbodySIP/2.0\r\nSIP/2.0 200 OK\r\n"), (18, true));
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_kept_is_refused_when_it_says_so() {
+        let long = b"SIP/2.0 200 OK\r\nContent-Length: 1000000000\r\n\r\nbody";
+        assert_eq!(frame(long), Framed::Incomplete);
+        assert_eq!(frame_within(long, 65_536), Framed::NotSip);
+        assert_eq!(frame_within(&long[..20], 65_536), Framed::Incomplete);
+        let endless = [&b"SIP/2.0 200 OK\r\n"[..], &[b'x'; 70_000]].concat();
+        assert_eq!(frame_within(&endless, 65_536), Framed::NotSip, "a head without end");
+        assert_eq!(frame_within(ANSWER, 65_536), Framed::Message { length: ANSWER.len() });
     }
 
     proptest! {

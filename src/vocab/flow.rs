@@ -3,13 +3,90 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One way out of a worker: a local socket and the target it speaks to.
+/// One way out of a worker: a local socket and the target it speaks to. Datagram flows and streams
+/// are numbered apart, each from 0, and the number says which it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowId(pub u32);
 
 impl FlowId {
+    /// The `n`th stream.
+    pub const fn stream(n: u32) -> FlowId {
+        FlowId(n | STREAM)
+    }
+
+    /// Whether it is a stream, which is opened and may be lost; a datagram flow is always there.
+    pub const fn is_stream(self) -> bool {
+        self.0 & STREAM != 0
+    }
+
+    /// Its place among the flows of its sort.
     pub const fn index(self) -> usize {
-        self.0 as usize
+        (self.0 & !STREAM) as usize
+    }
+}
+
+const STREAM: u32 = 1 << 31;
+
+/// Why a stream could not be opened, or ended. The order is that of the record: append, and raise
+/// its version.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum FlowLoss {
+    /// Nobody listens there.
+    Refused,
+    /// The network says that there is no way to the target.
+    Unreachable,
+    /// The target did not answer in the time allowed.
+    ConnectTimeout,
+    /// This machine has no address, port, descriptor or memory for it.
+    Local,
+    /// The other end reset it.
+    Reset,
+    /// The other end closed it.
+    Closed,
+    /// A request had no answer, and nothing at all came in the meantime.
+    Silent,
+    /// What came is no SIP, or a message too long to be one of ours.
+    NotSip,
+    /// We closed it: its agents have gone, or the run is over.
+    Ours,
+}
+
+impl FlowLoss {
+    pub const COUNT: usize = 9;
+    pub const ALL: [FlowLoss; FlowLoss::COUNT] = [
+        FlowLoss::Refused,
+        FlowLoss::Unreachable,
+        FlowLoss::ConnectTimeout,
+        FlowLoss::Local,
+        FlowLoss::Reset,
+        FlowLoss::Closed,
+        FlowLoss::Silent,
+        FlowLoss::NotSip,
+        FlowLoss::Ours,
+    ];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FlowLoss::Refused => "connection refused",
+            FlowLoss::Unreachable => "no route to the target",
+            FlowLoss::ConnectTimeout => "no connection within connect_timeout",
+            FlowLoss::Local => "no local address, port or descriptor for a connection",
+            FlowLoss::Reset => "connection reset",
+            FlowLoss::Closed => "connection closed by the server",
+            FlowLoss::Silent => "connection silent",
+            FlowLoss::NotSip => "no SIP on the connection",
+            FlowLoss::Ours => "connection closed by us",
+        }
+    }
+}
+
+impl fmt::Display for FlowLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -27,6 +104,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Whether it is a connection that is opened and may be lost, over which nothing is sent twice
+    /// (RFC 3261 §17.1.2.2); else each message is a datagram.
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, Transport::Udp)
+    }
+
     /// As in a Via header (RFC 3261 §20.42, RFC 7118 §5.2) and in every file.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! Why an attempt ended, as a code with a type: rooms pass it on and judges compare it. Words are
 //! made of it where something is written or shown, and only there.
 
+use super::FlowLoss;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -63,6 +64,8 @@ pub enum Trouble {
     Unreachable(Unreachable),
     /// This machine did not send the request.
     NotSent(NotSent),
+    /// Its connection could not be opened, or was lost under it.
+    Connection(FlowLoss),
 }
 
 impl Trouble {
@@ -83,6 +86,7 @@ impl Trouble {
             Trouble::NotSent(NotSent::NoSuchAddress) => "local address not available",
             Trouble::NotSent(NotSent::TooLong) => "message too long for a datagram buffer",
             Trouble::NotSent(NotSent::Other) => "socket error",
+            Trouble::Connection(loss) => loss.as_str(),
         }
     }
 }

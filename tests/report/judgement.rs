@@ -72,7 +72,10 @@ fn the_generator_is_judged_by_its_own_counters() {
         ),
         (
             "books that do not balance",
-            |r| r.imbalances = vec![Imbalance { interval: 1, trunk: 0, started: 9, finished: 7, open: 1 }],
+            |r| {
+                r.imbalances =
+                    vec![Imbalance { interval: 1, trunk: 0, started: 9, finished: 7, open: 1, of_flows: false }]
+            },
             Invalid,
             "the books of trunk trunk_00 do not balance up to interval 1: 9 attempts started, 7 ended, 1 open",
         ),

@@ -24,7 +24,7 @@ use crate::sip::digest::{self, Covered};
 use crate::sip::emit::{self, Options, Overflow, Register, RegisterTemplate, TemplateParts};
 use crate::sip::mask::mask_echoes;
 use crate::sip::{AlgorithmSet, Branch, Challenge, Protection, Response, Timers, Token, scan};
-use crate::vocab::{AgentId, Time, Transport, Trouble};
+use crate::vocab::{AgentId, Time, Trouble};
 use std::net::SocketAddr;
 
 /// What the driver is to do next.
@@ -63,7 +63,7 @@ impl<'r> Probe<'r> {
         let sent_by = local.to_string();
         let parts = TemplateParts {
             domain: &request.domain,
-            transport: Transport::Udp,
+            transport: request.transport,
             sent_by: &sent_by,
             route: request.route.as_deref(),
             user_agent: &request.user_agent,
@@ -184,7 +184,11 @@ impl<'r> Probe<'r> {
             took: std::time::Duration::ZERO,
             answer: None,
         });
-        self.transaction = Some(Transaction::start(now, &self.request.timers));
+        let mut transaction = Transaction::start(now, &self.request.timers);
+        if self.request.transport.is_stream() {
+            transaction.sent_reliably();
+        }
+        self.transaction = Some(transaction);
         match self.render() {
             Ok(()) => Todo::Send,
             Err(overflow) => self.close(now, ProbeEnd::Transport(overflow.to_string())),
@@ -216,7 +220,7 @@ impl<'r> Probe<'r> {
             ProbeMethod::Options => emit::write_options(
                 &Options {
                     domain: &request.domain,
-                    transport: Transport::Udp,
+                    transport: request.transport,
                     sent_by: &self.sent_by,
                     route: request.route.as_deref(),
                     user_agent: &request.user_agent,

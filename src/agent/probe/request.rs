@@ -5,7 +5,7 @@ use crate::agent::Credential;
 use crate::seed::{Purpose, Seed};
 use crate::sip::branch::hex16;
 use crate::sip::{AlgorithmSet, Timers};
-use crate::vocab::RunTag;
+use crate::vocab::{RunTag, Transport};
 use std::time::Duration;
 
 /// The method of a probe.
@@ -30,6 +30,8 @@ impl ProbeMethod {
 #[derive(Clone, Debug)]
 pub struct ProbeRequest {
     pub method: ProbeMethod,
+    /// What its socket carries it over.
+    pub transport: Transport,
     /// User of the address of record, plain.
     pub user: String,
     /// Request-URI and host of the address of record.

@@ -14,7 +14,7 @@ use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::sip::{Algorithm, AlgorithmSet, Protection};
-use crate::vocab::{AgentId, Place, Time, saturating_u32};
+use crate::vocab::{AgentId, Place, Time, Transport, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub(super) trait ProbeLine {
 /// A port of this machine.
 pub(super) struct RealLine {
     socket: ProbeSocket,
+    over: Transport,
     target: SocketAddr,
     clock: Clock,
 }
@@ -46,9 +47,14 @@ pub(super) struct RealLine {
 impl RealLine {
     /// # Errors
     /// When there is no such port; the text says why.
-    pub(super) fn open(source: Option<IpAddr>, target: SocketAddr, clock: Clock) -> Result<RealLine, String> {
-        let socket = ProbeSocket::open(source, target, clock).map_err(|error| error.to_string())?;
-        Ok(RealLine { socket, target, clock })
+    pub(super) fn open(
+        over: Transport,
+        source: Option<IpAddr>,
+        target: SocketAddr,
+        clock: Clock,
+    ) -> Result<RealLine, String> {
+        let socket = ProbeSocket::open(over, source, target, clock).map_err(|error| error.to_string())?;
+        Ok(RealLine { socket, over, target, clock })
     }
 }
 
@@ -71,7 +77,7 @@ impl ProbeLine for RealLine {
 
     fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn ProbeLine>, String> {
         let source = source.unwrap_or_else(|| self.local().ip());
-        Ok(Box::new(RealLine::open(Some(source), self.target, self.clock)?))
+        Ok(Box::new(RealLine::open(self.over, Some(source), self.target, self.clock)?))
     }
 }
 

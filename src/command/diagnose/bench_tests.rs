@@ -50,7 +50,7 @@ impl ProbeLine for Simulated {
             next = match next {
                 Todo::Done => return probe.finish(),
                 Todo::Send => {
-                    world.registrar.receive(now, Peer { address: self.local, socket: 0 }, probe.bytes());
+                    world.registrar.receive(now, Peer::from(self.local), probe.bytes());
                     Todo::Wait
                 }
                 Todo::Wait => match world.registrar.poll_transmit(now, &mut buffer) {

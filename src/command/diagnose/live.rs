@@ -17,7 +17,6 @@ use crate::plan::Plan;
 use crate::profile::{self, ProfileError};
 use crate::report::experiments::{self, Patient};
 use crate::seed::Seed;
-use crate::sip::Timers;
 use crate::vocab::{AgentId, parse_duration, saturating_u32};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -43,7 +42,7 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let embedded_seed = Seed(plan.seed.unwrap_or_else(crate::command::random));
     let agents = chosen(&plan, args.agent.as_deref())?;
     let server = embedded(&plan, embedded_seed, clock, clock.now())?;
-    let targets = resolve_all(&plan, address_of(server.as_ref()))?;
+    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let seed = Seed(crate::command::random_word());
     let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch()? };
     let found = ward.visit(&agents, pace)?;
@@ -115,8 +114,9 @@ impl Ward<'_> {
     }
 
     fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
-        let target = self.targets[self.plan.identities.get(agent).trunk.index()];
-        let line = RealLine::open(source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
+        let trunk = self.plan.identities.get(agent).trunk.index();
+        let (over, target) = (self.plan.trunks[trunk].transport(), self.targets[trunk]);
+        let line = RealLine::open(over, source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
         Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
     }
 
@@ -183,7 +183,7 @@ fn pace(rate: f64) -> Result<Pace, Failure> {
 
 fn patience(text: &str) -> Result<Duration, Failure> {
     let span = parse_duration(text).map_err(|error| Failure::usage(format!("--timeout: {error}")))?;
-    if span.is_zero() || span > Timers::DEFAULT.f() {
+    if span.is_zero() || span > Duration::from_secs(32) {
         return Err(Failure::usage(format!("--timeout {text}: must be above 0s and at most 32s (Timer F)")));
     }
     Ok(span)

@@ -9,7 +9,7 @@ use crate::fleet::Flows;
 use crate::fleet::crew::CrewConfig;
 use crate::fleet::roster::{FieldFlows, seats};
 use crate::load::search::{SearchField, Seat, Seating, StepPace, StepResult, Stop};
-use crate::net::udp::Udp;
+use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::record::limits::Setup;
 use crate::seed::Seed;
@@ -44,7 +44,11 @@ pub(super) fn open(
     let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
     let mut opened = FieldSockets { sockets: Vec::new(), flows: Flows::default() };
     let main = opened.add(plan, id, trunk.source.first().copied(), target)?;
-    let source = opened.sockets[main.index()].local_addr().ip();
+    let source = match opened.sockets.first() {
+        Some(udp) => udp.local_addr().ip(),
+        // What a connection would come from.
+        None => source_towards(target)?,
+    };
     let contacts = (0..CONTACTS).map(|_| opened.add(plan, id, Some(source), target)).collect::<Result<_, _>>()?;
     let other_source = other_source(trunk, source, target);
     let elsewhere = other_source.map(|other| opened.add(plan, id, Some(other), target)).transpose()?;
@@ -74,7 +78,7 @@ pub(super) fn open(
         trunk_id: trunk.id.clone(),
         registrar: trunk.registrar_text.clone(),
         target: target.to_string(),
-        transport: trunk.transport(),
+        transport: trunk.transport().as_str(),
         domain: trunk.policy.domain.clone(),
         agents: trunk.agents,
         expires_s: trunk.policy.expires_s,
@@ -84,6 +88,11 @@ pub(super) fn open(
         objective_ms: None,
     };
     Ok(Opened { crew, sockets, roster, setup })
+}
+
+fn source_towards(target: SocketAddr) -> Result<IpAddr, Failure> {
+    let udp = Udp::connected(None, target, &UdpOptions::default()).map_err(Failure::could_not)?;
+    Ok(udp.local_addr().ip())
 }
 
 /// Another address of ours: the profile's second, or, on this machine's own loopback network, the
@@ -110,7 +119,7 @@ impl FieldSockets {
     fn add(&mut self, plan: &Plan, id: TrunkId, source: Option<IpAddr>, target: SocketAddr) -> Result<FlowId, Failure> {
         let template = template(plan, &plan.trunks[id.index()]);
         let (udp, flow) = open_flow(plan, id, source, target, (&template, SocketUse::Shared))?;
-        self.sockets.push(udp);
+        self.sockets.extend(udp);
         Ok(self.flows.add(flow))
     }
 }

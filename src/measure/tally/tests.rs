@@ -198,6 +198,7 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
     tally.stray();
     tally.socket_drops(3);
     tally.send_errors(4);
+    tally.cpu(5);
     let counts = tally.close(at(10_000)).generator;
     let expected = GeneratorCounts {
         arrivals_late: 1,
@@ -206,7 +207,7 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
         send_errors: 4,
         loop_stalls: 1,
         stray_datagrams: 1,
-        cpu_ns: 0,
+        cpu_ns: 5,
     };
     assert_eq!(counts, expected);
     assert_eq!(tally.close(at(20_000)).generator, GeneratorCounts::default());
@@ -385,7 +386,7 @@ fn an_attempt_started_twice_does_not_balance() {
     tally.event(OTHER, &began);
     assert_eq!(tally.close(at(10_000)).imbalances, []);
     tally.event(OTHER, &began);
-    let wrong = Imbalance { interval: 1, trunk: 1, started: 2, finished: 0, open: 1 };
+    let wrong = Imbalance { interval: 1, trunk: 1, started: 2, finished: 0, open: 1, of_flows: false };
     // It says so at the end of each interval from then on.
     assert_eq!(tally.close(at(20_000)).imbalances, [wrong]);
     assert_eq!(tally.close(at(30_000)).imbalances, [Imbalance { interval: 2, ..wrong }]);
@@ -397,7 +398,7 @@ fn an_attempt_started_twice_does_not_balance() {
 fn an_end_without_a_start_does_not_balance() {
     let mut tally = tally();
     tally.event(AGENT, &Event::Ended(end(Kind::Initial, 0, Status::Registered, 200)));
-    let wrong = Imbalance { interval: 0, trunk: 0, started: 0, finished: 1, open: 0 };
+    let wrong = Imbalance { interval: 0, trunk: 0, started: 0, finished: 1, open: 0, of_flows: false };
     assert_eq!(tally.imbalances().collect::<Vec<_>>(), [wrong]);
 }
 

@@ -182,6 +182,11 @@ pub struct SendReport<'a> {
 }
 
 impl SendFailure {
+    /// There was no room to send from.
+    pub fn no_room(tag: u64) -> Self {
+        SendFailure { tag, errno: libc::EAGAIN }
+    }
+
     /// The error as `std` words it.
     pub fn error(&self) -> io::Error {
         io::Error::from_raw_os_error(self.errno)

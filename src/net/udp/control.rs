@@ -9,7 +9,7 @@ use crate::net::clock;
 /// segment size of GRO (24), with room to spare.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
-pub(super) struct Control(pub(super) [u8; 96]);
+pub(in crate::net) struct Control(pub(in crate::net) [u8; 96]);
 
 impl Default for Control {
     fn default() -> Self {
@@ -27,9 +27,9 @@ pub(super) struct Message<'a> {
 
 /// What the control messages of a datagram tell.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct ControlFacts {
+pub(in crate::net) struct ControlFacts {
     /// SCM_TIMESTAMPNS: arrival on CLOCK_REALTIME.
-    pub(super) kernel_ns: Option<u64>,
+    pub(in crate::net) kernel_ns: Option<u64>,
     /// SO_RXQ_OVFL: datagrams the socket had dropped when this one was queued, modulo 2^32; absent
     /// while zero.
     pub(super) drops: Option<u32>,
@@ -50,7 +50,7 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// Reads the timestamp, the drop count and the segment size, where they are present.
-pub(super) fn told(control: &[u8]) -> ControlFacts {
+pub(in crate::net) fn told(control: &[u8]) -> ControlFacts {
     let mut told = ControlFacts::default();
     let word = |data: &[u8]| data.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
     for message in messages(control) {

@@ -22,7 +22,7 @@ pub(super) struct Received {
 }
 
 /// A header without buffers.
-pub(super) fn empty() -> libc::msghdr {
+pub(in crate::net) fn empty() -> libc::msghdr {
     // SAFETY: a msghdr is integers and raw pointers, so all zeroes is a value of it: null pointers
     // and no lengths.
     unsafe { std::mem::zeroed() }
@@ -94,7 +94,7 @@ pub(super) fn vectors(header: &libc::msghdr) -> usize {
 }
 
 /// The part of a control buffer that the kernel wrote.
-pub(super) fn told<'c>(header: &libc::msghdr, control: &'c [u8]) -> &'c [u8] {
+pub(in crate::net) fn told<'c>(header: &libc::msghdr, control: &'c [u8]) -> &'c [u8] {
     #[expect(clippy::unnecessary_cast, reason = "the length is a u32 with musl")]
     let len = header.msg_controllen as usize;
     &control[..len.min(control.len())]

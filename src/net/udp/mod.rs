@@ -7,9 +7,9 @@
 
 mod address;
 mod batch;
-mod control;
+pub(in crate::net) mod control;
 mod errors;
-mod header;
+pub(in crate::net) mod header;
 mod mmsg;
 mod options;
 mod plain;

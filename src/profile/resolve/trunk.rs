@@ -54,6 +54,9 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         check.bad(&at.key("refresh_at"), format!("must be between 0 and 1, not {refresh_at}"));
     }
     let sockets = check.word(&at.key("sockets"), file.sockets.as_ref(), defaults::SOCKETS);
+    let connections = check.word(&at.key("connections"), file.connections.as_ref(), defaults::CONNECTIONS);
+    let connect_timeout =
+        check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
     let keepalive = check.duration(&at.key("keepalive"), file.keepalive.as_ref(), defaults::KEEPALIVE);
     if !keepalive.is_zero() {
         check.later(&at.key("keepalive"), "a keep-alive", "leave it out");
@@ -82,6 +85,8 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         refresh_at_written: file.refresh_at.is_some(),
         reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
         sockets,
+        connections,
+        connect_timeout,
         source,
         keepalive,
         agents: agents.unwrap_or_else(nobody),

@@ -1,0 +1,75 @@
+//! What an agent does about its connection, where it has one: its request waits until that is open
+//! (RFC 3261 §18.1.1), and ends with it when it is lost (§18.4).
+//!
+//! An agent that rests goes on counting as registered until its lifetime ends, as the registrar
+//! does; but nothing reaches it any more, so it registers again as its client would (RFC 5626
+//! §4.4.1 for those who follow it).
+
+use super::{Agent, Context, NextAttempt, OpenAttempt, Send, State};
+use crate::agent::ending::Ending;
+use crate::agent::exchange::Failed;
+use crate::agent::policy::AfterLoss;
+use crate::agent::retry::Setback;
+use crate::measure::Event;
+use crate::vocab::{FlowLoss, Kind, Time, Trouble};
+
+/// What is known of an attempt, in one byte: an agent has no room for another.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Facts(u8);
+
+impl Facts {
+    /// An earlier request with credentials was sent several times.
+    pub(super) const COPIES_BEFORE: u8 = 1;
+    /// It was said to have begun, which a wait for a connection may be long before it is sent.
+    pub(super) const BEGUN: u8 = 2;
+
+    pub(super) fn has(self, fact: u8) -> bool {
+        self.0 & fact != 0
+    }
+
+    /// Whether that is new.
+    pub(super) fn note(&mut self, fact: u8) -> bool {
+        let new = !self.has(fact);
+        self.0 |= fact;
+        new
+    }
+}
+
+impl Agent {
+    /// The request that [`Agent::handle`] wanted sent waits for a connection: the attempt has
+    /// begun, and [`Input::FlowOpen`](super::Input::FlowOpen) or
+    /// [`Input::FlowLost`](super::Input::FlowLost) will follow.
+    pub fn waits(&mut self, now: Time, events: &mut impl FnMut(Event<'_>)) {
+        if let State::Open(attempt) = &mut self.state {
+            attempt.begin(now, events);
+        }
+    }
+
+    /// A request that waited goes out.
+    pub(super) fn flow_open(&self) -> Send {
+        match self.state {
+            State::Open(OpenAttempt { transaction: None, .. }) => Send::New,
+            _ => Send::No,
+        }
+    }
+
+    pub(super) fn flow_lost(&mut self, cx: &Context<'_>, why: FlowLoss, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        match self.state {
+            State::Open(_) => {
+                self.finish(cx, Ending::trouble(Failed::UNREACHABLE, 0, Trouble::Connection(why)), at, events);
+            }
+            State::Resting(Some(next)) if next.kind == Kind::Refresh => {
+                let again = match cx.policy.retry.after_loss {
+                    AfterLoss::AsFailure => self.retry(cx, Setback::Recoverable, None, at),
+                    AfterLoss::AtOnce => Some(NextAttempt { at, kind: Kind::Retry }),
+                    AfterLoss::AtRefresh => None,
+                };
+                // Whatever was planned before that is sooner.
+                if let Some(again) = again.filter(|again| again.at < next.at) {
+                    self.state = State::Resting(Some(again));
+                }
+            }
+            _ => {}
+        }
+    }
+}

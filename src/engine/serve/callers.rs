@@ -1,0 +1,142 @@
+//! The connections to the embedded registrar that one of its threads has accepted.
+
+use crate::engine::channels::{Channels, Inbox, Progress};
+use crate::net::clock::Clock;
+use crate::net::poll::{Poller, StreamReady, StreamToken, Waker};
+use crate::net::tcp::TcpPort;
+use crate::registrar::{Connection, Peer};
+use crate::vocab::{Time, saturating_u32};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Replies that other threads found due, on their way to the thread that has the connection.
+pub(super) struct Mailbox {
+    replies: Mutex<Vec<(StreamToken, Vec<u8>)>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Mailbox { replies: Mutex::default(), waker }
+    }
+
+    fn push(&self, token: StreamToken, bytes: &[u8]) {
+        // A list is whole whatever a thread did that held it.
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).push((token, bytes.to_vec()));
+        self.waker.wake();
+    }
+
+    fn take(&self) -> Vec<(StreamToken, Vec<u8>)> {
+        std::mem::take(&mut self.replies.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One thread's connections, and the sockets it accepts them on.
+pub(super) struct Callers {
+    ports: Vec<TcpPort>,
+    channels: Channels<SocketAddr>,
+    inbox: Inbox,
+    /// This thread's number, and everybody's mail.
+    position: u16,
+    mail: Arc<[Mailbox]>,
+}
+
+/// The tokens of ports begin here.
+const PORTS: u32 = 1 << 30;
+
+/// Connections accepted from one port in one turn.
+const ACCEPTED: usize = 64;
+
+impl Callers {
+    pub(super) fn new(
+        ports: Vec<TcpPort>,
+        poller: &mut Poller,
+        position: u16,
+        mail: Arc<[Mailbox]>,
+    ) -> io::Result<Self> {
+        for (n, port) in ports.iter().enumerate() {
+            poller.add_shared(port, PORTS + saturating_u32(n))?;
+        }
+        Ok(Callers { ports, channels: Channels::new(poller.registry()), inbox: Inbox::new(), position, mail })
+    }
+
+    /// Nobody can connect.
+    pub(super) fn has_none(&self) -> bool {
+        self.ports.is_empty()
+    }
+
+    /// Accepts connections from the ports that are ready.
+    pub(super) fn accept(&mut self, ready: &[u32]) {
+        let ports = ready.iter().filter_map(|token| token.checked_sub(PORTS));
+        for port in ports.filter_map(|n| self.ports.get(n as usize)) {
+            for _ in 0..ACCEPTED {
+                // Without a descriptor it waits until one is free.
+                let Ok(Some((tcp, from))) = port.accept() else { break };
+                // What cannot be watched is closed.
+                let _ = self.channels.add(from, tcp, false);
+            }
+        }
+    }
+
+    /// Hands in what came over a connection.
+    pub(super) fn serve(
+        &mut self,
+        ready: StreamReady,
+        clock: &Clock,
+        receive: impl Fn(Time, Peer, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        // One that is gone has bindings that outlive it, and nobody to tell.
+        if let Progress::Came(address) = self.channels.progress(ready, &mut self.inbox) {
+            let token = self.inbox.token();
+            let connection = Connection { owner: self.position, slot: token.slot, generation: token.generation };
+            let from = Peer { address, socket: 0, connection: Some(connection) };
+            while let Some(message) = self.inbox.next() {
+                receive(clock.now(), from, message)?;
+            }
+            // RFC 5626 §4.4.1.
+            for _ in 0..self.inbox.take_pings() {
+                self.channels.put(token, |buffer| copied(PONG, buffer));
+            }
+            self.channels.settle(&mut self.inbox);
+        }
+        Ok(())
+    }
+
+    /// Queues a reply, or hands it to the thread whose connection it is for. One for a connection
+    /// that is gone is lost.
+    pub(super) fn reply(&mut self, to: Connection, bytes: &[u8]) {
+        let token = StreamToken { slot: to.slot, generation: to.generation };
+        if to.owner == self.position {
+            self.channels.put(token, |buffer| copied(bytes, buffer));
+        } else if let Some(mailbox) = self.mail.get(usize::from(to.owner)) {
+            mailbox.push(token, bytes);
+        }
+    }
+
+    /// Writes everything that is to leave, what others found due included.
+    pub(super) fn flush(&mut self) {
+        if self.has_none() {
+            return;
+        }
+        if let Some(mailbox) = self.mail.get(usize::from(self.position)) {
+            for (token, bytes) in mailbox.take() {
+                self.channels.put(token, |buffer| copied(&bytes, buffer));
+            }
+        }
+        self.channels.flush();
+        self.channels.take_broken();
+    }
+}
+
+const PONG: &[u8] = b"\r\n";
+
+fn copied(bytes: &[u8], buffer: &mut [u8]) -> usize {
+    match buffer.get_mut(..bytes.len()) {
+        Some(place) => {
+            place.copy_from_slice(bytes);
+            bytes.len()
+        }
+        None => 0,
+    }
+}

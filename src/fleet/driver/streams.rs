@@ -1,0 +1,164 @@
+//! How a driver opens the streams its agents want to send on, and tells them what became of these.
+//!
+//! Of a stream with thousands of agents some are told in each turn, so that no turn is long.
+
+use super::{Driver, TURN_LIMIT, Ways, Witness};
+use crate::agent::Input;
+use crate::fleet::flows::Members;
+use crate::fleet::stream::{StreamInput, StreamStep};
+use crate::measure::FlowChange;
+use crate::seed::Purpose;
+use crate::vocab::{FlowId, FlowLoss, Time, saturating_u32};
+use std::net::SocketAddr;
+
+/// What the agents of a stream are to be told; those before `next` know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tiding {
+    flow: FlowId,
+    /// `None`: it is open.
+    lost: Option<FlowLoss>,
+    next: usize,
+}
+
+/// What an agent did that concerns its stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deed {
+    /// It wants to send, and the stream is not open.
+    Waits,
+    GotNoAnswer,
+    /// It lost its power.
+    WentOff,
+}
+
+impl Deed {
+    /// What an agent did at an input, after which it waits to send, or rests.
+    pub(super) fn of(input: &Input<'_>, waits: bool, rests: bool) -> Option<Deed> {
+        match input {
+            _ if waits => Some(Deed::Waits),
+            Input::Wake if rests => Some(Deed::GotNoAnswer),
+            Input::Cut => Some(Deed::WentOff),
+            _ => None,
+        }
+    }
+}
+
+impl<W: Witness> Driver<W> {
+    /// A stream is open; its requests come from `local`.
+    pub fn opened(&mut self, now: Time, flow: FlowId, local: SocketAddr, out: &mut impl Ways) {
+        let stream = self.config.flows.stream(flow);
+        stream.flow.local = local;
+        stream.flow.template = stream.flow.template.at(&local.to_string());
+        self.step(flow, now, StreamInput::Opened, out);
+    }
+
+    /// A stream could not be opened, or is gone.
+    pub fn lost(&mut self, now: Time, flow: FlowId, why: FlowLoss, out: &mut impl Ways) {
+        self.step(flow, now, StreamInput::Lost(why), out);
+    }
+
+    /// What an agent did concerns its stream.
+    pub(super) fn mind_stream(&mut self, flow: FlowId, local: u32, now: Time, did: Deed, out: &mut impl Ways) {
+        match did {
+            Deed::Waits => {
+                if let StreamStep::Refuse(why) = self.step(flow, now, StreamInput::Want, out) {
+                    self.drive(local, now, Input::FlowLost { why }, out);
+                }
+            }
+            // A request without an answer may be the registrar's doing. If nothing at all came since
+            // it was sent, the connection is dead and nobody has said so.
+            Deed::GotNoAnswer => {
+                let patience = self.policy(local).timers.f();
+                let stream = self.config.flows.stream(flow);
+                if stream.life.is_open() && stream.heard + patience <= now {
+                    self.close(flow, now, FlowLoss::Silent, out);
+                }
+            }
+            // The connection goes with the phone, if it is that phone's own.
+            Deed::WentOff => {
+                let stream = self.config.flows.stream(flow);
+                if stream.life.is_open() && matches!(stream.members, Members::One(_)) {
+                    self.close(flow, now, FlowLoss::Ours, out);
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, flow: FlowId, now: Time, why: FlowLoss, out: &mut impl Ways) {
+        out.close(flow);
+        self.step(flow, now, StreamInput::Lost(why), out);
+    }
+
+    /// The deadline of a stream has come; `entry` is its place in the wheel.
+    pub(super) fn stream_due(&mut self, entry: u32, now: Time, out: &mut impl Ways) {
+        let flow = FlowId::stream(entry - saturating_u32(self.agents.len()));
+        self.step(flow, now, StreamInput::Wake, out);
+    }
+
+    /// Hands one input to one stream and carries out what it wants.
+    fn step(&mut self, flow: FlowId, now: Time, input: StreamInput, out: &mut impl Ways) -> StreamStep {
+        let stream = self.config.flows.stream(flow);
+        let (trunk, rules) = (stream.flow.trunk, stream.rules);
+        let step = stream.life.handle(&rules, now, input);
+        let entry = saturating_u32(self.agents.len() + flow.index());
+        match stream.life.deadline(&rules) {
+            Some(at) => self.wheel.schedule(entry, at),
+            None => self.wheel.cancel(entry),
+        }
+        match step {
+            StreamStep::Nothing | StreamStep::Refuse(_) => {}
+            StreamStep::Open => out.open(flow),
+            StreamStep::TellOpen { took } => {
+                stream.heard = now;
+                let open = self.config.flows.count_open(trunk, true);
+                self.witness.flow_changed(trunk, FlowChange::Opened { took }, open);
+                self.tidings.push_back(Tiding { flow, lost: None, next: 0 });
+            }
+            StreamStep::TellLost { why, failed } => self.fell(flow, why, failed),
+            StreamStep::GiveUp => {
+                out.close(flow);
+                self.fell(flow, FlowLoss::ConnectTimeout, true);
+            }
+        }
+        step
+    }
+
+    fn fell(&mut self, flow: FlowId, why: FlowLoss, failed: bool) {
+        let flows = &mut self.config.flows;
+        let trunk = flows.get(flow).trunk;
+        if failed {
+            let open = flows.open(trunk);
+            self.witness.flow_changed(trunk, FlowChange::Failed(why), open);
+        } else {
+            let open = flows.count_open(trunk, false);
+            self.witness.flow_changed(trunk, FlowChange::Lost(why), open);
+        }
+        // What was not yet told of its opening is not true any more.
+        self.tidings.retain(|tiding| tiding.flow != flow);
+        self.tidings.push_back(Tiding { flow, lost: Some(why), next: 0 });
+    }
+
+    /// Tells some agents what became of their streams. True when there is more to tell.
+    pub(super) fn tell(&mut self, now: Time, out: &mut impl Ways) -> bool {
+        for _ in 0..TURN_LIMIT {
+            let Some(tiding) = self.tidings.pop_front() else { return false };
+            let Some(local) = self.config.flows.stream(tiding.flow).members.get(tiding.next) else {
+                self.told(tiding, now, out);
+                continue;
+            };
+            self.tidings.push_front(Tiding { next: tiding.next + 1, ..tiding });
+            let input = tiding.lost.map_or(Input::FlowOpen, |why| Input::FlowLost { why });
+            self.drive(local, now, input, out);
+        }
+        !self.tidings.is_empty()
+    }
+
+    fn told(&mut self, tiding: Tiding, now: Time, out: &mut impl Ways) {
+        if tiding.lost.is_some() {
+            let stream = self.config.flows.stream(tiding.flow);
+            stream.turns = stream.turns.wrapping_add(1);
+            let id = self.config.stripe.global(saturating_u32(tiding.flow.index()));
+            let draw = self.config.seed.unit(Purpose::FlowBackoff, id.into(), stream.turns.into());
+            self.step(tiding.flow, now, StreamInput::Told { draw }, out);
+        }
+    }
+}

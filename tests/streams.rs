@@ -1,0 +1,303 @@
+//! Agents over connections: in virtual time, where connections break when the test says so, and over
+//! real sockets on loopback.
+
+mod support;
+
+use proptest::prelude::*;
+use regstorm::agent::RetryPolicy;
+use regstorm::link::{Delay, LinkConfig};
+use regstorm::measure::FlowCounts;
+use regstorm::registrar::{Counts, Registrar};
+use regstorm::seed::Seed;
+use regstorm::sim::{Opposite, START, SimOutcome, Wording, World, WorldConfig};
+use regstorm::sip::scan;
+use regstorm::vocab::{FlowLoss, Phase, SocketUse, Status, Time, Transport};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use support::clock;
+use support::program::{Regstorm, profile};
+use support::results::ResultDir;
+use support::world::{self, hold, policy, rate, seconds, statuses};
+
+// ---- In virtual time ----
+
+/// Agents over TCP at 100/s, then a hold.
+fn world(agents: u32, connections: SocketUse, retry: RetryPolicy) -> WorldConfig {
+    let stages = vec![rate(100.0, u64::from(agents) / 100), hold(400)];
+    WorldConfig {
+        policies: vec![policy(retry)],
+        wordings: vec![Wording { transport: Transport::Tcp, connections, ..Wording::default() }],
+        ..world::world(agents, stages)
+    }
+}
+
+/// Connections over the run, after checking that they balance at every interval's end.
+#[track_caller]
+fn connections(outcome: &SimOutcome) -> FlowCounts {
+    let mut sum = FlowCounts::default();
+    for interval in &outcome.intervals {
+        assert!(interval.imbalances.is_empty(), "{:?}", interval.imbalances);
+        if let Some(part) = &interval.trunks[0].flows {
+            sum.add(part);
+            sum.open = part.open;
+            assert_eq!(sum.opened, sum.all_lost() + sum.open, "interval {}", interval.index);
+        }
+    }
+    sum
+}
+
+#[test]
+fn every_agent_has_a_connection_of_its_own_and_sends_nothing_twice() {
+    let mut config = world(500, SocketUse::PerAgent, RetryPolicy::NONE);
+    config.link.drop = 0.05;
+    let outcome = World::new(config).run();
+    assert_eq!(statuses(&outcome)[Status::Registered.index()], 500);
+    let flows = connections(&outcome);
+    assert_eq!((flows.opened, flows.all_failed(), flows.all_lost(), flows.open), (500, 0, 0, 500));
+    assert_eq!(outcome.sum(|trunk| trunk.retransmissions), 0);
+    assert_eq!(outcome.contacts_left, 0);
+    let connects = outcome.intervals.iter().filter_map(|i| i.trunks[0].latency_us[Phase::Connect.index()].as_ref());
+    let (mut count, mut least) = (0, u64::MAX);
+    for histogram in connects {
+        (count, least) = (count + histogram.len(), least.min(histogram.min()));
+    }
+    // One round trip of 10 ms, or more where something was lost.
+    assert!(count == 500 && (9_990..10_020).contains(&least), "{count} {least}");
+}
+
+#[test]
+fn agents_of_a_trunk_may_share_one_connection() {
+    let outcome = World::new(world(500, SocketUse::Shared, RetryPolicy::NONE)).run();
+    assert_eq!(statuses(&outcome)[Status::Registered.index()], 500);
+    assert_eq!(connections(&outcome).opened, 2, "one for each of two workers");
+}
+
+#[test]
+fn when_the_registrar_restarts_every_agent_comes_back() {
+    for connections_are in [SocketUse::PerAgent, SocketUse::Shared] {
+        for retry in [RetryPolicy::RFC, RetryPolicy::PJSUA, RetryPolicy::HAMMER] {
+            let config = world(500, connections_are, retry);
+            let restart = [(seconds(20), seconds(15))];
+            let outcome = World::new(config).with_restarts(&restart).run();
+            let what = format!("{connections_are:?} {}", retry.preset);
+            statuses(&outcome);
+            let flows = connections(&outcome);
+            let all = if connections_are == SocketUse::PerAgent { 500 } else { 2 };
+            assert_eq!(flows.lost[FlowLoss::Reset.index()], all, "{what}");
+            assert_eq!((flows.opened, flows.open), (2 * all, all), "{what}");
+            assert_eq!(outcome.registered_at_load_end, 500, "{what}");
+            // Each registers again once it has a connection, and not before.
+            assert_eq!(outcome.sum(|trunk| trunk.status[Status::Registered.index()]), 1_000, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_registrar_that_nobody_can_reach_fails_every_attempt_and_says_why() {
+    let config = world(100, SocketUse::PerAgent, RetryPolicy::NONE);
+    let outcome = World::new(config).with_restarts(&[(Duration::ZERO, seconds(1_000))]).run();
+    assert_eq!(statuses(&outcome)[Status::TransportError.index()], 100);
+    let flows = connections(&outcome);
+    assert_eq!((flows.opened, flows.failed[FlowLoss::Refused.index()]), (0, 100));
+    assert_eq!(outcome.sum(|trunk| trunk.messages_sent), 0);
+    let reasons = outcome.intervals.iter().flat_map(|interval| &interval.agents).map(|row| row.last_reason.as_ref());
+    assert!(reasons.into_iter().all(|reason| reason == "connection refused"));
+}
+
+/// How often each request came, by Call-ID and CSeq.
+type Requests = BTreeMap<(Vec<u8>, u32), u32>;
+
+/// A registrar that remembers what it was sent.
+struct Witnessed {
+    registrar: Registrar,
+    seen: Rc<RefCell<Requests>>,
+}
+
+impl Opposite for Witnessed {
+    fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        let request = scan::request(datagram).expect("one whole message");
+        *self.seen.borrow_mut().entry((request.call_id.to_vec(), request.cseq)).or_default() += 1;
+        self.registrar.receive(now, from, datagram);
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        Opposite::poll_transmit(&mut self.registrar, now, out)
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        Opposite::next_wake(&self.registrar)
+    }
+
+    fn contacts(&self) -> usize {
+        Opposite::contacts(&self.registrar)
+    }
+
+    fn counts(&self) -> Counts {
+        Opposite::counts(&self.registrar)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// However connections break: no request is sent twice, none is lost but with its connection,
+    /// and every attempt ends.
+    #[test]
+    fn nothing_is_sent_twice_or_lost_over_reconnects(
+        seed: u64,
+        shared: bool,
+        preset in 0usize..4,
+        drop in 0.0f64..0.2,
+        restarts in prop::collection::vec((0u64..60_000, 0u64..20_000), 0..5),
+    ) {
+        let retry = [RetryPolicy::RFC, RetryPolicy::PJSUA, RetryPolicy::ASTERISK, RetryPolicy::HAMMER][preset];
+        let connections_are = if shared { SocketUse::Shared } else { SocketUse::PerAgent };
+        let delay = Some(Delay::Uniform(Duration::from_millis(1), Duration::from_millis(300)));
+        let mut at = Duration::ZERO;
+        let restarts: Vec<_> = restarts
+            .into_iter()
+            .map(|(after, lasts)| {
+                let begins = at + Duration::from_millis(after);
+                at = begins + Duration::from_millis(lasts);
+                (begins, Duration::from_millis(lasts))
+            })
+            .collect();
+        let config = WorldConfig {
+            seed: Seed(seed),
+            link: LinkConfig { delay, drop },
+            ..world(100, connections_are, retry)
+        };
+        let seen = Rc::<RefCell<Requests>>::default();
+        let registrar = Registrar::new(config.registrar.clone(), config.seed, START);
+        let registrar = Witnessed { registrar, seen: seen.clone() };
+        let outcome = World::facing(config, Box::new(registrar)).with_restarts(&restarts).run();
+        statuses(&outcome);
+        let flows = connections(&outcome);
+        prop_assert_eq!(outcome.sum(|trunk| trunk.retransmissions), 0);
+        let seen = seen.borrow();
+        prop_assert!(seen.values().all(|times| *times == 1));
+        let (sent, came) = (outcome.sum(|trunk| trunk.messages_sent), seen.len() as u64);
+        prop_assert!(came <= sent);
+        if flows.all_lost() == 0 {
+            prop_assert_eq!(came, sent);
+        }
+    }
+}
+
+// ---- Over real sockets ----
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A profile of agents over TCP; `trunk` is further lines of its section, `rest` further sections.
+fn text(registrar: &str, trunk: &str, rest: &str) -> String {
+    format!(
+        "[run]\nname = \"streams\"\nseed = 7\ninterval = \"1s\"\ndrain = \"5s\"\n\n\
+         [[trunk]]\nid = \"t\"\nregistrar = \"{registrar}\"\ndomain = \"example.test\"\n\
+         agents = {{ count = 60, user = \"agent{{n:05}}\", password = \"secret\" }}\n{trunk}\n\n\
+         [[load]]\nrate = 60\nfor = \"1s\"\n\n{rest}\n"
+    )
+}
+
+fn run(dir: &Path, text: &str) -> ResultDir {
+    let args = ["run", profile(dir, text), "--out", "out", "--live", "off"];
+    let finished = Regstorm::run(dir, &args, LIMIT);
+    let results = ResultDir::open(&dir.join("out"));
+    results.expect_balanced();
+    assert!(finished.stdout().contains("connections"), "{}", finished.stdout());
+    results
+}
+
+#[test]
+fn sixty_agents_register_with_the_embedded_registrar_over_tcp() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (connections, opened) in [("per-agent", 60.0), ("shared", 1.0)] {
+        let trunk = format!("connections = \"{connections}\"");
+        let rest = "[registrar]\nlisten = [\"tcp://127.0.0.1:0\"]\nthreads = 2";
+        let results = run(dir.path(), &text("embedded", &trunk, rest));
+        assert_eq!(results.total("registered"), 60);
+        assert_eq!(results.total("retransmissions"), 0);
+        assert_eq!(results.number("/trunks/0/connections/opened"), opened);
+        assert_eq!(results.number("/latency_us/connect/count"), opened);
+        assert_eq!(results.text("/conditions/transport/0"), "TCP");
+        assert!(results.text("/conditions/connection_strategy").starts_with("one TCP connection per"));
+        std::fs::remove_dir_all(dir.path().join("out")).expect("ours");
+    }
+}
+
+#[test]
+fn a_port_nobody_listens_on_is_a_transport_error_with_its_reason() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let trunk = "retry = { preset = \"none\" }";
+    let results = run(dir.path(), &text(&format!("sip:{free};transport=tcp"), trunk, ""));
+    assert_eq!(results.total("transport_error"), 60);
+    assert_eq!(results.number("/trunks/0/connections/failed/connection refused"), 60.0);
+}
+
+/// What a server may do to a connection, and what becomes of the registration over it.
+#[test]
+fn a_server_that_speaks_no_sip_or_hangs_up_costs_an_attempt_and_no_memory() {
+    let long = b"SIP/2.0 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+    let cases: [(&[u8], &str); 4] = [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no SIP on the connection"),
+        (long, "no SIP on the connection"),
+        (b"SIP/2.0 200 OK\r\nVia: half a mess", "connection closed by the server"),
+        (b"", "connection closed by the server"),
+    ];
+    for (answer, reason) in cases {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let at = server.local_addr().expect("bound");
+        let serving = std::thread::spawn(move || {
+            for _ in 0..60 {
+                let (mut caller, _) = server.accept().expect("a caller");
+                let mut buffer = [0; 4096];
+                let _ = caller.read(&mut buffer);
+                let _ = caller.write_all(answer);
+                // What it sends meanwhile is read, so that closing is no reset.
+            }
+        });
+        let trunk = "retry = { preset = \"none\" }";
+        let results = run(dir.path(), &text(&format!("sip:{at};transport=tcp"), trunk, ""));
+        serving.join().expect("it served all");
+        assert_eq!(results.total("transport_error"), 60, "{reason}");
+        assert_eq!(results.number(&format!("/trunks/0/connections/lost/{reason}")), 60.0, "{reason}");
+    }
+}
+
+#[test]
+fn an_answer_in_pieces_and_two_in_one_are_read_as_what_they_are() {
+    // The embedded registrar is asked byte by byte, and twice in one write.
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut registrar = Regstorm::start(dir.path(), &["registrar", "--listen", "tcp://127.0.0.1:0"]);
+    let address = clock::until("the line that says where it listens", LIMIT, || {
+        let line = registrar.stdout_so_far();
+        line.strip_prefix("listening tcp://").and_then(|rest| rest.trim().parse::<SocketAddr>().ok())
+    });
+    assert!(registrar.is_running());
+    let mut caller = std::net::TcpStream::connect(address).expect("it listens");
+    caller.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    let options = |n: u32| {
+        format!(
+            "OPTIONS sip:example.test SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5;branch=z9hG4bK{n}\r\n\
+             From: <sip:a@example.test>;tag=1\r\nTo: <sip:a@example.test>\r\nCall-ID: c{n}\r\nCSeq: {n} OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    };
+    for byte in options(1).as_bytes() {
+        caller.write_all(&[*byte]).expect("room");
+    }
+    caller.write_all(format!("{}\r\n\r\n{}", options(2), options(3)).as_bytes()).expect("room");
+    let mut text = String::new();
+    while text.matches("SIP/2.0 200 OK").count() < 3 || !text.contains("CSeq: 3 OPTIONS") {
+        let mut buffer = [0; 4096];
+        let len = caller.read(&mut buffer).expect("answers");
+        assert!(len > 0, "closed after {text}");
+        text.push_str(std::str::from_utf8(&buffer[..len]).expect("SIP"));
+    }
+}
