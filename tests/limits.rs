@@ -29,6 +29,8 @@ struct Case {
     objective: Option<Duration>,
     concurrent: bool,
     rate: bool,
+    /// Nobody else registers there, as somebody stated.
+    exclusive: bool,
 }
 
 fn case(agents: u32, faults: impl IntoIterator<Item = FaultKind>) -> Case {
@@ -51,6 +53,7 @@ fn case(agents: u32, faults: impl IntoIterator<Item = FaultKind>) -> Case {
         objective: None,
         concurrent: true,
         rate: false,
+        exclusive: true,
     }
 }
 
@@ -114,9 +117,10 @@ fn attempt(case: Case) -> (Survey, usize) {
     let orders = Orders {
         concurrent: case.concurrent,
         rate: case.rate,
+        exclusive: case.exclusive,
         method: SearchMethod::Bisect,
         fill: FillRate { start: 20.0, most: 200.0 },
-        probing: ProbingSettings { start: 10.0, most: 10_000.0, objective: case.objective },
+        probing: ProbingSettings { start: 10.0, most: 10_000.0, objective: case.objective, t1: 500 * MS },
         settle: 2 * SECOND,
         gentle: 4.0,
     };
@@ -238,6 +242,13 @@ mod concurrent {
     fn with_a_rate_limit_that_has_no_burst_in_the_way() {
         let both = case(80, [limit(55, LimitScope::Trunk, 403, "Limit"), rate(6.0, 1)]);
         assert_concurrent(both, 55, CountedScope::Trunk, 403);
+    }
+
+    #[test]
+    fn may_be_others_as_well() {
+        let trunk = case(130, [limit(100, LimitScope::Trunk, 403, "Full")]);
+        let found = search(Case { exclusive: false, ..trunk }).concurrent.expect("searched");
+        assert_eq!((found.limit, found.confidence), (Some(100), Confidence::Medium), "{found:#?}");
     }
 
     #[test]
@@ -394,7 +405,8 @@ mod program {
         let at = |path: &str| json.pointer(path).unwrap_or_else(|| panic!("no {path}")).clone();
         assert_eq!((at("/concurrent/limit"), at("/concurrent/code")), (41.into(), 403.into()));
         assert_eq!(at("/concurrent/reason"), "Registration limit exceeded");
-        assert_eq!((at("/concurrent/scope"), at("/concurrent/confidence")), ("trunk".into(), "high".into()));
+        assert_eq!((at("/concurrent/scope"), at("/concurrent/exclusive")), ("trunk".into(), false.into()));
+        assert_eq!(at("/concurrent/confidence"), "medium", "others may register there");
         assert_eq!((at("/contacts/limit"), at("/rate"), at("/left_bound")), (2.into(), Value::Null, 0.into()));
         assert_eq!(at("/found"), serde_json::json!(["limit.concurrent", "limit.contacts"]));
         let steps = at("/steps").as_array().expect("a list").len();

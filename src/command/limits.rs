@@ -133,13 +133,15 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
             SearchMethod::Rfc7502(rfc7502::Rfc7502Settings { r: args.start_rate.unwrap_or(settings.r), ..settings })
         }
     };
+    let t1 = plan.trunks[trunk.index()].policy.timers.t1;
     let first = args.start_rate.map_or(PROBE_START, f64::from);
     Ok(Orders {
         concurrent: args.only != Some(Only::Rate),
         rate: args.only != Some(Only::Concurrent),
+        exclusive: plan.expect.exclusive,
         method,
         fill: FillRate { start: FILL_START.min(fill), most: fill },
-        probing: rate::ProbingSettings { start: first.min(ceiling), most: ceiling, objective },
+        probing: rate::ProbingSettings { start: first.min(ceiling), most: ceiling, objective, t1 },
         settle: span("--settle", &args.settle)?,
         gentle: GENTLE.min(ceiling),
     })

@@ -6,12 +6,13 @@
 //! contact of its own. Between tasks phones live on: they refresh what they hold, and nothing else;
 //! a refused phone does not try again by itself.
 
+use super::backlog::Backlog;
 use super::driver::{Driver, DriverConfig, TURN_LIMIT, Ways, Who, Witness};
 use super::flows::Flows;
 use super::overdue::{self, STALLED};
 use crate::agent::{IdentityBook, Input, RetryPolicy, TrunkPolicy};
 use crate::load::Stripe;
-use crate::load::search::{Seat, SeatAnswer, SeatFate, StepPace, StepResult, WordedRefusal};
+use crate::load::search::{Seat, SeatAnswer, SeatFate, StepPace, StepResult, WhenFull, WordedRefusal};
 use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::{Response, contact};
@@ -66,6 +67,10 @@ struct Task {
     release: Time,
     /// Of a poured task: how many go on at the steady rate, once that has begun.
     steadied: Option<usize>,
+    /// Of a bounded task: what waits for an answer.
+    backlog: Option<Backlog>,
+    /// The next phone begins when one of those open has its answer.
+    is_held: bool,
     /// Answers still to come.
     open: usize,
     seen: StepResult,
@@ -137,7 +142,8 @@ impl Crew {
 
     /// When [`Crew::turn`] has something to do next; [`Time::NEVER`] for nothing.
     pub fn next_wake(&self) -> Time {
-        let phone = (!self.task().is_dispatched()).then_some(self.task().release);
+        let task = self.task();
+        let phone = (!task.is_dispatched() && !task.is_held).then_some(task.release);
         [phone, self.driver.next_due()].into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
@@ -192,7 +198,12 @@ impl Task {
     fn new(releases: bool, seats: Vec<Seat>, pace: StepPace, begin: Time) -> Self {
         let seen = StepResult { answers: Vec::with_capacity(seats.len()), ..StepResult::default() };
         let (planned, release) = (begin, begin);
-        Task { releases, seats, pace, begin, next: 0, planned, release, steadied: None, open: 0, seen }
+        let backlog = match pace {
+            StepPace::Bounded { rate, wait, .. } => Some(Backlog::new(rate, wait)),
+            StepPace::Steady(_) | StepPace::Poured { .. } => None,
+        };
+        let (steadied, is_held) = (None, false);
+        Task { releases, seats, pace, begin, next: 0, planned, release, steadied, backlog, is_held, open: 0, seen }
     }
 
     /// Nothing to do.
@@ -203,7 +214,7 @@ impl Task {
     /// Notes that the next phone begins; returns the place of its answer.
     fn ask(&mut self, seat: Seat, now: Time) -> u32 {
         let place = saturating_u32(self.seen.answers.len());
-        let steady = self.steadied.is_some() || matches!(self.pace, StepPace::Steady(_));
+        let steady = self.steadied.is_some() || !matches!(self.pace, StepPace::Poured { .. });
         let planned = self.planned.since(self.begin);
         self.seen.late += u32::from(now.since(self.planned) > STALLED);
         self.seen.answers.push(SeatAnswer { seat, planned, at: planned, fate: SeatFate::Silent, steady });
@@ -213,7 +224,7 @@ impl Task {
     }
 
     fn is_due(&self, now: Time) -> bool {
-        !self.is_dispatched() && self.release <= now
+        !self.is_dispatched() && !self.is_held && self.release <= now
     }
 
     fn is_dispatched(&self) -> bool {
@@ -224,7 +235,7 @@ impl Task {
     fn proceed(&mut self, now: Time) {
         self.next += 1;
         let rate = match (self.pace, &mut self.steadied) {
-            (StepPace::Steady(rate), _) => rate,
+            (StepPace::Steady(rate) | StepPace::Bounded { rate, .. }, _) => rate,
             (StepPace::Poured { steady, then, .. }, Some(gone)) => {
                 *gone += 1;
                 if *gone >= then {
@@ -244,6 +255,29 @@ impl Task {
         let gap = gap_of(rate);
         self.planned += gap;
         self.release = overdue::release(self.release, now, Some(self.planned), gap);
+        self.bound(now);
+    }
+
+    /// Too many may wait for an answer.
+    fn bound(&mut self, now: Time) {
+        let StepPace::Bounded { full, .. } = self.pace else { return };
+        if self.is_dispatched() || !self.is_full(now) {
+            return;
+        }
+        match full {
+            WhenFull::Stop => self.cut_short(),
+            WhenFull::Hold => self.is_held = true,
+        }
+    }
+
+    fn is_full(&self, now: Time) -> bool {
+        self.backlog.is_some_and(|backlog| backlog.is_full(self.open, now))
+    }
+
+    /// Who has not begun does not any more.
+    fn cut_short(&mut self) {
+        self.seen.cut_short |= !self.is_dispatched();
+        self.next = self.seats.len();
     }
 
     /// The first refusal was seen: what is poured has been enough.
@@ -289,11 +323,30 @@ impl Task {
         let place = std::mem::replace(asked, NOBODY);
         let Some(answer) = self.seen.answers.get_mut(place as usize) else { return };
         answer.at = at.since(self.begin);
-        let refused = matches!(fate, SeatFate::Refused(_));
+        let (refused, silent) = (matches!(fate, SeatFate::Refused(_)), fate == SeatFate::Silent);
         answer.fate = fate;
+        let took = answer.at.saturating_sub(answer.planned);
         self.open -= 1;
         if refused {
             self.turn_steady(at);
+        }
+        if let Some(backlog) = &mut self.backlog {
+            if silent {
+                // Half a minute without an answer says enough.
+                self.cut_short();
+            } else {
+                backlog.answered(at, took);
+            }
+            self.go_on(at);
+        }
+    }
+
+    /// Lets the next phone begin if it only waited for others, and plans on from there.
+    fn go_on(&mut self, at: Time) {
+        if self.is_held && !self.is_full(at) {
+            self.is_held = false;
+            self.seen.held_back += 1;
+            (self.planned, self.release) = (self.planned.max(at), self.release.max(at));
         }
     }
 }

@@ -9,6 +9,7 @@
 //! nothing here allocates per attempt once buffers have grown, but for the few failed ones whose
 //! packets `flight` hands over.
 
+mod backlog;
 pub mod crew;
 mod driver;
 mod flight;

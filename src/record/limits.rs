@@ -22,7 +22,7 @@ pub struct Limits {
     /// `bisect` or `rfc7502`.
     pub method: &'static str,
     /// Ids of the limits that were met: `limit.concurrent`, `limit.contacts`, `limit.rate`,
-    /// `limit.transactions`.
+    /// `limit.transactions`, `overload`.
     pub found: Vec<&'static str>,
     /// `null`: not searched, or stopped before it was.
     pub concurrent: Option<Concurrent>,
@@ -81,6 +81,9 @@ pub struct Concurrent {
     pub counts_contacts: Option<bool>,
     pub refreshes_accepted: Option<u32>,
     pub refreshes_asked: Option<u32>,
+    /// Nobody else registers on this trunk, as somebody stated; otherwise the limit is so many more
+    /// than were there already.
+    pub exclusive: bool,
     pub refused_for_themselves: u32,
     pub refused: u32,
     pub released: u32,
@@ -112,8 +115,12 @@ pub struct Rate {
     pub retry_after_s: Option<u32>,
     pub confidence: &'static str,
     pub confidence_because: String,
-    /// `rate`, `transactions`, `latency` or `silence`.
+    /// `rate`, `transactions`, `latency`, `silence` or `overload`.
     pub kind: &'static str,
+    /// Of the kind `overload`: how far from the limit the rate that is carried may lie.
+    pub uncertainty_per_s: Option<f64>,
+    /// Where it fits: how response times go with the rate.
+    pub law: Option<QueueLaw>,
     /// Of the kind `transactions`: so many may be open at once.
     pub transactions: Option<u32>,
     /// The lowest rate that did not hold.
@@ -122,6 +129,18 @@ pub struct Rate {
     pub p99_ms: Option<f64>,
     /// Why no further rate was tried.
     pub ended: &'static str,
+}
+
+/// Kingman's law: response time is `leisure_ms` + `waiting_ms` · ρ/(1 - ρ), where ρ is the rate over
+/// what is carried.
+#[derive(Clone, Serialize, Debug)]
+pub struct QueueLaw {
+    pub name: &'static str,
+    pub leisure_ms: f64,
+    pub waiting_ms: f64,
+    /// The median relative error over the rates it was fitted to.
+    pub residual: f64,
+    pub rates: usize,
 }
 
 /// RFC 7502 §5.1 and §5.3.
@@ -166,4 +185,8 @@ pub struct Step {
     pub registered: u32,
     /// Of a rate probe: whether the rate held.
     pub held: Option<bool>,
+    /// Of a rate probe: accepted per second, and response times of those accepted.
+    pub answered_per_s: Option<f64>,
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
 }

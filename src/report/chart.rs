@@ -97,6 +97,45 @@ pub(super) fn curves(nines: &[f64], unit: &'static str, series: &[Series]) -> St
     canvas.finish()
 }
 
+/// Lines over rates in decades, a mark at each, and an upright line at the knee.
+pub(super) fn over_rates(
+    rates: &[f64],
+    scale: Scale,
+    unit: &'static str,
+    series: &[Series],
+    knee: Option<f64>,
+) -> String {
+    let values = series.iter().flat_map(|line| line.values.iter().flatten().copied());
+    let (low, high) = (rates.iter().copied().fold(f64::INFINITY, f64::min), rates.iter().copied().fold(0.0, f64::max));
+    let across = Across::Rates(low.max(f64::MIN_POSITIVE), high.max(low * 2.0));
+    let mut canvas = Canvas::over(across, scale, unit, values);
+    if let Some(knee) = knee.filter(|knee| (low..=high).contains(knee)) {
+        let (x, Area { top, bottom, .. }) = (canvas.x(knee), canvas.area);
+        let _ = write!(canvas.svg, "<path class=\"line c-bad\" d=\"M{x:.1} {top}V{bottom}\"/>");
+        let _ = write!(
+            canvas.svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{knee:.0}/s</text>",
+            x - 5.0,
+            bottom - 6.0
+        );
+    }
+    for line in series {
+        let (mut path, mut marks) = (String::new(), String::new());
+        for (value, rate) in line.values.iter().zip(rates) {
+            let Some(y) = value.and_then(|value| canvas.y(value)) else { continue };
+            let x = canvas.x(*rate);
+            let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { "M" } else { "L" });
+            let _ = write!(marks, "M{:.1} {:.1}h5v5h-5z", x - 2.5, y - 2.5);
+        }
+        let _ = write!(
+            canvas.svg,
+            "<path class=\"line {0}\" d=\"{path}\"/><path class=\"bar {0}\" d=\"{marks}\"/>",
+            line.class
+        );
+    }
+    canvas.finish()
+}
+
 /// A small chart of shares, 0 to 100, without numbers on its axes: it stands among others like it.
 pub(super) fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
     let seconds = spans.last().map_or(1.0, |span| span.1).max(f64::MIN_POSITIVE);
@@ -173,17 +212,31 @@ pub(super) fn map_height(rows: usize) -> f64 {
 enum Across {
     Seconds(f64),
     Nines(f64),
+    /// Per second, in decades: the lowest and the highest.
+    Rates(f64, f64),
 }
 
 impl Across {
     fn most(self) -> f64 {
         match self {
-            Across::Seconds(most) | Across::Nines(most) => most.max(f64::MIN_POSITIVE),
+            Across::Seconds(most) | Across::Nines(most) | Across::Rates(_, most) => most.max(f64::MIN_POSITIVE),
+        }
+    }
+
+    /// How far to the right this value lies, of all.
+    fn part(self, value: f64) -> f64 {
+        match self {
+            Across::Seconds(_) | Across::Nines(_) => value / self.most(),
+            Across::Rates(low, high) => (value / low).log10() / (high / low).log10(),
         }
     }
 
     fn labels(self) -> Vec<(f64, String)> {
         match self {
+            Across::Rates(low, high) => {
+                let decades = (0..8).map(|n| 10f64.powi(n)).filter(|rate| (low..=high).contains(rate));
+                decades.map(|rate| (rate, format!("{}/s", number(rate)))).collect()
+            }
             Across::Seconds(seconds) => {
                 let step = time_step(seconds);
                 (0..=floor_u32(seconds / step)).map(|n| f64::from(n) * step).map(|at| (at, clock(at))).collect()
@@ -250,7 +303,7 @@ impl Canvas {
     }
 
     fn x(&self, value: f64) -> f64 {
-        self.area.left + value / self.across.most() * (self.area.right - self.area.left)
+        self.area.left + self.across.part(value) * (self.area.right - self.area.left)
     }
 
     fn y(&self, value: f64) -> Option<f64> {

@@ -12,7 +12,7 @@ use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Step};
 use serde::Serialize;
 
 /// The columns of `limits.csv`, one row for each step.
-pub const COLUMNS: [&str; 18] = [
+pub const COLUMNS: [&str; 21] = [
     "step",
     "at_s",
     "lasted_s",
@@ -31,6 +31,9 @@ pub const COLUMNS: [&str; 18] = [
     "retry_after_s",
     "registered",
     "held",
+    "answered_per_s",
+    "p50_ms",
+    "p99_ms",
 ];
 
 /// Every file: its name and its bytes.
@@ -52,7 +55,7 @@ pub fn csv(limits: &Limits) -> Vec<u8> {
     table.into_bytes()
 }
 
-fn cells(step: &Step) -> [String; 18] {
+fn cells(step: &Step) -> [String; 21] {
     [
         step.step.to_string(),
         decimal(step.at_s, 3),
@@ -72,6 +75,9 @@ fn cells(step: &Step) -> [String; 18] {
         cell(step.retry_after_s),
         step.registered.to_string(),
         cell(step.held),
+        step.answered_per_s.map(|rate| decimal(rate, 2)).unwrap_or_default(),
+        step.p50_ms.map(|ms| decimal(ms, 3)).unwrap_or_default(),
+        step.p99_ms.map(|ms| decimal(ms, 3)).unwrap_or_default(),
     ]
 }
 
@@ -159,8 +165,9 @@ fn of_concurrent(found: &Concurrent) -> Found {
         _ => String::new(),
     };
     let soft = if found.hard == Some(false) { ", sometimes exceeded" } else { "" };
+    let more = if found.exclusive { "" } else { " more than were there already" };
     let sentence =
-        format!("{limit}{soft}, then {}; counted {over}{refreshes}", answer(found.code, found.reason.as_ref()));
+        format!("{limit}{more}{soft}, then {}; counted {over}{refreshes}", answer(found.code, found.reason.as_ref()));
     let because = confidence(found.confidence, &found.confidence_because);
     Found { label, value: limit.to_string(), sentence, because, tone: "bad" }
 }
@@ -203,6 +210,10 @@ fn of_rate(found: &Rate, objective_ms: Option<f64>) -> Found {
             let objective = objective_ms.map(|ms| decimal(ms, 1)).unwrap_or_default();
             format!("{value}/s, above which 99 of 100 take longer than {objective} ms")
         }
+        ("overload", _) => {
+            let about = found.uncertainty_per_s.map(|more| format!(" ± {}", decimal(more, 1))).unwrap_or_default();
+            format!("{value}{about}/s are carried; of more than that a queue grows, and answers come later and later")
+        }
         ("silence", _) => format!("{value}/s, above which answers stay away"),
         _ => format!("{value}/s{burst}, then {refusal}{after}"),
     };
@@ -240,13 +251,16 @@ struct Page<'a> {
     /// From what the page was made, as the middle of a sentence and what follows it.
     origin: &'static str,
     rfc7502: Option<&'a Rfc7502>,
-    columns: [&'static str; 18],
-    steps: Vec<[String; 18]>,
+    columns: [&'static str; 21],
+    steps: Vec<[String; 21]>,
 }
 
 /// `report.html`: the limits, a chart of the steps, and the steps themselves.
 pub fn html(limits: &Limits) -> Vec<u8> {
-    let charts: Vec<Chart> = [registered(&limits.steps), rates(&limits.steps)].into_iter().flatten().collect();
+    let charts: Vec<Chart> = [charts::capacity::of_search(limits), registered(&limits.steps), rates(&limits.steps)]
+        .into_iter()
+        .flatten()
+        .collect();
     let page = Page {
         version: limits.tool.version,
         name: printable(&limits.name),

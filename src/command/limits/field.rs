@@ -148,8 +148,7 @@ impl ShownField {
 impl SearchField for ShownField {
     fn register(&mut self, seats: &[Seat], pace: StepPace) -> Result<StepResult, Stop> {
         let seen = self.field.register(seats, pace)?;
-        let (StepPace::Steady(rate) | StepPace::Poured { steady: rate, .. }) = pace;
-        self.say("register", rate, &seen);
+        self.say("register", pace.per_second(), &seen);
         Ok(seen)
     }
 

@@ -30,7 +30,8 @@ pub(super) fn limits(found: &Survey, conditions: SearchConditions, setup: record
         (SearchMethod::Rfc7502(settings), Some(rfc)) => Some((settings, rfc)),
         _ => None,
     };
-    record::Limits {
+    let drops = conditions.socket_drops;
+    let mut limits = record::Limits {
         schema: record::SCHEMA,
         tool: record::Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
         name: conditions.name,
@@ -51,7 +52,17 @@ pub(super) fn limits(found: &Survey, conditions: SearchConditions, setup: record
         left_bound: found.left_bound,
         socket_drops: conditions.socket_drops,
         steps: found.steps.iter().zip(1..).map(|(one, number)| step(one, number)).collect(),
+    };
+    if let Some(one) = &mut limits.concurrent {
+        deafened(&mut one.confidence, &mut one.confidence_because, drops);
     }
+    if let Some(one) = &mut limits.contacts {
+        deafened(&mut one.confidence, &mut one.confidence_because, drops);
+    }
+    if let Some(one) = &mut limits.rate {
+        deafened(&mut one.confidence, &mut one.confidence_because, drops);
+    }
+    limits
 }
 
 /// The ids of what was met, as findings have them.
@@ -66,6 +77,7 @@ fn names(found: &Survey) -> Vec<&'static str> {
     match found.rate.as_ref().filter(|one| one.limit.is_some()).map(|one| one.kind) {
         Some(LimitKind::Transactions(_)) => names.push("limit.transactions"),
         Some(LimitKind::Rate | LimitKind::Latency | LimitKind::Silence) => names.push("limit.rate"),
+        Some(LimitKind::Overload) => names.push("overload"),
         None => {}
     }
     names
@@ -86,10 +98,12 @@ fn concurrent(found: &FoundConcurrent) -> record::Concurrent {
         None => format!("{} phones were registered at the same time and none was refused for it", found.at_least),
         Some(_) => format!(
             "{} phones were released at the limit in {} rounds and {} accepted in their place, one more was refused each \
-             time (high: all of them in every round; medium: once; low: released room did not come back)",
+             time (high: all of them in every round, and nobody else registers there; medium: once, or others may; low: \
+             released room did not come back, or a schedule that was not kept)",
             evidence.released, evidence.rounds, evidence.taken_again
         ),
     };
+    let because = if found.unkept { format!("{OURS}{because}") } else { because };
     record::Concurrent {
         limit: found.limit,
         at_least: found.at_least,
@@ -103,6 +117,7 @@ fn concurrent(found: &FoundConcurrent) -> record::Concurrent {
         counts_contacts: found.counts_contacts,
         refreshes_accepted: found.refreshes.map(|(accepted, _)| accepted),
         refreshes_asked: found.refreshes.map(|(_, asked)| asked),
+        exclusive: found.exclusive,
         refused_for_themselves: found.refused_for_themselves,
         refused: evidence.refused,
         released: evidence.released,
@@ -132,20 +147,12 @@ fn contacts(found: &FoundContacts) -> record::Contacts {
 
 fn rate(found: &FoundRate) -> record::Rate {
     let refusal = found.refusal.as_ref();
-    let (low, high) = found.bracket;
-    let because = match high {
-        None => format!("{low:.1}/s held; {}", found.ended),
-        Some(high) => format!(
-            "{low:.1}/s held and {high:.1}/s did not, in {} probes (high: no wider than 5 %, both ends on 100 arrivals or \
-             more, and the refill read from the refusals lies in between; medium: no wider than 5 %; low: wider)",
-            found.probes
-        ),
-    };
     let (kind, transactions) = match found.kind {
         LimitKind::Rate => ("rate", None),
         LimitKind::Transactions(open) => ("transactions", Some(open)),
         LimitKind::Latency => ("latency", None),
         LimitKind::Silence => ("silence", None),
+        LimitKind::Overload => ("overload", None),
     };
     record::Rate {
         limit_per_s: found.limit.map(hundredth),
@@ -155,14 +162,54 @@ fn rate(found: &FoundRate) -> record::Rate {
         reason: reason(refusal),
         retry_after_s: refusal.and_then(|refusal| refusal.retry_after_s),
         confidence: found.confidence.as_str(),
-        confidence_because: because,
+        confidence_because: because_of_rate(found),
         kind,
+        uncertainty_per_s: found.capacity.map(|capacity| hundredth(capacity.uncertainty)),
+        law: found.law.map(|law| record::QueueLaw {
+            name: "Kingman",
+            leisure_ms: law.leisure_s * 1e3,
+            waiting_ms: law.waiting_s * 1e3,
+            residual: law.residual,
+            rates: law.rates,
+        }),
         transactions,
-        failed_per_s: high.map(hundredth),
+        failed_per_s: found.bracket.1.map(hundredth),
         probes: found.probes,
         p99_ms: found.p99.map(millis),
         ended: found.ended,
     }
+}
+
+/// In front of what was found by a generator that was late itself.
+const OURS: &str = "this machine could not keep the schedule of a probe that decides: ";
+
+/// Answers that our own sockets dropped look like silence.
+fn deafened(confidence: &mut &'static str, because: &mut String, drops: u64) {
+    if drops > 0 {
+        *confidence = "low";
+        *because = format!("the kernel dropped {drops} answers at our own sockets: {because}");
+    }
+}
+
+fn because_of_rate(found: &FoundRate) -> String {
+    let (low, high) = found.bracket;
+    let ours = if found.unkept { OURS } else { "" };
+    let said = match (high, found.capacity) {
+        (None, _) => format!("{low:.1}/s held; {}", found.ended),
+        (Some(_), Some(capacity)) => format!(
+            "with a queue before it all the time it answered {:.1} ± {:.1} a second, over {} registrations, and {low:.1}/s \
+             held, in {} probes (high: probes with queues of two lengths agree on 1000 registrations or more, and a rate \
+             within 5 % below held; medium: one of the two; low: neither, or a schedule that was not kept)",
+            capacity.per_second, capacity.uncertainty, capacity.registrations, found.probes
+        ),
+        (Some(high), None) => format!(
+            "{low:.1}/s held and {high:.1}/s did not, in {} probes (high: no wider than 5 %, both ends on 100 arrivals or \
+             more, and the refill read from the refusals lies in between; medium: no wider than 5 %; low: wider, or a \
+             schedule that was not kept)",
+            found.probes
+        ),
+    };
+    format!("{ours}{said}")
 }
 
 fn rate_of_rfc(found: &FoundRfc7502) -> record::Rate {
@@ -180,6 +227,8 @@ fn rate_of_rfc(found: &FoundRfc7502) -> record::Rate {
             found.iterations, found.n, found.failures
         ),
         kind: "rate",
+        uncertainty_per_s: None,
+        law: None,
         transactions: None,
         failed_per_s: None,
         probes: found.iterations,
@@ -233,6 +282,9 @@ fn step(step: &SearchStep, number: u32) -> record::Step {
         retry_after_s: refusal.and_then(|refusal| refusal.retry_after_s),
         registered: step.bound,
         held: step.held,
+        answered_per_s: step.answered.map(|answered| hundredth(answered.per_second)),
+        p50_ms: step.answered.map(|answered| millis(answered.p50)),
+        p99_ms: step.answered.map(|answered| millis(answered.p99)),
     }
 }
 

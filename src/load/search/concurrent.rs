@@ -58,6 +58,11 @@ pub struct FoundConcurrent {
     pub hard: Option<bool>,
     /// Of phones registered at the limit: how many could refresh, of how many asked.
     pub refreshes: Option<(u32, u32)>,
+    /// Nobody else registers there, as somebody stated; otherwise there is room for so many more
+    /// than were there already.
+    pub exclusive: bool,
+    /// This machine could not keep its schedule.
+    pub unkept: bool,
     /// Phones refused whatever the number registered.
     pub refused_for_themselves: u32,
     /// The fill had to slow down: there is a limit of another kind.
@@ -65,7 +70,8 @@ pub struct FoundConcurrent {
     /// At which the last phones came in, per second.
     pub fill_rate: f64,
     /// High: released room was taken again and one more refused, in every round. Medium: so once,
-    /// not always. Low: room that was released was not given back.
+    /// not always, or others may register there too. Low: room that was released was not given back, or
+    /// this machine could not keep its schedule.
     pub confidence: Confidence,
     pub evidence: CountingEvidence,
 }
@@ -150,6 +156,8 @@ fn nothing() -> FoundConcurrent {
         counts_contacts: None,
         hard: None,
         refreshes: None,
+        exclusive: false,
+        unkept: false,
         refused_for_themselves: 0,
         slowed: false,
         fill_rate: 0.0,

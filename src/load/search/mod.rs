@@ -14,11 +14,14 @@
 pub mod bucket;
 pub mod concurrent;
 pub mod contacts;
+pub mod law;
 #[cfg(test)]
 mod models;
 pub mod rate;
 pub mod rfc7502;
+pub mod saturation;
 pub mod survey;
+pub mod sustained;
 
 use crate::vocab::{floor_usize, saturating_u32};
 use std::collections::BTreeSet;
@@ -67,6 +70,28 @@ pub enum StepPace {
     /// At the rate `pour` until the first refusal is seen, but at most so many; `then` as many of
     /// the others at the rate `steady`. What a burst allowance held has then been used up.
     Poured { pour: f64, at_most: usize, steady: f64, then: usize },
+    /// So many a second, evenly, as long as those open would be answered within `wait` at the pace
+    /// at which answers come; what happens otherwise is up to `full`.
+    Bounded { rate: f64, wait: Duration, full: WhenFull },
+}
+
+impl StepPace {
+    /// Offered per second; of a poured step its steady part.
+    pub fn per_second(self) -> f64 {
+        match self {
+            StepPace::Steady(rate) | StepPace::Poured { steady: rate, .. } | StepPace::Bounded { rate, .. } => rate,
+        }
+    }
+}
+
+/// What becomes of the phones that did not begin when too many wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenFull {
+    /// They do not begin any more.
+    Stop,
+    /// The next one begins when one of those open has its answer: there is always a queue, and it
+    /// is never longer.
+    Hold,
 }
 
 /// A refusal, as the registrar worded it.
@@ -112,6 +137,10 @@ pub struct StepResult {
     pub late: u32,
     /// Requests that had to be repeated.
     pub retransmitted: u32,
+    /// Of [`StepPace::Bounded`]: phones that began later, because too many waited.
+    pub held_back: u32,
+    /// Of [`StepPace::Bounded`]: because too many waited, the rest did not begin.
+    pub cut_short: bool,
     pub lasted: Duration,
 }
 
@@ -182,6 +211,16 @@ pub struct SearchStep {
     pub bound: u32,
     /// Of a rate probe, whether the rate held.
     pub held: Option<bool>,
+    /// Of a rate probe: accepted per second, and how long that took.
+    pub answered: Option<AnsweredProbe>,
+}
+
+/// How fast a probe was answered.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AnsweredProbe {
+    pub per_second: f64,
+    pub p50: Duration,
+    pub p99: Duration,
 }
 
 /// A search in progress: the field, and the book of what was tried and who is bound.
@@ -245,8 +284,7 @@ impl<'f, F: SearchField> Search<'f, F> {
                 }
             }
         }
-        let (StepPace::Steady(rate) | StepPace::Poured { steady: rate, .. }) = pace;
-        self.note("register", purpose, at, Some(rate), &seen);
+        self.note("register", purpose, at, Some(pace.per_second()), &seen);
         Ok(seen)
     }
 
@@ -256,6 +294,12 @@ impl<'f, F: SearchField> Search<'f, F> {
         self.field.rest(Duration::from_secs_f64(self.gentle.recip()))?;
         let seen = self.register(purpose, &[seat], StepPace::Steady(self.gentle))?;
         Ok(if seen.accepted() == 1 { Ok(()) } else { Err(seen.first_refusal().unwrap_or_else(WordedRefusal::silence)) })
+    }
+
+    /// One phone, at leisure; how long until it was accepted, if it was.
+    pub fn ask_timed(&mut self, purpose: &'static str, seat: Seat) -> Result<Option<Duration>, Stop> {
+        self.field.rest(Duration::from_secs_f64(self.gentle.recip()))?;
+        Ok(self.register(purpose, &[seat], StepPace::Steady(self.gentle))?.latency(0.5))
     }
 
     /// Releases these phones, patiently; how many are bound no longer.
@@ -304,10 +348,10 @@ impl<'f, F: SearchField> Search<'f, F> {
         told.map_or(self.settle, |told| told.min(MOST_PATIENCE).max(self.settle))
     }
 
-    /// Says of the last step whether the rate it tried held.
-    pub fn judge(&mut self, held: bool) {
+    /// Says of the last step whether the rate it tried held, and how fast it was answered.
+    pub fn judge(&mut self, held: bool, answered: Option<AnsweredProbe>) {
         if let Some(step) = self.steps.iter_mut().rev().find(|step| step.action == "register") {
-            step.held = Some(held);
+            (step.held, step.answered) = (Some(held), answered);
         }
     }
 
@@ -337,6 +381,7 @@ impl<'f, F: SearchField> Search<'f, F> {
             refusal: seen.first_refusal(),
             bound: saturating_u32(self.bound.len()),
             held: None,
+            answered: None,
         });
     }
 }

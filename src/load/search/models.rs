@@ -119,7 +119,7 @@ impl SearchField for ModelRegistrar {
         let mut steadied = 0;
         for (n, &seat) in seats.iter().enumerate() {
             let (rate, steady) = match pace {
-                StepPace::Steady(rate) => (rate, true),
+                StepPace::Steady(rate) | StepPace::Bounded { rate, .. } => (rate, true),
                 StepPace::Poured { pour, at_most, .. } if !refused && n < at_most => (pour, false),
                 StepPace::Poured { then, .. } if steadied >= then => break,
                 StepPace::Poured { steady, .. } => (steady, true),

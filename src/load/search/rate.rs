@@ -7,12 +7,25 @@
 //! poured until the first refusal, so that a saved-up allowance lets no rate pass that cannot last.
 //! The search ends when the bracket is no wider than 5 %.
 //!
+//! A rate holds when it is *sustained* (`sustained`): nothing is refused, it is answered as fast as
+//! it is offered, and response times do not grow. Where a queue grows instead, the rate that is
+//! carried is measured directly (`saturation`), by asking for more while never more wait than are
+//! answered in a fraction of a second, and a rate just below must hold. After each probe that built
+//! a queue the next one waits until a single phone is answered as at leisure again; if it never is,
+//! the registrar is slow for another reason.
+//!
 //! Two bursts, one right behind the other, then tell what is limited: a bucket has only what came
 //! in meanwhile for the second one, while a limit on open transactions lets as many pass again as
 //! soon as the first are answered.
 
 use super::bucket::{self, Bucket};
-use super::{Confidence, Search, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WordedRefusal};
+use super::law::{self, QueueLaw};
+use super::saturation::{self, Capacity, Saturation};
+use super::sustained::{self, Carried, Lateness};
+use super::{
+    AnsweredProbe, Confidence, Search, SearchField, Seat, SeatAnswer, SeatFate, StepPace, StepResult, Stop, WhenFull,
+    WordedRefusal,
+};
 use crate::vocab::{floor_u32, floor_usize, saturating_u32};
 use std::time::Duration;
 
@@ -26,6 +39,8 @@ pub struct ProbingSettings {
     pub most: f64,
     /// A rate also fails when fewer than 99 of 100 are registered within this time.
     pub objective: Option<Duration>,
+    /// When a request is first repeated (RFC 3261 §17.1.2.2).
+    pub t1: Duration,
 }
 
 /// What was found about the rate.
@@ -33,6 +48,10 @@ pub struct ProbingSettings {
 pub struct FoundRate {
     /// Per second.
     pub limit: Option<f64>,
+    /// Of the kind `Overload`: how it was measured.
+    pub capacity: Option<Capacity>,
+    /// How response times go with the rate, where a law fits.
+    pub law: Option<QueueLaw>,
     /// The highest rate that held.
     pub at_least: f64,
     /// Accepted at once before the rate matters.
@@ -46,8 +65,13 @@ pub struct FoundRate {
     pub p99: Option<Duration>,
     /// Why no higher rate was tried.
     pub ended: &'static str,
+    /// This machine could not keep the schedule of a probe that decides.
+    pub unkept: bool,
     /// High: bracket within 5 %, a refill read from the refusals lies in it, and both its ends rest
-    /// on 100 arrivals or more. Medium: bracket within 5 %. Low: a wider one.
+    /// on 100 arrivals or more. Medium: bracket within 5 %. Low: a wider one, or a schedule that
+    /// was not kept. Of the kind `Overload` the upper end is the rate measured: high when that rests
+    /// on 1000 registrations in probes that agree and a rate within 5 % below held; medium when only
+    /// one of the two is so, the rate that held then within 11 %.
     pub confidence: Confidence,
 }
 
@@ -63,6 +87,8 @@ pub enum LimitKind {
     Latency,
     /// Nothing is refused, but answers stay away.
     Silence,
+    /// Nothing is refused, but a queue grows: so much is carried.
+    Overload,
 }
 
 pub const MOST_PROBES: u32 = 12;
@@ -84,6 +110,8 @@ const SHORTEST: f64 = 2.0;
 const LONGEST: f64 = 20.0;
 /// Below this a probe says nothing about a rate per second.
 const TOO_SHORT: f64 = 0.5;
+/// Where there are too few agents for fourfold the rate, less is worth a probe if it is this much.
+const WORTH: f64 = 1.5;
 /// The share of a steady part that is left out: what was poured may still take its tokens.
 const LEAD_IN: f64 = 0.2;
 /// The share of a steady part that may be refused: one arrival in 200, for a late one behind an
@@ -95,8 +123,32 @@ const MOST_LATE: f64 = 0.05;
 const WITHIN: f64 = 0.4;
 /// Arrivals in that time, as a multiple of what the limit lets pass.
 const DENSE: f64 = 10.0;
-/// The longest rest for a bucket to fill up.
+/// The longest rest for a bucket to fill up, or for a queue to drain.
 const MOST_REST: Duration = Duration::from_secs(30);
+/// How long what waits may take to be answered while rates grow, and while what is carried is
+/// measured, beyond an answer at leisure: less than T1, so that nothing is repeated.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+const QUEUE_WAIT: Duration = Duration::from_millis(200);
+/// What is offered over what seems to be carried.
+const EXCESS: f64 = 2.0;
+/// Registrations that measure what is carried, and for how long at the most.
+const MEASURED: f64 = 1_600.0;
+const LONGEST_MEASURE: f64 = 32.0;
+/// Phones that show what an answer takes at leisure.
+const FEW: usize = 3;
+/// Registrations in all that a high confidence needs.
+const SURE: usize = 1_000;
+/// Rates just below what is carried, one of which must hold.
+const BELOW: [f64; 3] = [0.955, 0.91, 0.85];
+/// How far below a rate that holds may lie for medium confidence in what is carried.
+const NEAR: f64 = 1.11;
+/// Repeated requests over phones, beyond what is repeated at rates that hold, from which on first
+/// requests are dropped.
+const DROPPED: f64 = 0.03;
+/// An un-REGISTER may take two requests, as a registration does.
+const RELEASED: f64 = 0.7;
+/// Phones held back that are no sign of a queue.
+const HELD_BACK: f64 = 0.01;
 
 /// Searches the rate among these phones, none of which is registered; none is afterwards.
 pub fn rate<F: SearchField>(
@@ -118,10 +170,26 @@ pub fn rate<F: SearchField>(
         probes: 0,
         p99: None,
         measured: (0, 0),
+        leisure: None,
+        repeats: (0, 0),
+        capacity: None,
+        held: Vec::new(),
+        is_steady: false,
+        is_doubted: false,
+        unkept: false,
         ended: "the bracket is close enough",
     };
-    hunt.grow(search)?;
-    if hunt.high.is_some() {
+    hunt.look(search)?;
+    hunt.grow(search, settings.start.min(settings.most))?;
+    while hunt.kind == LimitKind::Overload && hunt.high.is_some() && !hunt.is_doubted {
+        // It may keep up after all: then it was a moment's trouble, and rates grow on.
+        let Some(next) = hunt.saturate(search)? else { break };
+        hunt.is_doubted = true;
+        hunt.grow(search, next)?;
+    }
+    if hunt.capacity.is_some() {
+        hunt.confirm(search)?;
+    } else if hunt.high.is_some() {
         hunt.narrow(search)?;
     }
     let mut found = hunt.conclude();
@@ -149,6 +217,18 @@ struct Hunt<'h> {
     p99: Option<Duration>,
     /// Arrivals behind the bracket's low and high end.
     measured: (usize, usize),
+    /// What an answer takes at leisure.
+    leisure: Option<Duration>,
+    /// Repeated requests, and phones, at rates that hold.
+    repeats: (u32, usize),
+    capacity: Option<Capacity>,
+    /// Rates that held, and their median response times in seconds.
+    held: Vec<(f64, f64)>,
+    /// What is carried did not depend on the queue's length.
+    is_steady: bool,
+    /// A rate failed, and was kept up with when more was offered at a time.
+    is_doubted: bool,
+    unkept: bool,
     ended: &'static str,
 }
 
@@ -156,25 +236,44 @@ struct Hunt<'h> {
 enum ProbeVerdict {
     Held,
     Failed(LimitKind),
+    /// Answers were slow, and are so at leisure too: it is not the rate.
+    Slow,
     /// Our own schedule was not kept.
     Invalid,
 }
 
 impl<'h> Hunt<'h> {
+    /// What an answer takes when hardly anything is asked.
+    fn look<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
+        let few = &self.phones[..self.phones.len().min(FEW)];
+        let seen = search.register("a few phones at leisure", few, StepPace::Steady(search.gentle))?;
+        self.leisure = seen.latency(0.5);
+        search.clear("before the first probe", search.gentle)?;
+        search.rest("before the first probe", search.patience(seen.first_refusal().as_ref()))
+    }
+
     /// Fourfold until a rate does not hold.
-    fn grow<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
-        let mut rate = self.settings.start.min(self.settings.most);
+    fn grow<F: SearchField>(&mut self, search: &mut Search<'_, F>, from: f64) -> Result<(), Stop> {
+        let mut rate = from;
         loop {
+            let most = self.phones.len() as f64 / TOO_SHORT;
+            if rate > most && most >= self.low * WORTH && self.low > 0.0 {
+                rate = most;
+            }
             let count = floor_usize(rate * SHORTEST).max(FIRST).min(self.phones.len());
             if count < LEAST || (count as f64) < rate * TOO_SHORT {
                 self.ended = "there are too few agents for a higher rate";
                 return Ok(());
             }
-            let seats = &self.phones[..count];
-            let (seen, verdict) = self.probe(search, "does this rate hold", seats, StepPace::Steady(rate))?;
+            if self.probes >= MOST_PROBES {
+                self.ended = "twelve probes were made";
+                return Ok(());
+            }
+            let (seats, pace) = (&self.phones[..count], self.cautious(rate));
+            let (seen, verdict) = self.probe(search, "does this rate hold", seats, pace)?;
             match verdict {
                 ProbeVerdict::Held => {
-                    (self.low, self.measured.0, self.p99) = (rate, count, seen.latency(0.99));
+                    self.hold(rate, count, &seen);
                     if rate >= self.settings.most {
                         self.ended = "the safety ceiling allows no higher rate";
                         return Ok(());
@@ -182,25 +281,149 @@ impl<'h> Hunt<'h> {
                     rate = (rate * GROWTH).min(self.settings.most);
                 }
                 ProbeVerdict::Failed(kind) => {
-                    (self.high, self.pour, self.measured.1, self.kind) = (Some(rate), rate, count, kind);
-                    self.estimate = bucket::read(&seen.answers);
-                    self.burst = self.estimate.map_or(seen.accepted() as f64, |bucket| bucket.burst);
-                    if self.estimate.is_some_and(|bucket| bucket.per_second <= self.low) {
-                        // What held before lived on the burst.
-                        (self.low, self.measured.0) = (0.0, 0);
-                    }
+                    self.fail(rate, kind, &seen);
+                    return Ok(());
+                }
+                ProbeVerdict::Slow => {
+                    self.ended = SLOW;
                     return Ok(());
                 }
                 ProbeVerdict::Invalid => {
+                    self.unkept = true;
                     self.ended = "this machine could not keep the schedule of a higher rate";
                     return Ok(());
                 }
             }
+        }
+    }
+
+    fn hold(&mut self, rate: f64, count: usize, seen: &StepResult) {
+        (self.low, self.measured.0, self.p99) = (rate, count, seen.latency(0.99));
+        self.held.extend(seen.latency(0.5).map(|span| (rate, span.as_secs_f64())));
+        self.repeats.0 += seen.retransmitted;
+        self.repeats.1 += seen.answers.len();
+        if self.leisure.is_none() {
+            self.leisure = seen.latency(0.5);
+        }
+    }
+
+    /// The first rate that fails.
+    fn fail(&mut self, rate: f64, kind: LimitKind, seen: &StepResult) {
+        (self.high, self.pour, self.measured.1, self.kind) = (Some(rate), rate, seen.answers.len(), kind);
+        self.estimate = match kind {
+            LimitKind::Silence | LimitKind::Overload => {
+                sustained::carried(seen, self.leisure.unwrap_or_default()).map(as_bucket)
+            }
+            LimitKind::Rate | LimitKind::Transactions(_) | LimitKind::Latency => bucket::read(&seen.answers),
+        };
+        self.burst = self.estimate.map_or(seen.accepted() as f64, |bucket| bucket.burst);
+        if kind == LimitKind::Rate && self.estimate.is_some_and(|bucket| bucket.per_second <= self.low) {
+            // What held before lived on the burst.
+            (self.low, self.measured.0) = (0.0, 0);
+        }
+    }
+
+    /// At this rate, until it is plain that it is more than is answered.
+    fn cautious(&self, rate: f64) -> StepPace {
+        match self.leisure {
+            Some(leisure) => {
+                StepPace::Bounded { rate, wait: LONG_WAIT + leisure.saturating_mul(2), full: WhenFull::Stop }
+            }
+            // How slow it is when nothing is asked of it is not known yet.
+            None => StepPace::Steady(rate),
+        }
+    }
+
+    /// Measures what is carried. If it kept up with that: the rate to go on with.
+    fn saturate<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<Option<f64>, Stop> {
+        let leisure = self.leisure.unwrap_or_default();
+        let mut found: Vec<Carried> = Vec::new();
+        for wait in [QUEUE_WAIT, QUEUE_WAIT * 2] {
             if self.probes >= MOST_PROBES {
                 self.ended = "twelve probes were made";
-                return Ok(());
+                break;
+            }
+            let rough = found.last().map(|one| one.per_second).or(self.estimate.map(|bucket| bucket.per_second));
+            let rough = rough.or(self.high).unwrap_or(self.settings.start);
+            let rate = (rough * EXCESS).min(self.settings.most);
+            let count = MEASURED.max(rough * SHORTEST).min(rough * LONGEST_MEASURE);
+            let seats = &self.phones[..floor_usize(count.ceil()).clamp(1, self.phones.len())];
+            let pace = StepPace::Bounded { rate, wait: wait + leisure, full: WhenFull::Hold };
+            let (seen, verdict) = self.probe(search, "what it carries with a queue before it", seats, pace)?;
+            match verdict {
+                ProbeVerdict::Held => {
+                    self.hold(rate, seats.len(), &seen);
+                    let failed = self.high.unwrap_or(rate);
+                    self.give_up("the safety ceiling allows no higher rate");
+                    let next = if rate < failed { failed } else { rate * GROWTH };
+                    return Ok(Some(next.min(self.settings.most)).filter(|next| *next > rate));
+                }
+                ProbeVerdict::Failed(LimitKind::Overload | LimitKind::Latency) => {
+                    self.high = self.high.map(|high| high.min(rate));
+                    found.extend(sustained::carried(&seen, leisure));
+                }
+                ProbeVerdict::Failed(kind) => {
+                    self.fail(rate, kind, &seen);
+                    return Ok(None);
+                }
+                ProbeVerdict::Slow => {
+                    self.give_up(SLOW);
+                    return Ok(None);
+                }
+                ProbeVerdict::Invalid => {
+                    self.unkept = true;
+                    found.extend(sustained::carried(&seen, leisure));
+                }
             }
         }
+        self.weigh(&found);
+        Ok(None)
+    }
+
+    fn weigh(&mut self, found: &[Carried]) {
+        match saturation::conclude(found) {
+            Some(Saturation::Queue(capacity)) => (self.capacity, self.is_steady) = (Some(capacity), true),
+            Some(Saturation::Unsteady(capacity)) => self.capacity = Some(capacity),
+            Some(Saturation::Delay) => {
+                self.give_up("answers take longer at higher rates, though as many come as are asked for");
+            }
+            None => {}
+        }
+    }
+
+    /// There is no limit on the rate that could be named.
+    fn give_up(&mut self, why: &'static str) {
+        (self.high, self.kind, self.ended) = (None, LimitKind::Rate, why);
+    }
+
+    /// A rate just below what is carried must hold.
+    fn confirm<F: SearchField>(&mut self, search: &mut Search<'_, F>) -> Result<(), Stop> {
+        let Some(capacity) = self.capacity.map(|capacity| capacity.per_second) else { return Ok(()) };
+        for rate in BELOW.map(|part| part * capacity).into_iter().filter(|rate| *rate <= self.settings.most) {
+            if rate <= self.low {
+                break;
+            }
+            if self.probes >= MOST_PROBES {
+                self.ended = "twelve probes were made";
+                break;
+            }
+            let count = floor_usize((MEASURED / 2.0).max(rate * SHORTEST).min(rate * LONGEST).ceil());
+            let (seats, pace) = (&self.phones[..count.min(self.phones.len())], self.cautious(rate));
+            let (seen, verdict) = self.probe(search, "does a rate just below hold", seats, pace)?;
+            match verdict {
+                ProbeVerdict::Held => {
+                    self.hold(rate, seats.len(), &seen);
+                    break;
+                }
+                ProbeVerdict::Failed(_) | ProbeVerdict::Slow => {}
+                ProbeVerdict::Invalid => {
+                    self.unkept = true;
+                    self.ended = "this machine could not keep the schedule";
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Between a rate that held and one that did not.
@@ -221,7 +444,12 @@ impl<'h> Hunt<'h> {
                 ProbeVerdict::Failed(kind) => {
                     (self.high, self.measured.1, self.kind) = (Some(rate), steady.len(), kind);
                 }
+                ProbeVerdict::Slow => {
+                    self.ended = SLOW;
+                    break;
+                }
                 ProbeVerdict::Invalid => {
+                    self.unkept = true;
                     self.ended = "this machine could not keep the schedule";
                     break;
                 }
@@ -253,9 +481,14 @@ impl<'h> Hunt<'h> {
 
     /// The phones of a probe at this rate, and how they begin.
     fn offer(&self, rate: f64) -> (StepPace, &'h [Seat]) {
-        let steady = arrivals(rate);
+        // A few that are dropped take longer to tell from a few that are lost.
+        let steady = arrivals(rate) * if self.kind == LimitKind::Silence { 3 } else { 1 };
+        let seats = &self.phones[..steady.min(self.phones.len())];
+        if self.kind == LimitKind::Overload {
+            return (self.cautious(rate), seats);
+        }
         if matches!(self.kind, LimitKind::Latency | LimitKind::Silence) {
-            return (StepPace::Steady(rate), &self.phones[..steady.min(self.phones.len())]);
+            return (StepPace::Steady(rate), seats);
         }
         // What is poured ends with the first refusal seen, and a third is kept for the steady part
         // in any case.
@@ -274,9 +507,12 @@ impl<'h> Hunt<'h> {
         loop {
             let seen = search.register(purpose, seats, pace)?;
             self.probes += 1;
-            let verdict = self.judge(&seen, pace);
+            let mut verdict = self.judge(&seen, pace);
             if !matches!(verdict, ProbeVerdict::Invalid) {
-                search.judge(matches!(verdict, ProbeVerdict::Held));
+                search.judge(matches!(verdict, ProbeVerdict::Held), self.answered(&seen));
+            }
+            if matches!(verdict, ProbeVerdict::Failed(LimitKind::Overload)) && !self.drains(search)? {
+                verdict = ProbeVerdict::Slow;
             }
             self.refusal = self.refusal.take().or_else(|| seen.first_refusal());
             self.settle(search, &seen)?;
@@ -292,17 +528,31 @@ impl<'h> Hunt<'h> {
             return ProbeVerdict::Invalid;
         }
         let (part, slip) = match pace {
-            StepPace::Steady(_) => (&seen.answers[..], 0.0),
+            StepPace::Steady(_) | StepPace::Bounded { .. } => (&seen.answers[..], 0.0),
             StepPace::Poured { .. } => (steady_part(seen), SLIP),
         };
         let count = |of: fn(&SeatFate) -> bool| part.iter().filter(|answer| of(&answer.fate)).count();
         let refused = count(|fate| matches!(fate, SeatFate::Refused(_)));
-        let silent = count(|fate| *fate == SeatFate::Silent);
         if refused as f64 > slip * part.len() as f64 {
             return ProbeVerdict::Failed(LimitKind::Rate);
         }
-        if silent > 1 + part.len() / 100 {
-            return ProbeVerdict::Failed(LimitKind::Silence);
+        let silent = count(|fate| *fate == SeatFate::Silent);
+        let stays_away = silent > 1 + part.len() / 100;
+        let drops = self.drops(seen);
+        let lateness = sustained::lateness(seen, self.leisure.unwrap_or(self.settings.t1), self.settings.t1);
+        // Whoever gets past a limiter that drops the rest is answered at once.
+        let kind = match lateness {
+            // What was poured before says nothing of this rate.
+            _ if matches!(pace, StepPace::Poured { .. }) => LimitKind::Silence,
+            Lateness::Repeats => LimitKind::Silence,
+            Lateness::Mixed if stays_away => LimitKind::Silence,
+            Lateness::Queue | Lateness::Mixed => LimitKind::Overload,
+        };
+        let grows =
+            !matches!(pace, StepPace::Poured { .. }) && sustained::read(seen).is_some_and(|reading| reading.is_growing);
+        let sustains = !grows && !seen.cut_short && f64::from(seen.held_back) <= HELD_BACK * part.len() as f64;
+        if stays_away || !sustains || (lateness == Lateness::Repeats && drops) {
+            return ProbeVerdict::Failed(kind);
         }
         if let Some(objective) = self.settings.objective
             && seen.latency(0.99).is_some_and(|p99| p99 > objective)
@@ -312,12 +562,50 @@ impl<'h> Hunt<'h> {
         ProbeVerdict::Held
     }
 
+    /// How fast a probe was answered: by what was carried where that is less.
+    fn answered(&self, seen: &StepResult) -> Option<AnsweredProbe> {
+        let reading = sustained::read(seen)?;
+        let carried = sustained::carried(seen, self.leisure.unwrap_or_default());
+        let bounded = seen.cut_short || seen.held_back > 0;
+        let per_second = carried.filter(|_| bounded).map_or(reading.answered_per_s, |carried| carried.per_second);
+        Some(AnsweredProbe { per_second, p50: reading.p50, p99: reading.p99 })
+    }
+
+    /// Whether more was repeated than the path loses, as rates that hold show it.
+    fn drops(&self, seen: &StepResult) -> bool {
+        let repeats = f64::from(seen.retransmitted) / seen.answers.len().max(1) as f64;
+        // A few more than were seen: the fewer phones, the less is known of the path.
+        let phones = self.repeats.1 as f64 + 20.0;
+        let usual = (f64::from(self.repeats.0) + 2.0) / phones;
+        repeats > usual + 3.0 * (usual / phones).sqrt() + DROPPED
+    }
+
+    /// Waits until a phone is answered as at leisure; whether it ever was. What is still in the
+    /// queue are repeats of requests that have been answered.
+    fn drains<F: SearchField>(&self, search: &mut Search<'_, F>) -> Result<bool, Stop> {
+        let (Some(&one), Some(leisure)) = (self.phones.first(), self.leisure) else { return Ok(true) };
+        let least = Duration::from_millis(100);
+        let mut rest = least;
+        let mut waited = Duration::ZERO;
+        while waited < MOST_REST {
+            let answer = search.ask_timed("is the queue empty again", one)?;
+            if answer.is_some_and(|took| took <= leisure.saturating_mul(3) + least) {
+                return Ok(true);
+            }
+            search.rest("until the queue is empty", rest)?;
+            waited += rest;
+            rest = rest.saturating_mul(2);
+        }
+        Ok(false)
+    }
+
     /// Everyone out again, then a pause; and after refusals one phone at leisure, to see that it
     /// was the rate.
     fn settle<F: SearchField>(&mut self, search: &mut Search<'_, F>, seen: &StepResult) -> Result<(), Stop> {
         // As fast as they came in.
         let came_in = seen.accepted() as f64 / seen.lasted.as_secs_f64().max(1.0);
-        let left = search.clear("between probes", self.low.max(self.settings.start).max(came_in))?;
+        let pace = if seen.refused() > 0 { came_in } else { came_in * RELEASED };
+        let left = search.clear("between probes", self.low.max(self.settings.start).max(pace))?;
         let refusal = seen.first_refusal();
         if self.probes == 1 && seen.accepted() == 0 {
             let refusal = refusal.unwrap_or_else(WordedRefusal::silence);
@@ -342,16 +630,18 @@ impl<'h> Hunt<'h> {
     }
 
     fn conclude(&self) -> FoundRate {
+        let capacity = self.capacity.filter(|_| self.kind == LimitKind::Overload);
         let estimate = self.estimate.map(|bucket| bucket.per_second).filter(|rate| self.is_inside(*rate));
-        let limit = self.high.map(|high| match (estimate, self.low > 0.0) {
+        let carried = capacity.map(|capacity| capacity.per_second);
+        let limit = self.high.map(|high| match (carried.or(estimate), self.low > 0.0) {
             (Some(rate), _) => rate,
             (None, true) => (self.low * high).sqrt(),
             (None, false) => high,
         });
-        let close = self.high.is_some_and(|high| high <= self.low * CLOSE);
-        let sound = self.measured.0.min(self.measured.1) >= SOUND;
         FoundRate {
             limit,
+            capacity: capacity.filter(|_| limit.is_some()),
+            law: carried.and_then(|carried| law::fit(&self.held, carried)),
             at_least: self.low,
             burst: None,
             kind: self.kind,
@@ -360,11 +650,24 @@ impl<'h> Hunt<'h> {
             probes: self.probes,
             p99: self.p99,
             ended: self.ended,
-            confidence: match (close, sound && estimate.is_some()) {
-                (true, true) => Confidence::High,
-                (true, false) => Confidence::Medium,
-                (false, _) => Confidence::Low,
-            },
+            unkept: self.unkept,
+            confidence: self.confidence(capacity, estimate.is_some()),
+        }
+    }
+
+    fn confidence(&self, capacity: Option<Capacity>, is_estimated: bool) -> Confidence {
+        let top = capacity.map(|capacity| capacity.per_second).or(self.high);
+        let is_within = |factor| !self.unkept && top.is_some_and(|top| top <= self.low * factor);
+        let is_sound = match capacity {
+            Some(capacity) => self.is_steady && capacity.registrations >= SURE,
+            None => self.measured.0.min(self.measured.1) >= SOUND && is_estimated,
+        };
+        if is_within(CLOSE) && is_sound {
+            Confidence::High
+        } else if is_within(CLOSE) || (is_within(NEAR) && is_sound && capacity.is_some()) {
+            Confidence::Medium
+        } else {
+            Confidence::Low
         }
     }
 
@@ -438,6 +741,13 @@ impl<'h> Hunt<'h> {
     }
 }
 
+/// Why a search ends at a registrar that gets slower with what it holds, or with time.
+const SLOW: &str = "answers became slower and stayed so at leisure: that is not the rate";
+
+fn as_bucket(carried: Carried) -> Bucket {
+    Bucket { per_second: carried.per_second, burst: 0.0, accepted: carried.registrations }
+}
+
 /// Arrivals a probe at this rate should have.
 fn arrivals(rate: f64) -> usize {
     floor_usize((ENOUGH as f64).max(rate * SHORTEST).min((rate * LONGEST).max(LEAST as f64)).ceil())
@@ -462,7 +772,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SETTINGS: ProbingSettings = ProbingSettings { start: 10.0, most: 20_000.0, objective: None };
+    const SETTINGS: ProbingSettings =
+        ProbingSettings { start: 10.0, most: 20_000.0, objective: None, t1: Duration::from_millis(500) };
 
     fn find(registrar: &mut ModelRegistrar, phones: u32, settings: &ProbingSettings) -> Result<FoundRate, Stop> {
         let phones: Vec<Seat> = (0..phones).map(Seat).collect();
@@ -502,7 +813,7 @@ mod tests {
     #[test]
     fn without_a_limit_it_says_up_to_where_it_looked() {
         let found = find(&mut ModelRegistrar::default(), 1_000, &SETTINGS).expect("no ban");
-        assert_eq!((found.limit, found.at_least, found.burst), (None, 640.0, None));
+        assert_eq!((found.limit, found.at_least, found.burst), (None, 2_000.0, None));
         assert_eq!(found.ended, "there are too few agents for a higher rate");
         let found =
             find(&mut ModelRegistrar::default(), 10_000, &ProbingSettings { most: 300.0, ..SETTINGS }).expect("no ban");

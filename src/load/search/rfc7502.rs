@@ -79,7 +79,7 @@ pub fn rfc7502<F: SearchField>(
         let seen = search.register("RFC 7502 iteration", seats, StepPace::Steady(f64::from(r)))?;
         found.iterations += 1;
         let held = seen.accepted() == seats.len();
-        search.judge(held);
+        search.judge(held, None);
         if held {
             if found.rate.is_none_or(|best| r > best) {
                 found.rate = Some(r);

@@ -5,7 +5,7 @@ use super::concurrent::{CountedScope, FillRate, FoundConcurrent, concurrent};
 use super::contacts::{FoundContacts, contacts};
 use super::rate::{self, FoundRate};
 use super::rfc7502::{self, FoundRfc7502, rfc7502};
-use super::{Search, SearchField, SearchStep, Seat, Seating, Stop};
+use super::{Confidence, Search, SearchField, SearchStep, Seat, Seating, Stop};
 use crate::vocab::{floor_usize, saturating_u32};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct Orders {
     /// Contacts of one user, and registrations at the same time.
     pub concurrent: bool,
     pub rate: bool,
+    /// Nobody else registers on this trunk.
+    pub exclusive: bool,
     pub method: SearchMethod,
     pub fill: FillRate,
     pub probing: rate::ProbingSettings,
@@ -48,6 +50,9 @@ pub struct Survey {
 /// The share of a limit on registrations at the same time that rate probes use, so that they never
 /// meet it.
 const BELOW_LIMIT: f64 = 0.9;
+
+/// Fewer late phones are no sign of anything.
+const MANY_LATE: u32 = 10;
 
 /// Searches what was ordered.
 pub fn survey<F: SearchField>(field: &mut F, roster: &Seating, orders: &Orders) -> Survey {
@@ -79,7 +84,8 @@ fn run<F: SearchField>(
         let several = contacts(search, roster)?;
         let more_than_one = several.at_least > 1;
         found.contacts = Some(several);
-        let together = concurrent(search, roster, orders.fill, more_than_one)?;
+        let mut together = concurrent(search, roster, orders.fill, more_than_one)?;
+        doubt(&mut together, orders.exclusive, &search.steps);
         // What the registrar took while the phones came in, it lets go as fast.
         let pace = together.fill_rate;
         phones = &phones[..usable(roster, &together)];
@@ -97,6 +103,20 @@ fn run<F: SearchField>(
         }
     }
     Ok(())
+}
+
+/// Others may have been there before, and this machine may have been late.
+fn doubt(together: &mut FoundConcurrent, exclusive: bool, steps: &[SearchStep]) {
+    let sum = |of: fn(&SearchStep) -> u32| steps.iter().map(of).sum::<u32>();
+    let (late, offered) = (sum(|step| step.late), sum(|step| step.offered));
+    together.exclusive = exclusive;
+    together.unkept = late >= MANY_LATE && late * 20 > offered;
+    let most = match (together.unkept, exclusive) {
+        (true, _) => Confidence::Low,
+        (false, false) => Confidence::Medium,
+        (false, true) => Confidence::High,
+    };
+    together.confidence = together.confidence.min(most);
 }
 
 /// How many phones rate probes may register at once.
@@ -122,9 +142,10 @@ mod tests {
     const ORDERS: Orders = Orders {
         concurrent: true,
         rate: true,
+        exclusive: true,
         method: SearchMethod::Bisect,
         fill: FillRate { start: 20.0, most: 200.0 },
-        probing: rate::ProbingSettings { start: 10.0, most: 10_000.0, objective: None },
+        probing: rate::ProbingSettings { start: 10.0, most: 10_000.0, objective: None, t1: Duration::from_millis(500) },
         settle: Duration::from_secs(2),
         gentle: 4.0,
     };

@@ -44,7 +44,8 @@ pub struct Side {
 
 #[derive(Default)]
 struct Queue {
-    free_at: Nanos,
+    /// When each server that has ever worked is free.
+    free_at: Vec<Nanos>,
     /// When each request that waits will be done.
     waiting: std::collections::VecDeque<Nanos>,
     seen: HashSet<String>,
@@ -121,9 +122,14 @@ impl Side {
             return;
         }
         let takes = if message.authorization.is_some() { config.auth_ms } else { None };
-        let takes = nanos(takes.unwrap_or(config.service_ms) / 1e3);
-        let done = queue.free_at.max(now) + takes;
-        queue.free_at = done;
+        let takes = takes.unwrap_or(config.service_ms) / 1e3;
+        let (servers, random) = (config.servers.max(1), config.random);
+        let takes = nanos(if random { -takes * (1.0 - self.draw()).ln() } else { takes });
+        let queue = &mut self.nodes[node];
+        queue.free_at.resize(servers, 0);
+        let server = queue.free_at.iter_mut().min().expect("one at least");
+        let done = (*server).max(now) + takes;
+        *server = done;
         queue.waiting.push_back(done);
         self.push(done, Outgoing::Request { node, from, bytes: bytes.to_vec() });
     }

@@ -88,6 +88,10 @@ pub struct Node {
     pub service_ms: f64,
     /// What a request with credentials takes instead.
     pub auth_ms: Option<f64>,
+    /// So many requests are served at a time, from one queue; 0 is one.
+    pub servers: usize,
+    /// Times of service are drawn, exponential with this mean.
+    pub random: bool,
     /// Requests that may wait; more are lost.
     pub queue: Option<usize>,
     /// A retransmission of a request that waits or was answered costs nothing.
