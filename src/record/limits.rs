@@ -120,7 +120,7 @@ pub struct Rate {
     /// Of the kind `overload`: how far from the limit the rate that is carried may lie.
     pub uncertainty_per_s: Option<f64>,
     /// Where it fits: how response times go with the rate.
-    pub law: Option<QueueLaw>,
+    pub law: Option<FittedLaw>,
     /// Of the kind `transactions`: so many may be open at once.
     pub transactions: Option<u32>,
     /// The lowest rate that did not hold.
@@ -131,10 +131,10 @@ pub struct Rate {
     pub ended: &'static str,
 }
 
-/// Kingman's law: response time is `leisure_ms` + `waiting_ms` · ρ/(1 - ρ), where ρ is the rate over
-/// what is carried.
+/// Kingman's law: response time is `leisure_ms` + `waiting_ms` · ρ/(1 - ρ), where ρ is the rate
+/// over what is carried.
 #[derive(Clone, Serialize, Debug)]
-pub struct QueueLaw {
+pub struct FittedLaw {
     pub name: &'static str,
     pub leisure_ms: f64,
     pub waiting_ms: f64,

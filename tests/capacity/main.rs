@@ -4,8 +4,11 @@
 
 #[path = "../worlds/far.rs"]
 mod far;
+mod really;
 #[path = "../support/side/mod.rs"]
 mod side;
+#[path = "../support/mod.rs"]
+mod support;
 mod virtually;
 
 use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};

@@ -8,7 +8,7 @@ use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::FillRate;
 use regstorm::load::search::rate::{LimitKind, MOST_PROBES, ProbingSettings};
 use regstorm::load::search::{Confidence, FoundRate, Orders, SearchMethod, Survey, survey};
-use regstorm::registrar::{Config, Delay};
+use regstorm::registrar::{Config, Delay, KnownUsers};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{SimField, SimFieldConfig};
 use regstorm::sip::Algorithm;
@@ -51,8 +51,8 @@ fn nobody() -> Config {
     Config {
         realm: DOMAIN.into(),
         algorithms: vec![Algorithm::Md5],
-        password: Secret::new(PASSWORD),
-        users: None,
+
+        users: KnownUsers::Anybody(Secret::new(PASSWORD)),
         max_contacts: None,
         min_expires_s: 5,
         max_expires_s: 3_600,
@@ -194,9 +194,6 @@ mod rivals {
             let survey = search(Spec::default(), 1_000, seed, 0.02);
             let found = survey.rate.expect("searched");
             assert_eq!(found.limit, None, "{found:#?}");
-            let found = search(queue(333.0, 1, false), 3_000, seed, 0.02).rate.expect("searched");
-            assert_eq!(found.kind, LimitKind::Overload, "{found:#?}");
-            assert!((found.limit.expect("met") / 333.0 - 1.0).abs() < 0.08, "{found:#?}");
         }
     }
 

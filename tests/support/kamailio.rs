@@ -50,6 +50,8 @@ pub enum Config {
     },
     /// SHA-256 and MD5 in one 401, in this order.
     BothAlgorithms,
+    /// One process, which takes 1.5 ms more for each request.
+    Slow,
 }
 
 impl Config {
@@ -63,6 +65,7 @@ impl Config {
             Config::Whitelist(_) => ("whitelist.cfg", include_str!("../kamailio/whitelist.cfg")),
             Config::TenantRealm => ("tenant-realm.cfg", include_str!("../kamailio/tenant-realm.cfg")),
             Config::Oscillation { .. } => ("oscillation.cfg", include_str!("../kamailio/oscillation.cfg")),
+            Config::Slow => ("slow.cfg", include_str!("../kamailio/slow.cfg")),
             Config::BothAlgorithms => ("both-algorithms.cfg", include_str!("../kamailio/both-algorithms.cfg")),
         }
     }
@@ -77,7 +80,9 @@ impl Config {
             }
             Config::Whitelist(address) => vec![format!("ALLOWED={address}")],
             Config::Oscillation { period_s } => vec![format!("PERIOD={period_s}")],
-            Config::Healthy | Config::Forbidden | Config::TenantRealm | Config::BothAlgorithms => Vec::new(),
+            Config::Healthy | Config::Forbidden | Config::TenantRealm | Config::BothAlgorithms | Config::Slow => {
+                Vec::new()
+            }
         }
     }
 }

@@ -165,7 +165,7 @@ fn rate(found: &FoundRate) -> record::Rate {
         confidence_because: because_of_rate(found),
         kind,
         uncertainty_per_s: found.capacity.map(|capacity| hundredth(capacity.uncertainty)),
-        law: found.law.map(|law| record::QueueLaw {
+        law: found.law.map(|law| record::FittedLaw {
             name: "Kingman",
             leisure_ms: law.leisure_s * 1e3,
             waiting_ms: law.waiting_s * 1e3,

@@ -4,7 +4,7 @@
 //! sets a queue apart from answers that are merely slow: there twice as many open attempts bring
 //! twice as many answers. So it is asked twice, with queues of different lengths.
 
-use super::sustained::Carried;
+use super::sustained::CarriedRate;
 
 /// What probes with queues of different lengths come to.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -27,10 +27,10 @@ pub struct Capacity {
 }
 
 /// Concludes from probes in the order in which their queues were longer; `None` without any.
-pub fn conclude(probes: &[Carried]) -> Option<Saturation> {
+pub fn conclude(probes: &[CarriedRate]) -> Option<Saturation> {
     let (first, last) = (probes.first()?, probes.last()?);
     let registrations: usize = probes.iter().map(|one| one.registrations).sum();
-    let weighted = |one: &Carried| one.per_second * one.registrations as f64;
+    let weighted = |one: &CarriedRate| one.per_second * one.registrations as f64;
     let mean = probes.iter().map(weighted).sum::<f64>() / registrations.max(1) as f64;
     let rates = || probes.iter().map(|one| one.per_second);
     let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
@@ -58,8 +58,8 @@ const AGREE: f64 = 1.08;
 mod tests {
     use super::*;
 
-    fn probe(per_second: f64, registrations: usize) -> Carried {
-        Carried { per_second, registrations }
+    fn probe(per_second: f64, registrations: usize) -> CarriedRate {
+        CarriedRate { per_second, registrations }
     }
 
     #[test]

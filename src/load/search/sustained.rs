@@ -10,8 +10,8 @@
 //! What is carried is read where the queue was never empty: all registrations over the time from
 //! the first request to the last answer, in which the server was never idle, whatever it answered
 //! first. Where packets were lost, where answers take long even at leisure, or where one of several
-//! servers is the last at work, the ends of that are uncertain; there it is the slope of the answers
-//! over time.
+//! servers is the last at work, the ends of that are uncertain; there it is the slope of the
+//! answers over time.
 
 use super::{SeatAnswer, SeatFate, StepResult};
 use crate::vocab::floor_usize;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// What the answers of a probe say of its rate.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Reading {
+pub struct ProbeReading {
     /// Registrations accepted per second.
     pub answered_per_s: f64,
     /// Seconds by which the response time grew each second; of the half that grew more.
@@ -32,7 +32,7 @@ pub struct Reading {
 
 /// What a registrar under more than it can bear answers.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Carried {
+pub struct CarriedRate {
     pub per_second: f64,
     /// How many registrations that rests on.
     pub registrations: usize,
@@ -51,7 +51,7 @@ pub enum Lateness {
 }
 
 /// Reads a probe; `None` with too few accepted.
-pub fn read(seen: &StepResult) -> Option<Reading> {
+pub fn read(seen: &StepResult) -> Option<ProbeReading> {
     let accepted = accepted(seen);
     let (first, last) = (accepted.first()?, accepted.last()?);
     let planned = last.planned.saturating_sub(first.planned).as_secs_f64();
@@ -62,14 +62,14 @@ pub fn read(seen: &StepResult) -> Option<Reading> {
     let size = accepted.len().div_ceil(blocks);
     let middles: Vec<(f64, f64)> = accepted.chunks(size).map(|part| level(part, median)).collect();
     let means: Vec<(f64, f64)> = accepted.chunks(size).map(|part| level(part, mean)).collect();
-    let (typical, all) = (Trend::of(&middles), Trend::of(&means));
+    let (typical, all) = (ProbeTrend::of(&middles), ProbeTrend::of(&means));
     // A mean of few follows each packet that was lost.
     let is_telling = blocks == MOST_BLOCKS;
     let is_growing = typical.is_growth(planned, GROWTH, LEAST_RISE_S)
         || (is_telling && all.is_growth(planned, MEAN_GROWTH, MEAN_RISE_S));
     let slope = if typical.slope.abs() >= GROWTH { typical.slope } else { all.slope };
     let offered = (accepted.len() - 1) as f64 / planned;
-    Some(Reading {
+    Some(ProbeReading {
         answered_per_s: offered / (1.0 + typical.slope.max(0.0)),
         slope,
         is_growing,
@@ -80,7 +80,7 @@ pub fn read(seen: &StepResult) -> Option<Reading> {
 
 /// What the registrar carries, of a probe in which its queue was never empty; `leisure` is what an
 /// answer takes without one.
-pub fn carried(seen: &StepResult, leisure: Duration) -> Option<Carried> {
+pub fn carried(seen: &StepResult, leisure: Duration) -> Option<CarriedRate> {
     let accepted = accepted(seen);
     let (first, last) = (accepted.first()?, accepted.last()?);
     let mut ends: Vec<f64> = accepted.iter().map(|answer| answer.at.as_secs_f64()).collect();
@@ -99,16 +99,16 @@ pub fn carried(seen: &StepResult, leisure: Duration) -> Option<Carried> {
     let (from, to) = (first.planned.as_secs_f64() + LEAD_IN_WAVES * wave, last.planned.as_secs_f64());
     let inside: Vec<f64> = ends.iter().copied().filter(|at| (from..=to).contains(at)).collect();
     if inside.len() >= LEAST_SLOPE && to - from >= LEAST_WAVES * wave {
-        return Some(Carried { per_second: least_squares(&inside)?, registrations: inside.len() });
+        return Some(CarriedRate { per_second: least_squares(&inside)?, registrations: inside.len() });
     }
     Some(all)
 }
 
 /// All that were answered, over the time from the first request to the last answer.
-fn over_all(ends: &[f64], first: &SeatAnswer) -> Option<Carried> {
+fn over_all(ends: &[f64], first: &SeatAnswer) -> Option<CarriedRate> {
     let ends = without_stragglers(ends);
     let span = ends.last()? - first.planned.as_secs_f64();
-    let carried = Carried { per_second: ends.len() as f64 / span, registrations: ends.len() };
+    let carried = CarriedRate { per_second: ends.len() as f64 / span, registrations: ends.len() };
     (ends.len() >= LEAST && span > 0.0).then_some(carried)
 }
 
@@ -170,7 +170,7 @@ fn mean(values: &mut [f64]) -> f64 {
 
 /// How a value goes with time.
 #[derive(Clone, Copy, Debug)]
-struct Trend {
+struct ProbeTrend {
     /// The median of the slopes between any two points.
     slope: f64,
     /// Pairs that rise less pairs that fall, as a share of all.
@@ -179,8 +179,8 @@ struct Trend {
     floor: f64,
 }
 
-impl Trend {
-    fn of(points: &[(f64, f64)]) -> Trend {
+impl ProbeTrend {
+    fn of(points: &[(f64, f64)]) -> ProbeTrend {
         let mut slopes = Vec::new();
         let (mut rising, mut falling) = (0u32, 0u32);
         for (n, later) in points.iter().enumerate() {
@@ -193,7 +193,7 @@ impl Trend {
         }
         let agreement = (f64::from(rising) - f64::from(falling)) / slopes.len().max(1) as f64;
         let floor = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
-        Trend { slope: median(&mut slopes), agreement, floor }
+        ProbeTrend { slope: median(&mut slopes), agreement, floor }
     }
 
     fn is_growth(&self, span: f64, slope: f64, least_rise: f64) -> bool {

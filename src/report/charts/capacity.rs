@@ -2,7 +2,7 @@
 //! answers stop following and times begin to grow.
 
 use super::{Chart, Panel, chart};
-use crate::record::limits::{Limits, QueueLaw, Step};
+use crate::record::limits::{FittedLaw, Limits, Step};
 use crate::report::chart::{self, Scale, Series};
 use crate::report::text::decimal;
 
@@ -64,11 +64,11 @@ fn said(knee: Option<f64>, probes: &[&Step], kind: Option<&str>) -> String {
 }
 
 /// The law at this share of what is carried, in milliseconds.
-fn at(law: &QueueLaw, part: f64) -> Option<f64> {
+fn at(law: &FittedLaw, part: f64) -> Option<f64> {
     (part < 0.995).then(|| law.leisure_ms + law.waiting_ms * part / (1.0 - part))
 }
 
-fn noted(law: &QueueLaw) -> String {
+fn noted(law: &FittedLaw) -> String {
     format!(
         "Kingman's law of a queue fits: {} ms + {} ms · ρ/(1 - ρ), where ρ is the rate over what is carried; half of the {} \
          rates that held lie within {} % of it. It is drawn only where that is at most 10 %, and none is further than 25 %.",

@@ -1,9 +1,10 @@
 //! The charts of the page. Each is there twice: drawn as SVG, for print and where no script runs,
 //! and as numbers, from which the page's script draws it again to be read closely.
 //!
-//! `capacity` is of a search for limits; `over_time` has agents, outcomes, latency and schedule lag, `percentiles` the distribution,
-//! `trunks` a small chart for each trunk, `loop_map` who looped when; `thin` leaves points out
-//! without losing a peak, `plot` is the script's input.
+//! `capacity` is of a search for limits, and drawn as SVG alone. `over_time` has agents, outcomes,
+//! latency and schedule lag, `percentiles` the distribution, `trunks` a small chart for each trunk,
+//! `loop_map` who looped when; `thin` leaves points out without losing a peak, `plot` is the
+//! script's input.
 
 pub(super) mod capacity;
 mod loop_map;
