@@ -48,7 +48,7 @@ impl Tried {
         Regstorm::run(dir.path(), &["simulate", file, "--out", "rehearsal"], LIMIT).expect_code(0);
         for finished in runs.map(|run| run.wait(LIMIT)) {
             // 3: a crowded machine made some of it late; what happened is compared all the same.
-            assert!(matches!(finished.status.code(), Some(0 | 3)), "{}", finished.stderr());
+            assert!(matches!(finished.status.code(), Some(0 | 1 | 3)), "{}", finished.stderr());
         }
         let [rehearsal, embedded, kamailio] = ["rehearsal", "embedded", "kamailio"].map(|out| open(dir.path(), out));
         Tried { rehearsal, embedded, kamailio, _dir: dir }
