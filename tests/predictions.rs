@@ -45,7 +45,9 @@ impl Tried {
         };
         // Both at once: hundreds of messages a second do not disturb each other.
         let runs = [run("embedded", &[]), run("kamailio", &sets)];
-        Regstorm::run(dir.path(), &["simulate", file, "--out", "rehearsal"], LIMIT).expect_code(0);
+        let rehearsed = Regstorm::run(dir.path(), &["simulate", file, "--out", "rehearsal"], LIMIT);
+        // 1: what is refused is refused by a fault of the profile.
+        assert!(matches!(rehearsed.status.code(), Some(0 | 1)), "{}", rehearsed.stderr());
         for finished in runs.map(|run| run.wait(LIMIT)) {
             // 3: a crowded machine made some of it late; what happened is compared all the same.
             assert!(matches!(finished.status.code(), Some(0 | 1 | 3)), "{}", finished.stderr());
