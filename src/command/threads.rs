@@ -49,19 +49,7 @@ fn highest_rate(plan: &Plan) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{self, Source};
-
-    struct Text(String);
-
-    impl Source for Text {
-        fn read(&self, _: &str) -> Result<Vec<u8>, String> {
-            Ok(self.0.clone().into_bytes())
-        }
-
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::profile::{self, InMemory};
 
     /// Threads on a machine of eight cores.
     fn threads(agents: u32, load: &str, further: &str) -> u32 {
@@ -69,7 +57,7 @@ mod tests {
             "[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"a.test\"\nrefresh_at = 0.5\n\
              expires = \"1000s\"\nagents = {{ count = {agents}, user = \"a{{n}}\", password = \"secret\" }}\n{load}\n{further}"
         );
-        let profile = profile::load(&Text(text), "test.toml", &[]).expect("a sound profile");
+        let profile = profile::load(&InMemory(&text), "test.toml", &[]).expect("a sound profile");
         sender_threads_of(&Plan::new(&profile).expect("a sound plan"), 8)
     }
 

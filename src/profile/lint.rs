@@ -268,26 +268,16 @@ impl DoubtsFound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{AgentList, ListedAgent, Source, load};
+    use crate::profile::{AgentList, InMemory, ListedAgent, load};
     use crate::vocab::Secret;
     use proptest::prelude::*;
-
-    struct Text(String);
-    impl Source for Text {
-        fn read(&self, _: &str) -> Result<Vec<u8>, String> {
-            Ok(self.0.clone().into_bytes())
-        }
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
 
     /// A profile of one trunk with these agents, put in behind the checks, so that every lint can
     /// be reached.
     fn profile(rows: Vec<ListedAgent>) -> Profile {
         let text = "[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"d.test\"\n\
                     agents = { count = 1, user = \"a\", password = \"x\" }\n";
-        let mut profile = load(&Text(text.to_owned()), "p.toml", &[]).expect("a sound profile");
+        let mut profile = load(&InMemory(text), "p.toml", &[]).expect("a sound profile");
         let list = AgentList::Csv { csv: "agents.csv".to_owned() };
         profile.trunks[0].agents = TrunkAgents::Listed { list, rows };
         profile
@@ -354,7 +344,7 @@ mod tests {
     fn a_pattern_is_judged_once_for_all_its_agents() {
         let text = "[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"d.test\"\n\
                     agents = { count = 9, user = \"a{n}\", auth_user = \"all\", password = \"x;y\" }\n";
-        let profile = load(&Text(text.to_owned()), "p.toml", &[]).expect("a sound profile");
+        let profile = load(&InMemory(text), "p.toml", &[]).expect("a sound profile");
         let lints = lint(&profile);
         let parts: Vec<_> = lints.iter().map(|lint| (lint.field, lint.agents, lint.user.as_str())).collect();
         assert_eq!(parts, [(CredentialPart::AuthUser, 9, "a0"), (CredentialPart::Password, 9, "a0")]);

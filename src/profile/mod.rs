@@ -84,3 +84,18 @@ pub fn empty(source: &dyn Source, sets: &[String]) -> Result<Profile, ProfileErr
 
 /// Stands for the path of a profile that is no file.
 const NO_FILE: &str = "defaults";
+
+/// A test's profile: the text that every file holds, and no environment.
+#[cfg(test)]
+pub(crate) struct InMemory<'a>(pub(crate) &'a str);
+
+#[cfg(test)]
+impl Source for InMemory<'_> {
+    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+}

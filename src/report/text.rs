@@ -3,7 +3,7 @@
 //! An unknown value is an empty text, never 0 or NaN. Words for people are in `words`.
 
 use crate::diagnose::figures::Unit;
-use crate::vocab::{self, floor_u64};
+use crate::vocab::{self, floor_u64, in_groups};
 use std::cmp::Ordering;
 
 /// A value as text, or nothing.
@@ -37,15 +37,7 @@ pub(super) fn counted(n: u64, noun: &str) -> String {
 
 /// `1234567` as `1,234,567`.
 pub(super) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    in_groups(n, ',')
 }
 
 /// Per cent with two decimals, cut off and not rounded: only all of it is 100 %, and only none of

@@ -31,7 +31,7 @@ pub use grade::{Confidence, Severity};
 pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};
 pub use number::{
-    floor_u32, floor_u64, floor_usize, millis, nanos, rounded, saturating_u8, saturating_u16, saturating_u32,
+    floor_u32, floor_u64, floor_usize, in_groups, millis, nanos, rounded, saturating_u8, saturating_u16, saturating_u32,
 };
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};

@@ -6,6 +6,19 @@ use std::time::Duration;
 
 const _: () = assert!(usize::BITS >= u32::BITS && usize::BITS <= u64::BITS);
 
+/// The digits in groups of three: `1,234,567` with a comma between them.
+pub fn in_groups(number: u64, between: char) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(between);
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A number of things in memory; more than a `u32` holds counts as the most it holds.
 pub fn saturating_u32(things: usize) -> u32 {
     u32::try_from(things).unwrap_or(u32::MAX)

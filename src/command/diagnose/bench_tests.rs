@@ -4,7 +4,7 @@
 use super::*;
 use crate::agent::probe::{Probe, Todo};
 use crate::diagnose::experiment::{ExperimentConclusion, Investigation, NextMove};
-use crate::profile::{self, Source};
+use crate::profile::{self, InMemory};
 use crate::registrar::{Peer, Registrar};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -76,20 +76,8 @@ impl ProbeLine for Simulated {
     }
 }
 
-struct Text(&'static str);
-
-impl Source for Text {
-    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(self.0.as_bytes().to_vec())
-    }
-
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 fn plan(text: &'static str) -> Plan {
-    Plan::new(&profile::load(&Text(text), "test.toml", &[]).expect("a sound profile")).expect("a sound profile")
+    Plan::new(&profile::load(&InMemory(text), "test.toml", &[]).expect("a sound profile")).expect("a sound profile")
 }
 
 const REALM: &str = r#"

@@ -1,19 +1,11 @@
 //! Numbers as a person reads them at a glance, short enough for a column.
 
-use crate::vocab::rounded;
+use crate::vocab::{in_groups, rounded};
 use std::time::Duration;
 
 /// `1 234 567`.
 pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
+    in_groups(number, ' ')
 }
 
 /// Microseconds as milliseconds with about three significant digits: `0.42`, `12.3`, `1 234`.
