@@ -12,7 +12,9 @@ use regstorm::record::results::{Aborted, GeneratorLimits, Host};
 use regstorm::record::{
     End, Follower, Header, ReadError, RegistrarHeader, Results, Totals, TrunkHeader, Writer, hlog, read,
 };
-use regstorm::vocab::{AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, Trouble, TrunkId, Why};
+use regstorm::vocab::{
+    AgentId, Kind, LoopKind, Phase, Place, Refusal, Stage, Status, Time, Transport, Trouble, TrunkId, Why,
+};
 use std::time::Duration;
 
 #[path = "support/allocations.rs"]
@@ -49,7 +51,7 @@ fn header() -> Header {
         id: format!("trunk {n},a"),
         registrar: RegistrarHeader::Embedded,
         target: "127.0.0.1:5060".into(),
-        transport: "UDP".into(),
+        transport: Some(Transport::Udp),
         domain: "example.test".into(),
         agents: AGENTS / 2 + u32::from(n == 0),
         expires_s: 3_600,

@@ -715,8 +715,10 @@ fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
     granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
 }
 
+/// A method is told by its letters' case too (RFC 3261 §7.1), but an answer is ours by its branch:
+/// one that echoes the name in small letters is taken.
 fn is_register(method: &[u8]) -> bool {
-    // The fast path: the case that nearly everybody echoes it in.
+    // The fast path: nearly every registrar echoes what it was sent. The second is the slow one.
     method == b"REGISTER" || method.eq_ignore_ascii_case(b"REGISTER")
 }
 

@@ -294,7 +294,7 @@ pub(super) fn header(
                 id: trunk.id.clone(),
                 registrar: trunk.registrar_text.clone().into(),
                 target: target.to_string(),
-                transport: trunk.transport().to_string(),
+                transport: Some(trunk.transport()),
                 domain: trunk.policy.domain.clone(),
                 agents: trunk.agents,
                 expires_s: trunk.policy.expires_s,

@@ -222,11 +222,6 @@ impl Tally {
         }
     }
 
-    /// CPU time this worker used since the last call, nanoseconds.
-    pub fn cpu(&mut self, nanos: u64) {
-        self.generator.cpu_ns += nanos;
-    }
-
     /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at
     /// whole multiples of [`SAMPLE_EVERY`], so that those of several workers add; a late call fills
     /// in the missed ones, for nothing was counted meanwhile.

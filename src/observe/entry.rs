@@ -56,20 +56,20 @@ pub(super) struct SeenEnd {
     pub(super) retry_after: Option<u32>,
 }
 
-/// A text, by its place in [`Words`].
+/// A text, by its place in [`SeenTexts`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TextId(u32);
 
-/// Texts that come again and again: reason phrases, realms, addresses.
+/// SeenTexts that come again and again: reason phrases, realms, addresses.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct SeenTexts {
     texts: Vec<Box<[u8]>>,
     places: HashMap<Box<[u8]>, u32>,
 }
 
-impl Words {
+impl SeenTexts {
     pub(super) fn new() -> Self {
-        let mut words = Words { texts: Vec::new(), places: HashMap::new() };
+        let mut words = SeenTexts { texts: Vec::new(), places: HashMap::new() };
         let (none, rest) = (words.of(b""), words.of(b"(other)"));
         debug_assert_eq!((none, rest), (TextId::NONE, REST));
         words

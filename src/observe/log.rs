@@ -107,7 +107,7 @@ fn ask<'a>(record: &'a LogRecord, (trunk, user): &'a (TrunkKey, String), transac
         at: record.at_ns,
         bytes: 0,
         trunk: trunk.clone(),
-        transport: "",
+        transport: None,
         user,
         source: None,
         call_id: record.call_id.as_bytes(),

@@ -2,7 +2,7 @@
 //! intervals go through a record in memory, so that they are summed up, checked and balanced by the
 //! code that does it for a run.
 
-use super::entry::{Entry, SeenEnd, What, Words};
+use super::entry::{Entry, SeenEnd, SeenTexts, What};
 use super::roster::Roster;
 use super::{ObserveError, entry::TextId, waits};
 use crate::agent::exchange;
@@ -22,7 +22,7 @@ pub(super) struct Seen {
     /// As in [`Header::answers_missing`].
     pub(super) answers_missing: bool,
     pub(super) roster: Roster,
-    pub(super) words: Words,
+    pub(super) words: SeenTexts,
     pub(super) entries: Vec<Entry>,
     /// When watching ended, nanoseconds since the Unix epoch.
     pub(super) end: u64,

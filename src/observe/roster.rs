@@ -6,7 +6,7 @@
 
 use super::ObserveError;
 use crate::record::{RegistrarHeader, TrunkHeader};
-use crate::vocab::{saturating_u16, saturating_u32};
+use crate::vocab::{Transport, saturating_u16, saturating_u32};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub(super) struct TrunkKey {
 #[derive(Debug)]
 struct TrunkSeen {
     key: TrunkKey,
-    transport: &'static str,
+    transport: Option<Transport>,
     sources: Vec<IpAddr>,
     agents: u32,
     expires_s: u32,
@@ -50,7 +50,7 @@ pub(super) struct Roster {
 
 impl Roster {
     /// The trunk of this key, new or known.
-    pub(super) fn trunk(&mut self, key: TrunkKey, transport: &'static str) -> Result<u16, ObserveError> {
+    pub(super) fn trunk(&mut self, key: TrunkKey, transport: Option<Transport>) -> Result<u16, ObserveError> {
         if let Some(&place) = self.trunk_places.get(&key) {
             return Ok(place);
         }
@@ -121,7 +121,7 @@ impl Roster {
             id,
             registrar: RegistrarHeader::At(format!("sip:{}", if registrar.is_empty() { domain } else { registrar })),
             target: registrar.clone(),
-            transport: trunk.transport.to_owned(),
+            transport: trunk.transport,
             domain: domain.clone(),
             agents: trunk.agents,
             expires_s: trunk.expires_s,

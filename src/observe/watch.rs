@@ -9,7 +9,7 @@
 //! not run backwards here: whoever calls sees to it.
 
 use super::ObserveError;
-use super::entry::{Entry, SeenEnd, TextId, What, Words};
+use super::entry::{Entry, SeenEnd, SeenTexts, TextId, What};
 use super::replay::Seen;
 use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
@@ -18,7 +18,7 @@ use crate::record::Observed;
 use crate::sip::challenge::Role;
 use crate::sip::timers::TIMER_F_NS;
 use crate::sip::{Response, contact};
-use crate::vocab::{Kind, LoopKind, Place, Status, Time, Trouble, Why, saturating_u32};
+use crate::vocab::{Kind, LoopKind, Place, Status, Time, Transport, Trouble, Why, saturating_u32};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -29,7 +29,8 @@ pub(super) struct Ask<'a> {
     pub(super) at: u64,
     pub(super) bytes: u32,
     pub(super) trunk: TrunkKey,
-    pub(super) transport: &'static str,
+    /// `None`: the source does not say.
+    pub(super) transport: Option<Transport>,
     pub(super) user: &'a str,
     pub(super) source: Option<IpAddr>,
     pub(super) call_id: &'a [u8],
@@ -102,7 +103,7 @@ pub(super) struct SeenChallenge<'a> {
 #[derive(Debug)]
 pub(super) struct Watch {
     roster: Roster,
-    words: Words,
+    words: SeenTexts,
     entries: Vec<Entry>,
     /// By agent.
     phones: Vec<Phone>,
@@ -196,7 +197,7 @@ impl Watch {
     pub(super) fn new() -> Self {
         Watch {
             roster: Roster::default(),
-            words: Words::new(),
+            words: SeenTexts::new(),
             entries: Vec::new(),
             phones: Vec::new(),
             requests: HashMap::new(),

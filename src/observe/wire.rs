@@ -178,7 +178,7 @@ impl Wire {
             at,
             bytes: saturating_u32(held.bytes.len()),
             trunk: key,
-            transport: held.transport.as_str(),
+            transport: Some(held.transport),
             user: &user,
             source: Some(held.from.ip()),
             call_id: request.call_id,

@@ -6,6 +6,9 @@
 //! SIPp's injection files, `schema` shows the keys to editors, `lint` doubts credentials. Disk and
 //! environment are reached only through the [`Source`] a caller gives; host names are not resolved
 //! here, SIP URIs, thresholds and allowances are read by the plan.
+//!
+//! What is written and what is meant are two sets of types: in the one every key may be missing and
+//! remembers its place for an error, in the other nothing is left out and nobody asks again.
 
 mod error;
 pub mod file;

@@ -3,6 +3,7 @@
 //!
 //! Unknown or not met is `null`, never 0. Times are seconds since the search began.
 
+use crate::vocab::Transport;
 use serde::Serialize;
 
 /// The schema's name and version.
@@ -51,7 +52,7 @@ pub struct Setup {
     pub trunk_id: String,
     pub registrar: String,
     pub target: String,
-    pub transport: &'static str,
+    pub transport: Transport,
     pub domain: String,
     pub agents: u32,
     pub expires_s: u32,
@@ -146,7 +147,7 @@ pub struct FittedLaw {
 /// RFC 7502 §5.1 and §5.3.
 #[derive(Clone, Serialize, Debug)]
 pub struct Rfc7502 {
-    pub sip_transport: &'static str,
+    pub sip_transport: Transport,
     pub connection_strategy: &'static str,
     pub initial_attempt_rate: u32,
     pub registrations_per_iteration: u32,

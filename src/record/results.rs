@@ -3,7 +3,7 @@
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval};
 use crate::sip::Timers;
 use crate::vocab::{
-    Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, SocketUse, Stage, Status, WhenExhausted,
+    Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, SocketUse, Stage, Status, Transport, WhenExhausted,
 };
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
@@ -133,8 +133,8 @@ pub struct TrunkHeader {
     pub registrar: RegistrarHeader,
     /// Resolved address, `127.0.0.1:5060`.
     pub target: String,
-    /// `UDP`.
-    pub transport: String,
+    /// `None`: a log does not say.
+    pub transport: Option<Transport>,
     pub domain: String,
     pub agents: u32,
     pub expires_s: u32,
@@ -273,7 +273,8 @@ pub struct RetryHeader {
     pub max: Option<u32>,
 }
 
-/// `[generator]`: when our own schedule counts as broken.
+/// `[generator]`: when our own schedule counts as broken. The numbers of the profile's section
+/// alone, so that a record is judged alike whatever keys the section gains.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GeneratorLimits {
     pub late_ns: u64,

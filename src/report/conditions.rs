@@ -6,14 +6,14 @@
 
 use crate::record::results::TimersHeader;
 use crate::record::{Baseline, Header, Results, TrunkHeader};
-use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage};
+use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage, Transport};
 use serde::Serialize;
 
 /// The set-up of a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Conditions {
     /// SIP transport protocols in use, as in RFC 7502 §5.1.
-    pub transport: Vec<String>,
+    pub transport: Vec<&'static str>,
     pub connection_strategy: String,
     /// Whether the registrar challenged (401/407) any attempt.
     pub challenged: bool,
@@ -56,7 +56,8 @@ pub struct InterventionView {
 impl Conditions {
     pub fn of(results: &Results) -> Conditions {
         let header = &results.header;
-        let mut transport: Vec<_> = header.trunks.iter().map(|trunk| trunk.transport.clone()).collect();
+        let mut transport: Vec<_> =
+            header.trunks.iter().filter_map(|trunk| trunk.transport).map(Transport::as_str).collect();
         transport.sort_unstable();
         transport.dedup();
         Conditions {
@@ -86,20 +87,25 @@ impl Conditions {
 
 /// How requests share sockets, which is the trunks' own choice.
 fn connection_strategy(header: &Header) -> String {
-    let mut kinds: Vec<&str> = header.trunks.iter().map(|trunk| trunk.transport.as_str()).collect();
+    let mut kinds: Vec<Transport> = header.trunks.iter().map(carrier).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let of = |kind: &&str| {
-        let trunks: Vec<_> = header.trunks.iter().filter(|trunk| trunk.transport == **kind).collect();
-        strategy_over(kind, &trunks)
+    let of = |kind: &Transport| {
+        let trunks: Vec<_> = header.trunks.iter().filter(|trunk| carrier(trunk) == *kind).collect();
+        strategy_over(*kind, &trunks)
     };
     kinds.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
+/// What carries a trunk's messages; what does not say is taken for what most are.
+fn carrier(trunk: &TrunkHeader) -> Transport {
+    trunk.transport.unwrap_or(Transport::Udp)
+}
+
 /// The same for the trunks of one transport.
-fn strategy_over(transport: &str, trunks: &[&TrunkHeader]) -> String {
+fn strategy_over(transport: Transport, trunks: &[&TrunkHeader]) -> String {
     let own: Vec<_> = trunks.iter().filter(|trunk| trunk.sockets == SocketUse::PerAgent).collect();
-    let what = if transport == "UDP" { "UDP socket".to_owned() } else { format!("{transport} connection") };
+    let what = if transport.is_stream() { format!("{transport} connection") } else { "UDP socket".to_owned() };
     let shared = if trunks.iter().any(|trunk| trunk.sources.len() > 1) {
         format!("one {what} per worker, trunk and source address")
     } else {

@@ -82,8 +82,8 @@ fn machine(dry_run: &DryRun) -> String {
         if available == 0 { String::new() } else { format!(" of {}", text(available)) }
     };
     let text = format!(
-        "{} local ports{}, {}{} file descriptors, about {}{} of memory",
-        thousands(ports),
+        "{}{}, {}{} file descriptors, about {}{} of memory",
+        text::counted(ports, "local port"),
         of(dry_run.local_ports.available, &|ports| format!("{} an address", thousands(ports))),
         thousands(descriptors.needed),
         of(descriptors.available, &thousands),

@@ -10,7 +10,7 @@ use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
 use crate::record::results::Host;
 use crate::record::{Results, Totals, TrunkHeader};
-use crate::vocab::Phase;
+use crate::vocab::{Phase, Transport};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ struct TrunkView<'a> {
     id: &'a str,
     registrar: &'a str,
     target: &'a str,
-    transport: &'a str,
+    transport: Option<Transport>,
     domain: &'a str,
     expires_s: u32,
 }
@@ -211,7 +211,7 @@ fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) ->
             id: &trunk.id,
             registrar: trunk.registrar.as_str(),
             target: &trunk.target,
-            transport: &trunk.transport,
+            transport: trunk.transport,
             domain: &trunk.domain,
             expires_s: trunk.expires_s,
         },

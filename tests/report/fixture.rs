@@ -8,7 +8,7 @@ use regstorm::record::{
     AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, RegistrarHeader, Results, Totals,
     TrunkHeader,
 };
-use regstorm::vocab::{Kind, LoopKind, Phase, Place, Stage, Status};
+use regstorm::vocab::{Kind, LoopKind, Phase, Place, Stage, Status, Transport};
 
 pub const SECOND: u64 = 1_000_000_000;
 /// 2026-11-21T01:02:03.004Z.
@@ -219,7 +219,7 @@ impl Shape {
             id: format!("trunk_{n:02}"),
             registrar: RegistrarHeader::Embedded,
             target: format!("127.0.0.1:{}", 5060 + n),
-            transport: "UDP".to_owned(),
+            transport: Some(Transport::Udp),
             domain: "example.test".to_owned(),
             agents: self.agents_per_trunk,
             expires_s: 3_600,

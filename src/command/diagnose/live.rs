@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::profile::{self, ProfileError};
 use crate::report::experiments::{self, Patient};
 use crate::seed::Seed;
+use crate::sip::Timers;
 use crate::vocab::{AgentId, parse_duration, saturating_u32};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -183,7 +184,7 @@ fn pace(rate: f64) -> Result<Pace, Failure> {
 
 fn patience(text: &str) -> Result<Duration, Failure> {
     let span = parse_duration(text).map_err(|error| Failure::usage(format!("--timeout: {error}")))?;
-    if span.is_zero() || span > Duration::from_secs(32) {
+    if span.is_zero() || span > Timers::DEFAULT.f() {
         return Err(Failure::usage(format!("--timeout {text}: must be above 0s and at most 32s (Timer F)")));
     }
     Ok(span)

@@ -78,7 +78,7 @@ pub(super) fn open(
         trunk_id: trunk.id.clone(),
         registrar: trunk.registrar_text.clone(),
         target: target.to_string(),
-        transport: trunk.transport().as_str(),
+        transport: trunk.transport(),
         domain: trunk.policy.domain.clone(),
         agents: trunk.agents,
         expires_s: trunk.policy.expires_s,

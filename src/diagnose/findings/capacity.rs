@@ -68,7 +68,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
     }
     let recovered = swift_after * 2 > answered_after && answered_after > 0;
     let mut draft = draft(view, &seconds, jam, &rate, &offered, queue, recovered);
-    if let Some(ms) = answers_to_credentials_ms(view, jam).filter(|ms| *ms < T1_MS) {
+    if let Some(ms) = answers_to_credentials_ms(view, jam).filter(|ms| *ms < view.t1_ms()) {
         // A queue would hold up every request.
         draft.confidence = Confidence::Open;
         draft.evidence.push(format!(
@@ -83,7 +83,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
 fn answers_at_once(view: &View<'_>) -> bool {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let challenges = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::Challenge);
-    challenges.is_some_and(|(_, histogram)| !histogram.is_empty() && (histogram.min() as f64) < T1_MS * 1e3)
+    challenges.is_some_and(|(_, histogram)| !histogram.is_empty() && (histogram.min() as f64) < view.t1_ms() * 1e3)
 }
 
 /// The median time to the answer to credentials while the queue was there, milliseconds.
@@ -267,8 +267,6 @@ fn jam(seconds: &[LoadSecond]) -> Option<Jam> {
 }
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// RFC 3261 §17.1.1.1.
-const T1_MS: f64 = 500.0;
 /// A longer run shows it early.
 const MOST_SECONDS: u64 = 100_000;
 /// A jam that is over sooner is a hiccup.

@@ -12,7 +12,7 @@ use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
 use crate::measure::Sightings;
 use crate::sip::Algorithm;
-use crate::vocab::{Class, Confidence, Place, RealmPolicy, Severity, Trouble, Unusable, said};
+use crate::vocab::{Class, Confidence, Place, RealmPolicy, Severity, Transport, Trouble, Unusable, said};
 use std::collections::BTreeSet;
 
 /// Findings about challenges, and the keys of the refusal groups ([`Group::key`]) that they
@@ -457,7 +457,7 @@ fn kept_still(view: &View<'_>, offered: u8) -> Vec<String> {
     let mut rejected = vec!["wrong passwords: no credentials were sent".to_owned()];
     let repeats = view.results.trunk_totals[usize::from(view.trunk)].sums.retransmissions;
     // RFC 3261 §17.1.2.2: over UDP a request is repeated until an answer arrives.
-    if view.header().transport == "UDP" && repeats == 0 {
+    if view.header().transport == Some(Transport::Udp) && repeats == 0 {
         rejected.push("a challenge that was lost on the way: no request was repeated".to_owned());
     }
     if offered >> Algorithm::Md5 as u8 & 1 == 1 {

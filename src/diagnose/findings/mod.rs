@@ -53,9 +53,10 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let (mut drafts, explained) = challenge::find(view);
     drafts.extend(refusal::find(view, &explained));
     // One kind of request that is not answered holds up its own attempts, and no others.
-    let overload = if silence::has_a_place(view) { None } else { capacity::overload(view) };
+    let place = silence::one_place(view);
+    let overload = if place.is_none() { capacity::overload(view) } else { None };
     let sure = overload.as_ref().is_some_and(|draft| draft.confidence != Confidence::Open);
-    drafts.extend(silence::find(view, sure));
+    drafts.extend(silence::find(view, sure, place));
     let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
     drafts.extend(slow::find(view, overload.is_some() || unanswered));
     drafts.extend(overload);

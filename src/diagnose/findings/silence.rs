@@ -14,8 +14,8 @@ use crate::vocab::{Class, Confidence, Kind, Phase, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
 /// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
-/// effects of that.
-pub(super) fn find(view: &View<'_>, overloaded: bool) -> Vec<Draft> {
+/// effects of that. `place`: what [`one_place`] found.
+pub(super) fn find(view: &View<'_>, overloaded: bool, place: Option<Draft>) -> Vec<Draft> {
     if view.results.header.answers_missing {
         return Vec::new();
     }
@@ -23,7 +23,6 @@ pub(super) fn find(view: &View<'_>, overloaded: bool) -> Vec<Draft> {
     let silent = unexplained(no_response);
     // Requests that are answered only when they come again, all of one kind, were not lost by
     // chance.
-    let place = if silent.is_none() { unexplained(one_place) } else { None };
     let loss = if place.is_none() { unexplained(packet_loss) } else { None };
     [silent, place, unreachable(view), answered_timeout(view), loss].into_iter().flatten().collect()
 }
@@ -63,17 +62,13 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
-/// Whether one kind of request is answered only when it is repeated.
-pub(super) fn has_a_place(view: &View<'_>) -> bool {
-    view.count(Class::Silence) == 0 && one_place(view).is_some()
-}
-
 /// One kind of request is never answered the first time, while others are: the swiftest of all its
 /// answers came after a repeat.
-fn one_place(view: &View<'_>) -> Option<Draft> {
+pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
-    // What our own ceiling held back was not sent, and so not answered.
-    if totals.sums.ceiling_refused > 0 {
+    // What our own ceiling held back was not sent, and so not answered; and requests that are never
+    // answered, however often they are repeated, are the greater trouble.
+    if totals.sums.ceiling_refused > 0 || view.count(Class::Silence) > 0 {
         return None;
     }
     let swiftest = |phase: Phase| {
@@ -82,9 +77,10 @@ fn one_place(view: &View<'_>) -> Option<Draft> {
     };
     let first_us = swiftest(Phase::Challenge).or(swiftest(Phase::RegisterService)).map(|(us, _)| us)?;
     let places = [(Phase::Refresh, "refreshes"), (Phase::Authenticated, "requests with credentials")];
+    let t1_us = view.t1_ms() * 1e3;
     let held = |(phase, what)| {
         let (us, count) = swiftest(phase)?;
-        (first_us < T1_US && us >= T1_US).then_some((what, us, count))
+        ((first_us as f64) < t1_us && us as f64 >= t1_us).then_some((what, us, count))
     };
     let (what, us, count) = places.into_iter().find_map(held)?;
     let mut draft = Draft::new("no-response", Severity::Warning, Some(view.trunk));
@@ -401,8 +397,6 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
 }
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// RFC 3261 §17.1.1.1, microseconds.
-const T1_US: u64 = 500_000;
 /// Silent attempts that a calm time must have spared before a rate is made responsible: by chance
 /// e^-5 = 0.7 %.
 const EXPECTED: f64 = 5.0;

@@ -81,7 +81,7 @@ fn always(view: &View<'_>) -> Option<Draft> {
     draft.summary = format!("every answer takes long, {typical:.0} ms as a rule, from the first to the last");
     draft.evidence =
         vec![format!("in {} of {} intervals the median was {SLOW_MS:.0} ms or more", slow.len(), samples.len())];
-    draft.evidence.push(for_phones(typical));
+    draft.evidence.push(for_phones(typical, view.t1_ms()));
     draft.rejected.push("overload: answers did not get slower while the load stayed as it was".to_owned());
     draft.advice.push(
         "a long network path looks the same: compare with the round-trip time of a ping to the registrar".to_owned(),
@@ -89,12 +89,12 @@ fn always(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
-/// What a delay means for a phone (RFC 3261 §17.1.2.2: Timer E fires after 500 ms).
-fn for_phones(ms: f64) -> String {
-    if ms < T1_MS {
-        format!("phones repeat a request after {T1_MS:.0} ms: {:.0} ms are left", T1_MS - ms)
+/// What a delay means for a phone (RFC 3261 §17.1.2.2: Timer E fires after T1).
+fn for_phones(ms: f64, t1_ms: f64) -> String {
+    if ms < t1_ms {
+        format!("phones repeat a request after {t1_ms:.0} ms: {:.0} ms are left", t1_ms - ms)
     } else {
-        format!("phones repeat a request after {T1_MS:.0} ms: each is sent more than once, and answered more than once")
+        format!("phones repeat a request after {t1_ms:.0} ms: each is sent more than once, and answered more than once")
     }
 }
 
@@ -200,7 +200,6 @@ fn line(samples: &[IntervalSample]) -> Option<(f64, f64, f64)> {
 
 /// An answer that takes longer is felt: two of them make nearly half a second of a sign-in.
 const SLOW_MS: f64 = 200.0;
-const T1_MS: f64 = 500.0;
 /// Nobody was answered for so long at least.
 const STANDSTILL_NS: u64 = 1_500_000_000;
 /// Share of the variance that bindings explain.

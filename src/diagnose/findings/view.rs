@@ -133,6 +133,11 @@ impl<'a> View<'a> {
         &self.header().id
     }
 
+    /// T1 of the trunk (RFC 3261 §17.1.1.1): a request is repeated for the first time after it.
+    pub fn t1_ms(&self) -> f64 {
+        self.header().timers.t1_ns as f64 / 1e6
+    }
+
     /// How long a request may stay without its final answer.
     pub fn timer_f_ns(&self) -> u64 {
         self.header().timers.f_ns()
