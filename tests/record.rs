@@ -567,7 +567,7 @@ fn tell(tally: &mut Tally, step: Step, story: &mut Story, ms: u64) {
         }
         (None, _) => {
             for event in [
-                Event::Retransmitted { at: at(ms) },
+                Event::Retransmitted { at: at(ms), first_sent: None },
                 Event::LateResponse,
                 Event::DuplicateResponse,
                 Event::CeilingRefused,

@@ -2,7 +2,7 @@
 
 use crate::sip::challenge::Unusable;
 use crate::sip::{AlgorithmSet, Timers};
-pub use crate::vocab::RealmPolicy;
+pub use crate::vocab::{RealmPolicy, RetryAfter};
 use std::time::Duration;
 
 /// How the wait before a retry grows.
@@ -43,17 +43,6 @@ impl Codes {
     pub fn contains(self, code: u16) -> bool {
         self.listed.contains(&code) || self.classes.contains(&(code / 100))
     }
-}
-
-/// What `Retry-After` (RFC 3261 §20.33) does to a retry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RetryAfter {
-    /// Nothing; it is counted.
-    Ignored,
-    /// It replaces the wait where the client would have repeated anyway.
-    Replaces,
-    /// Whatever was refused is repeated after it, and that retry does not count against `max`.
-    Always,
 }
 
 /// When a granted lifetime is refreshed.

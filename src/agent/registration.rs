@@ -50,7 +50,10 @@ use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
-use crate::vocab::{AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8};
+use crate::vocab::{
+    AgentId, FlowLoss, Kind, Place, Refusal, RequestFate, RequestKind, RunTag, Status, Time, Trouble, Why, saturating_u8,
+    saturating_u16,
+};
 use connection::Facts;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
@@ -277,18 +280,23 @@ impl Agent {
     }
 
     /// The request left at `now`: a new transaction's first transmission, or a retransmission.
-    pub fn sent(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) {
+    /// It is so many bytes long.
+    pub fn sent(&mut self, cx: &Context<'_>, now: Time, bytes: usize, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(attempt) = &mut self.state else { return };
+        let bytes = saturating_u16(bytes);
         if let Some(transaction) = &mut attempt.transaction {
             transaction.retransmitted(now, &cx.policy.timers);
+            transaction.bytes = bytes;
             let again = std::mem::replace(&mut transaction.on_wire, true);
             if cx.reliable {
                 transaction.sent_reliably();
             }
-            events(if again { Event::Retransmitted { at: now } } else { Event::Request { kind: attempt.kind } });
+            let first_sent = transaction.was_repeated_once().then_some(transaction.sent);
+            let repeated = Event::Retransmitted { at: now, first_sent };
+            events(if again { repeated } else { Event::Request { kind: attempt.kind } });
             return;
         }
-        let mut transaction = Transaction::start(now, &cx.policy.timers);
+        let mut transaction = Transaction::start(now, &cx.policy.timers).of_bytes(bytes);
         if cx.reliable {
             transaction.sent_reliably();
         }
@@ -451,11 +459,15 @@ impl Agent {
             events(Event::Lapsed { at: until });
         }
         match self.state {
-            State::Open(OpenAttempt { transaction: Some(transaction), .. }) => {
+            State::Open(attempt @ OpenAttempt { transaction: Some(transaction), .. }) => {
                 match transaction.due(now, &cx.policy.timers) {
                     Due::Nothing => Send::No,
                     Due::Retransmit => Send::Again,
                     Due::Timeout => {
+                        let kind = RequestKind::of(attempt.kind, attempt.exchange.place());
+                        if transaction.on_wire {
+                            events(Event::RequestEnded(transaction.end(kind, RequestFate::Never)));
+                        }
                         let end = Ending::trouble(Failed::TIMED_OUT, 0, Trouble::Timeout);
                         self.finish(cx, end, transaction.timeout_at(&cx.policy.timers), events);
                         Send::No
@@ -492,6 +504,10 @@ impl Agent {
         }
         self.answered |= 1;
         self.last_final = Some(at);
+        if let State::Open(OpenAttempt { kind, exchange, transaction: Some(request), .. }) = &self.state {
+            let fate = if request.was_repeated() { RequestFate::Repeated } else { RequestFate::AtOnce };
+            events(Event::RequestEnded(request.end(RequestKind::of(*kind, exchange.place()), fate)));
+        }
         if response.cseq != FIRST_CSEQ + serial || !is_register(response.cseq_method) {
             let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::CseqMismatch);
             self.finish(cx, end, at, events);

@@ -14,7 +14,10 @@ use crate::seed::Seed;
 use crate::sip::challenge::credentials;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::sip::{Algorithm, AlgorithmSet, Branch, Timers, scan};
-use crate::vocab::{AgentId, Kind, LoopKind, RunTag, Secret, Status, Time, Transport, Trouble, TrunkId, Unreachable};
+use crate::vocab::{
+    AgentId, Kind, LoopKind, RequestFate, RequestKind, RunTag, Secret, Status, Time, Transport, Trouble, TrunkId,
+    Unreachable,
+};
 use std::time::Duration;
 
 const UNREACHABLE: Trouble = Trouble::Unreachable(Unreachable::Port);
@@ -32,6 +35,8 @@ struct Phone {
     sent: Vec<(u64, String)>,
     events: Vec<String>,
     clues: Vec<String>,
+    /// What became of each request that ended, and when it was sent.
+    requests: Vec<(RequestKind, RequestFate, Time)>,
     now: u64,
 }
 
@@ -93,6 +98,7 @@ impl Phone {
             sent: Vec::new(),
             events: Vec::new(),
             clues: Vec::new(),
+            requests: Vec::new(),
             now: 0,
         }
     }
@@ -119,16 +125,18 @@ impl Phone {
         let cx = context(&self.policy, &self.credential, &self.template, self.draining);
         let events = &mut self.events;
         let clues = &mut self.clues;
-        let mut note = |event: Event<'_>| match clue(&event) {
-            Some(text) => clues.push(text),
-            None => events.push(short(&event)),
+        let requests = &mut self.requests;
+        let mut note = |event: Event<'_>| match (event, clue(&event)) {
+            (Event::RequestEnded(end), _) => requests.push((end.kind, end.fate, end.sent)),
+            (_, Some(text)) => clues.push(text),
+            (_, None) => events.push(short(&event)),
         };
         if self.agent.handle(&cx, now, input, &mut note) != Send::No {
             if admitted {
                 let mut buffer = [0; 2048];
                 let length = self.agent.render(&cx, &mut buffer).expect("fits");
                 self.sent.push((ms, String::from_utf8(buffer[..length].to_vec()).expect("text")));
-                self.agent.sent(&cx, now, &mut note);
+                self.agent.sent(&cx, now, length, &mut note);
             } else {
                 self.agent.refused(&cx, now, &mut note);
             }
@@ -296,6 +304,22 @@ fn the_forensics_hear_what_was_offered_and_granted() {
     phone.arrive(0).reply(2, 200, "Contact: <sip:alice@198.51.100.7:1024>;expires=30\r\n");
     let echo = "Echo { contact_rewritten: true, contact_absent: false, via_rewritten: false, translated: false }";
     assert_eq!(phone.clues, [format!("granted 30 of 60 {echo} 198.51.100.7:1024")]);
+}
+
+#[test]
+fn each_request_says_what_became_of_it() {
+    use RequestFate::{AtOnce, Never, Repeated};
+    use RequestKind::{Credentials, First, Refresh};
+    let mut phone = Phone::new();
+    phone.arrive(0).challenge(3, "n1", "").input(503, Input::Wake).ok(510, 60).input(60_000, Input::Wake);
+    // The refresh is repeated until its time is up.
+    while let Some(at) = phone.deadline().filter(|at| *at < 100_000) {
+        phone.input(at, Input::Wake);
+    }
+    let [first, credentials, refresh] = phone.requests[..] else { panic!("{:?}", phone.requests) };
+    assert_eq!([first, credentials].map(|end| (end.0, end.1)), [(First, AtOnce), (Credentials, Repeated)]);
+    assert_eq!((first.2, credentials.2), (Phone::time(0), Phone::time(3)));
+    assert_eq!((refresh.0, refresh.1), (Refresh, Never));
 }
 
 #[test]

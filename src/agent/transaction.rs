@@ -18,8 +18,9 @@
 //! Completed lives in the agent as the set of answered serials, because a copy of an answer may
 //! arrive while the next transaction is already open.
 
+use crate::measure::RequestEnd;
 use crate::sip::Timers;
-use crate::vocab::Time;
+use crate::vocab::{RequestFate, RequestKind, Time};
 use std::time::Duration;
 
 /// Wait after the `sent`-th transmission (1 is the first) before the next one, Timer E of RFC 3261
@@ -50,6 +51,8 @@ pub struct Transaction {
     retransmit_at: Time,
     transmissions: u32,
     proceeding: bool,
+    /// Length of the request.
+    pub bytes: u16,
     /// False as long as the safety ceiling has refused every transmission.
     pub on_wire: bool,
 }
@@ -61,8 +64,14 @@ impl Transaction {
             retransmit_at: now + retransmit_delay(1, false, timers),
             transmissions: 1,
             proceeding: false,
+            bytes: 0,
             on_wire: true,
         }
+    }
+
+    /// The same of a request of so many bytes.
+    pub fn of_bytes(self, bytes: u16) -> Self {
+        Transaction { bytes, ..self }
     }
 
     /// Like [`start`](Self::start), but the ceiling refused the first transmission: Timer E decides
@@ -112,6 +121,16 @@ impl Transaction {
     /// Whether there are several copies of the request.
     pub fn was_repeated(&self) -> bool {
         self.transmissions > 1
+    }
+
+    /// How the request ended.
+    pub fn end(&self, kind: RequestKind, fate: RequestFate) -> RequestEnd {
+        RequestEnd { kind, fate, bytes: self.bytes.into(), sent: self.sent }
+    }
+
+    /// Whether the second copy of the request is the one that was sent last.
+    pub fn was_repeated_once(&self) -> bool {
+        self.transmissions == 2
     }
 
     /// When Timer F fires.

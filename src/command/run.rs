@@ -29,7 +29,7 @@ use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
 use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
-use crate::vocab::{RunTag, Time, nanos, saturating_u32};
+use crate::vocab::{AgentId, RunTag, Time, nanos, saturating_u16, saturating_u32};
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -324,6 +324,8 @@ pub(super) fn header(
         run_tag: frame.run.0,
         call_ids: Vec::new(),
         agent_sources: agent_sources(plan),
+        own_retries: plan.variants.iter().map(|policy| retry_header(&policy.retry)).collect(),
+        agent_retries: agent_retries(plan),
         warmup_ns: nanos(plan.warmup),
         order_drawn: plan.trunks.iter().all(|trunk| trunk.drawn_order),
         exclusive: plan.expect.exclusive,
@@ -343,6 +345,15 @@ fn agent_sources(plan: &Plan) -> Vec<u8> {
     plan.identities.iter().map(source).collect()
 }
 
+/// Which agents retry in their own way, as the header counts them.
+fn agent_retries(plan: &Plan) -> Vec<u16> {
+    if plan.variants.is_empty() {
+        return Vec::new();
+    }
+    let own = |agent: u32| (plan.identities.policy(AgentId(agent)) + 1).saturating_sub(plan.trunks.len());
+    (0..saturating_u32(plan.identities.len())).map(|agent| saturating_u16(own(agent))).collect()
+}
+
 fn load_header(load: &LoadConfig) -> LoadHeader {
     LoadHeader {
         stages: load.stages.clone(),
@@ -359,6 +370,7 @@ fn retry_header(retry: &RetryPolicy) -> RetryHeader {
         temporary_s: retry.recoverable.steady_s(),
         refused_s: retry.refused.steady_s(),
         max: retry.max,
+        retry_after: retry.retry_after,
     }
 }
 

@@ -289,7 +289,7 @@ impl<W: Witness> Driver<W> {
                     }
                     length
                 });
-                agent.sent(&cx, now, &mut |event| witness.saw(&who, &event, answer));
+                agent.sent(&cx, now, length, &mut |event| witness.saw(&who, &event, answer));
                 if length == 0 {
                     let serial = agent.serial();
                     let too_long = Input::Transport { serial, why: Trouble::NotSent(NotSent::TooLong) };

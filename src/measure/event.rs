@@ -1,7 +1,9 @@
 //! What agents and workers report, one event at a time.
 
 use super::answerer::{Marks, Words};
-use crate::vocab::{AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, Status, Time, Trouble, TrunkId, Why};
+use crate::vocab::{
+    AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, RequestFate, RequestKind, Status, Time, Trouble, TrunkId, Why,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -29,9 +31,13 @@ pub enum Event<'a> {
     Request {
         kind: Kind,
     },
+    /// `first_sent` of a request that is repeated for the first time: when it was sent at first.
     Retransmitted {
         at: Time,
+        first_sent: Option<Time>,
     },
+    /// A request has its final answer, or will have none.
+    RequestEnded(RequestEnd),
     /// A 401/407 or 423 that the agent goes on to answer within the attempt, `since` the request it
     /// is the answer to.
     Challenged {
@@ -108,6 +114,17 @@ pub enum FlowChange {
     Failed(FlowLoss),
     /// It was open and is not any more.
     Lost(FlowLoss),
+}
+
+/// What became of one request, repetitions included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestEnd {
+    pub kind: RequestKind,
+    pub fate: RequestFate,
+    /// Its length.
+    pub bytes: u32,
+    /// When it was sent first.
+    pub sent: Time,
 }
 
 /// The end of an attempt.

@@ -10,6 +10,7 @@
 use super::answerer::{Words, fold};
 use super::answerers::{AnswererRow, Answerers};
 use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
+use super::requests::{RequestRow, Requests};
 use super::responses::{ReasonId, Reasons};
 use super::rows::{MAX_TEXT, RowTable, note};
 use crate::vocab::{Class, Kind, Place, Time, Trouble, said, saturating_u32, without_digests};
@@ -50,13 +51,15 @@ pub enum Beat {
     /// Attempts answered for good within T1 of their first REGISTER, so that nothing had to be
     /// repeated.
     Swift,
+    /// Requests that were not answered within T1, by when they were sent first.
+    Unanswered,
 }
 
 impl Beat {
     /// Number of the first beat that is no outcome.
     #[expect(clippy::cast_possible_truncation, reason = "there are 14 classes")]
     const FIRST: u8 = 2 * Class::COUNT as u8;
-    pub const COUNT: usize = Self::FIRST as usize + 6;
+    pub const COUNT: usize = Self::FIRST as usize + 7;
 
     /// Its number in a record.
     pub const fn index(self) -> u8 {
@@ -68,6 +71,7 @@ impl Beat {
             Beat::Retransmitted => Self::FIRST + 3,
             Beat::Abandoned => Self::FIRST + 4,
             Beat::Swift => Self::FIRST + 5,
+            Beat::Unanswered => Self::FIRST + 6,
         }
     }
 
@@ -82,6 +86,7 @@ impl Beat {
             n if n == FIRST + 3 => Beat::Retransmitted,
             n if n == FIRST + 4 => Beat::Abandoned,
             n if n == FIRST + 5 => Beat::Swift,
+            n if n == FIRST + 6 => Beat::Unanswered,
             _ => return None,
         })
     }
@@ -155,7 +160,8 @@ pub struct GrantRow {
     pub trunk: u16,
     pub source: u8,
     pub kind: Kind,
-    /// The lifetime granted is shorter than the one asked for.
+    /// The lifetime granted is shorter than the one asked for, by more than matters to nobody: see
+    /// [`is_shortened`].
     pub shortened: bool,
     pub echo: Echo,
     pub asked_s: u32,
@@ -174,6 +180,7 @@ pub struct Evidence {
     pub offers: Vec<OfferRow>,
     pub grants: Vec<GrantRow>,
     pub answerers: Vec<AnswererRow>,
+    pub requests: Vec<RequestRow>,
 }
 
 impl Evidence {
@@ -215,6 +222,12 @@ impl Evidence {
                 None => self.answerers.push(row.clone()),
             }
         }
+        for row in &other.requests {
+            match self.requests.iter_mut().find(|mine| mine.is_like(row)) {
+                Some(mine) => mine.merge(row),
+                None => self.requests.push(*row),
+            }
+        }
     }
 
     /// Every trunk that is named.
@@ -223,7 +236,9 @@ impl Evidence {
         let offers = self.offers.iter().map(|row| row.trunk);
         let grants = self.grants.iter().map(|row| row.trunk);
         let answerers = self.answerers.iter().map(|row| row.trunk);
-        self.pulse.iter().map(|cell| cell.trunk).chain(outcomes).chain(offers).chain(grants).chain(answerers)
+        let requests = self.requests.iter().map(|row| row.trunk);
+        let cells = self.pulse.iter().map(|cell| cell.trunk);
+        cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests)
     }
 
     /// Every agent that is named.
@@ -275,6 +290,13 @@ impl GrantRow {
         (self.trunk, self.source, self.kind, self.shortened, self.echo, self.asked_s)
             == (other.trunk, other.source, other.kind, other.shortened, other.echo, other.asked_s)
     }
+}
+
+/// Whether a lifetime was cut so that it makes a difference. Some registrars (Asterisk) always tell
+/// a second less than they grant, others round; and a twentieth less brings as much more refreshes,
+/// which nobody feels.
+pub const fn is_shortened(asked_s: u32, granted_s: u32) -> bool {
+    granted_s.saturating_add(1) < asked_s && granted_s as u64 * 20 < asked_s as u64 * 19
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -386,6 +408,7 @@ pub(super) struct Collector {
     outcomes: RowTable<OutcomeKey>,
     offers: RowTable<OfferKey>,
     grants: RowTable<GrantKey>,
+    pub(super) requests: Requests,
     realms: Reasons,
     answerers: Answerers,
 }
@@ -399,6 +422,7 @@ impl Collector {
             outcomes: RowTable::new(),
             offers: RowTable::new(),
             grants: RowTable::new(),
+            requests: Requests::new(start, trunks),
             realms: Reasons::new(),
             answerers: Answerers::new(),
         }
@@ -483,7 +507,7 @@ impl Collector {
             trunk: subject.trunk.0,
             source: subject.source,
             kind: grant.kind,
-            shortened: grant.granted_s < grant.asked_s,
+            shortened: is_shortened(grant.asked_s, grant.granted_s),
             echo: grant.echo,
             asked_s: grant.asked_s,
         };
@@ -541,6 +565,7 @@ impl Collector {
                 example: kept.example,
             }),
             answerers: self.answerers.take(),
+            requests: self.requests.take(),
         }
     }
 }
@@ -555,6 +580,16 @@ mod tests {
         assert_eq!(tick(Duration::from_secs(10)), Duration::from_millis(100));
         assert_eq!(tick(Duration::from_secs(11)), Duration::from_millis(200));
         assert_eq!(tick(Duration::from_secs(60)), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn a_second_less_or_a_twentieth_is_not_shortened() {
+        for (asked, granted) in [(600, 600), (600, 599), (20, 19), (5, 4), (3_600, 3_590), (3_600, 3_420), (60, 90)] {
+            assert!(!is_shortened(asked, granted), "{granted} of {asked}");
+        }
+        for (asked, granted) in [(600, 569), (20, 18), (3_600, 60), (2, 0)] {
+            assert!(is_shortened(asked, granted), "{granted} of {asked}");
+        }
     }
 
     #[test]

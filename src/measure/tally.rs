@@ -133,10 +133,14 @@ impl Tally {
             Event::Request { .. } => trunk.register_requests += 1,
             Event::Offered(ref offer) => self.evidence.offered(subject, offer),
             Event::Granted(ref grant) => self.evidence.granted(subject, grant),
-            Event::Retransmitted { at } => {
+            Event::Retransmitted { at, first_sent } => {
                 trunk.retransmissions += 1;
                 self.evidence.beat(subject.trunk.0, at, Beat::Retransmitted);
+                if let Some(sent) = first_sent {
+                    self.evidence.beat(subject.trunk.0, sent, Beat::Unanswered);
+                }
             }
+            Event::RequestEnded(ref end) => self.evidence.requests.ended(subject.trunk.index(), end),
             Event::LateResponse => trunk.late_responses += 1,
             Event::DuplicateResponse => trunk.duplicate_responses += 1,
             Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,

@@ -5,7 +5,7 @@
 //! Memory: 88 bytes per entry, and a registration with its challenge makes seven.
 
 use crate::measure::Echo;
-use crate::vocab::{Kind, LoopKind, Place, Status, Why, saturating_u32};
+use crate::vocab::{Kind, LoopKind, Place, RequestFate, RequestKind, Status, Why, saturating_u32};
 use std::collections::HashMap;
 
 /// One thing that happened to one phone. Times are nanoseconds since the Unix epoch.
@@ -19,9 +19,11 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
     Arrived,
+    Retired,
     Started { kind: Kind },
     Request { kind: Kind, bytes: u32 },
-    Retransmitted { bytes: u32 },
+    Retransmitted { bytes: u32, first_sent: Option<u64> },
+    RequestEnded { kind: RequestKind, fate: RequestFate, bytes: u32, sent: u64 },
     Received { bytes: u32 },
     Challenged { kind: Kind, code: u16, reason: TextId, since: u64 },
     Offered { realm: TextId, offered: u8, answered: Option<u8>, stale: bool },

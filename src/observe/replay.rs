@@ -7,7 +7,7 @@ use super::roster::Roster;
 use super::{ObserveError, entry::TextId, waits};
 use crate::agent::exchange;
 use crate::agent::looping::{LoopStep, Looping};
-use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, Subject, Tally, TallyConfig};
+use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, RequestEnd, Subject, Tally, TallyConfig};
 use crate::record::results::{GeneratorLimits, Host};
 use crate::record::{End as RunEnd, Header, Observed, Results, Writer, read};
 use crate::vocab::{AgentId, Refusal, Status, Time, TrunkId, nanos};
@@ -127,6 +127,8 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         workers: 1,
         simulated: false,
         run_tag: 0,
+        own_retries: Vec::new(),
+        agent_retries: Vec::new(),
         warmup_ns: 0,
         order_drawn: false,
         exclusive: false,
@@ -167,7 +169,7 @@ impl<'a> Replay<'a> {
         let trunk = TrunkId(agent.trunk);
         let subject = Subject { agent: AgentId(entry.agent), trunk, source: agent.source };
         match entry.what {
-            What::Request { bytes, .. } | What::Retransmitted { bytes } => self.tally.sent(trunk, bytes as usize),
+            What::Request { bytes, .. } | What::Retransmitted { bytes, .. } => self.tally.sent(trunk, bytes as usize),
             What::Received { bytes } => {
                 self.tally.received(trunk, bytes as usize);
                 return;
@@ -189,9 +191,17 @@ impl<'a> Replay<'a> {
         let at = self.time(entry.at);
         match entry.what {
             What::Arrived => Event::Arrived { planned: at },
+            What::Retired => Event::Retired { at },
             What::Started { .. } => Event::Started { at },
             What::Request { kind, .. } => Event::Request { kind },
-            What::Retransmitted { .. } | What::Received { .. } => Event::Retransmitted { at },
+            What::Retransmitted { first_sent, .. } => {
+                Event::Retransmitted { at, first_sent: first_sent.map(|sent| self.time(sent)) }
+            }
+            What::RequestEnded { kind, fate, bytes, sent } => {
+                Event::RequestEnded(RequestEnd { kind, fate, bytes, sent: self.time(sent) })
+            }
+            // Not reached: what came is counted as a message, and is no event.
+            What::Received { .. } => Event::Retransmitted { at, first_sent: None },
             What::Challenged { kind, code, reason, since } => {
                 Event::Challenged { kind, code, reason: self.text(reason), since: self.time(since), at }
             }

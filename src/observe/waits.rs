@@ -4,7 +4,7 @@
 use super::entry::{Entry, SeenEnd, What};
 use super::roster::Roster;
 use crate::record::results::RetryHeader;
-use crate::vocab::{Kind, Status};
+use crate::vocab::{Kind, RetryAfter, Status};
 
 /// Mean waits of one trunk's phones, by what they had been told.
 #[derive(Clone, Copy, Default)]
@@ -50,6 +50,7 @@ pub(super) fn observed(roster: &Roster, entries: &[Entry]) -> Vec<RetryHeader> {
         temporary_s: waits.temporary.seconds(),
         refused_s: waits.refused.seconds(),
         max: None,
+        retry_after: RetryAfter::Ignored,
     };
     waits.into_iter().map(header).collect()
 }

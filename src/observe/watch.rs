@@ -18,7 +18,9 @@ use crate::record::Observed;
 use crate::sip::challenge::Role;
 use crate::sip::timers::TIMER_F_NS;
 use crate::sip::{Response, contact};
-use crate::vocab::{Kind, LoopKind, Place, Status, Time, Transport, Trouble, Why, saturating_u32};
+use crate::vocab::{
+    Kind, LoopKind, Place, RequestFate, RequestKind, Status, Time, Transport, Trouble, Why, saturating_u32,
+};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -187,7 +189,10 @@ struct SeenAnswer {
 #[derive(Debug)]
 struct SeenRequest {
     agent: u32,
+    sent: u64,
+    bytes: u32,
     answered: bool,
+    repeated: bool,
     /// User and host of its Contact.
     contact: (Box<[u8]>, Box<[u8]>),
     sent_by: Box<[u8]>,
@@ -216,10 +221,11 @@ impl Watch {
     /// When there are more trunks than can be told apart.
     pub(super) fn ask(&mut self, ask: &Ask<'_>) -> Result<(), ObserveError> {
         self.forget(ask.at);
-        if let Some(request) = self.requests.get(&ask.transaction) {
-            let agent = request.agent;
+        if let Some(request) = self.requests.get_mut(&ask.transaction) {
+            let (agent, first) = (request.agent, !std::mem::replace(&mut request.repeated, true));
+            let first_sent = (first && !request.answered).then_some(request.sent);
             self.repeated += 1;
-            self.tell(ask.at, agent, What::Retransmitted { bytes: ask.bytes });
+            self.tell(ask.at, agent, What::Retransmitted { bytes: ask.bytes, first_sent });
             return Ok(());
         }
         self.asked += 1;
@@ -234,7 +240,8 @@ impl Watch {
         }
         let boxed = |text: &[u8]| Box::from(&text[..text.len().min(MAX_ADDRESS)]);
         let contact = (boxed(ask.contact.user), boxed(ask.contact.host));
-        let request = SeenRequest { agent, answered: false, contact, sent_by: boxed(ask.sent_by) };
+        let (sent, bytes, sent_by) = (ask.at, ask.bytes, boxed(ask.sent_by));
+        let request = SeenRequest { agent, sent, bytes, answered: false, repeated: false, contact, sent_by };
         self.requests.insert(ask.transaction, request);
         self.order.push_back((ask.at, ask.transaction));
         Ok(())
@@ -323,7 +330,6 @@ impl Watch {
         }
         let agent = self.roster.add_phone(trunk, ask.user, ask.source, ask.call_id);
         self.phones.push(Phone { open: None, bound_until: None, failed: false, call_id, contact });
-        self.tell(ask.at, agent, What::Arrived);
         Ok(agent)
     }
 
@@ -348,7 +354,11 @@ impl Watch {
             opaque: ask.carried == Carried::Unknown,
             pending: None,
         });
-        if kind != Kind::Unregister {
+        if kind == Kind::Unregister {
+            // Whoever signs off is no longer expected to be there.
+            self.tell(ask.at, agent, What::Retired);
+        } else {
+            self.tell(ask.at, agent, What::Arrived);
             self.tell(ask.at, agent, What::Started { kind });
         }
         self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes });
@@ -376,8 +386,22 @@ impl Watch {
         self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes });
     }
 
+    /// The latest request of the open attempt has its final answer, or will have none.
+    fn request_ended(&mut self, at: u64, agent: u32, answered: bool) {
+        let Some(open) = self.phones[agent as usize].open.as_ref() else { return };
+        let Some(request) = self.requests.get(&open.current.transaction) else { return };
+        let fate = match (answered, request.repeated) {
+            (true, false) => RequestFate::AtOnce,
+            (true, true) => RequestFate::Repeated,
+            (false, _) => RequestFate::Never,
+        };
+        let (kind, bytes, sent) = (RequestKind::of(open.kind, open.exchange.place()), request.bytes, request.sent);
+        self.tell(at, agent, What::RequestEnded { kind, fate, bytes, sent });
+    }
+
     /// A final answer to the latest request of the open attempt.
     fn answered(&mut self, agent: u32, reply: &Reply<'_>) {
+        self.request_ended(reply.at, agent, true);
         let answer = SeenAnswer {
             at: reply.at,
             code: reply.code,
@@ -486,6 +510,7 @@ impl Watch {
 
     fn time_out(&mut self, agent: u32, at: u64) {
         let reason = Why::Trouble(Trouble::Timeout);
+        self.request_ended(at, agent, false);
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         if open.kind == Kind::Unregister {
             self.tell(at, agent, What::UnregisterEnded { code: 0, reason, ok: false, sent: open.sent });

@@ -3,7 +3,8 @@
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval};
 use crate::sip::Timers;
 use crate::vocab::{
-    Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, SocketUse, Stage, Status, Transport, WhenExhausted,
+    Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, RetryAfter, SocketUse, Stage, Status, Transport,
+    WhenExhausted,
 };
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
@@ -61,6 +62,13 @@ pub struct Header {
     /// several.
     #[serde(default)]
     pub agent_sources: Vec<u8>,
+    /// Retry habits of agents that differ from their trunk's (`[[trunk.mix]]`).
+    #[serde(default)]
+    pub own_retries: Vec<RetryHeader>,
+    /// Which of them each agent has, counted from 1, by agent id; 0: its trunk's. Empty when no
+    /// agent differs.
+    #[serde(default)]
+    pub agent_retries: Vec<u16>,
     /// `run.warmup`; 0 in a record from before there was one.
     #[serde(default)]
     pub warmup_ns: u64,
@@ -271,6 +279,8 @@ pub struct RetryHeader {
     pub refused_s: Option<f64>,
     /// Retries since the last 2xx; `None` is unlimited.
     pub max: Option<u32>,
+    #[serde(default)]
+    pub retry_after: RetryAfter,
 }
 
 /// `[generator]`: when our own schedule counts as broken. The numbers of the profile's section

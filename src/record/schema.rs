@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// The first bytes of every record.
 pub const MAGIC: [u8; 8] = *b"regstorm";
 /// The layout of the frames; a reader refuses any other.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Bytes before a payload: kind, length, checksum.
 pub const FRAME_HEAD: usize = 9;
 
@@ -276,8 +276,8 @@ const V2_HEAD: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{OutcomeRow, PulseCell, Sightings, latency};
-    use crate::vocab::{Class, Kind, Place, Trouble, Unreachable};
+    use crate::measure::{OutcomeRow, PulseCell, RequestRow, Sightings, latency};
+    use crate::vocab::{Class, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
 
     #[test]
     fn histograms_come_back() {
@@ -300,7 +300,7 @@ mod tests {
         assert!(from_v2(&bytes).is_none());
     }
 
-    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 5.
+    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 6.
     #[test]
     fn the_layout_is_that_of_the_version() {
         let mut trunk = TrunkInterval::default();
@@ -347,16 +347,25 @@ mod tests {
                     retry_after_s: None,
                     words: Vec::new(),
                 }],
+                requests: vec![RequestRow {
+                    trunk: 0,
+                    kind: RequestKind::Credentials,
+                    fate: RequestFate::Never,
+                    count: 12,
+                    first_ns: 1,
+                    last_ns: 2,
+                    bytes: (13, 14),
+                }],
                 ..Evidence::default()
             },
             imbalances: Vec::new(),
         };
         let bytes = postcard::to_allocvec(&IntervalFrame::pack(&interval)).unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(text, LAYOUT_5);
+        assert_eq!(text, LAYOUT_6);
     }
 
-    const LAYOUT_5: &str = "0102030101030000000000000000000000000000000000000000000000000000000000000000090000000400000000000501024e6f0106000108010093\
+    const LAYOUT_6: &str = "0102030101030000000000000000000000000000000000000000000000000000000000000000090000000400000000000501024e6f0106000108010093\
                             0300010a00ac02010400000264076408010009010b0a010000020b00000177010702\
-                            0001ac02ac0201060000000000";
+                            0001ac02ac0201060000000000010001020c01020d0e";
 }

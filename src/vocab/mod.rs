@@ -33,11 +33,11 @@ pub use intervention::{Intervention, InterventionKind, Speed};
 pub use number::{
     floor_u32, floor_u64, floor_usize, in_groups, millis, nanos, rounded, saturating_u8, saturating_u16, saturating_u32,
 };
-pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, Stage, Status};
+pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, RequestFate, RequestKind, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
 pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
-pub use setup::{ArrivalOrder, LoadStage, Process, RealmPolicy, SocketUse, WhenExhausted};
+pub use setup::{ArrivalOrder, LoadStage, Process, RealmPolicy, RetryAfter, SocketUse, WhenExhausted};
 pub use time::Time;
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};
 pub use word::Word;

@@ -224,6 +224,61 @@ pub enum Place {
     AfterCredentials,
 }
 
+/// Where in a phone's life a REGISTER request stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// Without credentials, of an attempt that is no refresh.
+    First,
+    /// With credentials, of such an attempt.
+    Credentials,
+    /// Of a refresh, with credentials or without.
+    Refresh,
+    /// An un-REGISTER.
+    Removal,
+}
+
+impl RequestKind {
+    pub const COUNT: usize = 4;
+    pub const ALL: [RequestKind; Self::COUNT] =
+        [RequestKind::First, RequestKind::Credentials, RequestKind::Refresh, RequestKind::Removal];
+
+    pub const fn of(kind: Kind, place: Place) -> RequestKind {
+        match (kind, place) {
+            (Kind::Unregister, _) => RequestKind::Removal,
+            (Kind::Refresh, _) => RequestKind::Refresh,
+            (_, Place::Unchallenged) => RequestKind::First,
+            (_, Place::AfterCredentials) => RequestKind::Credentials,
+        }
+    }
+
+    /// In words, several of them.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RequestKind::First => "first requests",
+            RequestKind::Credentials => "requests with credentials",
+            RequestKind::Refresh => "refreshes",
+            RequestKind::Removal => "un-REGISTERs",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestFate {
+    /// Answered for good before it had to be repeated.
+    AtOnce,
+    /// Answered after one repetition or more.
+    Repeated,
+    /// Timer F ran out.
+    Never,
+}
+
+impl RequestFate {
+    pub const COUNT: usize = 3;
+}
+
 /// The kind of a loop: an agent refused the same way at the same place three times running.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum LoopKind {
@@ -311,7 +366,7 @@ macro_rules! display_as_str {
     )*};
 }
 
-display_as_str!(Status, Kind, Phase, LoopKind, Stage, super::Severity, super::Confidence);
+display_as_str!(Status, Kind, RequestKind, Phase, LoopKind, Stage, super::Severity, super::Confidence);
 
 #[cfg(test)]
 mod tests {

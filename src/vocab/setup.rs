@@ -20,6 +20,20 @@ words! {
 }
 
 words! {
+    /// What `Retry-After` (RFC 3261 §20.33) does to a retry.
+    #[derive(Default)]
+    pub enum RetryAfter {
+        /// Nothing; it is counted.
+        #[default]
+        Ignored = "ignored",
+        /// It replaces the wait where the client would have repeated anyway.
+        Replaces = "replaces",
+        /// Whatever was refused is repeated after it, and that retry does not count against `max`.
+        Always = "always",
+    }
+}
+
+words! {
     /// How many sockets the agents of a trunk have.
     #[derive(Default)]
     pub enum SocketUse {

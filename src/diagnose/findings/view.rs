@@ -2,6 +2,7 @@
 //! agents.
 
 use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
+use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Results, TrunkHeader};
 use crate::vocab::{Class, Kind, Place, Trouble, saturating_u32};
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub struct Tick {
     pub retransmitted: u64,
     /// Attempts answered within T1 of their first request.
     pub swift: u64,
+    /// Requests sent in it that were not answered within T1.
+    pub unanswered: u64,
     /// Bindings at the tick's beginning.
     pub level: u64,
 }
@@ -164,6 +167,14 @@ impl<'a> View<'a> {
         self.ticks.iter().map(|tick| tick.level_after().max(tick.level)).max().unwrap_or(0)
     }
 
+    /// How an agent retries.
+    pub fn retry(&self, agent: u32) -> &'a RetryHeader {
+        let header = &self.results.header;
+        let own = header.agent_retries.get(agent as usize).copied().unwrap_or(0);
+        let own = usize::from(own).checked_sub(1).and_then(|place| header.own_retries.get(place));
+        own.unwrap_or(&self.header().retry)
+    }
+
     /// A source address by position, as text.
     pub fn source(&self, position: u8) -> String {
         let sources = &self.header().sources;
@@ -203,6 +214,7 @@ fn add(tick: &mut Tick, beat: Option<Beat>, group: u16, count: u64) {
         Some(Beat::Unbound) => tick.unbound += count,
         Some(Beat::Retransmitted) => tick.retransmitted += count,
         Some(Beat::Swift) => tick.swift += count,
+        Some(Beat::Unanswered) => tick.unanswered += count,
         Some(Beat::Ended { .. } | Beat::Abandoned) | None => {}
     }
 }
