@@ -370,3 +370,102 @@ fn response_times_that_only_scatter_do_not_drift() {
         assert!(findings(&results).is_empty(), "seed {seed}: {:#?}", findings(&results));
     }
 }
+
+/// A registrar that restarts: everybody who registers or refreshes meanwhile asks again.
+#[test]
+fn requests_repeated_while_nobody_is_answered_are_not_lost_by_chance() {
+    for (until, agents) in [("11s", 20), ("11500ms", 20)] {
+        let restart =
+            format!("[[registrar.fault]]\nkind = \"drop\"\nprobability = 1.0\nfrom = \"10s\"\nuntil = \"{until}\"");
+        let load = format!("[[load]]\nrate = {agents}\nfor = \"20s\"\n[[load]]\nhold = \"30s\"");
+        let text = profile("", &restart).replace(LOAD, &load).replace("count = 200", "count = 400");
+        let results = rehearse(&text, 1, 0.0);
+        assert!(results.totals.sums.retransmissions >= 5, "{}", results.totals.sums.retransmissions);
+        assert!(found(&results, "packet-loss").is_empty(), "{until}: {:#?}", findings(&results));
+    }
+}
+
+#[test]
+fn each_lifetime_a_second_short_is_no_policy() {
+    let mut results = rehearse(&profile("", ""), 1, 0.0);
+    let asked: Vec<u32> = results.evidence.grants.iter().map(|row| row.asked_s).collect();
+    assert!(asked.iter().all(|asked| *asked == 20), "{asked:?}");
+    let limit = |text: &str| profile("expires = \"600s\"", text).replace("expires = \"20s\"\n", "");
+    for cut in ["599s", "590s"] {
+        results = rehearse(&limit(&format!("max_expires = \"{cut}\"")), 1, 0.0);
+        assert!(findings(&results).is_empty(), "{cut}: {:#?}", findings(&results));
+    }
+    results = rehearse(&limit("max_expires = \"400s\""), 1, 0.0);
+    only(&results, "expires.shortened", "info", &["grants 400 s of the 600 s"]);
+}
+
+#[test]
+fn answers_that_always_take_as_long_are_no_overload() {
+    for (ms, words) in [("400ms", "96 ms are left"), ("600ms", "each is sent more than once")] {
+        let slow = format!("[[registrar.fault]]\nkind = \"delay\"\nfixed = \"{ms}\"");
+        // More arrive in the few seconds of the load than are answered in them.
+        let load = "[[load]]\nrate = 50\nfor = \"4s\"\n[[load]]\nhold = \"60s\"";
+        let results = rehearse(&profile("", &slow).replace(LOAD, load), 1, 0.0);
+        only(&results, "slow", "warning", &["every answer takes long", words]);
+        assert!(found(&results, "overload").is_empty(), "{:#?}", findings(&results));
+    }
+}
+
+/// What a finding says it costs, and the figure before a word of it.
+#[track_caller]
+fn cost(results: &Results, id: &str) -> (String, impl Fn(&str) -> f64) {
+    let finding = found(results, id).remove(0);
+    let text = finding.cost.clone();
+    let before = move |word: &str| {
+        let (head, _) = finding.cost.split_once(word).unwrap_or_else(|| panic!("{word}: {}", finding.cost));
+        let number = head.trim_end().rsplit(' ').next().unwrap_or_default();
+        number.trim_start_matches('(').parse().unwrap_or_else(|_| panic!("{word}: {}", finding.cost))
+    };
+    (text, before)
+}
+
+#[test]
+fn agents_that_give_up_cost_what_they_sent() {
+    let refuse = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 403";
+    let results = rehearse(&profile("", refuse), 1, 0.0);
+    let (text, figure) = cost(&results, "loop.403.after-auth");
+    assert_eq!(figure("messages wasted in all"), 800.0, "{text}");
+    assert!(text.contains("the agents give up") && !text.contains("an hour"), "{text}");
+    // 200 agents, planned for 60 s less the 5 s that the mean one of them comes later.
+    assert!((figure("agent-minutes") - 200.0 * 55.0 / 60.0).abs() < 2.0, "{text}");
+}
+
+#[test]
+fn agents_of_a_mix_cost_what_their_own_habits_bring() {
+    let mix = "[[trunk.mix]]\nshare = 0.1\nwrong = \"password\"\nretry = { preset = \"hammer\" }\n\
+               [[trunk.mix]]\nshare = 0.05\nwrong = \"password\"";
+    let results = rehearse(&profile(mix, ""), 1, 0.0);
+    let (text, figure) = cost(&results, "loop.401");
+    // Twenty of thirty come again each second, with four messages.
+    assert_eq!((figure("messages/s"), figure("an hour")), (80.0, 288_000.0), "{text}");
+    assert!(text.contains("10 agents give up"), "{text}");
+}
+
+#[test]
+fn a_wait_that_was_asked_for_counts() {
+    let busy = "[[registrar.fault]]\nkind = \"rate\"\nper_second = 0.001\nburst = 1\ncode = 503\nretry_after = \"5s\"";
+    let results = rehearse(&profile("retry = { preset = \"asterisk\" }", busy), 1, 0.0);
+    let (text, figure) = cost(&results, "server-error");
+    // 199 agents each 5 s: such a retry is not counted against the ten they have.
+    assert!((figure("messages/s") / (199.0 * 4.0 / 5.0) - 1.0).abs() < 0.02, "{text}");
+    let results = rehearse(&profile("retry = { preset = \"hammer\" }", busy), 1, 0.0);
+    let (text, figure) = cost(&results, "server-error");
+    assert!((figure("messages/s") / (199.0 * 4.0) - 1.0).abs() < 0.02, "it takes no order: {text}");
+}
+
+#[test]
+fn the_minutes_of_one_trouble_are_those_of_the_agents_it_hit() {
+    // A twentieth with a wrong password, another twentieth unknown.
+    let two = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 403\nshare = 0.05\n[[registrar.fault]]\nkind = \"refuse\"\ncode = 404\nreason = \"Not Found\"\nshare = 0.5";
+    let results = rehearse(&profile("", two), 1, 0.0);
+    let minutes: Vec<f64> = ["loop.403.after-auth", "not-found"].map(|id| cost(&results, id).1("agent-minutes")).into();
+    let agents: Vec<u64> = ["loop.403.after-auth", "not-found"].map(|id| found(&results, id)[0].agents).into();
+    for (minutes, agents) in minutes.iter().zip(&agents) {
+        assert!((minutes / (*agents as f64 * 55.0 / 60.0) - 1.0).abs() < 0.1, "{minutes} of {agents}");
+    }
+}

@@ -4,6 +4,7 @@
 //! first and from its own counters only. Nothing here explains a failure; that is what findings are
 //! for.
 
+use super::abort::LEAST_ATTEMPTS;
 use super::figures::Distribution;
 use super::finding::Finding;
 use super::threshold::{Threshold, ThresholdOutcome};
@@ -135,7 +136,13 @@ fn late_arrivals(results: &Results) -> Option<GeneratorDoubt> {
         return None;
     }
     let share = counts.arrivals_late as f64 / counts.arrivals as f64;
-    let (grade, limit) = if share > limits.invalid_late {
+    let (grade, limit) = if counts.arrivals < LEAST_ATTEMPTS {
+        // Of a handful one is a large share already. Where most are late, it is no accident.
+        if share <= limits.invalid_late.max(0.5) {
+            return None;
+        }
+        (GeneratorVerdict::Suspect, limits.invalid_late)
+    } else if share > limits.invalid_late {
         (GeneratorVerdict::Invalid, limits.invalid_late)
     } else if share > limits.suspect_late {
         (GeneratorVerdict::Suspect, limits.suspect_late)
@@ -164,7 +171,9 @@ fn schedule_lag(results: &Results) -> Option<GeneratorDoubt> {
         p99 / 1_000,
         INVALID_LAG_US / 1_000
     );
-    Some((GeneratorVerdict::Invalid, why))
+    // A single one of a handful.
+    let few = results.totals.generator.arrivals < LEAST_ATTEMPTS;
+    Some((if few { GeneratorVerdict::Suspect } else { GeneratorVerdict::Invalid }, why))
 }
 
 fn socket_drops(results: &Results) -> Option<GeneratorDoubt> {

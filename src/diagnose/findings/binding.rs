@@ -50,7 +50,7 @@ fn refresh_failing(view: &View<'_>) -> Option<Draft> {
     draft.evidence.push(format!("{registered} new registrations in {}, {refused} refused", window(first, last)));
     draft.rejected.push("wrong credentials, a limit or a ban: the same agents' new registrations are taken".to_owned());
     let class = classes.first().copied().unwrap_or(Class::Refused);
-    draft.cost = Some(Cost::new(view, class, draft.agents, failures, last - first));
+    draft.cost = Some(Cost::new(view, class, draft.agents, failures));
     Some(draft)
 }
 

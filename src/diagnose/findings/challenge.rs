@@ -279,8 +279,7 @@ fn blame(
         }
     }
     let class = groups.first().map_or(Class::ForbiddenAfterAuth, |group| group.class);
-    draft.cost =
-        Some(Cost::new(view, class, draft.agents, draft.attempts, draft.last_ns.saturating_sub(draft.first_ns)));
+    draft.cost = Some(Cost::new(view, class, draft.agents, draft.attempts));
     groups.iter().map(|group| group.key).collect()
 }
 
@@ -389,7 +388,7 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
         draft.evidence.push(format!("{} offered one that is accepted", counted(answered, "other challenge")));
     }
     draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
-    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, attempts, draft.last_ns - draft.first_ns));
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
 
@@ -409,8 +408,7 @@ fn unanswerable(view: &View<'_>) -> Option<Explaining> {
     draft.evidence =
         groups.iter().map(|group| format!("{} x {}: {}", group.seen.count, group.code, group.reason)).collect();
     draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
-    let span = draft.last_ns - draft.first_ns;
-    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
 
@@ -499,7 +497,7 @@ fn refused_algorithm(view: &View<'_>) -> Option<Explaining> {
         vec![format!("{bad}: {count} refused"), format!("{good}: {successes} registered, none or few refused")];
     draft.rejected.push(format!("wrong passwords: attempts with {good} registered"));
     let class = classes.first().copied().unwrap_or(Class::ForbiddenAfterAuth);
-    draft.cost = Some(Cost::new(view, class, draft.agents, count, draft.last_ns - draft.first_ns));
+    draft.cost = Some(Cost::new(view, class, draft.agents, count));
     let explains = |group: &&&Group<'_>| group.by_algorithm.keys().all(|key| *key == group_algorithm(bad));
     let keys = groups.iter().filter(explains).map(|group| group.key).collect();
     Some((draft, keys))

@@ -65,7 +65,12 @@ fn drift(results: &Results) -> Vec<Draft> {
         for series in all_series(&soak, trunk) {
             tested += 1;
             let gradual = trend::is_gradual(&series.values);
-            rises.extend(trend::rise(&series.values).filter(|_| gradual).map(|rise| (trunk, series, rise)));
+            let rise = trend::rise(&series.values).filter(|_| gradual);
+            // A line may end above what it was drawn through: no more agents are missing than there
+            // are.
+            let [least, most] = [smallest(&series.values), largest(&series.values)];
+            let rise = rise.map(|r| Rise { from: r.from.clamp(least, most), to: r.to.clamp(least, most), ..r });
+            rises.extend(rise.map(|rise| (trunk, series, rise)));
         }
     }
     // Of many series one looks odd by chance: the probability is divided among them (Bonferroni).
@@ -97,7 +102,18 @@ fn is_steady(soak: &[&IntervalResult], trunk: u16) -> bool {
     let shrinks = |values: &[f64]| grows(&values.iter().map(|value| 2.0 * largest(values) - value).collect::<Vec<_>>());
     let attempts = figure(|sums| sums.started.iter().sum::<u64>() - sums.started[Kind::Unregister.index()]);
     let planned = figure(|sums| sums.planned);
-    [attempts, planned].iter().all(|values| !grows(values) && !shrinks(values))
+    // Agents that sign off, or on, in a part of the time only: no trend of the whole, and no drift.
+    let ends = |values: &[f64]| {
+        let third = (values.len() / 3).max(1).min(values.len());
+        [&values[..third], &values[values.len() - third..]].map(|part| trend::median(&mut part.to_vec()))
+    };
+    let [begin, end] = ends(&planned);
+    let moved = (begin - end).abs() > WORSE * largest(&planned);
+    !moved && [attempts, planned].iter().all(|values| !grows(values) && !shrinks(values))
+}
+
+fn smallest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 fn largest(values: &[f64]) -> f64 {

@@ -32,7 +32,7 @@ pub use wording::counted;
 use super::finding::Finding;
 use super::verdict::{GeneratorVerdict, generator_doubts};
 use crate::record::Results;
-use crate::vocab::{Confidence, Severity, saturating_u16};
+use crate::vocab::{Class, Confidence, Severity, saturating_u16};
 
 /// Everything that can be said about what went wrong in a run, most severe first.
 pub fn findings(results: &Results) -> Vec<Finding> {
@@ -52,9 +52,12 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let (mut drafts, explained) = challenge::find(view);
     drafts.extend(refusal::find(view, &explained));
-    // One kind of request that is not answered holds up its own attempts, and no others.
+    one_of_two_401s(view, &mut drafts);
+    // One kind of request that is not answered holds up its own attempts, and no others; and where
+    // each answer takes as long as any other, there is no queue.
     let place = silence::one_place(view);
-    let overload = if place.is_none() { capacity::overload(view) } else { None };
+    let queues = place.is_none() && !slow::is_constant(view);
+    let overload = if queues { capacity::overload(view) } else { None };
     let sure = overload.as_ref().is_some_and(|draft| draft.confidence != Confidence::Open);
     drafts.extend(silence::find(view, sure, place));
     let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
@@ -62,6 +65,29 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts.extend(overload);
     drafts.extend(binding::find(view));
     drafts
+}
+
+/// A nonce that is called stale each time is answered 401 like a wrong password, and some of those
+/// answers may not say `stale`. Where the same agents got both, it is one trouble.
+fn one_of_two_401s(view: &View<'_>, drafts: &mut Vec<Draft>) {
+    let plain = view.met(&[Class::Unauthorized]);
+    let (all, both) = plain
+        .fold((0u64, 0u64), |(all, both), (_, agent)| (all + 1, both + u64::from(agent.met & Class::Stale.bit() != 0)));
+    let Some(stale) = drafts.iter().position(|draft| draft.id == "loop.stale-nonce") else { return };
+    if both * 5 < all * 4 {
+        return;
+    }
+    let mut without = 0;
+    drafts.retain(|draft| {
+        let same = draft.id == "loop.401";
+        without += if same { draft.attempts } else { 0 };
+        !same
+    });
+    if without > 0 {
+        let stale = drafts.iter_mut().take(stale + 1).find(|draft| draft.id == "loop.stale-nonce");
+        let fact = format!("{without} more answers to the same agents were 401 without stale=true");
+        stale.into_iter().for_each(|draft| draft.evidence.push(fact.clone()));
+    }
 }
 
 /// What a generator saw that could not keep its own schedule is seen through a haze: no cause is

@@ -146,12 +146,11 @@ impl<'v, 'a> Case<'v, 'a> {
     /// What every finding about this group says.
     fn draft(&self, id: &'static str, severity: Severity) -> Draft {
         let group = self.group;
-        let window = group.seen.last_ns.saturating_sub(group.seen.first_ns);
         let mut draft = Draft::new(id, severity, Some(self.view.trunk));
         draft.agents = self.reach.hit;
         draft.saw(group.seen.clone());
         draft.rejected.clone_from(&self.rejected);
-        draft.cost = Some(Cost::new(self.view, group.class, self.reach.hit, group.seen.count, window));
+        draft.cost = Some(Cost::new(self.view, group.class, self.reach.hit, group.seen.count));
         draft.evidence.push(format!(
             "{} of {} attempts and {} of {} agents were answered {} {}",
             group.seen.count,

@@ -57,8 +57,7 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     draft.rejected.push(format!("a slow server: an answer within {limit} would have counted"));
     draft.confidence = confidence(count, pattern.against);
     doubt_own_messages(view, &mut draft);
-    let span = draft.last_ns - draft.first_ns;
-    draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count, span));
+    draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count));
     Some(draft)
 }
 
@@ -125,8 +124,7 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     }
     draft.evidence = rows.iter().map(|row| format!("{} x {}", row.seen.count, row.reason)).collect();
     draft.rejected.push("silence: the system reported each failure, nobody had to wait for Timer F".to_owned());
-    let span = draft.last_ns - draft.first_ns;
-    draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, count, span));
+    draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, count));
     Some(draft)
 }
 
@@ -149,8 +147,7 @@ fn answered_timeout(view: &View<'_>) -> Option<Draft> {
     let phrases = groups.iter().map(|group| format!("{} x {} {}", group.seen.count, group.code, group.reason));
     draft.evidence = phrases.collect();
     draft.rejected.push("silence on the way to the first hop: that hop did answer, with 408".to_owned());
-    let span = draft.last_ns - draft.first_ns;
-    draft.cost = Some(Cost::new(view, Class::AnsweredTimeout, draft.agents, count, span));
+    draft.cost = Some(Cost::new(view, Class::AnsweredTimeout, draft.agents, count));
     Some(draft)
 }
 
@@ -348,7 +345,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let lost = sums.retransmissions.saturating_sub(unanswered * repeats).saturating_sub(needless);
     let sent = sums.messages_sent.saturating_sub(unanswered * (repeats + 1)).saturating_sub(needless);
     // The answers to the last of many needless ones are still on their way when a run ends.
-    if lost < LEAST_INFO || lost <= 4 * needless || sent == 0 {
+    if lost < LEAST_INFO || lost <= 4 * needless || sent == 0 || stood_still(view) {
         return None;
     }
     let exchanges = lost as f64 / sent.max(lost) as f64;
@@ -396,6 +393,34 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
+/// Whether requests stayed unanswered only while nobody was answered: a registrar that restarts, or
+/// a path that is gone for a while. Packets lost by chance spare others that are sent meanwhile.
+fn stood_still(view: &View<'_>) -> bool {
+    // Stretches of requests that were not answered within T1, by when they were sent.
+    let mut spans: Vec<(u64, u64)> = Vec::new();
+    for tick in view.ticks.iter().filter(|tick| tick.unanswered > 0) {
+        match spans.last_mut() {
+            Some((_, until)) if tick.start_ns <= *until + T1_US * 1_000 => *until = tick.start_ns,
+            _ => spans.push((tick.start_ns, tick.start_ns)),
+        }
+    }
+    // The edges are left out: what is answered in a tick may have been so before it, or after.
+    let inside = |tick: &Tick| spans.iter().any(|(from, until)| (from + 1..*until).contains(&tick.start_ns));
+    let near = |tick: &Tick| {
+        let near =
+            |(from, until): &(u64, u64)| (from.saturating_sub(NEAR_NS)..until + NEAR_NS).contains(&tick.start_ns);
+        !spans.iter().any(|(from, until)| (*from..=*until).contains(&tick.start_ns)) && spans.iter().any(near)
+    };
+    let swift =
+        |of: &dyn Fn(&Tick) -> bool| -> u64 { view.ticks.iter().filter(|tick| of(tick)).map(|tick| tick.swift).sum() };
+    let inside_ns: u64 = spans.iter().map(|(from, until)| (until - from).saturating_sub(view.tick_ns)).sum();
+    // So many would have been answered at once in as long a time.
+    let due = swift(&near) as f64 * inside_ns as f64 / (2 * NEAR_NS * spans.len() as u64).max(1) as f64;
+    due >= EXPECTED && (swift(&inside) as f64) < due / 5.0
+}
+
+/// How far around a stretch of time it is compared with.
+const NEAR_NS: u64 = 2 * SECOND_NS;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Silent attempts that a calm time must have spared before a rate is made responsible: by chance
 /// e^-5 = 0.7 %.

@@ -62,6 +62,21 @@ fn sample(view: &View<'_>, interval: &IntervalResult) -> Option<IntervalSample> 
     })
 }
 
+/// Whether a single answer takes as long at all times: behind a queue it takes longer and longer.
+pub(super) fn is_constant(view: &View<'_>) -> bool {
+    let mut medians: Vec<f64> = samples(view).iter().filter(|sample| sample.count >= SOME).map(|s| s.ms).collect();
+    medians.sort_by(f64::total_cmp);
+    match medians[..] {
+        [least, .., most] => most <= ALIKE * least,
+        _ => {
+            let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+            let mut single = totals.latency_us.iter().filter(|(phase, _)| *phase == Phase::Authenticated);
+            let spread = single.next().map(|(_, all)| (all.value_at_quantile(0.1), all.value_at_quantile(0.9)));
+            spread.is_some_and(|(least, most)| least > 0 && most as f64 <= ALIKE * least as f64)
+        }
+    }
+}
+
 /// The median answer takes long in nearly every interval.
 fn always(view: &View<'_>) -> Option<Draft> {
     let samples = samples(view);
@@ -200,6 +215,8 @@ fn line(samples: &[IntervalSample]) -> Option<(f64, f64, f64)> {
 
 /// An answer that takes longer is felt: two of them make nearly half a second of a sign-in.
 const SLOW_MS: f64 = 200.0;
+/// Times that differ by less are the same.
+const ALIKE: f64 = 1.3;
 /// Nobody was answered for so long at least.
 const STANDSTILL_NS: u64 = 1_500_000_000;
 /// Share of the variance that bindings explain.
