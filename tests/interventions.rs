@@ -135,6 +135,8 @@ fn header() -> Header {
         run_tag: 0,
         call_ids: Vec::new(),
         agent_sources: Vec::new(),
+        own_retries: Vec::new(),
+        agent_retries: Vec::new(),
         warmup_ns: 0,
         order_drawn: false,
         exclusive: false,

@@ -86,6 +86,8 @@ fn header() -> Header {
         run_tag: 7,
         call_ids: Vec::new(),
         agent_sources: Vec::new(),
+        own_retries: Vec::new(),
+        agent_retries: Vec::new(),
         warmup_ns: 0,
         order_drawn: false,
         exclusive: false,

@@ -445,8 +445,7 @@ fn left_unanswered(view: &View<'_>) -> Option<Explaining> {
         draft.evidence.push(format!("{} answered", counted(answered, "other challenge")));
     }
     draft.rejected = kept_still(view, offered);
-    let span = draft.last_ns - draft.first_ns;
-    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts, span));
+    draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
 
