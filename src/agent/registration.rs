@@ -626,7 +626,6 @@ impl Agent {
 
     fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
         let State::Open(attempt) = self.state else { return };
-        self.failures = 0;
         if attempt.kind == Kind::Unregister {
             self.maybe_bound = false;
             self.bound_until = None;
@@ -641,8 +640,17 @@ impl Agent {
         let binding = contact::binding(response, cx.identity.user.as_bytes(), cx.template.contact_host());
         let asked_s = self.asks(cx);
         let granted_s = binding.expires.unwrap_or(asked_s);
-        let granted = Duration::from_secs(granted_s.into());
         self.authentication.renew(response);
+        if granted_s == 0 && asked_s > 0 {
+            // What is answered so is what a removal is answered: no binding of ours is left.
+            self.bound_until = None;
+            events(Event::Lapsed { at });
+            let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::NothingGranted);
+            self.finish(cx, end, at, events);
+            return;
+        }
+        self.failures = 0;
+        let granted = Duration::from_secs(granted_s.into());
         self.maybe_bound = true;
         self.bound_until = Some(at + granted);
         let mut clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
@@ -652,7 +660,8 @@ impl Agent {
             clues.marks = Some(marks);
         }
         let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
-        events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, echo, example }));
+        let listed = contact::listed(response);
+        events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, listed, echo, example }));
         events(Event::Ended(attempt.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
         if self.looping.succeeded() {
             events(Event::LoopEnded);

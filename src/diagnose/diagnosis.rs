@@ -50,6 +50,9 @@ impl Diagnosis {
         if hides_challenges(results) {
             findings.iter_mut().filter(|finding| PLACED.contains(&finding.id.as_str())).for_each(doubt_place);
         }
+        if shows_failures_alone(results) {
+            findings.iter_mut().filter(|finding| finding.severity != Severity::Info).for_each(doubt_sample);
+        }
         let conclusion = conclude(results, &findings);
         Diagnosis { findings, conclusion }
     }
@@ -58,6 +61,22 @@ impl Diagnosis {
 /// Whether the source is a log without a single challenge in it: a platform may leave them out.
 fn hides_challenges(results: &Results) -> bool {
     results.header.observed == Some(Observed::EventLog) && !results.responses.iter().any(|row| row.challenge)
+}
+
+/// Whether others were observed and nobody among them registered. That may be how it is; and it is
+/// what a selection of failures looks like, such as the `failures.pcapng` of a run.
+fn shows_failures_alone(results: &Results) -> bool {
+    results.header.observed.is_some() && results.totals.sums.status[Status::Registered.index()] == 0
+}
+
+/// Of a selection nobody can say whom else it hits, or what else fits.
+fn doubt_sample(finding: &mut Finding) {
+    finding.confidence = Confidence::Open;
+    let doubt = "no registration that succeeded is in this source: it may be a selection of failures, and whether \
+                 others get in is not known";
+    let gap = if finding.evidence.is_empty() { "" } else { "; " };
+    finding.evidence.push_str(gap);
+    finding.evidence.push_str(doubt);
 }
 
 /// A finding that rests on where in the handshake a refusal came keeps a rival when that is not

@@ -362,5 +362,5 @@ fn refusal(code: u16, reason: &[u8], response: Option<&Response<'_>>) -> WordedR
 
 /// How many contacts a 200 lists.
 fn listed(response: &Response<'_>) -> u16 {
-    contact::bindings(response).count().try_into().unwrap_or(u16::MAX)
+    contact::listed(response)
 }

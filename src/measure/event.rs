@@ -218,6 +218,8 @@ pub struct Granted<'a> {
     pub kind: Kind,
     pub asked_s: u32,
     pub granted_s: u32,
+    /// Bindings that it lists, of whoever has the address of record.
+    pub listed: u16,
     pub echo: Echo,
     /// Contact or Via as it came back, where [`Echo`] says that it is not ours.
     pub example: &'a [u8],

@@ -167,6 +167,8 @@ pub struct GrantRow {
     pub asked_s: u32,
     /// The shortest and longest lifetime granted, seconds.
     pub granted_s: (u32, u32),
+    /// The most bindings that one of them listed.
+    pub listed: u16,
     /// Contact or Via as it came back first, where it came back other than sent.
     pub example: String,
     pub seen: Sightings,
@@ -212,6 +214,7 @@ impl Evidence {
                     mine.seen.merge(&row.seen);
                     mine.granted_s.0 = mine.granted_s.0.min(row.granted_s.0);
                     mine.granted_s.1 = mine.granted_s.1.max(row.granted_s.1);
+                    mine.listed = mine.listed.max(row.listed);
                 }
                 None => self.grants.push(row.clone()),
             }
@@ -515,6 +518,7 @@ impl Collector {
         if let Some(kept) = self.grants.row(key) {
             kept.add(subject.agent.0, at);
             kept.span_s = wider(kept.span_s, Some((grant.granted_s, grant.granted_s)));
+            kept.listed = kept.listed.max(grant.listed);
             if kept.example.is_empty() && !grant.example.is_empty() {
                 let example = without_digests(grant.example);
                 kept.example = said(&example[..example.len().min(MAX_TEXT)]);
@@ -561,6 +565,7 @@ impl Collector {
                 echo: key.echo,
                 asked_s: key.asked_s,
                 granted_s: kept.span_s.unwrap_or_default(),
+                listed: kept.listed,
                 seen: kept.sightings(),
                 example: kept.example,
             }),

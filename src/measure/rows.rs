@@ -81,6 +81,8 @@ pub(super) struct RowCounts {
     /// `Retry-After` of outcomes, lifetimes of grants.
     pub(super) span_s: Option<(u32, u32)>,
     pub(super) example: String,
+    /// Of grants.
+    pub(super) listed: u16,
     /// Of outcomes.
     pub(super) words: Vec<String>,
 }

@@ -27,7 +27,7 @@ pub(super) enum What {
     Received { bytes: u32 },
     Challenged { kind: Kind, code: u16, reason: TextId, since: u64 },
     Offered { realm: TextId, offered: u8, answered: Option<u8>, stale: bool },
-    Granted { kind: Kind, asked_s: u32, granted_s: u32, echo: Echo, example: TextId },
+    Granted { kind: Kind, asked_s: u32, granted_s: u32, listed: u16, echo: Echo, example: TextId },
     Ended(SeenEnd),
     Registered { until: u64 },
     Lapsed,

@@ -208,8 +208,8 @@ impl<'a> Replay<'a> {
             What::Offered { realm, offered, answered, stale } => {
                 Event::Offered(Offer { at, realm: self.text(realm), offered, answered, stale, nonce_length: 0 })
             }
-            What::Granted { kind, asked_s, granted_s, echo, example } => {
-                Event::Granted(Granted { at, kind, asked_s, granted_s, echo, example: self.text(example) })
+            What::Granted { kind, asked_s, granted_s, listed, echo, example } => {
+                Event::Granted(Granted { at, kind, asked_s, granted_s, listed, echo, example: self.text(example) })
             }
             What::Ended(end) => Event::Ended(self.attempt_end(&end, at)),
             What::Registered { until } => Event::Registered { at, until: self.time(until) },

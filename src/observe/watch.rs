@@ -431,6 +431,15 @@ impl Watch {
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         let (at, code, reason) = (reply.at, reply.code, self.words.of(reply.reason));
         self.lapse(agent, at);
+        if open.kind != Kind::Unregister && self.grants_nothing(&open, reply) {
+            let Failed { status, loop_kind } = Failed::MALFORMED;
+            let end = open.end(status, loop_kind, code, Why::Trouble(Trouble::NothingGranted));
+            let phone = &mut self.phones[agent as usize];
+            (phone.failed, phone.bound_until) = (true, None);
+            self.tell(at, agent, What::Ended(end));
+            self.tell(at, agent, What::Lapsed);
+            return;
+        }
         let phone = &mut self.phones[agent as usize];
         if open.kind == Kind::Unregister {
             if phone.bound_until.take().is_some() {
@@ -448,7 +457,8 @@ impl Watch {
                 let granted_s = binding.expires.unwrap_or(asked_s);
                 let (echo, example) = answer::echo(response, &binding, &request.sent_by);
                 let (kind, example) = (open.kind, self.words.of(example));
-                self.tell(at, agent, What::Granted { kind, asked_s, granted_s, echo, example });
+                let listed = contact::listed(response);
+                self.tell(at, agent, What::Granted { kind, asked_s, granted_s, listed, echo, example });
                 at + u64::from(granted_s) * SECOND_NS
             }
             // A lifetime that is not shown is not said to have ended.
@@ -458,6 +468,15 @@ impl Watch {
         self.tell(at, agent, What::Ended(end));
         self.tell(at, agent, What::Registered { until });
         self.phones[agent as usize].bound_until = Some(until);
+    }
+
+    /// Whether a 2xx holds no binding of the phone, though it asked for one.
+    fn grants_nothing(&self, open: &SeenAttempt, reply: &Reply<'_>) -> bool {
+        let Some((response, request)) = reply.response.zip(self.requests.get(&reply.transaction)) else {
+            return false;
+        };
+        let binding = contact::binding(response, &request.contact.0, &request.contact.1);
+        open.asked_s.unwrap_or(DEFAULT_EXPIRES_S) > 0 && binding.expires == Some(0)
     }
 
     /// The attempt ends with this answer.

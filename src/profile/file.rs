@@ -391,12 +391,12 @@ pub struct GeneratorFile {
     /// One turn of a sender thread longer than this is a stall.
     #[schemars(extend("default" = defaults::STALL))]
     pub stall: Option<DurationText>,
-    /// More late arrivals than this share, or any socket drop, send error or ceiling refusal:
-    /// `suspect`.
+    /// More late arrivals than this share (of twenty or more), or any socket drop, send error or
+    /// ceiling refusal: `suspect`.
     #[schemars(extend("default" = defaults::SUSPECT_LATE))]
     pub suspect_late: Option<f64>,
-    /// More late arrivals than this share, lag p99 above 100 ms, or more than 0.1 % of messages
-    /// dropped: `invalid`.
+    /// More late arrivals than this share (of twenty or more), lag p99 above 100 ms, or more than
+    /// 0.1 % of messages dropped: `invalid`.
     #[schemars(extend("default" = defaults::INVALID_LATE))]
     pub invalid_late: Option<f64>,
     /// Datagrams of one length that a sender may hand to the kernel as one (UDP GSO); they still

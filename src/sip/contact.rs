@@ -8,6 +8,7 @@
 use super::emit::is_plain;
 use super::fields::{Params, find_unquoted, list, number, trim};
 use super::scan::{Request, Response};
+use crate::vocab::saturating_u16;
 
 /// One Contact: its URI without angle brackets and its `expires` parameter in seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +84,11 @@ pub fn contacts<'a>(request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> 
 /// §10.3 step 8).
 pub fn bindings<'a>(response: &Response<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
     response.headers("Contact").flat_map(list).map(Contact::read)
+}
+
+/// How many bindings a response lists.
+pub fn listed(response: &Response<'_>) -> u16 {
+    saturating_u16(response.headers("Contact").flat_map(list).count())
 }
 
 /// What a registrar's list of bindings says of ours.

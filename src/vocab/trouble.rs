@@ -66,6 +66,8 @@ pub enum Trouble {
     NotSent(NotSent),
     /// Its connection could not be opened, or was lost under it.
     Connection(FlowLoss),
+    /// A 2xx granted a lifetime of nothing: it holds no binding of ours (RFC 3261 §10.3 step 8).
+    NothingGranted,
 }
 
 impl Trouble {
@@ -76,6 +78,7 @@ impl Trouble {
             Trouble::Abandoned => "abandoned",
             Trouble::MalformedResponse => "malformed response",
             Trouble::CseqMismatch => "CSeq mismatch",
+            Trouble::NothingGranted => "granted for 0 s",
             Trouble::Unusable(unusable) => unusable.as_str(),
             Trouble::LeftUnanswered => "the challenge was not answered",
             Trouble::Unreachable(Unreachable::Port) => "port unreachable",

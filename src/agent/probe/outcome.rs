@@ -104,7 +104,10 @@ impl ProbeOutcome {
     }
 
     pub fn is_granted(&self) -> bool {
-        self.end == ProbeEnd::Answered && self.answer().is_some_and(|answer| (200..300).contains(&answer.code))
+        // A 2xx that grants no time holds no binding (RFC 3261 §10.3 step 8).
+        let holds = |answer: &ProbeAnswer| self.asked_expires_s == 0 || answer.granted_s != Some(0);
+        let accepts = |answer: &ProbeAnswer| (200..300).contains(&answer.code) && holds(answer);
+        self.end == ProbeEnd::Answered && self.answer().is_some_and(accepts)
     }
 
     /// Where the exchange ended: before or after credentials were sent.

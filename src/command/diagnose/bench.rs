@@ -14,7 +14,7 @@ use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::sip::{Algorithm, AlgorithmSet, Protection};
-use crate::vocab::{AgentId, Place, Time, Transport, saturating_u32};
+use crate::vocab::{AgentId, Place, Secret, Time, Transport, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -262,6 +262,11 @@ fn apply(change: &Change, request: &mut ProbeRequest) {
             };
         }
         Change::AuthUser(user) => request.auth_user.clone_from(user),
+        Change::WrongPassword => {
+            if let Credential::Password(right) = &request.credential {
+                request.credential = Credential::Password(Secret::new(format!("{}-wrong", right.reveal())));
+            }
+        }
         Change::Domain(domain) => request.domain.clone_from(domain),
         Change::Contact(host) => request.contact_host = Some(host.clone()),
         Change::Expires(seconds) => request.expires_s = *seconds,

@@ -42,6 +42,7 @@ pub(super) fn candidates(subject: &TrialSubject, first: &TrialOutcome) -> (Vec<C
             list.sources();
             list.domain();
             list.pause();
+            list.wrong_password();
             list.control();
         }
         _ => {
@@ -226,6 +227,14 @@ impl Candidates<'_> {
             // A little more, so that the registrar's clock agrees.
             Some(asked) => self.changes.push(Change::Pause((asked + Duration::from_secs(1)).max(self.subject.pause))),
             None => self.changes.push(Change::Pause(self.subject.pause)),
+        }
+    }
+
+    /// A 401 or 407 says itself that the credentials were not taken.
+    fn wrong_password(&mut self) {
+        let refused = self.first.code().is_some_and(|code| !matches!(code, 401 | 407));
+        if refused && self.first.place == Place::AfterCredentials && self.subject.has_password {
+            self.changes.push(Change::WrongPassword);
         }
     }
 

@@ -20,6 +20,9 @@ pub enum Change {
     /// `None`: without qop, as RFC 2069.
     Qop(Option<Protection>),
     AuthUser(String),
+    /// A password that is not the account's. A control: where it is answered in another way, the
+    /// profile's password is right, and so is the realm it was hashed with.
+    WrongPassword,
     Source(IpAddr),
     /// Another local port.
     Port,
@@ -48,6 +51,7 @@ impl Change {
             Change::Algorithm(_) => "algorithm",
             Change::Qop(_) => "qop",
             Change::AuthUser(_) => "auth_user",
+            Change::WrongPassword => "password",
             Change::Source(_) => "source",
             Change::Port => "port",
             Change::Domain(_) => "domain",
@@ -72,6 +76,7 @@ impl Change {
             Change::Algorithm(algorithm) => algorithm.as_str().to_owned(),
             Change::Qop(qop) => qop.map_or("none", Protection::as_str).to_owned(),
             Change::Source(address) => address.to_string(),
+            Change::WrongPassword => "a wrong one".to_owned(),
             Change::Port | Change::CallId => "new".to_owned(),
             Change::Expires(seconds) => format_duration(Duration::from_secs((*seconds).into())),
             Change::Pause(span) => format_duration(*span),
@@ -89,7 +94,7 @@ impl Change {
     }
 
     pub(super) const fn is_control(&self) -> bool {
-        matches!(self, Change::Agent(_))
+        matches!(self, Change::Agent(_) | Change::WrongPassword)
     }
 }
 

@@ -99,6 +99,8 @@ pub(super) struct Circumstances {
     pub control: Option<bool>,
     /// Kinds of changes that were tried in vain, by name.
     pub vain: Vec<&'static str>,
+    /// A wrong password is answered in another way: the one in use was found right.
+    pub password_checked: bool,
     /// A change led further without success.
     pub progressed: bool,
     /// A change helped once, and not again.
@@ -114,6 +116,9 @@ pub(super) fn open_causes(first: &TrialOutcome, evidence: &Circumstances) -> Vec
         if causes.is_empty() {
             causes.push(OpenCause::Account);
         }
+    }
+    if evidence.password_checked {
+        causes.retain(|cause| !matches!(cause, OpenCause::Password | OpenCause::Realm));
     }
     let in_vain = |change: &str| evidence.vain.contains(&change);
     if in_vain("pause") {

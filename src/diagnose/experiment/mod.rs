@@ -18,6 +18,7 @@ pub use candidates::Skipped;
 pub use change::{Answer, Change, Trial, TrialChallenge, TrialOutcome, TrialSubject, Used};
 pub use conclusion::{ExperimentConclusion, OpenCause};
 
+use crate::vocab::Place;
 use candidates::candidates;
 use conclusion::{Circumstances, open_causes};
 use std::collections::VecDeque;
@@ -133,6 +134,11 @@ impl Investigation {
     fn tried(&mut self, change: Change) -> InvestigationPhase {
         let [first, .., last] = self.rows.as_slice() else { return InvestigationPhase::Search };
         let (first, last) = (&first.observation, &last.observation);
+        if change == Change::WrongPassword {
+            let credentials = matches!(last.code(), Some(401 | 403 | 407)) && last.place == Place::AfterCredentials;
+            self.evidence.password_checked = credentials && last.code() != first.code();
+            return InvestigationPhase::Search;
+        }
         if change.is_control() {
             self.evidence.control = Some(last.is_granted());
             return InvestigationPhase::Search;

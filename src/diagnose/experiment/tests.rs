@@ -197,6 +197,22 @@ fn the_control_and_the_answers_narrow_the_open_causes() {
 }
 
 #[test]
+fn a_wrong_password_that_is_answered_otherwise_clears_the_right_one() {
+    let by = |code| {
+        let registrar = move |_: usize, trial: &Trial| match trial {
+            Trial::Changed(Change::WrongPassword) => refused(code, Place::AfterCredentials),
+            _ => refused(403, Place::AfterCredentials),
+        };
+        investigate(&subject(), registrar).0.to_string()
+    };
+    assert_eq!(by(401), "conclusion: open: account, limit");
+    // It says the same to both: nothing is known.
+    assert_eq!(by(403), "conclusion: open: password, account, realm, limit");
+    let (_, refused_already) = investigate(&subject(), only(&[], &refused(401, Place::AfterCredentials)));
+    assert!(!names(&refused_already).contains(&"password = a wrong one".to_owned()));
+}
+
+#[test]
 fn two_causes_are_not_one() {
     // The other source leads to a challenge, and then the credentials are refused too.
     let (conclusion, _) = investigate(&subject(), |_, trial| match trial {

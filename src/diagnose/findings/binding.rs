@@ -9,10 +9,14 @@ use super::view::View;
 use super::wording::{counted, percent, window};
 use crate::measure::evidence::EXAMPLES;
 use crate::measure::{GrantRow, OutcomeRow, Sightings};
-use crate::vocab::{Class, Confidence, Kind, Severity};
+use crate::record::AgentResult;
+use crate::vocab::{Class, Confidence, Kind, Severity, SocketUse, Status, Trouble};
+use std::collections::BTreeMap;
 
 pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
-    let found = [refresh_failing(view), lost(view), shortened(view), garbled(view)].into_iter().flatten();
+    let found =
+        [refresh_failing(view), nothing_granted(view), lost(view), pushed_out(view), shortened(view), garbled(view)];
+    let found = found.into_iter().flatten();
     found.chain(rewritten(view)).collect()
 }
 
@@ -82,6 +86,93 @@ fn lost(view: &View<'_>) -> Option<Draft> {
         draft.rejected.push("a registrar that lists no Contact at all: it listed ours in the other answers".to_owned());
     }
     draft.evidence.extend(by_kind(&rows));
+    Some(draft)
+}
+
+/// 2xx answers that hold no binding: they grant no time at all.
+fn nothing_granted(view: &View<'_>) -> Option<Draft> {
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| grants_nothing(row)).collect();
+    let seen = Sightings::together(rows.iter().map(|row| &row.seen));
+    if seen.count == 0 {
+        return None;
+    }
+    let hit = view.met(&[Class::Malformed]).count() as u64;
+    let out = view.met(&[Class::Malformed]).filter(|(_, agent)| agent.status != Some(Status::Registered)).count();
+    let severity = if out > 0 { Severity::Critical } else { Severity::Warning };
+    let mut draft = Draft::new("binding.lost", severity, Some(view.trunk));
+    draft.agents = hit.min(seen.count);
+    draft.confidence = confidence(seen.count, 0);
+    draft.summary = format!(
+        "{} grant no time (expires=0): the registrar says yes and holds no binding of these agents",
+        counted(seen.count, "2xx answer")
+    );
+    draft.evidence = rows.iter().map(|row| format!("{} of kind {}", row.seen.count, row.kind.as_str())).collect();
+    let registered = view.count(Class::Registered);
+    draft.evidence.push(format!("{registered} attempts were granted a lifetime"));
+    draft.rejected.push("a refusal: the answer is a 2xx, so that a phone believes it is registered".to_owned());
+    draft.rejected.push("a removal: these requests asked for a lifetime".to_owned());
+    draft.advice.push(
+        "RFC 3261 §10.3 step 8: a binding with expires=0 has been removed; look for what removes it, such as a limit on contacts or a second registration with Contact *".to_owned(),
+    );
+    draft.saw(seen);
+    draft.agents = draft.agents.min(view.agents.len() as u64);
+    Some(draft)
+}
+
+fn grants_nothing(row: &OutcomeRow) -> bool {
+    row.trouble == Some(Trouble::NothingGranted)
+}
+
+/// Several of our agents share an address of record, and the registrar keeps fewer bindings of it
+/// than there are agents: whoever registers pushes another one out, and nobody tells that one.
+fn pushed_out(view: &View<'_>) -> Option<Draft> {
+    // Phones that were observed come and go by themselves.
+    if view.results.header.observed.is_some() {
+        return None;
+    }
+    let mut agents: BTreeMap<&str, Vec<&AgentResult>> = BTreeMap::new();
+    for (id, agent) in &view.agents {
+        let user = view.results.header.users.get(*id as usize)?;
+        agents.entry(user).or_default().push(agent);
+    }
+    let kept = u64::from(view.grants.iter().map(|row| row.listed).max()?);
+    // A registrar that lists no bindings may keep any number of them.
+    if kept == 0 || view.grants.iter().any(|row| row.listed == 0) {
+        return None;
+    }
+    let registered = |of: &[&AgentResult]| of.iter().filter(|agent| agent.registered > 0).count() as u64;
+    let too_many: Vec<u64> = agents.values().map(|of| registered(of)).filter(|count| *count > kept).collect();
+    let over: u64 = too_many.iter().map(|count| count - kept).sum();
+    if over == 0 {
+        return None;
+    }
+    let told: u64 = agents.values().map(|of| registered(of)).sum();
+    let rows: Vec<&GrantRow> = view.grants.to_vec();
+    let mut draft = covering("limit.contacts", Severity::Critical, view, &rows);
+    draft.agents = too_many.iter().sum();
+    draft.confidence = confidence(draft.attempts, 0);
+    draft.summary = format!(
+        "the registrar keeps at most {} of an address of record and pushes out the others: it holds {} where {told} \
+         agents were told they are registered",
+        counted(kept, "binding"),
+        told - over
+    );
+    draft.evidence = vec![
+        format!("no 2xx lists more than {}", counted(kept, "binding")),
+        format!("{} addresses of record have more agents that registered", too_many.len()),
+        "who is pushed out is not told, and counts as registered until its next refresh".to_owned(),
+    ];
+    draft.rejected.push("a refusal of one contact too many: all of these were answered 2xx".to_owned());
+    if view.header().sockets == SocketUse::Shared {
+        draft.confidence = draft.confidence.min(Confidence::Medium);
+        draft
+            .evidence
+            .push("agents that share a user and a socket have the same Contact, which is one binding".to_owned());
+        draft.advice.push("set sockets = \"per-agent\": each agent then has a Contact of its own".to_owned());
+    }
+    draft.advice.push(
+        "let an address of record have as many contacts as it has agents (Asterisk: max_contacts, remove_existing; OpenSIPS and Kamailio: max_contacts), or give each agent a user of its own".to_owned(),
+    );
     Some(draft)
 }
 
@@ -185,7 +276,8 @@ fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
 
 /// Answers that cannot be read, or that do not fit their request: an attempt each.
 fn garbled(view: &View<'_>) -> Option<Draft> {
-    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Malformed).collect();
+    let rows: Vec<_> =
+        view.outcomes.iter().filter(|row| row.class == Class::Malformed && !grants_nothing(row)).collect();
     let seen = Sightings::together(rows.iter().map(|row| &row.seen));
     let count = seen.count;
     if count == 0 {

@@ -14,10 +14,13 @@ mod challenge;
 mod cost;
 mod draft;
 mod generator;
+mod moment;
 mod nodes;
 mod pattern;
 mod phrase;
+mod place;
 mod refusal;
+mod shed;
 mod silence;
 mod slow;
 mod trend;
@@ -63,6 +66,7 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
     drafts.extend(slow::find(view, overload.is_some() || unanswered));
     drafts.extend(overload);
+    shed::explain(view, &mut drafts);
     drafts.extend(binding::find(view));
     drafts
 }

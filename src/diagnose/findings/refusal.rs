@@ -112,7 +112,10 @@ impl<'v, 'a> Case<'v, 'a> {
 
     /// Nobody was ever accepted.
     fn everybody(&self) -> Vec<Draft> {
-        let plain = self.plain("everybody, from the first attempt on");
+        // A capture may be a selection.
+        let observed = self.view.results.header.observed.is_some();
+        let plain =
+            self.plain(if observed { "every attempt that is seen" } else { "everybody, from the first attempt on" });
         if self.group.class != Class::Unauthorized {
             return vec![plain];
         }

@@ -7,10 +7,12 @@
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
+use super::moment;
+use super::place;
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
-use crate::vocab::{Class, Confidence, Kind, Phase, Severity, Status, Trouble};
+use crate::vocab::{Class, Confidence, Kind, Phase, RequestKind, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
 /// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
@@ -38,21 +40,26 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     let mut draft = Draft::new("no-response", Severity::Warning, Some(view.trunk));
     let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Silence).collect();
     draft.saw(Sightings::together(rows.iter().map(|row| &row.seen)));
-    // They were sent a Timer F before they ended.
+    // They were sent a Timer F before they ended, and were repeated until then.
     let timer_f_ns = view.timer_f_ns();
-    draft.first_ns = draft.first_ns.saturating_sub(timer_f_ns);
-    draft.last_ns = draft.last_ns.saturating_sub(timer_f_ns);
+    let (sent_first, sent_last) = (draft.first_ns.saturating_sub(timer_f_ns), draft.last_ns.saturating_sub(timer_f_ns));
+    draft.first_ns = sent_first;
     draft.agents = view.met(&[Class::Silence]).count() as u64;
     draft.severity = severity(view, Class::Silence, count);
     let answered = view.attempts() - count - view.count(Class::Transport);
     let pattern = pattern(view, answered);
+    if let Some((first, last)) = pattern.window_ns {
+        (draft.first_ns, draft.last_ns) = (first, last);
+    }
     let limit = format!("{} s", timer_f_ns as f64 / 1e9);
     draft.summary = format!("{} of {}", pattern.summary, of_agents(view, draft.agents));
     draft.evidence = vec![
         format!("{} without a final answer in {limit}, {answered} answered", counted(count, "attempt")),
-        format!("the unanswered were sent {}", window(draft.first_ns, draft.last_ns)),
+        format!("the unanswered were sent {}, and repeated until {}", window(sent_first, sent_last), at(draft.last_ns)),
     ];
     draft.evidence.extend(pattern.evidence);
+    draft.evidence.extend(place::table(view));
+    draft.evidence.extend(place::whose(view));
     draft.rejected = pattern.rejected;
     draft.rejected.push(format!("a slow server: an answer within {limit} would have counted"));
     draft.confidence = confidence(count, pattern.against);
@@ -77,9 +84,12 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
     let first_us = swiftest(Phase::Challenge).or(swiftest(Phase::RegisterService)).map(|(us, _)| us)?;
     let places = [(Phase::Refresh, "refreshes"), (Phase::Authenticated, "requests with credentials")];
     let t1_us = view.t1_ms() * 1e3;
+    // Where answers are only slow, each copy is answered: they come twice.
+    let twice = totals.sums.duplicate_responses;
     let held = |(phase, what)| {
         let (us, count) = swiftest(phase)?;
-        ((first_us as f64) < t1_us && us as f64 >= t1_us).then_some((what, us, count))
+        let repeated = (first_us as f64) < t1_us && us as f64 >= t1_us;
+        (repeated && twice * 2 < count).then_some((what, us, count))
     };
     let (what, us, count) = places.into_iter().find_map(held)?;
     let mut draft = Draft::new("no-response", Severity::Warning, Some(view.trunk));
@@ -96,6 +106,7 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
         format!("the swiftest answer to other requests came after {:.1} ms", first_us as f64 / 1e3),
         format!("{} in all", counted(totals.sums.retransmissions, "repeat")),
     ];
+    draft.evidence.extend(place::table(view));
     draft.rejected.push("packets lost by chance: some of these requests would have been answered at once".to_owned());
     Some(draft)
 }
@@ -116,7 +127,8 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     let reported: u64 = rows.iter().filter(is_reported).map(|row| row.seen.count).sum();
     let hit = of_agents(view, draft.agents);
     if reported * 2 >= count {
-        draft.summary = format!("{} cannot be reached: requests of {hit} came to nothing at once", target(view));
+        let when = when_unreachable(view, &draft);
+        draft.summary = format!("{} cannot be reached{when}: requests of {hit} came to nothing at once", target(view));
         draft.advice.push("port unreachable: the host is there and nothing listens on that port".to_owned());
     } else {
         draft.summary = format!("this machine could not send requests of {hit}");
@@ -126,6 +138,26 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     draft.rejected.push("silence: the system reported each failure, nobody had to wait for Timer F".to_owned());
     draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, count));
     Some(draft)
+}
+
+/// When requests could not be delivered, as against others that could.
+fn when_unreachable(view: &View<'_>, draft: &Draft) -> String {
+    let answered = |from: u64, until: u64| -> u64 {
+        let inside = view.ticks.iter().filter(|tick| (from..until).contains(&tick.start_ns));
+        inside.map(Tick::answered).sum()
+    };
+    let (from, until) = (draft.first_ns, draft.last_ns);
+    // The ticks at the edges hold answers from before and after.
+    let during = answered(from + 1, until.saturating_sub(view.tick_ns));
+    match (answered(0, from), during, answered(until, u64::MAX)) {
+        (0, 0, 0) => ", from the first request to the last".to_owned(),
+        (_, during, _) if during * 20 > draft.attempts => {
+            format!(" now and then from {} of the run", window(from, until))
+        }
+        (0, ..) => format!(" until {} of the run", at(until)),
+        (_, _, 0) => format!(" from {} of the run on", at(from)),
+        _ => format!(" from {} of the run", window(from, until)),
+    }
 }
 
 /// 408 from the server, as against our own Timer F.
@@ -201,11 +233,13 @@ struct Pattern {
     rejected: Vec<String>,
     /// Attempts that contradict it.
     against: u64,
+    /// When it was, where that is known better than from the requests that were given up.
+    window_ns: Option<(u64, u64)>,
 }
 
 impl Pattern {
     fn new(summary: impl Into<String>) -> Self {
-        Pattern { summary: summary.into(), evidence: Vec::new(), rejected: Vec::new(), against: 0 }
+        Pattern { summary: summary.into(), evidence: Vec::new(), rejected: Vec::new(), against: 0, window_ns: None }
     }
 }
 
@@ -217,23 +251,70 @@ fn pattern(view: &View<'_>, answered: u64) -> Pattern {
         return never;
     }
     if answered == 0 {
-        let mut half = Pattern::new(
-            "requests without credentials are challenged, requests with credentials are never answered: those",
-        );
-        half.evidence.push("credentials make a request longer: it may be cut into fragments, or filtered".to_owned());
-        half.rejected.push("a server that is down: it challenges".to_owned());
-        return half;
+        return by_place(view).unwrap_or_else(|| only_challenges(view));
     }
-    by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).unwrap_or_else(|| {
+    particular(view).unwrap_or_else(|| {
         let mut scattered = Pattern::new("some requests bring no answer, scattered over the run,");
-        scattered.evidence.push("neither one source, one stretch of time nor a rate sets them apart".to_owned());
+        let apart = "no source, kind or length of request, agent, stretch of time or rate sets them apart";
+        scattered.evidence.push(apart.to_owned());
         scattered
     })
 }
 
-/// Whether the silent requests look random: no source, time or rate sets them apart.
-fn is_scattered(view: &View<'_>) -> bool {
-    by_source(view).or_else(|| by_moment(view)).or_else(|| by_rate(view)).is_none()
+/// What sets the silent requests apart from others; `None` when they look random.
+fn particular(view: &View<'_>) -> Option<Pattern> {
+    by_source(view)
+        .or_else(|| by_place(view))
+        .or_else(|| by_length(view))
+        .or_else(|| by_moment(view))
+        .or_else(|| by_agent(view))
+        .or_else(|| by_rate(view))
+}
+
+/// One kind of request is never answered, while others are at the same time.
+fn by_place(view: &View<'_>) -> Option<Pattern> {
+    let kind = place::never_answered(view)?;
+    let mut pattern = match kind {
+        RequestKind::Credentials => only_challenges(view),
+        kind => Pattern::new(format!("{kind} are never answered, while other requests are: those")),
+    };
+    pattern.rejected.push("a server that is down: it answers other requests at the same time".to_owned());
+    pattern.rejected.push(format!("packet loss on the way: of all {kind} not one in twenty was answered"));
+    Some(pattern)
+}
+
+/// Whoever asks is challenged, and whoever answers that is not answered.
+fn only_challenges(view: &View<'_>) -> Pattern {
+    let mut pattern = Pattern::new(
+        "requests without credentials are challenged, requests with credentials are never answered: those",
+    );
+    pattern.evidence.push(match place::by_length(view) {
+        Some((longest, shortest)) => place::about_length(longest, shortest),
+        None => "credentials make a request longer: it may be cut into fragments, or filtered".to_owned(),
+    });
+    pattern
+}
+
+/// Long requests are never answered, shorter ones are.
+fn by_length(view: &View<'_>) -> Option<Pattern> {
+    let (longest, shortest) = place::by_length(view)?;
+    let mut pattern = Pattern::new(format!("requests of {shortest} bytes and more are never answered: those"));
+    pattern.evidence.push(place::about_length(longest, shortest));
+    pattern.rejected.push("a server that is down: it answers shorter requests at the same time".to_owned());
+    Some(pattern)
+}
+
+/// Always the same agents, and never others.
+fn by_agent(view: &View<'_>) -> Option<Pattern> {
+    let hit = view.met(&[Class::Silence]).count();
+    let others = view.agents.len() - hit;
+    if place::same_agents(view) != Some(true) || (others as u64) < SOME || hit == 0 {
+        return None;
+    }
+    let mut pattern = Pattern::new("always the same agents are not answered, whenever they ask: requests");
+    pattern.evidence.push(format!("{others} other agents were always answered"));
+    pattern.rejected.push("the server is down, or packets are lost: others were answered each time".to_owned());
+    Some(pattern)
 }
 
 fn target<'a>(view: &View<'a>) -> &'a str {
@@ -261,35 +342,17 @@ fn by_source(view: &View<'_>) -> Option<Pattern> {
     Some(pattern)
 }
 
-/// A stretch of time without any answer, with answers before or after it.
+/// A stretch of time without any answer, with answers before or after it; or a few of them.
 fn by_moment(view: &View<'_>) -> Option<Pattern> {
-    let silent: Vec<(u64, u64)> = view
-        .ticks
-        .iter()
-        .filter(|tick| tick.silent > 0)
-        .map(|tick| (tick.start_ns.saturating_sub(view.timer_f_ns()), tick.silent))
-        .collect();
-    let (from, to) = (silent.first()?.0, silent.last()?.0 + view.tick_ns);
-    let all: u64 = silent.iter().map(|(_, count)| count).sum();
-    // Requests of its first tick may have been sent before it began, so that their answers still
-    // came in it.
-    let inside = view.ticks.iter().filter(|tick| tick.start_ns > from + view.tick_ns && tick.start_ns < to);
-    let answered: u64 = inside.map(Tick::answered).sum();
-    let before: u64 = view.ticks.iter().filter(|tick| tick.start_ns < from).map(Tick::answered).sum();
-    let after: u64 = view.ticks.iter().filter(|tick| tick.start_ns >= to).map(Tick::answered).sum();
-    if answered * 20 > all || before + after == 0 {
-        return None;
-    }
-    let mut pattern = if before == 0 {
-        Pattern::new(format!("nothing is answered until {} of the run, which hits requests", at(to)))
-    } else if after == 0 {
-        Pattern::new(format!("nothing is answered from {} of the run on, which hits requests", at(from)))
-    } else {
-        Pattern::new(format!("nothing is answered from {} of the run, which hits requests", window(from, to)))
-    };
-    pattern.evidence.push(format!("answers before it {before}, in it {answered}, after it {after}"));
+    let stretches = moment::stretches(view)?;
+    let (first, last) = (stretches.first()?, stretches.last()?);
+    let mut pattern = Pattern::new(moment::told(&stretches));
+    pattern.window_ns = Some((first.from_ns, last.last_ns(view)));
+    pattern.against = stretches.iter().map(|stretch| stretch.answered).sum();
+    let outside = view.ticks.iter().map(Tick::answered).sum::<u64>().saturating_sub(pattern.against);
+    pattern.evidence.push(format!("answers in it {}, at other times {outside}", pattern.against));
+    pattern.evidence.extend(moment::around(view, first));
     pattern.rejected.push("packet loss on the way: all or nothing was answered, by time".to_owned());
-    pattern.against = answered;
     Some(pattern)
 }
 
@@ -384,7 +447,7 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
     } else {
         draft.rejected.push("a slow server: no answer came late or twice".to_owned());
     }
-    if view.count(Class::Silence) > 0 && !is_scattered(view) {
+    if view.count(Class::Silence) > 0 && particular(view).is_some() {
         // What is not answered at certain times, or above a rate, is repeated then as well.
         draft.severity = Severity::Info;
         draft.confidence = draft.confidence.min(Confidence::Low);
