@@ -172,7 +172,7 @@ fn schedule_lag(results: &Results) -> Option<GeneratorDoubt> {
         INVALID_LAG_US / 1_000
     );
     // A single one of a handful.
-    let few = results.totals.generator.arrivals < LEAST_ATTEMPTS;
+    let few = results.lag_us.len() < LEAST_ATTEMPTS;
     Some((if few { GeneratorVerdict::Suspect } else { GeneratorVerdict::Invalid }, why))
 }
 
