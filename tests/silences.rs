@@ -42,7 +42,7 @@ fn only(results: &Results, id: &str, words: &[&str]) -> Finding {
 
 #[test]
 fn credentials_that_make_a_request_too_long_are_told_by_length() {
-    let results = live("retry = { preset = \"none\" }", "rules = [{ place = \"register\", larger = 500, code = 0 }]");
+    let results = live("retry = { preset = \"none\" }", "rules = [{ larger = 500, code = 0 }]");
     let words = [
         "requests without credentials are challenged, requests with credentials are never answered",
         "first requests: 200 answered at once",
@@ -53,10 +53,13 @@ fn credentials_that_make_a_request_too_long_are_told_by_length() {
 }
 
 #[test]
-fn refreshes_that_are_never_answered_are_the_place() {
-    let results = live("retry = { preset = \"none\" }", "rules = [{ place = \"refresh\", code = 0 }]");
-    let words = ["refreshes are never answered, while other requests are", "refreshes: ", "never"];
+fn refreshes_that_are_not_answered_are_the_place() {
+    // Once the binding has run out, the repeated request is answered like any new one.
+    let results = live("", "rules = [{ place = \"refresh\", code = 0 }]");
+    let words = ["refreshes are not answered until they have been repeated", "refreshes: ", "after they were repeated"];
     only(&results, "no-response", &words);
+    let long = live("refresh_at = 0.3", "rules = [{ place = \"refresh\", code = 0 }]");
+    only(&long, "no-response", &["refreshes are never answered, while other requests are", "never ("]);
 }
 
 #[test]
@@ -107,7 +110,8 @@ fn a_lifetime_of_nothing_is_no_registration() {
 #[test]
 fn bindings_that_our_own_agents_push_out_are_counted() {
     let agents = "csv = \"three-a-user.csv\"";
-    let trunk = "sockets = \"per-agent\"";
+    // Phones of one user are at different addresses, and so are their Contacts.
+    let trunk = "source = [\"127.0.0.2\", \"127.0.0.3\", \"127.0.0.4\"]";
     let results = live_with(agents, trunk, "contacts = 1\npushes_out = true", "");
     let words = ["keeps at most 1 binding of an address of record", "it holds 20 where 60 agents"];
     let finding = only(&results, "limit.contacts", &words);

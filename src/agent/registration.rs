@@ -51,8 +51,7 @@ use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
 use crate::sip::{Response, contact};
 use crate::vocab::{
-    AgentId, FlowLoss, Kind, Place, Refusal, RequestFate, RequestKind, RunTag, Status, Time, Trouble, Why, saturating_u8,
-    saturating_u16,
+    AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8, saturating_u16,
 };
 use connection::Facts;
 use std::num::{NonZeroU16, NonZeroU64};
@@ -464,10 +463,7 @@ impl Agent {
                     Due::Nothing => Send::No,
                     Due::Retransmit => Send::Again,
                     Due::Timeout => {
-                        let kind = RequestKind::of(attempt.kind, attempt.exchange.place());
-                        if transaction.on_wire {
-                            events(Event::RequestEnded(transaction.end(kind, RequestFate::Never)));
-                        }
+                        transaction.given_up(attempt.kind, attempt.exchange.place(), events);
                         let end = Ending::trouble(Failed::TIMED_OUT, 0, Trouble::Timeout);
                         self.finish(cx, end, transaction.timeout_at(&cx.policy.timers), events);
                         Send::No
@@ -505,8 +501,7 @@ impl Agent {
         self.answered |= 1;
         self.last_final = Some(at);
         if let State::Open(OpenAttempt { kind, exchange, transaction: Some(request), .. }) = &self.state {
-            let fate = if request.was_repeated() { RequestFate::Repeated } else { RequestFate::AtOnce };
-            events(Event::RequestEnded(request.end(RequestKind::of(*kind, exchange.place()), fate)));
+            request.answered(*kind, exchange.place(), events);
         }
         if response.cseq != FIRST_CSEQ + serial || !is_register(response.cseq_method) {
             let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::CseqMismatch);

@@ -18,9 +18,9 @@
 //! Completed lives in the agent as the set of answered serials, because a copy of an answer may
 //! arrive while the next transaction is already open.
 
-use crate::measure::RequestEnd;
+use crate::measure::{Event, RequestEnd};
 use crate::sip::Timers;
-use crate::vocab::{RequestFate, RequestKind, Time};
+use crate::vocab::{Kind, Place, RequestFate, RequestKind, Time};
 use std::time::Duration;
 
 /// Wait after the `sent`-th transmission (1 is the first) before the next one, Timer E of RFC 3261
@@ -123,9 +123,21 @@ impl Transaction {
         self.transmissions > 1
     }
 
-    /// How the request ended.
-    pub fn end(&self, kind: RequestKind, fate: RequestFate) -> RequestEnd {
-        RequestEnd { kind, fate, bytes: self.bytes.into(), sent: self.sent }
+    /// The request has its final answer.
+    pub fn answered(&self, kind: Kind, place: Place, events: &mut impl FnMut(Event<'_>)) {
+        self.end(kind, place, if self.was_repeated() { RequestFate::Repeated } else { RequestFate::AtOnce }, events);
+    }
+
+    /// Timer F ran out. What was never sent was not left unanswered.
+    pub fn given_up(&self, kind: Kind, place: Place, events: &mut impl FnMut(Event<'_>)) {
+        if self.on_wire {
+            self.end(kind, place, RequestFate::Never, events);
+        }
+    }
+
+    fn end(&self, kind: Kind, place: Place, fate: RequestFate, events: &mut impl FnMut(Event<'_>)) {
+        let kind = RequestKind::of(kind, place);
+        events(Event::RequestEnded(RequestEnd { kind, fate, bytes: self.bytes.into(), sent: self.sent }));
     }
 
     /// Whether the second copy of the request is the one that was sent last.

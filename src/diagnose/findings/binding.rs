@@ -126,8 +126,10 @@ fn grants_nothing(row: &OutcomeRow) -> bool {
 /// Several of our agents share an address of record, and the registrar keeps fewer bindings of it
 /// than there are agents: whoever registers pushes another one out, and nobody tells that one.
 fn pushed_out(view: &View<'_>) -> Option<Draft> {
-    // Phones that were observed come and go by themselves.
-    if view.results.header.observed.is_some() {
+    // Phones that were observed come and go by themselves, and a rehearsal has no sockets: agents
+    // that would have one each have the same Contact there.
+    let header = &view.results.header;
+    if header.observed.is_some() || (header.simulated && view.header().sockets == SocketUse::PerAgent) {
         return None;
     }
     let mut agents: BTreeMap<&str, Vec<&AgentResult>> = BTreeMap::new();
