@@ -2,7 +2,8 @@
 
 use super::answerer::{Marks, Words};
 use crate::vocab::{
-    AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, RequestFate, RequestKind, Status, Time, Trouble, TrunkId, Why,
+    AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, RequestFate, RequestKind, Status, Time, Trouble, TrunkId,
+    Why,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

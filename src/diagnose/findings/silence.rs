@@ -460,10 +460,11 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
 /// a path that is gone for a while. Packets lost by chance spare others that are sent meanwhile.
 fn stood_still(view: &View<'_>) -> bool {
     // Stretches of requests that were not answered within T1, by when they were sent.
+    let t1_ns = view.header().timers.t1_ns;
     let mut spans: Vec<(u64, u64)> = Vec::new();
     for tick in view.ticks.iter().filter(|tick| tick.unanswered > 0) {
         match spans.last_mut() {
-            Some((_, until)) if tick.start_ns <= *until + T1_US * 1_000 => *until = tick.start_ns,
+            Some((_, until)) if tick.start_ns <= *until + t1_ns => *until = tick.start_ns,
             _ => spans.push((tick.start_ns, tick.start_ns)),
         }
     }
