@@ -150,10 +150,10 @@ fn run(plan: &Plan, case: Case) -> Duration {
         unregister_rate: None,
         agents: AGENTS,
         patience: Duration::ZERO,
+        hung: |_| {},
     };
     let mut outcome = Outcome::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(conduct(run, &mut outcome)).expect("loopback carries a run");
+    conduct(run, &mut outcome).expect("loopback carries a run");
     server.stop().expect("the registrar served to the end");
     assert_eq!(outcome.registered, u64::from(AGENTS), "somebody is missing");
     if outcome.retransmissions > 0 {

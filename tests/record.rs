@@ -106,6 +106,8 @@ fn end() -> End {
         max_rss_bytes: 1 << 20,
         sender_cpu_pct: 12.5,
         aborted: None,
+        lost: None,
+        left_bound: 0,
     }
 }
 

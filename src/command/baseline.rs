@@ -5,7 +5,7 @@ use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::failure::Failure;
 use super::kept_baseline;
 use super::registrar::{address_of, embedded};
-use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header};
+use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header, hung};
 use super::targets::resolve_all;
 use super::threads::sender_threads;
 use crate::diagnose::{GeneratorVerdict, judge};
@@ -109,8 +109,9 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         unregister_rate: None,
         agents: saturating_u32(plan.identities.len()),
         patience: Duration::ZERO,
+        hung,
     };
-    let ended = super::runtime()?.block_on(conduct(run, &mut keep)).map_err(Failure::could_not)?;
+    let ended = conduct(run, &mut keep).map_err(Failure::could_not)?;
     if ended.interrupted_by.is_some() {
         return Err(Failure::could_not("the baseline was interrupted"));
     }

@@ -12,8 +12,8 @@ use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use crate::cli::{LimitsArgs, Live, MethodArg, Only};
-use crate::engine::LiveField;
 use crate::engine::trial::SignalBox;
+use crate::engine::{LiveField, Signals};
 use crate::load::search::concurrent::FillRate;
 use crate::load::search::{Orders, SearchMethod, Seating, Stop, Survey, rate, rfc7502, survey};
 use crate::net::clock::Clock;
@@ -24,7 +24,7 @@ use crate::report::limits as report;
 use crate::seed::Seed;
 use crate::vocab::{RunTag, TrunkId, parse_duration, saturating_u16};
 use field::{Opened, ShownField};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::time::Duration;
 
 /// The file that marks a directory as a search's.
 const RESULT: &str = "limits.json";
@@ -35,6 +35,10 @@ const FILL_MOST: f64 = 100.0;
 const PROBE_START: f64 = 10.0;
 /// Slow enough for any registrar, per second.
 const GENTLE: f64 = 4.0;
+/// After a signal bindings are removed for so long: Timer F, and what a pace takes;
+const REMOVING: Duration = Duration::from_secs(40);
+/// after a second one the search has so long to end.
+const AT_ONCE: Duration = Duration::from_secs(5);
 /// Messages of a registration (two), with something left for repetitions.
 const MESSAGES: f64 = 2.5;
 
@@ -177,9 +181,8 @@ async fn search(
     signals: SignalBox,
     live: bool,
 ) -> Result<(Survey, u64), Failure> {
-    let unheard = |error: std::io::Error| Failure::could_not(format!("signals cannot be received: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut heard = Signals::listen(trial.clock())
+        .map_err(|error| Failure::could_not(format!("signals cannot be received: {error}")))?;
     let waker = trial.waker();
     let (done, mut finished) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("search".to_owned()).spawn(move || {
@@ -189,11 +192,23 @@ async fn search(
         let _ = done.send((found, shown.field.drops()));
     });
     let thread = thread.map_err(|error| Failure::could_not(format!("no thread for the search: {error}")))?;
+    let mut came = None;
+    let mut patience = Duration::MAX;
     let result = loop {
         tokio::select! {
             biased;
             result = &mut finished => break result,
-            number = next(&mut interrupt, &mut terminate) => {
+            // A registrar that answers no more must not keep anybody.
+            () = tokio::time::sleep(patience) => match came {
+                Some(number) if patience == REMOVING => {
+                    signals.raise(number);
+                    waker.wake();
+                    patience = AT_ONCE;
+                }
+                _ => return Err(Failure::could_not("the search did not end; bindings may stay until their lifetime ends")),
+            },
+            number = heard.next() => {
+                patience = if came.replace(number).is_none() { REMOVING } else { AT_ONCE };
                 if live {
                     say("interrupted: removing the bindings; press Ctrl-C again to stop at once");
                 }
@@ -207,11 +222,4 @@ async fn search(
     // It has sent its result, nothing is left to fail.
     let _ = thread.join();
     Ok(found)
-}
-
-async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
-    tokio::select! {
-        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
-    }
 }

@@ -4,14 +4,15 @@
 use super::failure::Failure;
 use super::output::say;
 use crate::cli::RunArgs;
+use crate::engine::Signals;
 use crate::live::{Endpoint, Metrics, RunFacts};
+use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::vocab::{format_duration, parse_duration};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// An address that is bound, and how long the last values are to be had there.
 pub(super) struct Port {
@@ -116,13 +117,11 @@ impl Publication {
             say(&format!("{place} keeps the last values until they are read, for {most} at most (Ctrl-C ends this)"));
         }
         super::runtime()?.block_on(async {
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
-            let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+            let mut signals = Signals::listen(Clock::new()).map_err(Failure::could_not)?;
             tokio::select! {
                 () = self.endpoint.last_values_read() => {}
                 () = tokio::time::sleep(self.linger) => {}
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+                _ = signals.next() => {}
             }
             Ok(())
         })

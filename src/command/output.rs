@@ -79,6 +79,12 @@ impl RunDirectory {
         &self.path
     }
 
+    /// Removes the directory of a run that could not begin its record.
+    pub(super) fn unwritable(self, error: &io::Error) -> Failure {
+        self.discard();
+        Failure::could_not(format!("the record cannot be written: {error}; nothing was sent"))
+    }
+
     /// Removes the directory again when nothing was recorded in it.
     pub(super) fn discard(self) {
         // Best effort: an empty record left behind says so itself.
@@ -110,9 +116,11 @@ pub(super) fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result
     for (name, bytes) in files {
         let path = directory.join(name);
         let fresh = directory.join(format!(".{name}.new"));
-        fs::write(&fresh, bytes)
-            .and_then(|()| fs::rename(&fresh, &path))
-            .map_err(|error| Failure::could_not(format!("{}: cannot be written: {error}", path.display())))?;
+        fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| {
+            // Half a file is of no use to anybody.
+            let _ = fs::remove_file(&fresh);
+            Failure::could_not(format!("{}: cannot be written: {error}", path.display()))
+        })?;
     }
     Ok(())
 }

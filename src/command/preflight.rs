@@ -11,7 +11,7 @@ use super::targets::resolve_trunk;
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
-use crate::engine::{ProbeSocket, Server};
+use crate::engine::{ProbeSocket, Server, Signals};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::profile::lint::{self, Lint};
@@ -22,7 +22,6 @@ use crate::vocab::{Time, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// How long a request may stay unanswered: three transmissions.
@@ -71,8 +70,7 @@ pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
 fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
     let runtime = super::runtime()?;
     let entered = runtime.enter();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+    let mut signals = Signals::listen(prober.clock).map_err(Failure::could_not)?;
     drop(entered);
     let (done, mut ended) = oneshot::channel();
     std::thread::scope(|scope| {
@@ -81,16 +79,19 @@ fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result
         runtime.block_on(async {
             let mut came = None;
             loop {
-                let kind = tokio::select! {
+                tokio::select! {
                     done = &mut ended => {
                         let done = done.map_err(|_| Failure::could_not("the work ended without a result"))?;
                         return Ok((done, came));
                     }
-                    _ = interrupt.recv() => SignalKind::interrupt(),
-                    _ = terminate.recv() => SignalKind::terminate(),
-                };
-                came = Some(kind.as_raw_value());
-                prober.stop();
+                    number = signals.next() => {
+                        if came.replace(number).is_some() {
+                            say("ended at once; a binding of each trunk may stay until its lifetime ends");
+                            std::process::exit(128 + number);
+                        }
+                        prober.stop();
+                    }
+                }
             }
         })
     })

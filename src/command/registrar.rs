@@ -4,19 +4,19 @@ use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
-use crate::engine::{Listening, Server};
+use crate::engine::{Listening, Server, Signals};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::net::tcp::TcpPort;
 use crate::net::udp::{MOST_SEGMENTS, Udp, UdpOptions};
 use crate::plan::{ListenAddr, Plan, RegistrarChoice};
 use crate::profile;
-use crate::registrar::{Config, Counts, Registrar};
+use crate::profile::REGISTRAR_PASSWORD;
+use crate::registrar::{Config, Counts, KnownUsers, Registrar};
 use crate::seed::Seed;
 use crate::vocab::Time;
 use std::io;
 use std::net::SocketAddr;
-use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
     let profile = match &args.profile {
@@ -35,27 +35,37 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
             .collect::<Result<_, _>>()?,
     };
     let threads = args.threads.map_or(plan.registrar_threads, |threads| threads as usize);
+    let addresses: Vec<SocketAddr> = listen.iter().map(|listen| listen.address).collect();
+    openness(&plan.registrar.users, &addresses).iter().for_each(|warning| say(warning));
     let clock = Clock::new();
     // Before any thread is started: they inherit it.
     prefer_promptness();
     let runtime = super::runtime()?;
     let counts = runtime.block_on(async {
         // Whoever waits for the line below may send a signal right after it.
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+        let mut signals = Signals::listen(clock).map_err(Failure::could_not)?;
         let seed = Seed(plan.seed.unwrap_or_else(super::random));
         let server = serve(plan.registrar.clone(), seed, &listen, threads, clock, clock.now())?;
         let line = |&(transport, address): &(_, _)| format!("listening {}\n", ListenAddr { transport, address });
         let lines: String = server.addresses().iter().map(line).collect();
         print(&lines)?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         server.stop().map_err(|error| Failure::could_not(format!("the registrar failed: {error}")))
     })?;
     say(&account(&counts));
     Ok(Exit::Success)
+}
+
+/// What to say of a registrar that others reach and everybody can guess the password of.
+fn openness(users: &KnownUsers, addresses: &[SocketAddr]) -> Option<String> {
+    let open = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())?;
+    let KnownUsers::Anybody(password) = users else { return None };
+    (password.reveal() == REGISTRAR_PASSWORD).then(|| {
+        format!(
+            "warning: {open} is open to other machines, and any user registers there with the password everybody knows; \
+             set registrar.password, or listen on 127.0.0.1"
+        )
+    })
 }
 
 /// The embedded registrar of a plan, if any trunk registers with it; windows of its faults count
@@ -123,4 +133,22 @@ pub(super) fn serve(
     };
     let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), listening, threads, clock);
     started.map_err(|error| Failure::could_not(format!("the embedded registrar could not be started: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocab::Secret;
+
+    #[test]
+    fn a_registrar_that_others_reach_needs_a_password_of_its_own() {
+        let address = |text: &str| [text.parse().expect("an address")];
+        let anybody = |password: &str| KnownUsers::Anybody(Secret::new(password));
+        assert!(
+            openness(&anybody("secret"), &address("0.0.0.0:5060")).is_some_and(|said| said.contains("0.0.0.0:5060"))
+        );
+        for (users, place) in [("secret", "127.0.0.1:5060"), ("secret", "[::1]:5060"), ("s3cret", "0.0.0.0:5060")] {
+            assert_eq!(openness(&anybody(users), &address(place)), None, "{users} {place}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, RunWatch, Screen};
 use super::output::{RunDirectory, say};
 use super::registrar::{address_of, embedded};
-use super::report::derive;
+use super::report::{Derived, derive};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
@@ -16,7 +16,7 @@ use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
 use crate::diagnose::findings::counted;
-use crate::engine::{Conduct, Ended, Wish, WorkerPlan, conduct};
+use crate::engine::{Conduct, Ended, HungFor, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
 #[cfg(feature = "tui")]
 use crate::live::screen::Opening;
@@ -27,11 +27,12 @@ use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
-use crate::record::results::{Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
+use crate::record::results::{self, Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
 use crate::vocab::{AgentId, RunTag, Time, nanos, saturating_u16, saturating_u32};
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -85,36 +86,82 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let facts = opening(&plan, &frame, &targets);
     let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
     let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan));
-    let unwritable = |error: std::io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
-    watch.record().header(&Header { baseline: kept_baseline::read(), ..header }).map_err(unwritable)?;
+    if let Err(error) = watch.record().header(&Header { baseline: kept_baseline::read(), ..header }) {
+        return Err(directory.unwritable(&error));
+    }
     usage::give_back_freed_memory();
     announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
     let glances = watch.shows_trunks();
     let run = Conduct { wishes: Some(wishes), glances, ..as_planned(&plan, &frame, workers, clock) };
-    let conducted = super::runtime()?.block_on(conduct(run, &mut watch));
-    if let Ok(ended) = &conducted {
-        // A condition that held when no load was left to end is for the thresholds to judge.
-        let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
-        watch.record().end(&end(ended, &frame, aborted)).map_err(unwritable)?;
-    }
+    let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
+    // A condition that held when no load was left to end is for the thresholds to judge.
+    let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
+    let last = end(&ended, &frame, aborted);
+    let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
+    let unkept = ended.unkept.or_else(|| watch.record().end(&last).err());
     drop(watch);
     drop(server);
-    // What was recorded is reported, whatever happened to the run.
-    let derived = derive(directory.path())?;
-    let ended = conducted.map_err(Failure::could_not)?;
+    left.iter().for_each(|line| say(line));
+    let derived = conclude(directory.path(), unkept)?;
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
     derived.print(directory.path(), args.json)?;
     if let Some(keep) = args.keep {
         keep::prune(&plan.name, directory.path(), keep);
     }
     // Somebody who interrupted the run is not kept waiting.
-    if let Some(publication) = publication.filter(|_| ended.interrupted_by.is_none()) {
+    if let Some(publication) = publication.filter(|_| interrupted_by.is_none()) {
         publication.linger(args.live != Live::Off)?;
     }
-    Ok(Exit::of_run(derived.judgement.verdict, ended.interrupted_by))
+    Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
+}
+
+/// What was recorded is reported, whatever happened to the run.
+///
+/// # Errors
+/// When the record could not be written to its end, or nothing can be made of it.
+fn conclude(directory: &Path, unkept: Option<std::io::Error>) -> Result<Derived, Failure> {
+    let derived = derive(directory);
+    let Some(error) = unkept else { return derived };
+    let also = derived.err().map_or_else(String::new, |failure| format!("\n{failure}"));
+    Err(Failure::could_not(format!(
+        "the record cannot be written: {error}; the load was ended early, and what it had bound was removed as far as nothing \
+         else is said{also}"
+    )))
+}
+
+/// What a run leaves at its registrars, and until when.
+fn left_behind(plan: &Plan, ended: &Ended, clock: Clock) -> Option<String> {
+    let longest = plan.trunks.iter().map(|trunk| trunk.policy.expires_s).max().unwrap_or(0);
+    let until = i128::from(clock.unix_ns()) + i128::from(longest) * 1_000_000_000;
+    (ended.left_bound > 0).then(|| {
+        format!(
+            "{} left at the registrar; they end by themselves by {}, unless it granted more than was asked for",
+            counted(ended.left_bound, "binding"),
+            results::utc(until, 0)
+        )
+    })
+}
+
+/// What a person is told of a disk or a terminal that takes nothing more.
+pub(super) fn hung(how: HungFor) {
+    match how {
+        HungFor::Meanwhile(span) => say(&format!(
+            "warning: the disk or the terminal has taken nothing for {} s; the run goes on, its results wait in memory",
+            span.as_secs()
+        )),
+        HungFor::TooLong(span) => {
+            say(&format!(
+                "regstorm: everything has ended, but the disk or the terminal has taken nothing for {} s; what was not \
+                 written is lost",
+                span.as_secs()
+            ));
+            // Whoever is held by it cannot be ended in any other way.
+            std::process::exit(3);
+        }
+    }
 }
 
 /// Says what is about to run, and publishes it where that is wanted.
@@ -146,6 +193,7 @@ fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Cl
         drain: plan.drain,
         unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
         agents: saturating_u32(plan.identities.len()),
+        hung,
         patience: plan.trunks.iter().map(|trunk| trunk.policy.timers.f()).max().unwrap_or_default(),
     }
 }
@@ -382,6 +430,8 @@ pub(super) fn end(ended: &Ended, frame: &RunFrame, aborted: Option<Aborted>) -> 
         ended_ns: ended.ended.nanos_since(frame.start),
         load_ended_ns: ended.load_ended.nanos_since(frame.start),
         interrupted_by: ended.interrupted_by,
+        lost: ended.lost.clone(),
+        left_bound: ended.left_bound,
         registered_at_load_end: ended.registered_at_load_end,
         user_s: usage.user_s,
         system_s: usage.system_s,

@@ -15,10 +15,13 @@ use crate::load::course::Leg;
 use crate::load::{Adjustment, Course, Schedule};
 use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
+use crate::net::poll::wait_input;
 use crate::net::priority::give_way;
 use crate::record::Follower;
 use crate::vocab::{self, Intervention, LoadStage, printable};
 use std::fs::File;
+use std::io::{IsTerminal, stderr, stdin};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -204,9 +207,12 @@ fn of_load(leg: Leg) -> StageNow {
 /// The screen's thread: ends with the run, or with the terminal.
 fn show(mut scene: Scene, updates: &Receiver<ScreenUpdate>, wishes: &UnboundedSender<Wish>) {
     let palette = Palette::new(depth());
+    let (input, screen) = (stdin(), stderr());
     let drawn = Terminal::take().and_then(|mut terminal| {
         while take_in(&mut scene, updates) && terminal.draw(&mut scene, palette)? {
-            if let Some(event) = Terminal::wait(REDRAW)? {
+            // Of a terminal that is gone the library would read nothing, for ever.
+            wait_input(if input.is_terminal() { input.as_fd() } else { screen.as_fd() }, REDRAW)?;
+            while let Some(event) = Terminal::wait(Duration::ZERO)? {
                 act(&event).into_iter().for_each(|act| carry_out(act, &mut scene, wishes));
             }
         }

@@ -183,6 +183,8 @@ pub fn rehearse_facing<W: Write>(
         sender_cpu_pct: 0.0,
         // A condition that held when no load was left to end is for the thresholds to judge.
         aborted: aborted.filter(|_| outcome.stopped),
+        lost: None,
+        left_bound: 0,
     })?;
     Ok(outcome)
 }

@@ -13,7 +13,7 @@ use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::WatchArgs;
 use crate::diagnose::readiness::{place, said};
 use crate::diagnose::watch::{Hysteresis, Light};
-use crate::engine::ProbeSocket;
+use crate::engine::{ProbeSocket, Signals};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::record::results;
@@ -22,13 +22,17 @@ use crate::seed::Seed;
 use crate::vocab::{Time, parse_duration};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 /// The shortest time between rounds.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How long a canary's request may stay unanswered: the time between rounds, within these.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
+/// How long a watch that was told to end may take to remove its bindings.
+const FAREWELL: Duration = Duration::from_secs(30);
 /// The most canaries asked side by side.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -51,7 +55,8 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
     let embedded = address_of(&plan, server.as_ref());
-    let watch = CanaryWatch { plan, embedded, prober, patience: every.clamp(PATIENCE[0], PATIENCE[1]), canaries };
+    let patience = every.clamp(PATIENCE[0], PATIENCE[1]);
+    let watch = CanaryWatch { plan, embedded, prober, patience, canaries, stopping: Arc::default() };
     watch.say_pace(every);
     let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);
     let go = super::runtime()?.block_on(keep(
@@ -73,9 +78,38 @@ fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
 
 /// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is
 /// go.
-async fn keep(mut watch: CanaryWatch, every: Duration, until: Time, told: &Listeners) -> Result<bool, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::could_not)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::could_not)?;
+async fn keep(watch: CanaryWatch, every: Duration, until: Time, told: &Listeners) -> Result<bool, Failure> {
+    let clock = watch.prober.clock;
+    let mut signals = Signals::listen(clock).map_err(Failure::could_not)?;
+    let (tell, told_to_stop) = tokio::sync::watch::channel(false);
+    let stopping = watch.stopping.clone();
+    let rounds = rounds(watch, every, until, told, told_to_stop);
+    let mut rounds = std::pin::pin!(rounds);
+    let mut patience = Duration::MAX;
+    loop {
+        let number = tokio::select! {
+            done = &mut rounds => return done,
+            number = signals.next() => number,
+            () = tokio::time::sleep(patience) => SignalKind::terminate().as_raw_value(),
+        };
+        if stopping.swap(true, Ordering::Relaxed) {
+            say("ended at once; the bindings of canaries may stay until their lifetime ends");
+            std::process::exit(128 + number);
+        }
+        // Whoever is waited for beyond this is not waited for.
+        patience = FAREWELL;
+        tell.send_replace(true);
+    }
+}
+
+/// Round after round, until told to stop.
+async fn rounds(
+    mut watch: CanaryWatch,
+    every: Duration,
+    until: Time,
+    told: &Listeners,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) -> Result<bool, Failure> {
     let clock = watch.prober.clock;
     let mut next = clock.now();
     loop {
@@ -95,10 +129,12 @@ async fn keep(mut watch: CanaryWatch, every: Duration, until: Time, told: &Liste
             next += every;
         }
         let ends = next >= until;
+        if *stop.borrow() {
+            break;
+        }
         tokio::select! {
             () = tokio::time::sleep(next.min(until).since(clock.now())) => if ends { break },
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = stop.changed() => break,
         }
     }
     let go = watch.canaries.iter().all(|canary| canary.hysteresis.is_go());
@@ -145,6 +181,8 @@ struct CanaryWatch {
     prober: Prober,
     patience: Duration,
     canaries: Vec<Canary>,
+    /// Somebody asked for an end: no canary of a round begins any more.
+    stopping: Arc<AtomicBool>,
 }
 
 /// One agent that stands for its trunk.
@@ -177,7 +215,11 @@ impl CanaryWatch {
 
     /// Asks every canary's registrar once; the changes, in the order of the profile.
     fn round(&mut self) -> Vec<GoChange> {
+        let stopping = self.stopping.clone();
         self.each(|watch, canary| {
+            if stopping.load(Ordering::Relaxed) {
+                return None;
+            }
             let (good, seen) = canary.register(watch);
             let change = canary.hysteresis.round(good)?;
             Some(canary.change(change, seen, watch.clock))
@@ -194,7 +236,7 @@ impl CanaryWatch {
 
     /// Does something with every canary, some side by side.
     fn each(&mut self, act: impl Fn(&Shared<'_>, &mut Canary) -> Option<GoChange> + Sync) -> Vec<GoChange> {
-        let CanaryWatch { plan, embedded, prober, patience, canaries } = self;
+        let CanaryWatch { plan, embedded, prober, patience, canaries, .. } = self;
         let shared = Shared { plan, embedded: *embedded, prober, patience: *patience, clock: prober.clock };
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {

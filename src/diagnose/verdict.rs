@@ -71,6 +71,8 @@ pub struct Judgement {
 pub fn judge(results: &Results, findings: &[Finding], thresholds: &[Threshold]) -> Judgement {
     let mut doubts = generator_doubts(results);
     doubts.extend(imbalances(results));
+    let lost = results.end.as_ref().and_then(|end| end.lost.as_ref());
+    doubts.extend(lost.map(|why| (GeneratorVerdict::Invalid, format!("{why}; its agents were lost with it"))));
     let thresholds: Vec<_> = thresholds.iter().map(|threshold| threshold.check(results, findings)).collect();
     let invalid_reasons: Vec<_> =
         doubts.iter().filter(|(grade, _)| *grade == GeneratorVerdict::Invalid).map(|(_, why)| why.clone()).collect();
@@ -109,9 +111,7 @@ pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
     doubts.extend(late_arrivals(results));
     doubts.extend(schedule_lag(results));
     doubts.extend(socket_drops(results));
-    if counts.send_errors > 0 {
-        doubts.push((GeneratorVerdict::Suspect, format!("{} could not be sent", messages(counts.send_errors))));
-    }
+    doubts.extend(send_errors(results));
     if refused > 0 {
         let why = format!("the safety ceiling (max_message_rate) refused {}", messages(refused));
         doubts.push((GeneratorVerdict::Suspect, why));
@@ -186,6 +186,16 @@ fn socket_drops(results: &Results) -> Option<GeneratorDoubt> {
     let grade = if lost { GeneratorVerdict::Invalid } else { GeneratorVerdict::Suspect };
     let above = if lost { format!(", above {} % of them", short(100.0 * INVALID_DROPS)) } else { String::new() };
     Some((grade, format!("the kernel dropped {drops} datagrams at our sockets, {received} were received{above}")))
+}
+
+/// What this machine could not send is no failure of the server's.
+fn send_errors(results: &Results) -> Option<GeneratorDoubt> {
+    let (errors, sent) = (results.totals.generator.send_errors, results.totals.sums.messages_sent);
+    let lost = errors as f64 > INVALID_DROPS * sent as f64;
+    let grade = if lost { GeneratorVerdict::Invalid } else { GeneratorVerdict::Suspect };
+    let above =
+        if lost { format!(", above {} % of what was sent", short(100.0 * INVALID_DROPS)) } else { String::new() };
+    (errors > 0).then(|| (grade, format!("{} could not be sent{above}", messages(errors))))
 }
 
 /// A run whose load ended by itself has seen all of its arrivals.

@@ -2,6 +2,8 @@
 //! run from stage to stage, listens to signals, merges the workers' intervals and hands them to an
 //! observer.
 
+use super::audience::{Audience, OnlookerVerdict, audience};
+use super::signals::Signals;
 use super::worker::{Outside, Report, Worker, WorkerOrder, WorkerPlan, WorkerProgress};
 use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
@@ -14,7 +16,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A run, ready to start.
@@ -38,6 +40,17 @@ pub struct Conduct {
     pub agents: u32,
     /// Timer F: how long the last un-REGISTER may take.
     pub patience: Duration,
+    /// Called when the observer has been busy with one thing for long.
+    pub hung: fn(HungFor),
+}
+
+/// How long an observer has taken nothing more, because a disk or a terminal holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HungFor {
+    /// While the run goes on.
+    Meanwhile(Duration),
+    /// When everything else has ended: nobody waits any longer.
+    TooLong(Duration),
 }
 
 /// What a person may wish of a run.
@@ -77,7 +90,8 @@ pub trait Observer {
     /// An interval of all workers is complete.
     ///
     /// # Errors
-    /// When it cannot be kept; the run then stops.
+    /// When it cannot be kept; the load then ends, bindings are removed, and no further interval is
+    /// shown.
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision>;
 
     /// Failed attempts of one worker, with their packets, before the interval in which they ended.
@@ -102,12 +116,18 @@ pub trait Observer {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Ended {
     pub ended: Time,
     pub load_ended: Time,
-    /// 2 for SIGINT, 15 for SIGTERM.
+    /// 1 for SIGHUP, 2 for SIGINT, 15 for SIGTERM.
     pub interrupted_by: Option<i32>,
+    /// Sender threads that failed, and why the first did; the run went on without them.
+    pub lost: Option<String>,
+    /// Agents whose bindings were not removed and have not ended.
+    pub left_bound: u64,
+    /// Why the observer could not keep what it was shown; the load ended then.
+    pub unkept: Option<io::Error>,
     /// The observer ended the load before its time.
     pub stopped: bool,
     /// Agents registered when the drain ended.
@@ -121,46 +141,65 @@ pub struct Ended {
 pub enum EngineError {
     #[error("a sender thread could not be started: {0}")]
     Start(#[source] io::Error),
-    #[error("a sender thread failed: {0}")]
-    Worker(#[source] io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
-    #[error("the record cannot be written: {0}")]
-    Record(#[source] io::Error),
 }
+
+/// An observer that takes this long for one thing is told of,
+const HUNG: Duration = Duration::from_secs(10);
+/// and when all else has ended it is waited for so long.
+const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// How far ahead of its effect a command is sent, so that every worker has it in time.
 const LEAD: Duration = Duration::from_millis(60);
 
-/// Carries a run through all its stages.
+/// Carries a run through all its stages, on a thread of its own; the observer stays on this one.
 ///
 /// # Errors
-/// When threads or signals cannot be set up, a worker's sockets fail, or the observer cannot keep
-/// an interval. What was observed until then stays observed.
-pub async fn conduct(mut run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
-    let mut signals = SignalStreams {
-        interrupt: signal(SignalKind::interrupt()).map_err(EngineError::Signals)?,
-        terminate: signal(SignalKind::terminate()).map_err(EngineError::Signals)?,
-    };
-    observer.stage(Stage::Load, None);
+/// When threads or signals cannot be set up.
+pub fn conduct(run: Conduct, observer: &mut dyn Observer) -> Result<Ended, EngineError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EngineError::Start)?;
+    let (clock, (audience, onlooker, verdicts)) = (run.clock, audience());
+    std::thread::scope(|scope| {
+        let control = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn_scoped(scope, move || runtime.block_on(direct(run, audience, verdicts)))
+            .map_err(EngineError::Start)?;
+        onlooker.watch(observer, clock);
+        control.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+async fn direct(
+    mut run: Conduct,
+    audience: Audience,
+    mut verdicts: UnboundedReceiver<OnlookerVerdict>,
+) -> Result<Ended, EngineError> {
+    let mut signals = Signals::listen(run.clock).map_err(EngineError::Signals)?;
+    audience.stage(Stage::Load, None);
     let mut wishes = run.wishes.take();
+    let hung = run.hung;
     let (mut conductor, mut reports) = Conductor::start(run)?;
     while conductor.running() > 0 {
         let wait = conductor.deadline.since(conductor.clock.now());
         tokio::select! {
-            // Reports first: an interval must not wait behind a timer.
+            // Nothing here takes long, so nothing waits long; an interval must not wait behind a
+            // timer.
             biased;
+            number = signals.next() => conductor.interrupted(number, &audience),
+            wish = next(&mut wishes) => conductor.wished(wish, &audience),
+            verdict = verdicts.recv(), if !conductor.unwatched => conductor.judged(verdict, &audience),
             report = reports.recv() => match report {
-                Some(report) => conductor.report(report, observer),
+                Some(report) => conductor.report(report, &audience),
                 None => break,
             },
-            number = signals.next() => conductor.interrupted(number, observer),
-            wish = next(&mut wishes) => conductor.wished(wish, observer),
-            () = tokio::time::sleep(wait) => conductor.time_is_up(observer),
+            () = tokio::time::sleep(wait) => conductor.time_is_up(&audience),
         }
+        conductor.look_after(&audience, hung);
     }
     conductor.join();
-    conductor.into_ended()
+    conductor.wait_for(audience, verdicts, &mut signals, hung).await;
+    Ok(conductor.into_ended())
 }
 
 /// The next wish; never without anybody who could have one.
@@ -172,20 +211,6 @@ async fn next(wishes: &mut Option<UnboundedReceiver<Wish>>) -> Wish {
     }
     *wishes = None;
     std::future::pending().await
-}
-
-struct SignalStreams {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl SignalStreams {
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-        }
-    }
 }
 
 struct Conductor {
@@ -204,6 +229,8 @@ struct Conductor {
     patience: Duration,
     idle: usize,
     done: usize,
+    /// Workers that ended before they were told to.
+    failed: usize,
     parts: BTreeMap<u32, (Interval, usize)>,
     /// By worker: where it was last.
     progress: Vec<WorkerProgress>,
@@ -213,7 +240,15 @@ struct Conductor {
     sender_cpu_ns: u64,
     last_end_ns: u64,
     start: Time,
-    failure: Option<EngineError>,
+    /// Why what happened could not be kept.
+    unkept: Option<io::Error>,
+    /// Of sender threads that failed: the first reason.
+    lost: Option<String>,
+    /// Agents registered in the interval that was merged last.
+    bound: u64,
+    hung_told: bool,
+    /// Nobody is there to judge any more.
+    unwatched: bool,
 }
 
 struct WorkerLink {
@@ -270,6 +305,7 @@ impl Conductor {
             patience: run.patience,
             idle: 0,
             done: 0,
+            failed: 0,
             parts: BTreeMap::new(),
             progress: vec![WorkerProgress::default(); workers],
             interrupted_by: None,
@@ -278,7 +314,11 @@ impl Conductor {
             sender_cpu_ns: 0,
             last_end_ns: 0,
             start: run.start,
-            failure: None,
+            unkept: None,
+            lost: None,
+            bound: 0,
+            hung_told: false,
+            unwatched: false,
         };
         Ok((conductor, receiver))
     }
@@ -287,11 +327,11 @@ impl Conductor {
         self.links.len() - self.done
     }
 
-    fn report(&mut self, report: Report, observer: &mut dyn Observer) {
+    fn report(&mut self, report: Report, audience: &Audience) {
         match report {
-            Report::Interval(interval) => self.merge(*interval, observer),
-            Report::Failures(failures) => self.kept(observer.failures(&failures)),
-            Report::Progress(progress) => self.progress(progress, observer),
+            Report::Interval(interval) => self.merge(*interval, audience),
+            Report::Failures(failures) => audience.failures(failures),
+            Report::Progress(progress) => self.progress(progress, audience),
             Report::Idle(stage) => {
                 let ours = match self.phase {
                     RunPhase::Drain => stage == Stage::Drain,
@@ -299,23 +339,23 @@ impl Conductor {
                     RunPhase::Load | RunPhase::Finish => false,
                 };
                 self.idle += usize::from(ours);
-                if self.idle >= self.links.len() {
-                    self.advance(observer);
+                if self.idle >= self.running() {
+                    self.advance(audience);
                 }
             }
             Report::Done { cpu_ns, failure } => {
                 self.done += 1;
                 self.sender_cpu_ns += cpu_ns;
                 if let Some(error) = failure {
-                    self.failure.get_or_insert(EngineError::Worker(error));
-                    self.finish();
+                    self.lost.get_or_insert_with(|| format!("a sender thread failed: {error}"));
+                    self.go_on_without(audience);
                 }
             }
         }
     }
 
     /// Shows the sum of all workers when the last of them reports.
-    fn progress(&mut self, progress: WorkerProgress, observer: &mut dyn Observer) {
+    fn progress(&mut self, progress: WorkerProgress, audience: &Audience) {
         let worker = progress.worker;
         self.progress[worker] = progress;
         if worker + 1 < self.links.len() {
@@ -326,7 +366,7 @@ impl Conductor {
         for progress in &self.progress {
             Glance::add_all(&mut glances, &progress.glances);
         }
-        observer.progress(RunPosition {
+        audience.position(RunPosition {
             elapsed: self.clock.now().since(self.start),
             planned: sum(|p| p.planned),
             registered: sum(|p| p.registered),
@@ -335,45 +375,108 @@ impl Conductor {
         });
     }
 
-    fn merge(&mut self, interval: Interval, observer: &mut dyn Observer) {
-        let index = interval.index;
-        let complete = match self.parts.entry(index) {
+    fn merge(&mut self, interval: Interval, audience: &Audience) {
+        match self.parts.entry(interval.index) {
             std::collections::btree_map::Entry::Vacant(slot) => {
                 slot.insert((interval, 1));
-                self.links.len() == 1
             }
             std::collections::btree_map::Entry::Occupied(mut slot) => {
                 let (merged, parts) = slot.get_mut();
                 merged.merge(interval);
                 *parts += 1;
-                *parts == self.links.len()
             }
-        };
-        if !complete {
-            return;
         }
-        if let Some((merged, _)) = self.parts.remove(&index) {
+        self.show_complete(audience);
+    }
+
+    /// Shows the intervals that every worker has told of, in their order.
+    fn show_complete(&mut self, audience: &Audience) {
+        let expected = self.links.len() - self.failed;
+        while let Some(first) = self.parts.first_entry().filter(|first| first.get().1 >= expected) {
+            let (merged, _) = first.remove();
+            self.bound = merged.trunks.iter().map(|trunk| trunk.registered).sum();
             if merged.stage != Stage::Unregister {
-                self.registered = merged.trunks.iter().map(|trunk| trunk.registered).sum();
+                self.registered = self.bound;
             }
             self.last_end_ns = merged.end_ns;
-            match observer.interval(&merged) {
-                Ok(Decision::GoOn) => {}
-                Ok(Decision::Stop) => self.stopped |= self.end_load(observer),
-                Err(error) => self.kept(Err(error)),
+            audience.interval(merged);
+        }
+    }
+
+    /// A worker is gone, and its agents with it. The others end the load and remove their
+    /// bindings.
+    fn go_on_without(&mut self, audience: &Audience) {
+        self.failed += 1;
+        self.show_complete(audience);
+        if !self.end_load(audience) && self.idle >= self.running() && self.running() > 0 {
+            self.advance(audience);
+        }
+    }
+
+    /// What the observer thinks of what it was shown.
+    fn judged(&mut self, verdict: Option<OnlookerVerdict>, audience: &Audience) {
+        match verdict {
+            Some(Ok(Decision::GoOn)) => {}
+            Some(Ok(Decision::Stop)) => self.stopped |= self.end_load(audience),
+            Some(Err(error)) => self.unkept(error, audience),
+            // It panicked.
+            None => {
+                self.unwatched = true;
+                self.unkept(io::Error::other("its writer is gone"), audience);
             }
         }
     }
 
-    /// A run whose results cannot be kept is over.
-    fn kept(&mut self, written: io::Result<()>) {
-        if let Err(error) = written {
-            self.failure.get_or_insert(EngineError::Record(error));
-            self.finish();
+    /// Load whose results cannot be kept is over; bindings are removed in good order.
+    fn unkept(&mut self, error: io::Error, audience: &Audience) {
+        self.unkept.get_or_insert(error);
+        self.end_load(audience);
+    }
+
+    fn look_after(&mut self, audience: &Audience, hung: fn(HungFor)) {
+        let busy = audience.busy_for(self.clock.now());
+        if busy >= HUNG && !self.hung_told {
+            self.hung_told = true;
+            hung(HungFor::Meanwhile(busy));
+        }
+        self.hung_told &= busy > Duration::ZERO;
+    }
+
+    /// Lets the observer take what is left. One that is held by a disk is waited for only so long,
+    /// and no longer than until somebody asks again for an end.
+    async fn wait_for(
+        &mut self,
+        audience: Audience,
+        mut verdicts: UnboundedReceiver<OnlookerVerdict>,
+        signals: &mut Signals,
+        hung: fn(HungFor),
+    ) {
+        let since = self.clock.now();
+        let desk = audience.close();
+        loop {
+            tokio::select! {
+                verdict = verdicts.recv() => match verdict {
+                    Some(Err(error)) => {
+                        self.unkept.get_or_insert(error);
+                    }
+                    Some(Ok(_)) => {}
+                    None => return,
+                },
+                number = signals.next() => {
+                    if self.interrupted_by.replace(number).is_some() {
+                        hung(HungFor::TooLong(self.clock.now().since(since)));
+                    }
+                }
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    if desk.busy_for(self.clock.now()) > GIVEN_UP {
+                        hung(HungFor::TooLong(self.clock.now().since(since)));
+                    }
+                }
+            }
         }
     }
 
-    fn time_is_up(&mut self, observer: &mut dyn Observer) {
+    fn time_is_up(&mut self, audience: &Audience) {
         match self.phase {
             // Held up until the end is upon us (by a stop of the whole process, say), the order
             // would come after workers have closed later intervals, not all the same ones: then the
@@ -381,32 +484,32 @@ impl Conductor {
             RunPhase::Load => {
                 let now = self.clock.now();
                 let at = if now + LEAD / 2 > self.load_ends { now + LEAD } else { self.load_ends };
-                self.begin_drain(at, observer);
+                self.begin_drain(at, audience);
             }
-            _ => self.advance(observer),
+            _ => self.advance(audience),
         }
     }
 
     /// The first signal ends the load early, the second one ends everything now.
-    fn interrupted(&mut self, number: i32, observer: &mut dyn Observer) {
+    fn interrupted(&mut self, number: i32, audience: &Audience) {
         if self.interrupted_by.is_some() {
             self.finish();
             return;
         }
         self.interrupted_by = Some(number);
-        self.end_load(observer);
+        self.end_load(audience);
     }
 
-    fn wished(&mut self, wish: Wish, observer: &mut dyn Observer) {
+    fn wished(&mut self, wish: Wish, audience: &Audience) {
         match wish {
-            Wish::Interrupt => self.interrupted(SignalKind::interrupt().as_raw_value(), observer),
-            Wish::Adjust(adjustment) => self.adjust(adjustment, observer),
+            Wish::Interrupt => self.interrupted(SignalKind::interrupt().as_raw_value(), audience),
+            Wish::Adjust(adjustment) => self.adjust(adjustment, audience),
         }
     }
 
     /// Changes the speed of the load. Nothing is changed any more when its end has been ordered, or
     /// is about to be.
-    fn adjust(&mut self, adjustment: Adjustment, observer: &mut dyn Observer) {
+    fn adjust(&mut self, adjustment: Adjustment, audience: &Audience) {
         let at = (self.clock.now() + LEAD).max(self.start);
         if self.phase != RunPhase::Load || at >= self.load_ends.saturating_sub(LEAD) {
             return;
@@ -417,40 +520,40 @@ impl Conductor {
         self.load_ends = self.timeline.end(self.load_lasts).map_or(Time::NEVER, |end| self.start + end);
         self.deadline = self.load_ends.saturating_sub(LEAD);
         self.send(WorkerOrder::Speed { at, speed });
-        self.kept(observer.intervened(&Intervention { at_ns: at.nanos_since(self.start), kind, speed }));
+        audience.intervened(Intervention { at_ns: at.nanos_since(self.start), kind, speed });
     }
 
     /// Ends the load before its time; false when it is over already.
-    fn end_load(&mut self, observer: &mut dyn Observer) -> bool {
+    fn end_load(&mut self, audience: &Audience) -> bool {
         let loading = self.phase == RunPhase::Load;
         if loading {
             let at = self.clock.now() + LEAD;
-            self.begin_drain(at, observer);
+            self.begin_drain(at, audience);
         }
         loading
     }
 
-    fn begin_drain(&mut self, at: Time, observer: &mut dyn Observer) {
+    fn begin_drain(&mut self, at: Time, audience: &Audience) {
         self.load_ends = at;
         self.order(RunPhase::Drain, WorkerOrder::Drain { at }, at + self.drain);
-        observer.stage(Stage::Drain, self.interrupted_by);
+        audience.stage(Stage::Drain, self.interrupted_by);
     }
 
     /// The drain or the un-REGISTERs are over, or took as long as they may.
-    fn advance(&mut self, observer: &mut dyn Observer) {
+    fn advance(&mut self, audience: &Audience) {
         let at = self.clock.now() + LEAD;
         match (self.phase, self.unregister_rate) {
             (RunPhase::Drain, Some(per_second)) => {
                 let pacing = Duration::from_secs_f64(f64::from(self.agents) / per_second);
                 let limit = at + pacing + self.patience + Duration::from_secs(2);
                 self.order(RunPhase::Unregister, WorkerOrder::Unregister { at, per_second }, limit);
-                observer.stage(Stage::Unregister, self.interrupted_by);
+                audience.stage(Stage::Unregister, self.interrupted_by);
             }
             (RunPhase::Finish, _) => {
                 // Every worker was told to finish and did not within a minute: they are stuck in
                 // the kernel.
                 let stuck = io::Error::new(io::ErrorKind::TimedOut, "it did not finish within a minute");
-                self.failure.get_or_insert(EngineError::Worker(stuck));
+                self.lost.get_or_insert_with(|| format!("a sender thread failed: {stuck}"));
                 self.done = self.links.len();
             }
             _ => self.finish(),
@@ -488,17 +591,17 @@ impl Conductor {
         }
     }
 
-    fn into_ended(self) -> Result<Ended, EngineError> {
-        match self.failure {
-            Some(failure) => Err(failure),
-            None => Ok(Ended {
-                ended: self.start + Duration::from_nanos(self.last_end_ns),
-                load_ended: self.load_ends,
-                interrupted_by: self.interrupted_by,
-                stopped: self.stopped,
-                registered_at_load_end: self.registered,
-                sender_cpu: Duration::from_nanos(self.sender_cpu_ns),
-            }),
+    fn into_ended(self) -> Ended {
+        Ended {
+            ended: self.start + Duration::from_nanos(self.last_end_ns),
+            load_ended: self.load_ends,
+            interrupted_by: self.interrupted_by,
+            lost: self.lost,
+            left_bound: self.bound,
+            unkept: self.unkept,
+            stopped: self.stopped,
+            registered_at_load_end: self.registered,
+            sender_cpu: Duration::from_nanos(self.sender_cpu_ns),
         }
     }
 }

@@ -11,17 +11,20 @@
 //! Commands reach a worker with the time at which they take effect, a little in the future, so that
 //! all workers cut their intervals at the same moments and these merge by position.
 
+mod audience;
 mod channels;
 pub mod control;
 pub mod probe;
 pub mod serve;
+pub mod signals;
 mod sockets;
 mod tempo;
 pub mod trial;
 mod worker;
 
-pub use control::{Conduct, Decision, Ended, EngineError, Observer, RunPosition, Wish, conduct};
+pub use control::{Conduct, Decision, Ended, EngineError, HungFor, Observer, RunPosition, Wish, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::{Listening, Server};
+pub use signals::Signals;
 pub use trial::LiveField;
 pub use worker::WorkerPlan;

@@ -3,7 +3,7 @@
 //!
 //! Whoever searches waits for each step here. A signal ends the step at hand: what is open is
 //! abandoned and the search is told; the steps after that (un-REGISTERs) go on, until a second
-//! signal.
+//! signal, after which every step ends at once.
 
 use super::sockets::{Sockets, inbox};
 use crate::fleet::crew::{Crew, CrewConfig};
@@ -70,6 +70,11 @@ impl LiveField {
         })
     }
 
+    /// The clock it goes by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Ends this trial's wait from another thread.
     pub fn waker(&self) -> Waker {
         self.poller.waker()
@@ -88,7 +93,8 @@ impl LiveField {
                 return Ok(());
             }
             let count = self.signals.count.load(Ordering::Acquire);
-            if count > self.told {
+            // After the second nothing is tried any more.
+            if count > self.told || count > 1 {
                 self.told = count;
                 self.crew.abandon(now);
                 return Err(Stop::Interrupted(self.signals.last.load(Ordering::Relaxed)));

@@ -2,7 +2,7 @@
 
 use super::{check, counted};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -258,6 +258,26 @@ pub fn pause(span: Duration) {
     // SAFETY: the kernel reads one timespec that outlives the call; what was left after a signal is
     // not asked for.
     unsafe { libc::nanosleep(&raw const span, std::ptr::null_mut()) };
+}
+
+/// Waits until something can be read from a terminal or pipe; false when the time is up first.
+///
+/// # Errors
+/// When its other end is gone, which reading would not tell.
+pub fn wait_input(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let millis = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel reads and writes one pollfd that outlives the call.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };
+    match check(ready) {
+        // A signal, of a window that changed its size, for instance.
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+        Ok(_) if poll.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0 => {
+            Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone"))
+        }
+        Ok(ready) => Ok(ready > 0),
+    }
 }
 
 /// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for

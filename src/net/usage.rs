@@ -50,6 +50,19 @@ pub fn give_back_freed_memory() {
     }
 }
 
+/// Whether this process ignores a signal, as whoever started it may have wished (`nohup`).
+pub fn ignores_signal(number: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_ignored(&status, number)
+}
+
+/// The mask of ignored signals is hexadecimal, the lowest bit that of signal 1 (proc(5)).
+fn is_ignored(status: &str, number: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask.checked_shr(number.unsigned_abs().wrapping_sub(1)).unwrap_or(0) & 1 == 1
+}
+
 fn used_by(whom: libc::c_int) -> Usage {
     // SAFETY: rusage is integers only, so all zeroes is a value of it.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -118,6 +131,13 @@ fn memory_bytes(meminfo: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_their_mask() {
+        let status = "Name:\tx\nSigIgn:\t0000000000001001\n";
+        assert_eq!([1, 2, 13, 15].map(|number| is_ignored(status, number)), [true, false, true, false]);
+        assert!(!is_ignored("", 1) && !is_ignored(status, 0));
+    }
 
     #[test]
     fn reads_the_distribution() {

@@ -81,6 +81,8 @@ fn write(
         load_ended_ns: ended_ns,
         interrupted_by: None,
         aborted: None,
+        lost: None,
+        left_bound: 0,
         registered_at_load_end: registered,
         user_s: 0.0,
         system_s: 0.0,

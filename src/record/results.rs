@@ -312,7 +312,7 @@ pub struct End {
     pub ended_ns: u64,
     /// When the load ended and the drain began.
     pub load_ended_ns: u64,
-    /// `Some(2)` SIGINT, `Some(15)` SIGTERM.
+    /// `Some(1)` SIGHUP, `Some(2)` SIGINT, `Some(15)` SIGTERM.
     pub interrupted_by: Option<i32>,
     pub registered_at_load_end: u64,
     pub user_s: f64,
@@ -324,6 +324,12 @@ pub struct End {
     /// any.
     #[serde(default)]
     pub aborted: Option<Aborted>,
+    /// Why sender threads were lost, if any were.
+    #[serde(default)]
+    pub lost: Option<String>,
+    /// Agents whose bindings the run left at the registrar.
+    #[serde(default)]
+    pub left_bound: u64,
 }
 
 /// A condition of `[safety] abort_on` that held.

@@ -211,6 +211,7 @@ pub fn held(aborted: &Aborted) -> String {
 fn interrupted(results: &Results) -> String {
     let signal = results.end.as_ref().and_then(|end| end.interrupted_by);
     let how = match signal {
+        Some(1) => "told to stop, as its terminal was closed (SIGHUP),".to_owned(),
         Some(2) => "stopped by hand (Ctrl-C)".to_owned(),
         Some(15) => "told to stop (SIGTERM)".to_owned(),
         Some(signal) => format!("stopped by signal {signal}"),

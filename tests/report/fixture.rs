@@ -240,6 +240,8 @@ impl Shape {
             max_rss_bytes: 32_000_000,
             sender_cpu_pct: 4.5,
             aborted: None,
+            lost: None,
+            left_bound: 0,
         }
     }
 

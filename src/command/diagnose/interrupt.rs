@@ -3,35 +3,30 @@
 
 use crate::command::failure::Failure;
 use crate::command::output::say;
+use crate::engine::Signals;
+use crate::net::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Whether somebody wants an end.
 #[derive(Clone, Debug)]
 pub(super) struct Interrupt(Arc<AtomicI32>);
 
 impl Interrupt {
-    /// Watches for SIGINT and SIGTERM from now on; the second one ends the program at once.
+    /// Listens to signals from now on; the second one ends the program at once.
     ///
     /// # Errors
     /// When the signals cannot be had.
-    pub(super) fn watch() -> Result<Interrupt, Failure> {
+    pub(super) fn watch(clock: Clock) -> Result<Interrupt, Failure> {
         let runtime = crate::command::runtime()?;
         // Caught before the first attempt, whenever the thread below gets going.
-        let (mut interrupt, mut terminate) = runtime.block_on(async {
-            let caught = |kind| signal(kind).map_err(Failure::could_not);
-            Ok::<_, Failure>((caught(SignalKind::interrupt())?, caught(SignalKind::terminate())?))
-        })?;
+        let mut signals = runtime.block_on(async { Signals::listen(clock) }).map_err(Failure::could_not)?;
         let seen = Arc::new(AtomicI32::new(0));
         let flag = seen.clone();
         let watching = move || {
             runtime.block_on(async {
                 loop {
-                    let number = tokio::select! {
-                        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-                        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
-                    };
+                    let number = signals.next().await;
                     if flag.swap(number, Ordering::Relaxed) != 0 {
                         std::process::exit(128 + number);
                     }

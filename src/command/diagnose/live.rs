@@ -45,7 +45,7 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let server = embedded(&plan, embedded_seed, clock, clock.now())?;
     let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let seed = Seed(crate::command::random_word());
-    let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch()? };
+    let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch(clock)? };
     let found = ward.visit(&agents, pace)?;
     drop(server);
     match found {

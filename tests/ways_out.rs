@@ -1,0 +1,132 @@
+//! Every way out of a run leaves nothing behind: whatever becomes of its standard error, its
+//! terminal or its disk, the bindings it made are removed, and a cause is named.
+
+mod support;
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::clock;
+use support::known::KnownRegistrar;
+use support::program::{Regstorm, command, profile};
+use support::results::ResultDir;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const AGENTS: usize = 40;
+
+/// 40 agents within 0.2 s, held for `hold`.
+fn text(server: &KnownRegistrar, hold: &str) -> String {
+    format!(
+        "[run]\nname = \"ways-out\"\nseed = 7\ninterval = \"200ms\"\ndrain = \"3s\"\n\n\
+         [[trunk]]\nid = \"nj\"\nregistrar = \"sip:{}\"\ndomain = \"a.test\"\n\
+         agents = {{ count = {AGENTS}, user = \"u{{n}}\", password = \"secret\" }}\n\n\
+         [[load]]\nrate = 200\nfor = \"200ms\"\n[[load]]\nhold = \"{hold}\"\n",
+        server.address()
+    )
+}
+
+fn registrar() -> KnownRegistrar {
+    KnownRegistrar::start(Duration::ZERO, Duration::ZERO)
+}
+
+fn everybody_is_bound(server: &KnownRegistrar) {
+    server.until("everybody is registered", LIMIT, |seen| seen.bound.len() == AGENTS);
+}
+
+#[track_caller]
+fn nobody_is_left(server: &KnownRegistrar) {
+    let seen = server.seen();
+    assert!(seen.accepted >= AGENTS as u64, "{} were registered", seen.accepted);
+    assert!(seen.bound.is_empty(), "{} bindings are left", seen.bound.len());
+}
+
+#[test]
+fn a_standard_error_that_is_gone_or_full_ends_nothing() {
+    for full in [false, true] {
+        let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+        let file = profile(dir.path(), &text(&server, "1s"));
+        let mut run = command(dir.path(), &["run", file, "--out", "out", "--live", "plain"]);
+        let stderr = if full { File::create("/dev/full").expect("a device").into() } else { Stdio::piped() };
+        let mut child = run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().expect("the binary");
+        drop(child.stderr.take());
+        let ended = clock::until("the run ends", LIMIT, || child.try_wait().expect("our own child"));
+        assert_eq!(ended.code(), Some(0), "full: {full}");
+        nobody_is_left(&server);
+        assert_eq!(ResultDir::open(&dir.path().join("out")).text("/verdict"), "pass");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_a_run_in_good_order() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "1h"));
+    let run = Regstorm::start(dir.path(), &["run", file, "--out", "out", "--live", "plain"]);
+    everybody_is_bound(&server);
+    run.signal("HUP");
+    run.wait(LIMIT).expect_code(129);
+    nobody_is_left(&server);
+    assert_eq!(ResultDir::open(&dir.path().join("out")).text("/verdict"), "interrupted");
+}
+
+#[test]
+fn signals_that_come_together_are_one() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "1h"));
+    let run = Regstorm::start(dir.path(), &["run", file, "--out", "out", "--live", "plain"]);
+    everybody_is_bound(&server);
+    let pid = run.pid().to_string();
+    // One process sends both, microseconds apart, as `timeout` does.
+    let sent = Command::new("sh").args(["-c", "kill -TERM $0; kill -TERM $0; kill -INT $0", &pid]).status();
+    assert!(sent.expect("a shell").success());
+    let ended = run.wait(LIMIT);
+    assert!(matches!(ended.status.code(), Some(130 | 143)), "{}", ended.status);
+    nobody_is_left(&server);
+}
+
+#[test]
+fn a_record_that_cannot_be_written_ends_the_load_and_removes_the_bindings() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "1h"));
+    // The shell's file size limit stands for a full disk: 64 blocks of 512 bytes.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" run \"$1\" --out out --live plain";
+    let mut run = Command::new("sh");
+    run.current_dir(dir.path()).args(["-c", script, env!("CARGO_BIN_EXE_regstorm"), file]);
+    let ended = Regstorm::start_with(run).wait(LIMIT);
+    ended.expect_code(3);
+    assert!(ended.stderr().contains("the record cannot be written: File too large"), "{}", ended.stderr());
+    nobody_is_left(&server);
+    let files = fs::read_dir(dir.path().join("out")).expect("what there is of results");
+    let names: Vec<_> = files.map(|file| file.expect("readable").file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{names:?}");
+}
+
+#[test]
+fn nohup_is_obeyed() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "2s"));
+    let script = "trap '' HUP; exec \"$0\" run \"$1\" --out out --live plain";
+    let mut run = Command::new("sh");
+    run.current_dir(dir.path()).args(["-c", script, env!("CARGO_BIN_EXE_regstorm"), file]);
+    let run = Regstorm::start_with(run);
+    everybody_is_bound(&server);
+    run.signal("HUP");
+    run.wait(LIMIT).expect_code(0);
+    nobody_is_left(&server);
+}
+
+#[test]
+fn a_search_for_limits_ends_soon_though_its_registrar_is_dead() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "1s"));
+    let search = Regstorm::start(dir.path(), &["limits", file, "--out", "out", "--only", "concurrent"]);
+    server.until("some are registered", LIMIT, |seen| seen.bound.len() > 3);
+    server.fall_silent(true);
+    search.signal("TERM");
+    // A second wish, more than a second later, is for an end at once.
+    clock::let_pass(Duration::from_millis(1_100));
+    search.signal("TERM");
+    let ended = search.wait(Duration::from_secs(20));
+    assert!(matches!(ended.status.code(), Some(143 | 3)), "{}\n{}", ended.status, ended.stderr());
+    let said = ended.stdout() + &ended.stderr();
+    assert!(said.contains("may still be registered") || said.contains("bindings may stay"), "{said}");
+}
