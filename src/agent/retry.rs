@@ -60,10 +60,14 @@ pub fn wait(
         }
     };
     match retry_after {
-        Some(after) if policy.retry_after == RetryAfter::Replaces => Some(after),
+        Some(after) if policy.retry_after == RetryAfter::Replaces => Some(after.max(SHORTEST_ASKED)),
         _ => Some(own),
     }
 }
+
+/// The shortest wait that a server can ask for. `Retry-After: 0` would have every agent of a load
+/// send as fast as it is refused; what a profile writes itself stands.
+pub const SHORTEST_ASKED: Duration = Duration::from_secs(1);
 
 /// Whether `Retry-After` alone decides, so that the retry is not counted. "0" is no order.
 pub fn is_ordered(policy: &RetryPolicy, retry_after: Option<Duration>) -> bool {
@@ -186,6 +190,21 @@ mod tests {
         let after = Some(Duration::from_secs(7));
         assert_eq!(wait(&RFC, Setback::Recoverable, 3, after, 0.5), after);
         assert_eq!(wait(&HAMMER, Setback::Recoverable, 3, after, 0.5), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn no_server_can_ask_for_a_loop_without_a_pause() {
+        for policy in [RFC, RetryPolicy::PJSUA, RetryPolicy::ASTERISK] {
+            for (consecutive, draw) in [(1, 0.5), (2, 0.0), (9, 0.99)] {
+                let asked = wait(&policy, Setback::Recoverable, consecutive, Some(Duration::ZERO), draw);
+                assert!(asked.is_none_or(|wait| wait >= SHORTEST_ASKED), "{} {consecutive}: {asked:?}", policy.preset);
+            }
+        }
+        assert_eq!(wait(&RFC, Setback::Recoverable, 1, Some(Duration::ZERO), 0.5), Some(SHORTEST_ASKED));
+        let own = Backoff::Fixed { interval: Duration::from_millis(100), jitter: 0.0 };
+        let written = RetryPolicy { recoverable: own, ..HAMMER };
+        let asked = wait(&written, Setback::Recoverable, 1, Some(Duration::ZERO), 0.5);
+        assert_eq!(asked, Some(Duration::from_millis(100)), "what the profile writes stands");
     }
 
     #[test]

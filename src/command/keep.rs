@@ -5,7 +5,7 @@
 //! rehearsal, and that no running regstorm holds. A `results/` full of other things is the normal
 //! case.
 
-use super::output::{RECORD, RESULTS, file_name, say};
+use super::output::{FAILURES, RECORD, RESULTS, file_name, say};
 use crate::record;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -33,12 +33,57 @@ fn prune_in(folder: &Path, name: &str, newest: &Path, keep: u32) -> Vec<String> 
     let old: Vec<&PathBuf> = found.iter().rev().skip(keep as usize).filter(|path| !is_spared(path)).collect();
     let mut remarks = Vec::new();
     for path in old.into_iter().rev() {
-        match fs::remove_dir_all(path) {
+        match remove_result(path) {
             Ok(()) => remarks.push(format!("removed {} (--keep {keep})", path.display())),
             Err(error) => remarks.push(format!("warning: --keep: {} stays: {error}", path.display())),
         }
     }
     remarks
+}
+
+/// Removes the files that regstorm wrote, the record last, and the directory when nothing else is in
+/// it. No folder is entered: what is mounted or kept there is somebody else's.
+fn remove_result(directory: &Path) -> io::Result<()> {
+    let foreign = fs::read_dir(directory)?.filter_map(Result::ok).map(|entry| entry.file_name());
+    let foreign: Vec<_> = foreign.filter(|name| !name.to_str().is_some_and(is_ours)).collect();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        // Without its record a directory is nobody's result any more: while something else keeps it
+        // here, the record says what it is.
+        if name.to_str().is_some_and(|name| is_ours(name) && name != RECORD) {
+            fs::remove_file(directory.join(name))?;
+        }
+    }
+    if let Some(name) = foreign.first() {
+        let held = format!("{} is none of its files; the rest was removed", name.to_string_lossy());
+        return Err(io::Error::other(held));
+    }
+    fs::remove_file(directory.join(RECORD))?;
+    fs::remove_dir(directory)
+}
+
+/// Whether a run writes a file of this name.
+fn is_ours(name: &str) -> bool {
+    const OURS: [&str; 17] = [
+        RECORD,
+        FAILURES,
+        "run.json",
+        "intervals.csv",
+        "latency.csv",
+        "latency.hlog",
+        "responses.csv",
+        "agents.csv",
+        "loops.csv",
+        "availability.csv",
+        "findings.csv",
+        "summary.csv",
+        "report.html",
+        "report.pdf",
+        "junit.xml",
+        "dry-run.json",
+        "compare.html",
+    ];
+    OURS.contains(&name) || name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).is_some_and(is_ours)
 }
 
 /// Results that must stay, whatever their age: canonical paths.
@@ -249,16 +294,28 @@ mod tests {
     }
 
     #[test]
-    fn a_link_within_is_removed_and_not_followed() {
+    fn what_others_put_there_stays_and_is_said() {
         let (folder, elsewhere) = (Folder::new(), Folder::new());
         elsewhere.add("precious", b"kept", "pass");
         let record = record_of("night ly", false);
-        folder.add("night-ly-20260101T000000Z", &record, "fail");
-        folder.add("night-ly-20260102T000000Z", &record, "fail");
+        for stamp in ["20260101T000000Z", "20260102T000000Z", "20260103T000000Z", "20260104T000000Z"] {
+            folder.add(&format!("night-ly-{stamp}"), &record, "fail");
+        }
         let link = folder.path("night-ly-20260101T000000Z").join("notes");
         symlink(elsewhere.path("precious"), link).expect("our own directory");
-        assert_eq!(folder.prune("night-ly-20260102T000000Z", 1).len(), 1);
+        let notes = folder.path("night-ly-20260102T000000Z").join("notes.txt");
+        fs::write(&notes, "mine").expect("our own directory");
+        // A folder stands for what is mounted on it.
+        let mounted = folder.path("night-ly-20260103T000000Z").join("run.json.d");
+        fs::create_dir(&mounted).expect("our own directory");
+        fs::write(mounted.join(RECORD), "kept").expect("our own directory");
+        let said = folder.prune("night-ly-20260104T000000Z", 1);
+        assert_eq!(said.len(), 3);
+        assert!(said.iter().all(|line| line.contains(" stays: ") && line.contains("none of its files")), "{said:?}");
         assert_eq!(fs::read(elsewhere.path("precious").join(RECORD)).expect("still there"), b"kept");
+        assert_eq!(fs::read_to_string(notes).expect("still there"), "mine");
+        assert_eq!(fs::read_to_string(mounted.join(RECORD)).expect("still there"), "kept");
+        assert!(!folder.path("night-ly-20260102T000000Z").join("run.json").exists(), "what was ours is gone");
     }
 
     #[test]

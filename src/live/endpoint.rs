@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -20,11 +20,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 
-/// Readers at the same time; more wait their turn in the kernel.
-const CONNECTIONS: usize = 16;
+/// Readers at the same time; one more takes the place of whoever has been there longest.
+const CONNECTIONS: usize = 32;
+/// How long one connection may last, whatever its reader does with it: they come back.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Addresses remembered as readers.
 const READERS: usize = 64;
 /// How long a request's head may take, and how long an answer may at the end.
@@ -97,23 +99,25 @@ struct Site {
 
 async fn accept(listener: TcpListener, site: Arc<Site>, mut stopped: watch::Receiver<()>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut places: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let accepted = async {
-            let place = Arc::clone(&room).acquire_owned().await;
-            (place, listener.accept().await)
-        };
         tokio::select! {
             _ = stopped.changed() => break,
             Some(_) = connections.join_next() => {}
-            (place, connection) = accepted => match connection {
+            connection = listener.accept() => match connection {
                 Ok((stream, peer)) => {
+                    places.retain(|place| !place.is_finished());
+                    // Readers that do not read must not keep out one that does.
+                    if places.len() >= CONNECTIONS && let Some(longest) = places.pop_front() {
+                        longest.abort();
+                    }
                     let (site, stopped) = (Arc::clone(&site), stopped.clone());
-                    connections.spawn(async move {
-                        converse(stream, peer.ip(), site, stopped).await;
-                        drop(place);
-                    });
+                    let conversation = converse(stream, peer.ip(), site, stopped);
+                    places.push_back(connections.spawn(async {
+                        // Whoever has not read by then goes without.
+                        let _ = tokio::time::timeout(LONGEST, conversation).await;
+                    }));
                 }
                 // Out of descriptors, or a reader that went away again: the next one may fare
                 // better.

@@ -11,10 +11,12 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// One worker's share of `[safety] max_message_rate`.
 #[derive(Debug)]
@@ -22,26 +24,44 @@ pub struct Ceiling {
     clock: ToldClock,
     /// `None`: this worker's share is nothing at all.
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Instant>>>,
+    /// When the last messages were admitted, no more of them than a second may carry.
+    admitted: VecDeque<Time>,
+    /// Messages that a second may carry.
+    share: usize,
 }
 
 impl Ceiling {
-    /// `rate` messages per second over all workers. A tenth of a second's worth may go at once; a
-    /// second after a quiet time can so carry at most 110 % of the rate.
+    /// `rate` messages per second over all workers: no second, wherever it begins, carries more. A
+    /// tenth of a second's worth may go at once.
     pub fn new(rate: u32, stripe: Stripe, start: Time) -> Self {
         let clock = ToldClock(Arc::new(AtomicU64::new(start.as_nanos())));
         let limiter = NonZeroU32::new(stripe.count(rate)).map(|share| {
             let burst = NonZeroU32::new(share.get() / 10).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct_with_clock(Quota::per_second(share).allow_burst(burst), clock.clone())
         });
-        Ceiling { clock, limiter }
+        let share = stripe.count(rate) as usize;
+        Ceiling { clock, limiter, admitted: VecDeque::with_capacity(share), share }
     }
 
     /// Whether one more message may be sent at `now`.
     pub fn admit(&mut self, now: Time) -> bool {
         self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
-        self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok())
+        let full = self.admitted.len() >= self.share;
+        if full && self.admitted.front().is_none_or(|oldest| now.since(*oldest) < SECOND) {
+            return false;
+        }
+        let admits = self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok());
+        if admits {
+            if full {
+                self.admitted.pop_front();
+            }
+            self.admitted.push_back(now);
+        }
+        admits
     }
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A clock that repeats the time it was told.
 #[derive(Clone, Debug)]
@@ -79,7 +99,7 @@ impl Add<Nanos> for Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use proptest::prelude::*;
 
     #[test]
     fn it_lets_the_rate_pass_and_refuses_the_rest() {
@@ -88,6 +108,23 @@ mod tests {
         // Twice the rate for ten seconds, evenly.
         let passed = (0..20_000u64).filter(|n| ceiling.admit(start + Duration::from_micros(500 * n))).count();
         assert!((10_000..=10_101).contains(&passed), "{passed}");
+    }
+
+    proptest! {
+        /// Messages wanted in bursts and pauses of any kind.
+        #[test]
+        fn no_second_carries_more(rate in 1u32..300, wants in proptest::collection::vec((0u64..400, 1u32..400), 1..60)) {
+            let mut ceiling = Ceiling::new(rate, Stripe::WHOLE, Time::from_secs(1));
+            let (mut now, mut sent) = (Time::from_secs(1), Vec::new());
+            for (pause, wanted) in wants {
+                now += Duration::from_millis(pause);
+                sent.extend((0..wanted).filter(|_| ceiling.admit(now)).map(|_| now));
+            }
+            for (n, from) in sent.iter().enumerate() {
+                let within = sent[n..].iter().take_while(|at| at.since(*from) < SECOND).count();
+                prop_assert!(within <= rate as usize, "{within} in one second");
+            }
+        }
     }
 
     #[test]

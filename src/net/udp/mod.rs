@@ -18,7 +18,7 @@ mod segments;
 pub use batch::{COALESCED, Datagram, RecvBatch, SendBatch, SendFailure, SendReport};
 pub use options::{Features, MOST_SEGMENTS, UdpOptions};
 
-use super::poll::wait_ready;
+use super::poll::{pause, wait_ready};
 use super::{NetError, clock};
 use header::Received;
 use segments::Segments;
@@ -123,6 +123,9 @@ impl Udp {
                     }
                 }
                 Err(_) if !batch.is_empty() => break,
+                // The kernel is short of memory for a moment; what waits is received at the next
+                // call.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS)) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -163,7 +166,7 @@ impl Udp {
                     retried = true;
                 }
                 Err(error) if is_full(&error) => {
-                    if !self.wait_for_room(&mut patience) {
+                    if !self.wait_for_room(&error, &mut patience) {
                         fail(batch, next..batch.len(), &error);
                         break;
                     }
@@ -282,11 +285,17 @@ impl Udp {
     }
 
     /// Waits for room in the send buffer; false when this call of `send` has waited its 1 ms.
-    fn wait_for_room(&self, patience: &mut Option<u64>) -> bool {
+    fn wait_for_room(&self, error: &io::Error, patience: &mut Option<u64>) -> bool {
         let now = clock::monotonic_ns();
         let until = *patience.get_or_insert(now + PATIENCE_NS);
         if now >= until {
             return false;
+        }
+        if error.raw_os_error() == Some(libc::ENOBUFS) {
+            // The device's queue is full; the socket is writable all the while, and waiting for that
+            // would only try again at once.
+            pause(QUEUE_PAUSE.min(Duration::from_nanos(until - now)));
+            return true;
         }
         // Whatever ends the wait, the next attempt to send shows whether there is room.
         let _room_or_not = wait_ready(self.socket.as_raw_fd(), libc::POLLOUT, Some(Duration::from_nanos(until - now)));
@@ -346,6 +355,8 @@ fn fail(batch: &mut SendBatch, range: std::ops::Range<usize>, error: &io::Error)
     batch.failed.extend(batch.queue[range].iter().map(|queued| SendFailure { tag: queued.tag, errno }));
 }
 
+/// Between two attempts to send through a device whose queue is full.
+const QUEUE_PAUSE: Duration = Duration::from_micros(250);
 /// How long one call of `send` waits for a full send buffer, in all.
 const PATIENCE_NS: u64 = 1_000_000;
 /// Pending errors that one call of `recv` steps over.
@@ -374,10 +385,11 @@ mod tests {
         let before = clock::monotonic_ns();
         // There is room all the time, so this goes round quickly, as it does while a device's queue
         // is full.
-        while socket.wait_for_room(&mut patience) {}
+        let full = io::Error::from_raw_os_error(libc::ENOBUFS);
+        while socket.wait_for_room(&full, &mut patience) {}
         let waited = clock::monotonic_ns() - before;
         assert!(waited >= PATIENCE_NS, "{waited} ns");
-        assert!(!socket.wait_for_room(&mut patience));
+        assert!(!socket.wait_for_room(&full, &mut patience));
     }
 
     #[test]
