@@ -41,8 +41,8 @@ fn prune_in(folder: &Path, name: &str, newest: &Path, keep: u32) -> Vec<String> 
     remarks
 }
 
-/// Removes the files that regstorm wrote, the record last, and the directory when nothing else is in
-/// it. No folder is entered: what is mounted or kept there is somebody else's.
+/// Removes the files that regstorm wrote, the record last, and the directory when nothing else is
+/// in it. No folder is entered: what is mounted or kept there is somebody else's.
 fn remove_result(directory: &Path) -> io::Result<()> {
     let foreign = fs::read_dir(directory)?.filter_map(Result::ok).map(|entry| entry.file_name());
     let foreign: Vec<_> = foreign.filter(|name| !name.to_str().is_some_and(is_ours)).collect();

@@ -105,7 +105,6 @@ pub(super) type GeneratorDoubt = (GeneratorVerdict, String);
 
 /// Everything the generator holds against itself, the rules of `[generator]`.
 pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
-    let counts = &results.totals.generator;
     let refused = results.totals.sums.ceiling_refused;
     let mut doubts: Vec<GeneratorDoubt> = Vec::new();
     doubts.extend(late_arrivals(results));

@@ -5,8 +5,7 @@
 //! the thread that started the run, and its verdicts come back as messages. What it has not taken
 //! yet stays in memory. When it takes nothing for long the control side knows since when.
 
-use super::control::{Decision, Observer, RunPosition};
-use crate::measure::Interval;
+use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
 use crate::vocab::{FailedAttempt, Intervention, Stage, Time};
 use std::io;
@@ -18,6 +17,60 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Positions that may wait to be shown; more would only be out of date.
 const POSITIONS: usize = 16;
+
+/// Where a run is.
+#[derive(Clone, Default, Debug)]
+pub struct RunPosition {
+    /// Since the start.
+    pub elapsed: Duration,
+    /// Agents that have arrived and were not told to un-REGISTER.
+    pub planned: u64,
+    pub registered: u64,
+    /// Attempts under way.
+    pub open: u64,
+    /// By trunk, if [`super::Conduct::glances`] asks for it.
+    pub glances: Vec<Glance>,
+}
+
+/// What an observer makes of an interval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Decision {
+    GoOn,
+    /// End the load now, and the run in good order: drain, un-REGISTER, the rest. Without load left
+    /// there is nothing to end, and the run goes on as it would have.
+    Stop,
+}
+
+/// Who watches a run.
+pub trait Observer {
+    /// An interval of all workers is complete.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the load then ends, bindings are removed, and no further interval is
+    /// shown.
+    fn interval(&mut self, interval: &Interval) -> io::Result<Decision>;
+
+    /// Failed attempts of one worker, with their packets, before the interval in which they ended.
+    /// Not every failed attempt is among them.
+    ///
+    /// # Errors
+    /// When they cannot be kept; the run then stops.
+    fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()>;
+
+    /// Where the run is: some times a second.
+    fn progress(&mut self, position: RunPosition);
+
+    /// A person changed the speed of the load, a little ahead of its effect.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the run then stops.
+    fn intervened(&mut self, intervention: &Intervention) -> io::Result<()>;
+
+    /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this
+    /// signal number.
+    fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
+}
 
 /// What an observer is shown.
 enum ShownToObserver {

@@ -2,7 +2,7 @@
 //! run from stage to stage, listens to signals, merges the workers' intervals and hands them to an
 //! observer.
 
-use super::audience::{Audience, OnlookerVerdict, audience};
+use super::audience::{Audience, Decision, Observer, OnlookerVerdict, RunPosition, audience};
 use super::signals::Signals;
 use super::worker::{Outside, Report, Worker, WorkerOrder, WorkerPlan, WorkerProgress};
 use crate::load::{Adjustment, Throttle, Timeline};
@@ -59,60 +59,6 @@ pub enum Wish {
     /// What Ctrl-C stands for: the first ends the load, the second everything.
     Interrupt,
     Adjust(Adjustment),
-}
-
-/// Where a run is.
-#[derive(Clone, Default, Debug)]
-pub struct RunPosition {
-    /// Since the start.
-    pub elapsed: Duration,
-    /// Agents that have arrived and were not told to un-REGISTER.
-    pub planned: u64,
-    pub registered: u64,
-    /// Attempts under way.
-    pub open: u64,
-    /// By trunk, if [`Conduct::glances`] asks for it.
-    pub glances: Vec<Glance>,
-}
-
-/// What an observer makes of an interval.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub enum Decision {
-    GoOn,
-    /// End the load now, and the run in good order: drain, un-REGISTER, the rest. Without load left
-    /// there is nothing to end, and the run goes on as it would have.
-    Stop,
-}
-
-/// Who watches a run.
-pub trait Observer {
-    /// An interval of all workers is complete.
-    ///
-    /// # Errors
-    /// When it cannot be kept; the load then ends, bindings are removed, and no further interval is
-    /// shown.
-    fn interval(&mut self, interval: &Interval) -> io::Result<Decision>;
-
-    /// Failed attempts of one worker, with their packets, before the interval in which they ended.
-    /// Not every failed attempt is among them.
-    ///
-    /// # Errors
-    /// When they cannot be kept; the run then stops.
-    fn failures(&mut self, failures: &[FailedAttempt]) -> io::Result<()>;
-
-    /// Where the run is: some times a second.
-    fn progress(&mut self, position: RunPosition);
-
-    /// A person changed the speed of the load, a little ahead of its effect.
-    ///
-    /// # Errors
-    /// When it cannot be kept; the run then stops.
-    fn intervened(&mut self, intervention: &Intervention) -> io::Result<()>;
-
-    /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this
-    /// signal number.
-    fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
 }
 
 /// How a run ended.

@@ -22,7 +22,8 @@ mod tempo;
 pub mod trial;
 mod worker;
 
-pub use control::{Conduct, Decision, Ended, EngineError, HungFor, Observer, RunPosition, Wish, conduct};
+pub use audience::{Decision, Observer, RunPosition};
+pub use control::{Conduct, Ended, EngineError, HungFor, Wish, conduct};
 pub use probe::{ProbeSocket, ProbeSocketError};
 pub use serve::{Listening, Server};
 pub use signals::Signals;

@@ -396,7 +396,7 @@ pub struct GeneratorFile {
     #[schemars(extend("default" = defaults::SUSPECT_LATE))]
     pub suspect_late: Option<f64>,
     /// More late arrivals than this share (of twenty or more), lag p99 above 100 ms, or more than
-    /// 0.1 % of messages dropped: `invalid`.
+    /// 0.1 % of messages dropped or not sent: `invalid`.
     #[schemars(extend("default" = defaults::INVALID_LATE))]
     pub invalid_late: Option<f64>,
     /// Datagrams of one length that a sender may hand to the kernel as one (UDP GSO); they still

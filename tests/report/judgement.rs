@@ -13,7 +13,7 @@ type Row<'a> = (&'a [Change], &'a [(&'a str, &'a str)], Verdict);
 #[test]
 fn the_generator_is_judged_by_its_own_counters() {
     use GeneratorVerdict::{Invalid, Suspect, Valid};
-    let table: [(&str, Change, GeneratorVerdict, &str); 12] = [
+    let table: [(&str, Change, GeneratorVerdict, &str); 13] = [
         ("nothing wrong", |_| {}, Valid, ""),
         (
             "late at the limit",
@@ -56,7 +56,18 @@ fn the_generator_is_judged_by_its_own_counters() {
             Invalid,
             "the kernel dropped 2 datagrams at our sockets, 1000 were received, above 0.1 % of them",
         ),
-        ("a send error", |r| r.totals.generator.send_errors = 1, Suspect, "1 message could not be sent"),
+        (
+            "a send error",
+            |r| (r.totals.generator.send_errors, r.totals.sums.messages_sent) = (1, 1_000),
+            Suspect,
+            "1 message could not be sent",
+        ),
+        (
+            "many send errors",
+            |r| (r.totals.generator.send_errors, r.totals.sums.messages_sent) = (2, 1_000),
+            Invalid,
+            "2 messages could not be sent, above 0.1 % of what was sent",
+        ),
         (
             "the ceiling",
             |r| r.totals.sums.ceiling_refused = 7,
@@ -225,7 +236,7 @@ fn going_live_needs_every_agent_of_the_profile() {
         ),
         (
             "a machine with small troubles",
-            |r| r.totals.generator.send_errors = 1,
+            |r| (r.totals.generator.send_errors, r.totals.sums.messages_sent) = (1, 1_000),
             "with reservations",
             "the test machine had small troubles of its own",
         ),

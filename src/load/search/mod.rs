@@ -258,6 +258,11 @@ impl<'f, F: SearchField> Search<'f, F> {
         self.bound.len()
     }
 
+    /// Phones that are registered, or may be.
+    pub fn maybe_bound(&self) -> usize {
+        self.bound.union(&self.doubtful).count()
+    }
+
     pub fn is_bound(&self, seat: Seat) -> bool {
         self.bound.contains(&seat)
     }

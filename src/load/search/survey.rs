@@ -65,7 +65,7 @@ pub fn survey<F: SearchField>(field: &mut F, roster: &Seating, orders: &Orders) 
     match search.clear("whatever may still be bound", orders.fill.most) {
         Ok(left) => found.left_bound = saturating_u32(left),
         Err(stop) => {
-            found.left_bound = saturating_u32(search.bound());
+            found.left_bound = saturating_u32(search.maybe_bound());
             found.stopped.get_or_insert(stop);
         }
     }

@@ -292,8 +292,8 @@ impl Udp {
             return false;
         }
         if error.raw_os_error() == Some(libc::ENOBUFS) {
-            // The device's queue is full; the socket is writable all the while, and waiting for that
-            // would only try again at once.
+            // The device's queue is full; the socket is writable all the while, and waiting for
+            // that would only try again at once.
             pause(QUEUE_PAUSE.min(Duration::from_nanos(until - now)));
             return true;
         }
