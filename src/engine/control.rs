@@ -9,7 +9,7 @@ use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
 use crate::net::poll::Waker;
-use crate::vocab::{FailedAttempt, Intervention, Speed, Stage, Time};
+use crate::vocab::{Intervention, Speed, Stage, Time};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;

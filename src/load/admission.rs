@@ -24,7 +24,7 @@ pub struct Ceiling {
     clock: ToldClock,
     /// `None`: this worker's share is nothing at all.
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Instant>>>,
-    /// When the last messages were admitted, no more of them than a second may carry.
+    /// When the messages of the last second were admitted.
     admitted: VecDeque<Time>,
     /// Messages that a second may carry.
     share: usize,
@@ -40,21 +40,20 @@ impl Ceiling {
             RateLimiter::direct_with_clock(Quota::per_second(share).allow_burst(burst), clock.clone())
         });
         let share = stripe.count(rate) as usize;
-        Ceiling { clock, limiter, admitted: VecDeque::with_capacity(share), share }
+        Ceiling { clock, limiter, admitted: VecDeque::new(), share }
     }
 
     /// Whether one more message may be sent at `now`.
     pub fn admit(&mut self, now: Time) -> bool {
         self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
-        let full = self.admitted.len() >= self.share;
-        if full && self.admitted.front().is_none_or(|oldest| now.since(*oldest) < SECOND) {
+        while self.admitted.front().is_some_and(|oldest| now.since(*oldest) >= SECOND) {
+            self.admitted.pop_front();
+        }
+        if self.admitted.len() >= self.share {
             return false;
         }
         let admits = self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok());
         if admits {
-            if full {
-                self.admitted.pop_front();
-            }
             self.admitted.push_back(now);
         }
         admits
