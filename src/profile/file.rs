@@ -306,8 +306,8 @@ pub struct AgentsFile {
 #[serde(deny_unknown_fields)]
 pub struct RetryFile {
     /// `"rfc"`: 408, 5xx, timeouts and transport failures after min(1800 s, `interval`·2^k), 50 to
-    /// 100 % of it (RFC 5626 §4.5), `Retry-After` wins, other refusals never; `"pjsua"`,
-    /// `"asterisk"`: as those clients do by their own sources; `"hammer"`: after `interval`
+    /// 100 % of it (RFC 5626 §4.5), `Retry-After` wins, a second at least, other refusals never;
+    /// `"pjsua"`, `"asterisk"`: as those clients do by their own sources; `"hammer"`: after `interval`
     /// whatever the answer; `"none"`: one attempt.
     #[schemars(extend("default" = defaults::RETRY_PRESET))]
     pub preset: Option<WordText<RetryPreset>>,
