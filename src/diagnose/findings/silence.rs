@@ -276,9 +276,12 @@ fn by_place(view: &View<'_>) -> Option<Pattern> {
     let kind = place::never_answered(view)?;
     let mut pattern = match kind {
         RequestKind::Credentials => only_challenges(view),
-        kind => Pattern::new(format!("{kind} are never answered, while other requests are: those")),
+        kind => {
+            let mut pattern = Pattern::new(format!("{kind} are never answered, while other requests are: those"));
+            pattern.rejected.push(SERVER_IS_UP.to_owned());
+            pattern
+        }
     };
-    pattern.rejected.push("a server that is down: it answers other requests at the same time".to_owned());
     pattern.rejected.push(format!("packet loss on the way: of all {kind} not one in twenty was answered"));
     Some(pattern)
 }
@@ -292,6 +295,7 @@ fn only_challenges(view: &View<'_>) -> Pattern {
         Some((longest, shortest)) => place::about_length(longest, shortest),
         None => "credentials make a request longer: it may be cut into fragments, or filtered".to_owned(),
     });
+    pattern.rejected.push(SERVER_IS_UP.to_owned());
     pattern
 }
 
@@ -485,6 +489,7 @@ fn stood_still(view: &View<'_>) -> bool {
 
 /// How far around a stretch of time it is compared with.
 const NEAR_NS: u64 = 2 * SECOND_NS;
+const SERVER_IS_UP: &str = "a server that is down: it answers other requests at the same time";
 const SECOND_NS: u64 = 1_000_000_000;
 /// Silent attempts that a calm time must have spared before a rate is made responsible: by chance
 /// e^-5 = 0.7 %.
