@@ -664,11 +664,11 @@ impl Agent {
         events(Event::Registered { at, until: at + granted });
         let wait = match cx.policy.retry.refresh {
             Refresh::Before { margin, least } => retry::before_end(granted, margin, least),
-            Refresh::Exactly => refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, 0.5),
+            Refresh::Exactly => retry::at_share(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, 0.5),
             Refresh::Share => {
                 let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
                 // A lifetime of zero is refreshed after a second, not in a tight circle.
-                refresh_after(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw)
+                retry::at_share(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw)
             }
         };
         self.state = State::Resting(Some(NextAttempt { at: at + wait, kind: Kind::Refresh }));
@@ -723,17 +723,6 @@ impl Agent {
 /// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep
 /// messages of one agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).
 const FIRST_CSEQ: u32 = 1_000_000;
-
-/// The widest spread of refresh times to either side, as a share of the lifetime.
-const REFRESH_SPREAD: f64 = 0.05;
-
-/// When to refresh a lifetime: at `share` of it, spread to both sides by half of what remains, at
-/// most by 5 %, so that agents that registered together drift apart and none refreshes too late.
-/// `draw` lies in `[0, 1)`.
-fn refresh_after(granted: Duration, share: f64, draw: f64) -> Duration {
-    let spread = ((1.0 - share) / 2.0).min(REFRESH_SPREAD);
-    granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
-}
 
 /// A method is told by its letters' case too (RFC 3261 §7.1), but an answer is ours by its branch:
 /// one that echoes the name in small letters is taken.

@@ -74,6 +74,17 @@ pub fn is_ordered(policy: &RetryPolicy, retry_after: Option<Duration>) -> bool {
     policy.retry_after == RetryAfter::Always && retry_after.is_some_and(|after| !after.is_zero())
 }
 
+/// The widest spread of refresh times to either side, as a share of the lifetime.
+const REFRESH_SPREAD: f64 = 0.05;
+
+/// When to refresh a lifetime: at `share` of it, spread to both sides by half of what remains, at
+/// most by 5 %, so that agents that registered together drift apart and none refreshes too late.
+/// `draw` lies in `[0, 1)`.
+pub(super) fn at_share(granted: Duration, share: f64, draw: f64) -> Duration {
+    let spread = ((1.0 - share) / 2.0).min(REFRESH_SPREAD);
+    granted.mul_f64((share + spread * (2.0 * draw - 1.0)).clamp(0.0, 1.0))
+}
+
 /// When to refresh a lifetime `margin` before its end (see [`super::Refresh::Before`]).
 pub fn before_end(granted: Duration, margin: Duration, least: Duration) -> Duration {
     let early = granted.saturating_sub(margin);
