@@ -4,7 +4,7 @@
 //! are exact whatever the number of threads. Whoever holds it hands in a batch and takes what is due
 //! out; receiving and sending, most of the work on a machine's own loopback, happen outside. Any
 //! thread may send any reply to a datagram: the sockets are the same. A connection belongs to the
-//! thread that accepted it ([`callers`]), which is handed the replies for it that others found due.
+//! thread that accepted it (`callers`), which is handed the replies for it that others found due.
 
 mod callers;
 

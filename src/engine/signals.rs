@@ -2,7 +2,7 @@
 //! chosen to ignore it (`nohup`), SIGHUP.
 //!
 //! One rule for every command. The first asks for an end in good order; a further one, at least
-//! [`APART`] later, for an end at once. What comes sooner is the same wish: `timeout` signals its
+//! `APART` later, for an end at once. What comes sooner is the same wish: `timeout` signals its
 //! child and then its group, microseconds apart, and a terminal that is closed sends SIGHUP and
 //! then SIGTERM.
 

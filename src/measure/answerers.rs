@@ -16,7 +16,7 @@ pub struct AnswererRow {
     pub form: AnswerForm,
     /// What the answer was; `registered` for a sample of the acceptances.
     pub class: Class,
-    /// Of a refusal: [`super::refusal_group`]; else 0.
+    /// Of a refusal: `refusal_group`; else 0.
     pub group: u16,
     /// Whether the challenge that the attempt answered had the same marks; `None`: it was not
     /// looked at.

@@ -2,7 +2,7 @@
 //! whatever form they were exported: an array, one record per line, several in a row with or
 //! without commas, pretty-printed, a single one, or an object around the array.
 //!
-//! A record may also be one message of a SIP trace, see [`super::siptrace`].
+//! A record may also be one message of a SIP trace, see `siptrace`.
 //!
 //! Field names are those of [`Fields`], which a user may change; what is not named there is
 //! ignored. Texts may be numbers and numbers texts. Every error says which record it is about and

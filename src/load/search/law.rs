@@ -18,8 +18,8 @@ pub struct QueueLaw {
 }
 
 /// Fits rates that held, each with its median response time in seconds, to what is carried. `None`
-/// with fewer than [`LEAST_RATES`], none of them beyond [`FAR_ENOUGH`] of what is carried, or where
-/// a rate is further than [`WORST`] from the law or half of them further than [`CLOSE`].
+/// with fewer than `LEAST_RATES`, none of them beyond `FAR_ENOUGH` of what is carried, or where
+/// a rate is further than `WORST` from the law or half of them further than `CLOSE`.
 pub fn fit(held: &[(f64, f64)], carried: f64) -> Option<QueueLaw> {
     let points: Vec<(f64, f64)> = held.iter().map(|(rate, span)| (rate / carried, *span)).collect();
     let points: Vec<(f64, f64)> = points.into_iter().filter(|(part, span)| *part < 1.0 && *span > 0.0).collect();
