@@ -24,8 +24,10 @@ pub struct Ceiling {
     clock: ToldClock,
     /// `None`: this worker's share is nothing at all.
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Instant>>>,
-    /// When the messages of the last second were admitted.
-    admitted: VecDeque<Time>,
+    /// The messages of the last second, oldest first.
+    admitted: VecDeque<Slice>,
+    /// How many they are.
+    held: usize,
     /// Messages that a second may carry.
     share: usize,
 }
@@ -40,27 +42,48 @@ impl Ceiling {
             RateLimiter::direct_with_clock(Quota::per_second(share).allow_burst(burst), clock.clone())
         });
         let share = stripe.count(rate) as usize;
-        Ceiling { clock, limiter, admitted: VecDeque::new(), share }
+        Ceiling { clock, limiter, admitted: VecDeque::with_capacity(SLICES), held: 0, share }
     }
 
     /// Whether one more message may be sent at `now`.
     pub fn admit(&mut self, now: Time) -> bool {
         self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
-        while self.admitted.front().is_some_and(|oldest| now.since(*oldest) >= SECOND) {
+        while let Some(oldest) = self.admitted.front().filter(|oldest| now.since(oldest.last) >= SECOND) {
+            self.held -= oldest.count;
             self.admitted.pop_front();
         }
-        if self.admitted.len() >= self.share {
+        if self.held >= self.share {
             return false;
         }
         let admits = self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok());
         if admits {
-            self.admitted.push_back(now);
+            self.hold(now);
         }
         admits
     }
+
+    fn hold(&mut self, now: Time) {
+        self.held += 1;
+        match self.admitted.back_mut().filter(|slice| now.since(slice.first) < SLICE) {
+            Some(slice) => (slice.last, slice.count) = (now, slice.count + 1),
+            None => self.admitted.push_back(Slice { first: now, last: now, count: 1 }),
+        }
+    }
+}
+
+/// Messages admitted within a thousandth of a second. They are let go together, with the last of
+/// them: a time for each would take memory by the rate.
+#[derive(Debug)]
+struct Slice {
+    first: Time,
+    last: Time,
+    count: usize,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const SLICE: Duration = Duration::from_millis(1);
+/// More than begin in one second.
+const SLICES: usize = 1_024;
 
 /// A clock that repeats the time it was told.
 #[derive(Clone, Debug)]
