@@ -495,11 +495,28 @@ impl<'v, 'a> Case<'v, 'a> {
         draft
     }
 
+    /// Why the refusals are those of certain agents, whenever they come: agents that arrive evenly
+    /// are then refused at an even rate, and the others accepted at one.
+    fn is_of_agents(&self) -> Option<String> {
+        let code = self.group.code;
+        if matches!(code, 401 | 404) {
+            return Some(format!("{code} speaks of the agent, not of how many there are"));
+        }
+        let again = self.group.seen.count * 2 >= self.reach.hit * 3;
+        let same = self.reach.only_refused * 50 >= self.reach.hit * 49;
+        (again && same && self.reach.only_accepted > 0)
+            .then(|| "it is always the same agents that are refused, however often they come".to_owned())
+    }
+
     fn by_throttle(&mut self) -> Option<Draft> {
         let Some(throttle) = self.throttle.clone() else {
             self.reject("limit on the rate", "refusals were too few or too short for a rate".to_owned());
             return None;
         };
+        if let Some(why) = self.is_of_agents() {
+            self.reject("limit on the rate", why);
+            return None;
+        }
         let (steady, seconds) = throttle.steady;
         let varied = throttle.demand_range.1 as f64 >= 1.2 * throttle.demand_range.0 as f64;
         let even = throttle.scatter < 0.25 || (varied && throttle.scatter < 0.6);
@@ -515,6 +532,10 @@ impl<'v, 'a> Case<'v, 'a> {
         let severity = if left_out { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft("limit.rate", severity);
         draft.confidence = confidence(throttle.tally.pro, throttle.tally.against);
+        if self.reach.only_refused == self.reach.hit {
+            // Who came once and was refused may be refused whenever it comes.
+            draft.confidence = draft.confidence.min(Confidence::Low);
+        }
         if !varied && draft.confidence == Confidence::High {
             // Under a demand that never changed, a fixed share of it looks much like a rate.
             draft.confidence = Confidence::Medium;
