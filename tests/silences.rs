@@ -126,7 +126,7 @@ fn arrivals_that_were_shed_are_agents_that_did_not_come() {
     let results = live_with("count = 200, user = \"a{n}\", password = \"secret\"", "", "latency_ms = 400.0", more);
     assert!(results.totals.sums.status[Status::Shed.index()] > 50);
     let finding = only(&results, "slow", &["every answer takes long", "max_in_flight = 4", "did not come"]);
-    assert_eq!(finding.severity.as_str(), "critical");
+    assert_eq!(finding.severity.as_str(), "warning");
     let more = "[arrivals]\nmax_in_flight = 1\n";
     let results = live_with("count = 200, user = \"a{n}\", password = \"secret\"", "", "latency_ms = 60.0", more);
     only(&results, "generator.saturated", &["more attempts are open at a time than the profile allows"]);

@@ -25,21 +25,18 @@ pub(super) fn explain(view: &View<'_>, drafts: &mut Vec<Draft>) {
         counted(shed, "arrival"),
         percent(shed as f64, arrivals as f64)
     );
-    let severity = if shed * 100 >= arrivals { Severity::Critical } else { Severity::Warning };
     let known = |draft: &&mut Draft| WHY.contains(&draft.id);
     if let Some(draft) = drafts.iter_mut().find(known) {
         draft.evidence.push(fact);
-        draft.severity = draft.severity.max(severity);
+        draft.severity = draft.severity.max(Severity::Warning);
         return;
     }
     let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
     let median_ms = service.map_or(0.0, |(_, all)| all.value_at_quantile(0.5) as f64 / 1e3);
     let slow = median_ms >= SLOW_MS;
-    let mut draft = if slow {
-        Draft::new("slow", severity, Some(view.trunk))
-    } else {
-        Draft::new("generator.saturated", Severity::Warning, Some(view.trunk))
-    };
+    // How slow is too slow is the thresholds' to say, and who did not come that of the readiness.
+    let id = if slow { "slow" } else { "generator.saturated" };
+    let mut draft = Draft::new(id, Severity::Warning, Some(view.trunk));
     (draft.attempts, draft.agents) = (shed, shed.min(view.agents.len() as u64));
     draft.last_ns = view.ticks.last().map_or(0, |tick| tick.start_ns + view.tick_ns);
     draft.confidence = confidence(shed, 0);
