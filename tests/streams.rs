@@ -12,6 +12,7 @@ use regstorm::seed::Seed;
 use regstorm::sim::{Opposite, START, SimOutcome, Wording, World, WorldConfig};
 use regstorm::sip::scan;
 use regstorm::vocab::{FlowLoss, Phase, SocketUse, Status, Time, Transport};
+use socket2::{Domain, Socket, Type};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -237,6 +238,35 @@ fn a_port_nobody_listens_on_is_a_transport_error_with_its_reason() {
     let results = run(dir.path(), &text(&format!("sip:{free};transport=tcp"), trunk, ""));
     assert_eq!(results.total("transport_error"), 60);
     assert_eq!(results.number("/trunks/0/connections/failed/connection refused"), 60.0);
+    expect_finding(&results, "connect.refused", "refuses connections, from the first request to the last");
+}
+
+/// The one thing that is found, and what its summary says.
+#[track_caller]
+fn expect_finding(results: &ResultDir, id: &str, says: &str) {
+    let found = (results.text("/findings/0/id"), results.text("/findings/0/severity"));
+    assert_eq!(found, (id, "critical"), "{}", results.text("/findings/0/summary"));
+    let summary = results.text("/findings/0/summary");
+    assert!(summary.contains(says), "{summary}");
+    assert!(results.run.pointer("/findings/1").is_none(), "{:?}", results.run.pointer("/findings/1"));
+}
+
+#[test]
+fn a_server_that_takes_up_no_connection_is_not_this_machines_fault() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let localhost: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    // Room for one: what comes after it waits outside.
+    let server = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    server.bind(&localhost.into()).expect("a port");
+    server.listen(0).expect("it listens");
+    let at = server.local_addr().ok().and_then(|at| at.as_socket()).expect("bound");
+    let _only = std::net::TcpStream::connect(at).expect("room for one");
+    let trunk = "connect_timeout = \"1s\"\nretry = { preset = \"none\" }";
+    let results = run(dir.path(), &text(&format!("sip:{at};transport=tcp"), trunk, ""));
+    assert_eq!(results.total("transport_error"), 60);
+    let failed = "/trunks/0/connections/failed/no connection within connect_timeout";
+    assert_eq!(results.number(failed), 60.0);
+    expect_finding(&results, "connect.refused", "does not take up connections, from the first request to the last");
 }
 
 /// What a server may do to a connection, and what becomes of the registration over it.
@@ -263,10 +293,17 @@ fn a_server_that_speaks_no_sip_or_hangs_up_costs_an_attempt_and_no_memory() {
             }
         });
         let trunk = "retry = { preset = \"none\" }";
-        let results = run(dir.path(), &text(&format!("sip:{at};transport=tcp"), trunk, ""));
+        let text = text(&format!("sip:{at};transport=tcp"), trunk, "");
+        // Nobody is there any more for what might be removed in the end.
+        let results = run(dir.path(), &text.replace("drain", "unregister = false\ndrain"));
         serving.join().expect("it served all");
         assert_eq!(results.total("transport_error"), 60, "{reason}");
         assert_eq!(results.number(&format!("/trunks/0/connections/lost/{reason}")), 60.0, "{reason}");
+        if reason == "no SIP on the connection" {
+            expect_finding(&results, "connect.refused", "speaks no SIP: 60 of 60 connections");
+        } else {
+            expect_finding(&results, "flow.closed-by-server", "60 of 60 connections");
+        }
     }
 }
 

@@ -129,7 +129,9 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const IDS: [&str; 32] = [
+    const IDS: [&str; 34] = [
+        "connect.refused",
+        "flow.closed-by-server",
         "challenge.unanswered",
         "overload",
         "slow",

@@ -6,11 +6,12 @@
 //! what it got wrong must not be held against a server.
 //!
 //! `dns` and `tls.certificate` have an explanation and no detector: a name that does not resolve
-//! ends a run before its first packet, and with UDP alone there is no certificate.
+//! ends a run before its first packet, and without TLS there is no certificate.
 
 mod binding;
 mod capacity;
 mod challenge;
+mod connection;
 mod cost;
 mod draft;
 mod generator;
@@ -63,6 +64,7 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let overload = if queues { capacity::overload(view) } else { None };
     let sure = overload.as_ref().is_some_and(|draft| draft.confidence != Confidence::Open);
     drafts.extend(silence::find(view, sure, place));
+    drafts.extend(connection::find(view));
     let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
     drafts.extend(slow::find(view, overload.is_some() || unanswered));
     drafts.extend(overload);

@@ -12,7 +12,7 @@ use super::place;
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
-use crate::vocab::{Class, Confidence, Kind, Phase, RequestKind, Severity, Status, Trouble};
+use crate::vocab::{Class, Confidence, FlowLoss, Kind, Phase, RequestKind, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
 /// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
@@ -113,7 +113,9 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
 
 /// Requests that this machine was told it cannot deliver: by ICMP, or by its own sockets.
 fn unreachable(view: &View<'_>) -> Option<Draft> {
-    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Transport).collect();
+    // What the other end does to connections has findings of its own.
+    let theirs = |row: &OutcomeRow| matches!(row.trouble, Some(Trouble::Connection(why)) if why != FlowLoss::Local);
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Transport && !theirs(row)).collect();
     let seen = Sightings::together(rows.iter().map(|row| &row.seen));
     let count = seen.count;
     if count == 0 {
@@ -141,7 +143,7 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
 }
 
 /// When requests could not be delivered, as against others that could.
-fn when_unreachable(view: &View<'_>, draft: &Draft) -> String {
+pub(super) fn when_unreachable(view: &View<'_>, draft: &Draft) -> String {
     let answered = |from: u64, until: u64| -> u64 {
         let inside = view.ticks.iter().filter(|tick| (from..until).contains(&tick.start_ns));
         inside.map(Tick::answered).sum()
@@ -184,7 +186,7 @@ fn answered_timeout(view: &View<'_>) -> Option<Draft> {
 }
 
 /// Critical once a hundredth of the trunk's agents stays out for it.
-fn severity(view: &View<'_>, class: Class, attempts: u64) -> Severity {
+pub(super) fn severity(view: &View<'_>, class: Class, attempts: u64) -> Severity {
     let out = view.met(&[class]).filter(|(_, agent)| agent.status != Some(Status::Registered)).count();
     let critical = attempts >= 2 && out > 0 && out * 100 >= view.agents.len();
     if critical { Severity::Critical } else { Severity::Warning }
@@ -217,7 +219,7 @@ fn lost_here(view: &View<'_>) -> Vec<String> {
     .collect()
 }
 
-fn of_agents(view: &View<'_>, agents: u64) -> String {
+pub(super) fn of_agents(view: &View<'_>, agents: u64) -> String {
     let all = view.agents.len() as u64;
     match all {
         1 => "its one agent".to_owned(),
@@ -321,7 +323,7 @@ fn by_agent(view: &View<'_>) -> Option<Pattern> {
     Some(pattern)
 }
 
-fn target<'a>(view: &View<'a>) -> &'a str {
+pub(super) fn target<'a>(view: &View<'a>) -> &'a str {
     &view.header().target
 }
 

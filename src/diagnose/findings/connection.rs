@@ -1,0 +1,179 @@
+//! Connections that cannot be opened (`connect.refused`), or that end before their agents do
+//! (`flow.closed-by-server`).
+//!
+//! What became of every connection is counted, with its reason; there is nothing to infer but whose
+//! doing it was. What this machine could not do itself is not told here, nor a connection that we
+//! gave up because nothing came over it any more: that silence has its own finding.
+
+use super::cost::Cost;
+use super::draft::{Draft, confidence};
+use super::silence::{of_agents, severity, target, when_unreachable};
+use super::view::View;
+use super::wording::{at, counted, window};
+use crate::measure::{FlowCounts, Sightings};
+use crate::vocab::{Class, Confidence, FlowLoss, Severity, SocketUse, Trouble};
+
+pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
+    let found = [not_opened(view), speaks_no_sip(view), closed(view)];
+    found.into_iter().flatten().collect()
+}
+
+/// Counts of connections, by reason.
+type Reasons = [u64; FlowLoss::COUNT];
+
+/// Connections that ended alike, over the whole run.
+struct Group {
+    count: u64,
+    /// The most frequent first.
+    reasons: Vec<(FlowLoss, u64)>,
+    /// From the beginning of the interval of the first to the end of that of the last.
+    first_ns: u64,
+    last_ns: u64,
+    /// Connections that were opened in these intervals, and over the run.
+    opened_meanwhile: u64,
+    opened: u64,
+}
+
+impl Group {
+    /// Those of `which` among the connections that `part` counts.
+    fn of(view: &View<'_>, part: fn(&FlowCounts) -> &Reasons, which: &[FlowLoss]) -> Option<Group> {
+        let mut group =
+            Group { count: 0, reasons: Vec::new(), first_ns: 0, last_ns: 0, opened_meanwhile: 0, opened: 0 };
+        let mut by_reason: Reasons = [0; FlowLoss::COUNT];
+        for interval in &view.results.intervals {
+            let Some(flows) = interval.trunks.get(usize::from(view.trunk)).and_then(|trunk| trunk.flows.as_deref())
+            else {
+                continue;
+            };
+            group.opened += flows.opened;
+            let count: u64 = which.iter().map(|why| part(flows)[why.index()]).sum();
+            if count == 0 {
+                continue;
+            }
+            which.iter().for_each(|why| by_reason[why.index()] += part(flows)[why.index()]);
+            group.first_ns = if group.count == 0 { interval.start_ns } else { group.first_ns };
+            group.last_ns = interval.end_ns;
+            group.opened_meanwhile += flows.opened;
+            group.count += count;
+        }
+        group.reasons = which.iter().map(|why| (*why, by_reason[why.index()])).filter(|(_, n)| *n > 0).collect();
+        group.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        (group.count > 0).then_some(group)
+    }
+
+    /// The reason of most of them.
+    fn main(&self) -> FlowLoss {
+        self.reasons.first().map_or(FlowLoss::Refused, |(why, _)| *why)
+    }
+
+    /// When it was, for a sentence. One interval is as near as the counts are.
+    fn when(&self, view: &View<'_>) -> String {
+        if self.last_ns - self.first_ns <= view.results.header.interval_ns {
+            format!(" at about {}", at(self.first_ns))
+        } else {
+            format!(" from {} of the run", window(self.first_ns, self.last_ns))
+        }
+    }
+
+    /// A finding about them, and about the attempts that failed with them.
+    fn draft(&self, view: &View<'_>, id: &'static str) -> Draft {
+        let mut draft = Draft::new(id, Severity::Warning, Some(view.trunk));
+        let ours = |why| self.reasons.iter().any(|(reason, _)| *reason == why);
+        let failed = view.outcomes.iter().filter(|row| row.class == Class::Transport);
+        let failed = failed.filter(|row| matches!(row.trouble, Some(Trouble::Connection(why)) if ours(why)));
+        let seen = Sightings::together(failed.map(|row| &row.seen));
+        if seen.count > 0 {
+            draft.saw(seen);
+            draft.agents = view.met(&[Class::Transport]).count() as u64;
+            draft.severity = severity(view, Class::Transport, draft.attempts);
+            draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, draft.attempts));
+        } else {
+            (draft.first_ns, draft.last_ns) = (self.first_ns, self.last_ns);
+        }
+        draft.confidence = confidence(self.count, 0);
+        draft.evidence = self.reasons.iter().map(|(why, count)| format!("{count} x {why}")).collect();
+        draft
+    }
+}
+
+/// Connections that never came to be.
+fn not_opened(view: &View<'_>) -> Option<Draft> {
+    let which = [FlowLoss::Refused, FlowLoss::Unreachable, FlowLoss::ConnectTimeout, FlowLoss::Reset, FlowLoss::Closed];
+    let group = Group::of(view, |counts| &counts.failed, &which)?;
+    let mut draft = group.draft(view, "connect.refused");
+    let (when, hit) = if draft.attempts > 0 {
+        (when_unreachable(view, &draft), format!(", of {}", of_agents(view, draft.agents)))
+    } else {
+        // Of un-REGISTERs, which are no attempts.
+        (group.when(view), String::new())
+    };
+    let there = target(view);
+    let what = match group.main() {
+        FlowLoss::Refused => {
+            let answered = "a filter that drops packets, or a path that is gone: each attempt was answered at once";
+            draft.rejected.push(answered.to_owned());
+            format!("{there} refuses connections{when}")
+        }
+        FlowLoss::ConnectTimeout => {
+            let nobody = "a port that nobody listens on: its host would have refused at once";
+            draft.rejected.push(nobody.to_owned());
+            draft.advice.push(NOT_TAKEN_UP.to_owned());
+            format!("{there} does not take up connections{when}: nothing came back within connect_timeout")
+        }
+        FlowLoss::Unreachable => format!("the network knows no way to {there}{when}"),
+        _ => format!("{there} ends connections before they are open{when}"),
+    };
+    let tried = group.count + group.opened;
+    draft.summary = format!("{what}: {} of {} failed{hit}", group.count, counted(tried, "connection"));
+    draft.evidence.push(format!("{} opened at other times", group.opened - group.opened_meanwhile));
+    if group.opened_meanwhile > 0 {
+        // Somebody listens, and has no room for everybody; or only some of the ways there are shut.
+        draft.confidence = draft.confidence.min(Confidence::Medium);
+        draft.evidence.push(format!("{} opened in the same intervals", group.opened_meanwhile));
+    }
+    draft.rejected.push("this machine: what it could not do itself is counted apart".to_owned());
+    draft.rejected.push("a registrar that refuses its users: no request was sent, so none was judged".to_owned());
+    Some(draft)
+}
+
+/// Connections over which something else than SIP came.
+fn speaks_no_sip(view: &View<'_>) -> Option<Draft> {
+    let group = Group::of(view, |counts| &counts.lost, &[FlowLoss::NotSip])?;
+    let mut draft = group.draft(view, "connect.refused");
+    draft.summary = format!(
+        "what listens on {} speaks no SIP: {} of {} brought something else, or a message longer than any answer",
+        target(view),
+        group.count,
+        counted(group.opened, "connection")
+    );
+    draft.rejected.push("a server that is down: it took the connections up and sent something".to_owned());
+    Some(draft)
+}
+
+/// Connections that the other end, or something on the way, ended.
+fn closed(view: &View<'_>) -> Option<Draft> {
+    let which = [FlowLoss::Closed, FlowLoss::Reset, FlowLoss::ConnectTimeout, FlowLoss::Unreachable, FlowLoss::Refused];
+    let group = Group::of(view, |counts| &counts.lost, &which)?;
+    let mut draft = group.draft(view, "flow.closed-by-server");
+    if view.header().sockets == SocketUse::PerAgent {
+        draft.agents = draft.agents.max(group.count.min(view.agents.len() as u64));
+    }
+    let when = group.when(view);
+    let how = match group.main() {
+        FlowLoss::Closed => "closed",
+        FlowLoss::Reset => "reset",
+        _ => "cut off",
+    };
+    draft.summary = format!(
+        "{} of {} to {} were {how} from there{when}, before their agents were done",
+        group.count,
+        counted(group.opened, "connection"),
+        target(view)
+    );
+    draft.evidence.push(format!("{} failed with them", counted(draft.attempts, "attempt")));
+    draft.rejected.push("our own end: connections that we close are counted apart".to_owned());
+    Some(draft)
+}
+
+const NOT_TAKEN_UP: &str = "a firewall that drops, a host that is off, or a listening socket whose queue is full: \
+                            a capture at the server tells whether the SYN arrives";
