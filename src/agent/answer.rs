@@ -17,7 +17,7 @@ pub fn offer<'a>(offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: T
 }
 
 /// Whether the 2xx to this request is looked at more closely. All of them would cost as much as
-/// reading the answer; one in sixteen shows the machines behind an address just as well.
+/// reading the answer; one in sixty-four shows the machines behind an address just as well.
 pub fn is_sampled(agent: AgentId, serial: u32) -> bool {
     let early = agent.0 < ALWAYS && serial < FEW_REQUESTS;
     early || agent.0.wrapping_mul(5).wrapping_add(serial).is_multiple_of(ONE_IN)
@@ -28,14 +28,15 @@ pub fn marks<'a>(response: &Response<'a>) -> Marks<'a> {
     let (mut server, mut agent) = (None, None);
     let mut order = 0u16;
     for (name, value) in response.walk() {
-        // The headers that every answer has, by their first letter: Via, From, To, Call-ID, CSeq.
-        let basic = matches!(name, b"Via" | b"From" | b"To" | b"Call-ID" | b"CSeq" | [_]);
-        if basic && let [first, .., last] | [first @ last] = name {
-            order = order.rotate_left(3) ^ u16::from(first.wrapping_mul(7) ^ last);
-        } else if name.eq_ignore_ascii_case(b"Server") {
-            server.get_or_insert(value);
-        } else if name.eq_ignore_ascii_case(b"User-Agent") {
-            agent.get_or_insert(value);
+        let ([first, .., last] | [first @ last]) = name else { continue };
+        match (first, name.len()) {
+            // The headers that every answer has, told by their ends.
+            _ if matches!(name, b"Via" | b"From" | b"To" | b"Call-ID" | b"CSeq" | [_]) => {
+                order = order.rotate_left(3) ^ u16::from(first.wrapping_mul(7) ^ last);
+            }
+            (b'S' | b's', 6) if name.eq_ignore_ascii_case(b"Server") => _ = server.get_or_insert(value),
+            (b'U' | b'u', 10) if name.eq_ignore_ascii_case(b"User-Agent") => _ = agent.get_or_insert(value),
+            _ => {}
         }
     }
     let (tag, stem) = tag_form(response.to_tag());
@@ -132,7 +133,7 @@ fn is_same_host(a: &[u8], b: &[u8]) -> bool {
 const ALWAYS: u32 = 64;
 const FEW_REQUESTS: u32 = 4;
 /// Of all others one in so many.
-const ONE_IN: u32 = 16;
+const ONE_IN: u32 = 64;
 
 #[cfg(test)]
 mod tests {

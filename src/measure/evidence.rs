@@ -482,8 +482,10 @@ impl Collector {
         };
         if let Some(kept) = self.outcomes.row(key) {
             kept.add(subject.agent.0, at);
-            let Words { warning, reason, comment, body } = end.clues.words;
-            [warning, reason, comment, body].into_iter().for_each(|text| note(&mut kept.words, text));
+            if class.is_refusal() {
+                let Words { warning, reason, comment, body } = end.clues.words;
+                [warning, reason, comment, body].into_iter().for_each(|text| note(&mut kept.words, text));
+            }
             kept.span_s = wider(kept.span_s, end.clues.retry_after.map(|seconds| (seconds, seconds)));
         }
         Some(class)

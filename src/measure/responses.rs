@@ -60,11 +60,12 @@ impl Reasons {
     /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, digests as
     /// asterisks, and a long phrase is cut.
     pub(super) fn id(&mut self, reason: &[u8]) -> ReasonId {
-        let kept = without_digests(reason);
-        let reason = &kept[..kept.len().min(MAX_REASON_BYTES)];
+        // What is kept holds no digest and is short, so a phrase that equals it needs no look.
         if let Some((_, id)) = self.recent.iter().find(|(recent, _)| recent == reason) {
             return *id;
         }
+        let kept = without_digests(reason);
+        let reason = &kept[..kept.len().min(MAX_REASON_BYTES)];
         let id = self.look_up(reason);
         self.recent.swap(0, 1);
         let (latest, number) = &mut self.recent[0];

@@ -62,9 +62,12 @@ pub fn wider(one: Option<(u32, u32)>, other: Option<(u32, u32)>) -> Option<(u32,
 
 /// Adds a text to a short list, unless it is empty or there already.
 pub(super) fn note(list: &mut Vec<String>, text: &[u8]) {
+    if text.is_empty() {
+        return;
+    }
     let text = without_digests(text);
     let text = &text[..text.len().min(MAX_TEXT)];
-    if text.is_empty() || list.len() >= EXAMPLES || list.iter().any(|known| known.as_bytes() == text) {
+    if list.len() >= EXAMPLES || list.iter().any(|known| known.as_bytes() == text) {
         return;
     }
     list.push(said(text));

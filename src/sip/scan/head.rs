@@ -353,16 +353,23 @@ impl<'a> Head<'a> {
         &body[..length.min(body.len())]
     }
 
+    /// The lines called `name`, in its usual spelling, when they are kept apart, and its compact
+    /// form. With a name that is known at compile time nothing is compared.
+    #[inline(always)]
+    fn kin(&self, name: &'static str) -> Option<(Kin, Option<u8>)> {
+        match name {
+            "WWW-Authenticate" | "Proxy-Authenticate" => Some((self.challenges, None)),
+            "Contact" => Some((self.contacts, Some(b'm'))),
+            "Authentication-Info" | "Proxy-Authentication-Info" => Some((self.infos, None)),
+            _ => None,
+        }
+    }
+
     /// The value of the only header of its kind, when it is called `name` to the letter; `None`
     /// also for a kind whose lines are not kept apart.
     #[inline(always)]
     pub(super) fn only(&self, name: &'static str) -> Option<&'a [u8]> {
-        let kin = match HeaderName::of(name.as_bytes()) {
-            HeaderName::Challenge => self.challenges,
-            HeaderName::Contact => self.contacts,
-            HeaderName::Info => self.infos,
-            _ => return None,
-        };
+        let (kin, _) = self.kin(name)?;
         if kin.count == 1 { value_of(kin.place.of(self.text), name).map(trim_line) } else { None }
     }
 
@@ -370,11 +377,9 @@ impl<'a> Head<'a> {
     #[inline(always)]
     pub(super) fn called(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut only = self.only(name);
-        let (rest, compact) = match HeaderName::of(name.as_bytes()) {
-            HeaderName::Challenge => (self.challenges.place.of(self.text), None),
-            HeaderName::Contact => (self.contacts.place.of(self.text), Some(b'm')),
-            HeaderName::Info => (self.infos.place.of(self.text), None),
-            _ => (self.lines(), compact_of(name)),
+        let (rest, compact) = match self.kin(name) {
+            Some((kin, compact)) => (kin.place.of(self.text), compact),
+            None => (self.lines(), compact_of(name)),
         };
         let mut lines = HeadLines { rest: if only.is_some() { &[] } else { rest } };
         std::iter::from_fn(move || {
