@@ -130,3 +130,38 @@ fn a_search_for_limits_ends_soon_though_its_registrar_is_dead() {
     let said = ended.stdout() + &ended.stderr();
     assert!(said.contains("may still be registered") || said.contains("bindings may stay"), "{said}");
 }
+
+/// Of a run that removes its bindings, of one that is told to leave them, and of one that is
+/// killed.
+#[test]
+fn what_a_run_leaves_bound_is_told() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "400ms"));
+    let ended = Regstorm::run(dir.path(), &["run", file, "--out", "clean", "--live", "off"], LIMIT);
+    assert!(!ended.expect_code(0).stdout().contains("left bound"), "{}", ended.stdout());
+    assert_eq!(left(dir.path(), "clean"), (0.0, false));
+
+    let args = ["run", file, "--out", "kept", "--live", "off", "--set", "run.unregister=false"];
+    let ended = Regstorm::run(dir.path(), &args, LIMIT);
+    let stdout = ended.expect_code(0).stdout();
+    assert!(stdout.contains("left bound    40 bindings at the registrar; the last of them lapses by"), "{stdout}");
+    assert_eq!(left(dir.path(), "kept"), (40.0, true));
+
+    let run =
+        Regstorm::start(dir.path(), &["run", file, "--out", "killed", "--live", "off", "--set", "load.1.hold=1h"]);
+    clock::until("all of them are in the record", LIMIT, || {
+        let so_far = Regstorm::run(dir.path(), &["report", "killed"], LIMIT);
+        (so_far.status.success() && left(dir.path(), "killed") == (40.0, true)).then_some(())
+    });
+    run.signal("KILL");
+    run.wait(LIMIT);
+    let stdout = Regstorm::run(dir.path(), &["report", "killed"], LIMIT).expect_code(0).stdout();
+    assert_eq!(left(dir.path(), "killed"), (40.0, true));
+    assert!(stdout.contains("40 bindings at the registrar when the run was last heard of"), "{stdout}");
+}
+
+/// How many bindings a result says are left, and whether it says until when.
+fn left(dir: &std::path::Path, out: &str) -> (f64, bool) {
+    let results = ResultDir::open(&dir.join(out));
+    (results.number("/bindings_left/count"), results.run["bindings_left"]["lapsed_by"].is_string())
+}

@@ -104,8 +104,12 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let unkept = ended.unkept.or_else(|| watch.record().end(&last).err());
     drop(watch);
     drop(server);
-    left.iter().for_each(|line| say(line));
-    let derived = conclude(directory.path(), unkept)?;
+    let derived = conclude(directory.path(), unkept);
+    // The summary says it too, where it is printed.
+    if args.json || derived.is_err() {
+        left.iter().for_each(|line| say(line));
+    }
+    let derived = derived?;
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
     derived.print(directory.path(), args.json)?;
     if let Some(keep) = args.keep {

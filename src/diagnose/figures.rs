@@ -60,6 +60,31 @@ pub struct TotalsFigure {
     pub of: fn(&Totals) -> FigureValue,
 }
 
+/// Bindings that a run leaves at its registrars.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct BindingsLeft {
+    pub count: u64,
+    /// When the last of them has lapsed, nanoseconds since the run's start, if it got no more than
+    /// the longest lifetime that was granted. `None` of no binding.
+    pub lapsed_ns: Option<u64>,
+}
+
+/// What a run that ended left bound; of one that was killed, what was bound when it was last seen.
+/// Phones that were only observed are nobody's to remove.
+pub fn bindings_left(results: &Results) -> BindingsLeft {
+    let last = results.intervals.last();
+    let seen: u64 = last.map_or(0, |interval| interval.trunks.iter().map(|trunk| trunk.registered).sum());
+    let count = results.end.as_ref().map_or(seen, |end| end.left_bound);
+    if count == 0 || results.header.observed.is_some() {
+        return BindingsLeft::default();
+    }
+    let granted = results.evidence.grants.iter().map(|row| row.granted_s.1).max();
+    let asked = results.header.trunks.iter().map(|trunk| trunk.expires_s).max();
+    let lifetime_ns = u64::from(granted.or(asked).unwrap_or(0)) * 1_000_000_000;
+    let ended_ns = results.end.as_ref().map(|end| end.ended_ns).or(last.map(|interval| interval.end_ns));
+    BindingsLeft { count, lapsed_ns: Some(ended_ns.unwrap_or(0).saturating_add(lifetime_ns)) }
+}
+
 /// RFC 6076 §4.2, per attempt: ineffective attempts of all attempts, per cent. 401, 402 and 407
 /// never count as ineffective, so an endless challenge does not show in it; [`auth_loop_pct`]
 /// stands beside it.

@@ -128,6 +128,11 @@ impl Header {
         utc(i128::from(self.started_unix_ns) + i128::from(ns), 3)
     }
 
+    /// The first whole second at or after that moment.
+    pub fn utc_seconds(&self, ns: u64) -> String {
+        utc(i128::from(self.started_unix_ns) + i128::from(ns) + 999_999_999, 0)
+    }
+
     /// Whether an interval that began at `start_ns` belongs to the warm-up: it is in the time
     /// series and in no sum.
     pub fn warms_up(&self, start_ns: u64) -> bool {

@@ -42,6 +42,7 @@ struct RunDocument<'a> {
     profile: serde_json::Value,
     thresholds: &'a [ThresholdOutcome],
     arrivals_planned: u64,
+    bindings_left: BindingsLeftView,
     totals: TotalsView<'a>,
     trunks: Vec<Trunk<'a>>,
     /// Of trunks with several local addresses, address by address.
@@ -69,6 +70,14 @@ struct AbortedView<'a> {
     /// In the unit of the metric, as for thresholds.
     value: f64,
     at: String,
+}
+
+/// What the run left at its registrars, or had there when it was killed.
+#[derive(Serialize)]
+struct BindingsLeftView {
+    count: u64,
+    /// When the last of them has lapsed.
+    lapsed_by: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -163,6 +172,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
     let header = &results.header;
     let ended = words::ended_ns(results);
     let lag = Distribution::of(Some(&results.lag_us));
+    let left = figures::bindings_left(results);
     RunDocument {
         schema: "regstorm.run/1",
         tool: MadeBy { name: "regstorm", version: &header.tool_version },
@@ -186,6 +196,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         profile: serde_json::from_str(&header.profile_json).unwrap_or_default(),
         thresholds: &judgement.thresholds,
         arrivals_planned: header.arrivals_planned,
+        bindings_left: BindingsLeftView { count: left.count, lapsed_by: left.lapsed_ns.map(|ns| header.utc(ns)) },
         totals: TotalsView(&results.totals),
         trunks: header.trunks.iter().enumerate().map(|(index, trunk)| trunk_view(results, index, trunk)).collect(),
         sources: diagnose::by_source(results),

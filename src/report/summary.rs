@@ -24,6 +24,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.extend(latency(results));
     lines.extend(refused(results));
     lines.push(labelled("loops", &loops(results)));
+    lines.extend(words::bindings_left(results).map(|left| labelled("left bound", &left)));
     // What is left of the lines belongs to findings and thresholds, half to each if both need it;
     // one more follows.
     let room = MOST_LINES.saturating_sub(lines.len() + 1);

@@ -84,6 +84,8 @@ fn soundness(judgement: &Judgement) -> SummaryRow {
 fn agents(results: &Results) -> Vec<SummaryRow> {
     let totals = &results.totals;
     let availability = figures::availability_pct(totals);
+    let left = figures::bindings_left(results);
+    let left_says = words::bindings_left(results);
     vec![
         row("Agents in the test", totals.agents.to_string(), "agents", "agents", "phones that were to sign in"),
         row(
@@ -120,6 +122,13 @@ fn agents(results: &Results) -> Vec<SummaryRow> {
             "%",
             "availability_pct",
             "share of the planned time in which agents could be reached",
+        ),
+        row(
+            "Bindings left at the registrar",
+            left.count.to_string(),
+            "bindings",
+            "",
+            left_says.as_deref().unwrap_or("every agent signed out again"),
         ),
         row(
             "Agents stuck in a refusal loop",

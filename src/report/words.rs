@@ -5,7 +5,7 @@
 //! here.
 
 use super::text;
-use crate::diagnose::figures::Unit;
+use crate::diagnose::figures::{self, Unit};
 use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, GeneratorVerdict, Judgement, Relation, ThresholdOutcome, Verdict};
 use crate::record::Results;
@@ -262,4 +262,13 @@ pub fn value(outcome: &ThresholdOutcome) -> String {
 pub fn ended_ns(results: &Results) -> Option<u64> {
     let last = results.intervals.last().map(|interval| interval.end_ns);
     results.end.as_ref().map(|end| end.ended_ns).or(last)
+}
+
+/// What a run leaves at its registrars, and until when: `12 bindings, all lapsed by …`. `None` when
+/// it leaves nothing.
+pub fn bindings_left(results: &Results) -> Option<String> {
+    let left = figures::bindings_left(results);
+    let by = results.header.utc_seconds(left.lapsed_ns?);
+    let seen = if results.end.is_some() { "" } else { " when the run was last heard of" };
+    Some(format!("{} at the registrar{seen}; the last of them lapses by {by}", text::counted(left.count, "binding")))
 }
