@@ -128,7 +128,7 @@ fn agents(results: &Results) -> Vec<SummaryRow> {
             left.count.to_string(),
             "bindings",
             "",
-            left_says.as_deref().unwrap_or("every agent signed out again"),
+            left_says.as_deref().unwrap_or("no agent was left signed in"),
         ),
         row(
             "Agents stuck in a refusal loop",
