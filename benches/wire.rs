@@ -3,7 +3,7 @@
 //! case: it must be slower, or the bench measures nothing.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use regstorm::sip::contact::granted;
+use regstorm::sip::contact::{SentContact, granted};
 use regstorm::sip::digest;
 use regstorm::sip::emit::{Authorization, Register, RegisterTemplate, TemplateParts, write_response};
 use regstorm::sip::{Algorithm, AlgorithmSet, Branch, Ha1, HexDigest, Protection, Qop, Role, Token, choose, scan};
@@ -28,7 +28,7 @@ fn read(c: &mut Criterion) {
     group.bench_function("200 and its lifetime", |b| {
         b.iter(|| {
             let response = scan::response(black_box(OK)).expect("a response");
-            granted(&response, b"agent00001", b"127.0.0.1:40000")
+            granted(&response, &SentContact { user: b"agent00001", host: b"127.0.0.1:40000", instance: None })
         });
     });
     group.bench_function("branch only", |b| b.iter(|| scan::branch_of(black_box(OK)).map(<[u8]>::len)));

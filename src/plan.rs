@@ -104,6 +104,8 @@ pub struct TrunkPlan {
     /// What the embedded registrar's first address carries.
     pub embedded_over: Transport,
     pub agents: u32,
+    /// Some of its agents have one user, and are told apart by their Contacts.
+    pub shares_users: bool,
     /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
     pub drawn_order: bool,
 }
@@ -294,6 +296,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             connect_timeout: trunk.connect_timeout,
             embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),
+            shares_users: trunk.agents.share_users(),
             drawn_order: is_drawn(profile.arrivals.order, &trunk.agents),
         });
     }

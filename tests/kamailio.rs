@@ -137,6 +137,29 @@ fn five_thousand_agents_with_a_socket_each_from_four_addresses() {
     assert_eq!((kamailio.contacts(), kamailio.users()), (5_000, 5_000));
 }
 
+/// Phones that share users and a socket: a contact each, however many workers there are.
+#[test]
+fn four_phones_of_one_user_are_four_contacts() {
+    let _turn = clock::alone();
+    for workers in [1, 2] {
+        let kamailio = Kamailio::start(Settings::default());
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let rows: String = (0..100).map(|n| format!("agent{n:05},{PASSWORD}\n").repeat(4)).collect();
+        std::fs::write(dir.path().join("phones.csv"), format!("user,password\n{rows}")).expect("our own directory");
+        let text = format!(
+            "[run]\ninterval = \"5s\"\nunregister = false\nworkers = {workers}\n[[trunk]]\nid = \"t\"\n\
+             registrar = \"sip:{}\"\ndomain = \"{REALM}\"\nagents = {{ csv = \"phones.csv\" }}\n\
+             [[load]]\nrate = 200\nfor = \"2s\"\n",
+            kamailio.address()
+        );
+        let args = ["run", profile(dir.path(), &text), "--out", "out", "--live", "off"];
+        Regstorm::run(dir.path(), &args, Duration::from_secs(60)).expect_code(0);
+        let results = ResultDir::open(&dir.path().join("out"));
+        assert_eq!(results.total("registered"), 400);
+        assert_eq!((kamailio.contacts(), kamailio.users()), (400, 100), "with {workers} workers");
+    }
+}
+
 /// Everybody at once: all come in, and the run says how soon.
 #[test]
 fn an_avalanche_of_five_thousand_is_timed() {

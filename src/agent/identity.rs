@@ -35,6 +35,12 @@ pub fn whole(run: RunTag, own: u64) -> [u8; 32] {
     hex32(&(u128::from(run.0) << 64 | u128::from(own)).to_be_bytes())
 }
 
+/// The half of a Call-ID that is the agent's own, as it is written.
+pub(super) fn from_tag(call_id: &[u8; 32]) -> &[u8; 16] {
+    let [_, own] = call_id.as_chunks().0 else { unreachable!("two halves") };
+    own
+}
+
 /// All identities of a run in arrival order: index = [`AgentId`].
 #[derive(Clone, Debug, Default)]
 pub struct IdentityBook {

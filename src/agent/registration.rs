@@ -34,22 +34,23 @@
 
 mod connection;
 mod departure;
+mod granted;
 
 use super::answer;
 use super::authentication::{Answerer, Authentication, Held, usable};
 use super::ending::Ending;
 use super::exchange::{self, Exchange, Failed, FinalAnswer};
-use super::identity::{Identity, own_half, whole};
+use super::identity::{Identity, from_tag, own_half, whole};
 use super::looping::{LoopStep, Looping};
-use super::policy::{Refresh, RetryAfter, TrunkPolicy};
+use super::policy::{RetryAfter, TrunkPolicy};
 use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
-use crate::measure::{AttemptEnd, Clues, Event, Granted, Offer};
+use crate::measure::{AttemptEnd, Clues, Event, Offer};
 use crate::seed::{Purpose, Seed, unit};
+use crate::sip::Response;
 use crate::sip::branch::{Branch, Token};
 use crate::sip::challenge::Role;
 use crate::sip::emit::{Overflow, Register, RegisterTemplate};
-use crate::sip::{Response, contact};
 use crate::vocab::{
     AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8, saturating_u16,
 };
@@ -336,9 +337,7 @@ impl Agent {
     /// When `out` is too small.
     pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let State::Open(attempt) = &self.state else { return Ok(0) };
-        let own = self.own_half.map_or_else(|| own_half(cx.seed, cx.agent), NonZeroU64::get);
-        let call_id = whole(cx.run, own);
-        let [_, from_tag] = call_id.as_chunks().0 else { unreachable!("two halves") };
+        let call_id = whole(cx.run, self.own(cx));
         let answers = self
             .authentication
             .answers(|algorithm, ha1, nonce, qop| cx.template.request_digest(algorithm, ha1, nonce, qop));
@@ -347,13 +346,18 @@ impl Agent {
                 user: cx.identity.user.as_bytes(),
                 branch: &Branch::new(cx.run, Token { agent: cx.agent, serial: self.serial }),
                 call_id: &call_id,
-                from_tag,
+                from_tag: from_tag(&call_id),
                 cseq: FIRST_CSEQ + self.serial,
                 expires: if attempt.kind == Kind::Unregister { 0 } else { self.asks(cx) },
                 authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), answers.as_ref()),
             },
             out,
         )
+    }
+
+    /// The agent's half of its Call-ID.
+    fn own(&self, cx: &Context<'_>) -> u64 {
+        self.own_half.map_or_else(|| own_half(cx.seed, cx.agent), NonZeroU64::get)
     }
 
     /// A phone that was told to un-REGISTER may be used again: it rests until its next arrival,
@@ -617,61 +621,6 @@ impl Agent {
             _ => (Exchange::default(), clues),
         };
         Ending::refusal(exchange.refused(response.code), response.code, Why::Said(response.reason)).with(clues)
-    }
-
-    fn succeed(&mut self, cx: &Context<'_>, response: &Response<'_>, at: Time, events: &mut impl FnMut(Event<'_>)) {
-        let State::Open(attempt) = self.state else { return };
-        if attempt.kind == Kind::Unregister {
-            self.maybe_bound = false;
-            self.bound_until = None;
-            self.state = State::Gone;
-            events(Event::Unregistered { at });
-            let (sent, reason) = (attempt.first_sent.unwrap_or(at), Why::Said(response.reason));
-            events(Event::UnregisterEnded { code: response.code, reason, ok: true, sent, at });
-            return;
-        }
-        // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked
-        // for.
-        let binding = contact::binding(response, cx.identity.user.as_bytes(), cx.template.contact_host());
-        let asked_s = self.asks(cx);
-        let granted_s = binding.expires.unwrap_or(asked_s);
-        self.authentication.renew(response);
-        if granted_s == 0 && asked_s > 0 {
-            // What is answered so is what a removal is answered: no binding of ours is left.
-            self.bound_until = None;
-            events(Event::Lapsed { at });
-            let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::NothingGranted);
-            self.finish(cx, end, at, events);
-            return;
-        }
-        self.failures = 0;
-        let granted = Duration::from_secs(granted_s.into());
-        self.maybe_bound = true;
-        self.bound_until = Some(at + granted);
-        let mut clues = Clues { algorithm: self.authentication.answered(), ..Clues::default() };
-        if attempt.challenged_by.is_some() || answer::is_sampled(cx.agent, self.serial) {
-            let marks = answer::marks(response);
-            clues.as_challenged = attempt.challenged_by.map(|digest| digest.get() == marks.digest());
-            clues.marks = Some(marks);
-        }
-        let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
-        let listed = contact::listed(response);
-        events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, listed, echo, example }));
-        events(Event::Ended(attempt.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
-        if self.looping.succeeded() {
-            events(Event::LoopEnded);
-        }
-        events(Event::Registered { at, until: at + granted });
-        let wait = match cx.policy.retry.refresh {
-            Refresh::Before { margin, least } => retry::before_end(granted, margin, least),
-            Refresh::Exactly => retry::at_share(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, 0.5),
-            Refresh::Share => {
-                let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
-                // A lifetime of zero is refreshed after a second, not in a tight circle.
-                retry::at_share(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw)
-            }
-        };
-        self.state = State::Resting(Some(NextAttempt { at: at + wait, kind: Kind::Refresh }));
     }
 
     /// Ends the open exchange other than by 2xx, and decides what the agent does next.

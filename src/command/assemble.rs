@@ -169,5 +169,6 @@ pub(super) fn template(plan: &Plan, trunk: &TrunkPlan) -> RegisterTemplate {
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT),
         headers: &trunk.headers,
     });
+    let template = if trunk.shares_users { template.of_shared_users() } else { template };
     if plan.pad { template.padded() } else { template }
 }

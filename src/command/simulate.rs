@@ -196,6 +196,7 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         user_agent: trunk.user_agent.as_deref().unwrap_or(USER_AGENT).to_owned(),
         headers: trunk.headers.clone(),
         padded: plan.pad,
+        shares_users: trunk.shares_users,
         transport: trunk.transport(),
         connections: trunk.connections,
         connect_timeout: trunk.connect_timeout,

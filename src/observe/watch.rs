@@ -15,9 +15,10 @@ use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
 use crate::agent::exchange::{Challenger, Exchange, Failed, FinalAnswer};
 use crate::record::Observed;
+use crate::sip::Response;
 use crate::sip::challenge::Role;
+use crate::sip::contact::{self, SentContact};
 use crate::sip::timers::TIMER_F_NS;
-use crate::sip::{Response, contact};
 use crate::vocab::{
     Kind, LoopKind, Place, RequestFate, RequestKind, Status, Time, Transport, Trouble, Why, saturating_u32,
 };
@@ -194,8 +195,15 @@ struct SeenRequest {
     answered: bool,
     repeated: bool,
     /// User and host of its Contact.
-    contact: (Box<[u8]>, Box<[u8]>),
+    user_and_host: (Box<[u8]>, Box<[u8]>),
     sent_by: Box<[u8]>,
+}
+
+impl SeenRequest {
+    fn contact(&self) -> SentContact<'_> {
+        let (user, host) = &self.user_and_host;
+        SentContact { user, host, instance: None }
+    }
 }
 
 impl Watch {
@@ -239,9 +247,9 @@ impl Watch {
             self.begin(agent, ask);
         }
         let boxed = |text: &[u8]| Box::from(&text[..text.len().min(MAX_ADDRESS)]);
-        let contact = (boxed(ask.contact.user), boxed(ask.contact.host));
+        let user_and_host = (boxed(ask.contact.user), boxed(ask.contact.host));
         let (sent, bytes, sent_by) = (ask.at, ask.bytes, boxed(ask.sent_by));
-        let request = SeenRequest { agent, sent, bytes, answered: false, repeated: false, contact, sent_by };
+        let request = SeenRequest { agent, sent, bytes, answered: false, repeated: false, user_and_host, sent_by };
         self.requests.insert(ask.transaction, request);
         self.order.push_back((ask.at, ask.transaction));
         Ok(())
@@ -452,8 +460,7 @@ impl Watch {
         let until = match reply.response.zip(self.requests.get(&reply.transaction)) {
             Some((response, request)) => {
                 let asked_s = open.asked_s.unwrap_or(DEFAULT_EXPIRES_S);
-                let (user, host) = (&request.contact.0, &request.contact.1);
-                let binding = contact::binding(response, user, host);
+                let binding = contact::binding(response, &request.contact());
                 let granted_s = binding.expires.unwrap_or(asked_s);
                 let (echo, example) = answer::echo(response, &binding, &request.sent_by);
                 let (kind, example) = (open.kind, self.words.of(example));
@@ -475,7 +482,7 @@ impl Watch {
         let Some((response, request)) = reply.response.zip(self.requests.get(&reply.transaction)) else {
             return false;
         };
-        let binding = contact::binding(response, &request.contact.0, &request.contact.1);
+        let binding = contact::binding(response, &request.contact());
         open.asked_s.unwrap_or(DEFAULT_EXPIRES_S) > 0 && binding.expires == Some(0)
     }
 

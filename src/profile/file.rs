@@ -244,7 +244,8 @@ pub struct TrunkFile {
     /// Keep-alive period per flow. Not available in this version: only `"0s"` (off).
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
-    /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file.
+    /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file. Rows
+    /// with one user are several phones of that user: their Contacts differ in `;rinstance=…`.
     pub agents: Option<AgentsFile>,
     /// Extra headers on every REGISTER, `{ "X-Site" = "NJ" }`.
     pub headers: Option<BTreeMap<String, String>>,

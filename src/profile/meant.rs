@@ -15,6 +15,7 @@ use crate::vocab::{
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -335,6 +336,13 @@ impl TrunkAgents {
             TrunkAgents::Pattern { count, .. } => *count as usize,
             TrunkAgents::Listed { rows, .. } => rows.len(),
         }
+    }
+
+    /// Whether several agents are phones of one user. A pattern numbers its users.
+    pub fn share_users(&self) -> bool {
+        let TrunkAgents::Listed { rows, .. } = self else { return false };
+        let mut known = HashSet::with_capacity(rows.len());
+        rows.iter().any(|row| !known.insert(&*row.user))
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Wording {
     pub headers: Vec<(String, String)>,
     /// Requests are padded to few lengths, see [`RegisterTemplate::padded`].
     pub padded: bool,
+    /// See [`RegisterTemplate::of_shared_users`].
+    pub shares_users: bool,
     pub transport: Transport,
     /// How agents share connections, where messages are no datagrams.
     pub connections: SocketUse,
@@ -98,6 +100,7 @@ impl Wording {
             user_agent: &self.user_agent,
             headers: &self.headers,
         });
+        let template = if self.shares_users { template.of_shared_users() } else { template };
         if self.padded { template.padded() } else { template }
     }
 }
@@ -109,6 +112,7 @@ impl Default for Wording {
             user_agent: "regstorm".to_owned(),
             headers: Vec::new(),
             padded: false,
+            shares_users: false,
             transport: Transport::Udp,
             connections: SocketUse::PerAgent,
             connect_timeout: Duration::from_secs(10),

@@ -3,9 +3,10 @@
 //!
 //! Addresses are compared as far as a registration needs it: user and host as sent, with the
 //! escapes and cases that RFC 3261 §19.1.4 declares equal. URI parameters do not take part, since
-//! registrars add and drop them.
+//! registrars add and drop them; but for [`INSTANCE`], which tells phones of one user apart where a
+//! Contact has it.
 
-use super::emit::is_plain;
+use super::emit::{INSTANCE, is_plain};
 use super::fields::{Params, find_unquoted, list, number, trim};
 use super::scan::{Request, Response};
 use crate::vocab::saturating_u16;
@@ -16,6 +17,17 @@ pub struct Contact<'a> {
     /// `*` for the wildcard.
     pub uri: &'a [u8],
     pub expires: Option<u32>,
+}
+
+/// Our Contact as a request has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SentContact<'a> {
+    /// Plain; escapes are undone on the other side.
+    pub user: &'a [u8],
+    /// Name or address, with the port.
+    pub host: &'a [u8],
+    /// The value of [`INSTANCE`], where it has one.
+    pub instance: Option<&'a [u8]>,
 }
 
 impl<'a> Contact<'a> {
@@ -38,14 +50,23 @@ impl<'a> Contact<'a> {
         Some((user, trim(&rest[..host_end])))
     }
 
-    fn is_at(&self, user: &[u8], host: &[u8]) -> bool {
-        self.address().is_some_and(|(found, at)| {
-            let same_user = || match memchr::memchr(b'%', found) {
-                None => found == user,
-                Some(_) => unescaped(found).eq(user.iter().copied()),
-            };
-            at.eq_ignore_ascii_case(host) && same_user()
-        })
+    /// Where our user is at, unless it says that it is another phone of this user.
+    fn at(&self, own: &SentContact<'_>) -> Option<&'a [u8]> {
+        let (found, at) = self.address()?;
+        let same_user = match memchr::memchr(b'%', found) {
+            None => found == own.user,
+            Some(_) => unescaped(found).eq(own.user.iter().copied()),
+        };
+        let same_phone = || own.instance.is_none_or(|own| self.instance().is_none_or(|found| found == own));
+        (same_user && same_phone()).then_some(at)
+    }
+
+    /// The value of [`INSTANCE`].
+    fn instance(&self) -> Option<&'a [u8]> {
+        let params = &self.uri[memchr::memchr(b';', self.uri)?..];
+        // The user part may hold semicolons too.
+        let params = memchr::memchr(b'@', params).map_or(params, |at| &params[at + 1..]);
+        Params::new(params).value(INSTANCE)
     }
 
     /// Reads one element of a Contact list.
@@ -117,48 +138,47 @@ pub enum Own<'a> {
 }
 
 /// Our binding among those of a response: its lifetime, and whether it is there as sent.
-pub fn binding<'a>(response: &Response<'a>, user: &[u8], host: &[u8]) -> Binding<'a> {
-    if let Some(expires) = as_sent(response, user, host) {
+pub fn binding<'a>(response: &Response<'a>, own: &SentContact<'_>) -> Binding<'a> {
+    if let Some(expires) = as_sent(response, own) {
         return Binding { expires: Some(expires), own: Own::Listed };
     }
-    let mut own = Own::NoneListed;
+    let mut found = Own::NoneListed;
     let mut sole = None;
     for (n, binding) in bindings(response).enumerate() {
-        if binding.is_at(user, host) {
+        let at = binding.at(own);
+        if at.is_some_and(|at| at.eq_ignore_ascii_case(own.host)) {
             return Binding { expires: binding.expires.or(response.expires()), own: Own::Listed };
         }
         sole = if n == 0 { binding.expires } else { None };
-        let elsewhere = binding.address().filter(|(found, _)| unescaped(found).eq(user.iter().copied()));
-        own = match (own, elsewhere) {
+        found = match (found, at) {
             (Own::Elsewhere(at), _) => Own::Elsewhere(at),
-            (_, Some((_, at))) => Own::Elsewhere(at),
+            (_, Some(at)) => Own::Elsewhere(at),
             _ => Own::Missing,
         };
     }
-    Binding { expires: sole.or(response.expires()), own }
+    Binding { expires: sole.or(response.expires()), own: found }
 }
 
 /// The fast path of [`binding`]: the lifetime when the first binding begins with ours letter by
 /// letter as it was sent. The slow twin, its loop, finds the same, but reads every character
 /// several times.
-fn as_sent(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
+fn as_sent(response: &Response<'_>, own: &SentContact<'_>) -> Option<u32> {
     let value = response.only("Contact").or_else(|| response.headers("Contact").next())?;
-    let behind = value.strip_prefix(b"<sip:")?.strip_prefix(user)?.strip_prefix(b"@")?.strip_prefix(host)?;
-    let expires = behind.strip_prefix(b">;expires=")?;
+    let behind = value.strip_prefix(b"<sip:")?.strip_prefix(own.user)?.strip_prefix(b"@")?.strip_prefix(own.host)?;
+    // One of several phones takes the long way: its binding is seldom the first.
+    let expires = behind.strip_prefix(b">;expires=").filter(|_| own.instance.is_none())?;
     // A user that has to be escaped would not come back like this, and a quoted lifetime has to be
     // unquoted.
-    (is_plain(user) && expires.first()?.is_ascii_digit()).then(|| number(expires))?
+    (is_plain(own.user) && expires.first()?.is_ascii_digit()).then(|| number(expires))?
 }
 
-/// The lifetime granted to the binding whose contact is `user`@`host` (`host` as sent: name or
-/// address with port): the `expires` parameter of that Contact, else the `Expires` header, else
-/// `None` (what was asked holds).
+/// The lifetime granted to our contact: the `expires` parameter of that Contact, else the `Expires`
+/// header, else `None` (what was asked holds).
 ///
-/// `user` is plain, escapes are undone on the other side. When the response lists contacts but none
-/// matches exactly, the registrar or something on the way rewrote ours: then a sole contact counts
-/// as ours.
-pub fn granted(response: &Response<'_>, user: &[u8], host: &[u8]) -> Option<u32> {
-    binding(response, user, host).expires
+/// When the response lists contacts but none matches exactly, the registrar or something on the way
+/// rewrote ours: then a sole contact counts as ours.
+pub fn granted(response: &Response<'_>, own: &SentContact<'_>) -> Option<u32> {
+    binding(response, own).expires
 }
 
 /// The bytes of a user part with `%HH` undone. RFC 3261 §19.1.4 declares a character and its escape
@@ -194,9 +214,13 @@ mod tests {
         )
     }
 
+    fn sent<'a>(user: &'a [u8], host: &'a [u8]) -> SentContact<'a> {
+        SentContact { user, host, instance: None }
+    }
+
     fn granted_by(headers: &str) -> Option<u32> {
         let text = ok(headers);
-        granted(&scan::response(text.as_bytes()).expect("a response"), b"bob", b"10.0.0.1:5080")
+        granted(&scan::response(text.as_bytes()).expect("a response"), &sent(b"bob", b"10.0.0.1:5080"))
     }
 
     #[test]
@@ -241,6 +265,30 @@ mod tests {
     }
 
     #[test]
+    fn phones_of_one_user_are_told_apart() {
+        let of = |headers: &str, instance: &'static [u8]| {
+            let own = SentContact { instance: Some(instance), ..sent(b"bob", b"10.0.0.1:5080") };
+            let text = ok(headers);
+            let response = scan::response(text.as_bytes()).expect("a response");
+            let Binding { expires, own } = binding(&response, &own);
+            (expires, format!("{own:?}"))
+        };
+        let two = "Contact: <sip:bob@10.0.0.1:5080;rinstance=aa>;expires=1, <sip:bob@10.0.0.1:5080;ob;RInstance=bb>;expires=2\r\n";
+        assert_eq!(of(two, b"aa"), (Some(1), "Listed".to_owned()));
+        assert_eq!(of(two, b"bb"), (Some(2), "Listed".to_owned()));
+        assert_eq!(of(two, b"cc"), (None, "Missing".to_owned()));
+        let moved = "Contact: <sip:bob@10.0.0.2;rinstance=aa>;expires=1, <sip:bob@[::1];rinstance=bb>;expires=2\r\n";
+        let elsewhere = |at: &[u8]| format!("{:?}", Own::Elsewhere(at));
+        assert_eq!(of(moved, b"bb"), (None, elsewhere(b"[::1]")));
+        // A registrar that drops the parameter has one binding for all, and ours is in it.
+        assert_eq!(of("Contact: <sip:bob@10.0.0.1:5080>;expires=7\r\n", b"aa"), (Some(7), "Listed".to_owned()));
+        let odd = "Contact: <sip:bob@10.0.0.1:5080;rinstance=bb>;expires=1, <sip:bob;rinstance=x@10.0.0.1:5080;rinstance=aa>;expires=2\r\n";
+        let own = SentContact { instance: Some(b"aa"), ..sent(b"bob;rinstance=x", b"10.0.0.1:5080") };
+        let text = ok(odd);
+        assert_eq!(granted(&scan::response(text.as_bytes()).expect("a response"), &own), Some(2));
+    }
+
+    #[test]
     fn addresses_of_record() {
         for (value, user, host) in [
             ("<sip:agent_jdoe@genesyscloud.test>", "agent_jdoe", "genesyscloud.test"),
@@ -258,8 +306,8 @@ mod tests {
     fn escapes_and_cases_that_make_no_difference() {
         let text = ok("Contact: <SIP:b%6fb%22;p:pw@Host.Example:5080;x>;expires=5, <sip:other@h>;expires=6\r\n");
         let response = scan::response(text.as_bytes()).expect("a response");
-        assert_eq!(granted(&response, b"bob\";p", b"hOST.example:5080"), Some(5));
-        assert_eq!(granted(&response, b"BOB\";p", b"host.example:5080"), None);
+        assert_eq!(granted(&response, &sent(b"bob\";p", b"hOST.example:5080")), Some(5));
+        assert_eq!(granted(&response, &sent(b"BOB\";p", b"host.example:5080")), None);
     }
 
     #[test]
@@ -308,7 +356,7 @@ mod tests {
             let (short, long) = (ok(&format!("Contact: {value}\r\n")), ok(&format!("Contact: ,{value}\r\n")));
             let of = |text: &str| {
                 let response = scan::response(text.as_bytes()).expect("a response");
-                let Binding { expires, own } = binding(&response, b"bob", b"10.0.0.1:5080");
+                let Binding { expires, own } = binding(&response, &sent(b"bob", b"10.0.0.1:5080"));
                 (expires, format!("{own:?}"))
             };
             prop_assert_eq!(of(&short), of(&long));
@@ -321,7 +369,7 @@ mod tests {
             for binding in bindings(&response) {
                 let _ = binding.address();
             }
-            let _ = granted(&response, b"bob", b"h");
+            let _ = granted(&response, &sent(b"bob", b"h"));
         }
     }
 }

@@ -75,6 +75,11 @@ struct TemplateText {
     from_tag: usize,
     call_id: usize,
     uri: Range<usize>,
+    /// Where the URI of the Contact ends.
+    contact_end: usize,
+    /// Where the number of the phone begins in the parameter [`INSTANCE`] of the Contact; a
+    /// template without it has the tag's place here, which gets the same number.
+    instance: usize,
     /// User and `host[:port]` of the Contact where they are not those of the address of record and
     /// of the Via.
     contact_user: Option<Box<[u8]>>,
@@ -98,6 +103,11 @@ struct TemplateMemory {
 /// What the length of a padded request is a multiple of. The branch grows to 46 characters at most,
 /// as long as those of phones in use; some stacks are said to cut longer ones.
 pub const PADDED: usize = 16;
+
+/// The URI parameter by which the Contacts of phones differ that share a user and a socket. Phones
+/// in use write it so (CounterPath's), and registrars take Contacts that differ in it for two (RFC
+/// 3261 §19.1.4: a parameter that both have must match).
+pub const INSTANCE: &str = "rinstance";
 
 /// Gaps of varying width.
 const GAPS: usize = 8;
@@ -176,6 +186,7 @@ impl RegisterTemplate {
         if let Some(transport) = parts.transport.uri_parameter() {
             build.text(&format!(";transport={transport}"));
         }
+        let contact_end = build.text.len();
         build.text(">\r\nExpires: ");
         build.gap();
         build.text(&format!("\r\nUser-Agent: {}\r\n", parts.user_agent));
@@ -197,6 +208,8 @@ impl RegisterTemplate {
             from_tag,
             call_id,
             uri,
+            contact_end,
+            instance: from_tag,
             contact_user,
             contact_host,
             method_digests,
@@ -225,6 +238,20 @@ impl RegisterTemplate {
         RegisterTemplate { shared: Arc::new(TemplateText { multiple: PADDED, ..text }), ..self }
     }
 
+    /// For agents that share users: the Contact of each has the parameter [`INSTANCE`] with its From
+    /// tag, which is the phone's own for its whole life. Their Contacts would be one otherwise, and
+    /// a registrar would hold one binding for all of them (RFC 3261 §10.3 step 7, §19.1.4).
+    pub fn of_shared_users(self) -> Self {
+        let TemplateText { mut text, mut ends, contact_end: at, .. } = Arc::unwrap_or_clone(self.shared.clone());
+        let parameter = [b";", INSTANCE.as_bytes(), b"=", &[b'-'; 16]].concat();
+        text.splice(at..at, parameter.iter().copied());
+        ends.iter_mut().filter(|end| **end > at).for_each(|end| *end += parameter.len());
+        let contact_end = at + parameter.len();
+        let instance = contact_end - 16;
+        let shared = TemplateText { text, ends, contact_end, instance, ..Arc::unwrap_or_clone(self.shared) };
+        RegisterTemplate { shared: Arc::new(shared), ..self }
+    }
+
     /// For the requests of one agent alone, of which there may be as many templates as agents:
     /// takes a kilobyte less, and some hundred instructions more for each request.
     pub fn of_one_agent(self) -> Self {
@@ -240,6 +267,11 @@ impl RegisterTemplate {
     /// in the answer.
     pub fn contact_host(&self) -> &[u8] {
         self.shared.contact_host.as_deref().unwrap_or(&self.sent_by)
+    }
+
+    /// Whether the Contact has the parameter [`INSTANCE`].
+    pub fn tells_phones_apart(&self) -> bool {
+        self.shared.tells_phones_apart()
     }
 
     /// What a 401 or 407 to a request of this template offers, and the challenge to answer, as
@@ -296,6 +328,10 @@ impl TemplateText {
         &self.text[self.uri.clone()]
     }
 
+    fn tells_phones_apart(&self) -> bool {
+        self.instance != self.from_tag
+    }
+
     /// Writes a request piece by piece.
     fn write_pieces(&self, register: &Register<'_>, sent_by: &[u8], out: &mut Out<'_>) -> Result<Blanks, Overflow> {
         let Register { user, branch, call_id, from_tag, cseq, expires, .. } = *register;
@@ -320,7 +356,13 @@ impl TemplateText {
         out.put_user(self.contact_user.as_deref().unwrap_or(user))?;
         out.put(&self.text[sequence..host])?;
         out.put(self.contact_host.as_deref().unwrap_or(sent_by))?;
-        out.put(&self.text[host..contact])?;
+        places.instance = places.from_tag;
+        if self.tells_phones_apart() {
+            places.instance = out.len + self.instance - host;
+            out.put_over(&self.text[host..contact], self.instance - host, from_tag)?;
+        } else {
+            out.put(&self.text[host..contact])?;
+        }
         out.put_decimal(expires)?;
         out.put(&self.text[contact..lifetime])?;
         for authorization in register.authorizations.iter().flatten() {

@@ -3,7 +3,7 @@
 
 use super::super::branch::Token;
 use super::super::challenge::credentials;
-use super::super::contact::contacts;
+use super::super::contact::{SentContact, contacts, granted};
 use super::super::digest::{self, Covered, Ha1, Protection};
 use super::super::scan;
 use super::*;
@@ -119,6 +119,20 @@ fn with_everything_a_trunk_can_ask_for() {
         ),
     ] {
         assert!(text.contains(&format!("\r\n{line}\r\n")), "{line}\nis missing from\n{text}");
+    }
+}
+
+#[test]
+fn phones_of_one_user_have_contacts_of_their_own() {
+    let template = RegisterTemplate::new(&TemplateParts { transport: Transport::Tcp, ..parts(&[]) }).of_shared_users();
+    let branch = branch();
+    let one = register(b"agent00002", &branch);
+    let other = Register { from_tag: b"another-phone-of", ..one.clone() };
+    for (request, tag) in [(&one, "0123456789abcdef"), (&other, "another-phone-of"), (&one, "0123456789abcdef")] {
+        let text = written(&template, request);
+        let contact =
+            format!("Contact: <sip:agent00002@127.0.0.1:40000;transport=tcp;rinstance={tag}>\r\nExpires: 3600");
+        assert!(text.contains(&format!("\r\n{contact}\r\n")), "{text}");
     }
 }
 
@@ -311,11 +325,12 @@ proptest! {
     #[test]
     fn the_scanner_reads_what_the_template_wrote(
         user in "[ -~\u{e4}\r\n]{1,20}", agent: u32, serial: u32, cseq: u32, expires: u32, nc: u32, realm in "[a-z ,]{1,12}",
-        which in 0..Algorithm::ALL.len(), integrity: bool, padded: bool,
+        which in 0..Algorithm::ALL.len(), integrity: bool, padded: bool, shared: bool,
     ) {
         let algorithm = Algorithm::ALL[which];
         let template = RegisterTemplate::new(&parts(&[]));
         let template = if padded { template.padded() } else { template };
+        let template = if shared { template.of_shared_users() } else { template };
         let token = Token { agent: AgentId(agent), serial };
         let branch = Branch::new(RunTag(9), token);
         let ha1 = Ha1::compute(algorithm, user.as_bytes(), realm.as_bytes(), &Secret::new("p"));
@@ -353,9 +368,13 @@ proptest! {
         prop_assert_eq!(&*found.plain_username(), plain.as_bytes());
         // The registrar sends our contact back with a lifetime: it is found to be ours.
         let reply = format!("SIP/2.0 200 OK\r\n{}", text.split_once("\r\n").expect("lines").1)
+            .replace("cdef>\r\nE", "cdef>;expires=77, <sip:x@y>;expires=5\r\nE")
             .replace(":40000>", ":40000>;expires=77, <sip:x@y>;expires=5");
         let reply = scan::response(reply.as_bytes()).expect("a response");
-        prop_assert_eq!(super::super::contact::granted(&reply, user.as_bytes(), template.contact_host()), Some(77));
+        let instance = |tag| template.tells_phones_apart().then_some(tag);
+        let sent = |tag| SentContact { user: user.as_bytes(), host: template.contact_host(), instance: instance(tag) };
+        prop_assert_eq!(granted(&reply, &sent(register.from_tag)), Some(77));
+        prop_assert_eq!(granted(&reply, &sent(b"another-of-them-")), Some(if shared { expires } else { 77 }));
     }
 
     /// The first request of a template decides what its text is laid out for; what the others are
@@ -363,12 +382,13 @@ proptest! {
     #[test]
     fn a_text_laid_out_is_that_of_its_pieces(
         requests in proptest::collection::vec((request_parts(), proptest::option::weighted(0.8, credentials_parts())), 1..6),
-        own_contact: bool, padded: bool, room in prop_oneof![3 => Just(2048usize), 1 => 0usize..1200],
+        own_contact: bool, padded: bool, shared: bool, room in prop_oneof![3 => Just(2048usize), 1 => 0usize..1200],
     ) {
         let parts = parts(&[]);
         let contact = own_contact.then_some("gr\"u s");
         let template = RegisterTemplate::with_contact(&parts, contact, Some("10.0.0.1:5080"));
         let template = if padded { template.padded() } else { template };
+        let template = if shared { template.of_shared_users() } else { template };
         let alone = template.clone().of_one_agent();
         let response = digest::method_digest(Algorithm::Sha256, b"a", b"b");
         let short = digest::method_digest(Algorithm::Md5, b"a", b"b");

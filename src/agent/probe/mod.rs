@@ -20,6 +20,7 @@ use super::authentication::{Answerer, Authentication, Held, usable};
 use super::exchange::{Exchange, FinalAnswer};
 use super::transaction::{Due, Transaction};
 use crate::sip::challenge::{Role, Unusable};
+use crate::sip::contact::SentContact;
 use crate::sip::digest::{self, Covered};
 use crate::sip::emit::{self, Options, Overflow, Register, RegisterTemplate, TemplateParts};
 use crate::sip::mask::mask_echoes;
@@ -247,11 +248,8 @@ impl<'r> Probe<'r> {
             let mut shown = bytes.to_vec();
             mask_echoes(&mut shown, &self.bytes);
             let shown = scan::response(&shown);
-            step.answer = Some(ProbeAnswer::read(
-                shown.as_ref().unwrap_or(response),
-                user.as_bytes(),
-                self.template.contact_host(),
-            ));
+            let sent = SentContact { user: user.as_bytes(), host: self.template.contact_host(), instance: None };
+            step.answer = Some(ProbeAnswer::read(shown.as_ref().unwrap_or(response), &sent));
         }
         if response.cseq != self.call.cseq() || !response.cseq_method.eq_ignore_ascii_case(method) {
             return self.close(at, ProbeEnd::Malformed("the CSeq is not that of the request".to_owned()));

@@ -1,6 +1,7 @@
 //! What came of a probe, as data: every request with its answer, and how the exchange ended.
 
 use crate::sip::challenge::{self, Unusable};
+use crate::sip::contact::SentContact;
 use crate::sip::{Algorithm, Protection, Response, contact};
 use crate::vocab::{Place, printable};
 use std::time::Duration;
@@ -138,10 +139,10 @@ impl ProbeOutcome {
 }
 
 impl ProbeAnswer {
-    pub(super) fn read(response: &Response<'_>, user: &[u8], contact_host: &[u8]) -> Self {
+    pub(super) fn read(response: &Response<'_>, sent: &SentContact<'_>) -> Self {
         let via = response.topmost_via();
         let header = |name| response.headers(name).next().map(text);
-        let granted = (200..300).contains(&response.code).then(|| contact::granted(response, user, contact_host));
+        let granted = (200..300).contains(&response.code).then(|| contact::granted(response, sent));
         ProbeAnswer {
             code: response.code,
             reason: text(response.reason),

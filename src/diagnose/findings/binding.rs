@@ -167,10 +167,13 @@ fn pushed_out(view: &View<'_>) -> Option<Draft> {
     draft.rejected.push("a refusal of one contact too many: all of these were answered 2xx".to_owned());
     if view.header().sockets == SocketUse::Shared {
         draft.confidence = draft.confidence.min(Confidence::Medium);
-        draft
-            .evidence
-            .push("agents that share a user and a socket have the same Contact, which is one binding".to_owned());
-        draft.advice.push("set sockets = \"per-agent\": each agent then has a Contact of its own".to_owned());
+        draft.evidence.push(
+            "Contacts of agents that share a user and a socket differ in the parameter rinstance only".to_owned(),
+        );
+        draft.advice.push(
+            "run with sockets = \"per-agent\": if all are held then, the registrar takes no notice of that parameter"
+                .to_owned(),
+        );
     }
     draft.advice.push(
         "let an address of record have as many contacts as it has agents (Asterisk: max_contacts, remove_existing; OpenSIPS and Kamailio: max_contacts), or give each agent a user of its own".to_owned(),

@@ -47,6 +47,8 @@ pub(super) struct Blanks {
     /// Of the user in From, To and Contact; where the Contact has a user of its own, in To again.
     pub(super) users: [usize; 3],
     pub(super) from_tag: usize,
+    /// Of the tag in the Contact; where it is not there, in From again.
+    pub(super) instance: usize,
     pub(super) call_id: usize,
     pub(super) cseq: usize,
     pub(super) credentials: CredentialsBlanks,
@@ -114,10 +116,11 @@ const CNONCE_LEN: usize = 16;
 impl Blanks {
     /// The same in a text whose branch has become longer; all the others stand behind it.
     pub(super) fn behind(mut self, more: usize) -> Blanks {
-        let Blanks { branch: _, users: [from, to, contact], from_tag, call_id, cseq, credentials } = &mut self;
+        let Blanks { branch: _, users: [from, to, contact], from_tag, instance, call_id, cseq, credentials } =
+            &mut self;
         let CredentialsBlanks { username, realm, nonce, response, cnonce, nc, opaque } = credentials;
-        for place in [from, to, contact, from_tag, call_id, cseq, username, realm, nonce, response, cnonce, nc, opaque]
-        {
+        let head = [from, to, contact, from_tag, instance, call_id, cseq];
+        for place in head.into_iter().chain([username, realm, nonce, response, cnonce, nc, opaque]) {
             *place += more;
         }
         self
@@ -146,13 +149,14 @@ impl LaidOut {
     /// Writes a request of this shape.
     #[inline]
     pub(super) fn write(&self, register: &Register<'_>, out: &mut Out<'_>) -> Result<(), Overflow> {
-        let Blanks { branch, users, from_tag, call_id, cseq, credentials } = &self.places;
+        let Blanks { branch, users, from_tag, instance, call_id, cseq, credentials } = &self.places;
         let text = out.put_open(&self.text)?;
         for at in users {
             overwrite(text, *at, register.user);
         }
         overwrite(text, *branch, register.branch.as_bytes());
         overwrite(text, *from_tag, register.from_tag);
+        overwrite(text, *instance, register.from_tag);
         overwrite(text, *call_id, register.call_id);
         let [_, digits @ ..] = eight_digits(register.cseq).to_le_bytes();
         overwrite(text, *cseq, &digits);
