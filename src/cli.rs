@@ -39,6 +39,8 @@ pub enum Command {
     Limits(LimitsArgs),
     /// Rebuild every derived file of a run from its raw record
     Report(ReportArgs),
+    /// Remove the bindings that an earlier run left at its registrars
+    Sweep(SweepArgs),
     /// Hold one run against another: what changed by more than chance
     Compare(CompareArgs),
     /// Say what a response code or a finding means and where to look
@@ -326,6 +328,29 @@ pub struct CompareArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SWEEP_HELP)]
+pub struct SweepArgs {
+    /// A result directory
+    pub dir: PathBuf,
+
+    /// The profile the run was made with, when it is not where it was
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+
+    /// Override a key of the profile as the run did; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Ask the registrar also when the run says that it left nothing
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print JSON on stdout instead of the lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = PREFLIGHT_HELP)]
 pub struct PreflightArgs {
     /// The profile (TOML); it needs no load
@@ -519,6 +544,22 @@ Exit status:
   0  the files were rebuilt, whatever the run's verdict
   2  bad usage, or no such directory
   3  there is no record that can be read, or with --pdf no Chromium that prints";
+
+const SWEEP_HELP: &str = "\
+For a run that was killed, or whose un-REGISTERs were not answered. Each agent asks the registrar what is bound for its
+user, and removes what is bound to an address of this machine. Run it where the run was made, against the same allowed
+targets. No record holds a secret: the profile of the run is read again.
+
+Examples:
+  regstorm sweep results/latest
+  regstorm sweep results/pilot-20260101T120000Z --profile pilot.toml --set trunk.0.agents.count=200
+
+Exit status:
+  0        nothing of the run is left
+  1        a binding could not be removed, or a registrar did not answer for every agent
+  2        bad usage or profile, a target that is not allowed, or a profile that means other agents: nothing was sent
+  3        there is no record that can be read, a name does not resolve, or no socket could be opened
+  130/143  interrupted; the bindings that were found are removed";
 
 const COMPARE_HELP: &str = "\
 A regression is a change for the worse that is both more than chance and beyond its line in the [compare]

@@ -244,6 +244,38 @@ fn un_register_leaves_no_contact_behind() {
     assert_eq!(results.number("/latency_us/unregister/count"), 1_000.0);
 }
 
+/// A run that is killed leaves its bindings; a sweep finds them at ports nobody remembers and
+/// removes them, from each address of the run.
+#[test]
+fn a_sweep_removes_what_a_killed_run_left() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = true",
+        trunk: "sockets = \"per-agent\"\nsource = [\"127.0.0.1\", \"127.0.0.2\"]".to_owned(),
+        agents: 300,
+        load: "[[load]]\nrate = 300\nfor = \"1s\"\n[[load]]\nhold = \"1h\"",
+    };
+    let regstorm = run.start(&kamailio, dir.path());
+    clock::until("300 contacts", Duration::from_secs(15), || (kamailio.contacts() == 300).then_some(()));
+    // Another phone of another user.
+    assert!(sipsak(&kamailio, "alice", PASSWORD).status.success());
+    regstorm.signal("KILL");
+    regstorm.wait(Duration::from_secs(10));
+    assert_eq!(kamailio.contacts(), 301);
+
+    let sweep = || Regstorm::run(dir.path(), &["sweep", "out"], Duration::from_secs(60));
+    let swept = sweep();
+    assert_eq!(
+        swept.expect_code(0).stdout(),
+        "lab: 300 agents looked up, 300 bindings found, 300 removed\n\
+         300 bindings removed; nothing of this run is left\n"
+    );
+    assert_eq!(kamailio.contacts(), 1);
+    assert!(sweep().expect_code(0).stdout().ends_with("nothing of this run is left\n"));
+}
+
 #[test]
 fn every_agent_comes_back_after_the_registrar_lost_its_memory() {
     let _turn = clock::alone();

@@ -165,3 +165,25 @@ fn left(dir: &std::path::Path, out: &str) -> (f64, bool) {
     let results = ResultDir::open(&dir.join(out));
     (results.number("/bindings_left/count"), results.run["bindings_left"]["lapsed_by"].is_string())
 }
+
+#[test]
+fn a_sweep_says_what_it_cannot_do_and_sends_nothing_it_should_not() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "400ms"));
+    Regstorm::run(dir.path(), &["run", file, "--out", "clean", "--live", "off"], LIMIT).expect_code(0);
+    let sweep = |args: &[&str]| Regstorm::run(dir.path(), &[&["sweep"], args].concat(), LIMIT);
+    let before = server.seen().requests;
+    let nothing = sweep(&["clean"]);
+    assert!(nothing.expect_code(0).stderr().contains("the run removed every binding it knew of"));
+    let other = sweep(&["clean", "--all", "--set", "trunk.0.agents.count=41"]);
+    assert!(other.expect_code(2).stderr().contains("no longer means the agents of this run; nothing was sent"));
+    let forbidden = sweep(&["clean", "--all", "--set", "safety.allow_targets=[\"192.0.2.0/24\"]"]);
+    assert!(forbidden.expect_code(2).stderr().contains("not among the allowed targets"), "{}", forbidden.stderr());
+    sweep(&["nowhere"]).expect_code(3);
+    assert_eq!(server.seen().requests, before);
+    server.fall_silent(true);
+    let silent = sweep(&["clean", "--all", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&silent.expect_code(1).stdout()).expect("JSON");
+    assert_eq!(json["clean"], false);
+    assert_eq!(json["trunks"][0]["unasked"]["not answered"], AGENTS);
+}

@@ -14,6 +14,8 @@ pub enum Exit {
     CausesOpen,
     /// A run is worse than the one it was compared with.
     Regression,
+    /// A sweep left bindings, or could not ask about all.
+    BindingsLeft,
     Usage,
     CouldNotRun,
     /// 128 + the signal's number.
@@ -36,7 +38,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Success => 0,
-            Exit::ThresholdFailed | Exit::CausesOpen | Exit::Regression => 1,
+            Exit::ThresholdFailed | Exit::CausesOpen | Exit::Regression | Exit::BindingsLeft => 1,
             Exit::Usage => 2,
             Exit::CouldNotRun => 3,
             Exit::Signal(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(127)),

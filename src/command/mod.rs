@@ -29,6 +29,7 @@ mod schema;
 mod screen;
 pub mod simulate;
 pub mod source;
+mod sweep;
 mod targets;
 mod threads;
 mod watch;
@@ -55,6 +56,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::execute(&args),
         Command::Preflight(args) => preflight::execute(&args),
         Command::Watch(args) => watch::execute(&args),
+        Command::Sweep(args) => sweep::execute(&args),
         Command::Compare(args) => compare::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Schema => schema::execute(),

@@ -67,7 +67,7 @@ pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
 
 /// Does the work on a thread of its own. A signal stops the prober, so that the work ends soon and
 /// leaves no binding; its number comes back beside what was done.
-fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
+pub(super) fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
     let runtime = super::runtime()?;
     let entered = runtime.enter();
     let mut signals = Signals::listen(prober.clock).map_err(Failure::could_not)?;
@@ -163,7 +163,7 @@ fn ways(profile: &profile::TrunkProfile, trunk: &TrunkPlan) -> Vec<(Option<IpAdd
 }
 
 /// What `look` makes of each item, in order; some are looked at side by side.
-fn side_by_side<I: Sync, T: Send>(items: &[I], look: impl Fn(&I) -> T + Sync) -> Vec<T> {
+pub(super) fn side_by_side<I: Sync, T: Send>(items: &[I], look: impl Fn(&I) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();

@@ -31,10 +31,15 @@ pub(super) struct Prober {
 
 impl Prober {
     pub(super) fn new(clock: Clock) -> Self {
+        Self::paced(clock, MESSAGES_PER_SECOND)
+    }
+
+    /// One that may send so many messages in any second.
+    pub(super) fn paced(clock: Clock, messages_per_second: u32) -> Self {
         // Drawn anew each time, so that no registrar takes a session's calls for those of an
         // earlier one.
         let seed = Seed(super::random_word());
-        let allowance = Mutex::new(Allowance::new(MESSAGES_PER_SECOND));
+        let allowance = Mutex::new(Allowance::new(messages_per_second));
         Prober { clock, seed, calls: AtomicU64::new(0), allowance, stopped: AtomicBool::new(false) }
     }
 

@@ -50,14 +50,24 @@ pub(super) fn derive(directory: &Path) -> Result<Derived, Failure> {
 /// # Errors
 /// When the record cannot be read.
 pub(super) fn judged(directory: &Path) -> Result<Derived, Failure> {
-    let path = directory.join(RECORD);
-    let unreadable = |error: &dyn std::fmt::Display| Failure::could_not(format!("{}: {error}", path.display()));
-    let file = File::open(&path).map_err(|error| unreadable(&error))?;
-    let results = record::read(BufReader::new(file)).map_err(|error| unreadable(&error))?;
-    let thresholds = Threshold::of_run(&results.header).map_err(|error| unreadable(&error))?;
+    let results = results_of(directory)?;
+    let thresholds = Threshold::of_run(&results.header).map_err(|error| unreadable(directory, &error))?;
     let findings = findings(&results);
     let judgement = judge(&results, &findings, &thresholds);
     Ok(Derived { results, findings, judgement })
+}
+
+/// Reads a directory's record.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn results_of(directory: &Path) -> Result<Results, Failure> {
+    let file = File::open(directory.join(RECORD)).map_err(|error| unreadable(directory, &error))?;
+    record::read(BufReader::new(file)).map_err(|error| unreadable(directory, &error))
+}
+
+fn unreadable(directory: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::could_not(format!("{}: {error}", directory.join(RECORD).display()))
 }
 
 impl Derived {

@@ -88,7 +88,10 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan));
     // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
-    if let Err(error) = watch.record().header(&Header { baseline: kept_baseline::read(), ..header }) {
+    let header = Header { baseline: kept_baseline::read(), profile_path: path_of(args), ..header };
+    let begun = watch.record().header(&header);
+    drop(header);
+    if let Err(error) = begun {
         return Err(directory.unwritable(&error));
     }
     usage::give_back_freed_memory();
@@ -104,12 +107,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let unkept = ended.unkept.or_else(|| watch.record().end(&last).err());
     drop(watch);
     drop(server);
-    let derived = conclude(directory.path(), unkept);
-    // The summary says it too, where it is printed.
-    if args.json || derived.is_err() {
-        left.iter().for_each(|line| say(line));
-    }
-    let derived = derived?;
+    let derived = conclude(directory.path(), unkept, left.as_deref(), args.json)?;
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
     derived.print(directory.path(), args.json)?;
     if let Some(keep) = args.keep {
@@ -126,8 +124,17 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// When the record could not be written to its end, or nothing can be made of it.
-fn conclude(directory: &Path, unkept: Option<std::io::Error>) -> Result<Derived, Failure> {
+fn conclude(
+    directory: &Path,
+    unkept: Option<std::io::Error>,
+    left: Option<&str>,
+    json: bool,
+) -> Result<Derived, Failure> {
     let derived = derive(directory);
+    // The summary says it too, where it is printed.
+    if json || derived.is_err() || unkept.is_some() {
+        left.into_iter().for_each(say);
+    }
     let Some(error) = unkept else { return derived };
     let also = derived.err().map_or_else(String::new, |failure| format!("\n{failure}"));
     Err(Failure::could_not(format!(
@@ -289,6 +296,11 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
+/// Where the profile is found again; `None` of a path that is no text.
+fn path_of(args: &RunArgs) -> Option<String> {
+    std::path::absolute(&args.profile).ok()?.into_os_string().into_string().ok()
+}
+
 /// Time to get ready in; says before anything is sent when there are not enough descriptors.
 fn head_start(plan: &Plan) -> Result<Duration, Failure> {
     let sockets = check_descriptors(plan, sender_threads(plan))?;
@@ -381,6 +393,7 @@ pub(super) fn header(
         warmup_ns: nanos(plan.warmup),
         order_drawn: plan.trunks.iter().all(|trunk| trunk.drawn_order),
         exclusive: plan.expect.exclusive,
+        profile_path: None,
         baseline: None,
     }
 }

@@ -134,6 +134,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         warmup_ns: 0,
         order_drawn: false,
         exclusive: false,
+        profile_path: None,
         baseline: None,
     }
 }

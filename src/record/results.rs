@@ -75,6 +75,9 @@ pub struct Header {
     /// The order in which agents arrive was drawn at random, not that of their lists.
     #[serde(default)]
     pub order_drawn: bool,
+    /// The profile's file, where there was one: no record holds its secrets.
+    #[serde(default)]
+    pub profile_path: Option<String>,
     /// Nobody else registers on these trunks, as somebody stated (`[expect] exclusive`).
     #[serde(default)]
     pub exclusive: bool,

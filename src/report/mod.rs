@@ -29,6 +29,7 @@ mod script;
 mod sheets;
 pub mod summary;
 pub mod summary_csv;
+pub mod sweep;
 mod template;
 mod text;
 mod untested;

@@ -212,6 +212,7 @@ impl Shape {
             warmup_ns: 0,
             order_drawn: false,
             exclusive: false,
+            profile_path: None,
             baseline: None,
         }
     }
