@@ -86,12 +86,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let facts = opening(&plan, &frame, &targets);
     let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
     let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan));
-    // Gone once it is written: it names every agent.
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
-    let header = Header { baseline: kept_baseline::read(), profile_path: path_of(args), ..header };
-    let begun = watch.record().header(&header);
-    drop(header);
-    if let Err(error) = begun {
+    if let Err(error) = begin_record(&mut watch, args, header) {
         return Err(directory.unwritable(&error));
     }
     usage::give_back_freed_memory();
@@ -294,6 +290,11 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         }
     }
     Ok(plan)
+}
+
+/// Writes the header, which is gone then: it names every agent.
+fn begin_record(watch: &mut RunWatch<'_>, args: &RunArgs, header: Header) -> std::io::Result<()> {
+    watch.record().header(&Header { baseline: kept_baseline::read(), profile_path: path_of(args), ..header })
 }
 
 /// Where the profile is found again; `None` of a path that is no text.
