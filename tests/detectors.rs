@@ -53,8 +53,11 @@ fn a_lost_suffix_of_the_realm_explains_the_refusals() {
     let results = rehearse(&profile("realm = \"nj.test;tenant=acme\"", fault), 1, 0.0);
     let words = ["lacks the suffix \";tenant=acme\"", "200 x 403", "all 200 agents"];
     let finding = only(&results, "realm.mismatch", "critical", &words);
-    assert_eq!((finding.agents, finding.confidence.as_str()), (200, "medium"));
+    // A password that is wrong for everybody looks the same: both are found, with the test.
+    assert_eq!((finding.agents, finding.confidence.as_str()), (200, "open"));
     assert!(finding.evidence.contains("for example a"), "{}", finding.evidence);
+    assert!(finding.advice.contains("to tell it from all-accounts"), "{}", finding.advice);
+    only(&results, "loop.403.after-auth", "critical", &["200 of 200 agents"]);
 }
 
 #[test]

@@ -611,11 +611,8 @@ impl Agent {
 
     /// How a final response that nothing follows from ends an attempt.
     fn verdict<'r>(&self, response: &Response<'r>) -> Ending<'r> {
-        let clues = Clues {
-            algorithm: self.authentication.answered(),
-            retry_after: response.retry_after(),
-            ..Clues::default()
-        };
+        let (algorithm, retry_after) = (self.authentication.answered(), response.retry_after());
+        let clues = Clues { algorithm, retry_after, ..Clues::default() };
         let (exchange, clues) = match &self.state {
             State::Open(attempt) => (attempt.exchange, attempt.answered_by(clues, response)),
             _ => (Exchange::default(), clues),

@@ -52,6 +52,17 @@ pub struct LookAt {
     pub what: String,
 }
 
+/// Another cause that would look like a finding. Written `[cause, excluded_by, test]`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RivalText {
+    /// The id of its own finding, or a name for a cause that has none.
+    pub cause: String,
+    /// What it is, and the observation that it would not have allowed, as sentences.
+    pub excluded_by: String,
+    /// What to do to tell the two apart, as a sentence.
+    pub test: String,
+}
+
 /// The explanation of one name.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +78,9 @@ pub struct Explanation {
     pub causes: Vec<Cause>,
     /// The general advice first.
     pub look_at: Vec<LookAt>,
+    /// Of a finding: what else would look like it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<RivalText>,
 }
 
 const CODES: &str = include_str!("explain/codes.toml");
@@ -85,6 +99,11 @@ fn read(file: &str) -> Vec<Explanation> {
 /// The explanation of a finding, by its id: what the advice of a detector is made of.
 pub fn finding(id: &str) -> Option<Explanation> {
     read(FINDINGS).into_iter().find(|text| text.name == id)
+}
+
+/// The explanations of all findings.
+pub fn all_findings() -> Vec<Explanation> {
+    read(FINDINGS)
 }
 
 /// Everything there is, codes first.
@@ -231,6 +250,9 @@ mod tests {
             let places = text.look_at.iter().map(|place| place.what.as_str());
             let sentences = text.causes.iter().map(|cause| cause.what.as_str()).chain(places);
             let sentences = sentences.chain([text.meaning.as_str()]);
+            let rivals = || text.rivals.iter();
+            let sentences = sentences.chain(rivals().map(|rival| rival.excluded_by.as_str()));
+            let sentences = sentences.chain(rivals().map(|rival| rival.test.as_str()));
             for part in sentences.clone().chain(whens.clone()).chain([text.title.as_str()]) {
                 assert!(!part.is_empty() && part.trim() == part, "{}: {part:?}", text.name);
                 assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);

@@ -27,6 +27,13 @@ fn one(text: &Explanation) -> String {
     for place in &text.look_at {
         out.push_str(&labelled(&place.system, &place.what));
     }
+    if !text.rivals.is_empty() {
+        out.push_str("\nwhat else would look like it, what excludes that, and the test\n");
+    }
+    for rival in &text.rivals {
+        out.push_str(&labelled(&rival.cause, &rival.excluded_by));
+        out.push_str(&wrap(&format!("test: {}", rival.test), "      ", "      "));
+    }
     out
 }
 

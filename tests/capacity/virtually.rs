@@ -141,7 +141,7 @@ mod rivals {
     use super::*;
 
     fn rate(per_second: f64, code: u16) -> Rate {
-        let answer = Reply { code, reason: "Service Unavailable".into(), headers: Vec::new() };
+        let answer = Reply { code, reason: "Service Unavailable".into(), ..Reply::default() };
         Rate { per_second, burst: 10.0, every_request: false, per_source: false, answer }
     }
 

@@ -15,7 +15,7 @@ mod rehearsal;
 #[path = "../support/side/mod.rs"]
 mod side;
 
-use regstorm::diagnose::{Finding, findings};
+use regstorm::diagnose::{Finding, explain, findings};
 use regstorm::vocab::{Confidence, Severity};
 use serde::Deserialize;
 use side::spec::Spec;
@@ -35,6 +35,9 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct World {
     name: String,
+    /// Causes that hold in it, as the lists of rivals call them (`explain/findings.toml`).
+    #[serde(default)]
+    is: BTreeSet<String>,
     /// Ids that must be found, at any confidence.
     #[serde(default)]
     expect: BTreeSet<String>,
@@ -97,6 +100,7 @@ fn filled(text: &str, agents: u32) -> String {
         ("{avalanche_ms}", 15_000.0 / f64::from(2 * agents)),
         ("{per_binding_ms}", 160.0 / f64::from(agents)),
         ("{rival_s}", 20.0 / f64::from(agents)),
+        ("{per_rate_ms}", 4_000.0 / f64::from(agents)),
     ];
     parts.iter().fold(text, |text, (name, value)| text.replace(name, &format!("{value:.4}")))
 }
@@ -141,6 +145,8 @@ struct Matrix {
     expected: u32,
     found: u32,
     alarms: u32,
+    /// Findings told with confidence where one of their rivals holds: world, finding, rival.
+    taken_for: BTreeSet<String>,
     complaints: String,
 }
 
@@ -166,6 +172,10 @@ impl Matrix {
             let score = self.by_confidence.entry(finding.confidence.as_str()).or_default();
             *if right { &mut score.right } else { &mut score.wrong } += 1;
             *self.cells.entry((truth.clone(), finding.id.clone())).or_default() += 1;
+            let rival = rivals_of(&finding.id).into_iter().find(|rival| world.is.contains(rival));
+            if let Some(rival) = rival.filter(|_| !weak && !true_or_allowed) {
+                self.taken_for.insert(format!("{}: {rival} taken for {}", world.name, finding.id));
+            }
             if !right {
                 let _ = writeln!(complaint, "  wrong: {} {} {}", finding.id, finding.severity, finding.confidence);
             }
@@ -213,9 +223,45 @@ impl Matrix {
     }
 }
 
+/// The rivals of a finding, as its explanation lists them.
+fn rivals_of(id: &str) -> Vec<String> {
+    let text = explain::finding(id);
+    text.map(|text| text.rivals.into_iter().map(|rival| rival.cause).collect()).unwrap_or_default()
+}
+
+fn table() -> Table {
+    toml::from_str(include_str!("worlds.toml")).expect("the table of worlds")
+}
+
+/// For every finding and each of its rivals there is a world in which the rival holds and the
+/// finding is not true: it must not be told with confidence there, which
+/// [`what_is_said_of_a_world_is_true_of_it`] asserts.
+#[test]
+fn every_finding_meets_each_of_its_rivals_in_some_world() {
+    let table = table();
+    let mut known = BTreeSet::new();
+    let mut missing = Vec::new();
+    for finding in explain::all_findings() {
+        for rival in &finding.rivals {
+            known.insert(rival.cause.clone());
+            let apart = |world: &World| {
+                let told = world.expect.contains(&finding.name) || world.allow.contains(&finding.name);
+                world.is.contains(&rival.cause) && !told
+            };
+            if !table.world.iter().any(apart) {
+                missing.push(format!("{} where {} is true", finding.name, rival.cause));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no world shows {missing:#?}");
+    let unknown: Vec<&String> =
+        table.world.iter().flat_map(|world| &world.is).filter(|is| !known.contains(*is)).collect();
+    assert!(unknown.is_empty(), "rivals of nothing: {unknown:?}");
+}
+
 #[test]
 fn what_is_said_of_a_world_is_true_of_it() {
-    let table: Table = toml::from_str(include_str!("worlds.toml")).expect("the table of worlds");
+    let table = table();
     let only = std::env::var("WORLD").ok();
     // For whoever works on a detector with an unoptimised build.
     let most = std::env::var("MOST_AGENTS").ok().and_then(|most| most.parse().ok()).unwrap_or(u32::MAX);
@@ -236,6 +282,7 @@ fn what_is_said_of_a_world_is_true_of_it() {
     if std::env::var_os("COMPLAINTS").is_some() {
         std::io::stdout().write_all(matrix.complaints.as_bytes()).expect("standard output");
     }
+    assert!(matrix.taken_for.is_empty(), "{:#?}\n{}", matrix.taken_for, matrix.complaints);
     let high = Matrix::share(matrix.by_confidence.get("high"));
     assert_eq!(matrix.alarms, 0, "{}", matrix.complaints);
     if only.is_none() {
@@ -245,5 +292,5 @@ fn what_is_said_of_a_world_is_true_of_it() {
 }
 
 /// What must be reached, over all worlds; these only rise. The aim is 0.99 and 0.95.
-const HIGH_IS_RIGHT: f64 = 0.97;
-const RECALL: f64 = 0.96;
+const HIGH_IS_RIGHT: f64 = 0.99;
+const RECALL: f64 = 0.98;

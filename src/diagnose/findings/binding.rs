@@ -5,6 +5,7 @@
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
+use super::rivals::Rival;
 use super::view::View;
 use super::wording::{counted, percent, window};
 use crate::measure::evidence::EXAMPLES;
@@ -52,7 +53,10 @@ fn refresh_failing(view: &View<'_>) -> Option<Draft> {
         draft.evidence.push(format!("{} x {answer} to refreshes", row.seen.count));
     }
     draft.evidence.push(format!("{registered} new registrations in {}, {refused} refused", window(first, last)));
-    draft.rejected.push("wrong credentials, a limit or a ban: the same agents' new registrations are taken".to_owned());
+    draft.excludes_all(
+        &[Rival::Accounts, Rival::Limit, Rival::Ban],
+        "wrong credentials, a limit or a ban: the same agents' new registrations are taken",
+    );
     let class = classes.first().copied().unwrap_or(Class::Refused);
     draft.cost = Some(Cost::new(view, class, draft.agents, failures));
     Some(draft)
@@ -83,7 +87,8 @@ fn lost(view: &View<'_>) -> Option<Draft> {
     } else {
         draft.summary = format!("{what} list bindings without ours: these agents pass for registered and are not");
         draft.confidence = confidence(count, 0);
-        draft.rejected.push("a registrar that lists no Contact at all: it listed ours in the other answers".to_owned());
+        let why = "a registrar that lists no Contact at all: it listed ours in the other answers";
+        draft.excludes(Rival::Unlisted, why);
     }
     draft.evidence.extend(by_kind(&rows));
     Some(draft)
@@ -111,6 +116,7 @@ fn nothing_granted(view: &View<'_>) -> Option<Draft> {
     draft.evidence.push(format!("{registered} attempts were granted a lifetime"));
     draft.rejected.push("a refusal: the answer is a 2xx, so that a phone believes it is registered".to_owned());
     draft.rejected.push("a removal: these requests asked for a lifetime".to_owned());
+    draft.excludes(Rival::Unlisted, "a registrar that lists no bindings: it lists ours, with no time left");
     draft.advice.push(
         "RFC 3261 §10.3 step 8: a binding with expires=0 has been removed; look for what removes it, such as a limit on contacts or a second registration with Contact *".to_owned(),
     );
@@ -164,7 +170,10 @@ fn pushed_out(view: &View<'_>) -> Option<Draft> {
         format!("{} addresses of record have more agents that registered", too_many.len()),
         "who is pushed out is not told, and counts as registered until its next refresh".to_owned(),
     ];
-    draft.rejected.push("a refusal of one contact too many: all of these were answered 2xx".to_owned());
+    draft.excludes_all(
+        &[Rival::Accounts, Rival::Limit],
+        "a refusal, of one contact too many or of another kind: all of these were answered 2xx",
+    );
     if view.header().sockets == SocketUse::Shared {
         draft.confidence = draft.confidence.min(Confidence::Medium);
         draft.evidence.push(
@@ -215,9 +224,10 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
         ),
     ];
     draft.confidence = confidence(count, 0);
-    draft
-        .rejected
-        .push("what is left of a lifetime after a lost answer: most answers are shortened, or by more".to_owned());
+    draft.excludes(
+        Rival::PacketLoss,
+        "what is left of a lifetime after a lost answer: most answers are shortened, or by more",
+    );
     Some(draft)
 }
 
@@ -261,7 +271,7 @@ fn nat(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     draft.evidence = vec![format!("received names another address than ours in {}", counted(count, "answer"))];
     draft.evidence.push(format!("Contact rewritten in {changed} of them"));
     draft.evidence.extend(examples(rows));
-    draft.rejected.push("a SIP gateway that rewrites messages: our Via came back as sent".to_owned());
+    draft.excludes(Rival::Alg, "a SIP gateway that rewrites messages: our Via came back as sent");
     Some(draft)
 }
 
@@ -275,7 +285,10 @@ fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     draft.confidence = confidence(count, 0);
     draft.evidence = vec![format!("the topmost Via names another sent-by in {}", counted(count, "answer"))];
     draft.evidence.extend(examples(rows));
-    draft.rejected.push("the registrar: a server copies Via as it came (RFC 3261 §8.2.6.2)".to_owned());
+    draft.excludes(
+        Rival::Nat,
+        "a translator of addresses, or the registrar: both leave Via as it came (RFC 3261 §8.2.6.2)",
+    );
     Some(draft)
 }
 

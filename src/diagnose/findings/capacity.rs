@@ -11,7 +11,8 @@
 //! nobody in the meantime; one that is merely slow does not get slower as long as the load stays as
 //! it is.
 
-use super::draft::{Draft, MANY, confidence};
+use super::draft::{Draft, MANY, confidence, is_near};
+use super::rivals::Rival;
 use super::view::View;
 use super::wording::{at, counted, window};
 use crate::vocab::{Class, Confidence, Phase, Severity, Status};
@@ -67,7 +68,11 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
         return None;
     }
     let recovered = swift_after * 2 > answered_after && answered_after > 0;
+    let edge = is_near(offered.per_second, MORE * answered as f64 / inside.len() as f64);
     let mut draft = draft(view, &seconds, jam, &rate, &offered, queue, recovered);
+    if edge {
+        draft.confidence = draft.confidence.min(Confidence::Medium);
+    }
     if let Some(ms) = answers_to_credentials_ms(view, jam).filter(|ms| *ms < view.t1_ms()) {
         // A queue would hold up every request.
         draft.confidence = Confidence::Open;
@@ -200,16 +205,20 @@ fn draft(
         counted(repeats, "request"),
         counted(lost, "attempt")
     ));
-    draft.rejected = vec![
-        "packet loss, or a rate limiter that drops the excess: what got through would have been answered at once, and nothing was".to_owned(),
-        "a registrar that stood still: it went on answering, second by second".to_owned(),
-    ];
-    if recovered {
-        draft.rejected.push(
+    draft.excludes_all(
+        &[Rival::PacketLoss, Rival::Dropped],
+        "packet loss, or a rate limiter that drops the excess: what got through would have been answered at once, and nothing was",
+    );
+    draft.excludes(Rival::Slow, "a registrar that stood still: it went on answering, second by second");
+    draft.excludes(
+        Rival::SlowWithBindings,
+        if recovered {
             "a registrar that is slow by nature or with its bindings: once less was asked it answered at once again"
-                .to_owned(),
-        );
-    } else {
+        } else {
+            "a registrar that is slow with its bindings: that would wait for nobody, and the number that waited grew"
+        },
+    );
+    if !recovered {
         draft.evidence.push("no time with less load followed: whether it then answers at once was not seen".to_owned());
     }
     draft.advice.push(format!("keep arrivals below {:.0}/s, or give the registrar more capacity", rate.mean * 0.9));

@@ -8,6 +8,7 @@
 
 use super::cost::Cost;
 use super::draft::{Draft, confidence};
+use super::rivals::Rival;
 use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
 use crate::measure::Sightings;
@@ -96,11 +97,13 @@ fn realm(view: &View<'_>) -> Option<Explaining> {
         // The difference itself was read off the challenges: nothing speaks against it.
         draft.confidence = confidence(challenges, 0);
         if fate == Fate::Registered && forced {
-            draft.rejected.push("wrong accounts: credentials made for the expected realm are taken".to_owned());
+            draft.excludes(Rival::AllAccounts, "wrong accounts: credentials made for the expected realm are taken");
         } else if fate == Fate::Registered {
-            draft.rejected.push("a cause of failures: attempts challenged with it registered".to_owned());
+            draft.excludes(Rival::AllAccounts, "a cause of failures: attempts challenged with it registered");
         } else if fate == Fate::Mixed {
-            draft.rejected.push("the cause of all refusals: some with this realm registered".to_owned());
+            draft.excludes(Rival::AllAccounts, "the cause of all refusals: some with this realm registered");
+        } else {
+            draft.excludes(Rival::AllAccounts, "wrong accounts: nothing is said of what became of the attempts");
         }
     }
     Some((draft, explained))
@@ -260,27 +263,21 @@ fn blame(
         draft.evidence.push(format!("{} x {} {} to answers with it", group.seen.count, group.code, group.reason));
     }
     if groups.iter().any(|group| required(group)) {
-        draft
-            .rejected
-            .push("a refusal by the registrar: realm_policy = \"require\" ended these attempts here".to_owned());
+        draft.excludes(
+            Rival::AllAccounts,
+            "a refusal by the registrar: realm_policy = \"require\" ended these attempts here",
+        );
     } else if odd.len() < realms.len() {
-        draft.rejected.push("wrong passwords: attempts challenged with the other realm registered".to_owned());
+        draft.excludes(Rival::AllAccounts, "wrong passwords: attempts challenged with the other realm registered");
     } else {
         let agents = counted(draft.agents, "agent");
         draft.rejected.push(format!("wrong passwords of single agents: all {agents} were refused alike"));
-        if !is_forced(view) {
-            let test =
-                "a password that is wrong for everybody looks the same: realm_policy = \"force\" tells them apart";
-            draft.advice.push(test.to_owned());
-        }
-        // For that reason it is not as sure as it may be.
-        if draft.confidence == Confidence::High {
-            draft.confidence = Confidence::Medium;
-        }
+        // A password that is wrong for everybody looks the same: the refusals are not explained.
+        draft.confidence = Confidence::Open;
     }
     let class = groups.first().map_or(Class::ForbiddenAfterAuth, |group| group.class);
     draft.cost = Some(Cost::new(view, class, draft.agents, draft.attempts));
-    groups.iter().map(|group| group.key).collect()
+    if draft.confidence == Confidence::Open { Vec::new() } else { groups.iter().map(|group| group.key).collect() }
 }
 
 /// What differs, as the beginning of a sentence.
@@ -387,7 +384,7 @@ fn unaccepted(view: &View<'_>) -> Option<Explaining> {
     if answered > 0 {
         draft.evidence.push(format!("{} offered one that is accepted", counted(answered, "other challenge")));
     }
-    draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
+    draft.excludes(Rival::Accounts, "wrong passwords: no credentials were sent");
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
@@ -407,7 +404,7 @@ fn unanswerable(view: &View<'_>) -> Option<Explaining> {
     draft.summary = format!("challenges cannot be answered: {}", most.reason);
     draft.evidence =
         groups.iter().map(|group| format!("{} x {}: {}", group.seen.count, group.code, group.reason)).collect();
-    draft.rejected.push("wrong passwords: no credentials were sent".to_owned());
+    draft.excludes(Rival::Accounts, "wrong passwords: no credentials were sent");
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
@@ -444,23 +441,22 @@ fn left_unanswered(view: &View<'_>) -> Option<Explaining> {
     if answered > 0 {
         draft.evidence.push(format!("{} answered", counted(answered, "other challenge")));
     }
-    draft.rejected = kept_still(view, offered);
+    kept_still(view, &mut draft, offered);
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
 
-/// What cannot be the reason for a phone not to answer a challenge.
-fn kept_still(view: &View<'_>, offered: u8) -> Vec<String> {
-    let mut rejected = vec!["wrong passwords: no credentials were sent".to_owned()];
+/// Adds what cannot be the reason for a phone not to answer a challenge.
+fn kept_still(view: &View<'_>, draft: &mut Draft, offered: u8) {
+    draft.excludes(Rival::Accounts, "wrong passwords: no credentials were sent");
     let repeats = view.results.trunk_totals[usize::from(view.trunk)].sums.retransmissions;
     // RFC 3261 §17.1.2.2: over UDP a request is repeated until an answer arrives.
     if view.header().transport == Some(Transport::Udp) && repeats == 0 {
-        rejected.push("a challenge that was lost on the way: no request was repeated".to_owned());
+        draft.excludes(Rival::PacketLoss, "a challenge that was lost on the way: no request was repeated");
     }
     if offered >> Algorithm::Md5 as u8 & 1 == 1 {
-        rejected.push("an algorithm that the phone does not know: MD5 is on offer".to_owned());
+        draft.rejected.push("an algorithm that the phone does not know: MD5 is on offer".to_owned());
     }
-    rejected
 }
 
 /// Credentials of one algorithm that are always refused, while those of another are taken.
@@ -494,7 +490,7 @@ fn refused_algorithm(view: &View<'_>) -> Option<Explaining> {
     draft.summary = format!("credentials with {bad} are refused although it is offered, those with {good} are taken");
     draft.evidence =
         vec![format!("{bad}: {count} refused"), format!("{good}: {successes} registered, none or few refused")];
-    draft.rejected.push(format!("wrong passwords: attempts with {good} registered"));
+    draft.excludes(Rival::Accounts, format!("wrong passwords: attempts with {good} registered"));
     let class = classes.first().copied().unwrap_or(Class::ForbiddenAfterAuth);
     draft.cost = Some(Cost::new(view, class, draft.agents, count));
     let explains = |group: &&&Group<'_>| group.by_algorithm.keys().all(|key| *key == group_algorithm(bad));

@@ -2,6 +2,7 @@
 //! sure it is.
 
 use super::cost::Cost;
+use super::rivals::{self, Rival};
 use crate::agent::call_id;
 use crate::diagnose::explain::{self, LookAt};
 use crate::diagnose::finding::Finding;
@@ -52,6 +53,8 @@ pub struct Draft {
     pub evidence: Vec<String>,
     /// Explanations that were ruled out, each with the observation that did it.
     pub rejected: Vec<String>,
+    /// The rivals among them.
+    pub excluded: Vec<Rival>,
     /// What to look at beyond what [`explain`] says of the id.
     pub advice: Vec<String>,
     /// Agents whose Call-IDs stand for all.
@@ -74,6 +77,7 @@ impl Draft {
             summary: String::new(),
             evidence: Vec::new(),
             rejected: Vec::new(),
+            excluded: Vec::new(),
             advice: Vec::new(),
             examples: Vec::new(),
             cost: None,
@@ -86,8 +90,34 @@ impl Draft {
         self.examples = seen.agents;
     }
 
+    /// An observation ruled out a rival; `because` names both.
+    pub fn excludes(&mut self, rival: Rival, because: impl Into<String>) {
+        self.excluded.push(rival);
+        self.rejected.push(because.into());
+    }
+
+    /// The same for several rivals that one observation rules out.
+    pub fn excludes_all(&mut self, rivals: &[Rival], because: impl Into<String>) {
+        self.excluded.extend_from_slice(rivals);
+        self.rejected.push(because.into());
+    }
+
+    /// A finding with a rival left is open, and says what would tell the two apart.
+    fn weigh_rivals(&mut self) {
+        let known = explain::finding(self.id).map(|text| text.rivals).unwrap_or_default();
+        let left = rivals::left(known, &self.excluded);
+        if !left.is_empty() && self.confidence > Confidence::Low {
+            self.confidence = Confidence::Open;
+        }
+        if self.confidence == Confidence::Open {
+            let tests = left.iter().map(|rival| format!("to tell it from {}: {}", rival.cause, rival.test));
+            self.advice.extend(tests);
+        }
+    }
+
     /// The columns of `findings.csv`.
-    pub fn finish(self, header: &Header) -> Finding {
+    pub fn finish(mut self, header: &Header) -> Finding {
+        self.weigh_rivals();
         let mut evidence = self.evidence;
         let user = |&agent: &u32| header.users.get(agent as usize).cloned();
         let users = self.examples.iter().filter_map(user).collect();
@@ -122,6 +152,14 @@ impl Draft {
         }
     }
 }
+
+/// Whether a ratio lies so close to its threshold that nothing may rest on it alone.
+pub fn is_near(value: f64, threshold: f64) -> bool {
+    (value - threshold).abs() < NEAR * threshold.abs()
+}
+
+/// 15 %.
+const NEAR: f64 = 0.15;
 
 /// An agent and the Call-ID under which to look for it in a trace. Those of an observed source are
 /// the source's own, and a log may have none.

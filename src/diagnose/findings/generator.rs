@@ -2,6 +2,7 @@
 //! over a soak.
 
 use super::draft::{Draft, confidence};
+use super::rivals::Rival;
 use super::trend::{self, Rise};
 use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts};
 use crate::measure::TrunkInterval;
@@ -36,8 +37,7 @@ fn saturated(results: &Results) -> Option<Draft> {
         draft.evidence.push(format!("{} turns of a sender thread took too long", counts.loop_stalls));
     }
     draft
-        .rejected
-        .push("a slow registrar: all of this was counted before a packet left, or at our own sockets".to_owned());
+        .excludes(Rival::Slow, "a slow registrar: all of this was counted before a packet left, or at our own sockets");
     Some(draft)
 }
 
@@ -184,8 +184,8 @@ fn drifting(
         format!("Mann-Kendall over {count} intervals: p = {:.1e}, one-sided; {tested} series were tested", rise.p),
         format!("Sen's slope {:+.3} {} over the run", rise.to - rise.from, series.unit),
     ];
-    draft.rejected.push("growing load: attempts and planned agents per interval show no such trend".to_owned());
-    draft.rejected.push("a single step: each third of the run lies above the one before".to_owned());
+    draft.excludes(Rival::Load, "growing load: attempts and planned agents per interval show no such trend");
+    draft.excludes(Rival::Stretch, "a single step: each third of the run lies above the one before");
     draft
 }
 

@@ -21,6 +21,7 @@ mod pattern;
 mod phrase;
 mod place;
 mod refusal;
+pub mod rivals;
 mod shed;
 mod silence;
 mod slow;
@@ -29,7 +30,8 @@ mod view;
 mod wording;
 
 pub use cost::Cost;
-pub use draft::{Draft, MANY, SOME, confidence};
+pub use draft::{Draft, MANY, SOME, confidence, is_near};
+pub use rivals::Rival;
 pub use view::{Group, Refused, Tick, View};
 pub use wording::counted;
 
@@ -66,6 +68,10 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts.extend(silence::find(view, sure, place));
     drafts.extend(connection::find(view));
     let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
+    if overload.is_some() {
+        // A queue makes phones repeat what was not lost.
+        drafts.iter_mut().for_each(|draft| draft.excluded.retain(|rival| *rival != Rival::Overload));
+    }
     drafts.extend(slow::find(view, overload.is_some() || unanswered));
     drafts.extend(overload);
     shed::explain(view, &mut drafts);

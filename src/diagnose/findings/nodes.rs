@@ -1,10 +1,12 @@
-//! One of several machines behind an address (`node.failing`): the same agents with the same
-//! credentials are accepted and refused in turn, and neither time nor load, address or agent
-//! decides which.
+//! One of several machines behind an address (`node.failing`): told by the marks that each leaves
+//! on its answers, or, where they look alike, by the same agents being accepted and refused in
+//! turn while neither time nor load, address or agent decides which.
 
+use super::draft::is_near;
 use super::view::{Group, View};
+use crate::measure::AnswererRow;
 use crate::vocab::Class;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Refusals that hit anybody at any time, a steady share of them.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -57,9 +59,205 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
     (scatter < MOST_SCATTER).then_some(InTurn { both: both as u64, hit: hit.len() as u64, share, scatter })
 }
 
+/// A machine as its answers show it.
+#[derive(Clone, Debug, Default)]
+struct Machine {
+    name: String,
+    refused: u64,
+    /// Of a sample.
+    accepted: u64,
+    /// When its refusals, and its acceptances, came.
+    refused_ns: Option<(u64, u64)>,
+    accepted_ns: Option<(u64, u64)>,
+    /// It also challenged what it refused, or took what it challenged: it is no mere gate.
+    works: bool,
+}
+
+/// Refusals that all came from some of the machines, while others went on accepting.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// Those that refuse, and those that accept.
+    pub refusing: Vec<String>,
+    pub accepting: Vec<String>,
+    pub refused: u64,
+    /// Refusals by others; acceptances by these, and by others (of a sample).
+    pub elsewhere: u64,
+    pub accepted_too: u64,
+    pub accepted: u64,
+    /// They belong to one series of machines, or work like the others: no element in front.
+    pub is_one_of_them: bool,
+    /// The others accepted while these refused, and not only before or after.
+    pub at_once: bool,
+}
+
+/// Whether the marks of the answers set the refusals of a group apart; `None` where all look alike.
+pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<Told> {
+    let machines = machines(view, group);
+    // Those that refuse more than they accept; acceptances are a sample.
+    let (bad, good): (Vec<&Machine>, Vec<&Machine>) =
+        machines.iter().partition(|machine| machine.refused > machine.accepted);
+    if bad.is_empty() || good.is_empty() {
+        return None;
+    }
+    let sum = |list: &[&Machine], of: fn(&Machine) -> u64| list.iter().map(|machine| of(machine)).sum::<u64>();
+    let span = |list: &[&Machine], of: fn(&Machine) -> Option<(u64, u64)>| {
+        list.iter().filter_map(|machine| of(machine)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    };
+    let refused_ns = span(&bad, |machine| machine.refused_ns)?;
+    let accepted_ns = span(&good, |machine| machine.accepted_ns)?;
+    let middle = refused_ns.0.midpoint(refused_ns.1);
+    let names = |list: &[&Machine]| list.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
+    let like = |one: &Machine| good.iter().any(|other| is_of_one_series(&one.name, &other.name));
+    Some(Told {
+        refusing: names(&bad),
+        accepting: names(&good),
+        refused: sum(&bad, |machine| machine.refused),
+        elsewhere: sum(&good, |machine| machine.refused),
+        accepted_too: sum(&bad, |machine| machine.accepted),
+        accepted: sum(&good, |machine| machine.accepted),
+        is_one_of_them: bad.iter().all(|machine| machine.works || machine.accepted > 0 || like(machine)),
+        at_once: accepted_ns.0 <= middle && middle <= accepted_ns.1,
+    })
+}
+
+/// The machines that answered, as far as their marks tell them apart.
+fn machines(view: &View<'_>, group: &Group<'_>) -> Vec<Machine> {
+    let ours =
+        |row: &&&AnswererRow| row.class == Class::Registered || (row.class, row.group) == (group.class, group.key);
+    let rows: Vec<&AnswererRow> = view.answerers.iter().copied().filter(|row| ours(&row)).collect();
+    // Names tell more than tags. What a server says by itself and what it says for a transaction may
+    // begin differently: a tag's stem tells machines apart only where it is that of challenges too.
+    let several = rows.iter().any(|row| row.software != rows[0].software);
+    let homes: BTreeSet<u32> =
+        rows.iter().filter(|row| row.as_challenged == Some(true)).map(|row| row.form.stem).collect();
+    let mut machines: BTreeMap<(&str, u32), Machine> = BTreeMap::new();
+    for row in rows {
+        let stem = if several || !homes.contains(&row.form.stem) { 0 } else { row.form.stem };
+        let machine = machines.entry((row.software.as_str(), stem)).or_default();
+        machine.name = match (row.software.as_str(), stem) {
+            ("", 0) => "one without a name".to_owned(),
+            (name, 0) => name.to_owned(),
+            (_, stem) => format!("the one whose To tags have the stem {stem:08x}"),
+        };
+        let window = (row.seen.first_ns, row.seen.last_ns);
+        let wider = |known: Option<(u64, u64)>| {
+            Some(known.map_or(window, |(first, last)| (first.min(window.0), last.max(window.1))))
+        };
+        if row.class == Class::Registered {
+            machine.accepted += row.seen.count;
+            machine.accepted_ns = wider(machine.accepted_ns);
+        } else {
+            machine.refused += row.seen.count;
+            machine.refused_ns = wider(machine.refused_ns);
+        }
+        machine.works |= row.as_challenged == Some(true);
+    }
+    machines.into_values().collect()
+}
+
+/// Whether two names are those of machines of one series, like `edge-1` and `edge-2`. Two versions
+/// of one product are none: an element in front may be of the same make.
+fn is_of_one_series(one: &str, other: &str) -> bool {
+    let is_version = |name: &str| {
+        let bytes = name.as_bytes();
+        bytes.windows(3).any(|part| part[0].is_ascii_digit() && part[1] == b'.' && part[2].is_ascii_digit())
+    };
+    let letters = |name: &str| name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    one != other && !is_version(one) && !is_version(other) && letters(one) == letters(other)
+}
+
+/// How often the answer to credentials came from another machine than the challenge, and how often
+/// not: of refusals of a group, and of acceptances.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Crossed {
+    pub refused: u64,
+    pub refused_at_home: u64,
+    pub accepted: u64,
+    pub accepted_at_home: u64,
+}
+
+/// Whether credentials are refused wherever they do not come back to the machine that challenged.
+pub(super) fn crossed(view: &View<'_>, group: &Group<'_>) -> Option<Crossed> {
+    let mut seen = Crossed::default();
+    for row in &view.answerers {
+        let Some(home) = row.as_challenged else { continue };
+        let count = match (row.class == Class::Registered, home) {
+            (true, true) => &mut seen.accepted_at_home,
+            (true, false) => &mut seen.accepted,
+            (false, true) if row.group == group.key => &mut seen.refused_at_home,
+            (false, false) if row.group == group.key => &mut seen.refused,
+            (false, _) => continue,
+        };
+        *count += row.seen.count;
+    }
+    let Crossed { refused, refused_at_home, accepted, accepted_at_home } = seen;
+    let apart = refused_at_home * 20 <= refused && accepted * 20 <= accepted_at_home;
+    (refused >= LEAST_CROSSED && accepted_at_home >= LEAST_CROSSED && apart).then_some(seen)
+}
+
+/// How many refusals of those that were looked at came from another machine than the challenge, and
+/// how many from the same; `None` if none was looked at.
+pub(super) fn met_elsewhere(view: &View<'_>, group: &Group<'_>) -> Option<(u64, u64)> {
+    let rows = view.answerers.iter().filter(|row| row.group == group.key && row.as_challenged.is_some());
+    let (mut elsewhere, mut home) = (0, 0);
+    for row in rows {
+        *if row.as_challenged == Some(false) { &mut elsewhere } else { &mut home } += row.seen.count;
+    }
+    (elsewhere + home > 0).then_some((elsewhere, home))
+}
+
+/// How many machines there may be if each agent always comes to the same one, and one of them
+/// refuses all of its agents; `None` if nothing fits.
+///
+/// A machine takes a part of the agents like chance does: neither more nor fewer than its share,
+/// and not those that stand next to each other in the list.
+pub(super) fn one_of_by_agent(view: &View<'_>, group: &Group<'_>) -> Option<u64> {
+    // In the order of their names: that of their arrival is drawn.
+    let name = |agent: u32| view.results.header.users.get(agent as usize).map_or("", String::as_str);
+    let mut hit: Vec<(&str, bool)> =
+        view.agents.iter().map(|(id, agent)| (name(*id), agent.met & group.class.bit() != 0)).collect();
+    hit.sort_unstable();
+    let (all, refused) = (hit.len() as f64, hit.iter().filter(|(_, hit)| *hit).count() as f64);
+    let changes = hit.windows(2).filter(|pair| pair[0].1 != pair[1].1).count() as f64;
+    let share = refused / all.max(1.0);
+    // Agents that chance picks change places with the others so often.
+    let due = 2.0 * all * share * (1.0 - share);
+    if changes < 0.5 * due || is_near(changes, 0.5 * due) {
+        return None;
+    }
+    (2..=MOST_MACHINES).find(|n| {
+        let part = 1.0 / *n as f64;
+        (share - part).abs() <= SURE * (part * (1.0 - part) / all).sqrt()
+    })
+}
+
 const SECOND_NS: u64 = 1_000_000_000;
 const LEAST_AGENTS: usize = 5;
 const LEAST_SECONDS: usize = 5;
 const LEAST_REFUSALS: f64 = 10.0;
 /// Refusals that follow the time or the load scatter more.
 const MOST_SCATTER: f64 = 2.5;
+/// Answers of a sample that show where credentials went.
+const LEAST_CROSSED: u64 = 5;
+/// A share that fits one of more machines fits nearly anything.
+const MOST_MACHINES: u64 = 5;
+/// Standard deviations that leave out one case in fifty.
+const SURE: f64 = 2.33;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_differs_in_its_numbers_and_is_no_version() {
+        for (one, other, series) in [
+            ("edge-1", "edge-2", true),
+            ("sbc01.fra", "sbc02.fra", true),
+            ("edge-1", "edge-1", false),
+            ("Kamailio (5.7.4)", "Kamailio (5.6.1)", false),
+            ("Asterisk PBX", "kamailio", false),
+        ] {
+            assert_eq!(is_of_one_series(one, other), series, "{one} {other}");
+        }
+    }
+}

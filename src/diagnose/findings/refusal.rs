@@ -5,14 +5,19 @@
 //! particular to the most general; each one passed over leaves the observation that contradicts it,
 //! so that a reader can follow the choice.
 
+mod limits;
+mod machines;
+mod same;
+
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
-use super::nodes;
+use super::nodes::{self, Told};
 use super::pattern::{self, BindingCeiling, Cut, ForAgainst, RateCap, Reach, Wave};
 use super::phrase::{self, Speaks};
+use super::rivals::Rival;
 use super::view::{Group, View};
 use super::wording::counted;
-use crate::vocab::{Class, Confidence, Kind, Phase, Place, Severity, Status, format_duration, millis};
+use crate::vocab::{Class, Confidence, Kind, Place, Severity, format_duration, millis};
 use std::time::Duration;
 
 /// The findings of a trunk's refusals; those of the groups in `explained` have their finding
@@ -50,6 +55,21 @@ fn merge(known: &mut Draft, other: Draft) {
     known.evidence.extend(other.evidence);
 }
 
+/// Whom refusals that are what they say hit, and so which rivals are out of the question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shape {
+    /// Everybody, from the first attempt on.
+    Everybody,
+    /// Everybody from a moment on, or for a time.
+    Moment,
+    /// Everybody at some addresses, nobody at the others.
+    Address,
+    /// Always the same agents.
+    Same,
+    /// None of these: nothing is out of the question.
+    Anybody,
+}
+
 /// One group of refusals, with all patterns tried on it.
 struct Case<'v, 'a> {
     view: &'v View<'a>,
@@ -61,6 +81,7 @@ struct Case<'v, 'a> {
     cut: Option<Cut>,
     ceiling: Option<BindingCeiling>,
     throttle: Option<RateCap>,
+    told: Option<Told>,
     /// Un-REGISTERs that were answered 2xx, and with this very code.
     removed: u64,
     removal_refused: u64,
@@ -83,6 +104,7 @@ impl<'v, 'a> Case<'v, 'a> {
             cut: pattern::cut(view, group),
             ceiling: pattern::ceiling(view, group),
             throttle: pattern::throttle(view, group),
+            told: nodes::told_apart(view, group),
             removed: answered(&|code| code / 100 == 2),
             removal_refused: answered(&|code| code == group.code),
             rejected: Vec::new(),
@@ -93,6 +115,9 @@ impl<'v, 'a> Case<'v, 'a> {
         if self.reach.is_everybody() {
             return self.everybody();
         }
+        if let Some(drafts) = self.by_machine() {
+            return drafts;
+        }
         if let Some(draft) = self.by_source().or_else(|| self.by_contacts()).or_else(|| self.by_wave()) {
             return vec![draft];
         }
@@ -101,8 +126,8 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         // A rate lets some pass at any time; a moment from which on everybody is refused lets
         // nobody pass.
-        if let Some(draft) = self.by_throttle() {
-            return vec![draft];
+        if let Some(drafts) = self.by_throttle() {
+            return drafts;
         }
         if let Some(drafts) = self.by_cut() {
             return drafts;
@@ -114,36 +139,12 @@ impl<'v, 'a> Case<'v, 'a> {
     fn everybody(&self) -> Vec<Draft> {
         // A capture may be a selection.
         let observed = self.view.results.header.observed.is_some();
-        let plain =
-            self.plain(if observed { "every attempt that is seen" } else { "everybody, from the first attempt on" });
-        if self.group.class != Class::Unauthorized {
-            return vec![plain];
+        let whom = if observed { "every attempt that is seen" } else { "everybody, from the first attempt on" };
+        let plain = self.plain(whom, Shape::Everybody);
+        match self.group.class {
+            Class::Unauthorized | Class::Stale => self.nobody_with_credentials(plain),
+            _ => vec![plain],
         }
-        // Machines that do not know each other's nonces answer right credentials just so, and
-        // everybody's.
-        if self.others_get_in() {
-            let why = "machines that do not share their nonces: another trunk registers at the same address".to_owned();
-            return vec![Draft { rejected: vec![why], ..plain }];
-        }
-        let mut node = self.draft("node.failing", Severity::Critical);
-        node.confidence = Confidence::Open;
-        node.summary = format!(
-            "every answer to credentials is another {}: that fits machines behind the address that do not share their nonces",
-            self.answer()
-        );
-        node.advice.push(
-            "register one agent by hand at one machine: if it is accepted there, the credentials are right".to_owned(),
-        );
-        vec![Draft { confidence: Confidence::Open, ..plain }, node]
-    }
-
-    /// Whether agents of another trunk register at the same address.
-    fn others_get_in(&self) -> bool {
-        let trunks = &self.view.results.header.trunks;
-        let here = &trunks[usize::from(self.view.trunk)].target;
-        let totals = self.view.results.trunk_totals.iter().enumerate();
-        let others = totals.filter(|(n, _)| *n != usize::from(self.view.trunk) && trunks[*n].target == *here);
-        others.into_iter().any(|(_, totals)| totals.sums.status[Status::Registered.index()] > 0)
     }
 
     /// What every finding about this group says.
@@ -164,14 +165,30 @@ impl<'v, 'a> Case<'v, 'a> {
             self.place()
         ));
         draft.evidence.extend(self.retry_after());
-        if let Some(speaks) = self.speaks() {
-            draft.evidence.push(format!("the registrar's own words speak of {}", speaks.as_str()));
+        if let Some((speaks, words)) = self.words() {
+            draft.evidence.push(format!("the registrar's own words speak of {}: \"{words}\"", speaks.as_str()));
+        }
+        let unread: Vec<&str> = self.group.words.iter().copied().filter(|text| phrase::read(text).is_none()).collect();
+        if !unread.is_empty() {
+            draft.evidence.push(format!("the registrar adds: \"{}\"", unread.join("\", \"")));
+        }
+        if let Some(told) =
+            self.told.as_ref().filter(|told| told.elsewhere * 50 <= told.refused && id != "node.failing")
+        {
+            let (refusing, accepting) = (machines::list(&told.refusing), machines::list(&told.accepting));
+            draft.evidence.push(format!("the refusals come from {refusing}, the acceptances from {accepting}"));
         }
         draft
     }
 
+    /// What the registrar's own words speak of, and which words: its reason phrase, or what it adds.
+    fn words(&self) -> Option<(Speaks, &str)> {
+        let texts = std::iter::once(self.group.reason).chain(self.group.words.iter().copied());
+        texts.into_iter().find_map(|text| phrase::read(text).map(|speaks| (speaks, text)))
+    }
+
     fn speaks(&self) -> Option<Speaks> {
-        phrase::read(self.group.reason)
+        self.words().map(|(speaks, _)| speaks)
     }
 
     fn answer(&self) -> String {
@@ -218,6 +235,7 @@ impl<'v, 'a> Case<'v, 'a> {
         );
         draft.evidence.push(format!("{} refusals from {refused}, none from {accepted}", tally.pro));
         draft.rejected.push("credentials: the same kind of credentials is accepted from the other address".to_owned());
+        self.exclude(&mut draft, Shape::Address);
         draft.advice.push(format!("have {refused} added to the addresses the trunk accepts (access list, whitelist)"));
         Some(draft)
     }
@@ -236,6 +254,8 @@ impl<'v, 'a> Case<'v, 'a> {
             "{} agents were refused, each of a user with exactly {limit} others registered; nobody else was",
             tally.pro
         ));
+        draft.excludes(Rival::Accounts, "credentials: no user without other contacts was refused");
+        draft.excludes(Rival::Limit, "limit on registrations: users with fewer contacts were let in all the time");
         draft
             .advice
             .push("raise the contacts allowed per address of record, or give each agent a user of its own".to_owned());
@@ -269,152 +289,14 @@ impl<'v, 'a> Case<'v, 'a> {
         ));
         let in_phase = self.reach.hit - self.reach.only_refused;
         draft.evidence.push(format!("{in_phase} of the {} agents hit were accepted in between", self.reach.hit));
-        draft.rejected.push("credentials: the same agents are accepted in the other half of the period".to_owned());
+        draft.excludes(Rival::Accounts, "credentials: the same agents are accepted in the other half of the period");
+        let others: u64 =
+            self.view.ticks.iter().map(|tick| tick.answered() - tick.accepted() - tick.of(self.group.key)).sum();
+        if others == 0 {
+            draft.excludes(Rival::Ban, "ban: nobody had failed before the refusals began, each time");
+        }
         draft.advice.push("look for what happens with that period on the registrar's side: a health check that flaps, a failover pair, a provisioning job".to_owned());
         Some(draft)
-    }
-
-    fn by_ceiling(&mut self) -> Option<Vec<Draft>> {
-        if !may_be_a_limit(self.group.class) {
-            let why = format!("{} speaks of the agent, not of how many there are", self.group.code);
-            self.reject("limit on registrations", why);
-            return None;
-        }
-        let ceiling = self.ceiling.clone()?;
-        if !ceiling.tally.holds(0.01) {
-            let ForAgainst { pro, against } = ceiling.tally;
-            let why =
-                format!("{against} of {} refusals came with fewer than {} bindings", pro + against, ceiling.limit);
-            self.reject("limit on registrations", why);
-            return None;
-        }
-        let says_so = self.speaks() == Some(Speaks::Limit);
-        if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) && !says_so {
-            let why = format!(
-                "{} refreshes were refused too; a limit would have let them through",
-                ceiling.refreshes_refused
-            );
-            self.reject("limit on registrations", why);
-            return None;
-        }
-        if self.removal_refused > self.removed && !says_so {
-            let why =
-                format!("{} un-REGISTERs were refused too; a limit would have let them through", self.removal_refused);
-            self.reject("limit on registrations", why);
-            return None;
-        }
-        // The chance that so many were accepted before the first refusal if a fixed share of the
-        // agents were refused.
-        let share = self.reach.hit as f64 / (self.reach.hit + self.reach.only_accepted).max(1) as f64;
-        let by_chance = (1.0 - share).powf(ceiling.accepted_before as f64);
-        if ceiling.accepted_before < SOME || by_chance > 1e-3 {
-            self.reject(
-                "limit on registrations",
-                format!("only {} were accepted before the first refusal", ceiling.accepted_before),
-            );
-            return None;
-        }
-        let refused_before = self.refused_otherwise();
-        if refused_before * 2 > self.reach.hit {
-            let why = format!("{refused_before} of the {} agents were refused with other words before", self.reach.hit);
-            self.reject("limit on registrations", why);
-            return None;
-        }
-        Some(self.limit_and_rivals(&ceiling))
-    }
-
-    /// Agents hit that were also refused in another way.
-    fn refused_otherwise(&self) -> u64 {
-        let others =
-            REFUSALS.iter().filter(|class| **class != self.group.class).fold(0, |bits, class| bits | class.bit());
-        self.view.met(&[self.group.class]).filter(|(_, agent)| agent.met & others != 0).count() as u64
-    }
-
-    /// The limit, and what else would look like it here.
-    fn limit_and_rivals(&self, ceiling: &BindingCeiling) -> Vec<Draft> {
-        let mut drafts = vec![self.limit(ceiling)];
-        if let Some(ban) = self.undecided_ban(ceiling) {
-            drafts[0].confidence = Confidence::Open;
-            drafts.push(ban);
-        }
-        // Whoever is refused because there are too many is let in once there are fewer. Agents who
-        // come in the order of their list and are refused from one of them on may just as well
-        // never have been set up.
-        let let_in_later = self.reach.hit - self.reach.only_refused;
-        let drawn = self.view.results.header.order_drawn;
-        if drawn {
-            drafts[0].rejected.push(
-                "accounts missing from some point in the list onward: the order of arrival was drawn at random"
-                    .to_owned(),
-            );
-        } else if let_in_later == 0 && ceiling.refilled == 0 && self.speaks() != Some(Speaks::Limit) {
-            drafts[0].confidence = Confidence::Open;
-            drafts[0].advice.push(
-                "run again with the list in another order: a limit then refuses others, a missing account the same ones".to_owned(),
-            );
-            let whom = format!("the last {} agents of the list, always the same ones", self.reach.only_refused);
-            drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom) });
-        }
-        drafts
-    }
-
-    fn limit(&self, ceiling: &BindingCeiling) -> Draft {
-        let BindingCeiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
-        let mut draft = self.draft("limit.concurrent", Severity::Critical);
-        let exclusive = self.view.results.header.exclusive;
-        draft.confidence = confidence(tally.pro, tally.against);
-        draft.summary = if exclusive {
-            format!(
-                "the trunk takes {limit} registrations at a time: every further agent is refused with {} {}",
-                self.answer(),
-                self.place()
-            )
-        } else {
-            // Who else is registered on the trunk cannot be seen from here.
-            draft.confidence = draft.confidence.min(Confidence::Medium);
-            format!(
-                "the trunk takes {limit} registrations on top of those already there: every further agent is refused with {} {}",
-                self.answer(),
-                self.place()
-            )
-        };
-        if ceiling.refreshes_refused * 50 > refreshed.max(1) {
-            // What was bound is refused as well: only its words tell this from a ban.
-            draft.confidence = Confidence::Open;
-            draft
-                .evidence
-                .push(format!("{} refreshes of registered agents were refused too", ceiling.refreshes_refused));
-        }
-        draft.evidence.push(format!(
-            "{} refusals came with {limit} agents registered, {} with fewer; {accepted_before} were accepted one after \
-             another before the first",
-            tally.pro, tally.against
-        ));
-        if refreshed > 0 {
-            draft.evidence.push(format!("{refreshed} refreshes of registered agents passed meanwhile"));
-        }
-        if refilled > 0 {
-            draft.evidence.push(format!("{refilled} were accepted again when bindings had ended"));
-        }
-        let retold = "nobody was refused while the trunk filled up, everybody new once it was full";
-        draft.rejected.push(format!("credentials: {retold}"));
-        draft.rejected.push("limit on the rate: nobody new was accepted at any rate once it was full".to_owned());
-        draft
-            .advice
-            .push(format!("have the limit on simultaneous registrations raised above {limit}, or plan no more agents"));
-        draft
-    }
-
-    /// A ban that began just when the most were registered, as far as nothing speaks against it.
-    fn undecided_ban(&self, ceiling: &BindingCeiling) -> Option<Draft> {
-        let cut = self.cut.clone().filter(|cut| cut.until_ns.is_none())?;
-        let refreshes_pass = ceiling.refreshed > 0 && ceiling.refreshes_refused * 50 <= ceiling.refreshed;
-        let passed = refreshes_pass || ceiling.refilled > 0 || self.removed > self.removal_refused;
-        (!passed).then(|| {
-            let mut ban = self.ban(&cut);
-            ban.confidence = Confidence::Open;
-            ban
-        })
     }
 
     fn by_cut(&mut self) -> Option<Vec<Draft>> {
@@ -423,19 +305,41 @@ impl<'v, 'a> Case<'v, 'a> {
             || cut.below_peak > 0
             || self.removal_refused > 0
             || self.reach.hit > self.reach.only_refused;
-        if !hits_the_accepted {
+        if !hits_the_accepted && cut.until_ns.is_none() {
             self.reject("ban", "nobody who was accepted once was refused later".to_owned());
             return None;
         }
         if let Some(until) = cut.until_ns {
-            let whom = format!("everybody from {} to {} after the start", span(cut.at_ns), span(until));
-            return Some(vec![self.plain(&whom)]);
+            return Some(self.for_a_time(&cut, until, hits_the_accepted));
         }
-        let plain = self.plain(&format!("everybody from {} after the start on", span(cut.at_ns)));
+        let plain = self.plain(&format!("everybody from {} after the start on", span(cut.at_ns)), Shape::Moment);
         if !matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused) {
             return Some(vec![plain]);
         }
         Some(self.ban_or_accounts(&cut, plain))
+    }
+
+    /// Everybody is refused for a time. Where nobody came twice, and agents came in the order of
+    /// their list, accounts that are missing from its middle look the same.
+    fn for_a_time(&self, cut: &Cut, until: u64, hits_the_accepted: bool) -> Vec<Draft> {
+        let whom = format!("everybody from {} to {} after the start", span(cut.at_ns), span(until));
+        let mut plain = self.plain(&whom, Shape::Moment);
+        let of_the_agent = matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused);
+        if !of_the_agent {
+            return vec![plain];
+        }
+        if !hits_the_accepted && !self.view.results.header.order_drawn {
+            plain.confidence = Confidence::Open;
+            plain.evidence.push(
+                "nobody of them came back later: certain agents, one after another in the list, or a stretch of time"
+                    .to_owned(),
+            );
+        }
+        let mut ban = Draft { confidence: Confidence::Open, ..self.ban(cut) };
+        ban.summary = format!("{whom} is refused with {} {}, and was accepted before", self.answer(), self.place());
+        let banned = self.speaks() == Some(Speaks::Ban);
+        plain.confidence = Confidence::Open;
+        if banned { vec![ban, plain] } else { vec![plain, ban] }
     }
 
     /// Everybody is refused from a moment on. A ban does that; so do passwords that were replaced,
@@ -461,7 +365,9 @@ impl<'v, 'a> Case<'v, 'a> {
         ban.advice.push(
             "register one agent from another address with the same credentials: if it is accepted, this address is banned".to_owned(),
         );
-        if likelier { vec![ban, accounts] } else { vec![accounts, ban] }
+        let mut drafts = if likelier { vec![ban, accounts] } else { vec![accounts, ban] };
+        drafts.extend(self.another_machine());
+        drafts
     }
 
     fn ban(&self, cut: &Cut) -> Draft {
@@ -489,104 +395,19 @@ impl<'v, 'a> Case<'v, 'a> {
                 .push(format!("{} un-REGISTERs were refused with {} as well", self.removal_refused, self.group.code));
         }
         if cut.refreshes > 0 || cut.below_peak > 0 || self.removal_refused > 0 {
-            draft.rejected.push("limit on registrations: what was bound already was refused as well".to_owned());
+            draft.excludes(Rival::Limit, "limit on registrations: what was bound already was refused as well");
         }
         draft.advice.push("look for this address in the registrar's ban list (fail2ban, pike, dynamic access list); wait for the ban to end before the next test, and keep the rate lower".to_owned());
         draft
-    }
-
-    /// Why the refusals are those of certain agents, whenever they come: agents that arrive evenly
-    /// are then refused at an even rate, and the others accepted at one.
-    fn is_of_agents(&self) -> Option<String> {
-        let code = self.group.code;
-        if matches!(code, 401 | 404) {
-            return Some(format!("{code} speaks of the agent, not of how many there are"));
-        }
-        let again = self.group.seen.count * 2 >= self.reach.hit * 3;
-        let same = self.reach.only_refused * 50 >= self.reach.hit * 49;
-        (again && same && self.reach.only_accepted > 0)
-            .then(|| "it is always the same agents that are refused, however often they come".to_owned())
-    }
-
-    fn by_throttle(&mut self) -> Option<Draft> {
-        let Some(throttle) = self.throttle.clone() else {
-            self.reject("limit on the rate", "refusals were too few or too short for a rate".to_owned());
-            return None;
-        };
-        if let Some(why) = self.is_of_agents() {
-            self.reject("limit on the rate", why);
-            return None;
-        }
-        let (steady, seconds) = throttle.steady;
-        let varied = throttle.demand_range.1 as f64 >= 1.2 * throttle.demand_range.0 as f64;
-        let even = throttle.scatter < 0.25 || (varied && throttle.scatter < 0.6);
-        if !throttle.tally.holds(0.02) || steady * 10 < seconds * 8 || !even {
-            let why = format!(
-                "the number accepted per second follows the demand ({steady} of {seconds} seconds near {:.0}/s, scatter {:.2})",
-                throttle.per_second, throttle.scatter
-            );
-            self.reject("limit on the rate", why);
-            return None;
-        }
-        let left_out = self.reach.only_refused * 100 > self.view.agents.len() as u64;
-        let severity = if left_out { Severity::Critical } else { Severity::Warning };
-        let mut draft = self.draft("limit.rate", severity);
-        draft.confidence = confidence(throttle.tally.pro, throttle.tally.against);
-        if self.reach.only_refused == self.reach.hit {
-            // Who came once and was refused may be refused whenever it comes.
-            draft.confidence = draft.confidence.min(Confidence::Low);
-        }
-        if !varied && draft.confidence == Confidence::High {
-            // Under a demand that never changed, a fixed share of it looks much like a rate.
-            draft.confidence = Confidence::Medium;
-        }
-        draft.summary = format!(
-            "the trunk accepts about {:.0} registrations a second: beyond that the answer is {}",
-            throttle.per_second,
-            self.answer()
-        );
-        draft.evidence.push(format!(
-            "{steady} of {seconds} seconds of refusals saw {:.0} accepted within 15 %, under a demand of {} to {} a second; \
-             about {} more were accepted before the first refusal",
-            throttle.per_second, throttle.demand_range.0, throttle.demand_range.1, throttle.burst
-        ));
-        draft.rejected.push(format!(
-            "refusals at random or of certain agents: the numbers accepted vary {:.2} times as much as pure chance would explain",
-            throttle.scatter
-        ));
-        draft.rejected.push("limit on registrations: agents went on being accepted".to_owned());
-        self.weigh_transactions(&throttle, &mut draft);
-        draft.advice.push(format!(
-            "keep arrivals below {:.0}/s (spread the start, add jitter to retries), or have the limit raised",
-            throttle.per_second
-        ));
-        Some(draft)
-    }
-
-    /// A registrar that takes so many transactions at a time accepts a steady number per second as
-    /// well, as long as each takes equally long. Few open at a time rule it out; otherwise only an
-    /// experiment can.
-    fn weigh_transactions(&self, throttle: &RateCap, draft: &mut Draft) {
-        let totals = &self.view.results.trunk_totals[usize::from(self.view.trunk)];
-        let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
-        let open = service.map_or(0.0, |(_, histogram)| throttle.per_second * histogram.mean() / 1e6);
-        if open < FEW_TRANSACTIONS {
-            draft.rejected.push(format!("limit on open transactions: only {open:.1} were open at a time"));
-        } else {
-            draft.confidence = Confidence::Open;
-            draft.evidence.push(format!(
-                "about {open:.0} transactions were open at a time: a limit on those (limit.transactions) would look the same"
-            ));
-            draft
-                .advice
-                .push("run `regstorm limits`: it tells a limit on the rate from one on open transactions".to_owned());
-        }
     }
 
     /// No pattern in time: always the same agents, or anybody.
     fn residual(&mut self) -> Vec<Draft> {
         if let Some(turns) = nodes::in_turn(self.view, self.group) {
             return self.by_node(turns);
+        }
+        if let Some(draft) = self.nonces_by_turns() {
+            return vec![draft];
         }
         if self.reach.is_subset() {
             let refused = counted(self.reach.only_refused, "agent");
@@ -596,48 +417,17 @@ impl<'v, 'a> Case<'v, 'a> {
             };
             let whom = format!("{refused}, {always}");
             self.reject("everybody", format!("{spared} accepted and never refused"));
-            return vec![self.plain(&whom)];
+            let mut drafts = vec![self.plain(&whom, Shape::Same)];
+            drafts.extend(self.one_machines_agents());
+            return drafts;
         }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
-        vec![self.plain(&format!("{share:.1} % of all attempts, without a pattern in time or among agents"))]
-    }
-
-    /// The same agents are accepted and refused in turn: machines that differ, or one that fails by
-    /// chance.
-    fn by_node(&self, turns: nodes::InTurn) -> Vec<Draft> {
-        let mut node = self.draft("node.failing", Severity::Critical);
-        node.confidence = Confidence::Open;
-        let fits =
-            turns.one_of().map_or_else(String::new, |n| format!(", which fits one of {n} machines behind the address"));
-        node.summary = format!(
-            "{:.0} % of the answers are {} {}, to anybody at any time{fits}",
-            100.0 * turns.share,
-            self.answer(),
-            self.place()
-        );
-        node.evidence.push(format!(
-            "{} of the {} agents hit were accepted too, with the same credentials; over the seconds the refusals vary {:.1} times as much as pure chance would explain",
-            turns.both, turns.hit, turns.scatter
-        ));
-        node.rejected.push("credentials: the same ones are accepted at other times".to_owned());
-        node.rejected.push("the load, or a stretch of time: the share is the same in all seconds".to_owned());
-        node.advice.push("ask for the machines behind the address and register with each by itself".to_owned());
-        match self.group.class {
-            // Whoever challenges does not know the nonce, or has other passwords: a realm or user
-            // name is not to blame.
-            Class::Unauthorized | Class::Stale => {
-                node.advice.push("machines that do not share their nonces answer 401 to one another's: let them share them, or send each phone to one".to_owned());
-                vec![node]
-            }
-            _ => {
-                let whom = "anybody, at any time, accepted and refused in turn";
-                vec![node, Draft { confidence: Confidence::Open, ..self.plain(whom) }]
-            }
-        }
+        let whom = format!("{share:.1} % of all attempts, without a pattern in time or among agents");
+        vec![self.plain(&whom, Shape::Anybody)]
     }
 
     /// A refusal that is what it says.
-    fn plain(&self, whom: &str) -> Draft {
+    fn plain(&self, whom: &str, shape: Shape) -> Draft {
         let stay_out = self.reach.only_refused * 100 >= self.view.agents.len() as u64 && self.reach.only_refused > 0;
         let loops = self.loops();
         let severity = if stay_out || loops > 0 { Severity::Critical } else { Severity::Warning };
@@ -656,6 +446,7 @@ impl<'v, 'a> Case<'v, 'a> {
         if self.group.class == Class::Stale {
             draft.evidence.push("the answer to a fresh nonce was called stale each time".to_owned());
         }
+        self.exclude(&mut draft, shape);
         draft
     }
 
@@ -669,18 +460,6 @@ impl<'v, 'a> Case<'v, 'a> {
         agents.len() as u64
     }
 }
-
-/// Refusals that may be a limit: 401 and 404 speak of one agent, 423 of the lifetime asked for.
-fn may_be_a_limit(class: Class) -> bool {
-    !matches!(class, Class::Unauthorized | Class::Stale | Class::NotFound | Class::TooBrief)
-}
-
-/// Classes that say no to an agent.
-const REFUSALS: [Class; 5] =
-    [Class::Forbidden, Class::ForbiddenAfterAuth, Class::Unauthorized, Class::NotFound, Class::Refused];
-
-/// A limit on open transactions below this would be none that anybody sets.
-const FEW_TRANSACTIONS: f64 = 10.0;
 
 /// The finding that says no more than the refusal itself.
 fn plain_id(class: Class) -> &'static str {

@@ -6,6 +6,7 @@
 //! even if it is answered at once, and that is the profile's.
 
 use super::draft::{Draft, SOME, confidence};
+use super::rivals::Rival;
 use super::view::View;
 use super::wording::{counted, percent};
 use crate::vocab::{Phase, Severity, Status};
@@ -48,8 +49,9 @@ pub(super) fn explain(view: &View<'_>, drafts: &mut Vec<Draft>) {
     draft.evidence.push(format!("a registration took {median_ms:.0} ms in the median"));
     if slow {
         draft.rejected.push("a max_in_flight that is too low: answered at once, fewer would have been open".to_owned());
+        draft.excludes(Rival::Overload, "overload: no queue was seen to grow");
     } else {
-        draft.rejected.push("a registrar that is slow: what was sent was answered quickly".to_owned());
+        draft.excludes(Rival::Slow, "a registrar that is slow: what was sent was answered quickly");
         draft.advice.push("raise [arrivals] max_in_flight, or spread the arrivals".to_owned());
     }
     drafts.push(draft);

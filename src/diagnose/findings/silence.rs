@@ -9,6 +9,7 @@ use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
 use super::moment;
 use super::place;
+use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
@@ -61,7 +62,12 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     draft.evidence.extend(place::table(view));
     draft.evidence.extend(place::whose(view));
     draft.rejected = pattern.rejected;
-    draft.rejected.push(format!("a slow server: an answer within {limit} would have counted"));
+    draft.excludes(Rival::Slow, format!("a slow server: an answer within {limit} would have counted"));
+    let copies = view.header().timers.repeats() + 1;
+    draft.excludes_all(
+        &[Rival::PacketLoss, Rival::Overload],
+        format!("packets lost by chance, or a queue: all {copies} copies of a request came to nothing, and what was answered was answered in time"),
+    );
     draft.confidence = confidence(count, pattern.against);
     doubt_own_messages(view, &mut draft);
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count));
@@ -107,7 +113,10 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
         format!("{} in all", counted(totals.sums.retransmissions, "repeat")),
     ];
     draft.evidence.extend(place::table(view));
-    draft.rejected.push("packets lost by chance: some of these requests would have been answered at once".to_owned());
+    draft.excludes_all(
+        &[Rival::PacketLoss, Rival::Overload, Rival::Slow],
+        "packets lost by chance, or a slow server: some of these requests, or all others, would have fared alike",
+    );
     Some(draft)
 }
 
@@ -137,7 +146,10 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
         draft.severity = Severity::Warning;
     }
     draft.evidence = rows.iter().map(|row| format!("{} x {}", row.seen.count, row.reason)).collect();
-    draft.rejected.push("silence: the system reported each failure, nobody had to wait for Timer F".to_owned());
+    draft.excludes_all(
+        &[Rival::PacketLoss, Rival::Overload, Rival::Slow],
+        "silence: the system reported each failure, nobody had to wait for Timer F",
+    );
     draft.cost = Some(Cost::new(view, Class::Transport, draft.agents, count));
     Some(draft)
 }
@@ -180,7 +192,10 @@ fn answered_timeout(view: &View<'_>) -> Option<Draft> {
     );
     let phrases = groups.iter().map(|group| format!("{} x {} {}", group.seen.count, group.code, group.reason));
     draft.evidence = phrases.collect();
-    draft.rejected.push("silence on the way to the first hop: that hop did answer, with 408".to_owned());
+    draft.excludes_all(
+        &[Rival::PacketLoss, Rival::Overload, Rival::Slow],
+        "silence on the way to the first hop: that hop did answer, with 408",
+    );
     draft.cost = Some(Cost::new(view, Class::AnsweredTimeout, draft.agents, count));
     Some(draft)
 }
@@ -451,7 +466,13 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
             counted(needless, "answer")
         ));
     } else {
-        draft.rejected.push("a slow server: no answer came late or twice".to_owned());
+        draft.excludes(Rival::Slow, "a slow server: no answer came late or twice");
+    }
+    if needless * 20 <= lost {
+        draft.excludes_all(
+            &[Rival::Overload, Rival::Slow],
+            "a slow server, or a queue: hardly any answer came late or twice",
+        );
     }
     if view.count(Class::Silence) > 0 && particular(view).is_some() {
         // What is not answered at certain times, or above a rate, is repeated then as well.

@@ -3,6 +3,7 @@
 //! `drift`.
 
 use super::draft::{Draft, MANY, SOME, confidence};
+use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, window};
 use crate::record::{IntervalResult, LatencyRow};
@@ -97,7 +98,7 @@ fn always(view: &View<'_>) -> Option<Draft> {
     draft.evidence =
         vec![format!("in {} of {} intervals the median was {SLOW_MS:.0} ms or more", slow.len(), samples.len())];
     draft.evidence.push(for_phones(typical, view.t1_ms()));
-    draft.rejected.push("overload: answers did not get slower while the load stayed as it was".to_owned());
+    draft.excludes(Rival::Overload, "overload: answers did not get slower while the load stayed as it was");
     draft.advice.push(
         "a long network path looks the same: compare with the round-trip time of a ping to the registrar".to_owned(),
     );
@@ -151,7 +152,7 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
     );
     draft.evidence.push(format!("before and after it {around} attempts were answered within 500 ms"));
     draft.rejected.push("a server that is down: what was sent in that time was answered in the end".to_owned());
-    draft.rejected.push("overload: it answered nobody, rather than as many as it could".to_owned());
+    draft.excludes(Rival::Overload, "overload: it answered nobody, rather than as many as it could");
     draft.advice.push("a network interruption looks much the same; look for a failover, a backup or a pause of the registrar at that time".to_owned());
     Some(draft)
 }
@@ -192,10 +193,11 @@ fn with_bindings(view: &View<'_>) -> Option<Draft> {
         100.0 * fit
     )];
     if !later {
-        draft.rejected.push("elapsed time: with all bindings held, answers took no longer later in the run".to_owned());
+        let why = "elapsed time: with all bindings held, answers took no longer later in the run";
+        draft.excludes(Rival::Drift, why);
     }
     if !by_rate {
-        draft.rejected.push("the load: answers stayed slow when less was asked".to_owned());
+        draft.excludes(Rival::Load, "the load: answers stayed slow when less was asked");
     }
     Some(draft)
 }

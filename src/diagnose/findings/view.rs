@@ -1,7 +1,7 @@
 //! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its
 //! agents.
 
-use crate::measure::{Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
+use crate::measure::{AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
 use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Results, TrunkHeader};
 use crate::vocab::{Class, Kind, Place, Trouble, saturating_u32};
@@ -88,6 +88,8 @@ pub struct Group<'a> {
     /// By the algorithm of the credentials, as a position in `sip::Algorithm::ALL`.
     pub by_algorithm: BTreeMap<Option<u8>, u64>,
     pub retry_after_s: Option<(u32, u32)>,
+    /// What the server said beside its phrase: a few of the texts.
+    pub words: Vec<&'a str>,
 }
 
 /// One trunk of a run.
@@ -100,6 +102,7 @@ pub struct View<'a> {
     pub outcomes: Vec<&'a OutcomeRow>,
     pub offers: Vec<&'a OfferRow>,
     pub grants: Vec<&'a GrantRow>,
+    pub answerers: Vec<&'a AnswererRow>,
     /// Refusals by what was said, most frequent first.
     pub groups: Vec<Group<'a>>,
     /// Agents of the trunk that made an attempt.
@@ -123,6 +126,7 @@ impl<'a> View<'a> {
             outcomes,
             offers: evidence.offers.iter().filter(|row| row.trunk == trunk).collect(),
             grants: evidence.grants.iter().filter(|row| row.trunk == trunk).collect(),
+            answerers: evidence.answerers.iter().filter(|row| row.trunk == trunk).collect(),
             agents: agents.map(|(id, agent)| (saturating_u32(id), agent)).collect(),
         }
     }
@@ -241,6 +245,7 @@ fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
                     by_kind: BTreeMap::new(),
                     by_algorithm: BTreeMap::new(),
                     retry_after_s: None,
+                    words: Vec::new(),
                 });
                 groups.last_mut().expect("just pushed")
             }
@@ -250,6 +255,8 @@ fn groups<'a>(outcomes: &[&'a OutcomeRow]) -> Vec<Group<'a>> {
         *group.by_kind.entry(row.kind).or_default() += row.seen.count;
         *group.by_algorithm.entry(row.algorithm).or_default() += row.seen.count;
         group.retry_after_s = evidence::wider(group.retry_after_s, row.retry_after_s);
+        let new: Vec<&str> = row.words.iter().map(String::as_str).filter(|text| !group.words.contains(text)).collect();
+        group.words.extend(new);
     }
     groups.sort_by(|a, b| b.seen.count.cmp(&a.seen.count).then(a.code.cmp(&b.code)));
     groups

@@ -1,6 +1,6 @@
 //! As much of SIP as a registrar needs, read the plain way: lines, colons, commas.
 
-use super::spec::Reply;
+use super::spec::{Reply, Spec};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -86,13 +86,13 @@ impl Message {
         user.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap_or(u32::MAX)
     }
 
-    pub fn answer(&self, reply: &Reply, to_tag: u64, server: &str, from: SocketAddr) -> Vec<u8> {
+    pub fn answer(&self, reply: &Reply, to_tag: &str, spec: &Spec, node: usize, from: SocketAddr) -> Vec<u8> {
         let mut text = format!("SIP/2.0 {} {}\r\n", reply.code, reply.reason);
         for line in &self.echoed {
             let (name, _) = line.split_once(':').unwrap_or((line, ""));
             let more = match name.to_ascii_lowercase().as_str() {
-                "to" => format!(";tag={to_tag:x}"),
-                "via" => format!(";received={}", from.ip()),
+                "to" => format!(";tag={to_tag}"),
+                "via" => format!(";received={}", spec.received.unwrap_or(from.ip())),
                 _ => String::new(),
             };
             let line = if more.starts_with(";received") {
@@ -100,15 +100,33 @@ impl Message {
             } else {
                 line.clone()
             };
+            let line = match &spec.sent_by {
+                Some(other) if name.eq_ignore_ascii_case("via") => rewritten(&line, other),
+                _ => line,
+            };
             let _ = write!(text, "{line}{more}\r\n");
         }
         for line in &reply.headers {
             let _ = write!(text, "{line}\r\n");
         }
+        let own = Some(&spec.nodes[node].server).filter(|own| !own.is_empty()).unwrap_or(&spec.server);
+        let server = reply.server.as_ref().unwrap_or(own);
         if !server.is_empty() {
             let _ = write!(text, "Server: {server}\r\n");
         }
-        (text + "Content-Length: 0\r\n\r\n").into_bytes()
+        if !reply.body.is_empty() {
+            text += "Content-Type: text/plain\r\n";
+        }
+        let _ = write!(text, "Content-Length: {}\r\n\r\n{}", reply.body.len(), reply.body);
+        text.into_bytes()
+    }
+}
+
+/// A Via with another sent-by.
+fn rewritten(via: &str, sent_by: &str) -> String {
+    match (via.split_once("/UDP "), via.split_once(';')) {
+        (Some((protocol, _)), Some((_, parameters))) => format!("{protocol}/UDP {sent_by};{parameters}"),
+        _ => via.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ pub mod spec;
 use message::Message;
 use spec::{Place, Reply, Spec, Spread};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 /// Nanoseconds since the load began.
@@ -26,6 +26,10 @@ pub struct Side {
     seed: u64,
     draws: u64,
     nodes: Vec<Queue>,
+    /// When each request that is worked on side by side will be done.
+    working: VecDeque<Nanos>,
+    /// When requests of the last second were answered.
+    recent: VecDeque<Nanos>,
     turn: usize,
     /// By address of record: contacts with the end of their lifetimes.
     bindings: BTreeMap<String, Vec<Binding>>,
@@ -47,7 +51,7 @@ struct Queue {
     /// When each server that has ever worked is free.
     free_at: Vec<Nanos>,
     /// When each request that waits will be done.
-    waiting: std::collections::VecDeque<Nanos>,
+    waiting: VecDeque<Nanos>,
     seen: HashSet<String>,
 }
 
@@ -86,6 +90,8 @@ impl Side {
             seed,
             draws: 0,
             nodes,
+            working: VecDeque::new(),
+            recent: VecDeque::new(),
             turn: 0,
             bindings: BTreeMap::new(),
             ends: BinaryHeap::new(),
@@ -109,6 +115,20 @@ impl Side {
         let Some(message) = Message::parse(bytes) else { return };
         let node = self.node_of(&message, from);
         let now = self.thawed(now);
+        if let Some(pool) = &self.spec.transactions {
+            while self.working.front().is_some_and(|done| *done <= now) {
+                self.working.pop_front();
+            }
+            if self.working.len() >= pool.most {
+                let answer = message.answer(&pool.answer, "full", &self.spec, node, from);
+                self.push(now + nanos(self.spec.latency_ms / 1e3), Outgoing::Answer { to: from, bytes: answer });
+                return;
+            }
+            let done = now + nanos(pool.takes_ms / 1e3);
+            self.working.push_back(done);
+            self.push(done, Outgoing::Request { node, from, bytes: bytes.to_vec() });
+            return;
+        }
         let config = &self.spec.nodes[node];
         let queue = &mut self.nodes[node];
         let again = config.absorbs && !queue.seen.insert(message.branch.clone());
@@ -119,6 +139,10 @@ impl Side {
             queue.waiting.pop_front();
         }
         if config.queue.is_some_and(|most| queue.waiting.len() > most) {
+            if let Some(reply) = config.full.clone() {
+                let bytes = message.answer(&reply, "full", &self.spec, node, from);
+                self.push(now + nanos(self.spec.latency_ms / 1e3), Outgoing::Answer { to: from, bytes });
+            }
             return;
         }
         let takes = if message.authorization.is_some() { config.auth_ms } else { None };
@@ -182,16 +206,22 @@ impl Side {
     fn handle(&mut self, now: Nanos, node: usize, from: SocketAddr, bytes: &[u8]) -> Option<(Nanos, Vec<u8>)> {
         self.pass(now);
         let message = Message::parse(bytes)?;
-        let (reply, to_tag) = (self.decide(now, node, from, &message, bytes.len()), self.hash(&message.branch));
+        self.recent.push_back(now);
+        while self.recent.front().is_some_and(|at| at + 1_000_000_000 < now) {
+            self.recent.pop_front();
+        }
+        let (reply, own) = (self.decide(now, node, from, &message, bytes.len()), self.hash(&message.branch));
         if reply.code == 0 {
             return None;
         }
         self.account(now, from, &message, &reply);
-        let server = Some(&self.spec.nodes[node].server).filter(|own| !own.is_empty()).unwrap_or(&self.spec.server);
+        let stem = &self.spec.nodes[node].tags;
+        let to_tag = if stem.is_empty() { format!("{own:x}") } else { format!("{stem}.{:x}", own & 0xffff) };
         let later = self.spec.latency_ms
             + self.spec.latency_per_binding_ms * f64::from(self.held)
-            + self.spec.latency_per_hour_ms * now as f64 / SECOND / 3_600.0;
-        Some((nanos(later / 1e3), message.answer(&reply, to_tag, server, from)))
+            + self.spec.latency_per_hour_ms * now as f64 / SECOND / 3_600.0
+            + self.spec.latency_per_rate_ms * self.recent.len() as f64;
+        Some((nanos(later / 1e3), message.answer(&reply, &to_tag, &self.spec, node, from)))
     }
 
     /// Everything that happens by itself up to `now`.
@@ -283,7 +313,13 @@ impl Side {
         if rule.chance.is_some_and(|chance| self.draw() >= chance) {
             return None;
         }
-        Some(Reply { code: rule.code, reason: rule.reason.clone(), headers: rule.headers.clone() })
+        Some(Reply {
+            code: rule.code,
+            reason: rule.reason.clone(),
+            headers: rule.headers.clone(),
+            body: rule.body.clone(),
+            server: rule.server.clone(),
+        })
     }
 
     fn banned(&self, now: Nanos, from: SocketAddr, message: &Message) -> Option<Reply> {
@@ -336,7 +372,8 @@ impl Side {
         });
         if !good {
             // A node that never saw the nonce cannot call it stale.
-            let stale = known.is_some_and(|(made_by, _)| *made_by == node || !self.spec.own_nonces);
+            let stale = self.spec.foreign_is_stale
+                || known.is_some_and(|(made_by, _)| *made_by == node || !self.spec.own_nonces);
             return Err(self.challenge(now, node, stale));
         }
         let right = given.get("realm").is_some_and(|realm| *realm == self.spec.realm)
@@ -407,9 +444,16 @@ impl Side {
 
     /// A 2xx lists who is bound (RFC 3261 §10.3).
     fn listed(&self, now: Nanos, aor: &str, mut reply: Reply) -> Reply {
+        if !self.spec.lists {
+            return reply;
+        }
         for binding in self.bindings.get(aor).into_iter().flatten() {
             let left = binding.until.saturating_sub(now) / 1_000_000_000;
-            reply.headers.push(format!("Contact: {};expires={left}", binding.contact));
+            let contact = match (&self.spec.contact_host, binding.contact.split_once('@')) {
+                (Some(host), Some((user, _))) => format!("{user}@{host}>"),
+                _ => binding.contact.clone(),
+            };
+            reply.headers.push(format!("Contact: {contact};expires={left}"));
         }
         reply
     }
@@ -431,7 +475,7 @@ fn culprit(by_source: bool, from: SocketAddr, message: &Message) -> String {
 }
 
 fn said(code: u16, reason: &str) -> Reply {
-    Reply { code, reason: reason.to_owned(), headers: Vec::new() }
+    Reply { code, reason: reason.to_owned(), ..Reply::default() }
 }
 
 fn nanos(seconds: f64) -> Nanos {

@@ -21,6 +21,8 @@ pub struct Spec {
     pub latency_per_binding_ms: f64,
     /// More for every hour of the run, ms.
     pub latency_per_hour_ms: f64,
+    /// More for every request of the last second, ms.
+    pub latency_per_rate_ms: f64,
     pub nodes: Vec<Node>,
     /// How requests find their node.
     pub spread: Spread,
@@ -47,6 +49,17 @@ pub struct Spec {
     pub rules: Vec<Rule>,
     /// A `Server` header for nodes without their own.
     pub server: String,
+    /// A node that never saw a nonce calls it stale.
+    pub foreign_is_stale: bool,
+    /// So many requests are worked on at a time; more are refused.
+    pub transactions: Option<Transactions>,
+    /// A 2xx lists the bindings.
+    pub lists: bool,
+    /// What stands between: the address requests seem to come from, and what it makes of Via and
+    /// Contact.
+    pub received: Option<std::net::IpAddr>,
+    pub sent_by: Option<String>,
+    pub contact_host: Option<String>,
 }
 
 impl Default for Spec {
@@ -61,6 +74,7 @@ impl Default for Spec {
             latency_ms: 0.5,
             latency_per_binding_ms: 0.0,
             latency_per_hour_ms: 0.0,
+            latency_per_rate_ms: 0.0,
             nodes: Vec::new(),
             spread: Spread::Turns,
             own_nonces: false,
@@ -76,6 +90,12 @@ impl Default for Spec {
             restarts: Vec::new(),
             rules: Vec::new(),
             server: String::new(),
+            foreign_is_stale: false,
+            transactions: None,
+            lists: true,
+            received: None,
+            sent_by: None,
+            contact_host: None,
         }
     }
 }
@@ -92,12 +112,15 @@ pub struct Node {
     pub servers: usize,
     /// Times of service are drawn, exponential with this mean.
     pub random: bool,
-    /// Requests that may wait; more are lost.
+    /// Requests that may wait; more are lost, or refused with these words.
     pub queue: Option<usize>,
+    pub full: Option<Reply>,
     /// A retransmission of a request that waits or was answered costs nothing.
     pub absorbs: bool,
     /// Its `Server` header.
     pub server: String,
+    /// What all of its To tags begin with.
+    pub tags: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -141,6 +164,16 @@ pub struct Rate {
     pub answer: Reply,
 }
 
+/// So many requests at a time, each for so long, side by side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transactions {
+    pub most: usize,
+    pub takes_ms: f64,
+    #[serde(flatten)]
+    pub answer: Reply,
+}
+
 /// Too many failures bring a ban.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +195,10 @@ pub struct Reply {
     pub reason: String,
     /// Further header lines.
     pub headers: Vec<String>,
+    /// A body of plain text.
+    pub body: String,
+    /// Stands for the node's `Server` header.
+    pub server: Option<String>,
 }
 
 /// An answer of its own for some requests.
@@ -188,6 +225,9 @@ pub struct Rule {
     pub code: u16,
     pub reason: String,
     pub headers: Vec<String>,
+    pub body: String,
+    /// Who says so, where it is not the node.
+    pub server: Option<String>,
 }
 
 /// Where in a phone's life a request stands.

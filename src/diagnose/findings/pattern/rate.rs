@@ -37,11 +37,12 @@ impl AskedSecond {
 
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
 pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
-    // A registrar that counts by the second has seconds of its own: those are looked for in which
-    // the numbers differ least.
+    // A registrar that counts by the second has seconds of its own, and it may count refreshes or
+    // let them pass: those seconds are looked for in which the numbers differ least.
     let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
-    let aligned = shifts.filter_map(|shift| {
-        let seconds = seconds(view, group, shift);
+    let ways = shifts.flat_map(|shift| [(shift, false), (shift, true)]);
+    let aligned = ways.filter_map(|(shift, refreshes)| {
+        let seconds = seconds(view, group, shift, refreshes);
         let refusing = inner(&seconds);
         (refusing.len() >= LEAST_SECONDS).then(|| (scatter(&refusing), seconds, refusing))
     });
@@ -76,15 +77,16 @@ pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
     })
 }
 
-/// The demand in whole seconds that begin `shift_ns` before those of the run, gaps included.
-fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64) -> Vec<AskedSecond> {
+/// The demand in whole seconds that begin `shift_ns` before those of the run, gaps included; with
+/// refreshes that were accepted or without them.
+fn seconds(view: &View<'_>, group: &Group<'_>, shift_ns: u64, refreshes: bool) -> Vec<AskedSecond> {
     let mut seconds: Vec<AskedSecond> = Vec::new();
     let last = view.ticks.last().map_or(0, |tick| (tick.start_ns + shift_ns) / SECOND);
     // A rate is looked for over a day at most; a longer run shows it early.
     seconds.resize(usize::try_from(last.min(MOST_SECONDS) + 1).unwrap_or(usize::MAX), AskedSecond::default());
     for tick in &view.ticks {
         if let Some(second) = seconds.get_mut(((tick.start_ns + shift_ns) / SECOND) as usize) {
-            second.accepted += tick.accepted();
+            second.accepted += if refreshes { tick.accepted() } else { tick.registered };
             second.refused += tick.of(group.key);
         }
     }

@@ -1,0 +1,323 @@
+//! Refusals that are a limit: on how many are registered, or on how many register in a second.
+
+use super::super::draft::{Draft, SOME, confidence, is_near};
+use super::super::pattern::{BindingCeiling, ForAgainst, RateCap};
+use super::super::phrase::Speaks;
+use super::super::rivals::Rival;
+use super::{Case, Shape};
+use crate::vocab::{Class, Confidence, Phase, Severity};
+
+impl Case<'_, '_> {
+    pub(super) fn by_ceiling(&mut self) -> Option<Vec<Draft>> {
+        if !may_be_a_limit(self.group.class) {
+            let why = format!("{} speaks of the agent, not of how many there are", self.group.code);
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        let ceiling = self.ceiling.clone()?;
+        if !ceiling.tally.holds(0.01) {
+            let ForAgainst { pro, against } = ceiling.tally;
+            let why =
+                format!("{against} of {} refusals came with fewer than {} bindings", pro + against, ceiling.limit);
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        let says_so = self.speaks() == Some(Speaks::Limit);
+        if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) && !says_so {
+            let why = format!(
+                "{} refreshes were refused too; a limit would have let them through",
+                ceiling.refreshes_refused
+            );
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        if self.removal_refused > self.removed && !says_so {
+            let why =
+                format!("{} un-REGISTERs were refused too; a limit would have let them through", self.removal_refused);
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        // The chance that so many were accepted before the first refusal if a fixed share of the
+        // agents were refused.
+        let share = self.reach.hit as f64 / (self.reach.hit + self.reach.only_accepted).max(1) as f64;
+        let by_chance = (1.0 - share).powf(ceiling.accepted_before as f64);
+        if ceiling.accepted_before < SOME || by_chance > 1e-3 {
+            self.reject(
+                "limit on registrations",
+                format!("only {} were accepted before the first refusal", ceiling.accepted_before),
+            );
+            return None;
+        }
+        let refused_before = self.refused_otherwise();
+        if refused_before * 2 > self.reach.hit {
+            let why = format!("{refused_before} of the {} agents were refused with other words before", self.reach.hit);
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        Some(self.limit_and_rivals(&ceiling))
+    }
+
+    /// Agents hit that were also refused in another way.
+    fn refused_otherwise(&self) -> u64 {
+        let others =
+            REFUSALS.iter().filter(|class| **class != self.group.class).fold(0, |bits, class| bits | class.bit());
+        self.view.met(&[self.group.class]).filter(|(_, agent)| agent.met & others != 0).count() as u64
+    }
+
+    /// The limit, and what else would look like it here.
+    fn limit_and_rivals(&self, ceiling: &BindingCeiling) -> Vec<Draft> {
+        let mut drafts = vec![self.limit(ceiling)];
+        match self.undecided_ban(ceiling) {
+            Some(ban) => {
+                drafts[0].confidence = Confidence::Open;
+                drafts.push(ban);
+            }
+            None => drafts[0].excludes(Rival::Ban, "ban: what was bound already was not refused"),
+        }
+        // Whoever is refused because there are too many is let in once there are fewer. Agents who
+        // come in the order of their list and are refused from one of them on may just as well
+        // never have been set up.
+        let let_in_later = self.reach.hit - self.reach.only_refused;
+        let drawn = self.view.results.header.order_drawn;
+        let retold = "nobody was refused while the trunk filled up, everybody new once it was full";
+        if drawn {
+            drafts[0].excludes(
+                Rival::Accounts,
+                format!("credentials: {retold}, and the order of arrival was drawn at random"),
+            );
+        } else if let_in_later > 0 || ceiling.refilled > 0 {
+            let later = let_in_later.max(ceiling.refilled);
+            let why = format!("credentials: {retold}, and {later} got in once others had left");
+            drafts[0].excludes(Rival::Accounts, why);
+        } else if self.speaks() == Some(Speaks::Limit) {
+            // Words alone never make anything sure.
+            drafts[0].confidence = drafts[0].confidence.min(Confidence::Medium);
+            drafts[0].excludes(
+                Rival::Accounts,
+                format!("credentials: {retold}, and the registrar itself speaks of a limit"),
+            );
+        } else {
+            drafts[0].confidence = Confidence::Open;
+            let whom = format!("the last {} agents of the list, always the same ones", self.reach.only_refused);
+            drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom, Shape::Anybody) });
+        }
+        drafts
+    }
+
+    fn limit(&self, ceiling: &BindingCeiling) -> Draft {
+        let BindingCeiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
+        let mut draft = self.draft("limit.concurrent", Severity::Critical);
+        let exclusive = self.view.results.header.exclusive;
+        draft.confidence = confidence(tally.pro, tally.against);
+        draft.summary = if exclusive {
+            format!(
+                "the trunk takes {limit} registrations at a time: every further agent is refused with {} {}",
+                self.answer(),
+                self.place()
+            )
+        } else {
+            // Who else is registered on the trunk cannot be seen from here.
+            draft.confidence = draft.confidence.min(Confidence::Medium);
+            format!(
+                "the trunk takes {limit} registrations on top of those already there: every further agent is refused with {} {}",
+                self.answer(),
+                self.place()
+            )
+        };
+        if ceiling.refreshes_refused * 50 > refreshed.max(1) {
+            // What was bound is refused as well: only its words tell this from a ban.
+            draft.confidence = Confidence::Open;
+            draft
+                .evidence
+                .push(format!("{} refreshes of registered agents were refused too", ceiling.refreshes_refused));
+        }
+        draft.evidence.push(format!(
+            "{} refusals came with {limit} agents registered, {} with fewer; {accepted_before} were accepted one after \
+             another before the first",
+            tally.pro, tally.against
+        ));
+        if refreshed > 0 {
+            draft.evidence.push(format!("{refreshed} refreshes of registered agents passed meanwhile"));
+        }
+        if refilled > 0 {
+            draft.evidence.push(format!("{refilled} were accepted again when bindings had ended"));
+        }
+        let rate = "limit on the rate: nobody new was accepted at any rate once it was full";
+        draft.excludes(Rival::Rate, rate);
+        draft
+            .advice
+            .push(format!("have the limit on simultaneous registrations raised above {limit}, or plan no more agents"));
+        draft
+    }
+
+    /// A ban that began just when the most were registered, as far as nothing speaks against it.
+    fn undecided_ban(&self, ceiling: &BindingCeiling) -> Option<Draft> {
+        let cut = self.cut.clone().filter(|cut| cut.until_ns.is_none())?;
+        let refreshes_pass = ceiling.refreshed > 0 && ceiling.refreshes_refused * 50 <= ceiling.refreshed;
+        let passed = refreshes_pass || ceiling.refilled > 0 || self.removed > self.removal_refused;
+        (!passed).then(|| {
+            let mut ban = self.ban(&cut);
+            ban.confidence = Confidence::Open;
+            ban
+        })
+    }
+
+    pub(super) fn by_throttle(&mut self) -> Option<Vec<Draft>> {
+        if let Some(why) = self.is_of_the_agents() {
+            self.reject("limit on the rate", why);
+            return None;
+        }
+        let Some(throttle) = self.throttle.clone() else {
+            self.reject("limit on the rate", "refusals were too few or too short for a rate".to_owned());
+            return None;
+        };
+        let (steady, seconds) = throttle.steady;
+        let varied = throttle.demand_range.1 as f64 >= 1.2 * throttle.demand_range.0 as f64;
+        let even_below = if varied { 0.6 } else { 0.25 };
+        let even = throttle.scatter < even_below;
+        if !throttle.tally.holds(0.02) || steady * 10 < seconds * 8 || !even {
+            let why = format!(
+                "the number accepted per second follows the demand ({steady} of {seconds} seconds near {:.0}/s, scatter {:.2})",
+                throttle.per_second, throttle.scatter
+            );
+            self.reject("limit on the rate", why);
+            return None;
+        }
+        let left_out = self.reach.only_refused * 100 > self.view.agents.len() as u64;
+        let severity = if left_out { Severity::Critical } else { Severity::Warning };
+        let mut draft = self.draft("limit.rate", severity);
+        draft.confidence = confidence(throttle.tally.pro, throttle.tally.against);
+        if self.reach.only_refused == self.reach.hit {
+            // Who came once and was refused may be refused whenever it comes.
+            draft.confidence = draft.confidence.min(Confidence::Low);
+        }
+        if !varied && draft.confidence == Confidence::High {
+            // Under a demand that never changed, a fixed share of it looks much like a rate.
+            draft.confidence = Confidence::Medium;
+        }
+        draft.summary = format!(
+            "the trunk accepts about {:.0} registrations a second: beyond that the answer is {}",
+            throttle.per_second,
+            self.answer()
+        );
+        draft.evidence.push(format!(
+            "{steady} of {seconds} seconds of refusals saw {:.0} accepted within 15 %, under a demand of {} to {} a second; \
+             about {} more were accepted before the first refusal",
+            throttle.per_second, throttle.demand_range.0, throttle.demand_range.1, throttle.burst
+        ));
+        self.weigh_accounts(&throttle, &mut draft);
+        draft.excludes(Rival::Limit, "limit on registrations: agents went on being accepted");
+        if self.is_of_the_rate(&throttle) {
+            draft.excludes(
+                Rival::Node,
+                "one machine of several: it would refuse the same share of a small demand as of a large one",
+            );
+        }
+        self.weigh_transactions(&throttle, &mut draft);
+        self.weigh_overload(&mut draft);
+        // Nothing rests on one figure at the edge.
+        let edges = [is_near(throttle.scatter, even_below), is_near(steady as f64, 0.8 * seconds as f64)];
+        if edges.into_iter().any(|edge| edge) {
+            draft.confidence = draft.confidence.min(Confidence::Medium);
+        }
+        draft.advice.push(format!(
+            "keep arrivals below {:.0}/s (spread the start, add jitter to retries), or have the limit raised",
+            throttle.per_second
+        ));
+        Some(self.with_chance(draft))
+    }
+
+    /// Whether it may be for who asks, or for no reason at all.
+    fn weigh_accounts(&self, throttle: &RateCap, draft: &mut Draft) {
+        let seconds = throttle.steady.1;
+        // So much less than chance makes is no chance only where there are seconds enough.
+        if (1.0 - throttle.scatter) * (seconds as f64 / 2.0).sqrt() >= SURE {
+            let why = format!(
+                "refusals at random or of certain agents: the numbers accepted vary {:.2} times as much as pure chance would explain",
+                throttle.scatter
+            );
+            draft.excludes(Rival::Accounts, why);
+        }
+        // Whoever gets in at the next try was not refused for being who it is.
+        let both = self.reach.hit - self.reach.only_refused;
+        if both * 10 >= self.reach.hit * 8 {
+            let why = format!("credentials: {both} of the {} agents refused got in at another try", self.reach.hit);
+            draft.excludes(Rival::Accounts, why);
+        }
+    }
+
+    /// Why refusals cannot be for how many ask.
+    fn is_of_the_agents(&self) -> Option<String> {
+        if !may_be_a_limit(self.group.class) {
+            return Some(format!("{} speaks of the agent, not of how many ask", self.group.code));
+        }
+        let again = self.group.seen.count * 2 >= self.reach.hit * 3;
+        (again && self.reach.is_subset())
+            .then(|| "it is always the same agents that are refused, however often they come".to_owned())
+    }
+
+    /// What refuses by chance, or certain agents, looks like a rate where nothing excludes it.
+    fn with_chance(&self, mut draft: Draft) -> Vec<Draft> {
+        if [Rival::Accounts, Rival::Node].iter().all(|rival| draft.excluded.contains(rival)) {
+            return vec![draft];
+        }
+        draft.confidence = Confidence::Open;
+        let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
+        vec![draft, self.plain(&format!("{share:.1} % of all attempts"), Shape::Anybody)]
+    }
+
+    /// A registrar that takes so many transactions at a time accepts a steady number per second as
+    /// well, as long as each takes equally long. Few open at a time rule it out; otherwise only an
+    /// experiment can.
+    fn weigh_transactions(&self, throttle: &RateCap, draft: &mut Draft) {
+        let totals = &self.view.results.trunk_totals[usize::from(self.view.trunk)];
+        let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
+        let open = service.map_or(0.0, |(_, histogram)| throttle.per_second * histogram.mean() / 1e6);
+        if open < FEW_TRANSACTIONS {
+            let why = format!("limit on open transactions: only {open:.1} were open at a time");
+            draft.excludes(Rival::Transactions, why);
+        } else {
+            draft.evidence.push(format!(
+                "about {open:.0} transactions were open at a time: a limit on those (limit.transactions) would look the same"
+            ));
+        }
+    }
+
+    /// A server at the end of its strength refuses as well, and answers later and later.
+    fn weigh_overload(&self, draft: &mut Draft) {
+        let answers = self.view.ticks.iter().filter(|tick| tick.of(self.group.key) > 0);
+        let (swift, all) = answers.fold((0, 0), |sum, tick| (sum.0 + tick.swift, sum.1 + tick.answered()));
+        if swift * 10 >= all * 9 {
+            let why = format!("overload: {swift} of {all} answers of that time came within 500 ms");
+            draft.excludes(Rival::Overload, why);
+        }
+    }
+
+    /// Whether the share refused follows the demand, as a limit's does, or is no whole part at all.
+    fn is_of_the_rate(&self, throttle: &RateCap) -> bool {
+        let (least, most) = throttle.demand_range;
+        if most as f64 >= DOUBLED * least as f64 {
+            return true;
+        }
+        let share = 1.0 - throttle.per_second / least.midpoint(most).max(1) as f64;
+        (2..=MOST_MACHINES).all(|n| (1..n).all(|part| !is_near(share, f64::from(part) / f64::from(n))))
+    }
+}
+
+/// Refusals that may be a limit: 401 and 404 speak of one agent, 423 of the lifetime asked for.
+pub(super) fn may_be_a_limit(class: Class) -> bool {
+    !matches!(class, Class::Unauthorized | Class::Stale | Class::NotFound | Class::TooBrief)
+}
+
+/// Classes that say no to an agent.
+const REFUSALS: [Class; 5] =
+    [Class::Forbidden, Class::ForbiddenAfterAuth, Class::Unauthorized, Class::NotFound, Class::Refused];
+
+/// Standard deviations that leave out one case in a thousand.
+const SURE: f64 = 3.0;
+/// A demand that changed so much shows what a share would do to it.
+const DOUBLED: f64 = 1.5;
+/// Machines behind one address, at most.
+const MOST_MACHINES: u32 = 6;
+/// A limit on open transactions below this would be none that anybody sets.
+const FEW_TRANSACTIONS: f64 = 10.0;
