@@ -39,7 +39,6 @@ pub enum Rival {
     /// What grows with the time.
     Drift,
     /// What grows with the load.
-    /// What grows with the load.
     Load,
     PacketLoss,
     /// Requests above a rate that are dropped.
