@@ -11,7 +11,7 @@ use super::draft::{Draft, confidence};
 use super::rivals::Rival;
 use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
-use crate::measure::Sightings;
+use crate::measure::{OfferRow, Sightings};
 use crate::sip::Algorithm;
 use crate::vocab::{Class, Confidence, Place, RealmPolicy, Severity, Transport, Trouble, Unusable, said};
 use std::collections::BTreeSet;
@@ -269,6 +269,13 @@ fn blame(
         );
     } else if odd.len() < realms.len() {
         draft.excludes(Rival::AllAccounts, "wrong passwords: attempts challenged with the other realm registered");
+    } else if let Some(neighbour) = forced_elsewhere(view, odd) {
+        let why = format!(
+            "wrong accounts: agents of {neighbour} meet the same challenge, answer for the expected realm, and get in"
+        );
+        draft.excludes(Rival::AllAccounts, why);
+        // Passwords of this trunk may be wrong as well.
+        draft.confidence = draft.confidence.min(Confidence::Medium);
     } else {
         let agents = counted(draft.agents, "agent");
         draft.rejected.push(format!("wrong passwords of single agents: all {agents} were refused alike"));
@@ -278,6 +285,20 @@ fn blame(
     let class = groups.first().map_or(Class::ForbiddenAfterAuth, |group| group.class);
     draft.cost = Some(Cost::new(view, class, draft.agents, draft.attempts));
     if draft.confidence == Confidence::Open { Vec::new() } else { groups.iter().map(|group| group.key).collect() }
+}
+
+/// A trunk at the same address whose agents meet one of the odd realms, answer for the expected one
+/// all the same, and get in.
+fn forced_elsewhere<'a>(view: &View<'a>, odd: &[&RealmSeen<'_>]) -> Option<&'a str> {
+    let challenged = |trunk: usize, row: &OfferRow| {
+        usize::from(row.trunk) == trunk && odd.iter().any(|realm| realm.name == row.realm)
+    };
+    let forced = view.neighbours().find(|(trunk, other)| {
+        other.realm_policy == RealmPolicy::Force
+            && other.realm == view.header().realm
+            && view.results.evidence.offers.iter().any(|row| challenged(*trunk, row))
+    });
+    forced.map(|(_, other)| other.id.as_str())
 }
 
 /// What differs, as the beginning of a sentence.

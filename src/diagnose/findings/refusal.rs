@@ -135,6 +135,11 @@ impl<'v, 'a> Case<'v, 'a> {
         self.residual()
     }
 
+    /// Which agents are this group's is known only where no other group is of its class.
+    fn knows_its_agents(&self) -> bool {
+        self.view.groups.iter().filter(|group| group.class == self.group.class).count() == 1
+    }
+
     /// Nobody was ever accepted.
     fn everybody(&self) -> Vec<Draft> {
         // A capture may be a selection.

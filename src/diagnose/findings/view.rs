@@ -4,7 +4,7 @@
 use crate::measure::{AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
 use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Results, TrunkHeader};
-use crate::vocab::{Class, Kind, Place, Trouble, saturating_u32};
+use crate::vocab::{Class, Kind, Place, Status, Trouble, saturating_u32};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -138,6 +138,17 @@ impl<'a> View<'a> {
 
     pub fn id(&self) -> &'a str {
         &self.header().id
+    }
+
+    /// Other trunks at the same address whose agents get in.
+    pub fn neighbours(&self) -> impl Iterator<Item = (usize, &'a TrunkHeader)> + '_ {
+        let get_in = |trunk: usize| {
+            let totals = self.results.trunk_totals.get(trunk);
+            totals.is_some_and(|totals| totals.sums.status[Status::Registered.index()] > 0)
+        };
+        let others = self.results.header.trunks.iter().enumerate();
+        let others = others.filter(|(n, other)| *n != usize::from(self.trunk) && other.target == self.header().target);
+        others.filter(move |(n, _)| get_in(*n))
     }
 
     /// T1 of the trunk (RFC 3261 §17.1.1.1): a request is repeated for the first time after it.

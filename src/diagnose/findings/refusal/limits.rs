@@ -5,7 +5,7 @@ use super::super::pattern::{BindingCeiling, ForAgainst, RateCap};
 use super::super::phrase::Speaks;
 use super::super::rivals::Rival;
 use super::{Case, Shape};
-use crate::vocab::{Class, Confidence, Phase, Severity};
+use crate::vocab::{Class, Confidence, Kind, Phase, Severity};
 
 impl Case<'_, '_> {
     pub(super) fn by_ceiling(&mut self) -> Option<Vec<Draft>> {
@@ -41,7 +41,7 @@ impl Case<'_, '_> {
         // agents were refused.
         let share = self.reach.hit as f64 / (self.reach.hit + self.reach.only_accepted).max(1) as f64;
         let by_chance = (1.0 - share).powf(ceiling.accepted_before as f64);
-        if ceiling.accepted_before < SOME || by_chance > 1e-3 {
+        if ceiling.accepted_before < SOME || by_chance > BY_CHANCE {
             self.reject(
                 "limit on registrations",
                 format!("only {} were accepted before the first refusal", ceiling.accepted_before),
@@ -240,7 +240,7 @@ impl Case<'_, '_> {
         }
         // Whoever gets in at the next try was not refused for being who it is.
         let both = self.reach.hit - self.reach.only_refused;
-        if both * 10 >= self.reach.hit * 8 {
+        if self.knows_its_agents() && both * 10 >= self.reach.hit * 8 {
             let why = format!("credentials: {both} of the {} agents refused got in at another try", self.reach.hit);
             draft.excludes(Rival::Accounts, why);
         }
@@ -250,6 +250,17 @@ impl Case<'_, '_> {
     fn is_of_the_agents(&self) -> Option<String> {
         if !may_be_a_limit(self.group.class) {
             return Some(format!("{} speaks of the agent, not of how many ask", self.group.code));
+        }
+        let retried = self.group.by_kind.get(&Kind::Retry).copied().unwrap_or(0);
+        let let_in = |kind: Option<Kind>| {
+            let rows = self.view.outcomes.iter().filter(|row| row.class == Class::Registered);
+            rows.filter(|row| kind.is_none_or(|kind| row.kind == kind)).map(|row| row.seen.count).sum::<u64>()
+        };
+        // A rate does not ask who tried before: some of so many would have got in.
+        let refused = self.group.seen.count as f64;
+        let share = refused / (refused + let_in(None) as f64);
+        if let_in(Some(Kind::Retry)) == 0 && share.powf(retried as f64) < BY_CHANCE {
+            return Some(format!("not one of {retried} tries after a refusal got in, while others did"));
         }
         let again = self.group.seen.count * 2 >= self.reach.hit * 3;
         (again && self.reach.is_subset())
@@ -315,6 +326,8 @@ const REFUSALS: [Class; 5] =
 
 /// Standard deviations that leave out one case in a thousand.
 const SURE: f64 = 3.0;
+/// What happens once in a thousand times is no chance.
+const BY_CHANCE: f64 = 1e-3;
 /// A demand that changed so much shows what a share would do to it.
 const DOUBLED: f64 = 1.5;
 /// Machines behind one address, at most.

@@ -4,7 +4,7 @@ use super::super::draft::{Draft, MANY, SOME, confidence};
 use super::super::nodes::{self, Crossed, InTurn, Told};
 use super::super::rivals::Rival;
 use super::{Case, Shape};
-use crate::vocab::{Class, Confidence, Severity, Status};
+use crate::vocab::{Class, Confidence, Severity};
 
 impl Case<'_, '_> {
     /// Every refusal came from some of the machines, while the others accepted; or from wherever
@@ -127,8 +127,7 @@ impl Case<'_, '_> {
 
     /// Always the same agents, and as many as one machine of several would have.
     pub(super) fn one_machines_agents(&self) -> Option<Draft> {
-        // Which agents are this group's is known only where no other group is of its class.
-        if self.view.groups.iter().filter(|group| group.class == self.group.class).count() > 1 {
+        if !self.knows_its_agents() {
             return None;
         }
         // A handful of agents fits anything.
@@ -164,7 +163,7 @@ impl Case<'_, '_> {
     /// Nobody was ever let in with credentials: right ones fare like that as well where machines do
     /// not know each other's nonces.
     pub(super) fn nobody_with_credentials(&self, plain: Draft) -> Vec<Draft> {
-        if self.others_get_in() {
+        if self.view.neighbours().next().is_some() {
             let mut plain = plain;
             plain.excludes(
                 Rival::Node,
@@ -189,15 +188,6 @@ impl Case<'_, '_> {
             "register one agent by hand at one machine: if it is accepted there, the credentials are right".to_owned(),
         );
         vec![plain, node]
-    }
-
-    /// Whether agents of another trunk register at the same address.
-    fn others_get_in(&self) -> bool {
-        let trunks = &self.view.results.header.trunks;
-        let here = &trunks[usize::from(self.view.trunk)].target;
-        let totals = self.view.results.trunk_totals.iter().enumerate();
-        let others = totals.filter(|(n, _)| *n != usize::from(self.view.trunk) && trunks[*n].target == *here);
-        others.into_iter().any(|(_, totals)| totals.sums.status[Status::Registered.index()] > 0)
     }
 }
 
