@@ -7,6 +7,7 @@
 
 use super::cost::Cost;
 use super::draft::{Draft, confidence};
+use super::rivals::Rival;
 use super::silence::{of_agents, severity, target, when_unreachable};
 use super::view::View;
 use super::wording::{at, counted, window};
@@ -132,7 +133,12 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
         draft.evidence.push(format!("{} opened in the same intervals", group.opened_meanwhile));
     }
     draft.rejected.push("this machine: what it could not do itself is counted apart".to_owned());
-    draft.rejected.push("a registrar that refuses its users: no request was sent, so none was judged".to_owned());
+    draft.excludes(Rival::Accounts, "a registrar that refuses its users: no request was sent, so none was judged");
+    if group.main() != FlowLoss::ConnectTimeout {
+        draft.excludes(Rival::PacketLoss, "packets lost by chance: the failures were reported, not waited for");
+    } else if group.opened_meanwhile == 0 {
+        draft.excludes(Rival::PacketLoss, "packets lost by chance: not one connection came to be meanwhile");
+    }
     Some(draft)
 }
 
@@ -147,6 +153,10 @@ fn speaks_no_sip(view: &View<'_>) -> Option<Draft> {
         counted(group.opened, "connection")
     );
     draft.rejected.push("a server that is down: it took the connections up and sent something".to_owned());
+    draft.excludes_all(
+        &[Rival::Accounts, Rival::PacketLoss],
+        "a registrar that refuses its users, or packets lost by chance: what came was no SIP",
+    );
     Some(draft)
 }
 
@@ -172,6 +182,9 @@ fn closed(view: &View<'_>) -> Option<Draft> {
     );
     draft.evidence.push(format!("{} failed with them", counted(draft.attempts, "attempt")));
     draft.rejected.push("our own end: connections that we close are counted apart".to_owned());
+    if matches!(group.main(), FlowLoss::Closed | FlowLoss::Reset) {
+        draft.excludes(Rival::PacketLoss, "packets lost by chance: most were ended by a message from there");
+    }
     Some(draft)
 }
 
