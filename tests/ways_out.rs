@@ -87,8 +87,8 @@ fn signals_that_come_together_are_one() {
 fn a_record_that_cannot_be_written_ends_the_load_and_removes_the_bindings() {
     let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
     let file = profile(dir.path(), &text(&server, "1h"));
-    // The shell's file size limit stands for a full disk: 64 blocks of 512 bytes.
-    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" run \"$1\" --out out --live plain";
+    // The shell's file size limit stands for a full disk: 16 blocks of 512 bytes.
+    let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" run \"$1\" --out out --live plain";
     let mut run = Command::new("sh");
     run.current_dir(dir.path()).args(["-c", script, env!("CARGO_BIN_EXE_regstorm"), file]);
     let ended = Regstorm::start_with(run).wait(LIMIT);
