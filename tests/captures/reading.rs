@@ -219,6 +219,22 @@ fn a_block_that_cannot_be_read_is_stepped_over() {
 }
 
 #[test]
+fn a_time_that_cannot_be_is_no_time() {
+    let frames = conversation(Link::Ethernet, &handshake("alice", 1, 0, accepted));
+    let mut file = pcapng(1, &frames, Some(9));
+    let length = (frames[0].1.len() as u32).to_le_bytes();
+    for time in [u64::MAX, i64::MAX as u64 + 1] {
+        let halves = [(time >> 32) as u32, time as u32].map(u32::to_le_bytes).concat();
+        let mut body = [&[0; 4][..], &halves, &length, &length, &frames[0].1].concat();
+        body.resize(body.len().next_multiple_of(4), 0);
+        file.extend(block(6, &body));
+    }
+    let (messages, account) = read(&file);
+    assert_eq!((messages.len(), account.frames, account.times_unusable), (4, 6, 2));
+    assert_eq!(account.remarks(), ["2 frames with an impossible time were passed over"]);
+}
+
+#[test]
 fn what_is_no_capture_is_refused() {
     for (bytes, said) in [
         (&b"GET / HTTP/1.1\r\n\r\nnothing like a capture"[..], "begins like neither"),

@@ -18,6 +18,8 @@ pub struct Account {
     pub damaged_blocks: u64,
     /// Packets whose own headers contradict each other.
     pub damaged_packets: u64,
+    /// Frames captured beyond the year 2262, as they say.
+    pub times_unusable: u64,
     /// Frames of link layers that are not known, and the first such number.
     pub unknown_link: u64,
     pub unknown_link_type: Option<u32>,
@@ -40,6 +42,7 @@ impl Account {
             (self.cut_short, "frames were not captured whole (capture with -s 0)"),
             (self.damaged_blocks, "damaged blocks were passed over"),
             (self.damaged_packets, "damaged packets were passed over"),
+            (self.times_unusable, "frames with an impossible time were passed over"),
             (self.fragments_lost, "IP datagrams lack fragments"),
             (self.stream_gaps, "gaps are in TCP streams: messages in them are missing"),
             (self.encrypted_streams, "TLS connections cannot be looked into"),

@@ -64,6 +64,11 @@ pub(super) fn read(
             NextBytes::Frame { frame, used } => {
                 account.frames += 1;
                 account.cut_short += u64::from(frame.cut);
+                if frame.at_ns > LATEST_NS {
+                    account.times_unusable += 1;
+                    window.advance(used);
+                    continue;
+                }
                 each(Frame { at_ns: frame.at_ns, link: frame.link, bytes: frame.bytes }, account);
                 window.advance(used);
             }
@@ -364,6 +369,10 @@ pub(super) fn begins_like_a_capture(bytes: &[u8]) -> bool {
     ];
     magics.iter().any(|magic| bytes.starts_with(magic))
 }
+
+/// April of 2262. A time beyond it is no time at which anything was captured, and sums with it would
+/// not fit.
+const LATEST_NS: u64 = i64::MAX as u64;
 
 /// The type of a section header, the same in both byte orders.
 const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
