@@ -198,6 +198,16 @@ mod rivals {
     }
 
     #[test]
+    fn a_queue_behind_a_path_that_loses_packets() {
+        for (capacity, seed) in [(50.0, 1), (333.0, 2), (333.0, 3), (1_000.0, 1), (1_000.0, 4)] {
+            let survey = search(queue(capacity, 1, false), 3_000, seed, 0.02);
+            let found = survey.rate.expect("searched");
+            assert_eq!(found.kind, LimitKind::Overload, "{found:#?}");
+            assert!((found.limit.expect("met") / capacity - 1.0).abs() < 0.06, "{found:#?}");
+        }
+    }
+
+    #[test]
     fn a_registrar_that_stands_still_for_a_moment() {
         let found = found(Spec { frozen: vec![[9.0, 10.5], [30.0, 30.4]], ..Spec::default() }, 2_000, 1);
         assert_eq!(found.limit, None, "{found:#?}");

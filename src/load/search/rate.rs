@@ -134,6 +134,7 @@ const EXCESS: f64 = 2.0;
 /// Registrations that measure what is carried, and for how long at the most.
 const MEASURED: f64 = 1_600.0;
 const LONGEST_MEASURE: f64 = 32.0;
+const LEAST_MEASURE_LOSSY: f64 = 4.0;
 /// Phones that show what an answer takes at leisure.
 const FEW: usize = 5;
 /// Registrations in all that a high confidence needs.
@@ -347,7 +348,9 @@ impl<'h> Hunt<'h> {
             let rough = found.last().map(|one| one.per_second).or(self.estimate.map(|bucket| bucket.per_second));
             let rough = rough.or(self.high).unwrap_or(self.settings.start);
             let rate = (rough * EXCESS).min(self.settings.most);
-            let count = MEASURED.max(rough * SHORTEST).min(rough * LONGEST_MEASURE);
+            // Where packets are lost the ends of a probe say little, and its middle must be long.
+            let least = if self.repeats.0 > 0 { LEAST_MEASURE_LOSSY } else { SHORTEST };
+            let count = MEASURED.max(rough * least).min(rough * LONGEST_MEASURE);
             let seats = &self.phones[..floor_usize(count.ceil()).clamp(1, self.phones.len())];
             let pace = StepPace::Bounded { rate, wait: wait + leisure, full: WhenFull::Hold };
             let (seen, verdict) = self.probe(search, "what it carries with a queue before it", seats, pace)?;
