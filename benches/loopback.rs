@@ -129,7 +129,7 @@ fn run(plan: &Plan, case: Case) -> Duration {
     let start = clock.now() + HEAD_START;
     let server = Server::start(
         registrar(plan, case.delay, start),
-        Listening { udp: vec![listening], tcp: Vec::new() },
+        Listening { udp: vec![listening], ..Listening::default() },
         1,
         clock,
     )
@@ -224,7 +224,7 @@ fn worker(
         max_message_rate: plan.load.max_message_rate,
         capture_secrets: false,
     };
-    WorkerPlan { fleet: Fleet::new(config, tally), sockets }
+    WorkerPlan { fleet: Fleet::new(config, tally), sockets, tls: Vec::new() }
 }
 
 fn template(local: SocketAddr) -> RegisterTemplate {

@@ -31,7 +31,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::profile::ListenAddr;
+pub use crate::profile::{ListenAddr, PemFile, TlsProfile};
 pub use account::AgentAccount;
 
 /// A run, ready to be wired together.
@@ -74,6 +74,8 @@ pub struct Plan {
     pub registrar: registrar::Config,
     /// Where the embedded registrar listens.
     pub listen: Vec<ListenAddr>,
+    /// Its certificate and key; `None`: it makes its own.
+    pub registrar_tls: Option<(PemFile, PemFile)>,
     /// Threads of the embedded registrar; 0: one per core.
     pub registrar_threads: usize,
     /// The resolved profile, secrets as `***`.
@@ -101,6 +103,8 @@ pub struct TrunkPlan {
     /// What its agents have where messages are no datagrams.
     pub connections: SocketUse,
     pub connect_timeout: Duration,
+    /// How they are secured, where that is not as usual.
+    pub tls: Option<TlsProfile>,
     /// What the embedded registrar's first address carries.
     pub embedded_over: Transport,
     pub agents: u32,
@@ -202,6 +206,7 @@ impl Plan {
             compare,
             registrar,
             listen: profile.registrar.listen.clone(),
+            registrar_tls: profile.registrar.tls.clone().and_then(|tls| tls.cert.zip(tls.key)),
             registrar_threads: profile.registrar.threads as usize,
             profile_json: profile_json(profile),
             warnings,
@@ -294,6 +299,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             sockets: trunk.sockets,
             connections: trunk.connections,
             connect_timeout: trunk.connect_timeout,
+            tls: trunk.tls.clone(),
             embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),
             shares_users: trunk.agents.share_users(),
@@ -314,8 +320,8 @@ fn is_drawn(order: ArrivalOrder, agents: &TrunkAgents) -> bool {
 fn reachable(text: &str) -> Result<Target, String> {
     let target = parse_target(text).map_err(|error| error.to_string())?;
     match target.transport {
-        Transport::Udp | Transport::Tcp => Ok(target),
-        other => Err(format!("the transport {other} is not available in this version; UDP and TCP are")),
+        Transport::Udp | Transport::Tcp | Transport::Tls => Ok(target),
+        other => Err(format!("the transport {other} is not available in this version; UDP, TCP and TLS are")),
     }
 }
 

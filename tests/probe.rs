@@ -5,7 +5,7 @@ use regstorm::agent::Credential;
 use regstorm::agent::probe::{
     AnswerRule, Call, Probe, ProbeEnd, ProbeMethod, ProbeOutcome, ProbeRequest, QopRule, RealmRule, Todo,
 };
-use regstorm::engine::{Listening, ProbeSocket, Server};
+use regstorm::engine::{Carrier, Listening, ProbeSocket, Server};
 use regstorm::net::Clock;
 use regstorm::net::tcp::TcpPort;
 use regstorm::net::udp::{Udp, UdpOptions};
@@ -234,12 +234,13 @@ fn over_a_connection() {
     let start = |at: &str| {
         let port = TcpPort::bind(at.parse().expect("an address")).expect("loopback");
         let registrar = Registrar::new(config(Vec::new()), Seed(1), clock.now());
-        Server::start(registrar, Listening { udp: Vec::new(), tcp: vec![port] }, 2, clock).expect("threads")
+        Server::start(registrar, Listening { tcp: vec![(port, None)], ..Listening::default() }, 2, clock)
+            .expect("threads")
     };
     let server = start("127.0.0.1:0");
     let (_, target) = server.addresses()[0];
     let over_tcp = |user: &str| ProbeRequest { transport: Transport::Tcp, ..request(user) };
-    let mut socket = ProbeSocket::open(Transport::Tcp, None, target, clock).expect("loopback");
+    let mut socket = ProbeSocket::open(&Carrier::Tcp, None, target, clock).expect("loopback");
     let granted = socket.exchange(&over_tcp("alice"));
     assert!(granted.is_granted(), "{granted:?}");
     assert_eq!(granted.answer().and_then(|answer| answer.rport), Some(socket.local_addr().port()));
@@ -257,11 +258,11 @@ fn over_a_socket() {
     let options = UdpOptions { error_queue: false, ..UdpOptions::default() };
     let listening = Udp::bound("127.0.0.1:0".parse().expect("an address"), &options).expect("loopback");
     let registrar = Registrar::new(config(Vec::new()), Seed(1), clock.now());
-    let server =
-        Server::start(registrar, Listening { udp: vec![listening], tcp: Vec::new() }, 1, clock).expect("a thread");
+    let server = Server::start(registrar, Listening { udp: vec![listening], ..Listening::default() }, 1, clock)
+        .expect("a thread");
     let (_, target) = server.addresses()[0];
     let source = Some("127.0.0.2".parse().expect("an address"));
-    let mut socket = ProbeSocket::open(Transport::Udp, source, target, clock).expect("loopback");
+    let mut socket = ProbeSocket::open(&Carrier::Datagrams, source, target, clock).expect("loopback");
     let granted = socket.exchange(&request("alice"));
     assert!(granted.is_granted(), "{granted:?}");
     assert_eq!(granted.answer().and_then(|answer| answer.rport), Some(socket.local_addr().port()));

@@ -200,8 +200,9 @@ fn a_run_needs_a_trunk_and_a_load() {
 
 #[test]
 fn every_default_of_the_schema_is_the_resolved_one() {
+    let secured = TRUNK.replace("[[load]]", "tls = {}\n[[load]]");
     let resolved =
-        Fixture::profile(&format!("{TRUNK}\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n")).json(&[]);
+        Fixture::profile(&format!("{secured}\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n")).json(&[]);
     let schema = profile::schema();
     let mut defaults = Vec::new();
     collect_defaults(&schema, &schema, &resolved, "", &mut defaults);
@@ -379,8 +380,8 @@ fn what_is_wrong_with_a_set_names_the_flag() {
             "--set thresholds.los=== 0: thresholds.los: \"los\" is no metric; did you mean \"loops\"?",
         ),
         (
-            "trunk.0.registrar=sips:a",
-            "--set trunk.0.registrar=sips:a: trunk.0.registrar: the transport TLS is not available in this version; UDP and TCP are",
+            "trunk.0.registrar=sip:a;transport=ws",
+            "--set trunk.0.registrar=sip:a;transport=ws: trunk.0.registrar: the transport \"ws\" is unknown; use udp, tcp or tls",
         ),
         (
             "registrar.fault.0.kind=limit",

@@ -1,7 +1,8 @@
 //! From a plan and resolved addresses to workers with fleets and sockets.
 
+use super::carriers::{tls_of, unchecked};
 use super::failure::Failure;
-use crate::engine::WorkerPlan;
+use crate::engine::{Carrier, WorkerPlan};
 use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing, StreamRules};
 use crate::load::{Schedule, Stripe};
 use crate::measure::{Tally, TallyConfig};
@@ -42,7 +43,11 @@ pub(super) struct AssembledRun {
 ///
 /// # Errors
 /// When a socket cannot be had: the run could not take place.
-pub(super) fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) -> Result<AssembledRun, Failure> {
+pub(super) fn assemble(
+    plan: &Plan,
+    (targets, carriers): (&[SocketAddr], &[Carrier]),
+    frame: &RunFrame,
+) -> Result<AssembledRun, Failure> {
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let templates: Vec<_> = plan.trunks.iter().map(|trunk| template(plan, trunk)).collect();
     let mut features = Vec::new();
@@ -80,8 +85,11 @@ pub(super) fn assemble(plan: &Plan, targets: &[SocketAddr], frame: &RunFrame) ->
             max_message_rate: plan.load.max_message_rate,
             capture_secrets: frame.capture_secrets,
         };
-        workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets });
+        let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
+        let tls = config.flows.stream_trunks().map(tls).collect();
+        workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets, tls });
     }
+    features.extend(unchecked(plan).iter().map(|trunk| format!("tls-unchecked={trunk}")));
     Ok(AssembledRun { workers, features })
 }
 

@@ -9,7 +9,7 @@ use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header, hung};
 use super::targets::resolve_all;
 use super::threads::sender_threads;
 use crate::diagnose::{GeneratorVerdict, judge};
-use crate::engine::{Conduct, Decision, Observer, RunPosition, conduct};
+use crate::engine::{Carrier, Conduct, Decision, Observer, RunPosition, conduct};
 use crate::load::{Schedule, baseline::next_rate};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
@@ -92,7 +92,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         schedule,
         capture_secrets: false,
     };
-    let AssembledRun { workers, features } = assemble(&plan, &targets, &frame)?;
+    let AssembledRun { workers, features } = assemble(&plan, (&targets, &[Carrier::Datagrams]), &frame)?;
     let mut bytes = Vec::new();
     let mut keep = Keep(Writer::new(&mut bytes));
     let unwritable = |error: io::Error| Failure::could_not(format!("the baseline cannot be kept: {error}"));

@@ -6,6 +6,7 @@
 mod field;
 mod findings;
 
+use super::carriers::{carriers, tls_of};
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, print, say, write_files};
 use super::registrar::{address_of, embedded};
@@ -63,10 +64,13 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let Opened { crew, sockets, roster, setup } =
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
+    let carriers = carriers(&plan, server.as_ref())?;
+    let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
+    let tls = crew.flows.stream_trunks().map(tls).collect();
     let (name, stamp) = (format!("{}-limits", plan.name), super::stamp(started_unix_ns));
     let (directory, _) = RunDirectory::create_with(RESULT, args.out.as_deref(), &name, &stamp)?;
     let signals = SignalBox::default();
-    let trial = LiveField::new(crew, sockets, clock, signals.clone()).map_err(Failure::could_not)?;
+    let trial = LiveField::new(crew, (sockets, tls), clock, signals.clone()).map_err(Failure::could_not)?;
     let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
     drop(server);
     let (found, drops) = match searched {

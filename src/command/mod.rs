@@ -4,6 +4,7 @@
 mod assemble;
 mod avalanche;
 mod baseline;
+mod carriers;
 mod child;
 mod compare;
 mod completions;

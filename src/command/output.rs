@@ -86,7 +86,7 @@ impl RunDirectory {
     }
 
     /// Removes the directory again when nothing was recorded in it.
-    pub(super) fn discard(self) {
+    pub(super) fn discard(&self) {
         // Best effort: an empty record left behind says so itself.
         let _ = fs::remove_file(self.path.join(self.marker));
         let _ = fs::remove_dir(&self.path);

@@ -1,6 +1,7 @@
 //! `regstorm preflight`: every trunk looked at with one agent each, before any load.
 
 use super::baseline;
+use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::prober::Prober;
@@ -11,7 +12,7 @@ use super::targets::resolve_trunk;
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
-use crate::engine::{ProbeSocket, Server, Signals};
+use crate::engine::{Carrier, ProbeSocket, Server, Signals};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::profile::lint::{self, Lint};
@@ -119,6 +120,7 @@ pub(super) fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failu
 pub(super) struct TrunkToProbe<'p> {
     pub trunk: &'p TrunkPlan,
     pub target: Result<SocketAddr, String>,
+    pub carrier: Carrier,
     pub ways: Vec<(Option<IpAddr>, AgentAccount)>,
 }
 
@@ -132,6 +134,7 @@ pub(super) fn subjects<'p>(
     server: Option<&Server>,
 ) -> Result<Vec<TrunkToProbe<'p>>, Failure> {
     let embedded = address_of(plan, server);
+    let mut carriers = carriers(plan, server)?.into_iter();
     // Each name may take the resolver's whole patience.
     let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
     let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::TrunkProfile, _))| {
@@ -140,7 +143,8 @@ pub(super) fn subjects<'p>(
             Err(Failure::CouldNotRun(why)) => Err(without_trunk(&trunk.id, &why)),
             Err(usage) => return Err(usage),
         };
-        Ok(TrunkToProbe { trunk, target, ways: ways(written, trunk) })
+        let carrier = carriers.next().unwrap_or(Carrier::Datagrams);
+        Ok(TrunkToProbe { trunk, target, carrier, ways: ways(written, trunk) })
     };
     plan.trunks.iter().zip(profile.trunks.iter().zip(resolved)).map(subject).collect()
 }
@@ -198,7 +202,7 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
     let Ok(target) = subject.target else { return reading };
     for (source, account) in &subject.ways {
         let mut way = Way { user: account.user.clone(), local: Err(String::new()), register: None, removal: None };
-        match ProbeSocket::open(trunk.transport(), *source, target, prober.clock) {
+        match ProbeSocket::open(&subject.carrier, *source, target, prober.clock) {
             Err(error) => way.local = Err(error.to_string()),
             Ok(mut socket) => {
                 way.local = Ok(socket.local_addr());

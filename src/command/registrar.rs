@@ -1,5 +1,6 @@
 //! `regstorm registrar`: the embedded registrar on its own, until it is told to stop.
 
+use super::carriers::{LOCALHOST, unusable};
 use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::source::DiskSource;
@@ -8,13 +9,14 @@ use crate::engine::{Listening, Server, Signals};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::net::tcp::TcpPort;
+use crate::net::tls::{SelfSigned, TlsServer, fingerprint};
 use crate::net::udp::{MOST_SEGMENTS, Udp, UdpOptions};
-use crate::plan::{ListenAddr, Plan, RegistrarChoice};
+use crate::plan::{ListenAddr, PemFile, Plan, RegistrarChoice};
 use crate::profile;
 use crate::profile::REGISTRAR_PASSWORD;
 use crate::registrar::{Config, Counts, KnownUsers, Registrar};
 use crate::seed::Seed;
-use crate::vocab::Time;
+use crate::vocab::{Time, Transport};
 use std::io;
 use std::net::SocketAddr;
 
@@ -45,9 +47,13 @@ pub(super) fn execute(args: &RegistrarArgs) -> Result<Exit, Failure> {
         // Whoever waits for the line below may send a signal right after it.
         let mut signals = Signals::listen(clock).map_err(Failure::could_not)?;
         let seed = Seed(plan.seed.unwrap_or_else(super::random));
-        let server = serve(plan.registrar.clone(), seed, &listen, threads, clock, clock.now())?;
+        let server =
+            serve(plan.registrar.clone(), seed, (&listen, plan.registrar_tls.as_ref()), threads, clock, clock.now())?;
         let line = |&(transport, address): &(_, _)| format!("listening {}\n", ListenAddr { transport, address });
-        let lines: String = server.addresses().iter().map(line).collect();
+        let mut lines: String = server.addresses().iter().map(line).collect();
+        if let Some(print) = server.certificate().and_then(|pem| fingerprint(pem.as_bytes()).ok()) {
+            lines.push_str(&format!("certificate SHA-256 {print}\n"));
+        }
         print(&lines)?;
         signals.next().await;
         server.stop().map_err(|error| Failure::could_not(format!("the registrar failed: {error}")))
@@ -77,7 +83,8 @@ pub(super) fn embedded(plan: &Plan, seed: Seed, clock: Clock, start: Time) -> Re
     if !plan.trunks.iter().any(|trunk| trunk.registrar == RegistrarChoice::Embedded) {
         return Ok(None);
     }
-    serve(plan.registrar.clone(), seed, &plan.listen, plan.registrar_threads, clock, start).map(Some)
+    let listen = (plan.listen.as_slice(), plan.registrar_tls.as_ref());
+    serve(plan.registrar.clone(), seed, listen, plan.registrar_threads, clock, start).map(Some)
 }
 
 /// Where such a registrar is reached: at the first address the profile names.
@@ -99,6 +106,27 @@ fn account(counts: &Counts) -> String {
     line
 }
 
+/// What secures its connections, and the certificate of it as PEM; nothing where it listens for
+/// none that are secured.
+fn secure(listen: &[ListenAddr], own: Option<&(PemFile, PemFile)>) -> Result<Option<(TlsServer, String)>, Failure> {
+    let places: Vec<_> = listen.iter().filter(|listen| listen.transport == Transport::Tls).collect();
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let files = [None, own.map(|(certificate, _)| certificate), own.map(|(_, key)| key)];
+    let failed = |error| unusable(&error, files, "registrar.tls");
+    let (certificate, key) = match own {
+        Some((certificate, key)) => (certificate.pem.reveal().to_owned(), key.pem.reveal().to_owned()),
+        None => {
+            let names = places.iter().map(|listen| listen.address.ip().to_string());
+            let made = SelfSigned::new(names.chain([LOCALHOST.to_owned()]).collect()).map_err(failed)?;
+            (made.certificate, made.key)
+        }
+    };
+    let server = TlsServer::new(certificate.as_bytes(), key.as_bytes()).map_err(failed)?;
+    Ok(Some((server, certificate)))
+}
+
 /// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of
 /// faults count from `start`.
 ///
@@ -107,20 +135,23 @@ fn account(counts: &Counts) -> String {
 pub(super) fn serve(
     config: Config,
     seed: Seed,
-    listen: &[ListenAddr],
+    (listen, own): (&[ListenAddr], Option<&(PemFile, PemFile)>),
     threads: usize,
     clock: Clock,
     start: Time,
 ) -> Result<Server, Failure> {
     // Clients that went away answer with ICMP; it has nobody to tell.
     let options = UdpOptions { error_queue: false, segments: MOST_SEGMENTS, coalescing: true, ..UdpOptions::default() };
-    let mut listening = Listening::default();
+    let (secured, certificate) = secure(listen, own)?.unzip();
+    let mut listening = Listening { certificate, ..Listening::default() };
     for &ListenAddr { transport, address } in listen {
         if transport.is_stream() {
             let port = TcpPort::bind(address).map_err(|error| {
-                Failure::could_not(format!("the embedded registrar cannot listen on tcp://{address}: {error}"))
+                let place = ListenAddr { transport, address };
+                Failure::could_not(format!("the embedded registrar cannot listen on {place}: {error}"))
             })?;
-            listening.tcp.push(port);
+            let tls = (transport == Transport::Tls).then(|| secured.clone()).flatten();
+            listening.tcp.push((port, tls));
         } else {
             let udp = Udp::bound(address, &options)
                 .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;

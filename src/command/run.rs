@@ -1,6 +1,7 @@
 //! `regstorm run`: from a profile to a directory of results.
 
 use super::assemble::{AssembledRun, RunFrame, assemble};
+use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::observe::{FailureFile, RunWatch, Screen};
 use super::output::{RunDirectory, say};
@@ -16,7 +17,7 @@ use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
 use crate::diagnose::findings::counted;
-use crate::engine::{Conduct, Ended, HungFor, Wish, WorkerPlan, conduct};
+use crate::engine::{Carrier, Conduct, Ended, HungFor, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
 #[cfg(feature = "tui")]
 use crate::live::screen::Opening;
@@ -64,6 +65,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
+    let carriers = carriers(&plan, server.as_ref())?;
     let frame = RunFrame {
         seed,
         run: RunTag(super::random_word()),
@@ -73,13 +75,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         capture_secrets: args.capture_secrets,
     };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
-    let AssembledRun { workers, mut features } = match assemble_in_time(&plan, &targets, &frame, clock) {
-        Ok(assembly) => assembly,
-        Err(failure) => {
-            directory.discard();
-            return Err(failure);
-        }
-    };
+    let assembled = assemble_in_time(&plan, (&targets, &carriers), &frame, clock);
+    let AssembledRun { workers, mut features } = assembled.inspect_err(|_| directory.discard())?;
     features.extend(promptness);
     let failures = FailureFile::new(directory.path(), &plan, frame.start, started_unix_ns);
     let (wisher, wishes) = unbounded_channel();
@@ -267,7 +264,7 @@ fn live_screen(shown: ToShow<'_>) -> LiveScreen {
 /// Opens the sockets before the first arrival is due.
 fn assemble_in_time(
     plan: &Plan,
-    targets: &[SocketAddr],
+    targets: (&[SocketAddr], &[Carrier]),
     frame: &RunFrame,
     clock: Clock,
 ) -> Result<AssembledRun, Failure> {

@@ -6,6 +6,7 @@
 //! what bears the agent's user at an address this machine sends from. Bindings of the same users at
 //! other addresses are other people's phones: they are counted and left alone.
 
+use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::preflight::{attended, plan, side_by_side};
@@ -16,10 +17,10 @@ use super::targets::resolve_trunk;
 use crate::agent::probe::{ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::SweepArgs;
 use crate::diagnose::figures;
-use crate::engine::ProbeSocket;
+use crate::engine::{Carrier, ProbeSocket};
 use crate::load::Schedule;
 use crate::net::clock::Clock;
-use crate::plan::{Plan, RegistrarChoice};
+use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
 use crate::record::Results;
 use crate::report::sweep::{Sweep, SweptTrunk, render, render_json};
 use crate::seed::Seed;
@@ -55,7 +56,7 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Exit, Failure> {
     let lots = lots(&plan, &agents);
     let silences: Vec<AtomicU32> = plan.trunks.iter().map(|_| AtomicU32::new(0)).collect();
     let (swept, interrupted) = attended(&prober, || {
-        side_by_side(&lots, |lot| sweep_lot(&prober, &plan, lot, targets[lot.trunk], &silences[lot.trunk]))
+        side_by_side(&lots, |lot| sweep_lot(&prober, &plan, lot, targets[lot.trunk].as_ref(), &silences[lot.trunk]))
     })?;
     let sweep = together(&plan, &lots, swept, &targets);
     print(&if args.json { render_json(&sweep) } else { render(&sweep) })?;
@@ -124,12 +125,18 @@ fn messages_per_second(plan: &Plan, results: &Results) -> u32 {
 ///
 /// # Errors
 /// As [`resolve_trunk`].
-fn targets(plan: &Plan) -> Result<Vec<Option<SocketAddr>>, Failure> {
-    let of = |trunk| resolve_trunk(plan, trunk, None).map(Some);
-    plan.trunks
-        .iter()
-        .map(|trunk| if matches!(trunk.registrar, RegistrarChoice::Embedded) { Ok(None) } else { of(trunk) })
-        .collect()
+fn targets(plan: &Plan) -> Result<Vec<Option<SweepTarget>>, Failure> {
+    let of = |(trunk, carrier): (&TrunkPlan, Carrier)| match trunk.registrar {
+        RegistrarChoice::Embedded => Ok(None),
+        RegistrarChoice::Target(_) => Ok(Some(SweepTarget { address: resolve_trunk(plan, trunk, None)?, carrier })),
+    };
+    plan.trunks.iter().zip(carriers(plan, None)?).map(of).collect()
+}
+
+/// Where a trunk's registrar is, and what its messages go over.
+struct SweepTarget {
+    address: SocketAddr,
+    carrier: Carrier,
 }
 
 /// Agents of one trunk and one local address.
@@ -152,11 +159,17 @@ fn lots(plan: &Plan, agents: &[AgentId]) -> Vec<Lot> {
 }
 
 /// Asks and removes, one agent after another over one local port.
-fn sweep_lot(prober: &Prober, plan: &Plan, lot: &Lot, target: Option<SocketAddr>, silences: &AtomicU32) -> SweptTrunk {
+fn sweep_lot(
+    prober: &Prober,
+    plan: &Plan,
+    lot: &Lot,
+    target: Option<&SweepTarget>,
+    silences: &AtomicU32,
+) -> SweptTrunk {
     let mut swept = SweptTrunk::default();
-    let Some(target) = target else { return swept };
+    let Some(SweepTarget { address, carrier }) = target else { return swept };
     let trunk = &plan.trunks[lot.trunk];
-    let mut socket = match ProbeSocket::open(trunk.transport(), lot.source, target, prober.clock) {
+    let mut socket = match ProbeSocket::open(carrier, lot.source, *address, prober.clock) {
         Ok(socket) => socket,
         Err(error) => {
             swept.unasked(lot.agents.len() as u64, error.to_string());
@@ -243,7 +256,7 @@ fn removal(asked: &ProbeRequest, outcome: &ProbeOutcome, contact: &str, transpor
     ProbeRequest { contact_host: Some(host.to_owned()), call: outcome.call, ..asked.clone() }
 }
 
-fn together(plan: &Plan, lots: &[Lot], swept: Vec<SweptTrunk>, targets: &[Option<SocketAddr>]) -> Sweep {
+fn together(plan: &Plan, lots: &[Lot], swept: Vec<SweptTrunk>, targets: &[Option<SweepTarget>]) -> Sweep {
     let mut sweep = Sweep::default();
     for (trunk, target) in plan.trunks.iter().zip(targets) {
         let registrar_ended = target.is_none();

@@ -13,7 +13,7 @@ use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::WatchArgs;
 use crate::diagnose::readiness::{place, said};
 use crate::diagnose::watch::{Hysteresis, Light};
-use crate::engine::{ProbeSocket, Signals};
+use crate::engine::{Carrier, ProbeSocket, Signals};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::record::results;
@@ -49,7 +49,8 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         .filter_map(|subject| {
             let (source, account) = subject.ways.into_iter().next()?;
             let (trunk, target, call) = (subject.trunk.clone(), subject.target.ok(), prober.call());
-            Some(Canary { trunk, account, source, target, socket: None, call, bound: false, hysteresis })
+            let carrier = subject.carrier;
+            Some(Canary { trunk, carrier, account, source, target, socket: None, call, bound: false, hysteresis })
         })
         .collect();
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
@@ -192,6 +193,7 @@ struct Canary {
     source: Option<IpAddr>,
     /// `None`: the name did not resolve so far.
     target: Option<SocketAddr>,
+    carrier: Carrier,
     /// The same port in every round, as a phone has.
     socket: Option<ProbeSocket>,
     call: Call,
@@ -316,7 +318,7 @@ impl Canary {
                 .map_err(|failure| without_trunk(&self.trunk.id, &failure.to_string()))?,
         };
         self.target = Some(target);
-        ProbeSocket::open(self.trunk.transport(), self.source, target, shared.clock).map_err(|error| error.to_string())
+        ProbeSocket::open(&self.carrier, self.source, target, shared.clock).map_err(|error| error.to_string())
     }
 
     fn change(&self, light: Light, sight: Sight, clock: Clock) -> GoChange {

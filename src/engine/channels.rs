@@ -6,8 +6,9 @@
 
 use crate::net::poll::{StreamReady, StreamRegistry, StreamToken};
 use crate::net::tcp::Tcp;
+use crate::net::tls::{Tls, TlsClient, begins};
 use crate::sip::framing::{Framed, frame_within};
-use crate::vocab::{FlowLoss, saturating_u32};
+use crate::vocab::{FlowLoss, Secured, saturating_u32};
 use std::io;
 use std::net::SocketAddr;
 
@@ -21,6 +22,10 @@ pub(super) struct Channels<K> {
     leaving: Leaving,
     /// Connections that broke while something was written.
     broken: Vec<(K, FlowLoss)>,
+    /// Where TLS writes.
+    wire: Vec<u8>,
+    /// What there is to say of the connection that was lost last, beyond why.
+    said: Option<String>,
 }
 
 struct Slot<K> {
@@ -31,11 +36,36 @@ struct Slot<K> {
 struct Channel<K> {
     key: K,
     tcp: Tcp,
-    connecting: bool,
+    secure: Option<Secure>,
+    stage: ChannelStage,
     /// The beginning of a message.
     came: Vec<u8>,
     /// What the kernel had no room for.
     waiting: Vec<u8>,
+}
+
+/// What secures a connection.
+pub(super) enum Secure {
+    /// Begun once it is open: that alone costs as much as a few messages.
+    Later(TlsClient),
+    Now(Tls),
+}
+
+/// A connection that is open.
+#[derive(Clone, Copy)]
+pub(super) struct Opened {
+    /// Where it comes from.
+    pub(super) local: SocketAddr,
+    pub(super) secured: Option<Secured>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ChannelStage {
+    Connecting,
+    /// TLS has not agreed yet.
+    Securing,
+    Open,
 }
 
 struct Leaving {
@@ -47,8 +77,7 @@ struct Leaving {
 /// What became of a connection that was ready.
 pub(super) enum Progress<K> {
     Nothing,
-    /// It is open, and comes from there.
-    Opened(K, SocketAddr),
+    Opened(K, Opened),
     /// Bytes came, which the inbox has now.
     Came(K),
     /// It is gone.
@@ -125,14 +154,28 @@ impl Inbox {
 impl<K: Copy> Channels<K> {
     pub(super) fn new(registry: StreamRegistry) -> Self {
         let leaving = Leaving { token: None, bytes: vec![0; WRITE].into(), used: 0 };
-        Channels { slots: Vec::new(), free: Vec::new(), registry, leaving, broken: Vec::new() }
+        Channels {
+            slots: Vec::new(),
+            free: Vec::new(),
+            registry,
+            leaving,
+            broken: Vec::new(),
+            wire: Vec::new(),
+            said: None,
+        }
     }
 
     /// Takes a connection in; `connecting`: what came of that is not known yet.
     ///
     /// # Errors
     /// When the kernel's limit on watches is reached.
-    pub(super) fn add(&mut self, key: K, tcp: Tcp, connecting: bool) -> io::Result<StreamToken> {
+    pub(super) fn add(
+        &mut self,
+        key: K,
+        tcp: Tcp,
+        secure: Option<Secure>,
+        connecting: bool,
+    ) -> io::Result<StreamToken> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, channel: None });
             saturating_u32(self.slots.len()) - 1
@@ -143,7 +186,8 @@ impl<K: Copy> Channels<K> {
             self.free.push(slot);
             return Err(error);
         }
-        place.channel = Some(Channel { key, tcp, connecting, came: Vec::new(), waiting: Vec::new() });
+        let stage = if connecting { ChannelStage::Connecting } else { ChannelStage::Open };
+        place.channel = Some(Channel { key, tcp, secure, stage, came: Vec::new(), waiting: Vec::new() });
         Ok(token)
     }
 
@@ -153,10 +197,17 @@ impl<K: Copy> Channels<K> {
             self.flush();
         }
         let slot = self.slots.get_mut(token.slot as usize).filter(|slot| slot.generation == token.generation)?;
-        let channel = slot.channel.take()?;
+        let mut channel = slot.channel.take()?;
+        channel.say_goodbye();
         slot.generation = slot.generation.wrapping_add(1) & (u32::MAX >> 1);
         self.free.push(token.slot);
         Some(channel.key)
+    }
+
+    /// Whether the other end has taken a connection up.
+    pub(super) fn is_taken_up(&self, token: StreamToken) -> bool {
+        let slot = self.slots.get(token.slot as usize).filter(|slot| slot.generation == token.generation);
+        slot.and_then(|slot| slot.channel.as_ref()).is_some_and(|channel| channel.stage != ChannelStage::Connecting)
     }
 
     fn channel(&mut self, token: StreamToken) -> Option<&mut Channel<K>> {
@@ -188,19 +239,35 @@ impl<K: Copy> Channels<K> {
         let Some(slot) = self.slots.get_mut(token.slot as usize) else { return };
         let Some(channel) = slot.channel.as_mut().filter(|_| slot.generation == token.generation) else { return };
         let bytes = &self.leaving.bytes[..used];
-        let written = if channel.waiting.is_empty() { channel.tcp.write(bytes) } else { Ok(0) };
-        match taken(written) {
-            Ok(written) if written == used => {}
-            Ok(written) => {
-                let asked = !channel.waiting.is_empty();
-                channel.waiting.extend_from_slice(&bytes[written..]);
-                if !asked {
-                    // What cannot be asked for is written with the next message.
-                    let _ = self.registry.modify(&channel.tcp, token, true);
-                }
+        let written = match channel.tls() {
+            None => channel.write(bytes, token, &self.registry),
+            Some(tls) => {
+                self.wire.clear();
+                tls.send(bytes);
+                tls.to_wire(&mut self.wire);
+                channel.write(&self.wire, token, &self.registry)
             }
-            Err(error) => self.broke(token, loss_of(&error)),
+        };
+        if let Err(error) = written {
+            self.broke(token, loss_of(&error));
         }
+    }
+
+    /// Writes what TLS has to say of itself.
+    fn write_tls(&mut self, token: StreamToken) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(token.slot as usize) else { return Ok(()) };
+        let Some(channel) = slot.channel.as_mut().filter(|_| slot.generation == token.generation) else {
+            return Ok(());
+        };
+        let Some(tls) = channel.tls() else { return Ok(()) };
+        self.wire.clear();
+        tls.to_wire(&mut self.wire);
+        if self.wire.is_empty() { Ok(()) } else { channel.write(&self.wire, token, &self.registry) }
+    }
+
+    /// What there is to say of the connection that was lost last, beyond why.
+    pub(super) fn take_said(&mut self) -> Option<String> {
+        self.said.take()
     }
 
     fn broke(&mut self, token: StreamToken, why: FlowLoss) {
@@ -226,18 +293,8 @@ impl<K: Copy> Channels<K> {
         // An event of one that is gone.
         let Some(channel) = self.channel(token) else { return Progress::Nothing };
         let key = channel.key;
-        if channel.connecting {
-            if !ready.writable {
-                return Progress::Nothing;
-            }
-            return match channel.tcp.connected() {
-                Ok(local) => {
-                    channel.connecting = false;
-                    self.wants_room(token, false);
-                    Progress::Opened(key, local)
-                }
-                Err(error) => self.lose(token, loss_of(&error)),
-            };
+        if channel.stage == ChannelStage::Connecting {
+            return if ready.writable { self.connected(token, key) } else { Progress::Nothing };
         }
         if ready.writable
             && let Err(error) = self.write_waiting(token)
@@ -245,6 +302,28 @@ impl<K: Copy> Channels<K> {
             return self.lose(token, loss_of(&error));
         }
         if ready.readable { self.read(token, inbox) } else { Progress::Nothing }
+    }
+
+    /// Connecting has come to an end.
+    fn connected(&mut self, token: StreamToken, key: K) -> Progress<K> {
+        let Some(channel) = self.channel(token) else { return Progress::Nothing };
+        let local = match channel.tcp.connected() {
+            Ok(local) => local,
+            Err(error) => return self.lose(token, loss_of(&error)),
+        };
+        let secured = match channel.begin_tls() {
+            Ok(begun) => begun,
+            Err(error) => return self.lose(token, loss_of(&error)),
+        };
+        channel.stage = if secured { ChannelStage::Securing } else { ChannelStage::Open };
+        self.wants_room(token, false);
+        if !secured {
+            return Progress::Opened(key, Opened { local, secured: None });
+        }
+        match self.write_tls(token) {
+            Ok(()) => Progress::Nothing,
+            Err(error) => self.lose(token, loss_of(&error)),
+        }
     }
 
     fn lose(&mut self, token: StreamToken, why: FlowLoss) -> Progress<K> {
@@ -278,7 +357,8 @@ impl<K: Copy> Channels<K> {
         let kept = bytes.len();
         bytes.resize(kept + READ, 0);
         let read = channel.tcp.read(&mut bytes[kept..]);
-        bytes.truncate(kept + read.as_ref().map_or(0, |read| read.len));
+        let length = read.as_ref().map_or(0, |read| read.len);
+        bytes.truncate(kept + length);
         match read {
             Ok(read) => {
                 *kernel_ns = read.kernel_ns;
@@ -287,19 +367,113 @@ impl<K: Copy> Channels<K> {
             Err(error) if is_passing(&error) => {}
             Err(error) => *ends = Some(loss_of(&error)),
         }
-        Progress::Came(channel.key)
+        let key = channel.key;
+        let Some(tls) = channel.tls() else { return Progress::Came(key) };
+        // What came is of the wire; what it carries takes its place.
+        let wire = bytes.split_off(kept);
+        match tls.from_wire(&wire, bytes) {
+            Ok(false) => {}
+            Ok(true) => *ends = Some(FlowLoss::Closed),
+            Err(failure) => {
+                *ends = Some(failure.why);
+                self.said = Some(failure.said);
+            }
+        }
+        self.secured(token, key, inbox)
+    }
+
+    /// TLS has taken what came: answers it, and says when it has agreed.
+    fn secured(&mut self, token: StreamToken, key: K, inbox: &mut Inbox) -> Progress<K> {
+        // Of a connection that ends, for this or another reason, the other end may have gone.
+        if let Err(error) = self.write_tls(token) {
+            inbox.ends.get_or_insert(loss_of(&error));
+        }
+        let Some(channel) = self.channel(token) else { return Progress::Nothing };
+        let stage = channel.stage;
+        let secured = channel.tls().filter(|tls| !tls.is_handshaking()).and_then(|tls| tls.secured());
+        match stage {
+            ChannelStage::Securing if secured.is_some() => {
+                channel.stage = ChannelStage::Open;
+                channel.came = std::mem::take(&mut inbox.bytes);
+                let local = channel.tcp.local_addr();
+                match (inbox.ends, local) {
+                    (None, Ok(local)) => Progress::Opened(key, Opened { local, secured }),
+                    (why, _) => self.lose(token, why.unwrap_or(FlowLoss::Reset)),
+                }
+            }
+            ChannelStage::Securing => match inbox.ends {
+                // Closed in the middle of it: it did not like what it heard.
+                Some(FlowLoss::Closed) => self.lose(token, FlowLoss::Handshake),
+                Some(why) => self.lose(token, why),
+                None => Progress::Nothing,
+            },
+            _ => Progress::Came(key),
+        }
     }
 
     /// Everything whole was taken from `inbox`: keeps the rest, or says why the connection is gone.
     pub(super) fn settle(&mut self, inbox: &mut Inbox) -> Progress<K> {
+        let rest = &inbox.bytes[inbox.at..];
         if let Some(why) = inbox.ends {
+            // A server that wants TLS says so in an alert, or begins with it.
+            let is_tls = matches!(rest, [0x15 | 0x16, 0x03, ..]);
+            let why = if is_tls && why == FlowLoss::Closed { FlowLoss::NotSip } else { why };
+            if why == FlowLoss::NotSip {
+                let what = if is_tls { "what came is TLS" } else { "what came begins" };
+                self.said = Some(format!("{what} {}", begins(rest)));
+            }
             return self.lose(inbox.token, why);
         }
-        let rest = &inbox.bytes[inbox.at..];
         if let Some(channel) = self.channel(inbox.token) {
             channel.came = if rest.is_empty() { Vec::new() } else { rest.to_vec() };
         }
         Progress::Nothing
+    }
+}
+
+impl<K> Channel<K> {
+    /// Its TLS, once that has begun.
+    fn tls(&mut self) -> Option<&mut Tls> {
+        match &mut self.secure {
+            Some(Secure::Now(tls)) => Some(tls),
+            Some(Secure::Later(_)) | None => None,
+        }
+    }
+
+    /// Begins TLS if there is to be any. True when there is.
+    fn begin_tls(&mut self) -> io::Result<bool> {
+        if let Some(Secure::Later(client)) = &self.secure {
+            self.secure = Some(Secure::Now(client.begin()?));
+        }
+        Ok(self.secure.is_some())
+    }
+
+    /// Writes as much as there is room for, and keeps the rest until there is more.
+    fn write(&mut self, bytes: &[u8], token: StreamToken, registry: &StreamRegistry) -> io::Result<()> {
+        let asked = !self.waiting.is_empty();
+        let written = if asked { 0 } else { taken(self.tcp.write(bytes))? };
+        if written < bytes.len() {
+            self.waiting.extend_from_slice(&bytes[written..]);
+            if !asked {
+                // What cannot be asked for is written with the next message.
+                let _ = registry.modify(&self.tcp, token, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more comes, where there is a word for it; whether it arrives matters to
+    /// nobody.
+    fn say_goodbye(&mut self) {
+        if !self.waiting.is_empty() {
+            return;
+        }
+        if let Some(tls) = self.tls() {
+            let mut wire = Vec::new();
+            tls.end();
+            tls.to_wire(&mut wire);
+            let _ = self.tcp.write(&wire);
+        }
     }
 }
 

@@ -24,7 +24,7 @@ mod worker;
 
 pub use audience::{Decision, Observer, RunPosition};
 pub use control::{Conduct, Ended, EngineError, HungFor, Wish, conduct};
-pub use probe::{ProbeSocket, ProbeSocketError};
+pub use probe::{Carrier, ProbeSocket, ProbeSocketError};
 pub use serve::{Listening, Server};
 pub use signals::Signals;
 pub use trial::LiveField;

@@ -12,8 +12,9 @@ use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
 use crate::net::NetError;
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;
+use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, SendBatch, Udp, UdpOptions};
-use crate::vocab::{Time, Transport, Trouble};
+use crate::vocab::{Time, Trouble};
 use line::ProbeConnection;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +29,14 @@ pub struct ProbeSocket {
 enum ProbeWay {
     Datagrams { udp: Udp, received: RecvBatch, sending: SendBatch },
     Connection(ProbeConnection),
+}
+
+/// What a probe goes over.
+#[derive(Clone, Debug)]
+pub enum Carrier {
+    Datagrams,
+    Tcp,
+    Tls(TlsClient),
 }
 
 /// Why there is no such socket.
@@ -51,23 +60,26 @@ impl ProbeSocket {
     /// # Errors
     /// When there is no socket to be had, `source` is not ours, or `target` has no route.
     pub fn open(
-        over: Transport,
+        over: &Carrier,
         source: Option<IpAddr>,
         target: SocketAddr,
         clock: Clock,
     ) -> Result<Self, ProbeSocketError> {
         let mut poller = Poller::new()?;
-        let way = if over.is_stream() {
-            let mut line = ProbeConnection::new((source, target), &poller);
-            line.connect(&mut poller, &clock)?;
-            ProbeWay::Connection(line)
-        } else {
-            let options = UdpOptions { recv_buffer: BUFFER, send_buffer: BUFFER, ..UdpOptions::default() };
-            let udp = Udp::connected(source, target, &options)?;
-            poller.add(&udp, 0)?;
-            let (received, sending) = (RecvBatch::new(SLOTS, LARGEST), SendBatch::new(1, LARGEST));
-            ProbeWay::Datagrams { udp, received, sending }
+        let tls = match over {
+            Carrier::Datagrams => {
+                let options = UdpOptions { recv_buffer: BUFFER, send_buffer: BUFFER, ..UdpOptions::default() };
+                let udp = Udp::connected(source, target, &options)?;
+                poller.add(&udp, 0)?;
+                let (received, sending) = (RecvBatch::new(SLOTS, LARGEST), SendBatch::new(1, LARGEST));
+                return Ok(ProbeSocket { way: ProbeWay::Datagrams { udp, received, sending }, poller, clock });
+            }
+            Carrier::Tcp => None,
+            Carrier::Tls(tls) => Some(tls.clone()),
         };
+        let mut line = ProbeConnection::new((source, target), tls, &poller);
+        line.connect(&mut poller, &clock)?;
+        let way = ProbeWay::Connection(line);
         Ok(ProbeSocket { way, poller, clock })
     }
 

@@ -13,6 +13,7 @@ use super::tempo::Tempo;
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::tcp::TcpPort;
+use crate::net::tls::TlsServer;
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
 use crate::vocab::{Transport, saturating_u16, saturating_u32};
@@ -29,13 +30,17 @@ pub struct Server {
     registrar: Arc<Mutex<Registrar>>,
     stop: Arc<AtomicBool>,
     threads: Vec<Running>,
+    /// PEM.
+    certificate: Option<String>,
 }
 
 /// What a registrar listens on.
 #[derive(Default)]
 pub struct Listening {
     pub udp: Vec<Udp>,
-    pub tcp: Vec<TcpPort>,
+    pub tcp: Vec<(TcpPort, Option<TlsServer>)>,
+    /// What secures them, as PEM: for those who are to trust it.
+    pub certificate: Option<String>,
 }
 
 struct Running {
@@ -50,16 +55,28 @@ impl Server {
     /// When a descriptor, a poller or a thread cannot be had.
     pub fn start(registrar: Registrar, listening: Listening, threads: usize, clock: Clock) -> io::Result<Self> {
         let udp = listening.udp.iter().map(|udp| (Transport::Udp, udp.local_addr()));
-        let tcp = listening.tcp.iter().map(|tcp| (Transport::Tcp, tcp.local_addr()));
+        let over = |tls: &Option<TlsServer>| if tls.is_some() { Transport::Tls } else { Transport::Tcp };
+        let tcp = listening.tcp.iter().map(|(tcp, tls)| (over(tls), tcp.local_addr()));
         let addresses = udp.chain(tcp).collect();
         let registrar = Arc::new(Mutex::new(registrar));
-        let mut server = Server { addresses, registrar, stop: Arc::default(), threads: Vec::new() };
+        let mut server = Server {
+            addresses,
+            registrar,
+            stop: Arc::default(),
+            threads: Vec::new(),
+            certificate: listening.certificate.clone(),
+        };
         let pollers = (0..threads.max(1)).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
         let mail: Arc<[Mailbox]> = pollers.iter().map(|poller| Mailbox::new(poller.waker())).collect();
         for (position, poller) in pollers.into_iter().enumerate() {
             let shared = Listening {
                 udp: listening.udp.iter().map(Udp::share).collect::<io::Result<_>>()?,
-                tcp: listening.tcp.iter().map(TcpPort::share).collect::<io::Result<_>>()?,
+                tcp: listening
+                    .tcp
+                    .iter()
+                    .map(|(tcp, tls)| Ok((tcp.share()?, tls.clone())))
+                    .collect::<io::Result<_>>()?,
+                certificate: None,
             };
             server.add_thread((shared, poller), saturating_u16(position), &mail, clock)?;
         }
@@ -73,7 +90,7 @@ impl Server {
         mail: &Arc<[Mailbox]>,
         clock: Clock,
     ) -> io::Result<()> {
-        let Listening { udp: sockets, tcp } = listening;
+        let Listening { udp: sockets, tcp, .. } = listening;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add_shared(udp, saturating_u32(position))?;
         }
@@ -98,6 +115,11 @@ impl Server {
     /// order given.
     pub fn addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
+    }
+
+    /// The certificate of its secured connections, as PEM.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// Stops the threads and returns what they counted.

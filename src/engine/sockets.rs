@@ -4,11 +4,12 @@
 //! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with
 //! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
 
-use super::channels::{Channels, Inbox, LONGEST_MESSAGE, Progress};
+use super::channels::{Channels, Inbox, LONGEST_MESSAGE, Progress, Secure};
 use crate::fleet::{Driver, Flows, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken};
 use crate::net::tcp::Tcp;
+use crate::net::tls::TlsClient;
 use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, FlowLoss, NotSent, Time, Trouble, Unreachable, saturating_u32};
 use std::io;
@@ -47,9 +48,18 @@ struct StreamSockets {
     channels: Channels<FlowId>,
     /// By flow: its connection, while it has one.
     tokens: Vec<Option<StreamToken>>,
-    /// By flow: the address its requests come from, where that is given, and where they go.
-    ends: Vec<(Option<IpAddr>, SocketAddr)>,
+    /// By flow.
+    ends: Vec<StreamEnds>,
     inbox: Option<Inbox>,
+}
+
+/// What a connection is between, and what secures it.
+#[derive(Clone)]
+struct StreamEnds {
+    /// The address its requests come from, where that is given.
+    source: Option<IpAddr>,
+    remote: SocketAddr,
+    tls: Option<TlsClient>,
 }
 
 /// How long connections are read, and opened, in one turn. A handshake costs hundreds of
@@ -119,19 +129,20 @@ impl Ways for Sockets {
         }
     }
 
-    fn close(&mut self, flow: FlowId) {
-        if let Some(streams) = &mut self.streams
-            && let Some(token) = streams.tokens[flow.index()].take()
-        {
-            streams.channels.remove(token);
-        }
+    fn close(&mut self, flow: FlowId) -> bool {
+        let Some(streams) = &mut self.streams else { return false };
+        let Some(token) = streams.tokens[flow.index()].take() else { return false };
+        let taken_up = streams.channels.is_taken_up(token);
+        streams.channels.remove(token);
+        taken_up
     }
 }
 
 impl StreamSockets {
     fn open(&mut self, flow: FlowId) {
-        let (source, remote) = self.ends[flow.index()];
-        let begun = Tcp::connect(source, remote).and_then(|tcp| self.channels.add(flow, tcp, true));
+        let StreamEnds { source, remote, ref tls } = self.ends[flow.index()];
+        let secure = tls.clone().map(Secure::Later);
+        let begun = Tcp::connect(source, remote).and_then(|tcp| self.channels.add(flow, tcp, secure, true));
         match begun {
             Ok(token) => self.tokens[flow.index()] = Some(token),
             Err(error) => self.channels.never_was(flow, &error),
@@ -146,17 +157,25 @@ fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
 }
 
 impl Sockets {
-    /// A thread's sockets, by flow; connections are opened as `flows` wants them, and reported by
-    /// `poller`.
+    /// A thread's sockets, by flow; connections are opened as `flows` wants them, secured by what
+    /// `tls` has for each, and reported by `poller`.
     ///
     /// # Errors
     /// When the kernel's limit on watches is reached.
-    pub(super) fn watched(sockets: Vec<Udp>, flows: &Flows, poller: &mut Poller) -> io::Result<Self> {
+    pub(super) fn watched(
+        sockets: Vec<Udp>,
+        flows: &Flows,
+        tls: Vec<Option<TlsClient>>,
+        poller: &mut Poller,
+    ) -> io::Result<Self> {
         for (position, udp) in sockets.iter().enumerate() {
             poller.add(udp, saturating_u32(position))?;
         }
         let given = |local: SocketAddr| Some(local.ip()).filter(|address| !address.is_unspecified());
-        let ends: Vec<_> = flows.stream_ends().map(|(local, remote)| (given(local), remote)).collect();
+        let tls = tls.into_iter().chain(std::iter::repeat(None));
+        let ends = flows.stream_ends().zip(tls);
+        let ends: Vec<_> =
+            ends.map(|((local, remote), tls)| StreamEnds { source: given(local), remote, tls }).collect();
         let streams = (!ends.is_empty()).then(|| {
             let channels = Channels::new(poller.registry());
             Box::new(StreamSockets { channels, tokens: vec![None; ends.len()], ends, inbox: Some(Inbox::new()) })
@@ -226,12 +245,17 @@ impl Sockets {
         let mut messages = 0;
         match progress {
             Progress::Nothing => {}
-            Progress::Opened(flow, local) => to.opened(clock.now(), flow, local, self),
+            Progress::Opened(flow, opened) => {
+                if let Some(secured) = &opened.secured {
+                    to.secured(flow, secured);
+                }
+                to.opened(clock.now(), flow, opened.local, self);
+            }
             Progress::Lost(flow, why) => self.lost(flow, why, clock.now(), to),
             Progress::Came(flow) => {
                 let moment = clock.sample();
                 let at = inbox.kernel_ns.map_or(moment.now, |ns| clock.from_kernel(&moment, ns));
-                let remote = self.streams.as_ref().map(|streams| streams.ends[flow.index()].1);
+                let remote = self.streams.as_ref().map(|streams| streams.ends[flow.index()].remote);
                 while let (Some(message), Some(remote)) = (inbox.next(), remote) {
                     to.receive(moment.now, at, flow, remote, message, self);
                     messages += 1;
@@ -248,6 +272,9 @@ impl Sockets {
     fn lost(&mut self, flow: FlowId, why: FlowLoss, now: Time, to: &mut Driver<impl Witness>) {
         if let Some(streams) = &mut self.streams {
             streams.tokens[flow.index()] = None;
+            if let Some(text) = streams.channels.take_said() {
+                to.said(flow, why, &text);
+            }
         }
         to.lost(now, flow, why, self);
     }

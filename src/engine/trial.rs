@@ -10,6 +10,7 @@ use crate::fleet::crew::{Crew, CrewConfig};
 use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
+use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, Udp};
 use crate::vocab::Time;
 use std::io;
@@ -53,13 +54,18 @@ impl LiveField {
     ///
     /// # Errors
     /// When descriptors for the poller cannot be had.
-    pub fn new(config: CrewConfig, sockets: Vec<Udp>, clock: Clock, signals: SignalBox) -> io::Result<Self> {
+    pub fn new(
+        config: CrewConfig,
+        (sockets, tls): (Vec<Udp>, Vec<Option<TlsClient>>),
+        clock: Clock,
+        signals: SignalBox,
+    ) -> io::Result<Self> {
         let mut poller = Poller::new()?;
         lower_timer_slack()?;
         Ok(LiveField {
             start: config.start,
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, &config.flows, &mut poller)?,
+            sockets: Sockets::watched(sockets, &config.flows, tls, &mut poller)?,
             crew: Crew::new(config),
             poller,
             clock,

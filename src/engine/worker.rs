@@ -7,6 +7,7 @@ use crate::fleet::Fleet;
 use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
+use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, Udp};
 use crate::vocab::{FailedAttempt, Speed, Stage, Time};
 use std::io;
@@ -66,8 +67,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Everything a worker thread takes with it.
 pub struct WorkerPlan {
     pub fleet: Fleet,
-    /// By [`crate::vocab::FlowId`].
+    /// By [`crate::vocab::FlowId`], as far as they are no streams.
     pub sockets: Vec<Udp>,
+    /// What secures its streams, by flow.
+    pub tls: Vec<Option<TlsClient>>,
 }
 
 /// A worker's ties to the control side.
@@ -118,7 +121,7 @@ impl Worker {
         let mut poller = Poller::new()?;
         Ok(Worker {
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, plan.fleet.flows(), &mut poller)?,
+            sockets: Sockets::watched(sockets, plan.fleet.flows(), plan.tls, &mut poller)?,
             fleet: plan.fleet,
             poller,
             clock,

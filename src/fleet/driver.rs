@@ -16,7 +16,7 @@ use crate::measure::event::Subject;
 use crate::measure::{Event, FlowChange};
 use crate::seed::Seed;
 use crate::sip::{Branch, Response, Token, emit, scan};
-use crate::vocab::{AgentId, FlowId, NotSent, RunTag, Time, Trouble, TrunkId, saturating_u32};
+use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Trouble, TrunkId, saturating_u32};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,8 +33,11 @@ pub trait Ways {
     /// none.
     fn open(&mut self, _flow: FlowId) {}
 
-    /// Closes a stream, or gives up opening it: nothing more is heard of it.
-    fn close(&mut self, _flow: FlowId) {}
+    /// Closes a stream, or gives up opening it: nothing more is heard of it. True when the other end
+    /// had taken it up.
+    fn close(&mut self, _flow: FlowId) -> bool {
+        false
+    }
 }
 
 /// Who sees what happens to a driver's agents. What it does not care about it leaves out.
@@ -70,6 +73,12 @@ pub trait Witness {
 
     /// A stream of this trunk was opened or is gone; so many of them are open now.
     fn flow_changed(&mut self, _trunk: TrunkId, _change: FlowChange, _open: u64) {}
+
+    /// What one of them agreed on for TLS.
+    fn flow_secured(&mut self, _trunk: TrunkId, _secured: &Secured) {}
+
+    /// What there is to say of one that is lost, beyond why.
+    fn flow_said(&mut self, _trunk: TrunkId, _why: FlowLoss, _text: &str) {}
 }
 
 /// An agent as its witness sees it.

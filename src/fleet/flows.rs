@@ -158,6 +158,11 @@ impl Flows {
         self.streams.iter().map(|stream| (stream.flow.local, stream.flow.remote))
     }
 
+    /// By stream.
+    pub fn stream_trunks(&self) -> impl Iterator<Item = TrunkId> {
+        self.streams.iter().map(|stream| stream.flow.trunk)
+    }
+
     pub(super) fn stream(&mut self, flow: FlowId) -> &mut Stream {
         &mut self.streams[flow.index()]
     }

@@ -30,7 +30,9 @@ use crate::load::{Outage, Schedule, Stripe, Timeline};
 use crate::measure::{Event, FlowChange, Interval, Tally};
 use crate::seed::Seed;
 use crate::sip::Response;
-use crate::vocab::{AgentId, Direction, FailedAttempt, RunTag, Speed, Stage, Time, TrunkId, saturating_u32};
+use crate::vocab::{
+    AgentId, Direction, FailedAttempt, FlowLoss, RunTag, Secured, Speed, Stage, Time, TrunkId, saturating_u32,
+};
 use driver::{DriverConfig, TURN_LIMIT};
 use flight::Flight;
 use outage::{Power, Switch};
@@ -442,5 +444,13 @@ impl Witness for Books {
 
     fn flow_changed(&mut self, trunk: TrunkId, change: FlowChange, open: u64) {
         self.tally.flow_changed(trunk, change, open);
+    }
+
+    fn flow_secured(&mut self, trunk: TrunkId, secured: &Secured) {
+        self.tally.flow_secured(trunk, secured);
+    }
+
+    fn flow_said(&mut self, trunk: TrunkId, why: FlowLoss, text: &str) {
+        self.tally.flow_said(trunk, why, text);
     }
 }

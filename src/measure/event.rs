@@ -113,8 +113,8 @@ pub enum FlowChange {
     Opened { took: Duration },
     /// It could not be opened.
     Failed(FlowLoss),
-    /// It was open and is not any more.
-    Lost(FlowLoss),
+    /// It was open and is not any more; nothing had come over it for so long.
+    Lost { why: FlowLoss, quiet: Duration },
 }
 
 /// What became of one request, repetitions included.

@@ -10,10 +10,11 @@
 use super::answerer::{Words, fold};
 use super::answerers::{AnswererRow, Answerers};
 use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
+use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::responses::{ReasonId, Reasons};
 use super::rows::{MAX_TEXT, RowTable, note};
-use crate::vocab::{Class, Kind, Place, Time, Trouble, said, saturating_u32, without_digests};
+use crate::vocab::{Class, FlowLoss, Kind, Place, Time, Trouble, said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -183,6 +184,7 @@ pub struct Evidence {
     pub grants: Vec<GrantRow>,
     pub answerers: Vec<AnswererRow>,
     pub requests: Vec<RequestRow>,
+    pub remarks: Vec<RemarkRow>,
 }
 
 impl Evidence {
@@ -231,6 +233,9 @@ impl Evidence {
                 None => self.requests.push(*row),
             }
         }
+        for RemarkRow { trunk, why, text, count } in &other.remarks {
+            remark(&mut self.remarks, *trunk, *why, text, *count);
+        }
     }
 
     /// Every trunk that is named.
@@ -240,8 +245,9 @@ impl Evidence {
         let grants = self.grants.iter().map(|row| row.trunk);
         let answerers = self.answerers.iter().map(|row| row.trunk);
         let requests = self.requests.iter().map(|row| row.trunk);
+        let remarks = self.remarks.iter().map(|row| row.trunk);
         let cells = self.pulse.iter().map(|cell| cell.trunk);
-        cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests)
+        cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests).chain(remarks)
     }
 
     /// Every agent that is named.
@@ -414,6 +420,7 @@ pub(super) struct Collector {
     pub(super) requests: Requests,
     realms: Reasons,
     answerers: Answerers,
+    remarks: Vec<RemarkRow>,
 }
 
 impl Collector {
@@ -428,7 +435,13 @@ impl Collector {
             requests: Requests::new(start, trunks),
             realms: Reasons::new(),
             answerers: Answerers::new(),
+            remarks: Vec::new(),
         }
+    }
+
+    /// Something to say of the trunk's connections.
+    pub(super) fn remark(&mut self, trunk: u16, why: Option<FlowLoss>, text: &str) {
+        remark(&mut self.remarks, trunk, why, text, 1);
     }
 
     pub(super) fn beat(&mut self, trunk: u16, at: Time, beat: Beat) {
@@ -573,6 +586,7 @@ impl Collector {
             }),
             answerers: self.answerers.take(),
             requests: self.requests.take(),
+            remarks: std::mem::take(&mut self.remarks),
         }
     }
 }

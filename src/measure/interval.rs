@@ -127,6 +127,14 @@ pub struct FlowCounts {
     pub lost: [u64; FlowLoss::COUNT],
     /// Open at the end of the interval.
     pub open: u64,
+    /// Of those opened: took up an earlier one's TLS session.
+    pub resumed: u64,
+    /// Keep-alives sent, and those that brought no answer.
+    pub pings: u64,
+    pub pongs_missed: u64,
+    /// How long nothing had come over those that the other end closed or reset, the least and the
+    /// most, nanoseconds.
+    pub quiet_ns: Option<(u64, u64)>,
 }
 
 impl FlowCounts {
@@ -140,11 +148,23 @@ impl FlowCounts {
         self.lost.iter().sum()
     }
 
+    /// Before the end of some, nothing had come for so long, nanoseconds.
+    pub fn was_quiet(&mut self, least: u64, most: u64) {
+        let (a, b) = self.quiet_ns.unwrap_or((u64::MAX, 0));
+        self.quiet_ns = Some((a.min(least), b.max(most)));
+    }
+
     /// Adds every count; of two intervals of the same time also what is open.
     pub fn add(&mut self, other: &FlowCounts) {
-        let FlowCounts { opened, failed, lost, open } = other;
+        let FlowCounts { opened, failed, lost, open, resumed, pings, pongs_missed, quiet_ns } = other;
         self.opened += opened;
         self.open += open;
+        self.resumed += resumed;
+        self.pings += pings;
+        self.pongs_missed += pongs_missed;
+        if let Some((least, most)) = *quiet_ns {
+            self.was_quiet(least, most);
+        }
         for (mine, theirs) in self.failed.iter_mut().chain(&mut self.lost).zip(failed.iter().chain(lost)) {
             *mine += theirs;
         }

@@ -17,6 +17,7 @@ mod glance;
 pub mod interval;
 pub mod latency;
 pub mod merge;
+mod remarks;
 mod requests;
 pub mod responses;
 mod rows;
@@ -31,6 +32,7 @@ pub use evidence::{Beat, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Si
 pub use glance::Glance;
 pub use interval::{AgentRow, FlowCounts, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};
 pub use latency::Spread;
+pub use remarks::RemarkRow;
 pub use requests::RequestRow;
 pub use responses::ResponseRow;
 pub use tally::{Tally, TallyConfig};

@@ -16,7 +16,7 @@ use super::glance::Glance;
 use super::interval::{GeneratorCounts, Imbalance, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
 use super::responses::{CountedResponse, Reasons, Responses};
-use crate::vocab::{Class, Kind, Phase, Stage, Status, Time, TrunkId};
+use crate::vocab::{Class, FlowLoss, Kind, Phase, Secured, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
@@ -219,11 +219,27 @@ impl Tally {
                 self.latency_us(trunk, Phase::Connect, micros);
             }
             FlowChange::Failed(why) => counts.failed[why.index()] += 1,
-            FlowChange::Lost(why) => {
+            FlowChange::Lost { why, quiet } => {
                 *ended += 1;
                 counts.lost[why.index()] += 1;
+                if why != FlowLoss::Ours {
+                    let quiet_ns = u64::try_from(quiet.as_nanos()).unwrap_or(u64::MAX);
+                    counts.was_quiet(quiet_ns, quiet_ns);
+                }
             }
         }
+    }
+
+    /// A connection of this trunk agreed on TLS.
+    pub fn flow_secured(&mut self, trunk: TrunkId, secured: &Secured) {
+        let counts = self.trunks[trunk.index()].flows.get_or_insert_default();
+        counts.resumed += u64::from(secured.resumed);
+        self.evidence.remark(trunk.0, None, &format!("{} {}", secured.version, secured.suite));
+    }
+
+    /// What there is to say of a connection that is lost, beyond why.
+    pub fn flow_said(&mut self, trunk: TrunkId, why: FlowLoss, text: &str) {
+        self.evidence.remark(trunk.0, Some(why), text);
     }
 
     /// Samples the number of registered agents if [`Tally::next_sample`] is due. Samples stand at

@@ -8,7 +8,7 @@
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{ArrivalOrder, LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +35,8 @@ pub mod defaults {
     pub const SOCKETS: SocketUse = SocketUse::Shared;
     pub const CONNECTIONS: SocketUse = SocketUse::PerAgent;
     pub const CONNECT_TIMEOUT: &str = "10s";
+    pub const VERIFY: bool = true;
+    pub const RESUMPTION: bool = false;
     pub const KEEPALIVE: &str = "0s";
     pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
@@ -231,8 +233,8 @@ pub struct TrunkFile {
     /// each, as real phones have (the limit on descriptors is raised and checked first).
     #[schemars(extend("default" = defaults::SOCKETS))]
     pub sockets: Option<WordText<SocketUse>>,
-    /// Connections over TCP: `"per-agent"`: one for each agent, as phones have; `"shared"`: one for
-    /// all agents of a worker and source, as a trunk has.
+    /// Connections over TCP and TLS: `"per-agent"`: one for each agent, as phones have;
+    /// `"shared"`: one for all agents of a worker and source, as a trunk has.
     #[schemars(extend("default" = defaults::CONNECTIONS))]
     pub connections: Option<WordText<SocketUse>>,
     /// How long opening a connection may take; a registration that waits for it fails then.
@@ -251,9 +253,8 @@ pub struct TrunkFile {
     pub headers: Option<BTreeMap<String, String>>,
     /// How an agent behaves after a failure.
     pub retry: Option<RetryFile>,
-    /// TLS: `ca`, `cert`, `key`, `server_name`, `verify`. Not available in this version.
-    #[schemars(with = "TlsFile")]
-    pub tls: Option<Later>,
+    /// How TLS is set up: `ca`, `cert`, `key`, `server_name`, `verify`, `resumption`.
+    pub tls: Option<TlsFile>,
     /// Shares of the agents that differ from the others: wrong credentials, another client.
     pub mix: Option<Vec<MixFile>>,
 }
@@ -325,16 +326,35 @@ pub struct RetryFile {
     pub jitter: Option<f64>,
 }
 
-/// `tls` of a trunk, for the schema only.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the keys to editors; the values are refused before they are read")]
+/// `tls` of a trunk.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TlsFile {
-    ca: Option<String>,
-    cert: Option<String>,
-    key: Option<String>,
-    server_name: Option<String>,
-    verify: Option<bool>,
+    /// Certificates that are trusted, as PEM; the system's when left out.
+    pub ca: Option<String>,
+    /// Our own certificate with its issuers behind it, as PEM.
+    pub cert: Option<String>,
+    /// Its private key, as PEM.
+    pub key: Option<String>,
+    /// What the server's certificate must be for; the registrar's host when left out.
+    pub server_name: Option<String>,
+    /// Whether the server's certificate is checked.
+    #[schemars(extend("default" = defaults::VERIFY))]
+    pub verify: Option<bool>,
+    /// Whether an agent's next connection takes up the TLS session of its last one, which spares
+    /// the server most of the handshake.
+    #[schemars(extend("default" = defaults::RESUMPTION))]
+    pub resumption: Option<bool>,
+}
+
+/// `tls` of the embedded registrar.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTlsFile {
+    /// Its certificate with its issuers behind it, as PEM; one of its own making when left out.
+    pub cert: Option<String>,
+    /// Its private key, as PEM.
+    pub key: Option<String>,
 }
 
 /// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`, `outage`.
@@ -414,11 +434,12 @@ pub struct GeneratorFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrarFile {
-    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one; `tcp://…` for
-    /// connections. A trunk on the embedded registrar speaks to the first. Not available in this
-    /// version: tls.
+    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one; `tcp://…` and `tls://…` for
+    /// connections. A trunk on the embedded registrar speaks to the first.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub listen: Option<Vec<String>>,
+    /// Its certificate for `tls://`: `cert`, `key`; one of its own making when left out.
+    pub tls: Option<ServerTlsFile>,
     /// Threads that serve, 0 is one per core; bindings and limits are exact whatever their number.
     #[schemars(extend("default" = defaults::REGISTRAR_THREADS))]
     pub threads: Option<u32>,
@@ -566,16 +587,6 @@ pub struct DurationText(pub String);
 #[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(transparent)]
 pub struct BandwidthText(pub String);
-
-/// Any value of a key that is refused whatever it holds.
-#[derive(Debug)]
-pub struct Later;
-
-impl<'de> Deserialize<'de> for Later {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Later)
-    }
-}
 
 impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -15,8 +15,6 @@ pub struct ListenAddr {
 /// Why a text is no listen address.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("listening on {0} is not available in this version; udp and tcp are, like \"tcp://127.0.0.1:5060\"")]
-    Later(&'static str),
     #[error("\"{0}\" is not a listen address; write it like \"udp://127.0.0.1:5060\" or \"tcp://127.0.0.1:5060\"")]
     Scheme(String),
     #[error("\"{0}\" is not an address with a port; write it like \"udp://127.0.0.1:5060\" or \"udp://[::1]:5060\"")]
@@ -30,7 +28,7 @@ impl FromStr for ListenAddr {
         let (transport, rest) = match text.split_once("://") {
             Some(("udp", rest)) => (Transport::Udp, rest),
             Some(("tcp", rest)) => (Transport::Tcp, rest),
-            Some(("tls", _)) => return Err(ListenError::Later("tls")),
+            Some(("tls", rest)) => (Transport::Tls, rest),
             _ => return Err(ListenError::Scheme(text.to_owned())),
         };
         let address = rest.parse().map_err(|_| ListenError::Address(rest.to_owned()))?;

@@ -96,6 +96,8 @@ pub struct TrunkProfile {
     pub connections: SocketUse,
     #[serde(serialize_with = "as_text")]
     pub connect_timeout: Duration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsProfile>,
     /// Empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]
@@ -107,6 +109,55 @@ pub struct TrunkProfile {
     pub retry: Retry,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<Mix>,
+}
+
+/// How a trunk's connections are secured.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct TlsProfile {
+    /// `None`: the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PemFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PemFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PemFile>,
+    /// `None`: the host of the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    pub verify: bool,
+    pub resumption: bool,
+}
+
+/// How connections to the embedded registrar are secured; `None`: by a certificate of its own.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct ServerTlsProfile {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PemFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PemFile>,
+}
+
+/// A PEM file that a profile names, and what is in it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PemFile {
+    pub path: String,
+    pub pem: Secret,
+    /// Where it is named, for whoever finds out that it is unusable.
+    pub place: Problem,
+}
+
+impl PemFile {
+    /// What is wrong with the file, and what to do instead.
+    pub fn problem(&self, message: &str, remedy: Option<&str>) -> Problem {
+        let remedy = remedy.map(str::to_owned);
+        Problem { message: format!("{}: {message}", self.path), remedy, ..self.place.clone() }
+    }
+}
+
+impl serde::Serialize for PemFile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.path)
+    }
 }
 
 /// A share of a trunk's agents that differs from the others.
@@ -244,6 +295,8 @@ pub struct GeneratorProfile {
 #[derive(Debug, serde::Serialize)]
 pub struct RegistrarProfile {
     pub listen: Vec<ListenAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTlsProfile>,
     /// 0: one per core.
     pub threads: u32,
     pub realm: String,

@@ -28,8 +28,9 @@ pub use error::{Problem, ProblemPlace, ProfileError};
 pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, ListedAgent, Mix, Profile, RegistrarProfile,
-    Retry, RunProfile, Safety, StageProfile, TrunkAgents, TrunkProfile, Users,
+    AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, ListedAgent, Mix, PemFile, Profile,
+    RegistrarProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile, TlsProfile, TrunkAgents, TrunkProfile,
+    Users,
 };
 pub use pattern::{NamePattern, PatternError};
 pub use schema::schema;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// The first bytes of every record.
 pub const MAGIC: [u8; 8] = *b"regstorm";
 /// The layout of the frames; a reader refuses any other.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// Bytes before a payload: kind, length, checksum.
 pub const FRAME_HEAD: usize = 9;
 
@@ -276,8 +276,8 @@ const V2_HEAD: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{OutcomeRow, PulseCell, RequestRow, Sightings, latency};
-    use crate::vocab::{Class, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
+    use crate::measure::{FlowCounts, OutcomeRow, PulseCell, RemarkRow, RequestRow, Sightings, latency};
+    use crate::vocab::{Class, FlowLoss, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
 
     #[test]
     fn histograms_come_back() {
@@ -300,12 +300,14 @@ mod tests {
         assert!(from_v2(&bytes).is_none());
     }
 
-    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 6.
+    /// A change of the layout must raise [`VERSION`]: these are the bytes of version 7.
     #[test]
     fn the_layout_is_that_of_the_version() {
         let mut trunk = TrunkInterval::default();
         trunk.status[0] = 3;
         trunk.out_of_range = 9;
+        trunk.flows =
+            Some(Box::new(FlowCounts { opened: 2, resumed: 1, quiet_ns: Some((3, 4)), ..FlowCounts::default() }));
         let interval = Interval {
             index: 1,
             start_ns: 2,
@@ -347,6 +349,7 @@ mod tests {
                     retry_after_s: None,
                     words: Vec::new(),
                 }],
+                remarks: vec![RemarkRow { trunk: 0, why: Some(FlowLoss::Handshake), text: "s".to_owned(), count: 5 }],
                 requests: vec![RequestRow {
                     trunk: 0,
                     kind: RequestKind::Credentials,
@@ -362,10 +365,11 @@ mod tests {
         };
         let bytes = postcard::to_allocvec(&IntervalFrame::pack(&interval)).unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(text, LAYOUT_6);
+        assert_eq!(text, LAYOUT_7);
     }
 
-    const LAYOUT_6: &str = "0102030101030000000000000000000000000000000000000000000000000000000000000000090000000400000000000501024e6f0106000108010093\
-                            0300010a00ac02010400000264076408010009010b0a010000020b00000177010702\
-                            0001ac02ac0201060000000000010001020c01020d0e";
+    const LAYOUT_7: &str = "010203010103000000000000000000000000000000000000000000000000000000000000000009010200000000\
+                            000000000000000000000000000000000000000000000000000000000000000100000103040000040000000000\
+                            0501024e6f01060001080100930300010a00ac02010400000264076408010009010b0a010000020b0000017701\
+                            07020001ac02ac0201060000000000010001020c01020d0e0100010f017305";
 }

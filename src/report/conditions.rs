@@ -8,6 +8,7 @@ use crate::record::results::TimersHeader;
 use crate::record::{Baseline, Header, Results, TrunkHeader};
 use crate::vocab::{Intervention, InterventionKind, Kind, SocketUse, Stage, Transport};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The set-up of a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -22,7 +23,7 @@ pub struct Conditions {
     /// Without a final answer for this long an attempt is a failure: Timer F, 64·T1 (RFC 3261
     /// §17.1.2.2).
     pub establishment_threshold_s: u64,
-    pub tls_cipher_suite: &'static str,
+    pub tls_cipher_suite: String,
     pub ipsec_profile: &'static str,
     pub media_streams: &'static str,
     /// Initial attempts the load plans.
@@ -69,7 +70,7 @@ impl Conditions {
                 .any(|row| row.challenge && matches!(row.code, 401 | 407) && row.kind != Kind::Unregister),
             expires_s: header.trunks.iter().map(|trunk| trunk.expires_s).collect(),
             establishment_threshold_s: establishment_threshold_s(header),
-            tls_cipher_suite: "none",
+            tls_cipher_suite: cipher_suites(results),
             ipsec_profile: "none",
             media_streams: "none",
             attempts_configured: header.arrivals_planned,
@@ -83,6 +84,18 @@ impl Conditions {
             interventions: interventions(results),
         }
     }
+}
+
+/// What connections agreed on for TLS, the most frequent first.
+fn cipher_suites(results: &Results) -> String {
+    let mut secured: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in results.evidence.remarks.iter().filter(|row| row.why.is_none()) {
+        *secured.entry(&row.text).or_default() += row.count;
+    }
+    let mut all: Vec<_> = secured.into_iter().collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let names: Vec<_> = all.into_iter().map(|(name, _)| name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// How requests share sockets, which is the trunks' own choice.

@@ -16,12 +16,14 @@ pub(super) struct ConnectionsView {
     /// By reason.
     lost: BTreeMap<&'static str, u64>,
     open: u64,
+    /// Of those opened: took up an earlier TLS session.
+    resumed: u64,
 }
 
 impl ConnectionsView {
     pub(super) fn of(counts: &FlowCounts) -> Self {
-        let FlowCounts { opened, open, .. } = *counts;
-        ConnectionsView { opened, failed: by_reason(&counts.failed), lost: by_reason(&counts.lost), open }
+        let FlowCounts { opened, open, resumed, .. } = *counts;
+        ConnectionsView { opened, failed: by_reason(&counts.failed), lost: by_reason(&counts.lost), open, resumed }
     }
 }
 
@@ -30,8 +32,8 @@ fn by_reason(counts: &[u64; FlowLoss::COUNT]) -> BTreeMap<&'static str, u64> {
     occurred.filter(|(_, count)| *count > 0).collect()
 }
 
-/// The same in one line.
-pub(super) fn line(counts: &FlowCounts) -> String {
+/// The same in one line, and whose certificates nobody checked, by the run's `features`.
+pub(super) fn line(counts: &FlowCounts, features: &[String]) -> String {
     let reasons = |counts: &[u64; FlowLoss::COUNT]| {
         let reasons: Vec<_> =
             by_reason(counts).into_iter().map(|(why, count)| format!("{} {why}", text::thousands(count))).collect();
@@ -39,6 +41,9 @@ pub(super) fn line(counts: &FlowCounts) -> String {
     };
     let opened = text::thousands(counts.opened);
     let mut line = format!("{opened} opened, {} open at the end", text::thousands(counts.open));
+    if counts.resumed > 0 {
+        line.push_str(&format!(", {} took up a TLS session", text::thousands(counts.resumed)));
+    }
     for (what, count, reasons) in [
         ("lost", counts.all_lost(), reasons(&counts.lost)),
         ("could not be opened", counts.all_failed(), reasons(&counts.failed)),
@@ -46,6 +51,10 @@ pub(super) fn line(counts: &FlowCounts) -> String {
         if count > 0 {
             line.push_str(&format!(", {} {what}{reasons}", text::thousands(count)));
         }
+    }
+    let unchecked: Vec<_> = features.iter().filter_map(|feature| feature.strip_prefix("tls-unchecked=")).collect();
+    if !unchecked.is_empty() {
+        line.push_str(&format!("; CERTIFICATES NOT CHECKED on {}", unchecked.join(", ")));
     }
     line
 }

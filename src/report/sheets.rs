@@ -362,7 +362,7 @@ fn conditions(results: &Results) -> Sheet {
         ("Registrations challenged", if c.challenged { "yes" } else { "no" }.to_owned()),
         ("Lifetime asked for (expires)", expires.join(", ")),
         ("Establishment threshold time", format!("{} s", c.establishment_threshold_s)),
-        ("TLS cipher suite", c.tls_cipher_suite.to_owned()),
+        ("TLS cipher suite", c.tls_cipher_suite.clone()),
         ("IPsec profile", c.ipsec_profile.to_owned()),
         ("Media streams per session", c.media_streams.to_owned()),
         ("Registration attempts configured", thousands(c.attempts_configured)),

@@ -20,7 +20,9 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.push(labelled("availability", &availability(results)));
     lines.extend(attempts(results));
     let connections = results.totals.sums.flows.as_deref();
-    lines.extend(connections.map(|counts| labelled("connections", &connections::line(counts))));
+    lines.extend(
+        connections.map(|counts| labelled("connections", &connections::line(counts, &results.header.features))),
+    );
     lines.extend(latency(results));
     lines.extend(refused(results));
     lines.push(labelled("loops", &loops(results)));

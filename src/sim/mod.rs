@@ -90,6 +90,11 @@ impl Wording {
         self.transport.is_stream().then_some(StreamRules { connect_timeout: self.connect_timeout, backs_off })
     }
 
+    /// What opening a stream takes: TCP's handshake, then that of TLS.
+    fn round_trips(&self) -> u32 {
+        1 + u32::from(matches!(self.transport, Transport::Tls | Transport::Wss))
+    }
+
     /// The address its requests are sent from comes with the flow.
     fn template(&self, domain: &str) -> RegisterTemplate {
         let template = RegisterTemplate::new(&TemplateParts {
@@ -472,15 +477,16 @@ impl Settlement<'_> {
         let open = |trunk: TrunkId, source: usize| {
             let address = local[trunk.index()][source];
             let (fleet, stream) = (stripe.worker as usize, wording(trunk.index()).rules());
+            let round_trips = wording(trunk.index()).round_trips();
             let address = match stream {
                 Some(rules) if rules.backs_off => {
-                    addresses.settle_stream(fleet, address);
+                    addresses.settle_stream(fleet, address, round_trips);
                     address
                 }
                 // Each agent has a port of its own.
                 Some(_) => {
                     let own = addresses.reserve(address.ip());
-                    addresses.settle_stream(fleet, own);
+                    addresses.settle_stream(fleet, own, round_trips);
                     own
                 }
                 None => {

@@ -168,8 +168,9 @@ impl<T: Toll> Ways for Lane<'_, T> {
         self.wires.open(FleetFlow { fleet: self.fleet, flow }, self.now, round_trip);
     }
 
-    fn close(&mut self, flow: FlowId) {
+    fn close(&mut self, flow: FlowId) -> bool {
         self.wires.close(FleetFlow { fleet: self.fleet, flow });
+        false
     }
 }
 
@@ -214,14 +215,15 @@ impl Addresses {
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 
-    /// The fleet's next stream comes from this address whenever it is open.
-    pub(super) fn settle_stream(&mut self, fleet: usize, address: SocketAddr) {
+    /// The fleet's next stream comes from this address whenever it is open, which takes so many round
+    /// trips.
+    pub(super) fn settle_stream(&mut self, fleet: usize, address: SocketAddr, round_trips: u32) {
         if self.streams.len() <= fleet {
             self.streams.resize_with(fleet + 1, Vec::new);
         }
         let flow = FlowId::stream(saturating_u32(self.streams[fleet].len()));
         self.streams[fleet].push(address);
-        self.wires.add(fleet);
+        self.wires.add(fleet, round_trips);
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 

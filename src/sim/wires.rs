@@ -1,6 +1,6 @@
 //! Played connections: how far each is, and what its two ends are still to hear.
 //!
-//! A connection is there one round trip after it was wanted. Bytes travel in order; what is lost is
+//! A connection is there one round trip after it was wanted, a secured one two (RFC 8446 §2). Bytes travel in order; what is lost is
 //! late. A reset is heard at once at the near end, and what was under way is gone.
 
 use crate::link::DueQueue;
@@ -36,6 +36,8 @@ struct Wire {
     /// How often it was opened or closed: what was sent before is gone.
     generation: u32,
     open: bool,
+    /// What opening it takes.
+    round_trips: u32,
     /// When the last bytes of each direction arrive.
     up: Time,
     down: Time,
@@ -43,12 +45,12 @@ struct Wire {
 
 impl Wires {
     /// The fleet has one more stream.
-    pub(super) fn add(&mut self, fleet: usize) {
+    pub(super) fn add(&mut self, fleet: usize, round_trips: u32) {
         if self.lines.len() <= fleet {
             self.lines.resize_with(fleet + 1, Vec::new);
         }
         let (up, down) = (Time::ORIGIN, Time::ORIGIN);
-        self.lines[fleet].push(Wire { generation: 0, open: false, up, down });
+        self.lines[fleet].push(Wire { generation: 0, open: false, round_trips, up, down });
     }
 
     fn line(&mut self, at: FleetFlow) -> &mut Wire {
@@ -59,7 +61,7 @@ impl Wires {
     pub(super) fn open(&mut self, at: FleetFlow, now: Time, round_trip: Duration) {
         let news = if self.refusing { News::Lost(FlowLoss::Refused) } else { News::Opened };
         let line = self.line(at);
-        let due = now + round_trip;
+        let due = now + round_trip * line.round_trips;
         (line.generation, line.up, line.down) = (line.generation.wrapping_add(1), due, due);
         let generation = line.generation;
         self.news.push(due, (at, generation, news));

@@ -49,10 +49,26 @@ pub enum FlowLoss {
     NotSip,
     /// We closed it: its agents have gone, or the run is over.
     Ours,
+    /// The server's certificate is for another name.
+    CertificateName,
+    /// The server's certificate has expired, or is not valid yet.
+    CertificateTime,
+    /// Nobody we trust has issued the server's certificate.
+    CertificateIssuer,
+    /// The server's certificate is not for a server.
+    CertificatePurpose,
+    /// The server's certificate is unusable for another reason.
+    Certificate,
+    /// What answers speaks no TLS.
+    NotTls,
+    /// The two ends could not agree on TLS, or the other end refused.
+    Handshake,
+    /// The connection was taken up, and TLS was not answered in the time allowed.
+    TlsTimeout,
 }
 
 impl FlowLoss {
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 17;
     pub const ALL: [FlowLoss; FlowLoss::COUNT] = [
         FlowLoss::Refused,
         FlowLoss::Unreachable,
@@ -63,6 +79,14 @@ impl FlowLoss {
         FlowLoss::Silent,
         FlowLoss::NotSip,
         FlowLoss::Ours,
+        FlowLoss::CertificateName,
+        FlowLoss::CertificateTime,
+        FlowLoss::CertificateIssuer,
+        FlowLoss::CertificatePurpose,
+        FlowLoss::Certificate,
+        FlowLoss::NotTls,
+        FlowLoss::Handshake,
+        FlowLoss::TlsTimeout,
     ];
 
     pub const fn index(self) -> usize {
@@ -80,8 +104,25 @@ impl FlowLoss {
             FlowLoss::Silent => "connection silent",
             FlowLoss::NotSip => "no SIP on the connection",
             FlowLoss::Ours => "connection closed by us",
+            FlowLoss::CertificateName => "certificate for another name",
+            FlowLoss::CertificateTime => "certificate expired or not valid yet",
+            FlowLoss::CertificateIssuer => "certificate of an unknown issuer",
+            FlowLoss::CertificatePurpose => "certificate not for a server",
+            FlowLoss::Certificate => "certificate unusable",
+            FlowLoss::NotTls => "no TLS on that port",
+            FlowLoss::Handshake => "TLS handshake failed",
+            FlowLoss::TlsTimeout => "TLS not answered within connect_timeout",
         }
     }
+}
+
+/// What the two ends of a connection agreed on for TLS, by their registered names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Secured {
+    pub version: &'static str,
+    pub suite: &'static str,
+    /// They took up a session of an earlier connection.
+    pub resumed: bool,
 }
 
 impl fmt::Display for FlowLoss {

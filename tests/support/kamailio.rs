@@ -6,12 +6,13 @@
 //! installs it.
 
 use super::clock;
+use regstorm::net::tls::SelfSigned;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -31,6 +32,10 @@ const HEALTHY: (&str, &str) = ("kamailio.cfg", include_str!("../kamailio/kamaili
 #[derive(Clone, Copy)]
 pub enum Config {
     Healthy,
+    /// The same over TCP on the same port, besides UDP.
+    Tcp,
+    /// The same over TLS; its certificate is [`Kamailio::certificate`].
+    Tls,
     /// At most so many contacts over all users, 403 to the next one.
     Limit(u32),
     /// So many registrations and refreshes a second, 503 to the others.
@@ -58,7 +63,7 @@ impl Config {
     /// File name and text.
     fn file(self) -> (&'static str, &'static str) {
         match self {
-            Config::Healthy => HEALTHY,
+            Config::Healthy | Config::Tcp | Config::Tls => HEALTHY,
             Config::Limit(_) => ("limit.cfg", include_str!("../kamailio/limit.cfg")),
             Config::Rate { .. } => ("rate.cfg", include_str!("../kamailio/rate.cfg")),
             Config::Forbidden => ("forbidden.cfg", include_str!("../kamailio/forbidden.cfg")),
@@ -73,6 +78,8 @@ impl Config {
     /// What its file wants defined on the command line (`-A`).
     fn defines(self) -> Vec<String> {
         match self {
+            Config::Tcp => vec!["STREAMS=1".to_owned()],
+            Config::Tls => vec!["STREAMS=1".to_owned(), "SECURED=1".to_owned()],
             Config::Limit(contacts) => vec![format!("LIMIT={contacts}")],
             Config::Rate { per_second, retry_after_s } => {
                 let retry_after = retry_after_s.map(|seconds| format!("RETRY_AFTER={seconds}"));
@@ -131,6 +138,11 @@ impl Kamailio {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
+    /// Its certificate, for 127.0.0.1.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join("cert.pem")
+    }
+
     /// The bindings it holds, by its own statistics.
     pub fn contacts(&self) -> u64 {
         self.statistic("location_contacts")
@@ -175,6 +187,11 @@ impl Kamailio {
         let dir = self.dir.path();
         drop(std::fs::remove_file(dir.join("rpc")));
         let own = self.settings.config.file();
+        if matches!(self.settings.config, Config::Tls) && !self.certificate().exists() {
+            let made = SelfSigned::new(vec!["127.0.0.1".to_owned()]).expect("an address");
+            std::fs::write(self.certificate(), made.certificate).expect("our own directory");
+            std::fs::write(dir.join("key.pem"), made.key).expect("our own directory");
+        }
         for (name, text) in [HEALTHY, own] {
             std::fs::write(dir.join(name), self.filled_in(text)).expect("our own directory");
         }
@@ -196,6 +213,7 @@ impl Kamailio {
     fn filled_in(&self, config: &str) -> String {
         config
             .replace("@PORT@", &self.port.to_string())
+            .replace("@DIR@", &self.dir.path().display().to_string())
             .replace("@RPC@", &self.dir.path().join("rpc").display().to_string())
             .replace("@MIN_EXPIRES@", &self.settings.min_expires_s.to_string())
             .replace("@NONCE_EXPIRE@", &self.settings.nonce_expire_s.to_string())

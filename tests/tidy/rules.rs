@@ -63,7 +63,7 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 26] = [
+pub const CRATES: [(&str, &[&str]); 29] = [
     ("prometheus_client", &["live", "report"]),
     ("hyper", &["live"]),
     ("hyper_util", &["live"]),
@@ -83,6 +83,9 @@ pub const CRATES: [(&str, &[&str]); 26] = [
     ("indicatif", &["live"]),
     ("ratatui", &["live"]),
     ("socket2", &["net"]),
+    ("rustls", &["net"]),
+    ("rustls_native_certs", &["net"]),
+    ("rcgen", &["net"]),
     ("libc", &["net"]),
     ("tokio", &["engine", "live", "command"]),
     ("anyhow", &["command", "main"]),

@@ -8,13 +8,13 @@ use crate::agent::probe::{
 use crate::command::failure::Failure;
 use crate::command::probing::register_of;
 use crate::diagnose::experiment::{Answer, Change, Trial, TrialChallenge, TrialOutcome, TrialSubject, Used};
-use crate::engine::ProbeSocket;
+use crate::engine::{Carrier, ProbeSocket};
 use crate::load::Pace;
 use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::seed::Seed;
 use crate::sip::{Algorithm, AlgorithmSet, Protection};
-use crate::vocab::{AgentId, Place, Secret, Time, Transport, saturating_u32};
+use crate::vocab::{AgentId, Place, Secret, Time, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) trait ProbeLine {
 /// A port of this machine.
 pub(super) struct RealLine {
     socket: ProbeSocket,
-    over: Transport,
+    over: Carrier,
     target: SocketAddr,
     clock: Clock,
 }
@@ -48,12 +48,12 @@ impl RealLine {
     /// # Errors
     /// When there is no such port; the text says why.
     pub(super) fn open(
-        over: Transport,
+        over: Carrier,
         source: Option<IpAddr>,
         target: SocketAddr,
         clock: Clock,
     ) -> Result<RealLine, String> {
-        let socket = ProbeSocket::open(over, source, target, clock).map_err(|error| error.to_string())?;
+        let socket = ProbeSocket::open(&over, source, target, clock).map_err(|error| error.to_string())?;
         Ok(RealLine { socket, over, target, clock })
     }
 }
@@ -77,7 +77,7 @@ impl ProbeLine for RealLine {
 
     fn open(&self, source: Option<IpAddr>) -> Result<Box<dyn ProbeLine>, String> {
         let source = source.unwrap_or_else(|| self.local().ip());
-        Ok(Box::new(RealLine::open(self.over, Some(source), self.target, self.clock)?))
+        Ok(Box::new(RealLine::open(self.over.clone(), Some(source), self.target, self.clock)?))
     }
 }
 

@@ -4,6 +4,7 @@
 use super::bench::{Bench, RealLine};
 use super::interrupt::Interrupt;
 use crate::cli::DiagnoseArgs;
+use crate::command::carriers::carriers;
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::{print, say};
 use crate::command::probing::source_of;
@@ -11,6 +12,7 @@ use crate::command::registrar::{address_of, embedded};
 use crate::command::source::DiskSource;
 use crate::command::targets::resolve_all;
 use crate::diagnose::experiment::{ExperimentConclusion, Investigation, NextMove, Trial, TrialOutcome};
+use crate::engine::Carrier;
 use crate::load::Pace;
 use crate::net::clock::Clock;
 use crate::plan::Plan;
@@ -45,7 +47,16 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let server = embedded(&plan, embedded_seed, clock, clock.now())?;
     let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
     let seed = Seed(crate::command::random_word());
-    let ward = Ward { plan: &plan, targets: &targets, clock, patience, seed, interrupt: Interrupt::watch(clock)? };
+    let carriers = carriers(&plan, server.as_ref())?;
+    let ward = Ward {
+        plan: &plan,
+        targets: &targets,
+        carriers: &carriers,
+        clock,
+        patience,
+        seed,
+        interrupt: Interrupt::watch(clock)?,
+    };
     let found = ward.visit(&agents, pace)?;
     drop(server);
     match found {
@@ -88,6 +99,7 @@ impl EndedVisit {
 struct Ward<'a> {
     plan: &'a Plan,
     targets: &'a [SocketAddr],
+    carriers: &'a [Carrier],
     clock: Clock,
     patience: Duration,
     seed: Seed,
@@ -116,7 +128,7 @@ impl Ward<'_> {
 
     fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
         let trunk = self.plan.identities.get(agent).trunk.index();
-        let (over, target) = (self.plan.trunks[trunk].transport(), self.targets[trunk]);
+        let (over, target) = (self.carriers[trunk].clone(), self.targets[trunk]);
         let line = RealLine::open(over, source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
         Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
     }

@@ -1,12 +1,12 @@
-//! Connections that cannot be opened (`connect.refused`), or that end before their agents do
-//! (`flow.closed-by-server`).
+//! Connections that cannot be opened (`connect.refused`), whose server shows a certificate that is
+//! not accepted (`tls.certificate`), or that end before their agents do (`flow.closed-by-server`).
 //!
 //! What became of every connection is counted, with its reason; there is nothing to infer but whose
 //! doing it was. What this machine could not do itself is not told here, nor a connection that we
 //! gave up because nothing came over it any more: that silence has its own finding.
 
 use super::cost::Cost;
-use super::draft::{Draft, confidence};
+use super::draft::{Draft, SOME, confidence};
 use super::rivals::Rival;
 use super::silence::{of_agents, severity, target, when_unreachable};
 use super::view::View;
@@ -15,7 +15,7 @@ use crate::measure::{FlowCounts, Sightings};
 use crate::vocab::{Class, Confidence, FlowLoss, Severity, SocketUse, Trouble};
 
 pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
-    let found = [not_opened(view), speaks_no_sip(view), closed(view)];
+    let found = [certificate(view), not_opened(view), speaks_no_sip(view), closed(view)];
     found.into_iter().flatten().collect()
 }
 
@@ -33,13 +33,23 @@ struct Group {
     /// Connections that were opened in these intervals, and over the run.
     opened_meanwhile: u64,
     opened: u64,
+    /// How long nothing had come over connections that ended from the other side, the least and the
+    /// most.
+    quiet_ns: Option<(u64, u64)>,
 }
 
 impl Group {
     /// Those of `which` among the connections that `part` counts.
     fn of(view: &View<'_>, part: fn(&FlowCounts) -> &Reasons, which: &[FlowLoss]) -> Option<Group> {
-        let mut group =
-            Group { count: 0, reasons: Vec::new(), first_ns: 0, last_ns: 0, opened_meanwhile: 0, opened: 0 };
+        let mut group = Group {
+            count: 0,
+            reasons: Vec::new(),
+            first_ns: 0,
+            last_ns: 0,
+            opened_meanwhile: 0,
+            opened: 0,
+            quiet_ns: None,
+        };
         let mut by_reason: Reasons = [0; FlowLoss::COUNT];
         for interval in &view.results.intervals {
             let Some(flows) = interval.trunks.get(usize::from(view.trunk)).and_then(|trunk| trunk.flows.as_deref())
@@ -55,6 +65,10 @@ impl Group {
             group.first_ns = if group.count == 0 { interval.start_ns } else { group.first_ns };
             group.last_ns = interval.end_ns;
             group.opened_meanwhile += flows.opened;
+            group.quiet_ns = match (group.quiet_ns, flows.quiet_ns) {
+                (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                (one, other) => one.or(other),
+            };
             group.count += count;
         }
         group.reasons = which.iter().map(|why| (*why, by_reason[why.index()])).filter(|(_, n)| *n > 0).collect();
@@ -93,14 +107,37 @@ impl Group {
         }
         draft.confidence = confidence(self.count, 0);
         draft.evidence = self.reasons.iter().map(|(why, count)| format!("{count} x {why}")).collect();
+        let remarks = view.results.evidence.remarks.iter().filter(|row| row.trunk == view.trunk);
+        let said = remarks.filter(|row| row.why.is_some_and(ours)).take(MOST_REMARKS);
+        draft.evidence.extend(said.map(|row| format!("{} x {}", row.count, row.text)));
         draft
     }
 }
 
+/// Connections whose server shows a certificate that we do not accept.
+fn certificate(view: &View<'_>) -> Option<Draft> {
+    let group = Group::of(view, |counts| &counts.failed, &CERTIFICATE)?;
+    let mut draft = group.draft(view, "tls.certificate");
+    draft.summary = format!(
+        "the certificate of {} is not accepted, {}: {} of {} failed",
+        target(view),
+        group.main(),
+        group.count,
+        counted(group.count + group.opened, "connection")
+    );
+    if group.opened_meanwhile > 0 {
+        draft.evidence.push(format!("{} opened in the same intervals", group.opened_meanwhile));
+        draft.advice.push("several servers behind one address may show different certificates".to_owned());
+    }
+    draft.rejected.push("a server that is away: each time it was there and showed a certificate".to_owned());
+    draft.rejected.push("a refusal by the server: we ended the handshake, and no request was sent".to_owned());
+    Some(draft)
+}
+
 /// Connections that never came to be.
 fn not_opened(view: &View<'_>) -> Option<Draft> {
-    let which = [FlowLoss::Refused, FlowLoss::Unreachable, FlowLoss::ConnectTimeout, FlowLoss::Reset, FlowLoss::Closed];
-    let group = Group::of(view, |counts| &counts.failed, &which)?;
+    let which = &NOT_OPENED;
+    let group = Group::of(view, |counts| &counts.failed, which)?;
     let mut draft = group.draft(view, "connect.refused");
     let (when, hit) = if draft.attempts > 0 {
         (when_unreachable(view, &draft), format!(", of {}", of_agents(view, draft.agents)))
@@ -122,6 +159,17 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
             format!("{there} does not take up connections{when}: nothing came back within connect_timeout")
         }
         FlowLoss::Unreachable => format!("the network knows no way to {there}{when}"),
+        FlowLoss::TlsTimeout => {
+            draft.rejected.push("a server that is away: it took the connections up".to_owned());
+            draft.advice.push("a port that speaks plain TCP waits for a message as long as this does".to_owned());
+            format!("{there} takes connections up and does not answer TLS{when}")
+        }
+        FlowLoss::NotTls => format!("what listens on {there} speaks no TLS{when}"),
+        FlowLoss::Handshake => {
+            draft.rejected.push("a server that is away: it took the connections up".to_owned());
+            draft.advice.push(NO_AGREEMENT.to_owned());
+            format!("{there} and this machine do not agree on TLS{when}")
+        }
         _ => format!("{there} ends connections before they are open{when}"),
     };
     let tried = group.count + group.opened;
@@ -134,7 +182,7 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
     }
     draft.rejected.push("this machine: what it could not do itself is counted apart".to_owned());
     draft.excludes(Rival::Accounts, "a registrar that refuses its users: no request was sent, so none was judged");
-    if group.main() != FlowLoss::ConnectTimeout {
+    if !matches!(group.main(), FlowLoss::ConnectTimeout | FlowLoss::TlsTimeout) {
         draft.excludes(Rival::PacketLoss, "packets lost by chance: the failures were reported, not waited for");
     } else if group.opened_meanwhile == 0 {
         draft.excludes(Rival::PacketLoss, "packets lost by chance: not one connection came to be meanwhile");
@@ -162,8 +210,8 @@ fn speaks_no_sip(view: &View<'_>) -> Option<Draft> {
 
 /// Connections that the other end, or something on the way, ended.
 fn closed(view: &View<'_>) -> Option<Draft> {
-    let which = [FlowLoss::Closed, FlowLoss::Reset, FlowLoss::ConnectTimeout, FlowLoss::Unreachable, FlowLoss::Refused];
-    let group = Group::of(view, |counts| &counts.lost, &which)?;
+    let which = &ENDED;
+    let group = Group::of(view, |counts| &counts.lost, which)?;
     let mut draft = group.draft(view, "flow.closed-by-server");
     if view.header().sockets == SocketUse::PerAgent {
         draft.agents = draft.agents.max(group.count.min(view.agents.len() as u64));
@@ -172,6 +220,8 @@ fn closed(view: &View<'_>) -> Option<Draft> {
     let how = match group.main() {
         FlowLoss::Closed => "closed",
         FlowLoss::Reset => "reset",
+        // With TLS 1.3 a client hears that its certificate is refused after it thought it was in.
+        FlowLoss::Handshake => "ended in TLS",
         _ => "cut off",
     };
     draft.summary = format!(
@@ -181,6 +231,13 @@ fn closed(view: &View<'_>) -> Option<Draft> {
         target(view)
     );
     draft.evidence.push(format!("{} failed with them", counted(draft.attempts, "attempt")));
+    if let Some((least, most)) = group.quiet_ns {
+        draft.evidence.push(format!("nothing had come over them for {} to {}", at(least), at(most)));
+        if is_idle_timeout(&group, least, most) {
+            draft.summary.push_str(&format!("; each after {} without traffic", at(least)));
+            draft.advice.push(IDLE.to_owned());
+        }
+    }
     draft.rejected.push("our own end: connections that we close are counted apart".to_owned());
     if matches!(group.main(), FlowLoss::Closed | FlowLoss::Reset) {
         draft.excludes(Rival::PacketLoss, "packets lost by chance: most were ended by a message from there");
@@ -188,5 +245,45 @@ fn closed(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
+/// Whether connections end when they have been idle for a certain time: they end over a stretch of
+/// time that is much longer than what their idle times differ by.
+fn is_idle_timeout(group: &Group, least_ns: u64, most_ns: u64) -> bool {
+    let (spread, stretch) = (most_ns - least_ns, group.last_ns - group.first_ns);
+    group.count >= SOME && least_ns >= SHORTEST_IDLE_NS && spread * 4 < stretch && spread * 5 < least_ns
+}
+
+/// What was said of failures is quoted so often.
+const MOST_REMARKS: usize = 3;
+/// No server calls a connection idle sooner.
+const SHORTEST_IDLE_NS: u64 = 2_000_000_000;
+const CERTIFICATE: [FlowLoss; 5] = [
+    FlowLoss::CertificateName,
+    FlowLoss::CertificateTime,
+    FlowLoss::CertificateIssuer,
+    FlowLoss::CertificatePurpose,
+    FlowLoss::Certificate,
+];
+const NOT_OPENED: [FlowLoss; 8] = [
+    FlowLoss::Refused,
+    FlowLoss::Unreachable,
+    FlowLoss::ConnectTimeout,
+    FlowLoss::Reset,
+    FlowLoss::Closed,
+    FlowLoss::NotTls,
+    FlowLoss::Handshake,
+    FlowLoss::TlsTimeout,
+];
+const ENDED: [FlowLoss; 6] = [
+    FlowLoss::Closed,
+    FlowLoss::Reset,
+    FlowLoss::ConnectTimeout,
+    FlowLoss::Unreachable,
+    FlowLoss::Refused,
+    FlowLoss::Handshake,
+];
+const NO_AGREEMENT: &str = "the server may want a client certificate (cert and key of the trunk's tls), or offer no \
+                            protocol version or cipher of ours (TLS 1.3 and 1.2)";
+const IDLE: &str = "an idle timeout of the server or of something on the way: refreshes or a keep-alive must come \
+                    more often";
 const NOT_TAKEN_UP: &str = "a firewall that drops, a host that is off, or a listening socket whose queue is full: \
                             a capture at the server tells whether the SYN arrives";

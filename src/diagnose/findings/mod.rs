@@ -5,8 +5,8 @@
 //! evidence equally, both are found, and both say `open`. The generator's own trouble comes first:
 //! what it got wrong must not be held against a server.
 //!
-//! `dns` and `tls.certificate` have an explanation and no detector: a name that does not resolve
-//! ends a run before its first packet, and without TLS there is no certificate.
+//! `dns` has an explanation and no detector: a name that does not resolve ends a run before its
+//! first packet.
 
 mod binding;
 mod capacity;

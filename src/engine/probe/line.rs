@@ -1,10 +1,11 @@
 //! A probe's connection: opened while somebody waits for it, opened again when it was lost.
 
 use crate::agent::probe::Todo;
-use crate::engine::channels::{Channels, Inbox, Progress};
+use crate::engine::channels::{Channels, Inbox, Progress, Secure};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken};
 use crate::net::tcp::Tcp;
+use crate::net::tls::TlsClient;
 use crate::vocab::{FlowLoss, Trouble};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(super) struct ProbeConnection {
     /// The address its requests come from, where that is given, and where they go.
     ends: (Option<IpAddr>, SocketAddr),
+    tls: Option<TlsClient>,
     channels: Channels<()>,
     token: Option<StreamToken>,
     inbox: Inbox,
@@ -25,9 +27,9 @@ pub(super) struct ProbeConnection {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl ProbeConnection {
-    pub(super) fn new(ends: (Option<IpAddr>, SocketAddr), poller: &Poller) -> Self {
+    pub(super) fn new(ends: (Option<IpAddr>, SocketAddr), tls: Option<TlsClient>, poller: &Poller) -> Self {
         let channels = Channels::new(poller.registry());
-        ProbeConnection { ends, channels, token: None, inbox: Inbox::new(), local: None, lost: None }
+        ProbeConnection { ends, tls, channels, token: None, inbox: Inbox::new(), local: None, lost: None }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -58,12 +60,14 @@ impl ProbeConnection {
                 return if why == FlowLoss::Local { Err(error) } else { Ok(()) };
             }
         };
-        self.token = Some(self.channels.add((), tcp, true)?);
+        let secure = self.tls.clone().map(Secure::Later);
+        self.token = Some(self.channels.add((), tcp, secure, true)?);
         let end = clock.now() + PATIENCE;
         while self.local.is_none() && self.lost.is_none() {
             let now = clock.now();
             if now >= end {
-                self.fail(FlowLoss::ConnectTimeout);
+                let taken_up = self.token.is_some_and(|token| self.channels.is_taken_up(token));
+                self.fail(if taken_up { FlowLoss::TlsTimeout } else { FlowLoss::ConnectTimeout });
                 break;
             }
             poller.wait(Some(end.since(now)), &mut Vec::new())?;
@@ -97,7 +101,7 @@ impl ProbeConnection {
         for event in ready {
             match self.channels.progress(*event, &mut self.inbox) {
                 Progress::Nothing => {}
-                Progress::Opened((), local) => self.local = Some(local),
+                Progress::Opened((), opened) => self.local = Some(opened.local),
                 Progress::Lost((), why) => self.fail(why),
                 Progress::Came(()) => {
                     let kernel_ns = self.inbox.kernel_ns;

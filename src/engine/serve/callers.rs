@@ -1,9 +1,10 @@
 //! The connections to the embedded registrar that one of its threads has accepted.
 
-use crate::engine::channels::{Channels, Inbox, Progress};
+use crate::engine::channels::{Channels, Inbox, Progress, Secure};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken, Waker};
 use crate::net::tcp::TcpPort;
+use crate::net::tls::TlsServer;
 use crate::registrar::{Connection, Peer};
 use crate::vocab::{Time, saturating_u32};
 use std::io;
@@ -34,7 +35,7 @@ impl Mailbox {
 
 /// One thread's connections, and the sockets it accepts them on.
 pub(super) struct Callers {
-    ports: Vec<TcpPort>,
+    ports: Vec<(TcpPort, Option<TlsServer>)>,
     channels: Channels<SocketAddr>,
     inbox: Inbox,
     /// This thread's number, and everybody's mail.
@@ -50,12 +51,12 @@ const ACCEPTED: usize = 64;
 
 impl Callers {
     pub(super) fn new(
-        ports: Vec<TcpPort>,
+        ports: Vec<(TcpPort, Option<TlsServer>)>,
         poller: &mut Poller,
         position: u16,
         mail: Arc<[Mailbox]>,
     ) -> io::Result<Self> {
-        for (n, port) in ports.iter().enumerate() {
+        for (n, (port, _)) in ports.iter().enumerate() {
             poller.add_shared(port, PORTS + saturating_u32(n))?;
         }
         Ok(Callers { ports, channels: Channels::new(poller.registry()), inbox: Inbox::new(), position, mail })
@@ -69,12 +70,13 @@ impl Callers {
     /// Accepts connections from the ports that are ready.
     pub(super) fn accept(&mut self, ready: &[u32]) {
         let ports = ready.iter().filter_map(|token| token.checked_sub(PORTS));
-        for port in ports.filter_map(|n| self.ports.get(n as usize)) {
+        for (port, tls) in ports.filter_map(|n| self.ports.get(n as usize)) {
             for _ in 0..ACCEPTED {
                 // Without a descriptor it waits until one is free.
                 let Ok(Some((tcp, from))) = port.accept() else { break };
+                let Ok(tls) = tls.as_ref().map(|tls| tls.begin().map(Secure::Now)).transpose() else { break };
                 // What cannot be watched is closed.
-                let _ = self.channels.add(from, tcp, false);
+                let _ = self.channels.add(from, tcp, tls, false);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::fleet::flows::Members;
 use crate::fleet::stream::{StreamInput, StreamStep};
 use crate::measure::FlowChange;
 use crate::seed::Purpose;
-use crate::vocab::{FlowId, FlowLoss, Time, saturating_u32};
+use crate::vocab::{FlowId, FlowLoss, Secured, Time, saturating_u32};
 use std::net::SocketAddr;
 
 /// What the agents of a stream are to be told; those before `next` know.
@@ -83,6 +83,18 @@ impl<W: Witness> Driver<W> {
         }
     }
 
+    /// What a stream agreed on for TLS.
+    pub fn secured(&mut self, flow: FlowId, secured: &Secured) {
+        let trunk = self.config.flows.get(flow).trunk;
+        self.witness.flow_secured(trunk, secured);
+    }
+
+    /// What there is to say of a stream that is lost, beyond why.
+    pub fn said(&mut self, flow: FlowId, why: FlowLoss, text: &str) {
+        let trunk = self.config.flows.get(flow).trunk;
+        self.witness.flow_said(trunk, why, text);
+    }
+
     fn close(&mut self, flow: FlowId, now: Time, why: FlowLoss, out: &mut impl Ways) {
         out.close(flow);
         self.step(flow, now, StreamInput::Lost(why), out);
@@ -113,16 +125,16 @@ impl<W: Witness> Driver<W> {
                 self.witness.flow_changed(trunk, FlowChange::Opened { took }, open);
                 self.tidings.push_back(Tiding { flow, lost: None, next: 0 });
             }
-            StreamStep::TellLost { why, failed } => self.fell(flow, why, failed),
+            StreamStep::TellLost { why, failed } => self.fell(flow, why, failed, now),
             StreamStep::GiveUp => {
-                out.close(flow);
-                self.fell(flow, FlowLoss::ConnectTimeout, true);
+                let why = if out.close(flow) { FlowLoss::TlsTimeout } else { FlowLoss::ConnectTimeout };
+                self.fell(flow, why, true, now);
             }
         }
         step
     }
 
-    fn fell(&mut self, flow: FlowId, why: FlowLoss, failed: bool) {
+    fn fell(&mut self, flow: FlowId, why: FlowLoss, failed: bool, now: Time) {
         let flows = &mut self.config.flows;
         let trunk = flows.get(flow).trunk;
         if failed {
@@ -130,7 +142,8 @@ impl<W: Witness> Driver<W> {
             self.witness.flow_changed(trunk, FlowChange::Failed(why), open);
         } else {
             let open = flows.count_open(trunk, false);
-            self.witness.flow_changed(trunk, FlowChange::Lost(why), open);
+            let quiet = now.since(flows.stream(flow).heard);
+            self.witness.flow_changed(trunk, FlowChange::Lost { why, quiet }, open);
         }
         // What was not yet told of its opening is not true any more.
         self.tidings.retain(|tiding| tiding.flow != flow);

@@ -45,13 +45,6 @@ impl Checker<'_> {
         self.advise(path, format!("{feature} is not available in this version"), instead);
     }
 
-    /// Refuses a key whatever it holds.
-    pub(super) fn later_key<T>(&mut self, path: &Path, written: &Option<T>, feature: &str) {
-        if written.is_some() {
-            self.bad_key(path, format!("{feature} is not available in this version"), "leave it out");
-        }
-    }
-
     pub(super) fn duration(&mut self, path: &Path, written: Option<&DurationText>, default: &str) -> Duration {
         let text = written.map_or(default, |text| text.0.as_str());
         parse_duration(text).unwrap_or_else(|error| {

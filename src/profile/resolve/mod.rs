@@ -6,6 +6,7 @@ mod check;
 mod fault;
 mod injection;
 mod rows;
+mod tls;
 mod trunk;
 
 use super::Source;
@@ -353,6 +354,7 @@ fn registrar(check: &mut Checker, file: RegistrarFile, trunk_ids: &[&str]) -> Re
     check.refusal_code(&at.key("max_contacts_code"), max_contacts_code);
     let faults = fault::faults(check, file.fault.unwrap_or_default(), trunk_ids);
     RegistrarProfile {
+        tls: file.tls.map(|file| tls::server(check, &at.key("tls"), file)),
         listen,
         threads,
         realm,

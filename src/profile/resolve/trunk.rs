@@ -3,6 +3,7 @@
 
 use super::agents::agents;
 use super::check::Checker;
+use super::tls;
 use crate::profile::file::{MixFile, RetryFile, TrunkFile, WordText, defaults};
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
@@ -34,7 +35,6 @@ pub(super) fn trunks(check: &mut Checker, files: Vec<TrunkFile>) -> Vec<TrunkPro
 }
 
 fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> TrunkProfile {
-    check.later_key(&at.key("tls"), &file.tls, "TLS");
     let id = required(check, &at.key("id"), file.id, "name the trunk: id = \"trunk_nj_01\"");
     check_id(check, &at.key("id"), &id);
     let registrar = required(
@@ -87,6 +87,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         sockets,
         connections,
         connect_timeout,
+        tls: file.tls.map(|file| tls::client(check, &at.key("tls"), file)),
         source,
         keepalive,
         agents: agents.unwrap_or_else(nobody),

@@ -1,0 +1,155 @@
+//! Connections to a real registrar: Kamailio over TCP and over TLS. Its own count of contacts is held
+//! against ours; killed and started again in mid-run, it gets every agent back.
+//!
+//! Needs `kamailio` and `kamailio-tls-modules`; `tests/all` installs them.
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+use support::clock;
+use support::kamailio::{Config, Kamailio, PASSWORD, REALM, Settings};
+use support::program::{Regstorm, profile};
+use support::results::ResultDir;
+
+const LIMIT: Duration = Duration::from_secs(120);
+const AGENTS: u64 = 400;
+const ALL: f64 = 400.0;
+
+/// 400 agents at 200/s, which come back a second after they failed and stay for `hold` seconds.
+fn text(registrar: &str, trunk: &str, hold: u32) -> String {
+    format!(
+        "[run]\nname = \"streams\"\nseed = 7\ninterval = \"1s\"\ndrain = \"5s\"\nunregister = false\n\n\
+         [[trunk]]\nid = \"t\"\nregistrar = \"{registrar}\"\ndomain = \"{REALM}\"\nexpires = \"10m\"\n\
+         agents = {{ count = {AGENTS}, user = \"agent{{n:05}}\", password = \"{PASSWORD}\" }}\n\
+         retry = {{ preset = \"hammer\" }}\n{trunk}\n\n\
+         [[load]]\nrate = 200\nfor = \"2s\"\n[[load]]\nhold = \"{hold}s\"\n"
+    )
+}
+
+fn start(dir: &Path, text: &str) -> Regstorm {
+    Regstorm::start(dir, &["run", profile(dir, text), "--out", "out", "--live", "off"])
+}
+
+fn results(dir: &Path) -> ResultDir {
+    let results = ResultDir::open(&dir.join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("retransmissions"), 0);
+    results
+}
+
+/// Everybody registers, and both sides count the same.
+fn all_register(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl Fn(&Kamailio) -> String) {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let finished = start(dir.path(), &text(&uri(&kamailio), &trunk(&kamailio), 1)).wait(LIMIT);
+    assert!(finished.status.code() != Some(2), "{}", finished.stderr());
+    let results = results(dir.path());
+    assert_eq!((results.total("attempts"), results.total("registered")), (AGENTS, AGENTS));
+    assert_eq!(kamailio.contacts(), AGENTS);
+    assert_eq!(results.number("/trunks/0/connections/opened"), ALL);
+    assert_eq!(results.number("/trunks/0/connections/open"), ALL);
+}
+
+/// Killed while everybody is registered, and started again: every connection is lost, and every
+/// agent is back with a new one.
+fn all_come_back(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl Fn(&Kamailio) -> String) {
+    let _turn = clock::alone();
+    let mut kamailio = Kamailio::start(Settings { config, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = start(dir.path(), &text(&uri(&kamailio), &trunk(&kamailio), 600));
+    clock::until("everybody to be registered", LIMIT, || (kamailio.contacts() == AGENTS).then_some(()));
+    kamailio.restart();
+    clock::until("everybody to be back", LIMIT, || (kamailio.contacts() == AGENTS).then_some(()));
+    run.signal("INT");
+    run.wait(LIMIT);
+    let results = results(dir.path());
+    assert_eq!(results.total("agents_registered_at_end"), AGENTS);
+    let lost = results.number("/trunks/0/connections/opened") - results.number("/trunks/0/connections/open");
+    assert_eq!((lost, results.number("/trunks/0/connections/open")), (ALL, ALL));
+    let found = results.run["findings"].as_array().expect("a list");
+    assert!(found.iter().any(|finding| finding["id"] == "flow.closed-by-server"), "{found:#?}");
+}
+
+fn over_tcp(kamailio: &Kamailio) -> String {
+    format!("sip:{};transport=tcp", kamailio.address())
+}
+
+fn over_tls(kamailio: &Kamailio) -> String {
+    format!("sips:{}", kamailio.address())
+}
+
+fn trusting(kamailio: &Kamailio) -> String {
+    format!("tls = {{ ca = \"{}\" }}", kamailio.certificate().display())
+}
+
+fn plainly(_: &Kamailio) -> String {
+    String::new()
+}
+
+#[test]
+fn every_agent_registers_over_tcp() {
+    all_register(Config::Tcp, over_tcp, plainly);
+}
+
+#[test]
+fn every_agent_is_back_over_tcp_after_a_restart() {
+    all_come_back(Config::Tcp, over_tcp, plainly);
+}
+
+#[test]
+fn every_agent_registers_over_tls() {
+    all_register(Config::Tls, over_tls, trusting);
+}
+
+#[test]
+fn every_agent_is_back_over_tls_after_a_restart() {
+    all_come_back(Config::Tls, over_tls, trusting);
+}
+
+/// Nobody registers, nothing is sent, and what is found says which check failed: the id, part of its
+/// summary, and part of its evidence.
+fn refused(registrar: &str, trunk: &str, [id, summary, evidence]: [&str; 3]) {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    start(dir.path(), &text(registrar, trunk, 1).replace("hammer", "none")).wait(LIMIT);
+    let results = results(dir.path());
+    assert_eq!((results.total("transport_error"), results.total("messages_sent")), (AGENTS, 0));
+    let found = results.run["findings"].as_array().expect("a list");
+    // The machine may be busy besides.
+    let found = found.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{found:#?}"));
+    assert_eq!(found["severity"], "critical");
+    for (part, whole) in [(summary, "summary"), (evidence, "evidence")] {
+        let whole = found[whole].as_str().expect("a text");
+        assert!(whole.contains(part), "{whole}");
+    }
+}
+
+/// A certificate that nobody we trust has issued, one for another name, and a port that speaks no
+/// TLS.
+#[test]
+fn a_check_that_fails_is_named() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config: Config::Tls, ..Settings::default() });
+    let other = Kamailio::start(Settings { config: Config::Tls, ..Settings::default() });
+    let plain = Kamailio::start(Settings { config: Config::Tcp, ..Settings::default() });
+    let issuer = ["tls.certificate", "certificate of an unknown issuer: 400 of 400", "none of the trusted authorities"];
+    refused(&over_tls(&kamailio), &trusting(&other), issuer);
+    let elsewhere = trusting(&kamailio).replace(" }", ", server_name = \"edge.example.net\" }");
+    let name = ["tls.certificate", "certificate for another name: 400 of 400", "for 127.0.0.1, valid from"];
+    refused(&over_tls(&kamailio), &elsewhere, name);
+    let impatient = format!("{}\nconnect_timeout = \"1s\"", trusting(&kamailio));
+    let no_tls = ["connect.refused", "takes connections up and does not answer TLS", "TLS not answered within"];
+    refused(&over_tls(&plain), &impatient, no_tls);
+}
+
+/// With `verify = false` anybody is taken for the registrar, and that is said aloud.
+#[test]
+fn a_certificate_that_nobody_checks_is_said_aloud() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config: Config::Tls, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let finished = start(dir.path(), &text(&over_tls(&kamailio), "tls = { verify = false }", 1)).wait(LIMIT);
+    assert_eq!(results(dir.path()).total("registered"), AGENTS);
+    assert!(finished.stdout().contains("CERTIFICATES NOT CHECKED on t"), "{}", finished.stdout());
+}
