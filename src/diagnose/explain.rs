@@ -1,8 +1,9 @@
 //! What a response code, a finding, a loop or an outcome means, what it comes from, and where to
 //! look.
 //!
-//! The texts are data beside this file: `codes` holds response codes, `findings` the findings,
-//! `outcomes` the loops and the statuses of attempts. They are read when they are asked for. A
+//! The texts are data beside this file: `codes` holds the response codes that registrations meet,
+//! `rare_codes` the others of IANA's register, `findings` the findings, `outcomes` the loops and the
+//! statuses of attempts. They are read when they are asked for. A
 //! cause names what preceded it, because the same 403 says one thing before any challenge and
 //! another after credentials. What a named product does differently stands under its name, with its
 //! own words for settings and log lines, so that a reader can search for them there.
@@ -84,6 +85,7 @@ pub struct Explanation {
 }
 
 const CODES: &str = include_str!("explain/codes.toml");
+const RARE_CODES: &str = include_str!("explain/rare_codes.toml");
 const FINDINGS: &str = include_str!("explain/findings.toml");
 const OUTCOMES: &str = include_str!("explain/outcomes.toml");
 
@@ -108,7 +110,7 @@ pub fn all_findings() -> Vec<Explanation> {
 
 /// Everything there is, codes first.
 pub fn all() -> Vec<Explanation> {
-    [CODES, FINDINGS, OUTCOMES].into_iter().flat_map(read).collect()
+    [CODES, RARE_CODES, FINDINGS, OUTCOMES].into_iter().flat_map(read).collect()
 }
 
 /// Everything a name stands for: `401` is a response and a loop. Letter case and a `SIP/2.0 ` in
@@ -120,7 +122,41 @@ pub fn explain(name: &str) -> Result<Vec<Explanation>, Vec<String>> {
     let wanted = name.trim().to_lowercase();
     let wanted = wanted.strip_prefix("sip/2.0 ").unwrap_or(&wanted).trim();
     let (found, others): (Vec<_>, Vec<_>) = all().into_iter().partition(|text| text.name == wanted);
-    if found.is_empty() { Err(nearest(wanted, others)) } else { Ok(found) }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    unregistered(wanted).map(|text| vec![text]).ok_or_else(|| nearest(wanted, others))
+}
+
+/// A response code that nobody has registered means what the `x00` of its class means (RFC 3261
+/// §8.1.3.2).
+fn unregistered(name: &str) -> Option<Explanation> {
+    let code: u16 = name.parse().ok().filter(|code| (100..700).contains(code) && name.len() == 3)?;
+    let (class, meaning) = match code / 100 {
+        1 => ("183", "The request is being worked on; the final answer is still to come"),
+        2 => ("200", "The request succeeded"),
+        3 => ("300", "The client is sent to another address"),
+        4 => ("400", "The request was refused as it is; another one, or another server, may fare better"),
+        5 => ("500", "The server failed; a later attempt may succeed"),
+        _ => ("600", "No server of the system will serve the request"),
+    };
+    Some(Explanation {
+        name: name.to_owned(),
+        topic: Topic::Response,
+        title: format!("a code of the server's own, treated like {class}"),
+        meaning: format!("{meaning}. The code is in no register, so it counts like {class} (RFC 3261 §8.1.3.2)."),
+        causes: vec![Cause {
+            when: "always".to_owned(),
+            what: "A rule of this server, or of a proxy before it, answers with a code of its own.".to_owned(),
+        }],
+        look_at: vec![LookAt {
+            system: "any".to_owned(),
+            what: format!(
+                "Read the reason phrase and the Warning header of the response, search the server's configuration for \
+                 {name}, and see regstorm explain {class}."
+            ),
+        }],
+    })
 }
 
 /// Known names that share a beginning or most letters with what was typed, the nearest first.
@@ -233,8 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn every_code_a_server_may_send_is_explained() {
+        for code in 100..700 {
+            let found = explain(&code.to_string()).unwrap_or_default();
+            assert!(found.iter().any(|text| text.topic == Topic::Response), "{code}");
+        }
+        for registered in ["406", "416", "422", "430", "469", "494", "555", "604"] {
+            assert!(all().iter().any(|text| text.name == registered), "{registered}");
+        }
+        assert!(explain("499").expect("a class")[0].title.ends_with("treated like 400"));
+        for other in ["099", "700", "0403", "+403"] {
+            assert!(explain(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn every_file_can_be_read() {
-        for file in [CODES, FINDINGS, OUTCOMES] {
+        for file in [CODES, RARE_CODES, FINDINGS, OUTCOMES] {
             assert_eq!(toml::from_str::<toml::Table>(file).map(|_| ()), Ok(()));
             assert_eq!(read(file).len(), file.matches("[[text]]").count());
         }
