@@ -1,5 +1,10 @@
 //! The command line: what can be typed, and its help. No logic.
 
+mod help;
+
+pub use help::START;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -12,7 +17,7 @@ use std::path::PathBuf;
     long_about = "Registers thousands of simulated SIP agents at a controlled rate, keeps them registered, and says \
                   whether the registrar held up.\n\nA run is described by a TOML profile. Unless the profile's \
                   [safety] allow_targets says otherwise, packets go to this machine only.",
-    after_help = EXAMPLES,
+    after_help = help::EXAMPLES,
     propagate_version = true,
     arg_required_else_help = true
 )]
@@ -23,6 +28,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first profile; asks what it needs to know
+    Init(InitArgs),
+    /// Show what a profile means and what may be wrong with it; sends nothing
+    Check(CheckArgs),
+    /// List the profiles that come with regstorm, or print one
+    Profiles(ProfilesArgs),
     /// Run a profile and write a result directory
     Run(RunArgs),
     /// Serve the embedded registrar on its own, with its faults
@@ -46,28 +57,102 @@ pub enum Command {
     /// Say what a response code or a finding means and where to look
     Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
-    #[command(after_help = SCHEMA_HELP)]
+    #[command(after_help = help::SCHEMA_HELP)]
     Schema,
-    /// Prints a completion script for a shell.
-    #[command(after_help = COMPLETIONS_HELP)]
+    /// Print a completion script for a shell
+    #[command(after_help = help::COMPLETIONS_HELP)]
     Completions(CompletionsArgs),
-    /// Prints the manual page, in roff.
-    #[command(after_help = MAN_HELP)]
+    /// Print the manual page, in roff
+    #[command(after_help = help::MAN_HELP)]
     Man,
 }
 
 /// `regstorm completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// The shell: bash, elvish, fish, powershell or zsh.
+    /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = RUN_HELP)]
+#[command(after_help = help::INIT_HELP)]
+pub struct InitArgs {
+    /// Where to write the profile; "-" is standard output
+    #[arg(value_name = "FILE", default_value = "regstorm.toml")]
+    pub file: PathBuf,
+
+    /// Host, host:port or SIP URI of the registrar, or embedded
+    #[arg(long, value_name = "HOST|URI")]
+    pub registrar: Option<String>,
+
+    #[arg(long, help = "The host part of the users' addresses [default: the registrar's host]")]
+    pub domain: Option<String>,
+
+    /// A pattern like agent{n:05}, or a CSV file with a column "user"
+    #[arg(long, value_name = "PATTERN|FILE")]
+    pub users: Option<String>,
+
+    /// How many agents; with a CSV file all of its rows are used
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub count: Option<u32>,
+
+    /// What carries the messages
+    #[arg(long, value_enum)]
+    pub transport: Option<Carrier>,
+
+    /// The environment variable that holds the password of all agents
+    #[arg(long, value_name = "NAME")]
+    pub password_env: Option<String>,
+
+    /// Ask nothing: take the default of what is not given
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Replace a file that is already there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What carries messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Carrier {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::CHECK_HELP)]
+pub struct CheckArgs {
+    /// The profile (TOML), @NAME for one that comes with regstorm, or - for standard input
+    pub profile: PathBuf,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Print JSON on stdout instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::PROFILES_HELP)]
+pub struct ProfilesArgs {
+    /// Print the text of this one
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Print the list as JSON
+    #[arg(long, conflicts_with = "name")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::RUN_HELP)]
 pub struct RunArgs {
-    /// The profile (TOML)
+    /// The profile (TOML), @NAME for one that comes with regstorm, or - for standard input
     pub profile: PathBuf,
 
     #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
@@ -105,9 +190,9 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = SIMULATE_HELP)]
+#[command(after_help = help::SIMULATE_HELP)]
 pub struct SimulateArgs {
-    /// The profile (TOML)
+    /// The profile (TOML), @NAME for one that comes with regstorm, or - for standard input
     pub profile: PathBuf,
 
     #[arg(long = "for", value_name = "DURATION", help = "How long the load lasts [default: as the profile says]")]
@@ -143,7 +228,7 @@ pub enum Live {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = REGISTRAR_HELP)]
+#[command(after_help = help::REGISTRAR_HELP)]
 pub struct RegistrarArgs {
     #[arg(help = "A profile whose [registrar] section to serve [default: the defaults of that section]")]
     pub profile: Option<PathBuf>,
@@ -162,10 +247,14 @@ pub struct RegistrarArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = DIAGNOSE_HELP)]
+#[command(after_help = help::DIAGNOSE_HELP)]
 pub struct DiagnoseArgs {
     /// A result directory, a capture (pcap, pcapng), or a platform's SIP event log (JSON)
-    #[arg(value_name = "DIR|FILE", required_unless_present = "live", conflicts_with = "live")]
+    #[arg(
+        value_name = "DIR|FILE",
+        required_unless_present = "live",
+        conflicts_with_all = ["live", "agent", "rate", "timeout", "sets"]
+    )]
     pub sources: Vec<PathBuf>,
 
     /// Name of a key in an event log, such as user=sip_from; may be repeated
@@ -176,12 +265,7 @@ pub struct DiagnoseArgs {
     #[arg(long, value_name = "PROFILE")]
     pub live: Option<PathBuf>,
 
-    #[arg(
-        long,
-        value_name = "USER",
-        requires = "live",
-        help = "The agent [default: the first of up to 20 that is refused]"
-    )]
+    #[arg(long, value_name = "USER", help = "The agent [default: the first of up to 20 that is refused]")]
     pub agent: Option<String>,
 
     /// Attempts per second, at most 20
@@ -202,7 +286,7 @@ pub struct DiagnoseArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = LIMITS_HELP)]
+#[command(after_help = help::LIMITS_HELP)]
 pub struct LimitsArgs {
     /// The profile (TOML); its load stages are not used
     pub profile: PathBuf,
@@ -265,7 +349,7 @@ pub enum Only {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = REPORT_HELP)]
+#[command(after_help = help::REPORT_HELP)]
 pub struct ReportArgs {
     /// A result directory
     pub dir: PathBuf,
@@ -294,7 +378,7 @@ pub enum Paper {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = COMPARE_HELP,
+    after_help = help::COMPARE_HELP,
     override_usage = "regstorm compare [OPTIONS] <BASE> <NEW>\n       regstorm compare [OPTIONS] --against <DIR> [NEW]"
 )]
 pub struct CompareArgs {
@@ -328,7 +412,7 @@ pub struct CompareArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = SWEEP_HELP)]
+#[command(after_help = help::SWEEP_HELP)]
 pub struct SweepArgs {
     /// A result directory
     pub dir: PathBuf,
@@ -351,7 +435,7 @@ pub struct SweepArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = PREFLIGHT_HELP)]
+#[command(after_help = help::PREFLIGHT_HELP)]
 pub struct PreflightArgs {
     /// The profile (TOML); it needs no load
     pub profile: PathBuf,
@@ -370,7 +454,7 @@ pub struct PreflightArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = WATCH_HELP)]
+#[command(after_help = help::WATCH_HELP)]
 pub struct WatchArgs {
     /// The profile (TOML); it needs no load
     pub profile: PathBuf,
@@ -410,7 +494,7 @@ pub struct WatchArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXPLAIN_HELP)]
+#[command(after_help = help::EXPLAIN_HELP)]
 pub struct ExplainArgs {
     /// A response code, "timeout", or the id of a finding, a loop kind or a status
     #[arg(value_name = "CODE|FINDING")]
@@ -420,6 +504,28 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// A mistyped command is answered with what does no harm: a search for limits is never proposed, as
+/// it goes beyond them.
+pub fn kinder(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let harmless = |name: &String| !HARMFUL.contains(&name.as_str());
+    let proposed = match error.remove(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::String(name)) => vec![name],
+        Some(ContextValue::Strings(names)) => names,
+        _ => Vec::new(),
+    };
+    let proposed: Vec<String> = proposed.into_iter().filter(harmless).collect();
+    if !proposed.is_empty() {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(proposed));
+    }
+    error
+}
+
+/// Commands that nobody should run by mistake.
+const HARMFUL: [&str; 1] = ["limits"];
 
 /// The completion script for a shell.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
@@ -443,197 +549,6 @@ pub fn manual() -> std::io::Result<Vec<u8>> {
     Ok(pages)
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  regstorm run profiles/pilot.toml
-  regstorm run profiles/kamailio.toml --set trunk.0.registrar=sip:127.0.0.1:5070
-  regstorm registrar --listen udp://127.0.0.1:5060
-  regstorm report results/latest";
-
-const RUN_HELP: &str = "\
-Examples:
-  regstorm run profiles/pilot.toml
-  regstorm run profiles/go-live.toml --out /tmp/go-live --live off
-  regstorm run profiles/pilot.toml --set run.seed=9 --set trunk.trunk_nj_01.expires=30s
-  regstorm run profiles/pilot.toml --set 'thresholds.register.p99=< 100ms' --json
-  regstorm run profiles/limit-403.toml --capture-secrets   # digests in failures.pcapng stay as sent
-  regstorm run profiles/nightly-soak.toml --metrics 127.0.0.1:9464 --keep 30
-
-Ctrl-C once stops arrivals, drains, un-registers and writes everything; twice stops at once and still writes.
-
-Exit status:
-  0        all thresholds hold; a profile without any has one: findings.critical == 0
-  1        the run completed and a threshold failed
-  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        the run is invalid: a name did not resolve, no socket, or the generator fell behind its schedule;
-           or the address of --metrics is in use
-  130/143  interrupted; results so far are written";
-
-const REGISTRAR_HELP: &str = "\
-Prints one \"listening udp://ADDRESS:PORT\" line per socket when it is ready; Ctrl-C ends it.
-
-Examples:
-  regstorm registrar --listen udp://127.0.0.1:5060
-  regstorm registrar profiles/limit-403.toml --listen udp://127.0.0.1:5060
-  regstorm registrar --set registrar.min_expires=60s
-
-Exit status:
-  0  ended by Ctrl-C
-  2  bad usage or profile
-  3  an address could not be listened on";
-
-const DIAGNOSE_HELP: &str = "\
-Of results, captures and logs: one line per finding, \"ID severity trunk users... summary\", one per kind of loop with the
-step of the handshake that is missing, and a last line that says healthy, explained or open.
-
-The fields of a log are method, user, to, code, reason, time, trunk and call_id; nested keys are written with dots.
-
-With --live every attempt differs from the agent's own by one thing; what helps must help twice, with a refusal in between.
-Bindings are removed again. The last line is \"conclusion: CHANGE = VALUE\" or \"conclusion: open: CAUSES\".
-
-Examples:
-  regstorm diagnose results/latest
-  regstorm diagnose edge.pcapng --json
-  regstorm diagnose sip-events.json --field user=from.uri --field time=@timestamp
-  regstorm diagnose --live profiles/pilot.toml
-  regstorm diagnose --live lab.toml --agent agent00017 --rate 5
-  regstorm diagnose --live lab.toml --json
-
-Exit status:
-  0        explained, or nobody is refused
-  1        causes are still open
-  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        a file that cannot be read, or could not run: a name did not resolve, or no socket
-  130/143  interrupted; nothing is concluded";
-
-const SIMULATE_HELP: &str = "\
-Examples:
-  regstorm simulate profiles/nightly-soak.toml
-  regstorm simulate profiles/go-live.toml --for 24h --set run.seed=7
-  regstorm simulate profiles/avalanche.toml --avalanche --set expect.registrations_per_second=100
-
-All trunks register with the embedded registrar and its faults, whatever their
-registrar is. The same seed gives the same files. Behind the summary stands what a
-run would ask of the registrar, the line and this machine, with a warning for each
-limit of [expect], max_message_rate and ulimit -n that it would pass (dry-run.json).
-
-Exit status: as of run.";
-
-const LIMITS_HELP: &str = "\
-The search goes beyond the registrar's limits on purpose: ask whoever runs it first. It stops by itself when what worked
-before is refused or silent as well, and un-REGISTERs everything it registered, also after Ctrl-C.
-
-Examples:
-  regstorm limits profiles/limits.toml
-  regstorm limits profiles/kamailio.toml --only rate --objective 250ms
-  regstorm limits profiles/limits.toml --only concurrent --json
-
-Exit status:
-  0        the search ended, whether limits were met or not
-  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        it could not run: no socket, nobody could register, or signs of a ban
-  130/143  interrupted; what was found so far is written";
-
-const REPORT_HELP: &str = "\
-Examples:
-  regstorm report results/latest
-  regstorm report results/pilot-20260101T120000Z --json
-  regstorm report results/latest --pdf --paper letter
-
-Exit status:
-  0  the files were rebuilt, whatever the run's verdict
-  2  bad usage, or no such directory
-  3  there is no record that can be read, or with --pdf no Chromium that prints";
-
-const SWEEP_HELP: &str = "\
-For a run that was killed, or whose un-REGISTERs were not answered. Each agent asks the registrar what is bound for its
-user, and removes what is bound to an address of this machine. Run it where the run was made, against the same allowed
-targets. No record holds a secret: the profile of the run is read again.
-
-Examples:
-  regstorm sweep results/latest
-  regstorm sweep results/pilot-20260101T120000Z --profile pilot.toml --set trunk.0.agents.count=200
-
-Exit status:
-  0        nothing of the run is left
-  1        a binding could not be removed, or a registrar did not answer for every agent
-  2        bad usage or profile, a target that is not allowed, or a profile that means other agents: nothing was sent
-  3        there is no record that can be read, a name does not resolve, or no socket could be opened
-  130/143  interrupted; the bindings that were found are removed";
-
-const COMPARE_HELP: &str = "\
-A regression is a change for the worse that is both more than chance and beyond its line in the [compare]
-section of NEW's profile. The last line of the output is meant for a chat. A run that is invalid or was
-interrupted is shown, but there is no verdict.
-
-Examples:
-  regstorm compare results/pilot-20260101T120000Z results/latest
-  regstorm compare --against results/
-  regstorm compare --against results/ results/pilot-20260108T120000Z --html --out compare.html
-
-Exit status:
-  0  no regression
-  1  a significant regression
-  2  bad usage, no such directory, or no run to compare with
-  3  a record cannot be read, or the runs allow no verdict";
-
-const PREFLIGHT_HELP: &str = "\
-About ten seconds, at most 20 messages a second: resolves, sends OPTIONS, registers one agent of each
-trunk from each of its source addresses, removes the binding, and doubts credentials.
-
-Examples:
-  regstorm preflight profiles/kamailio.toml
-  regstorm preflight lab.toml --set trunk.0.realm=lab.example.net --json
-  regstorm preflight lab.toml --baseline
-
-Exit status:
-  0        every trunk is ready
-  1        a trunk is not ready
-  2        bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3        it could not be carried out
-  130/143  interrupted; what was bound is removed";
-
-const WATCH_HELP: &str = "\
-One line on stdout at each change: UTC time, trunk, go or no-go, why. At most 20 messages a second
-are sent. Ctrl-C ends it; the canaries' bindings are removed.
-
-Examples:
-  regstorm watch lab.toml --every 30s
-  regstorm watch lab.toml --every 10s --fail-after 3 --recover-after 5 --for 8h --json
-  regstorm watch lab.toml --hook 'logger \"$REGSTORM_TRUNK is $REGSTORM_STATE: $REGSTORM_REASON\"'
-
-Exit status:
-  0  it ended with every trunk go
-  1  it ended with a trunk that is no-go
-  2  bad usage or profile, a forbidden target, a missing file or secret: nothing was sent
-  3  it could not be carried out";
-
-const EXPLAIN_HELP: &str = "\
-Examples:
-  regstorm explain 403
-  regstorm explain limit.concurrent
-  regstorm explain request_timeout --json
-
-Exit status:
-  0  explained
-  2  nothing is known of this name; the nearest ones are listed";
-
-const SCHEMA_HELP: &str = "\
-Examples:
-  regstorm schema > regstorm.schema.json
-
-and at the top of a profile, for editors that know it:
-  #:schema ./regstorm.schema.json";
-
-const COMPLETIONS_HELP: &str = "\
-Examples:
-  regstorm completions bash > /etc/bash_completion.d/regstorm
-  regstorm completions zsh > \"${fpath[1]}/_regstorm\"";
-
-const MAN_HELP: &str = "\
-Examples:
-  regstorm man > /usr/local/share/man/man1/regstorm.1";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -651,6 +566,38 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// clap breaks lines by itself: those of prose must not be broken before, and those of tables are
+    /// narrow enough for any terminal.
+    #[test]
+    fn help_is_broken_into_lines_once() {
+        for command in Cli::command().get_subcommands() {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let wide = lines.iter().find(|line| line.starts_with(' ') && line.chars().count() > 79);
+            assert_eq!(wide, None, "{}", command.get_name());
+            let prose = |line: &str| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+            let broken = lines.windows(2).find(|pair| prose(pair[0]) && prose(pair[1]));
+            assert_eq!(broken, None, "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn a_typo_never_leads_to_a_search_for_limits() {
+        let said = |typed| kinder(Cli::try_parse_from(["regstorm", typed]).expect_err("no command")).to_string();
+        for typed in ["limit", "lim", "limts", "limitz"] {
+            assert!(!said(typed).contains("limits"), "{}", said(typed));
+        }
+        assert!(said("simulat").contains("'simulate'"), "{}", said("simulat"));
+    }
+
+    #[test]
+    fn what_goes_with_an_experiment_only_is_refused_elsewhere() {
+        for option in ["--agent a", "--rate 3", "--timeout 2s", "--set run.seed=1"] {
+            let line = format!("regstorm diagnose results/latest {option}");
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{option}");
+        }
     }
 
     #[test]

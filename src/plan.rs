@@ -6,6 +6,8 @@
 
 mod account;
 mod mix;
+mod outlook;
+mod unmeasured;
 
 use crate::agent::{Backoff, IdentityBook, Refresh, RetryPolicy, TrunkPolicy};
 use crate::diagnose::compare::AllowedChange;
@@ -176,7 +178,7 @@ impl Plan {
         let mut warnings = profile.warnings.clone();
         warnings.extend(doubts(profile, &stages, arrivals, agents));
         let Mixture { variants, trunks: mixes } = mix::mixture(profile);
-        Ok(Plan {
+        let mut plan = Plan {
             profile_path: profile.path().to_owned(),
             name: profile.run.name.clone(),
             seed: profile.run.seed,
@@ -210,7 +212,19 @@ impl Plan {
             registrar_threads: profile.registrar.threads as usize,
             profile_json: profile_json(profile),
             warnings,
-        })
+        };
+        // Without a load nothing runs, and nothing is measured on purpose.
+        if !plan.load.stages.is_empty() {
+            plan.warnings.extend(unmeasured::doubts(&plan));
+        }
+        Ok(plan)
+    }
+
+    /// The resolved profile as a profile, every default filled in, secrets as `***`.
+    pub fn profile_toml(&self) -> String {
+        let mut resolved: serde_json::Value = serde_json::from_str(&self.profile_json).unwrap_or_default();
+        drop_nulls(&mut resolved);
+        toml::to_string_pretty(&resolved).unwrap_or_default()
     }
 
     /// Fixes what depends on the run's seed: the order in which agents arrive. Once, before anything
@@ -261,11 +275,37 @@ impl Plan {
     }
 }
 
+/// What is not set is not written: TOML has no word for nothing.
+fn drop_nulls(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(keys) => {
+            keys.retain(|_, value| !value.is_null());
+            keys.values_mut().for_each(drop_nulls);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
 /// The resolved profile as JSON, secrets as `***`.
 fn profile_json(profile: &Profile) -> String {
     // Strings, numbers, lists and maps with string keys: nothing in a profile can fail to
     // serialise.
     serde_json::to_string(profile).unwrap_or_default()
+}
+
+/// How a trunk names the embedded registrar.
+const EMBEDDED: &str = "embedded";
+
+/// What somebody meant who wrote no SIP URI: the embedded registrar misspelt, or a URI without its
+/// scheme.
+fn meant_registrar(key: &str, text: &str) -> Option<String> {
+    if key == "registrar" && profile::nearest(text, [EMBEDDED]).is_some() {
+        return Some(format!("did you mean \"{EMBEDDED}\"?"));
+    }
+    let whole = format!("sip:{text}");
+    let bare = text.contains(['.', ':']) || text == "localhost";
+    (bare && parse_target(&whole).is_ok()).then(|| format!("did you mean \"{whole}\"?"))
 }
 
 fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
@@ -274,10 +314,17 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
         let n = n.to_string();
         let mut target = |key: &str, text: &str| {
             let at = ["trunk", &n, key];
-            reachable(text).map_err(|message| problems.push(profile.problem(&at, message))).ok()
+            let wrong = |message| {
+                let problem = profile.problem(&at, message);
+                match meant_registrar(key, text) {
+                    Some(remedy) => problem.remedy(remedy),
+                    None => problem,
+                }
+            };
+            reachable(text).map_err(|message| problems.push(wrong(message))).ok()
         };
         let registrar = match trunk.registrar.as_str() {
-            "embedded" => Some(RegistrarChoice::Embedded),
+            EMBEDDED => Some(RegistrarChoice::Embedded),
             text => target("registrar", text).map(RegistrarChoice::Target),
         };
         let proxy = trunk
@@ -543,7 +590,7 @@ fn unknown_to_nobody(profile: &Profile) -> Option<String> {
     let trunk = profile
         .trunks
         .iter()
-        .find(|trunk| trunk.registrar == "embedded" && trunk.mix.iter().any(|mix| mix.wrong == Some(Wrong::User)))
+        .find(|trunk| trunk.registrar == EMBEDDED && trunk.mix.iter().any(|mix| mix.wrong == Some(Wrong::User)))
         .filter(|trunk| account::known_users(profile).is_anybody(&trunk.domain))?;
     Some(format!(
         "trunk \"{}\": the embedded registrar takes any user with the right password, so wrong = \"user\" changes \

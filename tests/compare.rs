@@ -266,7 +266,10 @@ fn the_command_says_what_changed_and_exits_by_it() {
     record(dir, "b", 2, REFUSING);
     let same = command(dir, &["a", "a"]);
     same.expect_code(0);
-    assert_eq!(last_line(&same.stdout()), "no regression: small: 6 figures, 3 of them open (a against a)");
+    assert_eq!(
+        last_line(&same.stdout()),
+        "no regression: small: no change for the worse in 6 figures, 3 of them had too few attempts to tell (a against a)"
+    );
     let worse = command(dir, &["a", "b"]);
     worse.expect_code(1);
     let text = worse.stdout();

@@ -104,7 +104,7 @@ fn kamailio_is_understood_and_left_as_it_was() {
     concludes(&diagnosed("algorithms = [\"MD5\"]"), 0, "conclusion: algorithm = SHA-256");
     let forced = "realm = \"genesyscloud.test;tenant=acme\"\nrealm_policy = \"force\"";
     concludes(&diagnosed(forced), 0, "conclusion: realm = genesyscloud.test");
-    concludes(&diagnosed(""), 0, "conclusion: none = all 2 agents tried register");
+    concludes(&diagnosed(""), 0, "conclusion: none = nobody is refused: all 2 agents tried register");
 }
 
 #[test]
@@ -138,8 +138,12 @@ fn a_refusal_of_everybody_stays_open() {
 
 #[test]
 fn healthy_agents_need_no_change() {
-    concludes(&diagnose("", "", &[]), 0, "conclusion: none = all 5 agents tried register");
-    concludes(&diagnose("", "", &["--agent", "agent00003"]), 0, "conclusion: none = the agent registers");
+    concludes(&diagnose("", "", &[]), 0, "conclusion: none = nobody is refused: all 5 agents tried register");
+    concludes(
+        &diagnose("", "", &["--agent", "agent00003"]),
+        0,
+        "conclusion: none = nobody is refused: the agent registers",
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, print, write_files};
 use super::simulate::{ONE_WAY, plan, wordings};
+use super::stop::StopFlag;
 use crate::agent::{Refresh, RetryPolicy, TrunkPolicy};
 use crate::cli::SimulateArgs;
 use crate::diagnose::avalanche::{Comeback, Failures, Occasion};
@@ -42,8 +43,16 @@ pub(super) fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let name = format!("{}-avalanche", plan.name);
     let (directory, _) = RunDirectory::create_with(CSV, args.out.as_deref(), &name, &stamp)?;
     let cases = CLIENTS.into_iter().flat_map(|client| [(client, true), (client, false)]);
-    let comebacks: Vec<Comeback> =
-        cases.map(|(client, jitter)| rehearsal.carry_out(plan, seed, &client, jitter)).collect();
+    let stop = StopFlag::listen(Clock::new())?;
+    let mut comebacks: Vec<Comeback> = Vec::new();
+    for (client, jitter) in cases {
+        comebacks.push(rehearsal.carry_out(plan, seed, &client, jitter));
+        // Half a comparison is none.
+        if let Some(signal) = stop.raised() {
+            directory.discard();
+            return Ok(Exit::Signal(signal));
+        }
+    }
     let setting = Setting {
         name: plan.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

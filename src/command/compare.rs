@@ -1,7 +1,7 @@
 //! `regstorm compare`: two recorded runs, or one and the last good one of its name.
 
 use super::failure::{Exit, Failure};
-use super::output::{RECORD, print, write_files};
+use super::output::{RECORD, check_holds_run, print, write_files};
 use super::report::{Derived, judged};
 use crate::cli::CompareArgs;
 use crate::diagnose::compare::{AllowedChange, JudgedRun, RegressionVerdict, compare};
@@ -39,24 +39,19 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Exit, Failure> {
 fn directories(args: &CompareArgs) -> Result<(PathBuf, PathBuf), Failure> {
     let (base, new) = match (&args.against, &args.first, &args.second) {
         (Some(folder), new, _) => {
-            is_there(folder)?;
+            if !folder.is_dir() {
+                return Err(Failure::usage(format!("--against {}: there is no such directory", folder.display())));
+            }
             let new = new.clone().unwrap_or_else(|| folder.join("latest"));
-            is_there(&new)?;
+            check_holds_run(&new)?;
             (last_passed(folder, &new)?, new)
         }
         (None, Some(base), Some(new)) => (base.clone(), new.clone()),
         (None, ..) => return Err(Failure::usage("two result directories are needed, or --against DIR")),
     };
-    is_there(&base)?;
-    is_there(&new)?;
+    check_holds_run(&base)?;
+    check_holds_run(&new)?;
     Ok((base, new))
-}
-
-fn is_there(directory: &Path) -> Result<(), Failure> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    Err(Failure::usage(format!("{}: there is no such directory", directory.display())))
 }
 
 /// What `run.json` says of a run, as far as it decides whether to compare with it.

@@ -1,14 +1,14 @@
 //! `regstorm explain`: what a response code, a finding, a loop or a status means.
 
 use super::failure::{Exit, Failure};
-use super::output::print;
+use super::output::{print, width};
 use crate::cli::ExplainArgs;
 use crate::diagnose::explain;
 use crate::report::explanation;
 
 pub(super) fn execute(args: &ExplainArgs) -> Result<Exit, Failure> {
     let texts = explain::explain(&args.name).map_err(|nearest| unknown(&args.name, &nearest))?;
-    print(&if args.json { explanation::render_json(&texts) } else { explanation::render(&texts) })?;
+    print(&if args.json { explanation::render_json(&texts) } else { explanation::render(&texts, width()) })?;
     Ok(Exit::Success)
 }
 

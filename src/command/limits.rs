@@ -8,7 +8,7 @@ mod findings;
 
 use super::carriers::{carriers, tls_of};
 use super::failure::{Exit, Failure};
-use super::output::{RunDirectory, print, say, write_files};
+use super::output::{LIMITS, RunDirectory, print, say, write_files};
 use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
@@ -27,8 +27,6 @@ use crate::vocab::{RunTag, TrunkId, parse_duration, saturating_u16};
 use field::{Opened, ShownField};
 use std::time::Duration;
 
-/// The file that marks a directory as a search's.
-const RESULT: &str = "limits.json";
 /// Where the fill begins, and its highest rate when the profile plans no load; per second.
 const FILL_START: f64 = 20.0;
 const FILL_MOST: f64 = 100.0;
@@ -67,8 +65,8 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let carriers = carriers(&plan, server.as_ref())?;
     let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
     let tls = crew.flows.stream_trunks().map(tls).collect();
-    let (name, stamp) = (format!("{}-limits", plan.name), super::stamp(started_unix_ns));
-    let (directory, _) = RunDirectory::create_with(RESULT, args.out.as_deref(), &name, &stamp)?;
+    let (name, stamp) = (directory_name(&plan.name), super::stamp(started_unix_ns));
+    let (directory, _) = RunDirectory::create_with(LIMITS, args.out.as_deref(), &name, &stamp)?;
     let signals = SignalBox::default();
     let trial = LiveField::new(crew, (sockets, tls), clock, signals.clone()).map_err(Failure::could_not)?;
     let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
@@ -107,6 +105,11 @@ fn exit(found: &Survey) -> Exit {
         Some(Stop::Interrupted(number)) => Exit::Signal(*number),
         Some(Stop::Banned(_) | Stop::NeverWorked(_) | Stop::Failed(_)) => Exit::CouldNotRun,
     }
+}
+
+/// A profile whose name says already what it is for is not said twice.
+fn directory_name(name: &str) -> String {
+    if name.ends_with("limits") { name.to_owned() } else { format!("{name}-limits") }
 }
 
 fn trunk(plan: &Plan, wanted: Option<&str>) -> Result<TrunkId, Failure> {

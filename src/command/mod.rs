@@ -5,6 +5,7 @@ mod assemble;
 mod avalanche;
 mod baseline;
 mod carriers;
+mod check;
 mod child;
 mod compare;
 mod completions;
@@ -12,6 +13,7 @@ mod diagnose;
 mod explain;
 mod failure;
 mod hook;
+mod init;
 mod keep;
 mod kept_baseline;
 mod limits;
@@ -28,8 +30,10 @@ mod run;
 mod schema;
 #[cfg(feature = "tui")]
 mod screen;
+mod shipped;
 pub mod simulate;
 pub mod source;
+mod stop;
 mod sweep;
 mod targets;
 mod threads;
@@ -60,6 +64,9 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Sweep(args) => sweep::execute(&args),
         Command::Compare(args) => compare::execute(&args),
         Command::Explain(args) => explain::execute(&args),
+        Command::Init(args) => init::execute(&args),
+        Command::Check(args) => check::execute(&args),
+        Command::Profiles(args) => shipped::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

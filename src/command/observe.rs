@@ -23,6 +23,7 @@ pub(super) struct RunWatch<'a> {
     writer: Writer<File>,
     failures: FailureFile<'a>,
     screen: Screen,
+    plain: Plain,
     metrics: Option<Metrics>,
     conditions: AbortWatch,
     aborted: Option<Aborted>,
@@ -81,7 +82,8 @@ pub(super) enum Screen {
 
 impl<'a> RunWatch<'a> {
     pub(super) fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
-        RunWatch { writer: Writer::new(record), failures, screen, metrics: None, conditions, aborted: None }
+        let plain = Plain::default();
+        RunWatch { writer: Writer::new(record), failures, screen, plain, metrics: None, conditions, aborted: None }
     }
 
     /// Counts for those who scrape as well, and says where.
@@ -126,7 +128,11 @@ impl Observer for RunWatch<'_> {
         }
         match &self.screen {
             Screen::Off => {}
-            Screen::Plain | Screen::Bars(_) => self.say(&Plain.line(interval)),
+            Screen::Plain | Screen::Bars(_) => {
+                if let Some(line) = self.plain.next(interval) {
+                    self.say(&line);
+                }
+            }
             #[cfg(feature = "tui")]
             Screen::Live(live) => live.interval(interval),
         }

@@ -2,13 +2,18 @@
 //! output.
 
 use super::failure::Failure;
+use crate::diagnose::findings::counted;
+use crate::report::explanation::WIDTH;
 use crate::vocab::printable_lines;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// The raw record within a run's directory.
 pub(super) const RECORD: &str = "record.bin";
+
+/// What a search for limits writes in its place.
+pub(super) const LIMITS: &str = "limits.json";
 
 /// Packets of failed attempts; not there when none were kept.
 pub(super) const FAILURES: &str = "failures.pcapng";
@@ -52,7 +57,7 @@ impl RunDirectory {
             Failure::usage(format!("{}: the result directory cannot be written: {error}", path.display()))
         };
         fs::create_dir_all(&path).map_err(refused)?;
-        let taken = [RECORD, "limits.json"].into_iter().any(|file| file != marker && path.join(file).exists());
+        let taken = [RECORD, LIMITS].into_iter().any(|file| file != marker && path.join(file).exists());
         let record = path.join(marker);
         let created = if taken {
             Err(io::ErrorKind::AlreadyExists.into())
@@ -108,6 +113,42 @@ impl RunDirectory {
     }
 }
 
+/// Makes sure that a directory holds the record of a run, before anything is read.
+///
+/// # Errors
+/// Says what stands there instead, and where its runs may be.
+pub(super) fn check_holds_run(directory: &Path) -> Result<(), Failure> {
+    let place = directory.display();
+    if directory.is_file() {
+        return Err(Failure::usage(format!(
+            "{place}: it is a file; a result directory is wanted, like {RESULTS}/latest"
+        )));
+    }
+    if !directory.is_dir() {
+        return Err(Failure::usage(format!("{place}: there is no such directory")));
+    }
+    if directory.join(RECORD).exists() {
+        return Ok(());
+    }
+    if directory.join(LIMITS).exists() {
+        return Err(Failure::usage(format!(
+            "{place}: it holds a search for limits, which has no record of a run; its result is in {LIMITS} and limits.html"
+        )));
+    }
+    let within = fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut runs: Vec<PathBuf> =
+        within.filter(|path| path.join(RECORD).exists() && !path.ends_with("latest")).collect();
+    runs.sort();
+    Err(Failure::usage(match runs.last() {
+        Some(run) => format!(
+            "{place}: it is no result directory itself; it holds {}, for example {}",
+            counted(runs.len() as u64, "run"),
+            run.display()
+        ),
+        None => format!("{place}: it is no result directory: there is no {RECORD} in it"),
+    }))
+}
+
 /// Writes files so that each appears whole or not at all.
 ///
 /// # Errors
@@ -138,12 +179,49 @@ pub fn say(line: &str) {
 /// When standard output cannot be written for any other reason.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
+    let text = printable_lines(text);
+    let text = if paints() { painted(&text) } else { text.into_owned() };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::could_not(format!("standard output: {error}")))
         }
         _ => Ok(()),
     }
+}
+
+/// How wide lines on standard output may be: as the terminal, up to what reads well.
+pub(super) fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    terminal.unwrap_or(WIDTH).clamp(NARROWEST, WIDTH)
+}
+
+/// Narrower than this nothing is readable in columns.
+const NARROWEST: usize = 60;
+
+/// Whether standard output shows colours: a terminal, unless its user wants none (no-color.org).
+fn paints() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    io::stdout().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// The text with verdicts in their colours.
+fn painted(text: &str) -> String {
+    let colour = |word: &str| match word {
+        "PASS" | "ready" => Some("32"),
+        "FAIL" | "critical" => Some("31"),
+        "INVALID" | "INTERRUPTED" | "warn" | "warning" => Some("33"),
+        _ => None,
+    };
+    let word = |word: &str| match colour(word) {
+        Some(colour) => format!("\x1b[{colour};1m{word}\x1b[0m"),
+        None => word.to_owned(),
+    };
+    text.split_inclusive([' ', '\n'])
+        .map(|piece| {
+            let bare = piece.trim_end_matches([' ', '\n']);
+            format!("{}{}", word(bare), &piece[bare.len()..])
+        })
+        .collect()
 }
 
 /// A path that does not exist yet: two runs may start within a second.
@@ -164,6 +242,13 @@ pub(super) fn file_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn verdicts_have_colours_and_nothing_else_changes() {
+        let text = "verdict       FAIL  1 of 2\nFAILED  warning  a\n";
+        let painted = painted(text);
+        assert_eq!(painted, "verdict       \x1b[31;1mFAIL\x1b[0m  1 of 2\nFAILED  \x1b[33;1mwarning\x1b[0m  a\n");
+    }
 
     #[test]
     fn names_stay_inside_the_results_folder() {

@@ -3,7 +3,7 @@
 use super::baseline;
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
-use super::output::{print, say};
+use super::output::{print, say, width};
 use super::prober::Prober;
 use super::probing::register_as;
 use super::registrar::{address_of, embedded};
@@ -56,10 +56,10 @@ pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
     if args.json {
         print(&readiness::render_json(&trunks, &doubts, baseline.as_ref()))?;
     } else {
-        let mut text = readiness::render(&trunks, &doubts);
+        let mut text = readiness::render(&trunks, &doubts, width());
         if let Some(baseline) = &baseline {
             text.push('\n');
-            text.push_str(&readiness::baseline(baseline));
+            text.push_str(&readiness::baseline(baseline, width()));
         }
         print(&text)?;
     }
@@ -237,7 +237,7 @@ fn register(
     }
 }
 
-fn doubt(lint: Lint) -> Doubt {
+pub(super) fn doubt(lint: Lint) -> Doubt {
     let Lint { trunk_id, user, agents, field, what, remedy } = lint;
     Doubt { trunk_id, user, agents, field: field.as_str(), what, remedy }
 }

@@ -2,7 +2,7 @@
 //! `regstorm report DIR`.
 
 use super::failure::{Exit, Failure};
-use super::output::{RECORD, print, write_files};
+use super::output::{RECORD, check_holds_run, print, say, write_files};
 use super::pdf;
 use crate::cli::ReportArgs;
 use crate::diagnose::{Finding, Judgement, Threshold, findings, judge};
@@ -15,13 +15,12 @@ use std::path::Path;
 
 /// `regstorm report DIR`.
 pub(super) fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
-    if !args.dir.is_dir() {
-        return Err(Failure::usage(format!("{}: there is no such directory", args.dir.display())));
-    }
+    check_holds_run(&args.dir)?;
     let derived = derive(&args.dir)?;
     derived.print(&args.dir, args.json)?;
     if args.pdf {
-        pdf::print(&args.dir, args.paper, Clock::new())?;
+        let printed = pdf::print(&args.dir, args.paper, Clock::new())?;
+        say(&format!("printed {}", printed.display()));
     }
     Ok(Exit::Success)
 }

@@ -7,6 +7,7 @@ use super::output::{RunDirectory, print, write_files};
 use super::report::{Derived, derive};
 use super::run::header;
 use super::source::DiskSource;
+use super::stop::StopFlag;
 use super::threads::sender_threads;
 use super::{assemble::RunFrame, run};
 use crate::cli::SimulateArgs;
@@ -46,7 +47,9 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let (directory, file) = RunDirectory::create(args.out.as_deref(), &plan.name, &stamp)?;
     let unwritable = |error: io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     let link = LinkConfig { delay: Some(Delay::Fixed(ONE_WAY)), drop: 0.0 };
-    let outcome = rehearse(&mut plan, seed, link, file).map_err(unwritable)?;
+    let stop = StopFlag::listen(Clock::new())?;
+    let registrar = Box::new(Registrar::new(plan.registrar.clone(), seed, sim::START));
+    let outcome = rehearse_until(&mut plan, seed, link, registrar, file, &|| stop.raised()).map_err(unwritable)?;
     let mut failures = FailureFile::new(directory.path(), &plan, sim::START, BEGINS_UNIX_NS);
     failures.append(&outcome.failures).map_err(unwritable)?;
     let derived = derive(directory.path())?;
@@ -60,7 +63,8 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
         derived.print(directory.path(), false)?;
         print(&report::dry_run::lines(&dry_run))?;
     }
-    Ok(Exit::of_run(derived.judgement.verdict, None))
+    let interrupted_by = derived.results.end.as_ref().and_then(|end| end.interrupted_by);
+    Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
 }
 
 /// The plan of the profile that is to be rehearsed.
@@ -134,6 +138,21 @@ pub fn rehearse_facing<W: Write>(
     registrar: Box<dyn Opposite>,
     out: W,
 ) -> io::Result<SimOutcome> {
+    rehearse_until(plan, seed, link, registrar, out, &|| None)
+}
+
+/// The same until a signal says that it is to end: asked at each interval for its number.
+///
+/// # Errors
+/// As for [`rehearse`].
+fn rehearse_until<W: Write>(
+    plan: &mut Plan,
+    seed: Seed,
+    link: LinkConfig,
+    registrar: Box<dyn Opposite>,
+    out: W,
+    stop: &dyn Fn() -> Option<i32>,
+) -> io::Result<SimOutcome> {
     plan.draw(seed);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
@@ -160,7 +179,7 @@ pub fn rehearse_facing<W: Write>(
     let world = World::facing(config, registrar);
     let mut written = Ok(());
     let mut conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
-    let mut aborted = None;
+    let (mut aborted, mut interrupted_by) = (None, None);
     let outcome = world.run_into(&mut |interval| {
         if written.is_ok() {
             written = writer.interval(&interval);
@@ -168,13 +187,16 @@ pub fn rehearse_facing<W: Write>(
         if aborted.is_none() {
             aborted = conditions.interval(&interval);
         }
-        if aborted.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        interrupted_by = interrupted_by.or_else(stop);
+        let ends = aborted.is_some() || interrupted_by.is_some();
+        if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     written?;
     writer.end(&End {
         ended_ns: outcome.ended_ns,
         load_ended_ns: outcome.load_ended_ns,
-        interrupted_by: None,
+        // What came when no load was left to end changed nothing.
+        interrupted_by: interrupted_by.filter(|_| outcome.stopped),
         registered_at_load_end: outcome.registered_at_load_end,
         // What the rehearsal itself cost says nothing about a run.
         user_s: 0.0,

@@ -11,6 +11,7 @@ use super::registrar::{address_of, embedded};
 use super::targets::resolve_trunk;
 use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::WatchArgs;
+use crate::diagnose::findings::counted;
 use crate::diagnose::readiness::{place, said};
 use crate::diagnose::watch::{Hysteresis, Light};
 use crate::engine::{Carrier, ProbeSocket, Signals};
@@ -19,7 +20,7 @@ use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::record::results;
 use crate::report::watch::{GoChange, exposition};
 use crate::seed::Seed;
-use crate::vocab::{Time, parse_duration};
+use crate::vocab::{Time, format_duration, parse_duration};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,7 +38,11 @@ const FAREWELL: Duration = Duration::from_secs(30);
 const SIDE_BY_SIDE: usize = 8;
 
 pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
-    let every = duration("--every", &args.every)?.max(SHORTEST);
+    let asked = duration("--every", &args.every)?;
+    let every = asked.max(SHORTEST);
+    if every > asked {
+        say(&format!("--every {}: no round begins sooner than {} after the last", args.every, format_duration(every)));
+    }
     let lasts = args.lasts.as_deref().map(|text| duration("--for", text)).transpose()?;
     let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
     let clock = Clock::new();
@@ -58,6 +63,13 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let embedded = address_of(&plan, server.as_ref());
     let patience = every.clamp(PATIENCE[0], PATIENCE[1]);
     let watch = CanaryWatch { plan, embedded, prober, patience, canaries, stopping: Arc::default() };
+    say(&format!(
+        "watching {} every {}: go after {} in a row, no-go after {} in a row; a line at each change",
+        counted(watch.canaries.len() as u64, "trunk"),
+        format_duration(every),
+        counted(args.recover_after.into(), "good round"),
+        counted(args.fail_after.into(), "failed round"),
+    ));
     watch.say_pace(every);
     let until = lasts.map_or(Time::NEVER, |lasts| clock.now() + lasts);
     let go = super::runtime()?.block_on(keep(

@@ -14,6 +14,7 @@ use crate::measure::{GeneratorCounts, Interval, TrunkInterval};
 use crate::record::Totals;
 use crate::record::results::Aborted;
 use crate::vocab::Stage;
+use std::fmt;
 
 /// Attempts that must have ended before a share is judged: of fewer, one refusal is already more
 /// than five per cent.
@@ -26,6 +27,12 @@ const ONLY_AT_THE_END: [&str; 3] = ["agents", "agents_registered_at_end", "unreg
 /// One condition, checked against the metric names that can be judged during a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AbortCondition(Threshold);
+
+impl fmt::Display for AbortCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl AbortCondition {
     /// Reads a name and an expression as [`Threshold::parse`] does. `trunk_ids` stand in the order

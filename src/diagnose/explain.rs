@@ -149,6 +149,7 @@ fn unregistered(name: &str) -> Option<Explanation> {
             when: "always".to_owned(),
             what: "A rule of this server, or of a proxy before it, answers with a code of its own.".to_owned(),
         }],
+        rivals: Vec::new(),
         look_at: vec![LookAt {
             system: "any".to_owned(),
             what: format!(

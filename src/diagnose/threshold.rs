@@ -10,6 +10,7 @@ use super::metric::{self, Metric};
 use crate::record::{Header, Results};
 use crate::vocab::{DurationError, parse_duration};
 use serde::Serialize;
+use std::fmt;
 
 /// One threshold, checked against the metric names that exist.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,6 +70,13 @@ pub struct ThresholdError {
     pub in_name: bool,
 }
 
+/// As written, name and comparison.
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.expr)
+    }
+}
+
 impl Threshold {
     /// Reads a name and an expression (`<`, `<=`, `>`, `>=`, `==`, `!=`, then a number, a
     /// percentage or a duration). `trunk_ids` stand in the order of the profile.
@@ -94,12 +102,12 @@ impl Threshold {
     }
 
     /// What it is about.
-    pub(super) fn metric(&self) -> Metric {
+    pub fn metric(&self) -> Metric {
         self.metric
     }
 
     /// Position of the trunk it is restricted to.
-    pub(super) fn trunk(&self) -> Option<usize> {
+    pub fn trunk(&self) -> Option<usize> {
         self.trunk.as_ref().map(|(index, _)| *index)
     }
 

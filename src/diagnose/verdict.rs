@@ -150,7 +150,7 @@ fn late_arrivals(results: &Results) -> Option<GeneratorDoubt> {
     };
     let stalls = match counts.loop_stalls {
         0 => String::new(),
-        n => format!("; {n} turns of a worker took longer than {}", span(limits.stall_ns)),
+        n => format!("; the test program paused for more than {} {}", span(limits.stall_ns), times(n)),
     };
     let why = format!(
         "{} of {} arrivals ({} %) left more than {} after their planned time, above {} %{stalls}",
@@ -207,6 +207,11 @@ fn missing_arrivals(results: &Results) -> Option<GeneratorDoubt> {
     (ended && seen < planned).then(|| {
         (GeneratorVerdict::Suspect, format!("{} of {planned} planned arrivals never happened", planned - seen))
     })
+}
+
+/// `once`, `22 times`.
+pub(super) fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn messages(count: u64) -> String {

@@ -6,9 +6,25 @@ use std::fmt::Write;
 
 /// Turns intervals into lines.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Plain;
+pub struct Plain {
+    /// The end of the last interval that had a line.
+    shown_ns: u64,
+}
 
 impl Plain {
+    /// The line of an interval; none for a short one in which nothing happened, so that an idle hour
+    /// is not thousands of lines.
+    pub fn next(&mut self, interval: &Interval) -> Option<String> {
+        let idle = interval.trunks.iter().all(|trunk| {
+            trunk.started.iter().all(|&started| started == 0) && trunk.status.iter().all(|&ended| ended == 0)
+        });
+        if idle && self.shown_ns > 0 && interval.end_ns < self.shown_ns + QUIET_NS {
+            return None;
+        }
+        self.shown_ns = interval.end_ns;
+        Some(self.line(interval))
+    }
+
     /// One line without its end:
     /// `00:00:10 load        planned   500  registered   498 |    250 ok    2 failed    1 open | p50 0.42 ms  p99 1.30 ms | late 0`.
     pub fn line(self, interval: &Interval) -> String {
@@ -46,6 +62,9 @@ impl Plain {
         line
     }
 }
+
+/// Idle intervals are told at least this often: half a minute.
+const QUIET_NS: u64 = 30_000_000_000;
 
 /// p50 and p99 over all trunks of what an interval's attempts took: registrations, else refreshes,
 /// in microseconds.

@@ -189,13 +189,13 @@ const CHARACTERS: [Suspect; 6] = [
 const REPEATED_USER: CredentialDoubt = CredentialDoubt {
     field: CredentialPart::User,
     what: "stands there more than once",
-    remedy: "agents of one user share its address of record and count against its contacts: is that meant?",
+    remedy: "agents of one user share its address of record and count against its contacts: is that intended?",
 };
 
 const SHARED_AUTH_USER: CredentialDoubt = CredentialDoubt {
     field: CredentialPart::AuthUser,
     what: "is that of several agents",
-    remedy: "one account then bears them all, with its limits and lock-outs: is that meant?",
+    remedy: "one account then bears them all, with its limits and lock-outs: is that intended?",
 };
 
 /// Names seen so far, by how often.

@@ -24,6 +24,7 @@ mod schema;
 mod sipp_csv;
 mod words;
 
+pub(crate) use error::nearest;
 pub use error::{Problem, ProblemPlace, ProfileError};
 pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};

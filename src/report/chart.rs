@@ -136,18 +136,31 @@ pub(super) fn over_rates(
     canvas.finish()
 }
 
-/// A small chart of shares, 0 to 100, without numbers on its axes: it stands among others like it.
+/// A small chart of shares, 0 to 100: it stands among others like it.
 pub(super) fn shares(spans: &[(f64, f64)], series: &[Series]) -> String {
     let seconds = spans.last().map_or(1.0, |span| span.1).max(f64::MIN_POSITIVE);
+    let area = Area { left: 36.0, right: 240.0, top: 6.0, bottom: 76.0 };
+    let Area { left, right, top, bottom } = area;
+    let middle = f64::midpoint(top, bottom);
     let mut canvas = Canvas {
-        svg: "<svg viewBox=\"0 0 240 80\" aria-hidden=\"true\"><path class=\"grid\" d=\"M0 4H240M0 40H240M0 76H240\"/>"
-            .to_owned(),
+        svg: format!(
+            "<svg viewBox=\"0 0 240 92\" aria-hidden=\"true\"><path class=\"grid\" \
+             d=\"M{left} {top}H{right}M{left} {middle}H{right}M{left} {bottom}H{right}\"/>"
+        ),
         across: Across::Seconds(seconds),
         scale: Scale::Linear,
         low: 0.0,
         high: 100.0,
-        area: Area { left: 0.0, right: 240.0, top: 4.0, bottom: 76.0 },
+        area,
     };
+    for (text, x, y, anchor) in [
+        ("100 %".to_owned(), left - 4.0, top + 4.0, "end"),
+        ("0 %".to_owned(), left - 4.0, bottom + 3.0, "end"),
+        ("0:00".to_owned(), left, bottom + 13.0, "start"),
+        (clock(seconds), right, bottom + 13.0, "end"),
+    ] {
+        let _ = write!(canvas.svg, "<text class=\"small\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>");
+    }
     for line in series {
         canvas.steps(line, spans);
     }

@@ -4,7 +4,7 @@
 //! What is said is decided in `diagnose::compare`; here it is only written down, in the same words
 //! everywhere.
 
-use super::explanation::wrap;
+use super::explanation::{WIDTH, wrap};
 use super::json;
 use super::sheets::Sheet;
 use super::template;
@@ -57,9 +57,12 @@ pub fn line(pair: &Pair) -> String {
         RegressionVerdict::NoRegression => {
             let tested = comparison.figures.iter().filter(|change| change.p.is_some()).count();
             let open = comparison.figures.iter().filter(|change| change.outcome == Outcome::Open).count();
-            let open = if open > 0 { format!(", {open} of them open") } else { String::new() };
+            let open = match open {
+                0 => String::new(),
+                open => format!(", {open} of them had too few attempts to tell"),
+            };
             format!(
-                "{}: {name}: {}{open}{} ({with})",
+                "{}: {name}: no change for the worse in {}{open}{} ({with})",
                 verdict(comparison),
                 counted(tested as u64, "figure"),
                 found(comparison)
@@ -103,7 +106,7 @@ pub fn render(pair: &Pair) -> String {
             let _ = writeln!(text, "  {key}: {base} -> {new}");
         }
     }
-    let _ = write!(text, "\n{}\n{}\n", wrap(METHOD, "", ""), line(pair));
+    let _ = write!(text, "\n{}\n{}\n", wrap(METHOD, "", "", WIDTH), line(pair));
     text
 }
 
@@ -342,10 +345,14 @@ fn found(comparison: &Comparison) -> String {
     text
 }
 
-/// `12 -> 30 agents`.
+/// `12 -> 30 agents`, `new: 30 agents`, `resolved`.
 fn agents(change: &FindingChange) -> String {
-    let number = |agents: Option<u64>| agents.map_or_else(|| "none".to_owned(), thousands);
-    format!("{} -> {} agents", number(change.base_agents), number(change.new_agents))
+    match (change.base_agents, change.new_agents) {
+        (Some(base), Some(new)) => format!("{} -> {}", thousands(base), counted(new, "agent")),
+        (None, Some(new)) => format!("new: {}", counted(new, "agent")),
+        (Some(base), None) => format!("resolved: {} before", counted(base, "agent")),
+        (None, None) => "-".to_owned(),
+    }
 }
 
 fn compared(difference: &Difference) -> [String; 3] {

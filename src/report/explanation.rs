@@ -3,12 +3,12 @@
 use super::json;
 use crate::diagnose::explain::Explanation;
 
-/// The widest line, in characters.
+/// The widest line, in characters, where the terminal is not narrower.
 pub const WIDTH: usize = 100;
 
-/// Renders everything a name stands for, one after another.
-pub fn render(texts: &[Explanation]) -> String {
-    texts.iter().map(one).collect::<Vec<_>>().join("\n")
+/// Renders everything a name stands for, one after another, in lines of this width.
+pub fn render(texts: &[Explanation], width: usize) -> String {
+    texts.iter().map(|text| one(text, width)).collect::<Vec<_>>().join("\n")
 }
 
 /// Explanations as JSON: a list, as a name may stand for several things.
@@ -16,39 +16,39 @@ pub fn render_json(texts: &[Explanation]) -> String {
     json::text(json::pretty(&texts))
 }
 
-fn one(text: &Explanation) -> String {
+fn one(text: &Explanation, width: usize) -> String {
     let mut out = format!("{} ({}): {}\n\n", text.name, text.topic.as_str(), text.title);
-    out.push_str(&wrap(&text.meaning, "  ", "  "));
+    out.push_str(&wrap(&text.meaning, "  ", "  ", width));
     out.push_str("\nlikely causes\n");
     for cause in &text.causes {
-        out.push_str(&labelled(&cause.when, &cause.what));
+        out.push_str(&labelled(&cause.when, &cause.what, width));
     }
     out.push_str("\nwhere to look\n");
     for place in &text.look_at {
-        out.push_str(&labelled(&place.system, &place.what));
+        out.push_str(&labelled(&place.system, &place.what, width));
     }
     if !text.rivals.is_empty() {
         out.push_str("\nwhat else would look like it, what excludes that, and the test\n");
     }
     for rival in &text.rivals {
-        out.push_str(&labelled(&rival.cause, &rival.excluded_by));
-        out.push_str(&wrap(&format!("test: {}", rival.test), "      ", "      "));
+        out.push_str(&labelled(&rival.cause, &rival.excluded_by, width));
+        out.push_str(&wrap(&format!("test: {}", rival.test), "      ", "      ", width));
     }
     out
 }
 
 /// A label, and what belongs to it indented below.
-fn labelled(label: &str, text: &str) -> String {
-    format!("  {label}:\n{}", wrap(text, "      ", "      "))
+fn labelled(label: &str, text: &str, width: usize) -> String {
+    format!("  {label}:\n{}", wrap(text, "      ", "      ", width))
 }
 
-/// Breaks a text between words so that no line is wider than [`WIDTH`], unless a single word is.
-pub(super) fn wrap(text: &str, first: &str, rest: &str) -> String {
+/// Breaks a text between words so that no line is wider than this, unless a single word is.
+pub fn wrap(text: &str, first: &str, rest: &str, width: usize) -> String {
     let mut out = String::new();
     let mut line = first.to_owned();
     let mut empty = true;
     for word in text.split_whitespace() {
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !empty && line.chars().count() + 1 + word.chars().count() > width {
             out.push_str(&line);
             out.push('\n');
             line = rest.to_owned();
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_a_terminal() {
         for text in all() {
-            let rendered = one(&text);
+            let rendered = one(&text, WIDTH);
             let wide = rendered.lines().find(|line| line.chars().count() > WIDTH);
             assert_eq!(wide, None, "{}", text.name);
         }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_name_of_two_things_shows_both() {
-        let text = render(&explain("401").expect("known"));
+        let text = render(&explain("401").expect("known"), WIDTH);
         assert!(text.starts_with("401 (response): ") && text.contains("\n401 (loop): "), "{text}");
         let json: serde_json::Value =
             serde_json::from_str(&render_json(&explain("403").expect("known"))).expect("JSON");
@@ -94,7 +94,7 @@ mod tests {
     proptest! {
         #[test]
         fn wrapping_keeps_every_word_in_order(text in "[a-z ]{0,400}") {
-            let wrapped = wrap(&text, "  ", "    ");
+            let wrapped = wrap(&text, "  ", "    ", WIDTH);
             prop_assert!(text.split_whitespace().eq(wrapped.split_whitespace()));
             prop_assert!(wrapped.lines().all(|line| line.len() <= WIDTH || line.split_whitespace().count() <= 1));
         }

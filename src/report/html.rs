@@ -111,7 +111,7 @@ fn verdict(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Ba
     match findings.first().filter(|finding| finding.severity == Severity::Critical) {
         Some(cause) if judgement.verdict == Verdict::Fail => {
             let of = if cause.trunk_id.is_empty() { String::new() } else { format!(" on {}", cause.trunk_id) };
-            sentence.push_str(&format!(" Foremost cause{of}: {}.", cause.summary));
+            sentence.push_str(&format!(" Main cause{of}: {}.", cause.summary));
         }
         _ => sentence.push_str(&peak(results)),
     }
@@ -142,8 +142,8 @@ fn availability(results: &Results) -> Card {
     let (value, detail) = match figures::availability_pct(totals) {
         None => ("unknown".to_owned(), "no agent was planned".to_owned()),
         Some(share) => {
-            let available = text::minutes(figures::agent_minutes_available(totals));
-            let planned = text::minutes(figures::agent_minutes_planned(totals));
+            let (available, planned) =
+                text::minutes_of(figures::agent_minutes_available(totals), figures::agent_minutes_planned(totals));
             (percent(share), format!("{available} of {planned} planned agent-minutes"))
         }
     };

@@ -21,15 +21,15 @@ pub struct Doubt {
     pub remedy: &'static str,
 }
 
-/// Renders the table, the verdicts and the doubts.
-pub fn render(trunks: &[Readiness], doubts: &[Doubt]) -> String {
+/// Renders the table, the verdicts and the doubts, in lines of this width.
+pub fn render(trunks: &[Readiness], doubts: &[Doubt], width: usize) -> String {
     let ids = trunks.iter().map(|trunk| trunk.trunk_id.chars().count());
     let id_width = ids.max().unwrap_or(0).clamp("trunk".len(), WIDEST_ID);
     let name_width = trunks.iter().flat_map(|trunk| &trunk.checks).map(|check| check.name.len()).max().unwrap_or(0);
     let row = |id: &str, name: &str, state: &str, text: &str| {
         let first = format!("{id:id_width$}  {name:name_width$}  {state:5}  ");
         let rest = " ".repeat(id_width + name_width + 11);
-        wrap(text, &first, &rest)
+        wrap(text, &first, &rest, width)
     };
     let mut out = row("trunk", "check", "state", "what was seen");
     for trunk in trunks {
@@ -48,11 +48,11 @@ pub fn render(trunks: &[Readiness], doubts: &[Doubt]) -> String {
             [] => format!("{}: ready", trunk.trunk_id),
             why => format!("{}: not ready: {}", trunk.trunk_id, printable(&why.join("; "))),
         };
-        out.push_str(&wrap(&verdict, "", "    "));
+        out.push_str(&wrap(&verdict, "", "    ", width));
     }
     if !doubts.is_empty() {
         out.push_str("\ncredentials\n");
-        doubts.iter().for_each(|doubt| out.push_str(&wrap(&one(doubt), "  ", "      ")));
+        doubts.iter().for_each(|doubt| out.push_str(&wrap(&doubt_in_words(doubt), "  ", "      ", width)));
     }
     out
 }
@@ -66,7 +66,8 @@ fn is_worth_a_row(trunk: &Readiness, check: &Check) -> bool {
     }
 }
 
-fn one(doubt: &Doubt) -> String {
+/// `nj: agent00000 (first of 500 agents): password begins or ends with a blank; …`.
+pub fn doubt_in_words(doubt: &Doubt) -> String {
     let Doubt { trunk_id, user, agents, field, what, remedy } = doubt;
     let others = match agents {
         0 | 1 => String::new(),
@@ -90,7 +91,7 @@ pub fn render_json(trunks: &[Readiness], doubts: &[Doubt], baseline: Option<&cra
 }
 
 /// What this machine can send, in words.
-pub fn baseline(baseline: &crate::record::Baseline) -> String {
+pub fn baseline(baseline: &crate::record::Baseline, width: usize) -> String {
     let crate::record::Baseline { valid_rate_per_s: valid, first_invalid_rate_per_s: invalid, .. } = baseline;
     let above = match invalid {
         Some(rate) => format!("; at {rate} it fell behind its own schedule"),
@@ -104,7 +105,7 @@ pub fn baseline(baseline: &crate::record::Baseline) -> String {
         "baseline: with {threads} this machine kept its schedule at {valid} challenged registrations per second against the \
          embedded registrar on the same machine{above}. Below that a run measures the registrar and not this machine."
     );
-    wrap(&text, "", "    ")
+    wrap(&text, "", "    ", width)
 }
 
 /// The most trunks of which every check is shown.
@@ -141,8 +142,13 @@ mod tests {
             what: "begins or ends with a blank",
             remedy: "mostly copied along by mistake; some servers trim it, some do not",
         };
-        let text =
-            render(&[trunk("nj", &[]), trunk("a_long_trunk_name", &["refused", "only from 127.0.0.3"])], &[doubt]);
+        let text = render(
+            &[trunk("nj", &[]), trunk("a_long_trunk_name", &["refused", "only from 127.0.0.3"])],
+            std::slice::from_ref(&doubt),
+            WIDTH,
+        );
+        let narrow = render(&[trunk("nj", &[])], &[doubt], 80);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         insta::assert_snapshot!(text);
     }
@@ -151,7 +157,7 @@ mod tests {
     fn of_many_trunks_only_what_matters_is_shown() {
         let trunks: Vec<Readiness> =
             ["a", "b", "c", "d", "e"].map(|id| trunk(id, if id == "e" { &["refused"] } else { &[] })).into();
-        let text = render(&trunks, &[]);
+        let text = render(&trunks, &[], WIDTH);
         // The address of a trunk that is ready is no news, that of one that is not is.
         assert_eq!(text.matches("embedded is").count(), 1, "{text}");
         assert!(

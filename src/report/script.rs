@@ -40,4 +40,4 @@ impl Script {
 /// Content Security Policy of the page: these two scripts, styles within the page, and nothing from
 /// anywhere.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src \
-    'sha256-GcjUxq2Ikpp59K5J1vcWFWbf0Lo9FcxJXpdPeH63jx8=' 'sha256-3ay0ndYnQSmI8V9usg4DPUiY4VX5fHCO4R7x6rZ/U80='; base-uri 'none'; form-action 'none'";
+    'sha256-GcjUxq2Ikpp59K5J1vcWFWbf0Lo9FcxJXpdPeH63jx8=' 'sha256-UdH4lHWbydgI76Fo3APWnGkc3kyxbOAQMp47N35tDpg='; base-uri 'none'; form-action 'none'";

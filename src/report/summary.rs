@@ -7,7 +7,8 @@ use super::words;
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{Finding, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
-use crate::vocab::{Phase, Status};
+use crate::vocab::{Phase, Status, format_duration};
+use std::time::Duration;
 
 /// Renders the summary; `dir` is where the files are.
 pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], dir: &str) -> String {
@@ -60,10 +61,11 @@ fn generator(results: &Results, judgement: &Judgement) -> Vec<String> {
     let lag = Distribution::of(Some(&results.lag_us)).p99;
     let lag = lag.map(|us| format!(", schedule lag p99 {} ms", text::millis(us as f64))).unwrap_or_default();
     let line = format!(
-        "{}  {} of {} arrivals on time{lag}",
+        "{}  {} of {} arrivals at most {} late{lag}",
         judgement.generator.as_str(),
         text::thousands(on_time),
-        text::thousands(counts.arrivals)
+        text::thousands(counts.arrivals),
+        format_duration(Duration::from_nanos(results.header.generator.late_ns)),
     );
     let reasons = judgement.generator_reasons.iter().take(MOST_REASONS).map(|reason| labelled("", reason));
     std::iter::once(labelled("generator", &line)).chain(reasons).collect()
@@ -101,19 +103,19 @@ fn sign_in(results: &Results) -> String {
             Some(format!("{share} % after {} s", text::decimal(at as f64 / 1e9, 3)))
         })
         .collect();
-    if reached.is_empty() { "not even half of the agents".to_owned() } else { reached.join(", ") }
+    if reached.is_empty() { "fewer than half of the agents".to_owned() } else { reached.join(", ") }
 }
 
 fn availability(results: &Results) -> String {
     let totals = &results.totals;
     match figures::availability_pct(totals) {
         None => "unknown, no agent was planned".to_owned(),
-        Some(share) => format!(
-            "{} ({} of {} agent-minutes)",
-            text::percent(share),
-            text::minutes(figures::agent_minutes_available(totals)),
-            text::minutes(figures::agent_minutes_planned(totals))
-        ),
+        Some(share) => {
+            let (available, planned) =
+                text::minutes_of(figures::agent_minutes_available(totals), figures::agent_minutes_planned(totals));
+            let part = if share < 100.0 && available == planned { "nearly all" } else { &*available };
+            format!("{} ({part} of {planned} agent-minutes)", text::percent(share))
+        }
     }
 }
 

@@ -40,8 +40,7 @@ pub(super) fn thousands(n: u64) -> String {
     in_groups(n, ',')
 }
 
-/// Per cent with two decimals, cut off and not rounded: only all of it is 100 %, and only none of
-/// it is 0 %.
+/// Per cent, rounded to two decimals; but only all of it is 100 %, and only none of it is 0 %.
 pub(super) fn percent(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
@@ -49,8 +48,12 @@ pub(super) fn percent(value: f64) -> String {
     if value > 0.0 && value < 0.01 {
         return "under 0.01 %".to_owned();
     }
-    // The small addition undoes a binary fraction just below a decimal one, as in 99.9 = 99.89999….
-    format!("{} %", decimal((value * 100.0 + 1e-6).floor() / 100.0, 2))
+    let rounded = (value * 100.0).round() / 100.0;
+    // A binary fraction just below a whole number is that number.
+    if rounded >= 100.0 && value < 100.0 - 1e-9 {
+        return "over 99.99 %".to_owned();
+    }
+    format!("{} %", decimal(rounded, 2))
 }
 
 /// Microseconds as milliseconds, with the decimals that matter.
@@ -83,6 +86,24 @@ pub(super) fn minutes(value: f64) -> String {
         _ if value < 1_000.0 => decimal(value, 1),
         _ => thousands(floor_u64(value)),
     }
+}
+
+/// A part of agent-minutes and the whole, with as many decimals as it takes to tell them apart.
+pub(super) fn minutes_of(part: f64, whole: f64) -> (String, String) {
+    let coarse = (minutes(part), minutes(whole));
+    if coarse.0 != coarse.1 || part >= whole {
+        return coarse;
+    }
+    let fine = |value: f64, digits: usize| {
+        let fraction = format!("{:.digits$}", value.fract());
+        // Rounded up to the next whole number, it has no fraction left.
+        match fraction.strip_prefix('0') {
+            Some(fraction) => format!("{}{fraction}", thousands(floor_u64(value))),
+            None => thousands(floor_u64(value) + 1),
+        }
+    };
+    let pairs = (1..=3).map(|digits| (fine(part, digits), fine(whole, digits)));
+    pairs.into_iter().find(|(part, whole)| part != whole).unwrap_or(coarse)
 }
 
 /// Bytes in the unit that fits: `64 MB`.
@@ -149,7 +170,9 @@ mod tests {
     fn only_all_of_it_is_a_hundred_per_cent() {
         for (value, text) in [
             (100.0, "100 %"),
-            (99.9999, "99.99 %"),
+            (99.9999, "over 99.99 %"),
+            (99.994, "99.99 %"),
+            (100.0 * 500.0 / 900.0, "55.56 %"),
             (99.9, "99.9 %"),
             (0.57 * 100.0, "57 %"),
             (0.0001, "under 0.01 %"),
@@ -175,6 +198,10 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([310.0, 1_500.0, 250_000.0, 32_000_000.0].map(millis), ["0.310", "1.50", "250.0", "32000"]);
+        assert_eq!(minutes_of(7_345.1, 7_345.62), ("7,345.1".to_owned(), "7,345.6".to_owned()));
+        assert_eq!(minutes_of(7_344.99, 7_345.0), ("7,344".to_owned(), "7,345".to_owned()));
+        assert_eq!(minutes_of(7_345.96, 7_345.99), ("7,345.96".to_owned(), "7,345.99".to_owned()));
+        assert_eq!(minutes_of(60.0, 60.0), ("60".to_owned(), "60".to_owned()));
         assert_eq!([0.0, 0.0249, 12.84, 1_234.5].map(minutes), ["0", "0.025", "12.8", "1,234"]);
         assert_eq!([10_000_000_000, 3_217_400_000, 0].map(seconds), ["10", "3.217", "0"]);
         assert_eq!([45_200_000_000, 3_599_000_000_000, 3_723_000_000_000].map(length), ["45.2s", "59m59s", "1h02m03s"]);

@@ -97,10 +97,10 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
         .map(|aborted| format!("Stopped after {} by abort_on: {}.", text::length(aborted.at_ns), held(aborted)));
     let sentence = match judgement.verdict {
         Verdict::Pass if targets == 0 => "The run completed; no targets were set.".to_owned(),
-        Verdict::Pass if targets == 1 => "The one target was met.".to_owned(),
+        Verdict::Pass if targets == 1 => "The target was met.".to_owned(),
         Verdict::Pass => format!("All {targets} targets were met."),
         Verdict::Fail if missed == 0 => String::new(),
-        Verdict::Fail if targets == 1 => "The one target was missed.".to_owned(),
+        Verdict::Fail if targets == 1 => "The target was missed.".to_owned(),
         Verdict::Fail => {
             format!("{missed} of {targets} {} missed.", if missed == 1 { "targets was" } else { "targets were" })
         }
@@ -164,7 +164,7 @@ pub fn missed(judgement: &Judgement) -> String {
 const MOST_REASONS: usize = 2;
 
 fn miss(outcome: &ThresholdOutcome) -> String {
-    format!("{}: {} instead of {}", plain(outcome), value(outcome), target(outcome))
+    format!("{}: {} (target: {})", plain(outcome), value(outcome), target(outcome))
 }
 
 /// What a target is about, for readers who know no SIP; the profile's own name where there is no
@@ -232,6 +232,9 @@ pub fn generator(judgement: &Judgement) -> &'static str {
 /// A target in words: `at least 99.9 %`.
 pub fn target(outcome: &ThresholdOutcome) -> String {
     let comparison = match outcome.comparison {
+        Relation::Equal | Relation::AtMost if outcome.bound == 0.0 && outcome.unit == Unit::Count => {
+            return "none".to_owned();
+        }
         Relation::Less => "less than",
         Relation::AtMost => "at most",
         Relation::Greater => "more than",

@@ -137,7 +137,7 @@ fn a_page_stays_small_however_long_the_run() {
 fn the_verdict_is_a_sentence() {
     let page = rendered(&fixture::run(), &THRESHOLDS, "report.html");
     assert!(page.contains("<strong>Failed</strong>"));
-    let why = "1 of 4 targets was missed: attempts that succeeded: 50 % instead of at least 99.9 %.";
+    let why = "1 of 4 targets was missed: attempts that succeeded: 50 % (target: at least 99.9 %).";
     assert!(page.contains(&format!("{why} 13 of 20 agents were registered at the peak.")));
     let page = rendered(&fixture::healthy(), &THRESHOLDS, "report.html");
     assert!(page.contains("All 4 targets were met. 20 of 20 agents were registered at the peak."));

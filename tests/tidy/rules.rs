@@ -63,7 +63,7 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 29] = [
+pub const CRATES: [(&str, &[&str]); 30] = [
     ("prometheus_client", &["live", "report"]),
     ("hyper", &["live"]),
     ("hyper_util", &["live"]),
@@ -87,6 +87,7 @@ pub const CRATES: [(&str, &[&str]); 29] = [
     ("rustls_native_certs", &["net"]),
     ("rcgen", &["net"]),
     ("libc", &["net"]),
+    ("terminal_size", &["command"]),
     ("tokio", &["engine", "live", "command"]),
     ("anyhow", &["command", "main"]),
     ("minijinja", &["report"]),

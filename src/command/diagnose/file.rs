@@ -3,8 +3,8 @@
 
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
-use crate::command::output::say;
-use crate::command::output::{RECORD, print};
+use crate::command::output::{RECORD, check_holds_run, print, say};
+use crate::command::source::why_unreadable;
 use crate::diagnose::Diagnosis;
 use crate::observe::{self, Observation};
 use crate::record::capture;
@@ -49,9 +49,14 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
     if !path.exists() {
         return Err(Failure::usage(format!("{}: there is no such file or directory", path.display())));
     }
-    let file = if path.is_dir() { path.join(RECORD) } else { path.to_owned() };
+    let file = if path.is_dir() {
+        check_holds_run(path)?;
+        path.join(RECORD)
+    } else {
+        path.to_owned()
+    };
     let unreadable = |error: &dyn Display| Failure::could_not(format!("{}: {error}", file.display()));
-    let mut source = File::open(&file).map(BufReader::new).map_err(|error| unreadable(&error))?;
+    let mut source = File::open(&file).map(BufReader::new).map_err(|error| unreadable(&why_unreadable(&error)))?;
     let mut beginning = Vec::new();
     source.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| unreadable(&error))?;
     let mut whole = beginning.as_slice().chain(source);
@@ -70,6 +75,8 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
     }
     Err(unreadable(&if beginning.starts_with(&GZIP) {
         "it is compressed; unpack it first (gunzip)"
+    } else if file.extension().is_some_and(|ending| ending == "toml") {
+        "this looks like a profile; to experiment on one of its agents, write diagnose --live PROFILE"
     } else {
         "this is no capture (pcap, pcapng), no event log (JSON) and no record of a run"
     }))

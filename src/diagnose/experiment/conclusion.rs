@@ -81,8 +81,10 @@ impl fmt::Display for ExperimentConclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("conclusion: ")?;
         match self {
-            ExperimentConclusion::Healthy { agents: 1 } => f.write_str("none = the agent registers"),
-            ExperimentConclusion::Healthy { agents } => write!(f, "none = all {agents} agents tried register"),
+            ExperimentConclusion::Healthy { agents: 1 } => f.write_str("none = nobody is refused: the agent registers"),
+            ExperimentConclusion::Healthy { agents } => {
+                write!(f, "none = nobody is refused: all {agents} agents tried register")
+            }
             ExperimentConclusion::Explained(change) => change.fmt(f),
             ExperimentConclusion::Open(causes) => {
                 let names: Vec<&str> = causes.iter().map(|cause| cause.as_str()).collect();

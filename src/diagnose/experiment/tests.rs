@@ -90,11 +90,11 @@ fn names(investigation: &Investigation) -> Vec<String> {
 #[test]
 fn a_healthy_agent_needs_no_experiment() {
     let (conclusion, investigation) = investigate(&subject(), |_, _| granted());
-    assert_eq!(conclusion.to_string(), "conclusion: none = the agent registers");
+    assert_eq!(conclusion.to_string(), "conclusion: none = nobody is refused: the agent registers");
     assert_eq!(investigation.rows().len(), 1);
     assert_eq!(
         ExperimentConclusion::Healthy { agents: 3 }.to_string(),
-        "conclusion: none = all 3 agents tried register"
+        "conclusion: none = nobody is refused: all 3 agents tried register"
     );
 }
 

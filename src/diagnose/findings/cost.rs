@@ -5,7 +5,7 @@ use super::view::View;
 use super::wording::counted;
 use crate::measure::OutcomeRow;
 use crate::record::AgentResult;
-use crate::vocab::{Class, Kind, Place, RetryAfter, Trouble};
+use crate::vocab::{Class, Kind, Place, RetryAfter, Trouble, floor_u64};
 use std::fmt;
 
 /// The cost of attempts on one trunk that failed in one way.
@@ -128,8 +128,9 @@ impl fmt::Display for Cost {
         write!(f, "{messages:.0} messages wasted in all, {agent_minutes_lost:.1} agent-minutes lost")?;
         match (self.steady_per_s, self.give_up) {
             (Some(rate), give_up) => {
-                let an_hour = 3_600.0 * rate;
-                write!(f, ", settles at {rate:.1} messages/s ({an_hour:.0} an hour) as long as it lasts")?;
+                // An hour's count is made of the rate that stands beside it, so that the two agree.
+                let an_hour = 360 * floor_u64((10.0 * rate).round());
+                write!(f, ", settles at {rate:.1} messages/s ({an_hour} an hour) as long as it lasts")?;
                 match give_up {
                     Some(agents @ 1..) => write!(f, "; {} give up", counted(agents, "agent")),
                     _ => Ok(()),

@@ -4,7 +4,7 @@
 use super::draft::{Draft, confidence};
 use super::rivals::Rival;
 use super::trend::{self, Rise};
-use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts};
+use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts, times};
 use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
 use crate::vocab::{Confidence, Kind, Phase, Severity, Stage, Status, saturating_u16};
@@ -33,8 +33,8 @@ fn saturated(results: &Results) -> Option<Draft> {
     }
     .to_owned();
     draft.evidence = doubts.into_iter().map(|(_, why)| why).collect();
-    if counts.loop_stalls > 0 {
-        draft.evidence.push(format!("{} turns of a sender thread took too long", counts.loop_stalls));
+    if counts.loop_stalls > 0 && !draft.evidence.iter().any(|why| why.contains("paused")) {
+        draft.evidence.push(format!("the test program paused {} for longer than it may", times(counts.loop_stalls)));
     }
     draft
         .excludes(Rival::Slow, "a slow registrar: all of this was counted before a packet left, or at our own sockets");

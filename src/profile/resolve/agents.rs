@@ -234,7 +234,7 @@ impl List<'_> {
             }
         };
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(separator(bytes)).from_reader(bytes);
         let columns = match reader.headers() {
             Ok(header) => self.columns(check, &header.clone())?,
             Err(error) => {
@@ -250,10 +250,7 @@ impl List<'_> {
         let Some(user) = at("user") else {
             let first = header.iter().find_map(|column| nearest("user", [column]));
             let remedy = match first {
-                Some(near) => format!("did you mean \"{near}\" to be \"user\"?"),
-                None if header.iter().any(|column| column.contains(';')) => {
-                    "columns are separated by commas".to_owned()
-                }
+                Some(near) => format!("the column is called \"{near}\": rename it to \"user\""),
                 None => "columns: user[,auth_user][,password|password_env|ha1][,trunk_id]".to_owned(),
             };
             check.advise(&self.path, format!("{} has no column \"user\"", self.file), remedy);
@@ -362,6 +359,14 @@ impl List<'_> {
             .or_insert_with(|| check.source.env(name).filter(|value| !value.is_empty()).map(Secret::new));
         value.clone().ok_or_else(|| format!("the environment variable {name} is not set"))
     }
+}
+
+/// What separates the cells: spreadsheets write semicolons or tabs where the comma is the decimal
+/// sign. The header decides, as no name of a column holds any of the three.
+fn separator(bytes: &[u8]) -> u8 {
+    let header = bytes.split(|&octet| octet == b'\n').next().unwrap_or_default();
+    let separates = |octet: &u8| matches!(octet, b',' | b';' | b'\t');
+    header.iter().copied().find(separates).unwrap_or(b',')
 }
 
 /// A CSV error without the cells of the row: they may hold a password.

@@ -116,6 +116,8 @@ fn run_name(check: &mut Checker, path: &Path, name: &str) {
 /// The file's name without directories and extension.
 fn stem(path: &str) -> String {
     let stem = std::path::Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    // Standard input has no name, and a profile that is part of the program has a mark before it.
+    let stem = stem.map(|stem| stem.trim_start_matches(['-', '@']).to_owned());
     stem.filter(|stem| !stem.is_empty() && !stem.starts_with('.')).unwrap_or_else(|| "run".to_owned())
 }
 

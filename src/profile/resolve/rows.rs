@@ -81,6 +81,11 @@ pub(super) fn name(text: &str, sound: fn(char) -> bool) -> Result<(), String> {
         return Err(format!("is longer than {MAX_NAME} bytes"));
     }
     match text.chars().find(|c| !sound(*c)) {
+        // RFC 3261 §25.1: what is no ASCII is escaped, octet by octet.
+        Some(c) if !c.is_ascii() && !c.is_control() => {
+            let escaped: String = c.to_string().bytes().map(|octet| format!("%{octet:02X}")).collect();
+            Err(format!("must not contain {c:?}: percent-encode it as {escaped}; auth_user takes it as it is"))
+        }
         Some(c) => Err(format!("must not contain {c:?}")),
         None => Ok(()),
     }

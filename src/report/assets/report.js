@@ -39,8 +39,10 @@
   // Values as they are drawn: steps need one more to end the last one, layers stand on each other.
   function columns(plot) {
     if (plot.kind === "map") return [plot.x, plot.x.map(() => 0)];
+    // A share of failures that is nothing has no line: along the bottom of a small chart it would look like one.
+    const shown = (one) => plot.kind === "share" && one.tone === "bad" ? one.values.map((value) => value === 0 ? null : value) : one.values;
     const closed = plot.series.map((one) =>
-      one.values.length < plot.x.length ? one.values.concat(one.values.slice(-1)) : one.values);
+      one.values.length < plot.x.length ? shown(one).concat(shown(one).slice(-1)) : shown(one));
     let below = plot.x.map(() => 0);
     const stacked = closed.map((values, at) => {
       if (!plot.series[at].layer) return values;
@@ -57,18 +59,47 @@
     return layers.concat(all.filter((at) => !plot.series[at].layer));
   }
 
+  // Level over each step, up to where the next one begins, also before a gap and when a step stands alone; uPlot's own
+  // steps end where the last value before a gap begins.
+  function steps(u, series, from, to) {
+    const across = u.data[0], values = u.data[series];
+    const x = (at) => u.valToPos(across[at], "x", true), y = (value) => u.valToPos(value, "y", true);
+    const stroke = new Path2D(), fill = new Path2D(), floor = u.bbox.top + u.bbox.height;
+    let start = null;
+    for (let at = Math.max(from - 1, 0); at <= Math.min(to, across.length - 2); at++) {
+      const value = values[at];
+      if (value == null || u.scales.y.distr === 3 && value <= 0) { start = null; continue; }
+      const left = x(at), right = x(at + 1), up = y(value);
+      if (start == null) stroke.moveTo(left, up); else stroke.lineTo(left, up);
+      stroke.lineTo(right, up);
+      fill.rect(left, Math.min(up, floor), right - left + 0.3, Math.abs(floor - up));
+      start = left;
+    }
+    return { stroke, fill: u.series[series].fill ? fill : null, clip: null, band: null, gaps: null, flags: 1 };
+  }
+
   function line(plot, one) {
     const stroke = colour(one.tone);
-    const paths = plot.kind === "curve" ? uPlot.paths.linear() : uPlot.paths.stepped({ align: 1 });
+    const paths = plot.kind === "curve" ? uPlot.paths.linear() : steps;
     const small = plot.kind === "share";
+    const alone = (u, series, at) => { const of = u.data[series]; return of[at] != null && of[at - 1] == null && of[at + 1] == null; };
+    const points = plot.kind === "curve"
+      ? { show: true, size: 5, filter: (u, series) => u.data[0].map((_, at) => at).filter((at) => alone(u, series, at)) }
+      : { show: false };
     const look = one.layer ? { fill: stroke, width: 0 } : { width: small ? 1.5 : 2, dash: small ? [] : one.dash };
     if (small && one.tone === "bad") look.fill = stroke + "66";
-    return { label: one.label, stroke, paths, points: { show: false }, ...look };
+    return { label: one.label, stroke, paths, points, ...look };
   }
 
   function axes(plot) {
     const own = { stroke: colour("soft"), font: FONT, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 } };
-    if (plot.kind === "share") return [{ ...own, show: false }, { ...own, show: false }];
+    if (plot.kind === "share") {
+      const small = { ...own, font: "10px system-ui, sans-serif", gap: 2, ticks: { show: false } };
+      return [
+        { ...small, incrs: SECONDS, space: 60, size: 18, values: (_, at) => at.map(clock), grid: { show: false } },
+        { ...small, splits: () => [0, 50, 100], values: () => ["0 %", "", "100 %"], size: 38 },
+      ];
+    }
     const across = plot.kind === "curve"
       ? { splits: (u) => SHARES.map(([at]) => at).filter((at) => at <= u.scales.x.max + 1e-9 && (u.width > 560 || at % 1 === 0)), values: (_, at) => at.map((one) => SHARES.find(([known]) => known === one)?.[1] ?? "") }
       : { incrs: SECONDS, space: 70, values: (_, at) => at.map(clock) };
@@ -133,7 +164,7 @@
       width: place.clientWidth,
       height: height(plot),
       legend: { show: false },
-      padding: plot.kind === "share" ? [2, 0, 2, 0] : [10, 26, 0, plot.kind === "map" ? 20 : 0],
+      padding: plot.kind === "share" ? [4, 8, 0, 0] : [10, 26, 0, plot.kind === "map" ? 20 : 0],
       cursor: { y: plot.kind === "map", points: { show: plot.kind !== "map" && plot.kind !== "stack", size: 7 }, sync: timed ? { key: "time", setSeries: false } : undefined, drag: { x: true, y: false } },
       scales: { x: { time: false, range: (_, least, most) => [least, most > least ? most : least + 1] }, y: upright(plot) },
       axes: axes(plot),
@@ -143,7 +174,7 @@
   }
 
   function height(plot) {
-    if (plot.kind === "share") return 84;
+    if (plot.kind === "share") return 104;
     if (plot.kind === "map") return Math.min(Math.max(plot.map.rows.length * 12, 36), 360) + 50;
     return 236;
   }

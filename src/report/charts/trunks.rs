@@ -100,6 +100,10 @@ fn panel(results: &Results, load: &[&IntervalResult], trunk: usize) -> (Panel, s
     }
     let id = format!("trunk-{trunk}");
     let plot = steps(&id, PlotKind::Share, " %", false, &spans, &series);
+    // A share of failures that is nothing has no line: along the bottom it would look like one.
+    for value in &mut series[1].values {
+        *value = value.filter(|share| *share > 0.0);
+    }
     let title = results.header.trunks[trunk].id.clone();
     let caption = caption(&results.trunk_totals[trunk]);
     (Panel { plot: id, title: printable(&title), caption, svg: shares(&spans, &series) }, plot)

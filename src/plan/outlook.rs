@@ -1,0 +1,97 @@
+//! What a plan means, in a few lines for a person: who registers where, how many, how fast, what
+//! ends it early and what is left afterwards.
+
+use super::{Plan, RegistrarChoice, TrunkPlan};
+use crate::diagnose::findings::counted;
+use crate::load::Schedule;
+use crate::seed::Seed;
+use crate::vocab::{TrunkId, format_duration, in_groups};
+use std::fmt::Write;
+
+impl Plan {
+    /// The lines, each with its label; `targets` are the addresses of the trunks where they are
+    /// known.
+    pub fn outlook(&self, targets: Option<&[std::net::SocketAddr]>) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("run", self.load_in_words())];
+        for (n, trunk) in self.trunks.iter().enumerate() {
+            let label = if n == 0 { "trunks" } else { "" };
+            if n == MOST_TRUNKS {
+                lines.push((label, format!("and {} more", self.trunks.len() - n)));
+                break;
+            }
+            let address = targets.and_then(|targets| targets.get(n)).map(|target| format!(" ({target})"));
+            lines.push((label, self.trunk_in_words(n, trunk, &address.unwrap_or_default())));
+        }
+        let nets: Vec<String> = self.allow_targets.iter().map(ToString::to_string).collect();
+        lines.push(("may send to", format!("{}; everything else is refused", nets.join(", "))));
+        let ends = self.abort_on.iter().map(ToString::to_string);
+        let ends: Vec<String> = ends.collect();
+        if !ends.is_empty() {
+            lines.push(("ends early", format!("when {}", ends.join(", or "))));
+        }
+        let thresholds = self.thresholds.iter().map(ToString::to_string);
+        lines.push(("passes when", thresholds.collect::<Vec<_>>().join(", ")));
+        lines.push(("afterwards", self.afterwards()));
+        lines
+    }
+
+    fn load_in_words(&self) -> String {
+        let agents = counted(self.identities.len() as u64, "agent");
+        if self.load.stages.is_empty() {
+            return format!("{}: {agents}, no [[load]]: good for preflight, limits and diagnose --live", self.name);
+        }
+        let schedule = Schedule::new(&self.load, Seed(0));
+        let mut text = format!(
+            "{}: {agents}, {} within {}",
+            self.name,
+            counted(schedule.arrivals().into(), "arrival"),
+            format_duration(schedule.lasts()),
+        );
+        if schedule.peak() > 0.0 {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ", at most {} each second", short(schedule.peak()));
+        }
+        let _ =
+            write!(text, "; never more than {} messages a second", in_groups(self.load.max_message_rate.into(), ','));
+        text
+    }
+
+    fn trunk_in_words(&self, n: usize, trunk: &TrunkPlan, address: &str) -> String {
+        let registrar = match trunk.registrar {
+            RegistrarChoice::Embedded => "the embedded registrar, on this machine",
+            RegistrarChoice::Target(_) => trunk.registrar_text.as_str(),
+        };
+        let proxy = trunk.outbound_proxy.as_ref().map(|proxy| format!(" through {}", proxy.route));
+        let of_trunk = |agent: &crate::agent::Identity<'_>| agent.trunk == TrunkId(crate::vocab::saturating_u16(n));
+        let mut agents = self.identities.iter().filter(of_trunk);
+        let first = agents.next().map(|agent| format!(", the first is {}", agent.user));
+        format!(
+            "{}: {} to {registrar}{address}{} over {}, domain {}{}, lifetime {}",
+            trunk.id,
+            counted(trunk.agents.into(), "agent"),
+            proxy.unwrap_or_default(),
+            trunk.transport().as_str().to_uppercase(),
+            trunk.policy.domain,
+            first.unwrap_or_default(),
+            format_duration(std::time::Duration::from_secs(trunk.policy.expires_s.into())),
+        )
+    }
+
+    fn afterwards(&self) -> String {
+        let longest = self.trunks.iter().map(|trunk| trunk.policy.expires_s).max().unwrap_or(0);
+        let longest = format_duration(std::time::Duration::from_secs(longest.into()));
+        if self.unregister {
+            format!("every agent removes its binding; one that cannot be removed ends by itself within {longest}")
+        } else {
+            format!("every binding stays until it ends by itself, within {longest}")
+        }
+    }
+}
+
+fn short(rate: f64) -> String {
+    let text = format!("{rate:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
+/// The most trunks that are told one by one.
+const MOST_TRUNKS: usize = 12;
