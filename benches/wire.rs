@@ -49,7 +49,7 @@ fn template() -> RegisterTemplate {
     })
 }
 
-fn register<'a>(branch: &'a Branch, authorization: Option<Authorization<'a>>) -> Register<'a> {
+fn register<'a>(branch: &'a Branch, authorizations: &'a [Authorization<'a>]) -> Register<'a> {
     Register {
         user: b"agent00001",
         branch,
@@ -57,7 +57,7 @@ fn register<'a>(branch: &'a Branch, authorization: Option<Authorization<'a>>) ->
         from_tag: b"0123456789abcdef",
         cseq: 2,
         expires: 3600,
-        authorizations: [authorization, None],
+        authorizations,
     }
 }
 
@@ -84,12 +84,12 @@ fn write(c: &mut Criterion) {
     let mut group = c.benchmark_group("write");
     group.throughput(Throughput::Elements(1));
     group.bench_function("REGISTER", |b| {
-        b.iter(|| template.write(&register(black_box(&branch), None), &mut out));
+        b.iter(|| template.write(&register(black_box(&branch), &[]), &mut out));
     });
     group.bench_function("REGISTER with credentials", |b| {
-        b.iter(|| template.write(&register(black_box(&branch), Some(authorization(&response))), &mut out));
+        b.iter(|| template.write(&register(black_box(&branch), &[authorization(&response)]), &mut out));
     });
-    let len = template.write(&register(&branch, None), &mut out).expect("room");
+    let len = template.write(&register(&branch, &[]), &mut out).expect("room");
     let parsed = rsip::Request::try_from(&out[..len]).expect("a request");
     group.bench_function("REGISTER by rsip (control)", |b| {
         b.iter(|| Vec::<u8>::from(black_box(&parsed).clone()).len());
@@ -100,7 +100,7 @@ fn write(c: &mut Criterion) {
 fn serve(c: &mut Criterion) {
     let branch = Branch::new(RunTag(1), Token { agent: AgentId(2), serial: 3 });
     let mut message = [0; 2048];
-    let len = template().write(&register(&branch, None), &mut message).expect("room");
+    let len = template().write(&register(&branch, &[]), &mut message).expect("room");
     let from = std::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
     let mut out = [0; 2048];
     c.bench_function("serve/read a REGISTER and answer it", |b| {

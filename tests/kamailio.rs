@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 use support::clock;
-use support::kamailio::{self, Kamailio, PASSWORD, REALM, Settings};
+use support::kamailio::{self, Config, Kamailio, PASSWORD, REALM, Settings};
 use support::program::{Regstorm, profile};
 use support::results::{ResultDir, number};
 
@@ -158,6 +158,33 @@ fn four_phones_of_one_user_are_four_contacts() {
         assert_eq!(results.total("registered"), 400);
         assert_eq!((kamailio.contacts(), kamailio.users()), (400, 100), "with {workers} workers");
     }
+}
+
+/// RFC 3261 §22.3: a proxy and the registrar behind it challenge each for its realm; nobody is
+/// turned away for that, and nothing is found.
+#[test]
+fn a_proxy_and_the_registrar_behind_it_both_challenge() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings::default());
+    let edge = Kamailio::start(Settings { config: Config::Edge(kamailio.address()), ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = false",
+        trunk: format!("outbound_proxy = \"sip:{};lr\"\nexpires = \"6s\"\nrefresh_at = 0.5", edge.address()),
+        agents: 500,
+        load: "[[load]]\nrate = 250\nfor = \"2s\"\n[[load]]\nhold = \"6s\"",
+    };
+    run.start(&kamailio, dir.path()).wait(Duration::from_secs(60)).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!((results.total("agents_registered_at_end"), kamailio.contacts()), (500, 500));
+    assert_eq!(results.total("registered"), results.total("attempts"));
+    assert!(results.total("refreshes") >= 500);
+    // Three requests for the first registration of each, and one for each refresh: the credentials
+    // of both realms are kept.
+    assert_eq!(results.total("register_requests"), 3 * 500 + results.total("refreshes"));
+    let found: Vec<String> = results.table("findings.csv").rows.iter().map(|row| row["id"].clone()).collect();
+    assert!(found.iter().all(|id| id == "generator.saturated"), "{found:?}");
 }
 
 /// Everybody at once: all come in, and the run says how soon.

@@ -73,7 +73,7 @@ impl Words {
             // As many digits as an agent's, whose requests are laid out for them.
             cseq: 1_000_000 + token.serial,
             expires: 3600,
-            authorizations: [credentials, None],
+            authorizations: credentials.as_slice(),
         };
         self.template.write(&request, slot).expect("room")
     }

@@ -3,17 +3,25 @@
 //!
 //! Read first: RFC 3261 §10.2 and §18.2.
 
-use crate::measure::{AnswerForm, Echo, Marks, Offer, Words, fold};
-use crate::sip::Response;
-use crate::sip::challenge::Offered;
+use crate::measure::{AnswerForm, BY_PROXY, Echo, Marks, Offer, Words, fold};
+use crate::sip::challenge::{Offered, Role};
 use crate::sip::contact::{Binding, Own};
+use crate::sip::{Algorithm, Response};
 use crate::vocab::{AgentId, Time};
 use std::net::IpAddr;
 
 /// What a 401 or 407 has on offer; `answered` with this algorithm.
-pub fn offer<'a>(offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
-    let bits = offered.algorithms.bits() | u8::from(offered.unknown) << 7;
+pub fn offer<'a>(role: Role, offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
+    let bits = offer_bits(role, offered);
     Offer { at, realm: offered.realm, offered: bits, answered, stale, nonce_length: 0 }
+}
+
+const _: () = assert!(Algorithm::ALL.len() <= BY_PROXY.trailing_zeros() as usize);
+
+/// See [`Offer::offered`].
+pub fn offer_bits(role: Role, offered: &Offered<'_>) -> u8 {
+    let by_proxy = if role == Role::Proxy { BY_PROXY } else { 0 };
+    offered.algorithms.bits() | by_proxy | u8::from(offered.unknown) << 7
 }
 
 /// Whether the 2xx to this request is looked at more closely. All of them would cost as much as

@@ -5,9 +5,10 @@
 //! `nextnonce` stay within it: they count on, or begin to count anew, with the key that its first
 //! answer made.
 
+use super::exchange::{Challenger, Exchange};
 use super::identity::Credential;
 use crate::sip::branch::hex16;
-use crate::sip::challenge::{Role, next_nonce};
+use crate::sip::challenge::{REALMS, Role, next_nonce};
 use crate::sip::digest;
 use crate::sip::emit::Authorization;
 use crate::sip::{Algorithm, AlgorithmSet, Challenge, Ha1, HexDigest, Protection, Qop, Response};
@@ -38,12 +39,14 @@ pub(super) struct Held {
     pub carried: bool,
 }
 
-/// The challenges of a registrar and of a proxy before it.
+/// The challenges of the realms on the way, of a registrar and of proxies before it (RFC 3261
+/// §22.3), by role and realm.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Authentication {
-    registrar: Option<Held>,
-    /// Proxies that challenge are rare; agents without one pay a pointer.
-    proxy: Option<Box<Held>>,
+    /// Whoever challenged first, mostly the only one.
+    first: Option<Held>,
+    /// Further realms are rare; agents without one pay a pointer.
+    others: Option<Box<[Option<Held>; REALMS - 1]>>,
     /// One client nonce for an agent's life, drawn for its first answer: the nonce count sets its
     /// requests apart, and the key of a `-sess` session stays that of the first (RFC 7616 §3.4.2).
     /// In hex on the wire.
@@ -61,27 +64,48 @@ pub(super) struct Answerer<'a> {
     pub hashed_realm: Option<&'a [u8]>,
 }
 
-/// The digests of a request, computed before its text is written.
-pub(super) struct Answers {
-    digests: [Option<HexDigest>; 2],
-    cnonce: [u8; 16],
-}
-
 impl Authentication {
-    pub(super) fn held(&self, role: Role) -> Option<&Held> {
-        match role {
-            Role::Registrar => self.registrar.as_ref(),
-            Role::Proxy => self.proxy.as_deref(),
-        }
+    /// What is held, by place.
+    fn places(&self) -> impl DoubleEndedIterator<Item = &Option<Held>> {
+        std::iter::once(&self.first).chain(self.others.iter().flat_map(|others| &**others))
     }
 
-    fn each(&mut self) -> impl Iterator<Item = &mut Held> {
-        self.registrar.as_mut().into_iter().chain(self.proxy.as_deref_mut())
+    fn each(&self) -> impl DoubleEndedIterator<Item = &Held> {
+        self.places().flatten()
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        self.first.as_mut().into_iter().chain(self.others.iter_mut().flat_map(|others| others.iter_mut().flatten()))
+    }
+
+    /// The latest of a role.
+    pub(super) fn held(&self, role: Role) -> Option<&Held> {
+        self.each().rfind(|held| held.role == role)
+    }
+
+    /// Who challenges with this role and realm, for [`Exchange`]: the place that such a challenge
+    /// has or would have here. `None` when this exchange has answered as many others as there are
+    /// places.
+    pub(super) fn place(&self, role: Role, realm: &[u8], exchange: Exchange) -> Option<Challenger> {
+        let known = self.places().position(|place| place.as_ref().is_some_and(|held| held.is_of(role, realm)));
+        // An empty place before one of a realm that did not challenge this time.
+        let free = || self.places().take(REALMS).position(Option::is_none);
+        let further = || (self.others.is_none() && self.first.is_some()).then_some(1);
+        let idle = || (0..REALMS).find(|&place| !exchange.has_answered(Challenger::nth(place)));
+        known.or_else(free).or_else(further).or_else(idle).map(Challenger::nth)
+    }
+
+    /// Whether this exchange has answered a challenge of this role.
+    pub(super) fn has_answered(&self, role: Role, exchange: Exchange) -> bool {
+        let is_it = |held: &Held| held.role == role;
+        self.places()
+            .enumerate()
+            .any(|(n, place)| place.as_ref().is_some_and(is_it) && exchange.has_answered(Challenger::nth(n)))
     }
 
     /// A new attempt begins: what is held is carried if `reuse`.
     pub(super) fn begin(&mut self, reuse: bool) {
-        for held in self.each() {
+        for held in self.each_mut() {
             held.carried = reuse;
         }
     }
@@ -89,35 +113,38 @@ impl Authentication {
     /// A new request is about to be built: every carried nonce is used once more (RFC 7616 §3.4:
     /// `nc`).
     pub(super) fn next_request(&mut self) {
-        for held in self.each().filter(|held| held.carried) {
+        for held in self.each_mut().filter(|held| held.carried) {
             held.nc = held.nc.saturating_add(1);
         }
     }
 
     pub(super) fn carries_any(&self) -> bool {
-        [Role::Registrar, Role::Proxy].into_iter().any(|role| self.held(role).is_some_and(|held| held.carried))
+        self.each().any(|held| held.carried)
     }
 
-    /// Takes up the challenge of a 401 or 407 for the next request. Requests carry the cnonce of
-    /// the first call.
-    pub(super) fn accept(&mut self, challenge: &Challenge<'_>, by: Answerer<'_>, cnonce: impl FnOnce() -> u64) {
+    /// Takes up the challenge of a 401 or 407 for the next request, in the place that
+    /// [`place`](Self::place) told. Requests carry the cnonce of the first call.
+    pub(super) fn accept(
+        &mut self,
+        by: Challenger,
+        challenge: &Challenge<'_>,
+        answerer: Answerer<'_>,
+        cnonce: impl FnOnce() -> u64,
+    ) {
         self.cnonce = self.cnonce.or_else(|| NonZeroU64::new(cnonce()));
         let cnonce = &self.cnonce();
-        match challenge.role {
-            Role::Registrar => Held::take(&mut self.registrar, challenge, by, cnonce),
-            Role::Proxy => {
-                let mut slot = self.proxy.take().map(|held| *held);
-                Held::take(&mut slot, challenge, by, cnonce);
-                self.proxy = slot.map(Box::new);
-            }
-        }
+        let slot = match by.place() {
+            0 => &mut self.first,
+            further => &mut self.others.get_or_insert_default()[further - 1],
+        };
+        Held::take(slot, challenge, answerer, cnonce);
     }
 
     /// Goes on with the nonces that a 2xx names for next time (RFC 7616 §3.5: "The server MAY send
     /// this header with a nextnonce field as a means of implementing one-time nonces or otherwise
     /// changing nonces").
     pub(super) fn renew(&mut self, response: &Response<'_>) {
-        for held in self.each().filter(|held| held.carried) {
+        for held in self.each_mut().filter(|held| held.carried) {
             if let Some(nonce) = next_nonce(response, held.role) {
                 held.replace_nonce(nonce);
             }
@@ -127,43 +154,42 @@ impl Authentication {
     /// The algorithm of the credentials that the current request carries, as a position in
     /// [`Algorithm::ALL`]; the registrar's before a proxy's.
     pub(super) fn answered(&self) -> Option<u8> {
-        let roles = [Role::Registrar, Role::Proxy].into_iter();
-        roles.filter_map(|role| self.held(role)).find(|held| held.carried).map(Held::algorithm)
+        let carried = |role| self.each().rfind(|held| held.carried && held.role == role);
+        carried(Role::Registrar).or_else(|| carried(Role::Proxy)).map(Held::algorithm)
     }
 
-    /// What the current request is answered with, by a digest of it; `None` when it carries no
-    /// credentials.
-    pub(super) fn answers(
+    /// Lets `write` write the current request with the credentials that it carries, each with a
+    /// digest of the request: the registrar's before those of proxies, and of one role the latest
+    /// first.
+    pub(super) fn authorize<T>(
         &self,
+        username: &[u8],
         digest: impl Fn(Algorithm, &Ha1, &[u8], Option<Qop<'_>>) -> HexDigest,
-    ) -> Option<Answers> {
-        let carried = |role| self.held(role).filter(|held| held.carried);
-        let (registrar, proxy) = (carried(Role::Registrar), carried(Role::Proxy));
-        if registrar.is_none() && proxy.is_none() {
-            return None;
-        }
+        write: impl FnOnce(&[Authorization<'_>]) -> T,
+    ) -> T {
         let cnonce = self.cnonce();
         let of = |held: &Held| digest(held.algorithm, &held.ha1, held.nonce(), held.qop(&cnonce));
-        Some(Answers { digests: [registrar.map(of), proxy.map(of)], cnonce })
+        let mut carried = self.each().filter(|held| held.carried);
+        match (carried.next(), carried.next()) {
+            (None, _) => write(&[]),
+            (Some(only), None) => write(&[only.authorization(username, &of(only), &cnonce)]),
+            (Some(one), Some(_)) => {
+                let of_role = |role| self.each().rev().filter(move |held| held.carried && held.role == role);
+                let (mut all, mut count) = ([one; REALMS], 0);
+                for held in of_role(Role::Registrar).chain(of_role(Role::Proxy)) {
+                    all[count] = held;
+                    count += 1;
+                }
+                let digests = all.map(of);
+                let each: [_; REALMS] = std::array::from_fn(|n| all[n].authorization(username, &digests[n], &cnonce));
+                write(&each[..count])
+            }
+        }
     }
 
     /// Whatever is carried was accepted, and so has a cnonce; none is kept of a draw of 0.
     fn cnonce(&self) -> [u8; 16] {
         hex16(self.cnonce.map_or(0, NonZeroU64::get))
-    }
-
-    pub(super) fn authorizations<'a>(
-        &'a self,
-        username: &'a [u8],
-        answers: Option<&'a Answers>,
-    ) -> [Option<Authorization<'a>>; 2] {
-        let Some(answers) = answers else { return [None, None] };
-        let [registrar, proxy] = &answers.digests;
-        let one = |role, digest: &'a Option<HexDigest>| {
-            let held = self.held(role)?;
-            digest.as_ref().map(|digest| held.authorization(username, digest, &answers.cnonce))
-        };
-        [one(Role::Registrar, registrar), one(Role::Proxy, proxy)]
     }
 }
 
@@ -184,6 +210,10 @@ impl Held {
         let ha1 = if algorithm.is_session() { ha1.session(algorithm, challenge.nonce, cnonce) } else { ha1 };
         let userhash = challenge.userhash.then(|| digest::user_hash(algorithm, auth_user, hashed_realm));
         let userhash = userhash.as_ref().map_or(&b""[..], HexDigest::as_bytes);
+        // RFC 7616 §3.4: `nc` counts the requests with this nonce, also when the registrar hands it
+        // out again.
+        let again = slot.as_ref().filter(|held| held.is_of(challenge.role, realm) && held.nonce() == challenge.nonce);
+        let nc = again.map_or(0, |held| held.nc);
         let opaque = challenge.opaque.unwrap_or_default();
         let parts = [realm, userhash, opaque, challenge.nonce];
         let length = parts.iter().map(|part| part.len()).sum();
@@ -207,10 +237,14 @@ impl Held {
             algorithm_named: challenge.algorithm_named,
             protection: challenge.protection,
             role: challenge.role,
-            nc: 0,
+            nc,
             ha1,
             carried: true,
         });
+    }
+
+    fn is_of(&self, role: Role, realm: &[u8]) -> bool {
+        self.role == role && self.realm() == realm
     }
 
     /// As a position in [`Algorithm::ALL`].

@@ -54,13 +54,14 @@ impl Side {
             let identity = identity(credential);
             let usable = usable(policy.algorithms, identity.credential);
             result = crate::sip::choose(response, usable).and_then(|challenge| {
-                let by = Answerer {
+                let answerer = Answerer {
                     auth_user: identity.auth_user.as_bytes(),
                     credential: identity.credential,
-                    realm: policy.answered_realm(challenge.realm)?,
+                    realm: policy.answered_realm(challenge.role, challenge.realm)?,
                     hashed_realm: None,
                 };
-                authentication.accept(&challenge, by, || CNONCE_DRAWN);
+                let by = authentication.place(challenge.role, answerer.realm, Exchange::default());
+                authentication.accept(by.expect("a place"), &challenge, answerer, || CNONCE_DRAWN);
                 Ok(())
             });
         });
@@ -83,20 +84,23 @@ impl Side {
             headers: &[],
         };
         let template = RegisterTemplate::new(&parts);
-        let answers = self
-            .authentication
-            .answers(|algorithm, ha1, nonce, qop| template.request_digest(algorithm, ha1, nonce, qop));
-        let register = Register {
-            user: b"alice",
-            branch: &Branch::new(RunTag(1), Token { agent: AgentId(0), serial: 1 }),
-            call_id: b"00112233445566778899aabbccddeeff",
-            from_tag: b"0123456789abcdef",
-            cseq: 1,
-            expires: 60,
-            authorizations: self.authentication.authorizations(b"alice-auth", answers.as_ref()),
-        };
         let mut out = [0; 2048];
-        let length = template.write(&register, &mut out).expect("fits");
+        let write = |authorizations: &[Authorization<'_>]| {
+            let register = Register {
+                user: b"alice",
+                branch: &Branch::new(RunTag(1), Token { agent: AgentId(0), serial: 1 }),
+                call_id: b"00112233445566778899aabbccddeeff",
+                from_tag: b"0123456789abcdef",
+                cseq: 1,
+                expires: 60,
+                authorizations,
+            };
+            template.write(&register, &mut out)
+        };
+        let digest = |algorithm, ha1: &Ha1, nonce: &[u8], qop: Option<Qop<'_>>| {
+            template.request_digest(algorithm, ha1, nonce, qop)
+        };
+        let length = self.authentication.authorize(b"alice-auth", digest, write).expect("fits");
         String::from_utf8(out[..length].to_vec()).expect("text")
     }
 }
@@ -191,6 +195,42 @@ fn registrar_and_proxy_renew_apart() {
     let request = side.request();
     assert!(request.contains("nonce=\"r1\"") && request.contains("nonce=\"p2\""), "{request}");
     assert!(request.contains("nc=00000002") && request.contains("nc=00000001"), "{request}");
+}
+
+/// RFC 7616 §3.4: the count is of requests with this nonce, whoever hands it out once more.
+#[test]
+fn a_nonce_handed_out_again_is_counted_on() {
+    let mut side = Side::new();
+    for (nonce, count) in [("n", 1), ("n", 2), ("m", 1), ("n", 1)] {
+        side.challenged(401, &format!("realm=\"r\", nonce=\"{nonce}\", qop=auth")).expect("usable");
+        let request = side.request();
+        assert_eq!(nonce_of(&request), (nonce.to_owned(), count));
+        assert!(read(&request).prove(&ha1(Algorithm::Md5, "r"), b"REGISTER", b""));
+    }
+}
+
+/// RFC 3261 §22.3: credentials for each realm on the way, in every request from then on.
+#[test]
+fn credentials_of_all_realms_are_kept() {
+    let mut side = Side::new();
+    side.policy.realm_policy = RealmPolicy::Force;
+    for (code, realm) in [(407, "edge"), (401, "r"), (407, "core"), (401, "r2")] {
+        side.challenged(code, &format!("realm=\"{realm}\", nonce=\"of {realm}\", qop=auth")).expect("usable");
+    }
+    let request = side.request();
+    let order: Vec<_> = request.lines().filter(|line| line.contains("uthorization:")).collect();
+    // The registrar's realm is forced, and is one; those of proxies are their own.
+    let starts = [
+        "Authorization: Digest username=\"alice-auth\", realm=\"forced.test\", nonce=\"of r2\"",
+        "Proxy-Authorization: Digest username=\"alice-auth\", realm=\"core\"",
+        "Proxy-Authorization: Digest username=\"alice-auth\", realm=\"edge\"",
+    ];
+    assert!(order.len() == 3 && order.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{request}");
+    let all = scan::request(request.as_bytes()).expect("own request");
+    for given in crate::sip::challenge::all_credentials(&all) {
+        let realm = String::from_utf8_lossy(given.realm).into_owned();
+        assert!(given.prove(&ha1(Algorithm::Md5, &realm), b"REGISTER", b""), "{realm}");
+    }
 }
 
 /// What was not used has not been renewed: the next attempt starts bare, and a nonce out of the

@@ -95,9 +95,8 @@ pub fn is_ineffective(status: Status, code: u16) -> bool {
     }
 }
 
-/// Who challenges, by a number below [`Challenger::MOST`]. Whoever keeps credentials by role
-/// numbers by role; a phone that keeps them by realm answers one challenge of each realm on the way
-/// (RFC 3261 §22.3).
+/// Who challenges, by a number below [`Challenger::MOST`]: one realm on the way, of each of which a
+/// phone answers one challenge (RFC 3261 §22.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenger(u8);
 
@@ -110,11 +109,10 @@ impl Challenger {
     pub fn nth(n: usize) -> Self {
         Challenger(n.min(Self::MOST - 1) as u8)
     }
-}
 
-impl From<Role> for Challenger {
-    fn from(role: Role) -> Self {
-        Challenger(u8::from(role == Role::Proxy))
+    /// The number it was made of.
+    pub fn place(self) -> usize {
+        self.0.into()
     }
 }
 
@@ -143,6 +141,11 @@ impl Exchange {
     /// Where in the handshake the latest request stands.
     pub const fn place(self) -> Place {
         if self.with_credentials { Place::AfterCredentials } else { Place::Unchallenged }
+    }
+
+    /// Whether a challenge of this challenger was answered.
+    pub const fn has_answered(self, by: Challenger) -> bool {
+        self.challengers >> by.0 & 1 == 1
     }
 
     /// A 401 or 407 came; `stale`: it says that only the nonce is too old. `Ok` when it is to be
@@ -176,6 +179,8 @@ impl Exchange {
         match least_s {
             Some(least_s) if asked_s > 0 && least_s > asked_s && !self.interval_raised => {
                 self.interval_raised = true;
+                // The request that follows is a new one, and may be challenged like the first.
+                self.challengers = 0;
                 Ok(least_s)
             }
             _ => Err(self.refused(423)),
@@ -213,9 +218,11 @@ mod tests {
     #[test]
     fn one_challenge_of_each_challenger_is_answered() {
         let mut exchange = Exchange::default();
-        assert_eq!(exchange.challenged(Role::Proxy.into(), false), Ok(false));
-        assert_eq!(exchange.challenged(Role::Registrar.into(), false), Ok(false));
-        assert_eq!(loop_kind(exchange.challenged(Role::Proxy.into(), false)), LoopKind::Unauthorized);
+        let proxy = Challenger::nth(1);
+        assert_eq!(exchange.challenged(proxy, false), Ok(false));
+        assert_eq!((exchange.has_answered(REGISTRAR), exchange.has_answered(proxy)), (false, true));
+        assert_eq!(exchange.challenged(REGISTRAR, false), Ok(false));
+        assert_eq!(loop_kind(exchange.challenged(proxy, false)), LoopKind::Unauthorized);
     }
 
     #[test]
@@ -244,6 +251,10 @@ mod tests {
         for (asked, least) in [(60, Some(60)), (60, None), (0, Some(60))] {
             assert_eq!(brief(asked, least), Err(refused), "{asked} {least:?}");
         }
+        let mut exchange = Exchange::default();
+        assert_eq!(exchange.challenged(REGISTRAR, false), Ok(false));
+        assert_eq!((exchange.too_brief(30, Some(60)), exchange.challenged(REGISTRAR, false)), (Ok(60), Ok(false)));
+        assert_eq!(loop_kind(exchange.challenged(REGISTRAR, false)), LoopKind::Unauthorized);
         let mut exchange = Exchange::default();
         assert_eq!((exchange.too_brief(30, Some(60)), exchange.too_brief(60, Some(90))), (Ok(60), Err(refused)));
     }

@@ -1,6 +1,6 @@
 //! How the agents of one trunk behave: what the plan hands to this room.
 
-use crate::sip::challenge::Unusable;
+use crate::sip::challenge::{Role, Unusable};
 use crate::sip::{AlgorithmSet, Timers};
 pub use crate::vocab::{RealmPolicy, RetryAfter};
 use std::time::Duration;
@@ -212,9 +212,11 @@ pub struct TrunkPolicy {
 }
 
 impl TrunkPolicy {
-    /// The realm to answer a challenge with.
-    pub(super) fn answered_realm<'a>(&'a self, challenged: &'a [u8]) -> Result<&'a [u8], Unusable> {
+    /// The realm to answer a challenge with. What a profile says of the realm is said of the
+    /// registrar's: a proxy before it has one of its own (RFC 3261 §22.3).
+    pub(super) fn answered_realm<'a>(&'a self, role: Role, challenged: &'a [u8]) -> Result<&'a [u8], Unusable> {
         match (self.realm_policy, &self.realm) {
+            _ if role == Role::Proxy => Ok(challenged),
             (RealmPolicy::Force, Some(realm)) => Ok(realm.as_bytes()),
             (RealmPolicy::Require, Some(realm)) if realm.as_bytes() != challenged => Err(Unusable::Realm),
             _ => Ok(challenged),

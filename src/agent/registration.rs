@@ -32,12 +32,13 @@
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far
 //! as [`super::exchange`] allows.
 
+mod challenged;
 mod connection;
 mod departure;
 mod granted;
 
 use super::answer;
-use super::authentication::{Answerer, Authentication, Held, usable};
+use super::authentication::Authentication;
 use super::ending::Ending;
 use super::exchange::{self, Exchange, Failed, FinalAnswer};
 use super::identity::{Identity, from_tag, own_half, whole};
@@ -45,15 +46,12 @@ use super::looping::{LoopStep, Looping};
 use super::policy::{RetryAfter, TrunkPolicy};
 use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
-use crate::measure::{AttemptEnd, Clues, Event, Offer};
+use crate::measure::{AttemptEnd, Clues, Event};
 use crate::seed::{Purpose, Seed, unit};
 use crate::sip::Response;
 use crate::sip::branch::{Branch, Token};
-use crate::sip::challenge::Role;
-use crate::sip::emit::{Overflow, Register, RegisterTemplate};
-use crate::vocab::{
-    AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u8, saturating_u16,
-};
+use crate::sip::emit::{Authorization, Overflow, Register, RegisterTemplate};
+use crate::vocab::{AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u16};
 use connection::Facts;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
@@ -338,20 +336,22 @@ impl Agent {
     pub fn render(&self, cx: &Context<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let State::Open(attempt) = &self.state else { return Ok(0) };
         let call_id = whole(cx.run, self.own(cx));
-        let answers = self
-            .authentication
-            .answers(|algorithm, ha1, nonce, qop| cx.template.request_digest(algorithm, ha1, nonce, qop));
-        cx.template.write(
-            &Register {
+        let write = |authorizations: &[Authorization<'_>]| {
+            let register = Register {
                 user: cx.identity.user.as_bytes(),
                 branch: &Branch::new(cx.run, Token { agent: cx.agent, serial: self.serial }),
                 call_id: &call_id,
                 from_tag: from_tag(&call_id),
                 cseq: FIRST_CSEQ + self.serial,
                 expires: if attempt.kind == Kind::Unregister { 0 } else { self.asks(cx) },
-                authorizations: self.authentication.authorizations(cx.identity.auth_user.as_bytes(), answers.as_ref()),
-            },
-            out,
+                authorizations,
+            };
+            cx.template.write(&register, out)
+        };
+        self.authentication.authorize(
+            cx.identity.auth_user.as_bytes(),
+            |algorithm, ha1, nonce, qop| cx.template.request_digest(algorithm, ha1, nonce, qop),
+            write,
         )
     }
 
@@ -528,85 +528,6 @@ impl Agent {
         let copy = age < 32 && self.answered >> age & 1 == 1;
         let within_k = !cx.reliable && self.last_final.is_some_and(|last| at < last + cx.policy.timers.t4);
         events(if copy && within_k { Event::DuplicateResponse } else { Event::LateResponse });
-    }
-
-    /// A 401 or 407 is answered, or the attempt ends with it.
-    fn challenged(
-        &mut self,
-        cx: &Context<'_>,
-        role: Role,
-        response: &Response<'_>,
-        at: Time,
-        events: &mut impl FnMut(Event<'_>),
-    ) -> Send {
-        let State::Open(attempt) = &mut self.state else { return Send::No };
-        let (kind, since) = (attempt.kind, attempt.transaction.map_or(at, |t| t.sent));
-        let algorithm = self.authentication.held(role).filter(|held| held.carried).map(Held::algorithm);
-        let clues = Clues { algorithm, retry_after: response.retry_after(), ..Clues::default() };
-        let usable = usable(cx.policy.algorithms, cx.identity.credential);
-        let (offered, chosen) = cx.template.survey(response, usable);
-        let (stale, nonce_length) =
-            chosen.as_ref().map_or((false, 0), |challenge| (challenge.stale, saturating_u8(challenge.nonce.len())));
-        let again = match attempt.exchange.challenged(role.into(), stale) {
-            Ok(again) => again,
-            Err(failed) => {
-                events(Event::Offered(Offer { nonce_length, ..answer::offer(&offered, None, stale, at) }));
-                let clues = Clues { stale, ..attempt.answered_by(clues, response) };
-                let end = Ending::refusal(failed, response.code, Why::Said(response.reason));
-                self.finish(cx, end.with(clues), at, events);
-                return Send::No;
-            }
-        };
-        let taken = chosen.and_then(|challenge| {
-            let by = Answerer {
-                auth_user: cx.identity.auth_user.as_bytes(),
-                credential: cx.identity.credential,
-                realm: cx.policy.answered_realm(challenge.realm)?,
-                hashed_realm: None,
-            };
-            self.authentication.accept(&challenge, by, || cnonce(cx));
-            Ok(())
-        });
-        if let Err(unusable) = taken {
-            let end = Ending::trouble(Failed::UNANSWERED, response.code, Trouble::Unusable(unusable));
-            events(Event::Offered(answer::offer(&offered, None, false, at)));
-            self.finish(cx, end.with(clues), at, events);
-            return Send::No;
-        }
-        let answered = self.authentication.held(role).map(Held::algorithm);
-        events(Event::Offered(Offer { nonce_length, ..answer::offer(&offered, answered, again, at) }));
-        if let State::Open(attempt) = &mut self.state
-            && answer::is_sampled(cx.agent, self.serial)
-        {
-            attempt.challenged_by = NonZeroU16::new(answer::marks(response).digest());
-        }
-        events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
-        self.next_request()
-    }
-
-    /// A 423 is answered with its minimum, or the attempt ends with it.
-    fn too_brief(
-        &mut self,
-        cx: &Context<'_>,
-        response: &Response<'_>,
-        at: Time,
-        events: &mut impl FnMut(Event<'_>),
-    ) -> Send {
-        let asked_s = self.asks(cx);
-        let State::Open(attempt) = &mut self.state else { return Send::No };
-        let (kind, since) = (attempt.kind, attempt.transaction.map_or(at, |t| t.sent));
-        let asked_s = if kind == Kind::Unregister { 0 } else { asked_s };
-        match attempt.exchange.too_brief(asked_s, response.min_expires()) {
-            Ok(longer_s) => {
-                self.asks_s = longer_s;
-                events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
-                self.next_request()
-            }
-            Err(_) => {
-                self.finish(cx, self.verdict(response), at, events);
-                Send::No
-            }
-        }
     }
 
     /// How a final response that nothing follows from ends an attempt.

@@ -203,7 +203,7 @@ pub struct Offer<'a> {
     /// Of the challenge that is answered, else of the first one; empty when there is none.
     pub realm: &'a [u8],
     /// One bit per algorithm, by position in `sip::Algorithm::ALL`; the highest bit stands for
-    /// unknown ones.
+    /// unknown ones, and [`BY_PROXY`] says who asks.
     pub offered: u8,
     /// Position of the algorithm that is answered with.
     pub answered: Option<u8>,
@@ -211,6 +211,9 @@ pub struct Offer<'a> {
     /// Length of the nonce, in characters; 0: no challenge was looked at.
     pub nonce_length: u8,
 }
+
+/// The bit of [`Offer::offered`] of a proxy's challenge (407), which says nothing of the registrar.
+pub const BY_PROXY: u8 = 1 << 6;
 
 /// What a 2xx to an attempt granted.
 #[derive(Clone, Copy, Debug)]

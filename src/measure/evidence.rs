@@ -9,7 +9,7 @@
 
 use super::answerer::{Words, fold};
 use super::answerers::{AnswererRow, Answerers};
-use super::event::{AttemptEnd, Echo, Granted, Offer, Subject};
+use super::event::{AttemptEnd, BY_PROXY, Echo, Granted, Offer, Subject};
 use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::responses::{ReasonId, Reasons};
@@ -144,8 +144,7 @@ pub struct OfferRow {
     pub trunk: u16,
     pub source: u8,
     pub realm: String,
-    /// One bit per algorithm on offer, by position in `sip::Algorithm::ALL`; the highest stands for
-    /// unknown ones.
+    /// As [`Offer::offered`].
     pub offered: u8,
     /// The algorithm that was answered; `None`: no challenge of the response could be.
     pub answered: Option<u8>,
@@ -287,6 +286,11 @@ impl OutcomeRow {
 }
 
 impl OfferRow {
+    /// A 401 and no proxy's 407.
+    pub fn is_registrars(&self) -> bool {
+        self.offered & BY_PROXY == 0
+    }
+
     fn is_like(&self, other: &OfferRow) -> bool {
         (self.trunk, self.source, self.offered, self.answered, self.stale, self.nonce_length)
             == (other.trunk, other.source, other.offered, other.answered, other.stale, other.nonce_length)

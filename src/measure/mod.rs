@@ -27,7 +27,7 @@ pub mod traffic;
 pub use answerer::{AnswerForm, Marks, Words, fold};
 pub use answerers::AnswererRow;
 pub use buckets::Buckets;
-pub use event::{AttemptEnd, Clues, Echo, Event, FlowChange, Granted, Offer, RequestEnd, Subject};
+pub use event::{AttemptEnd, BY_PROXY, Clues, Echo, Event, FlowChange, Granted, Offer, RequestEnd, Subject};
 pub use evidence::{Beat, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use glance::Glance;
 pub use interval::{AgentRow, FlowCounts, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};

@@ -8,9 +8,10 @@
 use super::roster::TrunkKey;
 use super::watch::{Ask, AskContact, Carried, Reply, SECOND_NS, SeenChallenge, UsedCredentials, Watch, print_of};
 use super::{Observation, ObserveError};
+use crate::agent::answer;
 use crate::record::Observed;
 use crate::record::capture::{self, CapturedMessage};
-use crate::sip::challenge::{self, all_credentials};
+use crate::sip::challenge::{self, Role, all_credentials};
 use crate::sip::scan::{self, Malformed};
 use crate::sip::{Algorithm, Request, Response, contact};
 use crate::vocab::{Transport, saturating_u32};
@@ -242,7 +243,8 @@ fn offered<'a>(response: &Response<'a>) -> SeenChallenge<'a> {
         nonces.push(print_of(&[offer.nonce]));
         stale |= offer.stale;
     }
-    let offered = all.algorithms.bits() | u8::from(all.unknown) << 7;
+    let role = Role::of(response.code).unwrap_or(Role::Registrar);
+    let offered = answer::offer_bits(role, &all);
     SeenChallenge { realm: all.realm, offered, nonces, stale }
 }
 

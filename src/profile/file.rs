@@ -208,7 +208,8 @@ pub struct TrunkFile {
     pub outbound_proxy: Option<String>,
     /// Host of the Request-URI and of every address of record.
     pub domain: Option<String>,
-    /// The realm we expect to be challenged with.
+    /// The realm we expect the registrar to challenge with; proxies before it have realms of their
+    /// own, which are answered as challenged.
     pub realm: Option<String>,
     /// `"expect"`: answer with the realm as challenged and compare; `"require"`: another realm is a
     /// `protocol_error`; `"force"`: header and HA1 use the configured realm.

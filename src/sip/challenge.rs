@@ -38,6 +38,13 @@ impl Role {
         }
     }
 
+    const fn other(self) -> Role {
+        match self {
+            Role::Registrar => Role::Proxy,
+            Role::Proxy => Role::Registrar,
+        }
+    }
+
     const fn challenge_header(self) -> &'static str {
         match self {
             Role::Registrar => "WWW-Authenticate",
@@ -124,6 +131,9 @@ pub struct Offered<'a> {
     pub algorithms: AlgorithmSet,
     /// Some challenge is for an algorithm that nobody here knows.
     pub unknown: bool,
+    /// There are several challenges, or some beside those of the role that the code names: see
+    /// [`demands`].
+    pub several: bool,
 }
 
 /// Everything that is on offer: what [`choose`] chose from.
@@ -141,9 +151,11 @@ pub fn survey<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> (Offered<'
     let mut first = true;
     let Some(role) = Role::of(response.code) else { return (all, best) };
     for value in response.headers(role.challenge_header()) {
-        for set in (DigestSets { rest: value }) {
+        for set in DigestSets::of(value) {
             if std::mem::take(&mut first) {
                 all.realm = set.realm.unwrap_or_default();
+            } else {
+                all.several = true;
             }
             let algorithm = set.algorithm();
             match algorithm {
@@ -155,8 +167,53 @@ pub fn survey<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> (Offered<'
             }
         }
     }
+    all.several |= response.headers(role.other().challenge_header()).next().is_some();
     (all, best)
 }
+
+/// What one realm on the way wants: RFC 3261 §22.3 has a proxy that forks put the challenges of all
+/// into one answer, and a client answer each of them.
+#[derive(Clone, Debug)]
+pub struct Demand<'a> {
+    pub role: Role,
+    pub offered: Offered<'a>,
+    /// As [`choose`], among the challenges of this realm.
+    pub chosen: Result<Challenge<'a>, Unusable>,
+}
+
+/// The realms that a 401 or 407 asks credentials for, in order, those of the role that the code
+/// names before the other; at most [`REALMS`].
+pub fn demands<'a>(response: &Response<'a>, accepted: AlgorithmSet) -> [Option<Demand<'a>>; REALMS] {
+    let mut demands = [const { None }; REALMS];
+    let Some(role) = Role::of(response.code) else { return demands };
+    for role in [role, role.other()] {
+        for set in response.headers(role.challenge_header()).flat_map(DigestSets::of) {
+            let realm = set.realm.unwrap_or_default();
+            let is_its = |demand: &Option<Demand<'a>>| {
+                demand.as_ref().is_none_or(|demand| demand.role == role && demand.offered.realm == realm)
+            };
+            let Some(demand) = demands.iter_mut().find(|demand| is_its(demand)) else { continue };
+            let offered = Offered { realm, ..Offered::default() };
+            let demand = demand.get_or_insert(Demand { role, offered, chosen: Err(Unusable::NoChallenge) });
+            let algorithm = set.algorithm();
+            match algorithm {
+                Some(algorithm) => demand.offered.algorithms = demand.offered.algorithms.with(algorithm),
+                None => demand.offered.unknown = true,
+            }
+            let chosen = std::mem::replace(&mut demand.chosen, Err(Unusable::NoChallenge));
+            demand.chosen = better(chosen, set.challenge(role, algorithm, accepted));
+        }
+    }
+    demands
+}
+
+/// Realms on one way that are answered, and whose credentials are kept: those of a registrar and of
+/// the proxies before it. A way with more has not been seen.
+pub const REALMS: usize = 4;
+
+/// Characters of the longest nonce that is answered: what carries it back has room for 4096 bytes
+/// in all.
+pub const LONGEST_NONCE: usize = 3000;
 
 /// All Digest challenges of a 401 or 407 in order, or why each cannot be answered by anyone; other
 /// schemes are left out.
@@ -208,7 +265,7 @@ fn sets<'a>(response: &Response<'a>) -> impl Iterator<Item = (Role, DigestSet<'a
     let role = Role::of(response.code);
     let name = role.unwrap_or(Role::Registrar).challenge_header();
     let values = role.map(|role| response.headers(name).map(move |value| (role, value)));
-    values.into_iter().flatten().flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
+    values.into_iter().flatten().flat_map(|(role, value)| DigestSets::of(value).map(move |set| (role, set)))
 }
 
 /// The credentials of a request: the parameters of `Authorization: Digest …`, values as in
@@ -282,7 +339,7 @@ pub fn next_nonce<'a>(response: &Response<'a>, role: Role) -> Option<&'a [u8]> {
         return None;
     }
     let parameters = |value| {
-        let mut rest = DigestSets { rest: value };
+        let mut rest = DigestSets::of(value);
         std::iter::from_fn(move || rest.parameter())
     };
     let (_, nonce) = response
@@ -305,7 +362,7 @@ pub fn all_credentials<'a>(request: &Request<'a>) -> impl Iterator<Item = Creden
     let values = |role: Role| request.headers(role.credentials_header()).map(move |value| (role, value));
     values(Role::Registrar)
         .chain(values(Role::Proxy))
-        .flat_map(|(role, value)| DigestSets { rest: value }.map(move |set| (role, set)))
+        .flat_map(|(role, value)| DigestSets::of(value).map(move |set| (role, set)))
         .filter_map(|(role, set)| set.credentials(role))
 }
 
@@ -325,6 +382,8 @@ struct DigestSet<'a> {
     nc: Option<&'a [u8]>,
     cnonce: Option<&'a [u8]>,
     userhash: Option<&'a [u8]>,
+    /// One of its quotes is never closed.
+    unclosed: bool,
 }
 
 impl<'a> DigestSet<'a> {
@@ -383,9 +442,16 @@ impl<'a> DigestSet<'a> {
     ) -> Result<Challenge<'a>, Unusable> {
         // RFC 7616 §3.3: "If the algorithm is not understood, the challenge SHOULD be ignored".
         let algorithm = algorithm.filter(|&a| accepted.contains(a)).ok_or(Unusable::NoAcceptedAlgorithm)?;
-        let (Some(realm), Some(nonce)) = (self.realm, self.nonce) else {
+        if self.unclosed {
+            return Err(Unusable::Unclosed);
+        }
+        // An empty nonce is none: credentials with one carry nothing (3GPP TS 24.229 §5.1.1.2.2).
+        let (Some(realm), Some(nonce @ [_, ..])) = (self.realm, self.nonce) else {
             return Err(Unusable::Incomplete);
         };
+        if nonce.len() > LONGEST_NONCE {
+            return Err(Unusable::NonceTooLong);
+        }
         let protection = self.protection()?;
         // Its key is made of the client's nonce, which an answer without qop does not carry (RFC
         // 2617 §3.2.2).
@@ -431,6 +497,9 @@ impl<'a> DigestSet<'a> {
             Some(token) => Some(Algorithm::parse(token)?),
             None => None,
         };
+        if self.unclosed {
+            return None;
+        }
         let integrity = self.qop.is_some_and(|qop| qop.eq_ignore_ascii_case(b"auth-int"));
         let qop_auth = match self.qop {
             Some(qop) if integrity || qop.eq_ignore_ascii_case(b"auth") => Some((nonce_count(self.nc?)?, self.cnonce?)),
@@ -475,6 +544,8 @@ fn nonce_count(text: &[u8]) -> Option<u32> {
 /// trap).
 struct DigestSets<'a> {
     rest: &'a [u8],
+    /// A quote that was read is never closed.
+    unclosed: bool,
 }
 
 impl<'a> Iterator for DigestSets<'a> {
@@ -485,6 +556,7 @@ impl<'a> Iterator for DigestSets<'a> {
             let scheme = self.scheme()?;
             let mut set = DigestSet::default();
             self.parameters(&mut set);
+            set.unclosed = self.unclosed;
             if scheme == b"Digest" || scheme.eq_ignore_ascii_case(b"Digest") {
                 return Some(set);
             }
@@ -494,6 +566,10 @@ impl<'a> Iterator for DigestSets<'a> {
 }
 
 impl<'a> DigestSets<'a> {
+    fn of(value: &'a [u8]) -> Self {
+        DigestSets { rest: value, unclosed: false }
+    }
+
     /// All parameters up to what is none.
     fn parameters(&mut self, set: &mut DigestSet<'a>) {
         while !self.rest.is_empty() {
@@ -556,7 +632,10 @@ impl<'a> DigestSets<'a> {
         let (value, rest) = match text.strip_prefix(b"\"") {
             // A string that is never closed: where it should end is anyone's guess, so nothing of
             // it is used.
-            Some(inner) => quoted(inner).unwrap_or((&inner[..0], &[])),
+            Some(inner) => quoted(inner).unwrap_or_else(|| {
+                self.unclosed = true;
+                (&inner[..0], &[])
+            }),
             None => text.split_at(text.iter().position(|&b| is_blank(b) || b == b',').unwrap_or(text.len())),
         };
         self.rest = rest;

@@ -187,7 +187,9 @@ fn why_no_challenge_can_be_answered() {
         ("WWW-Authenticate: Digest\r\n", Unusable::Incomplete),
         ("WWW-Authenticate: Digest nonce=\"n\"\r\n", Unusable::Incomplete),
         ("WWW-Authenticate: Digest realm=\"r\"\r\n", Unusable::Incomplete),
-        ("WWW-Authenticate: Digest realm=\"r, nonce=n\r\n", Unusable::Incomplete),
+        ("WWW-Authenticate: Digest realm=\"r, nonce=n\r\n", Unusable::Unclosed),
+        ("WWW-Authenticate: Digest nonce=\"n\", realm=\"r\r\n", Unusable::Unclosed),
+        ("WWW-Authenticate: Digest realm=\"r\", nonce=\"\"\r\n", Unusable::Incomplete),
         ("WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",qop=\"auth-conf, authx\"\r\n", Unusable::UnsupportedQop),
         ("WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",algorithm=MD5-sess\r\n", Unusable::SessionWithoutQop),
         ("WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",algorithm=MD5-sess,qop=x\r\n", Unusable::UnsupportedQop),
@@ -274,7 +276,7 @@ proptest! {
     ) {
         let all = |rest: &str| -> Vec<String> {
             let text = |value: Option<&[u8]>| value.map(|value| String::from_utf8_lossy(value).to_lowercase());
-            let sets = DigestSets { rest: rest.as_bytes() };
+            let sets = DigestSets::of(rest.as_bytes());
             sets.map(|s| format!("{:?}", [s.realm, s.nonce, s.qop, s.opaque, s.stale, s.algorithm, s.uri].map(text))).collect()
         };
         // Letters in the other case make no difference, but keep a parameter from the short way.

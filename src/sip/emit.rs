@@ -125,8 +125,8 @@ pub struct Register<'a> {
     pub cseq: u32,
     /// Seconds asked for; 0 removes the binding.
     pub expires: u32,
-    /// At most one for the registrar and one for a proxy.
-    pub authorizations: [Option<Authorization<'a>>; 2],
+    /// One for each realm on the way.
+    pub authorizations: &'a [Authorization<'a>],
 }
 
 /// One `Authorization` or `Proxy-Authorization`. The `uri` parameter is the template's Request-URI.
@@ -310,7 +310,7 @@ impl RegisterTemplate {
         let write_pieces = |out: &mut Out<'_>| self.shared.write_pieces(register, &self.sent_by, out);
         let Some(kept) = &self.kept else { return write_pieces(&mut out).map(|_| out.len) };
         let shape = Shape::of(register);
-        let like = &kept.laid_out[usize::from(register.authorizations.iter().any(Option::is_some))];
+        let like = &kept.laid_out[usize::from(!register.authorizations.is_empty())];
         match (like.get(), shape) {
             (Some(laid_out), Some(shape)) if laid_out.has(shape) => laid_out.write(register, &mut out)?,
             (Some(_), _) | (None, None) => _ = write_pieces(&mut out)?,
@@ -365,7 +365,7 @@ impl TemplateText {
         }
         out.put_decimal(expires)?;
         out.put(&self.text[contact..lifetime])?;
-        for authorization in register.authorizations.iter().flatten() {
+        for authorization in register.authorizations {
             places.credentials = out.put_authorization(authorization, self.uri())?;
         }
         out.put(&self.text[lifetime..])?;
@@ -428,7 +428,7 @@ pub struct Options<'a> {
     pub call_id: &'a [u8; 32],
     pub from_tag: &'a [u8; 16],
     pub cseq: u32,
-    pub authorizations: [Option<Authorization<'a>>; 2],
+    pub authorizations: &'a [Authorization<'a>],
 }
 
 /// Writes an OPTIONS and returns its length. For single requests: it formats, where a template
@@ -455,7 +455,7 @@ pub fn write_options(options: &Options<'_>, out: &mut [u8]) -> Result<usize, Ove
     write!(out, "\r\nCSeq: {cseq} OPTIONS\r\nAccept: application/sdp\r\nUser-Agent: {user_agent}\r\n")
         .map_err(|_| overflow)?;
     let uri = [b"sip:", domain.as_bytes()].concat();
-    for authorization in options.authorizations.iter().flatten() {
+    for authorization in options.authorizations {
         out.put_authorization(authorization, &uri)?;
     }
     out.put(b"Content-Length: 0\r\n\r\n")?;

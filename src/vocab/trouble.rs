@@ -109,6 +109,8 @@ pub enum Unusable {
     SessionWithoutQop,
     Incomplete,
     Realm,
+    NonceTooLong,
+    Unclosed,
 }
 
 impl Unusable {
@@ -120,6 +122,8 @@ impl Unusable {
             Unusable::SessionWithoutQop => "a challenge with a -sess algorithm offers no qop",
             Unusable::Incomplete => "a challenge lacks its realm or nonce",
             Unusable::Realm => "the challenged realm is not the required one",
+            Unusable::NonceTooLong => "the nonce of the challenge is longer than 3000 characters",
+            Unusable::Unclosed => "a quote of the challenge is never closed",
         }
     }
 }

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 pub const REALM: &str = "genesyscloud.test";
 /// The realm of `tenant-realm.cfg` that credentials must be made for.
 pub const TENANT_REALM: &str = "genesyscloud.test;tenant=acme";
+/// The realm of `edge.cfg`.
+pub const EDGE_REALM: &str = "edge.example.net";
 pub const PASSWORD: &str = "secret";
 /// Kamailio forks and maps 256 MB before it listens; on a busy machine of two cores that takes
 /// seconds.
@@ -55,6 +57,8 @@ pub enum Config {
     },
     /// SHA-256 and MD5 in one 401, in this order.
     BothAlgorithms,
+    /// A proxy that challenges for a realm of its own before the registrar at this address.
+    Edge(SocketAddr),
     /// One process, which takes 1.5 ms more for each request.
     Slow,
 }
@@ -70,6 +74,7 @@ impl Config {
             Config::Whitelist(_) => ("whitelist.cfg", include_str!("../kamailio/whitelist.cfg")),
             Config::TenantRealm => ("tenant-realm.cfg", include_str!("../kamailio/tenant-realm.cfg")),
             Config::Oscillation { .. } => ("oscillation.cfg", include_str!("../kamailio/oscillation.cfg")),
+            Config::Edge(_) => ("edge.cfg", include_str!("../kamailio/edge.cfg")),
             Config::Slow => ("slow.cfg", include_str!("../kamailio/slow.cfg")),
             Config::BothAlgorithms => ("both-algorithms.cfg", include_str!("../kamailio/both-algorithms.cfg")),
         }
@@ -87,9 +92,12 @@ impl Config {
             }
             Config::Whitelist(address) => vec![format!("ALLOWED={address}")],
             Config::Oscillation { period_s } => vec![format!("PERIOD={period_s}")],
-            Config::Healthy | Config::Forbidden | Config::TenantRealm | Config::BothAlgorithms | Config::Slow => {
-                Vec::new()
-            }
+            Config::Healthy
+            | Config::Forbidden
+            | Config::TenantRealm
+            | Config::BothAlgorithms
+            | Config::Edge(_)
+            | Config::Slow => Vec::new(),
         }
     }
 }
@@ -211,7 +219,10 @@ impl Kamailio {
     }
 
     fn filled_in(&self, config: &str) -> String {
+        let next = if let Config::Edge(next) = self.settings.config { next.to_string() } else { String::new() };
         config
+            .replace("@NEXT@", &next)
+            .replace("@EDGE_REALM@", EDGE_REALM)
             .replace("@PORT@", &self.port.to_string())
             .replace("@DIR@", &self.dir.path().display().to_string())
             .replace("@RPC@", &self.dir.path().join("rpc").display().to_string())

@@ -22,9 +22,9 @@ use super::transaction::{Due, Transaction};
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::contact::SentContact;
 use crate::sip::digest::{self, Covered};
-use crate::sip::emit::{self, Options, Overflow, Register, RegisterTemplate, TemplateParts};
+use crate::sip::emit::{self, Authorization, Options, Overflow, Register, RegisterTemplate, TemplateParts};
 use crate::sip::mask::mask_echoes;
-use crate::sip::{AlgorithmSet, Branch, Challenge, Protection, Response, Timers, Token, scan};
+use crate::sip::{AlgorithmSet, Branch, Challenge, Ha1, Protection, Qop, Response, Timers, Token, scan};
 use crate::vocab::{AgentId, Time, Trouble};
 use std::net::SocketAddr;
 
@@ -200,26 +200,20 @@ impl<'r> Probe<'r> {
         let (request, branch, id, from_tag) = (self.request, self.branch(), self.call.id(), self.call.own_tag());
         let method = request.method.as_str().as_bytes();
         let uri = self.template.uri();
-        let answers = self.authentication.answers(|algorithm, ha1, nonce, qop| {
+        let digest = |algorithm, ha1: &Ha1, nonce: &[u8], qop: Option<Qop<'_>>| {
             digest::request_digest(algorithm, ha1, &Covered { nonce, qop, method, uri, body: b"" })
-        });
-        let authorizations = self.authentication.authorizations(request.auth_user.as_bytes(), answers.as_ref());
+        };
         let mut bytes = vec![0; LARGEST];
-        let len = match request.method {
-            ProbeMethod::Register => self.template.write(
-                &Register {
-                    user: request.user.as_bytes(),
-                    branch: &branch,
-                    call_id: &id,
-                    from_tag: &from_tag,
-                    cseq: self.call.cseq(),
-                    expires: self.asks_s,
-                    authorizations,
-                },
-                &mut bytes,
-            ),
-            ProbeMethod::Options => emit::write_options(
-                &Options {
+        let cseq = self.call.cseq();
+        let write = |authorizations: &[Authorization<'_>]| match request.method {
+            ProbeMethod::Register => {
+                let (user, expires) = (request.user.as_bytes(), self.asks_s);
+                let (branch, call_id, from_tag) = (&branch, &id, &from_tag);
+                let register = Register { user, branch, call_id, from_tag, cseq, expires, authorizations };
+                self.template.write(&register, &mut bytes)
+            }
+            ProbeMethod::Options => {
+                let options = Options {
                     domain: &request.domain,
                     transport: request.transport,
                     sent_by: &self.sent_by,
@@ -229,12 +223,13 @@ impl<'r> Probe<'r> {
                     branch: &branch,
                     call_id: &id,
                     from_tag: &from_tag,
-                    cseq: self.call.cseq(),
+                    cseq,
                     authorizations,
-                },
-                &mut bytes,
-            ),
-        }?;
+                };
+                emit::write_options(&options, &mut bytes)
+            }
+        };
+        let len = self.authentication.authorize(request.auth_user.as_bytes(), digest, write)?;
         bytes.truncate(len);
         self.bytes = bytes;
         Ok(())
@@ -270,22 +265,26 @@ impl<'r> Probe<'r> {
     fn challenged(&mut self, at: Time, role: Role, response: &Response<'_>) -> Todo {
         let rule = &self.request.answer;
         let chosen = choose(response, usable(rule.algorithms, &self.request.credential), rule);
-        let stale = chosen.as_ref().is_ok_and(|challenge| challenge.stale);
-        if self.exchange.challenged(role.into(), stale).is_err() {
-            return self.close(at, ProbeEnd::Answered);
-        }
-        match chosen {
-            Err(unusable) => self.close(at, ProbeEnd::Unusable(unusable)),
-            Ok(challenge) => {
-                let header = rule.header_realm.text();
-                let by = Answerer {
-                    auth_user: self.request.auth_user.as_bytes(),
-                    credential: &self.request.credential,
-                    realm: header.unwrap_or(challenge.realm),
-                    // The challenged realm is another one than what the header says instead.
-                    hashed_realm: rule.hash_realm.text().or(header.map(|_| challenge.realm)),
-                };
-                self.authentication.accept(&challenge, by, || self.call.cnonce());
+        let challenge = match chosen {
+            Ok(challenge) => challenge,
+            Err(_) if self.authentication.has_answered(role, self.exchange) => {
+                return self.close(at, ProbeEnd::Answered);
+            }
+            Err(unusable) => return self.close(at, ProbeEnd::Unusable(unusable)),
+        };
+        let header = rule.header_realm.text();
+        let answerer = Answerer {
+            auth_user: self.request.auth_user.as_bytes(),
+            credential: &self.request.credential,
+            realm: header.unwrap_or(challenge.realm),
+            // The challenged realm is another one than what the header says instead.
+            hashed_realm: rule.hash_realm.text().or(header.map(|_| challenge.realm)),
+        };
+        let by = self.authentication.place(role, answerer.realm, self.exchange);
+        match by.filter(|&by| self.exchange.challenged(by, challenge.stale).is_ok()) {
+            None => self.close(at, ProbeEnd::Answered),
+            Some(by) => {
+                self.authentication.accept(by, &challenge, answerer, || self.call.cnonce());
                 self.go_on(at)
             }
         }

@@ -67,6 +67,77 @@ fn a_proxy_and_a_registrar_may_both_challenge() {
 }
 
 #[test]
+fn realms_that_ask_in_one_answer_are_answered_in_one_request() {
+    let both = "Proxy-Authenticate: Digest realm=\"edge\", nonce=\"p1\", qop=\"auth\"\r\n\
+                Proxy-Authenticate: Digest realm=\"core\", nonce=\"c1\", algorithm=SHA-256, Digest realm=\"core\", nonce=\"c2\"\r\n\
+                WWW-Authenticate: Digest realm=\"example.test\", nonce=\"n1\", qop=\"auth\"\r\n";
+    for code in [401, 407] {
+        let mut phone = Phone::new();
+        phone.arrive(0).reply(1, code, both);
+        let last = phone.last();
+        for (realm, nonce) in [("edge", "p1"), ("core", "c1"), ("example.test", "n1")] {
+            assert!(last.contains(&format!("realm=\"{realm}\", nonce=\"{nonce}\"")), "{realm}: {last}");
+        }
+        assert_eq!(phone.clues.len(), 3, "{:?}", phone.clues);
+        phone.ok(2, 60);
+        assert_eq!((phone.sent.len(), phone.seen("ended registered")), (2, 1));
+    }
+}
+
+#[test]
+fn realms_that_ask_one_after_another_are_answered_up_to_a_number() {
+    let of = |realm: usize| format!("WWW-Authenticate: Digest realm=\"r{realm}\", nonce=\"n{realm}\"\r\n");
+    let mut phone = Phone::new();
+    phone.policy.realm = None;
+    phone.arrive(0);
+    for realm in 0..4 {
+        phone.reply(1 + realm as u64, 401, &of(realm));
+        assert_eq!(phone.last().matches("\r\nAuthorization: ").count(), realm + 1);
+    }
+    phone.reply(5, 401, &of(4));
+    assert_eq!(phone.sent.len(), 5);
+    assert_eq!(phone.seen("ended authentication_failed 401 AfterCredentials"), 1);
+}
+
+#[test]
+fn one_of_two_realms_refuses_credentials() {
+    let realm =
+        |realm: &str, nonce: &str| format!("Proxy-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\"\r\n");
+    let mut phone = Phone::new();
+    phone.arrive(0).reply(1, 407, &realm("edge", "p1")).challenge(2, "n1", "").reply(3, 407, &realm("edge", "p2"));
+    assert_eq!(phone.seen("ended authentication_failed 407 AfterCredentials"), 1);
+    // A refresh carries both, and answers what one of them finds too old.
+    let mut phone = Phone::new();
+    phone.arrive(0).reply(1, 407, &realm("edge", "p1")).challenge(2, "n1", "").ok(3, 60).due();
+    assert!(phone.last().contains("nonce=\"p1\"") && phone.last().contains("nonce=\"n1\""), "{}", phone.last());
+    let now = phone.now;
+    phone.reply(now + 1, 407, &realm("edge", "p2"));
+    assert!(phone.last().contains("nonce=\"p2\"") && phone.last().contains("nonce=\"n1\""), "{}", phone.last());
+    phone.then_ok(60);
+    assert_eq!(phone.seen("ended registered"), 2);
+}
+
+#[test]
+fn a_challenge_that_follows_a_423_is_answered() {
+    let mut phone = Phone::new();
+    phone.arrive(0).challenge(1, "n1", "").reply(2, 423, "Min-Expires: 120\r\n").challenge(3, "n2", "").ok(4, 120);
+    assert_eq!((phone.requests()[3].2, phone.requests()[3].3.as_str()), (120, "n2/1"));
+    assert_eq!(phone.seen("ended registered"), 1);
+}
+
+#[test]
+fn a_proxy_has_a_realm_of_its_own_whatever_is_required_of_the_registrars() {
+    for policy in [RealmPolicy::Require, RealmPolicy::Force, RealmPolicy::Expect] {
+        let mut phone = Phone::new();
+        phone.policy.realm_policy = policy;
+        let proxy = "Proxy-Authenticate: Digest realm=\"edge\", nonce=\"p1\"\r\n";
+        phone.arrive(0).reply(1, 407, proxy).challenge(2, "n1", "").ok(3, 60);
+        assert!(phone.last().contains("realm=\"edge\"") && phone.last().contains("realm=\"example.test\""));
+        assert_eq!(phone.seen("ended registered"), 1, "{policy:?}");
+    }
+}
+
+#[test]
 fn a_next_nonce_replaces_the_nonce() {
     let mut phone = Phone::new();
     let granted = |next: &str| format!("Contact: <sip:alice@127.0.0.1:40000>;expires=60\r\n{next}");
@@ -107,7 +178,10 @@ fn a_second_423_ends_the_attempt() {
 #[test]
 fn an_unusable_challenge_is_a_protocol_error() {
     let unknown = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=AKAv1-MD5\r\n";
-    for headers in [unknown, "", "WWW-Authenticate: Basic realm=\"r\"\r\n"] {
+    let long = format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{}\"\r\n", "n".repeat(3001));
+    let unclosed = "WWW-Authenticate: Digest nonce=\"n\", realm=\"r\r\n";
+    let empty = "WWW-Authenticate: Digest realm=\"r\", nonce=\"\"\r\n";
+    for headers in [unknown, "", "WWW-Authenticate: Basic realm=\"r\"\r\n", &long, unclosed, empty] {
         let mut phone = Phone::new();
         phone.arrive(0).reply(1, 401, headers);
         assert_eq!(phone.seen("ended protocol_error 401"), 1, "{headers}");

@@ -11,7 +11,7 @@ use super::draft::{Draft, confidence};
 use super::rivals::Rival;
 use super::view::{Group, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
-use crate::measure::{OfferRow, Sightings};
+use crate::measure::{BY_PROXY, OfferRow, Sightings};
 use crate::sip::Algorithm;
 use crate::vocab::{Class, Confidence, Place, RealmPolicy, Severity, Transport, Trouble, Unusable, said};
 use std::collections::BTreeSet;
@@ -115,10 +115,11 @@ fn is_forced(view: &View<'_>) -> bool {
     view.header().realm_policy == RealmPolicy::Force
 }
 
-/// The realms challenged with, by first appearance. A challenge without one is another trouble.
+/// The realms that the registrar challenged with, by first appearance: a proxy before it has one of
+/// its own (RFC 3261 §22.3). A challenge without one is another trouble.
 fn realms<'a>(view: &View<'a>) -> Vec<RealmSeen<'a>> {
     let mut realms: Vec<RealmSeen<'a>> = Vec::new();
-    for row in view.offers.iter().filter(|row| !row.realm.is_empty()) {
+    for row in view.offers.iter().filter(|row| !row.realm.is_empty() && row.is_registrars()) {
         let place = realms.iter().position(|realm| realm.name == row.realm).unwrap_or_else(|| {
             let (name, seen, sources) = (row.realm.as_str(), Sightings::default(), BTreeSet::new());
             realms.push(RealmSeen { name, seen, answered: 0, sources });
@@ -426,6 +427,13 @@ fn unanswerable(view: &View<'_>) -> Option<Explaining> {
     draft.evidence =
         groups.iter().map(|group| format!("{} x {}: {}", group.seen.count, group.code, group.reason)).collect();
     draft.excludes(Rival::Accounts, "wrong passwords: no credentials were sent");
+    if groups.iter().any(|group| group.trouble == Some(Trouble::Unusable(Unusable::NonceTooLong))) {
+        draft.advice.push(
+            "let the registrar hand out shorter nonces: a REGISTER that carries one of these back is fragmented on \
+             the way or fits no datagram, and phones in use cut it off sooner"
+                .to_owned(),
+        );
+    }
     draft.cost = Some(Cost::new(view, Class::Unusable, draft.agents, draft.attempts));
     Some((draft, groups.iter().map(|group| group.key).collect()))
 }
@@ -439,7 +447,7 @@ fn left_unanswered(view: &View<'_>) -> Option<Explaining> {
     let groups: Vec<&Group<'_>> = view.groups.iter().filter(is_it).collect();
     groups.first()?;
     let unanswered = view.offers.iter().filter(|row| row.answered.is_none());
-    let offered = unanswered.fold(0, |bits, row| bits | row.offered);
+    let offered = unanswered.fold(0, |bits, row| bits | row.offered & !BY_PROXY);
     let answered: u64 = view.offers.iter().filter(|row| row.answered.is_some()).map(|row| row.seen.count).sum();
     let nobody_knows = offered == UNKNOWN_ALGORITHM;
     let id = if nobody_knows { "algorithm.unsupported" } else { "challenge.unanswered" };

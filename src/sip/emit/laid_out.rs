@@ -70,19 +70,17 @@ const CSEQ_DIGITS: usize = 7;
 
 impl Shape {
     /// The shape of a request; `None` for one whose parts are not as long as they are given, or not
-    /// in the usual number: escapes, folds, credentials for a registrar and a proxy, another number
+    /// in the usual number: escapes, folds, credentials for several realms, another number
     /// of digits.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a number of digits")]
     pub(super) fn of(register: &Register<'_>) -> Option<Shape> {
         let digits = 10u32.pow(CSEQ_DIGITS as u32 - 1)..10u32.pow(CSEQ_DIGITS as u32);
-        let Register { user, cseq, expires, ref authorizations, .. } = *register;
+        let Register { user, cseq, expires, authorizations, .. } = *register;
         let credentials = match authorizations {
-            [None, None] => None,
-            [Some(authorization), None] | [None, Some(authorization)] => {
-                Some(CredentialsShape::of(authorization, user)?)
-            }
-            [Some(_), Some(_)] => return None,
+            [] => None,
+            [authorization] => Some(CredentialsShape::of(authorization, user)?),
+            _ => return None,
         };
         (digits.contains(&cseq) && is_plain(user)).then_some(Shape { user_len: user.len(), expires, credentials })
     }
@@ -160,7 +158,7 @@ impl LaidOut {
         overwrite(text, *call_id, register.call_id);
         let [_, digits @ ..] = eight_digits(register.cseq).to_le_bytes();
         overwrite(text, *cseq, &digits);
-        let ([Some(authorization), _] | [_, Some(authorization)]) = &register.authorizations else { return Ok(()) };
+        let [authorization, ..] = register.authorizations else { return Ok(()) };
         overwrite(text, credentials.username, authorization.username);
         overwrite(text, credentials.realm, authorization.realm);
         overwrite(text, credentials.nonce, authorization.nonce);

@@ -125,10 +125,11 @@ impl Case<'_, '_> {
         calm.map(|(_, refused, _)| refused).sum()
     }
 
-    /// Whether some challenge named another realm than the agents expect.
+    /// Whether some challenge of the registrar named another realm than the agents expect.
     fn has_an_odd_realm(&self) -> bool {
         let expected = self.view.header().realm.as_deref();
-        let mut realms = self.view.offers.iter().map(|row| row.realm.as_str()).filter(|realm| !realm.is_empty());
+        let rows = self.view.offers.iter().filter(|row| row.is_registrars());
+        let mut realms = rows.map(|row| row.realm.as_str()).filter(|realm| !realm.is_empty());
         match expected {
             Some(expected) => realms.any(|realm| realm != expected),
             None => realms.next().is_some_and(|first| realms.any(|realm| realm != first)),
