@@ -226,7 +226,7 @@ fn lines_of_the_profile_decide_what_is_compared() {
 }
 
 fn pair<'a>(base: &'a Judged, new: &'a Judged, comparison: &'a Comparison) -> report::Pair<'a> {
-    let side = |place: &str, of: &'a Judged| report::Side { place: place.to_owned(), run: of.run() };
+    let side = |place: &str, of: &'a Judged| report::SideView { place: place.to_owned(), run: of.run() };
     report::Pair { base: side("results/a", base), new: side("results/b", new), comparison }
 }
 

@@ -8,6 +8,8 @@
 mod circles;
 #[path = "tidy/lex.rs"]
 mod lex;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/rules.rs"]
 mod rules;
 
@@ -56,6 +58,12 @@ fn nothing_grows_too_long() {
 fn files_of_a_room_do_not_use_each_other_in_a_circle() {
     let found = circles::circles(&Source::all());
     assert!(found.is_empty(), "{} circles:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_name_stands_for_one_type() {
+    let found = names::twice(&Source::all());
+    assert!(found.is_empty(), "{} names of several types; call each by what it is:\n{}", found.len(), found.join("\n"));
 }
 
 /// Functions and files over their limit, and exceptions that are no longer needed.
@@ -258,6 +266,24 @@ fn a_circle_of_files_is_found_however_long_it_is() {
     assert_eq!(found(&tests), [""; 0]);
     let rooms = [("src/net/a.rs", "use crate::sip::b;"), ("src/sip/b.rs", "use crate::net::a; use std::a::b;")];
     assert_eq!(found(&rooms), [""; 0]);
+}
+
+#[test]
+fn a_name_that_stands_twice_is_found() {
+    let found = |files: &[(&str, &str)]| {
+        names::twice(&files.iter().map(|(path, code)| Source::new(path, code)).collect::<Vec<_>>())
+    };
+    let twice = [("src/net/a.rs", "struct Seen;"), ("src/sip/b.rs", "//! B.\nfn f() { enum Seen {} }")];
+    assert_eq!(found(&twice), ["`Seen` is src/net/a.rs:1 and src/sip/b.rs:2"]);
+    assert_eq!(found(&[("src/net/a.rs", "type Row = u8; mod m { trait Row {} }")]).len(), 1);
+    // What implements a trait names its types, and tests name theirs.
+    let apart = [
+        ("src/net/a.rs", "struct A; impl Iterator for A { type Item = u8; fn next(&mut self) -> Option<u8> { None } }"),
+        ("src/net/b.rs", "struct B; impl Iterator for B { type Item = u8; }\ntrait T { type Item; }"),
+        ("src/sip/c.rs", "#[cfg(test)]\nmod tests { struct A; }"),
+        ("src/sip/d.rs", "fn f() -> impl Fn() { || {} }"),
+    ];
+    assert_eq!(found(&apart), [""; 0]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::cli::CompareArgs;
 use crate::diagnose::compare::{AllowedChange, JudgedRun, RegressionVerdict, compare};
 use crate::profile::file::defaults;
 use crate::record::Header;
-use crate::report::compare::{self as report, Pair, Side};
+use crate::report::compare::{self as report, Pair, SideView};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Exit, Failure> {
     let lines = allowances(&new_run.results.header)
         .map_err(|error| Failure::could_not(format!("{}: {error}", new.join(RECORD).display())))?;
     let comparison = compare(run(&base_run), run(&new_run), &lines);
-    let side = |directory: &Path, of| Side { place: directory.display().to_string(), run: run(of) };
+    let side = |directory: &Path, of| SideView { place: directory.display().to_string(), run: run(of) };
     let pair = Pair { base: side(&base, &base_run), new: side(&new, &new_run), comparison: &comparison };
     let bytes = rendered(args, &pair);
     match &args.out {

@@ -14,7 +14,7 @@ use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::responses::{ReasonId, Reasons};
 use super::rows::{MAX_TEXT, RowTable, note};
-use crate::vocab::{Class, FlowLoss, Kind, Place, Time, Trouble, said, saturating_u32, without_digests};
+use crate::vocab::{Class, FlowLoss, Kind, Place, T1, Time, Trouble, said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,8 +25,6 @@ pub use super::rows::{EXAMPLES, MAX_ROWS, Sightings, wider};
 pub const SHORTEST_TICK: Duration = Duration::from_millis(100);
 /// Ticks of an interval at most: 8 h of 15 trunks in intervals of a minute make 720 000 ticks.
 pub const TICKS: u32 = 100;
-/// RFC 3261 §17.1.1.1: the first retransmission leaves so long after its request.
-const T1: Duration = Duration::from_millis(500);
 /// The tick of a run with intervals of this length.
 pub fn tick(interval: Duration) -> Duration {
     let parts = interval.as_nanos().div_ceil(SHORTEST_TICK.as_nanos() * u128::from(TICKS));

@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 /// # Errors
 /// When it is no capture, cannot be read, or shows no registration.
 pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveError> {
-    let mut wire = Wire {
+    let mut wire = WatchedWire {
         watch: Watch::new(),
         waiting: BinaryHeap::new(),
         newest: 0,
@@ -69,7 +69,7 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
     Observation::of(seen, remarks)
 }
 
-struct Wire {
+struct WatchedWire {
     watch: Watch,
     /// The earliest on top.
     waiting: BinaryHeap<Reverse<Waiting>>,
@@ -106,7 +106,7 @@ struct PassedOver {
     disordered: u64,
 }
 
-impl Wire {
+impl WatchedWire {
     fn packet(&mut self, packet: &CapturedMessage<'_>) -> Result<(), ObserveError> {
         match is_registration(packet.bytes) {
             Ok(true) => {}

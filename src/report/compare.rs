@@ -20,13 +20,13 @@ use std::fmt::Write;
 
 /// Two runs and what came of them.
 pub struct Pair<'a> {
-    pub base: Side<'a>,
-    pub new: Side<'a>,
+    pub base: SideView<'a>,
+    pub new: SideView<'a>,
     pub comparison: &'a Comparison,
 }
 
 /// A run and where it lies.
-pub struct Side<'a> {
+pub struct SideView<'a> {
     /// As the user would name it.
     pub place: String,
     pub run: JudgedRun<'a>,
@@ -118,7 +118,7 @@ pub fn render_json(pair: &Pair) -> Vec<u8> {
 /// One JSON object.
 fn object(pair: &Pair) -> Value {
     let Pair { base, new, comparison } = pair;
-    let side = |side: &Side| {
+    let side = |side: &SideView| {
         let (header, judgement) = (&side.run.results.header, side.run.judgement);
         json!({
             "place": side.place,
@@ -361,8 +361,8 @@ fn compared(difference: &Difference) -> [String; 3] {
 }
 
 /// `results/a  pilot  2026-11-21T01:02:03.004Z  pass, generator valid, 1,000 attempts`.
-fn described(side: &Side) -> String {
-    let Side { place, run } = side;
+fn described(side: &SideView) -> String {
+    let SideView { place, run } = side;
     let (header, judgement) = (&run.results.header, run.judgement);
     let simulated = if header.simulated { "simulated, " } else { "" };
     printable(&format!(

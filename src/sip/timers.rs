@@ -1,6 +1,7 @@
 //! The timers of a transaction (RFC 3261 §17 and table 4). Whatever waits as long as an exchange
 //! may last asks here.
 
+use crate::vocab::T1;
 use std::time::Duration;
 
 /// What all other timers follow from.
@@ -16,8 +17,7 @@ pub struct Timers {
 
 impl Timers {
     /// The values of RFC 3261 table 4, which every agent uses.
-    pub const DEFAULT: Timers =
-        Timers { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) };
+    pub const DEFAULT: Timers = Timers { t1: T1, t2: Duration::from_secs(4), t4: Duration::from_secs(5) };
 
     /// Timer F in T1.
     pub const F_IN_T1: u32 = 64;

@@ -6,6 +6,11 @@ use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
+/// T1 in milliseconds: an estimate of the round trip, after which a request is repeated for the
+/// first time (RFC 3261 §17.1.1.1). Every agent uses it as it stands in the RFC.
+pub const T1_MS: u64 = 500;
+pub const T1: Duration = Duration::from_millis(T1_MS);
+
 /// A point in monotonic time: nanoseconds since an origin that the owner of the clock chooses.
 ///
 /// Zero is excluded, so `Option<Time>` takes eight bytes. Wall-clock time exists only in the

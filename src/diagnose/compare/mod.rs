@@ -26,7 +26,7 @@ use super::{Finding, GeneratorVerdict, Judgement, aborted};
 use crate::record::Results;
 use crate::vocab::Phase;
 use serde::Serialize;
-use test::{Side, Tested};
+use test::{ComparedRun, Tested};
 
 /// The probability at which a change counts as more than chance, after correction.
 pub const LEVEL: f64 = 0.01;
@@ -170,7 +170,7 @@ struct Measured {
 fn measure(allowance: &AllowedChange, limit: Limit, base: JudgedRun, new: JudgedRun, aligned: bool) -> Measured {
     let figure = allowance.figure;
     let sides = side(base, allowance).zip(side(new, allowance));
-    let value = |side: Side| figure.value(side.totals);
+    let value = |side: ComparedRun| figure.value(side.totals);
     let (was, is) = sides.map_or((None, None), |(base, new)| (value(base), value(new)));
     let both = sides.filter(|_| was.is_some() && is.is_some());
     let tested = both.and_then(|(base, new)| test::test(figure, base, new, aligned));
@@ -191,13 +191,13 @@ fn measure(allowance: &AllowedChange, limit: Limit, base: JudgedRun, new: Judged
 }
 
 /// The run, or the trunk of it that a line names; trunks are the same when their ids are.
-fn side<'a>(run: JudgedRun<'a>, allowance: &AllowedChange) -> Option<Side<'a>> {
+fn side<'a>(run: JudgedRun<'a>, allowance: &AllowedChange) -> Option<ComparedRun<'a>> {
     let results = run.results;
     let Some(id) = &allowance.trunk else {
-        return Some(Side { results, totals: &results.totals, trunk: None });
+        return Some(ComparedRun { results, totals: &results.totals, trunk: None });
     };
     let trunk = results.header.trunks.iter().position(|trunk| trunk.id == *id)?;
-    Some(Side { results, totals: results.trunk_totals.get(trunk)?, trunk: Some(trunk) })
+    Some(ComparedRun { results, totals: results.trunk_totals.get(trunk)?, trunk: Some(trunk) })
 }
 
 /// What the generator's own lag added to a latency that counts from the planned time; never less

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 /// A run, or one trunk of it.
 #[derive(Clone, Copy)]
-pub(super) struct Side<'a> {
+pub(super) struct ComparedRun<'a> {
     pub results: &'a Results,
     pub totals: &'a Totals,
     pub trunk: Option<usize>,
@@ -50,7 +50,7 @@ pub enum Basis {
 }
 
 /// Tests a figure that was measured on both sides; `None` when there is too little to test it by.
-pub(super) fn test(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested> {
+pub(super) fn test(figure: Figure, base: ComparedRun, new: ComparedRun, aligned: bool) -> Option<Tested> {
     match figure {
         Figure::Latency(phase, statistic) => match quantile(statistic) {
             Some(at) => quantiles(figure, phase, at, base, new, aligned),
@@ -60,18 +60,25 @@ pub(super) fn test(figure: Figure, base: Side, new: Side, aligned: bool) -> Opti
     }
 }
 
-fn quantiles(figure: Figure, phase: Phase, at: f64, base: Side, new: Side, aligned: bool) -> Option<Tested> {
+fn quantiles(
+    figure: Figure,
+    phase: Phase,
+    at: f64,
+    base: ComparedRun,
+    new: ComparedRun,
+    aligned: bool,
+) -> Option<Tested> {
     let (old, fresh) = (histogram(base.totals, phase)?, histogram(new.totals, phase)?);
     let mut both = old.clone();
     both.add(fresh).ok()?;
     let cut = both.value_at_quantile(at);
-    let above = |side: Side| figure.by_interval(side.results, side.trunk, cut);
+    let above = |side: ComparedRun| figure.by_interval(side.results, side.trunk, cut);
     let (old_parts, fresh_parts) = (above(base), above(new));
     let (a, b) = (Sums::of(&old_parts), Sums::of(&fresh_parts));
     let difference = b.ratio()? - a.ratio()?;
     let pooled = (a.hits + b.hits) / (a.trials + b.trials);
     let apart = pooled * (1.0 - pooled) * (1.0 / a.trials + 1.0 / b.trials);
-    let spread = Spread::of(apart, scatter(&old_parts, &fresh_parts, aligned));
+    let spread = Uncertainty::of(apart, scatter(&old_parts, &fresh_parts, aligned));
     // The whole uncertainty is put on the new run's curve; to first order the sum is the same
     // wherever it is put.
     let was = old.value_at_quantile(at) as f64;
@@ -80,17 +87,17 @@ fn quantiles(figure: Figure, phase: Phase, at: f64, base: Side, new: Side, align
     Some(spread.tested(difference, (moved(-reach), moved(reach))))
 }
 
-fn means(figure: Figure, phase: Phase, base: Side, new: Side, aligned: bool) -> Option<Tested> {
+fn means(figure: Figure, phase: Phase, base: ComparedRun, new: ComparedRun, aligned: bool) -> Option<Tested> {
     let (old, fresh) = (histogram(base.totals, phase)?, histogram(new.totals, phase)?);
     let difference = statistic_of(fresh, Statistic::Mean)? - statistic_of(old, Statistic::Mean)?;
     let apart = old.stdev().powi(2) / old.len() as f64 + fresh.stdev().powi(2) / fresh.len() as f64;
-    let parts = |side: Side| figure.by_interval(side.results, side.trunk, 0);
-    let spread = Spread::of(apart, scatter(&parts(base), &parts(new), aligned));
+    let parts = |side: ComparedRun| figure.by_interval(side.results, side.trunk, 0);
+    let spread = Uncertainty::of(apart, scatter(&parts(base), &parts(new), aligned));
     let reach = spread.reach();
     Some(spread.tested(difference, (difference - reach, difference + reach)))
 }
 
-fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested> {
+fn shares(figure: Figure, base: ComparedRun, new: ComparedRun, aligned: bool) -> Option<Tested> {
     let each = match figure {
         // An agent's attempts succeed or fail together, and so do those of a busy moment.
         Figure::Attempts(..) => {
@@ -102,7 +109,7 @@ fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested
         // busy moment are away together.
         _ => trials_for_one_in_time(Figure::SUCCESS, base, new, aligned),
     };
-    let trials = |side: Side| {
+    let trials = |side: ComparedRun| {
         let Sums { hits, trials } = figure.sums(side.totals);
         let of = if figure == Figure::Availability { side.totals.agents as f64 } else { trials };
         let share = if trials > 0.0 { hits / trials } else { 0.0 };
@@ -119,8 +126,8 @@ fn shares(figure: Figure, base: Side, new: Side, aligned: bool) -> Option<Tested
 /// How many trials one independent trial stands for, by the scatter between blocks. It is that of
 /// the two runs together, or that of the base alone if that is less: what the base never did, an
 /// outage say, must not pass for the new run's ordinary scatter.
-fn trials_for_one_in_time(figure: Figure, base: Side, new: Side, aligned: bool) -> f64 {
-    let parts = |side: Side| figure.by_interval(side.results, side.trunk, 0);
+fn trials_for_one_in_time(figure: Figure, base: ComparedRun, new: ComparedRun, aligned: bool) -> f64 {
+    let parts = |side: ComparedRun| figure.by_interval(side.results, side.trunk, 0);
     let (old, fresh) = (parts(base), parts(new));
     let (a, b) = (Sums::of(&old), Sums::of(&fresh));
     let apart = |hits: f64, trials: f64, each: f64| {
@@ -139,21 +146,21 @@ fn trials_for_one_in_time(figure: Figure, base: Side, new: Side, aligned: bool) 
 
 /// The standard error of a difference, and how well it is known.
 #[derive(Clone, Copy, Debug)]
-struct Spread {
+struct Uncertainty {
     error: f64,
     freedom: f64,
     basis: Basis,
 }
 
-impl Spread {
+impl Uncertainty {
     /// `apart`: the variance if all attempts were independent. Blocks can only add to it: where
     /// they show less, that is chance.
-    fn of(apart: f64, scatter: Option<Scatter>) -> Spread {
+    fn of(apart: f64, scatter: Option<Scatter>) -> Uncertainty {
         match scatter {
             Some(Scatter { variance, blocks }) if variance >= apart => {
-                Spread { error: variance.sqrt(), freedom: (blocks - 1) as f64, basis: Basis::Blocks(blocks) }
+                Uncertainty { error: variance.sqrt(), freedom: (blocks - 1) as f64, basis: Basis::Blocks(blocks) }
             }
-            _ => Spread { error: apart.sqrt(), freedom: f64::MAX, basis: Basis::Attempts },
+            _ => Uncertainty { error: apart.sqrt(), freedom: f64::MAX, basis: Basis::Attempts },
         }
     }
 
@@ -235,9 +242,9 @@ mod tests {
     #[test]
     fn blocks_add_to_the_spread_and_never_take_from_it() {
         let blocks = |variance| Some(Scatter { variance, blocks: 10 });
-        assert_eq!(Spread::of(1.0, blocks(0.5)).basis, Basis::Attempts);
-        assert_eq!(Spread::of(1.0, blocks(4.0)).basis, Basis::Blocks(10));
-        assert_eq!(Spread::of(0.0, None).tested(1.0, (1.0, 1.0)).worse, 0.0);
-        assert_eq!(Spread::of(0.0, None).tested(0.0, (0.0, 0.0)).worse, 0.5);
+        assert_eq!(Uncertainty::of(1.0, blocks(0.5)).basis, Basis::Attempts);
+        assert_eq!(Uncertainty::of(1.0, blocks(4.0)).basis, Basis::Blocks(10));
+        assert_eq!(Uncertainty::of(0.0, None).tested(1.0, (1.0, 1.0)).worse, 0.0);
+        assert_eq!(Uncertainty::of(0.0, None).tested(0.0, (0.0, 0.0)).worse, 0.5);
     }
 }

@@ -15,7 +15,7 @@ use super::draft::{Draft, MANY, confidence, is_near};
 use super::rivals::Rival;
 use super::view::View;
 use super::wording::{at, counted, window};
-use crate::vocab::{Class, Confidence, Phase, Severity, Status};
+use crate::vocab::{Class, Confidence, Phase, Severity, Status, T1_MS};
 
 /// One second of a trunk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -194,7 +194,7 @@ fn draft(
             (rate.mean - rate.steady).abs().max(1.0)
         ),
         format!("from {} on the queue grew, to {} attempts that waited at once", at(draft.first_ns), queue),
-        format!("at most one answer in twenty came within 500 ms {}", window(nanos(jam.first), draft.last_ns)),
+        format!("at most one answer in twenty came within {T1_MS} ms {}", window(nanos(jam.first), draft.last_ns)),
     ];
     if let Some(later) = rate.later {
         draft.evidence.push(format!("once phones repeated their requests it answered {later:.0} attempts a second"));

@@ -20,10 +20,10 @@ pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
 }
 
 /// Counts of connections, by reason.
-type Reasons = [u64; FlowLoss::COUNT];
+type LossCounts = [u64; FlowLoss::COUNT];
 
 /// Connections that ended alike, over the whole run.
-struct Group {
+struct FlowEnds {
     count: u64,
     /// The most frequent first.
     reasons: Vec<(FlowLoss, u64)>,
@@ -38,10 +38,10 @@ struct Group {
     quiet_ns: Option<(u64, u64)>,
 }
 
-impl Group {
+impl FlowEnds {
     /// Those of `which` among the connections that `part` counts.
-    fn of(view: &View<'_>, part: fn(&FlowCounts) -> &Reasons, which: &[FlowLoss]) -> Option<Group> {
-        let mut group = Group {
+    fn of(view: &View<'_>, part: fn(&FlowCounts) -> &LossCounts, which: &[FlowLoss]) -> Option<FlowEnds> {
+        let mut group = FlowEnds {
             count: 0,
             reasons: Vec::new(),
             first_ns: 0,
@@ -50,7 +50,7 @@ impl Group {
             opened: 0,
             quiet_ns: None,
         };
-        let mut by_reason: Reasons = [0; FlowLoss::COUNT];
+        let mut by_reason: LossCounts = [0; FlowLoss::COUNT];
         for interval in &view.results.intervals {
             let Some(flows) = interval.trunks.get(usize::from(view.trunk)).and_then(|trunk| trunk.flows.as_deref())
             else {
@@ -116,7 +116,7 @@ impl Group {
 
 /// Connections whose server shows a certificate that we do not accept.
 fn certificate(view: &View<'_>) -> Option<Draft> {
-    let group = Group::of(view, |counts| &counts.failed, &CERTIFICATE)?;
+    let group = FlowEnds::of(view, |counts| &counts.failed, &CERTIFICATE)?;
     let mut draft = group.draft(view, "tls.certificate");
     draft.summary = format!(
         "the certificate of {} is not accepted, {}: {} of {} failed",
@@ -137,7 +137,7 @@ fn certificate(view: &View<'_>) -> Option<Draft> {
 /// Connections that never came to be.
 fn not_opened(view: &View<'_>) -> Option<Draft> {
     let which = &NOT_OPENED;
-    let group = Group::of(view, |counts| &counts.failed, which)?;
+    let group = FlowEnds::of(view, |counts| &counts.failed, which)?;
     let mut draft = group.draft(view, "connect.refused");
     let (when, hit) = if draft.attempts > 0 {
         (when_unreachable(view, &draft), format!(", of {}", of_agents(view, draft.agents)))
@@ -192,7 +192,7 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
 
 /// Connections over which something else than SIP came.
 fn speaks_no_sip(view: &View<'_>) -> Option<Draft> {
-    let group = Group::of(view, |counts| &counts.lost, &[FlowLoss::NotSip])?;
+    let group = FlowEnds::of(view, |counts| &counts.lost, &[FlowLoss::NotSip])?;
     let mut draft = group.draft(view, "connect.refused");
     draft.summary = format!(
         "what listens on {} speaks no SIP: {} of {} brought something else, or a message longer than any answer",
@@ -211,7 +211,7 @@ fn speaks_no_sip(view: &View<'_>) -> Option<Draft> {
 /// Connections that the other end, or something on the way, ended.
 fn closed(view: &View<'_>) -> Option<Draft> {
     let which = &ENDED;
-    let group = Group::of(view, |counts| &counts.lost, which)?;
+    let group = FlowEnds::of(view, |counts| &counts.lost, which)?;
     let mut draft = group.draft(view, "flow.closed-by-server");
     if view.header().sockets == SocketUse::PerAgent {
         draft.agents = draft.agents.max(group.count.min(view.agents.len() as u64));
@@ -247,7 +247,7 @@ fn closed(view: &View<'_>) -> Option<Draft> {
 
 /// Whether connections end when they have been idle for a certain time: they end over a stretch of
 /// time that is much longer than what their idle times differ by.
-fn is_idle_timeout(group: &Group, least_ns: u64, most_ns: u64) -> bool {
+fn is_idle_timeout(group: &FlowEnds, least_ns: u64, most_ns: u64) -> bool {
     let (spread, stretch) = (most_ns - least_ns, group.last_ns - group.first_ns);
     group.count >= SOME && least_ns >= SHORTEST_IDLE_NS && spread * 4 < stretch && spread * 5 < least_ns
 }

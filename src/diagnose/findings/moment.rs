@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// A stretch of time whose requests were given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Stretch {
+pub(super) struct SilentStretch {
     /// The first of them was sent.
     pub from_ns: u64,
     /// The last of them was sent.
@@ -31,8 +31,8 @@ pub(super) struct Stretch {
 
 /// The stretches that hold (nearly) all attempts that were given up; `None` when these are
 /// scattered, or are everything there was.
-pub(super) fn stretches(view: &View<'_>) -> Option<Vec<Stretch>> {
-    let mut stretches: Vec<Stretch> = Vec::new();
+pub(super) fn stretches(view: &View<'_>) -> Option<Vec<SilentStretch>> {
+    let mut stretches: Vec<SilentStretch> = Vec::new();
     for tick in view.ticks.iter().filter(|tick| tick.silent > 0) {
         let sent = tick.start_ns.saturating_sub(view.timer_f_ns());
         match stretches.last_mut() {
@@ -40,7 +40,7 @@ pub(super) fn stretches(view: &View<'_>) -> Option<Vec<Stretch>> {
                 last.sent_until_ns = sent;
                 last.silent += tick.silent;
             }
-            _ => stretches.push(Stretch::at(sent, tick.silent)),
+            _ => stretches.push(SilentStretch::at(sent, tick.silent)),
         }
     }
     for stretch in &mut stretches {
@@ -53,9 +53,9 @@ pub(super) fn stretches(view: &View<'_>) -> Option<Vec<Stretch>> {
     (few && told * 20 >= all * 19).then_some(stretches)
 }
 
-impl Stretch {
-    fn at(sent_ns: u64, silent: u64) -> Stretch {
-        Stretch {
+impl SilentStretch {
+    fn at(sent_ns: u64, silent: u64) -> SilentStretch {
+        SilentStretch {
             from_ns: sent_ns,
             sent_until_ns: sent_ns,
             until_ns: None,
@@ -112,7 +112,7 @@ impl Stretch {
 }
 
 /// When it was, as the beginning of a sentence that ends with whom it hit.
-pub(super) fn told(stretches: &[Stretch]) -> String {
+pub(super) fn told(stretches: &[SilentStretch]) -> String {
     if let [only] = stretches {
         let (from, until) = (only.from_ns, only.sent_until_ns);
         return match only.until_ns {
@@ -137,7 +137,7 @@ pub(super) fn told(stretches: &[Stretch]) -> String {
 }
 
 /// What happened in the seconds before, and what came of it.
-pub(super) fn around(view: &View<'_>, stretch: &Stretch) -> Vec<String> {
+pub(super) fn around(view: &View<'_>, stretch: &SilentStretch) -> Vec<String> {
     let mut facts = Vec::new();
     let from = stretch.from_ns;
     let lately = from.saturating_sub(LATELY_NS);

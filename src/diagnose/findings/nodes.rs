@@ -61,7 +61,7 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
 
 /// A machine as its answers show it.
 #[derive(Clone, Debug, Default)]
-struct Machine {
+struct MachineSeen {
     name: String,
     refused: u64,
     /// Of a sample.
@@ -75,7 +75,7 @@ struct Machine {
 
 /// Refusals that all came from some of the machines, while others went on accepting.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct MachinesApart {
     /// Those that refuse, and those that accept.
     pub refusing: Vec<String>,
     pub accepting: Vec<String>,
@@ -91,24 +91,24 @@ pub(super) struct Told {
 }
 
 /// Whether the marks of the answers set the refusals of a group apart; `None` where all look alike.
-pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<Told> {
+pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<MachinesApart> {
     let machines = machines(view, group);
     // Those that refuse more than they accept; acceptances are a sample.
-    let (bad, good): (Vec<&Machine>, Vec<&Machine>) =
+    let (bad, good): (Vec<&MachineSeen>, Vec<&MachineSeen>) =
         machines.iter().partition(|machine| machine.refused > machine.accepted);
     if bad.is_empty() || good.is_empty() {
         return None;
     }
-    let sum = |list: &[&Machine], of: fn(&Machine) -> u64| list.iter().map(|machine| of(machine)).sum::<u64>();
-    let span = |list: &[&Machine], of: fn(&Machine) -> Option<(u64, u64)>| {
+    let sum = |list: &[&MachineSeen], of: fn(&MachineSeen) -> u64| list.iter().map(|machine| of(machine)).sum::<u64>();
+    let span = |list: &[&MachineSeen], of: fn(&MachineSeen) -> Option<(u64, u64)>| {
         list.iter().filter_map(|machine| of(machine)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     };
     let refused_ns = span(&bad, |machine| machine.refused_ns)?;
     let accepted_ns = span(&good, |machine| machine.accepted_ns)?;
     let middle = refused_ns.0.midpoint(refused_ns.1);
-    let names = |list: &[&Machine]| list.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
-    let like = |one: &Machine| good.iter().any(|other| is_of_one_series(&one.name, &other.name));
-    Some(Told {
+    let names = |list: &[&MachineSeen]| list.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
+    let like = |one: &MachineSeen| good.iter().any(|other| is_of_one_series(&one.name, &other.name));
+    Some(MachinesApart {
         refusing: names(&bad),
         accepting: names(&good),
         refused: sum(&bad, |machine| machine.refused),
@@ -121,7 +121,7 @@ pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<Told> {
 }
 
 /// The machines that answered, as far as their marks tell them apart.
-fn machines(view: &View<'_>, group: &Group<'_>) -> Vec<Machine> {
+fn machines(view: &View<'_>, group: &Group<'_>) -> Vec<MachineSeen> {
     let ours =
         |row: &&&AnswererRow| row.class == Class::Registered || (row.class, row.group) == (group.class, group.key);
     let rows: Vec<&AnswererRow> = view.answerers.iter().copied().filter(|row| ours(&row)).collect();
@@ -130,7 +130,7 @@ fn machines(view: &View<'_>, group: &Group<'_>) -> Vec<Machine> {
     let several = rows.iter().any(|row| row.software != rows[0].software);
     let homes: BTreeSet<u32> =
         rows.iter().filter(|row| row.as_challenged == Some(true)).map(|row| row.form.stem).collect();
-    let mut machines: BTreeMap<(&str, u32), Machine> = BTreeMap::new();
+    let mut machines: BTreeMap<(&str, u32), MachineSeen> = BTreeMap::new();
     for row in rows {
         let stem = if several || !homes.contains(&row.form.stem) { 0 } else { row.form.stem };
         let machine = machines.entry((row.software.as_str(), stem)).or_default();

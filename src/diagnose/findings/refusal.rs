@@ -11,7 +11,7 @@ mod same;
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
-use super::nodes::{self, Told};
+use super::nodes::{self, MachinesApart};
 use super::pattern::{self, BindingCeiling, Cut, ForAgainst, RateCap, Reach, Wave};
 use super::phrase::{self, Speaks};
 use super::rivals::Rival;
@@ -57,7 +57,7 @@ fn merge(known: &mut Draft, other: Draft) {
 
 /// Whom refusals that are what they say hit, and so which rivals are out of the question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Shape {
+enum RefusalShape {
     /// Everybody, from the first attempt on.
     Everybody,
     /// Everybody from a moment on, or for a time.
@@ -81,7 +81,7 @@ struct Case<'v, 'a> {
     cut: Option<Cut>,
     ceiling: Option<BindingCeiling>,
     throttle: Option<RateCap>,
-    told: Option<Told>,
+    told: Option<MachinesApart>,
     /// Un-REGISTERs that were answered 2xx, and with this very code.
     removed: u64,
     removal_refused: u64,
@@ -145,7 +145,7 @@ impl<'v, 'a> Case<'v, 'a> {
         // A capture may be a selection.
         let observed = self.view.results.header.observed.is_some();
         let whom = if observed { "every attempt that is seen" } else { "everybody, from the first attempt on" };
-        let plain = self.plain(whom, Shape::Everybody);
+        let plain = self.plain(whom, RefusalShape::Everybody);
         match self.group.class {
             Class::Unauthorized | Class::Stale => self.nobody_with_credentials(plain),
             _ => vec![plain],
@@ -240,7 +240,7 @@ impl<'v, 'a> Case<'v, 'a> {
         );
         draft.evidence.push(format!("{} refusals from {refused}, none from {accepted}", tally.pro));
         draft.rejected.push("credentials: the same kind of credentials is accepted from the other address".to_owned());
-        self.exclude(&mut draft, Shape::Address);
+        self.exclude(&mut draft, RefusalShape::Address);
         draft.advice.push(format!("have {refused} added to the addresses the trunk accepts (access list, whitelist)"));
         Some(draft)
     }
@@ -317,7 +317,7 @@ impl<'v, 'a> Case<'v, 'a> {
         if let Some(until) = cut.until_ns {
             return Some(self.for_a_time(&cut, until, hits_the_accepted));
         }
-        let plain = self.plain(&format!("everybody from {} after the start on", span(cut.at_ns)), Shape::Moment);
+        let plain = self.plain(&format!("everybody from {} after the start on", span(cut.at_ns)), RefusalShape::Moment);
         if !matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused) {
             return Some(vec![plain]);
         }
@@ -328,7 +328,7 @@ impl<'v, 'a> Case<'v, 'a> {
     /// their list, accounts that are missing from its middle look the same.
     fn for_a_time(&self, cut: &Cut, until: u64, hits_the_accepted: bool) -> Vec<Draft> {
         let whom = format!("everybody from {} to {} after the start", span(cut.at_ns), span(until));
-        let mut plain = self.plain(&whom, Shape::Moment);
+        let mut plain = self.plain(&whom, RefusalShape::Moment);
         let of_the_agent = matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused);
         if !of_the_agent {
             return vec![plain];
@@ -422,17 +422,17 @@ impl<'v, 'a> Case<'v, 'a> {
             };
             let whom = format!("{refused}, {always}");
             self.reject("everybody", format!("{spared} accepted and never refused"));
-            let mut drafts = vec![self.plain(&whom, Shape::Same)];
+            let mut drafts = vec![self.plain(&whom, RefusalShape::Same)];
             drafts.extend(self.one_machines_agents());
             return drafts;
         }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
         let whom = format!("{share:.1} % of all attempts, without a pattern in time or among agents");
-        vec![self.plain(&whom, Shape::Anybody)]
+        vec![self.plain(&whom, RefusalShape::Anybody)]
     }
 
     /// A refusal that is what it says.
-    fn plain(&self, whom: &str, shape: Shape) -> Draft {
+    fn plain(&self, whom: &str, shape: RefusalShape) -> Draft {
         let stay_out = self.reach.only_refused * 100 >= self.view.agents.len() as u64 && self.reach.only_refused > 0;
         let loops = self.loops();
         let severity = if stay_out || loops > 0 { Severity::Critical } else { Severity::Warning };

@@ -7,7 +7,7 @@ use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, window};
 use crate::record::{IntervalResult, LatencyRow};
-use crate::vocab::{Confidence, Phase, Severity, Stage};
+use crate::vocab::{Confidence, Phase, Severity, Stage, T1_MS};
 
 /// `explained`: overload or missing answers already account for the delay.
 pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {
@@ -150,7 +150,7 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
         window(from, until),
         counted(waited, "attempt")
     );
-    draft.evidence.push(format!("before and after it {around} attempts were answered within 500 ms"));
+    draft.evidence.push(format!("before and after it {around} attempts were answered within {T1_MS} ms"));
     draft.rejected.push("a server that is down: what was sent in that time was answered in the end".to_owned());
     draft.excludes(Rival::Overload, "overload: it answered nobody, rather than as many as it could");
     draft.advice.push("a network interruption looks much the same; look for a failover, a backup or a pause of the registrar at that time".to_owned());

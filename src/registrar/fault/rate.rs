@@ -22,15 +22,15 @@ use std::time::Duration;
 pub(super) struct RateLimit {
     scope: FaultScope,
     refusal: FaultRefusal,
-    clock: Told,
+    clock: LimiterClock,
     /// `None`: a rate of nothing at all.
-    limiter: Option<RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Nanos>>>,
+    limiter: Option<RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Nanos>>>,
 }
 
 impl RateLimit {
     /// `per_second` may be a fraction; `burst` registrations may come at once, at least one.
     pub(super) fn new(scope: FaultScope, per_second: f64, burst: u32, refusal: FaultRefusal) -> Self {
-        let clock = Told::default();
+        let clock = LimiterClock::default();
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let period = Duration::try_from_secs_f64(per_second.recip()).ok();
         let quota = period.and_then(Quota::with_period).map(|quota| quota.allow_burst(burst));
@@ -51,9 +51,9 @@ impl RateLimit {
 
 /// A clock that repeats the time it was told.
 #[derive(Clone, Default, Debug)]
-struct Told(Arc<AtomicU64>);
+struct LimiterClock(Arc<AtomicU64>);
 
-impl Clock for Told {
+impl Clock for LimiterClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {

@@ -4,8 +4,8 @@ use super::super::draft::{Draft, SOME, confidence, is_near};
 use super::super::pattern::{BindingCeiling, ForAgainst, RateCap};
 use super::super::phrase::Speaks;
 use super::super::rivals::Rival;
-use super::{Case, Shape};
-use crate::vocab::{Class, Confidence, Kind, Phase, Severity};
+use super::{Case, RefusalShape};
+use crate::vocab::{Class, Confidence, Kind, Phase, Severity, T1_MS};
 
 impl Case<'_, '_> {
     pub(super) fn by_ceiling(&mut self) -> Option<Vec<Draft>> {
@@ -99,7 +99,7 @@ impl Case<'_, '_> {
         } else {
             drafts[0].confidence = Confidence::Open;
             let whom = format!("the last {} agents of the list, always the same ones", self.reach.only_refused);
-            drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom, Shape::Anybody) });
+            drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom, RefusalShape::Anybody) });
         }
         drafts
     }
@@ -274,7 +274,7 @@ impl Case<'_, '_> {
         }
         draft.confidence = Confidence::Open;
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
-        vec![draft, self.plain(&format!("{share:.1} % of all attempts"), Shape::Anybody)]
+        vec![draft, self.plain(&format!("{share:.1} % of all attempts"), RefusalShape::Anybody)]
     }
 
     /// A registrar that takes so many transactions at a time accepts a steady number per second as
@@ -299,7 +299,7 @@ impl Case<'_, '_> {
         let answers = self.view.ticks.iter().filter(|tick| tick.of(self.group.key) > 0);
         let (swift, all) = answers.fold((0, 0), |sum, tick| (sum.0 + tick.swift, sum.1 + tick.answered()));
         if swift * 10 >= all * 9 {
-            let why = format!("overload: {swift} of {all} answers of that time came within 500 ms");
+            let why = format!("overload: {swift} of {all} answers of that time came within {T1_MS} ms");
             draft.excludes(Rival::Overload, why);
         }
     }

@@ -1,9 +1,9 @@
 //! Refusals of one machine among several behind the address.
 
 use super::super::draft::{Draft, MANY, SOME, confidence};
-use super::super::nodes::{self, Crossed, InTurn, Told};
+use super::super::nodes::{self, Crossed, InTurn, MachinesApart};
 use super::super::rivals::Rival;
-use super::{Case, Shape};
+use super::{Case, RefusalShape};
 use crate::vocab::{Class, Confidence, Severity};
 
 impl Case<'_, '_> {
@@ -19,7 +19,7 @@ impl Case<'_, '_> {
         (sure && told.accepted_too == 0 && told.at_once && told.is_one_of_them).then(|| vec![self.machine(told)])
     }
 
-    fn machine(&self, told: &Told) -> Draft {
+    fn machine(&self, told: &MachinesApart) -> Draft {
         let mut node = self.draft("node.failing", Severity::Critical);
         node.confidence = confidence(told.refused, told.elsewhere);
         let (refusing, accepting) = (list(&told.refusing), list(&told.accepting));
@@ -98,7 +98,7 @@ impl Case<'_, '_> {
             }
             _ => {
                 let whom = "anybody, at any time, accepted and refused in turn";
-                vec![node, self.plain(whom, Shape::Anybody)]
+                vec![node, self.plain(whom, RefusalShape::Anybody)]
             }
         }
     }

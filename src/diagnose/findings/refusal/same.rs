@@ -4,30 +4,30 @@ use super::super::draft::{Draft, SOME};
 use super::super::nodes;
 use super::super::rivals::Rival;
 use super::limits::may_be_a_limit;
-use super::{Case, Shape};
-use crate::vocab::Class;
+use super::{Case, RefusalShape};
+use crate::vocab::{Class, T1_MS};
 use std::collections::BTreeMap;
 
 impl Case<'_, '_> {
     /// Adds what the shape of the refusals excludes.
-    pub(super) fn exclude(&self, draft: &mut Draft, shape: Shape) {
+    pub(super) fn exclude(&self, draft: &mut Draft, shape: RefusalShape) {
         if !self.has_an_odd_realm() {
             draft.excludes(Rival::Realm, "realm: no challenge named another one than the agents expect");
         }
-        if matches!(self.group.class, Class::ForbiddenAfterAuth) && shape != Shape::Same {
+        if matches!(self.group.class, Class::ForbiddenAfterAuth) && shape != RefusalShape::Same {
             // In time a ban looks the same; those are weighed against each other where they are made.
             draft.excludes(Rival::Ban, "ban: the registrar goes on asking for credentials");
         }
         let several = [Rival::Limit, Rival::Rate, Rival::Node, Rival::Overload];
         match shape {
-            Shape::Everybody => self.nobody_got_in(draft),
-            Shape::Moment => self.nobody_meanwhile(draft),
-            Shape::Address => draft.excludes_all(
+            RefusalShape::Everybody => self.nobody_got_in(draft),
+            RefusalShape::Moment => self.nobody_meanwhile(draft),
+            RefusalShape::Address => draft.excludes_all(
                 &several,
                 "a limit, overload or a single machine: agents of the other address got in all the time, and none of these",
             ),
-            Shape::Same => self.exclude_for_the_same(draft),
-            Shape::Anybody => {}
+            RefusalShape::Same => self.exclude_for_the_same(draft),
+            RefusalShape::Anybody => {}
         }
     }
 
@@ -101,7 +101,7 @@ impl Case<'_, '_> {
         }
         let (swift, all) = since.iter().fold((0, 0), |sum, tick| (sum.0 + tick.swift, sum.1 + tick.answered()));
         if swift * 10 >= all * 9 {
-            draft.excludes(Rival::Overload, format!("overload: {swift} of {all} answers came within 500 ms"));
+            draft.excludes(Rival::Overload, format!("overload: {swift} of {all} answers came within {T1_MS} ms"));
         }
         if nodes::one_of_by_agent(self.view, self.group).is_none() {
             draft.excludes(
