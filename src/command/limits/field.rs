@@ -21,7 +21,7 @@ use std::time::Duration;
 const CONTACTS: usize = 16;
 
 /// A field ready to be searched.
-pub(super) struct Opened {
+pub(super) struct OpenedField {
     pub crew: CrewConfig,
     /// By [`FlowId`].
     pub sockets: Vec<Udp>,
@@ -40,7 +40,7 @@ pub(super) fn open(
     seed: Seed,
     run: RunTag,
     start: Time,
-) -> Result<Opened, Failure> {
+) -> Result<OpenedField, Failure> {
     let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
     let mut opened = FieldSockets { sockets: Vec::new(), flows: Flows::default() };
     let main = opened.add(plan, id, trunk.source.first().copied(), target)?;
@@ -87,7 +87,7 @@ pub(super) fn open(
         other_trunk: other.map(|n| plan.trunks[n].id.clone()),
         objective_ms: None,
     };
-    Ok(Opened { crew, sockets, roster, setup })
+    Ok(OpenedField { crew, sockets, roster, setup })
 }
 
 fn source_towards(target: SocketAddr) -> Result<IpAddr, Failure> {
