@@ -24,7 +24,7 @@ use crate::profile;
 use crate::report::limits as report;
 use crate::seed::Seed;
 use crate::vocab::{RunTag, TrunkId, parse_duration, saturating_u16};
-use field::{Opened, ShownField};
+use field::{OpenedField, ShownField};
 use std::time::Duration;
 
 /// Where the fill begins, and its highest rate when the profile plans no load; per second.
@@ -60,7 +60,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
-    let Opened { crew, sockets, roster, setup } =
+    let OpenedField { crew, sockets, roster, setup } =
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
     let carriers = carriers(&plan, server.as_ref())?;
     let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
