@@ -208,6 +208,7 @@ fn worker(
             remote: target,
             template: template(local),
             stream: None,
+            keepalive: None,
         });
     }
     let of_agents = (0..stripe.count(AGENTS)).map(|local| FlowId(local % sockets.len() as u32));

@@ -105,6 +105,8 @@ pub struct TrunkPlan {
     /// What its agents have where messages are no datagrams.
     pub connections: SocketUse,
     pub connect_timeout: Duration,
+    /// The longest time between two keep-alives of a flow.
+    pub keepalive: Option<Duration>,
     /// How they are secured, where that is not as usual.
     pub tls: Option<TlsProfile>,
     /// What the embedded registrar's first address carries.
@@ -346,6 +348,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             sockets: trunk.sockets,
             connections: trunk.connections,
             connect_timeout: trunk.connect_timeout,
+            keepalive: (!trunk.keepalive.is_zero()).then_some(trunk.keepalive),
             tls: trunk.tls.clone(),
             embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),

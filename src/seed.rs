@@ -36,6 +36,8 @@ pub enum Purpose {
     Outage = 10,
     /// How long a shared connection that could not be opened is left alone.
     FlowBackoff = 11,
+    /// When a flow's next keep-alive is due.
+    KeepAlive = 12,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
 }

@@ -43,13 +43,17 @@ fn all_register(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl F
     let _turn = clock::alone();
     let kamailio = Kamailio::start(Settings { config, ..Settings::default() });
     let dir = tempfile::tempdir().expect("a directory under /tmp");
-    let finished = start(dir.path(), &text(&uri(&kamailio), &trunk(&kamailio), 1)).wait(LIMIT);
+    let trunk = format!("keepalive = \"1s\"\n{}", trunk(&kamailio));
+    let finished = start(dir.path(), &text(&uri(&kamailio), &trunk, 3)).wait(LIMIT);
     assert!(finished.status.code() != Some(2), "{}", finished.stderr());
     let results = results(dir.path());
     assert_eq!((results.total("attempts"), results.total("registered")), (AGENTS, AGENTS));
     assert_eq!(kamailio.contacts(), AGENTS);
     assert_eq!(results.number("/trunks/0/connections/opened"), ALL);
     assert_eq!(results.number("/trunks/0/connections/open"), ALL);
+    // It answers every keep-alive.
+    let [pings, missed] = ["pings", "pongs_missed"].map(|n| results.number(&format!("/trunks/0/connections/{n}")));
+    assert!(pings >= 2.0 * ALL && missed == 0.0, "{pings} {missed}");
 }
 
 /// Killed while everybody is registered, and started again: every connection is lost, and every

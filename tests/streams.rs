@@ -111,6 +111,18 @@ fn a_registrar_that_nobody_can_reach_fails_every_attempt_and_says_why() {
     assert!(reasons.into_iter().all(|reason| reason == "connection refused"));
 }
 
+#[test]
+fn keep_alives_are_answered_and_keep_no_agent_from_anything() {
+    for transport in [Transport::Tcp, Transport::Tls] {
+        let mut config = world(100, SocketUse::PerAgent, RetryPolicy::NONE);
+        config.wordings[0] = Wording { transport, keepalive: Some(seconds(30)), ..config.wordings[0].clone() };
+        let flows = connections(&World::new(config).run());
+        // 400 s of holding, one after 24 to 30 s each time.
+        assert!((100 * 400 / 30..=100 * 410 / 24).contains(&flows.pings), "{}", flows.pings);
+        assert_eq!((flows.pongs_missed, flows.all_lost(), flows.open), (0, 0, 100));
+    }
+}
+
 /// How often each request came, by Call-ID and CSeq.
 type Requests = BTreeMap<(Vec<u8>, u32), u32>;
 
@@ -337,6 +349,57 @@ fn an_answer_in_pieces_and_two_in_one_are_read_as_what_they_are() {
         let len = caller.read(&mut buffer).expect("answers");
         assert!(len > 0, "closed after {text}");
         text.push_str(std::str::from_utf8(&buffer[..len]).expect("SIP"));
+    }
+}
+
+#[test]
+fn a_socket_of_an_agent_is_kept_alive_with_empty_lines() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let trunk = "keepalive = \"1s\"\nsockets = \"per-agent\"";
+    let results = run(dir.path(), &text("embedded", trunk, "[[load]]\nhold = \"3s\""));
+    assert_eq!(results.total("registered"), 60);
+    // The last of them came at the end of the first second.
+    assert!(results.number("/trunks/0/connections/pings") >= 60.0 * 2.0);
+}
+
+#[test]
+fn a_server_that_answers_no_keep_alive_loses_its_connections() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = server.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for caller in server.incoming() {
+            let mut caller = caller.expect("a caller");
+            std::thread::spawn(move || accept_all(&mut caller));
+        }
+    });
+    let trunk = "keepalive = \"1s\"\nretry = { preset = \"none\" }";
+    let text = text(&format!("sip:{at};transport=tcp"), trunk, "[[load]]\nhold = \"13s\"");
+    let results = run(dir.path(), &text);
+    assert_eq!(results.total("registered"), 60);
+    assert_eq!(results.number("/trunks/0/connections/lost/keep-alive not answered within 10 s"), 60.0);
+    let found = results.run["findings"].as_array().expect("a list");
+    let found = found.iter().find(|finding| finding["id"] == "keepalive.unanswered").expect("found");
+    assert_eq!(found["confidence"], "high", "{found:#?}");
+}
+
+/// A registrar that accepts everybody without a challenge and hears no empty line.
+fn accept_all(caller: &mut std::net::TcpStream) {
+    let (mut buffer, mut came) = ([0; 4096], String::new());
+    while let Ok(len @ 1..) = caller.read(&mut buffer) {
+        came.push_str(&String::from_utf8_lossy(&buffer[..len]));
+        while let Some(end) = came.find("\r\n\r\n") {
+            let request: String = came.drain(..end + 4).collect();
+            let copied = ["Via", "From", "To", "Call-ID", "CSeq", "Contact"];
+            let copied = request.lines().filter(|line| copied.iter().any(|name| line.starts_with(&format!("{name}:"))));
+            let headers: String = copied.map(|line| format!("{line}\r\n")).collect();
+            if !headers.is_empty() {
+                let answer = format!("SIP/2.0 200 OK\r\n{headers}Expires: 3600\r\nContent-Length: 0\r\n\r\n");
+                if caller.write_all(answer.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 

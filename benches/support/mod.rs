@@ -55,7 +55,7 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
     })
     .padded();
     let mut flows = Flows::default();
-    flows.add(Flow { trunk: TrunkId(0), source: 0, local, remote: peer(), template, stream: None });
+    flows.add(Flow { trunk: TrunkId(0), source: 0, local, remote: peer(), template, stream: None, keepalive: None });
     let config = FleetConfig {
         stripe: Stripe::WHOLE,
         identities: Arc::new(identities(agents)),

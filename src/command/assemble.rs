@@ -146,7 +146,8 @@ pub(super) fn open_flow(
         SocketUse::PerAgent => template.of_one_agent(),
         SocketUse::Shared => template,
     };
-    Ok((Some(udp), Flow { trunk: id, source: 0, local, remote, template, stream: None }))
+    let keepalive = trunk.keepalive;
+    Ok((Some(udp), Flow { trunk: id, source: 0, local, remote, template, stream: None, keepalive }))
 }
 
 fn stream_flow(
@@ -163,8 +164,9 @@ fn stream_flow(
         SocketUse::PerAgent => (template.of_one_agent(), false),
         SocketUse::Shared => (template, true),
     };
-    let rules = StreamRules { connect_timeout: trunk.connect_timeout, backs_off };
-    Flow { trunk: id, source: 0, local, remote, template, stream: Some(rules) }
+    let (connect_timeout, keepalive) = (trunk.connect_timeout, trunk.keepalive);
+    let rules = StreamRules { connect_timeout, backs_off, keepalive };
+    Flow { trunk: id, source: 0, local, remote, template, stream: Some(rules), keepalive }
 }
 
 /// What a trunk's requests are built from; the address they are sent from comes with the flow.

@@ -222,6 +222,7 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         transport: trunk.transport(),
         connections: trunk.connections,
         connect_timeout: trunk.connect_timeout,
+        keepalive: trunk.keepalive,
     };
     plan.trunks.iter().map(of).collect()
 }

@@ -185,8 +185,9 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const IDS: [&str; 34] = [
+    const IDS: [&str; 35] = [
         "connect.refused",
+        "keepalive.unanswered",
         "flow.closed-by-server",
         "challenge.unanswered",
         "overload",

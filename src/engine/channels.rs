@@ -138,11 +138,18 @@ impl Inbox {
 
 /// Keep-alives (RFC 5626 §3.5.1) among so many bytes of empty lines: each is CRLFCRLF.
 const PING: usize = 4;
+/// And CRLF the answer to one.
+const PONG: usize = 2;
 
 impl Inbox {
     /// The connection that it is of.
     pub(super) fn token(&self) -> StreamToken {
         self.token
+    }
+
+    /// Whether the answer to a keep-alive came with it: one empty line.
+    pub(super) fn take_pong(&mut self) -> bool {
+        std::mem::take(&mut self.blanks) >= PONG
     }
 
     /// Keep-alives that came with it.

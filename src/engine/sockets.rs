@@ -260,6 +260,9 @@ impl Sockets {
                     to.receive(moment.now, at, flow, remote, message, self);
                     messages += 1;
                 }
+                if inbox.take_pong() {
+                    to.ponged(moment.now, flow, self);
+                }
                 let settled = self.streams.as_mut().map_or(Progress::Nothing, |streams| streams.channels.settle(inbox));
                 if let Progress::Lost(flow, why) = settled {
                     self.lost(flow, why, clock.now(), to);

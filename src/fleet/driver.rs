@@ -74,6 +74,15 @@ pub trait Witness {
     /// A stream of this trunk was opened or is gone; so many of them are open now.
     fn flow_changed(&mut self, _trunk: TrunkId, _change: FlowChange, _open: u64) {}
 
+    /// A keep-alive was sent on a flow of this trunk.
+    fn pinged(&mut self, _trunk: TrunkId) {}
+
+    /// A keep-alive was answered.
+    fn ponged(&mut self, _trunk: TrunkId) {}
+
+    /// A keep-alive was not answered.
+    fn pong_missed(&mut self, _trunk: TrunkId) {}
+
     /// What one of them agreed on for TLS.
     fn flow_secured(&mut self, _trunk: TrunkId, _secured: &Secured) {}
 
@@ -129,8 +138,8 @@ impl<W: Witness> Driver<W> {
     pub(super) fn new(config: DriverConfig, agents: usize, witness: W) -> Self {
         Driver {
             agents: vec![Agent::new(); agents],
-            // Behind the agents, the streams.
-            wheel: Wheel::new(agents + config.flows.streams(), config.start),
+            // Behind the agents, the streams, and behind these the flows of datagrams.
+            wheel: Wheel::new(agents + config.flows.streams() + config.flows.datagrams(), config.start),
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
             busy: 0,
             draining: false,
@@ -312,9 +321,11 @@ impl<W: Witness> Driver<W> {
         }
         let is_busy = agent.is_busy();
         self.busy = self.busy + u64::from(is_busy) - u64::from(was_busy);
-        if flow_id.is_stream()
-            && let Some(did) = Deed::of(&input, waits, was_busy && !is_busy)
-        {
+        if !flow_id.is_stream() {
+            if send != Send::No {
+                self.keep_alive(flow_id, now);
+            }
+        } else if let Some(did) = Deed::of(&input, waits, was_busy && !is_busy) {
             self.mind_stream(flow_id, local, now, did, out);
         }
     }

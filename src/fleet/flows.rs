@@ -9,6 +9,7 @@ use crate::sip::emit::RegisterTemplate;
 use crate::vocab::{AgentId, FlowId, SocketUse, Time, TrunkId, saturating_u32};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// One way out of a worker.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Flow {
     pub template: RegisterTemplate,
     /// What makes it a stream.
     pub stream: Option<StreamRules>,
+    /// The longest time between two keep-alives of a datagram flow; a stream's rules have their own.
+    pub keepalive: Option<Duration>,
 }
 
 /// A flow that is opened and may be lost.
@@ -145,6 +148,11 @@ impl Flows {
     #[inline]
     pub(super) fn of_agent(&self, local: u32) -> FlowId {
         self.of_agents[local as usize]
+    }
+
+    /// How many flows of datagrams there are.
+    pub(super) fn datagrams(&self) -> usize {
+        self.flows.len()
     }
 
     /// How many streams there are.

@@ -446,6 +446,18 @@ impl Witness for Books {
         self.tally.flow_changed(trunk, change, open);
     }
 
+    fn pinged(&mut self, trunk: TrunkId) {
+        self.tally.pinged(trunk);
+    }
+
+    fn ponged(&mut self, trunk: TrunkId) {
+        self.tally.ponged(trunk);
+    }
+
+    fn pong_missed(&mut self, trunk: TrunkId) {
+        self.tally.pong_missed(trunk);
+    }
+
     fn flow_secured(&mut self, trunk: TrunkId, secured: &Secured) {
         self.tally.flow_secured(trunk, secured);
     }

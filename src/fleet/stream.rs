@@ -14,7 +14,10 @@
 //! While `Falling`, its agents are told one after another, some per turn: nobody may send on the
 //! next connection before everybody knows that the last one is gone.
 //!
-//! Read first: RFC 3261 §18.1.1 and §18.4, RFC 5626 §4.5. Not here: bytes (`net`), who the agents
+//! While it is open, keep-alives go over it where the trunk asks for them, and one that is not
+//! answered ends it (RFC 5626 §4.4.1).
+//!
+//! Read first: RFC 3261 §18.1.1 and §18.4, RFC 5626 §4.4 and §4.5. Not here: bytes (`net`), who the agents
 //! are (`flows`).
 
 use crate::vocab::{FlowLoss, Time};
@@ -28,6 +31,20 @@ pub struct StreamRules {
     /// Whether one that could not be opened is left alone for a while. One of a single agent is
     /// not: that agent's own wait before a retry is the back-off of RFC 5626 §4.5.
     pub backs_off: bool,
+    /// The longest time between two keep-alives; `None`: there are none.
+    pub keepalive: Option<Duration>,
+}
+
+/// The next keep-alive, or the answer to the last one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ping {
+    Off,
+    Due(Time),
+    /// Its answer is waited for; the next is due then.
+    Sent {
+        until: Time,
+        next: Time,
+    },
 }
 
 /// Where a connection is in its life.
@@ -37,7 +54,7 @@ pub enum StreamState {
     Opening {
         since: Time,
     },
-    Open,
+    Open(Ping),
     /// It is gone, and not all of its agents know. `failed`: it never was open; `wanted`: somebody
     /// who knows wants to send again.
     Falling {
@@ -57,12 +74,14 @@ pub enum StreamState {
 pub enum StreamInput {
     /// An agent wants to send.
     Want,
-    /// It is open.
-    Opened,
+    /// It is open; a number in `[0, 1)` for its first keep-alive.
+    Opened { draw: f64 },
     /// It could not be opened, or is gone.
     Lost(FlowLoss),
-    /// Its deadline has come.
-    Wake,
+    /// Its deadline has come; a number in `[0, 1)` for the keep-alive after this one.
+    Wake { draw: f64 },
+    /// The answer to a keep-alive came.
+    Ponged,
     /// Every agent was told that it is gone; a number in `[0, 1)` for the back-off.
     Told { draw: f64 },
 }
@@ -86,6 +105,10 @@ pub enum StreamStep {
     },
     /// The same, and give up opening it.
     GiveUp,
+    /// Send a keep-alive.
+    Ping,
+    /// Tell its agents that it is gone, and close it: a keep-alive was not answered.
+    NoPong,
 }
 
 /// A connection's state, and how often in a row it could not be opened.
@@ -99,13 +122,15 @@ impl StreamLife {
     pub const IDLE: StreamLife = StreamLife { state: StreamState::Idle, failures: 0 };
 
     pub fn is_open(&self) -> bool {
-        self.state == StreamState::Open
+        matches!(self.state, StreamState::Open(_))
     }
 
     /// When to be woken.
     pub fn deadline(&self, rules: &StreamRules) -> Option<Time> {
         match self.state {
             StreamState::Opening { since } => Some(since + rules.connect_timeout),
+            StreamState::Open(Ping::Due(at)) => Some(at),
+            StreamState::Open(Ping::Sent { until, .. }) => Some(until),
             _ => None,
         }
     }
@@ -125,18 +150,32 @@ impl StreamLife {
                 self.state = StreamState::Falling { why, failed, wanted: true };
                 StreamStep::Nothing
             }
-            (StreamState::Opening { since }, StreamInput::Opened) => {
-                *self = StreamLife { state: StreamState::Open, failures: 0 };
+            (StreamState::Opening { since }, StreamInput::Opened { draw }) => {
+                let ping = rules.keepalive.map_or(Ping::Off, |longest| Ping::Due(now + pause(longest, draw)));
+                *self = StreamLife { state: StreamState::Open(ping), failures: 0 };
                 StreamStep::TellOpen { took: now.since(since) }
             }
             (StreamState::Opening { .. }, StreamInput::Lost(why)) => self.fall(why, true),
-            (StreamState::Opening { .. }, StreamInput::Wake)
+            (StreamState::Opening { .. }, StreamInput::Wake { .. })
                 if self.deadline(rules).is_some_and(|deadline| deadline <= now) =>
             {
                 self.fall(FlowLoss::ConnectTimeout, true);
                 StreamStep::GiveUp
             }
-            (StreamState::Open, StreamInput::Lost(why)) => self.fall(why, false),
+            (StreamState::Open(_), StreamInput::Lost(why)) => self.fall(why, false),
+            (StreamState::Open(Ping::Due(at)), StreamInput::Wake { draw }) if at <= now => {
+                let next = now + pause(rules.keepalive.unwrap_or(PONG), draw);
+                self.state = StreamState::Open(Ping::Sent { until: now + PONG, next });
+                StreamStep::Ping
+            }
+            (StreamState::Open(Ping::Sent { until, .. }), StreamInput::Wake { .. }) if until <= now => {
+                self.fall(FlowLoss::NoPong, false);
+                StreamStep::NoPong
+            }
+            (StreamState::Open(Ping::Sent { next, .. }), StreamInput::Ponged) => {
+                self.state = StreamState::Open(Ping::Due(next));
+                StreamStep::Nothing
+            }
             (StreamState::Falling { wanted: true, .. }, StreamInput::Told { .. }) => self.open(now),
             (StreamState::Falling { why, failed, .. }, StreamInput::Told { draw }) => {
                 let backs_off = failed && rules.backs_off;
@@ -168,6 +207,14 @@ fn backoff(failures: u32, draw: f64) -> Duration {
     upper.mul_f64(1.0 - draw / 2.0)
 }
 
+/// How long until the next keep-alive: 80 to 100 % of the longest time (RFC 5626 §4.4.1).
+pub(super) fn pause(longest: Duration, draw: f64) -> Duration {
+    longest.mul_f64(1.0 - draw / 5.0)
+}
+
+/// How long the answer to a keep-alive may take (RFC 5626 §4.4.1).
+const PONG: Duration = Duration::from_secs(10);
+
 const BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
@@ -176,7 +223,9 @@ mod tests {
     use super::*;
     use std::fmt::Write;
 
-    const RULES: StreamRules = StreamRules { connect_timeout: Duration::from_secs(10), backs_off: true };
+    const KEEPALIVE: Option<Duration> = Some(Duration::from_secs(20));
+    const RULES: StreamRules =
+        StreamRules { connect_timeout: Duration::from_secs(10), backs_off: true, keepalive: KEEPALIVE };
     const NOW: Time = Time::from_secs(100);
 
     fn states() -> Vec<StreamState> {
@@ -185,7 +234,11 @@ mod tests {
             StreamState::Idle,
             StreamState::Opening { since: Time::from_secs(99) },
             StreamState::Opening { since: Time::from_secs(90) },
-            StreamState::Open,
+            StreamState::Open(Ping::Off),
+            StreamState::Open(Ping::Due(Time::from_secs(101))),
+            StreamState::Open(Ping::Due(NOW)),
+            StreamState::Open(Ping::Sent { until: Time::from_secs(101), next: Time::from_secs(110) }),
+            StreamState::Open(Ping::Sent { until: NOW, next: Time::from_secs(110) }),
             falling(false, false),
             falling(false, true),
             falling(true, false),
@@ -205,9 +258,10 @@ mod tests {
         for state in states() {
             for input in [
                 StreamInput::Want,
-                StreamInput::Opened,
+                StreamInput::Opened { draw: 0.5 },
                 StreamInput::Lost(FlowLoss::Closed),
-                StreamInput::Wake,
+                StreamInput::Wake { draw: 0.5 },
+                StreamInput::Ponged,
                 StreamInput::Told { draw: 0.5 },
             ] {
                 let mut life = StreamLife { state, failures: 2 };

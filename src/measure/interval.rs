@@ -129,8 +129,9 @@ pub struct FlowCounts {
     pub open: u64,
     /// Of those opened: took up an earlier one's TLS session.
     pub resumed: u64,
-    /// Keep-alives sent, and those that brought no answer.
+    /// Keep-alives sent, answers to them, and those that had none in time.
     pub pings: u64,
+    pub pongs: u64,
     pub pongs_missed: u64,
     /// How long nothing had come over those that the other end closed or reset, the least and the
     /// most, nanoseconds.
@@ -156,11 +157,12 @@ impl FlowCounts {
 
     /// Adds every count; of two intervals of the same time also what is open.
     pub fn add(&mut self, other: &FlowCounts) {
-        let FlowCounts { opened, failed, lost, open, resumed, pings, pongs_missed, quiet_ns } = other;
+        let FlowCounts { opened, failed, lost, open, resumed, pings, pongs, pongs_missed, quiet_ns } = other;
         self.opened += opened;
         self.open += open;
         self.resumed += resumed;
         self.pings += pings;
+        self.pongs += pongs;
         self.pongs_missed += pongs_missed;
         if let Some((least, most)) = *quiet_ns {
             self.was_quiet(least, most);

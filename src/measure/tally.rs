@@ -230,6 +230,21 @@ impl Tally {
         }
     }
 
+    /// A keep-alive was sent on a flow of this trunk.
+    pub fn pinged(&mut self, trunk: TrunkId) {
+        self.trunks[trunk.index()].flows.get_or_insert_default().pings += 1;
+    }
+
+    /// A keep-alive was answered.
+    pub fn ponged(&mut self, trunk: TrunkId) {
+        self.trunks[trunk.index()].flows.get_or_insert_default().pongs += 1;
+    }
+
+    /// A keep-alive was not answered.
+    pub fn pong_missed(&mut self, trunk: TrunkId) {
+        self.trunks[trunk.index()].flows.get_or_insert_default().pongs_missed += 1;
+    }
+
     /// A connection of this trunk agreed on TLS.
     pub fn flow_secured(&mut self, trunk: TrunkId, secured: &Secured) {
         let counts = self.trunks[trunk.index()].flows.get_or_insert_default();

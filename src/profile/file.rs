@@ -244,7 +244,9 @@ pub struct TrunkFile {
     /// Local addresses to send from; agent n uses `source[n mod length]`. The kernel's choice when
     /// left out.
     pub source: Option<Vec<String>>,
-    /// Keep-alive period per flow. Not available in this version: only `"0s"` (off).
+    /// The longest time between two keep-alives of a flow, `"0s"` for none: an empty line that goes
+    /// after 80 to 100 % of it (RFC 5626 §4.4.1). Over a connection it is answered within 10 s, or
+    /// the connection is given up.
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
     /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file. Rows

@@ -18,12 +18,16 @@ pub(super) struct ConnectionsView {
     open: u64,
     /// Of those opened: took up an earlier TLS session.
     resumed: u64,
+    /// Keep-alives, and those that were not answered.
+    pings: u64,
+    pongs_missed: u64,
 }
 
 impl ConnectionsView {
     pub(super) fn of(counts: &FlowCounts) -> Self {
-        let FlowCounts { opened, open, resumed, .. } = *counts;
-        ConnectionsView { opened, failed: by_reason(&counts.failed), lost: by_reason(&counts.lost), open, resumed }
+        let FlowCounts { opened, open, resumed, pings, pongs_missed, .. } = *counts;
+        let (failed, lost) = (by_reason(&counts.failed), by_reason(&counts.lost));
+        ConnectionsView { opened, failed, lost, open, resumed, pings, pongs_missed }
     }
 }
 
@@ -39,6 +43,9 @@ pub(super) fn line(counts: &FlowCounts, features: &[String]) -> String {
             by_reason(counts).into_iter().map(|(why, count)| format!("{} {why}", text::thousands(count))).collect();
         if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) }
     };
+    if counts.opened + counts.all_failed() == 0 {
+        return format!("none, {} keep-alives over datagrams, which nobody answers", text::thousands(counts.pings));
+    }
     let opened = text::thousands(counts.opened);
     let mut line = format!("{opened} opened, {} open at the end", text::thousands(counts.open));
     if counts.resumed > 0 {
@@ -51,6 +58,10 @@ pub(super) fn line(counts: &FlowCounts, features: &[String]) -> String {
         if count > 0 {
             line.push_str(&format!(", {} {what}{reasons}", text::thousands(count)));
         }
+    }
+    if counts.pings > 0 {
+        let (sent, missed) = (text::thousands(counts.pings), text::thousands(counts.pongs_missed));
+        line.push_str(&format!(", {sent} keep-alives, {missed} of them not answered"));
     }
     let unchecked: Vec<_> = features.iter().filter_map(|feature| feature.strip_prefix("tls-unchecked=")).collect();
     if !unchecked.is_empty() {

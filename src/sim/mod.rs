@@ -76,6 +76,8 @@ pub struct Wording {
     /// How agents share connections, where messages are no datagrams.
     pub connections: SocketUse,
     pub connect_timeout: Duration,
+    /// The longest time between two keep-alives of a flow.
+    pub keepalive: Option<Duration>,
 }
 
 impl Wording {
@@ -87,7 +89,8 @@ impl Wording {
     /// What makes its flows streams.
     fn rules(&self) -> Option<StreamRules> {
         let backs_off = self.connections == SocketUse::Shared;
-        self.transport.is_stream().then_some(StreamRules { connect_timeout: self.connect_timeout, backs_off })
+        let (connect_timeout, keepalive) = (self.connect_timeout, self.keepalive);
+        self.transport.is_stream().then_some(StreamRules { connect_timeout, backs_off, keepalive })
     }
 
     /// What opening a stream takes: TCP's handshake, then that of TLS.
@@ -121,6 +124,7 @@ impl Default for Wording {
             transport: Transport::Udp,
             connections: SocketUse::PerAgent,
             connect_timeout: Duration::from_secs(10),
+            keepalive: None,
         }
     }
 }
@@ -501,6 +505,7 @@ impl Settlement<'_> {
                 remote: REGISTRAR,
                 template: templates[trunk.index()].at(&address.to_string()),
                 stream,
+                keepalive: wording(trunk.index()).keepalive,
             })
         };
         let Ok(flows) = Flows::of_worker(stripe, identities, sharing, open);

@@ -41,6 +41,7 @@ impl Arrival<'_> {
     /// Hands it in.
     pub(super) fn to(self, driver: &mut Driver<impl Witness>, now: Time, flow: FlowId, lane: &mut impl Ways) {
         match self {
+            Arrival::Message(b"\r\n") if flow.is_stream() => driver.ponged(now, flow, lane),
             Arrival::Message(bytes) => driver.receive(now, now, flow, REGISTRAR, bytes, lane),
             Arrival::Opened(local) => driver.opened(now, flow, local, lane),
             Arrival::Lost(why) => driver.lost(now, flow, why, lane),
@@ -111,7 +112,11 @@ impl<T: Toll> Road<T> {
         }
         while let Some(Parcel { at, bytes, generation }) = self.up.poll(now) {
             if !at.flow.is_stream() || self.wires.carries(at, generation) {
-                self.registrar.receive(now, self.addresses.of(at), &bytes);
+                if at.flow.is_stream() && bytes == b"\r\n\r\n" {
+                    self.answer_ping(now, at);
+                } else {
+                    self.registrar.receive(now, self.addresses.of(at), &bytes);
+                }
             }
             self.buffers.reuse(bytes);
         }
@@ -135,6 +140,16 @@ impl<T: Toll> Road<T> {
             }
             self.buffers.reuse(bytes);
         }
+    }
+}
+
+impl<T: Toll> Road<T> {
+    /// Whatever the registrar is, its end of a connection answers keep-alives (RFC 5626 §4.4.1).
+    fn answer_ping(&mut self, now: Time, at: FleetFlow) {
+        let bytes = self.buffers.copied(b"\r\n");
+        let down = &mut self.down;
+        self.wires
+            .send(at, false, |after, generation| down.send_in_order(now, after, Parcel { at, bytes, generation }));
     }
 }
 

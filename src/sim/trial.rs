@@ -82,7 +82,15 @@ impl SimField {
                 headers: &[],
             };
             let (local, remote) = (address(flow), REGISTRAR);
-            Flow { trunk, source: 0, local, remote, template: RegisterTemplate::new(&parts), stream: None }
+            Flow {
+                trunk,
+                source: 0,
+                local,
+                remote,
+                template: RegisterTemplate::new(&parts),
+                stream: None,
+                keepalive: None,
+            }
         };
         let (mut flows, mut addresses) = (Flows::default(), Addresses::default());
         for number in (0..all).map(FlowId) {

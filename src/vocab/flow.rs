@@ -65,10 +65,12 @@ pub enum FlowLoss {
     Handshake,
     /// The connection was taken up, and TLS was not answered in the time allowed.
     TlsTimeout,
+    /// A keep-alive was not answered, and we gave it up.
+    NoPong,
 }
 
 impl FlowLoss {
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
     pub const ALL: [FlowLoss; FlowLoss::COUNT] = [
         FlowLoss::Refused,
         FlowLoss::Unreachable,
@@ -87,6 +89,7 @@ impl FlowLoss {
         FlowLoss::NotTls,
         FlowLoss::Handshake,
         FlowLoss::TlsTimeout,
+        FlowLoss::NoPong,
     ];
 
     pub const fn index(self) -> usize {
@@ -112,6 +115,7 @@ impl FlowLoss {
             FlowLoss::NotTls => "no TLS on that port",
             FlowLoss::Handshake => "TLS handshake failed",
             FlowLoss::TlsTimeout => "TLS not answered within connect_timeout",
+            FlowLoss::NoPong => "keep-alive not answered within 10 s",
         }
     }
 }

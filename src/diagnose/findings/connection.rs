@@ -1,5 +1,6 @@
 //! Connections that cannot be opened (`connect.refused`), whose server shows a certificate that is
-//! not accepted (`tls.certificate`), or that end before their agents do (`flow.closed-by-server`).
+//! not accepted (`tls.certificate`), that end before their agents do (`flow.closed-by-server`), or
+//! whose keep-alives are not answered (`keepalive.unanswered`).
 //!
 //! What became of every connection is counted, with its reason; there is nothing to infer but whose
 //! doing it was. What this machine could not do itself is not told here, nor a connection that we
@@ -9,13 +10,13 @@ use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
 use super::rivals::Rival;
 use super::silence::{of_agents, severity, target, when_unreachable};
-use super::view::View;
+use super::view::{Tick, View};
 use super::wording::{at, counted, window};
 use crate::measure::{FlowCounts, Sightings};
 use crate::vocab::{Class, Confidence, FlowLoss, Severity, SocketUse, Trouble};
 
 pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
-    let found = [certificate(view), not_opened(view), speaks_no_sip(view), closed(view)];
+    let found = [certificate(view), not_opened(view), speaks_no_sip(view), closed(view), unanswered(view)];
     found.into_iter().flatten().collect()
 }
 
@@ -241,6 +242,34 @@ fn closed(view: &View<'_>) -> Option<Draft> {
     draft.rejected.push("our own end: connections that we close are counted apart".to_owned());
     if matches!(group.main(), FlowLoss::Closed | FlowLoss::Reset) {
         draft.excludes(Rival::PacketLoss, "packets lost by chance: most were ended by a message from there");
+    }
+    Some(draft)
+}
+
+/// Connections that we gave up because a keep-alive was not answered.
+fn unanswered(view: &View<'_>) -> Option<Draft> {
+    let group = Group::of(view, |counts| &counts.lost, &[FlowLoss::NoPong])?;
+    let mut draft = group.draft(view, "keepalive.unanswered");
+    if view.header().sockets == SocketUse::PerAgent {
+        draft.agents = draft.agents.max(group.count.min(view.agents.len() as u64));
+    }
+    let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+    let (pings, pongs) = totals.sums.flows.as_deref().map_or((0, 0), |flows| (flows.pings, flows.pongs));
+    draft.summary = format!(
+        "{} of {} to {} were not answered within 10 s{}: their connections were given up",
+        group.count,
+        counted(pings, "keep-alive"),
+        target(view),
+        group.when(view)
+    );
+    let served = view.ticks.iter().map(Tick::answered).sum::<u64>();
+    draft.evidence.push(format!("{pongs} answered"));
+    if pongs == 0 && served >= SOME {
+        draft.advice.push("the server may not know keep-alives of RFC 5626 at all".to_owned());
+        draft.excludes_all(
+            &[Rival::Overload, Rival::PacketLoss],
+            format!("a server that is too busy, or lost packets: {served} requests over the same connections were answered, and not one keep-alive"),
+        );
     }
     Some(draft)
 }

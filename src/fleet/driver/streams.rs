@@ -2,10 +2,10 @@
 //!
 //! Of a stream with thousands of agents some are told in each turn, so that no turn is long.
 
-use super::{Driver, TURN_LIMIT, Ways, Witness};
+use super::{Driver, NO_AGENT, TURN_LIMIT, Ways, Witness};
 use crate::agent::Input;
 use crate::fleet::flows::Members;
-use crate::fleet::stream::{StreamInput, StreamStep};
+use crate::fleet::stream::{Ping, StreamInput, StreamState, StreamStep, pause};
 use crate::measure::FlowChange;
 use crate::seed::Purpose;
 use crate::vocab::{FlowId, FlowLoss, Secured, Time, saturating_u32};
@@ -48,7 +48,8 @@ impl<W: Witness> Driver<W> {
         let stream = self.config.flows.stream(flow);
         stream.flow.local = local;
         stream.flow.template = stream.flow.template.at(&local.to_string());
-        self.step(flow, now, StreamInput::Opened, out);
+        let draw = self.keepalive_draw(flow, now);
+        self.step(flow, now, StreamInput::Opened { draw }, out);
     }
 
     /// A stream could not be opened, or is gone.
@@ -102,8 +103,53 @@ impl<W: Witness> Driver<W> {
 
     /// The deadline of a stream has come; `entry` is its place in the wheel.
     pub(super) fn stream_due(&mut self, entry: u32, now: Time, out: &mut impl Ways) {
-        let flow = FlowId::stream(entry - saturating_u32(self.agents.len()));
-        self.step(flow, now, StreamInput::Wake, out);
+        let place = entry - saturating_u32(self.agents.len());
+        let streams = saturating_u32(self.config.flows.streams());
+        if place >= streams {
+            let flow = FlowId(place - streams);
+            self.ping(flow, out);
+            self.keep_alive(flow, now);
+            return;
+        }
+        let flow = FlowId::stream(place);
+        let draw = self.keepalive_draw(flow, now);
+        self.step(flow, now, StreamInput::Wake { draw }, out);
+    }
+
+    /// The answer to a keep-alive came.
+    pub fn ponged(&mut self, now: Time, flow: FlowId, out: &mut impl Ways) {
+        let stream = self.config.flows.stream(flow);
+        stream.heard = now;
+        // Empty lines may come unasked.
+        if matches!(stream.life.state, StreamState::Open(Ping::Sent { .. })) {
+            let trunk = stream.flow.trunk;
+            self.witness.ponged(trunk);
+            self.step(flow, now, StreamInput::Ponged, out);
+        }
+    }
+
+    /// Sets keep-alives apart, of flows and of each other.
+    fn keepalive_draw(&self, flow: FlowId, now: Time) -> f64 {
+        let id = self.config.stripe.global(saturating_u32(flow.index()));
+        self.config.seed.unit(Purpose::KeepAlive, id.into(), now.as_nanos())
+    }
+
+    /// A flow of datagrams was used: from now on it is kept alive, if it is to be.
+    pub(super) fn keep_alive(&mut self, flow: FlowId, now: Time) {
+        let Some(longest) = self.config.flows.get(flow).keepalive else { return };
+        let entry = saturating_u32(self.agents.len() + self.config.flows.streams() + flow.index());
+        if !self.wheel.is_scheduled(entry) {
+            self.wheel.schedule(entry, now + pause(longest, self.keepalive_draw(flow, now)));
+        }
+    }
+
+    fn ping(&mut self, flow: FlowId, out: &mut impl Ways) {
+        out.put(flow, NO_AGENT, |buffer| {
+            buffer[..PING.len()].copy_from_slice(PING);
+            PING.len()
+        });
+        let trunk = self.config.flows.get(flow).trunk;
+        self.witness.pinged(trunk);
     }
 
     /// Hands one input to one stream and carries out what it wants.
@@ -126,6 +172,12 @@ impl<W: Witness> Driver<W> {
                 self.tidings.push_back(Tiding { flow, lost: None, next: 0 });
             }
             StreamStep::TellLost { why, failed } => self.fell(flow, why, failed, now),
+            StreamStep::Ping => self.ping(flow, out),
+            StreamStep::NoPong => {
+                self.witness.pong_missed(trunk);
+                out.close(flow);
+                self.fell(flow, FlowLoss::NoPong, false, now);
+            }
             StreamStep::GiveUp => {
                 let why = if out.close(flow) { FlowLoss::TlsTimeout } else { FlowLoss::ConnectTimeout };
                 self.fell(flow, why, true, now);
@@ -175,3 +227,6 @@ impl<W: Witness> Driver<W> {
         }
     }
 }
+
+/// A keep-alive (RFC 5626 §3.5.1); over datagrams many phones send the same to keep a NAT's binding.
+const PING: &[u8] = b"\r\n\r\n";

@@ -40,11 +40,6 @@ impl Checker<'_> {
         self.problems.push(Problem::with_key(self.places, path, "is missing".to_owned()).remedy(remedy));
     }
 
-    /// A feature of a later version.
-    pub(super) fn later(&mut self, path: &Path, feature: &str, instead: &str) {
-        self.advise(path, format!("{feature} is not available in this version"), instead);
-    }
-
     pub(super) fn duration(&mut self, path: &Path, written: Option<&DurationText>, default: &str) -> Duration {
         let text = written.map_or(default, |text| text.0.as_str());
         parse_duration(text).unwrap_or_else(|error| {

@@ -58,8 +58,12 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
     let connect_timeout =
         check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
     let keepalive = check.duration(&at.key("keepalive"), file.keepalive.as_ref(), defaults::KEEPALIVE);
-    if !keepalive.is_zero() {
-        check.later(&at.key("keepalive"), "a keep-alive", "leave it out");
+    if !keepalive.is_zero() && keepalive < SHORTEST_KEEPALIVE {
+        check.advise(
+            &at.key("keepalive"),
+            "a keep-alive that often is a load of its own",
+            "write 1s or more, or 0s for none",
+        );
     }
     let source = source(check, &at.key("source"), file.source.as_ref());
     let agents = match file.agents {
@@ -273,3 +277,5 @@ fn retry(check: &mut Checker, at: &Path, file: RetryFile) -> Retry {
     let forbidden_jitter = check.share(&at.key("jitter"), file.jitter, 0.0);
     Retry { preset, interval, forbidden_interval, max, jitter: file.jitter.unwrap_or(jitter), forbidden_jitter }
 }
+
+const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
