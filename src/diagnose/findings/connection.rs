@@ -248,7 +248,7 @@ fn closed(view: &View<'_>) -> Option<Draft> {
 
 /// Connections that we gave up because a keep-alive was not answered.
 fn unanswered(view: &View<'_>) -> Option<Draft> {
-    let group = Group::of(view, |counts| &counts.lost, &[FlowLoss::NoPong])?;
+    let group = FlowEnds::of(view, |counts| &counts.lost, &[FlowLoss::NoPong])?;
     let mut draft = group.draft(view, "keepalive.unanswered");
     if view.header().sockets == SocketUse::PerAgent {
         draft.agents = draft.agents.max(group.count.min(view.agents.len() as u64));
