@@ -99,7 +99,7 @@ pub struct InitArgs {
 
     /// What carries the messages
     #[arg(long, value_enum)]
-    pub transport: Option<Carrier>,
+    pub transport: Option<TransportWish>,
 
     /// The environment variable that holds the password of all agents
     #[arg(long, value_name = "NAME")]
@@ -116,7 +116,7 @@ pub struct InitArgs {
 
 /// What carries messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Carrier {
+pub enum TransportWish {
     Udp,
     Tcp,
     Tls,

@@ -6,7 +6,7 @@
 use super::failure::{Exit, Failure};
 use super::output::{print, say, write_files};
 use super::source::DiskSource;
-use crate::cli::{Carrier, InitArgs};
+use crate::cli::{InitArgs, TransportWish};
 use crate::net::resolve::resolve;
 use crate::plan::Plan;
 use crate::profile::{self, Source};
@@ -35,7 +35,7 @@ pub(super) fn execute(args: &InitArgs) -> Result<Exit, Failure> {
     }
     write(&args.file, &text)?;
     say(&format!("wrote {}", args.file.display()));
-    if let (Credentials::Variable(variable), true) = (&answers.credentials, answers.target.is_some()) {
+    if let (InitSecrets::Variable(variable), true) = (&answers.credentials, answers.target.is_some()) {
         say(&format!("first: export {variable}=…, the password of the agents"));
     }
     print(&format!("next: regstorm preflight {}\n", args.file.display()))?;
@@ -55,16 +55,16 @@ struct Answers {
     target: Option<Target>,
     registrar: String,
     domain: String,
-    users: Users,
-    credentials: Credentials,
+    users: InitUsers,
+    credentials: InitSecrets,
 }
 
-enum Users {
+enum InitUsers {
     Pattern { pattern: String, count: u32 },
     Csv { file: String },
 }
 
-enum Credentials {
+enum InitSecrets {
     /// Every agent has the password in this environment variable.
     Variable(String),
     /// The CSV file has a column for them.
@@ -90,17 +90,17 @@ fn answers(args: &InitArgs, asks: bool) -> Result<Answers, Failure> {
     let is_file = Path::new(&users).extension().is_some_and(|ending| ending == "csv") || Path::new(&users).is_file();
     let (users, has_secrets) = if is_file {
         let has_secrets = lists_secrets(&users);
-        (Users::Csv { file: users }, has_secrets)
+        (InitUsers::Csv { file: users }, has_secrets)
     } else {
         let count = args.count.map(|count| count.to_string());
         let count = ask("how many agents", count.as_deref(), "10")?;
         let count = count.parse().map_err(|_| Failure::usage(format!("{count}: is no number of agents")))?;
-        (Users::Pattern { pattern: users, count }, false)
+        (InitUsers::Pattern { pattern: users, count }, false)
     };
     let credentials = if has_secrets && args.password_env.is_none() {
-        Credentials::Listed
+        InitSecrets::Listed
     } else {
-        Credentials::Variable(ask(
+        InitSecrets::Variable(ask(
             "environment variable with the password",
             args.password_env.as_deref(),
             "SIP_PASSWORD",
@@ -127,7 +127,7 @@ fn ask(question: &str, default: &str) -> Result<String, Failure> {
 }
 
 /// The registrar as a URI of the profile; a bare host gets its scheme.
-fn registrar_of(text: &str, transport: Option<Carrier>) -> Result<(Option<Target>, String), Failure> {
+fn registrar_of(text: &str, transport: Option<TransportWish>) -> Result<(Option<Target>, String), Failure> {
     if text == EMBEDDED {
         return Ok((None, text.to_owned()));
     }
@@ -135,9 +135,9 @@ fn registrar_of(text: &str, transport: Option<Carrier>) -> Result<(Option<Target
     let mut uri = if has_scheme { text.to_owned() } else { format!("sip:{text}") };
     match transport {
         Some(_) if uri.contains("transport=") => {}
-        Some(Carrier::Tcp) => uri.push_str(";transport=tcp"),
-        Some(Carrier::Tls) => uri.push_str(";transport=tls"),
-        Some(Carrier::Udp) | None => {}
+        Some(TransportWish::Tcp) => uri.push_str(";transport=tcp"),
+        Some(TransportWish::Tls) => uri.push_str(";transport=tls"),
+        Some(TransportWish::Udp) | None => {}
     }
     let target = parse_target(&uri).map_err(|error| Failure::usage(format!("--registrar: {error}")))?;
     Ok((Some(target), uri))
@@ -153,8 +153,8 @@ fn addresses(answers: &Answers) -> Vec<IpAddr> {
 /// The profile, with comments.
 fn text(name: &str, answers: &Answers, addresses: &[IpAddr]) -> String {
     let count = match &answers.users {
-        Users::Pattern { count, .. } => *count,
-        Users::Csv { file } => {
+        InitUsers::Pattern { count, .. } => *count,
+        InitUsers::Csv { file } => {
             let rows = std::fs::read_to_string(file).unwrap_or_default().lines().count();
             u32::try_from(rows.saturating_sub(1).max(1)).unwrap_or(u32::MAX)
         }
@@ -181,15 +181,15 @@ fn text(name: &str, answers: &Answers, addresses: &[IpAddr]) -> String {
         quoted(&answers.domain)
     );
     let password = match &answers.credentials {
-        Credentials::Variable(_) if answers.target.is_none() => ", password = \"secret\"".to_owned(),
-        Credentials::Variable(name) => format!(", password_env = {}", quoted(name)),
-        Credentials::Listed => String::new(),
+        InitSecrets::Variable(_) if answers.target.is_none() => ", password = \"secret\"".to_owned(),
+        InitSecrets::Variable(name) => format!(", password_env = {}", quoted(name)),
+        InitSecrets::Listed => String::new(),
     };
     let _ = match &answers.users {
-        Users::Pattern { pattern, count } => {
+        InitUsers::Pattern { pattern, count } => {
             writeln!(out, "agents    = {{ count = {count}, user = {}{password} }}", quoted(pattern))
         }
-        Users::Csv { file } => writeln!(out, "agents    = {{ csv = {}{password} }}", quoted(file)),
+        InitUsers::Csv { file } => writeln!(out, "agents    = {{ csv = {}{password} }}", quoted(file)),
     };
     let _ = write!(
         out,
@@ -243,8 +243,8 @@ fn check(path: &Path, text: &str, answers: &Answers) -> Result<(), Failure> {
         }
     }
     let variable = match &answers.credentials {
-        Credentials::Variable(name) => Some(name.as_str()),
-        Credentials::Listed => None,
+        InitSecrets::Variable(name) => Some(name.as_str()),
+        InitSecrets::Listed => None,
     };
     let path = path.to_string_lossy().into_owned();
     let source = Fresh { path: path.clone(), text, variable };

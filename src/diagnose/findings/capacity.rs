@@ -61,7 +61,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
     if (queue as f64) < rate.mean * LEAST_WAIT_S {
         return None;
     }
-    let offered = Demand::of(&seconds, jam, &rate);
+    let offered = RequestsOffered::of(&seconds, jam, &rate);
     // Answers come in bursts behind a queue of first requests: what counts is their mean.
     let answered: u64 = inside.iter().map(|second| second.answered).sum();
     if offered.per_second < MORE * answered as f64 / inside.len() as f64 {
@@ -103,15 +103,15 @@ fn answers_to_credentials_ms(view: &View<'_>, jam: Jam) -> Option<f64> {
 
 /// How much was asked for while the queue grew.
 #[derive(Clone, Copy, Debug)]
-struct Demand {
+struct RequestsOffered {
     per_second: f64,
     /// The second in which it first exceeded what is carried.
     from: usize,
 }
 
-impl Demand {
+impl RequestsOffered {
     /// From the second before nothing was swift any more, up to where the queue was longest.
-    fn of(seconds: &[LoadSecond], jam: Jam, rate: &RateCarried) -> Demand {
+    fn of(seconds: &[LoadSecond], jam: Jam, rate: &RateCarried) -> RequestsOffered {
         // Nothing may have been answered for good while the queue filled up: it began where it was
         // last next to empty.
         let waits = |n: usize| seconds[n].waiting as f64 > 0.5 * rate.steady;
@@ -121,7 +121,7 @@ impl Demand {
         // The queue goes on being long when nobody comes any more: seconds without an arrival ask
         // for nothing.
         let asking: Vec<u64> = grows.iter().map(|second| second.offered).filter(|offered| *offered > 0).collect();
-        Demand { per_second: asking.iter().sum::<u64>() as f64 / asking.len().max(1) as f64, from }
+        RequestsOffered { per_second: asking.iter().sum::<u64>() as f64 / asking.len().max(1) as f64, from }
     }
 }
 
@@ -167,7 +167,7 @@ fn draft(
     seconds: &[LoadSecond],
     jam: Jam,
     rate: &RateCarried,
-    offered: &Demand,
+    offered: &RequestsOffered,
     queue: u64,
     recovered: bool,
 ) -> Draft {
