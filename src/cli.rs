@@ -162,6 +162,10 @@ pub struct RunArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
+    /// Begin beyond this machine without asking: the registrar's owner agreed
+    #[arg(long)]
+    pub yes: bool,
+
     /// What to show on stderr while it runs
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
@@ -297,6 +301,10 @@ pub struct LimitsArgs {
     /// Override a key of the profile: a dotted path and a TOML value; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+
+    /// Begin beyond this machine without asking: the registrar's owner agreed
+    #[arg(long)]
+    pub yes: bool,
 
     /// How the rate is searched
     #[arg(long, value_enum, default_value_t = MethodArg::Bisect)]

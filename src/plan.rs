@@ -56,6 +56,8 @@ pub struct Plan {
     pub allow_targets: Vec<ipnet::IpNet>,
     /// What ends the load before its time.
     pub abort_on: Vec<AbortCondition>,
+    /// What the profile says of first contact with somebody else's machine.
+    pub contact: ContactRules,
     /// Limits that somebody stated.
     pub expect: Expectation,
     /// By [`TrunkId`].
@@ -84,6 +86,24 @@ pub struct Plan {
     pub profile_json: String,
     /// Doubts about the profile, one line each.
     pub warnings: Vec<String>,
+}
+
+/// How a registrar beyond this machine is approached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContactRules {
+    /// One agent of each trunk registers before the load.
+    pub canary: bool,
+    /// A search for limits may go beyond what the registrar takes.
+    pub limits: bool,
+    /// Whether the profile has conditions of its own, or wants none.
+    pub abort_on_written: bool,
+}
+
+impl ContactRules {
+    fn of(profile: &Profile) -> ContactRules {
+        let profile::Safety { canary, limits, abort_on_written, .. } = profile.safety;
+        ContactRules { canary, limits, abort_on_written }
+    }
 }
 
 /// One trunk.
@@ -191,6 +211,7 @@ impl Plan {
             unregister: profile.run.unregister,
             allow_targets: profile.safety.allow_targets.clone(),
             abort_on,
+            contact: ContactRules::of(profile),
             expect: profile.expect,
             trunks,
             variants,

@@ -8,7 +8,7 @@ use super::source::DiskSource;
 use crate::cli::CheckArgs;
 use crate::plan::Plan;
 use crate::profile::{self, lint};
-use crate::report::explanation::wrap;
+use crate::report::explanation::{line_with_label, wrap};
 use crate::report::readiness::{Doubt, doubt_in_words};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub(super) fn execute(args: &CheckArgs) -> Result<Exit, Failure> {
 fn as_json(plan: &Plan, doubts: &[Doubt]) -> String {
     let resolved: Value = serde_json::from_str(&plan.profile_json).unwrap_or_default();
     let meaning: Vec<Value> =
-        plan.outlook(None).into_iter().map(|(about, text)| json!({ "about": about, "text": text })).collect();
+        plan.outlook(&[]).into_iter().map(|(about, text)| json!({ "about": about, "text": text })).collect();
     let document = json!({
         "profile": resolved,
         "meaning": meaning,
@@ -35,8 +35,8 @@ fn as_json(plan: &Plan, doubts: &[Doubt]) -> String {
 
 fn in_words(plan: &Plan, doubts: &[Doubt], width: usize) -> String {
     let mut out = String::new();
-    for (label, text) in plan.outlook(None) {
-        out += &labelled(label, &text, width);
+    for (label, text) in plan.outlook(&[]) {
+        out += &line_with_label(label, &text, width);
     }
     let warnings = plan.warnings.iter().cloned().chain(doubts.iter().map(doubt_in_words));
     let warnings: Vec<String> = warnings.collect();
@@ -51,9 +51,4 @@ fn in_words(plan: &Plan, doubts: &[Doubt], width: usize) -> String {
     out += &plan.profile_toml();
     out += &format!("\n{} can be used; nothing was sent. Next: regstorm preflight {0}\n", plan.profile_path);
     out
-}
-
-/// A line with its label; what does not fit goes on below the text.
-pub(super) fn labelled(label: &str, text: &str, width: usize) -> String {
-    wrap(text, &format!("{label:<14}"), &" ".repeat(14), width)
 }

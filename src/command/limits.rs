@@ -7,6 +7,7 @@ mod field;
 mod findings;
 
 use super::carriers::{carriers, tls_of};
+use super::contact;
 use super::failure::{Exit, Failure};
 use super::output::{LIMITS, RunDirectory, print, say, write_files};
 use super::registrar::{address_of, embedded};
@@ -53,6 +54,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     }
     let trunk = trunk(&plan, args.trunk.as_deref())?;
     let orders = orders(&plan, trunk, args)?;
+    approach(&plan, trunk, args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
@@ -105,6 +107,20 @@ fn exit(found: &Survey) -> Exit {
         Some(Stop::Interrupted(number)) => Exit::Signal(*number),
         Some(Stop::Banned(_) | Stop::NeverWorked(_) | Stop::Failed(_)) => Exit::CouldNotRun,
     }
+}
+
+/// Beyond this machine the profile has to say that the registrar may be driven past its limits.
+fn approach(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<(), Failure> {
+    let targets = contact::distant(plan)?;
+    let Some(address) = targets[trunk.index()] else { return Ok(()) };
+    if !plan.contact.limits {
+        return Err(Failure::usage(format!(
+            "trunk {}: {address} is beyond this machine, and a search drives a registrar past its limits; nothing was sent.\n\
+             When its owner agrees, write [safety] limits = true, or --set safety.limits=true",
+            plan.trunks[trunk.index()].id
+        )));
+    }
+    contact::consent(plan, &targets, args.yes, args.live != Live::Off)
 }
 
 /// A profile whose name says already what it is for is not said twice.

@@ -2,6 +2,7 @@
 //! wired together.
 
 mod assemble;
+mod attended;
 mod avalanche;
 mod baseline;
 mod carriers;
@@ -9,6 +10,7 @@ mod check;
 mod child;
 mod compare;
 mod completions;
+mod contact;
 mod diagnose;
 mod explain;
 mod failure;

@@ -1,5 +1,6 @@
 //! `regstorm preflight`: every trunk looked at with one agent each, before any load.
 
+use super::attended::attended;
 use super::baseline;
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
@@ -12,7 +13,7 @@ use super::targets::resolve_trunk;
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
-use crate::engine::{Carrier, ProbeSocket, Server, Signals};
+use crate::engine::{Carrier, ProbeSocket, Server};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::profile::lint::{self, Lint};
@@ -23,7 +24,6 @@ use crate::vocab::{Time, saturating_u32};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// How long a request may stay unanswered: three transmissions.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -64,38 +64,6 @@ pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
         print(&text)?;
     }
     Ok(if trunks.iter().all(|trunk| trunk.ready) { Exit::Success } else { Exit::ThresholdFailed })
-}
-
-/// Does the work on a thread of its own. A signal stops the prober, so that the work ends soon and
-/// leaves no binding; its number comes back beside what was done.
-pub(super) fn attended<T: Send>(prober: &Prober, work: impl FnOnce() -> T + Send) -> Result<(T, Option<i32>), Failure> {
-    let runtime = super::runtime()?;
-    let entered = runtime.enter();
-    let mut signals = Signals::listen(prober.clock).map_err(Failure::could_not)?;
-    drop(entered);
-    let (done, mut ended) = oneshot::channel();
-    std::thread::scope(|scope| {
-        // Whoever waits for it outlives the sending.
-        scope.spawn(move || drop(done.send(work())));
-        runtime.block_on(async {
-            let mut came = None;
-            loop {
-                tokio::select! {
-                    done = &mut ended => {
-                        let done = done.map_err(|_| Failure::could_not("the work ended without a result"))?;
-                        return Ok((done, came));
-                    }
-                    number = signals.next() => {
-                        if came.replace(number).is_some() {
-                            say("ended at once; a binding of each trunk may stay until its lifetime ends");
-                            std::process::exit(128 + number);
-                        }
-                        prober.stop();
-                    }
-                }
-            }
-        })
-    })
 }
 
 /// The profile and its plan; warnings go to standard error.

@@ -12,7 +12,7 @@ use super::screen::{LiveScreen, Stagehand};
 use super::source::DiskSource;
 use super::targets::resolve_all;
 use super::threads::sender_threads;
-use super::{keep, kept_baseline, metrics};
+use super::{contact, keep, kept_baseline, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
@@ -26,7 +26,7 @@ use crate::net::clock::Clock;
 use crate::net::descriptors::raise_limit;
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
-use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
+use crate::plan::{AgentAccount, Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
 use crate::record::results::{self, Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::seed::Seed;
@@ -50,9 +50,11 @@ pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     check_screen(args.live)?;
-    let mut plan = plan(args)?;
-    let port = metrics::bind(args)?;
     let clock = Clock::new();
+    let (mut plan, accounts) = plan(args)?;
+    approach(&mut plan, &accounts, args, clock)?;
+    drop(accounts);
+    let port = metrics::bind(args)?;
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
@@ -275,9 +277,25 @@ fn assemble_in_time(
     Err(Failure::could_not("the machine was too busy to open the sockets before the first arrival was due; try again"))
 }
 
-fn plan(args: &RunArgs) -> Result<Plan, Failure> {
+/// Makes first contact with registrars beyond this machine; those on it need none.
+fn approach(plan: &mut Plan, accounts: &[Option<AgentAccount>], args: &RunArgs, clock: Clock) -> Result<(), Failure> {
+    let targets = contact::distant(plan)?;
+    if targets.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    plan.be_cautious();
+    contact::consent(plan, &targets, args.yes, args.live != Live::Off)?;
+    if plan.contact.canary {
+        contact::canaries(plan, accounts, &targets, clock)?;
+    }
+    Ok(())
+}
+
+/// The plan of a profile, and the first account of each of its trunks.
+fn plan(args: &RunArgs) -> Result<(Plan, Vec<Option<AgentAccount>>), Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
     let plan = Plan::new(&profile)?;
+    let accounts = contact::accounts(&profile);
     drop(profile);
     usage::give_back_freed_memory();
     plan.require_load()?;
@@ -286,7 +304,7 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
             say(&format!("warning: {warning}"));
         }
     }
-    Ok(plan)
+    Ok((plan, accounts))
 }
 
 /// Writes the header, which is gone then: it names every agent.

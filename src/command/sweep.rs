@@ -6,10 +6,11 @@
 //! what bears the agent's user at an address this machine sends from. Bindings of the same users at
 //! other addresses are other people's phones: they are counted and left alone.
 
+use super::attended::attended;
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{print, say};
-use super::preflight::{attended, plan, side_by_side};
+use super::preflight::{plan, side_by_side};
 use super::prober::Prober;
 use super::probing::{register_of, source_of};
 use super::report::results_of;

@@ -2,16 +2,18 @@
 //! ends it early and what is left afterwards.
 
 use super::{Plan, RegistrarChoice, TrunkPlan};
+use crate::diagnose::AbortCondition;
 use crate::diagnose::findings::counted;
 use crate::load::Schedule;
 use crate::seed::Seed;
 use crate::vocab::{TrunkId, format_duration, in_groups};
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 impl Plan {
-    /// The lines, each with its label; `targets` are the addresses of the trunks where they are
+    /// The lines, each with its label; `targets` are the addresses of the trunks as far as they are
     /// known.
-    pub fn outlook(&self, targets: Option<&[std::net::SocketAddr]>) -> Vec<(&'static str, String)> {
+    pub fn outlook(&self, targets: &[Option<SocketAddr>]) -> Vec<(&'static str, String)> {
         let mut lines = vec![("run", self.load_in_words())];
         for (n, trunk) in self.trunks.iter().enumerate() {
             let label = if n == 0 { "trunks" } else { "" };
@@ -19,7 +21,7 @@ impl Plan {
                 lines.push((label, format!("and {} more", self.trunks.len() - n)));
                 break;
             }
-            let address = targets.and_then(|targets| targets.get(n)).map(|target| format!(" ({target})"));
+            let address = targets.get(n).copied().flatten().map(|target| format!(" ({target})"));
             lines.push((label, self.trunk_in_words(n, trunk, &address.unwrap_or_default())));
         }
         let nets: Vec<String> = self.allow_targets.iter().map(ToString::to_string).collect();
@@ -33,6 +35,17 @@ impl Plan {
         lines.push(("passes when", thresholds.collect::<Vec<_>>().join(", ")));
         lines.push(("afterwards", self.afterwards()));
         lines
+    }
+
+    /// Conditions for a registrar of others whose profile says nothing: a list with wrong passwords
+    /// must not lock everybody's accounts.
+    pub fn be_cautious(&mut self) {
+        if self.contact.abort_on_written {
+            return;
+        }
+        let agents = crate::vocab::saturating_u32(self.identities.len());
+        let refused = format!("> {}", LEAST_REFUSED.max(agents / 20));
+        self.abort_on.extend(AbortCondition::parse("authentication_failed", &refused, &[]));
     }
 
     fn load_in_words(&self) -> String {
@@ -93,5 +106,7 @@ fn short(rate: f64) -> String {
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
+/// Fewer refusals of credentials than this end nothing; beyond 400 agents it is one in twenty.
+const LEAST_REFUSED: u32 = 20;
 /// The most trunks that are told one by one.
 const MOST_TRUNKS: usize = 12;

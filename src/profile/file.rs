@@ -55,6 +55,8 @@ pub mod defaults {
     pub const LISTEN: [&str; 1] = ["udp://127.0.0.1:0"];
     pub const REGISTRAR_REALM: &str = "genesyscloud.test";
     pub const REGISTRAR_ALGORITHMS: [&str; 2] = ["SHA-256", "MD5"];
+    pub const CANARY: bool = true;
+    pub const LIMITS_ALLOWED: bool = false;
     pub const REGISTRAR_PASSWORD: &str = "secret";
     pub const MIN_EXPIRES: &str = "5s";
     pub const MAX_EXPIRES: &str = "1h";
@@ -166,7 +168,16 @@ pub struct SafetyFile {
     pub max_message_rate: Option<u32>,
     /// Conditions that end a run in good order, judged at the end of each interval of the load over
     /// all of it so far; written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
+    /// Beyond this machine a run without any stops at many refusals of credentials; `{}` for none.
     pub abort_on: Option<BTreeMap<String, String>>,
+    /// Whether one agent of each trunk beyond this machine registers before the load, which does not
+    /// begin when it is refused.
+    #[schemars(extend("default" = defaults::CANARY))]
+    pub canary: Option<bool>,
+    /// Whether `regstorm limits` may search beyond this machine: its owner agreed that the registrar
+    /// is driven past what it takes.
+    #[schemars(extend("default" = defaults::LIMITS_ALLOWED))]
+    pub limits: Option<bool>,
 }
 
 /// `[expect]`: limits as somebody stated them, of a registrar, an edge or a line. Nothing is held

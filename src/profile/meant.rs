@@ -68,6 +68,11 @@ pub struct Safety {
     /// Name and expression as written, in the order of the file.
     #[serde(serialize_with = "as_map")]
     pub abort_on: Vec<(String, String)>,
+    /// Whether it was written at all: nothing written is not the same as none wanted.
+    #[serde(skip)]
+    pub abort_on_written: bool,
+    pub canary: bool,
+    pub limits: bool,
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -42,6 +42,11 @@ fn labelled(label: &str, text: &str, width: usize) -> String {
     format!("  {label}:\n{}", wrap(text, "      ", "      ", width))
 }
 
+/// A line of a list, with its label before it; what does not fit goes on below the text.
+pub fn line_with_label(label: &str, text: &str, width: usize) -> String {
+    wrap(text, &format!("{label:<14}"), &" ".repeat(14), width)
+}
+
 /// Breaks a text between words so that no line is wider than this, unless a single word is.
 pub fn wrap(text: &str, first: &str, rest: &str, width: usize) -> String {
     let mut out = String::new();

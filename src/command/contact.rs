@@ -1,0 +1,125 @@
+//! First contact with a registrar that is not on this machine: the plan before the act, a word from
+//! whoever runs it, and one agent ahead of all others.
+//!
+//! On loopback nothing of this happens: nobody is harmed there.
+
+use super::attended::attended;
+use super::carriers::carriers;
+use super::failure::Failure;
+use super::output::say;
+use super::prober::Prober;
+use super::probing::register_as;
+use super::targets::resolve_trunk;
+use crate::agent::probe::ProbeRequest;
+use crate::diagnose::readiness::{place, said};
+use crate::engine::ProbeSocket;
+use crate::net::clock::Clock;
+use crate::plan::{AgentAccount, Plan, RegistrarChoice};
+use crate::profile::Profile;
+use crate::report::explanation::{WIDTH, line_with_label};
+use crate::vocab::Time;
+use std::io::{self, BufRead, IsTerminal};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long the canary's request may stay unanswered: three transmissions.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// The first account of each trunk, without what a `mix` makes an agent do wrong.
+pub(super) fn accounts(profile: &Profile) -> Vec<Option<AgentAccount>> {
+    profile.trunks.iter().map(|trunk| AgentAccount::of(trunk, 0)).collect()
+}
+
+/// The addresses of trunks beyond this machine, by trunk.
+///
+/// # Errors
+/// As [`resolve_trunk`]; nothing was sent.
+pub(super) fn distant(plan: &Plan) -> Result<Vec<Option<SocketAddr>>, Failure> {
+    let of = |trunk: &crate::plan::TrunkPlan| {
+        if trunk.outbound_proxy.is_none() && trunk.registrar == RegistrarChoice::Embedded {
+            return Ok(None);
+        }
+        let address = resolve_trunk(plan, trunk, None)?;
+        Ok(Some(address).filter(|address| !address.ip().to_canonical().is_loopback()))
+    };
+    plan.trunks.iter().map(of).collect()
+}
+
+/// What is about to happen, and whether it may: on a terminal somebody says yes, elsewhere `--yes`
+/// does.
+///
+/// # Errors
+/// When nobody said yes; nothing was sent.
+pub(super) fn consent(plan: &Plan, targets: &[Option<SocketAddr>], yes: bool, shown: bool) -> Result<(), Failure> {
+    let asks = !yes && io::stdin().is_terminal() && io::stderr().is_terminal();
+    if shown || asks {
+        say("This goes to a registrar beyond this machine:");
+        for (label, text) in plan.outlook(targets) {
+            say(line_with_label(label, &text, WIDTH).trim_end());
+        }
+    }
+    if yes {
+        return Ok(());
+    }
+    if !asks {
+        return Err(Failure::usage(
+            "the registrar is beyond this machine, and nobody can be asked here: --yes says that its owner agreed; nothing \
+             was sent",
+        ));
+    }
+    say("Did its owner agree? Type yes to begin:");
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    match read {
+        Ok(_) if matches!(line.trim().to_lowercase().as_str(), "yes" | "y") => Ok(()),
+        _ => Err(Failure::usage("nobody said yes; nothing was sent")),
+    }
+}
+
+/// Registers one agent of each trunk beyond this machine and removes it again.
+///
+/// # Errors
+/// When one is refused or not answered: the load would be as well.
+pub(super) fn canaries(
+    plan: &Plan,
+    accounts: &[Option<AgentAccount>],
+    targets: &[Option<SocketAddr>],
+    clock: Clock,
+) -> Result<(), Failure> {
+    let prober = Prober::new(clock);
+    let carriers = carriers(plan, None)?;
+    let work = || {
+        let mut trunks = plan.trunks.iter().zip(accounts).zip(targets.iter().zip(&carriers));
+        trunks.try_for_each(|((trunk, account), (target, carrier))| {
+            let (Some(account), Some(target)) = (account, target) else { return Ok(()) };
+            let failed =
+                |why: String| format!("trunk {}: the first agent, {}, did not register: {why}", trunk.id, account.user);
+            let mut socket = ProbeSocket::open(carrier, trunk.source.first().copied(), *target, clock)
+                .map_err(|error| failed(error.to_string()))?;
+            let mut request = register_as(trunk, account, prober.call(), PATIENCE);
+            let Some(seen) = prober.exchange(&mut socket, &request, clock.now() + LONGEST) else {
+                return Err(failed("interrupted".to_owned()));
+            };
+            if !seen.outcome.is_granted() {
+                return Err(failed(format!("{}{}", said(&seen.outcome), place(&seen.outcome))));
+            }
+            request = ProbeRequest { expires_s: 0, call: seen.outcome.call, ..request };
+            prober.exchange(&mut socket, &request, Time::NEVER);
+            Ok(())
+        })
+    };
+    let (done, interrupted) = attended(&prober, work)?;
+    done.map_err(|why| {
+        Failure::could_not(format!(
+            "{why}; the load was not begun.\nregstorm diagnose --live says why; [safety] canary = false begins without a \
+             first agent"
+        ))
+    })?;
+    match interrupted {
+        Some(_) => Err(Failure::could_not("interrupted; the load was not begun")),
+        None => Ok(()),
+    }
+}
+
+/// The longest an exchange waits for its turn.
+const LONGEST: Duration = Duration::from_secs(60);
