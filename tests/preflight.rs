@@ -69,6 +69,21 @@ fn a_trunk_that_registers_is_ready_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn what_tls_agreed_on_is_shown_and_why_it_did_not() {
+    let dir = temp();
+    let listen = "[registrar]\nlisten = [\"tls://127.0.0.1:0\"]\n";
+    let finished = preflight(dir.path(), &(trunk("lab", "embedded", "") + listen), &[]);
+    finished.expect_code(0);
+    let certificate = "a certificate of regstorm, issued by regstorm, for 127.0.0.1";
+    expect_said(&finished, &["lab: ready", "TLS ok TLSv1_3 TLS13_AES_256_GCM_SHA384;", certificate]);
+    let elsewhere = trunk("lab", "embedded", "tls = { server_name = \"edge.example\" }") + listen;
+    let finished = preflight(dir.path(), &elsewhere, &[]);
+    finished.expect_code(1);
+    let why = "the registrar cannot be reached: certificate for another name";
+    expect_said(&finished, &["TLS FAIL a certificate of", "it is not for edge.example", why]);
+}
+
+#[test]
 fn a_fine_ping_does_not_hide_refused_credentials() {
     let dir = temp();
     let text = trunk("lab", "embedded", "")

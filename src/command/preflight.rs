@@ -163,6 +163,7 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
         target: subject.target.clone(),
         expected_realm: trunk.policy.realm.clone(),
         accepted: trunk.policy.algorithms,
+        tls: None,
         options: None,
         ways: Vec::new(),
         untried: trunk.source.len().saturating_sub(MOST_SOURCES),
@@ -180,6 +181,8 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
                     reading.options = prober.exchange(&mut socket, &request, until);
                 }
                 register(prober, trunk, account, &mut socket, &mut way, until);
+                let secured = matches!(subject.carrier, Carrier::Tls(_));
+                reading.tls = reading.tls.or_else(|| socket.tls().filter(|_| secured));
             }
         }
         reading.ways.push(way);

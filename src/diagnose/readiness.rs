@@ -22,6 +22,8 @@ pub struct Reading {
     pub expected_realm: Option<String>,
     /// The digest algorithms the trunk accepts.
     pub accepted: AlgorithmSet,
+    /// What was agreed on for TLS, and what the server's certificate says; or why nothing was.
+    pub tls: Option<Result<String, String>>,
     /// OPTIONS, from the first source address.
     pub options: Option<ProbeSeen>,
     /// One for each source address that was tried.
@@ -97,6 +99,10 @@ pub struct Readiness {
 pub fn judge(reading: &Reading) -> Readiness {
     let mut checks = vec![address(reading)];
     if reading.target.is_ok() {
+        checks.extend(reading.tls.as_ref().map(|tls| match tls {
+            Ok(agreed) => check("TLS", CheckState::Ok, agreed.clone()),
+            Err(why) => check("TLS", CheckState::Fail, why.clone()),
+        }));
         checks.push(options(reading));
         checks.extend([challenge(reading), algorithms(reading)]);
         checks.extend(reading.ways.iter().map(registration));

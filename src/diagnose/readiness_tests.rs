@@ -77,6 +77,7 @@ fn reading(options: ProbeSeen, ways: Vec<Way>) -> Reading {
         target: Ok("127.0.0.1:5060".parse().expect("an address")),
         expected_realm: Some("r".to_owned()),
         accepted: AlgorithmSet::ALL,
+        tls: None,
         options: Some(options),
         ways,
         untried: 0,

@@ -211,6 +211,11 @@ impl<K: Copy> Channels<K> {
         Some(channel.key)
     }
 
+    /// What a connection agreed on for TLS, for people.
+    pub(super) fn told_of_tls(&mut self, token: StreamToken) -> Option<String> {
+        self.channel(token)?.tls()?.told()
+    }
+
     /// Whether the other end has taken a connection up.
     pub(super) fn is_taken_up(&self, token: StreamToken) -> bool {
         let slot = self.slots.get(token.slot as usize).filter(|slot| slot.generation == token.generation);

@@ -91,6 +91,14 @@ impl ProbeSocket {
         }
     }
 
+    /// What there is to say of its TLS: what was agreed on, or why nothing was.
+    pub fn tls(&self) -> Option<Result<String, String>> {
+        match &self.way {
+            ProbeWay::Datagrams { .. } => None,
+            ProbeWay::Connection(line) => line.said().cloned(),
+        }
+    }
+
     /// One exchange, from first request to final answer or timeout. Blocks for as long.
     pub fn exchange(&mut self, request: &ProbeRequest) -> ProbeOutcome {
         self.forget();

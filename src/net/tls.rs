@@ -8,6 +8,7 @@ mod pem;
 
 pub use pem::{TlsPart, TlsSetupError};
 
+use crate::net::certificate::CertificateFacts;
 use crate::vocab::{FlowLoss, Secured};
 use check::{Checked, Unchecked};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
@@ -213,6 +214,14 @@ impl Tls {
         })
     }
 
+    /// What was agreed on, and what the other end's certificate says, for people.
+    pub fn told(&self) -> Option<String> {
+        let Secured { version, suite, .. } = self.secured()?;
+        let shown = self.connection.peer_certificates()?.first().map(|der| CertificateFacts::read(der))?;
+        let unchecked = if self.checked.is_none() { "; nobody checks it (verify = false)" } else { "" };
+        Some(format!("{version} {suite}; {shown}{unchecked}"))
+    }
+
     /// What an error means for its connection; `wire` is what it came of.
     fn failure(&self, error: &rustls::Error, wire: &[u8]) -> TlsFailure {
         use rustls::Error;
@@ -276,8 +285,12 @@ impl SelfSigned {
     /// # Errors
     /// When one of them can be in no certificate.
     pub fn new(names: Vec<String>) -> Result<SelfSigned, TlsSetupError> {
-        let made = rcgen::generate_simple_self_signed(names).map_err(TlsSetupError::other)?;
-        Ok(SelfSigned { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
+        let mut parts = rcgen::CertificateParams::new(names).map_err(TlsSetupError::other)?;
+        parts.distinguished_name = rcgen::DistinguishedName::new();
+        parts.distinguished_name.push(rcgen::DnType::CommonName, "regstorm");
+        let key = rcgen::KeyPair::generate().map_err(TlsSetupError::other)?;
+        let certificate = parts.self_signed(&key).map_err(TlsSetupError::other)?.pem();
+        Ok(SelfSigned { certificate, key: key.serialize_pem() })
     }
 }
 

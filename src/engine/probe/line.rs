@@ -21,6 +21,8 @@ pub(super) struct ProbeConnection {
     inbox: Inbox,
     local: Option<SocketAddr>,
     lost: Option<FlowLoss>,
+    /// What there is to say of TLS: what was agreed on, or why nothing was.
+    said: Option<Result<String, String>>,
 }
 
 /// How long opening it may take.
@@ -29,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl ProbeConnection {
     pub(super) fn new(ends: (Option<IpAddr>, SocketAddr), tls: Option<TlsClient>, poller: &Poller) -> Self {
         let channels = Channels::new(poller.registry());
-        ProbeConnection { ends, tls, channels, token: None, inbox: Inbox::new(), local: None, lost: None }
+        ProbeConnection { ends, tls, channels, token: None, inbox: Inbox::new(), local: None, lost: None, said: None }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -39,6 +41,11 @@ impl ProbeConnection {
     pub(super) fn local(&self) -> SocketAddr {
         let nowhere = SocketAddr::new(self.ends.0.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0);
         self.local.unwrap_or(nowhere)
+    }
+
+    /// What there is to say of TLS: what was agreed on, or why nothing was.
+    pub(super) fn said(&self) -> Option<&Result<String, String>> {
+        self.said.as_ref()
     }
 
     /// Why it is not open.
@@ -101,7 +108,11 @@ impl ProbeConnection {
         for event in ready {
             match self.channels.progress(*event, &mut self.inbox) {
                 Progress::Nothing => {}
-                Progress::Opened((), opened) => self.local = Some(opened.local),
+                Progress::Opened((), opened) => {
+                    self.local = Some(opened.local);
+                    let told = self.token.and_then(|token| self.channels.told_of_tls(token));
+                    self.said = told.map(Ok);
+                }
                 Progress::Lost((), why) => self.fail(why),
                 Progress::Came(()) => {
                     let kernel_ns = self.inbox.kernel_ns;
@@ -123,5 +134,8 @@ impl ProbeConnection {
             self.channels.remove(token);
         }
         (self.local, self.lost) = (None, Some(why));
+        if let Some(said) = self.channels.take_said() {
+            self.said = Some(Err(said));
+        }
     }
 }
