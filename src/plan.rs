@@ -23,7 +23,7 @@ use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
 use crate::sip::{self, Algorithm, AlgorithmSet, Ha1, Timers};
 use crate::vocab::{
-    ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
+    AcceptFrom, ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
     saturating_u32,
 };
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
@@ -122,6 +122,7 @@ pub struct TrunkPlan {
     /// Local addresses, agent n on the (n mod length)-th; empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     pub sockets: SocketUse,
+    pub accept_from: AcceptFrom,
     /// What its agents have where messages are no datagrams.
     pub connections: SocketUse,
     pub connect_timeout: Duration,
@@ -367,6 +368,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             user_agent,
             source: trunk.source.clone(),
             sockets: trunk.sockets,
+            accept_from: trunk.accept_from,
             connections: trunk.connections,
             connect_timeout: trunk.connect_timeout,
             keepalive: (!trunk.keepalive.is_zero()).then_some(trunk.keepalive),

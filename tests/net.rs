@@ -406,3 +406,41 @@ fn sockets_batches_and_clocks_may_move_to_a_worker() {
     fn movable<T: Send + 'static>() {}
     movable::<(Udp, RecvBatch, SendBatch, Poller, regstorm::net::Waker, Clock)>();
 }
+
+#[test]
+fn a_socket_beside_a_connected_one_gets_what_strangers_send() {
+    for ip in families() {
+        let options = UdpOptions::default();
+        let (mut client, mut server) = pair(ip, &options);
+        let mut beside = client.beside(&options).expect("a socket beside");
+        assert_eq!(beside.local_addr(), client.local_addr());
+        let stranger = UdpSocket::bind((ip, 0)).expect("a port");
+        let from = stranger.local_addr().expect("bound");
+        stranger.send_to(b"stranger", client.local_addr()).expect("loopback");
+        let mut out = SendBatch::new(4, 64);
+        queue(&mut out, b"peer", Some(client.local_addr()), 1);
+        assert_eq!(server.send(&mut out).sent, 1);
+        for (socket, text, sender) in
+            [(&mut beside, &b"stranger"[..], from), (&mut client, b"peer", server.local_addr())]
+        {
+            let mut came = RecvBatch::new(4, 64);
+            until(socket, "a datagram", |socket| socket.recv(&mut came).expect("received") > 0);
+            let all: Vec<_> = came.iter().map(|datagram| (datagram.from, datagram.bytes)).collect();
+            assert_eq!(all, [(sender, text)]);
+        }
+        // The connected one sends to a stranger too, and to its peer afterwards.
+        let mut out = SendBatch::new(4, 64);
+        queue(&mut out, b"answer", Some(from), 2);
+        queue(&mut out, b"request", None, 3);
+        assert_eq!(client.send(&mut out).sent, 2);
+        stranger.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
+        let mut bytes = [0; 64];
+        let (len, sender) = stranger.recv_from(&mut bytes).expect("an answer");
+        assert_eq!((&bytes[..len], sender), (&b"answer"[..], client.local_addr()));
+        let mut came = RecvBatch::new(4, 64);
+        until(&mut server, "a datagram", |socket| socket.recv(&mut came).expect("received") > 0);
+        assert_eq!(came.iter().next().map(|datagram| datagram.bytes), Some(&b"request"[..]));
+        // Nobody else gets its port.
+        assert!(UdpSocket::bind(client.local_addr()).is_err());
+    }
+}

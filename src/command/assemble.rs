@@ -10,7 +10,7 @@ use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{RunTag, SocketUse, Time, TrunkId};
+use crate::vocab::{AcceptFrom, FlowId, RunTag, SocketUse, Time, TrunkId, saturating_u32};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) fn assemble(
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {
         let stripe = Stripe { worker, workers: frame.workers };
-        let (sockets, flows) = open(plan, targets, &templates, stripe)?;
+        let Open { sockets, beside, flows } = open(plan, targets, &templates, stripe)?;
         if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
             features = udp.features().names();
         }
@@ -87,20 +87,23 @@ pub(super) fn assemble(
         };
         let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
         let tls = config.flows.stream_trunks().map(tls).collect();
-        workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets, tls });
+        workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets, beside, tls });
     }
     features.extend(unchecked(plan).iter().map(|trunk| format!("tls-unchecked={trunk}")));
     Ok(AssembledRun { workers, features })
 }
 
+/// One worker's ways out.
+struct Open {
+    sockets: Vec<Udp>,
+    /// See [`WorkerPlan::beside`].
+    beside: Vec<(FlowId, Udp)>,
+    flows: Flows,
+}
+
 /// Opens one worker's sockets; each flow is that of the socket with its number.
-fn open(
-    plan: &Plan,
-    targets: &[SocketAddr],
-    templates: &[RegisterTemplate],
-    stripe: Stripe,
-) -> Result<(Vec<Udp>, Flows), Failure> {
-    let mut sockets = Vec::new();
+fn open(plan: &Plan, targets: &[SocketAddr], templates: &[RegisterTemplate], stripe: Stripe) -> Result<Open, Failure> {
+    let (mut sockets, mut beside) = (Vec::new(), Vec::new());
     let sharing = |id: TrunkId| {
         let trunk = &plan.trunks[id.index()];
         Sharing { sources: trunk.source.len(), sockets: trunk.sharing() }
@@ -109,12 +112,20 @@ fn open(
         let trunk = &plan.trunks[id.index()];
         let local = trunk.source.get(source).copied();
         let (udp, flow) = open_flow(plan, id, local, targets[id.index()], (&templates[id.index()], trunk.sharing()))?;
-        sockets.extend(udp);
+        if let Some(udp) = udp {
+            if trunk.accept_from == AcceptFrom::Anywhere && trunk.sharing() == SocketUse::Shared {
+                let options = UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() };
+                let further = udp.beside(&options);
+                let further = further.map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
+                beside.push((FlowId(saturating_u32(sockets.len())), further));
+            }
+            sockets.push(udp);
+        }
         // The profile lists at most 256 addresses; the rest of a longer list would share the last
         // number.
         Ok::<Flow, Failure>(Flow { source: u8::try_from(source).unwrap_or(u8::MAX), ..flow })
     })?;
-    Ok((sockets, flows))
+    Ok(Open { sockets, beside, flows })
 }
 
 /// One way out of a trunk's agents: its socket, at a local address or where the kernel would route

@@ -185,7 +185,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const IDS: [&str; 35] = [
+    const IDS: [&str; 36] = [
         "connect.refused",
         "keepalive.unanswered",
         "flow.closed-by-server",
@@ -210,6 +210,7 @@ mod tests {
         "not-found",
         "refused",
         "no-response",
+        "answers.from-elsewhere",
         "packet-loss",
         "server-error",
         "refresh.failing",

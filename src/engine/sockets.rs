@@ -5,7 +5,7 @@
 //! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
 
 use super::channels::{Channels, Inbox, LONGEST_MESSAGE, Progress, Secure};
-use crate::fleet::{Driver, Flows, Ways, Witness};
+use crate::fleet::{Driver, Flows, NO_AGENT, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken};
 use crate::net::tcp::Tcp;
@@ -35,7 +35,10 @@ enum Batches {
 
 /// One thread's sockets: a full batch goes out at once, the rest at the end of the turn.
 pub(super) struct Sockets {
+    /// By flow, and behind them those of `beside`.
     sockets: Vec<Udp>,
+    /// Flows with a further socket, for what others than their target send to their port.
+    beside: Vec<FlowId>,
     batches: Batches,
     /// Datagrams that could not be sent.
     failed: Vec<SendFailure>,
@@ -98,28 +101,16 @@ impl Ways for Sockets {
     fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
         if flow.is_stream() {
             self.put_on_stream(flow, tag, write);
-            return;
+        } else {
+            self.put_datagram(flow, None, tag, write);
         }
-        let batch = match &mut self.batches {
-            Batches::Shared(batch) => batch,
-            Batches::Each { batches, waiting } => {
-                let batch = &mut batches[flow.index()];
-                if batch.is_full() {
-                    send(&mut self.sockets[flow.index()], batch, &mut self.failed);
-                } else if batch.is_empty() {
-                    waiting.push(flow);
-                }
-                batch
-            }
-        };
-        if let Some(slot) = batch.slot() {
-            let length = write(slot);
-            if length > 0 {
-                batch.commit(length, None, tag);
-            }
-        }
-        if let Batches::Shared(batch) = &mut self.batches {
-            send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+    }
+
+    fn reply(&mut self, flow: FlowId, to: SocketAddr, write: impl FnOnce(&mut [u8]) -> usize) {
+        if flow.is_stream() {
+            self.put_on_stream(flow, NO_AGENT, write);
+        } else {
+            self.put_datagram(flow, Some(to), NO_AGENT, write);
         }
     }
 
@@ -135,6 +126,33 @@ impl Ways for Sockets {
         let taken_up = streams.channels.is_taken_up(token);
         streams.channels.remove(token);
         taken_up
+    }
+}
+
+impl Sockets {
+    /// `to`: `None` for the flow's target.
+    fn put_datagram(&mut self, flow: FlowId, to: Option<SocketAddr>, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
+        let batch = match &mut self.batches {
+            Batches::Shared(batch) => batch,
+            Batches::Each { batches, waiting } => {
+                let batch = &mut batches[flow.index()];
+                if batch.is_full() {
+                    send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+                } else if batch.is_empty() {
+                    waiting.push(flow);
+                }
+                batch
+            }
+        };
+        if let Some(slot) = batch.slot() {
+            let length = write(slot);
+            if length > 0 {
+                batch.commit(length, to, tag);
+            }
+        }
+        if let Batches::Shared(batch) = &mut self.batches {
+            send(&mut self.sockets[flow.index()], batch, &mut self.failed);
+        }
     }
 }
 
@@ -164,11 +182,13 @@ impl Sockets {
     /// When the kernel's limit on watches is reached.
     pub(super) fn watched(
         sockets: Vec<Udp>,
+        beside: Vec<(FlowId, Udp)>,
         flows: &Flows,
         tls: Vec<Option<TlsClient>>,
         poller: &mut Poller,
     ) -> io::Result<Self> {
-        for (position, udp) in sockets.iter().enumerate() {
+        let all = sockets.iter().chain(beside.iter().map(|(_, udp)| udp));
+        for (position, udp) in all.enumerate() {
             poller.add(udp, saturating_u32(position))?;
         }
         let given = |local: SocketAddr| Some(local.ip()).filter(|address| !address.is_unspecified());
@@ -180,17 +200,20 @@ impl Sockets {
             let channels = Channels::new(poller.registry());
             Box::new(StreamSockets { channels, tokens: vec![None; ends.len()], ends, inbox: Some(Inbox::new()) })
         });
-        Ok(Sockets { streams, ..Sockets::new(sockets) })
+        Ok(Sockets { streams, ..Sockets::new(sockets, beside) })
     }
 
-    fn new(sockets: Vec<Udp>) -> Self {
+    fn new(mut sockets: Vec<Udp>, beside: Vec<(FlowId, Udp)>) -> Self {
         let batches = if sockets.len() <= BATCHED_SOCKETS {
             let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
             Batches::Each { batches, waiting: Vec::new() }
         } else {
             Batches::Shared(SendBatch::new(1, DATAGRAM))
         };
-        Sockets { batches, drops_seen: vec![0; sockets.len()], sockets, failed: Vec::new(), streams: None }
+        let (beside, others): (Vec<_>, Vec<_>) = beside.into_iter().unzip();
+        sockets.extend(others);
+        let drops_seen = vec![0; sockets.len()];
+        Sockets { batches, drops_seen, sockets, beside, failed: Vec::new(), streams: None }
     }
 
     fn put_on_stream(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
@@ -326,7 +349,10 @@ impl Sockets {
         to: &mut Driver<impl Witness>,
         datagrams: &mut usize,
     ) -> io::Result<bool> {
-        let flow = FlowId(saturating_u32(position));
+        let flow = match position.checked_sub(self.sockets.len() - self.beside.len()) {
+            Some(beside) => self.beside[beside],
+            None => FlowId(saturating_u32(position)),
+        };
         for _ in 0..RECEIVE_ROUNDS {
             let count = self.sockets[position].recv(received)?;
             *datagrams += count;

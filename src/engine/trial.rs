@@ -65,7 +65,7 @@ impl LiveField {
         Ok(LiveField {
             start: config.start,
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, &config.flows, tls, &mut poller)?,
+            sockets: Sockets::watched(sockets, Vec::new(), &config.flows, tls, &mut poller)?,
             crew: Crew::new(config),
             poller,
             clock,

@@ -9,7 +9,7 @@ use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{FailedAttempt, Speed, Stage, Time};
+use crate::vocab::{FailedAttempt, FlowId, Speed, Stage, Time};
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub struct WorkerPlan {
     pub fleet: Fleet,
     /// By [`crate::vocab::FlowId`], as far as they are no streams.
     pub sockets: Vec<Udp>,
+    /// Further sockets at the ports of some, for what others than their targets send there.
+    pub beside: Vec<(FlowId, Udp)>,
     /// What secures its streams, by flow.
     pub tls: Vec<Option<TlsClient>>,
 }
@@ -121,7 +123,7 @@ impl Worker {
         let mut poller = Poller::new()?;
         Ok(Worker {
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, plan.fleet.flows(), plan.tls, &mut poller)?,
+            sockets: Sockets::watched(sockets, plan.beside, plan.fleet.flows(), plan.tls, &mut poller)?,
             fleet: plan.fleet,
             poller,
             clock,

@@ -13,7 +13,7 @@ use super::wheel::Wheel;
 use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
 use crate::load::{Ceiling, Stripe};
 use crate::measure::event::Subject;
-use crate::measure::{Event, FlowChange};
+use crate::measure::{Event, FlowChange, Unasked};
 use crate::seed::Seed;
 use crate::sip::{Branch, Response, Token, emit, scan};
 use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Trouble, TrunkId, saturating_u32};
@@ -28,6 +28,11 @@ pub trait Ways {
     /// Lets `write` fill a buffer for `flow` and queues as many bytes as it returns; nothing when
     /// it returns 0. `tag` names the message when it cannot be sent (see [`Driver::send_failed`]).
     fn put(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize);
+
+    /// The same for an answer of ours to `to`, which may be elsewhere than the flow's requests go.
+    fn reply(&mut self, flow: FlowId, _to: SocketAddr, write: impl FnOnce(&mut [u8]) -> usize) {
+        self.put(flow, NO_AGENT, write);
+    }
 
     /// Opens a stream; [`Driver::opened`] or [`Driver::lost`] follows. Left out by those who have
     /// none.
@@ -67,6 +72,10 @@ pub trait Witness {
 
     /// The datagram is for nobody, or is no SIP.
     fn stray(&mut self) {}
+
+    /// The datagram comes from elsewhere than requests go, or is a stray one; said before what else
+    /// there is to say of it.
+    fn unasked(&mut self, _trunk: TrunkId, _one: &Unasked<'_>) {}
 
     /// A message could not be sent.
     fn send_failed(&mut self) {}
@@ -185,7 +194,11 @@ impl<W: Witness> Driver<W> {
     /// A datagram came on `flow`, from `from`. The kernel received it at `at`: latencies end there.
     /// It is handled at `now`: that times what is sent next.
     pub fn receive(&mut self, now: Time, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
-        self.witness.received(self.config.flows.get(flow).trunk, bytes.len());
+        let Flow { trunk, remote, .. } = *self.config.flows.get(flow);
+        self.witness.received(trunk, bytes.len());
+        if from != remote {
+            self.came_from_elsewhere(at, trunk, from, bytes);
+        }
         if flow.is_stream() {
             self.config.flows.stream(flow).heard = now;
         }
@@ -195,7 +208,7 @@ impl<W: Witness> Driver<W> {
                     self.witness.heard(local, at, from, bytes);
                     self.drive(local, now, Input::Response { serial, response, at }, out);
                 }
-                None => self.witness.stray(),
+                None => self.stray(at, flow, from, bytes),
             },
             // What begins like a response and is none may still say whose it was to be.
             Err(_) if bytes.starts_with(b"SIP/2.0") => match scan::branch_of(bytes).and_then(|b| self.token(b)) {
@@ -203,10 +216,28 @@ impl<W: Witness> Driver<W> {
                     self.witness.heard(local, at, from, bytes);
                     self.drive(local, now, Input::Malformed { serial, at }, out);
                 }
-                None => self.witness.stray(),
+                None => self.stray(at, flow, from, bytes),
             },
-            Err(_) => self.answer_request(now, flow, from, bytes, out),
+            Err(_) => self.answer_request((now, at), flow, from, bytes, out),
         }
+    }
+
+    /// RFC 3261 §18.1.2: an answer is matched by the branch of its Via, wherever it comes from; a
+    /// cluster or a translator of addresses answers from another one than was asked.
+    #[cold]
+    fn came_from_elsewhere(&mut self, at: Time, trunk: TrunkId, from: SocketAddr, bytes: &[u8]) {
+        let is_answer = bytes.starts_with(b"SIP/2.0");
+        if is_answer && scan::branch_of(bytes).and_then(|branch| self.token(branch)).is_some() {
+            self.witness.unasked(trunk, &Unasked { at, from, elsewhere: true, answers: true, bytes });
+        }
+    }
+
+    #[cold]
+    fn stray(&mut self, at: Time, flow: FlowId, from: SocketAddr, bytes: &[u8]) {
+        let Flow { trunk, remote, .. } = *self.config.flows.get(flow);
+        let elsewhere = from != remote;
+        self.witness.unasked(trunk, &Unasked { at, from, elsewhere, answers: false, bytes });
+        self.witness.stray();
     }
 
     /// The kernel reports that a datagram could not be delivered; `start` is its beginning.
@@ -338,27 +369,39 @@ impl<W: Witness> Driver<W> {
     }
 
     /// Requests from the registrar's side, as phones answer them: OPTIONS and NOTIFY (qualify,
-    /// keep-alive) get 200, an ACK nothing, others 405. Bytes that are no SIP are stray, unless they
+    /// keep-alive) get 200, a NOTIFY of a dialog that nobody has 481 (RFC 6665 §4.1.3), an ACK
+    /// nothing, others 405. They are answered where they came from. Bytes that are no SIP are stray, unless they
     /// are four or fewer.
-    fn answer_request(&mut self, now: Time, flow: FlowId, from: SocketAddr, bytes: &[u8], out: &mut impl Ways) {
+    fn answer_request(
+        &mut self,
+        (now, at): (Time, Time),
+        flow: FlowId,
+        from: SocketAddr,
+        bytes: &[u8],
+        out: &mut impl Ways,
+    ) {
         let Ok(request) = scan::request(bytes) else {
             // Keep-alive answers and probes of two or four bytes are nothing to count.
             if bytes.len() > 4 {
-                self.witness.stray();
+                self.stray(at, flow, from, bytes);
             }
             return;
         };
         let (code, reason) = match request.method {
+            b"NOTIFY" if emit::tag_of(request.to).is_some() => (481, "Call/Transaction Does Not Exist"),
             b"OPTIONS" | b"NOTIFY" => (200, "OK"),
             b"ACK" => return,
             _ => (405, "Method Not Allowed"),
         };
+        // RFC 3261 §8.2.1: a 405 must say what is allowed; §11.2: the answer to OPTIONS should.
+        let extra: &[u8] =
+            if code == 405 || request.method == b"OPTIONS" { b"Allow: OPTIONS, NOTIFY\r\n" } else { b"" };
         if !self.ceiling.admit(now) {
             return;
         }
         let (witness, trunk) = (&mut self.witness, self.config.flows.get(flow).trunk);
-        out.put(flow, NO_AGENT, |buffer| {
-            let length = emit::write_response(&request, code, reason, from, b"regstorm", b"", buffer).unwrap_or(0);
+        out.reply(flow, from, |buffer| {
+            let length = emit::write_response(&request, code, reason, from, b"regstorm", extra, buffer).unwrap_or(0);
             if length > 0 {
                 witness.replied(trunk, length);
             }

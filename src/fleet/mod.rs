@@ -27,7 +27,7 @@ pub use stream::StreamRules;
 
 use crate::agent::{Agent, IdentityBook, Input, TrunkPolicy};
 use crate::load::{Outage, Schedule, Stripe, Timeline};
-use crate::measure::{Event, FlowChange, Interval, Tally};
+use crate::measure::{Event, FlowChange, Interval, Tally, Unasked};
 use crate::seed::Seed;
 use crate::sip::Response;
 use crate::vocab::{
@@ -436,6 +436,10 @@ impl Witness for Books {
 
     fn stray(&mut self) {
         self.tally.stray();
+    }
+
+    fn unasked(&mut self, trunk: TrunkId, one: &Unasked<'_>) {
+        self.tally.unasked(trunk, one);
     }
 
     fn send_failed(&mut self) {

@@ -14,6 +14,7 @@ use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::responses::{ReasonId, Reasons};
 use super::rows::{MAX_TEXT, RowTable, note};
+use super::unasked::{self, Unasked, UnaskedRow};
 use crate::vocab::{Class, FlowLoss, Kind, Place, T1, Time, Trouble, said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -182,6 +183,7 @@ pub struct Evidence {
     pub answerers: Vec<AnswererRow>,
     pub requests: Vec<RequestRow>,
     pub remarks: Vec<RemarkRow>,
+    pub unasked: Vec<UnaskedRow>,
 }
 
 impl Evidence {
@@ -233,6 +235,7 @@ impl Evidence {
         for RemarkRow { trunk, why, text, count } in &other.remarks {
             remark(&mut self.remarks, *trunk, *why, text, *count);
         }
+        other.unasked.iter().for_each(|row| unasked::merge(&mut self.unasked, row));
     }
 
     /// Every trunk that is named.
@@ -243,8 +246,9 @@ impl Evidence {
         let answerers = self.answerers.iter().map(|row| row.trunk);
         let requests = self.requests.iter().map(|row| row.trunk);
         let remarks = self.remarks.iter().map(|row| row.trunk);
+        let unasked = self.unasked.iter().map(|row| row.trunk);
         let cells = self.pulse.iter().map(|cell| cell.trunk);
-        cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests).chain(remarks)
+        cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests).chain(remarks).chain(unasked)
     }
 
     /// Every agent that is named.
@@ -423,6 +427,7 @@ pub(super) struct Collector {
     realms: Reasons,
     answerers: Answerers,
     remarks: Vec<RemarkRow>,
+    unasked: Vec<UnaskedRow>,
 }
 
 impl Collector {
@@ -438,12 +443,18 @@ impl Collector {
             realms: Reasons::new(),
             answerers: Answerers::new(),
             remarks: Vec::new(),
+            unasked: Vec::new(),
         }
     }
 
     /// Something to say of the trunk's connections.
     pub(super) fn remark(&mut self, trunk: u16, why: Option<FlowLoss>, text: &str) {
         remark(&mut self.remarks, trunk, why, text, 1);
+    }
+
+    /// A datagram that nobody waited for where it came from.
+    pub(super) fn unasked(&mut self, trunk: u16, one: &Unasked<'_>) {
+        unasked::count(&mut self.unasked, trunk, self.start, one);
     }
 
     pub(super) fn beat(&mut self, trunk: u16, at: Time, beat: Beat) {
@@ -589,6 +600,7 @@ impl Collector {
             answerers: self.answerers.take(),
             requests: self.requests.take(),
             remarks: std::mem::take(&mut self.remarks),
+            unasked: std::mem::take(&mut self.unasked),
         }
     }
 }

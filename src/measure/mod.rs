@@ -23,6 +23,7 @@ pub mod responses;
 mod rows;
 pub mod tally;
 pub mod traffic;
+mod unasked;
 
 pub use answerer::{AnswerForm, Marks, Words, fold};
 pub use answerers::AnswererRow;
@@ -37,3 +38,4 @@ pub use requests::RequestRow;
 pub use responses::ResponseRow;
 pub use tally::{Tally, TallyConfig};
 pub use traffic::Traffic;
+pub use unasked::{Unasked, UnaskedRow};

@@ -16,6 +16,7 @@ use super::glance::Glance;
 use super::interval::{GeneratorCounts, Imbalance, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
 use super::responses::{CountedResponse, Reasons, Responses};
+use super::unasked::Unasked;
 use crate::vocab::{Class, FlowLoss, Kind, Phase, Secured, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
 use std::time::Duration;
@@ -189,6 +190,12 @@ impl Tally {
     /// A datagram came that belongs to no agent or is no SIP message.
     pub fn stray(&mut self) {
         self.generator.stray_datagrams += 1;
+    }
+
+    /// A datagram came on a flow of this trunk that nobody waited for where it came from: an answer
+    /// from another address than was asked, or one that belongs to nobody.
+    pub fn unasked(&mut self, trunk: TrunkId, one: &Unasked<'_>) {
+        self.evidence.unasked(trunk.0, one);
     }
 
     /// A turn of the worker ended; one longer than `stall` counts.

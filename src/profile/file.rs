@@ -6,7 +6,9 @@
 //! a reason instead of "unknown".
 
 use super::words::{RetryMax, RetryPreset, Wrong};
-use crate::vocab::{ArrivalOrder, LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word};
+use crate::vocab::{
+    AcceptFrom, ArrivalOrder, LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
@@ -16,7 +18,7 @@ use std::marker::PhantomData;
 
 /// The value of every key that may be left out, as a person would write it.
 pub mod defaults {
-    use super::{ArrivalOrder, LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted};
+    use super::{AcceptFrom, ArrivalOrder, LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted};
 
     pub const RUN_INTERVAL: &str = "60s";
     pub const RUN_WORKERS: u32 = 0;
@@ -33,6 +35,7 @@ pub mod defaults {
     pub const REFRESH_AT: f64 = 0.9;
     pub const REUSE_NONCE: bool = true;
     pub const SOCKETS: SocketUse = SocketUse::Shared;
+    pub const ACCEPT_FROM: AcceptFrom = AcceptFrom::Anywhere;
     pub const CONNECTIONS: SocketUse = SocketUse::PerAgent;
     pub const CONNECT_TIMEOUT: &str = "10s";
     pub const VERIFY: bool = true;
@@ -245,6 +248,11 @@ pub struct TrunkFile {
     /// each, as real phones have (the limit on descriptors is raised and checked first).
     #[schemars(extend("default" = defaults::SOCKETS))]
     pub sockets: Option<WordText<SocketUse>>,
+    /// Whose answers are taken on a shared UDP socket: `"anywhere"`: whoever sends them, as RFC
+    /// 3261 §18.1.2 has it, and it is told; `"target"`: only those from where the request went. A
+    /// socket of one agent takes those only.
+    #[schemars(extend("default" = defaults::ACCEPT_FROM))]
+    pub accept_from: Option<WordText<AcceptFrom>>,
     /// Connections over TCP and TLS: `"per-agent"`: one for each agent, as phones have;
     /// `"shared"`: one for all agents of a worker and source, as a trunk has.
     #[schemars(extend("default" = defaults::CONNECTIONS))]

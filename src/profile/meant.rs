@@ -10,7 +10,7 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    ArrivalOrder, Expectation, FaultKind, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, as_text,
+    AcceptFrom, ArrivalOrder, Expectation, FaultKind, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, as_text,
     format_duration,
 };
 use ipnet::IpNet;
@@ -98,6 +98,7 @@ pub struct TrunkProfile {
     pub refresh_at_written: bool,
     pub reuse_nonce: bool,
     pub sockets: SocketUse,
+    pub accept_from: AcceptFrom,
     pub connections: SocketUse,
     #[serde(serialize_with = "as_text")]
     pub connect_timeout: Duration,

@@ -276,7 +276,7 @@ const V2_HEAD: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{FlowCounts, OutcomeRow, PulseCell, RemarkRow, RequestRow, Sightings, latency};
+    use crate::measure::{FlowCounts, OutcomeRow, PulseCell, RemarkRow, RequestRow, Sightings, UnaskedRow, latency};
     use crate::vocab::{Class, FlowLoss, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
 
     #[test]
@@ -350,6 +350,16 @@ mod tests {
                     words: Vec::new(),
                 }],
                 remarks: vec![RemarkRow { trunk: 0, why: Some(FlowLoss::Handshake), text: "s".to_owned(), count: 5 }],
+                unasked: vec![UnaskedRow {
+                    trunk: 0,
+                    from: "f".to_owned(),
+                    elsewhere: true,
+                    answers: 6,
+                    strays: 7,
+                    examples: vec!["e".to_owned()],
+                    first_ns: 8,
+                    last_ns: 9,
+                }],
                 requests: vec![RequestRow {
                     trunk: 0,
                     kind: RequestKind::Credentials,
@@ -371,5 +381,6 @@ mod tests {
     const LAYOUT_8: &str = "010203010103000000000000000000000000000000000000000000000000000000000000000009010200000000\
                             000000000000000000000000000000000000000000000000000000000000000000010000000103040000040000\
                             0000000501024e6f01060001080100930300010a00ac02010400000264076408010009010b0a010000020b0000\
-                            01770107020001ac02ac0201060000000000010001020c01020d0e0100010f017305";
+                            01770107020001ac02ac0201060000000000010001020c01020d0e0100010f01730501000166\
+                            0106070101650809";
 }

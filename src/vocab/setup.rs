@@ -45,6 +45,18 @@ words! {
     }
 }
 
+words! {
+    /// Whose datagrams are answers, where no connection says so.
+    #[derive(Default)]
+    pub enum AcceptFrom {
+        /// Whoever sends them: their branch says what they answer (RFC 3261 §18.1.2).
+        #[default]
+        Anywhere = "anywhere",
+        /// Only the address and port that was asked.
+        Target = "target",
+    }
+}
+
 /// One `[[load]]` stage.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -14,6 +14,7 @@ mod challenge;
 mod connection;
 mod cost;
 mod draft;
+mod elsewhere;
 mod generator;
 mod moment;
 mod nodes;
@@ -76,6 +77,7 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts.extend(overload);
     shed::explain(view, &mut drafts);
     drafts.extend(binding::find(view));
+    drafts.extend(elsewhere::find(view));
     drafts
 }
 

@@ -58,6 +58,7 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
         format!("{} without a final answer in {limit}, {answered} answered", counted(count, "attempt")),
         format!("the unanswered were sent {}, and repeated until {}", window(sent_first, sent_last), at(draft.last_ns)),
     ];
+    draft.evidence.extend(strays(view));
     draft.evidence.extend(pattern.evidence);
     draft.evidence.extend(place::table(view));
     draft.evidence.extend(place::whose(view));
@@ -215,6 +216,14 @@ fn doubt_own_messages(view: &View<'_>, draft: &mut Draft) {
         draft.severity = draft.severity.min(Severity::Warning);
         draft.confidence = Confidence::Open;
     }
+}
+
+/// What came instead of answers.
+fn strays<'a>(view: &View<'a>) -> impl Iterator<Item = String> + use<'a> {
+    view.unasked().filter(|row| row.strays > 0).map(|row| {
+        let like = row.examples.first().map(|text| format!(", like \"{text}\"")).unwrap_or_default();
+        format!("{} from {} belonged to no agent{like}", counted(row.strays, "datagram"), row.from)
+    })
 }
 
 /// Messages that this machine itself lost or held back.

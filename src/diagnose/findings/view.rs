@@ -1,7 +1,7 @@
 //! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its
 //! agents.
 
-use crate::measure::{AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, Sightings, evidence};
+use crate::measure::{AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, Sightings, UnaskedRow, evidence};
 use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Results, TrunkHeader};
 use crate::vocab::{Class, Kind, Place, Status, Trouble, saturating_u32};
@@ -110,6 +110,12 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// What came that nobody waited for where it came from.
+    pub fn unasked(&self) -> impl Iterator<Item = &'a UnaskedRow> + use<'a> {
+        let (results, trunk) = (self.results, self.trunk);
+        results.evidence.unasked.iter().filter(move |row| row.trunk == trunk)
+    }
+
     pub fn new(results: &'a Results, trunk: u16) -> Self {
         let tick = evidence::tick(Duration::from_nanos(results.header.interval_ns));
         let tick_ns = u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX);

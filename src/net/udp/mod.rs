@@ -70,6 +70,24 @@ impl Udp {
         Self::open(socket, local, None, features)
     }
 
+    /// A socket for what others than its peer send to the port of this connected one: the kernel
+    /// gives each the datagrams that match it best. Beside it, because a connected socket is told
+    /// of ICMP errors and sends without looking for a route.
+    ///
+    /// # Errors
+    /// When there is no socket to be had.
+    pub fn beside(&self, options: &UdpOptions) -> Result<Self, NetError> {
+        let local = self.local;
+        let option = |source| NetError::Option { option: "SO_REUSEADDR", address: local, source };
+        let (socket, features) = create(local, options)?;
+        // Set for this one bind only: with it, the kernel's choice of a port could be one in use.
+        self.socket.set_reuse_address(true).map_err(option)?;
+        socket.set_reuse_address(true).map_err(option)?;
+        bind(&socket, local)?;
+        self.socket.set_reuse_address(false).map_err(option)?;
+        Self::open(socket, local, None, features)
+    }
+
     /// The same socket for another thread: each datagram goes to whichever of them receives it
     /// first. Batches are shared out that way whoever sends, where SO_REUSEPORT would give one busy
     /// sender to one thread, and let a second process take half of a port unnoticed.

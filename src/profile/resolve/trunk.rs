@@ -54,6 +54,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         check.bad(&at.key("refresh_at"), format!("must be between 0 and 1, not {refresh_at}"));
     }
     let sockets = check.word(&at.key("sockets"), file.sockets.as_ref(), defaults::SOCKETS);
+    let accept_from = check.word(&at.key("accept_from"), file.accept_from.as_ref(), defaults::ACCEPT_FROM);
     let connections = check.word(&at.key("connections"), file.connections.as_ref(), defaults::CONNECTIONS);
     let connect_timeout =
         check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
@@ -89,6 +90,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         refresh_at_written: file.refresh_at.is_some(),
         reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
         sockets,
+        accept_from,
         connections,
         connect_timeout,
         tls: file.tls.map(|file| tls::client(check, &at.key("tls"), file)),
