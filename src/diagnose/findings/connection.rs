@@ -316,3 +316,30 @@ const IDLE: &str = "an idle timeout of the server or of something on the way: re
                     more often";
 const NOT_TAKEN_UP: &str = "a firewall that drops, a host that is off, or a listening socket whose queue is full: \
                             a capture at the server tells whether the SYN arrives";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_timeout_is_told_from_a_restart() {
+        let second = 1_000_000_000;
+        let is_idle = |count, stretch_s: u64, least_s: u64, most_s: u64| {
+            let ends = FlowEnds {
+                count,
+                reasons: Vec::new(),
+                first_ns: 100 * second,
+                last_ns: (100 + stretch_s) * second,
+                opened_meanwhile: 0,
+                opened: count,
+                quiet_ns: None,
+            };
+            is_idle_timeout(&ends, least_s * second, most_s * second)
+        };
+        assert!(is_idle(500, 60, 120, 121), "each two minutes after its last message");
+        assert!(!is_idle(500, 1, 60, 120), "all at once, whenever they last spoke");
+        assert!(!is_idle(500, 60, 5, 65), "now and then");
+        assert!(!is_idle(500, 60, 0, 1), "while they spoke");
+        assert!(!is_idle(4, 60, 120, 121), "too few to say");
+    }
+}
