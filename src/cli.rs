@@ -54,6 +54,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Hold one run against another: what changed by more than chance
     Compare(CompareArgs),
+    /// Follow the runs of a name over time: what changed, when, and what came and went
+    Trend(TrendArgs),
     /// Say what a response code or a finding means and where to look
     Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
@@ -499,6 +501,32 @@ pub struct WatchArgs {
     /// Print one JSON object per change instead of a line of text
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::TREND_HELP)]
+pub struct TrendArgs {
+    /// A folder of result directories
+    pub dir: PathBuf,
+
+    #[arg(long, value_name = "NAME", help = "The run.name to follow [default: that of the newest run]")]
+    pub name: Option<String>,
+
+    /// Write a self-contained page instead of the text
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    pub html: bool,
+
+    /// Write one row per run instead of the text
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+
+    /// Write one JSON object instead of the text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write to this file, and only the one sentence to stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -211,6 +211,20 @@ Exit status:
      nothing was sent
   3  it could not be carried out";
 
+pub(super) const TREND_HELP: &str = "\
+Follows the headline figures over the runs of a name: steps and drifts beyond the scatter from run to run, single runs \
+that stand out, findings that came and went, and where the profile changed. Ten runs with figures are needed; the text \
+says how changes are found. The last line is meant for a chat.
+
+Examples:
+  regstorm trend results/
+  regstorm trend results/ --name nightly-soak --html --out trend.html
+  regstorm trend results/ --csv > trend.csv
+
+Exit status:
+  0  told
+  2  bad usage, no such directory, or no run of this name";
+
 pub(super) const EXPLAIN_HELP: &str = "\
 Examples:
   regstorm explain 403

@@ -1,7 +1,7 @@
 //! `regstorm compare`: two recorded runs, or one and the last good one of its name.
 
 use super::failure::{Exit, Failure};
-use super::output::{RECORD, check_holds_run, print, write_files};
+use super::output::{RECORD, check_holds_run, print, write_file};
 use super::report::{Derived, judged};
 use crate::cli::CompareArgs;
 use crate::diagnose::compare::{AllowedChange, JudgedRun, RegressionVerdict, compare};
@@ -23,7 +23,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Exit, Failure> {
     let bytes = rendered(args, &pair);
     match &args.out {
         Some(path) => {
-            write(path, bytes)?;
+            write_file(path, bytes)?;
             print(&format!("{}\n", report::line(&pair)))?;
         }
         None => print(&String::from_utf8_lossy(&bytes))?,
@@ -119,12 +119,4 @@ fn rendered(args: &CompareArgs, pair: &Pair) -> Vec<u8> {
     } else {
         report::render(pair).into_bytes()
     }
-}
-
-/// Writes the file so that it appears whole or not at all.
-fn write(path: &Path, bytes: Vec<u8>) -> Result<(), Failure> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Failure::usage(format!("--out {}: names no file", path.display())))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    write_files(folder, &[(name, bytes)])
 }

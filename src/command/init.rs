@@ -4,7 +4,7 @@
 //! so that what init writes can be used.
 
 use super::failure::{Exit, Failure};
-use super::output::{print, say, write_files};
+use super::output::{print, say, write_file};
 use super::source::DiskSource;
 use crate::cli::{InitArgs, TransportWish};
 use crate::net::resolve::resolve;
@@ -33,20 +33,13 @@ pub(super) fn execute(args: &InitArgs) -> Result<Exit, Failure> {
         print(&text)?;
         return Ok(Exit::Success);
     }
-    write(&args.file, &text)?;
+    write_file(&args.file, text.into_bytes())?;
     say(&format!("wrote {}", args.file.display()));
     if let (InitSecrets::Variable(variable), true) = (&answers.credentials, answers.target.is_some()) {
         say(&format!("first: export {variable}=…, the password of the agents"));
     }
     print(&format!("next: regstorm preflight {}\n", args.file.display()))?;
     Ok(Exit::Success)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Failure::usage(format!("{}: names no file", path.display())))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    write_files(folder, &[(name, text.as_bytes().to_vec())])
 }
 
 /// What a first profile has to know.

@@ -39,6 +39,7 @@ mod stop;
 mod sweep;
 mod targets;
 mod threads;
+mod trend;
 mod watch;
 
 pub use failure::{Exit, Failure};
@@ -65,6 +66,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(args) => watch::execute(&args),
         Command::Sweep(args) => sweep::execute(&args),
         Command::Compare(args) => compare::execute(&args),
+        Command::Trend(args) => trend::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Init(args) => init::execute(&args),
         Command::Check(args) => check::execute(&args),

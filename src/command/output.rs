@@ -166,6 +166,14 @@ pub(super) fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result
     Ok(())
 }
 
+/// Writes the file so that it appears whole or not at all.
+pub(super) fn write_file(path: &Path, bytes: Vec<u8>) -> Result<(), Failure> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Failure::usage(format!("--out {}: names no file", path.display())))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    write_files(folder, &[(name, bytes)])
+}
+
 /// Says a line to whoever watches standard error. One that is closed, full or gone takes nothing,
 /// and that is no failure: what a run leaves behind does not hang on who looks on.
 pub fn say(line: &str) {

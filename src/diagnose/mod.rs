@@ -15,6 +15,7 @@
 pub mod abort;
 pub mod avalanche;
 pub mod compare;
+pub mod course;
 pub mod diagnosis;
 pub mod dry_run;
 pub mod experiment;

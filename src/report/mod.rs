@@ -32,6 +32,7 @@ pub mod summary_csv;
 pub mod sweep;
 mod template;
 mod text;
+pub mod trend;
 mod untested;
 pub mod watch;
 pub mod words;
