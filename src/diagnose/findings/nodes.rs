@@ -108,6 +108,11 @@ pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<MachinesA
     let middle = refused_ns.0.midpoint(refused_ns.1);
     let names = |list: &[&MachineSeen]| list.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
     let like = |one: &MachineSeen| good.iter().any(|other| is_of_one_series(&one.name, &other.name));
+    // A proxy that checks credentials, and refuses what is wrong, leaves it to the registrar behind
+    // it to accept: those are no two of a kind. One that refuses what it challenged, and what others
+    // challenged, is one of several.
+    let mixed = |(elsewhere, home): (u64, u64)| elsewhere >= LEAST_CROSSED && home >= LEAST_CROSSED;
+    let alike = good.iter().any(|machine| machine.works) || met_elsewhere(view, group).is_some_and(mixed);
     Some(MachinesApart {
         refusing: names(&bad),
         accepting: names(&good),
@@ -115,7 +120,7 @@ pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<MachinesA
         elsewhere: sum(&good, |machine| machine.refused),
         accepted_too: sum(&bad, |machine| machine.accepted),
         accepted: sum(&good, |machine| machine.accepted),
-        is_one_of_them: bad.iter().all(|machine| machine.works || machine.accepted > 0 || like(machine)),
+        is_one_of_them: bad.iter().all(|machine| machine.works && alike || machine.accepted > 0 || like(machine)),
         at_once: accepted_ns.0 <= middle && middle <= accepted_ns.1,
     })
 }

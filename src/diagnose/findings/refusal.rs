@@ -118,7 +118,10 @@ impl<'v, 'a> Case<'v, 'a> {
         if let Some(drafts) = self.by_machine() {
             return drafts;
         }
-        if let Some(draft) = self.by_source().or_else(|| self.by_contacts()).or_else(|| self.by_wave()) {
+        if let Some(drafts) = self.by_source() {
+            return drafts;
+        }
+        if let Some(draft) = self.by_contacts().or_else(|| self.by_wave()) {
             return vec![draft];
         }
         if let Some(drafts) = self.by_ceiling() {
@@ -217,7 +220,7 @@ impl<'v, 'a> Case<'v, 'a> {
         self.rejected.push(format!("{what}: {why}"));
     }
 
-    fn by_source(&mut self) -> Option<Draft> {
+    fn by_source(&mut self) -> Option<Vec<Draft>> {
         let Some((refused, accepted, tally)) = self.sources.clone() else {
             if self.view.results.header.trunks[usize::from(self.view.trunk)].sources.len() > 1 {
                 self.reject("source address", "the same answers came at every source address".to_owned());
@@ -242,7 +245,18 @@ impl<'v, 'a> Case<'v, 'a> {
         draft.rejected.push("credentials: the same kind of credentials is accepted from the other address".to_owned());
         self.exclude(&mut draft, RefusalShape::Address);
         draft.advice.push(format!("have {refused} added to the addresses the trunk accepts (access list, whitelist)"));
-        Some(draft)
+        // Where they were accepted before, it may be a ban just as well.
+        let may_be_a_ban = matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused);
+        if self.reach.only_refused * 2 > self.reach.hit || !may_be_a_ban {
+            return Some(vec![draft]);
+        }
+        draft.confidence = Confidence::Open;
+        draft.summary.push_str(&format!(" since {} after the start", span(self.group.seen.first_ns)));
+        let mut ban = self.draft("ban", Severity::Critical);
+        ban.confidence = Confidence::Open;
+        ban.summary.clone_from(&draft.summary);
+        ban.excludes(Rival::Limit, "limit on registrations: agents of the other address got in all the time");
+        Some(vec![draft, ban])
     }
 
     fn by_contacts(&mut self) -> Option<Draft> {

@@ -444,6 +444,7 @@ impl Side {
 
     /// A 2xx lists who is bound (RFC 3261 §10.3).
     fn listed(&self, now: Nanos, aor: &str, mut reply: Reply) -> Reply {
+        reply.server.clone_from(&self.spec.accepts_as);
         if !self.spec.lists {
             return reply;
         }

@@ -49,6 +49,8 @@ pub struct Spec {
     pub rules: Vec<Rule>,
     /// A `Server` header for nodes without their own.
     pub server: String,
+    /// Who says 2xx, where it is an element behind the one that challenges.
+    pub accepts_as: Option<String>,
     /// A node that never saw a nonce calls it stale.
     pub foreign_is_stale: bool,
     /// So many requests are worked on at a time; more are refused.
@@ -90,6 +92,7 @@ impl Default for Spec {
             restarts: Vec::new(),
             rules: Vec::new(),
             server: String::new(),
+            accepts_as: None,
             foreign_is_stale: false,
             transactions: None,
             lists: true,

@@ -46,11 +46,13 @@ pub(crate) fn sources(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<u8>, Ve
     let mut by_source: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for row in &view.outcomes {
         let entry = by_source.entry(row.source).or_default();
-        entry.0 += if row.class == Class::Registered { row.seen.count } else { 0 };
+        // What was accepted before the first refusal is of another time.
+        let meanwhile = row.class == Class::Registered && row.seen.last_ns >= group.seen.first_ns;
+        entry.0 += if meanwhile { row.seen.count } else { 0 };
         entry.1 += if row.class == group.class && row.group() == group.key { row.seen.count } else { 0 };
     }
     let (refused, accepted): (Vec<_>, Vec<_>) = by_source.iter().partition(|(_, (ok, refused))| refused > ok);
-    if refused.is_empty() || accepted.is_empty() {
+    if refused.is_empty() || accepted.iter().all(|(_, counts)| counts.0 == 0) {
         return None;
     }
     let tally = ForAgainst {

@@ -1,9 +1,10 @@
 //! Refusals that are a limit: on how many are registered, or on how many register in a second.
 
 use super::super::draft::{Draft, SOME, confidence, is_near};
-use super::super::pattern::{BindingCeiling, ForAgainst, RateCap};
-use super::super::phrase::Speaks;
+use super::super::pattern::{self, BindingCeiling, ForAgainst, RateCap};
+use super::super::phrase::{self, Speaks};
 use super::super::rivals::Rival;
+use super::super::view::Group;
 use super::{Case, RefusalShape};
 use crate::vocab::{Class, Confidence, Kind, Phase, Severity, T1_MS};
 
@@ -19,6 +20,11 @@ impl Case<'_, '_> {
             let ForAgainst { pro, against } = ceiling.tally;
             let why =
                 format!("{against} of {} refusals came with fewer than {} bindings", pro + against, ceiling.limit);
+            self.reject("limit on registrations", why);
+            return None;
+        }
+        if let Some(words) = self.better_words(&ceiling) {
+            let why = format!("it has other words, \"{words}\"");
             self.reject("limit on registrations", why);
             return None;
         }
@@ -55,6 +61,21 @@ impl Case<'_, '_> {
             return None;
         }
         Some(self.limit_and_rivals(&ceiling))
+    }
+
+    /// Other words for the same limit, that fit it better: a registrar words its limit in one
+    /// way, and whoever else is refused meanwhile is refused for another reason.
+    fn better_words(&self, ceiling: &BindingCeiling) -> Option<&str> {
+        let ours = self.group;
+        let is_other = |group: &&Group<'_>| (group.code, group.reason) != (ours.code, ours.reason);
+        let others = self.view.groups.iter().filter(|group| may_be_a_limit(group.class)).filter(is_other);
+        let fits = |group: &&Group<'_>| {
+            let spoken = phrase::read(group.reason) == Some(Speaks::Limit) && self.speaks() != Some(Speaks::Limit);
+            let Some(other) = pattern::ceiling(self.view, group).map(|other| other.tally) else { return false };
+            let cleaner = other.against == 0 && ceiling.tally.against > 0;
+            other.pro > ceiling.tally.pro && other.holds(0.01) && (spoken || cleaner)
+        };
+        others.into_iter().find(fits).map(|group| group.reason)
     }
 
     /// Agents hit that were also refused in another way.
@@ -327,7 +348,7 @@ const REFUSALS: [Class; 5] =
 /// Standard deviations that leave out one case in a thousand.
 const SURE: f64 = 3.0;
 /// What happens once in a thousand times is no chance.
-const BY_CHANCE: f64 = 1e-3;
+pub(super) const BY_CHANCE: f64 = 1e-3;
 /// A demand that changed so much shows what a share would do to it.
 const DOUBLED: f64 = 1.5;
 /// Machines behind one address, at most.

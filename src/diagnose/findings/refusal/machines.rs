@@ -3,6 +3,7 @@
 use super::super::draft::{Draft, MANY, SOME, confidence};
 use super::super::nodes::{self, Crossed, InTurn, MachinesApart};
 use super::super::rivals::Rival;
+use super::limits::BY_CHANCE;
 use super::{Case, RefusalShape};
 use crate::vocab::{Class, Confidence, Severity};
 
@@ -16,7 +17,46 @@ impl Case<'_, '_> {
         }
         let told = self.told.as_ref()?;
         let sure = told.refused >= SOME && told.accepted >= SOME && told.elsewhere * 50 <= told.refused;
-        (sure && told.accepted_too == 0 && told.at_once && told.is_one_of_them).then(|| vec![self.machine(told)])
+        if !(sure && told.at_once && told.is_one_of_them) {
+            return None;
+        }
+        if told.accepted_too == 0 {
+            return Some(vec![self.machine(told)]);
+        }
+        // Agents that come to one machine each take their own trouble along: it is theirs unless
+        // they are too many for so few machines.
+        let share = told.accepted_too as f64 / (told.accepted_too + told.accepted) as f64;
+        let whom = "anybody, at one machine of several";
+        (share.powf(self.reach.hit.min(told.refused) as f64) < BY_CHANCE)
+            .then(|| vec![self.machine_at_times(told), self.plain(whom, RefusalShape::Anybody)])
+    }
+
+    /// The refusals are those of some machines, which accept as well: they failed for a time, or
+    /// fail now and then.
+    fn machine_at_times(&self, told: &MachinesApart) -> Draft {
+        let mut node = self.draft("node.failing", Severity::Critical);
+        node.confidence = confidence(told.refused, told.elsewhere).min(Confidence::Medium);
+        let (refusing, accepting) = (list(&told.refusing), list(&told.accepting));
+        node.summary = format!(
+            "every refusal came from {refusing}: {}; at other times it accepts as {accepting} always did",
+            self.answer()
+        );
+        node.evidence.push(format!(
+            "{} refusals of {refusing}, {} of others; of the acceptances that were looked at {} came from it, {} from others",
+            told.refused, told.elsewhere, told.accepted_too, told.accepted
+        ));
+        let both = self.reach.hit - self.reach.only_refused;
+        if both * 10 >= self.reach.hit * 8 && self.knows_its_agents() {
+            node.excludes(
+                Rival::Accounts,
+                format!("credentials: {both} of the agents were accepted too, with the same ones"),
+            );
+        }
+        node.excludes(Rival::Stretch, "a stretch of time: the others accepted meanwhile");
+        node.excludes(Rival::Front, "an element in front: it accepts as well");
+        node.excludes(Rival::Chance, "one server that fails by chance: others would have refused as well");
+        node.advice.push(format!("compare what {refusing} logs of that time with the others' logs"));
+        node
     }
 
     fn machine(&self, told: &MachinesApart) -> Draft {
