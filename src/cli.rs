@@ -208,7 +208,7 @@ pub struct SimulateArgs {
     #[arg(long, conflicts_with = "lasts")]
     pub avalanche: bool,
 
-    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
+    #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-rehearsal-<UTC start>]")]
     pub out: Option<PathBuf>,
 
     /// Override a key of the profile: a dotted path and a TOML value; may be repeated

@@ -212,3 +212,16 @@ fn jitter_spreads_the_echo() {
         }
     }
 }
+
+/// Nobody is to take a rehearsal for a run because of its name.
+#[test]
+fn a_directory_says_that_it_holds_a_rehearsal() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    for name in ["dress", "dress-rehearsal"] {
+        simulate(dir.path(), &text("").replace("\"dress\"", &format!("{name:?}")), &[]).expect_code(0);
+    }
+    let made = std::fs::read_dir(dir.path().join("results")).expect("results");
+    let names: Vec<String> =
+        made.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
+    assert!(names.len() == 2 && names.iter().all(|name| name.starts_with("dress-rehearsal-2")), "{names:?}");
+}

@@ -2,7 +2,7 @@
 //! refresh jitter, in virtual time; a table, `avalanche.csv` and a page to compare them.
 
 use super::failure::{Exit, Failure};
-use super::output::{RunDirectory, print, write_files};
+use super::output::{RunDirectory, name_of, print, write_files};
 use super::simulate::{ONE_WAY, plan, wordings};
 use super::stop::StopFlag;
 use crate::agent::{Refresh, RetryPolicy, TrunkPolicy};
@@ -40,7 +40,7 @@ pub(super) fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     let rehearsal = Rehearsal::of(plan);
     let stamp = super::stamp(Clock::new().unix_ns());
-    let name = format!("{}-avalanche", plan.name);
+    let name = name_of(&plan.name, "avalanche");
     let (directory, _) = RunDirectory::create_with(CSV, args.out.as_deref(), &name, &stamp)?;
     let cases = CLIENTS.into_iter().flat_map(|client| [(client, true), (client, false)]);
     let stop = StopFlag::listen(Clock::new())?;

@@ -9,7 +9,7 @@ mod findings;
 use super::carriers::{carriers, tls_of};
 use super::contact;
 use super::failure::{Exit, Failure};
-use super::output::{LIMITS, RunDirectory, print, say, write_files};
+use super::output::{LIMITS, RunDirectory, name_of, print, say, write_files};
 use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
 use super::targets::resolve_all;
@@ -67,7 +67,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let carriers = carriers(&plan, server.as_ref())?;
     let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
     let tls = crew.flows.stream_trunks().map(tls).collect();
-    let (name, stamp) = (directory_name(&plan.name), super::stamp(started_unix_ns));
+    let (name, stamp) = (name_of(&plan.name, "limits"), super::stamp(started_unix_ns));
     let (directory, _) = RunDirectory::create_with(LIMITS, args.out.as_deref(), &name, &stamp)?;
     let signals = SignalBox::default();
     let trial = LiveField::new(crew, (sockets, tls), clock, signals.clone()).map_err(Failure::could_not)?;
@@ -121,11 +121,6 @@ fn approach(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<(), Failur
         )));
     }
     contact::consent(plan, &targets, args.yes, args.live != Live::Off)
-}
-
-/// A profile whose name says already what it is for is not said twice.
-fn directory_name(name: &str) -> String {
-    if name.ends_with("limits") { name.to_owned() } else { format!("{name}-limits") }
 }
 
 fn trunk(plan: &Plan, wanted: Option<&str>) -> Result<TrunkId, Failure> {

@@ -29,6 +29,12 @@ pub(super) struct RunDirectory {
     marker: &'static str,
 }
 
+/// The name of what is no run but a search, a rehearsal or the like, which the directory says; not
+/// twice where the name says it already.
+pub(super) fn name_of(run: &str, what: &str) -> String {
+    if run.ends_with(what) { run.to_owned() } else { format!("{run}-{what}") }
+}
+
 impl RunDirectory {
     /// Creates `out`, or `results/<name>-<stamp>`. A directory that already holds a record is
     /// refused: nothing is lost.

@@ -3,7 +3,7 @@
 use super::assemble::USER_AGENT;
 use super::failure::{Exit, Failure};
 use super::observe::FailureFile;
-use super::output::{RunDirectory, print, write_files};
+use super::output::{RunDirectory, name_of, print, write_files};
 use super::report::{Derived, derive};
 use super::run::header;
 use super::source::DiskSource;
@@ -44,7 +44,7 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     }
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     let stamp = super::stamp(Clock::new().unix_ns());
-    let (directory, file) = RunDirectory::create(args.out.as_deref(), &plan.name, &stamp)?;
+    let (directory, file) = RunDirectory::create(args.out.as_deref(), &name_of(&plan.name, "rehearsal"), &stamp)?;
     let unwritable = |error: io::Error| Failure::could_not(format!("the record cannot be written: {error}"));
     let link = LinkConfig { delay: Some(Delay::Fixed(ONE_WAY)), drop: 0.0 };
     let stop = StopFlag::listen(Clock::new())?;
