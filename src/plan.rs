@@ -5,6 +5,7 @@
 //! the first packet.
 
 mod account;
+mod idle;
 mod mix;
 mod outlook;
 mod unmeasured;
@@ -200,6 +201,7 @@ impl Plan {
         }
         let mut warnings = profile.warnings.clone();
         warnings.extend(doubts(profile, &stages, arrivals, agents));
+        warnings.extend(idle::doubts(profile, &trunks));
         let Mixture { variants, trunks: mixes } = mix::mixture(profile);
         let mut plan = Plan {
             profile_path: profile.path().to_owned(),

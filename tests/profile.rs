@@ -500,6 +500,18 @@ fn an_empty_line_ends_a_file_for_sipp_but_not_here() {
 }
 
 #[test]
+fn tls_on_a_trunk_that_is_not_encrypted_is_doubted() {
+    let warnings = |registrar: &str| {
+        let text = TRUNK.replace("registrar = \"embedded\"", &format!("{registrar}\ntls = {{ verify = true }}"));
+        let plan = Fixture::profile(&text).plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+        plan.warnings.into_iter().filter(|warning| warning.contains("tls")).collect::<Vec<_>>()
+    };
+    let plain = warnings("registrar = \"sip:127.0.0.1\"");
+    assert!(plain.len() == 1 && plain[0].contains("over UDP, in clear; for TLS write"), "{plain:?}");
+    assert_eq!(warnings("registrar = \"sip:127.0.0.1;transport=tls\""), [""; 0]);
+}
+
+#[test]
 fn trunks_are_interleaved_by_their_number_of_agents() {
     let text = TRUNK.replace("count = 5", "count = 6")
         + "[[trunk]]\nid = \"ny\"\nregistrar = \"embedded\"\ndomain = \"ny.test\"\n\
