@@ -139,12 +139,13 @@ impl Registrar {
 
     /// Handles one datagram. `now` never goes back.
     pub fn receive(&mut self, now: Time, from: impl Into<Peer>, datagram: &[u8]) {
-        // A keep-alive of a phone behind a NAT.
-        if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-            return;
-        }
         self.expire(now);
         self.counts.received += 1;
+        // A keep-alive of a phone behind a NAT, which no fault is meant for.
+        if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            self.counts.ignored += 1;
+            return;
+        }
         self.handle(now, from.into(), datagram, Passage::Arrived);
     }
 
