@@ -159,8 +159,8 @@ Examples:
 
 Exit status:
   0  the files were rebuilt, whatever the run's verdict
-  2  bad usage, or no such directory
-  3  no record that can be read, or with --pdf no Chromium that prints";
+  2  bad usage, no such directory, or no record in it
+  3  the record cannot be read, or with --pdf no Chromium that prints";
 
 pub(super) const COMPARE_HELP: &str = "\
 A regression is a change for the worse that is both more than chance and beyond its line in the [compare] section of \
@@ -264,8 +264,8 @@ Exit status:
   0        nothing of the run is left
   1        a binding could not be removed, or a registrar did not answer for
            every agent
-  2        bad usage or profile, a target that is not allowed, or a profile
-           that means other agents: nothing was sent
-  3        there is no record that can be read, a name does not resolve, or no
+  2        bad usage or profile, no record in the directory, a target that is not
+           allowed, or a profile that means other agents: nothing was sent
+  3        the record cannot be read, a name does not resolve, or no
            socket could be opened
   130/143  interrupted; the bindings that were found are removed";

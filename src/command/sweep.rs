@@ -9,7 +9,7 @@
 use super::attended::attended;
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
-use super::output::{print, say};
+use super::output::{check_holds_run, print, say};
 use super::preflight::{plan, side_by_side};
 use super::prober::Prober;
 use super::probing::{register_of, source_of};
@@ -44,6 +44,7 @@ const MESSAGES_PER_AGENT: f64 = 4.0;
 const FEWEST_AGENTS_PER_SECOND: f64 = 10.0;
 
 pub(super) fn execute(args: &SweepArgs) -> Result<Exit, Failure> {
+    check_holds_run(&args.dir)?;
     let results = results_of(&args.dir)?;
     let agents = candidates(&results, args)?;
     if agents.is_empty() {

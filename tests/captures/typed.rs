@@ -129,7 +129,7 @@ fn usage_and_files_that_cannot_be_read() {
         (&["text"], 3, "text: this is no capture (pcap, pcapng), no event log (JSON) and no record of a run"),
         (&["packed"], 3, "packed: it is compressed"),
         (&["short"], 3, "short: the capture ends within its own header"),
-        (&["empty"], 3, "empty/record.bin: "),
+        (&["empty"], 2, "empty: it is no result directory: there is no record.bin in it"),
     ] {
         let finished = diagnose(dir.path(), args);
         finished.expect_code(code);
