@@ -60,7 +60,11 @@ fn a_standard_error_that_is_gone_or_full_ends_nothing() {
 fn a_terminal_that_is_closed_ends_a_run_in_good_order() {
     let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
     let file = profile(dir.path(), &text(&server, "1h"));
-    let run = Regstorm::start(dir.path(), &["run", file, "--out", "out", "--live", "plain"]);
+    // Whoever runs the tests may have told all of them to ignore it (`nohup`).
+    let mut run = Command::new("env");
+    run.current_dir(dir.path()).args(["--default-signal=HUP", env!("CARGO_BIN_EXE_regstorm")]);
+    run.args(["run", file, "--out", "out", "--live", "plain"]);
+    let run = Regstorm::start_with(run);
     everybody_is_bound(&server);
     run.signal("HUP");
     run.wait(LIMIT).expect_code(129);
