@@ -264,8 +264,8 @@ Exit status:
   0        nothing of the run is left
   1        a binding could not be removed, or a registrar did not answer for
            every agent
-  2        bad usage or profile, no record in the directory, a target that is not
-           allowed, or a profile that means other agents: nothing was sent
+  2        bad usage or profile, no record in the directory, a target that is
+           not allowed, or a profile that means other agents: nothing was sent
   3        the record cannot be read, a name does not resolve, or no
            socket could be opened
   130/143  interrupted; the bindings that were found are removed";
