@@ -26,6 +26,8 @@ struct LoadSecond {
     answered: u64,
     /// Of those: within T1 of the first request.
     swift: u64,
+    /// Attempts given up without an answer.
+    silent: u64,
     /// Attempts open at the second's end.
     waiting: u64,
     retransmitted: u64,
@@ -133,6 +135,8 @@ struct RateCarried {
     mean: f64,
     /// In the best five seconds.
     steady: f64,
+    /// Two standard errors, or what the two differ by if that is more.
+    uncertainty: f64,
     /// What is left of it once phones repeat their requests, when that is clearly less.
     later: Option<f64>,
 }
@@ -140,16 +144,21 @@ struct RateCarried {
 impl RateCarried {
     fn of(seconds: &[LoadSecond], jam: Jam) -> RateCarried {
         let until = &seconds[..=jam.last];
-        let steady = best(until, 5);
+        let steady = best(until, STEADY_S);
         let inside = &until[jam.first..];
         let repeats = inside.iter().position(|second| second.retransmitted > second.answered).unwrap_or(inside.len());
         let rest = &inside[repeats..];
         // Repeats take their part of the capacity.
         let later = rest.iter().map(|second| second.answered).sum::<u64>() as f64 / rest.len().max(1) as f64;
         let collapses = rest.len() >= 3 && later < 0.85 * steady;
+        let together = if collapses { BEST_S } else { STEADY_S };
+        let mean = best(until, together);
+        // Two standard errors of a count that varies as its square root, as chance has it.
+        let chance = 2.0 * (mean / together as f64).sqrt();
         RateCarried {
-            mean: if collapses { best(until, BEST_S) } else { steady },
+            mean,
             steady,
+            uncertainty: chance.max((mean - steady).abs()).max(1.0),
             later: Some(later).filter(|_| collapses),
         }
     }
@@ -172,7 +181,7 @@ fn draft(
     recovered: bool,
 ) -> Draft {
     let mut draft = Draft::new("overload", Severity::Warning, Some(view.trunk));
-    let lost = view.count(Class::Silence);
+    let lost = lost(seconds, offered.from, jam.last).min(view.count(Class::Silence));
     let answered: u64 = seconds[jam.first..=jam.last].iter().map(|second| second.answered).sum();
     draft.attempts = answered + lost;
     draft.agents = view.agents.len() as u64;
@@ -188,14 +197,11 @@ fn draft(
         rate.mean, offered.per_second
     );
     draft.evidence = vec![
-        format!(
-            "answered {:.0} ± {:.0} a second, as long as few requests were repeated",
-            rate.mean,
-            (rate.mean - rate.steady).abs().max(1.0)
-        ),
+        format!("answered {:.0} ± {:.0} a second, as long as few requests were repeated", rate.mean, rate.uncertainty),
         format!("from {} on the queue grew, to {} attempts that waited at once", at(draft.first_ns), queue),
         format!("at most one answer in twenty came within {T1_MS} ms {}", window(nanos(jam.first), draft.last_ns)),
     ];
+    draft.evidence.push(drained(seconds, jam, rate));
     if let Some(later) = rate.later {
         draft.evidence.push(format!("once phones repeated their requests it answered {later:.0} attempts a second"));
     }
@@ -226,6 +232,31 @@ fn draft(
     draft
 }
 
+/// Attempts that timed out because of the queue: begun while it was there, ended up to Timer F
+/// later.
+fn lost(seconds: &[LoadSecond], from: usize, last: usize) -> u64 {
+    let end = seconds.len().min(last + TIMER_F_S + 2);
+    seconds[from.min(end)..end].iter().map(|second| second.silent).sum()
+}
+
+/// How long the queue takes to drain, and when it had.
+fn drained(seconds: &[LoadSecond], jam: Jam, rate: &RateCarried) -> String {
+    let peak = (jam.first..=jam.last).max_by_key(|&n| (seconds[n].waiting, usize::MAX - n)).unwrap_or(jam.last);
+    let takes = seconds[peak].waiting as f64 / rate.mean.max(f64::MIN_POSITIVE);
+    let empty = (peak..seconds.len()).find(|&n| seconds[n].waiting as f64 <= 0.5 * rate.steady);
+    match empty {
+        Some(end) => format!(
+            "at its longest, at {}, the queue takes {takes:.0} s to drain with nobody else coming; it was gone {} s later",
+            at(nanos(peak)),
+            end - peak
+        ),
+        None => format!(
+            "at its longest, at {}, the queue takes {takes:.0} s to drain with nobody else coming; it was not gone at the end",
+            at(nanos(peak))
+        ),
+    }
+}
+
 fn nanos(second: usize) -> u64 {
     second as u64 * SECOND_NS
 }
@@ -242,6 +273,7 @@ fn seconds(view: &View<'_>) -> Vec<LoadSecond> {
         second.answered += tick.answered();
         second.swift += tick.swift;
         second.retransmitted += tick.retransmitted;
+        second.silent += tick.silent;
         ended[number] += tick.answered() + tick.silent;
     }
     let mut open = 0u64;
@@ -275,6 +307,8 @@ fn jam(seconds: &[LoadSecond]) -> Option<Jam> {
     best.filter(|(answers, jam)| *answers >= MANY && jam.last - jam.first + 1 >= LEAST_SECONDS).map(|(_, jam)| jam)
 }
 
+/// RFC 3261 §17.1.2.2: after so many seconds an attempt is given up.
+const TIMER_F_S: usize = 32;
 const SECOND_NS: u64 = 1_000_000_000;
 /// A longer run shows it early.
 const MOST_SECONDS: u64 = 100_000;
@@ -282,6 +316,7 @@ const MOST_SECONDS: u64 = 100_000;
 const LEAST_SECONDS: usize = 3;
 /// Seconds whose answers show what the registrar carries.
 const BEST_S: usize = 2;
+const STEADY_S: usize = 5;
 /// Seconds without an answer within a jam.
 const LONGEST_GAP: usize = 2;
 /// What is asked for over what is carried while the queue grows.
