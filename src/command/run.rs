@@ -9,7 +9,7 @@ use super::registrar::{address_of, embedded};
 use super::report::{Derived, derive};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
-use super::source::DiskSource;
+use super::source::{DiskSource, found_again};
 use super::targets::resolve_all;
 use super::threads::sender_threads;
 use super::{contact, keep, kept_baseline, metrics};
@@ -309,12 +309,11 @@ fn plan(args: &RunArgs) -> Result<(Plan, Vec<Option<AgentAccount>>), Failure> {
 
 /// Writes the header, which is gone then: it names every agent.
 fn begin_record(watch: &mut RunWatch<'_>, args: &RunArgs, header: Header) -> std::io::Result<()> {
-    watch.record().header(&Header { baseline: kept_baseline::read(), profile_path: path_of(args), ..header })
-}
-
-/// Where the profile is found again; `None` of a path that is no text.
-fn path_of(args: &RunArgs) -> Option<String> {
-    std::path::absolute(&args.profile).ok()?.into_os_string().into_string().ok()
+    watch.record().header(&Header {
+        baseline: kept_baseline::read(),
+        profile_path: found_again(&args.profile),
+        ..header
+    })
 }
 
 /// Time to get ready in; says before anything is sent when there are not enough descriptors.

@@ -3,6 +3,7 @@
 use super::shipped;
 use crate::profile::Source;
 use std::io::{self, ErrorKind, Read};
+use std::path::Path;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -36,6 +37,17 @@ impl Source for DiskSource {
     }
 }
 
+/// The name under which the same profile can be read later, from any folder; `None` where there is
+/// none: standard input, or a path that is no text.
+pub(super) fn found_again(profile: &Path) -> Option<String> {
+    let name = profile.to_str()?;
+    match name {
+        STDIN => None,
+        _ if name.starts_with(SHIPPED) => Some(name.to_owned()),
+        _ => std::path::absolute(profile).ok()?.into_os_string().into_string().ok(),
+    }
+}
+
 /// Why a file cannot be read, in words instead of a number of the system.
 pub(super) fn why_unreadable(error: &io::Error) -> String {
     match error.kind() {
@@ -44,5 +56,20 @@ pub(super) fn why_unreadable(error: &io::Error) -> String {
         ErrorKind::IsADirectory => "it is a directory, not a file".to_owned(),
         ErrorKind::NotADirectory => "a part of the path is a file, not a directory".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_found_again_by_what_it_was() {
+        let of = |name: &str| found_again(Path::new(name));
+        assert_eq!(of("@pilot").as_deref(), Some("@pilot"));
+        assert_eq!(of("-"), None);
+        assert_eq!(of("/lab/a.toml").as_deref(), Some("/lab/a.toml"));
+        let file = of("a.toml").expect("a path");
+        assert!(Path::new(&file).is_absolute() && file.ends_with("/a.toml"), "{file}");
     }
 }
