@@ -90,7 +90,7 @@ fn without_outliers(values: &[f64], scatter: f64) -> (Vec<f64>, Vec<usize>) {
     (smooth, outliers)
 }
 
-/// The middle of the values; 0 of none.
+/// The middle of the values, of an even number the mean of the two; 0 of none.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -115,7 +115,7 @@ struct CoursePiece {
     residual: f64,
 }
 
-/// CourseSums up to a position, from which any stretch is fitted at once.
+/// Sums up to a position, from which any stretch is fitted at once.
 #[derive(Clone, Copy, Default)]
 struct CourseSums {
     y: f64,

@@ -15,6 +15,7 @@ use super::draft::{Draft, MANY, confidence, is_near};
 use super::rivals::Rival;
 use super::view::View;
 use super::wording::{at, counted, window};
+use crate::diagnose::course::median;
 use crate::vocab::{Class, Confidence, Phase, Severity, Status, T1_MS};
 
 /// One second of a trunk.
@@ -99,8 +100,8 @@ fn answers_to_credentials_ms(view: &View<'_>, jam: Jam) -> Option<f64> {
     let inside = view.results.intervals.iter().filter(|interval| interval.start_ns < to && interval.end_ns > from);
     let rows = inside.flat_map(|interval| &interval.latency);
     let rows = rows.filter(|row| (row.trunk, row.phase) == (view.trunk, Phase::Authenticated) && row.count > 0);
-    let mut medians: Vec<f64> = rows.map(|row| row.p50_us as f64 / 1e3).collect();
-    (!medians.is_empty()).then(|| super::trend::median(&mut medians))
+    let medians: Vec<f64> = rows.map(|row| row.p50_us as f64 / 1e3).collect();
+    (!medians.is_empty()).then(|| median(&medians))
 }
 
 /// How much was asked for while the queue grew.

@@ -4,6 +4,7 @@
 use super::draft::{Draft, confidence};
 use super::rivals::Rival;
 use super::trend::{self, Rise};
+use crate::diagnose::course::median;
 use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts, times};
 use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
@@ -105,7 +106,7 @@ fn is_steady(soak: &[&IntervalResult], trunk: u16) -> bool {
     // Agents that sign off, or on, in a part of the time only: no trend of the whole, and no drift.
     let ends = |values: &[f64]| {
         let third = (values.len() / 3).max(1).min(values.len());
-        [&values[..third], &values[values.len() - third..]].map(|part| trend::median(&mut part.to_vec()))
+        [&values[..third], &values[values.len() - third..]].map(median)
     };
     let [begin, end] = ends(&planned);
     let moved = (begin - end).abs() > WORSE * largest(&planned);

@@ -6,6 +6,7 @@ use super::draft::{Draft, MANY, SOME, confidence};
 use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, window};
+use crate::diagnose::course::median;
 use crate::record::{IntervalResult, LatencyRow};
 use crate::vocab::{Confidence, Phase, Severity, Stage, T1_MS};
 
@@ -86,8 +87,8 @@ fn always(view: &View<'_>) -> Option<Draft> {
     if count < SOME || slow.len() * 10 < samples.len() * 9 {
         return None;
     }
-    let mut medians: Vec<f64> = samples.iter().map(|sample| sample.ms).collect();
-    let typical = super::trend::median(&mut medians);
+    let medians: Vec<f64> = samples.iter().map(|sample| sample.ms).collect();
+    let typical = median(&medians);
     let mut draft = Draft::new("slow", Severity::Warning, Some(view.trunk));
     draft.attempts = count;
     draft.agents = view.agents.len() as u64;

@@ -5,6 +5,8 @@
 //! neighbouring intervals are only roughly: for that reason a finding asks for more than
 //! significance.
 
+use crate::diagnose::course::median;
+
 /// A rise over a series, as Sen's line has it: its slope is the median of the slopes between all
 /// pairs.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -30,8 +32,8 @@ pub(super) fn rise(values: &[f64]) -> Option<Rise> {
             slopes.push((other - one) / (j - i) as f64);
         }
     }
-    let slope = median(&mut slopes);
-    let middle = median(&mut values.to_vec());
+    let slope = median(&slopes);
+    let middle = median(values);
     let half = slope * (values.len() - 1) as f64 / 2.0;
     (score > 0 && slope > 0.0).then(|| Rise { from: middle - half, to: middle + half, p: chance(values, score) })
 }
@@ -50,8 +52,8 @@ pub(super) fn is_gradual(values: &[f64]) -> bool {
     if third == 0 {
         return false;
     }
-    let [first, last] = [&values[..third], &values[values.len() - third..]].map(|part| median(&mut part.to_vec()));
-    let second = median(&mut values[third..values.len() - third].to_vec());
+    let [first, last] = [&values[..third], &values[values.len() - third..]].map(median);
+    let second = median(&values[third..values.len() - third]);
     let whole = last - first;
     whole > 0.0 && second - first >= SPREAD * whole && last - second >= SPREAD * whole
 }
@@ -80,17 +82,6 @@ fn upper_tail(z: f64) -> f64 {
     let terms = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
     let sum = terms.iter().rev().fold(0.0, |sum, term| (sum + term) * t);
     (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * sum
-}
-
-/// Of an even number of values the mean of the two in the middle; 0 of none.
-pub(super) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => values[half],
-        _ => (values[half - 1] + values[half]) / 2.0,
-    }
 }
 
 /// Values without which nothing is said.
