@@ -8,26 +8,27 @@ mod account;
 mod idle;
 mod mix;
 mod outlook;
+mod policy;
 mod unmeasured;
 
-use crate::agent::{Backoff, IdentityBook, Refresh, RetryPolicy, TrunkPolicy};
+use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::diagnose::compare::AllowedChange;
 use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
-    self, AgentList, AgentSecret, InjectionOrder, Problem, Profile, ProfileError, Retry, RetryMax, RetryPreset,
-    TrunkAgents, Wrong,
+    self, AgentList, AgentSecret, InjectionOrder, Problem, Profile, ProfileError, RetryPreset, TrunkAgents, Wrong,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
 use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
-use crate::sip::{self, Algorithm, AlgorithmSet, Ha1, Timers};
+use crate::sip::{self, Algorithm, Ha1};
 use crate::vocab::{
     AcceptFrom, ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
     saturating_u32,
 };
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
+use policy::policy;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::IpAddr;
@@ -410,53 +411,6 @@ fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(Strin
         headers.iter().cloned().partition(|(name, _)| name.eq_ignore_ascii_case("User-Agent"));
     (named.into_iter().next().map(|(_, value)| value), others)
 }
-
-fn policy(trunk: &profile::TrunkProfile, retry: &Retry) -> TrunkPolicy {
-    let retry = retry_policy(retry);
-    let refresh = if trunk.refresh_at_written { Refresh::Share } else { retry.refresh };
-    TrunkPolicy {
-        domain: trunk.domain.clone(),
-        realm: trunk.realm.clone(),
-        realm_policy: trunk.realm_policy,
-        algorithms: algorithms(&trunk.algorithms).into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
-        expires_s: seconds(trunk.expires),
-        refresh_at: trunk.refresh_at,
-        reuse_nonce: trunk.reuse_nonce,
-        retry: RetryPolicy { refresh, ..retry },
-        timers: Timers::default(),
-    }
-}
-
-/// The behaviour a preset and its overrides stand for.
-fn retry_policy(retry: &Retry) -> RetryPolicy {
-    let Retry { interval, jitter, .. } = *retry;
-    let forbidden = match retry.forbidden_interval {
-        Duration::ZERO => Backoff::Never,
-        interval => Backoff::Fixed { interval, jitter: retry.forbidden_jitter },
-    };
-    let max = match retry.max {
-        RetryMax::Unlimited => None,
-        RetryMax::Times(times) => Some(times),
-    };
-    let again = Backoff::Fixed { interval, jitter };
-    match retry.preset {
-        RetryPreset::Rfc => RetryPolicy {
-            recoverable: Backoff::Exponential { base: interval, cap: RFC_CAP, jitter },
-            forbidden,
-            max,
-            ..RetryPolicy::RFC
-        },
-        RetryPreset::Pjsua => RetryPolicy { recoverable: again, forbidden, max, ..RetryPolicy::PJSUA },
-        RetryPreset::Asterisk => RetryPolicy { recoverable: again, forbidden, max, ..RetryPolicy::ASTERISK },
-        RetryPreset::Hammer => {
-            RetryPolicy { recoverable: again, forbidden, refused: again, max, ..RetryPolicy::HAMMER }
-        }
-        RetryPreset::None => RetryPolicy::NONE,
-    }
-}
-
-/// RFC 5626 §4.5: the longest wait between attempts.
-const RFC_CAP: Duration = Duration::from_secs(1_800);
 
 /// The profile's names are checked, every one of them is known here.
 fn algorithms(names: &[&str]) -> Vec<Algorithm> {

@@ -544,7 +544,7 @@ fn targets_and_proxies_are_read() {
 #[test]
 fn presets_become_policies() {
     use regstorm::agent::Backoff::{Exponential, Fixed, Never};
-    use regstorm::agent::{Refresh, RetryAfter, RetryPolicy};
+    use regstorm::agent::{OnIcmp, Patience, Refresh, RetryAfter, RetryPolicy};
     use std::time::Duration;
     let secs = Duration::from_secs;
     let policy = |retry: &str| {
@@ -568,6 +568,11 @@ fn presets_become_policies() {
     assert_eq!((pjsua.recoverable, pjsua.max), (Fixed { interval: secs(40), jitter: 0.25 }, Some(3)));
     let asterisk = policy("{ preset = \"asterisk\" }");
     assert_eq!(asterisk, RetryPolicy::ASTERISK);
+    assert_eq!(policy("{ preset = \"baresip\" }"), RetryPolicy::BARESIP);
+    let baresip =
+        policy("{ preset = \"baresip\", forbidden_interval = \"30s\", icmp = \"heed\", challenges = 2, stales = 3 }");
+    assert_eq!((baresip.forbidden, baresip.on_icmp), (Fixed { interval: secs(30), jitter: 0.0 }, OnIcmp::Heed));
+    assert_eq!(baresip.patience, Patience::RFC);
     let asterisk =
         policy("{ preset = \"asterisk\", forbidden_interval = \"300s\", max = \"unlimited\", jitter = 0.1 }");
     let waits = |interval| Fixed { interval: secs(interval), jitter: 0.1 };
@@ -577,6 +582,26 @@ fn presets_become_policies() {
     assert_eq!(plan.trunks[0].policy.retry.refresh, Refresh::Share, "what is written wins");
     let none = policy("{ preset = \"none\" }");
     assert_eq!((none.recoverable, none.forbidden, none.refused, none.max), (Never, Never, Never, Some(0)));
+}
+
+#[test]
+fn a_nonce_is_used_twice_by_those_clients_that_do() {
+    let reuses = |sets: &[&str]| {
+        let plan = Fixture::profile(TRUNK).plan(sets).unwrap_or_else(|error| panic!("{error}"));
+        plan.trunks[0].policy.reuse_nonce
+    };
+    for (preset, expected) in
+        [("rfc", true), ("hammer", true), ("baresip", true), ("asterisk", false), ("pjsua", false)]
+    {
+        let set = format!("trunk.0.retry={{ preset = \"{preset}\" }}");
+        assert_eq!(reuses(&[&set]), expected, "{preset}");
+        assert!(reuses(&[&set, "trunk.0.reuse_nonce=true"]), "{preset}");
+        assert!(!reuses(&[&set, "trunk.0.reuse_nonce=false"]), "{preset}");
+    }
+    // Of a share of the agents too.
+    let text = TRUNK.replace("[[load]]", "[[trunk.mix]]\nshare = 0.2\nretry = { preset = \"asterisk\" }\n[[load]]");
+    let plan = Fixture::profile(&text).plan(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((plan.trunks[0].policy.reuse_nonce, plan.variants[0].reuse_nonce), (true, false));
 }
 
 #[test]

@@ -95,6 +95,11 @@ impl Authentication {
         known.or_else(free).or_else(further).or_else(idle).map(Challenger::nth)
     }
 
+    /// Whether what is held of this challenger is this nonce.
+    pub(super) fn has_nonce(&self, by: Challenger, nonce: &[u8]) -> bool {
+        self.places().nth(by.place()).is_some_and(|place| place.as_ref().is_some_and(|held| held.nonce() == nonce))
+    }
+
     /// Whether this exchange has answered a challenge of this role.
     pub(super) fn has_answered(&self, role: Role, exchange: Exchange) -> bool {
         let is_it = |held: &Held| held.role == role;

@@ -116,31 +116,59 @@ impl Challenger {
     }
 }
 
-/// How far an exchange has come. One challenge of each challenger, one further `stale=true` and one
-/// 423 are answered.
+/// How often a client lets one exchange be challenged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// The challenge that ends an exchange whose challengers refuse what answers them: so many
+    /// REGISTERs does a registrar draw that challenges without end.
+    pub challenges: u8,
+    /// The same of challenges that call the nonce stale.
+    pub stales: u8,
+    /// A challenge with the nonce that was just answered ends it at once, unless it is stale.
+    pub only_fresh: bool,
+}
+
+impl Patience {
+    /// Credentials that are refused are refused; one further `stale=true` is answered.
+    pub const RFC: Patience = Patience { challenges: 2, stales: 3, only_fresh: false };
+
+    /// What is left of it where a challenge brings the nonce that was answered.
+    pub fn with_the_same_nonce(self) -> Patience {
+        if self.only_fresh { Patience { challenges: 0, ..self } } else { self }
+    }
+}
+
+/// How far an exchange has come. One challenge of each challenger and one 423 are answered, and as
+/// many refusals of the answers as [`Patience`] has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Exchange {
     /// Whose challenges were answered, a bit each.
     challengers: u8,
-    with_credentials: bool,
-    stale_answered: bool,
-    interval_raised: bool,
+    /// [`WITH_CREDENTIALS`](Self::WITH_CREDENTIALS), [`LONGER`](Self::LONGER): an agent has no room
+    /// for a byte more.
+    marks: u8,
+    /// Answers that were refused: as they were, and for a stale nonce.
+    refused: u8,
+    stale: u8,
 }
 
 impl Exchange {
     /// A request goes out, with credentials or without.
     pub fn requested(&mut self, with_credentials: bool) {
-        self.with_credentials = with_credentials;
+        self.marks &= !Self::WITH_CREDENTIALS;
+        if with_credentials {
+            self.marks |= Self::WITH_CREDENTIALS;
+        }
     }
 
     /// Whether the latest request carried credentials.
     pub const fn with_credentials(self) -> bool {
-        self.with_credentials
+        self.marks & Self::WITH_CREDENTIALS != 0
     }
 
     /// Where in the handshake the latest request stands.
     pub const fn place(self) -> Place {
-        if self.with_credentials { Place::AfterCredentials } else { Place::Unchallenged }
+        if self.with_credentials() { Place::AfterCredentials } else { Place::Unchallenged }
     }
 
     /// Whether a challenge of this challenger was answered.
@@ -155,17 +183,21 @@ impl Exchange {
     /// refuses them is one.
     ///
     /// # Errors
-    /// The end, when the challenger has refused what answered it.
-    pub fn challenged(&mut self, by: Challenger, stale: bool) -> Result<bool, Failed> {
+    /// The end, when the challenger has refused what answered it, and patience is at its end.
+    pub fn challenged(&mut self, by: Challenger, stale: bool, patience: Patience) -> Result<bool, Failed> {
         let bit = 1 << by.0;
         let again = self.challengers & bit != 0;
         self.challengers |= bit;
         if !again {
             return Ok(false);
         }
-        match stale {
-            true if !std::mem::replace(&mut self.stale_answered, true) => Ok(true),
-            true => Err(Self::STALE),
+        let (refusals, most) =
+            if stale { (&mut self.stale, patience.stales) } else { (&mut self.refused, patience.challenges) };
+        *refusals = refusals.saturating_add(1);
+        // The first challenge and this one with those between.
+        match *refusals < most.saturating_sub(1) {
+            true => Ok(stale),
+            false if stale => Err(Self::STALE),
             false => Err(Failed::by(401, Place::AfterCredentials)),
         }
     }
@@ -177,8 +209,8 @@ impl Exchange {
     /// The end, when nothing longer can be asked for, or has been already.
     pub fn too_brief(&mut self, asked_s: u32, least_s: Option<u32>) -> Result<u32, Failed> {
         match least_s {
-            Some(least_s) if asked_s > 0 && least_s > asked_s && !self.interval_raised => {
-                self.interval_raised = true;
+            Some(least_s) if asked_s > 0 && least_s > asked_s && self.marks & Self::LONGER == 0 => {
+                self.marks |= Self::LONGER;
                 // The request that follows is a new one, and may be challenged like the first.
                 self.challengers = 0;
                 Ok(least_s)
@@ -202,6 +234,11 @@ impl Exchange {
         }
     }
 
+    /// The latest request carries credentials.
+    const WITH_CREDENTIALS: u8 = 1;
+    /// The lifetime asked for was raised after a 423.
+    const LONGER: u8 = 2;
+
     const STALE: Failed = Failed::new(Status::AuthenticationFailed, LoopKind::Stale);
 }
 
@@ -219,28 +256,44 @@ mod tests {
     fn one_challenge_of_each_challenger_is_answered() {
         let mut exchange = Exchange::default();
         let proxy = Challenger::nth(1);
-        assert_eq!(exchange.challenged(proxy, false), Ok(false));
+        assert_eq!(exchange.challenged(proxy, false, Patience::RFC), Ok(false));
         assert_eq!((exchange.has_answered(REGISTRAR), exchange.has_answered(proxy)), (false, true));
-        assert_eq!(exchange.challenged(REGISTRAR, false), Ok(false));
-        assert_eq!(loop_kind(exchange.challenged(proxy, false)), LoopKind::Unauthorized);
+        assert_eq!(exchange.challenged(REGISTRAR, false, Patience::RFC), Ok(false));
+        assert_eq!(loop_kind(exchange.challenged(proxy, false, Patience::RFC)), LoopKind::Unauthorized);
     }
 
     #[test]
     fn challengers_without_end_end() {
         let mut exchange = Exchange::default();
         for n in 0..Challenger::MOST {
-            assert_eq!(exchange.challenged(Challenger::nth(n), false), Ok(false), "{n}");
+            assert_eq!(exchange.challenged(Challenger::nth(n), false, Patience::RFC), Ok(false), "{n}");
         }
-        assert_eq!(loop_kind(exchange.challenged(Challenger::nth(8), false)), LoopKind::Unauthorized);
+        assert_eq!(loop_kind(exchange.challenged(Challenger::nth(8), false, Patience::RFC)), LoopKind::Unauthorized);
     }
 
     #[test]
     fn one_stale_nonce_is_replaced() {
         let mut exchange = Exchange::default();
         // Stale or not, it is the first challenge of this exchange.
-        assert_eq!(exchange.challenged(REGISTRAR, true), Ok(false));
-        assert_eq!(exchange.challenged(REGISTRAR, true), Ok(true));
-        assert_eq!(loop_kind(exchange.challenged(REGISTRAR, true)), LoopKind::Stale);
+        assert_eq!(exchange.challenged(REGISTRAR, true, Patience::RFC), Ok(false));
+        assert_eq!(exchange.challenged(REGISTRAR, true, Patience::RFC), Ok(true));
+        assert_eq!(loop_kind(exchange.challenged(REGISTRAR, true, Patience::RFC)), LoopKind::Stale);
+    }
+
+    #[test]
+    fn a_patient_client_answers_as_often_as_it_does() {
+        for (challenges, stales) in [(2, 3), (6, 4), (16, 16), (2, 2)] {
+            let patience = Patience { challenges, stales, only_fresh: true };
+            for (stale, most) in [(false, challenges), (true, stales)] {
+                let mut exchange = Exchange::default();
+                let answered = (0..99).take_while(|_| exchange.challenged(REGISTRAR, stale, patience).is_ok()).count();
+                assert_eq!(answered + 1, usize::from(most), "the last one is left");
+            }
+            let mut exchange = Exchange::default();
+            assert_eq!(exchange.challenged(REGISTRAR, false, patience), Ok(false));
+            let same = patience.with_the_same_nonce();
+            assert_eq!(loop_kind(exchange.challenged(REGISTRAR, false, same)), LoopKind::Unauthorized);
+        }
     }
 
     #[test]
@@ -252,9 +305,12 @@ mod tests {
             assert_eq!(brief(asked, least), Err(refused), "{asked} {least:?}");
         }
         let mut exchange = Exchange::default();
-        assert_eq!(exchange.challenged(REGISTRAR, false), Ok(false));
-        assert_eq!((exchange.too_brief(30, Some(60)), exchange.challenged(REGISTRAR, false)), (Ok(60), Ok(false)));
-        assert_eq!(loop_kind(exchange.challenged(REGISTRAR, false)), LoopKind::Unauthorized);
+        assert_eq!(exchange.challenged(REGISTRAR, false, Patience::RFC), Ok(false));
+        assert_eq!(
+            (exchange.too_brief(30, Some(60)), exchange.challenged(REGISTRAR, false, Patience::RFC)),
+            (Ok(60), Ok(false))
+        );
+        assert_eq!(loop_kind(exchange.challenged(REGISTRAR, false, Patience::RFC)), LoopKind::Unauthorized);
         let mut exchange = Exchange::default();
         assert_eq!((exchange.too_brief(30, Some(60)), exchange.too_brief(60, Some(90))), (Ok(60), Err(refused)));
     }

@@ -24,5 +24,8 @@ pub mod retry;
 pub mod transaction;
 
 pub use identity::{Credential, Identity, IdentityBook, call_id};
-pub use policy::{AfterLoss, Backoff, Codes, RealmPolicy, Refresh, RetryAfter, RetryPolicy, TrunkPolicy, WholeSeconds};
+pub use policy::{
+    AfterLoss, Backoff, Codes, OnIcmp, Patience, RealmPolicy, Refresh, RetryAfter, RetryPolicy, TrunkPolicy,
+    WholeSeconds,
+};
 pub use registration::{Agent, Context, Input, Send};

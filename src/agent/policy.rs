@@ -1,8 +1,9 @@
 //! How the agents of one trunk behave: what the plan hands to this room.
 
+pub use super::exchange::Patience;
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::{AlgorithmSet, Timers};
-pub use crate::vocab::{RealmPolicy, RetryAfter};
+pub use crate::vocab::{OnIcmp, RealmPolicy, RetryAfter};
 use std::time::Duration;
 
 /// How the wait before a retry grows.
@@ -100,6 +101,13 @@ pub struct RetryPolicy {
     /// Between arrival and first REGISTER; the attempt is planned for its end. `None`: at once.
     pub start: Option<WholeSeconds>,
     pub after_loss: AfterLoss,
+    pub on_icmp: OnIcmp,
+    pub patience: Patience,
+    /// Whether it uses a nonce twice by itself; what a trunk's agents do is
+    /// [`TrunkPolicy::reuse_nonce`].
+    pub reuse_nonce: bool,
+    /// Where nonces are used again, also by a retry, unless that follows a 403.
+    pub retry_with_nonce: bool,
 }
 
 impl RetryPolicy {
@@ -120,6 +128,10 @@ impl RetryPolicy {
         refresh: Refresh::Share,
         start: None,
         after_loss: AfterLoss::AsFailure,
+        on_icmp: OnIcmp::Heed,
+        patience: Patience::RFC,
+        reuse_nonce: true,
+        retry_with_nonce: false,
     };
 
     /// pjsua as in pjproject 2.17-dev, commit b7317ff of 2026-08-20.
@@ -132,6 +144,11 @@ impl RetryPolicy {
     /// `reg_retry_interval` (300 s) ± 10 s. `sip_reg.c`, `schedule_registration`: refresh 5 s
     /// before the end, not sooner than 5 s after the 2xx, and one second before the end of a
     /// shorter lifetime.
+    ///
+    /// As captured of 2.15.1: ICMP is not looked at; no nonce is used twice, so that a refresh is a
+    /// full handshake; a registrar that challenges without end, with two algorithms and a fresh
+    /// nonce each time, draws 6 REGISTERs, or 4 when it says `stale=true` or offers one algorithm;
+    /// the same nonce again without `stale` ends it at once.
     pub const PJSUA: RetryPolicy = RetryPolicy {
         preset: "pjsua",
         temporary: Codes { listed: &[408, 480, 500, 502, 503, 504], classes: &[6] },
@@ -144,6 +161,10 @@ impl RetryPolicy {
         refresh: Refresh::Before { margin: Duration::from_secs(5), least: Duration::from_secs(5) },
         start: None,
         after_loss: AfterLoss::AsFailure,
+        on_icmp: OnIcmp::Ignore,
+        patience: Patience { challenges: 6, stales: 4, only_fresh: true },
+        reuse_nonce: false,
+        retry_with_nonce: false,
     };
 
     /// Asterisk's `res_pjsip_outbound_registration.c`, commit f0c1c1a of 2026-08-06 (between 23.4
@@ -156,6 +177,10 @@ impl RetryPolicy {
     /// 403 after `forbidden_retry_interval` (0: never); other refusals after `fatal_retry_interval`
     /// (0: never). Refresh `REREGISTER_BUFFER_TIME` (10 s) before the end, a shorter lifetime at
     /// once. The first REGISTER 1 to 10 whole seconds after the start (`max_random_initial_delay`).
+    ///
+    /// As captured of 22.10: ICMP is not looked at, so that whatever is not answered is sent again
+    /// every 92 s (Timer F and 60 s); no nonce is used twice; of a second challenge nothing is
+    /// answered, whether it is stale or not.
     pub const ASTERISK: RetryPolicy = RetryPolicy {
         preset: "asterisk",
         temporary: Codes { listed: &[408, 500, 502, 503, 504], classes: &[6] },
@@ -168,6 +193,30 @@ impl RetryPolicy {
         refresh: Refresh::Before { margin: Duration::from_secs(10), least: Duration::ZERO },
         start: Some(WholeSeconds { least: 1, most: 10 }),
         after_loss: AfterLoss::AtOnce,
+        on_icmp: OnIcmp::Ignore,
+        patience: Patience { challenges: 2, stales: 2, only_fresh: false },
+        reuse_nonce: false,
+        retry_with_nonce: false,
+    };
+
+    /// baresip 1.1 with libre 2.0, `src/sipreg/reg.c`, and as captured.
+    ///
+    /// `response_handler`: whatever failed, a refusal of any sort, silence or the 16th challenge of
+    /// one attempt (`sip_request_loops`), is repeated after the back-off of RFC 5626 §4.5
+    /// (`failwait`); `Retry-After` is not read. Refresh at 90 % of the lifetime to the moment,
+    /// with the nonce used before, as has a retry, but a 403 makes it forget its nonce. ICMP is not
+    /// looked at. A connection that is lost is opened by the next refresh.
+    pub const BARESIP: RetryPolicy = RetryPolicy {
+        preset: "baresip",
+        forbidden: RetryPolicy::RFC.recoverable,
+        refused: RetryPolicy::RFC.recoverable,
+        retry_after: RetryAfter::Ignored,
+        refresh: Refresh::Exactly,
+        after_loss: AfterLoss::AtRefresh,
+        on_icmp: OnIcmp::Ignore,
+        patience: Patience { challenges: 16, stales: 16, only_fresh: false },
+        retry_with_nonce: true,
+        ..RetryPolicy::RFC
     };
 
     /// Again every second, whatever the answer.

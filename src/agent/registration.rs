@@ -43,7 +43,7 @@ use super::ending::Ending;
 use super::exchange::{self, Exchange, Failed, FinalAnswer};
 use super::identity::{Identity, from_tag, own_half, whole};
 use super::looping::{LoopStep, Looping};
-use super::policy::{RetryAfter, TrunkPolicy};
+use super::policy::{OnIcmp, RetryAfter, TrunkPolicy};
 use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
 use crate::measure::{AttemptEnd, Clues, Event};
@@ -242,8 +242,7 @@ impl Agent {
             }
             Input::Transport { serial, why } => {
                 if self.is_open(serial) {
-                    let end = Ending::trouble(Failed::UNREACHABLE, 0, why);
-                    self.finish(cx, end, now, events);
+                    self.undelivered(cx, why, now, events);
                 }
                 Send::No
             }
@@ -423,7 +422,11 @@ impl Agent {
 
     fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Send {
         self.own_half = self.own_half.or_else(|| NonZeroU64::new(own_half(cx.seed, cx.agent)));
-        let carries_on = matches!(kind, Kind::Refresh | Kind::Unregister);
+        let carries_on = match kind {
+            Kind::Refresh | Kind::Unregister => true,
+            Kind::Retry => cx.policy.retry.retry_with_nonce,
+            Kind::Initial => false,
+        };
         self.authentication.begin(carries_on && cx.policy.reuse_nonce);
         self.state = State::Open(OpenAttempt {
             kind,
@@ -449,6 +452,7 @@ impl Agent {
                 attempt.facts.note(Facts::COPIES_BEFORE);
             }
             attempt.transaction = None;
+            attempt.facts.request_again();
             attempt.exchange.requested(with_credentials);
         }
         Send::New
@@ -468,8 +472,7 @@ impl Agent {
                     Due::Retransmit => Send::Again,
                     Due::Timeout => {
                         transaction.given_up(attempt.kind, attempt.exchange.place(), events);
-                        let end = Ending::trouble(Failed::TIMED_OUT, 0, Trouble::Timeout);
-                        self.finish(cx, end, transaction.timeout_at(&cx.policy.timers), events);
+                        self.finish(cx, attempt.unanswered(), transaction.timeout_at(&cx.policy.timers), events);
                         Send::No
                     }
                 }
@@ -521,6 +524,16 @@ impl Agent {
         Send::No
     }
 
+    /// The current request could not be sent, or did not arrive.
+    fn undelivered(&mut self, cx: &Context<'_>, why: Trouble, at: Time, events: &mut impl FnMut(Event<'_>)) {
+        match (&mut self.state, why) {
+            (State::Open(attempt), Trouble::Unreachable(what)) if cx.policy.retry.on_icmp == OnIcmp::Ignore => {
+                attempt.facts.note_unreachable(what);
+            }
+            _ => self.finish(cx, Ending::trouble(Failed::UNREACHABLE, 0, why), at, events),
+        }
+    }
+
     /// A final response to a transaction that is not open: a copy within Timer K is absorbed (RFC
     /// 3261 §17.1.2.2), anything else came too late.
     fn late_or_copy(&self, cx: &Context<'_>, serial: u32, at: Time, events: &mut impl FnMut(Event<'_>)) {
@@ -566,6 +579,9 @@ impl Agent {
         }
         if end.clues.retry_after.is_some() && cx.policy.retry.retry_after == RetryAfter::Ignored {
             events(Event::RetryAfterIgnored);
+        }
+        if end.code == 403 && cx.policy.retry.retry_with_nonce {
+            self.authentication = Authentication::default();
         }
         let failure = Setback::of_code((end.code != 0).then_some(end.code), cx.policy.retry.temporary);
         let failure = if status == Status::ProtocolError { Setback::Refused } else { failure };
@@ -625,6 +641,14 @@ impl OpenAttempt {
     fn begin(&mut self, at: Time, events: &mut impl FnMut(Event<'_>)) {
         if self.facts.note(Facts::BEGUN) && self.kind != Kind::Unregister {
             events(Event::Began { kind: self.kind, planned: self.planned, at });
+        }
+    }
+
+    /// How it ends when Timer F has run out: whatever ICMP said meanwhile is why.
+    fn unanswered(&self) -> Ending<'static> {
+        match self.facts.unreachable() {
+            Some(what) => Ending::trouble(Failed::UNREACHABLE, 0, Trouble::Unreachable(what)),
+            None => Ending::trouble(Failed::TIMED_OUT, 0, Trouble::Timeout),
         }
     }
 

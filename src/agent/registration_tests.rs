@@ -1,8 +1,9 @@
 //! The agent against a script: times in milliseconds, every request read back from its bytes.
 //!
 //! Here are the script's words, what an attempt is and how it ends; `handshake` and `departure` go
-//! on from there.
+//! on from there, and `clients` holds the presets against real clients.
 
+mod clients;
 mod departure;
 mod handshake;
 
@@ -15,8 +16,8 @@ use crate::sip::challenge::credentials;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
 use crate::sip::{Algorithm, AlgorithmSet, Branch, Timers, scan};
 use crate::vocab::{
-    AgentId, Kind, LoopKind, RequestFate, RequestKind, RunTag, Secret, Status, Time, Transport, Trouble, TrunkId,
-    Unreachable,
+    AgentId, Kind, LoopKind, NotSent, RequestFate, RequestKind, RunTag, Secret, Status, Time, Transport, Trouble,
+    TrunkId, Unreachable,
 };
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ struct Phone {
     credential: Credential,
     template: RegisterTemplate,
     draining: bool,
+    seed: Seed,
     /// Requests since last looked at: when, and the text.
     sent: Vec<(u64, String)>,
     events: Vec<String>,
@@ -55,13 +57,13 @@ fn context<'a>(
     policy: &'a TrunkPolicy,
     credential: &'a Credential,
     template: &'a RegisterTemplate,
-    draining: bool,
+    (draining, seed): (bool, Seed),
 ) -> Context<'a> {
     Context {
         agent: AgentId(5),
         policy,
         identity: Identity { trunk: TrunkId(0), number: 5, user: "alice", auth_user: "alice-auth", credential },
-        seed: Seed(1),
+        seed,
         run: RUN,
         template,
         reliable: false,
@@ -95,6 +97,7 @@ impl Phone {
                 headers: &[],
             }),
             draining: false,
+            seed: Seed(1),
             sent: Vec::new(),
             events: Vec::new(),
             clues: Vec::new(),
@@ -122,7 +125,7 @@ impl Phone {
         assert!(ms >= self.now, "time goes forward");
         self.now = ms;
         let now = Self::time(ms);
-        let cx = context(&self.policy, &self.credential, &self.template, self.draining);
+        let cx = context(&self.policy, &self.credential, &self.template, (self.draining, self.seed));
         let events = &mut self.events;
         let clues = &mut self.clues;
         let requests = &mut self.requests;
@@ -145,7 +148,7 @@ impl Phone {
     }
 
     fn deadline(&self) -> Option<u64> {
-        let cx = context(&self.policy, &self.credential, &self.template, self.draining);
+        let cx = context(&self.policy, &self.credential, &self.template, (self.draining, self.seed));
         self.agent.deadline(&cx).map(|at| at.as_nanos() / 1_000_000 - 1_000_000)
     }
 

@@ -136,7 +136,11 @@ impl Rehearsal {
                 .iter()
                 .map(|trunk| &trunk.policy)
                 .chain(&plan.variants)
-                .map(|policy| TrunkPolicy { retry: behaviour(client, jitter), ..policy.clone() })
+                .map(|policy| TrunkPolicy {
+                    retry: behaviour(client, jitter),
+                    reuse_nonce: client.reuse_nonce,
+                    ..policy.clone()
+                })
                 .collect(),
             load: LoadConfig {
                 stages: self.stages(agents),

@@ -13,7 +13,7 @@ use super::entry::{Entry, SeenEnd, SeenTexts, TextId, What};
 use super::replay::Seen;
 use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
-use crate::agent::exchange::{Challenger, Exchange, Failed, FinalAnswer};
+use crate::agent::exchange::{Challenger, Exchange, Failed, FinalAnswer, Patience};
 use crate::record::Observed;
 use crate::sip::Response;
 use crate::sip::challenge::Role;
@@ -641,7 +641,7 @@ impl SeenAttempt {
         if known.is_none() && n < Challenger::MOST {
             self.challengers.push(by);
         }
-        self.exchange.challenged(Challenger::nth(n), answer.stale)
+        self.exchange.challenged(Challenger::nth(n), answer.stale, Patience::RFC)
     }
 
     /// How it ends when the phone does not do what is asked for.

@@ -7,7 +7,7 @@
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, LimitScope, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word,
+    AcceptFrom, ArrivalOrder, LimitScope, OnIcmp, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -241,7 +241,7 @@ pub struct TrunkFile {
     #[schemars(extend("default" = defaults::REFRESH_AT))]
     pub refresh_at: Option<f64>,
     /// Refreshes carry credentials at once, with the next nonce count, instead of waiting for a new
-    /// 401.
+    /// 401. The retry presets `asterisk` and `pjsua` do not when this is left out.
     #[schemars(extend("default" = defaults::REUSE_NONCE))]
     pub reuse_nonce: Option<bool>,
     /// Local ports over UDP: one for all agents of a worker and source, or `"per-agent"`: one for
@@ -331,21 +331,32 @@ pub struct AgentsFile {
 pub struct RetryFile {
     /// `"rfc"`: 408, 5xx, timeouts and transport failures after min(1800 s, `interval`·2^k), 50 to
     /// 100 % of it (RFC 5626 §4.5), `Retry-After` wins, a second at least, other refusals never;
-    /// `"pjsua"`, `"asterisk"`: as those clients do by their own sources; `"hammer"`: after `interval`
+    /// `"pjsua"`, `"asterisk"`, `"baresip"`: as those clients do; `"hammer"`: after `interval`
     /// whatever the answer; `"none"`: one attempt.
     #[schemars(extend("default" = defaults::RETRY_PRESET))]
     pub preset: Option<WordText<RetryPreset>>,
-    /// Wait before a retry, with rfc before the first one; the preset decides when left out (rfc
-    /// 30s, pjsua 300s, asterisk 60s, hammer 1s).
+    /// Wait before a retry, with rfc and baresip half of the longest before the first one; the
+    /// preset decides when left out (rfc and baresip 30s, pjsua 300s, asterisk 60s, hammer 1s).
     pub interval: Option<DurationText>,
-    /// Wait after a 403; `"0s"` never repeats one. `"0s"` when left out, with hammer its
-    /// `interval`.
+    /// Wait after a 403; `"0s"` never repeats one. `"0s"` when left out; with hammer its
+    /// `interval`, with baresip the wait after any other failure.
     pub forbidden_interval: Option<DurationText>,
     /// Retries since the last 2xx, or `"unlimited"`; asterisk 10, others unlimited when left out.
     pub max: Option<RetryMax>,
-    /// Spread of the waits as a share of them, 0 to 1; rfc 0.5, pjsua 10 s, others none when left
-    /// out.
+    /// Spread of the waits as a share of them, 0 to 1; rfc and baresip 0.5, pjsua 10 s, others none
+    /// when left out.
     pub jitter: Option<f64>,
+    /// What becomes of a request over UDP that came back as undeliverable (ICMP): `"heed"`: it has
+    /// failed; `"ignore"`: it is sent again until Timer F. The clients' presets ignore it when this
+    /// is left out, the others heed it.
+    pub icmp: Option<WordText<OnIcmp>>,
+    /// The challenge that ends an attempt whose credentials are refused, 2 to 32: so many REGISTERs
+    /// does a registrar draw that challenges without end. pjsua 6, baresip 16, others 2 when left
+    /// out.
+    pub challenges: Option<u32>,
+    /// The same of challenges with `stale=true`; pjsua 4, baresip 16, asterisk 2, others 3 when left
+    /// out.
+    pub stales: Option<u32>,
 }
 
 /// `tls` of a trunk.

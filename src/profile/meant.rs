@@ -10,8 +10,8 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, Expectation, FaultKind, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, as_text,
-    format_duration,
+    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Process, RealmPolicy, Secret, SocketUse, WhenExhausted,
+    as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -97,6 +97,9 @@ pub struct TrunkProfile {
     #[serde(skip)]
     pub refresh_at_written: bool,
     pub reuse_nonce: bool,
+    /// Whether `reuse_nonce` was written; else it is what the preset does by itself.
+    #[serde(skip)]
+    pub reuse_nonce_written: bool,
     pub sockets: SocketUse,
     pub accept_from: AcceptFrom,
     pub connections: SocketUse,
@@ -246,6 +249,13 @@ pub struct Retry {
     /// Spread of the wait after a 403: `jitter` when it was written, else none.
     #[serde(skip)]
     pub forbidden_jitter: f64,
+    /// Whether the wait after a 403 was written; else it may be that after any failure.
+    #[serde(skip)]
+    pub forbidden_written: bool,
+    pub icmp: OnIcmp,
+    /// In 2..=32.
+    pub challenges: u8,
+    pub stales: u8,
 }
 
 /// One load stage; rates are arrivals per second.

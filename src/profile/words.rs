@@ -21,6 +21,7 @@ words! {
         Rfc = "rfc",
         Pjsua = "pjsua",
         Asterisk = "asterisk",
+        Baresip = "baresip",
         Hammer = "hammer",
         None = "none",
     }

@@ -37,7 +37,9 @@ pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, RequestFate, Req
 pub use packet::{Direction, FailedAttempt, Packet};
 pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
-pub use setup::{AcceptFrom, ArrivalOrder, LoadStage, Process, RealmPolicy, RetryAfter, SocketUse, WhenExhausted};
+pub use setup::{
+    AcceptFrom, ArrivalOrder, LoadStage, OnIcmp, Process, RealmPolicy, RetryAfter, SocketUse, WhenExhausted,
+};
 pub use time::{T1, T1_MS, Time};
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};
 pub use word::Word;

@@ -57,6 +57,16 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of a request over UDP of which ICMP says that it did not arrive.
+    pub enum OnIcmp {
+        /// It has failed.
+        Heed = "heed",
+        /// Nothing: it is sent again until Timer F.
+        Ignore = "ignore",
+    }
+}
+
 /// One `[[load]]` stage.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

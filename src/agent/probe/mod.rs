@@ -17,7 +17,7 @@ pub use request::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRul
 
 use super::Credential;
 use super::authentication::{Answerer, Authentication, Held, usable};
-use super::exchange::{Exchange, FinalAnswer};
+use super::exchange::{Exchange, FinalAnswer, Patience};
 use super::transaction::{Due, Transaction};
 use crate::sip::challenge::{Role, Unusable};
 use crate::sip::contact::SentContact;
@@ -281,7 +281,7 @@ impl<'r> Probe<'r> {
             hashed_realm: rule.hash_realm.text().or(header.map(|_| challenge.realm)),
         };
         let by = self.authentication.place(role, answerer.realm, self.exchange);
-        match by.filter(|&by| self.exchange.challenged(by, challenge.stale).is_ok()) {
+        match by.filter(|&by| self.exchange.challenged(by, challenge.stale, Patience::RFC).is_ok()) {
             None => self.close(at, ProbeEnd::Answered),
             Some(by) => {
                 self.authentication.accept(by, &challenge, answerer, || self.call.cnonce());

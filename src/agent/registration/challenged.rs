@@ -81,7 +81,10 @@ impl Agent {
         };
         // What cannot be answered now refuses what was sent, as does one realm after another.
         let by = place.ok_or_else(|| exchange.refused(401))?;
-        let again = exchange.challenged(by, chosen.as_ref().is_ok_and(|of| of.stale))?;
+        let patience = cx.policy.retry.patience;
+        let same = chosen.as_ref().is_ok_and(|of| self.authentication.has_nonce(by, of.nonce));
+        let patience = if same { patience.with_the_same_nonce() } else { patience };
+        let again = exchange.challenged(by, chosen.as_ref().is_ok_and(|of| of.stale), patience)?;
         Ok((by, again))
     }
 
@@ -116,7 +119,7 @@ impl Agent {
         for demand in challenge::demands(response, usable).iter().flatten() {
             let Ok(of) = &demand.chosen else { continue };
             if let Some(by) = self.place(cx, of, *exchange).filter(|&by| !exchange.has_answered(by))
-                && exchange.challenged(by, of.stale).is_ok()
+                && exchange.challenged(by, of.stale, cx.policy.retry.patience).is_ok()
             {
                 self.take_up(cx, by, of);
                 let answered = Some(of.algorithm as u8);
@@ -175,6 +178,10 @@ impl Agent {
         match attempt.exchange.too_brief(asked_s, response.min_expires()) {
             Ok(longer_s) => {
                 self.asks_s = longer_s;
+                // A client that uses no nonce twice asks like for the first time.
+                if !cx.policy.reuse_nonce {
+                    self.authentication.begin(false);
+                }
                 events(Event::Challenged { kind, code: response.code, reason: response.reason, since, at });
                 self.next_request()
             }

@@ -11,7 +11,7 @@ use crate::agent::exchange::Failed;
 use crate::agent::policy::AfterLoss;
 use crate::agent::retry::Setback;
 use crate::measure::Event;
-use crate::vocab::{FlowLoss, Kind, Time, Trouble};
+use crate::vocab::{FlowLoss, Kind, Time, Trouble, Unreachable};
 
 /// What is known of an attempt, in one byte: an agent has no room for another.
 #[derive(Clone, Copy, Default, Debug)]
@@ -22,6 +22,9 @@ impl Facts {
     pub(super) const COPIES_BEFORE: u8 = 1;
     /// It was said to have begun, which a wait for a connection may be long before it is sent.
     pub(super) const BEGUN: u8 = 2;
+    /// What ICMP said of the current request, to a client that does not care: 0 is nothing.
+    const ICMP: u8 = 0b1100;
+    const ICMP_AT: u32 = 2;
 
     pub(super) fn has(self, fact: u8) -> bool {
         self.0 & fact != 0
@@ -32,6 +35,29 @@ impl Facts {
         let new = !self.has(fact);
         self.0 |= fact;
         new
+    }
+
+    /// Another request is the current one.
+    pub(super) fn request_again(&mut self) {
+        self.0 &= !Self::ICMP;
+    }
+
+    pub(super) fn note_unreachable(&mut self, what: Unreachable) {
+        let said = match what {
+            Unreachable::Port => 1,
+            Unreachable::Host => 2,
+            Unreachable::Network => 3,
+        };
+        self.0 = (self.0 & !Self::ICMP) | (said << Self::ICMP_AT);
+    }
+
+    pub(super) fn unreachable(self) -> Option<Unreachable> {
+        match (self.0 & Self::ICMP) >> Self::ICMP_AT {
+            1 => Some(Unreachable::Port),
+            2 => Some(Unreachable::Host),
+            3 => Some(Unreachable::Network),
+            _ => None,
+        }
     }
 }
 

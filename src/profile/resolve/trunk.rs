@@ -8,7 +8,7 @@ use crate::profile::file::{MixFile, RetryFile, TrunkFile, WordText, defaults};
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
-use crate::vocab::RealmPolicy;
+use crate::vocab::{OnIcmp, RealmPolicy};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -77,6 +77,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
             None
         }
     };
+    let retry = retry(check, &at.key("retry"), file.retry.unwrap_or_default());
     TrunkProfile {
         id,
         registrar,
@@ -88,7 +89,8 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         expires,
         refresh_at,
         refresh_at_written: file.refresh_at.is_some(),
-        reuse_nonce: file.reuse_nonce.unwrap_or(defaults::REUSE_NONCE),
+        reuse_nonce: file.reuse_nonce.unwrap_or(Habits::of(retry.preset).reuse_nonce),
+        reuse_nonce_written: file.reuse_nonce.is_some(),
         sockets,
         accept_from,
         connections,
@@ -98,7 +100,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         keepalive,
         agents: agents.unwrap_or_else(nobody),
         headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default()),
-        retry: retry(check, &at.key("retry"), file.retry.unwrap_or_default()),
+        retry,
         mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
     }
 }
@@ -245,30 +247,24 @@ const OWN_HEADERS: [&str; 19] = [
 
 fn retry(check: &mut Checker, at: &Path, file: RetryFile) -> Retry {
     let preset = check.word(&at.key("preset"), file.preset.as_ref(), defaults::RETRY_PRESET);
+    let habits = Habits::of(preset);
     let written = [file.interval.is_some(), file.forbidden_interval.is_some(), file.jitter.is_some()];
     if preset == RetryPreset::None && (written.contains(&true) || file.max.is_some()) {
-        check.warnings.push(format!("{at}: the preset \"none\" never retries, its other keys have no effect"));
+        check.warnings.push(format!("{at}: the preset \"none\" never retries, the keys of its waits have no effect"));
     }
-    let interval = match preset {
-        RetryPreset::Rfc => "30s",
-        RetryPreset::Pjsua => "300s",
-        RetryPreset::Asterisk => "60s",
-        RetryPreset::Hammer => "1s",
-        RetryPreset::None => "0s",
-    };
     let interval = match &file.interval {
         Some(text) => check.positive(&at.key("interval"), Some(text), ""),
-        None => check.duration(&at.key("interval"), None, interval),
+        None => check.duration(&at.key("interval"), None, habits.interval),
     };
     let jitter = match preset {
-        RetryPreset::Rfc => 0.5,
+        RetryPreset::Rfc | RetryPreset::Baresip => 0.5,
         // ± 10 s whatever the interval; an interval of zero is refused already.
         RetryPreset::Pjsua => (10.0 / interval.as_secs_f64()).min(1.0),
         RetryPreset::Asterisk | RetryPreset::Hammer | RetryPreset::None => 0.0,
     };
     let forbidden_interval = match (&file.forbidden_interval, preset) {
         (Some(text), _) => check.duration(&at.key("forbidden_interval"), Some(text), ""),
-        (None, RetryPreset::Hammer) => interval,
+        (None, RetryPreset::Hammer | RetryPreset::Baresip) => interval,
         (None, _) => Duration::ZERO,
     };
     let max = match preset {
@@ -277,7 +273,61 @@ fn retry(check: &mut Checker, at: &Path, file: RetryFile) -> Retry {
         _ => file.max.unwrap_or(RetryMax::Unlimited),
     };
     let forbidden_jitter = check.share(&at.key("jitter"), file.jitter, 0.0);
-    Retry { preset, interval, forbidden_interval, max, jitter: file.jitter.unwrap_or(jitter), forbidden_jitter }
+    Retry {
+        preset,
+        interval,
+        forbidden_interval,
+        max,
+        jitter: file.jitter.unwrap_or(jitter),
+        forbidden_jitter,
+        forbidden_written: file.forbidden_interval.is_some(),
+        icmp: check.word(&at.key("icmp"), file.icmp.as_ref(), habits.icmp),
+        challenges: patience(check, &at.key("challenges"), file.challenges, habits.challenges),
+        stales: patience(check, &at.key("stales"), file.stales, habits.stales),
+    }
+}
+
+/// What a preset does where nothing is written. The clients' own are those of `agent::RetryPolicy`,
+/// which says where they are from.
+struct Habits {
+    interval: &'static str,
+    icmp: OnIcmp,
+    challenges: u8,
+    stales: u8,
+    reuse_nonce: bool,
+}
+
+impl Habits {
+    fn of(preset: RetryPreset) -> Habits {
+        let plain = Habits {
+            interval: "30s",
+            icmp: OnIcmp::Heed,
+            challenges: 2,
+            stales: 3,
+            reuse_nonce: defaults::REUSE_NONCE,
+        };
+        let client = Habits { icmp: OnIcmp::Ignore, ..plain };
+        match preset {
+            RetryPreset::Rfc => plain,
+            RetryPreset::Hammer => Habits { interval: "1s", ..plain },
+            RetryPreset::None => Habits { interval: "0s", ..plain },
+            RetryPreset::Pjsua => Habits { interval: "300s", challenges: 6, stales: 4, reuse_nonce: false, ..client },
+            RetryPreset::Asterisk => Habits { interval: "60s", stales: 2, reuse_nonce: false, ..client },
+            RetryPreset::Baresip => Habits { challenges: 16, stales: 16, ..client },
+        }
+    }
+}
+
+/// How many challenges end an attempt.
+fn patience(check: &mut Checker, at: &Path, written: Option<u32>, default: u8) -> u8 {
+    let Some(challenges) = written else { return default };
+    match u8::try_from(challenges) {
+        Ok(challenges @ 2..=32) => challenges,
+        _ => {
+            check.bad(at, format!("must be a number of challenges from 2 to 32, not {challenges}"));
+            default
+        }
+    }
 }
 
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
