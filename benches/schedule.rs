@@ -20,6 +20,7 @@ fn schedule(c: &mut Criterion) {
     let config = LoadConfig {
         stages,
         agents: u32::MAX,
+        replay: None,
         max_in_flight: 20_000,
         max_message_rate: 50_000,
         process: Process::Uniform,

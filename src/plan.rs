@@ -10,6 +10,7 @@ mod idle;
 mod mix;
 mod outlook;
 mod policy;
+mod replay;
 mod unmeasured;
 
 use crate::agent::{IdentityBook, TrunkPolicy};
@@ -17,7 +18,7 @@ use crate::diagnose::compare::AllowedChange;
 use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
 use crate::load;
 use crate::profile::{
-    self, AgentList, AgentSecret, InjectionOrder, Problem, Profile, ProfileError, RetryPreset, TrunkAgents, Wrong,
+    self, AgentList, AgentSecret, InjectionOrder, Problem, Profile, ProfileError, TrunkAgents, Wrong,
 };
 use crate::record::results::GeneratorLimits;
 use crate::registrar;
@@ -30,6 +31,7 @@ use crate::vocab::{
 };
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use policy::policy;
+use replay::Casting;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::IpAddr;
@@ -180,31 +182,30 @@ impl Plan {
     /// URIs, thresholds and numbers of agents or arrivals that cannot be used, all together.
     pub fn new(profile: &Profile) -> Result<Plan, ProfileError> {
         let mut problems = Vec::new();
-        let trunks = trunks(profile, &mut problems);
+        let casting = Casting::of(profile, &mut problems);
+        let mut trunks = trunks(profile, casting.as_ref(), &mut problems);
         let thresholds = comparisons(profile, &["thresholds"], &profile.thresholds, &mut problems, Threshold::parse);
         let abort_on = &profile.safety.abort_on;
         let abort_on = comparisons(profile, &["safety", "abort_on"], abort_on, &mut problems, AbortCondition::parse);
         let compare = comparisons(profile, &["compare"], &profile.compare, &mut problems, AllowedChange::parse);
         let registrar = registrar_config(profile, &mut problems);
         let agents = agent_count(profile, &mut problems);
-        let stages: Vec<LoadStage> = profile.load.iter().map(|stage| stage_of(*stage, agents)).collect();
+        let stages: Vec<LoadStage> =
+            profile.load.iter().map(|stage| stage_of(stage, agents, casting.as_ref())).collect();
         let arrivals = planned_arrivals(&stages);
-        if arrivals > f64::from(u32::MAX) {
-            let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
-            problems.push(profile.problem(&["load"], message));
-        }
-        let policies = profile.trunks.iter().map(|trunk| 1 + trunk.mix.len()).sum::<usize>();
-        if policies > usize::from(u16::MAX) {
-            let message = format!("{policies} trunks and mixes are more than {}", u16::MAX);
-            problems.push(profile.key_problem(&["trunk"], message));
-        }
+        check_numbers(profile, arrivals, &mut problems);
         if !problems.is_empty() {
             return Err(ProfileError::new(problems));
         }
         let mut warnings = profile.warnings.clone();
         warnings.extend(doubts::of_load(profile, &stages, arrivals, agents));
         warnings.extend(idle::doubts(profile, &trunks));
-        let Mixture { variants, trunks: mixes } = mix::mixture(profile);
+        let Mixture { mut variants, trunks: mixes } = mix::mixture(profile);
+        let identities = identities(profile, &mixes);
+        let replay = casting.map(|casting| Arc::new(casting.steps(&identities, &mut warnings)));
+        if replay.is_some() {
+            begin_at_once(&mut trunks, &mut variants);
+        }
         let mut plan = Plan {
             profile_path: profile.path().to_owned(),
             name: profile.run.name.clone(),
@@ -220,9 +221,10 @@ impl Plan {
             expect: profile.expect,
             trunks,
             variants,
-            identities: Arc::new(identities(profile, &mixes)),
+            identities: Arc::new(identities),
             load: load::LoadConfig {
                 stages,
+                replay,
                 process: profile.arrivals.process,
                 when_exhausted: profile.arrivals.when_exhausted,
                 agents,
@@ -336,7 +338,8 @@ fn meant_registrar(key: &str, text: &str) -> Option<String> {
     (bare && parse_target(&whole).is_ok()).then(|| format!("did you mean \"{whole}\"?"))
 }
 
-fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
+fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
+    let names_agents = casting.is_some_and(Casting::names_agents);
     let mut plans = Vec::with_capacity(profile.trunks.len());
     for (n, trunk) in profile.trunks.iter().enumerate() {
         let n = n.to_string();
@@ -380,7 +383,7 @@ fn trunks(profile: &Profile, problems: &mut Vec<Problem>) -> Vec<TrunkPlan> {
             embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),
             shares_users: trunk.agents.share_users(),
-            drawn_order: is_drawn(profile.arrivals.order, &trunk.agents),
+            drawn_order: !names_agents && is_drawn(profile.arrivals.order, &trunk.agents),
         });
     }
     plans
@@ -490,8 +493,8 @@ fn domain_of(profile: &Profile, fault: usize, id: &str, problems: &mut Vec<Probl
     Some(domain.clone())
 }
 
-fn stage_of(stage: profile::StageProfile, agents: u32) -> LoadStage {
-    match stage {
+fn stage_of(stage: &profile::StageProfile, agents: u32, casting: Option<&Casting<'_>>) -> LoadStage {
+    match *stage {
         profile::StageProfile::Ramp { ramp, lasts } => LoadStage::Ramp { to: ramp, lasts },
         profile::StageProfile::Rate { rate, lasts } => LoadStage::Rate { per_second: rate, lasts },
         profile::StageProfile::Avalanche { avalanche } => {
@@ -499,6 +502,28 @@ fn stage_of(stage: profile::StageProfile, agents: u32) -> LoadStage {
         }
         profile::StageProfile::Hold { hold } => LoadStage::Hold { lasts: hold },
         profile::StageProfile::Outage { outage, lasts } => LoadStage::Outage { share: outage, lasts },
+        profile::StageProfile::Replay(_) => {
+            LoadStage::Replay { arrivals: casting.map_or(0, Casting::arrivals), lasts: stage.lasts() }
+        }
+    }
+}
+
+/// A record says when the first REGISTER left: a pause before it is in there already.
+fn begin_at_once(trunks: &mut [TrunkPlan], variants: &mut [TrunkPolicy]) {
+    let policies = trunks.iter_mut().map(|trunk| &mut trunk.policy).chain(variants);
+    policies.for_each(|policy| policy.retry.start = None);
+}
+
+/// Arrivals and policies must be few enough to be numbered.
+fn check_numbers(profile: &Profile, arrivals: f64, problems: &mut Vec<Problem>) {
+    if arrivals > f64::from(u32::MAX) {
+        let message = format!("the stages plan {arrivals:.0} arrivals, more than {} can be numbered", u32::MAX);
+        problems.push(profile.problem(&["load"], message));
+    }
+    let policies = profile.trunks.iter().map(|trunk| 1 + trunk.mix.len()).sum::<usize>();
+    if policies > usize::from(u16::MAX) {
+        let message = format!("{policies} trunks and mixes are more than {}", u16::MAX);
+        problems.push(profile.key_problem(&["trunk"], message));
     }
 }
 

@@ -262,6 +262,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
             process: Process::Uniform,
             when_exhausted: WhenExhausted::Stop,
             agents,
+            replay: None,
             max_in_flight: 20_000,
             max_message_rate: 50_000,
         },

@@ -39,6 +39,7 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
     let load = LoadConfig {
         stages: vec![LoadStage::Rate { per_second, lasts: Duration::from_secs(60) }],
         agents,
+        replay: None,
         max_in_flight: 20_000,
         max_message_rate: 10_000_000,
         process: Process::Uniform,

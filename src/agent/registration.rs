@@ -17,6 +17,8 @@
 //! agent whose attempt is still open cannot begin another; that arrival is shed, because an arrival
 //! is never delayed in silence.
 //!
+//! One that has left begins as after a restart where a replay says that it comes again.
+//!
 //! A phone that loses its power (an outage of the load) abandons what is open, waits for nothing,
 //! and begins with its next arrival as after a restart; its binding stays at the registrar until it
 //! lapses.
@@ -213,14 +215,15 @@ impl Agent {
             Input::Arrive { planned } => {
                 events(Event::Arrived { planned });
                 match self.state {
-                    State::Idle => self.arrive(cx, planned),
+                    // One that left comes again only where a record says so.
+                    State::Idle | State::Gone => self.arrive(cx, planned),
                     State::Settling { leaves: false, .. } => self.arrive(cx, planned),
                     State::Resting(_) if self.starts_at().is_none() => self.arrive(cx, planned),
                     State::Open(_) | State::Resting(_) => {
                         self.shed(Kind::Initial, planned, now, events);
                         Send::No
                     }
-                    State::Settling { .. } | State::Gone => Send::No,
+                    State::Settling { .. } => Send::No,
                 }
             }
             Input::Shed { planned } => {

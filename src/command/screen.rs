@@ -195,6 +195,7 @@ fn of_load(leg: Leg) -> StageNow {
         LoadStage::Rate { per_second, .. } => format!("rate {per_second}/s"),
         LoadStage::Avalanche { agents } => format!("avalanche of {agents}"),
         LoadStage::Hold { .. } => "hold".to_owned(),
+        LoadStage::Replay { arrivals, .. } => format!("replay of {arrivals} arrivals"),
         LoadStage::Outage { share, .. } => format!("outage of {} %", (share * 100.0).round()),
     };
     StageNow {

@@ -26,12 +26,13 @@ pub use flows::{Flow, Flows, Sharing};
 pub use stream::StreamRules;
 
 use crate::agent::{Agent, IdentityBook, Input, TrunkPolicy};
-use crate::load::{Outage, Schedule, Stripe, Timeline};
+use crate::load::{Outage, ReplayStep, Schedule, Stripe, Timeline};
 use crate::measure::{Event, FlowChange, Interval, Tally, Unasked};
 use crate::seed::Seed;
 use crate::sip::Response;
 use crate::vocab::{
-    AgentId, Direction, FailedAttempt, FlowLoss, RunTag, Secured, Speed, Stage, Time, TrunkId, saturating_u32,
+    AgentId, Direction, FailedAttempt, FlowLoss, ReplayAct, RunTag, Secured, Speed, Stage, Time, TrunkId,
+    saturating_u32,
 };
 use driver::{DriverConfig, TURN_LIMIT};
 use flight::Flight;
@@ -74,7 +75,9 @@ pub struct Fleet {
     stage: Stage,
     /// When what the schedule plans comes in this run.
     timeline: Timeline,
-    /// The next arrival of this worker.
+    /// Where a replay is what brings the arrivals: the positions of this worker's steps in it.
+    replay: Option<Vec<u32>>,
+    /// The next arrival of this worker, or the next step of its replay.
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
     farewells: Option<Farewells>,
@@ -126,6 +129,7 @@ impl Fleet {
             max_in_flight: stripe.count(config.max_in_flight).into(),
             stage: Stage::Load,
             timeline: schedule.timeline(),
+            replay: schedule.replay().map(|replay| replay.of_stripe(stripe)),
             arrivals: Cursor { next: 0, planned: None, release: start },
             farewells: None,
             schedule,
@@ -274,6 +278,9 @@ impl Fleet {
     }
 
     fn arrival_time(&self, next: u32) -> Option<Time> {
+        if let Some(own) = &self.replay {
+            return Some(self.moment(self.schedule.replayed(*own.get(next as usize)?)?.at));
+        }
         let arrival = self.stripe.arrival(next, self.all_agents)?;
         Some(self.moment(self.schedule.planned(arrival)?))
     }
@@ -348,9 +355,22 @@ impl Fleet {
         let following = self.arrival_time(next + 1);
         let release = overdue::release(release, now, following, following.map_or(Duration::ZERO, |f| f.since(planned)));
         self.arrivals = Cursor { next: next + 1, planned: following, release };
+        if let Some(step) = self.step(next) {
+            let local = step.agent / self.stripe.workers;
+            return match step.act {
+                ReplayAct::Arrive => self.admit(local, planned, now, out),
+                ReplayAct::Leave => self.driver.drive(local, now, Input::Unregister, out),
+                ReplayAct::Vanish => self.driver.drive(local, now, Input::Cut, out),
+            };
+        }
         // There is an arrival, so there is an agent.
         let local = next % saturating_u32(self.driver.agents());
         self.admit(local, planned, now, out);
+    }
+
+    /// The n-th step of this worker, where there is a replay.
+    fn step(&self, n: u32) -> Option<ReplayStep> {
+        self.schedule.replayed(*self.replay.as_ref()?.get(n as usize)?)
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
@@ -379,8 +399,12 @@ impl Fleet {
         true
     }
 
-    /// How many of this worker's agents have arrived; arrivals that go round bring no new ones.
+    /// How many of this worker's agents have arrived; arrivals that go round bring no new ones. In a
+    /// replay anybody may have.
     fn arrived(&self) -> u32 {
+        if self.replay.is_some() {
+            return saturating_u32(self.driver.agents());
+        }
         self.arrivals.next.min(saturating_u32(self.driver.agents()))
     }
 }

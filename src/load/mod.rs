@@ -2,6 +2,8 @@
 //! stripes, admission, and a pace for single exchanges. `search` decides what to try next when a
 //! registrar's limits are searched.
 //!
+//! A replay is the exception: its times were recorded, not planned.
+//!
 //! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may
 //! only refuse and count, it never shapes the schedule. A person may: `timeline` says when what was
 //! planned comes then.
@@ -12,6 +14,7 @@ pub mod baseline;
 pub mod course;
 pub mod pace;
 pub mod poisson;
+pub mod replay;
 pub mod schedule;
 pub mod search;
 pub mod stage;
@@ -22,6 +25,7 @@ pub use admission::Ceiling;
 pub use allowance::Allowance;
 pub use course::Course;
 pub use pace::Pace;
+pub use replay::{Replay, ReplayStep};
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
 pub use stripe::Stripe;

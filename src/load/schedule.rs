@@ -6,10 +6,12 @@
 //! process has the same count in every stage, at random times.
 
 use super::poisson::Sample;
+use super::replay::{Replay, ReplayStep};
 use super::stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
 use super::timeline::Timeline;
 use crate::seed::Seed;
 use crate::vocab::floor_u32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Planned times as offsets from the start of the load.
@@ -20,6 +22,8 @@ pub struct Schedule {
     lasts: Duration,
     peak: f64,
     outages: Vec<Outage>,
+    /// What is replayed, and when that begins.
+    replay: Option<(Arc<Replay>, Duration)>,
 }
 
 /// A stretch of time over which the rate changes linearly.
@@ -48,10 +52,14 @@ impl Schedule {
     pub fn new(config: &LoadConfig, seed: Seed) -> Self {
         let mut pieces = Vec::with_capacity(config.stages.len());
         let (mut start, mut before, mut rate, mut peak) = (Duration::ZERO, 0.0, 0.0, 0.0f64);
-        let mut outages = Vec::new();
+        let (mut outages, mut replay) = (Vec::new(), None);
         for stage in &config.stages {
             if let LoadStage::Outage { share, lasts } = *stage {
                 outages.push(Outage { from: start, until: start + lasts, share });
+            }
+            if let (LoadStage::Replay { .. }, Some(steps)) = (stage, &config.replay) {
+                peak = peak.max(steps.peak());
+                replay = Some((steps.clone(), start));
             }
             let lasts_s = stage.lasts().as_secs_f64();
             let (from, to) = stage.rates(rate);
@@ -65,18 +73,20 @@ impl Schedule {
             rate = to;
         }
         let planned = first_at(before);
-        let arrivals = match config.when_exhausted {
-            WhenExhausted::Stop => planned.min(config.agents),
-            WhenExhausted::Reregister => planned,
+        let arrivals = match (&replay, config.when_exhausted) {
+            // A record says itself who comes again.
+            (Some((steps, _)), _) => steps.arrivals(),
+            (None, WhenExhausted::Stop) => planned.min(config.agents),
+            (None, WhenExhausted::Reregister) => planned,
         };
-        if config.process == Process::Poisson {
+        if config.process == Process::Poisson && replay.is_none() {
             for (number, piece) in pieces.iter_mut().enumerate().filter(|(_, piece)| piece.lasts_s > 0.0) {
                 let first = first_at(piece.before);
                 let needed = arrivals.saturating_sub(first).min(piece.arrivals());
                 piece.sample = (needed > 0).then(|| Sample::draw(seed, number as u64, piece.arrivals(), needed));
             }
         }
-        Schedule { pieces, arrivals, lasts: start, peak, outages }
+        Schedule { pieces, arrivals, lasts: start, peak, outages, replay }
     }
 
     /// Arrivals that happen: those the stages plan, and unless agents arrive again at most one for
@@ -101,6 +111,18 @@ impl Schedule {
         self.peak
     }
 
+    /// What is replayed instead of arrivals by a rate; `None`: nothing.
+    pub fn replay(&self) -> Option<&Replay> {
+        self.replay.as_ref().map(|(replay, _)| &**replay)
+    }
+
+    /// A step of the replay, its time being since the start of the load.
+    pub fn replayed(&self, step: u32) -> Option<ReplayStep> {
+        let (replay, start) = self.replay.as_ref()?;
+        let step = *replay.steps().get(step as usize)?;
+        Some(ReplayStep { at: *start + step.at, ..step })
+    }
+
     /// How many arrivals are due by a moment after the start, those of the moment itself included.
     pub fn due_by(&self, at: Duration) -> u32 {
         let (mut due, mut beyond) = (0, self.arrivals);
@@ -119,6 +141,9 @@ impl Schedule {
     pub fn rate_at(&self, at: Duration) -> f64 {
         let next = self.pieces.partition_point(|piece| piece.start <= at);
         let Some(piece) = self.pieces[..next].iter().rev().find(|piece| piece.lasts_s > 0.0) else { return 0.0 };
+        if let Some((replay, start)) = self.replay.as_ref().filter(|(_, start)| *start == piece.start) {
+            return replay.rate_at(at - *start);
+        }
         let into = (at - piece.start).as_secs_f64() / piece.lasts_s;
         if into < 1.0 { piece.from + (piece.to - piece.from) * into } else { 0.0 }
     }
@@ -133,6 +158,9 @@ impl Schedule {
     pub fn planned(&self, n: u32) -> Option<Duration> {
         if n >= self.arrivals {
             return None;
+        }
+        if let Some((replay, start)) = &self.replay {
+            return Some(*start + replay.arrival(n)?);
         }
         let integral = f64::from(n);
         // The last piece that begins with no more than n arrivals behind it and is not empty. On a
@@ -182,7 +210,7 @@ mod tests {
 
     fn config(stages: Vec<LoadStage>, agents: u32) -> LoadConfig {
         let (process, when_exhausted) = (Process::Uniform, WhenExhausted::Stop);
-        LoadConfig { stages, process, when_exhausted, agents, max_in_flight: 1, max_message_rate: 1 }
+        LoadConfig { stages, replay: None, process, when_exhausted, agents, max_in_flight: 1, max_message_rate: 1 }
     }
 
     fn poisson(stages: Vec<LoadStage>, seed: u64) -> Schedule {

@@ -1,8 +1,10 @@
 //! The stages of a load as the plan hands them over.
 
+use super::replay::Replay;
 use crate::seed::{Purpose, Seed};
 use crate::vocab::AgentId;
 pub use crate::vocab::{LoadStage, Process, WhenExhausted};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl LoadStage {
@@ -13,7 +15,7 @@ impl LoadStage {
             LoadStage::Ramp { to, .. } => (before, to),
             LoadStage::Rate { per_second, .. } => (per_second, per_second),
             LoadStage::Avalanche { .. } => (before, before),
-            LoadStage::Hold { .. } | LoadStage::Outage { .. } => (0.0, 0.0),
+            LoadStage::Hold { .. } | LoadStage::Outage { .. } | LoadStage::Replay { .. } => (0.0, 0.0),
         }
     }
 
@@ -21,6 +23,7 @@ impl LoadStage {
     pub fn arrivals(&self, before: f64) -> f64 {
         match *self {
             LoadStage::Avalanche { agents } => f64::from(agents),
+            LoadStage::Replay { arrivals, .. } => f64::from(arrivals),
             _ => {
                 let (from, to) = self.rates(before);
                 (from + to) / 2.0 * self.lasts().as_secs_f64()
@@ -54,6 +57,8 @@ impl Outage {
 #[derive(Clone, PartialEq, Debug)]
 pub struct LoadConfig {
     pub stages: Vec<LoadStage>,
+    /// What the stage that replays holds; no other stage brings arrivals then.
+    pub replay: Option<Arc<Replay>>,
     pub process: Process,
     pub when_exhausted: WhenExhausted,
     /// Agents in the run; with [`WhenExhausted::Stop`] arrivals beyond this number do not happen.

@@ -60,7 +60,7 @@ fn write(
     interval: Duration,
 ) -> std::io::Result<()> {
     writer.header(&header(seen, start, interval))?;
-    let mut replay = Replay::new(seen, start, interval);
+    let mut replay = Retelling::new(seen, start, interval);
     for entry in &seen.entries {
         while replay.tally.next_close() <= replay.time(entry.at) {
             let at = replay.tally.next_close();
@@ -139,7 +139,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
     }
 }
 
-struct Replay<'a> {
+struct Retelling<'a> {
     seen: &'a Seen,
     start: u64,
     tally: Tally,
@@ -147,7 +147,7 @@ struct Replay<'a> {
     looping: Vec<Looping>,
 }
 
-impl<'a> Replay<'a> {
+impl<'a> Retelling<'a> {
     fn new(seen: &'a Seen, start: u64, interval: Duration) -> Self {
         let config = TallyConfig {
             trunks: seen.roster.trunks(),
@@ -160,7 +160,7 @@ impl<'a> Replay<'a> {
             late: Duration::MAX,
             stall: Duration::MAX,
         };
-        Replay { seen, start, tally: Tally::new(config), looping: vec![Looping::default(); seen.roster.len()] }
+        Retelling { seen, start, tally: Tally::new(config), looping: vec![Looping::default(); seen.roster.len()] }
     }
 
     fn time(&self, at: u64) -> Time {

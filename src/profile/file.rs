@@ -323,6 +323,10 @@ pub struct AgentsFile {
     pub sipp_csv: Option<String>,
     /// With `sipp_csv`: the field that holds the user, counted from 0; 0 when left out.
     pub user_field: Option<u32>,
+    /// With `csv` or `sipp_csv`: how many agents each row stands for, 1 when left out. The further
+    /// ones are users of their own with the same secret: `alice`, `alice-2`, `alice-3`; a `replay`
+    /// moves them together with `alice`.
+    pub copies: Option<u32>,
 }
 
 /// `retry` of a trunk; keys other than `preset` override it.
@@ -390,7 +394,7 @@ pub struct ServerTlsFile {
     pub key: Option<String>,
 }
 
-/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`, `outage`.
+/// One `[[load]]` stage: exactly one of `ramp`, `rate`, `avalanche`, `hold`, `outage`, `replay`.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageFile {
@@ -411,6 +415,15 @@ pub struct StageFile {
     /// and a further stage behind it. No new arrivals meanwhile; at its end those agents begin anew
     /// with the full handshake.
     pub outage: Option<f64>,
+    /// A CSV file of what phones were recorded to do, as `regstorm learn` writes it, with columns
+    /// `at_s[,trunk_id][,user[,phone]][,act]`: seconds since the start of the stage; whose row among
+    /// the agents it is (`phone` counts the rows of one user from 1; without `user` each row is the
+    /// next agent); `act` is `arrive` (when left out), `leave` (un-REGISTER) or `vanish` (silent from
+    /// then on). It lasts as long as its rows, and the other stages beside it are `hold`.
+    pub replay: Option<String>,
+    /// With `replay`: how many times as fast as recorded; 1 when left out. Lifetimes stay as they
+    /// are.
+    pub speed: Option<f64>,
 }
 
 /// `[arrivals]`.

@@ -278,7 +278,7 @@ mod tests {
         let text = "[[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"d.test\"\n\
                     agents = { count = 1, user = \"a\", password = \"x\" }\n";
         let mut profile = load(&InMemory(text), "p.toml", &[]).expect("a sound profile");
-        let list = AgentList::Csv { csv: "agents.csv".to_owned() };
+        let list = AgentList::Csv { csv: "agents.csv".to_owned(), copies: 1 };
         profile.trunks[0].agents = TrunkAgents::Listed { list, rows };
         profile
     }

@@ -10,8 +10,8 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Process, RealmPolicy, Secret, SocketUse, WhenExhausted,
-    as_text, format_duration,
+    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Process, RealmPolicy, ReplayAct, Secret, SocketUse,
+    WhenExhausted, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -191,8 +191,8 @@ pub enum TrunkAgents {
 /// The file that lists the agents of a trunk, by its path as written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AgentList {
-    Csv { csv: String },
-    Sipp { sipp_csv: String, user_field: u32, order: InjectionOrder },
+    Csv { csv: String, copies: u32 },
+    Sipp { sipp_csv: String, user_field: u32, order: InjectionOrder, copies: u32 },
 }
 
 /// One agent of a list. A list may have a million of them, so they are kept small.
@@ -259,7 +259,7 @@ pub struct Retry {
 }
 
 /// One load stage; rates are arrivals per second.
-#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
 #[serde(untagged)]
 pub enum StageProfile {
     Ramp {
@@ -286,6 +286,34 @@ pub enum StageProfile {
         #[serde(rename = "for", serialize_with = "as_text")]
         lasts: Duration,
     },
+    Replay(ReplayProfile),
+}
+
+/// What a stage replays.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct ReplayProfile {
+    /// The file, as written.
+    pub replay: String,
+    /// Above 0.
+    pub speed: f64,
+    /// In the order of the file.
+    #[serde(skip)]
+    pub rows: Vec<ReplayRow>,
+}
+
+/// One row of a replay.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReplayRow {
+    /// Since the start of the stage, as recorded.
+    pub at: Duration,
+    /// Where it stands in its file.
+    pub line: u32,
+    pub trunk: Option<Box<str>>,
+    /// `None` in every row, or in none.
+    pub user: Option<Box<str>>,
+    /// Which of the user's agents, from 1.
+    pub phone: u32,
+    pub act: ReplayAct,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -367,12 +395,26 @@ pub struct FaultProfile {
 
 impl StageProfile {
     pub fn lasts(&self) -> Duration {
-        match *self {
-            StageProfile::Ramp { lasts, .. } | StageProfile::Rate { lasts, .. } => lasts,
+        match self {
+            StageProfile::Ramp { lasts, .. } | StageProfile::Rate { lasts, .. } => *lasts,
             StageProfile::Avalanche { .. } => Duration::ZERO,
-            StageProfile::Hold { hold } => hold,
-            StageProfile::Outage { lasts, .. } => lasts,
+            StageProfile::Hold { hold } => *hold,
+            StageProfile::Outage { lasts, .. } => *lasts,
+            StageProfile::Replay(replay) => replay.lasts(),
         }
+    }
+}
+
+impl ReplayProfile {
+    /// When a row's turn comes, at the stage's speed.
+    pub fn due(&self, row: &ReplayRow) -> Duration {
+        row.at.div_f64(self.speed)
+    }
+
+    /// To the second behind its last row.
+    fn lasts(&self) -> Duration {
+        let last = self.rows.iter().map(|row| self.due(row)).max().unwrap_or_default();
+        Duration::from_secs(last.as_secs() + 1)
     }
 }
 
@@ -396,6 +438,15 @@ impl Profile {
     /// A problem of the file as a whole.
     pub fn whole_problem(&self, message: impl Into<String>, remedy: &str) -> ProfileError {
         ProfileError::whole(self.path(), message, Some(remedy.to_owned()))
+    }
+}
+
+impl AgentList {
+    /// How many agents each of its rows stands for: one after another, the row's own first.
+    pub fn copies(&self) -> u32 {
+        match self {
+            AgentList::Csv { copies, .. } | AgentList::Sipp { copies, .. } => *copies,
+        }
     }
 }
 
@@ -428,8 +479,16 @@ impl Serialize for TrunkAgents {
                     AgentSecret::Ha1(secret) => map.serialize_entry("ha1", secret)?,
                 }
             }
-            TrunkAgents::Listed { list: AgentList::Csv { csv }, .. } => map.serialize_entry("csv", csv)?,
-            TrunkAgents::Listed { list: AgentList::Sipp { sipp_csv, user_field, order }, .. } => {
+            TrunkAgents::Listed { list: AgentList::Csv { csv, copies }, .. } => {
+                map.serialize_entry("csv", csv)?;
+                if *copies > 1 {
+                    map.serialize_entry("copies", copies)?;
+                }
+            }
+            TrunkAgents::Listed { list: AgentList::Sipp { sipp_csv, user_field, order, copies }, .. } => {
+                if *copies > 1 {
+                    map.serialize_entry("copies", copies)?;
+                }
                 map.serialize_entry("sipp_csv", sipp_csv)?;
                 map.serialize_entry("user_field", user_field)?;
                 map.serialize_entry("order", order)?;

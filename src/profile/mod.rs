@@ -30,8 +30,8 @@ pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
     AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, ListedAgent, Mix, PemFile, Profile,
-    RegistrarProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile, TlsProfile, TrunkAgents, TrunkProfile,
-    Users,
+    RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile, TlsProfile,
+    TrunkAgents, TrunkProfile, Users,
 };
 pub use pattern::{NamePattern, PatternError};
 pub use schema::schema;

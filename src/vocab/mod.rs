@@ -38,7 +38,7 @@ pub use packet::{Direction, FailedAttempt, Packet};
 pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
 pub use setup::{
-    AcceptFrom, ArrivalOrder, LoadStage, OnIcmp, Process, RealmPolicy, RetryAfter, SocketUse, WhenExhausted,
+    AcceptFrom, ArrivalOrder, LoadStage, OnIcmp, Process, RealmPolicy, ReplayAct, RetryAfter, SocketUse, WhenExhausted,
 };
 pub use time::{T1, T1_MS, Time};
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};

@@ -82,6 +82,8 @@ pub enum LoadStage {
     Hold { lasts: Duration },
     /// No arrivals, and a share of the agents without power.
     Outage { share: f64, lasts: Duration },
+    /// What phones were recorded to do, so many arrivals of them.
+    Replay { arrivals: u32, lasts: Duration },
 }
 
 impl LoadStage {
@@ -90,7 +92,8 @@ impl LoadStage {
             LoadStage::Ramp { lasts, .. }
             | LoadStage::Rate { lasts, .. }
             | LoadStage::Hold { lasts }
-            | LoadStage::Outage { lasts, .. } => lasts,
+            | LoadStage::Outage { lasts, .. }
+            | LoadStage::Replay { lasts, .. } => lasts,
             LoadStage::Avalanche { .. } => Duration::ZERO,
         }
     }
@@ -136,5 +139,19 @@ words! {
         Stop = "stop",
         /// Arrival n is agent n mod agents, each time with the full handshake.
         Reregister = "reregister",
+    }
+}
+
+words! {
+    /// What a phone does at a moment of a replay.
+    #[derive(Default)]
+    pub enum ReplayAct {
+        /// It begins to register, as after a restart: with the full handshake.
+        #[default]
+        Arrive = "arrive",
+        /// It removes its binding and is not expected to be there any more.
+        Leave = "leave",
+        /// It is gone without a word: nothing is refreshed or tried again until it arrives anew.
+        Vanish = "vanish",
     }
 }

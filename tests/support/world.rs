@@ -35,6 +35,7 @@ pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
             process: Process::Uniform,
             when_exhausted: WhenExhausted::Stop,
             agents,
+            replay: None,
             max_in_flight: 20_000,
             max_message_rate: 1_000_000,
         },

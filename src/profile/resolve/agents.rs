@@ -11,10 +11,61 @@ use crate::profile::meant::{AgentList, AgentSecret, ListedAgent, TrunkAgents, Us
 use crate::profile::pattern::{NamePattern, PatternError};
 use crate::profile::places::Path;
 use crate::vocab::Secret;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Who registers; `None` when that could not be read.
 pub(super) fn agents(
+    check: &mut Checker,
+    at: &Path,
+    file: AgentsFile,
+    algorithms: &[&'static str],
+    trunk_id: &str,
+    trunk_ids: &[String],
+) -> Option<TrunkAgents> {
+    let copies = file.copies;
+    let agents = written(check, at, file, algorithms, trunk_id, trunk_ids)?;
+    match copies {
+        None => Some(agents),
+        Some(copies) => copied(check, &at.key("copies"), agents, copies),
+    }
+}
+
+/// The agents with so many of each row: `alice`, `alice-2`, `alice-3`.
+fn copied(check: &mut Checker, path: &Path, agents: TrunkAgents, copies: u32) -> Option<TrunkAgents> {
+    let TrunkAgents::Listed { mut list, rows } = agents else {
+        check.bad_key(path, "goes with csv and sipp_csv only", "a pattern makes as many agents as count says");
+        return None;
+    };
+    if copies == 0 || rows.len() as u64 * u64::from(copies) > u64::from(MAX_AGENTS) {
+        check.bad(path, format!("must be at least 1, and make at most {MAX_AGENTS} agents, not {copies} of each row"));
+        return None;
+    }
+    if let Some(row) = rows.iter().find(|_| copies > 1).filter(|row| matches!(row.credential, AgentSecret::Ha1(_))) {
+        let message = format!("\"{}\" has an HA1, which belongs to one name", row.user);
+        check.advise(path, message, "give the rows passwords, or write all users into the file");
+        return None;
+    }
+    let users: HashSet<&str> = rows.iter().map(|row| &*row.user).collect();
+    let taken = rows.iter().find_map(|row| {
+        let mut names = (2..=copies).map(|n| format!("{}-{n}", row.user));
+        names.find(|name| users.contains(name.as_str()))
+    });
+    if let Some(name) = taken {
+        check.bad(path, format!("would make \"{name}\", which is a user of the file itself"));
+        return None;
+    }
+    match &mut list {
+        AgentList::Csv { copies: written, .. } | AgentList::Sipp { copies: written, .. } => *written = copies,
+    }
+    let copy = |row: &ListedAgent, n: u32| {
+        let named = |name: &str| if n == 1 { name.to_owned() } else { format!("{name}-{n}") };
+        ListedAgent::new(&named(&row.user), &named(row.auth_user()), row.credential.clone())
+    };
+    let rows = rows.iter().flat_map(|row| (1..=copies).map(|n| copy(row, n))).collect();
+    Some(TrunkAgents::Listed { list, rows })
+}
+
+fn written(
     check: &mut Checker,
     at: &Path,
     file: AgentsFile,
@@ -49,7 +100,7 @@ pub(super) fn agents(
                 env: HashMap::new(),
             };
             let rows = list.read(check)?;
-            Some(TrunkAgents::Listed { list: AgentList::Csv { csv: csv.clone() }, rows })
+            Some(TrunkAgents::Listed { list: AgentList::Csv { csv: csv.clone(), copies: 1 }, rows })
         }
         (Some(_), _, _) => {
             check.bad_key(
@@ -363,14 +414,14 @@ impl List<'_> {
 
 /// What separates the cells: spreadsheets write semicolons or tabs where the comma is the decimal
 /// sign. The header decides, as no name of a column holds any of the three.
-fn separator(bytes: &[u8]) -> u8 {
+pub(super) fn separator(bytes: &[u8]) -> u8 {
     let header = bytes.split(|&octet| octet == b'\n').next().unwrap_or_default();
     let separates = |octet: &u8| matches!(octet, b',' | b';' | b'\t');
     header.iter().copied().find(separates).unwrap_or(b',')
 }
 
 /// A CSV error without the cells of the row: they may hold a password.
-fn csv_message(error: &csv::Error) -> String {
+pub(super) fn csv_message(error: &csv::Error) -> String {
     let line = error.position().map_or_else(String::new, |position| format!("line {}: ", position.line()));
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

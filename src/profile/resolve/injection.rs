@@ -41,7 +41,7 @@ pub(super) fn injected(
             .warnings
             .push(format!("{file} line {line} is empty: SIPp stops reading there, the rows behind it count here"));
     }
-    let list = AgentList::Sipp { sipp_csv: file.to_owned(), user_field, order: injection.order };
+    let list = AgentList::Sipp { sipp_csv: file.to_owned(), user_field, order: injection.order, copies: 1 };
     Some(TrunkAgents::Listed { list, rows })
 }
 

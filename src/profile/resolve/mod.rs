@@ -5,6 +5,7 @@ mod agents;
 mod check;
 mod fault;
 mod injection;
+mod replay;
 mod rows;
 mod tls;
 mod trunk;
@@ -217,7 +218,7 @@ fn stages(check: &mut Checker, files: Vec<StageFile>) -> Vec<StageProfile> {
                 StageProfile::Ramp { ramp, .. } => ramp,
                 StageProfile::Rate { rate, .. } => rate,
                 StageProfile::Avalanche { .. } => rate,
-                StageProfile::Hold { .. } | StageProfile::Outage { .. } => 0.0,
+                StageProfile::Hold { .. } | StageProfile::Outage { .. } | StageProfile::Replay(_) => 0.0,
             };
             stages.push(stage);
         }
@@ -226,11 +227,30 @@ fn stages(check: &mut Checker, files: Vec<StageFile>) -> Vec<StageProfile> {
         let at = Path::root("load").index(last).key("outage");
         check.advise(&at, "is the end of the load, and nobody would return", "add a stage behind it: hold = \"5m\"");
     }
+    check_replay(check, &stages);
     stages
+}
+
+/// A replay says itself who arrives when: beside it there can be no other arrivals.
+fn check_replay(check: &mut Checker, stages: &[StageProfile]) {
+    let Some(place) = stages.iter().position(|stage| matches!(stage, StageProfile::Replay(_))) else { return };
+    let other = |(n, stage): &(usize, &StageProfile)| *n != place && !matches!(stage, StageProfile::Hold { .. });
+    if let Some((n, _)) = stages.iter().enumerate().find(other) {
+        let remedy = "leave the replay and its holds, and put the other stages into another profile";
+        check.advise(&Path::root("load").index(n), "does not go with a replay, which brings all arrivals", remedy);
+    }
 }
 
 /// One stage; `before` is the rate at which it begins.
 fn stage(check: &mut Checker, at: &Path, file: &StageFile, before: f64) -> Option<StageProfile> {
+    if file.speed.is_some() && file.replay.is_none() {
+        check.bad_key(&at.key("speed"), "goes with replay only", "leave it out");
+    }
+    if let (Some(replay), None, None, None, None, None) =
+        (&file.replay, file.ramp, file.rate, file.avalanche, &file.hold, file.outage)
+    {
+        return replay::replay(check, at, replay, file).map(StageProfile::Replay);
+    }
     match (file.ramp, file.rate, file.avalanche, &file.hold, file.outage) {
         (Some(ramp), None, None, None, None) => {
             let lasts = stage_length(check, at, file)?;
@@ -273,12 +293,14 @@ fn stage(check: &mut Checker, at: &Path, file: &StageFile, before: f64) -> Optio
             Some(StageProfile::Hold { hold: check.positive(&at.key("hold"), Some(hold), "") })
         }
         (None, None, None, None, None) => {
-            check.bad(at, "needs one of ramp, rate, avalanche, hold or outage");
+            check.bad(at, "needs one of ramp, rate, avalanche, hold, outage or replay");
             None
         }
         _ => {
-            check
-                .bad(at, "ramp, rate, avalanche, hold and outage are stages of their own: write one [[load]] for each");
+            check.bad(
+                at,
+                "ramp, rate, avalanche, hold, outage and replay are stages of their own: write one [[load]] for each",
+            );
             None
         }
     }

@@ -11,7 +11,7 @@ pub(crate) const MAX_AGENTS: u32 = 10_000_000;
 /// The longest user or authentication name.
 const MAX_NAME: usize = 255;
 /// The most wrong rows of a CSV file reported at once.
-const MAX_ROW_PROBLEMS: usize = 5;
+pub(super) const MAX_ROW_PROBLEMS: usize = 5;
 /// The most users that come twice named in a warning.
 const MAX_REPEATS_NAMED: usize = 3;
 

@@ -137,7 +137,7 @@ fn mix(check: &mut Checker, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
 
 /// Stands in for agents that could not be read.
 fn nobody() -> TrunkAgents {
-    TrunkAgents::Listed { list: AgentList::Csv { csv: String::new() }, rows: Vec::new() }
+    TrunkAgents::Listed { list: AgentList::Csv { csv: String::new(), copies: 1 }, rows: Vec::new() }
 }
 
 fn required(check: &mut Checker, path: &Path, written: Option<String>, remedy: &str) -> String {
