@@ -4,6 +4,8 @@
 
 #[path = "../worlds/far.rs"]
 mod far;
+#[path = "../support/near.rs"]
+mod near;
 mod really;
 #[path = "../support/side/mod.rs"]
 mod side;
