@@ -138,7 +138,7 @@ fn is_same_host(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Of so many agents the first requests are always looked at: a small run has few.
-const ALWAYS: u32 = 64;
+const ALWAYS: u32 = 256;
 const FEW_REQUESTS: u32 = 4;
 /// Of all others one in so many.
 const ONE_IN: u32 = 64;

@@ -111,7 +111,7 @@ pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<MachinesA
     // A proxy that checks credentials, and refuses what is wrong, leaves it to the registrar behind
     // it to accept: those are no two of a kind. One that refuses what it challenged, and what others
     // challenged, is one of several.
-    let mixed = |(elsewhere, home): (u64, u64)| elsewhere >= LEAST_CROSSED && home >= LEAST_CROSSED;
+    let mixed = |(elsewhere, home): (u64, u64)| elsewhere >= LEAST_CROSSED && home >= LEAST_AT_HOME;
     let alike = good.iter().any(|machine| machine.works) || met_elsewhere(view, group).is_some_and(mixed);
     Some(MachinesApart {
         refusing: names(&bad),
@@ -244,6 +244,9 @@ const LEAST_REFUSALS: f64 = 10.0;
 const MOST_SCATTER: f64 = 2.5;
 /// Answers of a sample that show where credentials went.
 const LEAST_CROSSED: u64 = 5;
+/// Of those that stayed with the machine that challenged: among several that share the load by
+/// chance they are the fewer ones.
+const LEAST_AT_HOME: u64 = 3;
 /// A share that fits one of more machines fits nearly anything.
 const MOST_MACHINES: u64 = 5;
 /// Standard deviations that leave out one case in fifty.

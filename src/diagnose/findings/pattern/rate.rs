@@ -22,6 +22,14 @@ pub(crate) struct RateCap {
     pub demand_range: (u64, u64),
 }
 
+impl RateCap {
+    /// Whether the numbers accepted vary so little that chance does not explain it. Less scatter
+    /// than chance would give proves something only over enough seconds.
+    pub fn beats_chance(&self) -> bool {
+        (1.0 - self.scatter) * (self.steady.1 as f64 / 2.0).sqrt() >= SURE
+    }
+}
+
 /// What was asked and accepted in one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct AskedSecond {
@@ -128,6 +136,8 @@ fn scatter(refusing: &[AskedSecond]) -> f64 {
     if by_chance > 0.0 { variance / by_chance } else { 1.0 }
 }
 
+/// Standard deviations that leave out one case in a thousand.
+const SURE: f64 = 3.0;
 /// Whole seconds of refusals that a rate is read from.
 const LEAST_SECONDS: usize = 5;
 const SECOND: u64 = 1_000_000_000;

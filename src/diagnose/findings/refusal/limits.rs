@@ -195,7 +195,7 @@ impl Case<'_, '_> {
         let (steady, seconds) = throttle.steady;
         let varied = throttle.demand_range.1 as f64 >= 1.2 * throttle.demand_range.0 as f64;
         let even_below = if varied { 0.6 } else { 0.25 };
-        let even = throttle.scatter < even_below;
+        let even = throttle.scatter < even_below && (throttle.per_second >= FEW_A_SECOND || throttle.beats_chance());
         if !throttle.tally.holds(0.02) || steady * 10 < seconds * 8 || !even {
             let why = format!(
                 "the number accepted per second follows the demand ({steady} of {seconds} seconds near {:.0}/s, scatter {:.2})",
@@ -222,7 +222,7 @@ impl Case<'_, '_> {
             self.answer()
         );
         draft.evidence.push(format!(
-            "{steady} of {seconds} seconds of refusals saw {:.0} accepted within 15 %, under a demand of {} to {} a second; \
+            "{steady} of {seconds} seconds of refusals saw {:.0} accepted within 15 % or two, under a demand of {} to {} a second; \
              about {} more were accepted before the first refusal",
             throttle.per_second, throttle.demand_range.0, throttle.demand_range.1, throttle.burst
         ));
@@ -250,9 +250,7 @@ impl Case<'_, '_> {
 
     /// Whether it may be for who asks, or for no reason at all.
     fn weigh_accounts(&self, throttle: &RateCap, draft: &mut Draft) {
-        let seconds = throttle.steady.1;
-        // So much less than chance makes is no chance only where there are seconds enough.
-        if (1.0 - throttle.scatter) * (seconds as f64 / 2.0).sqrt() >= SURE {
+        if throttle.beats_chance() {
             let why = format!(
                 "refusals at random or of certain agents: the numbers accepted vary {:.2} times as much as pure chance would explain",
                 throttle.scatter
@@ -345,8 +343,9 @@ pub(super) fn may_be_a_limit(class: Class) -> bool {
 const REFUSALS: [Class; 5] =
     [Class::Forbidden, Class::ForbiddenAfterAuth, Class::Unauthorized, Class::NotFound, Class::Refused];
 
-/// Standard deviations that leave out one case in a thousand.
-const SURE: f64 = 3.0;
+/// Numbers accepted per second below which two more or fewer hide everything: there only the
+/// scatter shows a rate.
+const FEW_A_SECOND: f64 = 4.0;
 /// What happens once in a thousand times is no chance.
 pub(super) const BY_CHANCE: f64 = 1e-3;
 /// A demand that changed so much shows what a share would do to it.
