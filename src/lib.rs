@@ -19,7 +19,7 @@
 //!
 //! | room | job | what one cannot see in its code |
 //! |---|---|---|
-//! | [`vocab`], [`seed`] | shared words; named random streams | a stream's purpose never changes its number |
+//! | [`vocab`], [`seed`] | shared words; named random streams | a purpose never changes its number, so recorded runs stay repeatable |
 //! | [`sip`] | bytes to meaning and back | digests run over bytes exactly as received and as sent |
 //! | [`agent`] | one phone's life as a state machine | an attempt that starts ends exactly once |
 //! | [`load`] | when agents arrive; the ceiling; the search for limits | the ceiling refuses and counts, it never shapes the schedule |
@@ -27,7 +27,7 @@
 //! | [`registrar`], [`link`] | the mirror image, and a lossy path | digests are verified for real |
 //! | [`sim`] | fleets, link and registrar under virtual time | no clock, no socket: hours in seconds |
 //! | [`net`] | sockets, epoll, clocks of the kernel | the only room with `unsafe`; it knows no SIP |
-//! | [`engine`] | threads, stages, signals | threads share nothing while hot; commands name their time |
+//! | [`engine`] | threads, stages, signals | sender threads share nothing on the hot path; each command names the time at which it takes effect |
 //! | [`measure`] | events to numbers, and the evidence that findings quote | books balance at each interval: started = ended + open |
 //! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
@@ -51,12 +51,16 @@
 //! | stripe | the share of the agents, or of a number, that one worker has ([`load::Stripe`]) |
 //! | local | an agent's position within its worker; its `AgentId` is its number in the run |
 //! | serial | the number of an agent's current transaction, carried in the branch |
-//! | kind | of an attempt: initial, refresh or retry; an un-REGISTER, which removes the binding, is none ([`vocab::Kind`]) |
+//! | kind | what made an agent send a REGISTER: initial, refresh, retry or unregister; an un-REGISTER removes the binding and is no attempt ([`vocab::Kind`]) |
 //! | phase | a latency that is measured, with its start and its end ([`vocab::Phase`]) |
 //! | books | a worker's counters ([`measure::Tally`]) |
 //! | ceiling | our own limit on what is sent ([`load::Ceiling`]) |
 //! | shed | not sent at all, because of the ceiling or of too many open attempts |
 //! | evidence | counted rows that a finding quotes (`measure/evidence.rs`) |
+//! | pulse | counts per tick of a tenth of a second or more, part of the evidence ([`measure::Beat`]) |
+//! | group | refusals of one trunk with the same class, code, phrase and place (`diagnose/findings/view.rs`) |
+//! | detector | a function that makes findings of evidence (`diagnose/findings`) |
+//! | rival | another cause that would look like a finding (`explain/findings.toml`) |
 //! | flow | one way out of a worker, a local socket and the target it speaks to ([`vocab::FlowId`]) |
 //! | seat | one phone of a search for limits: a user with one contact, so that several may share a user ([`load::search::Seat`]) |
 //! | crew | the seats of a search as they do what they are told: register at this rate, un-REGISTER, go on refreshing ([`fleet::crew::Crew`]) |
@@ -95,21 +99,49 @@
 //! 6. `measure/evidence.rs`: what is kept for the findings; `diagnose/findings/mod.rs`: how they are
 //!    made of it.
 //!
-//! # One answer, from the socket to the histogram
+//! # One answer, from the socket to a row of latency.csv
 //!
-//! `engine/worker.rs` asks `engine/sockets.rs` to read. `Driver::receive` (`fleet/driver.rs`) finds
-//! the agent by the branch of the topmost Via. `Agent::handle` (`agent/registration.rs`) reports an
-//! `Event::Ended`. `Books` (at the end of `fleet/mod.rs`) passes it to `Tally::event`
+//! `engine/worker.rs` asks `engine/sockets.rs` to read: `net/udp/mod.rs` makes the call,
+//! `net/udp/control.rs` finds the kernel's timestamp, `net/clock.rs` maps it to our clock.
+//! `Driver::receive` (`fleet/driver.rs`) finds the agent by the branch of the topmost Via.
+//! `Agent::handle` (`agent/registration.rs`; for a 2xx, `registration/granted.rs`) reports an
+//! `Event::Ended`. `FleetWitness` (at the end of `fleet/mod.rs`) passes it to `Tally::event`
 //! (`measure/tally.rs`), whose `attempt_latencies` picks the phases; `measure/latency.rs` records
 //! the value. A latency ends with the kernel's time of receipt, not with the time of our reading.
 //!
+//! `Tally::cut` ends the interval; `engine/control.rs` merges those of all workers;
+//! `engine/audience.rs` carries them to the observer, which appends them with `record/writer.rs`.
+//! `command/report.rs` reads the record back, `record/assembly.rs` makes each histogram a
+//! `LatencyRow`, and `report/csv.rs` writes the row.
+//!
+//! # One connection that TLS refuses, to run.json
+//!
+//! `Driver::drive` finds the stream closed; `fleet/driver/streams.rs` asks `fleet/stream.rs`, which
+//! opens it; `engine/channels.rs` connects (`net/tcp.rs`) and secures it (`net/tls.rs`, whose
+//! `failure` picks the `FlowLoss`). `Driver::lost` counts it (`Tally::flow_changed`) and ends the
+//! attempts that waited (`agent/registration/connection.rs`). Record and assembly are as above;
+//! `report/connections.rs` writes `trunks[].connections`.
+//!
 //! # One key, from the profile to a cell
 //!
-//! `expires` of a trunk is read in `profile/file.rs`, checked in `profile/resolve/trunk.rs`, and
-//! becomes `TrunkPolicy::expires_s` in `plan.rs`. `Agent::asks` (`agent/registration.rs`) puts it
-//! into the REGISTER. What the 2xx grants comes back as `Event::Granted` and `Event::Registered`;
-//! `measure/evidence.rs` keeps the former for `findings.csv`, `Tally` turns the latter into the
-//! agent-minutes of `availability.csv` (`report/csv.rs`).
+//! `expires` of a trunk is declared in `profile/file.rs`, checked in `profile/resolve/trunk.rs`, and
+//! becomes `TrunkPolicy::expires_s` (`agent/policy.rs`) in `plan.rs`. `Agent::asks`
+//! (`agent/registration.rs`) puts it into the REGISTER. `Agent::succeed`
+//! (`agent/registration/granted.rs`) reports what the 2xx grants as `Event::Granted` and
+//! `Event::Registered`. `measure/evidence.rs` keeps the former as a `GrantRow`; from it
+//! `diagnose/findings/binding.rs` makes `expires.shortened`, a line of `findings.csv`. `Tally`
+//! (`measure/tally.rs`) turns the latter into `agents_registered` and the agent-minutes of
+//! `availability.csv` (`report/csv.rs`, columns in `report/dictionary.rs`).
+//!
+//! # One finding, from the record to the screen
+//!
+//! `limit.concurrent`: `record/assembly.rs` merges the evidence of all intervals into
+//! `Results::evidence`. `findings/view.rs` arranges it by trunk, tick and group of refusals,
+//! `findings/pattern/level.rs` counts what speaks for and against a limit on bindings,
+//! `findings/refusal/limits.rs` decides and makes a `Draft`. `Draft::finish` (`findings/draft.rs`)
+//! weighs its rivals, adds the advice of `explain/findings.toml` and makes the `Finding`.
+//! `report/csv.rs` writes it as a line of `findings.csv`, `report/summary.rs` as a line of the
+//! summary; `live/screen/panels.rs` shows it while the run goes on.
 
 // The library is the program's own: besides `main.rs` only tests and benches use it, and it
 // promises nobody else anything.

@@ -51,7 +51,7 @@ fn agents_refresh_while_the_load_stands_still() {
     let changes = [(seconds(10), Speed::STILL), (seconds(310), Speed::PLANNED)];
     let outcome = World::new(config).with_interventions(&changes).run();
     assert_eq!(outcome.load_ended_ns / 1_000_000_000, 362, "the hold waits too");
-    assert_eq!(outcome.registered_at_load_end, 20);
+    assert_eq!(outcome.registered_after_drain, 20);
     let refreshes: u64 =
         outcome.intervals.iter().flat_map(|i| &i.trunks).map(|t| t.started[Kind::Refresh.index()]).sum();
     assert!((240..=280).contains(&refreshes), "each of 20 agents about every 27 s of 360: {refreshes}");

@@ -101,7 +101,7 @@ fn end() -> End {
         ended_ns: 3_000_000_000,
         load_ended_ns: 2_000_000_000,
         interrupted_by: None,
-        registered_at_load_end: 1,
+        registered_after_drain: 1,
         user_s: 0.5,
         system_s: 0.25,
         max_rss_bytes: 1 << 20,

@@ -92,7 +92,7 @@ fn when_the_registrar_restarts_every_agent_comes_back() {
             let all = if connections_are == SocketUse::PerAgent { 500 } else { 2 };
             assert_eq!(flows.lost[FlowLoss::Reset.index()], all, "{what}");
             assert_eq!((flows.opened, flows.open), (2 * all, all), "{what}");
-            assert_eq!(outcome.registered_at_load_end, 500, "{what}");
+            assert_eq!(outcome.registered_after_drain, 500, "{what}");
             // Each registers again once it has a connection, and not before.
             assert_eq!(outcome.sum(|trunk| trunk.status[Status::Registered.index()]), 1_000, "{what}");
         }

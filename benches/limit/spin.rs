@@ -13,7 +13,7 @@ const WATCHED: [u64; 4] = [0, 50, 200, 400];
 pub fn run(rate: u32, seconds: u32) {
     priority::prefer_promptness();
     // Without it all four are late by the slack alike.
-    let _ = lower_timer_slack();
+    lower_timer_slack();
     println!("\nspin: {rate} times a second for {seconds} s, lateness in microseconds; CPU in per cent of one core");
     println!("{:>10} {:>8} {:>8} {:>8} {:>8}", "watched/us", "p50", "p99", "max", "CPU %");
     for watched in WATCHED {

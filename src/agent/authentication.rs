@@ -2,8 +2,8 @@
 //! (RFC 7616 §3.4, RFC 8760 §2.4).
 //!
 //! An authentication session lasts from one challenge to the next (RFC 7616 §3.6). Refreshes and a
-//! `nextnonce` stay within it: they count on, or begin to count anew, with the key that its first
-//! answer made.
+//! `nextnonce` stay within it: they go on counting, or start again at 1 with a new nonce, but keep
+//! the key computed for the first answer.
 
 use super::exchange::{Challenger, Exchange};
 use super::identity::Credential;

@@ -95,8 +95,8 @@ pub fn is_ineffective(status: Status, code: u16) -> bool {
     }
 }
 
-/// Who challenges, by a number below [`Challenger::MOST`]: one realm on the way, of each of which a
-/// phone answers one challenge (RFC 3261 §22.3).
+/// Who challenges: a realm on the path, by a number below [`Challenger::MOST`]; a phone answers one
+/// challenge from each (RFC 3261 §22.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenger(u8);
 
@@ -179,8 +179,8 @@ impl Exchange {
     /// A 401 or 407 came; `stale`: it says that only the nonce is too old. `Ok` when it is to be
     /// answered: `true` when it refuses an answer of this exchange for its nonce alone.
     ///
-    /// Credentials on a nonce from before the exchange answered no challenge of it, so whatever
-    /// refuses them is one.
+    /// Credentials with a nonce from an earlier exchange answered no challenge of this one, so the
+    /// 401 that refuses them is its first challenge.
     ///
     /// # Errors
     /// The end, when the challenger has refused what answered it, and patience is at its end.

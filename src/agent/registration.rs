@@ -13,9 +13,9 @@
 //! ```
 //!
 //! A further arrival (`when_exhausted = "reregister"`) finds the agent resting and begins a new
-//! Open(initial) as a phone does after a restart: without the nonce it had, the full handshake. An
-//! agent whose attempt is still open cannot begin another; that arrival is shed, because an arrival
-//! is never delayed in silence.
+//! Open(initial) as a phone does after a restart: with no nonce kept, it goes through the full
+//! handshake. An agent whose attempt is still open cannot begin another; that arrival is shed,
+//! because arrivals are never silently delayed.
 //!
 //! One that has left begins as after a restart where a replay says that it comes again.
 //!
@@ -26,10 +26,10 @@
 //! A client that begins with a pause (Asterisk) rests between its arrival and Open(initial); the
 //! attempt is planned for the end of the pause.
 //!
-//! An attempt that is abandoned may leave a request under way. RFC 3261 §10.2 wants no other sent
-//! before the first is answered or timed out, and an un-REGISTER that overtook it would leave the
-//! binding behind: the agent is then Settling, and un-REGISTERs at the answer, or T4 after it gave
-//! up, when nothing of it can be in the network any more.
+//! An attempt that is abandoned may leave a request under way. RFC 3261 §10.2 forbids sending
+//! another before the first has been answered or timed out, and an un-REGISTER that overtook it
+//! would leave the binding behind: the agent is then Settling, and un-REGISTERs at the answer, or
+//! T4 after giving up, when no copy can be left in the network.
 //!
 //! Within `Open`, a 401/407 or 423 is answered with a further request of the same attempt, as far
 //! as [`super::exchange`] allows.
@@ -88,7 +88,7 @@ pub enum Input<'a> {
 
 /// Whether a request goes out now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Send {
+pub enum Outgoing {
     No,
     /// A new transaction's first transmission.
     New,
@@ -108,8 +108,8 @@ pub struct Context<'a> {
     pub template: &'a RegisterTemplate,
     /// What carries its requests is a stream: nothing is sent twice.
     pub reliable: bool,
-    /// The load is over: no refresh and no retry begins, and bindings are not said to lapse for
-    /// lack of one.
+    /// The load is over: no refresh or retry begins, so a binding that runs out is not reported as
+    /// lapsed.
     pub draining: bool,
 }
 
@@ -139,7 +139,7 @@ pub struct Agent {
     own_half: Option<NonZeroU64>,
 }
 
-/// Half of what an idle agent takes: names, nonce, timer and books make up the rest of 379 bytes
+/// About half of an idle agent's 379 bytes; the rest is names, nonce, timer and books
 /// (`tests/memory.rs`).
 const _: () = assert!(size_of::<Agent>() <= 200);
 
@@ -201,7 +201,7 @@ impl Agent {
         }
     }
 
-    /// Takes one input. When the answer is not [`Send::No`], the caller writes the request with
+    /// Takes one input. When the answer is not [`Outgoing::No`], the caller writes the request with
     /// [`Agent::render`] and reports its fate with [`Agent::sent`] or [`Agent::refused`] before the
     /// next input.
     pub fn handle(
@@ -210,7 +210,7 @@ impl Agent {
         now: Time,
         input: Input<'_>,
         events: &mut impl FnMut(Event<'_>),
-    ) -> Send {
+    ) -> Outgoing {
         match input {
             Input::Arrive { planned } => {
                 events(Event::Arrived { planned });
@@ -221,9 +221,9 @@ impl Agent {
                     State::Resting(_) if self.starts_at().is_none() => self.arrive(cx, planned),
                     State::Open(_) | State::Resting(_) => {
                         self.shed(Kind::Initial, planned, now, events);
-                        Send::No
+                        Outgoing::No
                     }
-                    State::Settling { .. } => Send::No,
+                    State::Settling { .. } => Outgoing::No,
                 }
             }
             Input::Shed { planned } => {
@@ -233,7 +233,7 @@ impl Agent {
                 if matches!(self.state, State::Idle) || self.starts_at().is_some() {
                     self.state = State::Resting(self.after_shed(cx, Kind::Initial, now));
                 }
-                Send::No
+                Outgoing::No
             }
             Input::Response { serial, response, at } => self.response(cx, serial, response, at, events),
             Input::Malformed { serial, at } => {
@@ -241,28 +241,28 @@ impl Agent {
                     let end = Ending::trouble(Failed::MALFORMED, 0, Trouble::MalformedResponse);
                     self.finish(cx, end, at, events);
                 }
-                Send::No
+                Outgoing::No
             }
             Input::Transport { serial, why } => {
                 if self.is_open(serial) {
                     self.undelivered(cx, why, now, events);
                 }
-                Send::No
+                Outgoing::No
             }
             Input::FlowOpen => self.flow_open(),
             Input::FlowLost { why } => {
                 self.flow_lost(cx, why, now, events);
-                Send::No
+                Outgoing::No
             }
             Input::Wake => self.wake(cx, now, events),
             Input::Cut => {
                 self.cut(cx, now, events);
-                Send::No
+                Outgoing::No
             }
             Input::Unregister => self.unregister(cx, now, events),
             Input::Stop => {
                 self.stop(cx, now, events);
-                Send::No
+                Outgoing::No
             }
         }
     }
@@ -408,22 +408,22 @@ impl Agent {
         matches!(&self.state, State::Open(attempt) if attempt.transaction.is_some()) && serial == self.serial
     }
 
-    fn arrive(&mut self, cx: &Context<'_>, planned: Time) -> Send {
+    fn arrive(&mut self, cx: &Context<'_>, planned: Time) -> Outgoing {
         let Some(pause) = cx.policy.retry.start else { return self.begin(cx, Kind::Initial, planned) };
         let draw = unit(cx.seed.draw(Purpose::StartPause, cx.agent.0.into(), self.serial.into()));
         self.state = State::Resting(Some(NextAttempt { at: planned + pause.wait(draw), kind: Kind::Initial }));
-        Send::No
+        Outgoing::No
     }
 
-    /// What follows an attempt that sent nothing. A first arrival is lost with its attempt; one
-    /// that finds the agent registered, or between two attempts, must not stop it from ever trying
-    /// again.
+    /// What follows an attempt that sent nothing. A first arrival is lost with its attempt; but
+    /// shedding a later one must not stop an agent that is registered, or between attempts, from
+    /// ever trying again.
     fn after_shed(&mut self, cx: &Context<'_>, kind: Kind, now: Time) -> Option<NextAttempt> {
         let first = kind == Kind::Initial && self.bound_until.is_none() && self.failures == 0;
         if first { None } else { self.retry(cx, Setback::Recoverable, None, now) }
     }
 
-    fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Send {
+    fn begin(&mut self, cx: &Context<'_>, kind: Kind, planned: Time) -> Outgoing {
         self.own_half = self.own_half.or_else(|| NonZeroU64::new(own_half(cx.seed, cx.agent)));
         let carries_on = match kind {
             Kind::Refresh | Kind::Unregister => true,
@@ -444,7 +444,7 @@ impl Agent {
     }
 
     /// Turns to the exchange's next transaction.
-    fn next_request(&mut self) -> Send {
+    fn next_request(&mut self) -> Outgoing {
         self.authentication.next_request();
         self.serial += 1;
         self.answered <<= 1;
@@ -458,10 +458,10 @@ impl Agent {
             attempt.facts.request_again();
             attempt.exchange.requested(with_credentials);
         }
-        Send::New
+        Outgoing::New
     }
 
-    fn wake(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
+    fn wake(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Outgoing {
         if !cx.draining
             && let Some(until) = self.bound_until.filter(|&until| until <= now)
         {
@@ -471,18 +471,18 @@ impl Agent {
         match self.state {
             State::Open(attempt @ OpenAttempt { transaction: Some(transaction), .. }) => {
                 match transaction.due(now, &cx.policy.timers) {
-                    Due::Nothing => Send::No,
-                    Due::Retransmit => Send::Again,
+                    Due::Nothing => Outgoing::No,
+                    Due::Retransmit => Outgoing::Again,
                     Due::Timeout => {
                         transaction.given_up(attempt.kind, attempt.exchange.place(), events);
                         self.finish(cx, attempt.unanswered(), transaction.timeout_at(&cx.policy.timers), events);
-                        Send::No
+                        Outgoing::No
                     }
                 }
             }
             State::Resting(Some(next)) if next.at <= now && !cx.draining => self.begin(cx, next.kind, next.at),
             State::Settling { until, leaves: true } if until <= now => self.begin(cx, Kind::Unregister, now),
-            _ => Send::No,
+            _ => Outgoing::No,
         }
     }
 
@@ -493,20 +493,20 @@ impl Agent {
         response: &Response<'_>,
         at: Time,
         events: &mut impl FnMut(Event<'_>),
-    ) -> Send {
+    ) -> Outgoing {
         if response.code < 200 {
             if let State::Open(OpenAttempt { transaction: Some(transaction), .. }) = &mut self.state
                 && serial == self.serial
             {
                 transaction.provisional();
             }
-            return Send::No;
+            return Outgoing::No;
         }
         if !self.is_open(serial) {
-            // A copy of what was refused meanwhile has been granted all the same.
+            // Another copy of a request that was refused may still have been granted.
             self.maybe_bound |= (200..300).contains(&response.code) && !matches!(self.state, State::Gone);
             self.late_or_copy(cx, serial, at, events);
-            return if serial == self.serial { self.settled(cx, at) } else { Send::No };
+            return if serial == self.serial { self.settled(cx, at) } else { Outgoing::No };
         }
         self.answered |= 1;
         self.last_final = Some(at);
@@ -516,7 +516,7 @@ impl Agent {
         if response.cseq != FIRST_CSEQ + serial || !is_register(response.cseq_method) {
             let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::CseqMismatch);
             self.finish(cx, end, at, events);
-            return Send::No;
+            return Outgoing::No;
         }
         match FinalAnswer::of(response.code) {
             FinalAnswer::Granted => self.succeed(cx, response, at, events),
@@ -524,7 +524,7 @@ impl Agent {
             FinalAnswer::TooBrief => return self.too_brief(cx, response, at, events),
             FinalAnswer::Refusal => self.finish(cx, self.verdict(response), at, events),
         }
-        Send::No
+        Outgoing::No
     }
 
     /// The current request could not be sent, or did not arrive.
@@ -546,7 +546,7 @@ impl Agent {
         events(if copy && within_k { Event::DuplicateResponse } else { Event::LateResponse });
     }
 
-    /// How a final response that nothing follows from ends an attempt.
+    /// How a final response that leads to no further request ends an attempt.
     fn verdict<'r>(&self, response: &Response<'r>) -> Ending<'r> {
         let (algorithm, retry_after) = (self.authentication.answered(), response.retry_after());
         let clues = Clues { algorithm, retry_after, ..Clues::default() };

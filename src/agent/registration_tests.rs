@@ -9,7 +9,7 @@ mod handshake;
 
 use super::identity::{Credential, Identity};
 use super::policy::{Backoff, RealmPolicy, RetryPolicy, TrunkPolicy};
-use super::registration::{Agent, Context, Input, Send};
+use super::registration::{Agent, Context, Input, Outgoing};
 use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::challenge::credentials;
@@ -134,7 +134,7 @@ impl Phone {
             (_, Some(text)) => clues.push(text),
             (_, None) => events.push(short(&event)),
         };
-        if self.agent.handle(&cx, now, input, &mut note) != Send::No {
+        if self.agent.handle(&cx, now, input, &mut note) != Outgoing::No {
             if admitted {
                 let mut buffer = [0; 2048];
                 let length = self.agent.render(&cx, &mut buffer).expect("fits");

@@ -1,7 +1,7 @@
 //! `regstorm init`: a first profile, from a few answers.
 //!
-//! The text is in `plan`'s language already: before it is written it is read back as any profile is,
-//! so that what init writes can be used.
+//! Before the text is written it is loaded and planned like any other profile, so that whatever
+//! init writes can be used.
 
 use super::failure::{Exit, Failure};
 use super::output::{print, say, write_file};

@@ -3,8 +3,8 @@
 //! The search itself is in `load::search`; here are its sockets, its signals and its files. What it
 //! found is put into the words of the record in `findings`.
 
+mod as_record;
 mod field;
-mod findings;
 
 use super::carriers::{carriers, tls_of};
 use super::contact;
@@ -81,7 +81,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         }
     };
     let objective = orders.probing.objective;
-    let conditions = findings::SearchConditions {
+    let conditions = as_record::SearchConditions {
         name: plan.name.clone(),
         seed: seed.0,
         started_unix_ns,
@@ -90,7 +90,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         timer_f: plan.trunks[trunk.index()].policy.timers.f(),
         socket_drops: drops,
     };
-    let limits = findings::limits(&found, conditions, findings::setup(setup, objective));
+    let limits = as_record::limits(&found, conditions, as_record::setup(setup, objective));
     write_files(directory.path(), &report::render_all(&limits))?;
     if args.json {
         print(&String::from_utf8_lossy(&report::json(&limits)))?;

@@ -20,7 +20,6 @@ mod keep;
 mod kept_baseline;
 mod limits;
 mod metrics;
-mod observe;
 mod output;
 mod pdf;
 mod preflight;
@@ -29,6 +28,7 @@ mod probing;
 mod registrar;
 mod report;
 mod run;
+mod run_watch;
 mod schema;
 #[cfg(feature = "tui")]
 mod screen;

@@ -3,10 +3,10 @@
 use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
-use super::observe::{FailureFile, RunWatch, Screen};
 use super::output::{RunDirectory, say};
 use super::registrar::{address_of, embedded};
 use super::report::{Derived, derive};
+use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
 use super::source::{DiskSource, found_again};
@@ -99,7 +99,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
     let last = end(&ended, &frame, aborted);
     let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
-    let unkept = ended.unkept.or_else(|| watch.record().end(&last).err());
+    let unkept = ended.keep_error.or_else(|| watch.record().end(&last).err());
     drop(watch);
     drop(server);
     let derived = conclude(directory.path(), unkept, left.as_deref(), args.json)?;
@@ -464,7 +464,7 @@ pub(super) fn end(ended: &Ended, frame: &RunFrame, aborted: Option<Aborted>) -> 
         interrupted_by: ended.interrupted_by,
         lost: ended.lost.clone(),
         left_bound: ended.left_bound,
-        registered_at_load_end: ended.registered_at_load_end,
+        registered_after_drain: ended.registered_after_drain,
         user_s: usage.user_s,
         system_s: usage.system_s,
         max_rss_bytes: usage.max_rss_bytes,

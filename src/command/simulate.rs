@@ -2,10 +2,10 @@
 
 use super::assemble::USER_AGENT;
 use super::failure::{Exit, Failure};
-use super::observe::FailureFile;
 use super::output::{RunDirectory, name_of, print, write_files};
 use super::report::{Derived, derive};
 use super::run::header;
+use super::run_watch::FailureFile;
 use super::source::DiskSource;
 use super::stop::StopFlag;
 use super::threads::sender_threads;
@@ -197,7 +197,7 @@ fn rehearse_until<W: Write>(
         load_ended_ns: outcome.load_ended_ns,
         // What came when no load was left to end changed nothing.
         interrupted_by: interrupted_by.filter(|_| outcome.stopped),
-        registered_at_load_end: outcome.registered_at_load_end,
+        registered_after_drain: outcome.registered_after_drain,
         // What the rehearsal itself cost says nothing about a run.
         user_s: 0.0,
         system_s: 0.0,

@@ -3,9 +3,9 @@
 //!
 //! They are written as thresholds are, and mean the opposite: a threshold asks for what should
 //! hold, a condition names what must not go on. They are held against the load so far, interval by
-//! interval, the warm-up included: whoever is to be spared does not care whether we call it a
-//! warm-up. Only sums are kept for that, so what follows from them alone can be a condition;
-//! distributions and findings cannot.
+//! interval, the warm-up included: a server in trouble does not care whether we call it a warm-up.
+//! Only sums are kept, so only what follows from sums can be a condition; distributions and
+//! findings cannot.
 
 use super::figures::{TOTALS, Unit};
 use super::metric::Metric;

@@ -256,7 +256,7 @@ pub const TOTALS: [TotalsFigure; 32] = [
         of: |t| FigureValue::Real(Some(agent_minutes_available(t))),
     },
     pct("availability_pct", |t| FigureValue::Real(availability_pct(t))),
-    // Beyond the contract's list, because a clean end is worth a threshold of its own.
+    // Here because a clean end is worth a threshold of its own.
     count("unregister_failed", |t| FigureValue::Count(t.sums.unregister_failed)),
 ];
 

@@ -228,7 +228,8 @@ fn short(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The contract's bound on the 99th percentile of the schedule lag.
+/// A schedule lag whose 99th percentile is above this makes a run invalid (README, `generator`).
 const INVALID_LAG_US: u64 = 100_000;
-/// The contract's bound on datagrams dropped, as a share of messages received.
+/// Datagrams dropped, as a share of messages received, or messages not sent, as a share of those
+/// sent: more makes a run invalid (README, `generator`).
 const INVALID_DROPS: f64 = 0.001;

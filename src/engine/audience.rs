@@ -1,9 +1,9 @@
 //! Between the control side and whoever watches a run: two threads, so that neither a signal nor
 //! the schedule ever waits for a disk or a terminal.
 //!
-//! The control side shows, and goes on at once; the observer takes what it was shown in order, on
-//! the thread that started the run, and its verdicts come back as messages. What it has not taken
-//! yet stays in memory. When it takes nothing for long the control side knows since when.
+//! The control side posts results and carries on at once; the observer takes them in order, on the
+//! thread that started the run, and its verdicts come back as messages. What it has not taken yet
+//! stays in memory. When it takes nothing for long the control side knows since when.
 
 use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;

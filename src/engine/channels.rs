@@ -2,7 +2,7 @@
 //! as bytes. What a message means, and what follows when a connection is lost, is their owner's.
 //!
 //! A connection keeps bytes only while a message, or a write, is incomplete; it never keeps more
-//! than [`MOST_KEPT`]. What is written in one turn leaves in one call per connection.
+//! than [`MOST_KEPT`]. Consecutive messages to one connection leave in one call.
 
 use crate::net::poll::{StreamReady, StreamRegistry, StreamToken};
 use crate::net::tcp::Tcp;
@@ -17,8 +17,7 @@ pub(super) struct Channels<K> {
     slots: Vec<Slot<K>>,
     free: Vec<u32>,
     registry: StreamRegistry,
-    /// What is to leave on one connection: most messages go out at once, one by one, and those that
-    /// follow each other on the same connection go together.
+    /// What is about to leave on one connection; a message for another connection flushes it.
     leaving: Leaving,
     /// Connections that broke while something was written.
     broken: Vec<(K, FlowLoss)>,
@@ -381,7 +380,7 @@ impl<K: Copy> Channels<K> {
         }
         let key = channel.key;
         let Some(tls) = channel.tls() else { return Progress::Came(key) };
-        // What came is of the wire; what it carries takes its place.
+        // What was read is ciphertext; its plaintext takes its place.
         let wire = bytes.split_off(kept);
         match tls.from_wire(&wire, bytes) {
             Ok(false) => {}
@@ -396,7 +395,7 @@ impl<K: Copy> Channels<K> {
 
     /// TLS has taken what came: answers it, and says when it has agreed.
     fn secured(&mut self, token: StreamToken, key: K, inbox: &mut Inbox) -> Progress<K> {
-        // Of a connection that ends, for this or another reason, the other end may have gone.
+        // The peer may be gone already; a reason found earlier stands.
         if let Err(error) = self.write_tls(token) {
             inbox.ends.get_or_insert(loss_of(&error));
         }
@@ -414,7 +413,7 @@ impl<K: Copy> Channels<K> {
                 }
             }
             ChannelStage::Securing => match inbox.ends {
-                // Closed in the middle of it: it did not like what it heard.
+                // Closed in the middle of it: it rejected our side of the handshake.
                 Some(FlowLoss::Closed) => self.lose(token, FlowLoss::Handshake),
                 Some(why) => self.lose(token, why),
                 None => Progress::Nothing,
@@ -427,7 +426,7 @@ impl<K: Copy> Channels<K> {
     pub(super) fn settle(&mut self, inbox: &mut Inbox) -> Progress<K> {
         let rest = &inbox.bytes[inbox.at..];
         if let Some(why) = inbox.ends {
-            // A server that wants TLS says so in an alert, or begins with it.
+            // A TLS server answers plain SIP with a TLS alert, or a handshake record.
             let is_tls = matches!(rest, [0x15 | 0x16, 0x03, ..]);
             let why = if is_tls && why == FlowLoss::Closed { FlowLoss::NotSip } else { why };
             if why == FlowLoss::NotSip {

@@ -4,7 +4,7 @@
 
 use super::audience::{Audience, Decision, Observer, OnlookerVerdict, RunPosition, audience};
 use super::signals::Signals;
-use super::worker::{Outside, Report, Worker, WorkerOrder, WorkerPlan, WorkerProgress};
+use super::worker::{Outside, Worker, WorkerOrder, WorkerPlan, WorkerProgress, WorkerReport};
 use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
@@ -73,11 +73,11 @@ pub struct Ended {
     /// Agents whose bindings were not removed and have not ended.
     pub left_bound: u64,
     /// Why the observer could not keep what it was shown; the load ended then.
-    pub unkept: Option<io::Error>,
+    pub keep_error: Option<io::Error>,
     /// The observer ended the load before its time.
     pub stopped: bool,
     /// Agents registered when the drain ended.
-    pub registered_at_load_end: u64,
+    pub registered_after_drain: u64,
     /// CPU time of all sender threads.
     pub sender_cpu: Duration,
 }
@@ -180,6 +180,8 @@ struct Conductor {
     parts: BTreeMap<u32, (Interval, usize)>,
     /// By worker: where it was last.
     progress: Vec<WorkerProgress>,
+    /// How many have reported since the sum was last shown.
+    reported: usize,
     interrupted_by: Option<i32>,
     stopped: bool,
     registered: u64,
@@ -187,7 +189,7 @@ struct Conductor {
     last_end_ns: u64,
     start: Time,
     /// Why what happened could not be kept.
-    unkept: Option<io::Error>,
+    keep_error: Option<io::Error>,
     /// Of sender threads that failed: the first reason.
     lost: Option<String>,
     /// Agents registered in the interval that was merged last.
@@ -212,7 +214,7 @@ enum RunPhase {
 }
 
 impl Conductor {
-    fn start(run: Conduct) -> Result<(Self, UnboundedReceiver<Report>), EngineError> {
+    fn start(run: Conduct) -> Result<(Self, UnboundedReceiver<WorkerReport>), EngineError> {
         let (sender, receiver) = unbounded_channel();
         let workers = run.workers.len();
         let mut links = Vec::with_capacity(workers);
@@ -229,7 +231,7 @@ impl Conductor {
                     // without it for hours.
                     if std::panic::catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
                         let failure = Some(io::Error::other("it panicked"));
-                        let _ = last_words.send(Report::Done { cpu_ns: 0, failure });
+                        let _ = last_words.send(WorkerReport::Done { cpu_ns: 0, failure });
                     }
                 })
                 .map_err(EngineError::Start)?;
@@ -254,13 +256,14 @@ impl Conductor {
             failed: 0,
             parts: BTreeMap::new(),
             progress: vec![WorkerProgress::default(); workers],
+            reported: 0,
             interrupted_by: None,
             stopped: false,
             registered: 0,
             sender_cpu_ns: 0,
             last_end_ns: 0,
             start: run.start,
-            unkept: None,
+            keep_error: None,
             lost: None,
             bound: 0,
             hung_told: false,
@@ -273,12 +276,12 @@ impl Conductor {
         self.links.len() - self.done
     }
 
-    fn report(&mut self, report: Report, audience: &Audience) {
+    fn report(&mut self, report: WorkerReport, audience: &Audience) {
         match report {
-            Report::Interval(interval) => self.merge(*interval, audience),
-            Report::Failures(failures) => audience.failures(failures),
-            Report::Progress(progress) => self.progress(progress, audience),
-            Report::Idle(stage) => {
+            WorkerReport::Interval(interval) => self.merge(*interval, audience),
+            WorkerReport::Failures(failures) => audience.failures(failures),
+            WorkerReport::Progress(progress) => self.progress(progress, audience),
+            WorkerReport::Idle(stage) => {
                 let ours = match self.phase {
                     RunPhase::Drain => stage == Stage::Drain,
                     RunPhase::Unregister => stage == Stage::Unregister,
@@ -289,7 +292,7 @@ impl Conductor {
                     self.advance(audience);
                 }
             }
-            Report::Done { cpu_ns, failure } => {
+            WorkerReport::Done { cpu_ns, failure } => {
                 self.done += 1;
                 self.sender_cpu_ns += cpu_ns;
                 if let Some(error) = failure {
@@ -300,13 +303,15 @@ impl Conductor {
         }
     }
 
-    /// Shows the sum of all workers when the last of them reports.
+    /// Shows the sum of all workers when as many have reported as are still running.
     fn progress(&mut self, progress: WorkerProgress, audience: &Audience) {
         let worker = progress.worker;
         self.progress[worker] = progress;
-        if worker + 1 < self.links.len() {
+        self.reported += 1;
+        if self.reported < self.running() {
             return;
         }
+        self.reported = 0;
         let sum = |of: fn(&WorkerProgress) -> u64| self.progress.iter().map(of).sum();
         let mut glances: Vec<Glance> = Vec::new();
         for progress in &self.progress {
@@ -375,7 +380,7 @@ impl Conductor {
 
     /// Load whose results cannot be kept is over; bindings are removed in good order.
     fn unkept(&mut self, error: io::Error, audience: &Audience) {
-        self.unkept.get_or_insert(error);
+        self.keep_error.get_or_insert(error);
         self.end_load(audience);
     }
 
@@ -403,7 +408,7 @@ impl Conductor {
             tokio::select! {
                 verdict = verdicts.recv() => match verdict {
                     Some(Err(error)) => {
-                        self.unkept.get_or_insert(error);
+                        self.keep_error.get_or_insert(error);
                     }
                     Some(Ok(_)) => {}
                     None => return,
@@ -544,9 +549,9 @@ impl Conductor {
             interrupted_by: self.interrupted_by,
             lost: self.lost,
             left_bound: self.bound,
-            unkept: self.unkept,
+            keep_error: self.keep_error,
             stopped: self.stopped,
-            registered_at_load_end: self.registered,
+            registered_after_drain: self.registered,
             sender_cpu: Duration::from_nanos(self.sender_cpu_ns),
         }
     }

@@ -1,12 +1,10 @@
 //! Real threads, real sockets: the only room that makes time pass.
 //!
 //! `worker` is a sender thread: it owns a fleet and its sockets and shares nothing while hot.
-//! `sockets` moves datagrams between a thread's sockets and the agents behind them, `tempo` says how
-//! long a thread may rest.
-//! `channels` does the same for a thread's connections.
-//! `serve` puts the embedded registrar behind sockets, `probe` one exchange under full control,
-//! `trial` a search for limits. `control` is the current-thread tokio side: stages, signals,
-//! merging of intervals.
+//! `sockets` moves datagrams between a thread's sockets and the agents behind them, `tempo` says
+//! how long a thread may rest. `channels` handles its connections. `serve` puts the embedded
+//! registrar behind sockets, `probe` one exchange under full control, `trial` a search for limits.
+//! `control` is the current-thread tokio side: stages, signals, merging of intervals.
 //!
 //! Commands reach a worker with the time at which they take effect, a little in the future, so that
 //! all workers cut their intervals at the same moments and these merge by position.

@@ -1,10 +1,11 @@
 //! The embedded registrar behind real sockets, on threads of its own.
 //!
 //! All threads serve all UDP sockets and share one registrar, so that bindings, limits and nonces
-//! are exact whatever the number of threads. Whoever holds it hands in a batch and takes what is due
-//! out; receiving and sending, most of the work on a machine's own loopback, happen outside. Any
-//! thread may send any reply to a datagram: the sockets are the same. A connection belongs to the
-//! thread that accepted it (`callers`), which is handed the replies for it that others found due.
+//! are exact whatever the number of threads. The thread that holds the registrar hands in a batch
+//! and takes out the replies that are due; receiving and sending, most of the work on a machine's
+//! own loopback, happen outside. Any thread may send any reply to a datagram: the sockets are the
+//! same. A connection belongs to the thread that accepted it (`callers`), which is handed the
+//! replies for it that others found due.
 
 mod callers;
 
@@ -163,7 +164,7 @@ struct Serving {
 
 impl Serving {
     fn run(mut self) -> io::Result<()> {
-        lower_timer_slack()?;
+        lower_timer_slack();
         let mut received = inbox(&self.sockets);
         let mut ready = Vec::new();
         let mut tempo = Tempo::new();

@@ -2,9 +2,9 @@
 //! chosen to ignore it (`nohup`), SIGHUP.
 //!
 //! One rule for every command. The first asks for an end in good order; a further one, at least
-//! `APART` later, for an end at once. What comes sooner is the same wish: `timeout` signals its
-//! child and then its group, microseconds apart, and a terminal that is closed sends SIGHUP and
-//! then SIGTERM.
+//! `APART` later, for an end at once. One that comes sooner counts as the same request: `timeout`
+//! signals its child and then its group, microseconds apart, and a terminal that is closed sends
+//! SIGHUP and then SIGTERM.
 
 use crate::net::clock::Clock;
 use crate::net::usage::ignores_signal;

@@ -1,5 +1,5 @@
-//! The sockets of one thread, as the ways of whoever sends through them and the inbox of whoever is
-//! answered.
+//! The sockets of one thread, as the [`Ways`] that agents send through, and as the inbox their
+//! answers arrive in.
 //!
 //! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with
 //! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
@@ -220,8 +220,8 @@ impl Sockets {
         let Some(streams) = &mut self.streams else { return };
         let took = match streams.tokens[flow.index()] {
             Some(token) => streams.channels.put(token, write),
-            // It broke in this very turn, and its agents will hear of it; what is written goes
-            // nowhere.
+            // It broke in this turn and its agents will be told. `write` is called all the same,
+            // because the driver takes a message of length 0 for one that is too long.
             None => {
                 write(&mut [0; LONGEST_MESSAGE]);
                 true
@@ -378,8 +378,8 @@ impl Sockets {
         }
     }
 
-    /// Takes every socket for ready, where there are so few that looking into each costs less than
-    /// asking which is.
+    /// Treats all sockets as ready where there are so few that reading each is cheaper than asking
+    /// which are.
     pub(super) fn all_ready(&self, ready: &mut Vec<u32>) -> bool {
         let few = self.sockets.len() <= ASKED_EACH && self.streams.is_none();
         if few {
@@ -389,7 +389,7 @@ impl Sockets {
         few
     }
 
-    /// Tells of what could not be sent, and sends what that brings about.
+    /// Reports what could not be sent, and sends what the agents do about it.
     pub(super) fn report_failures(&mut self, now: Time, to: &mut Driver<impl Witness>) {
         let broken = self.streams.as_mut().map(|streams| streams.channels.take_broken());
         for (flow, why) in broken.into_iter().flatten() {

@@ -3,10 +3,9 @@
 //! Waking a thread costs the kernel several microseconds at each end, more than the work for one
 //! datagram. At low rates that is the price of answering and sending on time. At high rates the
 //! next datagram is never far, and a thread that rests until a few have come handles them in one
-//! turn, and sends what they ask for in one call, where the kernel can as one datagram. So a thread
-//! to which more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns;
-//! below that rate nothing is held up, but for the two milliseconds after more than [`CREDIT`] came
-//! at once.
+//! turn, and sends the replies in one call (with UDP GSO, even as one datagram). So a thread to
+//! which more than one datagram comes per [`FREQUENT`] rests for a [`QUANTUM`] between turns; below
+//! that rate nothing is held up, except for two milliseconds after a burst of more than [`CREDIT`].
 //!
 //! What it costs is known: at most a quantum of schedule lag and of reaction time, at rates where
 //! both are spread wider by the machine itself. Arrival times of answers come from the kernel and

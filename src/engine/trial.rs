@@ -6,6 +6,7 @@
 //! signal, after which every step ends at once.
 
 use super::sockets::{Sockets, inbox};
+use super::worker::OVERSLEPT;
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
 use crate::net::clock::Clock;
@@ -27,6 +28,8 @@ pub struct LiveField {
     start: Time,
     received: RecvBatch,
     ready: Vec<u32>,
+    /// When the last wait was to end.
+    due: Time,
     signals: SignalBox,
     /// Signals the search was told of.
     told: u32,
@@ -61,7 +64,7 @@ impl LiveField {
         signals: SignalBox,
     ) -> io::Result<Self> {
         let mut poller = Poller::new()?;
-        lower_timer_slack()?;
+        lower_timer_slack();
         Ok(LiveField {
             start: config.start,
             received: inbox(&sockets),
@@ -70,6 +73,7 @@ impl LiveField {
             poller,
             clock,
             ready: Vec::new(),
+            due: Time::NEVER,
             signals,
             told: 0,
             drops: 0,
@@ -110,6 +114,11 @@ impl LiveField {
     }
 
     fn turn(&mut self, end: Option<Time>) -> io::Result<()> {
+        if self.clock.now().since(self.due) > OVERSLEPT {
+            // As a sender does: an answer may have come since the wait was to end, and its timer
+            // must not win.
+            self.poller.wait(Some(Duration::ZERO), &mut self.ready)?;
+        }
         // A timer must not fire while its answer may still wait in a socket.
         let drained = self.receive()?;
         let more = !drained || self.crew.turn(self.clock.now(), &mut self.sockets);
@@ -121,6 +130,7 @@ impl LiveField {
         } else {
             self.crew.next_wake().min(end.unwrap_or(Time::NEVER)).since(now)
         };
+        self.due = now + wait;
         self.poller.wait(Some(wait), &mut self.ready)
     }
 

@@ -1,5 +1,5 @@
 //! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due
-//! arrivals, one batch per socket out, then wait for the next of them all.
+//! arrivals, one batch per socket out, then a wait for whichever of these comes next.
 
 use super::sockets::{Sockets, inbox};
 use super::tempo::Tempo;
@@ -37,10 +37,10 @@ pub(super) enum WorkerOrder {
 
 /// What a worker tells the control side.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum WorkerReport {
     /// An interval is complete.
     Interval(Box<Interval>),
-    /// Failed attempts of the interval that follows, those of which packets were kept.
+    /// Failed attempts whose packets were kept; the interval they belong to follows.
     Failures(Vec<FailedAttempt>),
     /// Where this worker is: a few times a second.
     Progress(WorkerProgress),
@@ -67,9 +67,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Everything a worker thread takes with it.
 pub struct WorkerPlan {
     pub fleet: Fleet,
-    /// By [`crate::vocab::FlowId`], as far as they are no streams.
+    /// By [`crate::vocab::FlowId`], datagram flows only.
     pub sockets: Vec<Udp>,
-    /// Further sockets at the ports of some, for what others than their targets send there.
+    /// A second, unconnected socket on the port of some of these, for datagrams from anyone but the
+    /// target.
     pub beside: Vec<(FlowId, Udp)>,
     /// What secures its streams, by flow.
     pub tls: Vec<Option<TlsClient>>,
@@ -79,7 +80,7 @@ pub struct WorkerPlan {
 pub(super) struct Outside {
     pub clock: Clock,
     pub commands: Receiver<WorkerOrder>,
-    pub reports: UnboundedSender<Report>,
+    pub reports: UnboundedSender<WorkerReport>,
     /// Whether its reports of where it is are to show each trunk.
     pub glances: bool,
 }
@@ -94,7 +95,7 @@ pub(super) struct Worker {
     pending: Vec<WorkerOrder>,
     /// The interval that was cut last, while its rows are handed over.
     leaving: Option<Box<Interval>>,
-    reports: UnboundedSender<Report>,
+    reports: UnboundedSender<WorkerReport>,
     received: RecvBatch,
     ready: Vec<u32>,
     /// Stage for which `Idle` was reported.
@@ -114,7 +115,7 @@ pub(super) struct Worker {
 const PIECE: usize = 2048;
 
 /// A wait that ends this much after its deadline was a stall.
-const OVERSLEPT: Duration = Duration::from_millis(1);
+pub(super) const OVERSLEPT: Duration = Duration::from_millis(1);
 
 impl Worker {
     pub(super) fn new(position: usize, plan: WorkerPlan, outside: Outside) -> io::Result<Self> {
@@ -150,8 +151,8 @@ impl Worker {
 
     /// Runs until told to finish.
     pub(super) fn run(mut self) {
-        let mut failure = lower_timer_slack().err();
-        self.finished = failure.is_some();
+        lower_timer_slack();
+        let mut failure = None;
         let mut due = self.clock.now();
         while !self.finished {
             if let Err(error) = self.turn(&mut due) {
@@ -162,13 +163,14 @@ impl Worker {
         // What was observed stays observed, whatever ended the work.
         self.hand_over(usize::MAX);
         // The control side outlives its workers; if it is gone, so is everyone who could read this.
-        let _ = self.reports.send(Report::Done { cpu_ns: thread_cpu_ns(), failure });
+        let _ = self.reports.send(WorkerReport::Done { cpu_ns: thread_cpu_ns(), failure });
     }
 
     /// One turn, then the wait for the next; `due` is when the last wait was to end.
     fn turn(&mut self, due: &mut Time) -> io::Result<()> {
         let now = self.clock.now();
-        // After the clock: a command that takes effect by `now` was sent well before it.
+        // After reading the clock: commands are sent well ahead of their time, so each that is due
+        // by `now` is already in the channel.
         self.take_commands();
         self.cut_intervals(now);
         if self.finished {
@@ -265,7 +267,7 @@ impl Worker {
                 }
             };
             let interval = self.accounted(interval);
-            let _ = self.reports.send(Report::Interval(Box::new(interval)));
+            let _ = self.reports.send(WorkerReport::Interval(Box::new(interval)));
             // Behind the last interval there is none, however late this is.
             if self.finished {
                 return;
@@ -280,7 +282,7 @@ impl Worker {
         self.cpu_counted = cpu;
         let failures = self.fleet.take_failures();
         if !failures.is_empty() {
-            let _ = self.reports.send(Report::Failures(failures));
+            let _ = self.reports.send(WorkerReport::Failures(failures));
         }
         interval
     }
@@ -289,7 +291,7 @@ impl Worker {
     fn hand_over(&mut self, rows: usize) {
         if let Some(mut interval) = self.leaving.take() {
             if self.fleet.tally().hand_over(&mut interval, rows) {
-                let _ = self.reports.send(Report::Interval(interval));
+                let _ = self.reports.send(WorkerReport::Interval(interval));
             } else {
                 self.leaving = Some(interval);
             }
@@ -313,7 +315,13 @@ impl Worker {
             let (planned, registered, open) = (tally.planned(), tally.registered(), tally.in_flight());
             let glances = if self.glances { tally.glances() } else { Vec::new() };
             let worker = self.position;
-            let _ = self.reports.send(Report::Progress(WorkerProgress { worker, planned, registered, open, glances }));
+            let _ = self.reports.send(WorkerReport::Progress(WorkerProgress {
+                worker,
+                planned,
+                registered,
+                open,
+                glances,
+            }));
         }
     }
 
@@ -321,7 +329,7 @@ impl Worker {
         let stage = self.fleet.stage();
         if stage != Stage::Load && self.idle_reported != Some(stage) && !self.fleet.is_busy() {
             self.idle_reported = Some(stage);
-            let _ = self.reports.send(Report::Idle(stage));
+            let _ = self.reports.send(WorkerReport::Idle(stage));
         }
     }
 }

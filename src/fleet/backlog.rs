@@ -1,9 +1,9 @@
 //! Whether so many wait for an answer that nobody else should begin.
 //!
-//! What is open takes as long to be answered as it takes at the pace at which answers come. So a
-//! registrar may be asked for more than it can bear without a queue that grows for ever, and
-//! without requests that are repeated only because they had to wait: each repeat would take a part
-//! of the very capacity that is measured.
+//! How long the open requests will take follows from their number and the pace of answers. Beyond a
+//! limit new phones are held back, so a registrar can be offered more than it can bear without an
+//! ever-growing queue and without requests that are repeated only because they had to wait: each
+//! repeat would take a part of the very capacity that is measured.
 
 use crate::vocab::Time;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Agents that do as they are told, without I/O: so many register at this rate, those un-REGISTER,
-//! and every answer is handed back. What a search for limits drives; sockets or virtual time are up
-//! to its driver, as with a `Fleet`.
+//! and every answer is handed back. A search for limits drives it; whether over sockets or in
+//! virtual time is up to the caller, as with a `Fleet`.
 //!
 //! A seat is one phone: a user with one contact. Several seats may share a user, each with a
 //! contact of its own. Between tasks phones live on: they refresh what they hold, and nothing else;

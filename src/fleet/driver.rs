@@ -10,7 +10,7 @@ mod streams;
 
 use super::flows::{Flow, Flows};
 use super::wheel::Wheel;
-use crate::agent::{Agent, Context, IdentityBook, Input, Send, TrunkPolicy};
+use crate::agent::{Agent, Context, IdentityBook, Input, Outgoing, TrunkPolicy};
 use crate::load::{Ceiling, Stripe};
 use crate::measure::event::Subject;
 use crate::measure::{Event, FlowChange, Unasked};
@@ -92,10 +92,10 @@ pub trait Witness {
     /// A keep-alive was not answered.
     fn pong_missed(&mut self, _trunk: TrunkId) {}
 
-    /// What one of them agreed on for TLS.
+    /// What a stream of this trunk agreed on for TLS.
     fn flow_secured(&mut self, _trunk: TrunkId, _secured: &Secured) {}
 
-    /// What there is to say of one that is lost, beyond why.
+    /// What else is known about a stream that was lost.
     fn flow_said(&mut self, _trunk: TrunkId, _why: FlowLoss, _text: &str) {}
 }
 
@@ -317,13 +317,13 @@ impl<W: Witness> Driver<W> {
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&who, &event, answer));
-        let waits = send != Send::No && !flows.is_open(flow_id);
+        let waits = send != Outgoing::No && !flows.is_open(flow_id);
         if waits {
             if !was_busy && agent.has_open_attempt() {
                 witness.begins(&who, now);
             }
             agent.waits(now, &mut |event| witness.saw(&who, &event, answer));
-        } else if send != Send::No {
+        } else if send != Outgoing::No {
             if !self.ceiling.admit(now) {
                 agent.refused(&cx, now, &mut |event| witness.saw(&who, &event, answer));
             } else {
@@ -353,7 +353,7 @@ impl<W: Witness> Driver<W> {
         let is_busy = agent.is_busy();
         self.busy = self.busy + u64::from(is_busy) - u64::from(was_busy);
         if !flow_id.is_stream() {
-            if send != Send::No {
+            if send != Outgoing::No {
                 self.keep_alive(flow_id, now);
             }
         } else if let Some(did) = Deed::of(&input, waits, was_busy && !is_busy) {

@@ -2,13 +2,13 @@
 //! fails.
 //!
 //! Nobody knows at its beginning that an attempt will fail, and most failures are never repeated (a
-//! client of RFC habits gives up after one 403), so waiting for the second one would show nothing.
-//! On the other hand copying every packet of a million agents would cost more than the rest of the
-//! turn. Hence a budget: of the attempts that begin, some per [`WINDOW`] are watched, and for all
-//! others a packet costs the look into one table. Up to 500 attempts/s on a worker all are watched;
-//! beyond that it is a sample whose cost stays the same however high the rate. Agents whose last
-//! attempt failed have a budget of their own, so that the rare failing one is found again among the
-//! many healthy ones.
+//! client that follows the RFC gives up after one 403), so waiting for the second one would show
+//! nothing. On the other hand copying every packet of a million agents would cost more than the
+//! rest of the turn. Hence a budget: of the attempts that begin, some per [`WINDOW`] are watched,
+//! and for all others a packet costs one table look-up. Up to 500 attempts/s on a worker all are
+//! watched; beyond that it is a sample whose cost stays the same however high the rate. Agents
+//! whose last attempt failed have a budget of their own, so that the rare failing one is found
+//! again among the many healthy ones.
 //!
 //! Watched attempts lie in a fixed number of slots. Most of them are held until the attempt ends,
 //! however long that takes (Timer F); when those are all taken, as when a server falls silent, the

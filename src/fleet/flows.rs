@@ -160,8 +160,7 @@ impl Flows {
         self.streams.len()
     }
 
-    /// Where its requests go, and where they come from as far as that is not the kernel's choice:
-    /// by stream.
+    /// By stream: its local address (unspecified where the kernel chooses), and its target.
     pub fn stream_ends(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
         self.streams.iter().map(|stream| (stream.flow.local, stream.flow.remote))
     }

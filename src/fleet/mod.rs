@@ -64,7 +64,7 @@ pub struct FleetConfig {
 
 /// One worker's agents.
 pub struct Fleet {
-    driver: Driver<Books>,
+    driver: Driver<FleetWitness>,
     stripe: Stripe,
     /// How many agents all workers have.
     all_agents: u32,
@@ -105,7 +105,7 @@ impl Fleet {
         let FleetConfig { stripe, identities, schedule, start, seed, .. } = config;
         let all_agents = saturating_u32(identities.len());
         let agents = stripe.count(all_agents);
-        let books = Books {
+        let books = FleetWitness {
             tally,
             flight: Flight::new(agents as usize, config.capture_secrets),
             power: Power::new(agents, schedule.outages()),
@@ -154,7 +154,7 @@ impl Fleet {
         &mut self.books().tally
     }
 
-    fn books(&mut self) -> &mut Books {
+    fn books(&mut self) -> &mut FleetWitness {
         &mut self.driver.witness
     }
 
@@ -162,7 +162,8 @@ impl Fleet {
         self.stage
     }
 
-    /// Whether an attempt or an un-REGISTER is open, or one is still to come in this stage.
+    /// Whether an attempt or un-REGISTER is open, or an un-REGISTER is still to come. Arrivals
+    /// still to come are not counted.
     pub fn is_busy(&self) -> bool {
         self.driver.busy() > 0 || self.farewells.is_some_and(|f| f.next < self.arrived())
     }
@@ -183,7 +184,7 @@ impl Fleet {
     pub fn turn(&mut self, now: Time, out: &mut impl Ways) -> bool {
         let limit = self.max_in_flight;
         // A client's own pause ends in an arrival like any other.
-        let input = |books: &Books, agent: &Agent| match agent.starts_at() {
+        let input = |books: &FleetWitness, agent: &Agent| match agent.starts_at() {
             Some(planned) if planned <= now && books.tally.in_flight() >= limit => Input::Shed { planned },
             _ => Input::Wake,
         };
@@ -411,13 +412,13 @@ impl Fleet {
 
 /// Who hears what happens to a fleet's agents: the books, the recorder of failures, and who is
 /// without power.
-struct Books {
+struct FleetWitness {
     tally: Tally,
     flight: Flight,
     power: Power,
 }
 
-impl Witness for Books {
+impl Witness for FleetWitness {
     #[inline]
     fn saw(&mut self, who: &Who<'_>, event: &Event<'_>, _answer: Option<&Response<'_>>) {
         if let Event::Ended(end) = event {

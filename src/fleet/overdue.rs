@@ -1,4 +1,5 @@
-//! When something planned may go after a stall of our own: neither all at once nor in its own time.
+//! When something planned may go after a stall of our own: neither all at once nor at the planned
+//! pace.
 //!
 //! Overdue arrivals follow each other at [`CATCH_UP`] times their planned pace. All at once they
 //! would be a burst that no plan asked for, and what the server drops of it would be held against

@@ -1,5 +1,5 @@
-//! Which phones a search for limits has: the agents of one trunk, and those that differ from them
-//! in one thing each.
+//! Which phones a search for limits has: the agents of one trunk, and variants that differ from
+//! them in one thing: contact, source address or trunk.
 
 use super::crew::SeatedPhone;
 use crate::agent::IdentityBook;

@@ -1,6 +1,7 @@
-//! One timer per agent: a hierarchical timing wheel that is plain arithmetic.
+//! One timer per entry (agents, streams, datagram flows): a hierarchical timing wheel that is plain
+//! arithmetic.
 //!
-//! Here: when which agent is due. Not here: what a timer means (RFC 3261 Timers E, F and K, refresh
+//! Here: which entry is due when. Not here: what a timer means (RFC 3261 Timers E, F and K, refresh
 //! and retry are the agent's business; it reports its earliest deadline) and what time it is (the
 //! caller says).
 //!

@@ -1,8 +1,8 @@
 //! The hard ceiling on messages: it refuses and counts, it never delays.
 //!
-//! `governor` does the arithmetic (GCRA), with a clock of ours that says what it was told, so that
-//! the same code runs in real and in virtual time. Each worker fences its own share: agents are
-//! striped, so their messages are too, and no worker waits for another.
+//! `governor` does the arithmetic (GCRA), on a clock of ours that repeats the time it was given, so
+//! that the same code runs in real and in virtual time. Each worker enforces its own share of the
+//! ceiling: agents, and so their messages, are striped over workers, and none waits for another.
 
 use super::stripe::Stripe;
 use crate::vocab::Time;

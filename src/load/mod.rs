@@ -1,12 +1,13 @@
 //! When agents arrive, and the fences around what is sent: stages, the closed-form schedule,
-//! stripes, admission, and a pace for single exchanges. `search` decides what to try next when a
-//! registrar's limits are searched.
+//! stripes and admission; a pace and an allowance for single exchanges; `course` says how far a
+//! load has come. `search` decides what to try next when looking for a registrar's limits,
+//! `baseline` when looking for this machine's own.
 //!
 //! A replay is the exception: its times were recorded, not planned.
 //!
-//! The schedule is a function of the arrival's index and drifts for nobody; the safety ceiling may
-//! only refuse and count, it never shapes the schedule. A person may: `timeline` says when what was
-//! planned comes then.
+//! The schedule is a function of the arrival's index and never drifts; the safety ceiling may only
+//! refuse and count, it never shapes the schedule. A person may: `timeline` says when planned
+//! arrivals then come.
 
 pub mod admission;
 pub mod allowance;

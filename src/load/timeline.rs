@@ -2,7 +2,7 @@
 //!
 //! A schedule knows nothing of that: it says at which moment of its own time each arrival is due. A
 //! [`Timeline`] maps this time to the time of the run, piece by piece linearly. So no arrival is
-//! lost or doubled, their order stays, and what is late is late by the shifted moment. Without an
+//! lost or doubled, their order is kept, and lateness is measured from the shifted time. Without an
 //! intervention both times are the same, to the nanosecond.
 //!
 //! Stages without arrivals (hold, outage) have no rate to change: they last as long as they were

@@ -1,7 +1,8 @@
 //! A distribution in a few fixed buckets, as metrics systems keep it.
 //!
-//! A histogram of an interval has thousands of steps; what is scraped every few seconds from every
-//! trunk has thirty. The bounds never change, so that runs can be laid over each other.
+//! A histogram of an interval has thousands of steps; one that is scraped from every trunk every
+//! few seconds has to make do with thirty. The bounds never change, so that runs can be laid over
+//! each other.
 
 use hdrhistogram::{Counter, Histogram};
 

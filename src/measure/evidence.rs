@@ -1,5 +1,5 @@
-//! What the forensics need beyond counts: when each kind of refusal came, what was offered, what
-//! was granted.
+//! What the detectors (`diagnose::findings`) need beyond plain counters: when each kind of refusal
+//! came, what challenges offered, what each 2xx granted.
 //!
 //! Three small tables and a pulse. The tables ([`OutcomeRow`], [`OfferRow`], [`GrantRow`]) keep one
 //! row per distinct combination with its count, window and first agents; they are bounded, so that
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use super::rows::{EXAMPLES, MAX_ROWS, Sightings, wider};
 
-/// The shortest tick of the pulse, as long as an interval has no more than [`TICKS`] of it.
+/// The tick of the pulse, unless an interval would then have more than [`TICKS`] ticks.
 pub const SHORTEST_TICK: Duration = Duration::from_millis(100);
 /// Ticks of an interval at most: 8 h of 15 trunks in intervals of a minute make 720 000 ticks.
 pub const TICKS: u32 = 100;
@@ -106,8 +106,8 @@ pub struct PulseCell {
 }
 
 /// Sets refusals of one class apart by code and reason phrase, so that two troubles that look alike
-/// keep a pulse each. A digest of 16 bits: among a handful of phrases two share one once in ten
-/// thousand runs, and then read as one.
+/// keep a pulse each. A 16-bit digest: in about one run of ten thousand two of a handful of phrases
+/// collide and are treated as one.
 pub fn refusal_group(code: u16, reason: &str) -> u16 {
     let hash = fold(code.to_be_bytes().iter().chain(reason.as_bytes()));
     (((hash >> 16) ^ hash) & 0xffff) as u16 | 1
@@ -159,7 +159,7 @@ pub struct GrantRow {
     pub trunk: u16,
     pub source: u8,
     pub kind: Kind,
-    /// The lifetime granted is shorter than the one asked for, by more than matters to nobody: see
+    /// The lifetime granted is shorter than the one asked for by enough to matter: see
     /// [`is_shortened`].
     pub shortened: bool,
     pub echo: Echo,
@@ -307,9 +307,9 @@ impl GrantRow {
     }
 }
 
-/// Whether a lifetime was cut so that it makes a difference. Some registrars (Asterisk) always tell
-/// a second less than they grant, others round; and a twentieth less brings as much more refreshes,
-/// which nobody feels.
+/// Whether a lifetime was cut so that it makes a difference. Some registrars (Asterisk) always
+/// state a second less than they grant, others round; and a lifetime a twentieth shorter means a
+/// twentieth more refreshes, which nobody notices.
 pub const fn is_shortened(asked_s: u32, granted_s: u32) -> bool {
     granted_s.saturating_add(1) < asked_s && granted_s as u64 * 20 < asked_s as u64 * 19
 }
@@ -374,8 +374,8 @@ impl Pulse {
         }
     }
 
-    /// Counts in a tick; what came before the interval's first counts there, an instant of its
-    /// close late.
+    /// Counts in a tick. What is timed before the interval's first tick is counted in that tick: it
+    /// was handled just after the previous interval closed.
     fn count(&mut self, tick: u32, trunk: u16, beat: Beat) {
         let place = tick.saturating_sub(self.base) as usize * self.trunks + usize::from(trunk);
         if place >= self.places.len() {

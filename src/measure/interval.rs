@@ -104,8 +104,8 @@ pub struct TrunkInterval {
     /// Agents planned and registered at the end of the interval.
     pub planned: u64,
     pub registered: u64,
-    /// Time-weighted sums over the interval: agents × nanoseconds. Of 64 bits 100 000 agents would
-    /// need more in two days.
+    /// Time-weighted sums over the interval: agents × nanoseconds. With 100 000 agents, 64 bits
+    /// would overflow after little more than two days.
     pub planned_agent_ns: u128,
     pub registered_agent_ns: u128,
     /// Values above the histograms' range, not recorded in them.

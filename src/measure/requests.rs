@@ -1,8 +1,9 @@
 //! What became of single requests, by where they stand in a phone's life: whether they were
 //! answered at once, only after they had been repeated, or never, and how large they were.
 //!
-//! So a silence shows its place: first requests are answered and those with credentials are not, or
-//! small ones are and large ones are not. Twelve counters per trunk, found without a search.
+//! This shows where a silence begins: first requests are answered and those with credentials are
+//! not, or small ones are and large ones are not. Twelve counters per trunk, found without a
+//! search.
 
 use super::event::RequestEnd;
 use crate::vocab::{RequestFate, RequestKind, Time, saturating_u16};

@@ -5,8 +5,8 @@ use crate::vocab::{said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Rows of each table per worker and run; what does not fit is counted in the last row of its
-/// trunk, or not listed.
+/// The most rows of one table, per worker and run; what would need a further row is left out of the
+/// table.
 pub const MAX_ROWS: usize = 512;
 /// Agents named in a row: the first that were seen.
 pub const EXAMPLES: usize = 3;

@@ -192,8 +192,8 @@ impl Tally {
         self.generator.stray_datagrams += 1;
     }
 
-    /// A datagram came on a flow of this trunk that nobody waited for where it came from: an answer
-    /// from another address than was asked, or one that belongs to nobody.
+    /// A datagram came on a flow of this trunk that nobody expected from its sender: an answer from
+    /// another address than was asked, or one that belongs to nobody.
     pub fn unasked(&mut self, trunk: TrunkId, one: &Unasked<'_>) {
         self.evidence.unasked(trunk.0, one);
     }
@@ -382,7 +382,7 @@ impl Tally {
         self.books.iter().map(|book| book.planned.count()).sum()
     }
 
-    /// The trunks on which not every attempt started has ended or is open.
+    /// Trunks whose books do not balance: started ≠ ended + open, for attempts or for connections.
     pub fn imbalances(&self) -> impl Iterator<Item = Imbalance> {
         let accounts = (0..).zip(&self.books).flat_map(|(trunk, book)| {
             let attempts = (trunk, [book.started, book.finished, book.open], false);
@@ -441,6 +441,7 @@ impl Tally {
             self.books[subject.trunk.index()].open -= 1;
             self.in_flight -= 1;
         } else if unsent {
+            // Booked as started and ended at once, so that the books balance.
             self.begin(subject, end.kind);
         }
         self.books[subject.trunk.index()].finished += 1;

@@ -2,8 +2,8 @@
 //! from one source address or for one address of record. A [`super::Tally`] knows trunks and
 //! intervals; a limit somewhere on the way knows addresses and seconds.
 //!
-//! Seconds are counted from the run's start and do not slide: two neighbouring halves may together
-//! hold more.
+//! Seconds are counted from the run's start and are fixed windows: a second that straddles two of
+//! them may hold more than either shows.
 
 use crate::vocab::{Time, saturating_u32};
 

@@ -1,4 +1,4 @@
-//! Datagrams that nobody waited for where they came from: answers of ours from another address than
+//! Datagrams nobody expected from their sender: answers to our requests from another address than
 //! the one that was asked, and what belongs to no agent at all. A few senders each; whoever floods
 //! us is not kept in full.
 

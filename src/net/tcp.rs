@@ -1,4 +1,4 @@
-//! A TCP connection that never blocks, and the socket that waits for those of others.
+//! A TCP connection that never blocks, and the listening socket.
 //!
 //! Small messages are not held back for company (TCP_NODELAY): a REGISTER is one, and waits for its
 //! answer. Where the kernel stamps what arrives, [`Tcp::read`] says when that was: the time of the
@@ -45,7 +45,7 @@ impl Tcp {
         let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
         prepare(&socket)?;
         if let Some(source) = source {
-            // The port is then chosen when it is known where to: one is free if it is free towards
+            // The kernel then picks the port in connect(), where it only has to be free towards
             // that target.
             let _saves_ports_where_known = set(&socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT);
             socket.bind(&SocketAddr::new(source, 0).into())?;
@@ -56,7 +56,7 @@ impl Tcp {
         }
     }
 
-    /// What came of connecting: where it comes from.
+    /// The outcome of connecting: its local address.
     ///
     /// # Errors
     /// Why there is no connection.

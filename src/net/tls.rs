@@ -1,4 +1,4 @@
-//! TLS over a connection's bytes: rustls, and what a check that failed was about.
+//! TLS over a connection's bytes: rustls, and which check it was that failed.
 //!
 //! Nothing here reads or writes a socket: bytes of the wire go in and come out, and so do those that
 //! are carried. Which certificates are trusted is decided once, when a [`TlsClient`] is made.
@@ -164,7 +164,7 @@ impl Tls {
         while !wire.is_empty() {
             let first = wire;
             match self.connection.read_tls(&mut wire) {
-                // Behind the other end's last word it listens to nothing.
+                // After the peer's close_notify, rustls reads nothing more.
                 Ok(0) => return Ok(true),
                 Ok(_) => {}
                 Err(error) => return Err(TlsFailure { why: FlowLoss::Handshake, said: error.to_string() }),
@@ -182,7 +182,7 @@ impl Tls {
 
     /// Takes bytes that are to be carried.
     pub fn send(&mut self, plain: &[u8]) {
-        // It keeps what it is given; whoever gives keeps within bounds.
+        // rustls buffers whatever it is given; the caller bounds how much.
         let _kept = self.connection.writer().write_all(plain);
     }
 

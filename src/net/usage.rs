@@ -1,4 +1,4 @@
-//! What the process consumed (getrusage), what it can do without, and what machine it ran on
+//! What the process consumed (getrusage), giving freed memory back, and what machine it ran on
 //! (uname, /proc). For the report, never for decisions.
 
 use std::ffi::{CStr, c_char};

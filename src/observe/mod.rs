@@ -13,9 +13,9 @@
 //! phone an address of record on it. So every detector, table and report works on what regstorm
 //! never sent.
 //!
-//! What cannot be known from outside is said in [`Observation::remarks`]. Times are the capture's;
-//! a first REGISTER counts as sent when it was planned, so the generator's own figures say nothing
-//! here.
+//! What cannot be known from outside is said in [`Observation::remarks`]. Times are the capture's.
+//! A first REGISTER counts as planned for the moment it was sent, so the generator's own figures
+//! mean nothing here.
 
 mod entry;
 mod log;

@@ -83,7 +83,7 @@ fn write(
         aborted: None,
         lost: None,
         left_bound: 0,
-        registered_at_load_end: registered,
+        registered_after_drain: registered,
         user_s: 0.0,
         system_s: 0.0,
         max_rss_bytes: 0,

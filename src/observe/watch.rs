@@ -1,9 +1,9 @@
 //! Following phones from outside: requests and answers in, attempts out.
 //!
-//! An attempt is an exchange as [`crate::agent::exchange`] knows it, which is told here from both
-//! sides: each answer that was seen says what may follow, each request whether it did. Without a
-//! final answer it ends after Timer F (RFC 3261 §17.1.2.2), or when the phone begins anew; a
-//! challenge that nobody answers ends it too, and what is open when watching ends is abandoned.
+//! An attempt is an exchange as [`crate::agent::exchange`] knows it, reconstructed here from both
+//! sides: an answer shows what may follow, the next request shows whether it did. Without a final
+//! answer it ends after Timer F (RFC 3261 §17.1.2.2), or when the phone begins anew; a challenge
+//! that nobody answers ends it too, and what is open when watching ends is abandoned.
 //!
 //! Requests and answers belong together by Call-ID, CSeq and branch (RFC 3261 §17.1.3). Time must
 //! not run backwards here: whoever calls sees to it.

@@ -1,4 +1,4 @@
-//! Keys that say something at which nobody will look.
+//! Keys that are set but have no effect in this profile.
 
 use super::TrunkPlan;
 use crate::profile::Profile;

@@ -2,8 +2,7 @@
 //!
 //! Types here only say what a key looks like; whether its value makes sense is decided in
 //! `resolve`. The defaults are stated once, in [`defaults`]: `resolve` uses them and the JSON
-//! Schema shows them. Keys whose feature comes later are listed too, so that they are refused with
-//! a reason instead of "unknown".
+//! Schema shows them.
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{

@@ -1,9 +1,9 @@
 //! Summing up a run, interval by interval, into [`Results`].
 //!
-//! Each interval's books are balanced before its numbers are used. Intervals of the warm-up are in
-//! the series and in no sum; an attempt that began in it and ended after it counts, as every
-//! attempt, where it ended. Histograms of single intervals stay serialised; decoded are only the
-//! sums over the run, one per trunk and phase.
+//! Each interval's books are balanced before its numbers are used. Warm-up intervals appear in
+//! the series but in no sum. An attempt counts where it ended, also one that began in the warm-up
+//! and ended after it. Interval histograms stay serialised; only the run's sums, one per trunk and
+//! phase, are kept decoded.
 
 use super::error::ReadError;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
@@ -235,7 +235,7 @@ impl Assembly {
             only.registered_peak = peak;
         }
         if !self.intervals.iter().any(|interval| interval.stage == Stage::Load) {
-            all.registered = end.as_ref().map_or(0, |end| end.registered_at_load_end);
+            all.registered = end.as_ref().map_or(0, |end| end.registered_after_drain);
         }
         let generator = self.generator;
         let agents = self.header.trunks.iter().map(|trunk| u64::from(trunk.agents));

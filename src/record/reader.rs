@@ -2,8 +2,8 @@
 //!
 //! A record may be cut anywhere, for the run may have been killed at any moment, or may still be
 //! going on. What was written whole is read; a torn or damaged frame ends the reading, and
-//! [`Results::torn`] says so. What cannot be, in a frame whose checksum holds, is an error. Summing
-//! up is in `assembly`.
+//! [`Results::torn`] says so. Impossible contents in a frame with a valid checksum are an error.
+//! Summing up is in `assembly`.
 
 use super::assembly::Assembly;
 use super::error::ReadError;

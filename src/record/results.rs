@@ -181,7 +181,7 @@ pub struct TimersHeader {
 }
 
 impl Default for TimersHeader {
-    /// Those of RFC 3261 table 4, of which phones that were only observed are believed too.
+    /// Those of RFC 3261 Table 4, which are also assumed for phones that were only observed.
     fn default() -> Self {
         Timers::DEFAULT.into()
     }
@@ -322,7 +322,8 @@ pub struct End {
     pub load_ended_ns: u64,
     /// `Some(1)` SIGHUP, `Some(2)` SIGINT, `Some(15)` SIGTERM.
     pub interrupted_by: Option<i32>,
-    pub registered_at_load_end: u64,
+    #[serde(rename = "registered_at_load_end")]
+    pub registered_after_drain: u64,
     pub user_s: f64,
     pub system_s: f64,
     pub max_rss_bytes: u64,
@@ -361,8 +362,7 @@ pub struct Results {
     pub end: Option<End>,
     /// What a person at the live screen did to the load, in order.
     pub interventions: Vec<Intervention>,
-    /// Where the run saw that its own books do not balance, the first sight of each trunk: none in
-    /// a sound run.
+    /// Where the run's own books did not balance, once per trunk; empty in a sound run.
     pub imbalances: Vec<Imbalance>,
     pub intervals: Vec<IntervalResult>,
     /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last
@@ -442,7 +442,7 @@ pub struct Totals {
     /// of all trunks together: a trunk among several shows the highest number at the end of an
     /// interval.
     pub agents_registered_peak: u64,
-    /// At the end of the load.
+    /// When the drain ended: the load's last attempts end in it, and nothing lapses there.
     pub agents_registered_at_end: u64,
     pub agents_looping: u64,
     /// By phase.

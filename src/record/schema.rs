@@ -7,8 +7,8 @@
 //! The first frame is the header, as JSON, then one frame per interval, in postcard, between them
 //! one per intervention of a person and one per trunk whose books do not balance, as JSON, then the
 //! end, as JSON. All but the intervals are small and gain fields over time, so they are
-//! self-describing; an interval is neither, and any change of its layout raises [`VERSION`]. The
-//! checksum covers kind, length and payload. Nothing here does I/O.
+//! self-describing JSON; an interval is large and has a fixed layout, and any change of it raises
+//! [`VERSION`]. The checksum covers kind, length and payload. Nothing here does I/O.
 
 use super::results::IntervalResult;
 use crate::measure::{AgentRow, Evidence, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};

@@ -1,6 +1,6 @@
 //! REGISTER as a registrar handles it: RFC 3261 §10.3, step by step.
 //!
-//! Nothing is sent from here: each step either ends in an [`RegisterAnswer`] or hands on to the
+//! Nothing is sent from here: each step either ends in a [`RegisterAnswer`] or hands over to the
 //! next.
 
 use super::address::split_canonical;

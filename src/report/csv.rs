@@ -205,7 +205,8 @@ impl Table {
         table
     }
 
-    /// Adds a row with one cell for each column; what others wrote is no formula there.
+    /// Adds a row with one cell for each column; no text from outside becomes a spreadsheet
+    /// formula.
     pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
         // A vector takes every write; what is left to fail is a row of another length than the
         // header.

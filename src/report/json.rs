@@ -1,5 +1,5 @@
-//! JSON that is as safe on a terminal as in a file: every character that steers or hides is written
-//! as an escape (`\u009b`), so that a reader gets it back and an eye never meets it.
+//! JSON that is as safe on a terminal as in a file: every control or invisible character is written
+//! as an escape (`\u009b`), so a parser gets it back and a terminal never acts on it.
 
 use crate::vocab::is_unseen;
 use serde::Serialize;

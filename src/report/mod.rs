@@ -1,9 +1,9 @@
 //! The files people and programs read, as bytes: `run.json`, the CSV files, the report page, JUnit,
 //! and the summary on the terminal; and two runs side by side.
 //!
-//! `limits` renders what a search for limits found. Every exporter takes a [`Results`] and what was
-//! judged of it, returns bytes and touches nothing: no file, no clock, no terminal. Whoever calls
-//! writes the files.
+//! `limits` renders what a search for limits found. Every exporter takes values (of a run: a
+//! [`Results`] and what was judged of it), returns bytes or text and touches nothing: no file, no
+//! clock, no terminal. The caller writes the files.
 
 pub mod avalanche;
 mod chart;

@@ -168,7 +168,7 @@ pub struct SimOutcome {
     pub load_ended_ns: u64,
     pub ended_ns: u64,
     /// Agents registered when the drain was over.
-    pub registered_at_load_end: u64,
+    pub registered_after_drain: u64,
     /// Whether the load was ended before its time.
     pub stopped: bool,
     /// When agents that an outage had hit registered again, nanoseconds since the start, in order.
@@ -280,7 +280,7 @@ impl World {
         let load_ended = self.now;
         self.cut(|fleet| fleet.begin_drain(load_ended, load_ended, &mut Nowhere));
         self.run_until_idle(self.now + self.config.drain, keep);
-        let registered_at_load_end = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
+        let registered_after_drain = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
         if let Some(per_second) = self.config.unregister_rate {
             let at = self.now;
             self.cut(|fleet| fleet.begin_unregister(at, per_second));
@@ -300,7 +300,7 @@ impl World {
             returns: self.returns,
             load_ended_ns: load_ended.nanos_since(START),
             ended_ns: at.nanos_since(START),
-            registered_at_load_end,
+            registered_after_drain,
             stopped,
             traffic,
             sources,

@@ -1,7 +1,7 @@
-//! Played connections: how far each is, and what its two ends are still to hear.
+//! Simulated connections: how far each has got, and what its two ends have yet to hear.
 //!
-//! A connection is there one round trip after it was wanted, a secured one two (RFC 8446 §2). Bytes travel in order; what is lost is
-//! late. A reset is heard at once at the near end, and what was under way is gone.
+//! A connection opens one round trip after it was asked for, a secured one after two (RFC 8446 §2).
+//! Bytes travel in order; loss shows as delay. A reset is heard at once at the near end, and what was under way is gone.
 
 use crate::link::DueQueue;
 use crate::vocab::{FlowId, FlowLoss, Time};

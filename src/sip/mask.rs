@@ -8,9 +8,9 @@
 //! profile may set any header) go as a whole: in Basic they are the password.
 //!
 //! The message is not parsed. What arrives may be malformed or quote our own headers back at us in
-//! any place, so every `response=` and `rspauth=` counts, wherever it stands, and rather too much
-//! is overwritten than too little. No length changes: Content-Length, packet sizes and offsets stay
-//! true.
+//! any place, so every `response=` and `rspauth=` counts, wherever it stands, and we would rather
+//! overwrite too much than too little. No length changes: Content-Length, packet sizes and offsets
+//! stay true.
 
 use super::fields::{is_blank, skip_blanks, token_len};
 use std::ops::Range;

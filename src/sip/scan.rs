@@ -4,10 +4,10 @@
 //! ends, compact and oddly cased names, blanks before colons, folded values, no reason phrase,
 //! several blanks in the start line. A header line without a colon is passed over like an unknown
 //! header ("SHOULD ignore any malformed header fields that are not necessary for processing
-//! requests", RFC 3261 §8.2.2). Of a header that may stand only once the first counts. The empty
-//! line that ends the headers may be missing from a datagram when its last line is complete and the
-//! mandatory headers are there: some senders forget it, and the length of the datagram says as
-//! much. What follows the empty line is the body; only `auth-int` asks for it.
+//! requests", RFC 3261 §8.2.2). If a header that may appear only once is repeated, the first
+//! counts. The empty line that ends the headers may be missing from a datagram when its last line
+//! is complete and the mandatory headers are there: some senders forget it, and the length of the
+//! datagram says as much. What follows the empty line is the body; only `auth-int` asks for it.
 //!
 //! Not here: what header values mean ([`challenge`](super::challenge),
 //! [`contact`](super::contact)), framing of streams.

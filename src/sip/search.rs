@@ -1,7 +1,7 @@
 //! Bytes looked for sixteen at a time: the ends of lines, and what ends a value.
 //!
-//! Values and lines of SIP are short, so what counts is how little a search costs before it finds;
-//! the searches of `memchr` are made for long ways.
+//! Values and lines of SIP are short, so what counts is the cost of starting a search; `memchr` is
+//! built for long stretches.
 
 use wide::u8x16;
 

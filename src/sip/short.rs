@@ -1,6 +1,6 @@
 //! Short texts copied without a call: names, nonces and numbers have eight to thirty-two
-//! characters, and a copy of as many bytes as only the running program knows costs more in finding
-//! out how than in copying.
+//! characters, and a copy whose length is known only at run time spends more on choosing a method
+//! than on copying.
 
 /// Copies `from` to `to`, which is as long.
 ///

@@ -1,5 +1,5 @@
-//! The timers of a transaction (RFC 3261 §17 and table 4). Whatever waits as long as an exchange
-//! may last asks here.
+//! The timers of a transaction (RFC 3261 §17 and table 4). Anything that must wait out a whole
+//! exchange takes its duration from here.
 
 use crate::vocab::T1;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a registrar, an edge or a line is said to allow: a profile says it, the dry run holds a
-//! rehearsal against it.
+//! What a registrar, an edge or a line is said to allow: a profile states it, and the dry run
+//! checks a rehearsal against it.
 
 use super::format_bandwidth;
 use serde::{Serialize, Serializer};

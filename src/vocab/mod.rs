@@ -1,6 +1,6 @@
 //! The words every room shares: time, durations and bandwidths as text, ids, flows and transports,
-//! interventions, outcomes, packets, secrets, what a run is set up to do, what a profile and a room
-//! mean by the same thing.
+//! interventions, outcomes, packets, secrets, the set-up of a run, and choices that a profile
+//! writes and a room acts on.
 //!
 //! Nothing here knows SIP, holds policy or does I/O.
 

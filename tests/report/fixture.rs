@@ -235,7 +235,7 @@ impl Shape {
             ended_ns: self.load_end() + 15 * SECOND,
             load_ended_ns: self.load_end(),
             interrupted_by: None,
-            registered_at_load_end: 0,
+            registered_after_drain: 0,
             user_s: 0.25,
             system_s: 0.5,
             max_rss_bytes: 32_000_000,

@@ -2,8 +2,8 @@
 //!
 //! An agent behaves as a phone would; a probe does what it is told, so that an experiment can
 //! change one thing at a time. What it may change is in [`ProbeRequest`], what came of it in
-//! [`ProbeOutcome`]. What it answers of challenges and of a 423 is the
-//! [exchange](super::exchange)'s to say, as for an agent.
+//! [`ProbeOutcome`]. Which challenges and 423s it answers is decided by the
+//! [exchange](super::exchange), as for an agent.
 //!
 //! One way in: [`Probe::start`], [`Probe::receive`], [`Probe::wake`], [`Probe::unreachable`], each
 //! answered by what is

@@ -7,7 +7,7 @@ use super::super::answer;
 use super::super::authentication::{Answerer, Held, usable};
 use super::super::ending::Ending;
 use super::super::exchange::{Challenger, Exchange, Failed};
-use super::{Agent, Context, Send, State, cnonce};
+use super::{Agent, Context, Outgoing, State, cnonce};
 use crate::measure::{Clues, Event, Offer};
 use crate::sip::challenge::{self, Offered, Role, Unusable};
 use crate::sip::{AlgorithmSet, Challenge, Response};
@@ -26,8 +26,8 @@ impl Agent {
         response: &Response<'_>,
         at: Time,
         events: &mut impl FnMut(Event<'_>),
-    ) -> Send {
-        let State::Open(attempt) = &self.state else { return Send::No };
+    ) -> Outgoing {
+        let State::Open(attempt) = &self.state else { return Outgoing::No };
         let (kind, since) = (attempt.kind, attempt.transaction.map_or(at, |t| t.sent));
         let mut exchange = attempt.exchange;
         let usable = usable(cx.policy.algorithms, cx.identity.credential);
@@ -48,7 +48,7 @@ impl Agent {
                 events(offer(None, stale));
                 let failed = answered.err().unwrap_or(Failed::UNANSWERED);
                 self.give_up(cx, role, (failed, chosen.err(), stale), response, at, events);
-                return Send::No;
+                return Outgoing::No;
             }
         };
         self.take_up(cx, by, &challenge);
@@ -79,7 +79,8 @@ impl Agent {
             Err(_) if self.authentication.has_answered(role, *exchange) => None,
             Err(_) => return Err(Failed::UNANSWERED),
         };
-        // What cannot be answered now refuses what was sent, as does one realm after another.
+        // A challenge that cannot be answered after one of its role was, or more realms than there
+        // is room for, counts as a refusal of the credentials sent.
         let by = place.ok_or_else(|| exchange.refused(401))?;
         let patience = cx.policy.retry.patience;
         let same = chosen.as_ref().is_ok_and(|of| self.authentication.has_nonce(by, of.nonce));
@@ -170,9 +171,9 @@ impl Agent {
         response: &Response<'_>,
         at: Time,
         events: &mut impl FnMut(Event<'_>),
-    ) -> Send {
+    ) -> Outgoing {
         let asked_s = self.asks(cx);
-        let State::Open(attempt) = &mut self.state else { return Send::No };
+        let State::Open(attempt) = &mut self.state else { return Outgoing::No };
         let (kind, since) = (attempt.kind, attempt.transaction.map_or(at, |t| t.sent));
         let asked_s = if kind == Kind::Unregister { 0 } else { asked_s };
         match attempt.exchange.too_brief(asked_s, response.min_expires()) {
@@ -187,7 +188,7 @@ impl Agent {
             }
             Err(_) => {
                 self.finish(cx, self.verdict(response), at, events);
-                Send::No
+                Outgoing::No
             }
         }
     }

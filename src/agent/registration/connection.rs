@@ -5,7 +5,7 @@
 //! does; but nothing reaches it any more, so it registers again as its client would (RFC 5626
 //! §4.4.1 for those who follow it).
 
-use super::{Agent, Context, NextAttempt, OpenAttempt, Send, State};
+use super::{Agent, Context, NextAttempt, OpenAttempt, Outgoing, State};
 use crate::agent::ending::Ending;
 use crate::agent::exchange::Failed;
 use crate::agent::policy::AfterLoss;
@@ -72,10 +72,10 @@ impl Agent {
     }
 
     /// A request that waited goes out.
-    pub(super) fn flow_open(&self) -> Send {
+    pub(super) fn flow_open(&self) -> Outgoing {
         match self.state {
-            State::Open(OpenAttempt { transaction: None, .. }) => Send::New,
-            _ => Send::No,
+            State::Open(OpenAttempt { transaction: None, .. }) => Outgoing::New,
+            _ => Outgoing::No,
         }
     }
 

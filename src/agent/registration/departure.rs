@@ -1,38 +1,38 @@
 //! How an agent leaves: it is told to un-REGISTER, its phone loses power, or the run is over. What
 //! is open is abandoned, and what may still be under way is waited for (RFC 3261 §10.2).
 
-use super::{Agent, Context, OpenAttempt, Send, State, unsent};
+use super::{Agent, Context, OpenAttempt, Outgoing, State, unsent};
 use crate::measure::{AttemptEnd, Clues, Event};
 use crate::vocab::{Kind, Status, Time, Trouble, Why};
 
 impl Agent {
     /// The answer to what an abandoned attempt had sent.
-    pub(super) fn settled(&mut self, cx: &Context<'_>, at: Time) -> Send {
+    pub(super) fn settled(&mut self, cx: &Context<'_>, at: Time) -> Outgoing {
         match self.state {
             State::Settling { leaves: true, .. } => self.begin(cx, Kind::Unregister, at),
             State::Settling { leaves: false, .. } => {
                 self.state = State::Resting(None);
-                Send::No
+                Outgoing::No
             }
-            _ => Send::No,
+            _ => Outgoing::No,
         }
     }
 
-    pub(super) fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Send {
+    pub(super) fn unregister(&mut self, cx: &Context<'_>, now: Time, events: &mut impl FnMut(Event<'_>)) -> Outgoing {
         match self.state {
-            State::Gone | State::Idle | State::Settling { leaves: true, .. } => return Send::No,
-            State::Open(attempt) if attempt.kind == Kind::Unregister => return Send::No,
+            State::Gone | State::Idle | State::Settling { leaves: true, .. } => return Outgoing::No,
+            State::Open(attempt) if attempt.kind == Kind::Unregister => return Outgoing::No,
             State::Open(_) | State::Resting(_) | State::Settling { .. } => self.stop(cx, now, events),
         }
         events(Event::Retired { at: now });
         if !self.maybe_bound {
             self.state = State::Gone;
-            return Send::No;
+            return Outgoing::No;
         }
         match &mut self.state {
             State::Settling { until, leaves } if *until > now => {
                 *leaves = true;
-                Send::No
+                Outgoing::No
             }
             _ => self.begin(cx, Kind::Unregister, now),
         }

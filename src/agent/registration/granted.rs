@@ -47,7 +47,7 @@ impl Agent {
         let granted_s = binding.expires.unwrap_or(asked_s);
         self.authentication.renew(response);
         if granted_s == 0 && asked_s > 0 {
-            // What is answered so is what a removal is answered: no binding of ours is left.
+            // This is how a removal is answered: we hold no binding.
             self.bound_until = None;
             events(Event::Lapsed { at });
             let end = Ending::trouble(Failed::MALFORMED, response.code, Trouble::NothingGranted);
@@ -66,6 +66,7 @@ impl Agent {
         }
         let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
         let listed = contact::listed(response);
+        // In this order: what was granted, the attempt's end, its loop's end, the binding.
         events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, listed, echo, example }));
         events(Event::Ended(attempt.end(Status::Registered, response.code, Why::Said(response.reason), at, clues)));
         if self.looping.succeeded() {
@@ -77,7 +78,7 @@ impl Agent {
             Refresh::Exactly => retry::at_share(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, 0.5),
             Refresh::Share => {
                 let draw = unit(cx.seed.draw(Purpose::RefreshJitter, cx.agent.0.into(), self.serial.into()));
-                // A lifetime of zero is refreshed after a second, not in a tight circle.
+                // Never in a tight loop, whatever is granted.
                 retry::at_share(granted.max(Duration::from_secs(1)), cx.policy.refresh_at, draw)
             }
         };

@@ -1,7 +1,7 @@
 //! The tests: is a difference more than chance, and how large may it be.
 //!
-//! A quantile is tested where it lies: at the quantile of both runs together, has the new run more
-//! attempts above it? The difference of the two shares is held against its standard error, the
+//! A quantile is tested by shares: is a larger share of the new run's attempts above the quantile
+//! of both runs together? The difference of the two shares is compared with its standard error, the
 //! larger of what independent attempts would give and what the blocks of the run show; its interval
 //! is carried back to a latency through the distribution (Woodruff 1952). A share of attempts is
 //! tested exactly (Fisher), with its trials divided by their design effect; its interval is

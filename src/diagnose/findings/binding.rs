@@ -197,8 +197,8 @@ fn shortened(view: &View<'_>) -> Option<Draft> {
     let asked = rows.iter().map(|row| row.asked_s).max()?;
     let shortest = rows.iter().map(|row| row.granted_s.0).min()?;
     let longest = rows.iter().map(|row| row.granted_s.1).max()?;
-    // The answer to a request sent again tells what is left of the lifetime that its lost
-    // predecessor was granted.
+    // After a lost answer, the answer to the repeated request states what is left of the lifetime
+    // already granted.
     let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
     let lost_ns = u64::from(asked.saturating_sub(shortest)) * 1_000_000_000;
     if lost_ns <= view.timer_f_ns() && count * 2 < all {

@@ -23,8 +23,8 @@ pub const SOME: u64 = 5;
 ///   observation ruled out every rival explanation;
 /// * `medium`: the same with at least 5 observations, or with up to one in twenty against;
 /// * `low`: fewer observations, or more against;
-/// * `open` (not given here): a rival explanation was not ruled out; every open one has a finding
-///   of its own.
+/// * `open` (not given here): a rival explanation was not ruled out; it has a finding of its own
+///   where there is one, and the advice names the test.
 pub fn confidence(pro: u64, against: u64) -> Confidence {
     match (pro, against) {
         (MANY.., against) if against * 100 <= pro => Confidence::High,
@@ -36,7 +36,7 @@ pub fn confidence(pro: u64, against: u64) -> Confidence {
 /// A finding in the making. Times are nanoseconds since the run's start.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// One of the contract's ids.
+    /// One of the ids in `explain/findings.toml`.
     pub id: &'static str,
     pub severity: Severity,
     /// `None`: it concerns the run as a whole.
@@ -102,7 +102,8 @@ impl Draft {
         self.rejected.push(because.into());
     }
 
-    /// A finding with a rival left is open, and says what would tell the two apart.
+    /// A finding of more than low confidence with a rival left becomes open; an open one says what
+    /// would tell the two apart.
     fn weigh_rivals(&mut self) {
         let known = explain::finding(self.id).map(|text| text.rivals).unwrap_or_default();
         let left = rivals::left(known, &self.excluded);

@@ -1,12 +1,17 @@
 //! Why it failed: recorded evidence in, findings out, as pure functions.
 //!
-//! Each file holds one family of causes. A detector states what it saw, which rival explanations an
+//! Each family of causes has a file: `challenge`, `refusal` (limits, bans, machines, credentials),
+//! `silence`, `connection`, `slow`, `capacity` (overload), `shed`, `binding`, `elsewhere`,
+//! `generator` (our own trouble, drift). The rest is shared: `view` arranges the evidence;
+//! `pattern`, `nodes`, `moment`, `place`, `phrase` and `trend` read it; `draft`, `rivals`, `cost`
+//! and `wording` make findings of it. A detector states what it saw, which rival explanations an
 //! observation ruled out, and how sure that makes it (see [`confidence`]); where two causes fit the
 //! evidence equally, both are found, and both say `open`. The generator's own trouble comes first:
 //! what it got wrong must not be held against a server.
 //!
-//! `dns` has an explanation and no detector: a name that does not resolve ends a run before its
-//! first packet.
+//! `dns` and `limit.transactions` have an explanation and no detector: a name that does not resolve
+//! ends a run before its first packet, and only `regstorm limits` can tell a limit on open
+//! transactions from one on the rate.
 
 mod binding;
 mod capacity;
@@ -88,6 +93,7 @@ fn one_of_two_401s(view: &View<'_>, drafts: &mut Vec<Draft>) {
     let (all, both) = plain
         .fold((0u64, 0u64), |(all, both), (_, agent)| (all + 1, both + u64::from(agent.met & Class::Stale.bit() != 0)));
     let Some(stale) = drafts.iter().position(|draft| draft.id == "loop.stale-nonce") else { return };
+    // Fewer than four in five met both: two troubles, not one.
     if both * 5 < all * 4 {
         return;
     }
@@ -98,14 +104,15 @@ fn one_of_two_401s(view: &View<'_>, drafts: &mut Vec<Draft>) {
         !same
     });
     if without > 0 {
+        // `retain` may have moved it forward, never back.
         let stale = drafts.iter_mut().take(stale + 1).find(|draft| draft.id == "loop.stale-nonce");
         let fact = format!("{without} more answers to the same agents were 401 without stale=true");
         stale.into_iter().for_each(|draft| draft.evidence.push(fact.clone()));
     }
 }
 
-/// What a generator saw that could not keep its own schedule is seen through a haze: no cause is
-/// told with confidence. That it could not keep up was counted, and stands.
+/// A generator that could not keep its own schedule measured poorly, so no cause is named with more
+/// than low confidence. That it could not keep up was counted, so that finding stands.
 fn doubt_all(results: &Results, drafts: &mut [Draft]) {
     if generator_doubts(results).iter().any(|(grade, _)| *grade == GeneratorVerdict::Invalid) {
         for draft in drafts.iter_mut().filter(|draft| draft.id != "generator.saturated") {

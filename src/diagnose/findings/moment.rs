@@ -2,9 +2,9 @@
 //! before them, and what they brought about.
 //!
 //! Read first: RFC 3261 §17.1.2.2. A request that nobody answers is repeated up to half a second
-//! before Timer F. So a registrar was silent for as long behind the last request that was given up:
-//! of a silence of a minute only the requests of its first half are given up, and what is sent
-//! later is answered in the end.
+//! before Timer F. So a registrar stays silent for about another Timer F after the last request
+//! that was given up: in a silence of one minute only requests sent in the first half are given up;
+//! those sent later are answered in the end.
 
 use super::view::{Tick, View};
 use super::wording::{at, counted, window};

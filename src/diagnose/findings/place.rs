@@ -2,8 +2,9 @@
 //! whose they are.
 //!
 //! A path that carries packets of 1 500 bytes cuts longer ones into fragments, which some firewalls
-//! drop. Credentials are what makes a REGISTER long, so a trunk then challenges everybody and
-//! answers nobody (RFC 3261 §18.1.1 has a request above 1 300 bytes sent over TCP).
+//! drop. Credentials make a REGISTER long, so behind such a firewall every first request is
+//! challenged and no answer to a challenge gets through (RFC 3261 §18.1.1 has a request above 1 300
+//! bytes sent over TCP).
 
 use super::draft::SOME;
 use super::view::View;

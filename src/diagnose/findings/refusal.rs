@@ -12,7 +12,7 @@ mod same;
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
 use super::nodes::{self, MachinesApart};
-use super::pattern::{self, BindingCeiling, Cut, ForAgainst, RateCap, Reach, Wave};
+use super::pattern::{self, BindingCap, Cut, ForAgainst, RateCap, Reach, Wave};
 use super::phrase::{self, Speaks};
 use super::rivals::Rival;
 use super::view::{Group, View};
@@ -40,7 +40,8 @@ pub(super) fn find(view: &View<'_>, explained: &[u16]) -> Vec<Draft> {
     drafts
 }
 
-/// Whether a finding names no number or time of its own that another one could differ in.
+/// Whether a finding carries no number or time of its own, so that two of the same id can be
+/// merged.
 fn is_plain(draft: &Draft) -> bool {
     !matches!(draft.id, "limit.concurrent" | "limit.rate" | "limit.contacts" | "oscillation" | "ban")
 }
@@ -55,7 +56,7 @@ fn merge(known: &mut Draft, other: Draft) {
     known.evidence.extend(other.evidence);
 }
 
-/// Whom refusals that are what they say hit, and so which rivals are out of the question.
+/// Whom plain refusals hit; that decides which rivals are out of the question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum RefusalShape {
     /// Everybody, from the first attempt on.
@@ -79,8 +80,8 @@ struct Case<'v, 'a> {
     per_user: Option<(u64, ForAgainst)>,
     wave: Option<Wave>,
     cut: Option<Cut>,
-    ceiling: Option<BindingCeiling>,
-    throttle: Option<RateCap>,
+    binding_cap: Option<BindingCap>,
+    rate_cap: Option<RateCap>,
     told: Option<MachinesApart>,
     /// Un-REGISTERs that were answered 2xx, and with this very code.
     removed: u64,
@@ -102,8 +103,8 @@ impl<'v, 'a> Case<'v, 'a> {
             per_user: pattern::per_user(view, group),
             wave: pattern::wave(view, group),
             cut: pattern::cut(view, group),
-            ceiling: pattern::ceiling(view, group),
-            throttle: pattern::throttle(view, group),
+            binding_cap: pattern::binding_cap(view, group),
+            rate_cap: pattern::rate_cap(view, group),
             told: nodes::told_apart(view, group),
             removed: answered(&|code| code / 100 == 2),
             removal_refused: answered(&|code| code == group.code),
@@ -124,12 +125,12 @@ impl<'v, 'a> Case<'v, 'a> {
         if let Some(draft) = self.by_contacts().or_else(|| self.by_wave()) {
             return vec![draft];
         }
-        if let Some(drafts) = self.by_ceiling() {
+        if let Some(drafts) = self.by_binding_cap() {
             return drafts;
         }
         // A rate lets some pass at any time; a moment from which on everybody is refused lets
         // nobody pass.
-        if let Some(drafts) = self.by_throttle() {
+        if let Some(drafts) = self.by_rate_cap() {
             return drafts;
         }
         if let Some(drafts) = self.by_cut() {
@@ -138,7 +139,8 @@ impl<'v, 'a> Case<'v, 'a> {
         self.residual()
     }
 
-    /// Which agents are this group's is known only where no other group is of its class.
+    /// Whether we know which agents this group hit: agents keep classes, not groups, so only if no
+    /// other group has this class.
     fn knows_its_agents(&self) -> bool {
         self.view.groups.iter().filter(|group| group.class == self.group.class).count() == 1
     }

@@ -1,9 +1,9 @@
 //! Arrivals that were not sent because too many attempts were open (`max_in_flight`): agents that
 //! did not come.
 //!
-//! As many attempts are open as arrive in the time that one takes (Little's law). So either answers
-//! took long, and that is the registrar's or the way's; or fewer may be open than the load needs
-//! even if it is answered at once, and that is the profile's.
+//! The number of open attempts is the arrival rate times the duration of one (Little's law). So
+//! either answers took long, which is down to the registrar or the path, or the profile allows
+//! fewer open attempts than the load needs even when answered at once.
 
 use super::draft::{Draft, SOME, confidence};
 use super::rivals::Rival;

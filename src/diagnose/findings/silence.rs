@@ -1,9 +1,9 @@
 //! Requests without an answer: none at all (`no-response`), or only after repeating them
 //! (`packet-loss`).
 //!
-//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout is seen a Timer F after its request,
-//! so whatever is said of when the silence came is said of the requests. A 408 is an answer, and
-//! its own thing.
+//! Read first: RFC 3261 §17.1.2.2 (Timers E and F). A timeout shows one Timer F after its request
+//! was sent, so all times given for a silence are sending times. A 408 is an answer and is treated
+//! separately.
 
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};

@@ -1,9 +1,8 @@
 //! Whether a series of figures gets steadily worse: Mann-Kendall's test with Sen's slope.
 //!
 //! Both look at pairs of values only, so that single outliers and the shape of the distribution do
-//! not matter. Ties are taken into account; values are taken as independent, which those of
-//! neighbouring intervals are only roughly: for that reason a finding asks for more than
-//! significance.
+//! not matter. Ties are taken into account; values are assumed independent, which is only roughly
+//! true of neighbouring intervals, so a finding needs more than statistical significance.
 
 use crate::diagnose::course::median;
 

@@ -1,6 +1,7 @@
 //! How a driver opens the streams its agents want to send on, and tells them what became of these.
 //!
-//! Of a stream with thousands of agents some are told in each turn, so that no turn is long.
+//! Where thousands of agents share a stream, only some are told per turn, so that no turn gets
+//! long.
 
 use super::{Driver, NO_AGENT, TURN_LIMIT, Ways, Witness};
 use crate::agent::Input;

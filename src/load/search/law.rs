@@ -1,9 +1,10 @@
 //! How response times go with the rate: Kingman's law of a queue, where it fits.
 //!
-//! What is offered here comes at a rate of our own, whatever is answered. So the law is one of open
-//! queues and not Gunther's, which speaks of so many clients that wait for their answers. Kingman:
-//! at a share ρ of what is carried, those before take k·ρ/(1 - ρ), where k is the time of service
-//! times half of how much arrivals and services vary; evenly spaced and equally long, nobody waits.
+//! The load comes at a rate of our own, answered or not. So the law is that of an open queue and
+//! not Gunther's, which describes a fixed number of clients that wait for their answers. Kingman:
+//! at a utilisation ρ (rate offered over rate carried) the wait for those ahead is k·ρ/(1 - ρ),
+//! where k is the service time times half the variability of arrivals and services; with evenly
+//! spaced arrivals and equal services nobody waits.
 
 /// A law that fits what was measured.
 #[derive(Clone, Copy, PartialEq, Debug)]

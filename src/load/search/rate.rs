@@ -9,10 +9,10 @@
 //!
 //! A rate holds when it is *sustained* (`sustained`): nothing is refused, it is answered as fast as
 //! it is offered, and response times do not grow. Where a queue grows instead, the rate that is
-//! carried is measured directly (`saturation`), by asking for more while never more wait than are
-//! answered in a fraction of a second, and a rate just below must hold. After each probe that built
-//! a queue the next one waits until a single phone is answered as at leisure again; if it never is,
-//! the registrar is slow for another reason.
+//! carried is measured directly (`saturation`), by offering more, but never letting more wait than
+//! are answered in a fraction of a second; a rate just below the result must then hold. After each
+//! probe that built a queue the next one waits until a single phone is answered as at leisure
+//! again; if it never is, the registrar is slow for another reason.
 //!
 //! Two bursts, one right behind the other, then tell what is limited: a bucket has only what came
 //! in meanwhile for the second one, while a limit on open transactions lets as many pass again as

@@ -3,9 +3,9 @@
 //!
 //! Strictly: N distinct addresses of record in each iteration, lifetimes of an hour or more,
 //! everything removed again between iterations. After a success the rate grows by w, after a
-//! failure it shrinks by d, and both shares are halved but never below a tenth; ten successes in
-//! all that do not better the best end it. The RFC warns that the device is driven past its limit
-//! again and again, and rates below ten never move: rounding down stalls there.
+//! failure it shrinks by d, and then both shares are halved, to a tenth at least. Ten successes
+//! that do not beat the best rate end the search. The RFC warns that the device is driven past its
+//! limit again and again, and a rate below ten never grows: rounding down undoes the step.
 
 use super::{Confidence, Search, SearchField, Seat, StepPace, Stop, WordedRefusal};
 use crate::vocab::{floor_u32, saturating_u32};

@@ -1,8 +1,8 @@
 //! What a registrar carries, from probes that offered more than it can bear.
 //!
-//! With always somebody in its queue a registrar answers as fast as it can, whatever waits. That
-//! sets a queue apart from answers that are merely slow: there twice as many open attempts bring
-//! twice as many answers. So it is asked twice, with queues of different lengths.
+//! A registrar whose queue is never empty answers at its full rate, however long the queue. That
+//! distinguishes a queue from merely slow answers, where twice as many open attempts bring twice as
+//! many answers. So it is asked twice, with queues of different lengths.
 
 use super::sustained::CarriedRate;
 

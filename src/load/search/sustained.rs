@@ -7,11 +7,11 @@
 //! of the slopes between any two stretches of the probe (Theil and Sen), which one stall or a lost
 //! packet does not move, and it counts only when the stretches agree (Kendall).
 //!
-//! What is carried is read where the queue was never empty: all registrations over the time from
-//! the first request to the last answer, in which the server was never idle, whatever it answered
-//! first. Where packets were lost, where answers take long even at leisure, or where one of several
-//! servers is the last at work, the ends of that are uncertain; there it is the slope of the
-//! answers over time.
+//! The rate carried is read while the queue is never empty: all registrations divided by the time
+//! from the first request to the last answer. The server is busy throughout, so the order of its
+//! answers does not matter. Where packets were lost, where answers take long even at leisure, or
+//! where one of several servers finishes last, the ends of that time are uncertain; the slope of
+//! the answers over time is used instead.
 
 use super::{SeatAnswer, SeatFate, StepResult};
 use crate::vocab::floor_usize;

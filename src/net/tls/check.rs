@@ -68,8 +68,8 @@ impl ServerCertVerifier for Checked {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let judged = self.authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        // Many a lab's server shows the very certificate its phones are told to trust, one that says
-        // it is an authority. Its time is checked before that is held against it.
+        // Many lab servers present the very certificate their phones are told to trust, and it is
+        // marked as a CA. Its dates have been checked by the time WebPKI objects to that.
         let judged = match judged {
             Err(Error::InvalidCertificate(CertificateError::Other(other)))
                 if format!("{other:?}").contains("CaUsedAsEndEntity")

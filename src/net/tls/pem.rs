@@ -1,4 +1,4 @@
-//! Certificates and keys out of PEM texts, and what such a text is instead.
+//! Certificates and keys from PEM texts, or what a text holds instead of them.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -1,7 +1,7 @@
 //! The buffers of a batch: datagrams received, and datagrams to be sent. No system call here.
 //!
-//! What is to be sent lies a slot each, and the kernel gathers datagrams of one length from their
-//! slots (UDP GSO). What was received may be several datagrams in one slot (UDP GRO).
+//! Each datagram to be sent has a slot of its own, and the kernel gathers datagrams of one length
+//! from their slots (UDP GSO). What was received may be several datagrams in one slot (UDP GRO).
 
 use super::address::RawAddress;
 use super::control::Control;

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 pub(super) struct Received {
     /// Slots filled; a slot may hold several datagrams.
     pub(super) slots: usize,
-    /// The last drop count told, see [`control::Told`].
+    /// The latest drop count, see [`control::ControlFacts::drops`].
     pub(super) drops: Option<u32>,
     /// The error that ended the call behind these datagrams, where the kernel does not keep it for
     /// the next call.

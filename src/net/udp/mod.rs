@@ -1,9 +1,10 @@
 //! A UDP socket that sends and receives in batches.
 //!
-//! Here: the order of things and what becomes of errors. The system calls lie beside, a file per
-//! kernel feature: `mmsg` and `plain` behind the same functions, `control` for timestamps and drop
-//! counts, `errors` for ICMP, `options` for what is asked of a socket, `segments` for how much
-//! leaves as one. Nothing here blocks, but for the short wait of a full send buffer.
+//! Here: the order of calls and the handling of errors. The system calls are in the files beside
+//! this one, a file per kernel feature: `mmsg` and `plain` behind the same functions, `control` for
+//! timestamps and drop counts, `errors` for ICMP, `options` for what is asked of a socket,
+//! `segments` for how much leaves as one. Nothing here blocks, but for the short wait of a full
+//! send buffer.
 
 mod address;
 mod batch;
@@ -131,8 +132,8 @@ impl Udp {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // An error stands before datagrams that wait; more than a few in a row are a storm,
-                // for another turn.
+                // A pending error is reported before the datagrams behind it. More than a few in a
+                // row are a storm and are left for another turn.
                 Err(error) if errors::is_pending(&error) || error.raw_os_error() == Some(libc::EMSGSIZE) => {
                     self.note_pending(error.raw_os_error());
                     pending += 1;
@@ -335,8 +336,8 @@ struct Drops {
 }
 
 impl Drops {
-    /// A count that lies behind the last one comes with a datagram that was queued before that was
-    /// asked for.
+    /// A count that lies behind the last one comes with a datagram that was queued before we last
+    /// asked for the count.
     fn note(&mut self, count: u32) {
         let more = count.wrapping_sub(self.last);
         if more <= u32::MAX / 2 {

@@ -1,10 +1,9 @@
 //! Frames out of a capture file: classic pcap in both byte orders and resolutions, and pcapng.
 //!
-//! `pcap-file` frames the records. What it is not asked: pcapng times, which it takes for
-//! nanoseconds whatever the interface says, and the packet lengths of pcap, where it refuses a
-//! packet that was longer than the snap length. A pcapng block that it refuses is counted and
-//! stepped over by its own length. Memory: one buffer of at most
-//! [`LARGEST`] bytes, whatever a length field says.
+//! `pcap-file` frames the records. Two things are read here instead: pcapng times, which it takes
+//! for nanoseconds whatever the interface says, and pcap packet lengths, because it refuses packets
+//! longer than the snap length. A pcapng block that it refuses is counted and stepped over by its
+//! own length. Memory: one buffer of at most [`LARGEST`] bytes, whatever a length field says.
 //!
 //! Read first: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng §4.
 

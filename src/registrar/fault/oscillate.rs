@@ -1,5 +1,5 @@
-//! `oscillate`: half a period up, half a period everything is refused after correct credentials,
-//! un-REGISTER included.
+//! `oscillate`: up for half of each period; in the other half everything with correct credentials
+//! is refused, un-REGISTERs included.
 //!
 //! Phases count from the start, not from the fault's window: a window cuts pieces out of one and
 //! the same wave.

@@ -1,6 +1,6 @@
 //! The fast path for challenges like one that was read before: a registrar challenges all its
-//! clients with the same text but for the nonce, so a challenge is compared with the first, and
-//! what that one was read as holds for it too.
+//! clients with the same text but for the nonce, so a challenge is compared with the first, and, if
+//! alike, reuses how the first was parsed.
 //!
 //! Nothing is taken on trust: the text before the nonce and the text behind it are the same byte
 //! for byte, and the nonce has no quote or backslash that could end it elsewhere. Whatever differs

@@ -1,6 +1,5 @@
-//! The fast path of writing requests: whole requests as they were written once, for all that differ
-//! from them in nothing but what is written over. The slow twin, `RegisterTemplate::write_pieces`,
-//! writes any request.
+//! The fast path of writing requests: a request laid out once is copied, and only the parts that
+//! differ are overwritten. The slow twin, `RegisterTemplate::write_pieces`, writes any request.
 
 use super::super::branch::hex8;
 use super::super::challenge::Role;

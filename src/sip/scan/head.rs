@@ -1,9 +1,9 @@
 //! The header lines of a message: where those stand that a registration asks for, and a walk over
 //! all of them.
 //!
-//! The fast path, `Head::fast_lines`, reads a head without folded lines in one pass: it tells a
-//! name by a word and leaves values alone. Its slow twin, `Head::any_lines`, reads any head, line
-//! by line. Values are taken apart when somebody looks at them.
+//! The fast path, `Head::fast_lines`, reads a head without folded lines in one pass: it recognises
+//! a name by one machine word and does not parse values. Its slow twin, `Head::any_lines`, reads
+//! any head, line by line. Values are taken apart when somebody looks at them.
 
 use super::super::fields::{is_blank, number, short_number, skip_blanks, token_len, trim};
 use super::super::search::{LineFeeds, Start, find};

@@ -8,33 +8,33 @@ use std::collections::BTreeMap;
 
 /// Refusals at a number of bindings that is never exceeded.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BindingCeiling {
+pub(crate) struct BindingCap {
     pub limit: u64,
-    /// Refusals of new bindings at the ceiling, and below it.
+    /// Refusals of new bindings at the most held, and below it.
     pub tally: ForAgainst,
     /// New bindings accepted before the first refusal.
     pub accepted_before: u64,
-    /// Times that bindings ended and others took their place while refusals went on.
+    /// Bindings gained after another had ended, once refusals had begun.
     pub refilled: u64,
     /// 2xx to refreshes after the first refusal, and refreshes refused like the rest.
     pub refreshed: u64,
     pub refreshes_refused: u64,
 }
 
-/// Ticks to either side in which the ceiling may have been reached: answers to what was sent
+/// Ticks to either side in which the most held may have been reached: answers to what was sent
 /// together come apart.
 const NEAR: usize = 2;
 
 /// Whether `group` looks like a limit on bindings; `None` when nobody was ever bound or nobody new
 /// was refused.
-pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<BindingCeiling> {
+pub(crate) fn binding_cap(view: &View<'_>, group: &Group<'_>) -> Option<BindingCap> {
     let ticks = &view.ticks;
     let limit = view.peak();
     let first = ticks.iter().position(|tick| tick.of(group.key) > 0)?;
     if limit == 0 {
         return None;
     }
-    let mut found = BindingCeiling {
+    let mut found = BindingCap {
         limit,
         tally: ForAgainst::default(),
         accepted_before: ticks[..first].iter().map(|tick| tick.bound).sum(),
@@ -51,6 +51,8 @@ pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<BindingCeili
         } else {
             found.tally.against += refused.new;
         }
+        // A binding gained after one has ended took its place, which neither a ban nor a missing
+        // account would allow.
         fell |= tick.unbound > 0;
         if fell && tick.bound > 0 {
             found.refilled += tick.bound;
@@ -59,7 +61,7 @@ pub(crate) fn ceiling(view: &View<'_>, group: &Group<'_>) -> Option<BindingCeili
     (found.tally.pro + found.tally.against > 0).then_some(found)
 }
 
-/// Whether the ceiling was reached in or next to a tick.
+/// Whether the most held was reached in or next to a tick.
 fn at_top(ticks: &[Tick], n: usize, limit: u64) -> bool {
     let near = &ticks[n.saturating_sub(NEAR)..(n + NEAR + 1).min(ticks.len())];
     // Ticks that are neighbours in the list may be far apart in time, but nothing happened between

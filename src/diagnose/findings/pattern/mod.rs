@@ -9,9 +9,9 @@ mod phases;
 mod rate;
 mod whom;
 
-pub(super) use level::{BindingCeiling, ceiling, per_user};
+pub(super) use level::{BindingCap, binding_cap, per_user};
 pub(super) use phases::{Cut, Wave, cut, wave};
-pub(super) use rate::{RateCap, throttle};
+pub(super) use rate::{RateCap, rate_cap};
 pub(super) use whom::{Reach, reach, sources};
 
 /// Observations for and against a pattern.

@@ -18,14 +18,14 @@ pub(crate) struct RateCap {
     /// How the numbers accepted scatter, against what chance would make of them (1: as chance does,
     /// 0: not at all).
     pub scatter: f64,
-    /// The most asked for in a second of refusals over the least.
+    /// The least and the most asked for in one second, over the seconds with refusals.
     pub demand_range: (u64, u64),
 }
 
 impl RateCap {
     /// Whether the numbers accepted vary so little that chance does not explain it. Less scatter
     /// than chance would give proves something only over enough seconds.
-    pub fn beats_chance(&self) -> bool {
+    pub(crate) fn beats_chance(&self) -> bool {
         (1.0 - self.scatter) * (self.steady.1 as f64 / 2.0).sqrt() >= SURE
     }
 }
@@ -44,7 +44,7 @@ impl AskedSecond {
 }
 
 /// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
-pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
+pub(crate) fn rate_cap(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
     // A registrar that counts by the second has seconds of its own, and it may count refreshes or
     // let them pass: those seconds are looked for in which the numbers differ least.
     let shifts = (0..SECOND).step_by(view.tick_ns.min(SECOND) as usize);
@@ -61,8 +61,8 @@ pub(crate) fn throttle(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
     if per_second < 0.5 {
         return None;
     }
-    // A registration sent in one second may be answered in the next: two, or a seventh, to either
-    // side.
+    // A registration sent in one second may be answered in the next, so allow 15 % to either side,
+    // and at least two.
     let slack = (per_second * 0.15).max(2.0);
     let steady = accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64;
     let mut tally = ForAgainst::default();

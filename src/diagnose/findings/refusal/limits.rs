@@ -1,7 +1,7 @@
 //! Refusals that are a limit: on how many are registered, or on how many register in a second.
 
 use super::super::draft::{Draft, SOME, confidence, is_near};
-use super::super::pattern::{self, BindingCeiling, ForAgainst, RateCap};
+use super::super::pattern::{self, BindingCap, ForAgainst, RateCap};
 use super::super::phrase::{self, Speaks};
 use super::super::rivals::Rival;
 use super::super::view::Group;
@@ -9,30 +9,31 @@ use super::{Case, RefusalShape};
 use crate::vocab::{Class, Confidence, Kind, Phase, Severity, T1_MS};
 
 impl Case<'_, '_> {
-    pub(super) fn by_ceiling(&mut self) -> Option<Vec<Draft>> {
+    pub(super) fn by_binding_cap(&mut self) -> Option<Vec<Draft>> {
         if !may_be_a_limit(self.group.class) {
             let why = format!("{} speaks of the agent, not of how many there are", self.group.code);
             self.reject("limit on registrations", why);
             return None;
         }
-        let ceiling = self.ceiling.clone()?;
-        if !ceiling.tally.holds(0.01) {
-            let ForAgainst { pro, against } = ceiling.tally;
+        let binding_cap = self.binding_cap.clone()?;
+        if !binding_cap.tally.holds(0.01) {
+            let ForAgainst { pro, against } = binding_cap.tally;
             let why =
-                format!("{against} of {} refusals came with fewer than {} bindings", pro + against, ceiling.limit);
+                format!("{against} of {} refusals came with fewer than {} bindings", pro + against, binding_cap.limit);
             self.reject("limit on registrations", why);
             return None;
         }
-        if let Some(words) = self.better_words(&ceiling) {
+        if let Some(words) = self.better_words(&binding_cap) {
             let why = format!("it has other words, \"{words}\"");
             self.reject("limit on registrations", why);
             return None;
         }
         let says_so = self.speaks() == Some(Speaks::Limit);
-        if ceiling.refreshes_refused * 50 > ceiling.refreshed.max(1) && !says_so {
+        // More than one refresh in fifty is no stray; only the registrar's own words outweigh it.
+        if binding_cap.refreshes_refused * 50 > binding_cap.refreshed.max(1) && !says_so {
             let why = format!(
                 "{} refreshes were refused too; a limit would have let them through",
-                ceiling.refreshes_refused
+                binding_cap.refreshes_refused
             );
             self.reject("limit on registrations", why);
             return None;
@@ -46,11 +47,11 @@ impl Case<'_, '_> {
         // The chance that so many were accepted before the first refusal if a fixed share of the
         // agents were refused.
         let share = self.reach.hit as f64 / (self.reach.hit + self.reach.only_accepted).max(1) as f64;
-        let by_chance = (1.0 - share).powf(ceiling.accepted_before as f64);
-        if ceiling.accepted_before < SOME || by_chance > BY_CHANCE {
+        let by_chance = (1.0 - share).powf(binding_cap.accepted_before as f64);
+        if binding_cap.accepted_before < SOME || by_chance > BY_CHANCE {
             self.reject(
                 "limit on registrations",
-                format!("only {} were accepted before the first refusal", ceiling.accepted_before),
+                format!("only {} were accepted before the first refusal", binding_cap.accepted_before),
             );
             return None;
         }
@@ -60,20 +61,20 @@ impl Case<'_, '_> {
             self.reject("limit on registrations", why);
             return None;
         }
-        Some(self.limit_and_rivals(&ceiling))
+        Some(self.limit_and_rivals(&binding_cap))
     }
 
     /// Other words for the same limit, that fit it better: a registrar words its limit in one
     /// way, and whoever else is refused meanwhile is refused for another reason.
-    fn better_words(&self, ceiling: &BindingCeiling) -> Option<&str> {
+    fn better_words(&self, binding_cap: &BindingCap) -> Option<&str> {
         let ours = self.group;
         let is_other = |group: &&Group<'_>| (group.code, group.reason) != (ours.code, ours.reason);
         let others = self.view.groups.iter().filter(|group| may_be_a_limit(group.class)).filter(is_other);
         let fits = |group: &&Group<'_>| {
             let spoken = phrase::read(group.reason) == Some(Speaks::Limit) && self.speaks() != Some(Speaks::Limit);
-            let Some(other) = pattern::ceiling(self.view, group).map(|other| other.tally) else { return false };
-            let cleaner = other.against == 0 && ceiling.tally.against > 0;
-            other.pro > ceiling.tally.pro && other.holds(0.01) && (spoken || cleaner)
+            let Some(other) = pattern::binding_cap(self.view, group).map(|other| other.tally) else { return false };
+            let cleaner = other.against == 0 && binding_cap.tally.against > 0;
+            other.pro > binding_cap.tally.pro && other.holds(0.01) && (spoken || cleaner)
         };
         others.into_iter().find(fits).map(|group| group.reason)
     }
@@ -86,9 +87,9 @@ impl Case<'_, '_> {
     }
 
     /// The limit, and what else would look like it here.
-    fn limit_and_rivals(&self, ceiling: &BindingCeiling) -> Vec<Draft> {
-        let mut drafts = vec![self.limit(ceiling)];
-        match self.undecided_ban(ceiling) {
+    fn limit_and_rivals(&self, binding_cap: &BindingCap) -> Vec<Draft> {
+        let mut drafts = vec![self.limit(binding_cap)];
+        match self.undecided_ban(binding_cap) {
             Some(ban) => {
                 drafts[0].confidence = Confidence::Open;
                 drafts.push(ban);
@@ -106,8 +107,8 @@ impl Case<'_, '_> {
                 Rival::Accounts,
                 format!("credentials: {retold}, and the order of arrival was drawn at random"),
             );
-        } else if let_in_later > 0 || ceiling.refilled > 0 {
-            let later = let_in_later.max(ceiling.refilled);
+        } else if let_in_later > 0 || binding_cap.refilled > 0 {
+            let later = let_in_later.max(binding_cap.refilled);
             let why = format!("credentials: {retold}, and {later} got in once others had left");
             drafts[0].excludes(Rival::Accounts, why);
         } else if self.speaks() == Some(Speaks::Limit) {
@@ -125,8 +126,8 @@ impl Case<'_, '_> {
         drafts
     }
 
-    fn limit(&self, ceiling: &BindingCeiling) -> Draft {
-        let BindingCeiling { limit, tally, accepted_before, refilled, refreshed, .. } = *ceiling;
+    fn limit(&self, binding_cap: &BindingCap) -> Draft {
+        let BindingCap { limit, tally, accepted_before, refilled, refreshed, .. } = *binding_cap;
         let mut draft = self.draft("limit.concurrent", Severity::Critical);
         let exclusive = self.view.results.header.exclusive;
         draft.confidence = confidence(tally.pro, tally.against);
@@ -145,12 +146,12 @@ impl Case<'_, '_> {
                 self.place()
             )
         };
-        if ceiling.refreshes_refused * 50 > refreshed.max(1) {
+        if binding_cap.refreshes_refused * 50 > refreshed.max(1) {
             // What was bound is refused as well: only its words tell this from a ban.
             draft.confidence = Confidence::Open;
             draft
                 .evidence
-                .push(format!("{} refreshes of registered agents were refused too", ceiling.refreshes_refused));
+                .push(format!("{} refreshes of registered agents were refused too", binding_cap.refreshes_refused));
         }
         draft.evidence.push(format!(
             "{} refusals came with {limit} agents registered, {} with fewer; {accepted_before} were accepted one after \
@@ -172,10 +173,10 @@ impl Case<'_, '_> {
     }
 
     /// A ban that began just when the most were registered, as far as nothing speaks against it.
-    fn undecided_ban(&self, ceiling: &BindingCeiling) -> Option<Draft> {
+    fn undecided_ban(&self, binding_cap: &BindingCap) -> Option<Draft> {
         let cut = self.cut.clone().filter(|cut| cut.until_ns.is_none())?;
-        let refreshes_pass = ceiling.refreshed > 0 && ceiling.refreshes_refused * 50 <= ceiling.refreshed;
-        let passed = refreshes_pass || ceiling.refilled > 0 || self.removed > self.removal_refused;
+        let refreshes_pass = binding_cap.refreshed > 0 && binding_cap.refreshes_refused * 50 <= binding_cap.refreshed;
+        let passed = refreshes_pass || binding_cap.refilled > 0 || self.removed > self.removal_refused;
         (!passed).then(|| {
             let mut ban = self.ban(&cut);
             ban.confidence = Confidence::Open;
@@ -183,23 +184,23 @@ impl Case<'_, '_> {
         })
     }
 
-    pub(super) fn by_throttle(&mut self) -> Option<Vec<Draft>> {
+    pub(super) fn by_rate_cap(&mut self) -> Option<Vec<Draft>> {
         if let Some(why) = self.is_of_the_agents() {
             self.reject("limit on the rate", why);
             return None;
         }
-        let Some(throttle) = self.throttle.clone() else {
+        let Some(rate_cap) = self.rate_cap.clone() else {
             self.reject("limit on the rate", "refusals were too few or too short for a rate".to_owned());
             return None;
         };
-        let (steady, seconds) = throttle.steady;
-        let varied = throttle.demand_range.1 as f64 >= 1.2 * throttle.demand_range.0 as f64;
+        let (steady, seconds) = rate_cap.steady;
+        let varied = rate_cap.demand_range.1 as f64 >= 1.2 * rate_cap.demand_range.0 as f64;
         let even_below = if varied { 0.6 } else { 0.25 };
-        let even = throttle.scatter < even_below && (throttle.per_second >= FEW_A_SECOND || throttle.beats_chance());
-        if !throttle.tally.holds(0.02) || steady * 10 < seconds * 8 || !even {
+        let even = rate_cap.scatter < even_below && (rate_cap.per_second >= FEW_A_SECOND || rate_cap.beats_chance());
+        if !rate_cap.tally.holds(0.02) || steady * 10 < seconds * 8 || !even {
             let why = format!(
                 "the number accepted per second follows the demand ({steady} of {seconds} seconds near {:.0}/s, scatter {:.2})",
-                throttle.per_second, throttle.scatter
+                rate_cap.per_second, rate_cap.scatter
             );
             self.reject("limit on the rate", why);
             return None;
@@ -207,7 +208,7 @@ impl Case<'_, '_> {
         let left_out = self.reach.only_refused * 100 > self.view.agents.len() as u64;
         let severity = if left_out { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft("limit.rate", severity);
-        draft.confidence = confidence(throttle.tally.pro, throttle.tally.against);
+        draft.confidence = confidence(rate_cap.tally.pro, rate_cap.tally.against);
         if self.reach.only_refused == self.reach.hit {
             // Who came once and was refused may be refused whenever it comes.
             draft.confidence = draft.confidence.min(Confidence::Low);
@@ -218,42 +219,42 @@ impl Case<'_, '_> {
         }
         draft.summary = format!(
             "the trunk accepts about {:.0} registrations a second: beyond that the answer is {}",
-            throttle.per_second,
+            rate_cap.per_second,
             self.answer()
         );
         draft.evidence.push(format!(
             "{steady} of {seconds} seconds of refusals saw {:.0} accepted within 15 % or two, under a demand of {} to {} a second; \
              about {} more were accepted before the first refusal",
-            throttle.per_second, throttle.demand_range.0, throttle.demand_range.1, throttle.burst
+            rate_cap.per_second, rate_cap.demand_range.0, rate_cap.demand_range.1, rate_cap.burst
         ));
-        self.weigh_accounts(&throttle, &mut draft);
+        self.weigh_accounts(&rate_cap, &mut draft);
         draft.excludes(Rival::Limit, "limit on registrations: agents went on being accepted");
-        if self.is_of_the_rate(&throttle) {
+        if self.is_of_the_rate(&rate_cap) {
             draft.excludes(
                 Rival::Node,
                 "one machine of several: it would refuse the same share of a small demand as of a large one",
             );
         }
-        self.weigh_transactions(&throttle, &mut draft);
+        self.weigh_transactions(&rate_cap, &mut draft);
         self.weigh_overload(&mut draft);
         // Nothing rests on one figure at the edge.
-        let edges = [is_near(throttle.scatter, even_below), is_near(steady as f64, 0.8 * seconds as f64)];
+        let edges = [is_near(rate_cap.scatter, even_below), is_near(steady as f64, 0.8 * seconds as f64)];
         if edges.into_iter().any(|edge| edge) {
             draft.confidence = draft.confidence.min(Confidence::Medium);
         }
         draft.advice.push(format!(
             "keep arrivals below {:.0}/s (spread the start, add jitter to retries), or have the limit raised",
-            throttle.per_second
+            rate_cap.per_second
         ));
         Some(self.with_chance(draft))
     }
 
     /// Whether it may be for who asks, or for no reason at all.
-    fn weigh_accounts(&self, throttle: &RateCap, draft: &mut Draft) {
-        if throttle.beats_chance() {
+    fn weigh_accounts(&self, rate_cap: &RateCap, draft: &mut Draft) {
+        if rate_cap.beats_chance() {
             let why = format!(
                 "refusals at random or of certain agents: the numbers accepted vary {:.2} times as much as pure chance would explain",
-                throttle.scatter
+                rate_cap.scatter
             );
             draft.excludes(Rival::Accounts, why);
         }
@@ -299,10 +300,10 @@ impl Case<'_, '_> {
     /// A registrar that takes so many transactions at a time accepts a steady number per second as
     /// well, as long as each takes equally long. Few open at a time rule it out; otherwise only an
     /// experiment can.
-    fn weigh_transactions(&self, throttle: &RateCap, draft: &mut Draft) {
+    fn weigh_transactions(&self, rate_cap: &RateCap, draft: &mut Draft) {
         let totals = &self.view.results.trunk_totals[usize::from(self.view.trunk)];
         let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
-        let open = service.map_or(0.0, |(_, histogram)| throttle.per_second * histogram.mean() / 1e6);
+        let open = service.map_or(0.0, |(_, histogram)| rate_cap.per_second * histogram.mean() / 1e6);
         if open < FEW_TRANSACTIONS {
             let why = format!("limit on open transactions: only {open:.1} were open at a time");
             draft.excludes(Rival::Transactions, why);
@@ -324,12 +325,12 @@ impl Case<'_, '_> {
     }
 
     /// Whether the share refused follows the demand, as a limit's does, or is no whole part at all.
-    fn is_of_the_rate(&self, throttle: &RateCap) -> bool {
-        let (least, most) = throttle.demand_range;
-        if most as f64 >= DOUBLED * least as f64 {
+    fn is_of_the_rate(&self, rate_cap: &RateCap) -> bool {
+        let (least, most) = rate_cap.demand_range;
+        if most as f64 >= TELLING_RANGE * least as f64 {
             return true;
         }
-        let share = 1.0 - throttle.per_second / least.midpoint(most).max(1) as f64;
+        let share = 1.0 - rate_cap.per_second / least.midpoint(most).max(1) as f64;
         (2..=MOST_MACHINES).all(|n| (1..n).all(|part| !is_near(share, f64::from(part) / f64::from(n))))
     }
 }
@@ -348,8 +349,9 @@ const REFUSALS: [Class; 5] =
 const FEW_A_SECOND: f64 = 4.0;
 /// What happens once in a thousand times is no chance.
 pub(super) const BY_CHANCE: f64 = 1e-3;
-/// A demand that changed so much shows what a share would do to it.
-const DOUBLED: f64 = 1.5;
+/// How many times the least demand the most must be for a limit on the rate to differ visibly from
+/// a fixed share.
+const TELLING_RANGE: f64 = 1.5;
 /// Machines behind one address, at most.
 const MOST_MACHINES: u32 = 6;
 /// A limit on open transactions below this would be none that anybody sets.

@@ -1,4 +1,4 @@
-//! Which rivals of a plain refusal are out of the question, by whom it hits.
+//! Which rivals of a plain refusal can be ruled out, given whom it hits.
 
 use super::super::draft::{Draft, SOME};
 use super::super::nodes;
@@ -82,7 +82,7 @@ impl Case<'_, '_> {
                 format!("ban: {accepted} attempts of others were accepted since the first refusal"),
             );
         }
-        let below = self.ceiling.as_ref().map_or(0, |ceiling| ceiling.tally.against);
+        let below = self.binding_cap.as_ref().map_or(0, |cap| cap.tally.against);
         if !may_be_a_limit(self.group.class) {
             draft.excludes(Rival::Limit, format!("limit on registrations: {} speaks of the agent", self.group.code));
         } else if below >= FEW_BELOW && below * 50 > self.group.seen.count {

@@ -1,4 +1,4 @@
-//! What a search found, in the words of the record.
+//! A finished search as `record::limits` writes it to `limits.json`; no findings of `diagnose`.
 
 use crate::load::search::rate::LimitKind;
 use crate::load::search::{

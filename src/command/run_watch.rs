@@ -1,4 +1,4 @@
-//! Who watches a run: the writers of the raw files, and the person at the terminal.
+//! Who watches a run of our own: the writers of the raw files, and the person at the terminal.
 
 use super::output::{FAILURES, say};
 #[cfg(feature = "tui")]
