@@ -11,6 +11,7 @@ mod mix;
 mod outlook;
 mod policy;
 mod replay;
+mod trunk;
 mod unmeasured;
 
 use crate::agent::{IdentityBook, TrunkPolicy};
@@ -26,7 +27,7 @@ use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
 use crate::sip::{self, Algorithm, Ha1};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
+    ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
     saturating_u32,
 };
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
@@ -38,8 +39,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::profile::{ListenAddr, PemFile, TlsProfile};
+pub use crate::profile::{HostTable, ListenAddr, PemFile, TlsProfile};
 pub use account::AgentAccount;
+pub use trunk::{ProxyPlan, RegistrarChoice, TrunkPlan};
 
 /// A run, ready to be wired together.
 #[derive(Debug)]
@@ -109,70 +111,6 @@ impl ContactRules {
         let profile::Safety { canary, limits, abort_on_written, .. } = profile.safety;
         ContactRules { canary, limits, abort_on_written }
     }
-}
-
-/// One trunk.
-#[derive(Clone, Debug)]
-pub struct TrunkPlan {
-    pub id: String,
-    pub registrar: RegistrarChoice,
-    /// The profile's `registrar` value.
-    pub registrar_text: String,
-    pub outbound_proxy: Option<ProxyPlan>,
-    pub policy: TrunkPolicy,
-    /// Extra headers in order, without `User-Agent`.
-    pub headers: Vec<(String, String)>,
-    /// `User-Agent`, when the profile's headers name one.
-    pub user_agent: Option<String>,
-    /// Local addresses, agent n on the (n mod length)-th; empty: the kernel's choice.
-    pub source: Vec<IpAddr>,
-    pub sockets: SocketUse,
-    pub accept_from: AcceptFrom,
-    /// What its agents have where messages are no datagrams.
-    pub connections: SocketUse,
-    pub connect_timeout: Duration,
-    /// The longest time between two keep-alives of a flow.
-    pub keepalive: Option<Duration>,
-    /// How they are secured, where that is not as usual.
-    pub tls: Option<TlsProfile>,
-    /// What the embedded registrar's first address carries.
-    pub embedded_over: Transport,
-    pub agents: u32,
-    /// Some of its agents have one user, and are told apart by their Contacts.
-    pub shares_users: bool,
-    /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
-    pub drawn_order: bool,
-}
-
-impl TrunkPlan {
-    /// What carries its messages.
-    pub fn transport(&self) -> Transport {
-        let registrar = match &self.registrar {
-            RegistrarChoice::Embedded => self.embedded_over,
-            RegistrarChoice::Target(target) => target.transport,
-        };
-        self.outbound_proxy.as_ref().map_or(registrar, |proxy| proxy.target.transport)
-    }
-
-    /// How its agents share what they send through.
-    pub fn sharing(&self) -> SocketUse {
-        if self.transport().is_stream() { self.connections } else { self.sockets }
-    }
-}
-
-/// Whom a trunk registers with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RegistrarChoice {
-    Embedded,
-    Target(Target),
-}
-
-/// The outbound proxy of a trunk: where packets go instead, and the `Route` value that says so.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProxyPlan {
-    pub target: Target,
-    /// `<sip:127.0.0.1:5060;lr>`.
-    pub route: String,
 }
 
 impl Plan {
@@ -376,6 +314,8 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             source: trunk.source.clone(),
             sockets: trunk.sockets,
             accept_from: trunk.accept_from,
+            resolver: trunk.resolver.or(profile.run.resolver),
+            hosts: profile.run.hosts.clone().into_iter().chain(trunk.hosts.clone()).collect(),
             connections: trunk.connections,
             connect_timeout: trunk.connect_timeout,
             keepalive: (!trunk.keepalive.is_zero()).then_some(trunk.keepalive),

@@ -38,6 +38,8 @@ pub enum Purpose {
     FlowBackoff = 11,
     /// When a flow's next keep-alive is due.
     KeepAlive = 12,
+    /// Which of several addresses an agent prefers.
+    Place = 13,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
 }

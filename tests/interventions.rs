@@ -142,6 +142,7 @@ fn header() -> Header {
         exclusive: false,
         profile_path: None,
         baseline: None,
+        resolutions: Vec::new(),
     }
 }
 

@@ -93,6 +93,7 @@ fn header() -> Header {
         exclusive: false,
         profile_path: None,
         baseline: None,
+        resolutions: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::carriers::{tls_of, unchecked};
 use super::failure::Failure;
+use super::targets::TrunkTargets;
 use crate::engine::{Carrier, WorkerPlan};
 use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing, StreamRules};
 use crate::load::{Schedule, Stripe};
@@ -45,7 +46,7 @@ pub(super) struct AssembledRun {
 /// When a socket cannot be had: the run could not take place.
 pub(super) fn assemble(
     plan: &Plan,
-    (targets, carriers): (&[SocketAddr], &[Carrier]),
+    (targets, carriers): (&[TrunkTargets], &[Carrier]),
     frame: &RunFrame,
 ) -> Result<AssembledRun, Failure> {
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
@@ -102,7 +103,12 @@ struct Open {
 }
 
 /// Opens one worker's sockets; each flow is that of the socket with its number.
-fn open(plan: &Plan, targets: &[SocketAddr], templates: &[RegisterTemplate], stripe: Stripe) -> Result<Open, Failure> {
+fn open(
+    plan: &Plan,
+    targets: &[TrunkTargets],
+    templates: &[RegisterTemplate],
+    stripe: Stripe,
+) -> Result<Open, Failure> {
     let (mut sockets, mut beside) = (Vec::new(), Vec::new());
     let sharing = |id: TrunkId| {
         let trunk = &plan.trunks[id.index()];
@@ -111,7 +117,8 @@ fn open(plan: &Plan, targets: &[SocketAddr], templates: &[RegisterTemplate], str
     let flows = Flows::of_worker(stripe, &plan.identities, sharing, |id, source| {
         let trunk = &plan.trunks[id.index()];
         let local = trunk.source.get(source).copied();
-        let (udp, flow) = open_flow(plan, id, local, targets[id.index()], (&templates[id.index()], trunk.sharing()))?;
+        let (udp, flow) =
+            open_flow(plan, id, local, targets[id.index()].preferred(), (&templates[id.index()], trunk.sharing()))?;
         if let Some(udp) = udp {
             if trunk.accept_from == AcceptFrom::Anywhere && trunk.sharing() == SocketUse::Shared {
                 let options = UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() };

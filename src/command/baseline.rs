@@ -78,12 +78,13 @@ fn outcome(rate: u32, results: &Results) -> BaselineStep {
 /// One second at a rate, every registration challenged and of an address of record of its own (RFC
 /// 7502 §6.7).
 fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
-    let plan = Plan::new(&profile::load(&Loopback { rate }, NAME, &[])?)?;
+    let mut plan = Plan::new(&profile::load(&Loopback { rate }, NAME, &[])?)?;
     let seed = Seed(1);
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let start = clock.now() + HEAD_START + HEAD_START_PER_AGENT * rate;
     let server = embedded(&plan, seed, clock, clock.now())?;
-    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
+    let at = address_of(&plan, server.as_ref());
+    let targets = resolve_all(&mut plan, at)?;
     let frame = RunFrame {
         seed,
         run: RunTag(super::random_word()),

@@ -9,12 +9,12 @@ use super::failure::Failure;
 use super::output::say;
 use super::prober::Prober;
 use super::probing::register_as;
-use super::targets::resolve_trunk;
+use super::targets::TrunkTargets;
 use crate::agent::probe::ProbeRequest;
 use crate::diagnose::readiness::{place, said};
 use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
-use crate::plan::{AgentAccount, Plan, RegistrarChoice};
+use crate::plan::{AgentAccount, Plan};
 use crate::profile::Profile;
 use crate::report::explanation::{WIDTH, line_with_label};
 use crate::vocab::Time;
@@ -30,19 +30,11 @@ pub(super) fn accounts(profile: &Profile) -> Vec<Option<AgentAccount>> {
     profile.trunks.iter().map(|trunk| AgentAccount::of(trunk, 0)).collect()
 }
 
-/// The addresses of trunks beyond this machine, by trunk.
-///
-/// # Errors
-/// As [`resolve_trunk`]; nothing was sent.
-pub(super) fn distant(plan: &Plan) -> Result<Vec<Option<SocketAddr>>, Failure> {
-    let of = |trunk: &crate::plan::TrunkPlan| {
-        if trunk.outbound_proxy.is_none() && trunk.registrar == RegistrarChoice::Embedded {
-            return Ok(None);
-        }
-        let address = resolve_trunk(plan, trunk, None)?;
-        Ok(Some(address).filter(|address| !address.ip().to_canonical().is_loopback()))
-    };
-    plan.trunks.iter().map(of).collect()
+/// The first address of each trunk beyond this machine, by trunk.
+pub(super) fn distant(found: &[Option<TrunkTargets>]) -> Vec<Option<SocketAddr>> {
+    let is_distant = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+    let of = |found: &TrunkTargets| found.places.iter().map(|place| place.address).find(is_distant);
+    found.iter().map(|found| found.as_ref().and_then(of)).collect()
 }
 
 /// What is about to happen, and whether it may: on a terminal somebody says yes, elsewhere `--yes`

@@ -12,7 +12,7 @@ use super::failure::{Exit, Failure};
 use super::output::{LIMITS, RunDirectory, name_of, print, say, write_files};
 use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
-use super::targets::resolve_all;
+use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use crate::cli::{LimitsArgs, Live, MethodArg, Only};
 use crate::engine::trial::SignalBox;
 use crate::engine::{LiveField, Signals};
@@ -54,14 +54,16 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     }
     let trunk = trunk(&plan, args.trunk.as_deref())?;
     let orders = orders(&plan, trunk, args)?;
-    approach(&plan, trunk, args)?;
+    let found = look_up_all(&mut plan)?;
+    approach(&plan, &found, trunk, args)?;
     let clock = Clock::new();
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
     let (start, started_unix_ns) = (clock.now(), clock.unix_ns());
     prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
-    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
+    let found = with_embedded(found, address_of(&plan, server.as_ref()))?;
+    let targets: Vec<_> = found.iter().map(TrunkTargets::preferred).collect();
     let OpenedField { crew, sockets, roster, setup } =
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
     let carriers = carriers(&plan, server.as_ref())?;
@@ -110,8 +112,8 @@ fn exit(found: &Survey) -> Exit {
 }
 
 /// Beyond this machine the profile has to say that the registrar may be driven past its limits.
-fn approach(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<(), Failure> {
-    let targets = contact::distant(plan)?;
+fn approach(plan: &Plan, found: &[Option<TrunkTargets>], trunk: TrunkId, args: &LimitsArgs) -> Result<(), Failure> {
+    let targets = contact::distant(found);
     let Some(address) = targets[trunk.index()] else { return Ok(()) };
     if !plan.contact.limits {
         return Err(Failure::usage(format!(

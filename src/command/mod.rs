@@ -20,6 +20,7 @@ mod keep;
 mod kept_baseline;
 mod limits;
 mod metrics;
+mod names;
 mod output;
 mod pdf;
 mod preflight;
@@ -33,6 +34,7 @@ mod schema;
 #[cfg(feature = "tui")]
 mod screen;
 mod shipped;
+mod side;
 pub mod simulate;
 pub mod source;
 mod stop;

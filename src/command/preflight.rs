@@ -8,8 +8,9 @@ use super::output::{print, say, width};
 use super::prober::Prober;
 use super::probing::register_as;
 use super::registrar::{address_of, embedded};
+use super::side::side_by_side;
 use super::source::DiskSource;
-use super::targets::resolve_trunk;
+use super::targets::{TrunkTargets, resolve_trunk};
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
@@ -21,8 +22,7 @@ use crate::profile::{self, Profile};
 use crate::report::readiness::{self, Doubt};
 use crate::seed::Seed;
 use crate::vocab::{Time, saturating_u32};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a request may stay unanswered: three transmissions.
@@ -31,18 +31,19 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// ones.
 const WHOLE: Duration = Duration::from_secs(10);
 const PER_WAY: Duration = Duration::from_millis(400);
-/// The most trunks looked at side by side.
-const SIDE_BY_SIDE: usize = 8;
 /// The most source addresses of a trunk that are tried.
 const MOST_SOURCES: usize = 16;
+/// The most addresses of its registrar that are tried beside the first choice.
+const MOST_OTHERS: usize = 15;
 
 pub(super) fn execute(args: &PreflightArgs) -> Result<Exit, Failure> {
-    let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
+    let (profile, mut plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
     let clock = Clock::new();
     let prober = Prober::new(clock);
     let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
-    let subjects = subjects(&profile, &plan, server.as_ref())?;
-    let ways: usize = subjects.iter().map(|subject| subject.ways.len()).sum();
+    let subjects = subjects(&profile, &mut plan, server.as_ref())?;
+    let places = |subject: &TrunkToProbe<'_>| subject.target.as_ref().map_or(0, |found| found.places.len());
+    let ways: usize = subjects.iter().map(|subject| subject.ways.len() + places(subject)).sum();
     let until = clock.now() + WHOLE + PER_WAY * saturating_u32(ways);
     let (readings, interrupted) =
         attended(&prober, || side_by_side(&subjects, |subject| reading(&prober, subject, until)))?;
@@ -87,7 +88,7 @@ pub(super) fn plan(path: &str, sets: &[String]) -> Result<(Profile, Plan), Failu
 /// A trunk, and who is to register on it from where.
 pub(super) struct TrunkToProbe<'p> {
     pub trunk: &'p TrunkPlan,
-    pub target: Result<SocketAddr, String>,
+    pub target: Result<TrunkTargets, String>,
     pub carrier: Carrier,
     pub ways: Vec<(Option<IpAddr>, AgentAccount)>,
 }
@@ -98,13 +99,17 @@ pub(super) struct TrunkToProbe<'p> {
 /// When a target is not allowed; then nothing is sent to any.
 pub(super) fn subjects<'p>(
     profile: &Profile,
-    plan: &'p Plan,
+    plan: &'p mut Plan,
     server: Option<&Server>,
 ) -> Result<Vec<TrunkToProbe<'p>>, Failure> {
     let embedded = address_of(plan, server);
-    let mut carriers = carriers(plan, server)?.into_iter();
     // Each name may take the resolver's whole patience.
     let resolved = side_by_side(&plan.trunks, |trunk| resolve_trunk(plan, trunk, embedded));
+    for (trunk, found) in plan.trunks.iter_mut().zip(&resolved) {
+        found.iter().for_each(|found| found.settle(trunk));
+    }
+    let plan: &'p Plan = plan;
+    let mut carriers = carriers(plan, server)?.into_iter();
     let subject = |(trunk, (written, resolved)): (&'p TrunkPlan, (&profile::TrunkProfile, _))| {
         let target = match resolved {
             Ok(target) => Ok(target),
@@ -134,33 +139,13 @@ fn ways(profile: &profile::TrunkProfile, trunk: &TrunkPlan) -> Vec<(Option<IpAdd
     sources.filter_map(|(n, source)| Some((source, account(n)?))).collect()
 }
 
-/// What `look` makes of each item, in order; some are looked at side by side.
-pub(super) fn side_by_side<I: Sync, T: Send>(items: &[I], look: impl Fn(&I) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(n) else { return done };
-            done.push((n, look(item)));
-        }
-    };
-    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..items.len().min(SIDE_BY_SIDE)).map(|_| scope.spawn(work)).collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        // A panic goes on here as it would without threads.
-        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    all.sort_by_key(|(n, _)| *n);
-    all.into_iter().map(|(_, made)| made).collect()
-}
-
 fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading {
     let trunk = subject.trunk;
     let mut reading = Reading {
         trunk_id: trunk.id.clone(),
         registrar: trunk.registrar_text.clone(),
-        target: subject.target.clone(),
+        target: subject.target.as_ref().map(TrunkTargets::preferred).map_err(String::clone),
+        names: subject.target.as_ref().ok().and_then(|found| found.resolution.clone()),
         expected_realm: trunk.policy.realm.clone(),
         accepted: trunk.policy.algorithms,
         tls: None,
@@ -168,9 +153,16 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
         ways: Vec::new(),
         untried: trunk.source.len().saturating_sub(MOST_SOURCES),
     };
-    let Ok(target) = subject.target else { return reading };
-    for (source, account) in &subject.ways {
-        let mut way = Way { user: account.user.clone(), local: Err(String::new()), register: None, removal: None };
+    let Ok(found) = &subject.target else { return reading };
+    let preferred = found.preferred();
+    let others = found.places.iter().map(|place| place.address).filter(|address| *address != preferred);
+    // Every source address speaks to the first choice, one of them to the others.
+    let first = subject.ways.iter().map(|way| (preferred, way));
+    let ways =
+        first.chain(others.take(MOST_OTHERS).flat_map(|other| subject.ways.iter().take(1).map(move |w| (other, w))));
+    for (target, (source, account)) in ways {
+        let mut way =
+            Way { user: account.user.clone(), target, local: Err(String::new()), register: None, removal: None };
         match ProbeSocket::open(&subject.carrier, *source, target, prober.clock) {
             Err(error) => way.local = Err(error.to_string()),
             Ok(mut socket) => {

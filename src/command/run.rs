@@ -10,7 +10,7 @@ use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
 use super::source::{DiskSource, found_again};
-use super::targets::resolve_all;
+use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use super::threads::sender_threads;
 use super::{contact, keep, kept_baseline, metrics};
 use crate::agent::{Identity, RetryPolicy};
@@ -32,7 +32,6 @@ use crate::record::results::{self, Aborted, End, Header, Host, LoadHeader, Retry
 use crate::seed::Seed;
 use crate::vocab::{AgentId, RunTag, Time, nanos, saturating_u16, saturating_u32};
 use std::io::{IsTerminal, stderr};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +51,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     check_screen(args.live)?;
     let clock = Clock::new();
     let (mut plan, accounts) = plan(args)?;
-    approach(&mut plan, &accounts, args, clock)?;
+    let found = look_up_all(&mut plan)?;
+    approach(&mut plan, &accounts, &found, args, clock)?;
     drop(accounts);
     let port = metrics::bind(args)?;
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
@@ -66,7 +66,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // Before any other thread is started: they inherit it.
     let promptness = prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
-    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
+    let targets = with_embedded(found, address_of(&plan, server.as_ref()))?;
     let carriers = carriers(&plan, server.as_ref())?;
     let frame = RunFrame {
         seed,
@@ -266,7 +266,7 @@ fn live_screen(shown: ToShow<'_>) -> LiveScreen {
 /// Opens the sockets before the first arrival is due.
 fn assemble_in_time(
     plan: &Plan,
-    targets: (&[SocketAddr], &[Carrier]),
+    targets: (&[TrunkTargets], &[Carrier]),
     frame: &RunFrame,
     clock: Clock,
 ) -> Result<AssembledRun, Failure> {
@@ -278,8 +278,14 @@ fn assemble_in_time(
 }
 
 /// Makes first contact with registrars beyond this machine; those on it need none.
-fn approach(plan: &mut Plan, accounts: &[Option<AgentAccount>], args: &RunArgs, clock: Clock) -> Result<(), Failure> {
-    let targets = contact::distant(plan)?;
+fn approach(
+    plan: &mut Plan,
+    accounts: &[Option<AgentAccount>],
+    found: &[Option<TrunkTargets>],
+    args: &RunArgs,
+    clock: Clock,
+) -> Result<(), Failure> {
+    let targets = contact::distant(found);
     if targets.iter().all(Option::is_none) {
         return Ok(());
     }
@@ -353,7 +359,7 @@ fn unix_of(clock: &Clock, start: Time) -> i64 {
 /// What is known of a run before its first packet.
 pub(super) fn header(
     plan: &Plan,
-    targets: &[SocketAddr],
+    targets: &[TrunkTargets],
     frame: &RunFrame,
     features: Vec<String>,
     started_unix_ns: i64,
@@ -372,7 +378,7 @@ pub(super) fn header(
             .map(|(trunk, target)| TrunkHeader {
                 id: trunk.id.clone(),
                 registrar: trunk.registrar_text.clone().into(),
-                target: target.to_string(),
+                target: target.preferred().to_string(),
                 transport: Some(trunk.transport()),
                 domain: trunk.policy.domain.clone(),
                 agents: trunk.agents,
@@ -410,6 +416,7 @@ pub(super) fn header(
         exclusive: plan.expect.exclusive,
         profile_path: None,
         baseline: None,
+        resolutions: targets.iter().filter_map(|found| found.resolution.clone()).collect(),
     }
 }
 
@@ -474,8 +481,9 @@ pub(super) fn end(ended: &Ended, frame: &RunFrame, aborted: Option<Aborted>) -> 
 }
 
 /// The first line of a run: what goes where, how fast, for how long.
-fn opening(plan: &Plan, frame: &RunFrame, targets: &[SocketAddr]) -> String {
-    let mut places: Vec<String> = targets.iter().map(ToString::to_string).collect();
+fn opening(plan: &Plan, frame: &RunFrame, targets: &[TrunkTargets]) -> String {
+    let places = targets.iter().flat_map(|found| &found.places);
+    let mut places: Vec<String> = places.map(|place| place.address.to_string()).collect();
     places.sort_unstable();
     places.dedup();
     let more = places.len().saturating_sub(3);

@@ -40,7 +40,7 @@ const LOOK_SHARE: u32 = 50;
 enum ScreenUpdate {
     Moment(Moment),
     Interval(Digest),
-    Found { lines: Vec<FindingLine>, health: Health, doubts: Vec<String>, took: Duration },
+    TrunkTargets { lines: Vec<FindingLine>, health: Health, doubts: Vec<String>, took: Duration },
     Line(String),
     Intervened(Intervention),
     Ending,
@@ -230,7 +230,7 @@ fn take_in(scene: &mut Scene, updates: &Receiver<ScreenUpdate>) -> bool {
         match updates.try_recv() {
             Ok(ScreenUpdate::Moment(moment)) => scene.moment(moment),
             Ok(ScreenUpdate::Interval(digest)) => scene.interval(digest),
-            Ok(ScreenUpdate::Found { lines, health, doubts, took }) => scene.found(lines, health, doubts, took),
+            Ok(ScreenUpdate::TrunkTargets { lines, health, doubts, took }) => scene.found(lines, health, doubts, took),
             Ok(ScreenUpdate::Line(line)) => scene.say(&line),
             Ok(ScreenUpdate::Intervened(intervention)) => scene.intervened(intervention.speed),
             Ok(ScreenUpdate::Ending) => scene.stopping(),
@@ -279,7 +279,7 @@ fn look(record: &Path, news: &Receiver<()>, told: &Sender<ScreenUpdate>, clock: 
             }
         };
         let took = Duration::from_nanos(thread_cpu_ns().saturating_sub(before));
-        if told.send(ScreenUpdate::Found { lines, health, doubts, took }).is_err() {
+        if told.send(ScreenUpdate::TrunkTargets { lines, health, doubts, took }).is_err() {
             return;
         }
         let Some(news_came) = rest(news, clock, LOOK_EVERY.max(took * LOOK_SHARE)) else { return };

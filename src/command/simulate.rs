@@ -8,6 +8,7 @@ use super::run::header;
 use super::run_watch::FailureFile;
 use super::source::DiskSource;
 use super::stop::StopFlag;
+use super::targets::TrunkTargets;
 use super::threads::sender_threads;
 use super::{assemble::RunFrame, run};
 use crate::cli::SimulateArgs;
@@ -228,6 +229,6 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
 }
 
 fn rehearsal_header(plan: &Plan, frame: &RunFrame) -> Header {
-    let targets = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)); plan.trunks.len()];
+    let targets = vec![TrunkTargets::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 5060))); plan.trunks.len()];
     Header { simulated: true, ..header(plan, &targets, frame, Vec::new(), BEGINS_UNIX_NS) }
 }

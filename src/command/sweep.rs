@@ -10,10 +10,11 @@ use super::attended::attended;
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{check_holds_run, print, say};
-use super::preflight::{plan, side_by_side};
+use super::preflight::plan;
 use super::prober::Prober;
 use super::probing::{register_of, source_of};
 use super::report::results_of;
+use super::side::side_by_side;
 use super::targets::resolve_trunk;
 use crate::agent::probe::{ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::SweepArgs;
@@ -130,7 +131,9 @@ fn messages_per_second(plan: &Plan, results: &Results) -> u32 {
 fn targets(plan: &Plan) -> Result<Vec<Option<SweepTarget>>, Failure> {
     let of = |(trunk, carrier): (&TrunkPlan, Carrier)| match trunk.registrar {
         RegistrarChoice::Embedded => Ok(None),
-        RegistrarChoice::Target(_) => Ok(Some(SweepTarget { address: resolve_trunk(plan, trunk, None)?, carrier })),
+        RegistrarChoice::Target(_) => {
+            Ok(Some(SweepTarget { address: resolve_trunk(plan, trunk, None)?.preferred(), carrier }))
+        }
     };
     plan.trunks.iter().zip(carriers(plan, None)?).map(of).collect()
 }

@@ -1,51 +1,175 @@
-//! Which addresses a run may speak to: names resolved, then checked against
+//! Which addresses a run may speak to: names looked up, then checked against
 //! `[safety] allow_targets`, before anything is sent.
 
 use super::failure::Failure;
-use crate::net::resolve::{Family, resolve};
-use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
+use super::names::NameService;
+use super::side::side_by_side;
+use crate::net::clock::Clock;
+use crate::plan::{Plan, TrunkPlan};
+use crate::record::{Resolution, ResolutionStep, ResolvedTarget};
+use crate::sip::locate::{Destination, Located, NameStep, locate, shares};
+use crate::vocab::{AddressFamily, Transport, nanos, saturating_u16};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
-/// The address every trunk sends to, by trunk; trunks on the embedded registrar get `embedded`.
+/// Where a trunk's requests may go: one address at least.
+#[derive(Clone, Debug)]
+pub(super) struct TrunkTargets {
+    /// By priority.
+    pub places: Vec<Destination>,
+    /// How they were found; `None` where nobody was asked.
+    pub resolution: Option<Resolution>,
+}
+
+impl TrunkTargets {
+    pub(super) fn at(address: SocketAddr) -> TrunkTargets {
+        TrunkTargets { places: vec![Destination { address, priority: 0, weight: 0, host: 0 }], resolution: None }
+    }
+
+    /// The address most agents take first, for whoever speaks to one alone.
+    pub(super) fn preferred(&self) -> SocketAddr {
+        let best = self.places.iter().min_by_key(|place| (place.priority, u16::MAX - place.weight));
+        best.map_or(NOWHERE, |place| place.address)
+    }
+}
+
+/// No address is ever found so.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+/// Where every trunk sends to, by trunk; trunks on the embedded registrar get `embedded`. The plan
+/// takes the transports that names ask for.
+///
+/// # Errors
+/// As [`resolve_trunk`].
+pub(super) fn resolve_all(plan: &mut Plan, embedded: Option<SocketAddr>) -> Result<Vec<TrunkTargets>, Failure> {
+    let looked_up = look_up_all(plan)?;
+    with_embedded(looked_up, embedded)
+}
+
+/// The same for all but the embedded registrar, which is not there yet: `None`.
+///
+/// # Errors
+/// As [`resolve_trunk`].
+pub(super) fn look_up_all(plan: &mut Plan) -> Result<Vec<Option<TrunkTargets>>, Failure> {
+    // Each name may take a name server's whole patience.
+    let found = side_by_side(&plan.trunks, |trunk| look_up(plan, trunk));
+    let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+    for (trunk, found) in plan.trunks.iter_mut().zip(&found) {
+        found.iter().for_each(|found| found.settle(trunk));
+    }
+    Ok(found)
+}
+
+/// Fills in the embedded registrar's address.
+///
+/// # Errors
+/// When it is wanted and there is none.
+pub(super) fn with_embedded(
+    looked_up: Vec<Option<TrunkTargets>>,
+    embedded: Option<SocketAddr>,
+) -> Result<Vec<TrunkTargets>, Failure> {
+    let found = looked_up.into_iter().map(|found| found.or(embedded.map(TrunkTargets::at)));
+    found.map(|found| found.ok_or_else(|| Failure::could_not("the embedded registrar has no address"))).collect()
+}
+
+impl TrunkTargets {
+    /// The trunk takes the transport that its name asks for.
+    pub(super) fn settle(&self, trunk: &mut TrunkPlan) {
+        if let Some(resolution) = &self.resolution {
+            trunk.goes_over(resolution.transport);
+        }
+    }
+}
+
+/// Where a trunk sends to.
 ///
 /// # Errors
 /// A name that does not resolve could not run (3); an address outside the allowed ones is bad usage
 /// (2).
-pub(super) fn resolve_all(plan: &Plan, embedded: Option<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
-    plan.trunks.iter().map(|trunk| resolve_trunk(plan, trunk, embedded)).collect()
-}
-
-/// The address a trunk sends to.
-///
-/// # Errors
-/// As [`resolve_all`].
 pub(super) fn resolve_trunk(
     plan: &Plan,
     trunk: &TrunkPlan,
     embedded: Option<SocketAddr>,
-) -> Result<SocketAddr, Failure> {
-    let target = match (&trunk.outbound_proxy, &trunk.registrar) {
-        (Some(proxy), _) => &proxy.target,
-        (None, RegistrarChoice::Target(target)) => target,
-        (None, RegistrarChoice::Embedded) => {
-            return embedded.ok_or_else(|| Failure::could_not("the embedded registrar has no address"));
-        }
-    };
-    let family = trunk.source.first().map(|source| if source.is_ipv4() { Family::V4 } else { Family::V6 });
-    let addresses = resolve(&target.host, target.port, family).map_err(|error| {
-        Failure::could_not(format!("trunk {}: the name {} does not resolve: {error}", trunk.id, target.host))
-    })?;
-    let Some(&address) = addresses.first() else {
+) -> Result<TrunkTargets, Failure> {
+    let found = look_up(plan, trunk)?.or(embedded.map(TrunkTargets::at));
+    found.ok_or_else(|| Failure::could_not("the embedded registrar has no address"))
+}
+
+fn look_up(plan: &Plan, trunk: &TrunkPlan) -> Result<Option<TrunkTargets>, Failure> {
+    let Some(found) = ask(plan, trunk)? else { return Ok(None) };
+    if let Some(refused) = found.refused.first() {
+        let host = trunk.target().map_or("", |target| &target.host);
+        return Err(Failure::usage(refusal(plan, trunk, host, *refused)));
+    }
+    Ok(Some(found.allowed))
+}
+
+/// What a look-up found, apart from what may not be spoken to.
+pub(super) struct LookUp {
+    pub allowed: TrunkTargets,
+    pub refused: Vec<IpAddr>,
+}
+
+/// Looks a trunk's target up; `None`: it is the embedded registrar.
+///
+/// # Errors
+/// When it is nowhere.
+pub(super) fn ask(plan: &Plan, trunk: &TrunkPlan) -> Result<Option<LookUp>, Failure> {
+    let Some(target) = trunk.target() else { return Ok(None) };
+    let family = trunk.source.first().map(|source| AddressFamily::of(*source));
+    let mut names = NameService::of(trunk, Clock::new())?;
+    let located = locate(&target.wanted(family), &mut names);
+    if located.places.is_empty() {
         return Err(Failure::could_not(format!(
-            "trunk {}: the name {} has no address of the family of its source",
-            trunk.id, target.host
+            "trunk {}: the name {} does not resolve: {}",
+            trunk.id,
+            target.host,
+            located.trouble()
         )));
+    }
+    let (places, refused): (Vec<Destination>, Vec<Destination>) =
+        located.places.iter().cloned().partition(|place| allowed(&plan.allow_targets, place.address.ip()));
+    let refused: Vec<IpAddr> = refused.iter().map(|place| place.address.ip()).collect();
+    let transport = located.transport.unwrap_or(target.transport);
+    let asked = !located.steps.is_empty();
+    let number = plan.trunks.iter().position(|other| other.id == trunk.id).unwrap_or(0);
+    let resolution = asked.then(|| resolution(number, &target.host, transport, &located, &places, &refused));
+    Ok(Some(LookUp { allowed: TrunkTargets { places, resolution }, refused }))
+}
+
+fn resolution(
+    trunk: usize,
+    host: &str,
+    transport: Transport,
+    located: &Located,
+    places: &[Destination],
+    refused: &[IpAddr],
+) -> Resolution {
+    let step = |step: &NameStep| ResolutionStep {
+        name: step.name.clone(),
+        kind: step.kind,
+        records: step.answer.records.iter().map(ToString::to_string).collect(),
+        ttl_s: step.answer.ttl.map(|ttl| ttl.as_secs()),
+        took_us: nanos(step.answer.took) / 1_000,
+        failed: step.answer.failed.clone(),
     };
-    if allowed(&plan.allow_targets, address.ip()) {
-        Ok(address)
-    } else {
-        Err(Failure::usage(refusal(plan, trunk, &target.host, address.ip())))
+    let target = |(place, share): (&Destination, f64)| ResolvedTarget {
+        priority: place.priority,
+        weight: place.weight,
+        address: place.address.to_string(),
+        first_choice_pct: (share * 1_000.0).round() / 10.0,
+    };
+    Resolution {
+        trunk: saturating_u16(trunk),
+        host: host.to_owned(),
+        at_ns: 0,
+        transport,
+        by_srv: located.by_srv,
+        steps: located.steps.iter().map(step).collect(),
+        targets: places.iter().zip(shares(places)).map(target).collect(),
+        refused: refused.iter().map(ToString::to_string).collect(),
+        ttl_s: located.ttl().map(|ttl| ttl.as_secs()),
+        took_us: located.steps.iter().map(|step| nanos(step.answer.took) / 1_000).sum(),
     }
 }
 

@@ -44,16 +44,17 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         say(&format!("--every {}: no round begins sooner than {} after the last", args.every, format_duration(every)));
     }
     let lasts = args.lasts.as_deref().map(|text| duration("--for", text)).transpose()?;
-    let (profile, plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
+    let (profile, mut plan) = plan(&args.profile.to_string_lossy(), &args.sets)?;
     let clock = Clock::new();
     let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
     let prober = Prober::new(clock);
     let hysteresis = Hysteresis::new(args.fail_after, args.recover_after);
-    let canaries: Vec<Canary> = subjects(&profile, &plan, server.as_ref())?
+    let canaries: Vec<Canary> = subjects(&profile, &mut plan, server.as_ref())?
         .into_iter()
         .filter_map(|subject| {
             let (source, account) = subject.ways.into_iter().next()?;
-            let (trunk, target, call) = (subject.trunk.clone(), subject.target.ok(), prober.call());
+            let (trunk, target, call) =
+                (subject.trunk.clone(), subject.target.ok().map(|found| found.preferred()), prober.call());
             let carrier = subject.carrier;
             Some(Canary { trunk, carrier, account, source, target, socket: None, call, bound: false, hysteresis })
         })
@@ -327,6 +328,7 @@ impl Canary {
         let target = match self.target {
             Some(target) => target,
             None => resolve_trunk(shared.plan, &self.trunk, shared.embedded)
+                .map(|found| found.preferred())
                 .map_err(|failure| without_trunk(&self.trunk.id, &failure.to_string()))?,
         };
         self.target = Some(target);

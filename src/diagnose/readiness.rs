@@ -4,7 +4,10 @@
 //! The trap this is made for: an OPTIONS ping that is answered proves the path and nothing else. It
 //! never says that an account is accepted, so a trunk is ready only when an agent was registered.
 
+mod names;
+
 use crate::agent::probe::{ProbeAnswer, ProbeEnd, ProbeOffer, ProbeOutcome};
+use crate::record::Resolution;
 use crate::sip::AlgorithmSet;
 use crate::vocab::Place;
 use serde::Serialize;
@@ -19,6 +22,8 @@ pub struct Reading {
     pub registrar: String,
     /// Where packets go, or why there is no such place.
     pub target: Result<SocketAddr, String>,
+    /// How its name was looked up, where there was one.
+    pub names: Option<Resolution>,
     pub expected_realm: Option<String>,
     /// The digest algorithms the trunk accepts.
     pub accepted: AlgorithmSet,
@@ -36,6 +41,8 @@ pub struct Reading {
 #[derive(Clone, Debug)]
 pub struct Way {
     pub user: String,
+    /// Where its requests went.
+    pub target: SocketAddr,
     /// The local end, or why there is none.
     pub local: Result<SocketAddr, String>,
     /// `None`: there was no time for it.
@@ -98,6 +105,7 @@ pub struct Readiness {
 /// Judges a trunk.
 pub fn judge(reading: &Reading) -> Readiness {
     let mut checks = vec![address(reading)];
+    checks.extend(names::checks(reading));
     if reading.target.is_ok() {
         checks.extend(reading.tls.as_ref().map(|tls| match tls {
             Ok(agreed) => check("TLS", CheckState::Ok, agreed.clone()),
@@ -105,7 +113,7 @@ pub fn judge(reading: &Reading) -> Readiness {
         }));
         checks.push(options(reading));
         checks.extend([challenge(reading), algorithms(reading)]);
-        checks.extend(reading.ways.iter().map(registration));
+        checks.extend(reading.ways.iter().map(|way| registration(reading, way)));
         if reading.untried > 0 {
             let text = format!("{} more source addresses were not tried", reading.untried);
             checks.push(check("register", CheckState::Unknown, text));
@@ -189,9 +197,10 @@ fn offered(offer: &ProbeOffer, accepted: AlgorithmSet) -> String {
     format!("{name} ({qop}{not})")
 }
 
-fn registration(way: &Way) -> Check {
+fn registration(reading: &Reading, way: &Way) -> Check {
+    let at = if reading.speaks_to_several() { format!(" at {}", way.target) } else { String::new() };
     let from = match &way.local {
-        Ok(local) => format!("{} from {}", way.user, local.ip()),
+        Ok(local) => format!("{}{at} from {}", way.user, local.ip()),
         Err(why) => return check("register", CheckState::Fail, format!("{} has no socket: {why}", way.user)),
     };
     let Some(seen) = &way.register else { return check("register", CheckState::Fail, format!("{from}: time was up")) };
@@ -302,6 +311,7 @@ fn reasons(reading: &Reading) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for way in reading.ways.iter().filter(|way| !way.is_registered()) {
         let from = way.local.as_ref().map_or_else(|_| way.user.clone(), |local| local.ip().to_string());
+        let from = if reading.speaks_to_several() { format!("{from} to {}", way.target) } else { from };
         let why = reason(reading, way);
         match reasons.iter_mut().find(|(known, _)| *known == why) {
             Some((_, sources)) => sources.push(from),
@@ -313,6 +323,12 @@ fn reasons(reading: &Reading) -> Vec<String> {
         if everywhere { why } else { format!("from {}: {why}", sources.join(", ")) }
     };
     reasons.into_iter().map(said).collect()
+}
+
+impl Reading {
+    fn speaks_to_several(&self) -> bool {
+        self.ways.iter().any(|way| way.target != self.ways[0].target)
+    }
 }
 
 impl Way {

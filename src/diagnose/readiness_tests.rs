@@ -67,7 +67,8 @@ fn silent() -> ProbeSeen {
 fn way(source: &str, register: ProbeSeen) -> Way {
     let removal = register.outcome.is_granted().then(|| direct(answer(200, "OK")));
     let local = source.parse().expect("an address");
-    Way { user: "a".to_owned(), local: Ok(local), register: Some(register), removal }
+    let target = "127.0.0.1:5060".parse().expect("an address");
+    Way { user: "a".to_owned(), target, local: Ok(local), register: Some(register), removal }
 }
 
 fn reading(options: ProbeSeen, ways: Vec<Way>) -> Reading {
@@ -75,6 +76,7 @@ fn reading(options: ProbeSeen, ways: Vec<Way>) -> Reading {
         trunk_id: "lab".to_owned(),
         registrar: "sip:edge.test".to_owned(),
         target: Ok("127.0.0.1:5060".parse().expect("an address")),
+        names: None,
         expected_realm: Some("r".to_owned()),
         accepted: AlgorithmSet::ALL,
         tls: None,

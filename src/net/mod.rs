@@ -22,7 +22,7 @@ pub mod usage;
 
 pub use clock::{Clock, ClockPair, thread_cpu_ns};
 pub use poll::{Poller, Waker, lower_timer_slack};
-pub use resolve::{Family, resolve};
+pub use resolve::resolve;
 pub use udp::{Datagram, Features, RecvBatch, SendBatch, SendFailure, SendReport, Udp, UdpOptions};
 
 use std::io;

@@ -1,25 +1,10 @@
-//! Host names to addresses, by the system's resolver. SRV and NAPTR (RFC 3263) are not looked up
-//! here.
+//! Host names to addresses, by the system's resolver: for those who ask before there is a plan, and
+//! for names only the system knows (its hosts file, mDNS). SRV and NAPTR (RFC 3263) are not looked
+//! up here.
 
+use crate::vocab::AddressFamily;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-
-/// IPv4 or IPv6.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    pub const fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Family::V4,
-            IpAddr::V6(_) => Family::V6,
-        }
-    }
-}
 
 /// The addresses of `host`, each once: those of `family`, or IPv4 before IPv6 when it is `None`.
 ///
@@ -28,7 +13,7 @@ impl Family {
 ///
 /// # Errors
 /// What the resolver said, or `NotFound` when the name has no address of the family.
-pub fn resolve(host: &str, port: u16, family: Option<Family>) -> io::Result<Vec<SocketAddr>> {
+pub fn resolve(host: &str, port: u16, family: Option<AddressFamily>) -> io::Result<Vec<SocketAddr>> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let found = match bare.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
@@ -37,8 +22,8 @@ pub fn resolve(host: &str, port: u16, family: Option<Family>) -> io::Result<Vec<
     let addresses = choose(found, family);
     if addresses.is_empty() {
         let kind = match family {
-            Some(Family::V4) => "IPv4 ",
-            Some(Family::V6) => "IPv6 ",
+            Some(AddressFamily::V4) => "IPv4 ",
+            Some(AddressFamily::V6) => "IPv6 ",
             None => "",
         };
         return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no {kind}address")));
@@ -46,10 +31,10 @@ pub fn resolve(host: &str, port: u16, family: Option<Family>) -> io::Result<Vec<
     Ok(addresses)
 }
 
-fn choose(found: Vec<SocketAddr>, family: Option<Family>) -> Vec<SocketAddr> {
+fn choose(found: Vec<SocketAddr>, family: Option<AddressFamily>) -> Vec<SocketAddr> {
     let mut chosen: Vec<SocketAddr> = Vec::with_capacity(found.len());
     for address in found {
-        let wanted = family.is_none_or(|family| family == Family::of(address.ip()));
+        let wanted = family.is_none_or(|family| family == AddressFamily::of(address.ip()));
         if wanted && !chosen.contains(&address) {
             chosen.push(address);
         }
@@ -78,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_literal_of_the_other_family_is_not_found() {
-        let error = resolve("127.0.0.1", 5060, Some(Family::V6)).expect_err("no IPv6 address");
+        let error = resolve("127.0.0.1", 5060, Some(AddressFamily::V6)).expect_err("no IPv6 address");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert_eq!(error.to_string(), "127.0.0.1 has no IPv6 address");
-        assert!(resolve("[::1]", 5060, Some(Family::V4)).is_err());
+        assert!(resolve("[::1]", 5060, Some(AddressFamily::V4)).is_err());
     }
 
     #[test]
@@ -95,7 +80,7 @@ mod tests {
     fn ipv4_comes_first_and_nothing_twice() {
         let found = ["[::1]:1", "127.0.0.2:1", "[::1]:1", "127.0.0.1:1", "127.0.0.2:1"].map(address).to_vec();
         assert_eq!(choose(found.clone(), None), ["127.0.0.2:1", "127.0.0.1:1", "[::1]:1"].map(address));
-        assert_eq!(choose(found.clone(), Some(Family::V6)), ["[::1]:1"].map(address));
-        assert_eq!(choose(found, Some(Family::V4)), ["127.0.0.2:1", "127.0.0.1:1"].map(address));
+        assert_eq!(choose(found.clone(), Some(AddressFamily::V6)), ["[::1]:1"].map(address));
+        assert_eq!(choose(found, Some(AddressFamily::V4)), ["127.0.0.2:1", "127.0.0.1:1"].map(address));
     }
 }

@@ -136,6 +136,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         exclusive: false,
         profile_path: None,
         baseline: None,
+        resolutions: Vec::new(),
     }
 }
 

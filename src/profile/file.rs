@@ -155,6 +155,10 @@ pub struct RunFile {
     /// Whether every agent un-REGISTERs afterwards, at the highest planned rate, at least 10/s.
     #[schemars(extend("default" = defaults::RUN_UNREGISTER))]
     pub unregister: Option<bool>,
+    /// The name server to ask, `"10.0.0.2"` or `"127.0.0.1:5353"`; those of the system when left out.
+    pub resolver: Option<String>,
+    /// Names whose addresses nobody is asked for: `{ "edge.example.net" = ["10.0.0.5"] }`.
+    pub hosts: Option<BTreeMap<String, Vec<String>>>,
 }
 
 /// `[safety]`.
@@ -215,7 +219,8 @@ pub struct ExpectFile {
 pub struct TrunkFile {
     /// Names the trunk in every result file; unique, no dots.
     pub id: Option<String>,
-    /// `"embedded"`, or a SIP URI: `"sip:edge.example.net"`, `"sip:10.0.0.5:5060"`.
+    /// `"embedded"`, or a SIP URI: `"sip:edge.example.net"`, `"sip:10.0.0.5:5060"`. A name without a
+    /// port is looked up as RFC 3263 has it: NAPTR, SRV, then its addresses.
     pub registrar: Option<String>,
     /// A SIP URI every request goes through, `"sip:127.0.0.1:5060;lr"`.
     pub outbound_proxy: Option<String>,
@@ -267,6 +272,10 @@ pub struct TrunkFile {
     /// the connection is given up.
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
+    /// The name server this trunk asks; `[run] resolver` when left out.
+    pub resolver: Option<String>,
+    /// Names whose addresses this trunk asks nobody for, before those of `[run] hosts`.
+    pub hosts: Option<BTreeMap<String, Vec<String>>>,
     /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file. Rows
     /// with one user are several phones of that user: their Contacts differ in `;rinstance=…`.
     pub agents: Option<AgentsFile>,

@@ -15,8 +15,8 @@ use crate::vocab::{
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use std::collections::HashSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A checked profile.
@@ -58,7 +58,14 @@ pub struct RunProfile {
     #[serde(serialize_with = "as_text")]
     pub drain: Duration,
     pub unregister: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: HostTable,
 }
+
+/// The addresses of names that nobody is asked for; names in small letters.
+pub type HostTable = BTreeMap<String, Vec<IpAddr>>;
 
 #[derive(Debug, serde::Serialize)]
 pub struct Safety {
@@ -111,6 +118,11 @@ pub struct TrunkProfile {
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]
     pub keepalive: Duration,
+    /// Its own name server, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: HostTable,
     pub agents: TrunkAgents,
     /// In the order of the file.
     #[serde(serialize_with = "as_map")]

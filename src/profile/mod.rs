@@ -29,7 +29,7 @@ pub use error::{Problem, ProblemPlace, ProfileError};
 pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, ListedAgent, Mix, PemFile, Profile,
+    AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, HostTable, ListedAgent, Mix, PemFile, Profile,
     RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile, TlsProfile,
     TrunkAgents, TrunkProfile, Users,
 };

@@ -6,6 +6,7 @@
 //! phase, are kept decoded.
 
 use super::error::ReadError;
+use super::resolution::Resolution;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, ResponseRow, TrunkInterval, latency, merge};
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Assembly {
     header: Header,
     interventions: Vec<Intervention>,
+    resolutions: Vec<Resolution>,
     imbalances: Vec<Imbalance>,
     intervals: Vec<IntervalResult>,
     trunks: Vec<TrunkSum>,
@@ -65,6 +67,7 @@ impl Assembly {
         }
         Ok(Assembly {
             interventions: Vec::new(),
+            resolutions: header.resolutions.clone(),
             imbalances: Vec::new(),
             intervals: Vec::new(),
             trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
@@ -104,6 +107,11 @@ impl Assembly {
     /// Adds what a person did to the load.
     pub(super) fn intervened(&mut self, intervention: Intervention) {
         self.interventions.push(intervention);
+    }
+
+    /// Adds what a name stood for when it was looked up again.
+    pub(super) fn resolved(&mut self, resolution: Resolution) {
+        self.resolutions.push(resolution);
     }
 
     /// Adds what the run saw of its own books; it goes on to see it at the end of each interval,
@@ -250,6 +258,7 @@ impl Assembly {
             header: self.header,
             end,
             interventions: self.interventions,
+            resolutions: self.resolutions,
             imbalances: self.imbalances,
             intervals: self.intervals,
             agents: self.agents,

@@ -15,6 +15,7 @@ pub mod hlog;
 pub mod limits;
 pub mod pcapng;
 pub mod reader;
+mod resolution;
 pub mod results;
 pub mod schema;
 mod siptrace;
@@ -23,6 +24,7 @@ pub mod writer;
 pub use error::ReadError;
 pub use pcapng::PcapngWriter;
 pub use reader::{Follower, header, read};
+pub use resolution::{Resolution, ResolutionStep, ResolvedTarget};
 pub use results::{
     AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Observed,
     RegistrarHeader, Results, Totals, TrunkHeader,

@@ -33,6 +33,7 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
             NextFrame::Frame(FrameKind::End, payload) => end = Some(frames.json::<End>(&payload)?),
             NextFrame::Frame(FrameKind::Intervention, payload) => assembly.intervened(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Imbalance, payload) => assembly.unbalanced(frames.json(&payload)?),
+            NextFrame::Frame(FrameKind::Resolution, payload) => assembly.resolved(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
@@ -89,6 +90,7 @@ impl<R: Read + Seek> Follower<R> {
                 NextFrame::Frame(FrameKind::Imbalance, payload) => {
                     self.assembly.unbalanced(self.frames.json(&payload)?)
                 }
+                NextFrame::Frame(FrameKind::Resolution, payload) => self.assembly.resolved(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Header | FrameKind::End, _) => {}
             }
         }

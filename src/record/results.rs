@@ -1,5 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
+use super::resolution::Resolution;
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval};
 use crate::sip::Timers;
 use crate::vocab::{
@@ -84,6 +85,9 @@ pub struct Header {
     /// What this machine could send when that was last measured; `None` when it was not.
     #[serde(default)]
     pub baseline: Option<Baseline>,
+    /// What trunks' names stood for before the load; of a trunk with an address nobody was asked.
+    #[serde(default)]
+    pub resolutions: Vec<Resolution>,
 }
 
 /// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on
@@ -362,6 +366,8 @@ pub struct Results {
     pub end: Option<End>,
     /// What a person at the live screen did to the load, in order.
     pub interventions: Vec<Intervention>,
+    /// What names stood for: before the load, then each time they were looked up again.
+    pub resolutions: Vec<Resolution>,
     /// Where the run's own books did not balance, once per trunk; empty in a sound run.
     pub imbalances: Vec<Imbalance>,
     pub intervals: Vec<IntervalResult>,

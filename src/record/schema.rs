@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The first frame is the header, as JSON, then one frame per interval, in postcard, between them
-//! one per intervention of a person and one per trunk whose books do not balance, as JSON, then the
-//! end, as JSON. All but the intervals are small and gain fields over time, so they are
-//! self-describing JSON; an interval is large and has a fixed layout, and any change of it raises
-//! [`VERSION`]. The checksum covers kind, length and payload. Nothing here does I/O.
+//! one per intervention of a person, one per look-up of a name and one per trunk whose books do not
+//! balance, as JSON, then the end, as JSON. All but the intervals are small and gain fields over
+//! time, so they are self-describing JSON; an interval is large and has a fixed layout, and any
+//! change of it raises [`VERSION`]. The checksum covers kind, length and payload. Nothing here does
+//! I/O.
 
 use super::results::IntervalResult;
 use crate::measure::{AgentRow, Evidence, GeneratorCounts, Interval, LoopRow, ResponseRow, TrunkInterval};
@@ -38,6 +39,8 @@ pub enum FrameKind {
     /// Books that do not balance, as JSON, before the interval at whose end that was seen; a sound
     /// run has none.
     Imbalance = 5,
+    /// What a name stood for when it was looked up again, as JSON, where it took effect.
+    Resolution = 6,
 }
 
 impl FrameKind {
@@ -48,6 +51,7 @@ impl FrameKind {
             3 => Some(FrameKind::End),
             4 => Some(FrameKind::Intervention),
             5 => Some(FrameKind::Imbalance),
+            6 => Some(FrameKind::Resolution),
             _ => None,
         }
     }

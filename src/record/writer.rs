@@ -1,6 +1,7 @@
 //! Writing a record: each frame whole, at once, and flushed, so that a killed run loses at most the
 //! interval it was in.
 
+use super::resolution::Resolution;
 use super::results::{End, Header};
 use super::schema::{self, FrameKind, IntervalFrame};
 use crate::measure::Interval;
@@ -54,6 +55,15 @@ impl<W: Write> Writer<W> {
     pub fn intervention(&mut self, intervention: &Intervention) -> io::Result<()> {
         let kind = FrameKind::Intervention;
         self.frame(kind, |buffer| serde_json::to_writer(buffer, intervention).map_err(io::Error::other))
+    }
+
+    /// Appends what a name stood for when it was looked up again, and flushes it.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn resolution(&mut self, resolution: &Resolution) -> io::Result<()> {
+        let kind = FrameKind::Resolution;
+        self.frame(kind, |buffer| serde_json::to_writer(buffer, resolution).map_err(io::Error::other))
     }
 
     /// Appends the end of a run that ended by itself or was interrupted in good order.

@@ -9,6 +9,7 @@
 use super::charts::{self, Chart};
 use super::found::{self, GroupedFinding};
 use super::go_live::go_live;
+use super::names;
 use super::script::Script;
 use super::sheets::{self, Sheet};
 use super::template;
@@ -49,7 +50,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
         script: Script::drawing(&charts),
         charts,
         untested: untested(results),
-        sheets: sheets::all(results, judgement),
+        sheets: sheets::all(results, judgement).into_iter().chain(names::sheet(results)).collect(),
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()
 }

@@ -5,6 +5,7 @@
 use super::conditions::Conditions;
 use super::connections::ConnectionsView;
 use super::json;
+use super::resolved::{self, ResolutionView};
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -55,6 +56,8 @@ struct RunDocument<'a> {
     schedule_lag_us: Lag,
     cpu: Cpu,
     conditions: Conditions,
+    /// What names stood for, as asked; empty where trunks have addresses.
+    resolution: Vec<ResolutionView<'a>>,
     record: Record<'a>,
     findings: &'a [Finding],
     /// Only where a rehearsal prints its own document: no record holds it.
@@ -209,6 +212,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         schedule_lag_us: Lag { p50: lag.p50, p99: lag.p99, max: lag.max },
         cpu: cpu(results),
         conditions: Conditions::of(results),
+        resolution: resolved::resolutions(results),
         record: Record { intervals: results.intervals.len(), torn: results.torn.as_deref() },
         findings,
         dry_run: None,

@@ -8,7 +8,8 @@
 //! Read first: RFC 3261 §19.1, RFC 3263 §4.
 
 use super::fields::Params;
-use crate::vocab::Transport;
+use super::locate::{Wanted, usual_port};
+use crate::vocab::{AddressFamily, Transport};
 use std::net::Ipv6Addr;
 
 /// Where a trunk's requests go, before names are resolved.
@@ -18,9 +19,33 @@ pub struct Target {
     pub host: String,
     /// As written, else 5060 (5061 for TLS).
     pub port: u16,
+    /// As written, else UDP (TLS for `sips`) until the name's own records say another.
     pub transport: Transport,
+    pub written: Written,
     /// The URI carried `;lr` (RFC 3261 §19.1.1); only meaningful for an outbound proxy.
     pub loose_route: bool,
+}
+
+/// What a URI says itself, and so leaves to nobody else (RFC 3263 §4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Written {
+    pub port: bool,
+    pub transport: bool,
+    /// The scheme was `sips`.
+    pub secure: bool,
+}
+
+impl Target {
+    /// What is to be found out of where it is.
+    pub fn wanted(&self, family: Option<AddressFamily>) -> Wanted<'_> {
+        Wanted {
+            host: &self.host,
+            port: self.written.port.then_some(self.port),
+            transport: self.written.transport.then_some(self.transport),
+            secure: self.written.secure,
+            family,
+        }
+    }
 }
 
 /// Why a text is no usable SIP URI.
@@ -55,11 +80,13 @@ pub fn parse_target(text: &str) -> Result<Target, UriError> {
         None => Some(host.to_owned()).filter(|host| is_host(host) && rsip_agrees(whole, host, port)),
     };
     let params = Params::new(params.as_bytes());
-    let transport = transport(params.clone().value("transport"), secure)?;
+    let named = params.clone().value("transport");
+    let transport = transport(named, secure)?;
     Ok(Target {
         host: host.ok_or_else(not_sip)?,
-        port: port.unwrap_or(default_port(transport)),
+        port: port.unwrap_or(usual_port(transport)),
         transport,
+        written: Written { port: port.is_some(), transport: named.is_some(), secure },
         loose_route: params.clone().any(|param| param.is("lr")),
     })
 }
@@ -99,14 +126,6 @@ fn rsip_agrees(whole: &str, host: &str, port: Option<u16>) -> bool {
         .is_ok_and(|uri| uri.host_with_port.to_string() == format!("{host}{port}"))
 }
 
-/// The port when a URI names none (RFC 3261 §19.1.2).
-const fn default_port(transport: Transport) -> u16 {
-    match transport {
-        Transport::Udp | Transport::Tcp | Transport::Ws => 5060,
-        Transport::Tls | Transport::Wss => 5061,
-    }
-}
-
 /// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated
 /// there, yet common.
 fn transport(value: Option<&[u8]>, secure: bool) -> Result<Transport, UriError> {
@@ -127,8 +146,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn target(host: &str, port: u16, transport: Transport) -> Result<Target, UriError> {
-        Ok(Target { host: host.to_owned(), port, transport, loose_route: false })
+    fn target(host: &str, port: u16, transport: Transport) -> Result<(String, u16, Transport, bool), UriError> {
+        Ok((host.to_owned(), port, transport, false))
+    }
+
+    fn parsed(text: &str) -> Result<(String, u16, Transport, bool), UriError> {
+        parse_target(text).map(|target| (target.host, target.port, target.transport, target.loose_route))
+    }
+
+    #[test]
+    fn what_is_written_is_told_from_what_is_usual() {
+        let written = |text| parse_target(text).expect("a target").written;
+        let all = |port, transport, secure| Written { port, transport, secure };
+        assert_eq!(written("sip:h"), all(false, false, false));
+        assert_eq!(written("sip:h:5060"), all(true, false, false));
+        assert_eq!(written("sips:h;transport=tcp"), all(false, true, true));
     }
 
     #[test]
@@ -145,7 +177,7 @@ mod tests {
             ("sip:[::1]:5080;transport=udp;x=1", target("::1", 5080, Udp)),
             ("sip:user:pw@host_1-a:1", target("host_1-a", 1, Udp)),
         ] {
-            assert_eq!(parse_target(text), expected, "{text}");
+            assert_eq!(parsed(text), expected, "{text}");
         }
         let proxy = parse_target("sip:127.0.0.1:5060;lr").expect("a proxy");
         assert!(proxy.loose_route);
@@ -192,7 +224,7 @@ mod tests {
 
         #[test]
         fn names_and_ports_are_read_back(host in "[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?(\\.[a-z][a-z0-9]{0,5}){0,3}", port in 1u16..) {
-            prop_assert_eq!(parse_target(&format!("sip:{host}:{port}")), target(&host, port, Transport::Udp));
+            prop_assert_eq!(parsed(&format!("sip:{host}:{port}")), target(&host, port, Transport::Udp));
         }
     }
 }

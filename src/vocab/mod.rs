@@ -26,7 +26,7 @@ pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, as_text, format_duration, parse_duration};
 pub use expectation::Expectation;
 pub use fault::{Delay, FaultKind, LimitScope};
-pub use flow::{FlowId, FlowLoss, Secured, Transport};
+pub use flow::{AddressFamily, FlowId, FlowLoss, Secured, Transport};
 pub use grade::{Confidence, Severity};
 pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};

@@ -95,6 +95,7 @@ impl Shape {
             lag_us: histogram((1..=100).map(|n| n * 10)),
             torn: None,
             interventions: Vec::new(),
+            resolutions: Vec::new(),
             imbalances: Vec::new(),
             intervals,
         }
@@ -214,6 +215,7 @@ impl Shape {
             exclusive: false,
             profile_path: None,
             baseline: None,
+            resolutions: Vec::new(),
         }
     }
 

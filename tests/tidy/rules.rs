@@ -63,8 +63,9 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 30] = [
+pub const CRATES: [(&str, &[&str]); 31] = [
     ("prometheus_client", &["live", "report"]),
+    ("hickory_resolver", &["command"]),
     ("hyper", &["live"]),
     ("hyper_util", &["live"]),
     ("http_body_util", &["live"]),

@@ -10,7 +10,7 @@ use crate::command::output::{print, say};
 use crate::command::probing::source_of;
 use crate::command::registrar::{address_of, embedded};
 use crate::command::source::DiskSource;
-use crate::command::targets::resolve_all;
+use crate::command::targets::{TrunkTargets, resolve_all};
 use crate::diagnose::experiment::{ExperimentConclusion, Investigation, NextMove, Trial, TrialOutcome};
 use crate::engine::Carrier;
 use crate::load::Pace;
@@ -34,7 +34,7 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let pace = pace(args.rate)?;
     let patience = patience(&args.timeout)?;
     let profile = profile::load(&DiskSource, &profile.to_string_lossy(), &args.sets)?;
-    let plan = Plan::new(&profile)?;
+    let mut plan = Plan::new(&profile)?;
     require_agents(&plan)?;
     for warning in &plan.warnings {
         say(&format!("warning: {warning}"));
@@ -45,7 +45,9 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let embedded_seed = Seed(plan.seed.unwrap_or_else(crate::command::random));
     let agents = chosen(&plan, args.agent.as_deref())?;
     let server = embedded(&plan, embedded_seed, clock, clock.now())?;
-    let targets = resolve_all(&plan, address_of(&plan, server.as_ref()))?;
+    let embedded_at = address_of(&plan, server.as_ref());
+    let found = resolve_all(&mut plan, embedded_at)?;
+    let targets: Vec<_> = found.iter().map(TrunkTargets::preferred).collect();
     let seed = Seed(crate::command::random_word());
     let carriers = carriers(&plan, server.as_ref())?;
     let ward = Ward {

@@ -5,6 +5,7 @@ mod agents;
 mod check;
 mod fault;
 mod injection;
+mod names;
 mod replay;
 mod rows;
 mod tls;
@@ -92,7 +93,9 @@ fn run(check: &mut Checker, file: RunFile) -> RunProfile {
     let warmup = check.duration(&at.key("warmup"), file.warmup.as_ref(), defaults::RUN_WARMUP);
     let drain = check.duration(&at.key("drain"), file.drain.as_ref(), defaults::RUN_DRAIN);
     let unregister = file.unregister.unwrap_or(defaults::RUN_UNREGISTER);
-    RunProfile { name, interval, seed: file.seed, workers, warmup, drain, unregister }
+    let resolver = names::resolver(check, &at.key("resolver"), file.resolver.as_deref());
+    let hosts = names::hosts(check, &at.key("hosts"), file.hosts.unwrap_or_default());
+    RunProfile { name, interval, seed: file.seed, workers, warmup, drain, unregister, resolver, hosts }
 }
 
 /// A warm-up that is the whole load would leave nothing to judge.

@@ -3,8 +3,8 @@
 
 use super::agents::agents;
 use super::check::Checker;
-use super::tls;
-use crate::profile::file::{MixFile, RetryFile, TrunkFile, WordText, defaults};
+use super::{names, tls};
+use crate::profile::file::{DurationText, MixFile, RetryFile, TrunkFile, WordText, defaults};
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
@@ -58,14 +58,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
     let connections = check.word(&at.key("connections"), file.connections.as_ref(), defaults::CONNECTIONS);
     let connect_timeout =
         check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
-    let keepalive = check.duration(&at.key("keepalive"), file.keepalive.as_ref(), defaults::KEEPALIVE);
-    if !keepalive.is_zero() && keepalive < SHORTEST_KEEPALIVE {
-        check.advise(
-            &at.key("keepalive"),
-            "a keep-alive that often is a load of its own",
-            "write 1s or more, or 0s for none",
-        );
-    }
+    let keepalive = keepalive(check, &at.key("keepalive"), file.keepalive.as_ref());
     let source = source(check, &at.key("source"), file.source.as_ref());
     let agents = match file.agents {
         Some(file) => agents(check, &at.key("agents"), file, &algorithms, &id, ids),
@@ -98,11 +91,21 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         tls: file.tls.map(|file| tls::client(check, &at.key("tls"), file)),
         source,
         keepalive,
+        resolver: names::resolver(check, &at.key("resolver"), file.resolver.as_deref()),
+        hosts: names::hosts(check, &at.key("hosts"), file.hosts.unwrap_or_default()),
         agents: agents.unwrap_or_else(nobody),
         headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default()),
         retry,
         mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
     }
+}
+
+fn keepalive(check: &mut Checker, at: &Path, written: Option<&DurationText>) -> Duration {
+    let keepalive = check.duration(at, written, defaults::KEEPALIVE);
+    if !keepalive.is_zero() && keepalive < SHORTEST_KEEPALIVE {
+        check.advise(at, "a keep-alive that often is a load of its own", "write 1s or more, or 0s for none");
+    }
+    keepalive
 }
 
 fn mix(check: &mut Checker, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
