@@ -225,7 +225,7 @@ fn worker(
         max_message_rate: plan.load.max_message_rate,
         capture_secrets: false,
     };
-    WorkerPlan { fleet: Fleet::new(config, tally), sockets, beside: Vec::new(), tls: Vec::new() }
+    WorkerPlan { fleet: Fleet::new(config, tally), sockets, beside: Vec::new(), layers: Vec::new() }
 }
 
 fn template(local: SocketAddr) -> RegisterTemplate {

@@ -122,6 +122,8 @@ pub enum TransportWish {
     Udp,
     Tcp,
     Tls,
+    Ws,
+    Wss,
 }
 
 #[derive(Debug, Args)]

@@ -77,11 +77,10 @@
 //!
 //! | file | what is added |
 //! |---|---|
-//! | `plan.rs`, `profile/listen.rs` | that a trunk, and the registrar, may ask for it |
-//! | `net/`, a file of its own | bytes over it, with the kernel's time of arrival |
+//! | `vocab/flow.rs` | its name, and how many round trips opening it takes; why it may end (`FlowLoss`) |
+//! | `sip/uri.rs`, `profile/listen.rs` | that a trunk, and the registrar, may ask for it |
+//! | `net/`, a file of its own | bytes over it: a layer over those of TCP, as `tls` and `ws` are |
 //! | `engine/channels.rs` | how it is opened and how bytes become messages: for a worker (`sockets.rs`), the registrar (`serve/callers.rs`) and a probe (`probe/line.rs`) alike |
-//! | `vocab::FlowLoss` | why it may end |
-//! | `sim/wires.rs` | how many round trips opening it takes |
 //! | `record/pcapng.rs` | how a failed attempt's messages look as packets |
 //!
 //! Schedules, findings and reports do not know what carries a message; books count what became of

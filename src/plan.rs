@@ -39,7 +39,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::profile::{HostTable, ListenAddr, PemFile, TlsProfile};
+pub use crate::profile::{HostTable, ListenAddr, PemFile, TlsProfile, WsProfile};
 pub use account::AgentAccount;
 pub use trunk::{ProxyPlan, RegistrarChoice, TrunkPlan};
 
@@ -290,7 +290,7 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
                     None => problem,
                 }
             };
-            reachable(text).map_err(|message| problems.push(wrong(message))).ok()
+            parse_target(text).map_err(|error| problems.push(wrong(error.to_string()))).ok()
         };
         let registrar = match trunk.registrar.as_str() {
             EMBEDDED => Some(RegistrarChoice::Embedded),
@@ -320,6 +320,7 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             connect_timeout: trunk.connect_timeout,
             keepalive: (!trunk.keepalive.is_zero()).then_some(trunk.keepalive),
             tls: trunk.tls.clone(),
+            ws: trunk.ws.clone().unwrap_or_default(),
             embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),
             shares_users: trunk.agents.share_users(),
@@ -334,15 +335,6 @@ fn is_drawn(order: ArrivalOrder, agents: &TrunkAgents) -> bool {
     let random = InjectionOrder::Random;
     let asks = matches!(agents, TrunkAgents::Listed { list: AgentList::Sipp { order, .. }, .. } if *order == random);
     order == ArrivalOrder::Shuffled || asks
-}
-
-/// A target this version can reach.
-fn reachable(text: &str) -> Result<Target, String> {
-    let target = parse_target(text).map_err(|error| error.to_string())?;
-    match target.transport {
-        Transport::Udp | Transport::Tcp | Transport::Tls => Ok(target),
-        other => Err(format!("the transport {other} is not available in this version; UDP, TCP and TLS are")),
-    }
 }
 
 /// The `Route` value of an outbound proxy; always a loose one, strict routing died with RFC 2543.

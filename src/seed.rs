@@ -40,6 +40,8 @@ pub enum Purpose {
     KeepAlive = 12,
     /// Which of several addresses an agent prefers.
     Place = 13,
+    /// The names of hosts that have no address to be called by.
+    HostName = 14,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
 }

@@ -1,7 +1,9 @@
-//! Connections to a real registrar: Kamailio over TCP and over TLS. Its own count of contacts is held
-//! against ours; killed and started again in mid-run, it gets every agent back.
+//! Connections to a real registrar: Kamailio over TCP, over TLS, and over WebSocket on either. Its own
+//! count of contacts is held against ours; killed and started again in mid-run, it gets every agent
+//! back.
 //!
-//! Needs `kamailio` and `kamailio-tls-modules`; `tests/all` installs them.
+//! Needs `kamailio`, `kamailio-tls-modules` and `kamailio-websocket-modules`; `tests/all` installs
+//! them.
 
 mod support;
 
@@ -84,6 +86,25 @@ fn over_tls(kamailio: &Kamailio) -> String {
     format!("sips:{}", kamailio.address())
 }
 
+fn over_ws(kamailio: &Kamailio) -> String {
+    format!("sip:{};transport=ws", kamailio.address())
+}
+
+fn over_wss(kamailio: &Kamailio) -> String {
+    format!("sips:{};transport=ws", kamailio.address())
+}
+
+/// What a phone in a browser asks for.
+const AT_WS: &str = "ws = { path = \"/ws\", headers = { Origin = \"https://desk.example\" } }";
+
+fn upgrading(_: &Kamailio) -> String {
+    AT_WS.to_owned()
+}
+
+fn trusting_and_upgrading(kamailio: &Kamailio) -> String {
+    format!("{}\n{AT_WS}", trusting(kamailio))
+}
+
 fn trusting(kamailio: &Kamailio) -> String {
     format!("tls = {{ ca = \"{}\" }}", kamailio.certificate().display())
 }
@@ -110,6 +131,51 @@ fn every_agent_registers_over_tls() {
 #[test]
 fn every_agent_is_back_over_tls_after_a_restart() {
     all_come_back(Config::Tls, over_tls, trusting);
+}
+
+#[test]
+fn every_agent_registers_over_websocket() {
+    all_register(Config::Ws, over_ws, upgrading);
+}
+
+#[test]
+fn every_agent_is_back_over_websocket_after_a_restart() {
+    all_come_back(Config::Ws, over_ws, upgrading);
+}
+
+#[test]
+fn every_agent_registers_over_secured_websocket() {
+    all_register(Config::Wss, over_wss, trusting_and_upgrading);
+}
+
+#[test]
+fn every_agent_is_back_over_secured_websocket_after_a_restart() {
+    all_come_back(Config::Wss, over_wss, trusting_and_upgrading);
+}
+
+/// Bindings are refreshed over the connection they were made on, and stay one for each agent.
+#[test]
+fn a_binding_over_websocket_is_refreshed() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config: Config::Ws, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = text(&over_ws(&kamailio), AT_WS, 14).replace("expires = \"10m\"", "expires = \"10s\"\nrefresh_at = 0.6");
+    start(dir.path(), &text).wait(LIMIT);
+    let results = results(dir.path());
+    assert_eq!(results.total("initial"), AGENTS);
+    assert!(results.total("refreshes") >= AGENTS, "{}", results.total("refreshes"));
+    assert_eq!(results.total("registered"), results.total("attempts"));
+    assert_eq!((kamailio.contacts(), kamailio.expired()), (AGENTS, 0));
+    assert_eq!(results.number("/trunks/0/connections/opened"), ALL);
+}
+
+/// Another path than the server's, and a port without WebSocket.
+#[test]
+fn an_upgrade_that_is_refused_is_named() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config: Config::Ws, ..Settings::default() });
+    let path = ["connect.refused", "refuses to make WebSockets of them", "HTTP 404 Not Found"];
+    refused(&over_ws(&kamailio), "", path);
 }
 
 /// Nobody registers, nothing is sent, and what is found says which check failed: the id, part of its

@@ -5,7 +5,7 @@ use regstorm::agent::Credential;
 use regstorm::agent::probe::{
     AnswerRule, Call, Probe, ProbeEnd, ProbeMethod, ProbeOutcome, ProbeRequest, QopRule, RealmRule, Todo,
 };
-use regstorm::engine::{Carrier, Listening, ProbeSocket, Server};
+use regstorm::engine::{Carrier, ClientLayers, Listening, ProbeSocket, Server, StreamPort};
 use regstorm::net::Clock;
 use regstorm::net::tcp::TcpPort;
 use regstorm::net::udp::{Udp, UdpOptions};
@@ -234,13 +234,19 @@ fn over_a_connection() {
     let start = |at: &str| {
         let port = TcpPort::bind(at.parse().expect("an address")).expect("loopback");
         let registrar = Registrar::new(config(Vec::new()), Seed(1), clock.now());
-        Server::start(registrar, Listening { tcp: vec![(port, None)], ..Listening::default() }, 2, clock)
-            .expect("threads")
+        Server::start(
+            registrar,
+            Listening { streams: vec![StreamPort { port, tls: None, web: false }], ..Listening::default() },
+            2,
+            clock,
+        )
+        .expect("threads")
     };
     let server = start("127.0.0.1:0");
     let (_, target) = server.addresses()[0];
     let over_tcp = |user: &str| ProbeRequest { transport: Transport::Tcp, ..request(user) };
-    let mut socket = ProbeSocket::open(&Carrier::Tcp, None, target, clock).expect("loopback");
+    let mut socket =
+        ProbeSocket::open(&Carrier::Connection(ClientLayers::default()), None, target, clock).expect("loopback");
     let granted = socket.exchange(&over_tcp("alice"));
     assert!(granted.is_granted(), "{granted:?}");
     assert_eq!(granted.answer().and_then(|answer| answer.rport), Some(socket.local_addr().port()));

@@ -200,7 +200,7 @@ fn a_run_needs_a_trunk_and_a_load() {
 
 #[test]
 fn every_default_of_the_schema_is_the_resolved_one() {
-    let secured = TRUNK.replace("[[load]]", "tls = {}\n[[load]]");
+    let secured = TRUNK.replace("[[load]]", "tls = {}\nws = {}\n[[load]]");
     let resolved =
         Fixture::profile(&format!("{secured}\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n")).json(&[]);
     let schema = profile::schema();
@@ -380,8 +380,8 @@ fn what_is_wrong_with_a_set_names_the_flag() {
             "--set thresholds.los=== 0: thresholds.los: \"los\" is no metric; did you mean \"loops\"?",
         ),
         (
-            "trunk.0.registrar=sip:a;transport=ws",
-            "--set trunk.0.registrar=sip:a;transport=ws: trunk.0.registrar: the transport \"ws\" is unknown; use udp, tcp or tls",
+            "trunk.0.registrar=sip:a;transport=sctp",
+            "--set trunk.0.registrar=sip:a;transport=sctp: trunk.0.registrar: the transport \"sctp\" is unknown; use udp, tcp, tls, ws or wss",
         ),
         (
             "registrar.fault.0.kind=limit",

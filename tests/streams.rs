@@ -15,7 +15,7 @@ use regstorm::sip::scan;
 use regstorm::vocab::{FlowLoss, Phase, SocketUse, Status, Time, Transport};
 use socket2::{Domain, Socket, Type};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -113,13 +113,76 @@ fn a_registrar_that_nobody_can_reach_fails_every_attempt_and_says_why() {
 
 #[test]
 fn keep_alives_are_answered_and_keep_no_agent_from_anything() {
-    for transport in [Transport::Tcp, Transport::Tls] {
+    for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
         let mut config = world(100, SocketUse::PerAgent, RetryPolicy::NONE);
         config.wordings[0] = Wording { transport, keepalive: Some(seconds(30)), ..config.wordings[0].clone() };
         let flows = connections(&World::new(config).run());
         // 400 s of holding, one after 24 to 30 s each time.
         assert!((100 * 400 / 30..=100 * 410 / 24).contains(&flows.pings), "{}", flows.pings);
         assert_eq!((flows.pongs_missed, flows.all_lost(), flows.open), (0, 0, 100));
+    }
+}
+
+/// A phone in a browser is at a host without an address, and keeps its name when it comes back.
+#[test]
+fn over_websocket_a_phone_calls_its_host_by_a_name_that_it_keeps() {
+    for (transport, trips) in [(Transport::Ws, 2), (Transport::Wss, 3)] {
+        let mut config = world(100, SocketUse::PerAgent, RetryPolicy::HAMMER);
+        config.wordings[0] = Wording { transport, names_host: true, ..config.wordings[0].clone() };
+        let hosts = Rc::<RefCell<HostNames>>::default();
+        let registrar = Registrar::new(config.registrar.clone(), config.seed, START);
+        let listening = Listening { registrar, hosts: hosts.clone(), transport };
+        let restart = [(seconds(20), seconds(15))];
+        let outcome = World::facing(config, Box::new(listening)).with_restarts(&restart).run();
+        let flows = connections(&outcome);
+        assert_eq!((flows.opened, flows.open, outcome.registered_after_drain), (200, 100, 100));
+        let hosts = hosts.borrow();
+        assert!(hosts.values().all(|names| names.len() == 1), "each agent has one name");
+        let different: BTreeSet<_> = hosts.values().flat_map(BTreeMap::keys).collect();
+        assert_eq!((hosts.len(), different.len()), (100, 100));
+        assert!(different.iter().all(|name| name.ends_with(".invalid")), "{different:?}");
+        // Open after so many round trips of 10 ms.
+        let connects = outcome.intervals.iter().filter_map(|i| i.trunks[0].latency_us[Phase::Connect.index()].as_ref());
+        let least = connects.map(|histogram| histogram.min()).min().expect("some");
+        assert!((trips * 10_000 - 10..trips * 10_000 + 20).contains(&least), "{transport} {least}");
+    }
+}
+
+/// By Call-ID: each name, and how often it came.
+type HostNames = BTreeMap<Vec<u8>, BTreeMap<String, u32>>;
+
+/// A registrar that notes by Call-ID what Via and Contact call their host.
+struct Listening {
+    registrar: Registrar,
+    hosts: Rc<RefCell<HostNames>>,
+    transport: Transport,
+}
+
+impl Opposite for Listening {
+    fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        let text = std::str::from_utf8(datagram).expect("text");
+        let between = |from: &str, to: &str| {
+            let rest = text.split_once(from).expect("it is there").1;
+            rest.split_once(to).expect("it ends").0.to_owned()
+        };
+        let via = between(&format!("Via: SIP/2.0/{} ", self.transport), ";");
+        let contact = between("Contact: <sip:", ">");
+        assert!(contact.ends_with(&format!("@{via};transport=ws")), "{contact}");
+        let call_id = between("Call-ID: ", "\r\n").into_bytes();
+        *self.hosts.borrow_mut().entry(call_id).or_default().entry(via).or_default() += 1;
+        self.registrar.receive(now, from, datagram);
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        Opposite::poll_transmit(&mut self.registrar, now, out)
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        Opposite::next_wake(&self.registrar)
+    }
+
+    fn contacts(&self) -> usize {
+        Opposite::contacts(&self.registrar)
     }
 }
 
@@ -241,6 +304,94 @@ fn sixty_agents_register_with_the_embedded_registrar_over_tcp() {
         assert!(results.text("/conditions/connection_strategy").starts_with("one TCP connection per"));
         std::fs::remove_dir_all(dir.path().join("out")).expect("ours");
     }
+}
+
+#[test]
+fn sixty_agents_register_with_the_embedded_registrar_over_websocket() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (listen, over, connections, opened) in
+        [("ws", "WS", "per-agent", 60.0), ("ws", "WS", "shared", 1.0), ("wss", "WSS", "per-agent", 60.0)]
+    {
+        let trunk = format!("connections = \"{connections}\"\nkeepalive = \"1s\"\nws = {{ path = \"/ws\" }}");
+        let rest = format!("[[load]]\nhold = \"3s\"\n[registrar]\nlisten = [\"{listen}://127.0.0.1:0\"]\nthreads = 2");
+        let results = run(dir.path(), &text("embedded", &trunk, &rest));
+        assert_eq!((results.total("registered"), results.total("retransmissions")), (60, 0), "{listen}");
+        assert_eq!(results.number("/trunks/0/connections/opened"), opened);
+        let [pings, missed] = ["pings", "pongs_missed"].map(|n| results.number(&format!("/trunks/0/connections/{n}")));
+        assert!(pings >= 2.0 * opened && missed == 0.0, "{pings} {missed}");
+        assert_eq!(results.text("/conditions/transport/0"), over);
+        assert!(results.text("/conditions/connection_strategy").starts_with(&format!("one {over} connection per")));
+        std::fs::remove_dir_all(dir.path().join("out")).expect("ours");
+    }
+}
+
+/// What a server may say to an upgrade, and what becomes of the registrations that wait for it.
+#[test]
+fn a_server_that_makes_no_websocket_is_named() {
+    let cases: [(&[u8], &str, &str, &str); 4] = [
+        (
+            b"HTTP/1.1 403 Forbidden\r\n\r\n",
+            "WebSocket upgrade refused",
+            "refuses to make WebSockets",
+            "HTTP 403 Forbidden",
+        ),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "WebSocket upgrade refused", "refuses to make WebSockets", "HTTP 200 OK"),
+        (
+            b"SIP/2.0 400 Bad Request\r\n\r\n",
+            "no WebSocket on that port",
+            "speaks no WebSocket",
+            "begins \"SIP/2.0 400",
+        ),
+        (b"", "no WebSocket on that port", "speaks no WebSocket", "closed instead of an answer to the upgrade"),
+    ];
+    for (answer, reason, summary, evidence) in cases {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let at = server.local_addr().expect("bound");
+        let serving = std::thread::spawn(move || {
+            for _ in 0..60 {
+                let (mut caller, _) = server.accept().expect("a caller");
+                let _ = caller.read(&mut [0; 4096]);
+                let _ = caller.write_all(answer);
+            }
+        });
+        let results = run(dir.path(), &text(&format!("sip:{at};transport=ws"), "retry = { preset = \"none\" }", ""));
+        serving.join().expect("it served all");
+        assert_eq!((results.total("transport_error"), results.total("messages_sent")), (60, 0), "{reason}");
+        assert_eq!(results.number(&format!("/trunks/0/connections/failed/{reason}")), 60.0, "{reason}");
+        expect_finding(&results, "connect.refused", summary);
+        expect_evidence(&results, evidence);
+    }
+}
+
+/// TLS on one side only: `wss` to a port that speaks `ws`, and the other way round.
+#[test]
+fn tls_on_one_side_only_is_named() {
+    for (listen, trunk, summary, evidence) in [
+        ("ws", "wss", "speaks no TLS", "HTTP/1.1 400 Bad Request"),
+        ("wss", "ws", "speaks no WebSocket", "what came is TLS"),
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let registrar = Regstorm::start(dir.path(), &["registrar", "--listen", &format!("{listen}://127.0.0.1:0")]);
+        let address = clock::until("the line that says where it listens", LIMIT, || {
+            let line = registrar.stdout_so_far();
+            let rest = line.lines().next()?.strip_prefix(&format!("listening {listen}://"))?.to_owned();
+            rest.trim().parse::<SocketAddr>().ok()
+        });
+        let uri = format!("sip:{address};transport={trunk}");
+        let results = run(dir.path(), &text(&uri, "retry = { preset = \"none\" }\ntls = { verify = false }", ""));
+        assert_eq!((results.total("transport_error"), results.total("messages_sent")), (60, 0));
+        expect_finding(&results, "connect.refused", summary);
+        expect_evidence(&results, evidence);
+    }
+}
+
+/// What stands in the evidence of the one finding.
+#[track_caller]
+fn expect_evidence(results: &ResultDir, says: &str) {
+    let found = results.run["findings"].as_array().expect("a list");
+    let evidence = found.iter().map(|finding| finding["evidence"].to_string()).collect::<String>();
+    assert!(evidence.replace("\\\"", "\"").contains(says), "{evidence}");
 }
 
 #[test]

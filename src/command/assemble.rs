@@ -1,6 +1,6 @@
 //! From a plan and resolved addresses to workers with fleets and sockets.
 
-use super::carriers::{tls_of, unchecked};
+use super::carriers::{layers_of, unchecked};
 use super::failure::Failure;
 use super::targets::TrunkTargets;
 use crate::engine::{Carrier, WorkerPlan};
@@ -86,9 +86,9 @@ pub(super) fn assemble(
             max_message_rate: plan.load.max_message_rate,
             capture_secrets: frame.capture_secrets,
         };
-        let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
-        let tls = config.flows.stream_trunks().map(tls).collect();
-        workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets, beside, tls });
+        let layers = |trunk: TrunkId| layers_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
+        let layers = config.flows.stream_trunks().map(layers).collect();
+        workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets, beside, layers });
     }
     features.extend(unchecked(plan).iter().map(|trunk| format!("tls-unchecked={trunk}")));
     Ok(AssembledRun { workers, features })
@@ -182,8 +182,8 @@ fn stream_flow(
         SocketUse::PerAgent => (template.of_one_agent(), false),
         SocketUse::Shared => (template, true),
     };
-    let (connect_timeout, keepalive) = (trunk.connect_timeout, trunk.keepalive);
-    let rules = StreamRules { connect_timeout, backs_off, keepalive };
+    let (connect_timeout, keepalive, names_host) = (trunk.connect_timeout, trunk.keepalive, trunk.names_hosts());
+    let rules = StreamRules { connect_timeout, backs_off, keepalive, names_host };
     Flow { trunk: id, source: 0, local, remote, template, stream: Some(rules), keepalive }
 }
 

@@ -1,10 +1,12 @@
 //! What each trunk's messages go over, with what secures it.
 
 use super::failure::Failure;
-use crate::engine::{Carrier, Server};
+use crate::engine::{Carrier, ClientLayers, SUBPROTOCOL, Server};
 use crate::net::tls::{TlsClient, TlsClientParts, TlsPart, TlsSetupError};
+use crate::net::ws::WsClient;
 use crate::plan::{PemFile, Plan, RegistrarChoice, TrunkPlan};
 use crate::profile::ProfileError;
+use crate::sip::locate::usual_port;
 use crate::vocab::Transport;
 
 /// By trunk; those on the embedded registrar trust the certificate it made itself.
@@ -16,11 +18,28 @@ pub(super) fn carriers(plan: &Plan, server: Option<&Server>) -> Result<Vec<Carri
 }
 
 fn carrier(trunk: &TrunkPlan, server: Option<&Server>) -> Result<Carrier, Failure> {
-    match trunk.transport() {
-        Transport::Udp => Ok(Carrier::Datagrams),
-        Transport::Tls => secured(trunk, server).map(Carrier::Tls),
-        _ => Ok(Carrier::Tcp),
+    let transport = trunk.transport();
+    if !transport.is_stream() {
+        return Ok(Carrier::Datagrams);
     }
+    let tls = transport.is_secured().then(|| secured(trunk, server)).transpose()?;
+    let ws = transport.is_web().then(|| upgrading(trunk, transport, server));
+    Ok(Carrier::Connection(ClientLayers { tls, ws }))
+}
+
+/// The host a trunk's messages go to, and its port where that is known.
+fn host(trunk: &TrunkPlan) -> (&str, Option<u16>) {
+    trunk.target().map_or((LOCALHOST, None), |target| (target.host.as_str(), Some(target.port)))
+}
+
+/// What a trunk's agents ask for.
+fn upgrading(trunk: &TrunkPlan, transport: Transport, server: Option<&Server>) -> WsClient {
+    let (host, port) = host(trunk);
+    let own = || server?.addresses().iter().find(|(over, _)| *over == transport).map(|(_, address)| address.port());
+    let port = port.or_else(own).filter(|port| *port != usual_port(transport));
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let host = port.map_or(host.clone(), |port| format!("{host}:{port}"));
+    WsClient::new(&host, &trunk.ws.path, SUBPROTOCOL, &trunk.ws.headers)
 }
 
 fn secured(trunk: &TrunkPlan, server: Option<&Server>) -> Result<TlsClient, Failure> {
@@ -34,12 +53,7 @@ fn secured(trunk: &TrunkPlan, server: Option<&Server>) -> Result<TlsClient, Fail
         verify: given.is_none_or(|tls| tls.verify),
         resumption: given.is_some_and(|tls| tls.resumption),
     };
-    let host = match (&trunk.outbound_proxy, &trunk.registrar) {
-        (Some(proxy), _) => &proxy.target.host,
-        (None, RegistrarChoice::Target(target)) => &target.host,
-        (None, RegistrarChoice::Embedded) => LOCALHOST,
-    };
-    let name = given.and_then(|tls| tls.server_name.as_deref()).unwrap_or(host);
+    let name = given.and_then(|tls| tls.server_name.as_deref()).unwrap_or(host(trunk).0);
     let files = given.map_or([None, None, None], |tls| [tls.ca.as_ref(), tls.cert.as_ref(), tls.key.as_ref()]);
     TlsClient::new(&parts, name).map_err(|error| unusable(&error, files, &format!("trunk {}: tls", trunk.id)))
 }
@@ -67,14 +81,13 @@ pub(super) const LOCALHOST: &str = "localhost";
 
 /// Trunks whose server nobody checks.
 pub(super) fn unchecked(plan: &Plan) -> Vec<&str> {
-    let trunks = plan.trunks.iter().filter(|trunk| trunk.transport() == Transport::Tls);
+    let trunks = plan.trunks.iter().filter(|trunk| trunk.transport().is_secured());
     trunks.filter(|trunk| trunk.tls.as_ref().is_some_and(|tls| !tls.verify)).map(|trunk| trunk.id.as_str()).collect()
 }
 
-/// What secures the next connection of a trunk, where anything does.
-pub(super) fn tls_of(carrier: &Carrier, trunk: &TrunkPlan) -> Option<TlsClient> {
-    match carrier {
-        Carrier::Tls(tls) => Some(tls.for_another(trunk.tls.as_ref().is_some_and(|tls| tls.resumption))),
-        Carrier::Datagrams | Carrier::Tcp => None,
-    }
+/// What lies between bytes and messages of one more phone's connections.
+pub(super) fn layers_of(carrier: &Carrier, trunk: &TrunkPlan) -> ClientLayers {
+    let Carrier::Connection(ClientLayers { tls, ws }) = carrier else { return ClientLayers::default() };
+    let resumption = trunk.tls.as_ref().is_some_and(|tls| tls.resumption);
+    ClientLayers { tls: tls.as_ref().map(|tls| tls.for_another(resumption)), ws: ws.clone() }
 }

@@ -130,6 +130,8 @@ fn registrar_of(text: &str, transport: Option<TransportWish>) -> Result<(Option<
         Some(_) if uri.contains("transport=") => {}
         Some(TransportWish::Tcp) => uri.push_str(";transport=tcp"),
         Some(TransportWish::Tls) => uri.push_str(";transport=tls"),
+        Some(TransportWish::Ws) => uri.push_str(";transport=ws"),
+        Some(TransportWish::Wss) => uri.push_str(";transport=wss"),
         Some(TransportWish::Udp) | None => {}
     }
     let target = parse_target(&uri).map_err(|error| Failure::usage(format!("--registrar: {error}")))?;

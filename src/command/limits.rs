@@ -6,7 +6,7 @@
 mod as_record;
 mod field;
 
-use super::carriers::{carriers, tls_of};
+use super::carriers::{carriers, layers_of};
 use super::contact;
 use super::failure::{Exit, Failure};
 use super::output::{LIMITS, RunDirectory, name_of, print, say, write_files};
@@ -67,12 +67,12 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let OpenedField { crew, sockets, roster, setup } =
         field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
     let carriers = carriers(&plan, server.as_ref())?;
-    let tls = |trunk: TrunkId| tls_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
-    let tls = crew.flows.stream_trunks().map(tls).collect();
+    let layers = |trunk: TrunkId| layers_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
+    let layers = crew.flows.stream_trunks().map(layers).collect();
     let (name, stamp) = (name_of(&plan.name, "limits"), super::stamp(started_unix_ns));
     let (directory, _) = RunDirectory::create_with(LIMITS, args.out.as_deref(), &name, &stamp)?;
     let signals = SignalBox::default();
-    let trial = LiveField::new(crew, (sockets, tls), clock, signals.clone()).map_err(Failure::could_not)?;
+    let trial = LiveField::new(crew, (sockets, layers), clock, signals.clone()).map_err(Failure::could_not)?;
     let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
     drop(server);
     let (found, drops) = match searched {

@@ -14,7 +14,7 @@ use super::targets::{TrunkTargets, resolve_trunk};
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
-use crate::engine::{Carrier, ProbeSocket, Server};
+use crate::engine::{Carrier, ClientLayers, ProbeSocket, Server};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::profile::lint::{self, Lint};
@@ -148,7 +148,7 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
         names: subject.target.as_ref().ok().and_then(|found| found.resolution.clone()),
         expected_realm: trunk.policy.realm.clone(),
         accepted: trunk.policy.algorithms,
-        tls: None,
+        layers: None,
         options: None,
         ways: Vec::new(),
         untried: trunk.source.len().saturating_sub(MOST_SOURCES),
@@ -173,8 +173,12 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
                     reading.options = prober.exchange(&mut socket, &request, until);
                 }
                 register(prober, trunk, account, &mut socket, &mut way, until);
-                let secured = matches!(subject.carrier, Carrier::Tls(_));
-                reading.tls = reading.tls.or_else(|| socket.tls().filter(|_| secured));
+                let which = match &subject.carrier {
+                    Carrier::Connection(ClientLayers { ws: Some(_), .. }) => Some("WebSocket"),
+                    Carrier::Connection(ClientLayers { tls: Some(_), .. }) => Some("TLS"),
+                    _ => None,
+                };
+                reading.layers = reading.layers.or_else(|| which.zip(socket.layers()));
             }
         }
         reading.ways.push(way);

@@ -3,6 +3,7 @@
 use super::assemble::USER_AGENT;
 use crate::agent::probe::{AnswerRule, Call, ProbeMethod, ProbeRequest, QopRule, RealmRule};
 use crate::agent::{RealmPolicy, TrunkPolicy};
+use crate::fleet::host_name;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::vocab::AgentId;
 use std::net::IpAddr;
@@ -41,7 +42,7 @@ fn request(
         credential: account.credential,
         expires_s: policy.expires_s,
         contact_user: None,
-        contact_host: None,
+        contact_host: trunk.names_hosts().then(|| host_name(super::random())),
         call,
         answer: answer_of(policy),
         route: trunk.outbound_proxy.as_ref().map(|proxy| proxy.route.clone()),

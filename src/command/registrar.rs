@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
-use crate::engine::{Listening, Server, Signals};
+use crate::engine::{Listening, Server, Signals, StreamPort};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::net::tcp::TcpPort;
@@ -16,7 +16,7 @@ use crate::profile;
 use crate::profile::REGISTRAR_PASSWORD;
 use crate::registrar::{Config, Counts, KnownUsers, Registrar};
 use crate::seed::Seed;
-use crate::vocab::{Time, Transport};
+use crate::vocab::Time;
 use std::io;
 use std::net::SocketAddr;
 
@@ -109,7 +109,7 @@ fn account(counts: &Counts) -> String {
 /// What secures its connections, and the certificate of it as PEM; nothing where it listens for
 /// none that are secured.
 fn secure(listen: &[ListenAddr], own: Option<&(PemFile, PemFile)>) -> Result<Option<(TlsServer, String)>, Failure> {
-    let places: Vec<_> = listen.iter().filter(|listen| listen.transport == Transport::Tls).collect();
+    let places: Vec<_> = listen.iter().filter(|listen| listen.transport.is_secured()).collect();
     if places.is_empty() {
         return Ok(None);
     }
@@ -150,8 +150,8 @@ pub(super) fn serve(
                 let place = ListenAddr { transport, address };
                 Failure::could_not(format!("the embedded registrar cannot listen on {place}: {error}"))
             })?;
-            let tls = (transport == Transport::Tls).then(|| secured.clone()).flatten();
-            listening.tcp.push((port, tls));
+            let tls = secured.clone().filter(|_| transport.is_secured());
+            listening.streams.push(StreamPort { port, tls, web: transport.is_web() });
         } else {
             let udp = Udp::bound(address, &options)
                 .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;

@@ -224,6 +224,7 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         connections: trunk.connections,
         connect_timeout: trunk.connect_timeout,
         keepalive: trunk.keepalive,
+        names_host: trunk.names_hosts(),
     };
     plan.trunks.iter().map(of).collect()
 }

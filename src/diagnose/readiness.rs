@@ -27,8 +27,9 @@ pub struct Reading {
     pub expected_realm: Option<String>,
     /// The digest algorithms the trunk accepts.
     pub accepted: AlgorithmSet,
-    /// What was agreed on for TLS, and what the server's certificate says; or why nothing was.
-    pub tls: Option<Result<String, String>>,
+    /// What was agreed on for TLS or WebSocket, which of the two, and what the server's certificate
+    /// says; or why nothing was.
+    pub layers: Option<(&'static str, Result<String, String>)>,
     /// OPTIONS, from the first source address.
     pub options: Option<ProbeSeen>,
     /// One for each source address that was tried.
@@ -107,9 +108,9 @@ pub fn judge(reading: &Reading) -> Readiness {
     let mut checks = vec![address(reading)];
     checks.extend(names::checks(reading));
     if reading.target.is_ok() {
-        checks.extend(reading.tls.as_ref().map(|tls| match tls {
-            Ok(agreed) => check("TLS", CheckState::Ok, agreed.clone()),
-            Err(why) => check("TLS", CheckState::Fail, why.clone()),
+        checks.extend(reading.layers.as_ref().map(|(which, layers)| match layers {
+            Ok(agreed) => check(which, CheckState::Ok, agreed.clone()),
+            Err(why) => check(which, CheckState::Fail, why.clone()),
         }));
         checks.push(options(reading));
         checks.extend([challenge(reading), algorithms(reading)]);

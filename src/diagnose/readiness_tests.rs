@@ -79,7 +79,7 @@ fn reading(options: ProbeSeen, ways: Vec<Way>) -> Reading {
         names: None,
         expected_realm: Some("r".to_owned()),
         accepted: AlgorithmSet::ALL,
-        tls: None,
+        layers: None,
         options: Some(options),
         ways,
         untried: 0,

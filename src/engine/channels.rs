@@ -4,10 +4,12 @@
 //! A connection keeps bytes only while a message, or a write, is incomplete; it never keeps more
 //! than [`MOST_KEPT`]. Consecutive messages to one connection leave in one call.
 
+use crate::net::layer::begins;
 use crate::net::poll::{StreamReady, StreamRegistry, StreamToken};
 use crate::net::tcp::Tcp;
-use crate::net::tls::{Tls, TlsClient, begins};
-use crate::sip::framing::{Framed, frame_within};
+use crate::net::tls::{Tls, TlsClient};
+use crate::net::ws::{WS_ROOM, Ws, WsClient, WsFrame, WsTaken};
+use crate::sip::framing::{Framed, frame_within, is_sip};
 use crate::vocab::{FlowLoss, Secured, saturating_u32};
 use std::io;
 use std::net::SocketAddr;
@@ -35,19 +37,52 @@ struct Slot<K> {
 struct Channel<K> {
     key: K,
     tcp: Tcp,
-    secure: Option<Secure>,
+    layers: Layers,
     stage: ChannelStage,
-    /// The beginning of a message.
+    /// The beginning of a message, or of a frame.
     came: Vec<u8>,
     /// What the kernel had no room for.
     waiting: Vec<u8>,
 }
 
+/// What lies between the bytes of our connections to a server and their messages; a copy is cheap.
+#[derive(Clone, Default, Debug)]
+pub struct ClientLayers {
+    /// What secures them.
+    pub tls: Option<TlsClient>,
+    /// What makes them WebSockets.
+    pub ws: Option<WsClient>,
+}
+
+/// The same of one connection.
+#[derive(Default)]
+pub(super) struct Layers {
+    tls: Option<Secure>,
+    ws: Option<Box<Web>>,
+}
+
 /// What secures a connection.
-pub(super) enum Secure {
+enum Secure {
     /// Begun once it is open: that alone costs as much as a few messages.
     Later(TlsClient),
     Now(Tls),
+}
+
+enum Web {
+    /// Asked for once it is open, and secured.
+    Later(WsClient),
+    Now(Ws),
+}
+
+impl Layers {
+    pub(super) fn of_client(client: &ClientLayers) -> Layers {
+        let ClientLayers { tls, ws } = client.clone();
+        Layers { tls: tls.map(Secure::Later), ws: ws.map(|ws| Box::new(Web::Later(ws))) }
+    }
+
+    pub(super) fn of_server(tls: Option<Tls>, ws: Option<Ws>) -> Layers {
+        Layers { tls: tls.map(Secure::Now), ws: ws.map(|ws| Box::new(Web::Now(ws))) }
+    }
 }
 
 /// A connection that is open.
@@ -64,6 +99,8 @@ enum ChannelStage {
     Connecting,
     /// TLS has not agreed yet.
     Securing,
+    /// The upgrade to WebSocket is not answered yet.
+    Upgrading,
     Open,
 }
 
@@ -88,6 +125,10 @@ pub(super) struct Inbox {
     bytes: Vec<u8>,
     /// Where what is not yet handed out begins.
     at: usize,
+    /// What came in the frames of a WebSocket, where it is one: of `bytes` what is whole is taken
+    /// then, up to `at`.
+    framed: Option<Framing>,
+    spare: Framing,
     token: StreamToken,
     /// When the last of them arrived, by the kernel.
     pub(super) kernel_ns: Option<u64>,
@@ -95,6 +136,15 @@ pub(super) struct Inbox {
     ends: Option<FlowLoss>,
     /// Bytes between messages.
     blanks: usize,
+}
+
+/// Messages out of frames, each whole.
+#[derive(Default)]
+struct Framing {
+    taken: WsTaken,
+    /// Where the next message begins, and which it is.
+    at: usize,
+    next: usize,
 }
 
 /// The most a connection keeps of an incomplete message, and of what could not be written yet.
@@ -105,15 +155,31 @@ const READ: usize = 32 << 10;
 const WRITE: usize = 32 << 10;
 /// Room for one message.
 pub(super) const LONGEST_MESSAGE: usize = 4096;
+/// And for the frame around it.
+const ROOM: usize = LONGEST_MESSAGE + WS_ROOM;
+/// The subprotocol of SIP over WebSocket (RFC 7118 §4).
+pub const SUBPROTOCOL: &str = "sip";
 
 impl Inbox {
     pub(super) fn new() -> Self {
         let token = StreamToken { slot: u32::MAX, generation: 0 };
-        Inbox { bytes: Vec::with_capacity(2 * READ), at: 0, token, kernel_ns: None, ends: None, blanks: 0 }
+        Inbox {
+            bytes: Vec::with_capacity(2 * READ),
+            at: 0,
+            framed: None,
+            spare: Framing::default(),
+            token,
+            kernel_ns: None,
+            ends: None,
+            blanks: 0,
+        }
     }
 
     /// The next whole message.
     pub(super) fn next(&mut self) -> Option<&[u8]> {
+        if let Some(framed) = &mut self.framed {
+            return next_framed(framed, &mut self.blanks, &mut self.ends);
+        }
         loop {
             match frame_within(&self.bytes[self.at..], MOST_KEPT) {
                 // Keep-alives, answers to them, or empty lines.
@@ -133,11 +199,50 @@ impl Inbox {
             }
         }
     }
+
+    /// What is not handed out: of a message that is not whole, or of something that is none.
+    fn rest(&self) -> &[u8] {
+        match &self.framed {
+            Some(framed) if self.ends == Some(FlowLoss::NotSip) => &framed.taken.messages[framed.at..],
+            _ => &self.bytes[self.at..],
+        }
+    }
+
+    /// Begins with what a connection kept.
+    fn begin(&mut self, token: StreamToken, came: &mut Vec<u8>) {
+        (self.at, self.token, self.kernel_ns, self.ends, self.blanks) = (0, token, None, None, 0);
+        self.bytes.clear();
+        self.bytes.append(came);
+        if let Some(framed) = self.framed.take() {
+            self.spare = framed;
+        }
+    }
 }
 
-/// Keep-alives (RFC 5626 §3.5.1) among so many bytes of empty lines: each is CRLFCRLF.
-const PING: usize = 4;
-/// And CRLF the answer to one.
+/// The next message out of frames: RFC 7118 §5 has one in each, whatever its Content-Length says.
+fn next_framed<'f>(framed: &'f mut Framing, blanks: &mut usize, ends: &mut Option<FlowLoss>) -> Option<&'f [u8]> {
+    while let Some(&length) = framed.taken.lengths.get(framed.next) {
+        let place = framed.at..framed.at + length;
+        let message = &framed.taken.messages[place.clone()];
+        let is_blank = message.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        if !is_blank && !is_sip(message) {
+            *ends = Some(FlowLoss::NotSip);
+            return None;
+        }
+        (framed.at, framed.next) = (place.end, framed.next + 1);
+        if !is_blank {
+            return Some(&framed.taken.messages[place]);
+        }
+        *blanks += length;
+    }
+    None
+}
+
+/// A keep-alive (RFC 5626 §3.5.1).
+const PING_LINES: &[u8] = b"\r\n\r\n";
+/// So many bytes of empty lines are one.
+const PING: usize = PING_LINES.len();
+/// And CRLF the answer to it.
 const PONG: usize = 2;
 
 impl Inbox {
@@ -175,13 +280,7 @@ impl<K: Copy> Channels<K> {
     ///
     /// # Errors
     /// When the kernel's limit on watches is reached.
-    pub(super) fn add(
-        &mut self,
-        key: K,
-        tcp: Tcp,
-        secure: Option<Secure>,
-        connecting: bool,
-    ) -> io::Result<StreamToken> {
+    pub(super) fn add(&mut self, key: K, tcp: Tcp, layers: Layers, connecting: bool) -> io::Result<StreamToken> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, channel: None });
             saturating_u32(self.slots.len()) - 1
@@ -193,7 +292,7 @@ impl<K: Copy> Channels<K> {
             return Err(error);
         }
         let stage = if connecting { ChannelStage::Connecting } else { ChannelStage::Open };
-        place.channel = Some(Channel { key, tcp, secure, stage, came: Vec::new(), waiting: Vec::new() });
+        place.channel = Some(Channel { key, tcp, layers, stage, came: Vec::new(), waiting: Vec::new() });
         Ok(token)
     }
 
@@ -210,15 +309,23 @@ impl<K: Copy> Channels<K> {
         Some(channel.key)
     }
 
-    /// What a connection agreed on for TLS, for people.
-    pub(super) fn told_of_tls(&mut self, token: StreamToken) -> Option<String> {
-        self.channel(token)?.tls()?.told()
+    /// What the two ends of a connection agreed on, for people.
+    pub(super) fn told(&mut self, token: StreamToken) -> Option<String> {
+        let channel = self.channel(token)?;
+        let ws = channel.ws().map(|_| format!("WebSocket, subprotocol {SUBPROTOCOL}"));
+        let tls = channel.tls().and_then(|tls| tls.told());
+        let told: Vec<_> = ws.into_iter().chain(tls).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
-    /// Whether the other end has taken a connection up.
-    pub(super) fn is_taken_up(&self, token: StreamToken) -> bool {
+    /// What it is called when a connection is not open in time: by what it waits for.
+    pub(super) fn too_late(&self, token: StreamToken) -> FlowLoss {
         let slot = self.slots.get(token.slot as usize).filter(|slot| slot.generation == token.generation);
-        slot.and_then(|slot| slot.channel.as_ref()).is_some_and(|channel| channel.stage != ChannelStage::Connecting)
+        match slot.and_then(|slot| slot.channel.as_ref()).map(|channel| channel.stage) {
+            Some(ChannelStage::Securing) => FlowLoss::TlsTimeout,
+            Some(ChannelStage::Upgrading) => FlowLoss::UpgradeTimeout,
+            _ => FlowLoss::ConnectTimeout,
+        }
     }
 
     fn channel(&mut self, token: StreamToken) -> Option<&mut Channel<K>> {
@@ -229,16 +336,24 @@ impl<K: Copy> Channels<K> {
     /// Lets `write` fill a buffer for a connection and queues as many bytes as it returns. False
     /// when too much waits there already.
     pub(super) fn put(&mut self, token: StreamToken, write: impl FnOnce(&mut [u8]) -> usize) -> bool {
-        if self.leaving.token != Some(token) || self.leaving.used + LONGEST_MESSAGE > self.leaving.bytes.len() {
+        if self.leaving.token != Some(token) || self.leaving.used + ROOM > self.leaving.bytes.len() {
             self.flush();
         }
-        let full = self.channel(token).is_none_or(|channel| channel.waiting.len() > MOST_KEPT - LONGEST_MESSAGE);
+        let slot = self.slots.get_mut(token.slot as usize).filter(|slot| slot.generation == token.generation);
+        let channel = slot.and_then(|slot| slot.channel.as_mut());
+        let channel = channel.filter(|channel| channel.waiting.len() <= MOST_KEPT - LONGEST_MESSAGE);
         let used = self.leaving.used;
-        let length = write(&mut self.leaving.bytes[used..used + LONGEST_MESSAGE]);
-        if full {
-            return length == 0;
-        }
-        self.leaving.used += length;
+        let place = &mut self.leaving.bytes[used..used + ROOM];
+        let Some(channel) = channel else { return write(&mut place[..LONGEST_MESSAGE]) == 0 };
+        self.leaving.used += match channel.ws() {
+            None => write(&mut place[..LONGEST_MESSAGE]),
+            Some(ws) => match write(&mut place[WS_ROOM..]) {
+                0 => 0,
+                // What an empty line is over other connections, its own frame is here.
+                _ if place[WS_ROOM..].starts_with(PING_LINES) => ws.frame(WsFrame::Ping, place, 0),
+                length => ws.frame(WsFrame::Message, place, length),
+            },
+        };
         self.leaving.token = Some(token);
         true
     }
@@ -249,17 +364,7 @@ impl<K: Copy> Channels<K> {
         let Some(token) = self.leaving.token.take().filter(|_| used > 0) else { return };
         let Some(slot) = self.slots.get_mut(token.slot as usize) else { return };
         let Some(channel) = slot.channel.as_mut().filter(|_| slot.generation == token.generation) else { return };
-        let bytes = &self.leaving.bytes[..used];
-        let written = match channel.tls() {
-            None => channel.write(bytes, token, &self.registry),
-            Some(tls) => {
-                self.wire.clear();
-                tls.send(bytes);
-                tls.to_wire(&mut self.wire);
-                channel.write(&self.wire, token, &self.registry)
-            }
-        };
-        if let Err(error) = written {
+        if let Err(error) = channel.carry(&self.leaving.bytes[..used], token, &self.registry, &mut self.wire) {
             self.broke(token, loss_of(&error));
         }
     }
@@ -326,12 +431,27 @@ impl<K: Copy> Channels<K> {
             Ok(begun) => begun,
             Err(error) => return self.lose(token, loss_of(&error)),
         };
-        channel.stage = if secured { ChannelStage::Securing } else { ChannelStage::Open };
+        channel.stage = ChannelStage::Securing;
         self.wants_room(token, false);
         if !secured {
-            return Progress::Opened(key, Opened { local, secured: None });
+            return self.carries(token, key, Opened { local, secured: None });
         }
         match self.write_tls(token) {
+            Ok(()) => Progress::Nothing,
+            Err(error) => self.lose(token, loss_of(&error)),
+        }
+    }
+
+    /// A connection carries bytes: it is open, or asks for the upgrade to WebSocket.
+    fn carries(&mut self, token: StreamToken, key: K, opened: Opened) -> Progress<K> {
+        let Some(slot) = self.slots.get_mut(token.slot as usize) else { return Progress::Nothing };
+        let Some(channel) = slot.channel.as_mut() else { return Progress::Nothing };
+        let Some(request) = channel.begin_ws() else {
+            channel.stage = ChannelStage::Open;
+            return Progress::Opened(key, opened);
+        };
+        channel.stage = ChannelStage::Upgrading;
+        match channel.carry(&request, token, &self.registry, &mut self.wire) {
             Ok(()) => Progress::Nothing,
             Err(error) => self.lose(token, loss_of(&error)),
         }
@@ -361,10 +481,8 @@ impl<K: Copy> Channels<K> {
 
     fn read(&mut self, token: StreamToken, inbox: &mut Inbox) -> Progress<K> {
         let Some(channel) = self.channel(token) else { return Progress::Nothing };
-        let Inbox { bytes, at, token: of, kernel_ns, ends, blanks } = inbox;
-        (*at, *of, *kernel_ns, *ends, *blanks) = (0, token, None, None, 0);
-        bytes.clear();
-        bytes.append(&mut channel.came);
+        inbox.begin(token, &mut channel.came);
+        let Inbox { bytes, kernel_ns, ends, .. } = &mut *inbox;
         let kept = bytes.len();
         bytes.resize(kept + READ, 0);
         let read = channel.tcp.read(&mut bytes[kept..]);
@@ -378,8 +496,10 @@ impl<K: Copy> Channels<K> {
             Err(error) if is_passing(&error) => {}
             Err(error) => *ends = Some(loss_of(&error)),
         }
-        let key = channel.key;
-        let Some(tls) = channel.tls() else { return Progress::Came(key) };
+        let (key, is_web) = (channel.key, channel.ws().is_some());
+        let Some(tls) = channel.tls() else {
+            return if is_web { self.unframe(token, key, inbox) } else { Progress::Came(key) };
+        };
         // What was read is ciphertext; its plaintext takes its place.
         let wire = bytes.split_off(kept);
         match tls.from_wire(&wire, bytes) {
@@ -390,7 +510,10 @@ impl<K: Copy> Channels<K> {
                 self.said = Some(failure.said);
             }
         }
-        self.secured(token, key, inbox)
+        match self.secured(token, key, inbox) {
+            Progress::Came(key) if is_web => self.unframe(token, key, inbox),
+            progress => progress,
+        }
     }
 
     /// TLS has taken what came: answers it, and says when it has agreed.
@@ -404,11 +527,10 @@ impl<K: Copy> Channels<K> {
         let secured = channel.tls().filter(|tls| !tls.is_handshaking()).and_then(|tls| tls.secured());
         match stage {
             ChannelStage::Securing if secured.is_some() => {
-                channel.stage = ChannelStage::Open;
                 channel.came = std::mem::take(&mut inbox.bytes);
                 let local = channel.tcp.local_addr();
                 match (inbox.ends, local) {
-                    (None, Ok(local)) => Progress::Opened(key, Opened { local, secured }),
+                    (None, Ok(local)) => self.carries(token, key, Opened { local, secured }),
                     (why, _) => self.lose(token, why.unwrap_or(FlowLoss::Reset)),
                 }
             }
@@ -422,14 +544,73 @@ impl<K: Copy> Channels<K> {
         }
     }
 
+    /// A WebSocket takes what came: answers it, and says when it is open.
+    fn unframe(&mut self, token: StreamToken, key: K, inbox: &mut Inbox) -> Progress<K> {
+        let Some(slot) = self.slots.get_mut(token.slot as usize) else { return Progress::Nothing };
+        let Some(channel) = slot.channel.as_mut() else { return Progress::Nothing };
+        let upgrading = channel.stage == ChannelStage::Upgrading;
+        let mut framed = std::mem::take(&mut inbox.spare);
+        (framed.at, framed.next) = (0, 0);
+        framed.taken.clear();
+        let Some(ws) = channel.ws() else { return Progress::Came(key) };
+        let failed = loop {
+            match ws.take(&inbox.bytes[inbox.at..], MOST_KEPT, &mut framed.taken) {
+                Ok(0) => break None,
+                Ok(used) => inbox.at += used,
+                Err(failure) => break Some(failure),
+            }
+            if inbox.at == inbox.bytes.len() {
+                break None;
+            }
+        };
+        let is_open = ws.is_open();
+        inbox.blanks += framed.taken.pongs * PONG;
+        if let Some(closed) = framed.taken.closed.take() {
+            (inbox.ends, self.said) = (Some(FlowLoss::Closed), Some(closed));
+        }
+        if let Some(failure) = failed {
+            (inbox.ends, self.said) = (Some(failure.why), Some(failure.said));
+        }
+        if !framed.taken.answer.is_empty()
+            && let Err(error) = channel.carry(&framed.taken.answer, token, &self.registry, &mut self.wire)
+        {
+            inbox.ends.get_or_insert(loss_of(&error));
+        }
+        inbox.framed = Some(framed);
+        if !upgrading {
+            return Progress::Came(key);
+        }
+        let opened = channel.tcp.local_addr().map(|local| {
+            let secured = channel.tls().and_then(|tls| tls.secured());
+            Opened { local, secured }
+        });
+        match (inbox.ends, opened) {
+            (None, Ok(opened)) if is_open => {
+                channel.stage = ChannelStage::Open;
+                // A server that speaks first is heard with what it says next.
+                channel.came = inbox.bytes[inbox.at..].to_vec();
+                Progress::Opened(key, opened)
+            }
+            (None, _) => {
+                channel.came = inbox.bytes[inbox.at..].to_vec();
+                Progress::Nothing
+            }
+            (Some(FlowLoss::Closed), _) => {
+                self.said = Some("the connection was closed instead of an answer to the upgrade".to_owned());
+                self.lose(token, FlowLoss::NotWebSocket)
+            }
+            (Some(why), _) => self.lose(token, why),
+        }
+    }
+
     /// Everything whole was taken from `inbox`: keeps the rest, or says why the connection is gone.
     pub(super) fn settle(&mut self, inbox: &mut Inbox) -> Progress<K> {
-        let rest = &inbox.bytes[inbox.at..];
+        let rest = inbox.rest();
         if let Some(why) = inbox.ends {
             // A TLS server answers plain SIP with a TLS alert, or a handshake record.
             let is_tls = matches!(rest, [0x15 | 0x16, 0x03, ..]);
             let why = if is_tls && why == FlowLoss::Closed { FlowLoss::NotSip } else { why };
-            if why == FlowLoss::NotSip {
+            if why == FlowLoss::NotSip && self.said.is_none() {
                 let what = if is_tls { "what came is TLS" } else { "what came begins" };
                 self.said = Some(format!("{what} {}", begins(rest)));
             }
@@ -445,7 +626,7 @@ impl<K: Copy> Channels<K> {
 impl<K> Channel<K> {
     /// Its TLS, once that has begun.
     fn tls(&mut self) -> Option<&mut Tls> {
-        match &mut self.secure {
+        match &mut self.layers.tls {
             Some(Secure::Now(tls)) => Some(tls),
             Some(Secure::Later(_)) | None => None,
         }
@@ -453,10 +634,40 @@ impl<K> Channel<K> {
 
     /// Begins TLS if there is to be any. True when there is.
     fn begin_tls(&mut self) -> io::Result<bool> {
-        if let Some(Secure::Later(client)) = &self.secure {
-            self.secure = Some(Secure::Now(client.begin()?));
+        if let Some(Secure::Later(client)) = &self.layers.tls {
+            self.layers.tls = Some(Secure::Now(client.begin()?));
         }
-        Ok(self.secure.is_some())
+        Ok(self.layers.tls.is_some())
+    }
+
+    fn ws(&mut self) -> Option<&mut Ws> {
+        match self.layers.ws.as_deref_mut() {
+            Some(Web::Now(ws)) => Some(ws),
+            Some(Web::Later(_)) | None => None,
+        }
+    }
+
+    /// Asks for the upgrade to WebSocket if it is to be one: what is to be sent for that.
+    fn begin_ws(&mut self) -> Option<Vec<u8>> {
+        let Some(Web::Later(client)) = self.layers.ws.as_deref() else { return None };
+        let (ws, request) = client.begin();
+        self.layers.ws = Some(Box::new(Web::Now(ws)));
+        Some(request)
+    }
+
+    /// Writes what is carried, secured where it is to be; `wire` is a place for that.
+    fn carry(
+        &mut self,
+        bytes: &[u8],
+        token: StreamToken,
+        registry: &StreamRegistry,
+        wire: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let Some(tls) = self.tls() else { return self.write(bytes, token, registry) };
+        wire.clear();
+        tls.send(bytes);
+        tls.to_wire(wire);
+        self.write(wire, token, registry)
     }
 
     /// Writes as much as there is room for, and keeps the rest until there is more.
@@ -479,10 +690,17 @@ impl<K> Channel<K> {
         if !self.waiting.is_empty() {
             return;
         }
+        let mut wire = Vec::new();
+        if let Some(ws) = self.ws() {
+            ws.end(&mut wire);
+        }
         if let Some(tls) = self.tls() {
-            let mut wire = Vec::new();
+            let last = std::mem::take(&mut wire);
+            tls.send(&last);
             tls.end();
             tls.to_wire(&mut wire);
+        }
+        if !wire.is_empty() {
             let _ = self.tcp.write(&wire);
         }
     }

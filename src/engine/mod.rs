@@ -21,9 +21,10 @@ pub mod trial;
 mod worker;
 
 pub use audience::{Decision, Observer, RunPosition};
+pub use channels::{ClientLayers, SUBPROTOCOL};
 pub use control::{Conduct, Ended, EngineError, HungFor, Wish, conduct};
 pub use probe::{Carrier, ProbeSocket, ProbeSocketError};
-pub use serve::{Listening, Server};
+pub use serve::{Listening, Server, StreamPort};
 pub use signals::Signals;
 pub use trial::LiveField;
 pub use worker::WorkerPlan;

@@ -7,12 +7,12 @@
 
 mod line;
 
+use super::channels::ClientLayers;
 use super::sockets::trouble_of;
 use crate::agent::probe::{Probe, ProbeOutcome, ProbeRequest, Todo};
 use crate::net::NetError;
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;
-use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, SendBatch, Udp, UdpOptions};
 use crate::vocab::{Time, Trouble};
 use line::ProbeConnection;
@@ -35,8 +35,7 @@ enum ProbeWay {
 #[derive(Clone, Debug)]
 pub enum Carrier {
     Datagrams,
-    Tcp,
-    Tls(TlsClient),
+    Connection(ClientLayers),
 }
 
 /// Why there is no such socket.
@@ -66,7 +65,7 @@ impl ProbeSocket {
         clock: Clock,
     ) -> Result<Self, ProbeSocketError> {
         let mut poller = Poller::new()?;
-        let tls = match over {
+        let layers = match over {
             Carrier::Datagrams => {
                 let options = UdpOptions { recv_buffer: BUFFER, send_buffer: BUFFER, ..UdpOptions::default() };
                 let udp = Udp::connected(source, target, &options)?;
@@ -74,10 +73,9 @@ impl ProbeSocket {
                 let (received, sending) = (RecvBatch::new(SLOTS, LARGEST), SendBatch::new(1, LARGEST));
                 return Ok(ProbeSocket { way: ProbeWay::Datagrams { udp, received, sending }, poller, clock });
             }
-            Carrier::Tcp => None,
-            Carrier::Tls(tls) => Some(tls.clone()),
+            Carrier::Connection(layers) => layers.clone(),
         };
-        let mut line = ProbeConnection::new((source, target), tls, &poller);
+        let mut line = ProbeConnection::new((source, target), layers, &poller);
         line.connect(&mut poller, &clock)?;
         let way = ProbeWay::Connection(line);
         Ok(ProbeSocket { way, poller, clock })
@@ -91,8 +89,9 @@ impl ProbeSocket {
         }
     }
 
-    /// What there is to say of its TLS: what was agreed on, or why nothing was.
-    pub fn tls(&self) -> Option<Result<String, String>> {
+    /// What there is to say of what lies between its bytes and messages: what was agreed on, or why
+    /// nothing was.
+    pub fn layers(&self) -> Option<Result<String, String>> {
         match &self.way {
             ProbeWay::Datagrams { .. } => None,
             ProbeWay::Connection(line) => line.said().cloned(),

@@ -13,11 +13,10 @@ use super::sockets::{BATCH, DATAGRAM, inbox};
 use super::tempo::Tempo;
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
-use crate::net::tcp::TcpPort;
-use crate::net::tls::TlsServer;
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
 use crate::vocab::{Transport, saturating_u16, saturating_u32};
+pub use callers::StreamPort;
 use callers::{Callers, Mailbox};
 use std::io;
 use std::net::SocketAddr;
@@ -39,7 +38,7 @@ pub struct Server {
 #[derive(Default)]
 pub struct Listening {
     pub udp: Vec<Udp>,
-    pub tcp: Vec<(TcpPort, Option<TlsServer>)>,
+    pub streams: Vec<StreamPort>,
     /// What secures them, as PEM: for those who are to trust it.
     pub certificate: Option<String>,
 }
@@ -56,9 +55,8 @@ impl Server {
     /// When a descriptor, a poller or a thread cannot be had.
     pub fn start(registrar: Registrar, listening: Listening, threads: usize, clock: Clock) -> io::Result<Self> {
         let udp = listening.udp.iter().map(|udp| (Transport::Udp, udp.local_addr()));
-        let over = |tls: &Option<TlsServer>| if tls.is_some() { Transport::Tls } else { Transport::Tcp };
-        let tcp = listening.tcp.iter().map(|(tcp, tls)| (over(tls), tcp.local_addr()));
-        let addresses = udp.chain(tcp).collect();
+        let streams = listening.streams.iter().map(|place| (place.transport(), place.port.local_addr()));
+        let addresses = udp.chain(streams).collect();
         let registrar = Arc::new(Mutex::new(registrar));
         let mut server = Server {
             addresses,
@@ -72,11 +70,7 @@ impl Server {
         for (position, poller) in pollers.into_iter().enumerate() {
             let shared = Listening {
                 udp: listening.udp.iter().map(Udp::share).collect::<io::Result<_>>()?,
-                tcp: listening
-                    .tcp
-                    .iter()
-                    .map(|(tcp, tls)| Ok((tcp.share()?, tls.clone())))
-                    .collect::<io::Result<_>>()?,
+                streams: listening.streams.iter().map(StreamPort::share).collect::<io::Result<_>>()?,
                 certificate: None,
             };
             server.add_thread((shared, poller), saturating_u16(position), &mail, clock)?;
@@ -91,11 +85,11 @@ impl Server {
         mail: &Arc<[Mailbox]>,
         clock: Clock,
     ) -> io::Result<()> {
-        let Listening { udp: sockets, tcp, .. } = listening;
+        let Listening { udp: sockets, streams, .. } = listening;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add_shared(udp, saturating_u32(position))?;
         }
-        let callers = Callers::new(tcp, &mut poller, position, mail.clone())?;
+        let callers = Callers::new(streams, &mut poller, position, mail.clone())?;
         let waker = poller.waker();
         let serving = Serving {
             registrar: self.registrar.clone(),

@@ -4,12 +4,11 @@
 //! A sender's fleet and the crew of a search for limits use the same: batches out, batches in with
 //! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
 
-use super::channels::{Channels, Inbox, LONGEST_MESSAGE, Progress, Secure};
+use super::channels::{Channels, ClientLayers, Inbox, LONGEST_MESSAGE, Layers, Progress};
 use crate::fleet::{Driver, Flows, NO_AGENT, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken};
 use crate::net::tcp::Tcp;
-use crate::net::tls::TlsClient;
 use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
 use crate::vocab::{FlowId, FlowLoss, NotSent, Time, Trouble, Unreachable, saturating_u32};
 use std::io;
@@ -56,13 +55,13 @@ struct StreamSockets {
     inbox: Option<Inbox>,
 }
 
-/// What a connection is between, and what secures it.
+/// What a connection is between, and what lies between its bytes and its messages.
 #[derive(Clone)]
 struct StreamEnds {
     /// The address its requests come from, where that is given.
     source: Option<IpAddr>,
     remote: SocketAddr,
-    tls: Option<TlsClient>,
+    layers: ClientLayers,
 }
 
 /// How long connections are read, and opened, in one turn. A handshake costs hundreds of
@@ -120,12 +119,12 @@ impl Ways for Sockets {
         }
     }
 
-    fn close(&mut self, flow: FlowId) -> bool {
-        let Some(streams) = &mut self.streams else { return false };
-        let Some(token) = streams.tokens[flow.index()].take() else { return false };
-        let taken_up = streams.channels.is_taken_up(token);
+    fn close(&mut self, flow: FlowId) -> FlowLoss {
+        let Some(streams) = &mut self.streams else { return FlowLoss::ConnectTimeout };
+        let Some(token) = streams.tokens[flow.index()].take() else { return FlowLoss::ConnectTimeout };
+        let why = streams.channels.too_late(token);
         streams.channels.remove(token);
-        taken_up
+        why
     }
 }
 
@@ -158,9 +157,9 @@ impl Sockets {
 
 impl StreamSockets {
     fn open(&mut self, flow: FlowId) {
-        let StreamEnds { source, remote, ref tls } = self.ends[flow.index()];
-        let secure = tls.clone().map(Secure::Later);
-        let begun = Tcp::connect(source, remote).and_then(|tcp| self.channels.add(flow, tcp, secure, true));
+        let StreamEnds { source, remote, ref layers } = self.ends[flow.index()];
+        let layers = Layers::of_client(layers);
+        let begun = Tcp::connect(source, remote).and_then(|tcp| self.channels.add(flow, tcp, layers, true));
         match begun {
             Ok(token) => self.tokens[flow.index()] = Some(token),
             Err(error) => self.channels.never_was(flow, &error),
@@ -175,8 +174,8 @@ fn send(udp: &mut Udp, batch: &mut SendBatch, failed: &mut Vec<SendFailure>) {
 }
 
 impl Sockets {
-    /// A thread's sockets, by flow; connections are opened as `flows` wants them, secured by what
-    /// `tls` has for each, and reported by `poller`.
+    /// A thread's sockets, by flow; connections are opened as `flows` wants them, with what
+    /// `layers` has for each, and reported by `poller`.
     ///
     /// # Errors
     /// When the kernel's limit on watches is reached.
@@ -184,7 +183,7 @@ impl Sockets {
         sockets: Vec<Udp>,
         beside: Vec<(FlowId, Udp)>,
         flows: &Flows,
-        tls: Vec<Option<TlsClient>>,
+        layers: Vec<ClientLayers>,
         poller: &mut Poller,
     ) -> io::Result<Self> {
         let all = sockets.iter().chain(beside.iter().map(|(_, udp)| udp));
@@ -192,10 +191,10 @@ impl Sockets {
             poller.add(udp, saturating_u32(position))?;
         }
         let given = |local: SocketAddr| Some(local.ip()).filter(|address| !address.is_unspecified());
-        let tls = tls.into_iter().chain(std::iter::repeat(None));
-        let ends = flows.stream_ends().zip(tls);
+        let layers = layers.into_iter().chain(std::iter::repeat_with(ClientLayers::default));
+        let ends = flows.stream_ends().zip(layers);
         let ends: Vec<_> =
-            ends.map(|((local, remote), tls)| StreamEnds { source: given(local), remote, tls }).collect();
+            ends.map(|((local, remote), layers)| StreamEnds { source: given(local), remote, layers }).collect();
         let streams = (!ends.is_empty()).then(|| {
             let channels = Channels::new(poller.registry());
             Box::new(StreamSockets { channels, tokens: vec![None; ends.len()], ends, inbox: Some(Inbox::new()) })

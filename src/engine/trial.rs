@@ -5,13 +5,13 @@
 //! abandoned and the search is told; the steps after that (un-REGISTERs) go on, until a second
 //! signal, after which every step ends at once.
 
+use super::channels::ClientLayers;
 use super::sockets::{Sockets, inbox};
 use super::worker::OVERSLEPT;
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
-use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, Udp};
 use crate::vocab::Time;
 use std::io;
@@ -59,7 +59,7 @@ impl LiveField {
     /// When descriptors for the poller cannot be had.
     pub fn new(
         config: CrewConfig,
-        (sockets, tls): (Vec<Udp>, Vec<Option<TlsClient>>),
+        (sockets, layers): (Vec<Udp>, Vec<ClientLayers>),
         clock: Clock,
         signals: SignalBox,
     ) -> io::Result<Self> {
@@ -68,7 +68,7 @@ impl LiveField {
         Ok(LiveField {
             start: config.start,
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, Vec::new(), &config.flows, tls, &mut poller)?,
+            sockets: Sockets::watched(sockets, Vec::new(), &config.flows, layers, &mut poller)?,
             crew: Crew::new(config),
             poller,
             clock,

@@ -1,13 +1,13 @@
 //! A sender thread. One turn: the clock, commands, received datagrams, expired timers and due
 //! arrivals, one batch per socket out, then a wait for whichever of these comes next.
 
+use super::channels::ClientLayers;
 use super::sockets::{Sockets, inbox};
 use super::tempo::Tempo;
 use crate::fleet::Fleet;
 use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
-use crate::net::tls::TlsClient;
 use crate::net::udp::{RecvBatch, Udp};
 use crate::vocab::{FailedAttempt, FlowId, Speed, Stage, Time};
 use std::io;
@@ -72,8 +72,8 @@ pub struct WorkerPlan {
     /// A second, unconnected socket on the port of some of these, for datagrams from anyone but the
     /// target.
     pub beside: Vec<(FlowId, Udp)>,
-    /// What secures its streams, by flow.
-    pub tls: Vec<Option<TlsClient>>,
+    /// What lies between bytes and messages of its streams, by flow.
+    pub layers: Vec<ClientLayers>,
 }
 
 /// A worker's ties to the control side.
@@ -124,7 +124,7 @@ impl Worker {
         let mut poller = Poller::new()?;
         Ok(Worker {
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, plan.beside, plan.fleet.flows(), plan.tls, &mut poller)?,
+            sockets: Sockets::watched(sockets, plan.beside, plan.fleet.flows(), plan.layers, &mut poller)?,
             fleet: plan.fleet,
             poller,
             clock,

@@ -20,6 +20,7 @@ use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Tr
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+pub use streams::host_name;
 use streams::{Deed, Tiding};
 
 /// Where messages go. A flow that is named here is open: what is put on it is sent, or reported as
@@ -38,10 +39,10 @@ pub trait Ways {
     /// none.
     fn open(&mut self, _flow: FlowId) {}
 
-    /// Closes a stream, or gives up opening it: nothing more is heard of it. True when the other end
-    /// had taken it up.
-    fn close(&mut self, _flow: FlowId) -> bool {
-        false
+    /// Closes a stream, or gives up opening it: nothing more is heard of it. Says what it is called
+    /// when it was not open in time.
+    fn close(&mut self, _flow: FlowId) -> FlowLoss {
+        FlowLoss::ConnectTimeout
     }
 }
 

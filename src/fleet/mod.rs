@@ -21,7 +21,7 @@ pub mod stream;
 pub mod wheel;
 
 pub(crate) use driver::Nowhere;
-pub use driver::{Driver, NO_AGENT, Ways, Who, Witness, agent_of};
+pub use driver::{Driver, NO_AGENT, Ways, Who, Witness, agent_of, host_name};
 pub use flows::{Flow, Flows, Sharing};
 pub use stream::StreamRules;
 

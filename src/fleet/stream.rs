@@ -33,6 +33,9 @@ pub struct StreamRules {
     pub backs_off: bool,
     /// The longest time between two keep-alives; `None`: there are none.
     pub keepalive: Option<Duration>,
+    /// Requests call the host they come from by a name of its own, whatever its address: the same
+    /// one on every connection.
+    pub names_host: bool,
 }
 
 /// The next keep-alive, or the answer to the last one.
@@ -224,8 +227,12 @@ mod tests {
     use std::fmt::Write;
 
     const KEEPALIVE: Option<Duration> = Some(Duration::from_secs(20));
-    const RULES: StreamRules =
-        StreamRules { connect_timeout: Duration::from_secs(10), backs_off: true, keepalive: KEEPALIVE };
+    const RULES: StreamRules = StreamRules {
+        connect_timeout: Duration::from_secs(10),
+        backs_off: true,
+        keepalive: KEEPALIVE,
+        names_host: false,
+    };
     const NOW: Time = Time::from_secs(100);
 
     fn states() -> Vec<StreamState> {

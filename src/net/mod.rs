@@ -2,8 +2,8 @@
 //!
 //! `udp` is a batched socket (sendmmsg/recvmmsg with receive timestamps and drop counts, a plain
 //! fallback behind the same functions), `poll` waits for sockets and a deadline with nanosecond
-//! precision, `tcp` is one connection, `tls` what secures it, `certificate` reads what one says of
-//! itself, `clock` reads the kernel's clocks, `resolve` turns names into addresses, `usage` reads
+//! precision, `tcp` is one connection, `tls` what secures it, `ws` what makes it a WebSocket, `layer`
+//! why either cannot go on, `certificate` reads what one says of itself, `clock` reads the kernel's clocks, `resolve` turns names into addresses, `usage` reads
 //! what the process consumed.
 //!
 //! Linux only: every file here stands on one of its system calls. Each `unsafe` block says what the
@@ -12,6 +12,7 @@
 pub mod certificate;
 pub mod clock;
 pub mod descriptors;
+pub mod layer;
 pub mod poll;
 pub mod priority;
 pub mod resolve;
@@ -19,6 +20,7 @@ pub mod tcp;
 pub mod tls;
 pub mod udp;
 pub mod usage;
+pub mod ws;
 
 pub use clock::{Clock, ClockPair, thread_cpu_ns};
 pub use poll::{Poller, Waker, lower_timer_slack};

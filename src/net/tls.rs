@@ -8,6 +8,7 @@ mod pem;
 
 pub use pem::{TlsPart, TlsSetupError};
 
+use super::layer::{LayerFailure, begins};
 use crate::net::certificate::CertificateFacts;
 use crate::vocab::{FlowLoss, Secured};
 use check::{Checked, Unchecked};
@@ -53,13 +54,6 @@ pub struct Tls {
     checked: Option<Arc<Checked>>,
     /// Whether a record of TLS ever came.
     spoke: bool,
-}
-
-/// Why TLS cannot go on: of which sort, and in more words.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TlsFailure {
-    pub why: FlowLoss,
-    pub said: String,
 }
 
 impl TlsClient {
@@ -159,7 +153,7 @@ impl Tls {
     ///
     /// # Errors
     /// Why the connection cannot go on; what is to be told the other end is fetched all the same.
-    pub fn from_wire(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<bool, TlsFailure> {
+    pub fn from_wire(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<bool, LayerFailure> {
         let mut ended = false;
         while !wire.is_empty() {
             let first = wire;
@@ -167,7 +161,7 @@ impl Tls {
                 // After the peer's close_notify, rustls reads nothing more.
                 Ok(0) => return Ok(true),
                 Ok(_) => {}
-                Err(error) => return Err(TlsFailure { why: FlowLoss::Handshake, said: error.to_string() }),
+                Err(error) => return Err(LayerFailure { why: FlowLoss::Handshake, said: error.to_string() }),
             }
             let state = self.connection.process_new_packets().map_err(|error| self.failure(&error, first))?;
             self.spoke = true;
@@ -223,7 +217,7 @@ impl Tls {
     }
 
     /// What an error means for its connection; `wire` is what it came of.
-    fn failure(&self, error: &rustls::Error, wire: &[u8]) -> TlsFailure {
+    fn failure(&self, error: &rustls::Error, wire: &[u8]) -> LayerFailure {
         use rustls::Error;
         let (why, said) = match error {
             Error::InvalidCertificate(about) => {
@@ -236,14 +230,8 @@ impl Tls {
             Error::InvalidMessage(_) if !self.spoke => (FlowLoss::NotTls, format!("what came begins {}", begins(wire))),
             error => (FlowLoss::Handshake, error.to_string()),
         };
-        TlsFailure { why, said }
+        LayerFailure { why, said }
     }
-}
-
-/// The first bytes of something, for people.
-pub fn begins(wire: &[u8]) -> String {
-    let shown: String = wire.iter().take(24).map(|byte| char::from(*byte)).collect();
-    format!("{shown:?}")
 }
 
 impl fmt::Debug for Tls {
@@ -379,7 +367,7 @@ mod tests {
         let mut near = client(Some(&made), "localhost").begin().expect("begun");
         let said = "what came begins \"HTTP/1.1 400 Bad Request\"".to_owned();
         let failure = near.from_wire(b"HTTP/1.1 400 Bad Request\r\n\r\n", &mut Vec::new());
-        assert_eq!(failure, Err(TlsFailure { why: FlowLoss::NotTls, said }));
+        assert_eq!(failure, Err(LayerFailure { why: FlowLoss::NotTls, said }));
     }
 
     /// A certificate as `openssl req -x509` makes it: its own issuer, and called an authority.
@@ -392,7 +380,7 @@ mod tests {
         SelfSigned { certificate, key: key.serialize_pem() }
     }
 
-    fn said(made: &SelfSigned, ca: Option<&SelfSigned>, name: &str) -> Result<bool, TlsFailure> {
+    fn said(made: &SelfSigned, ca: Option<&SelfSigned>, name: &str) -> Result<bool, LayerFailure> {
         let server = TlsServer::new(made.certificate.as_bytes(), made.key.as_bytes()).expect("usable");
         let (mut near, mut far) = both(&client(ca, name), &server);
         let (mut up, mut down, mut plain) = (Vec::new(), Vec::new(), Vec::new());
@@ -406,7 +394,7 @@ mod tests {
     fn the_very_certificate_that_is_trusted_is_accepted_and_none_other_of_its_kind() {
         let made = authority(|_| {});
         assert_eq!(said(&made, Some(&made), "pbx.example"), Ok(false));
-        let why = |failed: Result<bool, TlsFailure>| failed.expect_err("refused").why;
+        let why = |failed: Result<bool, LayerFailure>| failed.expect_err("refused").why;
         assert_eq!(why(said(&made, Some(&made), "other.example")), FlowLoss::CertificateName);
         let stranger = authority(|_| {});
         assert_eq!(why(said(&made, Some(&stranger), "pbx.example")), FlowLoss::Certificate);

@@ -2,13 +2,13 @@
 
 use super::TrunkPlan;
 use crate::profile::Profile;
-use crate::vocab::Transport;
 
 /// A line for each.
 pub(super) fn doubts(profile: &Profile, trunks: &[TrunkPlan]) -> Vec<String> {
     let written = profile.trunks.iter().zip(trunks);
-    let idle = written.filter(|(written, trunk)| written.tls.is_some() && trunk.transport() != Transport::Tls);
-    let line = |trunk: &TrunkPlan| {
+    let in_clear = written.clone().filter(|(written, trunk)| written.tls.is_some() && !trunk.transport().is_secured());
+    let no_web = written.filter(|(written, trunk)| written.ws.is_some() && !trunk.transport().is_web());
+    let tls = |trunk: &TrunkPlan| {
         format!(
             "trunk {}: tls is set, but its messages go over {}, in clear; for TLS write \
              registrar = \"sip:HOST;transport=tls\", or let the embedded registrar listen on tls://",
@@ -16,5 +16,14 @@ pub(super) fn doubts(profile: &Profile, trunks: &[TrunkPlan]) -> Vec<String> {
             trunk.transport()
         )
     };
-    idle.map(|(_, trunk)| line(trunk)).collect()
+    let ws = |trunk: &TrunkPlan| {
+        format!(
+            "trunk {}: ws is set, but its messages go over {}; for WebSocket write \
+             registrar = \"sip:HOST;transport=ws\" (or wss), or let the embedded registrar listen on ws://",
+            trunk.id,
+            trunk.transport()
+        )
+    };
+    let in_clear = in_clear.map(|(_, trunk)| tls(trunk));
+    in_clear.chain(no_web.map(|(_, trunk)| ws(trunk))).collect()
 }

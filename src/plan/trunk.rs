@@ -1,9 +1,9 @@
 //! One trunk as the rooms take it: whom its agents register with, through what, and how they behave.
 
-use super::{HostTable, TlsProfile};
+use super::{HostTable, TlsProfile, WsProfile};
 use crate::agent::TrunkPolicy;
 use crate::sip::uri::Target;
-use crate::vocab::{AcceptFrom, SocketUse, Transport};
+use crate::vocab::{AcceptFrom, SocketUse, Transport, WsHost};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct TrunkPlan {
     pub keepalive: Option<Duration>,
     /// How they are secured, where that is not as usual.
     pub tls: Option<TlsProfile>,
+    /// What they ask for over WebSocket.
+    pub ws: WsProfile,
     /// What the embedded registrar's first address carries.
     pub embedded_over: Transport,
     pub agents: u32,
@@ -66,6 +68,11 @@ impl TrunkPlan {
             (None, RegistrarChoice::Target(target)) => target.transport = transport,
             (None, RegistrarChoice::Embedded) => {}
         }
+    }
+
+    /// Whether its agents call their host by a name, not by the address they send from.
+    pub fn names_hosts(&self) -> bool {
+        self.transport().is_web() && self.ws.host == WsHost::Invalid
     }
 
     /// How its agents share what they send through.

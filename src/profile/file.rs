@@ -6,7 +6,7 @@
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, LimitScope, OnIcmp, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word,
+    AcceptFrom, ArrivalOrder, LimitScope, OnIcmp, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word, WsHost,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -17,7 +17,9 @@ use std::marker::PhantomData;
 
 /// The value of every key that may be left out, as a person would write it.
 pub mod defaults {
-    use super::{AcceptFrom, ArrivalOrder, LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted};
+    use super::{
+        AcceptFrom, ArrivalOrder, LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted, WsHost,
+    };
 
     pub const RUN_INTERVAL: &str = "60s";
     pub const RUN_WORKERS: u32 = 0;
@@ -39,6 +41,8 @@ pub mod defaults {
     pub const CONNECT_TIMEOUT: &str = "10s";
     pub const VERIFY: bool = true;
     pub const RESUMPTION: bool = false;
+    pub const WS_PATH: &str = "/";
+    pub const WS_HOST: WsHost = WsHost::Invalid;
     pub const KEEPALIVE: &str = "0s";
     pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
@@ -257,7 +261,7 @@ pub struct TrunkFile {
     /// socket of one agent takes those only.
     #[schemars(extend("default" = defaults::ACCEPT_FROM))]
     pub accept_from: Option<WordText<AcceptFrom>>,
-    /// Connections over TCP and TLS: `"per-agent"`: one for each agent, as phones have;
+    /// Connections over TCP, TLS and WebSocket: `"per-agent"`: one for each agent, as phones have;
     /// `"shared"`: one for all agents of a worker and source, as a trunk has.
     #[schemars(extend("default" = defaults::CONNECTIONS))]
     pub connections: Option<WordText<SocketUse>>,
@@ -268,8 +272,8 @@ pub struct TrunkFile {
     /// left out.
     pub source: Option<Vec<String>>,
     /// The longest time between two keep-alives of a flow, `"0s"` for none: an empty line that goes
-    /// after 80 to 100 % of it (RFC 5626 §4.4.1). Over a connection it is answered within 10 s, or
-    /// the connection is given up.
+    /// after 80 to 100 % of it (RFC 5626 §4.4.1), over WebSocket a ping. Over a connection it is
+    /// answered within 10 s, or the connection is given up.
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
     /// The name server this trunk asks; `[run] resolver` when left out.
@@ -285,6 +289,8 @@ pub struct TrunkFile {
     pub retry: Option<RetryFile>,
     /// How TLS is set up: `ca`, `cert`, `key`, `server_name`, `verify`, `resumption`.
     pub tls: Option<TlsFile>,
+    /// What is asked for over WebSocket (`transport=ws` or `wss`): `path`, `headers`, `host`.
+    pub ws: Option<WsFile>,
     /// Shares of the agents that differ from the others: wrong credentials, another client.
     pub mix: Option<Vec<MixFile>>,
 }
@@ -392,6 +398,22 @@ pub struct TlsFile {
     pub resumption: Option<bool>,
 }
 
+/// `ws` of a trunk.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WsFile {
+    /// Path of the URL, with its query.
+    #[schemars(extend("default" = defaults::WS_PATH))]
+    pub path: Option<String>,
+    /// Extra header fields of the request to upgrade, `{ "Origin" = "https://desk.example" }`.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// What an agent calls its own host in Via and Contact: `"invalid"`: a name of its own under
+    /// `.invalid`, as phones in browsers do (RFC 7118 §5.2), the same on its next connection;
+    /// `"address"`: the address its connection comes from.
+    #[schemars(extend("default" = defaults::WS_HOST))]
+    pub host: Option<WordText<WsHost>>,
+}
+
 /// `tls` of the embedded registrar.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -488,11 +510,11 @@ pub struct GeneratorFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrarFile {
-    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one; `tcp://…` and `tls://…` for
-    /// connections. A trunk on the embedded registrar speaks to the first.
+    /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one; `tcp://…`, `tls://…`,
+    /// `ws://…` and `wss://…` for connections. A trunk on the embedded registrar speaks to the first.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub listen: Option<Vec<String>>,
-    /// Its certificate for `tls://`: `cert`, `key`; one of its own making when left out.
+    /// Its certificate for `tls://` and `wss://`: `cert`, `key`; one of its own making when left out.
     pub tls: Option<ServerTlsFile>,
     /// Threads that serve, 0 is one per core; bindings and limits are exact whatever their number.
     #[schemars(extend("default" = defaults::REGISTRAR_THREADS))]

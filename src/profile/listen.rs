@@ -15,7 +15,9 @@ pub struct ListenAddr {
 /// Why a text is no listen address.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("\"{0}\" is not a listen address; write it like \"udp://127.0.0.1:5060\" or \"tcp://127.0.0.1:5060\"")]
+    #[error(
+        "\"{0}\" is not a listen address; write it like \"udp://127.0.0.1:5060\", with tcp, tls, ws or wss for connections"
+    )]
     Scheme(String),
     #[error("\"{0}\" is not an address with a port; write it like \"udp://127.0.0.1:5060\" or \"udp://[::1]:5060\"")]
     Address(String),
@@ -29,6 +31,8 @@ impl FromStr for ListenAddr {
             Some(("udp", rest)) => (Transport::Udp, rest),
             Some(("tcp", rest)) => (Transport::Tcp, rest),
             Some(("tls", rest)) => (Transport::Tls, rest),
+            Some(("ws", rest)) => (Transport::Ws, rest),
+            Some(("wss", rest)) => (Transport::Wss, rest),
             _ => return Err(ListenError::Scheme(text.to_owned())),
         };
         let address = rest.parse().map_err(|_| ListenError::Address(rest.to_owned()))?;

@@ -4,6 +4,7 @@
 //! the `profile` of `run.json`.
 
 use super::error::{Problem, ProfileError};
+use super::file::defaults;
 use super::listen::ListenAddr;
 use super::pattern::NamePattern;
 use super::places::{Path, Places};
@@ -11,7 +12,7 @@ use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
     AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Process, RealmPolicy, ReplayAct, Secret, SocketUse,
-    WhenExhausted, as_text, format_duration,
+    WhenExhausted, WsHost, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -114,6 +115,8 @@ pub struct TrunkProfile {
     pub connect_timeout: Duration,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ws: Option<WsProfile>,
     /// Empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]
@@ -147,6 +150,35 @@ pub struct TlsProfile {
     pub server_name: Option<String>,
     pub verify: bool,
     pub resumption: bool,
+}
+
+/// What a trunk's agents ask for over WebSocket.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct WsProfile {
+    pub path: String,
+    /// In the order of the file. Some are credentials.
+    #[serde(serialize_with = "without_credentials")]
+    pub headers: Vec<(String, String)>,
+    pub host: WsHost,
+}
+
+impl Default for WsProfile {
+    fn default() -> Self {
+        WsProfile { path: defaults::WS_PATH.to_owned(), headers: Vec::new(), host: defaults::WS_HOST }
+    }
+}
+
+/// Header fields as a map, the values of those that let somebody in as `***`.
+fn without_credentials<S: serde::Serializer>(headers: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let shown: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| {
+            let lower = name.to_ascii_lowercase();
+            let secret = ["authorization", "cookie", "token", "key", "secret"].iter().any(|word| lower.contains(word));
+            (name.clone(), if secret { "***".to_owned() } else { value.clone() })
+        })
+        .collect();
+    as_map(&shown, serializer)
 }
 
 /// How connections to the embedded registrar are secured; `None`: by a certificate of its own.

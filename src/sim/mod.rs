@@ -78,6 +78,8 @@ pub struct Wording {
     pub connect_timeout: Duration,
     /// The longest time between two keep-alives of a flow.
     pub keepalive: Option<Duration>,
+    /// See [`StreamRules::names_host`].
+    pub names_host: bool,
 }
 
 impl Wording {
@@ -89,13 +91,8 @@ impl Wording {
     /// What makes its flows streams.
     fn rules(&self) -> Option<StreamRules> {
         let backs_off = self.connections == SocketUse::Shared;
-        let (connect_timeout, keepalive) = (self.connect_timeout, self.keepalive);
-        self.transport.is_stream().then_some(StreamRules { connect_timeout, backs_off, keepalive })
-    }
-
-    /// What opening a stream takes: TCP's handshake, then that of TLS.
-    fn round_trips(&self) -> u32 {
-        1 + u32::from(matches!(self.transport, Transport::Tls | Transport::Wss))
+        let (connect_timeout, keepalive, names_host) = (self.connect_timeout, self.keepalive, self.names_host);
+        self.transport.is_stream().then_some(StreamRules { connect_timeout, backs_off, keepalive, names_host })
     }
 
     /// The address its requests are sent from comes with the flow.
@@ -125,6 +122,7 @@ impl Default for Wording {
             connections: SocketUse::PerAgent,
             connect_timeout: Duration::from_secs(10),
             keepalive: None,
+            names_host: false,
         }
     }
 }
@@ -481,7 +479,7 @@ impl Settlement<'_> {
         let open = |trunk: TrunkId, source: usize| {
             let address = local[trunk.index()][source];
             let (fleet, stream) = (stripe.worker as usize, wording(trunk.index()).rules());
-            let round_trips = wording(trunk.index()).round_trips();
+            let round_trips = wording(trunk.index()).transport.round_trips();
             let address = match stream {
                 Some(rules) if rules.backs_off => {
                     addresses.settle_stream(fleet, address, round_trips);

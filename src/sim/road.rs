@@ -183,9 +183,9 @@ impl<T: Toll> Ways for Lane<'_, T> {
         self.wires.open(FleetFlow { fleet: self.fleet, flow }, self.now, round_trip);
     }
 
-    fn close(&mut self, flow: FlowId) -> bool {
+    fn close(&mut self, flow: FlowId) -> FlowLoss {
         self.wires.close(FleetFlow { fleet: self.fleet, flow });
-        false
+        FlowLoss::ConnectTimeout
     }
 }
 

@@ -361,11 +361,13 @@ pub const fn service_of(transport: Transport) -> &'static str {
     }
 }
 
-/// The port where nothing names one (RFC 3261 §19.1.2).
+/// The port where nothing names one (RFC 3261 §19.1.2; of WebSocket that of HTTP, RFC 7118 §5.2).
 pub const fn usual_port(transport: Transport) -> u16 {
     match transport {
-        Transport::Udp | Transport::Tcp | Transport::Ws => 5060,
-        Transport::Tls | Transport::Wss => 5061,
+        Transport::Udp | Transport::Tcp => 5060,
+        Transport::Tls => 5061,
+        Transport::Ws => 80,
+        Transport::Wss => 443,
     }
 }
 

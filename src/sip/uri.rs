@@ -17,7 +17,7 @@ use std::net::Ipv6Addr;
 pub struct Target {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
     pub host: String,
-    /// As written, else 5060 (5061 for TLS).
+    /// As written, else 5060 (5061 for TLS, 80 and 443 for WebSocket).
     pub port: u16,
     /// As written, else UDP (TLS for `sips`) until the name's own records say another.
     pub transport: Transport,
@@ -57,7 +57,7 @@ pub enum UriError {
     NoHost(String),
     #[error("\"{0}\" has no valid port; a port is 1 to 65535")]
     Port(String),
-    #[error("the transport \"{0}\" is unknown; use udp, tcp or tls")]
+    #[error("the transport \"{0}\" is unknown; use udp, tcp, tls, ws or wss")]
     Transport(String),
 }
 
@@ -127,7 +127,8 @@ fn rsip_agrees(whole: &str, host: &str, port: Option<u16>) -> bool {
 }
 
 /// RFC 3261 §26.2.2: `sips` means TLS over whatever stream it names; `transport=tls` is deprecated
-/// there, yet common.
+/// there, yet common. `transport=ws` is either kind of WebSocket (RFC 7118 §5.3), and `wss` the
+/// secured one where people write it so.
 fn transport(value: Option<&[u8]>, secure: bool) -> Result<Transport, UriError> {
     let Some(value) = value else {
         return Ok(if secure { Transport::Tls } else { Transport::Udp });
@@ -136,6 +137,8 @@ fn transport(value: Option<&[u8]>, secure: bool) -> Result<Transport, UriError> 
     match () {
         () if is("tls") || secure && is("tcp") => Ok(Transport::Tls),
         () if is("tcp") => Ok(Transport::Tcp),
+        () if is("wss") || secure && is("ws") => Ok(Transport::Wss),
+        () if is("ws") => Ok(Transport::Ws),
         () if is("udp") && !secure => Ok(Transport::Udp),
         () => Err(UriError::Transport(String::from_utf8_lossy(value).into_owned())),
     }
@@ -174,6 +177,10 @@ mod tests {
             ("sips:edge.example.net", target("edge.example.net", 5061, Tls)),
             ("sips:edge.example.net;transport=tcp", target("edge.example.net", 5061, Tls)),
             ("sips:[2001:db8::1]", target("2001:db8::1", 5061, Tls)),
+            ("sip:edge.example.net;transport=ws", target("edge.example.net", 80, Transport::Ws)),
+            ("sip:edge.example.net:8080;transport=WS", target("edge.example.net", 8080, Transport::Ws)),
+            ("sips:edge.example.net;transport=ws", target("edge.example.net", 443, Transport::Wss)),
+            ("sip:edge.example.net;transport=wss", target("edge.example.net", 443, Transport::Wss)),
             ("sip:[::1]:5080;transport=udp;x=1", target("::1", 5080, Udp)),
             ("sip:user:pw@host_1-a:1", target("host_1-a", 1, Udp)),
         ] {
@@ -208,7 +215,7 @@ mod tests {
             own(UriError::Port, "sip:h:+5060"),
             own(UriError::NoHost, "sip:::1"),
             own(UriError::Port, "sip:2001:db8::1"),
-            ("sip:h;transport=ws".to_owned(), UriError::Transport("ws".to_owned())),
+            ("sip:h;transport=sctp".to_owned(), UriError::Transport("sctp".to_owned())),
             ("sips:h;transport=udp".to_owned(), UriError::Transport("udp".to_owned())),
         ];
         for (text, error) in table {

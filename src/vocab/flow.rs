@@ -68,10 +68,18 @@ pub enum FlowLoss {
     TlsTimeout,
     /// A keep-alive was not answered, and we gave it up.
     NoPong,
+    /// The server answered the upgrade to WebSocket with another code than 101.
+    UpgradeRefused,
+    /// It agreed to a WebSocket, and not to SIP over it.
+    NoSubprotocol,
+    /// What answers speaks no WebSocket, or breaks its rules.
+    NotWebSocket,
+    /// The connection was taken up, and the upgrade was not answered in the time allowed.
+    UpgradeTimeout,
 }
 
 impl FlowLoss {
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 22;
     pub const ALL: [FlowLoss; FlowLoss::COUNT] = [
         FlowLoss::Refused,
         FlowLoss::Unreachable,
@@ -91,6 +99,10 @@ impl FlowLoss {
         FlowLoss::Handshake,
         FlowLoss::TlsTimeout,
         FlowLoss::NoPong,
+        FlowLoss::UpgradeRefused,
+        FlowLoss::NoSubprotocol,
+        FlowLoss::NotWebSocket,
+        FlowLoss::UpgradeTimeout,
     ];
 
     pub const fn index(self) -> usize {
@@ -117,6 +129,10 @@ impl FlowLoss {
             FlowLoss::Handshake => "TLS handshake failed",
             FlowLoss::TlsTimeout => "TLS not answered within connect_timeout",
             FlowLoss::NoPong => "keep-alive not answered within 10 s",
+            FlowLoss::UpgradeRefused => "WebSocket upgrade refused",
+            FlowLoss::NoSubprotocol => "no SIP over that WebSocket",
+            FlowLoss::NotWebSocket => "no WebSocket on that port",
+            FlowLoss::UpgradeTimeout => "WebSocket upgrade not answered within connect_timeout",
         }
     }
 }
@@ -171,6 +187,22 @@ impl Transport {
     /// (RFC 3261 §17.1.2.2); else each message is a datagram.
     pub const fn is_stream(self) -> bool {
         !matches!(self, Transport::Udp)
+    }
+
+    /// Whether TLS secures it.
+    pub const fn is_secured(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+
+    /// Whether messages travel in the frames of a WebSocket.
+    pub const fn is_web(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
+    /// Round trips before it carries anything: TCP's handshake, that of TLS 1.3 (RFC 8446 §2), and
+    /// the upgrade to WebSocket.
+    pub const fn round_trips(self) -> u32 {
+        self.is_stream() as u32 + self.is_secured() as u32 + self.is_web() as u32
     }
 
     /// As in a Via header (RFC 3261 §20.42, RFC 7118 §5.2) and in every file.

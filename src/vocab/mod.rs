@@ -39,6 +39,7 @@ pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_dig
 pub use secret::Secret;
 pub use setup::{
     AcceptFrom, ArrivalOrder, LoadStage, OnIcmp, Process, RealmPolicy, ReplayAct, RetryAfter, SocketUse, WhenExhausted,
+    WsHost,
 };
 pub use time::{T1, T1_MS, Time};
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};

@@ -46,6 +46,19 @@ words! {
 }
 
 words! {
+    /// What an agent calls the host it is at, where it speaks over a WebSocket.
+    #[derive(Default)]
+    pub enum WsHost {
+        /// A name of its own under `.invalid`, as phones in browsers do, which know no address (RFC
+        /// 7118 §5.2).
+        #[default]
+        Invalid = "invalid",
+        /// The address its connection comes from.
+        Address = "address",
+    }
+}
+
+words! {
     /// Whose datagrams are answers, where no connection says so.
     #[derive(Default)]
     pub enum AcceptFrom {

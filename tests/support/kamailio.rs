@@ -38,6 +38,9 @@ pub enum Config {
     Tcp,
     /// The same over TLS; its certificate is [`Kamailio::certificate`].
     Tls,
+    /// The same over WebSocket, at the path `/ws` of the port for TCP, or of the one for TLS.
+    Ws,
+    Wss,
     /// At most so many contacts over all users, 403 to the next one.
     Limit(u32),
     /// So many registrations and refreshes a second, 503 to the others.
@@ -67,7 +70,7 @@ impl Config {
     /// File name and text.
     fn file(self) -> (&'static str, &'static str) {
         match self {
-            Config::Healthy | Config::Tcp | Config::Tls => HEALTHY,
+            Config::Healthy | Config::Tcp | Config::Tls | Config::Ws | Config::Wss => HEALTHY,
             Config::Limit(_) => ("limit.cfg", include_str!("../kamailio/limit.cfg")),
             Config::Rate { .. } => ("rate.cfg", include_str!("../kamailio/rate.cfg")),
             Config::Forbidden => ("forbidden.cfg", include_str!("../kamailio/forbidden.cfg")),
@@ -85,6 +88,8 @@ impl Config {
         match self {
             Config::Tcp => vec!["STREAMS=1".to_owned()],
             Config::Tls => vec!["STREAMS=1".to_owned(), "SECURED=1".to_owned()],
+            Config::Ws => vec!["STREAMS=1".to_owned(), "WEBSOCKET=1".to_owned()],
+            Config::Wss => ["STREAMS=1", "SECURED=1", "WEBSOCKET=1"].map(str::to_owned).to_vec(),
             Config::Limit(contacts) => vec![format!("LIMIT={contacts}")],
             Config::Rate { per_second, retry_after_s } => {
                 let retry_after = retry_after_s.map(|seconds| format!("RETRY_AFTER={seconds}"));
@@ -195,7 +200,7 @@ impl Kamailio {
         let dir = self.dir.path();
         drop(std::fs::remove_file(dir.join("rpc")));
         let own = self.settings.config.file();
-        if matches!(self.settings.config, Config::Tls) && !self.certificate().exists() {
+        if matches!(self.settings.config, Config::Tls | Config::Wss) && !self.certificate().exists() {
             let made = SelfSigned::new(vec!["127.0.0.1".to_owned()]).expect("an address");
             std::fs::write(self.certificate(), made.certificate).expect("our own directory");
             std::fs::write(dir.join("key.pem"), made.key).expect("our own directory");

@@ -63,7 +63,7 @@ pub const PURE: [&str; 15] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 31] = [
+pub const CRATES: [(&str, &[&str]); 33] = [
     ("prometheus_client", &["live", "report"]),
     ("hickory_resolver", &["command"]),
     ("hyper", &["live"]),
@@ -87,6 +87,8 @@ pub const CRATES: [(&str, &[&str]); 31] = [
     ("rustls", &["net"]),
     ("rustls_native_certs", &["net"]),
     ("rcgen", &["net"]),
+    ("tungstenite", &["net"]),
+    ("httparse", &["net"]),
     ("libc", &["net"]),
     ("terminal_size", &["command"]),
     ("tokio", &["engine", "live", "command"]),

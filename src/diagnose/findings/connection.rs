@@ -166,6 +166,12 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
             format!("{there} takes connections up and does not answer TLS{when}")
         }
         FlowLoss::NotTls => format!("what listens on {there} speaks no TLS{when}"),
+        FlowLoss::UpgradeRefused | FlowLoss::NoSubprotocol | FlowLoss::NotWebSocket | FlowLoss::UpgradeTimeout => {
+            draft.rejected.push("a server that is away: it took the connections up".to_owned());
+            let (what, advice) = no_web_socket(group.main());
+            draft.advice.push(advice.to_owned());
+            format!("{there} {what}{when}")
+        }
         FlowLoss::Handshake => {
             draft.rejected.push("a server that is away: it took the connections up".to_owned());
             draft.advice.push(NO_AGREEMENT.to_owned());
@@ -183,7 +189,7 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
     }
     draft.rejected.push("this machine: what it could not do itself is counted apart".to_owned());
     draft.excludes(Rival::Accounts, "a registrar that refuses its users: no request was sent, so none was judged");
-    if !matches!(group.main(), FlowLoss::ConnectTimeout | FlowLoss::TlsTimeout) {
+    if !matches!(group.main(), FlowLoss::ConnectTimeout | FlowLoss::TlsTimeout | FlowLoss::UpgradeTimeout) {
         draft.excludes(Rival::PacketLoss, "packets lost by chance: the failures were reported, not waited for");
     } else if group.opened_meanwhile == 0 {
         draft.excludes(Rival::PacketLoss, "packets lost by chance: not one connection came to be meanwhile");
@@ -191,9 +197,29 @@ fn not_opened(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
+/// What a server does that gives no WebSocket for SIP, and what to look at.
+fn no_web_socket(why: FlowLoss) -> (&'static str, &'static str) {
+    match why {
+        FlowLoss::UpgradeRefused => (
+            "takes connections up and refuses to make WebSockets of them",
+            "the HTTP code says why: 404 another path (ws.path), 401 or 403 a header it wants (ws.headers, Origin \
+             among them), 426 or 400 a proxy that passes no upgrade on, 3xx another address",
+        ),
+        FlowLoss::NoSubprotocol => (
+            "makes WebSockets of connections and speaks no SIP over them",
+            "the server behind this path may be another one: SIP is its subprotocol \"sip\" (RFC 7118 §4)",
+        ),
+        FlowLoss::UpgradeTimeout => (
+            "takes connections up and does not answer the upgrade to WebSocket",
+            "a port that speaks SIP over TCP, or one that wants TLS first (transport=wss), waits as long as this does",
+        ),
+        _ => ("takes connections up and speaks no WebSocket", "another port, or TLS on one side only (ws and wss)"),
+    }
+}
+
 /// Connections over which something else than SIP came.
 fn speaks_no_sip(view: &View<'_>) -> Option<Draft> {
-    let group = FlowEnds::of(view, |counts| &counts.lost, &[FlowLoss::NotSip])?;
+    let group = FlowEnds::of(view, |counts| &counts.lost, &[FlowLoss::NotSip, FlowLoss::NotWebSocket])?;
     let mut draft = group.draft(view, "connect.refused");
     draft.summary = format!(
         "what listens on {} speaks no SIP: {} of {} brought something else, or a message longer than any answer",
@@ -292,7 +318,7 @@ const CERTIFICATE: [FlowLoss; 5] = [
     FlowLoss::CertificatePurpose,
     FlowLoss::Certificate,
 ];
-const NOT_OPENED: [FlowLoss; 8] = [
+const NOT_OPENED: [FlowLoss; 13] = [
     FlowLoss::Refused,
     FlowLoss::Unreachable,
     FlowLoss::ConnectTimeout,
@@ -301,6 +327,12 @@ const NOT_OPENED: [FlowLoss; 8] = [
     FlowLoss::NotTls,
     FlowLoss::Handshake,
     FlowLoss::TlsTimeout,
+    FlowLoss::UpgradeRefused,
+    FlowLoss::NoSubprotocol,
+    FlowLoss::NotWebSocket,
+    FlowLoss::UpgradeTimeout,
+    // A frame longer than any answer instead of one.
+    FlowLoss::NotSip,
 ];
 const ENDED: [FlowLoss; 6] = [
     FlowLoss::Closed,

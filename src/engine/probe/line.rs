@@ -1,11 +1,10 @@
 //! A probe's connection: opened while somebody waits for it, opened again when it was lost.
 
 use crate::agent::probe::Todo;
-use crate::engine::channels::{Channels, Inbox, Progress, Secure};
+use crate::engine::channels::{Channels, ClientLayers, Inbox, Layers, Progress};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken};
 use crate::net::tcp::Tcp;
-use crate::net::tls::TlsClient;
 use crate::vocab::{FlowLoss, Trouble};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,13 +14,13 @@ use std::time::Duration;
 pub(super) struct ProbeConnection {
     /// The address its requests come from, where that is given, and where they go.
     ends: (Option<IpAddr>, SocketAddr),
-    tls: Option<TlsClient>,
+    layers: ClientLayers,
     channels: Channels<()>,
     token: Option<StreamToken>,
-    inbox: Inbox,
+    inbox: Box<Inbox>,
     local: Option<SocketAddr>,
     lost: Option<FlowLoss>,
-    /// What there is to say of TLS: what was agreed on, or why nothing was.
+    /// What there is to say of its layers: what was agreed on, or why nothing was.
     said: Option<Result<String, String>>,
 }
 
@@ -29,9 +28,18 @@ pub(super) struct ProbeConnection {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl ProbeConnection {
-    pub(super) fn new(ends: (Option<IpAddr>, SocketAddr), tls: Option<TlsClient>, poller: &Poller) -> Self {
+    pub(super) fn new(ends: (Option<IpAddr>, SocketAddr), layers: ClientLayers, poller: &Poller) -> Self {
         let channels = Channels::new(poller.registry());
-        ProbeConnection { ends, tls, channels, token: None, inbox: Inbox::new(), local: None, lost: None, said: None }
+        ProbeConnection {
+            ends,
+            layers,
+            channels,
+            token: None,
+            inbox: Box::new(Inbox::new()),
+            local: None,
+            lost: None,
+            said: None,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -43,7 +51,7 @@ impl ProbeConnection {
         self.local.unwrap_or(nowhere)
     }
 
-    /// What there is to say of TLS: what was agreed on, or why nothing was.
+    /// What there is to say of its layers: what was agreed on, or why nothing was.
     pub(super) fn said(&self) -> Option<&Result<String, String>> {
         self.said.as_ref()
     }
@@ -67,14 +75,13 @@ impl ProbeConnection {
                 return if why == FlowLoss::Local { Err(error) } else { Ok(()) };
             }
         };
-        let secure = self.tls.clone().map(Secure::Later);
-        self.token = Some(self.channels.add((), tcp, secure, true)?);
+        self.token = Some(self.channels.add((), tcp, Layers::of_client(&self.layers), true)?);
         let end = clock.now() + PATIENCE;
         while self.local.is_none() && self.lost.is_none() {
             let now = clock.now();
             if now >= end {
-                let taken_up = self.token.is_some_and(|token| self.channels.is_taken_up(token));
-                self.fail(if taken_up { FlowLoss::TlsTimeout } else { FlowLoss::ConnectTimeout });
+                let why = self.token.map_or(FlowLoss::ConnectTimeout, |token| self.channels.too_late(token));
+                self.fail(why);
                 break;
             }
             poller.wait(Some(end.since(now)), &mut Vec::new())?;
@@ -110,7 +117,7 @@ impl ProbeConnection {
                 Progress::Nothing => {}
                 Progress::Opened((), opened) => {
                     self.local = Some(opened.local);
-                    let told = self.token.and_then(|token| self.channels.told_of_tls(token));
+                    let told = self.token.and_then(|token| self.channels.told(token));
                     self.said = told.map(Ok);
                 }
                 Progress::Lost((), why) => self.fail(why),

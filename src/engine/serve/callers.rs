@@ -1,12 +1,13 @@
 //! The connections to the embedded registrar that one of its threads has accepted.
 
-use crate::engine::channels::{Channels, Inbox, Progress, Secure};
+use crate::engine::channels::{Channels, Inbox, Layers, Progress, SUBPROTOCOL};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken, Waker};
 use crate::net::tcp::TcpPort;
 use crate::net::tls::TlsServer;
+use crate::net::ws::Ws;
 use crate::registrar::{Connection, Peer};
-use crate::vocab::{Time, saturating_u32};
+use crate::vocab::{Time, Transport, saturating_u32};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,9 +34,34 @@ impl Mailbox {
     }
 }
 
+/// Where connections are accepted.
+pub struct StreamPort {
+    pub port: TcpPort,
+    /// What secures them.
+    pub tls: Option<TlsServer>,
+    /// Whether they are to become WebSockets.
+    pub web: bool,
+}
+
+impl StreamPort {
+    pub(super) fn transport(&self) -> Transport {
+        match (self.tls.is_some(), self.web) {
+            (false, false) => Transport::Tcp,
+            (true, false) => Transport::Tls,
+            (false, true) => Transport::Ws,
+            (true, true) => Transport::Wss,
+        }
+    }
+
+    /// The same for another thread.
+    pub(super) fn share(&self) -> io::Result<StreamPort> {
+        Ok(StreamPort { port: self.port.share()?, tls: self.tls.clone(), web: self.web })
+    }
+}
+
 /// One thread's connections, and the sockets it accepts them on.
 pub(super) struct Callers {
-    ports: Vec<(TcpPort, Option<TlsServer>)>,
+    ports: Vec<StreamPort>,
     channels: Channels<SocketAddr>,
     inbox: Inbox,
     /// This thread's number, and everybody's mail.
@@ -51,13 +77,13 @@ const ACCEPTED: usize = 64;
 
 impl Callers {
     pub(super) fn new(
-        ports: Vec<(TcpPort, Option<TlsServer>)>,
+        ports: Vec<StreamPort>,
         poller: &mut Poller,
         position: u16,
         mail: Arc<[Mailbox]>,
     ) -> io::Result<Self> {
-        for (n, (port, _)) in ports.iter().enumerate() {
-            poller.add_shared(port, PORTS + saturating_u32(n))?;
+        for (n, place) in ports.iter().enumerate() {
+            poller.add_shared(&place.port, PORTS + saturating_u32(n))?;
         }
         Ok(Callers { ports, channels: Channels::new(poller.registry()), inbox: Inbox::new(), position, mail })
     }
@@ -70,13 +96,14 @@ impl Callers {
     /// Accepts connections from the ports that are ready.
     pub(super) fn accept(&mut self, ready: &[u32]) {
         let ports = ready.iter().filter_map(|token| token.checked_sub(PORTS));
-        for (port, tls) in ports.filter_map(|n| self.ports.get(n as usize)) {
+        for StreamPort { port, tls, web } in ports.filter_map(|n| self.ports.get(n as usize)) {
             for _ in 0..ACCEPTED {
                 // Without a descriptor it waits until one is free.
                 let Ok(Some((tcp, from))) = port.accept() else { break };
-                let Ok(tls) = tls.as_ref().map(|tls| tls.begin().map(Secure::Now)).transpose() else { break };
+                let Ok(tls) = tls.as_ref().map(TlsServer::begin).transpose() else { break };
+                let layers = Layers::of_server(tls, web.then(|| Ws::server(SUBPROTOCOL)));
                 // What cannot be watched is closed.
-                let _ = self.channels.add(from, tcp, tls, false);
+                let _ = self.channels.add(from, tcp, layers, false);
             }
         }
     }

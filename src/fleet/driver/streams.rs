@@ -46,9 +46,15 @@ impl Deed {
 impl<W: Witness> Driver<W> {
     /// A stream is open; its requests come from `local`.
     pub fn opened(&mut self, now: Time, flow: FlowId, local: SocketAddr, out: &mut impl Ways) {
+        let id = self.config.stripe.global(saturating_u32(flow.index()));
         let stream = self.config.flows.stream(flow);
         stream.flow.local = local;
-        stream.flow.template = stream.flow.template.at(&local.to_string());
+        let sent_by = if stream.rules.names_host {
+            host_name(self.config.seed.draw(Purpose::HostName, id.into(), 0))
+        } else {
+            local.to_string()
+        };
+        stream.flow.template = stream.flow.template.at(&sent_by);
         let draw = self.keepalive_draw(flow, now);
         self.step(flow, now, StreamInput::Opened { draw }, out);
     }
@@ -180,7 +186,7 @@ impl<W: Witness> Driver<W> {
                 self.fell(flow, FlowLoss::NoPong, false, now);
             }
             StreamStep::GiveUp => {
-                let why = if out.close(flow) { FlowLoss::TlsTimeout } else { FlowLoss::ConnectTimeout };
+                let why = out.close(flow);
                 self.fell(flow, why, true, now);
             }
         }
@@ -227,6 +233,12 @@ impl<W: Witness> Driver<W> {
             self.step(tiding.flow, now, StreamInput::Told { draw }, out);
         }
     }
+}
+
+/// What a phone that knows no address of its own calls its host (RFC 7118 §5.2; RFC 2606 §2: nobody
+/// will ever resolve it).
+pub fn host_name(number: u64) -> String {
+    format!("{:012x}.invalid", number >> 16)
 }
 
 /// A keep-alive (RFC 5626 §3.5.1); over datagrams many phones send the same to keep a NAT's binding.

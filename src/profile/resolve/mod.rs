@@ -4,12 +4,14 @@
 mod agents;
 mod check;
 mod fault;
+mod headers;
 mod injection;
 mod names;
 mod replay;
 mod rows;
 mod tls;
 mod trunk;
+mod ws;
 
 use super::Source;
 use super::error::Problem;

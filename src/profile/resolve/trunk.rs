@@ -3,13 +3,13 @@
 
 use super::agents::agents;
 use super::check::Checker;
-use super::{names, tls};
+use super::headers::headers;
+use super::{names, tls, ws};
 use crate::profile::file::{DurationText, MixFile, RetryFile, TrunkFile, WordText, defaults};
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{OnIcmp, RealmPolicy};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -89,12 +89,13 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         connections,
         connect_timeout,
         tls: file.tls.map(|file| tls::client(check, &at.key("tls"), file)),
+        ws: file.ws.map(|file| ws::ws(check, &at.key("ws"), file)),
         source,
         keepalive,
         resolver: names::resolver(check, &at.key("resolver"), file.resolver.as_deref()),
         hosts: names::hosts(check, &at.key("hosts"), file.hosts.unwrap_or_default()),
         agents: agents.unwrap_or_else(nobody),
-        headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default()),
+        headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default(), ("REGISTER", &OWN_HEADERS)),
         retry,
         mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
     }
@@ -205,24 +206,6 @@ fn source(check: &mut Checker, path: &Path, written: Option<&Vec<String>>) -> Ve
         );
     }
     addresses
-}
-
-fn headers(check: &mut Checker, path: &Path, written: BTreeMap<String, String>) -> Vec<(String, String)> {
-    let mut headers: Vec<(String, String)> = written.into_iter().collect();
-    headers.sort_by_key(|(name, _)| check.places.key(&path.key(name)).start);
-    for (n, (name, value)) in headers.iter().enumerate() {
-        let at = path.key(name);
-        let token = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
-        if name.is_empty() || !name.chars().all(token) {
-            check.bad_key(&at, "is not a header name", "names are letters, digits and \"-\" (RFC 3261 §25.1)");
-        } else if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            check.bad_key(&at, "is a header every REGISTER has already", "leave it out, or name another header");
-        } else if headers[..n].iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
-            check.bad_key(&at, "is written twice in different case", "write it once");
-        }
-        check.one_line(&at, value);
-    }
-    headers
 }
 
 /// Headers the agent writes itself, with their compact names (RFC 3261 §7.3.3).
