@@ -192,6 +192,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Print one sentence on stdout, for a chat
+    #[arg(long, conflicts_with = "json")]
+    pub line: bool,
+
     /// Leave digests in failures.pcapng as they were sent, instead of overwriting them
     #[arg(long)]
     pub capture_secrets: bool,
@@ -220,6 +224,10 @@ pub struct SimulateArgs {
     /// Print run.json on stdout instead of the summary
     #[arg(long)]
     pub json: bool,
+
+    /// Print one sentence on stdout, for a chat
+    #[arg(long, conflicts_with = "json")]
+    pub line: bool,
 }
 
 /// What is shown while a run goes on.
@@ -370,9 +378,17 @@ pub struct ReportArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Print one sentence on stdout, for a chat
+    #[arg(long, conflicts_with = "json")]
+    pub line: bool,
+
     /// Also print report.html to report.pdf, with the Chromium of this machine
     #[arg(long)]
     pub pdf: bool,
+
+    /// Also write report.xlsx: the tables as a workbook, with charts
+    #[arg(long)]
+    pub xlsx: bool,
 
     /// The paper of report.pdf
     #[arg(long, value_enum, default_value_t = Paper::A4, requires = "pdf")]
@@ -565,12 +581,43 @@ pub fn kinder(mut error: clap::Error) -> clap::Error {
 /// Commands that nobody should run by mistake.
 const HARMFUL: [&str; 1] = ["limits"];
 
+/// What may be typed beyond commands and options.
+#[derive(Debug)]
+pub struct Vocabulary {
+    /// What `explain` knows.
+    pub names: Vec<String>,
+    /// Profiles that come with the program, without `@`.
+    pub shipped: Vec<String>,
+    /// Dotted paths into a profile, for `--set`.
+    pub keys: Vec<String>,
+}
+
 /// The completion script for a shell.
-pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+pub fn completions(shell: clap_complete::Shell, known: &Vocabulary) -> Vec<u8> {
+    let one_of = |names: &[String]| clap::builder::PossibleValuesParser::new(names.to_vec());
+    let mut command = Cli::command()
+        .mut_subcommand("explain", |explain| explain.mut_arg("name", |name| name.value_parser(one_of(&known.names))))
+        .mut_subcommand("profiles", |shown| shown.mut_arg("name", |name| name.value_parser(one_of(&known.shipped))));
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "regstorm", &mut script);
+    clap_complete::generate(shell, &mut command, "regstorm", &mut script);
+    if shell == clap_complete::Shell::Bash {
+        script.extend_from_slice(bash_values(known).as_bytes());
+    }
     script
 }
+
+/// The generated function of bash completes commands and options only; this one, behind it, has
+/// files, directories, profiles, names, trunks and keys.
+fn bash_values(known: &Vocabulary) -> String {
+    let at: Vec<String> = known.shipped.iter().map(|name| format!("@{name}")).collect();
+    BASH_VALUES
+        .replace("{NAMES}", &known.names.join(" "))
+        .replace("{SHIPPED}", &known.shipped.join(" "))
+        .replace("{AT}", &at.join(" "))
+        .replace("{KEYS}", &known.keys.iter().map(|key| format!("{key}=")).collect::<Vec<_>>().join(" "))
+}
+
+const BASH_VALUES: &str = include_str!("cli/completions.bash");
 
 /// The manual: one page for the program, then one for each command, as `man` prints them in a row.
 ///
@@ -593,8 +640,9 @@ mod tests {
 
     #[test]
     fn the_manual_and_the_completions_know_every_command() {
+        let known = Vocabulary { names: vec!["403".into()], shipped: vec!["pilot".into()], keys: Vec::new() };
         let manual = String::from_utf8(manual().expect("memory")).expect("UTF-8");
-        let script = String::from_utf8(completions(clap_complete::Shell::Bash)).expect("UTF-8");
+        let script = String::from_utf8(completions(clap_complete::Shell::Bash, &known)).expect("UTF-8");
         for command in Cli::command().get_subcommands() {
             assert!(manual.contains(&format!("regstorm\\-{}", command.get_name())), "{}", command.get_name());
             assert!(script.contains(command.get_name()), "{}", command.get_name());

@@ -307,6 +307,7 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             id: trunk.id.clone(),
             registrar,
             registrar_text: trunk.registrar.clone(),
+            platform: trunk.platform,
             outbound_proxy: proxy.flatten(),
             policy: policy(trunk, &trunk.retry),
             headers,

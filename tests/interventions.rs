@@ -168,7 +168,8 @@ fn the_record_keeps_what_was_done_at_once_and_every_report_says_so() {
     assert_eq!((told[1]["at"].as_str(), told[1]["after_s"].as_f64()), (Some("2000-01-01T00:00:20.500Z"), Some(20.5)));
     let summary = regstorm::report::summary::render(&results, &judgement, &[], "out");
     assert!(summary.contains("The load was changed by hand 2 times: it was not the profile's."), "{summary}");
-    let page = String::from_utf8(regstorm::report::html::render(&results, &judgement, &[])).expect("UTF-8");
+    let page = String::from_utf8(regstorm::report::html::render(&results, &judgement, &[], &Default::default()))
+        .expect("UTF-8");
     assert!(page.contains("paused after 12 s, resumed after 20.5 s at 1.1 times the rate"));
 }
 

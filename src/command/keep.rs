@@ -64,7 +64,7 @@ fn remove_result(directory: &Path) -> io::Result<()> {
 
 /// Whether a run writes a file of this name.
 fn is_ours(name: &str) -> bool {
-    const OURS: [&str; 17] = [
+    const OURS: [&str; 19] = [
         RECORD,
         FAILURES,
         "run.json",
@@ -79,6 +79,8 @@ fn is_ours(name: &str) -> bool {
         "summary.csv",
         "report.html",
         "report.pdf",
+        "report.xlsx",
+        "trend.html",
         "junit.xml",
         "dry-run.json",
         "compare.html",

@@ -21,6 +21,7 @@ mod kept_baseline;
 mod limits;
 mod metrics;
 mod names;
+mod neighbours;
 mod output;
 mod pdf;
 mod preflight;

@@ -5,7 +5,7 @@ use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, say};
 use super::registrar::{address_of, embedded};
-use super::report::{Derived, derive};
+use super::report::{Derived, Shown, derive};
 use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
@@ -102,9 +102,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let unkept = ended.keep_error.or_else(|| watch.record().end(&last).err());
     drop(watch);
     drop(server);
-    let derived = conclude(directory.path(), unkept, left.as_deref(), args.json)?;
+    let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
-    derived.print(directory.path(), args.json)?;
+    derived.print(directory.path(), Shown::of(args.json, args.line))?;
     if let Some(keep) = args.keep {
         keep::prune(&plan.name, directory.path(), keep);
     }
@@ -378,6 +378,7 @@ pub(super) fn header(
             .map(|(trunk, target)| TrunkHeader {
                 id: trunk.id.clone(),
                 registrar: trunk.registrar_text.clone().into(),
+                platform: trunk.platform,
                 target: target.preferred().to_string(),
                 transport: Some(trunk.transport()),
                 domain: trunk.policy.domain.clone(),

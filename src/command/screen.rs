@@ -320,15 +320,20 @@ fn look_once(follower: &mut Option<Follower<File>>, record: &Path) -> Result<Loo
         GeneratorVerdict::Suspect => Health::Suspect,
         GeneratorVerdict::Invalid => Health::Invalid,
     };
-    Ok((found.into_iter().map(line_of).collect(), health, judgement.generator_reasons))
+    Ok((found.iter().map(|finding| line_of(finding, &found)).collect(), health, judgement.generator_reasons))
 }
 
-fn line_of(finding: Finding) -> FindingLine {
+fn line_of(finding: &Finding, all: &[Finding]) -> FindingLine {
+    let summary = printable(&finding.summary).into_owned();
     FindingLine {
         severity: finding.severity,
-        id: finding.id,
+        id: finding.id.clone(),
         trunk: printable(&finding.trunk_id).into_owned(),
-        summary: printable(&finding.summary).into_owned(),
+        // Two causes of one trouble are not two troubles.
+        summary: match finding.rivals_among(all).join(" or ") {
+            rivals if rivals.is_empty() => summary,
+            rivals => format!("either this or {rivals}: {summary}"),
+        },
         advice: printable(finding.advice.split(" | ").next().unwrap_or_default()).into_owned(),
         evidence: printable(&finding.evidence).into_owned(),
     }

@@ -21,6 +21,11 @@ const PROFILES: [(&str, &str); 10] = [
     ("rehearsal", include_str!("../../profiles/rehearsal.toml")),
 ];
 
+/// The names of all.
+pub(super) fn names() -> Vec<String> {
+    PROFILES.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
 /// `regstorm profiles`: the list, or the text of one.
 pub(super) fn execute(args: &ProfilesArgs) -> Result<Exit, Failure> {
     if let Some(name) = &args.name {

@@ -3,7 +3,7 @@
 use super::assemble::USER_AGENT;
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, name_of, print, write_files};
-use super::report::{Derived, derive};
+use super::report::{Derived, Shown, derive};
 use super::run::header;
 use super::run_watch::FailureFile;
 use super::source::DiskSource;
@@ -57,11 +57,13 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let dry_run = dry_run(&plan, &derived.results, &outcome);
     write_files(directory.path(), &[("dry-run.json", report::dry_run::render(&dry_run))])?;
     if args.json {
-        let Derived { results, judgement, findings } = &derived;
+        let Derived { results, judgement, findings, .. } = &derived;
         let document = run_json::render_rehearsal(results, judgement, findings, &dry_run);
         print(&String::from_utf8_lossy(&document))?;
+    } else if args.line {
+        derived.print(directory.path(), Shown::Line)?;
     } else {
-        derived.print(directory.path(), false)?;
+        derived.print(directory.path(), Shown::Summary)?;
         print(&report::dry_run::lines(&dry_run))?;
     }
     let interrupted_by = derived.results.end.as_ref().and_then(|end| end.interrupted_by);

@@ -1,10 +1,10 @@
 //! `regstorm trend DIR`: the runs of a name over time.
 
 use super::failure::{Exit, Failure};
+use super::neighbours::runs_in;
 use super::output::{print, write_file};
 use crate::cli::TrendArgs;
 use crate::report::trend::{Trend, TrendRun};
-use std::fs;
 use std::path::Path;
 
 pub(super) fn execute(args: &TrendArgs) -> Result<Exit, Failure> {
@@ -34,17 +34,7 @@ fn runs(folder: &Path, name: Option<&str>) -> Result<Vec<TrendRun>, Failure> {
     if !folder.is_dir() {
         return Err(Failure::usage(format!("{}: there is no such directory", folder.display())));
     }
-    let entries = fs::read_dir(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
-    // `latest` is another name of a run that is there anyway.
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !path.ends_with("latest"));
-    let read = |path: std::path::PathBuf| {
-        let document = serde_json::from_slice(&fs::read(path.join("run.json")).ok()?).ok()?;
-        let run = TrendRun { place: path.display().to_string(), document };
-        (!run.name().is_empty() && !run.started().is_empty()).then_some(run)
-    };
-    let mut all: Vec<TrendRun> = paths.filter_map(read).collect();
-    // Rehearsals begin at one moment, so their directories say which came first.
-    all.sort_by(|a, b| a.started().cmp(b.started()).then_with(|| a.place.cmp(&b.place)));
+    let mut all = runs_in(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
     let of_name = |run: &&TrendRun| name.is_none_or(|name| run.name() == name);
     let Some(newest) = all.iter().rev().find(of_name).cloned() else {
         return Err(Failure::usage(match name {

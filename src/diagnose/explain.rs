@@ -9,6 +9,7 @@
 //! own words for settings and log lines, so that a reader can search for them there.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,6 +54,22 @@ pub struct LookAt {
     pub what: String,
 }
 
+/// The system of advice that holds with every product.
+pub const ANY: &str = "any";
+
+impl LookAt {
+    /// Whether it holds with every product.
+    pub fn is_general(&self) -> bool {
+        self.system == ANY
+    }
+}
+
+impl fmt::Display for LookAt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_general() { out.write_str(&self.what) } else { write!(out, "{}: {}", self.system, self.what) }
+    }
+}
+
 /// Another cause that would look like a finding. Written `[cause, excluded_by, test]`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RivalText {
@@ -82,6 +99,9 @@ pub struct Explanation {
     /// Of a finding: what else would look like it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<RivalText>,
+    /// Of a finding about the registrar's side: what to ask whoever runs it, as sentences.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ask: String,
 }
 
 const CODES: &str = include_str!("explain/codes.toml");
@@ -150,8 +170,9 @@ fn unregistered(name: &str) -> Option<Explanation> {
             what: "A rule of this server, or of a proxy before it, answers with a code of its own.".to_owned(),
         }],
         rivals: Vec::new(),
+        ask: String::new(),
         look_at: vec![LookAt {
-            system: "any".to_owned(),
+            system: ANY.to_owned(),
             what: format!(
                 "Read the reason phrase and the Warning header of the response, search the server's configuration for \
                  {name}, and see regstorm explain {class}."

@@ -3,7 +3,7 @@
 use super::{HostTable, TlsProfile, WsProfile};
 use crate::agent::TrunkPolicy;
 use crate::sip::uri::Target;
-use crate::vocab::{AcceptFrom, SocketUse, Transport, WsHost};
+use crate::vocab::{AcceptFrom, Platform, SocketUse, Transport, WsHost};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub struct TrunkPlan {
     pub registrar: RegistrarChoice,
     /// The profile's `registrar` value.
     pub registrar_text: String,
+    pub platform: Option<Platform>,
     pub outbound_proxy: Option<ProxyPlan>,
     pub policy: TrunkPolicy,
     /// Extra headers in order, without `User-Agent`.

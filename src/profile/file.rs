@@ -6,7 +6,8 @@
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, LimitScope, OnIcmp, Process, RealmPolicy, Secret, SocketUse, WhenExhausted, Word, WsHost,
+    AcceptFrom, ArrivalOrder, LimitScope, OnIcmp, Platform, Process, RealmPolicy, Secret, SocketUse, WhenExhausted,
+    Word, WsHost,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -226,6 +227,10 @@ pub struct TrunkFile {
     /// `"embedded"`, or a SIP URI: `"sip:edge.example.net"`, `"sip:10.0.0.5:5060"`. A name without a
     /// port is looked up as RFC 3263 has it: NAPTR, SRV, then its addresses.
     pub registrar: Option<String>,
+    /// The product that answers: `"kamailio"`, `"opensips"`, `"asterisk"`, `"freeswitch"`,
+    /// `"genesys"`, `"oracle"` or `"other"`. The report keeps its advice to it; left out, it goes by
+    /// the name that the answers bear in `Server`.
+    pub platform: Option<WordText<Platform>>,
     /// A SIP URI every request goes through, `"sip:127.0.0.1:5060;lr"`.
     pub outbound_proxy: Option<String>,
     /// Host of the Request-URI and of every address of record.

@@ -11,8 +11,8 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Process, RealmPolicy, ReplayAct, Secret, SocketUse,
-    WhenExhausted, WsHost, as_text, format_duration,
+    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Platform, Process, RealmPolicy, ReplayAct, Secret,
+    SocketUse, WhenExhausted, WsHost, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -88,6 +88,8 @@ pub struct TrunkProfile {
     pub id: String,
     /// `embedded` or a SIP URI, as written.
     pub registrar: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbound_proxy: Option<String>,
     pub domain: String,

@@ -4,8 +4,8 @@ use super::resolution::Resolution;
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval};
 use crate::sip::Timers;
 use crate::vocab::{
-    Intervention, LoadStage, LoopKind, Phase, Process, RealmPolicy, RetryAfter, SocketUse, Stage, Status, Transport,
-    WhenExhausted,
+    Intervention, LoadStage, LoopKind, Phase, Platform, Process, RealmPolicy, RetryAfter, SocketUse, Stage, Status,
+    Transport, WhenExhausted,
 };
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
@@ -129,7 +129,22 @@ pub fn utc(unix_ns: i128, digits: usize) -> String {
     Timestamp::from_nanosecond(unix_ns).map(|time| format!("{time:.digits$}")).unwrap_or_default()
 }
 
+/// The day of a moment as people write it: `Monday 30 November 2026`. UTC.
+pub fn day(unix_ns: i128) -> String {
+    Timestamp::from_nanosecond(unix_ns).map(|time| time.strftime("%A %-d %B %Y").to_string()).unwrap_or_default()
+}
+
+/// The time of day of a moment, to the second: `07:30:19`. UTC.
+pub fn time_of_day(unix_ns: i128) -> String {
+    Timestamp::from_nanosecond(unix_ns).map(|time| time.strftime("%H:%M:%S").to_string()).unwrap_or_default()
+}
+
 impl Header {
+    /// A moment of the run, `ns` after its start, by the clock of the test machine.
+    pub fn unix_ns(&self, ns: u64) -> i128 {
+        i128::from(self.started_unix_ns) + i128::from(ns)
+    }
+
     /// A moment of the run, `ns` after its start, in UTC: `2026-11-21T01:02:03.004Z`.
     pub fn utc(&self, ns: u64) -> String {
         utc(i128::from(self.started_unix_ns) + i128::from(ns), 3)
@@ -151,6 +166,9 @@ impl Header {
 pub struct TrunkHeader {
     pub id: String,
     pub registrar: RegistrarHeader,
+    /// The product that answers, where the profile says it.
+    #[serde(default)]
+    pub platform: Option<Platform>,
     /// Resolved address, `127.0.0.1:5060`.
     pub target: String,
     /// `None`: a log does not say.

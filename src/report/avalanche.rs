@@ -4,10 +4,11 @@
 use super::chart::{ChartFrame, Scale, Series, lines};
 use super::charts::{Chart, chart};
 use super::csv::Table;
+use super::explanation::{WIDTH, wrap};
 use super::json;
 use super::template;
 use super::text::{cell, decimal, printable};
-use crate::diagnose::avalanche::Comeback;
+use crate::diagnose::avalanche::{Comeback, SHARES};
 use crate::vocab::{floor_usize, format_duration};
 use serde::Serialize;
 use std::time::Duration;
@@ -47,7 +48,8 @@ pub fn table(setting: &Setting, comebacks: &[Comeback]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let table: Vec<String> = rows.iter().map(line).collect();
-    format!("{}\n\n{}\n", sentence(setting), table.join("\n"))
+    let worst = wrap(&worst(comebacks), "", "", WIDTH);
+    format!("{}\n\n{}\n\n{worst}", sentence(setting), table.join("\n"))
 }
 
 const HEADER: [&str; 11] =
@@ -86,6 +88,35 @@ fn sentence(setting: &Setting) -> String {
     )
 }
 
+/// Which client is worst, for the registrar and for its own users.
+fn worst(comebacks: &[Comeback]) -> String {
+    let named = |comeback: &Comeback| {
+        let jitter = if comeback.refresh_jitter { "with" } else { "without" };
+        format!("{} {jitter} jitter", printable(&comeback.preset))
+    };
+    let busiest = |comeback: &&Comeback| comeback.peak_per_s.max(comeback.echo_per_s);
+    let Some(hardest) = comebacks.iter().max_by_key(busiest) else { return String::new() };
+    let last = |comeback: &Comeback| comeback.registered_again_after_s[SHARES.len() - 1];
+    // Who never comes back is later than anybody.
+    let patience = |comeback: &&Comeback| (comeback.agents - comeback.returned, last(comeback).map_or(0.0, |s| s));
+    let slowest = comebacks.iter().max_by(|a, b| {
+        let (a, b) = (patience(a), patience(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    let slowest = slowest.map(|slowest| match (slowest.agents - slowest.returned, last(slowest)) {
+        (0, Some(after)) => {
+            format!("the last to have everybody back is {}, after {} s", named(slowest), decimal(after, 1))
+        }
+        (missing, _) => format!("{} leaves {missing} of {} agents out for good", named(slowest), slowest.agents),
+    });
+    format!(
+        "Hardest on the registrar is {}, with {} requests in its busiest second; {}.",
+        named(hardest),
+        busiest(&hardest),
+        slowest.unwrap_or_default()
+    )
+}
+
 /// `avalanche.csv`: one row for each client, with and without jitter.
 pub fn csv(comebacks: &[Comeback]) -> Vec<u8> {
     let mut table = Table::new("avalanche.csv");
@@ -121,6 +152,7 @@ pub fn html(setting: &Setting, comebacks: &[Comeback]) -> Vec<u8> {
         name: String,
         version: String,
         sentence: String,
+        worst: String,
         header: Vec<&'static str>,
         rows: Vec<Vec<String>>,
         charts: Vec<Chart>,
@@ -129,6 +161,7 @@ pub fn html(setting: &Setting, comebacks: &[Comeback]) -> Vec<u8> {
         name: printable(&setting.name),
         version: printable(&setting.version),
         sentence: sentence(setting),
+        worst: worst(comebacks),
         header: HEADER.to_vec(),
         rows: comebacks.iter().map(row).collect(),
         charts: charts(comebacks),
@@ -263,6 +296,13 @@ mod tests {
         assert!(lines[1].starts_with("rfc       on       0 s  2.5 s  never  never"), "{text}");
         assert_eq!(lines[1].find("never"), lines[2].find("never"), "{text}");
         let csv = String::from_utf8(csv(&[comeback("rfc", true, vec![])])).expect("UTF-8");
+        assert!(
+            text.ends_with(
+                "Hardest on the registrar is asterisk without jitter, with 200 requests in its busiest second;\n\
+                 asterisk without jitter leaves 2 of 100 agents out for good.\n"
+            ),
+            "{text}"
+        );
         assert_eq!(csv.lines().nth(1), Some("rfc,on,100,98,0.01,2.5,,,3,200,0,40,540,300,2"));
     }
 

@@ -12,6 +12,42 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
+/// What a column holds, for programs that must not guess.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ColumnKind {
+    /// A moment, RFC 3339.
+    Time,
+    Number,
+    /// Names, words and sentences; also those that look like numbers.
+    Text,
+    /// Whatever the row is about.
+    Mixed,
+}
+
+impl Column {
+    pub fn kind(&self) -> ColumnKind {
+        match self.name {
+            "interval_start" | "first_seen" | "last_seen" | "first_registered" | "last_change" => ColumnKind::Time,
+            "value" => ColumnKind::Mixed,
+            "count"
+            | "attempts"
+            | "registered"
+            | "agents"
+            | "code"
+            | "last_code"
+            | "interval_s"
+            | "mean_period_s"
+            | "agents_planned"
+            | "agents_registered"
+            | "agent_minutes_planned"
+            | "agent_minutes_available"
+            | "availability_pct" => ColumnKind::Number,
+            name if name.ends_with("_us") => ColumnKind::Number,
+            _ => ColumnKind::Text,
+        }
+    }
+}
+
 /// The columns of `file`, in order.
 pub fn columns(file: &str) -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().chain(&AVALANCHE).filter(move |column| column.file == file)

@@ -27,6 +27,10 @@ fn one(text: &Explanation, width: usize) -> String {
     for place in &text.look_at {
         out.push_str(&labelled(&place.system, &place.what, width));
     }
+    if !text.ask.is_empty() {
+        out.push_str("\nask whoever runs the registrar\n");
+        out.push_str(&wrap(&text.ask, "      ", "      ", width));
+    }
     if !text.rivals.is_empty() {
         out.push_str("\nwhat else would look like it, what excludes that, and the test\n");
     }

@@ -4,8 +4,10 @@
 //! Eleven trunks with the same trouble are one thing to read, and the same advice; `findings.csv`
 //! has every trunk's evidence.
 
-use super::text::{counted, printable};
+use super::platforms::InUse;
+use super::text::{counted, length, printable};
 use crate::diagnose::Finding;
+use crate::record::Results;
 use crate::vocab::Severity;
 use serde::Serialize;
 
@@ -22,6 +24,8 @@ pub(super) struct GroupedFinding {
     rejected: String,
     cost: String,
     advice: Vec<Vec<Piece>>,
+    /// Advice for products that may be in use or not.
+    elsewhere: Vec<Vec<Piece>>,
     /// The same on other trunks.
     also: Vec<Also>,
     tone: &'static str,
@@ -42,7 +46,7 @@ struct Piece {
 }
 
 /// All findings in their order, those of one kind together where the first of them stands.
-pub(super) fn all(findings: &[Finding]) -> Vec<GroupedFinding> {
+pub(super) fn all(results: &Results, findings: &[Finding]) -> Vec<GroupedFinding> {
     let mut shown: Vec<GroupedFinding> = Vec::new();
     for finding in findings {
         let same = shown.iter_mut().find(|found| found.id == finding.id && found.severity == finding.severity);
@@ -50,23 +54,25 @@ pub(super) fn all(findings: &[Finding]) -> Vec<GroupedFinding> {
             Some(found) => {
                 found.also.push(Also { trunk: printable(&finding.trunk_id), summary: printable(&finding.summary) })
             }
-            None => shown.push(first(finding)),
+            None => shown.push(first(finding, &InUse::on(results, &finding.trunk_id), results.header.simulated)),
         }
     }
     shown
 }
 
-fn first(finding: &Finding) -> GroupedFinding {
+fn first(finding: &Finding, platforms: &InUse, simulated: bool) -> GroupedFinding {
+    let (advice, elsewhere) = platforms.sort(&finding.places);
     GroupedFinding {
         id: printable(&finding.id),
         severity: finding.severity,
         trunk: printable(&finding.trunk_id),
         summary: printable(&finding.summary),
-        extent: printable(&extent(finding)),
+        extent: printable(&extent(finding, simulated)),
         evidence: printable(&finding.evidence),
         rejected: printable(&finding.rejected),
         cost: printable(&finding.cost),
-        advice: finding.advice.split(" | ").filter(|text| !text.is_empty()).map(pieces).collect(),
+        advice: advice.iter().map(|text| pieces(text)).collect(),
+        elsewhere: elsewhere.iter().map(|text| pieces(text)).collect(),
         also: Vec::new(),
         tone: match finding.severity {
             Severity::Critical => "bad",
@@ -76,10 +82,15 @@ fn first(finding: &Finding) -> GroupedFinding {
     }
 }
 
-fn extent(finding: &Finding) -> String {
+/// How often, when and how sure; the times of a rehearsal count from its start.
+fn extent(finding: &Finding, simulated: bool) -> String {
     let (agents, attempts) = (counted(finding.agents, "agent"), counted(finding.attempts, "attempt"));
-    let Finding { first_seen, last_seen, confidence, .. } = finding;
-    format!("{agents}, {attempts}, {first_seen} to {last_seen}, confidence {confidence}")
+    let Finding { first_seen, last_seen, confidence, seen_ns: (first, last), .. } = finding;
+    let when = match simulated {
+        true => format!("{} to {} after the start", length(*first), length(*last)),
+        false => format!("{first_seen} to {last_seen}"),
+    };
+    format!("{agents}, {attempts}, {when}, confidence {confidence}")
 }
 
 /// What stands between backticks is something to type.

@@ -257,10 +257,8 @@ struct Page<'a> {
 
 /// `report.html`: the limits, a chart of the steps, and the steps themselves.
 pub fn html(limits: &Limits) -> Vec<u8> {
-    let charts: Vec<Chart> = [charts::capacity::of_search(limits), registered(&limits.steps), rates(&limits.steps)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let charts: Vec<Chart> =
+        [charts::capacity::of_search(limits), registered(&limits.steps), rates(limits)].into_iter().flatten().collect();
     let page = Page {
         version: limits.tool.version,
         name: printable(&limits.name),
@@ -297,21 +295,29 @@ fn registered(steps: &[Step]) -> Option<Chart> {
     axis.chart("How many agents each step left registered.", said, steps.iter(), &series)
 }
 
-fn rates(steps: &[Step]) -> Option<Chart> {
-    let probes: Vec<&Step> = steps.iter().filter(|step| step.held.is_some()).collect();
+fn rates(limits: &Limits) -> Option<Chart> {
+    let probes: Vec<&Step> = limits.steps.iter().filter(|step| step.held.is_some()).collect();
     let line = |label, class, held| Series {
         label,
         class,
         values: probes.iter().map(|step| step.per_second.filter(|_| step.held == Some(held))).collect(),
     };
-    let series = [line("held", "c-good", true), line("did not hold", "c-bad", false)];
+    let limit = limits.rate.as_ref().and_then(|rate| rate.limit_per_s);
+    let mut series = vec![line("held", "c-good", true), line("did not hold", "c-bad", false)];
+    series.extend(limit.map(|limit| Series {
+        label: "the limit",
+        class: "c-plan",
+        values: vec![Some(limit); probes.len()],
+    }));
     let tried = probes.iter().filter(|step| step.per_second.is_some()).count();
     let axis = Axis { id: "rates-tried", title: "Rates tried", scale: Scale::Logarithmic, unit: "/s" };
     let held = probes.iter().filter(|step| step.held == Some(true)).filter_map(|step| step.per_second);
-    let said = match held.max_by(f64::total_cmp) {
-        Some(highest) => format!("The highest of {tried} tried that held is {}/s.", decimal(highest, 1)),
-        None => format!("None of {tried} tried held."),
-    };
+    let found = limit.map(|limit| format!("The limit is at {}/s. ", decimal(limit, 2))).unwrap_or_default();
+    let said = found
+        + &match held.max_by(f64::total_cmp) {
+            Some(highest) => format!("The highest of {tried} tried that held is {}/s.", decimal(highest, 1)),
+            None => format!("None of {tried} tried held."),
+        };
     axis.chart("Each rate tried, and whether it held.", said, probes.iter().copied(), &series)
 }
 

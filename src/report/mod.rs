@@ -6,6 +6,7 @@
 //! clock, no terminal. The caller writes the files.
 
 pub mod avalanche;
+mod carrier;
 mod chart;
 mod charts;
 pub mod compare;
@@ -17,13 +18,17 @@ pub mod dictionary;
 pub mod dry_run;
 pub mod experiments;
 pub mod explanation;
+mod facts;
 mod found;
 pub mod go_live;
 pub mod html;
 mod json;
 pub mod junit;
+mod last_good;
 pub mod limits;
+pub mod line;
 mod names;
+mod platforms;
 pub mod readiness;
 mod resolved;
 pub mod run_json;
@@ -38,12 +43,25 @@ pub mod trend;
 mod untested;
 pub mod watch;
 pub mod words;
+pub mod xlsx;
+
+pub use html::Surroundings;
 
 use crate::diagnose::{Finding, Judgement};
 use crate::record::Results;
 
 /// Every derived file of this room: its name in the result directory and its bytes.
 pub fn render_all(results: &Results, judgement: &Judgement, findings: &[Finding]) -> Vec<(&'static str, Vec<u8>)> {
+    render_among(results, judgement, findings, &Surroundings::default())
+}
+
+/// The same for a run that lies beside others.
+pub fn render_among(
+    results: &Results,
+    judgement: &Judgement,
+    findings: &[Finding],
+    around: &Surroundings,
+) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("run.json", run_json::render(results, judgement, findings)),
         ("intervals.csv", csv::intervals(results)),
@@ -54,7 +72,7 @@ pub fn render_all(results: &Results, judgement: &Judgement, findings: &[Finding]
         ("availability.csv", csv::availability(results)),
         ("findings.csv", csv::findings(findings)),
         ("summary.csv", summary_csv::render(results, judgement, findings)),
-        ("report.html", html::render(results, judgement, findings)),
+        ("report.html", html::render(results, judgement, findings, around)),
         ("junit.xml", junit::render(results, judgement, findings)),
     ]
 }

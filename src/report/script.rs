@@ -40,4 +40,4 @@ impl Script {
 /// Content Security Policy of the page: these two scripts, styles within the page, and nothing from
 /// anywhere.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src \
-    'sha256-GcjUxq2Ikpp59K5J1vcWFWbf0Lo9FcxJXpdPeH63jx8=' 'sha256-UdH4lHWbydgI76Fo3APWnGkc3kyxbOAQMp47N35tDpg='; base-uri 'none'; form-action 'none'";
+    'sha256-GcjUxq2Ikpp59K5J1vcWFWbf0Lo9FcxJXpdPeH63jx8=' 'sha256-XEeFRvawvA2CtbKAS5JQbigvb99kvAJJdXA/+nL0gLM='; base-uri 'none'; form-action 'none'";

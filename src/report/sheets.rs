@@ -8,7 +8,7 @@ use super::text::{self, bytes, decimal, millis, percent, printable, thousands};
 use super::words::{self, Outcomes};
 use super::{csv, run_json};
 use crate::diagnose::figures::{self, Distribution};
-use crate::diagnose::{self, Judgement};
+use crate::diagnose::{self, GeneratorVerdict, Judgement};
 use crate::record::{Baseline, IntervalResult, Results};
 use crate::vocab::{Phase, Stage, Status};
 use serde::Serialize;
@@ -24,6 +24,15 @@ pub(super) struct Sheet {
     columns: Vec<Heading>,
     rows: Vec<Line>,
     /// What was left out, or why there is nothing.
+    note: String,
+    /// Shown closed: it is there for those who look for it.
+    folded: bool,
+}
+
+/// A table of the page that has nothing to show, and why.
+#[derive(Serialize)]
+pub(super) struct Quiet {
+    title: &'static str,
     note: String,
 }
 
@@ -46,7 +55,7 @@ impl Sheet {
         let heading =
             |name: &&'static str| Heading { name: name.trim_start_matches('#'), number: name.starts_with('#') };
         let columns = columns.iter().map(heading).collect();
-        Sheet { id, title, lead: lead.to_owned(), columns, rows: Vec::new(), note: String::new() }
+        Sheet { id, title, lead: lead.to_owned(), columns, rows: Vec::new(), note: String::new(), folded: false }
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
@@ -58,15 +67,23 @@ impl Sheet {
         self.rows.push(Line { cells: cells.map(|cell| printable(&cell)).into(), tone });
     }
 
+    pub(super) fn folded(mut self, folded: bool) -> Sheet {
+        self.folded = folded;
+        self
+    }
+
     pub(super) fn noted(mut self, note: String) -> Sheet {
         self.note = note;
         self
     }
 }
 
-/// All tables of the page, in order.
-pub(super) fn all(results: &Results, judgement: &Judgement) -> Vec<Sheet> {
-    vec![
+/// All tables of the page, in order, and those that have nothing to show.
+pub(super) fn all(results: &Results, judgement: &Judgement) -> (Vec<Sheet>, Vec<Quiet>) {
+    let sound = judgement.generator == GeneratorVerdict::Valid;
+    let over_time = intervals(results);
+    let long = over_time.rows.len() > MOST_OPEN;
+    let sheets = [
         thresholds(judgement),
         outcomes(results),
         latency(results),
@@ -74,12 +91,17 @@ pub(super) fn all(results: &Results, judgement: &Judgement) -> Vec<Sheet> {
         sources(results),
         responses(results),
         loops(results),
-        intervals(results),
-        generator(results, judgement),
-        conditions(results),
-        host(results),
-    ]
+        over_time.folded(long),
+        generator(results, judgement).folded(sound),
+        conditions(results).folded(true),
+        host(results).folded(true),
+    ];
+    let (shown, empty): (Vec<Sheet>, Vec<Sheet>) = sheets.into_iter().partition(|sheet| !sheet.rows.is_empty());
+    (shown, empty.into_iter().map(|sheet| Quiet { title: sheet.title, note: sheet.note }).collect())
 }
+
+/// A table over time with more rows than this is shown closed.
+const MOST_OPEN: usize = 12;
 
 fn thresholds(judgement: &Judgement) -> Sheet {
     let lead = "What the profile asks of this run.";
@@ -99,17 +121,21 @@ fn outcomes(results: &Results) -> Sheet {
     for status in Status::ALL {
         let count = totals.sums.status[status.index()];
         let share = figures::percent(count, totals.attempts).map(percent).unwrap_or_default();
-        sheet.row([status.as_str().to_owned(), thousands(count), share, words::meaning(status).to_owned()]);
+        if count > 0 {
+            sheet.row([status.as_str().to_owned(), thousands(count), share, words::meaning(status).to_owned()]);
+        }
     }
-    let share = if totals.attempts > 0 { "100 %" } else { "" };
-    sheet.row(["all".to_owned(), thousands(totals.attempts), share.to_owned(), "attempts of all agents".to_owned()]);
-    sheet
+    if sheet.rows.is_empty() {
+        return sheet.noted("No attempt was made.".to_owned());
+    }
+    sheet.row(["all".to_owned(), thousands(totals.attempts), "100 %".to_owned(), "attempts of all agents".to_owned()]);
+    sheet.noted("No attempt ended in any other way.".to_owned())
 }
 
 fn latency(results: &Results) -> Sheet {
     let lead = "Milliseconds. \u{201c}register\u{201d} counts from the moment an attempt was due, \
                 \u{201c}register_service\u{201d} from the moment it was sent.";
-    let columns = ["Phase", "#Count", "#Least", "#Mean", "#p50", "#p90", "#p95", "#p99", "#p99.9", "#Most"];
+    let columns = ["Phase", "#Count", "#Min", "#Mean", "#p50", "#p90", "#p95", "#p99", "#p99.9", "#Max"];
     let mut sheet = Sheet::new("latency", "Latency", lead, &columns);
     for phase in Phase::ALL {
         let d = Distribution::of_phase(&results.totals, phase);
@@ -332,7 +358,7 @@ fn generator(results: &Results, judgement: &Judgement) -> Sheet {
     sheet.row(["Arrivals late".to_owned(), format!("{found}{late}"), late_limits]);
     sheet.row(["Schedule lag, p50".to_owned(), ms(lag.p50), String::new()]);
     sheet.row(["Schedule lag, p99".to_owned(), ms(lag.p99), "invalid above 100 ms".to_owned()]);
-    sheet.row(["Schedule lag, most".to_owned(), ms(lag.max), String::new()]);
+    sheet.row(["Schedule lag, max".to_owned(), ms(lag.max), String::new()]);
     let drops = "none; invalid above 0.1 % of messages received";
     sheet.row(["Datagrams dropped by our kernel".to_owned(), thousands(counts.socket_drops), drops.to_owned()]);
     sheet.row(["Send errors".to_owned(), thousands(counts.send_errors), "none".to_owned()]);

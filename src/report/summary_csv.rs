@@ -4,12 +4,14 @@
 //! follow at the end, so that a failed run never has a page without the reason.
 
 use super::csv::Table;
+use super::facts;
 use super::go_live::go_live;
-use super::text::{cell, decimal};
+use super::text::{cell, decimal, printable};
 use super::words::{self, Outcomes};
 use crate::diagnose::figures::{self, Distribution, Unit};
 use crate::diagnose::{Finding, GeneratorVerdict, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
+use crate::record::results::day;
 use crate::vocab::{Phase, Status};
 
 /// Renders the file.
@@ -18,6 +20,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding]) ->
     let live = go_live(results, judgement, findings);
     let live = row("Can we go live?", live.answer.to_lowercase(), "", "", &live.because);
     let mut rows = vec![verdict(results, judgement), soundness(judgement), live];
+    rows.extend(setting(results));
     rows.extend(agents(results));
     rows.extend(attempts(results));
     rows.extend(times(results));
@@ -68,6 +71,21 @@ fn verdict(results: &Results, judgement: &Judgement) -> SummaryRow {
     let mut row = row("Verdict", value.to_owned(), "", "", &words::verdict(results, judgement));
     row.target = Some(("passed".to_owned(), result));
     row
+}
+
+/// What was run, when and against whom.
+fn setting(results: &Results) -> [SummaryRow; 3] {
+    let header = &results.header;
+    let length = words::ended_ns(results).map(words::span).unwrap_or_default();
+    let when = match header.simulated {
+        true => format!("a rehearsal of {length} in virtual time; its clock is no calendar"),
+        false => format!("{} UTC, for {length}", day(header.unix_ns(0))),
+    };
+    [
+        row("Name of the run", printable(&header.name), "", "", "as the profile calls it"),
+        row("Start of the run", header.utc(0), "", "", &when),
+        row("Registrar", printable(&facts::registrars(results)), "", "", "what the agents signed in to"),
+    ]
 }
 
 fn soundness(judgement: &Judgement) -> SummaryRow {

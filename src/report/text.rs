@@ -16,13 +16,33 @@ pub(super) fn code(code: u16) -> String {
     cell((code > 0).then_some(code))
 }
 
-/// At most `digits` decimals, without trailing zeros.
+/// At most `digits` decimals, rounded half away from zero, without trailing zeros.
 pub(super) fn decimal(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return String::new();
     }
-    let text = format!("{value:.digits$}");
+    let text = fixed(value, digits);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Exactly `digits` decimals, rounded half away from zero: a person who checks 0.125 gets 0.13.
+fn fixed(value: f64, digits: usize) -> String {
+    let scale = 10f64.powi(i32::try_from(digits).unwrap_or(0));
+    let scaled = value * scale;
+    // Beyond this a float holds no halves, and the product would lose digits. A decimal half is
+    // mostly not a float: what lies within its error is the half that was meant.
+    let rounded = if scaled.abs() < 1e12 { (scaled + scaled * 1e-14).round() / scale } else { value };
+    format!("{rounded:.digits$}")
+}
+
+/// A difference with its sign: `+1,234`, `-0.35`; nothing has none.
+pub(super) fn signed_count(value: f64, digits: usize) -> String {
+    let text = if digits == 0 { thousands(floor_u64(value.abs().round())) } else { decimal(value.abs(), digits) };
+    match text.as_str() {
+        "0" => text,
+        _ if value < 0.0 => format!("-{text}"),
+        _ => format!("+{text}"),
+    }
 }
 
 /// Nanoseconds as seconds with at most three decimals.
@@ -60,10 +80,10 @@ pub(super) fn percent(value: f64) -> String {
 pub(super) fn millis(us: f64) -> String {
     let ms = us / 1e3;
     match ms {
-        _ if ms < 1.0 => format!("{ms:.3}"),
-        _ if ms < 100.0 => format!("{ms:.2}"),
-        _ if ms < 10_000.0 => format!("{ms:.1}"),
-        _ => format!("{ms:.0}"),
+        _ if ms < 1.0 => fixed(ms, 3),
+        _ if ms < 100.0 => fixed(ms, 2),
+        _ if ms < 10_000.0 => fixed(ms, 1),
+        _ => fixed(ms, 0),
     }
 }
 
@@ -84,23 +104,22 @@ pub(super) fn minutes(value: f64) -> String {
     match value {
         _ if value < 1.0 => decimal(value, 3),
         _ if value < 1_000.0 => decimal(value, 1),
-        _ => thousands(floor_u64(value)),
+        _ => thousands(floor_u64(value.round())),
     }
 }
 
 /// A part of agent-minutes and the whole, with as many decimals as it takes to tell them apart.
 pub(super) fn minutes_of(part: f64, whole: f64) -> (String, String) {
     let coarse = (minutes(part), minutes(whole));
-    if coarse.0 != coarse.1 || part >= whole {
+    // Less than one minute between them is less than rounding makes of it.
+    let apart = coarse.0 != coarse.1 && (whole < 1_000.0 || whole - part >= 1.0);
+    if apart || part >= whole {
         return coarse;
     }
     let fine = |value: f64, digits: usize| {
-        let fraction = format!("{:.digits$}", value.fract());
-        // Rounded up to the next whole number, it has no fraction left.
-        match fraction.strip_prefix('0') {
-            Some(fraction) => format!("{}{fraction}", thousands(floor_u64(value))),
-            None => thousands(floor_u64(value) + 1),
-        }
+        let text = fixed(value, digits);
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+        format!("{}.{fraction}", thousands(whole.parse().unwrap_or(0)))
     };
     let pairs = (1..=3).map(|digits| (fine(part, digits), fine(whole, digits)));
     pairs.into_iter().find(|(part, whole)| part != whole).unwrap_or(coarse)
@@ -199,10 +218,14 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([310.0, 1_500.0, 250_000.0, 32_000_000.0].map(millis), ["0.310", "1.50", "250.0", "32000"]);
         assert_eq!(minutes_of(7_345.1, 7_345.62), ("7,345.1".to_owned(), "7,345.6".to_owned()));
-        assert_eq!(minutes_of(7_344.99, 7_345.0), ("7,344".to_owned(), "7,345".to_owned()));
+        assert_eq!(minutes_of(7_344.99, 7_345.0), ("7,344.99".to_owned(), "7,345.00".to_owned()));
+        assert_eq!(minutes_of(7_343.6, 7_345.0), ("7,344".to_owned(), "7,345".to_owned()));
+        assert_eq!([0.125, 2.675, 1.005, 0.4449].map(|value| decimal(value, 2)), ["0.13", "2.68", "1.01", "0.44"]);
+        assert_eq!([1_234.0, -0.35, 0.0, 0.001].map(|value| signed_count(value, 2)), ["+1234", "-0.35", "0", "0"]);
+        assert_eq!(signed_count(-1_234.0, 0), "-1,234");
         assert_eq!(minutes_of(7_345.96, 7_345.99), ("7,345.96".to_owned(), "7,345.99".to_owned()));
         assert_eq!(minutes_of(60.0, 60.0), ("60".to_owned(), "60".to_owned()));
-        assert_eq!([0.0, 0.0249, 12.84, 1_234.5].map(minutes), ["0", "0.025", "12.8", "1,234"]);
+        assert_eq!([0.0, 0.0249, 12.84, 1_234.5].map(minutes), ["0", "0.025", "12.8", "1,235"]);
         assert_eq!([10_000_000_000, 3_217_400_000, 0].map(seconds), ["10", "3.217", "0"]);
         assert_eq!([45_200_000_000, 3_599_000_000_000, 3_723_000_000_000].map(length), ["45.2s", "59m59s", "1h02m03s"]);
         assert_eq!([512, 8_388_608, 2_100_000_000].map(bytes), ["512 B", "8.4 MB", "2.1 GB"]);

@@ -42,6 +42,11 @@ impl TrendRun {
         self.started().get(..16).unwrap_or(self.started())
     }
 
+    /// Whether it passed.
+    pub fn is_good(&self) -> bool {
+        self.verdict() == "pass"
+    }
+
     fn verdict(&self) -> &str {
         self.text("/verdict")
     }

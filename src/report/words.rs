@@ -267,6 +267,21 @@ pub fn ended_ns(results: &Results) -> Option<u64> {
     results.end.as_ref().map(|end| end.ended_ns).or(last)
 }
 
+/// How long something took, in words and no finer than matters: `8 hours`, `1 hour 5 minutes`,
+/// `30 seconds`.
+pub fn span(ns: u64) -> String {
+    let seconds = (ns + 500_000_000) / 1_000_000_000;
+    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let part = |n, noun| (n > 0).then(|| text::counted(n, noun));
+    let parts = match (hours, minutes) {
+        (0, 0) if seconds == 0 => return "under a second".to_owned(),
+        (0, 0..10) => [part(minutes, "minute"), part(rest, "second")],
+        (0, _) => [part((seconds + 30) / 60, "minute"), None],
+        _ => [part(hours, "hour"), part(minutes, "minute")],
+    };
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 /// What a run leaves at its registrars, and until when: `12 bindings, all lapsed by …`. `None` when
 /// it leaves nothing.
 pub fn bindings_left(results: &Results) -> Option<String> {

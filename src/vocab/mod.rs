@@ -15,6 +15,7 @@ mod intervention;
 mod number;
 mod outcome;
 mod packet;
+mod platform;
 mod said;
 mod secret;
 mod setup;
@@ -35,6 +36,7 @@ pub use number::{
 };
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, RequestFate, RequestKind, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
+pub use platform::Platform;
 pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
 pub use setup::{

@@ -34,7 +34,7 @@ fn expect_first_page(found: &Found, findings: usize) {
     assert_eq!((&found.violations, &found.requests), (&vec![], &vec![]), "nothing is asked from outside");
     assert_eq!(found.contrast, Vec::<String>::new());
     assert!(found.texts > 50, "{} texts were looked at", found.texts);
-    assert!(found.title && found.verdict.len() > 20 && found.figures == 5, "{found:?}");
+    assert!(found.title && found.verdict.len() > 20 && found.figures == 6, "{found:?}");
     assert_eq!(found.findings, findings, "{found:?}");
     assert_eq!((found.skipped, found.unnamed), (0, 0), "{found:?}");
     assert!(found.wide <= 0, "the page is {} pixels wider than its window", found.wide);

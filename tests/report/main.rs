@@ -5,6 +5,7 @@ mod fixture;
 mod judgement;
 mod page;
 mod setup;
+mod xlsx;
 
 use regstorm::diagnose::{Judgement, Threshold, judge};
 use regstorm::record::Results;

@@ -1,7 +1,14 @@
 //! The report page: well-formed, self-contained, escaped, accessible, and of a bounded size.
 
+use crate::files::finding;
 use crate::fixture::{self, Shape};
-use crate::{THRESHOLDS, rendered};
+use crate::{THRESHOLDS, judged, rendered};
+use regstorm::diagnose::Finding;
+use regstorm::measure::{AnswerForm, AnswererRow, Sightings};
+use regstorm::record::RegistrarHeader;
+use regstorm::report::trend::TrendRun;
+use regstorm::report::{Surroundings, line, render_among};
+use regstorm::vocab::{Class, Platform, Severity};
 use sha2::{Digest, Sha256};
 
 /// Checks that every element that is opened is closed, in order; enough for pages we write
@@ -154,4 +161,146 @@ fn write_pages_to_look_at() {
         let page = rendered(&results, &THRESHOLDS, "report.html");
         std::fs::write(dir.join(format!("{name}.html")), page).expect("written");
     }
+}
+
+/// The page of a run that is not the built-in registrar's, with these findings and what lies around
+/// it.
+fn deciding(change: impl Fn(&mut regstorm::record::Results), found: &[Finding], around: &Surroundings) -> String {
+    let mut results = fixture::run();
+    results.header.trunks.truncate(1);
+    results.header.trunks[0].registrar = "sip:edge.example.net;transport=udp".to_owned().into();
+    change(&mut results);
+    let judgement = judged(&results, &[("agents_registered_peak", ">= 20"), ("register.p99", "< 10s")]);
+    let files = render_among(&results, &judgement, found, around);
+    let (_, page) = files.into_iter().find(|(name, _)| *name == "report.html").expect("a page");
+    String::from_utf8(page).expect("UTF-8")
+}
+
+#[test]
+fn the_first_page_says_what_was_tested() {
+    let page = deciding(|_| {}, &[], &Surroundings::default());
+    for part in [
+        "sip:edge.example.net (127.0.0.1:5060, UDP) for the domain example.test",
+        "20 agents planned, 20 needed by the targets",
+        "Saturday 21 November 2026, 01:02 UTC, for 1 minute 15 seconds",
+        "There is none: no earlier run of this name in the same folder has passed.",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // A card is red where its target was missed, green where it was met.
+    let card = |label: &str| {
+        let before = &page[..page.find(&format!("<dt>{label}</dt>")).expect(label)];
+        before[before.rfind("<div class=\"").expect("a card") + 12..].split('"').next().expect("a class")
+    };
+    assert_eq!(["Signed in", "Slowest one in a hundred", "Availability"].map(card), ["bad", "good", ""]);
+    assert!(!page.contains("Ask your carrier"), "nothing to ask");
+}
+
+#[test]
+fn the_carrier_is_asked_with_what_it_needs_to_look() {
+    let found = [finding(Severity::Critical, "trunk_00", "the trunk takes 400 registrations")];
+    let page = deciding(|_| {}, &found, &Surroundings::default());
+    let (_, text) = page.split_once("<pre class=\"copy\">").expect("a text");
+    let (text, _) = text.split_once("</pre>").expect("its end");
+    for part in [
+        "Registrar: sip:edge.example.net (127.0.0.1:5060, UDP) for the domain example.test",
+        "When: Saturday 21 November 2026, 01:02:04 to 01:03:04 UTC",
+        "How many: 12 phones of 10 in 3,400 attempts",
+        "What we saw: the trunk takes 400 registrations",
+        "Example Call-IDs: 7",
+        "Our question: How many registrations may be held on this trunk at once",
+    ] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    // What the test machine did wrong is no question for a carrier.
+    let own = Finding { id: "generator.saturated".to_owned(), ..finding(Severity::Warning, "", "late") };
+    assert!(!deciding(|_| {}, &[own], &Surroundings::default()).contains("Ask your carrier"));
+}
+
+#[test]
+fn advice_is_for_the_platform_in_use() {
+    let found = [finding(Severity::Critical, "trunk_00", "x")];
+    let page = |change: &dyn Fn(&mut regstorm::record::Results)| deciding(change, &found, &Surroundings::default());
+    let (there, folded) = ("<li>Kamailio: look there</li>", "On products that may be in use here");
+    let said = |platform| page(&|results| results.header.trunks[0].platform = Some(platform));
+    let named = |software: &str| {
+        page(&|results| {
+            results.evidence.answerers.push(AnswererRow {
+                trunk: 0,
+                software: software.to_owned(),
+                form: AnswerForm::default(),
+                class: Class::Registered,
+                group: 0,
+                as_challenged: None,
+                seen: Sightings::default(),
+            });
+        })
+    };
+    for (page, shown, open) in [
+        (said(Platform::Kamailio), true, true),
+        (said(Platform::Asterisk), false, false),
+        (named("kamailio (5.6.3 (x86_64/linux))"), true, true),
+        (named("FreeSWITCH-mod_sofia/1.10.9"), false, false),
+        (named("edge-2"), true, false),
+        (page(&|_| {}), true, false),
+        (page(&|results| results.header.trunks[0].registrar = RegistrarHeader::Embedded), false, false),
+    ] {
+        assert!(page.contains("<li>look here</li>"), "what holds everywhere is always there");
+        assert_eq!((page.contains(there), page.contains(folded)), (shown, shown && !open));
+    }
+}
+
+#[test]
+fn the_last_good_run_stands_beside_this_one() {
+    let healthy = rendered(&fixture::healthy(), &[], "run.json");
+    let document = serde_json::from_str(&healthy).expect("JSON");
+    let good = TrendRun { place: "results/x-1".to_owned(), document };
+    let page = deciding(|_| {}, &[], &Surroundings { last_good: Some(good), has_trend: true, rehearsed: None });
+    let rows: Vec<Vec<&str>> = page
+        .split("<tr><th scope=\"row\">")
+        .skip(1)
+        .map(|row| {
+            let row = row.split("</tr>").next().expect("a row");
+            row.split("</th>")
+                .flat_map(|part| part.split("</td>"))
+                .map(|cell| cell.rsplit('>').next().unwrap_or(cell))
+                .collect()
+        })
+        .collect();
+    let row = |name: &str| {
+        rows.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{name}: {rows:?}"))[1..4].to_vec()
+    };
+    assert_eq!(row("Agents signed in at the peak"), ["20", "13", "-7"]);
+    assert_eq!(row("Agents planned"), ["20", "20", "none"]);
+    assert!(
+        page.contains("passed: results&#x2f;x-1, Saturday 21 November 2026.") && page.contains("href=\"trend.html\"")
+    );
+}
+
+#[test]
+fn a_rehearsal_says_that_it_is_one_and_when_it_was() {
+    let around = Surroundings { rehearsed: Some("Monday 30 November 2026".to_owned()), ..Surroundings::default() };
+    let found = [finding(Severity::Critical, "trunk_00", "x")];
+    let page = deciding(|results| results.header.simulated = true, &found, &around);
+    for part in [
+        "<title>Rehearsal: Failed: ",
+        "virtual time, no packet was sent",
+        "rehearsed on Monday 30 November 2026, for 1 minute 15 seconds of virtual time",
+        "1s to 1m01s after the start",
+        "so there is nobody to ask",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_run_is_said_in_one_sentence() {
+    let results = fixture::run();
+    let found = [finding(Severity::Critical, "trunk_01", "the trunk takes 400")];
+    let text = line::render(&results, &judged(&results, &THRESHOLDS), &found, None, "results/x");
+    assert_eq!(
+        text,
+        "nj <pilot> & \"friends\" FAILED (Saturday 21 November 2026): 13 of 20 agents signed in on 2 trunks, 68.33 % \
+         available, 24 of 52 attempts refused, 1 of 52 without an answer; main cause: the trunk takes 400; results/x\n"
+    );
 }

@@ -4,7 +4,7 @@
 use super::cost::Cost;
 use super::rivals::{self, Rival};
 use crate::agent::call_id;
-use crate::diagnose::explain::{self, LookAt};
+use crate::diagnose::explain::{self, ANY, LookAt};
 use crate::diagnose::finding::Finding;
 use crate::measure::Sightings;
 use crate::record::Header;
@@ -120,17 +120,15 @@ impl Draft {
     pub fn finish(mut self, header: &Header) -> Finding {
         self.weigh_rivals();
         let mut evidence = self.evidence;
-        let user = |&agent: &u32| header.users.get(agent as usize).cloned();
-        let users = self.examples.iter().filter_map(user).collect();
-        if !self.examples.is_empty() {
-            let examples: Vec<_> = self.examples.iter().filter_map(|&agent| example(header, agent)).collect();
-            evidence.push(format!("for example {}", examples.join(", ")));
+        let examples: Vec<(String, String)> =
+            self.examples.iter().filter_map(|&agent| example(header, agent)).collect();
+        if !examples.is_empty() {
+            evidence.push(format!("for example {}", examples.iter().map(named).collect::<Vec<_>>().join(", ")));
         }
+        let (users, call_ids): (Vec<String>, Vec<String>) = examples.into_iter().unzip();
         let known = explain::finding(self.id).map(|text| text.look_at).unwrap_or_default();
-        let known = known.into_iter().map(|LookAt { system, what }| match system.as_str() {
-            "any" => what,
-            system => format!("{system}: {what}"),
-        });
+        let own = self.advice.into_iter().map(|what| LookAt { system: ANY.to_owned(), what });
+        let places: Vec<LookAt> = own.chain(known).collect();
         Finding {
             id: self.id.to_owned(),
             severity: self.severity,
@@ -140,6 +138,8 @@ impl Draft {
                 .map(|t| t.id.clone())
                 .unwrap_or_default(),
             users,
+            call_ids: call_ids.into_iter().filter(|id| !id.is_empty()).collect(),
+            seen_ns: (self.first_ns, self.last_ns),
             agents: self.agents,
             attempts: self.attempts,
             first_seen: header.utc(self.first_ns),
@@ -147,7 +147,8 @@ impl Draft {
             confidence: self.confidence,
             summary: self.summary,
             evidence: evidence.join("; "),
-            advice: self.advice.into_iter().chain(known).collect::<Vec<_>>().join(" | "),
+            advice: places.iter().map(LookAt::to_string).collect::<Vec<_>>().join(" | "),
+            places,
             rejected: self.rejected.join("; "),
             cost: self.cost.map(|cost| cost.to_string()).unwrap_or_default(),
         }
@@ -164,7 +165,7 @@ const NEAR: f64 = 0.15;
 
 /// An agent and the Call-ID under which to look for it in a trace. Those of an observed source are
 /// the source's own, and a log may have none.
-fn example(header: &Header, agent: u32) -> Option<String> {
+fn example(header: &Header, agent: u32) -> Option<(String, String)> {
     let user = header.users.get(agent as usize)?;
     let id = match header.call_ids.get(agent as usize) {
         Some(observed) => observed.clone(),
@@ -173,5 +174,9 @@ fn example(header: &Header, agent: u32) -> Option<String> {
             String::from_utf8_lossy(&made).into_owned()
         }
     };
-    Some(if id.is_empty() { user.clone() } else { format!("{user} (Call-ID {id})") })
+    Some((user.clone(), id))
+}
+
+fn named((user, id): &(String, String)) -> String {
+    if id.is_empty() { user.clone() } else { format!("{user} (Call-ID {id})") }
 }

@@ -9,7 +9,7 @@ use crate::profile::file::{DurationText, MixFile, RetryFile, TrunkFile, WordText
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
-use crate::vocab::{OnIcmp, RealmPolicy};
+use crate::vocab::{OnIcmp, Platform, RealmPolicy};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -74,6 +74,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
     TrunkProfile {
         id,
         registrar,
+        platform: file.platform.map(|word| check.word(&at.key("platform"), Some(&word), Platform::Other)),
         outbound_proxy: file.outbound_proxy,
         domain,
         realm: file.realm,

@@ -223,6 +223,19 @@
     drawn.push(view);
   }
 
+  // A text that is meant for a mail can be taken with one press.
+  for (const text of document.querySelectorAll(".copy")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "taken";
+    button.textContent = "Copy this text";
+    button.addEventListener("click", () => {
+      getSelection().selectAllChildren(text);
+      button.textContent = document.execCommand("copy") ? "Copied" : "Selected: press Ctrl-C";
+    });
+    text.after(button);
+  }
+
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach(draw));
   let wide = innerWidth;
   addEventListener("resize", () => {
