@@ -1,13 +1,14 @@
-//! The README is a reference, so it is held against the program: every key of the schema, every
-//! column of every file, every command, and every profile it names.
+//! The reference part of the book is held against the program: every key of the schema, every column
+//! of every file, every command, and every path that is named.
 //!
 //! What a key means and its default are said once, in the doc comments of the profile's types, from
-//! which the schema has them. The README's tables repeat the schema; with `UPDATE_EXPECT=1` in the
-//! environment they are written anew.
+//! which the schema has them; what a column means in the data dictionary. The book's tables repeat
+//! both; with `UPDATE_EXPECT=1` in the environment they are written anew.
 
 mod support;
 
 use regstorm::live::{Metrics, RunFacts};
+use regstorm::report::dictionary;
 use regstorm::report::watch::exposition;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,7 +17,10 @@ use std::time::Duration;
 use support::program::{Regstorm, profile};
 use support::results::{FILES, ResultDir, STATUSES};
 
-const README: &str = include_str!("../README.md");
+const PROFILE: &str = include_str!("../docs/reference/profile.md");
+const FILE_PAGE: &str = include_str!("../docs/reference/files.md");
+const METRICS: &str = include_str!("../docs/reference/metrics.md");
+const COMMANDS: &str = include_str!("../docs/reference/commands.md");
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
@@ -28,33 +32,57 @@ fn every_key_of_the_profile_is_in_its_reference() {
     let mut keys = BTreeSet::new();
     collect_keys(&schema, &mut keys);
     assert!(keys.len() > 40, "only {keys:?}: the walk is broken");
-    expect_mentioned(keys.iter().map(String::as_str), section("## Profile reference"));
+    expect_mentioned(keys.iter().map(String::as_str), PROFILE);
 }
 
 #[test]
 fn the_tables_of_keys_say_what_the_schema_says() {
     let schema = regstorm::profile::schema();
-    let mut readme = README.to_owned();
-    let marks: Vec<&str> = README.lines().filter(|line| line.starts_with(KEYS)).collect();
+    let mut page = PROFILE.to_owned();
+    let marks: Vec<&str> = PROFILE.lines().filter(|line| line.starts_with(KEYS)).collect();
     assert_eq!(marks.len(), 11, "{marks:?}");
     for mark in marks {
         let name = mark.strip_prefix(KEYS).and_then(|rest| rest.strip_suffix(" -->")).expect("a name of the schema");
         let keys = schema["$defs"][name]["properties"].as_object().unwrap_or_else(|| panic!("no {name}"));
-        let start = README.find(mark).expect("just found") + mark.len() + 1;
-        let table = &README[start..start + README[start..].find("\n\n").expect("an end") + 1];
-        readme = readme.replacen(table, &table_of_keys(keys, table), 1);
+        page = page.replacen(table_behind(PROFILE, mark), &table_of_keys(keys, table_behind(PROFILE, mark)), 1);
     }
+    expect_written("docs/reference/profile.md", PROFILE, &page);
+}
+
+#[test]
+fn the_tables_of_columns_say_what_the_dictionary_says() {
+    let mut page = FILE_PAGE.to_owned();
+    for file in FILES.iter().chain(&["avalanche.csv"]).filter(|file| file.ends_with(".csv")) {
+        let mark = format!("{COLUMNS}{file} -->");
+        let table = table_behind(FILE_PAGE, &mark);
+        let rows = dictionary::columns(file).map(|column| format!("| `{}` | {} |\n", column.name, column.meaning));
+        let meant = format!("| column | means |\n|---|---|\n{}", rows.collect::<String>());
+        page = page.replacen(&format!("{mark}\n{table}"), &format!("{mark}\n{meant}"), 1);
+    }
+    expect_written("docs/reference/files.md", FILE_PAGE, &page);
+}
+
+/// What stands before a table of the columns of a file.
+const COLUMNS: &str = "<!-- columns of ";
+
+/// The table behind a mark, up to the next empty line.
+fn table_behind<'a>(page: &'a str, mark: &str) -> &'a str {
+    let start = page.find(mark).unwrap_or_else(|| panic!("no {mark}")) + mark.len() + 1;
+    &page[start..start + page[start..].find("\n\n").expect("an end") + 1]
+}
+
+/// A page that is meant to be as the program says; `UPDATE_EXPECT=1` writes it.
+fn expect_written(file: &str, ours: &str, meant: &str) {
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-        std::fs::write(path, &readme).expect("writable");
-    } else if let Some((ours, meant)) = README.lines().zip(readme.lines()).find(|(ours, meant)| ours != meant) {
-        panic!("the README says\n{ours}\nand the schema\n{meant}");
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), meant).expect("writable");
+    } else if let Some((ours, meant)) = ours.lines().zip(meant.lines()).find(|(ours, meant)| ours != meant) {
+        panic!("{file} says\n{ours}\nand the program\n{meant}");
     } else {
-        assert_eq!(readme.len(), README.len());
+        assert_eq!(ours.len(), meant.len());
     }
 }
 
-/// What stands before a table of the README that lists the keys of one table of the profile.
+/// What stands before a table of the book that lists the keys of one table of the profile.
 const KEYS: &str = "<!-- keys of ";
 
 /// A table as the schema has it, in the order in which the README lists its keys, new ones last.
@@ -87,16 +115,16 @@ fn every_column_and_every_file_is_in_its_reference() {
                 [[load]]\nrate = 100\nfor = \"200ms\"\n\n[generator]\nlate = \"90ms\"\n";
     Regstorm::run(dir.path(), &["run", profile(dir.path(), text), "--out", "out"], LIMIT).expect_code(0);
     let results = ResultDir::open(&dir.path().join("out"));
-    let reference = section("## File reference");
+    let reference = FILE_PAGE;
     expect_mentioned(FILES.into_iter(), reference);
     for file in FILES.iter().filter(|file| file.ends_with(".csv")) {
         // Each file has a part of its own, so that a column of one does not vouch for that of
         // another.
-        let part = reference.split("\n### ").find(|part| part.starts_with(&format!("`{file}`")));
+        let part = reference.split("\n## ").find(|part| part.starts_with(&format!("`{file}`")));
         let part = part.unwrap_or_else(|| panic!("the file reference has no heading for {file}"));
         expect_mentioned(results.table(file).header.iter().map(String::as_str), part);
     }
-    let part = reference.split("\n### ").find(|part| part.starts_with("`run.json`")).expect("a heading for run.json");
+    let part = reference.split("\n## ").find(|part| part.starts_with("`run.json`")).expect("a heading for run.json");
     for object in ["", "/totals", "/generator", "/schedule_lag_us", "/cpu", "/latency_us/register"] {
         let value = results.run.pointer(object).and_then(Value::as_object);
         let value = value.unwrap_or_else(|| panic!("run.json has no object {object}"));
@@ -106,7 +134,7 @@ fn every_column_and_every_file_is_in_its_reference() {
 }
 
 #[test]
-fn every_command_is_in_the_readme() {
+fn every_command_is_in_the_book() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let help = Regstorm::run(dir.path(), &["--help"], LIMIT);
     help.expect_code(0);
@@ -116,7 +144,7 @@ fn every_command_is_in_the_readme() {
     let commands: Vec<&str> = named.filter(|name| !name.is_empty() && *name != "help").collect();
     assert!(commands.contains(&"run") && commands.contains(&"schema"), "{commands:?}");
     for command in commands {
-        assert!(README.contains(&format!("`regstorm {command}")), "`regstorm {command}` is not in the README");
+        assert!(COMMANDS.contains(&format!("`regstorm {command}")), "`regstorm {command}` is not in the book");
     }
 }
 
@@ -140,25 +168,34 @@ fn every_metric_is_in_its_reference_and_every_other_one_is_not() {
     let sampled =
         families.map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() });
     let there: BTreeSet<String> = sampled.collect();
-    let words = section("## Metrics").split('`').skip(1).step_by(2);
+    let words = METRICS.split('`').skip(1).step_by(2);
     let named: BTreeSet<String> =
         words.filter(|word| word.starts_with("regstorm_") && !word.contains(' ')).map(str::to_owned).collect();
     assert_eq!(named, there);
 }
 
 #[test]
-fn every_path_the_readme_names_exists() {
+fn every_path_the_pages_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let words =
-        README.split(|c: char| c.is_whitespace() || "`()[]\"<>".contains(c)).map(|w| w.trim_end_matches(['.', ',']));
-    let folders = ["profiles/", "tests/", "benches/", "src/", "docs/", "LICENSES/", ".ci/"];
-    let own = |word: &&str| folders.iter().any(|folder| word.starts_with(folder));
-    let paths: BTreeSet<&str> = words.filter(own).collect();
-    assert!(paths.contains("profiles/pilot.toml"), "{paths:?}");
+    let mut paths = BTreeSet::new();
+    for page in ["README.md", "CONTRIBUTING.md", "docs/guide", "docs/reference", "docs/background"] {
+        let page = root.join(page);
+        let files = std::fs::read_dir(&page).map(|files| files.map(|file| file.expect("readable").path()).collect());
+        for file in files.unwrap_or_else(|_| vec![page]) {
+            let text = std::fs::read_to_string(&file).expect("a page");
+            let words = text.split(|c: char| c.is_whitespace() || "`()[]\"<>|".contains(c));
+            let own = |word: &&str| OWN.iter().any(|folder| word.starts_with(folder));
+            paths.extend(words.map(|word| word.trim_end_matches(['.', ','])).filter(own).map(str::to_owned));
+        }
+    }
+    assert!(paths.contains("profiles/limits.toml"), "{paths:?}");
     for path in paths {
-        assert!(root.join(path).exists(), "the README names {path}");
+        assert!(root.join(&path).exists(), "a page names {path}");
     }
 }
+
+/// Folders of this repository.
+const OWN: [&str; 7] = ["profiles/", "tests/", "benches/", "src/", "docs/", "LICENSES/", ".ci/"];
 
 /// The names under every `properties` of a schema, at any depth.
 fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
@@ -174,13 +211,6 @@ fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
     }
 }
 
-/// A section of the README, from its heading to the next of the same level.
-fn section(heading: &str) -> &'static str {
-    let start = README.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}")) + 1;
-    let body = &README[start..];
-    body[2..].find("\n## ").map_or(body, |end| &body[..end + 2])
-}
-
 /// Each name stands in the text as code, alone or as the last part of a dotted path.
 #[track_caller]
 fn expect_mentioned<'a>(names: impl Iterator<Item = &'a str>, text: &str) {
@@ -188,5 +218,5 @@ fn expect_mentioned<'a>(names: impl Iterator<Item = &'a str>, text: &str) {
         text.split('`').skip(1).step_by(2).flat_map(|code| code.split(['.', ' ', ','])).collect();
     let files: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
     let missing: Vec<&str> = names.filter(|name| !code.contains(name) && !files.contains(name)).collect();
-    assert!(missing.is_empty(), "not in the README: {missing:?}");
+    assert!(missing.is_empty(), "not in the book: {missing:?}");
 }
