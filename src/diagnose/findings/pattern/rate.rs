@@ -8,6 +8,8 @@ use crate::vocab::floor_u64;
 /// A steady number accepted per second under a demand that exceeds it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RateCap {
+    /// Phones came in bursts: what is said of a second here is said of a burst.
+    pub at_once: bool,
     pub per_second: f64,
     /// Accepted beyond that before the first refusal.
     pub burst: u64,
@@ -43,7 +45,8 @@ impl AskedSecond {
     }
 }
 
-/// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals.
+/// Whether `group` looks like a limit on the rate; `None` with fewer than five seconds of refusals,
+/// unless phones came in bursts.
 pub(crate) fn rate_cap(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
     // A registrar that counts by the second has seconds of its own, and it may count refreshes or
     // let them pass: those seconds are looked for in which the numbers differ least.
@@ -54,17 +57,16 @@ pub(crate) fn rate_cap(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
         let refusing = inner(&seconds);
         (refusing.len() >= LEAST_SECONDS).then(|| (scatter(&refusing), seconds, refusing))
     });
-    let (scatter, seconds, refusing) = aligned.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
+    let Some((scatter, seconds, refusing)) = aligned.min_by(|(a, ..), (b, ..)| a.total_cmp(b)) else {
+        return of_bursts(view, group);
+    };
     let mut accepted: Vec<u64> = refusing.iter().map(|second| second.accepted).collect();
     accepted.sort_unstable();
     let per_second = middle_mean(&accepted);
     if per_second < 0.5 {
         return None;
     }
-    // A registration sent in one second may be answered in the next, so allow 15 % to either side,
-    // and at least two.
-    let slack = (per_second * 0.15).max(2.0);
-    let steady = accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64;
+    let steady = steady(&accepted, per_second);
     let mut tally = ForAgainst::default();
     for (n, second) in seconds.iter().enumerate().filter(|(_, second)| second.refused > 0) {
         // What a registrar refuses at the end of its second may stand in ours after all that it
@@ -76,6 +78,7 @@ pub(crate) fn rate_cap(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
     let demands = refusing.iter().map(|second| second.demand());
     let first = seconds.iter().position(|second| second.refused > 0)?;
     Some(RateCap {
+        at_once: false,
         per_second,
         burst: burst(&seconds[..=first], per_second),
         tally,
@@ -83,6 +86,56 @@ pub(crate) fn rate_cap(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
         scatter,
         demand_range: (demands.clone().min()?, demands.max()?),
     })
+}
+
+/// The same where phones ask in bursts, as after an outage: so many of each burst are accepted,
+/// however many ask. How fast the allowance comes back between two of them cannot be seen.
+fn of_bursts(view: &View<'_>, group: &Group<'_>) -> Option<RateCap> {
+    let mut bursts: Vec<AskedSecond> = Vec::new();
+    let mut quiet = true;
+    for second in seconds(view, group, 0, false) {
+        let goes_on = !std::mem::replace(&mut quiet, second.demand() == 0);
+        match bursts.last_mut() {
+            Some(burst) if goes_on && !quiet => {
+                burst.accepted += second.accepted;
+                burst.refused += second.refused;
+            }
+            _ if !quiet => bursts.push(second),
+            _ => {}
+        }
+    }
+    let refusing: Vec<AskedSecond> = bursts.into_iter().filter(|burst| burst.refused > 0).collect();
+    if refusing.len() < LEAST_SECONDS {
+        return None;
+    }
+    let mut accepted: Vec<u64> = refusing.iter().map(|burst| burst.accepted).collect();
+    accepted.sort_unstable();
+    let per_second = middle_mean(&accepted);
+    let demands = refusing.iter().map(|burst| burst.demand());
+    let demand_range = (demands.clone().min()?, demands.max()?);
+    // A share of each burst would look the same where all are as large.
+    let varied = demand_range.1 as f64 >= TWICE * demand_range.0 as f64;
+    let tally = refusing.iter().fold(ForAgainst::default(), |mut tally, burst| {
+        *if burst.demand() as f64 >= 0.8 * per_second { &mut tally.pro } else { &mut tally.against } += burst.refused;
+        tally
+    });
+    let cap = RateCap {
+        at_once: true,
+        per_second,
+        burst: floor_u64((refusing[0].accepted as f64 - per_second).max(0.0).round()),
+        tally,
+        steady: (steady(&accepted, per_second), accepted.len() as u64),
+        scatter: scatter(&refusing),
+        demand_range,
+    };
+    (varied && per_second >= LEAST_OF_A_BURST).then_some(cap)
+}
+
+/// How many of the numbers accepted are about the same. A registration sent in one second may be
+/// answered in the next, so allow 15 % to either side, and at least two.
+fn steady(accepted: &[u64], per_second: f64) -> u64 {
+    let slack = (per_second * 0.15).max(2.0);
+    accepted.iter().filter(|count| (**count as f64 - per_second).abs() <= slack).count() as u64
 }
 
 /// The demand in whole seconds that begin `shift_ns` before those of the run, gaps included; with
@@ -138,7 +191,11 @@ fn scatter(refusing: &[AskedSecond]) -> f64 {
 
 /// Standard deviations that leave out one case in a thousand.
 const SURE: f64 = 3.0;
-/// Whole seconds of refusals that a rate is read from.
+/// How many times the least demand the most must be for bursts to tell a number from a share.
+const TWICE: f64 = 2.0;
+/// Fewer of a burst are accepted by chance.
+const LEAST_OF_A_BURST: f64 = 4.0;
+/// Whole seconds of refusals, or bursts of them, that a rate is read from.
 const LEAST_SECONDS: usize = 5;
 const SECOND: u64 = 1_000_000_000;
 const MOST_SECONDS: u64 = 100_000;

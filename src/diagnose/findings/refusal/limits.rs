@@ -48,7 +48,7 @@ impl Case<'_, '_> {
         // agents were refused.
         let share = self.reach.hit as f64 / (self.reach.hit + self.reach.only_accepted).max(1) as f64;
         let by_chance = (1.0 - share).powf(binding_cap.accepted_before as f64);
-        if binding_cap.accepted_before < SOME || by_chance > BY_CHANCE {
+        if binding_cap.accepted_before < SOME || by_chance > MAYBE_BY_CHANCE {
             self.reject(
                 "limit on registrations",
                 format!("only {} were accepted before the first refusal", binding_cap.accepted_before),
@@ -61,7 +61,7 @@ impl Case<'_, '_> {
             self.reject("limit on registrations", why);
             return None;
         }
-        Some(self.limit_and_rivals(&binding_cap))
+        Some(self.limit_and_rivals(&binding_cap, by_chance > BY_CHANCE))
     }
 
     /// Other words for the same limit, that fit it better: a registrar words its limit in one
@@ -86,8 +86,9 @@ impl Case<'_, '_> {
         self.view.met(&[self.group.class]).filter(|(_, agent)| agent.met & others != 0).count() as u64
     }
 
-    /// The limit, and what else would look like it here.
-    fn limit_and_rivals(&self, binding_cap: &BindingCap) -> Vec<Draft> {
+    /// The limit, and what else would look like it here; `may_be_chance`: those refused are so few
+    /// that chance may have put them last.
+    fn limit_and_rivals(&self, binding_cap: &BindingCap, may_be_chance: bool) -> Vec<Draft> {
         let mut drafts = vec![self.limit(binding_cap)];
         match self.undecided_ban(binding_cap) {
             Some(ban) => {
@@ -102,7 +103,11 @@ impl Case<'_, '_> {
         let let_in_later = self.reach.hit - self.reach.only_refused;
         let drawn = self.view.results.header.order_drawn;
         let retold = "nobody was refused while the trunk filled up, everybody new once it was full";
-        if drawn {
+        let left = |whom: String| Draft { confidence: Confidence::Open, ..self.plain(&whom, RefusalShape::Anybody) };
+        if may_be_chance && self.speaks() != Some(Speaks::Limit) {
+            drafts[0].confidence = Confidence::Open;
+            drafts.push(left(format!("{} agents, which may have come last by chance", self.reach.only_refused)));
+        } else if drawn {
             drafts[0].excludes(
                 Rival::Accounts,
                 format!("credentials: {retold}, and the order of arrival was drawn at random"),
@@ -120,8 +125,7 @@ impl Case<'_, '_> {
             );
         } else {
             drafts[0].confidence = Confidence::Open;
-            let whom = format!("the last {} agents of the list, always the same ones", self.reach.only_refused);
-            drafts.push(Draft { confidence: Confidence::Open, ..self.plain(&whom, RefusalShape::Anybody) });
+            drafts.push(left(format!("the last {} agents of the list, always the same ones", self.reach.only_refused)));
         }
         drafts
     }
@@ -209,7 +213,7 @@ impl Case<'_, '_> {
         let severity = if left_out { Severity::Critical } else { Severity::Warning };
         let mut draft = self.draft("limit.rate", severity);
         draft.confidence = confidence(rate_cap.tally.pro, rate_cap.tally.against);
-        if self.reach.only_refused == self.reach.hit {
+        if self.reach.only_refused == self.reach.hit || rate_cap.at_once {
             // Who came once and was refused may be refused whenever it comes.
             draft.confidence = draft.confidence.min(Confidence::Low);
         }
@@ -217,16 +221,7 @@ impl Case<'_, '_> {
             // Under a demand that never changed, a fixed share of it looks much like a rate.
             draft.confidence = Confidence::Medium;
         }
-        draft.summary = format!(
-            "the trunk accepts about {:.0} registrations a second: beyond that the answer is {}",
-            rate_cap.per_second,
-            self.answer()
-        );
-        draft.evidence.push(format!(
-            "{steady} of {seconds} seconds of refusals saw {:.0} accepted within 15 % or two, under a demand of {} to {} a second; \
-             about {} more were accepted before the first refusal",
-            rate_cap.per_second, rate_cap.demand_range.0, rate_cap.demand_range.1, rate_cap.burst
-        ));
+        self.tell_rate(&rate_cap, &mut draft);
         self.weigh_accounts(&rate_cap, &mut draft);
         draft.excludes(Rival::Limit, "limit on registrations: agents went on being accepted");
         if self.is_of_the_rate(&rate_cap) {
@@ -242,11 +237,36 @@ impl Case<'_, '_> {
         if edges.into_iter().any(|edge| edge) {
             draft.confidence = draft.confidence.min(Confidence::Medium);
         }
-        draft.advice.push(format!(
-            "keep arrivals below {:.0}/s (spread the start, add jitter to retries), or have the limit raised",
-            rate_cap.per_second
-        ));
         Some(self.with_chance(draft))
+    }
+
+    /// The numbers, in words.
+    fn tell_rate(&self, rate_cap: &RateCap, draft: &mut Draft) {
+        let (accepted, (steady, seconds)) = (rate_cap.per_second, rate_cap.steady);
+        let ((least, most), answer) = (rate_cap.demand_range, self.answer());
+        if rate_cap.at_once {
+            draft.summary = format!(
+                "of phones that ask at the same moment the trunk accepts about {accepted:.0}: the others are answered {answer}"
+            );
+            draft.evidence.push(format!(
+                "in {steady} of {seconds} bursts {accepted:.0} were accepted within 15 % or two, while {least} to {most} asked"
+            ));
+            draft.advice.push(
+                "spread the start and add jitter to retries; `regstorm limits --only rate` finds the rate itself"
+                    .to_owned(),
+            );
+            return;
+        }
+        draft.summary =
+            format!("the trunk accepts about {accepted:.0} registrations a second: beyond that the answer is {answer}");
+        draft.evidence.push(format!(
+            "{steady} of {seconds} seconds of refusals saw {accepted:.0} accepted within 15 % or two, under a demand of {least} \
+             to {most} a second; about {} more were accepted before the first refusal",
+            rate_cap.burst
+        ));
+        draft.advice.push(format!(
+            "keep arrivals below {accepted:.0}/s (spread the start, add jitter to retries), or have the limit raised"
+        ));
     }
 
     /// Whether it may be for who asks, or for no reason at all.
@@ -303,7 +323,10 @@ impl Case<'_, '_> {
     fn weigh_transactions(&self, rate_cap: &RateCap, draft: &mut Draft) {
         let totals = &self.view.results.trunk_totals[usize::from(self.view.trunk)];
         let service = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::RegisterService);
-        let open = service.map_or(0.0, |(_, histogram)| rate_cap.per_second * histogram.mean() / 1e6);
+        let open = match service {
+            _ if rate_cap.at_once => rate_cap.per_second,
+            service => service.map_or(0.0, |(_, histogram)| rate_cap.per_second * histogram.mean() / 1e6),
+        };
         if open < FEW_TRANSACTIONS {
             let why = format!("limit on open transactions: only {open:.1} were open at a time");
             draft.excludes(Rival::Transactions, why);
@@ -347,6 +370,8 @@ const REFUSALS: [Class; 5] =
 /// Numbers accepted per second below which two more or fewer hide everything: there only the
 /// scatter shows a rate.
 const FEW_A_SECOND: f64 = 4.0;
+/// What happens once in twenty times may be chance, and may be none.
+const MAYBE_BY_CHANCE: f64 = 0.05;
 /// What happens once in a thousand times is no chance.
 pub(super) const BY_CHANCE: f64 = 1e-3;
 /// How many times the least demand the most must be for a limit on the rate to differ visibly from
