@@ -145,6 +145,7 @@ fn run(plan: &Plan, case: Case) -> Duration {
         load_lasts: schedule.lasts(),
         timeline: schedule.timeline(),
         wishes: None,
+        relocations: None,
         glances: false,
         drain: plan.drain,
         unregister_rate: None,

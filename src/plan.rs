@@ -215,7 +215,7 @@ impl Plan {
                 let agents = u64::from(trunk.agents).saturating_sub(position).div_ceil(addresses);
                 let own = match trunk.sharing() {
                     SocketUse::PerAgent => agents,
-                    SocketUse::Shared => workers.into(),
+                    SocketUse::Shared => u64::from(workers) * trunk.places.max(1) as u64,
                 };
                 *sockets
                     .entry(trunk.source.get(usize::try_from(position).unwrap_or(usize::MAX)).copied())
@@ -300,7 +300,10 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             .outbound_proxy
             .as_deref()
             .map(|text| target("outbound_proxy", text).map(|target| ProxyPlan { route: route(text, &target), target }));
-        let (user_agent, headers) = split_user_agent(&trunk.headers);
+        let (user_agent, mut headers) = split_user_agent(&trunk.headers);
+        if proxy.is_some() && !headers.iter().any(|(name, _)| says_supported(name)) {
+            headers.push(("Supported".to_owned(), "path".to_owned()));
+        }
         // What could not be read has left a problem, and the plan is thrown away.
         let Some(registrar) = registrar else { continue };
         plans.push(TrunkPlan {
@@ -315,6 +318,7 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             source: trunk.source.clone(),
             sockets: trunk.sockets,
             accept_from: trunk.accept_from,
+            places: 1,
             resolver: trunk.resolver.or(profile.run.resolver),
             hosts: profile.run.hosts.clone().into_iter().chain(trunk.hosts.clone()).collect(),
             connections: trunk.connections,
@@ -341,6 +345,11 @@ fn is_drawn(order: ArrivalOrder, agents: &TrunkAgents) -> bool {
 /// The `Route` value of an outbound proxy; always a loose one, strict routing died with RFC 2543.
 fn route(text: &str, target: &Target) -> String {
     if target.loose_route { format!("<{text}>") } else { format!("<{text};lr>") }
+}
+
+/// RFC 3327 §5.1: a proxy that wants to stay on the way needs to hear that its Path is understood.
+fn says_supported(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Supported") || name.eq_ignore_ascii_case("k")
 }
 
 fn split_user_agent(headers: &[(String, String)]) -> (Option<String>, Vec<(String, String)>) {

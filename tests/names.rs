@@ -3,12 +3,17 @@
 
 mod support;
 
+use regstorm::sip::{emit, scan};
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use support::clock;
 use support::dns::Dnsmasq;
+use support::kamailio::{Kamailio, PASSWORD, Settings};
 use support::program::{Finished, Regstorm, profile};
 use support::results::ResultDir;
 
@@ -164,4 +169,288 @@ fn what_was_asked_stands_in_the_results() {
     assert_eq!((resolution["steps"][1]["ttl_s"].as_u64(), resolution["ttl_s"].as_u64()), (Some(60), Some(60)));
     assert_eq!(run["totals"]["registered"], Value::from(20));
     own.process.signal("INT");
+}
+
+/// A load of that many agents whose bindings are refreshed every few seconds.
+fn load(registrar: &str, server: &Dnsmasq, agents: u32, more: &str, hold: &str) -> String {
+    let hold = if hold.is_empty() { String::new() } else { format!("[[load]]\nhold = \"{hold}\"\n") };
+    trunk(registrar, server, agents, more) + &format!("[[load]]\nrate = {agents}\nfor = \"1s\"\n") + &hold
+}
+
+fn run(dir: &Path, text: &str) -> ResultDir {
+    // A busy machine may not get ready in time, which ends a run before it begins.
+    let too_busy = |finished: &Finished| finished.stderr().contains("too busy to open the sockets");
+    let once = || Regstorm::run(dir, &["run", profile(dir, text), "--out", "out"], LIMIT);
+    let mut finished = once();
+    for _ in 0..5 {
+        if too_busy(&finished) {
+            finished = once();
+        }
+    }
+    assert!(matches!(finished.status.code(), Some(0 | 3)), "{}\n{}", finished.stdout(), finished.stderr());
+    ResultDir::open(&dir.join("out"))
+}
+
+/// What became of attempts at an address.
+fn at(run: &ResultDir, address: &str) -> Value {
+    let rows = run.run["trunks"][0]["addresses"].as_array().cloned().unwrap_or_default();
+    rows.into_iter().find(|row| row["address"] == address).unwrap_or_default()
+}
+
+fn registered(run: &ResultDir, address: SocketAddr) -> u64 {
+    at(run, &address.to_string())["ended"]["registered"].as_u64().unwrap_or(0)
+}
+
+/// A port that was ours a moment ago.
+fn nobody() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("loopback")
+}
+
+#[test]
+fn agents_spread_by_weight() {
+    let dir = temp();
+    let servers: Vec<OwnRegistrar> = (0..4).map(|_| OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0")).collect();
+    let weights = [(10, 60), (10, 30), (10, 10), (20, 100)];
+    let mut records = vec![host("edge", "127.0.0.1")];
+    records.extend(
+        servers.iter().zip(weights).map(|(own, (priority, weight))| own.srv("_sip._udp", "edge", priority, weight)),
+    );
+    let server = Dnsmasq::start(600, &records);
+    let text =
+        load("sip:d.test", &server, 2_000, "", "").replace("rate = 2000\nfor = \"1s\"", "rate = 250\nfor = \"8s\"");
+    let run = run(dir.path(), &text);
+    assert_eq!(run.total("registered"), 2_000);
+    for (own, due) in servers.iter().zip([0.6, 0.3, 0.1, 0.0]) {
+        let share = registered(&run, own.address) as f64 / 2_000.0;
+        assert!((share - due).abs() < 0.03, "{}: {share}, due {due}", own.address);
+    }
+}
+
+/// The first choice is not there: each attempt goes on to the second within itself, whatever
+/// carries it and however agents share that.
+#[test]
+fn attempts_go_on_to_the_next_address() {
+    for (transport, more) in
+        [("udp", ""), ("udp", "sockets = \"per-agent\""), ("tcp", ""), ("tcp", "connections = \"shared\"")]
+    {
+        let dir = temp();
+        let own = OwnRegistrar::start(dir.path(), &format!("{transport}://127.0.0.1:0"));
+        let gone = nobody();
+        let service = format!("_sip._{transport}");
+        let server = Dnsmasq::start(
+            600,
+            &[
+                format!("srv-host={service}.d.test,edge.d.test,{},10,1", gone.port()),
+                own.srv(&service, "edge", 20, 1),
+                host("edge", "127.0.0.1"),
+            ],
+        );
+        let run = run(dir.path(), &load(&format!("sip:d.test;transport={transport}"), &server, 40, more, ""));
+        let seen = format!("{transport} {more}: {}", run.run["trunks"][0]["addresses"]);
+        assert_eq!((run.total("attempts"), run.total("registered")), (40, 40), "{seen}");
+        assert_eq!(registered(&run, own.address), 40, "{seen}");
+        assert_eq!(at(&run, &gone.to_string())["went_on"]["unreachable"], 40, "{seen}");
+        let found = run.run["findings"].as_array().expect("a list");
+        let dns = found.iter().find(|finding| finding["id"] == "dns").expect("the dead address is told");
+        assert!(dns["summary"].as_str().is_some_and(|said| said.contains(&gone.to_string())), "{dns}");
+    }
+}
+
+#[test]
+fn agents_leave_a_server_that_stops_and_return_when_the_records_are_asked_for_again() {
+    let dir = temp();
+    let mut first = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+    let second = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+    let server = Dnsmasq::start(
+        4,
+        &[first.srv("_sip._udp", "edge", 10, 1), second.srv("_sip._udp", "edge", 20, 1), host("edge", "127.0.0.1")],
+    );
+    let text = load("sip:d.test", &server, 30, "expires = \"5s\"\nrefresh_at = 0.4", "24s");
+    let run = Regstorm::start(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]);
+    let bound = |own: &OwnRegistrar| own.process.stderr_so_far();
+    // The first agents are there, then their server goes away.
+    clock::let_pass(Duration::from_secs(5));
+    let address = first.address;
+    first.process.signal("INT");
+    let ended = first.process.wait(LIMIT);
+    assert!(ended.stderr().contains("at most 30"), "{}", ended.stderr());
+    clock::let_pass(Duration::from_secs(6));
+    first = OwnRegistrar::start(dir.path(), &format!("udp://{address}"));
+    let finished = run.wait(LIMIT);
+    assert!(matches!(finished.status.code(), Some(0 | 3)), "{}\n{}", finished.stdout(), finished.stderr());
+    let run = ResultDir::open(&dir.path().join("out"));
+    let seen = format!("{}\n{}", run.run["trunks"][0]["addresses"], bound(&second));
+    assert_eq!(run.total("registered"), run.total("attempts"), "nobody failed: {seen}");
+    assert!(registered(&run, second.address) >= 30, "{seen}");
+    assert!(at(&run, &address.to_string())["went_on"]["unreachable"].as_u64() >= Some(30), "{seen}");
+    assert!(run.run["resolution"].as_array().map_or(0, Vec::len) >= 4, "looked up every 4 s");
+    first.process.signal("INT");
+    let back = first.process.wait(LIMIT);
+    assert!(back.stderr().contains("at most 30"), "they came back: {}\n{seen}", back.stderr());
+}
+
+#[test]
+fn a_later_answer_leads_elsewhere_but_never_beyond_the_allowed_addresses() {
+    let dir = temp();
+    let first = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+    let second = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+    let outside = UdpSocket::bind(("127.0.0.77", 0)).expect("loopback");
+    let port = outside.local_addr().expect("bound").port();
+    let hosts = [host("edge", "127.0.0.1"), host("out", "127.0.0.77")];
+    let before = [&hosts[..], &[first.srv("_sip._udp", "edge", 10, 1)]].concat();
+    let server = Dnsmasq::start(2, &before);
+    let text = load("sip:d.test", &server, 20, "expires = \"5s\"\nrefresh_at = 0.4", "14s")
+        + "[safety]\nallow_targets = [\"127.0.0.1\"]\n";
+    let run = Regstorm::start(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]);
+    clock::let_pass(Duration::from_secs(4));
+    let forbidden = format!("srv-host=_sip._udp.d.test,out.d.test,{port},5,1");
+    let after = [&hosts[..], &[second.srv("_sip._udp", "edge", 10, 1), forbidden]].concat();
+    let _server = server.restart(2, &after);
+    let finished = run.wait(LIMIT);
+    assert!(matches!(finished.status.code(), Some(0 | 3)), "{}\n{}", finished.stdout(), finished.stderr());
+    let run = ResultDir::open(&dir.path().join("out"));
+    let seen = run.run["trunks"][0]["addresses"].to_string();
+    assert!(registered(&run, second.address) >= 20, "{seen}");
+    let last = run.run["resolution"].as_array().and_then(|all| all.last()).cloned().unwrap_or_default();
+    assert_eq!(last["refused"][0], "127.0.0.77", "{last}");
+    outside.set_nonblocking(true).expect("a socket option");
+    assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
+}
+
+/// Redirects everybody to an address, and counts who asks.
+struct Redirecting {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    server: Option<JoinHandle<usize>>,
+}
+
+impl Redirecting {
+    fn start(contact: String) -> Redirecting {
+        Self::at(UdpSocket::bind("127.0.0.1:0").expect("loopback"), Some(contact))
+    }
+
+    /// `None`: to itself.
+    fn at(socket: UdpSocket, contact: Option<String>) -> Redirecting {
+        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a duration above zero");
+        let (address, stop) = (socket.local_addr().expect("bound"), Arc::new(AtomicBool::new(false)));
+        let stopped = stop.clone();
+        let contact = contact.unwrap_or_else(|| format!("sip:{address}"));
+        let server = std::thread::spawn(move || {
+            let (mut bytes, mut answer, mut asked) = ([0; 4096], [0; 4096], 0);
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok((length, phone)) = socket.recv_from(&mut bytes) else { continue };
+                let Ok(request) = scan::request(&bytes[..length]) else { continue };
+                asked += 1;
+                let contact = format!("Contact: <{contact}>\r\n");
+                let length =
+                    emit::write_response(&request, 302, "Moved", phone, b"tag", contact.as_bytes(), &mut answer);
+                socket.send_to(&answer[..length.expect("room")], phone).expect("loopback");
+            }
+            asked
+        });
+        Redirecting { address, stop, server: Some(server) }
+    }
+
+    fn asked(mut self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.server.take().map_or(0, |server| server.join().expect("no panic"))
+    }
+}
+
+/// A trunk with an address, its requests redirected.
+fn redirected(address: SocketAddr, allowed: &str) -> String {
+    format!(
+        "[run]\ninterval = \"1s\"\ndrain = \"5s\"\n[safety]\nallow_targets = {allowed}\n[generator]\nlate = \"1s\"\nstall = \"5s\"\n\
+         [[trunk]]\nid = \"t\"\nregistrar = \"sip:{address}\"\ndomain = \"d.test\"\n\
+         agents = {{ count = 20, user = \"a{{n}}\", password = \"secret\" }}\n[[load]]\nrate = 20\nfor = \"1s\"\n"
+    )
+}
+
+fn routing(run: &ResultDir) -> Vec<(String, String, u64)> {
+    let rows = run.run["trunks"][0]["routing"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    rows.iter().map(|row| (text(&row["what"]), text(&row["text"]), row["count"].as_u64().unwrap_or(0))).collect()
+}
+
+#[test]
+fn redirections_are_followed_to_allowed_addresses() {
+    for more in ["", "sockets = \"per-agent\"\n"] {
+        let dir = temp();
+        let own = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+        let contact = format!("sip:{}", own.address);
+        let first = Redirecting::start(contact.clone());
+        let text = redirected(first.address, "[\"127.0.0.1\"]").replace("domain", &format!("{more}domain"));
+        let run = run(dir.path(), &text);
+        let seen = format!("{more}: {}", run.run["trunks"][0]);
+        assert_eq!((run.total("attempts"), run.total("registered")), (20, 20), "{seen}");
+        assert!(routing(&run).contains(&("followed".to_owned(), contact, 20)), "{seen}");
+        assert!(first.asked() >= 20, "each attempt begins where its trunk says");
+    }
+}
+
+#[test]
+fn a_redirection_to_a_forbidden_address_is_named_and_nothing_goes_there() {
+    let dir = temp();
+    let outside = UdpSocket::bind(("127.0.0.77", 0)).expect("loopback");
+    let contact = format!("sip:{}", outside.local_addr().expect("bound"));
+    let first = Redirecting::start(contact.clone());
+    let run = {
+        let text = redirected(first.address, "[\"127.0.0.1\"]");
+        let finished = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+        assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr());
+        ResultDir::open(&dir.path().join("out"))
+    };
+    assert_eq!(run.total("registration_rejected"), 20);
+    assert!(routing(&run).contains(&("not_allowed".to_owned(), contact.clone(), 20)), "{:?}", routing(&run));
+    let told = run.run["findings"].to_string();
+    assert!(told.contains(&contact), "{told}");
+    outside.set_nonblocking(true).expect("a socket option");
+    assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
+    assert!(first.asked() >= 20);
+}
+
+/// One that sends everybody to itself.
+#[test]
+fn redirections_in_a_circle_end() {
+    let dir = temp();
+    let own = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let first = Redirecting::at(own, None);
+    let text = redirected(first.address, "[\"127.0.0.1\"]").replace("count = 20", "count = 3");
+    let finished = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr());
+    let run = ResultDir::open(&dir.path().join("out"));
+    assert_eq!(run.total("registration_rejected"), 3);
+    let too_many = routing(&run).into_iter().find(|row| row.0 == "too_many").map(|row| row.2);
+    assert_eq!(too_many, Some(3), "{:?}", routing(&run));
+    assert!(first.asked() <= 3 * 6 * 2, "bounded, copies included");
+}
+
+#[test]
+fn two_kamailios_take_turns_as_the_first_goes_and_comes_back() {
+    const AGENTS: u64 = 2_000;
+    let dir = temp();
+    let [mut first, second] = [(), ()].map(|()| Kamailio::start(Settings::default()));
+    let srv = |kamailio: &Kamailio, priority: u16| {
+        format!("srv-host=_sip._udp.d.test,edge.d.test,{},{priority},1", kamailio.address().port())
+    };
+    let server = Dnsmasq::start(5, &[srv(&first, 10), srv(&second, 20), host("edge", "127.0.0.1")]);
+    let more = "expires = \"20s\"\nrefresh_at = 0.5\nalgorithms = [\"MD5\"]";
+    let text = load("sip:d.test", &server, 2_000, more, "300s")
+        .replace("rate = 2000\nfor = \"1s\"", "rate = 400\nfor = \"5s\"");
+    let text = text.replace("password = \"secret\"", &format!("password = \"{PASSWORD}\""));
+    let run = Regstorm::start(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]);
+    let holds = |kamailio: &Kamailio| (kamailio.contacts() == AGENTS).then_some(());
+    clock::until("everybody to be at the first", LIMIT, || holds(&first));
+    assert_eq!(second.contacts(), 0, "nobody is where nobody should be");
+    first.kill();
+    clock::until("everybody to be at the second", LIMIT, || holds(&second));
+    first.restart();
+    clock::until("everybody to be back at the first", LIMIT, || holds(&first));
+    run.signal("INT");
+    let finished = run.wait(LIMIT);
+    assert_eq!(finished.status.code(), Some(130), "{}\n{}", finished.stdout(), finished.stderr());
+    let run = ResultDir::open(&dir.path().join("out"));
+    let seen = run.run["trunks"][0]["addresses"].to_string();
+    assert_eq!(run.total("registered"), run.total("attempts"), "nobody failed: {seen}");
+    assert!(registered(&run, second.address()) >= AGENTS, "{seen}");
 }

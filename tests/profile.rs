@@ -537,7 +537,9 @@ fn targets_and_proxies_are_read() {
     assert_eq!((target.host.as_str(), target.port), ("edge.example.net", 5060));
     let proxy = trunk.outbound_proxy.as_ref().expect("set above");
     assert_eq!((proxy.route.as_str(), proxy.target.port), ("<sip:127.0.0.1:5070;lr>", 5070));
-    assert_eq!(trunk.headers, [("X-Site".to_owned(), "NJ".to_owned())]);
+    // RFC 3327: a proxy on the way hears that its Path is understood.
+    let headers = [("X-Site", "NJ"), ("Supported", "path")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(trunk.headers, headers);
     assert_eq!(trunk.user_agent.as_deref(), Some("desk phone"));
 }
 

@@ -28,4 +28,4 @@ pub use policy::{
     AfterLoss, Backoff, Codes, OnIcmp, Patience, RealmPolicy, Refresh, RetryAfter, RetryPolicy, TrunkPolicy,
     WholeSeconds,
 };
-pub use registration::{Agent, Context, Input, Outgoing};
+pub use registration::{Agent, Context, Input, MOST_OTHERS, Outgoing};

@@ -37,6 +37,7 @@
 mod challenged;
 mod connection;
 mod departure;
+mod elsewhere;
 mod granted;
 
 use super::answer;
@@ -53,8 +54,10 @@ use crate::seed::{Purpose, Seed, unit};
 use crate::sip::Response;
 use crate::sip::branch::{Branch, Token};
 use crate::sip::emit::{Authorization, Overflow, Register, RegisterTemplate};
+use crate::sip::redirect::redirects;
 use crate::vocab::{AgentId, FlowLoss, Kind, Place, Refusal, RunTag, Status, Time, Trouble, Why, saturating_u16};
 use connection::Facts;
+use ipnet::IpNet;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
 
@@ -94,6 +97,8 @@ pub enum Outgoing {
     New,
     /// A retransmission, byte for byte the same.
     Again,
+    /// A new transaction's first transmission, to the next of the places its requests may go to.
+    Elsewhere,
 }
 
 /// What an agent needs to know beyond its own state.
@@ -108,8 +113,12 @@ pub struct Context<'a> {
     pub template: &'a RegisterTemplate,
     /// What carries its requests is a stream: nothing is sent twice.
     pub reliable: bool,
-    /// The load is over: no refresh or retry begins, so a binding that runs out is not reported as
-    /// lapsed.
+    /// Places its requests may go to besides the one they go to now; at most [`MOST_OTHERS`].
+    pub others: u8,
+    /// What redirections may lead to.
+    pub allowed: &'a [IpNet],
+    /// The load is over: no refresh and no retry begins, and bindings are not said to lapse for
+    /// lack of one.
     pub draining: bool,
 }
 
@@ -245,15 +254,13 @@ impl Agent {
             }
             Input::Transport { serial, why } => {
                 if self.is_open(serial) {
-                    self.undelivered(cx, why, now, events);
+                    self.undelivered(cx, why, now, events)
+                } else {
+                    Outgoing::No
                 }
-                Outgoing::No
             }
             Input::FlowOpen => self.flow_open(),
-            Input::FlowLost { why } => {
-                self.flow_lost(cx, why, now, events);
-                Outgoing::No
-            }
+            Input::FlowLost { why } => self.flow_lost(cx, why, now, events),
             Input::Wake => self.wake(cx, now, events),
             Input::Cut => {
                 self.cut(cx, now, events);
@@ -475,8 +482,7 @@ impl Agent {
                     Due::Retransmit => Outgoing::Again,
                     Due::Timeout => {
                         transaction.given_up(attempt.kind, attempt.exchange.place(), events);
-                        self.finish(cx, attempt.unanswered(), transaction.timeout_at(&cx.policy.timers), events);
-                        Outgoing::No
+                        self.move_on(cx, attempt.unanswered(), transaction.timeout_at(&cx.policy.timers), events)
                     }
                 }
             }
@@ -522,18 +528,26 @@ impl Agent {
             FinalAnswer::Granted => self.succeed(cx, response, at, events),
             FinalAnswer::Challenge(role) => return self.challenged(cx, role, response, at, events),
             FinalAnswer::TooBrief => return self.too_brief(cx, response, at, events),
-            FinalAnswer::Refusal => self.finish(cx, self.verdict(response), at, events),
+            FinalAnswer::Refusal if redirects(response.code) => return self.redirected(cx, response, at, events),
+            FinalAnswer::Refusal => return self.move_on(cx, self.verdict(response), at, events),
         }
         Outgoing::No
     }
 
     /// The current request could not be sent, or did not arrive.
-    fn undelivered(&mut self, cx: &Context<'_>, why: Trouble, at: Time, events: &mut impl FnMut(Event<'_>)) {
+    fn undelivered(
+        &mut self,
+        cx: &Context<'_>,
+        why: Trouble,
+        at: Time,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Outgoing {
         match (&mut self.state, why) {
             (State::Open(attempt), Trouble::Unreachable(what)) if cx.policy.retry.on_icmp == OnIcmp::Ignore => {
                 attempt.facts.note_unreachable(what);
+                Outgoing::No
             }
-            _ => self.finish(cx, Ending::trouble(Failed::UNREACHABLE, 0, why), at, events),
+            _ => self.move_on(cx, Ending::trouble(Failed::UNREACHABLE, 0, why), at, events),
         }
     }
 
@@ -605,6 +619,9 @@ impl Agent {
         events(Event::Ended(AttemptEnd { kind, ..unsent(planned, at) }));
     }
 }
+
+/// The most places besides the first that an attempt goes on to.
+pub const MOST_OTHERS: u8 = Facts::MOST_MOVES;
 
 /// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep
 /// messages of one agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).

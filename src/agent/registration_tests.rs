@@ -1,10 +1,11 @@
 //! The agent against a script: times in milliseconds, every request read back from its bytes.
 //!
-//! Here are the script's words, what an attempt is and how it ends; `handshake` and `departure` go
-//! on from there, and `clients` holds the presets against real clients.
+//! Here are the script's words, what an attempt is and how it ends; `handshake`, `elsewhere` and
+//! `departure` go on from there, and `clients` holds the presets against real clients.
 
 mod clients;
 mod departure;
+mod elsewhere;
 mod handshake;
 
 use super::identity::{Credential, Identity};
@@ -33,6 +34,8 @@ struct Phone {
     template: RegisterTemplate,
     draining: bool,
     seed: Seed,
+    /// Places it may go on to.
+    others: u8,
     /// Requests since last looked at: when, and the text.
     sent: Vec<(u64, String)>,
     events: Vec<String>,
@@ -57,7 +60,7 @@ fn context<'a>(
     policy: &'a TrunkPolicy,
     credential: &'a Credential,
     template: &'a RegisterTemplate,
-    (draining, seed): (bool, Seed),
+    (draining, seed, others): (bool, Seed, u8),
 ) -> Context<'a> {
     Context {
         agent: AgentId(5),
@@ -67,6 +70,8 @@ fn context<'a>(
         run: RUN,
         template,
         reliable: false,
+        others,
+        allowed: &[],
         draining,
     }
 }
@@ -98,6 +103,7 @@ impl Phone {
             }),
             draining: false,
             seed: Seed(1),
+            others: 0,
             sent: Vec::new(),
             events: Vec::new(),
             clues: Vec::new(),
@@ -125,7 +131,7 @@ impl Phone {
         assert!(ms >= self.now, "time goes forward");
         self.now = ms;
         let now = Self::time(ms);
-        let cx = context(&self.policy, &self.credential, &self.template, (self.draining, self.seed));
+        let cx = context(&self.policy, &self.credential, &self.template, (self.draining, self.seed, self.others));
         let events = &mut self.events;
         let clues = &mut self.clues;
         let requests = &mut self.requests;
@@ -148,7 +154,7 @@ impl Phone {
     }
 
     fn deadline(&self) -> Option<u64> {
-        let cx = context(&self.policy, &self.credential, &self.template, (self.draining, self.seed));
+        let cx = context(&self.policy, &self.credential, &self.template, (self.draining, self.seed, self.others));
         self.agent.deadline(&cx).map(|at| at.as_nanos() / 1_000_000 - 1_000_000)
     }
 
@@ -267,6 +273,7 @@ fn short(event: &Event<'_>) -> String {
         Event::Retired { .. } => "retired".into(),
         Event::Lapsed { .. } => "lapsed".into(),
         Event::Unregistered { .. } => "unregistered".into(),
+        Event::WentOn { why, .. } => format!("went on: {why:?}"),
         other => format!("{other:?}"),
     }
 }

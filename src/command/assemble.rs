@@ -3,6 +3,7 @@
 use super::carriers::{layers_of, unchecked};
 use super::failure::Failure;
 use super::targets::TrunkTargets;
+use crate::engine::sockets::beside_options;
 use crate::engine::{Carrier, WorkerPlan};
 use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing, StreamRules};
 use crate::load::{Schedule, Stripe};
@@ -55,7 +56,7 @@ pub(super) fn assemble(
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {
         let stripe = Stripe { worker, workers: frame.workers };
-        let Open { sockets, beside, flows } = open(plan, targets, &templates, stripe)?;
+        let Open { sockets, beside, flows } = open(plan, targets, &templates, (stripe, frame.seed))?;
         if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
             features = udp.features().names();
         }
@@ -77,7 +78,7 @@ pub(super) fn assemble(
             stripe,
             identities: plan.identities.clone(),
             policies: policies.clone(),
-            flows,
+            flows: flows.allowing(plan.allow_targets.clone().into()),
             schedule: frame.schedule.clone(),
             start: frame.start,
             seed: frame.seed,
@@ -107,22 +108,26 @@ fn open(
     plan: &Plan,
     targets: &[TrunkTargets],
     templates: &[RegisterTemplate],
-    stripe: Stripe,
+    (stripe, seed): (Stripe, Seed),
 ) -> Result<Open, Failure> {
     let (mut sockets, mut beside) = (Vec::new(), Vec::new());
     let sharing = |id: TrunkId| {
         let trunk = &plan.trunks[id.index()];
         Sharing { sources: trunk.source.len(), sockets: trunk.sharing() }
     };
-    let flows = Flows::of_worker(stripe, &plan.identities, sharing, |id, source| {
+    let named = |target: &TrunkTargets| {
+        let is_named = target.resolution.is_some();
+        if is_named { target.places.clone().into() } else { Arc::default() }
+    };
+    let places = (targets.iter().map(named).collect(), seed);
+    let flows = Flows::of_named(stripe, &plan.identities, sharing, places, |id, source, to| {
         let trunk = &plan.trunks[id.index()];
         let local = trunk.source.get(source).copied();
-        let (udp, flow) =
-            open_flow(plan, id, local, targets[id.index()].preferred(), (&templates[id.index()], trunk.sharing()))?;
+        let to = to.unwrap_or_else(|| targets[id.index()].preferred());
+        let (udp, flow) = open_flow(plan, id, local, to, (&templates[id.index()], trunk.sharing()))?;
         if let Some(udp) = udp {
             if trunk.accept_from == AcceptFrom::Anywhere && trunk.sharing() == SocketUse::Shared {
-                let options = UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() };
-                let further = udp.beside(&options);
+                let further = udp.beside(&beside_options());
                 let further = further.map_err(|error| Failure::could_not(format!("trunk {}: {error}", trunk.id)))?;
                 beside.push((FlowId(saturating_u32(sockets.len())), further));
             }

@@ -105,6 +105,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         load_lasts: frame.schedule.lasts(),
         timeline: frame.schedule.timeline(),
         wishes: None,
+        relocations: None,
         glances: false,
         drain: plan.drain,
         unregister_rate: None,

@@ -28,6 +28,7 @@ mod preflight;
 mod prober;
 mod probing;
 mod registrar;
+mod renew;
 mod report;
 mod run;
 mod run_watch;

@@ -5,6 +5,7 @@ use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, say};
 use super::registrar::{address_of, embedded};
+use super::renew::renewing;
 use super::report::{Derived, Shown, derive};
 use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
@@ -93,14 +94,17 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
     let glances = watch.shows_trunks();
-    let run = Conduct { wishes: Some(wishes), glances, ..as_planned(&plan, &frame, workers, clock) };
+    let mut renewal = renewing(&plan, &targets, clock)?;
+    renewal.iter().for_each(|renewal| watch.records(renewal.look_ups.clone()));
+    let relocations = renewal.as_mut().and_then(|renewal| renewal.relocations.take());
+    let run = Conduct { wishes: Some(wishes), relocations, glances, ..as_planned(&plan, &frame, workers, clock) };
     let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
     // A condition that held when no load was left to end is for the thresholds to judge.
     let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
     let last = end(&ended, &frame, aborted);
     let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
     let unkept = ended.keep_error.or_else(|| watch.record().end(&last).err());
-    drop(watch);
+    drop((watch, renewal));
     drop(server);
     let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
@@ -195,6 +199,7 @@ fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Cl
         load_lasts: frame.schedule.lasts(),
         timeline: frame.schedule.timeline(),
         wishes: None,
+        relocations: None,
         glances: false,
         drain: plan.drain,
         unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),

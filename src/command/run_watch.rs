@@ -1,6 +1,7 @@
 //! Who watches a run of our own: the writers of the raw files, and the person at the terminal.
 
 use super::output::{FAILURES, say};
+use super::renew::LookUps;
 #[cfg(feature = "tui")]
 use super::screen::LiveScreen;
 use crate::diagnose::AbortWatch;
@@ -8,14 +9,15 @@ use crate::engine::{Decision, Observer, RunPosition};
 use crate::live::{Bars, Metrics, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
-use crate::record::Writer;
 use crate::record::pcapng::{Name, PcapngWriter};
 use crate::record::results::Aborted;
+use crate::record::{Resolution, Writer};
 use crate::report::words;
 use crate::vocab::{FailedAttempt, Intervention, Stage, Time, printable};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 /// Writes every interval to the record, and the packets of failures to their file, shows the
 /// interval, and says when the run must not go on.
@@ -27,6 +29,7 @@ pub(super) struct RunWatch<'a> {
     metrics: Option<Metrics>,
     conditions: AbortWatch,
     aborted: Option<Aborted>,
+    look_ups: LookUps,
 }
 
 /// Where the packets of failed attempts go. The file appears with the first of them: a run without
@@ -83,13 +86,27 @@ pub(super) enum Screen {
 impl<'a> RunWatch<'a> {
     pub(super) fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
         let plain = Plain::default();
-        RunWatch { writer: Writer::new(record), failures, screen, plain, metrics: None, conditions, aborted: None }
+        RunWatch {
+            writer: Writer::new(record),
+            failures,
+            screen,
+            plain,
+            metrics: None,
+            conditions,
+            aborted: None,
+            look_ups: LookUps::default(),
+        }
     }
 
     /// Counts for those who scrape as well, and says where.
     pub(super) fn publish(&mut self, metrics: Metrics, place: &str) {
         self.metrics = Some(metrics);
         self.say(&format!("metrics at {place}"));
+    }
+
+    /// Keeps what names turn out to stand for.
+    pub(super) fn records(&mut self, look_ups: LookUps) {
+        self.look_ups = look_ups;
     }
 
     /// Whether the person sees each trunk.
@@ -166,6 +183,13 @@ impl Observer for RunWatch<'_> {
             live.intervened(intervention);
         }
         Ok(())
+    }
+
+    fn relocated(&mut self, number: usize, at_ns: u64) -> io::Result<()> {
+        let look_ups = self.look_ups.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = look_ups.get(number).cloned();
+        drop(look_ups);
+        found.map_or(Ok(()), |found| self.writer.resolution(&Resolution { at_ns, ..found }))
     }
 
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>) {

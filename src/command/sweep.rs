@@ -15,7 +15,7 @@ use super::prober::Prober;
 use super::probing::{register_of, source_of};
 use super::report::results_of;
 use super::side::side_by_side;
-use super::targets::resolve_trunk;
+use super::targets::{TrunkTargets, look_up_all};
 use crate::agent::probe::{ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::SweepArgs;
 use crate::diagnose::figures;
@@ -52,10 +52,10 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Exit, Failure> {
         print(&render(&Sweep::default()))?;
         return Ok(Exit::Success);
     }
-    let plan = plan_of(&results, args)?;
+    let mut plan = plan_of(&results, args)?;
     let clock = Clock::new();
     let prober = Prober::paced(clock, messages_per_second(&plan, &results));
-    let targets = targets(&plan)?;
+    let targets = targets(&mut plan)?;
     let lots = lots(&plan, &agents);
     let silences: Vec<AtomicU32> = plan.trunks.iter().map(|_| AtomicU32::new(0)).collect();
     let (swept, interrupted) = attended(&prober, || {
@@ -127,15 +127,15 @@ fn messages_per_second(plan: &Plan, results: &Results) -> u32 {
 /// Where each trunk is; `None` of one whose registrar ended with its run.
 ///
 /// # Errors
-/// As [`resolve_trunk`].
-fn targets(plan: &Plan) -> Result<Vec<Option<SweepTarget>>, Failure> {
-    let of = |(trunk, carrier): (&TrunkPlan, Carrier)| match trunk.registrar {
-        RegistrarChoice::Embedded => Ok(None),
-        RegistrarChoice::Target(_) => {
-            Ok(Some(SweepTarget { address: resolve_trunk(plan, trunk, None)?.preferred(), carrier }))
-        }
+/// As [`look_up_all`].
+fn targets(plan: &mut Plan) -> Result<Vec<Option<SweepTarget>>, Failure> {
+    let found = look_up_all(plan)?;
+    let carriers = carriers(plan, None)?;
+    let of = |((trunk, found), carrier): ((&TrunkPlan, Option<TrunkTargets>), Carrier)| match trunk.registrar {
+        RegistrarChoice::Embedded => None,
+        RegistrarChoice::Target(_) => found.map(|found| SweepTarget { address: found.preferred(), carrier }),
     };
-    plan.trunks.iter().zip(carriers(plan, None)?).map(of).collect()
+    Ok(plan.trunks.iter().zip(found).zip(carriers).map(of).collect())
 }
 
 /// Where a trunk's registrar is, and what its messages go over.

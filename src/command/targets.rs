@@ -78,6 +78,7 @@ impl TrunkTargets {
         if let Some(resolution) = &self.resolution {
             trunk.goes_over(resolution.transport);
         }
+        trunk.places = self.places.len();
     }
 }
 
@@ -96,7 +97,8 @@ pub(super) fn resolve_trunk(
 }
 
 fn look_up(plan: &Plan, trunk: &TrunkPlan) -> Result<Option<TrunkTargets>, Failure> {
-    let Some(found) = ask(plan, trunk)? else { return Ok(None) };
+    let number = plan.trunks.iter().position(|other| other.id == trunk.id).unwrap_or(0);
+    let Some(found) = ask(&plan.allow_targets, number, trunk)? else { return Ok(None) };
     if let Some(refused) = found.refused.first() {
         let host = trunk.target().map_or("", |target| &target.host);
         return Err(Failure::usage(refusal(plan, trunk, host, *refused)));
@@ -114,7 +116,7 @@ pub(super) struct LookUp {
 ///
 /// # Errors
 /// When it is nowhere.
-pub(super) fn ask(plan: &Plan, trunk: &TrunkPlan) -> Result<Option<LookUp>, Failure> {
+pub(super) fn ask(nets: &[IpNet], number: usize, trunk: &TrunkPlan) -> Result<Option<LookUp>, Failure> {
     let Some(target) = trunk.target() else { return Ok(None) };
     let family = trunk.source.first().map(|source| AddressFamily::of(*source));
     let mut names = NameService::of(trunk, Clock::new())?;
@@ -128,11 +130,10 @@ pub(super) fn ask(plan: &Plan, trunk: &TrunkPlan) -> Result<Option<LookUp>, Fail
         )));
     }
     let (places, refused): (Vec<Destination>, Vec<Destination>) =
-        located.places.iter().cloned().partition(|place| allowed(&plan.allow_targets, place.address.ip()));
+        located.places.iter().cloned().partition(|place| allowed(nets, place.address.ip()));
     let refused: Vec<IpAddr> = refused.iter().map(|place| place.address.ip()).collect();
     let transport = located.transport.unwrap_or(target.transport);
     let asked = !located.steps.is_empty();
-    let number = plan.trunks.iter().position(|other| other.id == trunk.id).unwrap_or(0);
     let resolution = asked.then(|| resolution(number, &target.host, transport, &located, &places, &refused));
     Ok(Some(LookUp { allowed: TrunkTargets { places, resolution }, refused }))
 }

@@ -67,6 +67,15 @@ pub trait Observer {
     /// When it cannot be kept; the run then stops.
     fn intervened(&mut self, intervention: &Intervention) -> io::Result<()>;
 
+    /// What a name stands for took effect, a little ahead; `number` is that of
+    /// [`Relocation`](super::Relocation). Left out by those who look no names up.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the run then stops.
+    fn relocated(&mut self, _number: usize, _at_ns: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this
     /// signal number.
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
@@ -78,6 +87,7 @@ enum ShownToObserver {
     Failures(Vec<FailedAttempt>),
     Position(RunPosition),
     Intervened(Intervention),
+    Relocated(usize, u64),
     Stage(Stage, Option<i32>),
 }
 
@@ -142,6 +152,10 @@ impl Audience {
         self.show(ShownToObserver::Intervened(intervention));
     }
 
+    pub(super) fn relocated(&self, number: usize, at_ns: u64) {
+        self.show(ShownToObserver::Relocated(number, at_ns));
+    }
+
     pub(super) fn stage(&self, stage: Stage, interrupted: Option<i32>) {
         self.show(ShownToObserver::Stage(stage, interrupted));
     }
@@ -182,6 +196,7 @@ impl Onlooker {
                 _ if !keeps => Ok(Decision::GoOn),
                 ShownToObserver::Interval(interval) => observer.interval(&interval),
                 ShownToObserver::Failures(failures) => observer.failures(&failures).map(|()| Decision::GoOn),
+                ShownToObserver::Relocated(number, at_ns) => observer.relocated(number, at_ns).map(|()| Decision::GoOn),
                 ShownToObserver::Intervened(intervention) => {
                     observer.intervened(&intervention).map(|()| Decision::GoOn)
                 }

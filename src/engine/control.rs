@@ -9,10 +9,12 @@ use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::Clock;
 use crate::net::poll::Waker;
-use crate::vocab::{Intervention, Speed, Stage, Time};
+use crate::sip::locate::Destination;
+use crate::vocab::{Intervention, Speed, Stage, Time, TrunkId};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub struct Conduct {
     pub timeline: Timeline,
     /// What a person wishes while the run goes on; nothing comes without one.
     pub wishes: Option<UnboundedReceiver<Wish>>,
+    /// What trunks' names turn out to stand for while the run goes on.
+    pub relocations: Option<UnboundedReceiver<Relocation>>,
     /// Whether the person also sees each trunk.
     pub glances: bool,
     /// Longest wait for open attempts after the load.
@@ -59,6 +63,16 @@ pub enum Wish {
     /// What Ctrl-C stands for: the first ends the load, the second everything.
     Interrupt,
     Adjust(Adjustment),
+}
+
+/// A trunk's name was looked up again.
+#[derive(Clone, Debug)]
+pub struct Relocation {
+    pub trunk: TrunkId,
+    /// Where it leads; `None`: nobody knows, and everything stays as it is.
+    pub places: Option<Arc<[Destination]>>,
+    /// What whoever looked it up knows it by.
+    pub number: usize,
 }
 
 /// How a run ended.
@@ -124,6 +138,7 @@ async fn direct(
     let mut signals = Signals::listen(run.clock).map_err(EngineError::Signals)?;
     audience.stage(Stage::Load, None);
     let mut wishes = run.wishes.take();
+    let mut relocations = run.relocations.take();
     let hung = run.hung;
     let (mut conductor, mut reports) = Conductor::start(run)?;
     while conductor.running() > 0 {
@@ -134,6 +149,7 @@ async fn direct(
             biased;
             number = signals.next() => conductor.interrupted(number, &audience),
             wish = next(&mut wishes) => conductor.wished(wish, &audience),
+            relocation = next(&mut relocations) => conductor.relocated(relocation, &audience),
             verdict = verdicts.recv(), if !conductor.unwatched => conductor.judged(verdict, &audience),
             report = reports.recv() => match report {
                 Some(report) => conductor.report(report, &audience),
@@ -148,14 +164,14 @@ async fn direct(
     Ok(conductor.into_ended())
 }
 
-/// The next wish; never without anybody who could have one.
-async fn next(wishes: &mut Option<UnboundedReceiver<Wish>>) -> Wish {
-    if let Some(open) = wishes
-        && let Some(wish) = open.recv().await
+/// The next wish, or news of a name; never without anybody who could have one.
+async fn next<T>(sources: &mut Option<UnboundedReceiver<T>>) -> T {
+    if let Some(open) = sources
+        && let Some(one) = open.recv().await
     {
-        return wish;
+        return one;
     }
-    *wishes = None;
+    *sources = None;
     std::future::pending().await
 }
 
@@ -458,6 +474,18 @@ impl Conductor {
         }
     }
 
+    /// A name was looked up again: agents turn to where it leads as they begin their next attempts.
+    fn relocated(&mut self, Relocation { trunk, places, number }: Relocation, audience: &Audience) {
+        if self.phase == RunPhase::Finish {
+            return;
+        }
+        let at = (self.clock.now() + LEAD).max(self.start);
+        if let Some(places) = places {
+            self.send(WorkerOrder::Relocate { at, trunk, places });
+        }
+        audience.relocated(number, at.nanos_since(self.start));
+    }
+
     /// Changes the speed of the load. Nothing is changed any more when its end has been ordered, or
     /// is about to be.
     fn adjust(&mut self, adjustment: Adjustment, audience: &Audience) {
@@ -528,7 +556,7 @@ impl Conductor {
     fn send(&self, command: WorkerOrder) {
         for link in &self.links {
             // A worker that is gone reported its end already.
-            let _ = link.commands.send(command);
+            let _ = link.commands.send(command.clone());
             link.waker.wake();
         }
     }

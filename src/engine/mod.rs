@@ -15,14 +15,14 @@ pub mod control;
 pub mod probe;
 pub mod serve;
 pub mod signals;
-mod sockets;
+pub mod sockets;
 mod tempo;
 pub mod trial;
 mod worker;
 
 pub use audience::{Decision, Observer, RunPosition};
 pub use channels::{ClientLayers, SUBPROTOCOL};
-pub use control::{Conduct, Ended, EngineError, HungFor, Wish, conduct};
+pub use control::{Conduct, Ended, EngineError, HungFor, Relocation, Wish, conduct};
 pub use probe::{Carrier, ProbeSocket, ProbeSocketError};
 pub use serve::{Listening, Server, StreamPort};
 pub use signals::Signals;

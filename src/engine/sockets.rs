@@ -7,12 +7,12 @@
 use super::channels::{Channels, ClientLayers, Inbox, LONGEST_MESSAGE, Layers, Progress};
 use crate::fleet::{Driver, Flows, NO_AGENT, Ways, Witness};
 use crate::net::clock::Clock;
-use crate::net::poll::{Poller, StreamReady, StreamToken};
+use crate::net::poll::{Poller, StreamReady, StreamRegistry, StreamToken};
 use crate::net::tcp::Tcp;
-use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp};
+use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp, UdpOptions};
 use crate::vocab::{FlowId, FlowLoss, NotSent, Time, Trouble, Unreachable, saturating_u32};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// What one round of receiving brought.
@@ -34,14 +34,16 @@ enum Batches {
 
 /// One thread's sockets: a full batch goes out at once, the rest at the end of the turn.
 pub(super) struct Sockets {
-    /// By flow, and behind them those of `beside`.
+    /// By flow.
     sockets: Vec<Udp>,
-    /// Flows with a further socket, for what others than their target send to their port.
-    beside: Vec<FlowId>,
+    /// Further sockets of some flows, for what others than their target send to their port.
+    beside: Vec<(FlowId, Udp)>,
     batches: Batches,
     /// Datagrams that could not be sent.
     failed: Vec<SendFailure>,
-    drops_seen: Vec<u64>,
+    /// By socket, and behind them those beside.
+    drops_seen: [Vec<u64>; 2],
+    registry: StreamRegistry,
     streams: Option<Box<StreamSockets>>,
 }
 
@@ -68,6 +70,9 @@ struct StreamEnds {
 /// microseconds; many of them must not add up to a stall.
 const STREAM_BUDGET: Duration = Duration::from_millis(2);
 
+/// Where the positions of sockets beside others begin.
+const BESIDE: u32 = 1 << 30;
+
 /// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra
 /// headers has 700 bytes.
 pub(super) const BATCH: usize = 64;
@@ -93,6 +98,11 @@ const BATCHED_SOCKETS: usize = 256;
 /// Sockets that are looked into without being asked first.
 const ASKED_EACH: usize = 4;
 
+/// For a socket beside another: it is hardly used.
+pub fn beside_options() -> UdpOptions {
+    UdpOptions { recv_buffer: 64 << 10, send_buffer: 64 << 10, ..UdpOptions::default() }
+}
+
 /// Receive batches per socket and turn: answers come first, but not for ever.
 const RECEIVE_ROUNDS: usize = 16;
 
@@ -117,6 +127,42 @@ impl Ways for Sockets {
         if let Some(streams) = &mut self.streams {
             streams.open(flow);
         }
+    }
+
+    fn aim(&mut self, flow: FlowId, to: SocketAddr) -> Option<SocketAddr> {
+        if flow.is_stream() {
+            if let Some(streams) = &mut self.streams {
+                streams.ends[flow.index()].remote = to;
+            }
+            return None;
+        }
+        // What waits was meant for the address before.
+        self.flush_flow(flow);
+        let udp = &mut self.sockets[flow.index()];
+        udp.aim(to).ok().map(|()| udp.local_addr())
+    }
+
+    fn another(&mut self, like: FlowId, to: SocketAddr) -> Option<SocketAddr> {
+        if like.is_stream() {
+            return self.streams.as_mut().map(|streams| streams.another(like, to));
+        }
+        let udp = self.sockets[like.index()].another(to).ok()?;
+        let (local, position) = (udp.local_addr(), saturating_u32(self.sockets.len()));
+        let Batches::Each { batches, .. } = &mut self.batches else { return None };
+        self.registry.add_socket(&udp, position).ok()?;
+        if self.beside.iter().any(|(flow, _)| *flow == like)
+            && let Ok(beside) = udp.beside(&beside_options())
+        {
+            let position = BESIDE + saturating_u32(self.beside.len());
+            if self.registry.add_socket(&beside, position).is_ok() {
+                self.beside.push((FlowId(saturating_u32(self.sockets.len())), beside));
+                self.drops_seen[1].push(0);
+            }
+        }
+        batches.push(SendBatch::new(BATCH, DATAGRAM));
+        self.sockets.push(udp);
+        self.drops_seen[0].push(0);
+        Some(local)
     }
 
     fn close(&mut self, flow: FlowId) -> FlowLoss {
@@ -156,6 +202,15 @@ impl Sockets {
 }
 
 impl StreamSockets {
+    fn another(&mut self, like: FlowId, to: SocketAddr) -> SocketAddr {
+        let ends = self.ends[like.index()].clone();
+        let anywhere = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let local = SocketAddr::new(ends.source.unwrap_or(anywhere), 0);
+        self.ends.push(StreamEnds { remote: to, ..ends });
+        self.tokens.push(None);
+        local
+    }
+
     fn open(&mut self, flow: FlowId) {
         let StreamEnds { source, remote, ref layers } = self.ends[flow.index()];
         let layers = Layers::of_client(layers);
@@ -186,9 +241,11 @@ impl Sockets {
         layers: Vec<ClientLayers>,
         poller: &mut Poller,
     ) -> io::Result<Self> {
-        let all = sockets.iter().chain(beside.iter().map(|(_, udp)| udp));
-        for (position, udp) in all.enumerate() {
-            poller.add(udp, saturating_u32(position))?;
+        for (udp, position) in sockets.iter().zip(0..) {
+            poller.add(udp, position)?;
+        }
+        for ((_, udp), position) in beside.iter().zip(BESIDE..) {
+            poller.add(udp, position)?;
         }
         let given = |local: SocketAddr| Some(local.ip()).filter(|address| !address.is_unspecified());
         let layers = layers.into_iter().chain(std::iter::repeat_with(ClientLayers::default));
@@ -199,20 +256,18 @@ impl Sockets {
             let channels = Channels::new(poller.registry());
             Box::new(StreamSockets { channels, tokens: vec![None; ends.len()], ends, inbox: Some(Inbox::new()) })
         });
-        Ok(Sockets { streams, ..Sockets::new(sockets, beside) })
+        Ok(Sockets { streams, ..Sockets::new(sockets, beside, poller.registry()) })
     }
 
-    fn new(mut sockets: Vec<Udp>, beside: Vec<(FlowId, Udp)>) -> Self {
+    fn new(sockets: Vec<Udp>, beside: Vec<(FlowId, Udp)>, registry: StreamRegistry) -> Self {
         let batches = if sockets.len() <= BATCHED_SOCKETS {
             let batches = sockets.iter().map(|_| SendBatch::new(BATCH, DATAGRAM)).collect();
             Batches::Each { batches, waiting: Vec::new() }
         } else {
             Batches::Shared(SendBatch::new(1, DATAGRAM))
         };
-        let (beside, others): (Vec<_>, Vec<_>) = beside.into_iter().unzip();
-        sockets.extend(others);
-        let drops_seen = vec![0; sockets.len()];
-        Sockets { batches, drops_seen, sockets, beside, failed: Vec::new(), streams: None }
+        let drops_seen = [vec![0; sockets.len()], vec![0; beside.len()]];
+        Sockets { batches, drops_seen, sockets, beside, failed: Vec::new(), registry, streams: None }
     }
 
     fn put_on_stream(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {
@@ -304,6 +359,12 @@ impl Sockets {
         to.lost(now, flow, why, self);
     }
 
+    fn flush_flow(&mut self, flow: FlowId) {
+        if let Batches::Each { batches, .. } = &mut self.batches {
+            send(&mut self.sockets[flow.index()], &mut batches[flow.index()], &mut self.failed);
+        }
+    }
+
     pub(super) fn flush_all(&mut self) {
         if let Some(streams) = &mut self.streams {
             streams.channels.flush();
@@ -328,12 +389,11 @@ impl Sockets {
     ) -> io::Result<Came> {
         let mut came = Came { datagrams: 0, emptied: true, drops: 0 };
         for &position in ready {
-            let position = position as usize;
             came.emptied &= self.receive_from(position, received, clock, to, &mut came.datagrams)?;
-            if self.sockets[position].errors_waiting() {
+            if self.at(position).0.errors_waiting() {
                 self.take_errors(position, clock.now(), to);
             }
-            let drops = self.sockets[position].drops();
+            let drops = self.at(position).0.drops();
             came.drops += self.fresh_drops(position, drops);
         }
         Ok(came)
@@ -342,18 +402,15 @@ impl Sockets {
     /// True when the socket was emptied.
     fn receive_from(
         &mut self,
-        position: usize,
+        position: u32,
         received: &mut RecvBatch,
         clock: &Clock,
         to: &mut Driver<impl Witness>,
         datagrams: &mut usize,
     ) -> io::Result<bool> {
-        let flow = match position.checked_sub(self.sockets.len() - self.beside.len()) {
-            Some(beside) => self.beside[beside],
-            None => FlowId(saturating_u32(position)),
-        };
         for _ in 0..RECEIVE_ROUNDS {
-            let count = self.sockets[position].recv(received)?;
+            let (udp, flow) = self.at(position);
+            let count = udp.recv(received)?;
             *datagrams += count;
             if count > 0 {
                 let moment = clock.sample();
@@ -369,9 +426,20 @@ impl Sockets {
         Ok(false)
     }
 
-    fn take_errors(&mut self, position: usize, now: Time, to: &mut Driver<impl Witness>) {
+    /// A socket by its position, and whose it is.
+    fn at(&mut self, position: u32) -> (&mut Udp, FlowId) {
+        match position.checked_sub(BESIDE) {
+            None => (&mut self.sockets[position as usize], FlowId(position)),
+            Some(beside) => {
+                let (flow, udp) = &mut self.beside[beside as usize];
+                (udp, *flow)
+            }
+        }
+    }
+
+    fn take_errors(&mut self, position: u32, now: Time, to: &mut Driver<impl Witness>) {
         let mut errors = Vec::new();
-        self.sockets[position].take_errors(|start, error| errors.push((start.to_vec(), error)));
+        self.at(position).0.take_errors(|start, error| errors.push((start.to_vec(), error)));
         for (start, error) in errors {
             to.unreachable(now, &start, trouble_of(&error), self);
         }
@@ -380,10 +448,10 @@ impl Sockets {
     /// Treats all sockets as ready where there are so few that reading each is cheaper than asking
     /// which are.
     pub(super) fn all_ready(&self, ready: &mut Vec<u32>) -> bool {
-        let few = self.sockets.len() <= ASKED_EACH && self.streams.is_none();
+        let few = self.sockets.len() + self.beside.len() <= ASKED_EACH && self.streams.is_none();
         if few {
             ready.clear();
-            ready.extend(0..saturating_u32(self.sockets.len()));
+            ready.extend(self.positions());
         }
         few
     }
@@ -411,16 +479,26 @@ impl Sockets {
             return 0;
         }
         let mut fresh = 0;
-        for position in 0..self.sockets.len() {
-            let drops = self.sockets[position].refresh_drops();
+        for position in self.positions() {
+            let drops = self.at(position).0.refresh_drops();
             fresh += self.fresh_drops(position, drops);
         }
         fresh
     }
 
+    /// Of every socket.
+    fn positions(&self) -> impl Iterator<Item = u32> + use<> {
+        let (own, beside) = (saturating_u32(self.sockets.len()), saturating_u32(self.beside.len()));
+        (0..own).chain(BESIDE..BESIDE + beside)
+    }
+
     /// Of the drops that a socket tells of, those that were not counted before.
-    fn fresh_drops(&mut self, position: usize, drops: u64) -> u64 {
-        let seen = &mut self.drops_seen[position];
+    fn fresh_drops(&mut self, position: u32, drops: u64) -> u64 {
+        let [own, beside] = &mut self.drops_seen;
+        let seen = match position.checked_sub(BESIDE) {
+            None => &mut own[position as usize],
+            Some(position) => &mut beside[position as usize],
+        };
         let fresh = drops.saturating_sub(*seen);
         *seen = drops.max(*seen);
         fresh

@@ -9,19 +9,27 @@ use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, Udp};
-use crate::vocab::{FailedAttempt, FlowId, Speed, Stage, Time};
+use crate::sip::locate::Destination;
+use crate::vocab::{FailedAttempt, FlowId, Speed, Stage, Time, TrunkId};
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What the control side tells a worker; each takes effect at its time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum WorkerOrder {
     /// The load's time passes at another speed. It ends no interval.
     Speed {
         at: Time,
         speed: Speed,
+    },
+    /// A trunk's name leads to these places from now on. It ends no interval.
+    Relocate {
+        at: Time,
+        trunk: TrunkId,
+        places: Arc<[Destination]>,
     },
     Drain {
         at: Time,
@@ -259,6 +267,10 @@ impl Worker {
                     self.fleet.set_speed(at, speed);
                     continue;
                 }
+                WorkerOrder::Relocate { trunk, places, .. } => {
+                    self.fleet.relocate(trunk, &places, &mut self.sockets);
+                    continue;
+                }
                 WorkerOrder::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
                 WorkerOrder::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
                 WorkerOrder::Finish { at } => {
@@ -338,6 +350,7 @@ impl WorkerOrder {
     fn at(&self) -> Time {
         match *self {
             WorkerOrder::Speed { at, .. }
+            | WorkerOrder::Relocate { at, .. }
             | WorkerOrder::Drain { at }
             | WorkerOrder::Unregister { at, .. }
             | WorkerOrder::Finish { at } => at,

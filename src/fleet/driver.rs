@@ -6,15 +6,17 @@
 //! is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
 //! registrar's side it answers itself.
 
+mod places;
 mod streams;
 
-use super::flows::{Flow, Flows};
+use super::flows::{Flow, Flows, SPARE};
 use super::wheel::Wheel;
 use crate::agent::{Agent, Context, IdentityBook, Input, Outgoing, TrunkPolicy};
 use crate::load::{Ceiling, Stripe};
 use crate::measure::event::Subject;
 use crate::measure::{Event, FlowChange, Unasked};
 use crate::seed::Seed;
+use crate::sip::redirect::{redirection, redirects};
 use crate::sip::{Branch, Response, Token, emit, scan};
 use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Trouble, TrunkId, saturating_u32};
 use std::collections::VecDeque;
@@ -38,6 +40,18 @@ pub trait Ways {
     /// Opens a stream; [`Driver::opened`] or [`Driver::lost`] follows. Left out by those who have
     /// none.
     fn open(&mut self, _flow: FlowId) {}
+
+    /// A flow of one agent leads to another address from now on. Where a datagram socket is bound
+    /// then, or `None`: it cannot be led there.
+    fn aim(&mut self, _flow: FlowId, _to: SocketAddr) -> Option<SocketAddr> {
+        None
+    }
+
+    /// A further flow like one there is, to another address: the next of its sort. Where it comes
+    /// from, or `None`: there can be no more.
+    fn another(&mut self, _like: FlowId, _to: SocketAddr) -> Option<SocketAddr> {
+        None
+    }
 
     /// Closes a stream, or gives up opening it: nothing more is heard of it. Says what it is called
     /// when it was not open in time.
@@ -108,6 +122,8 @@ pub struct Who<'a> {
     pub subject: Subject,
     /// What it sends through.
     pub flow: &'a Flow,
+    /// Its trunk's name may lead to several addresses.
+    pub is_routed: bool,
 }
 
 /// What a driver is made of.
@@ -135,6 +151,8 @@ pub struct Driver<W> {
     /// See [`Context::draining`].
     pub(super) draining: bool,
     expired: Vec<u32>,
+    /// Streams and flows of datagrams there were at the start, by which they stand in the wheel.
+    initial: [usize; 2],
     /// Streams whose agents are to be told something.
     tidings: VecDeque<Tiding>,
     pub(super) witness: W,
@@ -148,8 +166,8 @@ impl<W: Witness> Driver<W> {
     pub(super) fn new(config: DriverConfig, agents: usize, witness: W) -> Self {
         Driver {
             agents: vec![Agent::new(); agents],
-            // Behind the agents, the streams, and behind these the flows of datagrams.
-            wheel: Wheel::new(agents + config.flows.streams() + config.flows.datagrams(), config.start),
+            wheel: Wheel::new(agents + entries(&config.flows), config.start),
+            initial: [config.flows.streams(), config.flows.datagrams()],
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
             busy: 0,
             draining: false,
@@ -293,24 +311,17 @@ impl<W: Witness> Driver<W> {
 
     /// Hands one input to one agent and carries out what it wants.
     pub(super) fn drive(&mut self, local: u32, now: Time, input: Input<'_>, out: &mut impl Ways) {
-        let DriverConfig { identities, policies, flows, seed, run, stripe, .. } = &self.config;
-        let id = AgentId(stripe.global(local));
+        if self.config.flows.is_routed() {
+            self.choose(local, now, &input, out);
+        }
+        let flows = &self.config.flows;
+        let id = AgentId(self.config.stripe.global(local));
         let witness = &mut self.witness;
-        let user = witness.user(id);
-        let identity = identities.get(user);
         let flow_id = flows.of_agent(local);
         let flow = flows.get(flow_id);
-        let cx = Context {
-            agent: id,
-            policy: &policies[identities.policy(user)],
-            identity,
-            seed: *seed,
-            run: *run,
-            template: &flow.template,
-            reliable: flow_id.is_stream(),
-            draining: self.draining,
-        };
-        let who = Who { local, subject: Subject { agent: id, trunk: identity.trunk, source: flow.source }, flow };
+        let (cx, is_routed) = self.config.context((id, witness.user(id)), flow_id, self.draining);
+        let subject = Subject { agent: id, trunk: cx.identity.trunk, source: flow.source };
+        let who = Who { local, subject, flow, is_routed };
         let answer = match input {
             Input::Response { response, .. } => Some(response),
             _ => None,
@@ -318,6 +329,12 @@ impl<W: Witness> Driver<W> {
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&who, &event, answer));
+        if send == Outgoing::Elsewhere {
+            let over = flow.template.transport();
+            let to = answer.filter(|answer| redirects(answer.code)).map(|answer| redirection(answer, over).0);
+            self.busy += u64::from(!was_busy);
+            return self.go_on(local, now, (to, matches!(input, Input::Wake)), out);
+        }
         let waits = send != Outgoing::No && !flows.is_open(flow_id);
         if waits {
             if !was_busy && agent.has_open_attempt() {
@@ -409,6 +426,34 @@ impl<W: Witness> Driver<W> {
             length
         });
     }
+}
+
+impl DriverConfig {
+    /// What an agent needs to know, and whether its trunk's name may lead to several addresses.
+    #[inline]
+    fn context(&self, (agent, user): (AgentId, AgentId), flow: FlowId, draining: bool) -> (Context<'_>, bool) {
+        let identity = self.identities.get(user);
+        let others = if self.flows.is_routed() { self.flows.others(identity.trunk) } else { None };
+        let context = Context {
+            agent,
+            policy: &self.policies[self.identities.policy(user)],
+            identity,
+            seed: self.seed,
+            run: self.run,
+            template: &self.flows.get(flow).template,
+            reliable: flow.is_stream(),
+            others: others.unwrap_or(0),
+            allowed: self.flows.allowed(),
+            draining,
+        };
+        (context, others.is_some())
+    }
+}
+
+/// Places of flows in the wheel, behind the agents: streams, flows of datagrams, and those that may
+/// come later.
+fn entries(flows: &Flows) -> usize {
+    flows.streams() + flows.datagrams() + SPARE
 }
 
 /// The tag of a message that belongs to no agent.

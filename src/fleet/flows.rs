@@ -2,13 +2,18 @@
 //!
 //! A datagram flow is open for the whole run, so it has no state. A stream has a [`StreamLife`].
 
+use super::routes::Routes;
 use super::stream::{StreamLife, StreamRules};
-use crate::agent::IdentityBook;
+use crate::agent::{IdentityBook, MOST_OTHERS};
 use crate::load::Stripe;
+use crate::seed::Seed;
 use crate::sip::emit::RegisterTemplate;
-use crate::vocab::{AgentId, FlowId, SocketUse, Time, TrunkId, saturating_u32};
+use crate::sip::locate::Destination;
+use crate::vocab::{AgentId, FlowId, SocketUse, Time, TrunkId, saturating_u8, saturating_u32};
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One way out of a worker.
@@ -46,7 +51,7 @@ pub(super) struct Stream {
 #[derive(Clone, Debug)]
 pub(super) enum Members {
     One(u32),
-    Many(Vec<u32>),
+    Many(Arc<[u32]>),
 }
 
 impl Members {
@@ -68,7 +73,18 @@ pub struct Flows {
     of_agents: Vec<FlowId>,
     /// Streams that are open, by trunk.
     open: Vec<u64>,
+    /// Flows that some agents share, one for each place they may speak to.
+    lines: Vec<Vec<FlowId>>,
+    /// Where names lead; `None`: every trunk has one address.
+    routes: Option<Box<Routes>>,
+    /// Flows that came later.
+    added: Vec<FlowId>,
+    /// What redirections may lead to.
+    allowed: Arc<[IpNet]>,
 }
+
+/// Flows that may come later, for addresses that names did not lead to at first.
+pub(super) const SPARE: usize = 256;
 
 /// How the agents of a trunk share its flows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,40 +106,152 @@ impl Flows {
         sharing: impl Fn(TrunkId) -> Sharing,
         mut open: impl FnMut(TrunkId, usize) -> Result<Flow, E>,
     ) -> Result<Flows, E> {
-        let mut flows = Flows::default();
-        let mut of_agents = Vec::new();
-        let mut shared: BTreeMap<(TrunkId, usize), FlowId> = BTreeMap::new();
-        for local in 0..stripe.count(saturating_u32(identities.len())) {
-            let identity = identities.get(AgentId(stripe.global(local)));
+        let nowhere = (Vec::new(), Seed(0));
+        Self::of_named(stripe, identities, sharing, nowhere, |trunk, source, _| open(trunk, source))
+    }
+
+    /// The same where trunks' names lead to several places, or may lead to others later: `places` by
+    /// trunk, none of one with an address. `open` is told which of them a flow is to lead to.
+    ///
+    /// # Errors
+    /// The first of `open`.
+    pub fn of_named<E>(
+        stripe: Stripe,
+        identities: &IdentityBook,
+        sharing: impl Fn(TrunkId) -> Sharing,
+        (places, seed): (Vec<Arc<[Destination]>>, Seed),
+        mut open: impl FnMut(TrunkId, usize, Option<SocketAddr>) -> Result<Flow, E>,
+    ) -> Result<Flows, E> {
+        let agents = stripe.count(saturating_u32(identities.len()));
+        let mut flows = Flows { routes: Routes::new(places, agents as usize, seed), ..Flows::default() };
+        let mut of_agents = Vec::with_capacity(agents as usize);
+        let mut shared: BTreeMap<(TrunkId, usize), usize> = BTreeMap::new();
+        for local in 0..agents {
+            let id = AgentId(stripe.global(local));
+            let identity = identities.get(id);
             let Sharing { sources, sockets } = sharing(identity.trunk);
             let source = identity.number as usize % sources.max(1);
-            let known = shared.get(&(identity.trunk, source)).filter(|_| sockets == SocketUse::Shared);
-            let flow = match known {
-                Some(&flow) => flow,
+            let route = flows.routes.as_ref().and_then(|routes| routes.of(identity.trunk));
+            let first = flows.routes.as_ref().and_then(|routes| routes.first(identity.trunk, id));
+            if sockets == SocketUse::PerAgent {
+                of_agents.push(flows.add(open(identity.trunk, source, first)?));
+                continue;
+            }
+            let line = match shared.get(&(identity.trunk, source)) {
+                Some(&line) => line,
                 None => {
-                    let flow = flows.add(open(identity.trunk, source)?);
-                    shared.insert((identity.trunk, source), flow);
-                    flow
+                    let targets = route
+                        .map_or(vec![None], |route| route.places.iter().map(|place| Some(place.address)).collect());
+                    let mut siblings = Vec::with_capacity(targets.len());
+                    for target in targets {
+                        siblings.push(flows.add(open(identity.trunk, source, target)?));
+                    }
+                    flows.lines.push(siblings);
+                    shared.insert((identity.trunk, source), flows.lines.len() - 1);
+                    flows.lines.len() - 1
                 }
             };
-            of_agents.push(flow);
+            let preferred = first.and_then(|address| flows.sibling(line, address));
+            of_agents.push(preferred.unwrap_or(flows.lines[line][0]));
         }
         Ok(flows.with_agents(of_agents))
     }
 
-    /// The same flows for agents that have these, in order.
+    /// The same flows for agents that have these, in order. Those that share one may come to any of
+    /// its siblings.
     pub fn with_agents(mut self, of_agents: Vec<FlowId>) -> Flows {
         let mut members = vec![Vec::new(); self.streams.len()];
+        let home = |flow: &FlowId| self.line_of(*flow).and_then(|line| self.lines[line].first().copied());
         for (local, flow) in (0..).zip(&of_agents).filter(|(_, flow)| flow.is_stream()) {
-            members[flow.index()].push(local);
+            members[home(flow).unwrap_or(*flow).index()].push(local);
         }
-        for (stream, members) in self.streams.iter_mut().zip(members) {
-            stream.members = match members[..] {
-                [one] => Members::One(one),
-                _ => Members::Many(members),
-            };
+        let together = |members: Vec<u32>| match members[..] {
+            [one] => Members::One(one),
+            _ => Members::Many(members.into()),
+        };
+        let members: Vec<Members> = members.into_iter().map(together).collect();
+        let homes: Vec<usize> = (0..saturating_u32(self.streams.len()))
+            .map(|n| home(&FlowId::stream(n)).map_or(n as usize, FlowId::index))
+            .collect();
+        for (stream, home) in self.streams.iter_mut().zip(homes) {
+            stream.members = members[home].clone();
         }
         Flows { of_agents, ..self }
+    }
+
+    /// Redirections may lead to these.
+    pub fn allowing(self, allowed: Arc<[IpNet]>) -> Flows {
+        Flows { allowed, ..self }
+    }
+
+    pub(super) fn allowed(&self) -> &[IpNet] {
+        &self.allowed
+    }
+
+    /// An agent of a trunk is sent away from `remote` for one attempt: it returns with the next.
+    pub(super) fn astray(&mut self, trunk: TrunkId, local: u32, remote: SocketAddr, seed: Seed) {
+        let agents = self.of_agents.len();
+        self.routes.get_or_insert_with(|| Box::new(Routes::empty(agents, seed))).astray(trunk, local, remote);
+    }
+
+    /// Whether an agent may speak to more than one place, now or later.
+    #[inline]
+    pub(super) fn is_routed(&self) -> bool {
+        self.routes.is_some()
+    }
+
+    pub(super) fn routes(&mut self) -> Option<&mut Routes> {
+        self.routes.as_deref_mut()
+    }
+
+    /// Places a trunk's agents may speak to besides one; `None`: it has an address.
+    pub(super) fn others(&self, trunk: TrunkId) -> Option<u8> {
+        let places = self.routes.as_ref()?.of(trunk)?.places.len();
+        Some(saturating_u8(places.saturating_sub(1)).min(MOST_OTHERS))
+    }
+
+    /// The siblings a shared flow is among.
+    pub(super) fn line_of(&self, flow: FlowId) -> Option<usize> {
+        self.lines.iter().position(|siblings| siblings.contains(&flow))
+    }
+
+    /// Of a trunk.
+    pub(super) fn lines(&self, trunk: TrunkId) -> Vec<usize> {
+        let of_trunk = |line: &usize| self.sibling_like(*line).is_some_and(|flow| self.get(flow).trunk == trunk);
+        (0..self.lines.len()).filter(of_trunk).collect()
+    }
+
+    pub(super) fn sibling(&self, line: usize, address: SocketAddr) -> Option<FlowId> {
+        self.lines[line].iter().copied().find(|flow| self.get(*flow).remote == address)
+    }
+
+    pub(super) fn sibling_like(&self, line: usize) -> Option<FlowId> {
+        self.lines[line].first().copied()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.added.len() < SPARE
+    }
+
+    /// Takes in one more flow that the same agents share.
+    pub(super) fn add_sibling(&mut self, line: usize, flow: Flow) {
+        let like = self.sibling_like(line);
+        let id = self.add(flow);
+        if let Some(like) = like.filter(|like| like.is_stream()) {
+            self.streams[id.index()].members = self.streams[like.index()].members.clone();
+        }
+        self.lines[line].push(id);
+        self.added.push(id);
+    }
+
+    /// Flows that came later, in order.
+    pub(super) fn added(&self) -> &[FlowId] {
+        &self.added
+    }
+
+    /// From now on an agent has this flow.
+    pub(super) fn assign(&mut self, local: u32, flow: FlowId) {
+        self.of_agents[local as usize] = flow;
     }
 
     /// Takes a flow in; its number is that of flows of its sort before it.
@@ -134,7 +262,7 @@ impl Flows {
         };
         let trunks = self.open.len().max(flow.trunk.index() + 1);
         self.open.resize(trunks, 0);
-        let members = Members::Many(Vec::new());
+        let members = Members::Many(Arc::default());
         self.streams.push(Stream { flow, rules, life: StreamLife::IDLE, members, turns: 0, heard: Time::ORIGIN });
         FlowId::stream(saturating_u32(self.streams.len()) - 1)
     }
@@ -142,6 +270,10 @@ impl Flows {
     #[inline]
     pub fn get(&self, flow: FlowId) -> &Flow {
         if flow.is_stream() { &self.streams[flow.index()].flow } else { &self.flows[flow.index()] }
+    }
+
+    pub(super) fn get_mut(&mut self, flow: FlowId) -> &mut Flow {
+        if flow.is_stream() { &mut self.streams[flow.index()].flow } else { &mut self.flows[flow.index()] }
     }
 
     /// The flow of a worker's agent, by its place among them.

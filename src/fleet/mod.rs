@@ -17,6 +17,7 @@ mod flows;
 mod outage;
 mod overdue;
 pub mod roster;
+mod routes;
 pub mod stream;
 pub mod wheel;
 
@@ -30,6 +31,7 @@ use crate::load::{Outage, ReplayStep, Schedule, Stripe, Timeline};
 use crate::measure::{Event, FlowChange, Interval, Tally, Unasked};
 use crate::seed::Seed;
 use crate::sip::Response;
+use crate::sip::locate::Destination;
 use crate::vocab::{
     AgentId, Direction, FailedAttempt, FlowLoss, ReplayAct, RunTag, Secured, Speed, Stage, Time, TrunkId,
     saturating_u32,
@@ -147,6 +149,11 @@ impl Fleet {
     /// Its agents' ways out.
     pub fn flows(&self) -> &Flows {
         self.driver.flows()
+    }
+
+    /// A trunk's name was looked up again, and leads to these places from now on.
+    pub fn relocate(&mut self, trunk: TrunkId, places: &[Destination], out: &mut impl Ways) {
+        self.driver.relocate(trunk, places, out);
     }
 
     /// What happened so far; the worker adds what only it can see (socket drops, stalls, CPU time).
@@ -423,6 +430,9 @@ impl Witness for FleetWitness {
     fn saw(&mut self, who: &Who<'_>, event: &Event<'_>, _answer: Option<&Response<'_>>) {
         if let Event::Ended(end) = event {
             self.flight.ended(who.local, who.subject, end, who.flow.local);
+        }
+        if who.is_routed {
+            self.tally.at_place(who.subject.trunk, who.flow.remote, event);
         }
         if let Event::Registered { at, .. } = event {
             self.power.registered(who.local, *at);

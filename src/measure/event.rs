@@ -1,6 +1,7 @@
 //! What agents and workers report, one event at a time.
 
 use super::answerer::{Marks, Words};
+use super::routing::RoutingWord;
 use crate::vocab::{
     AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, RequestFate, RequestKind, Status, Time, Trouble, TrunkId,
     Why,
@@ -52,6 +53,16 @@ pub enum Event<'a> {
     Offered(Offer<'a>),
     /// What a 2xx granted, and what it made of our Contact.
     Granted(Granted<'a>),
+    /// The attempt goes on at another of the places its requests may go to.
+    WentOn {
+        why: Left,
+        at: Time,
+    },
+    /// What an answer says of the way requests take, or what is done about a redirection.
+    Routing {
+        word: RoutingWord,
+        text: &'a [u8],
+    },
     /// The attempt is over.
     Ended(AttemptEnd<'a>),
     /// A 2xx granted a lifetime: the agent is registered from `at` until `until` (a later
@@ -104,6 +115,17 @@ pub enum Event<'a> {
         phase: Phase,
         micros: u64,
     },
+}
+
+/// Why an attempt left a place for the next one (RFC 3263 §4.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// Nothing could be delivered there.
+    Unreachable,
+    /// No answer within Timer F.
+    Silent,
+    /// 503.
+    Unavailable,
 }
 
 /// What became of a connection.

@@ -9,15 +9,18 @@
 
 use super::answerer::{Words, fold};
 use super::answerers::{AnswererRow, Answerers};
-use super::event::{AttemptEnd, BY_PROXY, Echo, Granted, Offer, Subject};
+use super::event::{AttemptEnd, BY_PROXY, Echo, Event, Granted, Offer, Subject};
+use super::places::{self, PlaceRow, PlaceTable};
 use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::responses::{ReasonId, Reasons};
+use super::routing::{self, RoutingRow, RoutingWord};
 use super::rows::{MAX_TEXT, RowTable, note};
 use super::unasked::{self, Unasked, UnaskedRow};
 use crate::vocab::{Class, FlowLoss, Kind, Place, T1, Time, Trouble, said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use super::rows::{EXAMPLES, MAX_ROWS, Sightings, wider};
@@ -184,6 +187,8 @@ pub struct Evidence {
     pub requests: Vec<RequestRow>,
     pub remarks: Vec<RemarkRow>,
     pub unasked: Vec<UnaskedRow>,
+    pub places: Vec<PlaceRow>,
+    pub routing: Vec<RoutingRow>,
 }
 
 impl Evidence {
@@ -236,6 +241,8 @@ impl Evidence {
             remark(&mut self.remarks, *trunk, *why, text, *count);
         }
         other.unasked.iter().for_each(|row| unasked::merge(&mut self.unasked, row));
+        other.places.iter().for_each(|row| places::merge(&mut self.places, row));
+        other.routing.iter().for_each(|row| routing::merge(&mut self.routing, row));
     }
 
     /// Every trunk that is named.
@@ -246,7 +253,8 @@ impl Evidence {
         let answerers = self.answerers.iter().map(|row| row.trunk);
         let requests = self.requests.iter().map(|row| row.trunk);
         let remarks = self.remarks.iter().map(|row| row.trunk);
-        let unasked = self.unasked.iter().map(|row| row.trunk);
+        let unasked = self.unasked.iter().map(|row| row.trunk).chain(self.places.iter().map(|row| row.trunk));
+        let unasked = unasked.chain(self.routing.iter().map(|row| row.trunk));
         let cells = self.pulse.iter().map(|cell| cell.trunk);
         cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests).chain(remarks).chain(unasked)
     }
@@ -428,6 +436,8 @@ pub(super) struct Collector {
     answerers: Answerers,
     remarks: Vec<RemarkRow>,
     unasked: Vec<UnaskedRow>,
+    places: PlaceTable,
+    routing: Vec<RoutingRow>,
 }
 
 impl Collector {
@@ -444,7 +454,19 @@ impl Collector {
             answerers: Answerers::new(),
             remarks: Vec::new(),
             unasked: Vec::new(),
+            places: PlaceTable::default(),
+            routing: Vec::new(),
         }
+    }
+
+    /// What an answer says of the way requests take.
+    pub(super) fn routing(&mut self, trunk: u16, word: RoutingWord, text: &[u8]) {
+        routing::count(&mut self.routing, trunk, word, text);
+    }
+
+    /// Something of an attempt happened at one of the several addresses of a trunk.
+    pub(super) fn at_place(&mut self, trunk: u16, address: SocketAddr, event: &Event<'_>) {
+        self.places.saw(trunk, address, event, self.start);
     }
 
     /// Something to say of the trunk's connections.
@@ -601,6 +623,8 @@ impl Collector {
             requests: self.requests.take(),
             remarks: std::mem::take(&mut self.remarks),
             unasked: std::mem::take(&mut self.unasked),
+            places: self.places.take(),
+            routing: std::mem::take(&mut self.routing),
         }
     }
 }

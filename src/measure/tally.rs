@@ -19,6 +19,7 @@ use super::responses::{CountedResponse, Reasons, Responses};
 use super::unasked::Unasked;
 use crate::vocab::{Class, FlowLoss, Kind, Phase, Secured, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Time between two samples of the number of registered agents, the same on every worker.
@@ -145,6 +146,9 @@ impl Tally {
             Event::LateResponse => trunk.late_responses += 1,
             Event::DuplicateResponse => trunk.duplicate_responses += 1,
             Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,
+            // Of the place that was left: [`Tally::at_place`].
+            Event::WentOn { .. } => {}
+            Event::Routing { word, text } => self.evidence.routing(subject.trunk.0, word, text),
             Event::CeilingRefused => trunk.ceiling_refused += 1,
             Event::Latency { phase, micros } => self.latency_us(subject.trunk, phase, micros),
             Event::Began { kind, planned, at } => self.began(subject, kind, planned, at),
@@ -196,6 +200,11 @@ impl Tally {
     /// another address than was asked, or one that belongs to nobody.
     pub fn unasked(&mut self, trunk: TrunkId, one: &Unasked<'_>) {
         self.evidence.unasked(trunk.0, one);
+    }
+
+    /// The same event, of an attempt at one of the several addresses of its trunk.
+    pub fn at_place(&mut self, trunk: TrunkId, address: SocketAddr, event: &Event<'_>) {
+        self.evidence.at_place(trunk.0, address, event);
     }
 
     /// A turn of the worker ended; one longer than `stall` counts.

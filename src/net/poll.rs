@@ -65,6 +65,15 @@ impl StreamRegistry {
         self.control(libc::EPOLL_CTL_ADD, socket, token, writable)
     }
 
+    /// As [`Poller::add`], for a socket that comes later.
+    ///
+    /// # Errors
+    /// As [`Poller::add`].
+    pub fn add_socket(&self, socket: &impl AsFd, token: u32) -> io::Result<()> {
+        let fd = socket.as_fd().as_raw_fd();
+        control(&self.epoll, libc::EPOLL_CTL_ADD, fd, u64::from(token), libc::EPOLLIN.cast_unsigned())
+    }
+
     /// Asks, or no longer asks, for room to write.
     ///
     /// # Errors

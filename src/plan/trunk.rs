@@ -29,6 +29,8 @@ pub struct TrunkPlan {
     pub resolver: Option<SocketAddr>,
     /// Names nobody is asked for.
     pub hosts: HostTable,
+    /// Addresses its name leads to, as far as it was looked up.
+    pub places: usize,
     /// What its agents have where messages are no datagrams.
     pub connections: SocketUse,
     pub connect_timeout: Duration,

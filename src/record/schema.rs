@@ -280,7 +280,10 @@ const V2_HEAD: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{FlowCounts, OutcomeRow, PulseCell, RemarkRow, RequestRow, Sightings, UnaskedRow, latency};
+    use crate::measure::{
+        FlowCounts, OutcomeRow, PlaceRow, PulseCell, RemarkRow, RequestRow, RoutingRow, RoutingWord, Sightings,
+        UnaskedRow, latency,
+    };
     use crate::vocab::{Class, FlowLoss, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
 
     #[test]
@@ -373,6 +376,16 @@ mod tests {
                     last_ns: 2,
                     bytes: (13, 14),
                 }],
+                places: vec![PlaceRow {
+                    trunk: 0,
+                    address: "p".to_owned(),
+                    ended: [0; Status::COUNT],
+                    left: [1, 2, 3],
+                    left_ns: Some((4, 5)),
+                    registered_ns: None,
+                    took_us: (6, 7),
+                }],
+                routing: vec![RoutingRow { trunk: 0, word: RoutingWord::NotAllowed, text: "r".to_owned(), count: 8 }],
                 ..Evidence::default()
             },
             imbalances: Vec::new(),
@@ -386,5 +399,6 @@ mod tests {
                             010200000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
                             00000100000001030400000400000000000501024e6f01060001080100930300010a00ac020104000002640764\
                             08010009010b0a010000020b000001770107020001ac02ac0201060000000000010001020c01020d0e0100010f\
-                            017305010001660106070101650809";
+                            0173050100016601060701016508090100017000000000000000000001020301040500060701000301\
+                            7208";
 }

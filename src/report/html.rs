@@ -73,7 +73,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], ar
         script: Script::drawing(&charts),
         charts,
         untested: untested(results),
-        sheets: sheets.into_iter().chain(names::sheet(results)).collect(),
+        sheets: sheets.into_iter().chain(names::sheets(results)).collect(),
         quiet,
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()

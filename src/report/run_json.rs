@@ -5,7 +5,7 @@
 use super::conditions::Conditions;
 use super::connections::ConnectionsView;
 use super::json;
-use super::resolved::{self, ResolutionView};
+use super::resolved::{self, AddressView, ResolutionView, RoutingView};
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -97,6 +97,12 @@ struct Trunk<'a> {
     latency_us: Option<Latency<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<ConnectionsView>,
+    /// What became of attempts at each address of its name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<AddressView<'a>>,
+    /// What answers said of the way requests take.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routing: Vec<RoutingView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -233,6 +239,8 @@ fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) ->
         totals: totals.map(TotalsView),
         latency_us: totals.map(Latency),
         connections: totals.and_then(|totals| totals.sums.flows.as_deref()).map(ConnectionsView::of),
+        addresses: resolved::addresses(results, index),
+        routing: resolved::routing(results, index),
     }
 }
 

@@ -63,6 +63,7 @@ pub struct RegisterTemplate {
 /// The text of a template.
 #[derive(Clone, Debug)]
 struct TemplateText {
+    transport: Transport,
     /// All pieces, one after another.
     text: Vec<u8>,
     /// Where in `text` the pieces before each of [`GAPS`] gaps of varying width end: our address
@@ -202,6 +203,7 @@ impl RegisterTemplate {
         let method_digests = functions.map(|algorithm| digest::method_digest(algorithm, METHOD, &text[uri.clone()]));
         let multiple = 1;
         let shared = TemplateText {
+            transport: parts.transport,
             text,
             ends,
             branch,
@@ -250,6 +252,10 @@ impl RegisterTemplate {
         let instance = contact_end - 16;
         let shared = TemplateText { text, ends, contact_end, instance, ..Arc::unwrap_or_clone(self.shared) };
         RegisterTemplate { shared: Arc::new(shared), ..self }
+    }
+
+    pub fn transport(&self) -> Transport {
+        self.shared.transport
     }
 
     /// For the requests of one agent alone, of which there may be as many templates as agents:

@@ -13,6 +13,7 @@
 //! 3403 §4.1 (order and preference). Not here: caches, timeouts, who may be spoken to.
 
 use crate::vocab::{AddressFamily, Transport};
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -183,6 +184,8 @@ pub fn locate(wanted: &Wanted<'_>, names: &mut impl Names) -> Located {
             }
         }
     };
+    // Name servers turn the order of their records round; agents choose by chance of their own.
+    found.places.sort_by_key(|place| (place.priority, Reverse(place.weight), place.address));
     found.steps = search.steps;
     found
 }
@@ -255,7 +258,6 @@ impl<N: Names> Asking<'_, N> {
                 }
             }
         }
-        places.sort_by_key(|place| place.priority);
         places
     }
 

@@ -25,6 +25,9 @@ impl Facts {
     /// What ICMP said of the current request, to a client that does not care: 0 is nothing.
     const ICMP: u8 = 0b1100;
     const ICMP_AT: u32 = 2;
+    /// The rest counts the places the attempt went on to.
+    const MOVES_AT: u32 = 4;
+    pub(super) const MOST_MOVES: u8 = u8::MAX >> Self::MOVES_AT;
 
     pub(super) fn has(self, fact: u8) -> bool {
         self.0 & fact != 0
@@ -35,6 +38,16 @@ impl Facts {
         let new = !self.has(fact);
         self.0 |= fact;
         new
+    }
+
+    pub(super) fn moves(self) -> u8 {
+        self.0 >> Self::MOVES_AT
+    }
+
+    pub(super) fn moved(&mut self) {
+        if self.moves() < Self::MOST_MOVES {
+            self.0 += 1 << Self::MOVES_AT;
+        }
     }
 
     /// Another request is the current one.
@@ -79,10 +92,17 @@ impl Agent {
         }
     }
 
-    pub(super) fn flow_lost(&mut self, cx: &Context<'_>, why: FlowLoss, at: Time, events: &mut impl FnMut(Event<'_>)) {
+    pub(super) fn flow_lost(
+        &mut self,
+        cx: &Context<'_>,
+        why: FlowLoss,
+        at: Time,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Outgoing {
         match self.state {
             State::Open(_) => {
-                self.finish(cx, Ending::trouble(Failed::UNREACHABLE, 0, Trouble::Connection(why)), at, events);
+                let end = Ending::trouble(Failed::UNREACHABLE, 0, Trouble::Connection(why));
+                return self.move_on(cx, end, at, events);
             }
             State::Resting(Some(next)) if next.kind == Kind::Refresh => {
                 let again = match cx.policy.retry.after_loss {
@@ -97,5 +117,6 @@ impl Agent {
             }
             _ => {}
         }
+        Outgoing::No
     }
 }

@@ -8,7 +8,7 @@ use super::super::identity::{from_tag, whole};
 use super::super::policy::Refresh;
 use super::super::retry;
 use super::{Agent, Context, NextAttempt, State};
-use crate::measure::{Clues, Event, Granted};
+use crate::measure::{Clues, Event, Granted, RoutingWord};
 use crate::seed::{Purpose, unit};
 use crate::sip::Response;
 use crate::sip::contact::{self, SentContact};
@@ -63,6 +63,9 @@ impl Agent {
             let marks = answer::marks(response);
             clues.as_challenged = attempt.challenged_by.map(|digest| digest.get() == marks.digest());
             clues.marks = Some(marks);
+            for (name, word) in [("Path", RoutingWord::Path), ("Service-Route", RoutingWord::ServiceRoute)] {
+                response.headers(name).for_each(|text| events(Event::Routing { word, text }));
+            }
         }
         let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
         let listed = contact::listed(response);

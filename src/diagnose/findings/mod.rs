@@ -9,15 +9,15 @@
 //! evidence equally, both are found, and both say `open`. The generator's own trouble comes first:
 //! what it got wrong must not be held against a server.
 //!
-//! `dns` and `limit.transactions` have an explanation and no detector: a name that does not resolve
-//! ends a run before its first packet, and only `regstorm limits` can tell a limit on open
-//! transactions from one on the rate.
+//! `limit.transactions` has an explanation and no detector: only `regstorm limits` can tell a limit
+//! on open transactions from one on the rate.
 
 mod binding;
 mod capacity;
 mod challenge;
 mod connection;
 mod cost;
+mod dns;
 mod draft;
 mod elsewhere;
 mod generator;
@@ -26,6 +26,7 @@ mod nodes;
 mod pattern;
 mod phrase;
 mod place;
+mod redirect;
 mod refusal;
 pub mod rivals;
 mod shed;
@@ -83,6 +84,8 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     shed::explain(view, &mut drafts);
     drafts.extend(binding::find(view));
     drafts.extend(elsewhere::find(view));
+    drafts.extend(dns::find(view));
+    redirect::explain(view, &mut drafts);
     drafts
 }
 

@@ -1,9 +1,11 @@
 //! One trunk's evidence, arranged for the detectors: its pulse in time, its refusals by kind, its
 //! agents.
 
-use crate::measure::{AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, Sightings, UnaskedRow, evidence};
+use crate::measure::{
+    AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, PlaceRow, RoutingRow, Sightings, UnaskedRow, evidence,
+};
 use crate::record::results::RetryHeader;
-use crate::record::{AgentResult, Results, TrunkHeader};
+use crate::record::{AgentResult, Resolution, Results, TrunkHeader};
 use crate::vocab::{Class, Kind, Place, Status, Trouble, saturating_u32};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,6 +116,24 @@ impl<'a> View<'a> {
     pub fn unasked(&self) -> impl Iterator<Item = &'a UnaskedRow> + use<'a> {
         let (results, trunk) = (self.results, self.trunk);
         results.evidence.unasked.iter().filter(move |row| row.trunk == trunk)
+    }
+
+    /// What the trunk's name stood for, each time it was looked up.
+    pub fn resolutions(&self) -> impl Iterator<Item = &'a Resolution> + use<'a> {
+        let (results, trunk) = (self.results, self.trunk);
+        results.resolutions.iter().filter(move |found| found.trunk == trunk)
+    }
+
+    /// What became of attempts at each address of the trunk's name.
+    pub fn places(&self) -> impl Iterator<Item = &'a PlaceRow> + use<'a> {
+        let (results, trunk) = (self.results, self.trunk);
+        results.evidence.places.iter().filter(move |row| row.trunk == trunk)
+    }
+
+    /// What answers said of the way requests take.
+    pub fn routing(&self) -> impl Iterator<Item = &'a RoutingRow> + use<'a> {
+        let (results, trunk) = (self.results, self.trunk);
+        results.evidence.routing.iter().filter(move |row| row.trunk == trunk)
     }
 
     pub fn new(results: &'a Results, trunk: u16) -> Self {

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 /// What the agents of a stream are to be told; those before `next` know.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiding {
-    flow: FlowId,
+    pub(super) flow: FlowId,
     /// `None`: it is open.
     lost: Option<FlowLoss>,
     next: usize,
@@ -110,17 +110,38 @@ impl<W: Witness> Driver<W> {
 
     /// The deadline of a stream has come; `entry` is its place in the wheel.
     pub(super) fn stream_due(&mut self, entry: u32, now: Time, out: &mut impl Ways) {
-        let place = entry - saturating_u32(self.agents.len());
-        let streams = saturating_u32(self.config.flows.streams());
-        if place >= streams {
-            let flow = FlowId(place - streams);
+        let Some(flow) = self.flow_of(entry) else { return };
+        if !flow.is_stream() {
             self.ping(flow, out);
             self.keep_alive(flow, now);
             return;
         }
-        let flow = FlowId::stream(place);
         let draw = self.keepalive_draw(flow, now);
         self.step(flow, now, StreamInput::Wake { draw }, out);
+    }
+
+    /// The place of a flow in the wheel.
+    pub(super) fn entry_of(&self, flow: FlowId) -> u32 {
+        let [streams, datagrams] = self.initial;
+        let (before, own) = if flow.is_stream() { (0, streams) } else { (streams, datagrams) };
+        let place = match flow.index() {
+            place if place < own => before + place,
+            _ => {
+                let later = self.config.flows.added().iter().position(|added| *added == flow);
+                streams + datagrams + later.unwrap_or(0)
+            }
+        };
+        saturating_u32(self.agents.len() + place)
+    }
+
+    fn flow_of(&self, entry: u32) -> Option<FlowId> {
+        let [streams, datagrams] = self.initial;
+        let place = (entry as usize).checked_sub(self.agents.len())?;
+        match place {
+            _ if place < streams => Some(FlowId::stream(saturating_u32(place))),
+            _ if place < streams + datagrams => Some(FlowId(saturating_u32(place - streams))),
+            _ => self.config.flows.added().get(place - streams - datagrams).copied(),
+        }
     }
 
     /// The answer to a keep-alive came.
@@ -144,7 +165,7 @@ impl<W: Witness> Driver<W> {
     /// A flow of datagrams was used: from now on it is kept alive, if it is to be.
     pub(super) fn keep_alive(&mut self, flow: FlowId, now: Time) {
         let Some(longest) = self.config.flows.get(flow).keepalive else { return };
-        let entry = saturating_u32(self.agents.len() + self.config.flows.streams() + flow.index());
+        let entry = self.entry_of(flow);
         if !self.wheel.is_scheduled(entry) {
             self.wheel.schedule(entry, now + pause(longest, self.keepalive_draw(flow, now)));
         }
@@ -161,10 +182,10 @@ impl<W: Witness> Driver<W> {
 
     /// Hands one input to one stream and carries out what it wants.
     fn step(&mut self, flow: FlowId, now: Time, input: StreamInput, out: &mut impl Ways) -> StreamStep {
+        let entry = self.entry_of(flow);
         let stream = self.config.flows.stream(flow);
         let (trunk, rules) = (stream.flow.trunk, stream.rules);
         let step = stream.life.handle(&rules, now, input);
-        let entry = saturating_u32(self.agents.len() + flow.index());
         match stream.life.deadline(&rules) {
             Some(at) => self.wheel.schedule(entry, at),
             None => self.wheel.cancel(entry),
@@ -218,6 +239,10 @@ impl<W: Witness> Driver<W> {
                 continue;
             };
             self.tidings.push_front(Tiding { next: tiding.next + 1, ..tiding });
+            // One that went on to another place has nothing to do with it.
+            if self.config.flows.of_agent(local) != tiding.flow {
+                continue;
+            }
             let input = tiding.lost.map_or(Input::FlowOpen, |why| Input::FlowLost { why });
             self.drive(local, now, input, out);
         }

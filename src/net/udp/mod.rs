@@ -71,6 +71,29 @@ impl Udp {
         Self::open(socket, local, None, features)
     }
 
+    /// A connected socket speaks to `remote` from now on, from the port it has.
+    ///
+    /// # Errors
+    /// When `remote` has no route; then it speaks to whom it spoke before.
+    pub fn aim(&mut self, remote: SocketAddr) -> Result<(), NetError> {
+        self.socket.connect(&remote.into()).map_err(|source| NetError::Connect { address: remote, source })?;
+        self.peer = Some(remote);
+        let local = self.socket.local_addr().ok().and_then(|local| local.as_socket());
+        self.local = local.unwrap_or(self.local);
+        Ok(())
+    }
+
+    /// A further socket like this connected one, for another peer: from the same address, unless
+    /// that cannot reach it.
+    ///
+    /// # Errors
+    /// As [`connected`](Self::connected).
+    pub fn another(&self, remote: SocketAddr) -> Result<Self, NetError> {
+        let Features { segments, coalescing, .. } = self.features;
+        let options = UdpOptions { segments, coalescing, ..UdpOptions::default() };
+        Self::connected(Some(self.local.ip()), remote, &options).or_else(|_| Self::connected(None, remote, &options))
+    }
+
     /// A socket for what others than its peer send to the port of this connected one: the kernel
     /// gives each the datagrams that match it best. Beside it, because a connected socket is told
     /// of ICMP errors and sends without looking for a route.
