@@ -14,6 +14,7 @@
 
 use super::roster::TrunkKey;
 use super::watch::{Ask, AskContact, Carried, Reply, SeenChallenge, Watch, print_of};
+use super::wire::of_stored;
 use super::{Observation, ObserveError};
 use crate::record::Observed;
 use crate::record::eventlog::{EventLog, LogRecord};
@@ -26,7 +27,11 @@ use std::collections::HashMap;
 /// # Errors
 /// When it shows no registration, or its times span years.
 pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
-    let EventLog { mut records, others } = log;
+    let EventLog { mut records, others, messages } = log;
+    // What was kept whole says more than a record of it.
+    if records.is_empty() && !messages.is_empty() {
+        return of_stored(&messages, name);
+    }
     put_in_order(&mut records);
     let mut remarks = remarks(&records, others);
     let mut reading = LogWatch { watch: Watch::new(), unanswered: HashMap::new() };

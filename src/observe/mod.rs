@@ -2,6 +2,7 @@
 //! run leaves behind.
 //!
 //! ```text
+//! record::texttrace ─┐
 //! record::capture ──▶ wire ──┐
 //!                            ├─▶ watch ─▶ entries ─▶ replay ─▶ measure::Tally ─▶ record ─▶ Results
 //! record::eventlog ─▶ log ───┘
@@ -26,7 +27,7 @@ mod watch;
 mod wire;
 
 pub use log::of_log;
-pub use wire::of_capture;
+pub use wire::{of_capture, of_trace};
 
 use crate::record::{ReadError, Results};
 

@@ -20,7 +20,7 @@ use crate::sip::challenge::Role;
 use crate::sip::contact::{self, SentContact};
 use crate::sip::timers::TIMER_F_NS;
 use crate::vocab::{
-    Kind, LoopKind, Place, RequestFate, RequestKind, Status, Time, Transport, Trouble, Why, saturating_u32,
+    Kind, LoopKind, Place, RequestFate, RequestKind, Status, Time, Transport, Trouble, Unreachable, Why, saturating_u32,
 };
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -156,6 +156,8 @@ struct Current {
     transaction: u64,
     sent: u64,
     algorithm: Option<u8>,
+    /// ICMP says that it did not arrive.
+    unreachable: Option<Unreachable>,
 }
 
 /// An answer from which an attempt may go on, and how.
@@ -286,6 +288,15 @@ impl Watch {
         }
     }
 
+    /// ICMP says of a request that it did not arrive.
+    pub(super) fn undelivered(&mut self, transaction: u64, why: Unreachable) {
+        let Some(request) = self.requests.get(&transaction) else { return };
+        let open = self.phones[request.agent as usize].open.as_mut();
+        if let Some(open) = open.filter(|open| open.current.transaction == transaction) {
+            open.current.unreachable = Some(why);
+        }
+    }
+
     /// Watching ends at `end`: what is open by then is told.
     pub(super) fn finish(mut self, name: String, observed: Observed, end: u64) -> (Seen, Gaps) {
         let end = end.max(self.last);
@@ -356,7 +367,7 @@ impl Watch {
             kind,
             sent: ask.at,
             asked_s: ask.asked_s,
-            current: Current { transaction: ask.transaction, sent: ask.at, algorithm: ask.carried.algorithm_for(&[]) },
+            current: Current::of(ask, ask.carried.algorithm_for(&[])),
             exchange,
             challengers: Vec::new(),
             opaque: ask.carried == Carried::Unknown,
@@ -386,7 +397,7 @@ impl Watch {
         open.exchange.requested(with_credentials);
         open.asked_s = ask.asked_s;
         let algorithm = ask.carried.algorithm_for(&nonces);
-        open.current = Current { transaction: ask.transaction, sent: ask.at, algorithm };
+        open.current = Current::of(ask, algorithm);
         if challenged {
             self.tell(answer.at, agent, answer.offered(algorithm));
         }
@@ -535,15 +546,18 @@ impl Watch {
     }
 
     fn time_out(&mut self, agent: u32, at: u64) {
-        let reason = Why::Trouble(Trouble::Timeout);
         self.request_ended(at, agent, false);
         let Some(open) = self.phones[agent as usize].open.take() else { return };
+        let (Failed { status, loop_kind }, trouble) = match open.current.unreachable {
+            Some(what) => (Failed::UNREACHABLE, Trouble::Unreachable(what)),
+            None => (Failed::TIMED_OUT, Trouble::Timeout),
+        };
+        let reason = Why::Trouble(trouble);
         if open.kind == Kind::Unregister {
             self.tell(at, agent, What::UnregisterEnded { code: 0, reason, ok: false, sent: open.sent });
             return;
         }
         self.phones[agent as usize].failed = true;
-        let Failed { status, loop_kind } = Failed::TIMED_OUT;
         let end = open.end(status, loop_kind, 0, reason);
         self.tell(at, agent, What::Ended(end));
     }
@@ -553,7 +567,7 @@ impl Watch {
         let Some(open) = &self.phones[agent as usize].open else { return };
         let overdue = match &open.pending {
             Some(pending) => end.saturating_sub(pending.answer.at) >= ANSWERED_WITHIN_NS,
-            None => end >= open.current.sent + TIMER_F_NS,
+            None => end >= open.current.sent + TIMER_F_NS || open.current.unreachable.is_some(),
         };
         if overdue {
             self.settle(agent, end);
@@ -629,6 +643,12 @@ impl Carried {
     fn algorithm_for(&self, nonces: &[u64]) -> Option<u8> {
         let Carried::Credentials(all) = self else { return None };
         self.used_for(nonces).or(all.first())?.algorithm
+    }
+}
+
+impl Current {
+    fn of(ask: &Ask<'_>, algorithm: Option<u8>) -> Self {
+        Current { transaction: ask.transaction, sent: ask.at, algorithm, unreachable: None }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Registrations out of a capture: SIP messages put in order of time and read as requests and
-//! answers.
+//! Registrations out of a capture, or a trace in text: SIP messages put in order of time and read as
+//! requests and answers.
 //!
 //! Frames of one capture may stand a little out of order (several interfaces, several queues), so
 //! messages wait until nothing older than them is expected. Memory: at most [`MOST_WAITING`]
@@ -10,14 +10,16 @@ use super::watch::{Ask, AskContact, Carried, Reply, SECOND_NS, SeenChallenge, Us
 use super::{Observation, ObserveError};
 use crate::agent::answer;
 use crate::record::Observed;
-use crate::record::capture::{self, CapturedMessage};
+use crate::record::capture::{self, CaptureError, CapturedItem, CapturedMessage, Undelivered};
+use crate::record::eventlog::StoredMessage;
+use crate::record::texttrace::{self, UNNAMED};
 use crate::sip::challenge::{self, Role, all_credentials};
 use crate::sip::scan::{self, Malformed};
 use crate::sip::{Algorithm, Request, Response, contact};
-use crate::vocab::{Transport, saturating_u32};
-use std::cmp::Reverse;
+use crate::vocab::{Transport, Unreachable, saturating_u32};
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashSet};
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::net::SocketAddr;
 
 /// Reads a capture; `name` is what the results call it.
@@ -25,48 +27,44 @@ use std::net::SocketAddr;
 /// # Errors
 /// When it is no capture, cannot be read, or shows no registration.
 pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveError> {
-    let mut wire = WatchedWire {
-        watch: Watch::new(),
-        waiting: BinaryHeap::new(),
-        newest: 0,
-        last: 0,
-        number: 0,
-        counts: PassedOver::default(),
-        registrars: HashSet::new(),
-        others: HashSet::new(),
-    };
-    let mut failed = None;
-    let account = capture::read(source, |packet| {
-        if failed.is_none() {
-            failed = wire.packet(&packet).err();
-        }
+    let mut wire = WatchedWire::new();
+    let account = capture::read_all(source, |item| match item {
+        CapturedItem::Message(message) => wire.packet(&message),
+        CapturedItem::Undelivered(undelivered) => wire.undelivered(&undelivered),
     })?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    wire.drain(u64::MAX, 0)?;
     let mut remarks = account.remarks();
-    // Watching ends with the capture: silence after the last REGISTER is seen too. But a frame of
-    // another year is a damaged one.
-    let silent_end = account.last_ns.saturating_sub(wire.newest) <= LONGEST_SILENCE_NS;
-    let end = if silent_end { account.last_ns } else { wire.newest };
-    let (mut seen, gaps) = wire.watch.finish(name.to_owned(), Observed::Capture, end);
-    remarks.extend(wire.counts.remarks());
-    if gaps.orphans > 0 {
-        remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));
-    }
     if account.application.as_deref().is_some_and(|tool| tool.starts_with("regstorm")) {
         remarks.push(
             "regstorm wrote this file: a sample of failures; diagnose the run's directory for all of it".to_owned(),
         );
     }
-    // A registrar that is heard of other things is seen to be silent, and so is one whose phones go
-    // on asking.
-    if gaps.silent && wire.registrars.is_disjoint(&wire.others) {
-        seen.answers_missing = !gaps.waited;
-        remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
+    wire.observed(name, account.last_ns, remarks)
+}
+
+/// Reads a trace in text; `name` is what the results call it. `None`: there is no SIP message in
+/// it.
+///
+/// # Errors
+/// When it cannot be read, or shows no registration.
+pub fn of_trace(source: impl BufRead, name: &str) -> Result<Option<Observation>, ObserveError> {
+    let mut wire = WatchedWire::new();
+    let account = texttrace::read(source, |message| wire.packet(&message)).map_err(CaptureError::Io)?;
+    if account.messages == 0 {
+        return Ok(None);
     }
-    Observation::of(seen, remarks)
+    wire.observed(name, account.last_ns, account.remarks()).map(Some)
+}
+
+/// Lays out messages that a capture store kept.
+pub(super) fn of_stored(messages: &[StoredMessage], name: &str) -> Result<Observation, ObserveError> {
+    let mut ordered: Vec<&StoredMessage> = messages.iter().collect();
+    // Stores hand out the newest first, or by call.
+    ordered.sort_by_key(|message| message.at_ns);
+    let mut wire = WatchedWire::new();
+    for &StoredMessage { at_ns, from, to, transport, ref bytes } in ordered.iter().copied() {
+        wire.packet(&CapturedMessage { at_ns, from, to, transport, bytes });
+    }
+    wire.observed(name, ordered.last().map_or(0, |message| message.at_ns), Vec::new())
 }
 
 struct WatchedWire {
@@ -83,10 +81,12 @@ struct WatchedWire {
     registrars: HashSet<SocketAddr>,
     /// Who sent messages that have to do with no registration: [`MOST_OTHERS`] at most.
     others: HashSet<SocketAddr>,
+    /// What stops the reading.
+    failed: Option<ObserveError>,
 }
 
 /// A message that waits; ordered by time, then by place in the capture.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq)]
 struct Waiting {
     at_ns: u64,
     number: u64,
@@ -94,6 +94,20 @@ struct Waiting {
     to: SocketAddr,
     transport: Transport,
     bytes: Vec<u8>,
+    /// ICMP says so of the message; then `bytes` are its beginning.
+    unreachable: Option<Unreachable>,
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at_ns, self.number).cmp(&(other.at_ns, other.number))
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What was passed over.
@@ -107,45 +121,103 @@ struct PassedOver {
 }
 
 impl WatchedWire {
-    fn packet(&mut self, packet: &CapturedMessage<'_>) -> Result<(), ObserveError> {
+    fn new() -> Self {
+        WatchedWire {
+            watch: Watch::new(),
+            waiting: BinaryHeap::new(),
+            newest: 0,
+            last: 0,
+            number: 0,
+            counts: PassedOver::default(),
+            registrars: HashSet::new(),
+            others: HashSet::new(),
+            failed: None,
+        }
+    }
+
+    /// Everything is read; the source ended at `last_ns`, and so much is to be said of it.
+    fn observed(mut self, name: &str, last_ns: u64, mut remarks: Vec<String>) -> Result<Observation, ObserveError> {
+        self.drain(u64::MAX, 0);
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        // Watching ends with the capture: silence after the last REGISTER is seen too. But a frame
+        // of another year is a damaged one.
+        let silent_end = last_ns.saturating_sub(self.newest) <= LONGEST_SILENCE_NS;
+        let end = if silent_end { last_ns } else { self.newest };
+        let (mut seen, gaps) = self.watch.finish(name.to_owned(), Observed::Capture, end);
+        remarks.extend(self.counts.remarks());
+        if gaps.orphans > 0 {
+            remarks.push(format!("{} answers belong to requests that are not in the capture", gaps.orphans));
+        }
+        // A registrar that is heard of other things is seen to be silent, and so is one whose
+        // phones go on asking.
+        if gaps.silent && self.registrars.is_disjoint(&self.others) {
+            seen.answers_missing = !gaps.waited;
+            remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
+        }
+        Observation::of(seen, remarks)
+    }
+
+    fn packet(&mut self, packet: &CapturedMessage<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
         match is_registration(packet.bytes) {
             Ok(true) => {}
             Ok(false) => {
                 if self.others.len() < MOST_OTHERS {
                     self.others.insert(packet.from);
                 }
-                return Ok(());
+                return;
             }
             Err(_) => {
                 self.counts.malformed += 1;
-                return Ok(());
+                return;
             }
         }
+        let CapturedMessage { at_ns, from, to, transport, bytes } = *packet;
+        self.wait(at_ns, (from, to), transport, bytes.to_vec(), None);
+    }
+
+    /// ICMP quotes as little as eight bytes of a message; what names it stands in its first lines.
+    fn undelivered(&mut self, undelivered: &Undelivered<'_>) {
+        let Undelivered { at_ns, from, to, why, quoted } = *undelivered;
+        // What says so may not be the registrar, but it came from there.
+        if self.others.len() < MOST_OTHERS {
+            self.others.insert(to);
+        }
+        let whole_lines = memchr::memrchr(b'\n', quoted).map_or(0, |end| end + 1);
+        let bytes = [&quoted[..whole_lines], b"\r\n"].concat();
+        self.wait(at_ns, (from, to), Transport::Udp, bytes, Some(why));
+    }
+
+    fn wait(
+        &mut self,
+        at_ns: u64,
+        (from, to): (SocketAddr, SocketAddr),
+        transport: Transport,
+        bytes: Vec<u8>,
+        unreachable: Option<Unreachable>,
+    ) {
         self.number += 1;
-        self.newest = self.newest.max(packet.at_ns);
-        self.waiting.push(Reverse(Waiting {
-            at_ns: packet.at_ns,
-            number: self.number,
-            from: packet.from,
-            to: packet.to,
-            transport: packet.transport,
-            bytes: packet.bytes.to_vec(),
-        }));
-        self.drain(self.newest.saturating_sub(SETTLED_NS), MOST_WAITING)
+        self.newest = self.newest.max(at_ns);
+        let number = self.number;
+        self.waiting.push(Reverse(Waiting { at_ns, number, from, to, transport, bytes, unreachable }));
+        self.drain(self.newest.saturating_sub(SETTLED_NS), MOST_WAITING);
     }
 
     /// Tells everything before `until`, and more if more than `most` are held.
-    fn drain(&mut self, until: u64, most: usize) -> Result<(), ObserveError> {
+    fn drain(&mut self, until: u64, most: usize) {
         while let Some(Reverse(earliest)) = self.waiting.peek() {
-            if earliest.at_ns >= until && self.waiting.len() <= most {
-                return Ok(());
+            if (earliest.at_ns >= until && self.waiting.len() <= most) || self.failed.is_some() {
+                return;
             }
-            let Some(Reverse(held)) = self.waiting.pop() else { return Ok(()) };
+            let Some(Reverse(held)) = self.waiting.pop() else { return };
             self.counts.disordered += u64::from(held.at_ns < self.last);
             self.last = self.last.max(held.at_ns);
-            self.message(&held, self.last)?;
+            self.failed = self.message(&held, self.last).err();
         }
-        Ok(())
     }
 
     fn message(&mut self, held: &Waiting, at: u64) -> Result<(), ObserveError> {
@@ -154,7 +226,11 @@ impl WatchedWire {
             return Ok(());
         }
         let Ok(request) = scan::request(&held.bytes) else { return Ok(()) };
-        self.request(&request, held, at)
+        match held.unreachable {
+            Some(why) => self.watch.undelivered(transaction(request.call_id, request.cseq, request.branch), why),
+            None => self.request(&request, held, at)?,
+        }
+        Ok(())
     }
 
     fn request(&mut self, request: &Request<'_>, held: &Waiting, at: u64) -> Result<(), ObserveError> {
@@ -172,8 +248,8 @@ impl WatchedWire {
         let asked_s = first.expires.or(request.expires);
         let removes = contacts.all(|one| one.expires.or(request.expires) == Some(0));
         self.registrars.insert(held.to);
-        let key =
-            TrunkKey { registrar: held.to.to_string(), domain: String::from_utf8_lossy(domain).to_ascii_lowercase() };
+        let registrar = if held.to == UNNAMED { String::new() } else { held.to.to_string() };
+        let key = TrunkKey { registrar, domain: String::from_utf8_lossy(domain).to_ascii_lowercase() };
         let user = String::from_utf8_lossy(user);
         self.watch.ask(&Ask {
             at,
@@ -181,7 +257,7 @@ impl WatchedWire {
             trunk: key,
             transport: Some(held.transport),
             user: &user,
-            source: Some(held.from.ip()),
+            source: Some(held.from.ip()).filter(|_| held.from != UNNAMED),
             call_id: request.call_id,
             transaction: transaction(request.call_id, request.cseq, request.branch),
             carried: carried(request),

@@ -9,13 +9,19 @@
 //! where that stands. This reads bytes and judges nothing; how records make attempts is `observe`'s
 //! business.
 
+mod pieces;
+
 use super::siptrace;
+pub use super::siptrace::StoredMessage;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
+use pieces::{LONGEST, NextValue, Pieces};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::io::{self, Read};
 
 /// One record about a REGISTER.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +48,8 @@ pub struct EventLog {
     pub records: Vec<LogRecord>,
     /// Records of other methods.
     pub others: u64,
+    /// Records that hold a message as it was.
+    pub messages: Vec<StoredMessage>,
 }
 
 /// The names under which a log keeps what is needed: a key, or a path of keys with dots
@@ -143,24 +151,35 @@ pub enum LogError {
     Missing { at: Position, field: &'static str, name: String, keys: String },
     #[error("{at}: \"{name}\" is {found}; {wanted}")]
     Unreadable { at: Position, name: String, found: String, wanted: &'static str },
+    #[error(
+        "{at}: a value of more than {} MB is no record; is this an export of something else?",
+        pieces::LONGEST >> 20
+    )]
+    TooLong { at: Position },
+    #[error("it cannot be read: {0}")]
+    Source(String),
     #[error("there is no record in it")]
     Empty,
 }
 
-/// Reads a log.
+/// Reads a log that is there as a whole.
+///
+/// # Errors
+/// As of [`read_from`].
+pub fn read(bytes: &[u8], fields: &Fields) -> Result<EventLog, LogError> {
+    read_from(bytes, fields)
+}
+
+/// Reads a log as it comes, however long it is.
 ///
 /// # Errors
 /// At the first place that cannot be understood. Records of methods other than REGISTER are not
 /// looked into.
-pub fn read(bytes: &[u8], fields: &Fields) -> Result<EventLog, LogError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
-        let (line, column) = line_column(&valid, valid.len());
-        LogError::NotText { line, column }
-    })?;
-    let mut reader = LogReader { text, fields, trace_fields: Fields::default(), log: EventLog::default(), number: 0 };
-    reader.all()?;
+pub fn read_from(source: impl Read, fields: &Fields) -> Result<EventLog, LogError> {
+    let mut reader = LogReader { fields, trace_fields: Fields::default(), log: EventLog::default(), number: 0 };
+    let mut pieces = Pieces::new(source);
+    pieces.begin().map_err(|error| LogError::Source(error.to_string()))?;
+    reader.values(&mut pieces, None, 0)?;
     if reader.number == 0 {
         return Err(LogError::Empty);
     }
@@ -173,49 +192,113 @@ pub fn is_json(beginning: &[u8]) -> bool {
     matches!(beginning.trim_ascii_start(), [b'{' | b'[', ..])
 }
 
-struct LogReader<'a> {
-    text: &'a str,
-    fields: &'a Fields,
+struct LogReader<'f> {
+    fields: &'f Fields,
     /// Those of a SIP trace, once it has been renamed.
     trace_fields: Fields,
     log: EventLog,
     number: u64,
 }
 
-impl<'a> LogReader<'a> {
-    /// Values one after another, with blanks, line ends or commas between them.
-    fn all(&mut self) -> Result<(), LogError> {
-        let mut from = 0;
+/// A text with the place at which it stands in the log.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    text: &'a str,
+    line: usize,
+    column: usize,
+}
+
+impl LogReader<'_> {
+    /// Values one after another, with blanks, line ends or commas between them, up to `end` or the
+    /// end of the log; they stand `deep` values deep.
+    fn values<R: Read>(&mut self, pieces: &mut Pieces<R>, end: Option<u8>, deep: usize) -> Result<(), LogError> {
+        let io = |error: io::Error| LogError::Source(error.to_string());
         loop {
-            let between = |c: char| c.is_whitespace() || c == ',';
-            from += self.text[from..].len() - self.text[from..].trim_start_matches(between).len();
-            let rest = &self.text[from..];
-            if rest.is_empty() {
+            let Some(first) = pieces.next(b",").map_err(io)? else { return Ok(()) };
+            if end == Some(first) {
+                pieces.pass(1);
                 return Ok(());
             }
-            let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&'a RawValue>();
-            match values.next() {
-                Some(Ok(value)) => self.value(value, true)?,
-                Some(Err(error)) => return Err(self.no_json(from, &error)),
-                None => return Ok(()),
+            if first == b'[' && deep == 0 {
+                pieces.pass(1);
+                self.values(pieces, Some(b']'), deep + 1)?;
+                continue;
             }
-            from += values.byte_offset();
+            match pieces.value(LONGEST).map_err(io)? {
+                NextValue::Value(length) => {
+                    let placed = placed(pieces, length)?;
+                    self.value(placed, placed.text, deep == 0)?;
+                    pieces.pass(length);
+                }
+                // No record is as long: it is an object around a list.
+                NextValue::TooLong if first == b'{' && deep == 0 => {
+                    pieces.pass(1);
+                    self.wrapped(pieces, deep + 1)?;
+                }
+                NextValue::TooLong => return Err(self.too_long(pieces)),
+            }
         }
     }
 
-    /// A record, a list of records, or an object around one (`outer`: it may be that).
-    fn value(&mut self, raw: &'a RawValue, outer: bool) -> Result<(), LogError> {
-        let text = raw.get();
-        match text.as_bytes().first() {
-            Some(b'[') if outer => {
-                let mut list = serde_json::Deserializer::from_str(text);
-                let inner: Vec<&'a RawValue> =
-                    Vec::deserialize(&mut list).map_err(|error| self.no_json(self.offset(text), &error))?;
-                inner.into_iter().try_for_each(|record| self.value(record, false))
+    /// The inside of an object around a list of records, to its end.
+    fn wrapped<R: Read>(&mut self, pieces: &mut Pieces<R>, deep: usize) -> Result<(), LogError> {
+        let io = |error: io::Error| LogError::Source(error.to_string());
+        loop {
+            match pieces.next(b",").map_err(io)? {
+                None => return Ok(()),
+                Some(b'}') => {
+                    pieces.pass(1);
+                    return Ok(());
+                }
+                Some(_) => {}
             }
-            Some(b'{') => match envelope(text, self.fields).filter(|_| outer) {
-                Some(list) => self.value(list, true),
-                None => self.record(text),
+            // The key; what it says does not matter.
+            if !pieces.pass_value().map_err(io)? {
+                return Ok(());
+            }
+            match pieces.next(b":").map_err(io)? {
+                Some(b'{') if deep < DEEPEST => {
+                    pieces.pass(1);
+                    self.wrapped(pieces, deep + 1)?;
+                }
+                Some(b'[') => {
+                    pieces.pass(1);
+                    match pieces.next(b"").map_err(io)? {
+                        Some(b'{') => self.values(pieces, Some(b']'), deep + 1)?,
+                        // Not a list of records.
+                        _ => {
+                            while pieces.next(b",:").map_err(io)?.is_some_and(|next| next != b']') {
+                                pieces.pass_value().map_err(io)?;
+                            }
+                        }
+                    }
+                }
+                Some(b'}') | None => {}
+                Some(_) => match pieces.value(LONGEST).map_err(io)? {
+                    NextValue::Value(length) => pieces.pass(length),
+                    NextValue::TooLong => return Err(self.too_long(pieces)),
+                },
+            }
+        }
+    }
+
+    fn too_long<R: Read>(&self, pieces: &Pieces<R>) -> LogError {
+        LogError::TooLong { at: Position { line: pieces.line, column: pieces.column, record: self.number + 1 } }
+    }
+
+    /// A record, a list of records, or an object around one (`outer`: it may be that). `piece` is a
+    /// part of the text that is placed.
+    fn value(&mut self, whole: Placed<'_>, piece: &str, outer: bool) -> Result<(), LogError> {
+        match piece.as_bytes().first() {
+            Some(b'[') if outer => {
+                let mut list = serde_json::Deserializer::from_str(piece);
+                let inner: Vec<&RawValue> =
+                    Vec::deserialize(&mut list).map_err(|error| self.no_json(whole, piece, &error))?;
+                inner.into_iter().try_for_each(|record| self.value(whole, record.get(), false))
+            }
+            Some(b'{') => match envelope(piece, self.fields).filter(|_| outer) {
+                Some(list) => self.value(whole, list.get(), true),
+                None => self.record(whole, piece),
             },
             first => {
                 self.number += 1;
@@ -224,18 +307,28 @@ impl<'a> LogReader<'a> {
                     Some(b'"') => "a text",
                     Some(b't' | b'f') => "a truth value",
                     Some(b'n') => "null",
-                    _ => "a number",
+                    Some(b'-' | b'0'..=b'9') => "a number",
+                    _ => {
+                        self.number -= 1;
+                        let error = serde_json::from_str::<Value>(piece).err();
+                        return error.map_or(Ok(()), |error| Err(self.no_json(whole, piece, &error)));
+                    }
                 };
-                Err(LogError::NoObject { at: self.position(text), found })
+                Err(LogError::NoObject { at: self.position(whole, piece), found })
             }
         }
     }
 
-    fn record(&mut self, text: &'a str) -> Result<(), LogError> {
+    fn record(&mut self, whole: Placed<'_>, text: &str) -> Result<(), LogError> {
+        let parsed = serde_json::from_str(text).map_err(|error| self.no_json(whole, text, &error));
         self.number += 1;
-        let mut record: Value = serde_json::from_str(text).map_err(|error| self.no_json(self.offset(text), &error))?;
+        let mut record: Value = unwrapped(parsed?);
         // Counting lines is left to errors: a log may have millions of records.
-        let at = || self.position(text);
+        let at = || self.position(whole, text);
+        if let Some(message) = siptrace::as_message(&record, unix_ns) {
+            self.log.messages.push(message);
+            return Ok(());
+        }
         let mut fields = self.fields;
         let trace = if find(&record, &fields.time).is_none() { siptrace::as_log_record(&record) } else { None };
         if let Some(renamed) = trace {
@@ -268,81 +361,129 @@ impl<'a> LogReader<'a> {
         let from = Some(plain(from))
             .filter(|text| !text.is_empty())
             .ok_or_else(|| unreadable(&fields.user, from, wanted_user))?;
+        let mut said = String::new();
         let code = match find(&record, &fields.code).filter(|value| !plain(value).is_empty()) {
             None => None,
             Some(value) => {
-                // A table that once had an empty cell writes whole numbers as 401.0.
                 let text = plain(value);
-                let code = text
-                    .strip_suffix(".0")
-                    .unwrap_or(&text)
-                    .parse()
-                    .ok()
-                    .filter(|code| *code == 0 || (100..700).contains(code));
                 let wanted = "a response code is a number from 100 to 699, or 0, or left out";
-                Some(code.ok_or_else(|| unreadable(&fields.code, value, wanted))?).filter(|code| *code > 0)
+                let (code, words) = code_of(&text).ok_or_else(|| unreadable(&fields.code, value, wanted))?;
+                said = words.to_owned();
+                Some(code).filter(|code| *code > 0)
             }
         };
         let optional = |name: &str| find(&record, name).map(plain).unwrap_or_default();
+        let reason = Some(optional(&fields.reason)).filter(|reason| !reason.is_empty()).unwrap_or(said);
         self.log.records.push(LogRecord {
             number: self.number,
             at_ns,
             from,
             to: optional(&fields.to),
             code,
-            reason: optional(&fields.reason),
+            reason,
             trunk: optional(&fields.trunk),
             call_id: optional(&fields.call_id),
         });
         Ok(())
     }
 
-    /// The place of a piece of the log.
-    fn position(&self, piece: &str) -> Position {
-        let (line, column) = line_column(self.text, self.offset(piece));
+    /// The place of a piece of the text that is placed.
+    fn position(&self, whole: Placed<'_>, piece: &str) -> Position {
+        let (line, column) = whole.place(offset(whole.text, piece));
         Position { line, column, record: self.number }
     }
 
-    fn offset(&self, piece: &str) -> usize {
-        (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
-    }
-
-    /// What is wrong with the text that begins at `from`; it belongs to the record after those
-    /// read.
-    fn no_json(&self, from: usize, error: &serde_json::Error) -> LogError {
-        let rest = &self.text[from..];
+    /// What is wrong with a piece of text; it belongs to the record after those read.
+    fn no_json(&self, whole: Placed<'_>, piece: &str, error: &serde_json::Error) -> LogError {
+        let from = offset(whole.text, piece);
+        let rest = &whole.text[from..];
         let line_start: usize = rest.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
         let within = line_start + error.column().saturating_sub(1);
-        let (line, column) = line_column(self.text, from + within.min(rest.len()));
+        let (line, column) = whole.place(from + within.min(rest.len()));
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default().to_owned();
         LogError::Json { at: Position { line, column, record: self.number + 1 }, what }
     }
 }
 
-/// The list inside an object that is no record itself, as exports wrap it: `{"entities": […]}`.
-fn envelope<'a>(text: &'a str, fields: &Fields) -> Option<&'a RawValue> {
-    let object: std::collections::BTreeMap<String, &'a RawValue> = serde_json::from_str(text).ok()?;
-    let top =
-        |name: &str| object.contains_key(name) || name.split('.').next().is_some_and(|key| object.contains_key(key));
-    if top(&fields.method) || top(&fields.time) {
-        return None;
+/// The next bytes as text.
+fn placed<R: Read>(pieces: &Pieces<R>, length: usize) -> Result<Placed<'_>, LogError> {
+    let (line, column) = (pieces.line, pieces.column);
+    match std::str::from_utf8(pieces.bytes(length)) {
+        Ok(text) => Ok(Placed { text, line, column }),
+        Err(error) => {
+            let valid = String::from_utf8_lossy(&pieces.bytes(length)[..error.valid_up_to()]).into_owned();
+            let (line, column) = Placed { text: &valid, line, column }.place(valid.len());
+            Err(LogError::NotText { line, column })
+        }
     }
-    let mut lists = object.values().copied().filter(|value| value.get().starts_with('['));
-    lists.next().filter(|_| lists.next().is_none())
 }
 
-/// A value by key, or by a path of keys; null is no value.
+impl Placed<'_> {
+    /// Line and column of an offset into it.
+    fn place(self, offset: usize) -> (usize, usize) {
+        let (lines, column) = line_column(self.text, offset);
+        match lines {
+            1 => (self.line, self.column + column - 1),
+            _ => (self.line + lines - 1, column),
+        }
+    }
+}
+
+fn offset(whole: &str, piece: &str) -> usize {
+    (piece.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len())
+}
+
+/// A code as logs write it, and the words behind it: `401`, `401.0` (a table that once had an empty
+/// cell), `401 Unauthorized`, `SIP/2.0 401 Unauthorized`.
+fn code_of(text: &str) -> Option<(u16, &str)> {
+    let text = text.strip_prefix("SIP/2.0 ").unwrap_or(text).trim_start();
+    let (code, words) = text.split_once(|c: char| c.is_whitespace() || c == '-').unwrap_or((text, ""));
+    let code = code.strip_suffix(".0").unwrap_or(code).parse().ok()?;
+    (code == 0 || (100..700).contains(&code)).then(|| (code, words.trim()))
+}
+
+/// A record as a search engine wraps it (Elasticsearch, OpenSearch: `_source`; with `fields` each
+/// value is a list).
+fn unwrapped(mut record: Value) -> Value {
+    for name in ["_source", "fields"] {
+        let inner = record.as_object_mut().filter(|of| of.contains_key("_index")).and_then(|of| of.remove(name));
+        if let Some(inner @ Value::Object(_)) = inner {
+            return inner;
+        }
+    }
+    record
+}
+
+/// The list inside an object that is no record itself, as exports wrap it: `{"entities": […]}`,
+/// `{"hits": {"hits": […]}}`.
+fn envelope<'a>(text: &'a str, fields: &Fields) -> Option<&'a RawValue> {
+    let object: BTreeMap<String, &'a RawValue> = serde_json::from_str(text).ok()?;
+    let top =
+        |name: &str| object.contains_key(name) || name.split('.').next().is_some_and(|key| object.contains_key(key));
+    if top(&fields.method) || top(&fields.time) || object.contains_key("_source") {
+        return None;
+    }
+    let only = |begin: char| {
+        let mut of = object.values().copied().filter(move |value| value.get().starts_with(begin));
+        of.next().filter(|_| of.next().is_none())
+    };
+    let hits = || object.get("hits").copied().filter(|hits| hits.get().starts_with('{'));
+    only('[').or_else(|| envelope(hits()?.get(), fields))
+}
+
+/// A value by key, or by a path of keys, any of which may have dots of its own; null is no value.
 fn find<'v>(record: &'v Value, name: &str) -> Option<&'v Value> {
-    let direct = record.get(name);
-    let by_path = || name.split('.').try_fold(record, |value, key| value.get(key));
-    direct.or_else(by_path).filter(|value| !value.is_null())
+    let direct = || record.get(name).filter(|value| !value.is_null());
+    let by_path = || name.match_indices('.').find_map(|(dot, _)| find(record.get(&name[..dot])?, &name[dot + 1..]));
+    direct().or_else(by_path)
 }
 
 /// A text or number as text.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.trim().to_owned(),
+        Value::Array(list) if list.len() == 1 => plain(&list[0]),
         other => other.to_string(),
     }
 }
@@ -399,6 +540,9 @@ fn from_epoch(text: &str, number: f64) -> Option<Timestamp> {
     let seconds = if number < SECONDS_END as f64 { number } else { number / 1e3 };
     Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
+
+/// Objects around each other that are looked into for a list of records.
+const DEEPEST: usize = 8;
 
 /// Line and column, from 1, of a place in a text.
 fn line_column(text: &str, offset: usize) -> (usize, usize) {

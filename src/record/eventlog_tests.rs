@@ -34,7 +34,7 @@ fn the_record_that_the_field_shows() {
         trunk: String::new(),
         call_id: String::new(),
     };
-    assert_eq!(log, EventLog { records: vec![record], others: 0 });
+    assert_eq!(log, EventLog { records: vec![record], ..EventLog::default() });
 }
 
 #[test]
@@ -121,6 +121,124 @@ fn a_trace_of_messages_is_a_log_too() {
 }
 
 #[test]
+fn what_a_search_engine_exports_is_a_log() {
+    let flat = one("\"2024-05-14T10:22:15Z\"", "403");
+    let expected = read_text(&format!("[{flat},{flat}]")).expect("an array");
+    let hit = |of: &str| format!("{{\"_index\":\"sip\",\"_id\":\"1\",\"_source\":{of}}}");
+    let hits = format!("{{\"total\":{{\"value\":2}},\"max_score\":1.0,\"hits\":[{},{}]}}", hit(&flat), hit(&flat));
+    for text in [
+        format!("{{\"took\":3,\"_shards\":{{\"total\":1}},\"hits\":{hits}}}"),
+        format!("{}\n{}\n", hit(&flat), hit(&flat)),
+        format!("[{},{}]", hit(&flat), hit(&flat)),
+    ] {
+        assert_eq!(read_text(&text).as_ref(), Ok(&expected), "{text}");
+    }
+    let fields = "{\"_index\":\"sip\",\"fields\":{\"method\":[\"REGISTER\"],\"sip_from\":[\"<sip:a@b>\"],\
+                  \"response_code\":[403],\"timestamp\":[\"2024-05-14T10:22:15Z\"]}}";
+    assert_eq!(read_text(fields).expect("fields").records, expected.records[..1]);
+}
+
+/// Homer 5 keeps a row for each message, Homer 7 an object with its addresses.
+#[test]
+fn a_store_may_keep_the_message_itself() {
+    let message = "REGISTER sip:b.test SIP/2.0\\r\\nCall-ID: c1\\r\\n\\r\\n";
+    let seven = format!(
+        r#"{{"sid":"c1","protocol_header":{{"protocol":17,"srcIp":"192.0.2.1","dstIp":"192.0.2.2","srcPort":5080,
+           "dstPort":5060,"timeSeconds":1715682135,"timeUseconds":250000}},"data_header":{{"method":"REGISTER"}},"raw":"{message}"}}"#
+    );
+    let five = format!(
+        r#"{{"id":7,"date":"2024-05-14 10:22:15","micro_ts":1715682135250000,"method":"REGISTER","source_ip":"192.0.2.1",
+           "source_port":5080,"destination_ip":"192.0.2.2","destination_port":5060,"msg":"{}"}}"#,
+        message.replace("\\r", "")
+    );
+    for text in [format!("{{\"total\":1,\"data\":[{seven}]}}"), five] {
+        let log = read_text(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let [message] = &log.messages[..] else { panic!("{log:?}") };
+        assert_eq!((message.at_ns, message.from.port(), message.to.port()), (TEN_22_15 + 250_000_000, 5080, 5060));
+        assert!(message.bytes.ends_with(b"Call-ID: c1\r\n\r\n"), "{:?}", String::from_utf8_lossy(&message.bytes));
+        assert_eq!((log.records.len(), log.others), (0, 0));
+    }
+}
+
+#[test]
+fn dots_stand_in_keys_and_between_them() {
+    let mut fields = Fields::default();
+    for assignment in ["user=sip.from.uri", "code=sip.response.code"] {
+        fields.assign(assignment).expect(assignment);
+    }
+    for sip in [
+        "\"sip.from.uri\":\"a\",\"sip.response.code\":403",
+        "\"sip\":{\"from.uri\":\"a\",\"response\":{\"code\":403}}",
+        "\"sip.from\":{\"uri\":\"a\"},\"sip\":{\"response.code\":403}",
+        "\"sip\":null,\"sip.from\":{\"uri\":\"a\"},\"sip.response\":{\"code\":\"403\"}",
+    ] {
+        let text = format!("{{\"method\":\"REGISTER\",\"timestamp\":5,{sip}}}");
+        let record = read(text.as_bytes(), &fields).unwrap_or_else(|error| panic!("{text}: {error}")).records.remove(0);
+        assert_eq!((record.from.as_str(), record.code), ("a", Some(403)), "{text}");
+    }
+}
+
+#[test]
+fn a_code_may_come_with_its_words() {
+    for (code, number, reason) in [
+        ("\"401 Unauthorized\"", 401, "Unauthorized"),
+        ("\"SIP/2.0 403 Not you\"", 403, "Not you"),
+        ("\"503 - Service Unavailable\"", 503, "- Service Unavailable"),
+        ("[486]", 486, ""),
+        ("\"403\"", 403, ""),
+    ] {
+        let log = read_text(&one("5", code)).unwrap_or_else(|error| panic!("{code}: {error}"));
+        assert_eq!((log.records[0].code, log.records[0].reason.as_str()), (Some(number), reason));
+    }
+    let own =
+        r#"{"method":"REGISTER","sip_from":"a","response_code":"403 Forbidden","reason_phrase":"Quota","timestamp":5}"#;
+    assert_eq!(read_text(own).expect("a log").records[0].reason, "Quota");
+    assert!(read_text(&one("5", "\"4031\"")).is_err() && read_text(&one("5", "\"401x\"")).is_err());
+}
+
+/// A source of so many bytes made of repetitions, so that no test holds them.
+fn long(head: String, record: String, times: u64, tail: &str) -> impl Read {
+    struct Again(Vec<u8>, usize, u64);
+    impl Read for Again {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.2 == 0 {
+                return Ok(0);
+            }
+            let length = buffer.len().min(self.0.len() - self.1);
+            buffer[..length].copy_from_slice(&self.0[self.1..self.1 + length]);
+            self.1 = (self.1 + length) % self.0.len();
+            self.2 -= u64::from(self.1 == 0);
+            Ok(length)
+        }
+    }
+    io::Cursor::new(head).chain(Again(record.into_bytes(), 0, times)).chain(io::Cursor::new(tail.to_owned()))
+}
+
+#[test]
+fn a_log_longer_than_any_value_is_read_as_it_comes() {
+    let other = format!("{{\"method\":\"INVITE\",\"why\":\"{}\"}},\n", "x".repeat(1_000));
+    let one = one("5", "403");
+    for (head, tail, records) in [
+        (format!("[{one},"), "{}]", 1),
+        (format!("{one}\n"), "", 1),
+        (format!("{{\"took\":1,\"_shards\":[1,2],\"hits\":{{\"total\":9,\"hits\":[{one},"), "{}],\"x\":{}}}", 1),
+    ] {
+        let tail = tail.replace("{}", &one);
+        let log = read_from(long(head, other.clone(), 10_000, &tail), &Fields::default()).expect("a log");
+        let more = usize::from(!tail.is_empty());
+        assert_eq!((log.records.len(), log.others), (records + more, 10_000));
+    }
+    // A record of 1 GB is none, and nobody holds it.
+    for (begin, column) in [("[", 2), ("", 28)] {
+        let head = format!("{begin}{{\"method\":\"REGISTER\",\"x\":\"");
+        let refused = read_from(long(head, "y".repeat(1 << 16), 1 << 14, "\"}"), &Fields::default());
+        let error = refused.expect_err("too long").to_string();
+        let expected = format!("line 1, column {column} (record 1): a value of more than 4 MB is no record");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
 fn other_methods_are_counted() {
     let log = read_text(&format!("{{\"method\":\"INVITE\"}}\n{ONE}")).expect("a log");
     assert_eq!((log.records.len(), log.others), (1, 1));
@@ -155,12 +273,31 @@ fn errors_name_the_place_and_the_remedy() {
     assert!(said("[{\"method\":\"REG").contains("(record 1): this is no JSON: EOF"));
     assert_eq!(said(" \n"), "there is no record in it");
     assert_eq!(
-        read(b"{}\n  \xff", &Fields::default()).expect_err("no text").to_string(),
+        read(b"[]\n  \xff", &Fields::default()).expect_err("no text").to_string(),
         "line 2, column 3: this is no text in UTF-8"
     );
 }
 
 proptest! {
+    /// However a source hands it out.
+    #[test]
+    fn a_log_in_small_pieces_is_the_same(lengths in proptest::collection::vec(1usize..40, 1..40)) {
+        let flat = one("\"2024-05-14T10:22:15Z\"", "\"403 No\\\"}\"");
+        let text = format!("[{flat},\n{flat}]\n{{\"entities\":[{flat}]}}");
+        struct Slow<'a>(&'a [u8], std::iter::Cycle<std::vec::IntoIter<usize>>);
+        impl Read for Slow<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let length = self.1.next().unwrap_or(1).min(self.0.len()).min(buffer.len());
+                let (now, later) = self.0.split_at(length);
+                buffer[..length].copy_from_slice(now);
+                self.0 = later;
+                Ok(length)
+            }
+        }
+        let slow = read_from(Slow(text.as_bytes(), lengths.into_iter().cycle()), &Fields::default());
+        prop_assert_eq!(slow, read_text(&text));
+    }
+
     #[test]
     fn never_panics(text in "[\\[\\]{}\",:a-z0-9_\\n \u{e9}\\\\-]{0,80}") {
         let _ = read_text(&text);

@@ -19,6 +19,7 @@ mod resolution;
 pub mod results;
 pub mod schema;
 mod siptrace;
+pub mod texttrace;
 pub mod writer;
 
 pub use error::ReadError;

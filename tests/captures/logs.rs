@@ -1,5 +1,6 @@
 //! Attempts out of a platform's event log.
 
+use super::packets::*;
 use super::{loops, statuses};
 use regstorm::diagnose::diagnosis::{Conclusion, Diagnosis};
 use regstorm::observe::{Observation, of_log};
@@ -57,6 +58,36 @@ fn a_request_without_a_code_waits_for_its_answer() {
     assert_eq!(Diagnosis::of(&requests.results).conclusion, Conclusion::AnswersMissing { attempts: 4 });
     assert_eq!(loops(&requests.results), []);
     assert_eq!(log(&[(0, "a", 0)]).remarks, ["no record has a response code: nothing is known of any answer"]);
+}
+
+/// What Homer keeps is the message itself, so nothing has to be guessed.
+#[test]
+fn messages_kept_whole_are_read_as_of_a_capture() {
+    let refused = |register: &Register<'_>| register.answer(403, "Forbidden", "");
+    let mut rows: Vec<String> = (0..3)
+        .flat_map(|n| handshake("alice", 1 + 2 * n, u64::from(n) * 60 * SECOND, refused))
+        .map(|(at, out, bytes)| {
+            let (from, to) = if out { (phone(), registrar()) } else { (registrar(), phone()) };
+            let at = START_NS + at;
+            let header = format!(
+                "{{\"srcIp\":\"{}\",\"srcPort\":{},\"dstIp\":\"{}\",\"dstPort\":{},\"timeSeconds\":{},\"timeUseconds\":{}}}",
+                from.ip(),
+                from.port(),
+                to.ip(),
+                to.port(),
+                at / SECOND,
+                at % SECOND / 1_000
+            );
+            let raw = String::from_utf8(bytes).expect("text").replace('\r', "\\r").replace('\n', "\\n").replace('"', "\\\"");
+            format!("{{\"protocol_header\":{header},\"data_header\":{{\"method\":\"x\"}},\"raw\":\"{raw}\"}}")
+        })
+        .collect();
+    rows.reverse();
+    let text = format!("{{\"data\":[{}],\"total\":12}}", rows.join(","));
+    let log = eventlog::read(text.as_bytes(), &Fields::default()).expect("a log");
+    let seen = of_log(log, "homer").expect("registrations");
+    assert_eq!(loops(&seen.results), [("alice", "403-after-auth", 3)]);
+    assert_eq!((seen.results.header.trunks[0].target.as_str(), seen.remarks.len()), ("198.51.100.5:5060", 0));
 }
 
 #[test]

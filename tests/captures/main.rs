@@ -12,7 +12,9 @@ mod reading;
 #[path = "../support/mod.rs"]
 mod support;
 mod taken;
+mod traces;
 mod typed;
+mod wrapped;
 
 use packets::{Frames, Link};
 use regstorm::observe::{Observation, of_capture};

@@ -126,7 +126,11 @@ fn usage_and_files_that_cannot_be_read() {
         (&[][..], 2, "DIR|FILE"),
         (&["nowhere"], 2, "nowhere: there is no such file or directory"),
         (&["one", "--field", "users=x"], 2, "--field users=x: there is no field \"users\""),
-        (&["text"], 3, "text: this is no capture (pcap, pcapng), no event log (JSON) and no record of a run"),
+        (
+            &["text"],
+            3,
+            "text: this is no capture (pcap, pcapng), no event log (JSON), no trace in text (Asterisk's pjsip logger, sngrep, ngrep -W byline) and no record of a run",
+        ),
         (&["packed"], 3, "packed: it is compressed"),
         (&["short"], 3, "short: the capture ends within its own header"),
         (&["empty"], 2, "empty: it is no result directory: there is no record.bin in it"),

@@ -9,6 +9,7 @@ use crate::diagnose::Diagnosis;
 use crate::observe::{self, Observation};
 use crate::record::capture;
 use crate::record::eventlog::{self, Fields};
+use crate::record::texttrace;
 use crate::record::{self, schema};
 use crate::report::diagnosis::{self, Diagnosed};
 use std::fmt::Display;
@@ -59,7 +60,7 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
     let mut source = File::open(&file).map(BufReader::new).map_err(|error| unreadable(&why_unreadable(&error)))?;
     let mut beginning = Vec::new();
     source.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| unreadable(&error))?;
-    let mut whole = beginning.as_slice().chain(source);
+    let whole = beginning.as_slice().chain(source);
     if capture::is_capture(&beginning) {
         return observe::of_capture(whole, &name_of(&file)).map_err(|error| unreadable(&error));
     }
@@ -68,18 +69,25 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
         return Ok(Observation { remarks: results.torn.iter().cloned().collect(), results });
     }
     if eventlog::is_json(&beginning) {
-        let mut bytes = Vec::new();
-        whole.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        let log = eventlog::read(&bytes, fields).map_err(|error| unreadable(&error))?;
+        let log = eventlog::read_from(whole, fields).map_err(|error| unreadable(&error))?;
         return observe::of_log(log, &name_of(&file)).map_err(|error| unreadable(&error));
     }
-    Err(unreadable(&if beginning.starts_with(&GZIP) {
-        "it is compressed; unpack it first (gunzip)"
-    } else if file.extension().is_some_and(|ending| ending == "toml") {
-        "this looks like a profile; to experiment on one of its agents, write diagnose --live PROFILE"
-    } else {
-        "this is no capture (pcap, pcapng), no event log (JSON) and no record of a run"
-    }))
+    if beginning.starts_with(&GZIP) {
+        return Err(unreadable(&"it is compressed; unpack it first (gunzip)"));
+    }
+    if file.extension().is_some_and(|ending| ending == "toml") {
+        let profile = "this looks like a profile; to experiment on one of its agents, write diagnose --live PROFILE";
+        return Err(unreadable(&profile));
+    }
+    if texttrace::is_text(&beginning)
+        && let Some(seen) = observe::of_trace(whole, &name_of(&file)).map_err(|error| unreadable(&error))?
+    {
+        return Ok(seen);
+    }
+    Err(unreadable(
+        &"this is no capture (pcap, pcapng), no event log (JSON), no trace in text (Asterisk's pjsip logger, sngrep, \
+          ngrep -W byline) and no record of a run",
+    ))
 }
 
 fn name_of(path: &Path) -> String {

@@ -27,6 +27,10 @@ pub struct Account {
     pub fragments_lost: u64,
     /// Places where a TCP stream lacks bytes.
     pub stream_gaps: u64,
+    /// Packets in tunnels that are encrypted, of an unknown form or too deep.
+    pub tunnels_closed: u64,
+    /// SIP messages of which ICMP says that they did not arrive.
+    pub undelivered: u64,
     /// TCP streams that carry TLS: what is in them cannot be seen.
     pub encrypted_streams: u64,
     /// What wrote the capture, where a pcapng says it.
@@ -45,6 +49,8 @@ impl Account {
             (self.times_unusable, "frames with an impossible time were passed over"),
             (self.fragments_lost, "IP datagrams lack fragments"),
             (self.stream_gaps, "gaps are in TCP streams: messages in them are missing"),
+            (self.tunnels_closed, "packets are in tunnels that cannot be looked into (IPsec, MACsec and the like)"),
+            (self.undelivered, "SIP messages came back as undeliverable (ICMP)"),
             (self.encrypted_streams, "TLS connections cannot be looked into"),
         ];
         let mut remarks: Vec<_> =

@@ -1,24 +1,26 @@
 //! From a frame to what IP carries: link layers, IPv4 and IPv6, fragments put together again.
 //!
-//! Known link layers: Ethernet with any number of VLAN tags (802.1Q, 802.1ad), Linux cooked v1 and
-//! v2, raw IP, and the loopback headers of BSD in both byte orders. Memory: at most
-//! [`MAX_DATAGRAMS`] datagrams in pieces, each at most 64 KiB; the oldest gives way.
+//! Known link layers: Ethernet with any number of VLAN tags (802.1Q, 802.1ad), labels of MPLS (RFC
+//! 3032) or a session of PPPoE (RFC 2516), Linux cooked v1 and v2, PPP, raw IP, and the loopback
+//! headers of BSD in both byte orders. Memory: at most [`MAX_DATAGRAMS`] datagrams in pieces, each
+//! at most 64 KiB; the oldest gives way.
 //!
 //! Read first: RFC 791 §3.1, RFC 8200 §4, and the LINKTYPE registry of tcpdump.org.
 
 use super::account::Account;
 use super::frames::Frame;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an IP datagram carries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Payload<'a> {
     pub(super) from: IpAddr,
     pub(super) to: IpAddr,
     /// 6 is TCP, 17 is UDP.
     pub(super) protocol: u8,
-    pub(super) bytes: &'a [u8],
+    pub(super) bytes: Cow<'a, [u8]>,
 }
 
 /// Finds the IP packet in a frame. `None`: it holds none, or its link layer is not known (then it
@@ -26,11 +28,15 @@ pub(super) struct Payload<'a> {
 pub(super) fn packet_of<'a>(frame: &Frame<'a>, account: &mut Account) -> Option<&'a [u8]> {
     let bytes = frame.bytes;
     match frame.link {
-        LINK_ETHERNET => network(bytes.get(12..14)?, bytes.get(14..)?),
+        LINK_ETHERNET => ethernet(bytes, account),
         // LINKTYPE_LINUX_SLL: packet type, ARPHRD, address length, address (8), protocol.
-        LINK_COOKED => network(bytes.get(14..16)?, bytes.get(16..)?),
+        LINK_COOKED => network(bytes.get(14..16)?, bytes.get(16..)?, 0, account),
         // LINKTYPE_LINUX_SLL2: the protocol stands first.
-        LINK_COOKED_2 => network(bytes.get(0..2)?, bytes.get(20..)?),
+        LINK_COOKED_2 => network(bytes.get(0..2)?, bytes.get(20..)?, 0, account),
+        LINK_PPP => ppp(bytes),
+        LINK_PPPOE => ppp(bytes.get(PPPOE_HEAD..)?),
+        // Address and control, then a type as of Ethernet.
+        LINK_CISCO_HDLC => network(bytes.get(2..4)?, bytes.get(4..)?, 0, account),
         // LINKTYPE_NULL is in the byte order of the capturing host, LINKTYPE_LOOP in that of the
         // network; AF_INET is 2 everywhere and AF_INET6 is not, so the version nibble decides.
         LINK_NULL | LINK_LOOP => bytes.get(4..),
@@ -43,13 +49,57 @@ pub(super) fn packet_of<'a>(frame: &Frame<'a>, account: &mut Account) -> Option<
     }
 }
 
-/// Steps over VLAN tags: each is two bytes of tag and the type of what follows.
-fn network<'a>(mut ether_type: &'a [u8], mut rest: &'a [u8]) -> Option<&'a [u8]> {
+/// The IP packet in a frame of Ethernet.
+pub(super) fn ethernet<'a>(frame: &'a [u8], account: &mut Account) -> Option<&'a [u8]> {
+    network(frame.get(12..14)?, frame.get(14..)?, 0, account)
+}
+
+/// Steps over VLAN tags, each two bytes of tag and the type of what follows, and looks into what
+/// stands `deep` wrappings below a frame.
+fn network<'a>(mut ether_type: &'a [u8], mut rest: &'a [u8], deep: usize, account: &mut Account) -> Option<&'a [u8]> {
     while matches!(ether_type, [0x81, 0x00] | [0x88, 0xa8] | [0x91, 0x00]) {
         ether_type = rest.get(2..4)?;
         rest = rest.get(4..)?;
     }
-    matches!(ether_type, [0x08, 0x00] | [0x86, 0xdd]).then_some(rest)
+    match ether_type {
+        [0x08, 0x00] | [0x86, 0xdd] => Some(rest),
+        [0x88, 0x47 | 0x48] if deep < DEEPEST => mpls(rest, deep, account),
+        [0x88, 0x64] => rest.get(PPPOE_HEAD..).and_then(ppp),
+        // MACsec, PBB and NSH, and what lies too deep.
+        [0x88, 0xe5 | 0xe7 | 0x47 | 0x48] | [0x89, 0x4f] => {
+            account.tunnels_closed += 1;
+            None
+        }
+        _ => None,
+    }
+}
+
+/// RFC 3032 §2.1: four bytes a label, the last bit of the third says that it is the last. RFC 4385
+/// §2: what follows is told by its first four bits, and 0 begins the control word of an Ethernet.
+fn mpls<'a>(mut bytes: &'a [u8], deep: usize, account: &mut Account) -> Option<&'a [u8]> {
+    loop {
+        let label = bytes.first_chunk::<4>()?;
+        bytes = &bytes[4..];
+        if label[2] & 1 == 1 {
+            break;
+        }
+    }
+    let inside = match bytes.first()? >> 4 {
+        4 | 6 => return Some(bytes),
+        0 => bytes.get(4..)?,
+        _ => bytes,
+    };
+    network(inside.get(12..14)?, inside.get(14..)?, deep + 1, account)
+}
+
+/// RFC 1661 §2 and RFC 1662 §3.1: address and control may be left out, and the first byte of the
+/// protocol.
+pub(super) fn ppp(bytes: &[u8]) -> Option<&[u8]> {
+    let bytes = bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes);
+    match bytes {
+        [0x00, 0x21 | 0x57, rest @ ..] | [0x21 | 0x57, rest @ ..] => Some(rest),
+        _ => None,
+    }
 }
 
 /// Reads IP packets, and keeps fragments until their datagram is whole.
@@ -98,8 +148,8 @@ struct Fragment {
 }
 
 impl Datagrams {
-    /// Reads one IP packet and hands over what it carries, if that is whole now.
-    pub(super) fn packet(&mut self, bytes: &[u8], account: &mut Account, each: impl FnOnce(Payload<'_>, &mut Account)) {
+    /// Reads one IP packet: what it carries, if that is whole now.
+    pub(super) fn packet<'a>(&mut self, bytes: &'a [u8], account: &mut Account) -> Option<Payload<'a>> {
         let headers = match bytes.first().map(|first| first >> 4) {
             Some(4) => ipv4(bytes),
             Some(6) => ipv6(bytes),
@@ -107,19 +157,14 @@ impl Datagrams {
         };
         let Some(Headers { from, to, protocol, body, fragment }) = headers else {
             account.damaged_packets += 1;
-            return;
+            return None;
         };
-        if !matches!(protocol, PROTOCOL_TCP | PROTOCOL_UDP) {
-            return;
-        }
         let Some(fragment) = fragment else {
-            each(Payload { from, to, protocol, bytes: body }, account);
-            return;
+            return Some(Payload { from, to, protocol, bytes: Cow::Borrowed(body) });
         };
         let key = FragmentKey { from, to, protocol, id: fragment.id };
-        if let Some(whole) = self.fragment(key, fragment, body, account) {
-            each(Payload { from, to, protocol, bytes: &whole }, account);
-        }
+        let whole = self.fragment(key, fragment, body, account)?;
+        Some(Payload { from, to, protocol, bytes: Cow::Owned(whole) })
     }
 
     /// Counts what never became whole.
@@ -176,6 +221,15 @@ impl Partial {
     fn is_whole(&self) -> bool {
         self.length.is_some_and(|length| matches!(self.have[..], [(0, to)] if to >= length))
     }
+}
+
+/// The beginning of a packet as ICMP quotes it: whom it was from and to, of which protocol, and
+/// what of its inside is there.
+pub(super) fn quoted(bytes: &[u8]) -> Option<Payload<'_>> {
+    let headers = if bytes.first()? >> 4 == 4 { ipv4(bytes) } else { ipv6(bytes) };
+    // Only a first fragment begins with ports.
+    let Headers { from, to, protocol, body, .. } = headers.filter(|of| of.fragment.is_none_or(|at| at.offset == 0))?;
+    Some(Payload { from, to, protocol, bytes: Cow::Borrowed(body) })
 }
 
 /// RFC 791 §3.1.
@@ -242,8 +296,16 @@ pub(super) const PROTOCOL_UDP: u8 = 17;
 /// Datagrams in pieces that are waited for at once: 16 MiB when all are as long as can be.
 const MAX_DATAGRAMS: usize = 256;
 
+/// Wrappings of MPLS around each other that are looked through.
+const DEEPEST: usize = 4;
+/// Version, code, session and length (RFC 2516 §4).
+const PPPOE_HEAD: usize = 6;
+
 const LINK_NULL: u32 = 0;
 const LINK_ETHERNET: u32 = 1;
+const LINK_PPP: u32 = 9;
+const LINK_PPPOE: u32 = 51;
+const LINK_CISCO_HDLC: u32 = 104;
 const LINK_RAW_BSD: u32 = 12;
 const LINK_RAW_OPENBSD: u32 = 14;
 const LINK_RAW: u32 = 101;
