@@ -412,6 +412,8 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
     registrar::Config {
         realm: registrar.realm.clone(),
         algorithms: algorithms(&registrar.algorithms),
+        qop: registrar.qop,
+        userhash: registrar.userhash,
         users: account::known_users(profile),
         max_contacts: registrar
             .max_contacts

@@ -282,6 +282,8 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
             max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3600,
+            qop: Default::default(),
+            userhash: false,
             nonce_lifetime: seconds(300),
             faults,
         },

@@ -47,6 +47,8 @@ fn case(agents: u32, faults: impl IntoIterator<Item = FaultKind>) -> Case {
             max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3_600,
+            qop: Default::default(),
+            userhash: false,
             nonce_lifetime: 300 * SECOND,
             faults: faults.into_iter().map(everyone).collect(),
         },

@@ -50,6 +50,8 @@ fn config(faults: Vec<FaultKind>) -> Config {
         max_contacts: None,
         min_expires_s: 5,
         max_expires_s: 3600,
+        qop: Default::default(),
+        userhash: false,
         nonce_lifetime: Duration::from_secs(300),
         faults: faults.into_iter().map(fault).collect(),
     }

@@ -9,10 +9,12 @@ use regstorm::link::LinkConfig;
 use regstorm::load::{LoadStage, Process, WhenExhausted};
 use regstorm::plan::Plan;
 use regstorm::profile;
-use regstorm::registrar::{Delay, FaultKind};
+use regstorm::registrar::{Delay, FaultKind, KnownUsers, OfferedQop};
 use regstorm::seed::Seed;
 use regstorm::sim::{SimOutcome, World, WorldConfig};
+use regstorm::sip::Algorithm;
 use regstorm::vocab::{Kind, RunTag, Secret, Status, TrunkId};
+use std::sync::Arc;
 use std::time::Duration;
 use support::world::{DOMAIN, PASSWORD, count, hammer, hold, policy, rate, seconds, statuses, with_fault, world};
 
@@ -165,6 +167,35 @@ fn each_preset_repeats_what_its_client_repeats() {
     for (name, retry, fault, expected) in table {
         let (least, most) = attempts_in_an_hour(retry, &fault);
         assert!(expected.contains(&least) && expected.contains(&most), "{name}, {fault:?}: {least} to {most}");
+    }
+}
+
+/// Agents and registrar agree on what RFC 7616 has beyond the usual: digests over the body, names
+/// that are hashed, of users that are listed or not.
+#[test]
+fn agents_register_where_bodies_count_and_names_are_hashed() {
+    let listed = |count: u32| {
+        let secret = || Credential::Password(Secret::new(PASSWORD));
+        let names = (0..count).map(|n| (format!("agent{n:05}").into_bytes(), secret()));
+        KnownUsers::Listed(Arc::new(names.collect()))
+    };
+    for qop in [OfferedQop::Auth, OfferedQop::AuthInt, OfferedQop::Both] {
+        for algorithm in Algorithm::ALL {
+            for (userhash, users) in [(false, None), (true, None), (true, Some(20)), (true, Some(15))] {
+                let mut config = world(20, vec![rate(20.0, 1), hold(700)]);
+                (config.registrar.qop, config.registrar.userhash) = (qop, userhash);
+                config.registrar.algorithms = vec![algorithm];
+                if let Some(users) = users {
+                    config.registrar.users = listed(users);
+                }
+                let outcome = World::new(config).run();
+                let known = u64::from(users.unwrap_or(20));
+                let what = format!("{qop:?} {algorithm:?} {userhash} {users:?}");
+                assert_eq!(count(&outcome, Status::AuthenticationFailed), 20 - known, "{what}");
+                // Each registers and refreshes once.
+                assert_eq!(count(&outcome, Status::Registered), 2 * known, "{what}");
+            }
+        }
     }
 }
 

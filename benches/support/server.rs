@@ -15,6 +15,8 @@ pub fn registrar(algorithm: Algorithm) -> Registrar {
         users: KnownUsers::Anybody(Secret::new("secret")),
         min_expires_s: 5,
         max_expires_s: 3600,
+        qop: Default::default(),
+        userhash: false,
         nonce_lifetime: Duration::from_secs(300),
         faults: Vec::new(),
         max_contacts: None,

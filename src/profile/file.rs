@@ -6,8 +6,8 @@
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, LimitScope, OnIcmp, Platform, Process, RealmPolicy, Secret, SocketUse, WhenExhausted,
-    Word, WsHost,
+    AcceptFrom, ArrivalOrder, LimitScope, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, Secret, SocketUse,
+    WhenExhausted, Word, WsHost,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -19,7 +19,8 @@ use std::marker::PhantomData;
 /// The value of every key that may be left out, as a person would write it.
 pub mod defaults {
     use super::{
-        AcceptFrom, ArrivalOrder, LimitScope, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted, WsHost,
+        AcceptFrom, ArrivalOrder, LimitScope, OfferedQop, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted,
+        WsHost,
     };
 
     pub const RUN_INTERVAL: &str = "60s";
@@ -62,6 +63,8 @@ pub mod defaults {
     pub const LISTEN: [&str; 1] = ["udp://127.0.0.1:0"];
     pub const REGISTRAR_REALM: &str = "genesyscloud.test";
     pub const REGISTRAR_ALGORITHMS: [&str; 2] = ["SHA-256", "MD5"];
+    pub const QOP: OfferedQop = OfferedQop::Auth;
+    pub const USERHASH: bool = false;
     pub const CANARY: bool = true;
     pub const LIMITS_ALLOWED: bool = false;
     pub const REGISTRAR_PASSWORD: &str = "secret";
@@ -530,6 +533,13 @@ pub struct RegistrarFile {
     /// Challenged in this order, one header each.
     #[schemars(extend("default" = defaults::REGISTRAR_ALGORITHMS))]
     pub algorithms: Option<Vec<String>>,
+    /// What digests are to protect: `"auth"`; `"auth-int"`: the body too; `"auth,auth-int"`: as the
+    /// phone likes (RFC 7616 §3.3).
+    #[schemars(extend("default" = defaults::QOP))]
+    pub qop: Option<WordText<OfferedQop>>,
+    /// Whether challenges ask for user names that are hashed (RFC 7616 §3.4.4).
+    #[schemars(extend("default" = defaults::USERHASH))]
+    pub userhash: Option<bool>,
     /// Every user's password; with `users`, of those whose row has none. Without either, each trunk's
     /// own users and secrets are accepted.
     #[schemars(with = "Option<String>")]

@@ -11,8 +11,8 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OnIcmp, Platform, Process, RealmPolicy, ReplayAct, Secret,
-    SocketUse, WhenExhausted, WsHost, as_text, format_duration,
+    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, ReplayAct,
+    Secret, SocketUse, WhenExhausted, WsHost, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -391,6 +391,8 @@ pub struct RegistrarProfile {
     pub threads: u32,
     pub realm: String,
     pub algorithms: Vec<&'static str>,
+    pub qop: OfferedQop,
+    pub userhash: bool,
     /// `None`, and no `users`: each trunk's own users and secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,

@@ -5,12 +5,13 @@
 //! and needs no memory.
 
 use super::address::{Address, same_target};
-use super::config::{Credential, KnownUsers};
+use super::config::{Config, Credential, FaultKind, KnownUsers, OfferedQop};
 use super::nonce::{NonceState, Nonces};
 use crate::sip::challenge::{self, Credentials, Role};
-use crate::sip::digest::{self, QopAuth};
-use crate::sip::{Algorithm, Ha1, Request};
-use crate::vocab::Time;
+use crate::sip::{Algorithm, Ha1, Request, contact, digest};
+use crate::vocab::{Time, Word};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// A realm as it stands between quotes: escaped once, compared and hashed as it travels.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +49,10 @@ pub(super) struct Authority {
     realm: Realm,
     users: KnownUsers,
     algorithms: Vec<Algorithm>,
+    qop: OfferedQop,
+    /// The names behind their hashes, where challenges ask for those: a row for each name, realm
+    /// and algorithm. `None`: names come as they are.
+    hashed: Option<HashMap<Vec<u8>, Vec<u8>>>,
     nonces: Nonces,
 }
 
@@ -65,8 +70,15 @@ impl Realm {
 }
 
 impl Authority {
-    pub(super) fn new(realm: &str, users: KnownUsers, algorithms: Vec<Algorithm>, nonces: Nonces) -> Self {
-        Authority { realm: Realm::new(realm), users, algorithms, nonces }
+    pub(super) fn new(config: &Config, nonces: Nonces) -> Self {
+        let (users, algorithms) = (config.users.clone(), config.algorithms.clone());
+        let others = config.faults.iter().flat_map(|fault| match &fault.kind {
+            FaultKind::Realm { challenge, verify } => vec![challenge, verify],
+            _ => Vec::new(),
+        });
+        let realms = others.chain([&config.realm]).map(String::as_str);
+        let hashed = config.userhash.then(|| hashed_names(&users, &algorithms, realms));
+        Authority { realm: Realm::new(&config.realm), users, algorithms, qop: config.qop, hashed, nonces }
     }
 
     /// The protection without a fault: one realm for both.
@@ -103,16 +115,39 @@ impl Authority {
         if !same_target(given.uri, request.uri) {
             return Proof::OtherUri;
         }
-        let Some(ha1) = ha1(&self.users, algorithm, &given.plain_username(), verify, request.uri) else {
+        // What protects less than was asked for proves nothing.
+        if self.qop == OfferedQop::AuthInt && !given.integrity {
+            return Proof::Wrong;
+        }
+        let name = self.name(given, algorithm, request);
+        let Some(ha1) = name.and_then(|name| ha1(&self.users, algorithm, &name, verify, request.uri)) else {
             return Proof::Wrong;
         };
-        let qop = given.qop_auth.map(|(nc, cnonce)| QopAuth { nc, cnonce });
-        let expected = digest::response(algorithm, &ha1, given.nonce, qop, request.method, given.uri);
+        let body = if given.integrity { request.body() } else { b"" };
         match state {
-            _ if !expected.matches(given.response) => Proof::Wrong,
+            _ if !given.prove(&ha1, request.method, body) => Proof::Wrong,
             NonceState::Expired => Proof::Stale,
             _ => Proof::Valid,
         }
+    }
+
+    /// The name that credentials are of. Where any name will do, a hashed one is that of the
+    /// address of record, or nobody's.
+    fn name<'a>(
+        &'a self,
+        given: &Credentials<'a>,
+        algorithm: Algorithm,
+        request: &Request<'a>,
+    ) -> Option<Cow<'a, [u8]>> {
+        if !given.userhash {
+            return Some(given.plain_username());
+        }
+        let hash = given.username.to_ascii_lowercase();
+        if let Some(name) = self.hashed.as_ref()?.get(&hash) {
+            return Some(Cow::Borrowed(name));
+        }
+        let (user, _) = contact::address_of_record(request.to)?;
+        digest::user_hash(algorithm, user, given.realm).matches(given.username).then_some(Cow::Borrowed(user))
     }
 
     /// Writes one `WWW-Authenticate` line for each algorithm, in the configured order (RFC 8760
@@ -124,11 +159,34 @@ impl Authority {
             out.extend_from_slice(&realm.quoted);
             out.extend_from_slice(b"\", nonce=\"");
             out.extend_from_slice(&nonce);
-            out.extend_from_slice(b"\", qop=\"auth\", algorithm=");
+            out.extend_from_slice(b"\", qop=\"");
+            out.extend_from_slice(self.qop.as_str().as_bytes());
+            out.extend_from_slice(b"\", algorithm=");
             out.extend_from_slice(algorithm.as_str().as_bytes());
+            if self.hashed.is_some() {
+                out.extend_from_slice(b", userhash=true");
+            }
             out.extend_from_slice(if stale { b", stale=true\r\n" } else { b"\r\n" });
         }
     }
+}
+
+/// The names that are known, by their hashes.
+fn hashed_names<'r>(
+    users: &KnownUsers,
+    algorithms: &[Algorithm],
+    realms: impl Iterator<Item = &'r str>,
+) -> HashMap<Vec<u8>, Vec<u8>> {
+    let mut hashed = HashMap::new();
+    for realm in realms.map(Realm::new) {
+        users.each_name(&mut |name| {
+            for &algorithm in algorithms {
+                let hash = digest::user_hash(algorithm, name, &realm.quoted);
+                hashed.insert(hash.as_bytes().to_vec(), name.to_vec());
+            }
+        });
+    }
+    hashed
 }
 
 /// `None` for somebody unknown, who is challenged again like one with a wrong password: a registrar

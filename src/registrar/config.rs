@@ -3,7 +3,7 @@
 use crate::sip::Algorithm;
 pub use crate::sip::Credential;
 use crate::vocab::Secret;
-pub use crate::vocab::{Delay, FaultKind, LimitScope};
+pub use crate::vocab::{Delay, FaultKind, LimitScope, OfferedQop};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ pub struct Config {
     pub realm: String,
     /// Challenged in this order, one header each (RFC 8760 §2.3).
     pub algorithms: Vec<Algorithm>,
+    pub qop: OfferedQop,
+    /// Challenges ask for names that are hashed (RFC 7616 §3.4.4).
+    pub userhash: bool,
     pub users: KnownUsers,
     /// `None`: a new contact beyond [`MAX_CONTACTS`](super::MAX_CONTACTS) pushes out the oldest.
     pub max_contacts: Option<MaxContacts>,
@@ -44,6 +47,17 @@ impl KnownUsers {
             KnownUsers::ByDomain(domains) => {
                 domains.get(domain.to_ascii_lowercase().as_bytes()).is_some_and(|users| users.is_anybody(domain))
             }
+        }
+    }
+}
+
+impl KnownUsers {
+    /// Each name there is, where there are names.
+    pub(super) fn each_name(&self, each: &mut impl FnMut(&[u8])) {
+        match self {
+            KnownUsers::Anybody(_) => {}
+            KnownUsers::Listed(users) => users.keys().for_each(|name| each(name)),
+            KnownUsers::ByDomain(domains) => domains.values().for_each(|users| users.each_name(each)),
         }
     }
 }

@@ -29,7 +29,7 @@ mod outbox;
 mod register;
 
 pub use bindings::MAX_CONTACTS;
-pub use config::{Config, Credential, Delay, Fault, FaultKind, KnownUsers, LimitScope, MaxContacts};
+pub use config::{Config, Credential, Delay, Fault, FaultKind, KnownUsers, LimitScope, MaxContacts, OfferedQop};
 pub use counts::Counts;
 
 use crate::seed::{Purpose, Seed};
@@ -114,7 +114,7 @@ impl Registrar {
     pub fn new(config: Config, seed: Seed, start: Time) -> Self {
         let nonces = Nonces::new(seed, config.nonce_lifetime);
         Registrar {
-            authority: Authority::new(&config.realm, config.users, config.algorithms, nonces),
+            authority: Authority::new(&config, nonces),
             // One more than was asked for is refused before it comes to the table.
             bindings: Bindings::new(config.max_contacts.map_or(MAX_CONTACTS, |_| usize::MAX)),
             departed: Departed::default(),

@@ -80,6 +80,17 @@ words! {
     }
 }
 
+words! {
+    /// What a registrar's challenges let a digest protect (`qop`, RFC 7616 §3.3).
+    #[derive(Default)]
+    pub enum OfferedQop {
+        #[default]
+        Auth = "auth",
+        AuthInt = "auth-int",
+        Both = "auth,auth-int",
+    }
+}
+
 /// One `[[load]]` stage.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -56,6 +56,8 @@ fn nobody() -> Config {
         max_contacts: None,
         min_expires_s: 5,
         max_expires_s: 3_600,
+        qop: Default::default(),
+        userhash: false,
         nonce_lifetime: Duration::from_secs(300),
         faults: Vec::new(),
     }

@@ -1,8 +1,9 @@
 //! RFC 3261 §10.3 and the digest, without faults.
 
 use crate::trace::{Packet, Phone, REALM, Trace, at_ms, config};
-use regstorm::registrar::{Config, MAX_CONTACTS};
+use regstorm::registrar::{Config, MAX_CONTACTS, OfferedQop};
 use regstorm::sip::{Algorithm, AlgorithmSet};
+use regstorm::vocab::Word;
 
 fn trace() -> Trace {
     Trace::new(config())
@@ -167,6 +168,20 @@ fn a_lifetime_below_the_minimum_is_refused_with_it() {
     assert_eq!((t.registrar.bindings(t.now), t.registrar.counts().refused(423)), (0, 1));
     alice.wants = format!("Contact: {ALICE};expires=5\r\n");
     assert_eq!(t.handshake(&mut alice).code(), 200);
+}
+
+/// RFC 7616 §3.3: what protects less than was asked for is no answer.
+#[test]
+fn a_digest_without_the_body_is_refused_where_the_body_counts() {
+    for (qop, expected) in [(OfferedQop::Auth, 200), (OfferedQop::Both, 200), (OfferedQop::AuthInt, 401)] {
+        let mut t = Trace::new(Config { qop, ..config() });
+        let mut a = Phone::new("a");
+        t.at(0).send(&a.register());
+        let challenge = t.expect(401);
+        assert!(challenge.text.contains(&format!("qop=\"{}\"", qop.as_str())), "{}", challenge.text);
+        t.at(1).send(&a.answer(&challenge));
+        t.expect(expected);
+    }
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
             max_contacts: None,
             min_expires_s: 5,
             max_expires_s: 3600,
+            qop: Default::default(),
+            userhash: false,
             nonce_lifetime: seconds(300),
             faults: Vec::new(),
         },

@@ -391,6 +391,8 @@ fn registrar(check: &mut Checker, file: RegistrarFile, trunk_ids: &[&str]) -> Re
         threads,
         realm,
         algorithms,
+        qop: check.word(&at.key("qop"), file.qop.as_ref(), defaults::QOP),
+        userhash: file.userhash.unwrap_or(defaults::USERHASH),
         password,
         users,
         min_expires,
