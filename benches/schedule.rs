@@ -23,6 +23,7 @@ fn schedule(c: &mut Criterion) {
         replay: None,
         max_in_flight: 20_000,
         max_message_rate: 50_000,
+        max_connect_rate: 50_000,
         process: Process::Uniform,
         when_exhausted: WhenExhausted::Stop,
     };

@@ -168,6 +168,7 @@ impl Plan {
                 agents,
                 max_in_flight: profile.arrivals.max_in_flight,
                 max_message_rate: profile.safety.max_message_rate,
+                max_connect_rate: profile.safety.max_connect_rate,
             },
             generator: generator_limits(profile),
             segments: profile.generator.segments as usize,

@@ -265,6 +265,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
             replay: None,
             max_in_flight: 20_000,
             max_message_rate: 50_000,
+            max_connect_rate: 50_000,
         },
         workers: 1,
         sources: Vec::new(),

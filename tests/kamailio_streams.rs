@@ -72,6 +72,7 @@ fn all_come_back(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl 
     run.wait(LIMIT);
     let results = results(dir.path());
     assert_eq!(results.total("agents_registered_at_end"), AGENTS);
+    assert_eq!(results.total("agents_reachable_at_end"), AGENTS);
     let lost = results.number("/trunks/0/connections/opened") - results.number("/trunks/0/connections/open");
     assert_eq!((lost, results.number("/trunks/0/connections/open")), (ALL, ALL));
     let found = results.run["findings"].as_array().expect("a list");

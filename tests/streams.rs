@@ -111,6 +111,44 @@ fn a_registrar_that_nobody_can_reach_fails_every_attempt_and_says_why() {
     assert!(reasons.into_iter().all(|reason| reason == "connection refused"));
 }
 
+/// What a go-live has: agents that are registered and connected. A lost connection takes one of the
+/// two at once, the registrar's memory keeps the other.
+#[test]
+fn an_agent_without_its_connection_counts_as_registered_and_not_as_reachable() {
+    let mut config = world(100, SocketUse::PerAgent, RetryPolicy::RFC);
+    config.interval = seconds(10);
+    let outcome = World::new(config).with_restarts(&[(seconds(105), seconds(60))]).run();
+    let during = |from: u64, until: u64| {
+        let within = move |ns: u64| (seconds(from)..=seconds(until)).contains(&Duration::from_nanos(ns));
+        outcome.intervals.iter().filter(move |interval| within(interval.start_ns) && within(interval.end_ns))
+    };
+    let of = |from, until| during(from, until).map(|part| (part.trunks[0].registered, part.trunks[0].reachable()));
+    assert!(of(10, 100).all(|both| both == (100, 100)), "{:?}", of(10, 100).collect::<Vec<_>>());
+    assert!(of(110, 160).all(|both| both == (100, 0)), "{:?}", of(110, 160).collect::<Vec<_>>());
+    // Half of the interval in which they were lost.
+    let lost = during(100, 110).next().expect("an interval");
+    let agent_seconds = (lost.trunks[0].reachable_agent_ns() / 1_000_000_000) as u64;
+    assert!((498..=501).contains(&agent_seconds), "{agent_seconds}");
+    let last = outcome.load().last().expect("intervals");
+    assert_eq!((last.trunks[0].registered, last.trunks[0].reachable()), (100, 100), "all are back");
+}
+
+#[test]
+fn a_ceiling_on_connections_refuses_and_counts_and_never_shapes() {
+    let mut config = world(400, SocketUse::PerAgent, RetryPolicy::NONE);
+    config.load.max_connect_rate = 60;
+    let outcome = World::new(config).run();
+    let flows = connections(&outcome);
+    // 100 want to come each second for four seconds.
+    assert!((60 * 4 - 20..=60 * 4 + 10).contains(&flows.opened), "{}", flows.opened);
+    assert_eq!(flows.opened + flows.not_begun, 400);
+    assert_eq!(statuses(&outcome)[Status::Shed.index()], flows.not_begun);
+    assert_eq!(statuses(&outcome)[Status::Registered.index()], flows.opened);
+    assert_eq!(outcome.sum(|trunk| trunk.ceiling_refused), flows.not_begun);
+    let lag = outcome.intervals.iter().filter_map(|interval| interval.lag_us.as_ref()).map(|lag| lag.max()).max();
+    assert!(lag.is_some_and(|lag| lag < 2), "nobody waits for the ceiling: {lag:?}");
+}
+
 #[test]
 fn keep_alives_are_answered_and_keep_no_agent_from_anything() {
     for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {

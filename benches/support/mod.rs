@@ -42,6 +42,7 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
         replay: None,
         max_in_flight: 20_000,
         max_message_rate: 10_000_000,
+        max_connect_rate: 10_000_000,
         process: Process::Uniform,
         when_exhausted: WhenExhausted::Stop,
     };

@@ -272,6 +272,7 @@ fn short(event: &Event<'_>) -> String {
         Event::Arrived { .. } => "arrived".into(),
         Event::Retired { .. } => "retired".into(),
         Event::Lapsed { .. } => "lapsed".into(),
+        Event::CutOff { .. } => "cut off".into(),
         Event::Unregistered { .. } => "unregistered".into(),
         Event::WentOn { why, .. } => format!("went on: {why:?}"),
         other => format!("{other:?}"),

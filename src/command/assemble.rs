@@ -137,7 +137,7 @@ fn open(
         // number.
         Ok::<Flow, Failure>(Flow { source: u8::try_from(source).unwrap_or(u8::MAX), ..flow })
     })?;
-    Ok(Open { sockets, beside, flows })
+    Ok(Open { sockets, beside, flows: flows.opened_at_most(plan.load.max_connect_rate) })
 }
 
 /// One way out of a trunk's agents: its socket, at a local address or where the kernel would route

@@ -146,6 +146,7 @@ impl Rehearsal {
                 stages: self.stages(agents),
                 max_in_flight: u32::MAX,
                 max_message_rate: NO_CEILING,
+                max_connect_rate: NO_CEILING,
                 ..plan.load.clone()
             },
             workers: 1,

@@ -104,6 +104,7 @@ fn dry_run(plan: &Plan, results: &Results, outcome: &SimOutcome) -> DryRun {
         aors: &aors,
         expect: plan.expect,
         ceiling: plan.load.max_message_rate,
+        connect_ceiling: plan.load.max_connect_rate,
         machine: &machine,
     })
 }

@@ -22,7 +22,8 @@ pub const LEAST_ATTEMPTS: u64 = 20;
 
 /// Totals that say nothing while the load lasts: a constant, and two figures that belong to the end
 /// of a run.
-const ONLY_AT_THE_END: [&str; 3] = ["agents", "agents_registered_at_end", "unregister_failed"];
+const ONLY_AT_THE_END: [&str; 4] =
+    ["agents", "agents_registered_at_end", "agents_reachable_at_end", "unregister_failed"];
 
 /// One condition, checked against the metric names that can be judged during a run.
 #[derive(Clone, PartialEq, Debug)]
@@ -124,6 +125,7 @@ fn nothing_yet(agents: u64) -> Totals {
         agents,
         agents_registered_peak: 0,
         agents_registered_at_end: 0,
+        agents_reachable_at_end: 0,
         agents_looping: 0,
         latency_us: Vec::new(),
     }

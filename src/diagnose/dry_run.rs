@@ -42,6 +42,8 @@ pub struct Rehearsed<'a> {
     /// By the traffic's addresses of record: their name and number of contacts.
     pub aors: &'a dyn Fn(usize) -> (String, u32),
     pub expect: Expectation,
+    /// `safety.max_connect_rate`.
+    pub connect_ceiling: u32,
     /// `safety.max_message_rate`.
     pub ceiling: u32,
     pub machine: &'a Machine,

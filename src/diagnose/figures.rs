@@ -216,7 +216,7 @@ macro_rules! sum {
 }
 
 /// Every name under `totals`, in the order of `run.json`.
-pub const TOTALS: [TotalsFigure; 32] = [
+pub const TOTALS: [TotalsFigure; 33] = [
     count("attempts", |t| FigureValue::Count(t.attempts)),
     status!(Registered),
     status!(AuthenticationFailed),
@@ -258,6 +258,7 @@ pub const TOTALS: [TotalsFigure; 32] = [
     pct("availability_pct", |t| FigureValue::Real(availability_pct(t))),
     // Here because a clean end is worth a threshold of its own.
     count("unregister_failed", |t| FigureValue::Count(t.sums.unregister_failed)),
+    count("agents_reachable_at_end", |t| FigureValue::Count(t.agents_reachable_at_end)),
 ];
 
 #[cfg(test)]

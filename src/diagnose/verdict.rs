@@ -105,7 +105,9 @@ pub(super) type GeneratorDoubt = (GeneratorVerdict, String);
 
 /// Everything the generator holds against itself, the rules of `[generator]`.
 pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
-    let refused = results.totals.sums.ceiling_refused;
+    let connects = results.totals.sums.flows.as_deref().map_or(0, |flows| flows.not_begun);
+    // A request that waits for a connection is refused with it.
+    let refused = results.totals.sums.ceiling_refused.saturating_sub(connects);
     let mut doubts: Vec<GeneratorDoubt> = Vec::new();
     doubts.extend(late_arrivals(results));
     doubts.extend(schedule_lag(results));
@@ -113,6 +115,10 @@ pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
     doubts.extend(send_errors(results));
     if refused > 0 {
         let why = format!("the safety ceiling (max_message_rate) refused {}", messages(refused));
+        doubts.push((GeneratorVerdict::Suspect, why));
+    }
+    if connects > 0 {
+        let why = format!("the safety ceiling (max_connect_rate) refused {}", connections(connects));
         doubts.push((GeneratorVerdict::Suspect, why));
     }
     doubts.extend(missing_arrivals(results));
@@ -216,6 +222,10 @@ pub(super) fn times(count: u64) -> String {
 
 fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+fn connections(count: u64) -> String {
+    if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
 }
 
 fn span(nanos: u64) -> String {

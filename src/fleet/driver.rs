@@ -98,6 +98,9 @@ pub trait Witness {
     /// A stream of this trunk was opened or is gone; so many of them are open now.
     fn flow_changed(&mut self, _trunk: TrunkId, _change: FlowChange, _open: u64) {}
 
+    /// A stream of this trunk was not begun, because too many were in this second.
+    fn flow_refused(&mut self, _trunk: TrunkId) {}
+
     /// A keep-alive was sent on a flow of this trunk.
     fn pinged(&mut self, _trunk: TrunkId) {}
 
@@ -146,6 +149,8 @@ pub struct Driver<W> {
     agents: Vec<Agent>,
     wheel: Wheel,
     ceiling: Ceiling,
+    /// The same for streams that are opened; `None`: nobody limits them.
+    connects: Option<Ceiling>,
     /// Agents with an open attempt or un-REGISTER.
     busy: u64,
     /// See [`Context::draining`].
@@ -169,6 +174,7 @@ impl<W: Witness> Driver<W> {
             wheel: Wheel::new(agents + entries(&config.flows), config.start),
             initial: [config.flows.streams(), config.flows.datagrams()],
             ceiling: Ceiling::new(config.max_message_rate, config.stripe, config.start),
+            connects: config.flows.connect_rate().map(|rate| Ceiling::new(rate, config.stripe, config.start)),
             busy: 0,
             draining: false,
             expired: Vec::with_capacity(TURN_LIMIT),
@@ -335,19 +341,22 @@ impl<W: Witness> Driver<W> {
             self.busy += u64::from(!was_busy);
             return self.go_on(local, now, (to, matches!(input, Input::Wake)), out);
         }
-        let waits = send != Outgoing::No && !flows.is_open(flow_id);
-        if waits {
+        let goes = send != Outgoing::No;
+        let shut = goes && !flows.is_open(flow_id);
+        let too_many = |connects: &mut Ceiling| flows.would_open(flow_id, now) && !connects.admit(now);
+        let held = shut && self.connects.as_mut().is_some_and(too_many);
+        if held || goes && !shut && !self.ceiling.admit(now) {
+            if held {
+                witness.flow_refused(flow.trunk);
+            }
+            agent.refused(&cx, now, &mut |event| witness.saw(&who, &event, answer));
+        } else if goes {
             if !was_busy && agent.has_open_attempt() {
                 witness.begins(&who, now);
             }
-            agent.waits(now, &mut |event| witness.saw(&who, &event, answer));
-        } else if send != Outgoing::No {
-            if !self.ceiling.admit(now) {
-                agent.refused(&cx, now, &mut |event| witness.saw(&who, &event, answer));
+            if shut {
+                agent.waits(now, &mut |event| witness.saw(&who, &event, answer));
             } else {
-                if !was_busy && agent.has_open_attempt() {
-                    witness.begins(&who, now);
-                }
                 let mut length = 0;
                 out.put(flow_id, tag_of(id, agent.serial()), |buffer| {
                     length = agent.render(&cx, buffer).unwrap_or(0);
@@ -371,10 +380,10 @@ impl<W: Witness> Driver<W> {
         let is_busy = agent.is_busy();
         self.busy = self.busy + u64::from(is_busy) - u64::from(was_busy);
         if !flow_id.is_stream() {
-            if send != Outgoing::No {
+            if goes {
                 self.keep_alive(flow_id, now);
             }
-        } else if let Some(did) = Deed::of(&input, waits, was_busy && !is_busy) {
+        } else if let Some(did) = Deed::of(&input, shut && !held, was_busy && !is_busy) {
             self.mind_stream(flow_id, local, now, did, out);
         }
     }

@@ -81,6 +81,8 @@ pub struct Flows {
     added: Vec<FlowId>,
     /// What redirections may lead to.
     allowed: Arc<[IpNet]>,
+    /// The most streams that may be opened in a second, by all workers together.
+    connect_rate: Option<u32>,
 }
 
 /// Flows that may come later, for addresses that names did not lead to at first.
@@ -309,6 +311,21 @@ impl Flows {
     #[inline]
     pub(super) fn is_open(&self, flow: FlowId) -> bool {
         !flow.is_stream() || self.streams[flow.index()].life.is_open()
+    }
+
+    /// Lets at most so many streams be opened in a second, by all workers together: `[safety]
+    /// max_connect_rate`.
+    pub fn opened_at_most(self, per_second: u32) -> Flows {
+        Flows { connect_rate: Some(per_second), ..self }
+    }
+
+    pub(super) fn connect_rate(&self) -> Option<u32> {
+        self.connect_rate.filter(|_| !self.streams.is_empty())
+    }
+
+    /// Whether a stream would be opened for whoever wants to send on it now.
+    pub(super) fn would_open(&self, flow: FlowId, now: Time) -> bool {
+        flow.is_stream() && self.streams[flow.index()].life.would_open(now)
     }
 
     /// How many streams of a trunk are open.

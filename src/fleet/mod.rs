@@ -485,6 +485,10 @@ impl Witness for FleetWitness {
         self.tally.flow_changed(trunk, change, open);
     }
 
+    fn flow_refused(&mut self, trunk: TrunkId) {
+        self.tally.flow_refused(trunk);
+    }
+
     fn pinged(&mut self, trunk: TrunkId) {
         self.tally.pinged(trunk);
     }

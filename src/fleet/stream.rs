@@ -128,6 +128,17 @@ impl StreamLife {
         matches!(self.state, StreamState::Open(_))
     }
 
+    /// Whether [`StreamInput::Want`] is what opens it, now or as soon as everybody knows that the
+    /// last one is gone.
+    pub fn would_open(&self, now: Time) -> bool {
+        match self.state {
+            StreamState::Idle => true,
+            StreamState::Down { until, .. } => until <= now,
+            StreamState::Falling { failed, wanted, .. } => !failed && !wanted,
+            StreamState::Opening { .. } | StreamState::Open(_) => false,
+        }
+    }
+
     /// When to be woken.
     pub fn deadline(&self, rules: &StreamRules) -> Option<Time> {
         match self.state {

@@ -5,8 +5,8 @@
 //! after the run they stand at its totals. Labels are trunk, status, phase and their like, never an
 //! agent: a run with a million agents has as many series as one with ten.
 
-use crate::measure::{Buckets, GeneratorCounts, Interval, TrunkInterval};
-use crate::vocab::{Kind, Phase, Stage, Status};
+use crate::measure::{Buckets, FlowCounts, GeneratorCounts, Interval, TrunkInterval};
+use crate::vocab::{FlowLoss, Kind, Phase, Stage, Status};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
@@ -145,6 +145,10 @@ impl MetricSums {
             sums.counts.open = trunk.open;
             sums.counts.planned = trunk.planned;
             sums.counts.registered = trunk.registered;
+            sums.counts.cut_off = trunk.cut_off;
+            if let (Some(sum), Some(part)) = (&mut sums.counts.flows, &trunk.flows) {
+                sum.open = part.open;
+            }
         }
         for row in interval.responses.iter().filter(|row| !row.challenge) {
             if let Some(trunk) = self.trunks.get_mut(usize::from(row.trunk)) {
@@ -201,6 +205,7 @@ impl MetricSums {
             page.counter(name, help, Some(&Unit::Seconds), rows)?;
         }
         self.encode_attempts(page)?;
+        self.encode_connections(page)?;
         self.encode_latency(page)?;
         self.encode_generator(page)
     }
@@ -253,6 +258,26 @@ impl MetricSums {
         )
     }
 
+    fn encode_connections(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
+        let none = FlowCounts::default();
+        let of = || self.by_trunk().map(|(id, trunk)| (id, trunk.counts.flows.as_deref().unwrap_or(&none)));
+        let open = of().map(|(id, flows)| (vec![("trunk", id)], flows.open));
+        page.gauge("connections_open", "Connections that are open.", None, open)?;
+        for (name, help, value) in CONNECTIONS {
+            page.counter(name, help, None, of().map(|(id, flows)| (vec![("trunk", id)], value(flows))))?;
+        }
+        let by_reason = |counts: fn(&FlowCounts) -> &[u64; FlowLoss::COUNT]| {
+            of().flat_map(move |(id, flows)| {
+                let occurred = FlowLoss::ALL.into_iter().filter(move |why| counts(flows)[why.index()] > 0);
+                occurred.map(move |why| (vec![("trunk", id), ("reason", why.as_str())], counts(flows)[why.index()]))
+            })
+        };
+        let failed = "Connections that could not be opened, by reason.";
+        page.counter("connections_failed", failed, None, by_reason(|flows| &flows.failed))?;
+        let lost = "Connections that were open and are not any more, by reason.";
+        page.counter("connections_lost", lost, None, by_reason(|flows| &flows.lost))
+    }
+
     fn encode_latency(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
         let rows = self.by_trunk().flat_map(|(id, trunk)| {
             let shown = Phase::ALL.into_iter().filter(|phase| {
@@ -299,9 +324,10 @@ impl TrunkSums {
 type OfTrunk = fn(&TrunkInterval) -> u64;
 
 /// Gauges of a trunk: name, help, value.
-const AGENTS: [(&str, &str, OfTrunk); 3] = [
+const AGENTS: [(&str, &str, OfTrunk); 4] = [
     ("agents_planned", "Agents that have arrived and were not told to un-REGISTER.", |t| t.planned),
     ("agents_registered", "Agents whose registration has not run out.", |t| t.registered),
+    ("agents_reachable", "Of those, agents whose connection is still there.", TrunkInterval::reachable),
     ("attempts_open", "Attempts under way.", |t| t.open),
 ];
 
@@ -321,6 +347,21 @@ const COUNTERS: [(&str, Option<Unit>, &str, OfTrunk); 14] = [
     ("ineffective_attempts", None, "Ineffective registration attempts, RFC 6076 section 4.2.", |t| t.ineffective),
     ("unregistered", None, "Un-REGISTERs answered with 2xx.", |t| t.unregistered),
     ("unregister_failed", None, "Un-REGISTERs that failed.", |t| t.unregister_failed),
+];
+
+type OfConnections = fn(&FlowCounts) -> u64;
+
+/// Counters of a trunk's connections: name, help, value.
+const CONNECTIONS: [(&str, &str, OfConnections); 7] = [
+    ("connections_opened", "Connections opened.", |flows| flows.opened),
+    ("connections_closed_by_peer", "Of those lost: closed or reset from the other end.", |flows| {
+        flows.lost[FlowLoss::Closed.index()] + flows.lost[FlowLoss::Reset.index()]
+    }),
+    ("connections_resumed", "Of those opened: took up an earlier TLS session.", |flows| flows.resumed),
+    ("connections_not_begun", "Connections that max_connect_rate refused.", |flows| flows.not_begun),
+    ("keepalives_sent", "Keep-alives sent on flows.", |flows| flows.pings),
+    ("keepalives_answered", "Answers to keep-alives.", |flows| flows.pongs),
+    ("keepalives_missed", "Keep-alives without an answer in time.", |flows| flows.pongs_missed),
 ];
 
 type AgentTimeOfTrunk = fn(&TrunkInterval) -> u128;

@@ -51,6 +51,10 @@ impl Plain {
             None => write!(line, "p50 -  p99 -"),
         };
         let _ = write!(line, " | late {}", interval.generator.arrivals_late);
+        let cut_off = sum(&|trunk| trunk.cut_off);
+        if cut_off > 0 {
+            let _ = write!(line, " | {cut_off} registered without a connection");
+        }
         let worst = Status::ALL[1..]
             .iter()
             .map(|&status| (sum(&|trunk| trunk.status[status.index()]), status))

@@ -210,7 +210,16 @@ mod tests {
 
     fn config(stages: Vec<LoadStage>, agents: u32) -> LoadConfig {
         let (process, when_exhausted) = (Process::Uniform, WhenExhausted::Stop);
-        LoadConfig { stages, replay: None, process, when_exhausted, agents, max_in_flight: 1, max_message_rate: 1 }
+        LoadConfig {
+            stages,
+            replay: None,
+            process,
+            when_exhausted,
+            agents,
+            max_in_flight: 1,
+            max_message_rate: 1,
+            max_connect_rate: 1,
+        }
     }
 
     fn poisson(stages: Vec<LoadStage>, seed: u64) -> Schedule {

@@ -67,4 +67,6 @@ pub struct LoadConfig {
     pub max_in_flight: u32,
     /// SIP messages per second over all workers beyond which sends are refused.
     pub max_message_rate: u32,
+    /// `[safety] max_connect_rate`: connections begun per second over all workers.
+    pub max_connect_rate: u32,
 }

@@ -293,7 +293,7 @@ mod tests {
             let stages = vec![LoadStage::Rate { per_second: rate, lasts: Duration::from_secs(seconds) }];
             let (process, when_exhausted) = (Process::Uniform, WhenExhausted::Stop);
             let config = LoadConfig {
-                stages, replay: None, process, when_exhausted, agents: u32::MAX, max_in_flight: 1, max_message_rate: 1,
+                stages, replay: None, process, when_exhausted, agents: u32::MAX, max_in_flight: 1, max_message_rate: 1, max_connect_rate: 1,
             };
             let schedule = Schedule::new(&config, Seed(1));
             let Some(end) = timeline.end(schedule.lasts()) else { return Ok(()) };

@@ -33,12 +33,36 @@ pub(super) struct AgentState {
     pub(super) status: Option<Status>,
     /// An attempt was started and has not ended.
     pub(super) open: bool,
-    /// Arrived and not yet retired.
-    pub(super) planned: bool,
+    pub(super) standing: Standing,
     mark: ChangeMark,
 }
 
 const _: () = assert!(size_of::<AgentState>() == 48);
+
+/// How an agent stands, in one byte.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Standing(u8);
+
+impl Standing {
+    /// Arrived and not yet retired.
+    pub(super) const PLANNED: u8 = 1;
+    /// Bound, over a connection that is gone.
+    pub(super) const CUT_OFF: u8 = 2;
+
+    /// Whether that is new.
+    pub(super) fn begin(&mut self, what: u8) -> bool {
+        let new = self.0 & what == 0;
+        self.0 |= what;
+        new
+    }
+
+    /// Whether it was so.
+    pub(super) fn end(&mut self, what: u8) -> bool {
+        let was = self.0 & what != 0;
+        self.0 &= !what;
+        was
+    }
+}
 
 /// The loop an agent is in, or was last in.
 #[derive(Clone, Debug)]
@@ -278,7 +302,7 @@ impl Default for AgentState {
             met: 0,
             status: None,
             open: false,
-            planned: false,
+            standing: Standing::default(),
             mark: ChangeMark::Clean,
         }
     }

@@ -79,6 +79,11 @@ pub enum Event<'a> {
     Unregistered {
         at: Time,
     },
+    /// The connection that the binding was made over is gone: until the next `Registered` the agent is
+    /// registered, and nothing reaches it.
+    CutOff {
+        at: Time,
+    },
     /// The agent was told to un-REGISTER (or the run's load ended for it): it is no longer planned.
     Retired {
         at: Time,

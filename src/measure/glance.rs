@@ -16,6 +16,8 @@ pub struct Glance {
     /// Agents that have arrived and were not told to un-REGISTER.
     pub planned: u64,
     pub registered: u64,
+    /// Of those: over a connection that is gone.
+    pub cut_off: u64,
 }
 
 impl Glance {
@@ -36,6 +38,7 @@ impl Glance {
         self.open += other.open;
         self.planned += other.planned;
         self.registered += other.registered;
+        self.cut_off += other.cut_off;
     }
 
     /// Adds another worker's trunks; missing ones count as nothing.

@@ -112,9 +112,26 @@ pub struct TrunkInterval {
     pub out_of_range: u64,
     /// Connections; none where messages are datagrams.
     pub flows: Option<Box<FlowCounts>>,
+    /// Of the agents registered at the end of the interval, those whose connection is gone, and the
+    /// same over time; none where messages are datagrams.
+    pub cut_off: u64,
+    pub cut_off_agent_ns: u128,
     /// Microseconds, by [`Phase::index`]; created on the first value. The record keeps them apart.
     #[serde(skip)]
     pub latency_us: [Option<Histogram<u32>>; Phase::COUNT],
+}
+
+impl TrunkInterval {
+    /// Agents registered at the end of the interval over a connection that is still there: those
+    /// that a call reaches.
+    pub fn reachable(&self) -> u64 {
+        self.registered.saturating_sub(self.cut_off)
+    }
+
+    /// The same over time.
+    pub fn reachable_agent_ns(&self) -> u128 {
+        self.registered_agent_ns.saturating_sub(self.cut_off_agent_ns)
+    }
 }
 
 /// What became of a trunk's connections.
@@ -136,6 +153,8 @@ pub struct FlowCounts {
     /// How long nothing had come over those that the other end closed or reset, the least and the
     /// most, nanoseconds.
     pub quiet_ns: Option<(u64, u64)>,
+    /// Not begun, because of `max_connect_rate`.
+    pub not_begun: u64,
 }
 
 impl FlowCounts {
@@ -157,13 +176,14 @@ impl FlowCounts {
 
     /// Adds every count; of two intervals of the same time also what is open.
     pub fn add(&mut self, other: &FlowCounts) {
-        let FlowCounts { opened, failed, lost, open, resumed, pings, pongs, pongs_missed, quiet_ns } = other;
+        let FlowCounts { opened, failed, lost, open, resumed, pings, pongs, pongs_missed, quiet_ns, not_begun } = other;
         self.opened += opened;
         self.open += open;
         self.resumed += resumed;
         self.pings += pings;
         self.pongs += pongs;
         self.pongs_missed += pongs_missed;
+        self.not_begun += not_begun;
         if let Some((least, most)) = *quiet_ns {
             self.was_quiet(least, most);
         }

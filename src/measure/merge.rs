@@ -75,6 +75,8 @@ impl TrunkInterval {
             registered_agent_ns,
             out_of_range,
             flows,
+            cut_off,
+            cut_off_agent_ns,
             latency_us: _,
         } = other;
         self.open += open;
@@ -98,6 +100,8 @@ impl TrunkInterval {
         self.planned_agent_ns += planned_agent_ns;
         self.registered_agent_ns += registered_agent_ns;
         self.out_of_range += out_of_range;
+        self.cut_off += cut_off;
+        self.cut_off_agent_ns += cut_off_agent_ns;
         if let Some(flows) = flows {
             self.flows.get_or_insert_default().add(flows);
         }

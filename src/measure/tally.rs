@@ -8,7 +8,7 @@
 //! RFC 6076 §4.1 and §4.2 (registration request delay, ineffective attempts) say what
 //! `register_service` and `ineffective` mean.
 
-use super::agents::{AgentState, AgentTable, LoopSeen};
+use super::agents::{AgentState, AgentTable, LoopSeen, Standing};
 use super::availability::AgentTime;
 use super::event::{AttemptEnd, Event, FlowChange, Subject};
 use super::evidence::{Beat, Collector};
@@ -85,6 +85,8 @@ struct Book {
     open: u64,
     planned: AgentTime,
     registered: AgentTime,
+    /// Of those registered: over a connection that is gone.
+    cut_off: AgentTime,
     /// What was counted before the current interval.
     before: Glance,
     /// Of the trunk's connections: opened, ended, and those that are said to be open.
@@ -100,6 +102,7 @@ impl Tally {
             open: 0,
             planned: AgentTime::new(start),
             registered: AgentTime::new(start),
+            cut_off: AgentTime::new(start),
             before: Glance::default(),
             flows: [0; 3],
         };
@@ -173,6 +176,7 @@ impl Tally {
             | Event::Retired { .. }
             | Event::Registered { .. }
             | Event::Lapsed { .. }
+            | Event::CutOff { .. }
             | Event::Unregistered { .. } => self.presence(subject, event),
         }
     }
@@ -244,6 +248,11 @@ impl Tally {
                 }
             }
         }
+    }
+
+    /// A connection of this trunk was not begun, because of `max_connect_rate`.
+    pub fn flow_refused(&mut self, trunk: TrunkId) {
+        self.trunks[trunk.index()].flows.get_or_insert_default().not_begun += 1;
     }
 
     /// A keep-alive was sent on a flow of this trunk.
@@ -510,13 +519,10 @@ impl Tally {
         let row = self.agents.touch(subject.agent, subject.trunk);
         let (evidence, trunk) = (&mut self.evidence, subject.trunk.0);
         match *event {
-            Event::Arrived { planned } if !row.planned => {
-                row.planned = true;
-                book.planned.gain(planned);
-            }
-            Event::Retired { at } if row.planned => {
-                row.planned = false;
-                book.planned.lose(at);
+            Event::Arrived { planned } if row.standing.begin(Standing::PLANNED) => book.planned.gain(planned),
+            Event::Retired { at } if row.standing.end(Standing::PLANNED) => book.planned.lose(at),
+            Event::CutOff { at } if row.until.is_some() && row.standing.begin(Standing::CUT_OFF) => {
+                book.cut_off.gain(at);
             }
             Event::Registered { at, until } => {
                 match row.until {
@@ -533,6 +539,9 @@ impl Tally {
                     }
                     Some(_) => {}
                 }
+                if row.standing.end(Standing::CUT_OFF) {
+                    book.cut_off.lose(row.until.map_or(at, |before| before.min(at)));
+                }
                 row.until = Some(until);
                 row.first_registered.get_or_insert(at);
                 row.last_change = Some(at);
@@ -541,6 +550,9 @@ impl Tally {
                 // The timer may run later than the lifetime it watches.
                 if let Some(until) = row.until.take() {
                     book.registered.lose(at.min(until));
+                    if row.standing.end(Standing::CUT_OFF) {
+                        book.cut_off.lose(at.min(until));
+                    }
                     evidence.beat(trunk, at.min(until), Beat::Unbound);
                 }
                 row.last_change = Some(at);
@@ -566,7 +578,7 @@ impl Tally {
 impl Book {
     fn glance(&self, current: &TrunkInterval) -> Glance {
         let (open, planned, registered) = (self.open, self.planned.count(), self.registered.count());
-        let mut glance = Glance { open, planned, registered, ..self.before };
+        let mut glance = Glance { open, planned, registered, cut_off: self.cut_off.count(), ..self.before };
         glance.count(current);
         glance
     }
@@ -582,6 +594,8 @@ impl Book {
         trunk.registered = self.registered.count();
         trunk.planned_agent_ns = self.planned.close(end);
         trunk.registered_agent_ns = self.registered.close(end);
+        trunk.cut_off = self.cut_off.count();
+        trunk.cut_off_agent_ns = self.cut_off.close(end);
     }
 }
 

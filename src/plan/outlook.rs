@@ -66,6 +66,9 @@ impl Plan {
         }
         let _ =
             write!(text, "; never more than {} messages a second", in_groups(self.load.max_message_rate.into(), ','));
+        if self.trunks.iter().any(|trunk| trunk.transport().is_stream()) {
+            let _ = write!(text, ", {} new connections", in_groups(self.load.max_connect_rate.into(), ','));
+        }
         text
     }
 

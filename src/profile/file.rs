@@ -31,6 +31,7 @@ pub mod defaults {
 
     pub const ALLOW_TARGETS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
     pub const MAX_MESSAGE_RATE: u32 = 50_000;
+    pub const MAX_CONNECT_RATE: u32 = 50_000;
 
     pub const REALM_POLICY: RealmPolicy = RealmPolicy::Expect;
     pub const TRUNK_ALGORITHMS: [&str; 3] = ["SHA-512-256", "SHA-256", "MD5"];
@@ -180,6 +181,10 @@ pub struct SafetyFile {
     /// never shapes.
     #[schemars(extend("default" = defaults::MAX_MESSAGE_RATE))]
     pub max_message_rate: Option<u32>,
+    /// Hard ceiling on connections begun per second, over all trunks, reconnects included; it
+    /// refuses and counts, it never shapes. A tenth of it may begin at once.
+    #[schemars(extend("default" = defaults::MAX_CONNECT_RATE))]
+    pub max_connect_rate: Option<u32>,
     /// Conditions that end a run in good order, judged at the end of each interval of the load over
     /// all of it so far; written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
     /// Beyond this machine a run without any stops at many refusals of credentials; `{}` for none.

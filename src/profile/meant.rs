@@ -73,6 +73,7 @@ pub struct Safety {
     #[serde(serialize_with = "as_texts")]
     pub allow_targets: Vec<IpNet>,
     pub max_message_rate: u32,
+    pub max_connect_rate: u32,
     /// Name and expression as written, in the order of the file.
     #[serde(serialize_with = "as_map")]
     pub abort_on: Vec<(String, String)>,

@@ -52,6 +52,9 @@ struct TrunkSum {
     /// Over the intervals of the load.
     planned_agent_ns: u128,
     registered_agent_ns: u128,
+    /// The same of those whose connection was gone.
+    cut_off: u64,
+    cut_off_agent_ns: u128,
     registered_peak: u64,
 }
 
@@ -295,6 +298,7 @@ impl TrunkSum {
         // The load's last attempts end in the drain, and nothing lapses there.
         if stage != Stage::Unregister {
             self.registered = trunk.registered;
+            self.cut_off = trunk.cut_off;
         }
         if warm {
             return;
@@ -308,6 +312,7 @@ impl TrunkSum {
         if stage == Stage::Load {
             self.planned_agent_ns += trunk.planned_agent_ns;
             self.registered_agent_ns += trunk.registered_agent_ns;
+            self.cut_off_agent_ns += trunk.cut_off_agent_ns;
         }
     }
 
@@ -329,6 +334,8 @@ impl TrunkSum {
         self.registered += other.registered;
         self.planned_agent_ns += other.planned_agent_ns;
         self.registered_agent_ns += other.registered_agent_ns;
+        self.cut_off += other.cut_off;
+        self.cut_off_agent_ns += other.cut_off_agent_ns;
     }
 
     fn totals(self, generator: GeneratorCounts, agents: u64) -> Totals {
@@ -338,6 +345,8 @@ impl TrunkSum {
             registered: self.registered,
             planned_agent_ns: self.planned_agent_ns,
             registered_agent_ns: self.registered_agent_ns,
+            cut_off: self.cut_off,
+            cut_off_agent_ns: self.cut_off_agent_ns,
             ..self.counters
         };
         let latency_us = Phase::ALL.into_iter().zip(self.latency_us);
@@ -346,6 +355,7 @@ impl TrunkSum {
             agents_looping: sums.agents_began_looping,
             agents_registered_peak: self.registered_peak,
             agents_registered_at_end: sums.registered,
+            agents_reachable_at_end: sums.reachable(),
             latency_us: latency_us.filter_map(|(phase, histogram)| Some((phase, histogram?))).collect(),
             generator,
             agents,

@@ -468,6 +468,8 @@ pub struct Totals {
     pub agents_registered_peak: u64,
     /// When the drain ended: the load's last attempts end in it, and nothing lapses there.
     pub agents_registered_at_end: u64,
+    /// Of those: over a connection that is still there.
+    pub agents_reachable_at_end: u64,
     pub agents_looping: u64,
     /// By phase.
     pub latency_us: Vec<(Phase, Histogram<u64>)>,

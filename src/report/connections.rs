@@ -21,13 +21,14 @@ pub(super) struct ConnectionsView {
     /// Keep-alives, and those that were not answered.
     pings: u64,
     pongs_missed: u64,
+    not_begun: u64,
 }
 
 impl ConnectionsView {
     pub(super) fn of(counts: &FlowCounts) -> Self {
-        let FlowCounts { opened, open, resumed, pings, pongs_missed, .. } = *counts;
+        let FlowCounts { opened, open, resumed, pings, pongs_missed, not_begun, .. } = *counts;
         let (failed, lost) = (by_reason(&counts.failed), by_reason(&counts.lost));
-        ConnectionsView { opened, failed, lost, open, resumed, pings, pongs_missed }
+        ConnectionsView { opened, failed, lost, open, resumed, pings, pongs_missed, not_begun }
     }
 }
 

@@ -141,6 +141,8 @@ pub fn availability(results: &Results) -> Vec<u8> {
                 &decimal(figures::agent_minutes(sums.registered_agent_ns), 6),
                 &cell(share.map(|share| decimal(share, 6))),
                 warmup(results, interval),
+                &sums.reachable().to_string(),
+                &decimal(figures::agent_minutes(sums.reachable_agent_ns()), 6),
             ]);
         }
     }

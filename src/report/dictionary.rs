@@ -73,7 +73,7 @@ const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
 /// Every column of a run's files, file by file.
-pub const COLUMNS: [Column; 75] = [
+pub const COLUMNS: [Column; 77] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
     column("intervals.csv", "trunk_id", TRUNK),
@@ -146,6 +146,12 @@ pub const COLUMNS: [Column; 75] = [
         "available of planned agent-minutes, per cent; empty when none were planned",
     ),
     column("availability.csv", "warmup", WARMUP),
+    column(
+        "availability.csv",
+        "agents_reachable",
+        "of those registered at the interval's end, agents whose connection is still there; over UDP all of them",
+    ),
+    column("availability.csv", "agent_minutes_reachable", "the same over the interval, agents × minutes"),
     column("findings.csv", "id", "what was found, by name; `regstorm explain ID` says more"),
     column("findings.csv", "severity", "info, warning or critical"),
     column("findings.csv", "trunk_id", "id of the trunk in the profile; empty when it concerns the run as a whole"),

@@ -86,8 +86,12 @@ fn agents(results: &Results) -> String {
         0 => String::new(),
         absent => format!("; {} never arrived", text::thousands(absent)),
     };
+    let cut_off = match totals.agents_registered_at_end - totals.agents_reachable_at_end {
+        0 => String::new(),
+        cut_off => format!(", {} of them without a connection", text::thousands(cut_off)),
+    };
     format!(
-        "{} of {} registered at the peak, {} at the end of the load{absent}",
+        "{} of {} registered at the peak, {} at the end of the load{cut_off}{absent}",
         text::thousands(totals.agents_registered_peak),
         text::thousands(totals.agents),
         text::thousands(totals.agents_registered_at_end)

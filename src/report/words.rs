@@ -177,6 +177,7 @@ pub fn plain(outcome: &ThresholdOutcome) -> String {
         "agents_looping" => "agents stuck in a refusal loop",
         "agents_registered_peak" => "agents signed in at the peak",
         "agents_registered_at_end" => "agents signed in at the end",
+        "agents_reachable_at_end" => "agents signed in and connected at the end",
         "register.p50" => "typical time to sign in",
         "register.p99" => "slowest one in a hundred",
         "register.p999" => "slowest one in a thousand",

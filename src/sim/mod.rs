@@ -212,6 +212,7 @@ impl World {
                 let ways =
                     Settlement { policies: &policies[..trunks], sources: &config.sources, wordings: &config.wordings };
                 let flows = ways.flows(&mut addresses, stripe, &identities);
+                let flows = flows.opened_at_most(config.load.max_connect_rate);
                 let fleet = FleetConfig {
                     stripe,
                     identities: identities.clone(),

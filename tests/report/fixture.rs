@@ -336,6 +336,7 @@ impl Shape {
             agents: u64::from(if trunk.is_some() { self.agents_per_trunk } else { self.total_agents() }),
             agents_registered_peak: on,
             agents_registered_at_end: on,
+            agents_reachable_at_end: on,
             agents_looping: looping,
             latency_us: latency_us.collect(),
         }

@@ -38,6 +38,7 @@ pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
             replay: None,
             max_in_flight: 20_000,
             max_message_rate: 1_000_000,
+            max_connect_rate: 1_000_000,
         },
         workers: 2,
         sources: Vec::new(),

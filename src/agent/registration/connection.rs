@@ -99,6 +99,9 @@ impl Agent {
         at: Time,
         events: &mut impl FnMut(Event<'_>),
     ) -> Outgoing {
+        if self.bound_until.is_some() {
+            events(Event::CutOff { at });
+        }
         match self.state {
             State::Open(_) => {
                 let end = Ending::trouble(Failed::UNREACHABLE, 0, Trouble::Connection(why));

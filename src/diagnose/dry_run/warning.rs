@@ -131,10 +131,18 @@ fn ceiling(run: &Rehearsed<'_>, dry_run: &DryRun) -> Option<Warning> {
     if refused == 0 {
         return None;
     }
+    let connects = run.results.totals.sums.flows.as_deref().map_or(0, |flows| flows.not_begun);
     let refuses = |interval: &&crate::record::results::IntervalResult| {
         interval.trunks.iter().any(|trunk| trunk.ceiling_refused > 0)
     };
     let at_s = run.results.intervals.iter().find(refuses).map(|interval| interval.start_ns as f64 / 1e9);
+    if connects == refused {
+        let what = format!("{connects} connections are refused by our own ceiling");
+        let remedy = "raise it (a tenth of it may begin at once), or lower the [[load]] rate";
+        let ceiling = f64::from(run.connect_ceiling);
+        let needed = ceiling + connects as f64;
+        return Some(counted("safety.max_connect_rate", ceiling, needed, at_s, &what, remedy));
+    }
     let what = format!("{refused} messages are refused by our own ceiling");
     let remedy = "raise it (a tenth of it may go at once), or lower the [[load]] rate";
     let ceiling = f64::from(run.ceiling);

@@ -144,11 +144,13 @@ fn safety(check: &mut Checker, file: SafetyFile) -> Safety {
     }
     let max_message_rate =
         check.at_least_one(&at.key("max_message_rate"), file.max_message_rate, defaults::MAX_MESSAGE_RATE);
+    let max_connect_rate =
+        check.at_least_one(&at.key("max_connect_rate"), file.max_connect_rate, defaults::MAX_CONNECT_RATE);
     let abort_on_written = file.abort_on.is_some();
     let abort_on = in_order(check.places, &at.key("abort_on"), file.abort_on);
     let canary = file.canary.unwrap_or(defaults::CANARY);
     let limits = file.limits.unwrap_or(defaults::LIMITS_ALLOWED);
-    Safety { allow_targets, max_message_rate, abort_on, abort_on_written, canary, limits }
+    Safety { allow_targets, max_message_rate, max_connect_rate, abort_on, abort_on_written, canary, limits }
 }
 
 /// A limit of nothing is no limit anybody states.
