@@ -96,7 +96,7 @@ pub struct Plan {
 }
 
 /// How a registrar beyond this machine is approached.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ContactRules {
     /// One agent of each trunk registers before the load.
     pub canary: bool,
@@ -104,12 +104,14 @@ pub struct ContactRules {
     pub limits: bool,
     /// Whether the profile has conditions of its own, or wants none.
     pub abort_on_written: bool,
+    /// Who agreed to it, as the profile says.
+    pub authorised_by: Option<String>,
 }
 
 impl ContactRules {
     fn of(profile: &Profile) -> ContactRules {
-        let profile::Safety { canary, limits, abort_on_written, .. } = profile.safety;
-        ContactRules { canary, limits, abort_on_written }
+        let profile::Safety { canary, limits, abort_on_written, ref authorised_by, .. } = profile.safety;
+        ContactRules { canary, limits, abort_on_written, authorised_by: authorised_by.clone() }
     }
 }
 

@@ -147,6 +147,10 @@ fn check(world: &Wild) -> Books {
     );
     let kinds = [Kind::Initial, Kind::Refresh, Kind::Retry];
     assert_eq!(sum(&|trunk| kinds.iter().map(|kind| trunk.started[kind.index()]).sum()), attempts, "each of one kind");
+    // The warm-up divides both alike: an attempt belongs where it ended.
+    let ended = &results.totals.sums.ended;
+    let judged: u64 = kinds.iter().map(|kind| ended[kind.index()]).sum();
+    assert_eq!(judged, results.totals.attempts, "each of one kind, without the warm-up");
     let seconds = outcome.traffic.seconds();
     let [sent, received] = [sum(&|trunk| trunk.messages_sent), sum(&|trunk| trunk.messages_received)];
     assert_eq!(seconds.iter().map(|second| u64::from(second.sent)).sum::<u64>(), sent);

@@ -91,6 +91,7 @@ fn header() -> Header {
         warmup_ns: 0,
         order_drawn: false,
         exclusive: false,
+        authorised_by: None,
         profile_path: None,
         baseline: None,
         resolutions: Vec::new(),

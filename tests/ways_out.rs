@@ -105,6 +105,46 @@ fn a_record_that_cannot_be_written_ends_the_load_and_removes_the_bindings() {
 }
 
 #[test]
+fn a_result_directory_that_is_removed_is_made_again() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    let file = profile(dir.path(), &text(&server, "1s"));
+    let run = Regstorm::start(dir.path(), &["run", file, "--out", "out", "--live", "off"]);
+    everybody_is_bound(&server);
+    fs::remove_dir_all(dir.path().join("out")).expect("the test's own directory");
+    let ended = run.wait(LIMIT);
+    ended.expect_code(0);
+    assert!(ended.stderr().contains("out was removed while the run went on"), "{}", ended.stderr());
+    nobody_is_left(&server);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!((results.text("/verdict"), results.total("registered")), ("pass", AGENTS as u64));
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_holds_up_no_end() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    profile(dir.path(), &text(&server, "1h"));
+    // `script` is the terminal; stopped, it takes nothing more, as after Ctrl-S.
+    let inner =
+        format!("{} run profile.toml --out out --live tui & echo $! > pid; wait", env!("CARGO_BIN_EXE_regstorm"));
+    let mut script = Command::new("script");
+    script.current_dir(dir.path()).args(["--quiet", "--command", &inner, "/dev/null"]).env("TERM", "xterm");
+    let terminal = Regstorm::start_with(script);
+    everybody_is_bound(&server);
+    let pid = fs::read_to_string(dir.path().join("pid")).expect("written before the run");
+    let signal = |name: &str| Command::new("kill").args([name, pid.trim()]).status().expect("kill").success();
+    terminal.signal("STOP");
+    assert!(signal("-TERM"));
+    clock::until("the results are written", LIMIT, || dir.path().join("out/run.json").exists().then_some(()));
+    nobody_is_left(&server);
+    assert_eq!(ResultDir::open(&dir.path().join("out")).text("/verdict"), "interrupted");
+    // What is left to say can wait for ever; whoever asks twice is heard.
+    clock::until("it ends at once when asked again", LIMIT, || (!signal("-TERM")).then_some(()));
+    terminal.signal("CONT");
+    terminal.wait(LIMIT);
+}
+
+#[test]
 fn nohup_is_obeyed() {
     let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
     let file = profile(dir.path(), &text(&server, "2s"));

@@ -401,6 +401,14 @@ impl Agent {
         matches!(self.state, State::Open(_) | State::Settling { leaves: true, .. })
     }
 
+    /// When the request of this number was sent first, while its answer is waited for.
+    pub fn asked_at(&self, serial: u32) -> Option<Time> {
+        match &self.state {
+            State::Open(attempt) if serial == self.serial => attempt.transaction.map(|transaction| transaction.sent),
+            _ => None,
+        }
+    }
+
     /// The transaction that [`Agent::render`] writes.
     pub fn serial(&self) -> u32 {
         self.serial

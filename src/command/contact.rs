@@ -49,6 +49,8 @@ pub(super) fn consent(plan: &Plan, targets: &[Option<SocketAddr>], yes: bool, sh
         for (label, text) in plan.outlook(targets) {
             say(line_with_label(label, &text, WIDTH).trim_end());
         }
+        let who = plan.contact.authorised_by.as_deref().unwrap_or("nobody is named ([safety] authorised_by)");
+        say(line_with_label("agreed by", who, WIDTH).trim_end());
     }
     if yes {
         return Ok(());

@@ -44,6 +44,10 @@ fn prune_in(folder: &Path, name: &str, newest: &Path, keep: u32) -> Vec<String> 
 /// Removes the files that regstorm wrote, the record last, and the directory when nothing else is
 /// in it. No folder is entered: what is mounted or kept there is somebody else's.
 fn remove_result(directory: &Path) -> io::Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if is_mounted(&fs::canonicalize(directory)?, &mounts) {
+        return Err(io::Error::other("it, or something in it, is mounted here from elsewhere"));
+    }
     let foreign = fs::read_dir(directory)?.filter_map(Result::ok).map(|entry| entry.file_name());
     let foreign: Vec<_> = foreign.filter(|name| !name.to_str().is_some_and(is_ours)).collect();
     for entry in fs::read_dir(directory)? {
@@ -62,9 +66,16 @@ fn remove_result(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
+/// Whether a directory, or anything in it, is where something is mounted (proc(5): the fifth field,
+/// blanks written in octal).
+fn is_mounted(directory: &Path, mountinfo: &str) -> bool {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    points.map(|point| PathBuf::from(point.replace("\\040", " "))).any(|point| point.starts_with(directory))
+}
+
 /// Whether a run writes a file of this name.
 fn is_ours(name: &str) -> bool {
-    const OURS: [&str; 19] = [
+    const OURS: [&str; 20] = [
         RECORD,
         FAILURES,
         "run.json",
@@ -75,6 +86,7 @@ fn is_ours(name: &str) -> bool {
         "agents.csv",
         "loops.csv",
         "availability.csv",
+        "generator.csv",
         "findings.csv",
         "summary.csv",
         "report.html",

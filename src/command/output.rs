@@ -3,11 +3,15 @@
 
 use super::failure::Failure;
 use crate::diagnose::findings::counted;
+use crate::net::poll::wait_output;
 use crate::report::explanation::WIDTH;
 use crate::vocab::printable_lines;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The raw record within a run's directory.
 pub(super) const RECORD: &str = "record.bin";
@@ -88,6 +92,26 @@ impl RunDirectory {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes the directory again when somebody removed it during the run. The record is still there
+    /// as long as it is open; packets of failures are gone.
+    pub(super) fn rescue(&self, record: &File) {
+        let place = self.path.join(self.marker);
+        if place.exists() {
+            return;
+        }
+        let open = format!("/proc/self/fd/{}", record.as_raw_fd());
+        let made = fs::create_dir_all(&self.path).and_then(|()| fs::copy(open, &place));
+        let path = self.path.display();
+        say(&match made {
+            Ok(_) => {
+                format!("warning: {path} was removed while the run went on; its record was saved to the same place")
+            }
+            Err(error) => {
+                format!("warning: {path} was removed while the run went on, and cannot be made again: {error}")
+            }
+        });
     }
 
     /// Removes the directory of a run that could not begin its record.
@@ -181,11 +205,22 @@ pub(super) fn write_file(path: &Path, bytes: Vec<u8>) -> Result<(), Failure> {
 }
 
 /// Says a line to whoever watches standard error. One that is closed, full or gone takes nothing,
-/// and that is no failure: what a run leaves behind does not hang on who looks on.
+/// and that is no failure: what a run leaves behind does not hang on who looks on. Neither is one
+/// that stands still (Ctrl-S, a pager): it is waited for once, and then not again before it takes
+/// something.
 pub fn say(line: &str) {
-    let line = format!("{}\n", printable_lines(line));
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+    static STANDS_STILL: AtomicBool = AtomicBool::new(false);
+    let patience = if STANDS_STILL.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE };
+    let takes = wait_output(io::stderr().as_fd(), patience);
+    STANDS_STILL.store(!takes, Ordering::Relaxed);
+    if takes {
+        let line = format!("{}\n", printable_lines(line));
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
 }
+
+/// How long a line waits for a terminal that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Prints to standard output. A reader that went away (`| head`) is no failure.
 ///

@@ -11,6 +11,7 @@ use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
 use super::source::{DiskSource, found_again};
+use super::stop::StopFlag;
 use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use super::threads::sender_threads;
 use super::{contact, keep, kept_baseline, metrics};
@@ -24,7 +25,7 @@ use crate::live::Bars;
 use crate::live::screen::Opening;
 use crate::load::{LoadConfig, Schedule};
 use crate::net::clock::Clock;
-use crate::net::descriptors::raise_limit;
+use crate::net::descriptors::{ephemeral_ports, raise_limit};
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{AgentAccount, Plan, RegistrarChoice, TrunkPlan};
@@ -99,11 +100,14 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let relocations = renewal.as_mut().and_then(|renewal| renewal.relocations.take());
     let run = Conduct { wishes: Some(wishes), relocations, glances, ..as_planned(&plan, &frame, workers, clock) };
     let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
+    // What is left to do may take a while, or be held up by a disk or a terminal.
+    let _heard = StopFlag::listen(clock)?;
     // A condition that held when no load was left to end is for the thresholds to judge.
     let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
     let last = end(&ended, &frame, aborted);
     let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
     let unkept = ended.keep_error.or_else(|| watch.record().end(&last).err());
+    directory.rescue(watch.record().get_ref());
     drop((watch, renewal));
     drop(server);
     let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
@@ -340,7 +344,16 @@ pub(super) const OTHER_DESCRIPTORS: u64 = 64;
 /// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is
 /// not enough. Returns the number of agents' sockets.
 fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
-    let sockets = plan.sockets(workers).values().sum::<u64>();
+    let by_address = plan.sockets(workers);
+    let ports = ephemeral_ports();
+    if let Some((address, needed)) = by_address.iter().find(|(_, needed)| ports > 0 && **needed > ports) {
+        let place = address.map_or_else(String::new, |address| format!(" on {address}"));
+        return Err(Failure::could_not(format!(
+            "this run needs {needed} local ports{place}, and the kernel gives out {ports}; nothing was sent.\n\
+             Widen net.ipv4.ip_local_port_range, add addresses to source, use fewer agents, or sockets = \"shared\""
+        )));
+    }
+    let sockets = by_address.values().sum::<u64>();
     // The embedded registrar has the other end of each connection.
     let embedded =
         |trunk: &&TrunkPlan| trunk.transport().is_stream() && matches!(trunk.registrar, RegistrarChoice::Embedded);
@@ -420,6 +433,7 @@ pub(super) fn header(
         warmup_ns: nanos(plan.warmup),
         order_drawn: plan.trunks.iter().all(|trunk| trunk.drawn_order),
         exclusive: plan.expect.exclusive,
+        authorised_by: plan.contact.authorised_by.clone(),
         profile_path: None,
         baseline: None,
         resolutions: targets.iter().filter_map(|found| found.resolution.clone()).collect(),

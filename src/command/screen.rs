@@ -15,7 +15,7 @@ use crate::load::course::Leg;
 use crate::load::{Adjustment, Course, Schedule};
 use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
-use crate::net::poll::wait_input;
+use crate::net::poll::{pause, wait_input};
 use crate::net::priority::give_way;
 use crate::record::Follower;
 use crate::vocab::{self, Intervention, LoadStage, printable};
@@ -35,6 +35,10 @@ const REDRAW: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// and a look may take one part in so many of a processor.
 const LOOK_SHARE: u32 = 50;
+
+/// How long the end of a run waits for a screen, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(3);
+const TICK: Duration = Duration::from_millis(10);
 
 /// What the screen is told.
 enum ScreenUpdate {
@@ -166,6 +170,17 @@ impl Drop for LiveScreen {
         // before it.
         (self.told, _) = channel();
         for thread in self.threads.drain(..).rev() {
+            // A terminal that stands still holds whoever draws on it, and nobody else: the run is
+            // over, and its results are to be written.
+            let mut waited = Duration::ZERO;
+            while !thread.is_finished() && waited < PATIENCE {
+                pause(TICK);
+                waited += TICK;
+            }
+            if !thread.is_finished() {
+                Terminal::abandon();
+                continue;
+            }
             // A panic has been reported where it happened.
             let _ = thread.join();
         }

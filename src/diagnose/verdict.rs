@@ -11,8 +11,9 @@ use super::threshold::{Threshold, ThresholdOutcome};
 use crate::measure::TrunkInterval;
 use crate::record::Results;
 use crate::record::results::Aborted;
-use crate::vocab::{Kind, format_duration};
+use crate::vocab::{Kind, Trouble, format_duration};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Whether the generator kept its own schedule.
@@ -113,6 +114,8 @@ pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
     doubts.extend(schedule_lag(results));
     doubts.extend(socket_drops(results));
     doubts.extend(send_errors(results));
+    doubts.extend(standstills(results));
+    doubts.extend(impossible_stamps(results));
     if refused > 0 {
         let why = format!("the safety ceiling (max_message_rate) refused {}", messages(refused));
         doubts.push((GeneratorVerdict::Suspect, why));
@@ -195,12 +198,60 @@ fn socket_drops(results: &Results) -> Option<GeneratorDoubt> {
 
 /// What this machine could not send is no failure of the server's.
 fn send_errors(results: &Results) -> Option<GeneratorDoubt> {
-    let (errors, sent) = (results.totals.generator.send_errors, results.totals.sums.messages_sent);
+    let causes = own_failures(results);
+    let attempts: u64 = causes.values().sum();
+    // A message that fails ends its attempt; an un-REGISTER, or an answer to others, is no attempt.
+    let errors = results.totals.generator.send_errors.max(attempts);
+    let sent = results.totals.sums.messages_sent;
     let lost = errors as f64 > INVALID_DROPS * sent as f64;
     let grade = if lost { GeneratorVerdict::Invalid } else { GeneratorVerdict::Suspect };
     let above =
         if lost { format!(", above {} % of what was sent", short(100.0 * INVALID_DROPS)) } else { String::new() };
-    (errors > 0).then(|| (grade, format!("{} could not be sent{above}", messages(errors))))
+    let causes: Vec<_> = causes.iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
+    let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
+    (errors > 0).then(|| (grade, format!("{} could not be sent{above}{causes}", messages(errors))))
+}
+
+/// Attempts that ended because of this machine, by what it said.
+fn own_failures(results: &Results) -> BTreeMap<&'static str, u64> {
+    let mut causes = BTreeMap::new();
+    for row in &results.evidence.outcomes {
+        if let Some(trouble) = row.trouble.filter(Trouble::is_own) {
+            *causes.entry(trouble.as_str()).or_default() += row.seen.count;
+        }
+    }
+    causes
+}
+
+/// A process that was stopped, a machine that was suspended: nothing was sent or received
+/// meanwhile, and the server went on.
+fn standstills(results: &Results) -> Option<GeneratorDoubt> {
+    let counts = &results.totals.generator;
+    let told = |what: &str, ns: u64| format!("{what} {}", format_duration(Duration::from_millis(ns / 1_000_000)));
+    if counts.suspended_ns >= SECOND_NS {
+        let why = told("this machine was suspended for", counts.suspended_ns);
+        return Some((GeneratorVerdict::Invalid, format!("{why}: no agent refreshed meanwhile")));
+    }
+    let why = told("the test program stood still for", counts.longest_turn_ns);
+    (counts.longest_turn_ns >= SECOND_NS).then_some((GeneratorVerdict::Suspect, format!("{why} at a stretch")))
+}
+
+/// Answers that came before their requests: the clock they were stamped with is not the one they
+/// were sent by.
+fn impossible_stamps(results: &Results) -> Option<GeneratorDoubt> {
+    let count = results.totals.generator.stamps_refused;
+    let answers = if count == 1 { "1 answer was".to_owned() } else { format!("{count} answers were") };
+    let why = format!(
+        "{answers} stamped with a time before the request: the clock was set, or stamps are of another one; they \
+         count as of when they were read"
+    );
+    (count > 0).then_some((GeneratorVerdict::Suspect, why))
+}
+
+/// Whether a run that is invalid kept its schedule all the same.
+pub fn kept_its_schedule(results: &Results) -> bool {
+    let doubts = late_arrivals(results).into_iter().chain(schedule_lag(results)).chain(missing_arrivals(results));
+    !doubts.into_iter().any(|(grade, _)| grade == GeneratorVerdict::Invalid)
 }
 
 /// A run whose load ended by itself has seen all of its arrivals.
@@ -243,3 +294,4 @@ const INVALID_LAG_US: u64 = 100_000;
 /// Datagrams dropped, as a share of messages received, or messages not sent, as a share of those
 /// sent: more makes a run invalid (README, `generator`).
 const INVALID_DROPS: f64 = 0.001;
+const SECOND_NS: u64 = 1_000_000_000;

@@ -7,8 +7,9 @@ use super::signals::Signals;
 use super::worker::{Outside, Worker, WorkerOrder, WorkerPlan, WorkerProgress, WorkerReport};
 use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
-use crate::net::clock::Clock;
+use crate::net::clock::{Clock, suspended_ns};
 use crate::net::poll::Waker;
+use crate::net::usage::resident_bytes;
 use crate::sip::locate::Destination;
 use crate::vocab::{Intervention, Speed, Stage, Time, TrunkId};
 use std::collections::BTreeMap;
@@ -211,6 +212,8 @@ struct Conductor {
     /// Agents registered in the interval that was merged last.
     bound: u64,
     hung_told: bool,
+    /// For how long the machine has been suspended, when that was last looked at.
+    suspended_ns: u64,
     /// Nobody is there to judge any more.
     unwatched: bool,
 }
@@ -283,6 +286,7 @@ impl Conductor {
             lost: None,
             bound: 0,
             hung_told: false,
+            suspended_ns: suspended_ns(),
             unwatched: false,
         };
         Ok((conductor, receiver))
@@ -360,7 +364,11 @@ impl Conductor {
     fn show_complete(&mut self, audience: &Audience) {
         let expected = self.links.len() - self.failed;
         while let Some(first) = self.parts.first_entry().filter(|first| first.get().1 >= expected) {
-            let (merged, _) = first.remove();
+            let (mut merged, _) = first.remove();
+            let suspended = suspended_ns();
+            merged.generator.suspended_ns =
+                suspended.saturating_sub(std::mem::replace(&mut self.suspended_ns, suspended));
+            merged.generator.resident_bytes = resident_bytes();
             self.bound = merged.trunks.iter().map(|trunk| trunk.registered).sum();
             if merged.stage != Stage::Unregister {
                 self.registered = self.bound;

@@ -72,6 +72,8 @@ const STREAM_BUDGET: Duration = Duration::from_millis(2);
 
 /// Where the positions of sockets beside others begin.
 const BESIDE: u32 = 1 << 30;
+/// ENOBUFS: the queue of the interface is full.
+const NO_BUFFERS: i32 = 105;
 
 /// Datagrams per system call, and room for each. A REGISTER with credentials and a few extra
 /// headers has 700 bytes.
@@ -466,7 +468,7 @@ impl Sockets {
             return;
         }
         for failure in std::mem::take(&mut self.failed) {
-            to.send_failed(now, failure.tag, trouble_of(&failure.error()), self);
+            to.send_failed(now, failure.tag, not_sent(&failure.error()), self);
         }
         self.flush_all();
     }
@@ -505,6 +507,15 @@ impl Sockets {
     }
 }
 
+/// What the kernel's refusal of a message means. What ICMP said of an earlier one was taken off the
+/// socket before: where there is no route now, there is none from this machine.
+fn not_sent(error: &io::Error) -> Trouble {
+    match trouble_of(error) {
+        Trouble::Unreachable(Unreachable::Host | Unreachable::Network) => Trouble::NotSent(NotSent::NoRoute),
+        other => other,
+    }
+}
+
 /// What an error of the kernel means for the message that it is about.
 pub(super) fn trouble_of(error: &io::Error) -> Trouble {
     match error.kind() {
@@ -514,6 +525,7 @@ pub(super) fn trouble_of(error: &io::Error) -> Trouble {
         io::ErrorKind::WouldBlock => Trouble::NotSent(NotSent::BufferFull),
         io::ErrorKind::PermissionDenied => Trouble::NotSent(NotSent::Firewall),
         io::ErrorKind::AddrNotAvailable => Trouble::NotSent(NotSent::NoSuchAddress),
+        _ if error.raw_os_error() == Some(NO_BUFFERS) => Trouble::NotSent(NotSent::BufferFull),
         _ => Trouble::NotSent(NotSent::Other),
     }
 }

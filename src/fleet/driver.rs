@@ -22,6 +22,7 @@ use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Tr
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 pub use streams::host_name;
 use streams::{Deed, Tiding};
 
@@ -91,6 +92,12 @@ pub trait Witness {
     /// The datagram comes from elsewhere than requests go, or is a stray one; said before what else
     /// there is to say of it.
     fn unasked(&mut self, _trunk: TrunkId, _one: &Unasked<'_>) {}
+
+    /// A request of somebody else's was not answered, because such requests came too fast.
+    fn left_unanswered(&mut self) {}
+
+    /// An answer bore a time of arrival before its request was sent.
+    fn stamp_refused(&mut self) {}
 
     /// A message could not be sent.
     fn send_failed(&mut self) {}
@@ -230,6 +237,7 @@ impl<W: Witness> Driver<W> {
         match scan::response(bytes) {
             Ok(ref response) => match self.token(response.branch) {
                 Some((local, serial)) => {
+                    let at = self.possible(local, serial, now, at);
                     self.witness.heard(local, at, from, bytes);
                     self.drive(local, now, Input::Response { serial, response, at }, out);
                 }
@@ -245,6 +253,18 @@ impl<W: Witness> Driver<W> {
             },
             Err(_) => self.answer_request((now, at), flow, from, bytes, out),
         }
+    }
+
+    /// When an answer arrived: the kernel's time for it, unless it lies before the request. Then
+    /// the wall clock was set, or the stamp is of another clock, and what is known is when it was
+    /// read.
+    fn possible(&mut self, local: u32, serial: u32, now: Time, at: Time) -> Time {
+        let is_before = |sent: Time| at + STAMP_SLACK < sent;
+        if self.agents[local as usize].asked_at(serial).is_some_and(is_before) {
+            self.witness.stamp_refused();
+            return now;
+        }
+        at
     }
 
     /// RFC 3261 §18.1.2: an answer is matched by the branch of its Via, wherever it comes from; a
@@ -423,7 +443,8 @@ impl<W: Witness> Driver<W> {
         // RFC 3261 §8.2.1: a 405 must say what is allowed; §11.2: the answer to OPTIONS should.
         let extra: &[u8] =
             if code == 405 || request.method == b"OPTIONS" { b"Allow: OPTIONS, NOTIFY\r\n" } else { b"" };
-        if !self.ceiling.admit(now) {
+        if !self.ceiling.admit_answer(now) {
+            self.witness.left_unanswered();
             return;
         }
         let (witness, trunk) = (&mut self.witness, self.config.flows.get(flow).trunk);
@@ -436,6 +457,10 @@ impl<W: Witness> Driver<W> {
         });
     }
 }
+
+/// How far two clocks, read one after the other by a thread that may be preempted in between, can
+/// lie apart.
+const STAMP_SLACK: Duration = Duration::from_millis(1);
 
 impl DriverConfig {
     /// What an agent needs to know, and whether its trunk's name may lead to several addresses.

@@ -85,6 +85,10 @@ pub struct Fleet {
     farewells: Option<Farewells>,
 }
 
+/// An interval that is cut so late was not watched to its end: the process, or the machine, stood
+/// still.
+const HELD_UP: Duration = Duration::from_millis(500);
+
 /// The next arrival: its place among this worker's, when it is planned, and when it may go. The two
 /// times differ only after a stall of our own (see [`overdue`]); while the load stands still both
 /// are [`Time::NEVER`].
@@ -214,9 +218,13 @@ impl Fleet {
     /// The same, with the rows of agents and loops left to [`Tally::hand_over`], which must have
     /// finished before the next interval ends.
     pub fn cut_due(&mut self, now: Time) -> Option<Interval> {
-        self.sample_due(now);
         let tally = self.tally();
         let close = tally.next_close();
+        if now.since(close) >= HELD_UP {
+            tally.lapse(close);
+        }
+        self.sample_due(now);
+        let tally = self.tally();
         (close <= now).then(|| tally.cut(close))
     }
 
@@ -455,6 +463,15 @@ impl Witness for FleetWitness {
 
     fn replied(&mut self, trunk: TrunkId, length: usize) {
         self.tally.sent(trunk, length);
+        self.tally.asked(true);
+    }
+
+    fn left_unanswered(&mut self) {
+        self.tally.asked(false);
+    }
+
+    fn stamp_refused(&mut self) {
+        self.tally.stamp_refused();
     }
 
     #[inline]

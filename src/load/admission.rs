@@ -24,10 +24,10 @@ pub struct Ceiling {
     clock: ToldClock,
     /// `None`: this worker's share is nothing at all.
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Instant>>>,
-    /// The messages of the last second, oldest first.
-    admitted: VecDeque<Slice>,
-    /// How many they are.
-    held: usize,
+    /// What was let pass in the last second.
+    lately: LastSecond,
+    /// Of that: answers to requests of others.
+    answers: LastSecond,
     /// Messages that a second may carry.
     share: usize,
 }
@@ -42,24 +42,58 @@ impl Ceiling {
             RateLimiter::direct_with_clock(Quota::per_second(share).allow_burst(burst), clock.clone())
         });
         let share = stripe.count(rate) as usize;
-        Ceiling { clock, limiter, admitted: VecDeque::with_capacity(SLICES), held: 0, share }
+        Ceiling { clock, limiter, lately: LastSecond::default(), answers: LastSecond::default(), share }
     }
 
     /// Whether one more message may be sent at `now`.
     pub fn admit(&mut self, now: Time) -> bool {
         self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
-        while let Some(oldest) = self.admitted.front().filter(|oldest| now.since(oldest.last) >= SECOND) {
-            self.held -= oldest.count;
-            self.admitted.pop_front();
-        }
-        if self.held >= self.share {
+        self.lately.forget(now);
+        if self.lately.held >= self.share {
             return false;
         }
         let admits = self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_ok());
         if admits {
-            self.hold(now);
+            self.lately.hold(now);
         }
         admits
+    }
+
+    /// Whether a request of somebody else's may be answered at `now`. Answers have a tenth of the
+    /// ceiling (one a second at least) and no more, so that whoever floods us with requests takes
+    /// the place of no REGISTER of a load that leaves more than this tenth free.
+    pub fn admit_answer(&mut self, now: Time) -> bool {
+        self.lately.forget(now);
+        self.answers.forget(now);
+        let admits = self.lately.held < self.share && self.answers.held < (self.share / ANSWERS).max(1);
+        if admits {
+            self.lately.hold(now);
+            self.answers.hold(now);
+        }
+        admits
+    }
+}
+
+/// How many messages the last second held.
+#[derive(Debug)]
+struct LastSecond {
+    /// Oldest first.
+    admitted: VecDeque<Slice>,
+    held: usize,
+}
+
+impl Default for LastSecond {
+    fn default() -> Self {
+        LastSecond { admitted: VecDeque::with_capacity(SLICES), held: 0 }
+    }
+}
+
+impl LastSecond {
+    fn forget(&mut self, now: Time) {
+        while let Some(oldest) = self.admitted.front().filter(|oldest| now.since(oldest.last) >= SECOND) {
+            self.held -= oldest.count;
+            self.admitted.pop_front();
+        }
     }
 
     fn hold(&mut self, now: Time) {
@@ -80,6 +114,8 @@ struct Slice {
     count: usize,
 }
 
+/// One part in so many of the ceiling is for answers.
+const ANSWERS: usize = 10;
 const SECOND: Duration = Duration::from_secs(1);
 const SLICE: Duration = Duration::from_millis(1);
 /// More than begin in one second.
@@ -140,13 +176,31 @@ mod tests {
             let (mut now, mut sent) = (Time::from_secs(1), Vec::new());
             for (pause, wanted) in wants {
                 now += Duration::from_millis(pause);
-                sent.extend((0..wanted).filter(|_| ceiling.admit(now)).map(|_| now));
+                let may = |n: u32| if n.is_multiple_of(3) { ceiling.admit_answer(now) } else { ceiling.admit(now) };
+                sent.extend((0..wanted).map(may).filter(|admits| *admits).map(|_| now));
             }
             for (n, from) in sent.iter().enumerate() {
                 let within = sent[n..].iter().take_while(|at| at.since(*from) < SECOND).count();
                 prop_assert!(within <= rate as usize, "{within} in one second");
             }
         }
+    }
+
+    #[test]
+    fn a_flood_of_requests_takes_a_tenth_and_stops_no_register() {
+        let start = Time::from_secs(1);
+        let mut ceiling = Ceiling::new(1000, Stripe::WHOLE, start);
+        let (mut answered, mut refused) = (0, 0);
+        // Ten requests of others for each of 850 REGISTERs a second.
+        for n in 0..8_500u64 {
+            let now = start + Duration::from_micros(n * 1_176);
+            answered += (0..10).filter(|_| ceiling.admit_answer(now)).count();
+            refused += usize::from(!ceiling.admit(now));
+        }
+        assert_eq!(refused, 0);
+        assert!((950..=1_100).contains(&answered), "{answered} in ten seconds");
+        let mut small = Ceiling::new(5, Stripe::WHOLE, start);
+        assert!(small.admit_answer(start) && !small.admit_answer(start), "one a second at least");
     }
 
     #[test]

@@ -150,6 +150,19 @@ impl AgentTable {
         row
     }
 
+    /// Ends the bindings whose lifetime was over by `end`; whose they were, and when each ended.
+    pub(super) fn take_lapsed(&mut self, end: Time) -> Vec<(TrunkId, Time)> {
+        let lapsed = self.rows.iter().enumerate().filter(|(_, row)| row.until.is_some_and(|until| until <= end));
+        let lapsed: Vec<_> = lapsed.map(|(index, row)| (saturating_u32(index), row.trunk)).collect();
+        let take = |(index, trunk)| {
+            let row = self.touch(AgentId(index * self.workers + self.worker), trunk);
+            let until = row.until.take();
+            row.last_change = until;
+            until.map(|until| (trunk, until))
+        };
+        lapsed.into_iter().filter_map(take).collect()
+    }
+
     /// Begins a loop, whose latest attempt is the one that ended last. `true`: the agent's first in
     /// the run.
     pub(super) fn loop_started(&mut self, agent: AgentId, trunk: TrunkId, seen: LoopSeen) -> bool {

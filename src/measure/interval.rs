@@ -116,6 +116,9 @@ pub struct TrunkInterval {
     /// same over time; none where messages are datagrams.
     pub cut_off: u64,
     pub cut_off_agent_ns: u128,
+    /// Attempts ended, by [`Kind::index`]: what [`TrunkInterval::status`] counts, by what made the
+    /// agent begin. Un-REGISTERs are no attempts.
+    pub ended: [u64; Kind::COUNT],
     /// Microseconds, by [`Phase::index`]; created on the first value. The record keeps them apart.
     #[serde(skip)]
     pub latency_us: [Option<Histogram<u32>>; Phase::COUNT],
@@ -213,6 +216,19 @@ pub struct GeneratorCounts {
     pub stray_datagrams: u64,
     /// CPU time of the sender threads in this interval.
     pub cpu_ns: u64,
+    /// Requests of others (OPTIONS, NOTIFY) that were answered, and that were not because they came
+    /// faster than answers are given.
+    pub asked_answered: u64,
+    pub asked_refused: u64,
+    /// Answers whose time of arrival was that of no clock of ours: before their request was sent.
+    /// They count as arrived when they were read.
+    pub stamps_refused: u64,
+    /// The longest turn of a worker, nanoseconds; of several the longest of all.
+    pub longest_turn_ns: u64,
+    /// How long the machine was suspended in this interval.
+    pub suspended_ns: u64,
+    /// Memory the process held at the interval's end (resident set); of several the most.
+    pub resident_bytes: u64,
 }
 
 /// One agent's cumulative state.

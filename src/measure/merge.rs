@@ -77,6 +77,7 @@ impl TrunkInterval {
             flows,
             cut_off,
             cut_off_agent_ns,
+            ended,
             latency_us: _,
         } = other;
         self.open += open;
@@ -102,6 +103,7 @@ impl TrunkInterval {
         self.out_of_range += out_of_range;
         self.cut_off += cut_off;
         self.cut_off_agent_ns += cut_off_agent_ns;
+        add_each(&mut self.ended, ended);
         if let Some(flows) = flows {
             self.flows.get_or_insert_default().add(flows);
         }
@@ -119,7 +121,7 @@ impl TrunkInterval {
 }
 
 impl GeneratorCounts {
-    /// Adds every count of `other`.
+    /// Adds every count of `other`, and keeps the larger of what is no count.
     pub fn add(&mut self, other: &GeneratorCounts) {
         let GeneratorCounts {
             arrivals_late,
@@ -129,6 +131,12 @@ impl GeneratorCounts {
             loop_stalls,
             stray_datagrams,
             cpu_ns,
+            asked_answered,
+            asked_refused,
+            stamps_refused,
+            longest_turn_ns,
+            suspended_ns,
+            resident_bytes,
         } = other;
         self.arrivals_late += arrivals_late;
         self.arrivals += arrivals;
@@ -137,6 +145,12 @@ impl GeneratorCounts {
         self.loop_stalls += loop_stalls;
         self.stray_datagrams += stray_datagrams;
         self.cpu_ns += cpu_ns;
+        self.asked_answered += asked_answered;
+        self.asked_refused += asked_refused;
+        self.stamps_refused += stamps_refused;
+        self.longest_turn_ns = self.longest_turn_ns.max(*longest_turn_ns);
+        self.suspended_ns += suspended_ns;
+        self.resident_bytes = self.resident_bytes.max(*resident_bytes);
     }
 }
 

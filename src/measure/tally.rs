@@ -62,6 +62,7 @@ pub struct Tally {
     /// A stage that begins after the current interval's start.
     next_stage: Option<Stage>,
     next_sample: Time,
+    sample_every: Duration,
     /// The current interval's numbers; `open`, `planned` and `registered` are filled in at its end.
     trunks: Vec<TrunkInterval>,
     books: Vec<Book>,
@@ -113,6 +114,7 @@ impl Tally {
             stage: Stage::Load,
             next_stage: None,
             next_sample: start + SAMPLE_EVERY,
+            sample_every: SAMPLE_EVERY,
             trunks: fresh(config.trunks),
             books: vec![book; config.trunks],
             lag_us: None,
@@ -125,6 +127,11 @@ impl Tally {
             in_flight: 0,
             config,
         }
+    }
+
+    /// The same with so much time between two samples; every worker of a run has the same.
+    pub fn sampled_every(self, every: Duration) -> Self {
+        Tally { next_sample: self.config.start + every, sample_every: every, ..self }
     }
 
     /// Counts one event.
@@ -214,6 +221,19 @@ impl Tally {
     /// A turn of the worker ended; one longer than `stall` counts.
     pub fn turn(&mut self, lasted: Duration) {
         self.generator.loop_stalls += u64::from(lasted > self.config.stall);
+        let lasted_ns = u64::try_from(lasted.as_nanos()).unwrap_or(u64::MAX);
+        self.generator.longest_turn_ns = self.generator.longest_turn_ns.max(lasted_ns);
+    }
+
+    /// A request of somebody else's was answered, or was not because such requests came too fast.
+    pub fn asked(&mut self, answered: bool) {
+        let counts = &mut self.generator;
+        *if answered { &mut counts.asked_answered } else { &mut counts.asked_refused } += 1;
+    }
+
+    /// An answer bore a time before its request.
+    pub fn stamp_refused(&mut self) {
+        self.generator.stamps_refused += 1;
     }
 
     /// Datagrams the kernel dropped at our sockets since the last call.
@@ -289,7 +309,7 @@ impl Tally {
         let registered = u32::try_from(self.registered()).unwrap_or(u32::MAX);
         while self.next_sample <= now {
             self.samples.push((self.next_sample.nanos_since(self.config.start), registered));
-            self.next_sample += SAMPLE_EVERY;
+            self.next_sample += self.sample_every;
         }
     }
 
@@ -314,6 +334,15 @@ impl Tally {
             self.stage = stage;
         } else {
             self.next_stage = Some(stage);
+        }
+    }
+
+    /// Ends the bindings that had run out by `end`. Whoever was held up for longer than an interval
+    /// hears of that too late, and the intervals in between would show what was not there any more.
+    pub fn lapse(&mut self, end: Time) {
+        for (trunk, until) in self.agents.take_lapsed(end) {
+            self.books[trunk.index()].registered.lose(until);
+            self.evidence.beat(trunk.0, until, Beat::Unbound);
         }
     }
 
@@ -465,6 +494,7 @@ impl Tally {
         self.books[subject.trunk.index()].finished += 1;
         let trunk = &mut self.trunks[subject.trunk.index()];
         trunk.status[end.status.index()] += 1;
+        trunk.ended[end.kind.index()] += 1;
         trunk.ineffective += u64::from(end.ineffective);
 
         let reason = self.reasons.id(end.reason.text());

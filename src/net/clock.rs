@@ -74,6 +74,14 @@ impl Clock {
     }
 }
 
+/// For how long the machine has been suspended since it started, in nanoseconds: time that
+/// [`Clock`] does not show.
+pub fn suspended_ns() -> u64 {
+    // The second reading is the later one, so nothing is taken for a pause that was none.
+    let monotonic = monotonic_ns();
+    read(libc::CLOCK_BOOTTIME).saturating_sub(monotonic)
+}
+
 /// CPU time the calling thread has used, in nanoseconds.
 pub fn thread_cpu_ns() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
@@ -90,7 +98,7 @@ fn unix_ns() -> u64 {
 
 fn read(clock: libc::clockid_t) -> u64 {
     let mut value = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec to `value`, which outlives the call. The three clocks
+    // SAFETY: the kernel writes one timespec to `value`, which outlives the call. The clocks
     // used here exist in every Linux, so the call cannot fail; if it did, `value` would still be
     // initialised.
     unsafe { libc::clock_gettime(clock, &raw mut value) };

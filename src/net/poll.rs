@@ -288,6 +288,16 @@ pub fn wait_input(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result<bool> {
     }
 }
 
+/// Waits until something can be written to a terminal or pipe; false when the time is up first. One
+/// that is gone counts as ready: writing to it tells.
+pub fn wait_output(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let millis = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel reads and writes one pollfd that outlives the call.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };
+    ready != 0
+}
+
 /// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for
 /// ever).
 pub(super) fn wait_ready(fd: RawFd, interest: libc::c_short, timeout: Option<Duration>) -> io::Result<()> {

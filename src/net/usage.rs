@@ -34,6 +34,17 @@ pub fn process() -> Usage {
     used_by(libc::RUSAGE_SELF)
 }
 
+/// Memory this process holds now (resident set), bytes; 0 where the system does not say.
+pub fn resident_bytes() -> u64 {
+    resident(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+}
+
+fn resident(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kibibytes.map_or(0, |n| n.saturating_mul(1024))
+}
+
 /// Reads what the process's children have used that ended and were waited for.
 pub fn children() -> Usage {
     used_by(libc::RUSAGE_CHILDREN)
@@ -162,6 +173,8 @@ mod tests {
     fn this_process_and_this_machine_exist() {
         let usage = process();
         assert!(usage.max_rss_bytes > 100_000, "{usage:?}");
+        assert!(resident_bytes() > 100_000);
+        assert_eq!((resident("Name:\tx\nVmRSS:\t    2048 kB\n"), resident("VmRSS: many")), (2_097_152, 0));
         assert!(usage.user_s >= 0.0 && usage.system_s >= 0.0);
         let host = host();
         assert!(host.cpus >= 1 && host.memory_bytes > 0 && !host.kernel.is_empty() && !host.os.is_empty(), "{host:?}");

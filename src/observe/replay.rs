@@ -7,6 +7,7 @@ use super::roster::Roster;
 use super::{ObserveError, entry::TextId, waits};
 use crate::agent::exchange;
 use crate::agent::looping::{LoopStep, Looping};
+use crate::measure::tally::SAMPLE_EVERY;
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, RequestEnd, Subject, Tally, TallyConfig};
 use crate::record::results::{GeneratorLimits, Host};
 use crate::record::{End as RunEnd, Header, Observed, Results, Writer, read};
@@ -134,6 +135,7 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         warmup_ns: 0,
         order_drawn: false,
         exclusive: false,
+        authorised_by: None,
         profile_path: None,
         baseline: None,
         resolutions: Vec::new(),
@@ -161,7 +163,8 @@ impl<'a> Retelling<'a> {
             late: Duration::MAX,
             stall: Duration::MAX,
         };
-        Retelling { seen, start, tally: Tally::new(config), looping: vec![Looping::default(); seen.roster.len()] }
+        let tally = Tally::new(config).sampled_every((interval / SAMPLES).max(SAMPLE_EVERY));
+        Retelling { seen, start, tally, looping: vec![Looping::default(); seen.roster.len()] }
     }
 
     fn time(&self, at: u64) -> Time {
@@ -304,7 +307,9 @@ fn too_long(start: u64, end: u64) -> ObserveError {
 const START: Time = Time::from_secs(1);
 const SECOND_NS: u64 = 1_000_000_000;
 const INTERVALS: u128 = 1_000;
-/// The number of registered phones is sampled ten times a second, so a span costs time even when
-/// nothing happens in it; and a time in 1970 beside one of this year is a broken record, not a long
+/// The number of registered phones is sampled so often in an interval: as often as in a run where
+/// intervals are short, and less where a span of months would cost hundreds of millions of samples.
+const SAMPLES: u32 = 600;
+/// A time in 1970 beside one of this year is a broken record, not a long
 /// one.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);

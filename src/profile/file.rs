@@ -197,6 +197,9 @@ pub struct SafetyFile {
     /// is driven past what it takes.
     #[schemars(extend("default" = defaults::LIMITS_ALLOWED))]
     pub limits: Option<bool>,
+    /// Who agreed that these networks are loaded, and when, in your own words; it stands in the
+    /// report.
+    pub authorised_by: Option<String>,
 }
 
 /// `[expect]`: limits as somebody stated them, of a registrar, an edge or a line. Nothing is held

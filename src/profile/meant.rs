@@ -82,6 +82,8 @@ pub struct Safety {
     pub abort_on_written: bool,
     pub canary: bool,
     pub limits: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorised_by: Option<String>,
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -10,7 +10,7 @@ use super::resolution::Resolution;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, ResponseRow, TrunkInterval, latency, merge};
-use crate::vocab::{Intervention, Phase, Stage, Status};
+use crate::vocab::{Intervention, Kind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,8 @@ struct TrunkSum {
     /// Attempts begun and ended over the whole run, to balance the books.
     started: u64,
     ended: u64,
+    /// Of those begun, less those ended, by [`Kind::index`].
+    open: [u64; Kind::COUNT],
     /// Gauges and agent-times in here are sums over intervals and mean nothing until `finish`
     /// replaces them.
     counters: TrunkInterval,
@@ -91,6 +93,10 @@ impl Assembly {
         let (index, trunks, agents) = (frame.index, self.trunks.len(), self.agents.len());
         if self.intervals.last().is_some_and(|last| last.index >= index) {
             return Err(format!("interval {index} comes again or too late"));
+        }
+        let begins = self.intervals.last().map_or(0, |last| last.end_ns);
+        if frame.end_ns < frame.start_ns || frame.start_ns < begins {
+            return Err(format!("interval {index} ends before it begins, or begins before another has ended"));
         }
         if frame.trunks.len() != trunks {
             return Err(format!("interval {index} has {} trunks of {trunks}", frame.trunks.len()));
@@ -279,6 +285,10 @@ impl Assembly {
             let open = std::mem::take(&mut trunk.open);
             trunk.status[Status::Abandoned.index()] += open;
             sum.counters.status[Status::Abandoned.index()] += open;
+            for kind in [Kind::Initial, Kind::Refresh, Kind::Retry].map(Kind::index) {
+                trunk.ended[kind] += sum.open[kind];
+                sum.counters.ended[kind] += std::mem::take(&mut sum.open[kind]);
+            }
         }
         let ended_ns = last.end_ns;
         for (agent, _) in self.agents.iter_mut().zip(&self.open).filter(|(_, open)| **open) {
@@ -292,6 +302,9 @@ impl TrunkSum {
     fn add(&mut self, trunk: &TrunkInterval, stage: Stage, warm: bool) {
         self.started = self.started.saturating_add(trunk.attempts_started());
         self.ended = self.ended.saturating_add(trunk.attempts_ended());
+        for (open, (begun, ended)) in self.open.iter_mut().zip(trunk.started.iter().zip(&trunk.ended)) {
+            *open = open.saturating_add(*begun).saturating_sub(*ended);
+        }
         if stage == Stage::Load {
             self.planned = trunk.planned;
         }

@@ -82,6 +82,9 @@ pub struct Header {
     /// Nobody else registers on these trunks, as somebody stated (`[expect] exclusive`).
     #[serde(default)]
     pub exclusive: bool,
+    /// Who agreed that these registrars are loaded (`[safety] authorised_by`).
+    #[serde(default)]
+    pub authorised_by: Option<String>,
     /// What this machine could send when that was last measured; `None` when it was not.
     #[serde(default)]
     pub baseline: Option<Baseline>,

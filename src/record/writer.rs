@@ -24,6 +24,11 @@ impl<W: Write> Writer<W> {
         Writer { out, buffer: Vec::new() }
     }
 
+    /// Where it writes to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
+    }
+
     /// Writes magic, version and the header.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub struct Conditions {
     pub interval_s: f64,
     pub workers: u32,
     pub simulated: bool,
+    /// Who agreed that these registrars are loaded, as the profile says.
+    pub authorised_by: Option<String>,
     /// RFC 7502 §6.1: what the test machine could send by itself, if that was measured before.
     pub baseline: Option<Baseline>,
     /// What a person did to the load while it ran; empty: the load was the profile's.
@@ -80,6 +82,7 @@ impl Conditions {
             interval_s: header.interval_ns as f64 / 1e9,
             workers: header.workers,
             simulated: header.simulated,
+            authorised_by: header.authorised_by.clone(),
             baseline: header.baseline.clone(),
             interventions: interventions(results),
         }

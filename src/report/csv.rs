@@ -7,6 +7,7 @@
 use super::dictionary;
 use super::text::{self, cell, code, decimal, seconds};
 use crate::diagnose::{Finding, figures};
+use crate::measure::TrunkInterval;
 use crate::record::{AgentResult, IntervalResult, LatencyRow, Results};
 use crate::vocab::{Stage, Status, in_cell};
 
@@ -145,6 +146,37 @@ pub fn availability(results: &Results) -> Vec<u8> {
                 &decimal(figures::agent_minutes(sums.reachable_agent_ns()), 6),
             ]);
         }
+    }
+    table.into_bytes()
+}
+
+/// `generator.csv`: what the test program observed of itself, interval by interval.
+pub fn generator(results: &Results) -> Vec<u8> {
+    let mut table = Table::new("generator.csv");
+    for interval in &results.intervals {
+        let [start, length] = window(results, interval);
+        let counts = &interval.generator;
+        let sum = |of: fn(&TrunkInterval) -> u64| interval.trunks.iter().map(of).sum::<u64>().to_string();
+        let memory = Some(counts.resident_bytes).filter(|bytes| *bytes > 0);
+        table.row([
+            &*start,
+            &length,
+            &sum(|trunk| trunk.planned),
+            &sum(|trunk| trunk.registered),
+            &counts.arrivals.to_string(),
+            &counts.arrivals_late.to_string(),
+            &cell(interval.lag.as_ref().map(|lag| lag.p99_us)),
+            &cell(interval.lag.as_ref().map(|lag| lag.max_us)),
+            &decimal(counts.longest_turn_ns as f64 / 1e6, 3),
+            &decimal(counts.cpu_ns as f64 / 1e9, 6),
+            &cell(memory),
+            &counts.socket_drops.to_string(),
+            &counts.send_errors.to_string(),
+            &counts.asked_answered.to_string(),
+            &counts.asked_refused.to_string(),
+            &decimal(counts.suspended_ns as f64 / 1e9, 3),
+            warmup(results, interval),
+        ]);
     }
     table.into_bytes()
 }

@@ -73,7 +73,7 @@ const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
 /// Every column of a run's files, file by file.
-pub const COLUMNS: [Column; 77] = [
+pub const COLUMNS: [Column; 94] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
     column("intervals.csv", "trunk_id", TRUNK),
@@ -152,6 +152,39 @@ pub const COLUMNS: [Column; 77] = [
         "of those registered at the interval's end, agents whose connection is still there; over UDP all of them",
     ),
     column("availability.csv", "agent_minutes_reachable", "the same over the interval, agents × minutes"),
+    column("generator.csv", "interval_start", INTERVAL_START),
+    column("generator.csv", "interval_s", INTERVAL_S),
+    column(
+        "generator.csv",
+        "agents_planned",
+        "agents that have arrived and were not told to un-REGISTER, at the interval's end, over all trunks",
+    ),
+    column("generator.csv", "agents_active", "of these, agents with a binding; a load that decays shows here"),
+    column("generator.csv", "attempts", "attempts begun"),
+    column("generator.csv", "late", "attempts that left later than generator.late after their plan"),
+    column(
+        "generator.csv",
+        "lag_p99_us",
+        "99th percentile of the schedule lag, microseconds; empty when nothing was sent",
+    ),
+    column("generator.csv", "lag_max_us", "largest schedule lag, microseconds"),
+    column(
+        "generator.csv",
+        "longest_turn_ms",
+        "longest turn of a sender thread, milliseconds: a process that was stopped shows here",
+    ),
+    column("generator.csv", "cpu_s", "CPU time of the sender threads, seconds"),
+    column(
+        "generator.csv",
+        "memory_bytes",
+        "memory regstorm held at the interval's end (resident set); empty in a rehearsal",
+    ),
+    column("generator.csv", "socket_drops", "datagrams the kernel dropped at regstorm's own sockets"),
+    column("generator.csv", "send_errors", "messages this machine could not send"),
+    column("generator.csv", "requests_answered", "requests of others (OPTIONS, NOTIFY) that were answered"),
+    column("generator.csv", "requests_unanswered", "requests of others that came too fast to be answered"),
+    column("generator.csv", "suspended_s", "how long the machine was suspended, seconds"),
+    column("generator.csv", "warmup", WARMUP),
     column("findings.csv", "id", "what was found, by name; `regstorm explain ID` says more"),
     column("findings.csv", "severity", "info, warning or critical"),
     column("findings.csv", "trunk_id", "id of the trunk in the profile; empty when it concerns the run as a whole"),

@@ -30,7 +30,8 @@ pub fn go_live(results: &Results, judgement: &Judgement, findings: &[Finding]) -
             GoLive { answer: "No", because, tone: "bad" }
         }
         Verdict::Invalid => {
-            undecided("the test machine could not keep its own schedule; repeat the run on a quieter one")
+            let trouble = words::own_trouble(results);
+            undecided(&format!("the test machine {trouble}; repeat the run on a quieter one"))
         }
         Verdict::Interrupted => undecided("the run did not come to its end; repeat it"),
         Verdict::Pass if judgement.thresholds.is_empty() => {

@@ -70,6 +70,7 @@ pub fn render_among(
         ("agents.csv", csv::agents(results)),
         ("loops.csv", csv::loops(results)),
         ("availability.csv", csv::availability(results)),
+        ("generator.csv", csv::generator(results)),
         ("findings.csv", csv::findings(findings)),
         ("summary.csv", summary_csv::render(results, judgement, findings)),
         ("report.html", html::render(results, judgement, findings, around)),

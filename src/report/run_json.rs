@@ -126,6 +126,13 @@ struct Generator<'a> {
     send_errors: u64,
     loop_stalls: u64,
     stray_datagrams: u64,
+    /// Requests of others (OPTIONS, NOTIFY) that were answered, and that came too fast for that.
+    requests_answered: u64,
+    requests_unanswered: u64,
+    /// Answers stamped with a time before their request.
+    stamps_refused: u64,
+    longest_turn_ms: f64,
+    suspended_s: f64,
     cpu_pct: Option<f64>,
     features: &'a [String],
 }
@@ -256,6 +263,11 @@ fn generator<'a>(results: &'a Results, judgement: &'a Judgement) -> Generator<'a
         send_errors: counts.send_errors,
         loop_stalls: counts.loop_stalls,
         stray_datagrams: counts.stray_datagrams,
+        requests_answered: counts.asked_answered,
+        requests_unanswered: counts.asked_refused,
+        stamps_refused: counts.stamps_refused,
+        longest_turn_ms: counts.longest_turn_ns as f64 / 1e6,
+        suspended_s: counts.suspended_ns as f64 / 1e9,
         cpu_pct: sender_cpu_pct(results),
         features: &results.header.features,
     }

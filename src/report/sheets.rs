@@ -390,6 +390,7 @@ fn conditions(results: &Results) -> Sheet {
         ("Establishment threshold time", format!("{} s", c.establishment_threshold_s)),
         ("TLS cipher suite", c.tls_cipher_suite.clone()),
         ("IPsec profile", c.ipsec_profile.to_owned()),
+        ("authorised by", c.authorised_by.clone().unwrap_or_else(|| "not stated".to_owned())),
         ("Media streams per session", c.media_streams.to_owned()),
         ("Registration attempts configured", thousands(c.attempts_configured)),
         ("Registration attempts actual", thousands(c.attempts_actual)),

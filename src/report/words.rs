@@ -105,12 +105,21 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
             format!("{missed} of {targets} {} missed.", if missed == 1 { "targets was" } else { "targets were" })
         }
         Verdict::Invalid => {
-            "The test machine could not keep its own schedule, so these figures say little about the server.".to_owned()
+            format!("The test machine {}, so these figures say little about the server.", own_trouble(results))
         }
         Verdict::Interrupted => interrupted(results),
     };
     let parts = [stopped.unwrap_or_default(), sentence, changed_by_hand(results)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// What an invalid run's machine could not do.
+pub fn own_trouble(results: &Results) -> &'static str {
+    if diagnose::verdict::kept_its_schedule(results) {
+        "had trouble of its own"
+    } else {
+        "could not keep its own schedule"
+    }
 }
 
 /// Whoever reads of a load that was not the profile's has to know it; empty for one that nobody

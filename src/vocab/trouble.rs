@@ -89,8 +89,16 @@ impl Trouble {
             Trouble::NotSent(NotSent::NoSuchAddress) => "local address not available",
             Trouble::NotSent(NotSent::TooLong) => "message too long for a datagram buffer",
             Trouble::NotSent(NotSent::Other) => "socket error",
+            Trouble::NotSent(NotSent::NoRoute) => "no route from this machine",
             Trouble::Connection(loss) => loss.as_str(),
         }
+    }
+}
+
+impl Trouble {
+    /// Whether this machine is at fault, and neither the server nor the way to it.
+    pub const fn is_own(&self) -> bool {
+        matches!(self, Trouble::NotSent(_) | Trouble::Connection(FlowLoss::Local))
     }
 }
 
@@ -152,4 +160,6 @@ pub enum NotSent {
     /// Longer than the room for a datagram.
     TooLong,
     Other,
+    /// No way leads there from here: the link is down, or the route or the own address is gone.
+    NoRoute,
 }

@@ -213,6 +213,7 @@ impl Shape {
             warmup_ns: 0,
             order_drawn: false,
             exclusive: false,
+            authorised_by: None,
             profile_path: None,
             baseline: None,
             resolutions: Vec::new(),
@@ -288,6 +289,7 @@ impl Shape {
         for attempt in within.iter().filter(|a| a.trunk == trunk) {
             sums.status[attempt.status.index()] += 1;
             sums.started[attempt.kind.index()] += 1;
+            sums.ended[attempt.kind.index()] += 1;
             if attempt.status != Status::Shed {
                 sums.register_requests += 2;
                 sums.messages_sent += 2;

@@ -25,7 +25,7 @@ pub const STATUSES: [&str; 9] = [
 
 /// What every run writes (`failures.pcapng` only one with failures); `limits.*` belong to a command
 /// that is not built yet.
-pub const FILES: [&str; 13] = [
+pub const FILES: [&str; 14] = [
     "record.bin",
     "run.json",
     "intervals.csv",
@@ -34,6 +34,7 @@ pub const FILES: [&str; 13] = [
     "agents.csv",
     "loops.csv",
     "availability.csv",
+    "generator.csv",
     "findings.csv",
     "summary.csv",
     "latency.hlog",

@@ -4,6 +4,7 @@
 use super::draft::{Draft, confidence};
 use super::rivals::Rival;
 use super::trend::{self, Rise};
+use super::wording::at;
 use crate::diagnose::course::median;
 use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts, times};
 use crate::measure::TrunkInterval;
@@ -58,12 +59,15 @@ fn drift(results: &Results) -> Vec<Draft> {
         return Vec::new();
     }
     let mut tested = 0;
-    let mut rises: Vec<(u16, FigureSeries, Rise)> = Vec::new();
-    for trunk in 0..saturating_u16(results.header.trunks.len()) {
-        if !is_steady(&soak, trunk) {
-            continue;
-        }
-        for series in all_series(&soak, trunk) {
+    let mut rises: Vec<(Option<u16>, FigureSeries, Rise)> = Vec::new();
+    let trunks = 0..saturating_u16(results.header.trunks.len());
+    let (steady, unsteady): (Vec<u16>, Vec<u16>) = trunks.partition(|trunk| is_steady(&soak, *trunk));
+    let mut figures: Vec<_> = steady.iter().map(|trunk| (Some(*trunk), all_series(&soak, *trunk))).collect();
+    if unsteady.is_empty() {
+        figures.push((None, own_series(&soak)));
+    }
+    for (trunk, all) in figures {
+        for series in all {
             tested += 1;
             let gradual = trend::is_gradual(&series.values);
             let rise = trend::rise(&series.values).filter(|_| gradual);
@@ -81,6 +85,17 @@ fn drift(results: &Results) -> Vec<Draft> {
         rise.p < allowed && change >= series.least && change >= WORSE * rise.from.max(0.0)
     });
     rises.iter().map(|(trunk, series, rise)| drifting(results, &soak, *trunk, series, rise, tested)).collect()
+}
+
+/// Of regstorm itself: a generator that grows or slows down ends a soak, or spoils it.
+fn own_series(soak: &[&IntervalResult]) -> Vec<FigureSeries> {
+    let memory: Vec<f64> = soak.iter().map(|interval| interval.generator.resident_bytes as f64 / MIB).collect();
+    let lag = soak.iter().filter_map(|interval| interval.lag.as_ref());
+    let lag = lag.map(|lag| lag.p99_us as f64 / 1e3).collect();
+    let memory_is_known = memory.iter().all(|memory| *memory > 0.0);
+    let memory = FigureSeries { what: "memory of regstorm itself", unit: "MiB", values: memory, least: LEAST_MIB };
+    let lag = FigureSeries { what: "regstorm's own schedule lag (p99)", unit: "ms", values: lag, least: LEAST_LAG_MS };
+    std::iter::once(lag).chain(memory_is_known.then_some(memory)).collect()
 }
 
 /// Whole intervals of the load, without the warm-up.
@@ -162,15 +177,15 @@ fn all_series(soak: &[&IntervalResult], trunk: u16) -> Vec<FigureSeries> {
 fn drifting(
     results: &Results,
     soak: &[&IntervalResult],
-    trunk: u16,
+    trunk: Option<u16>,
     series: &FigureSeries,
     rise: &Rise,
     tested: u32,
 ) -> Draft {
     let (first, last) = (soak.first().map_or(0, |i| i.start_ns), soak.last().map_or(0, |i| i.end_ns));
-    let mut draft = draft("drift", Some(trunk), first, last);
+    let mut draft = draft("drift", trunk, first, last);
     let count = series.values.len();
-    let totals = results.trunk_totals.get(usize::from(trunk));
+    let totals = trunk.and_then(|trunk| results.trunk_totals.get(usize::from(trunk)));
     draft.agents = totals.map_or(0, |totals| totals.agents);
     draft.attempts = totals.map_or(0, |totals| totals.attempts);
     draft.confidence = confidence(count as u64, 0);
@@ -183,13 +198,34 @@ fn drifting(
     );
     draft.evidence = vec![
         format!("Mann-Kendall over {count} intervals: p = {:.1e}, one-sided; {tested} series were tested", rise.p),
-        format!("Sen's slope {:+.3} {} over the run", rise.to - rise.from, series.unit),
+        format!(
+            "Sen's slope {:+.3} {} over the run (95 %: {:+.3} to {:+.3})",
+            rise.to - rise.from,
+            series.unit,
+            rise.between.0,
+            rise.between.1
+        ),
     ];
+    draft.evidence.extend(since(soak, series));
+    if trunk.is_none() {
+        draft.evidence.push("it is the test program's own figure, and says nothing of the server".to_owned());
+    }
     draft.excludes(Rival::Load, "growing load: attempts and planned agents per interval show no such trend");
     draft.excludes(Rival::Stretch, "a single step: each third of the run lies above the one before");
     draft
 }
 
+/// When a rise began that was none at first. Of a series with gaps it is not known.
+fn since(soak: &[&IntervalResult], series: &FigureSeries) -> Option<String> {
+    let began = trend::began(&series.values, series.least);
+    let interval = soak.get(began).filter(|_| began > 0 && series.values.len() == soak.len())?;
+    Some(format!("level at first, rising from {} of the run on", at(interval.start_ns)))
+}
+
+const MIB: f64 = 1_048_576.0;
+/// Growth of our memory, and of our lag, below which nobody need know.
+const LEAST_MIB: f64 = 8.0;
+const LEAST_LAG_MS: f64 = 2.0;
 /// Least change over the run, as a share of where it began.
 const WORSE: f64 = 0.1;
 /// Probability below which a trend is not taken for chance.

@@ -13,7 +13,7 @@ use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
-use crate::vocab::{Class, Confidence, FlowLoss, Kind, Phase, RequestKind, Severity, Status, Trouble};
+use crate::vocab::{Class, Confidence, Kind, Phase, RequestKind, Severity, Status, Trouble};
 use std::collections::BTreeMap;
 
 /// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
@@ -96,7 +96,9 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
     let held = |(phase, what)| {
         let (us, count) = swiftest(phase)?;
         let repeated = (first_us as f64) < t1_us && us as f64 >= t1_us;
-        (repeated && twice * 2 < count).then_some((what, us, count))
+        // A refresh that left late is no request that was repeated.
+        let copies = totals.sums.retransmissions * 2 >= count;
+        (repeated && copies && twice * 2 < count).then_some((what, us, count))
     };
     let (what, us, count) = places.into_iter().find_map(held)?;
     let mut draft = Draft::new("no-response", Severity::Warning, Some(view.trunk));
@@ -121,11 +123,15 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
     Some(draft)
 }
 
-/// Requests that this machine was told it cannot deliver: by ICMP, or by its own sockets.
+/// Requests that this machine was told it cannot deliver, by ICMP. What its own sockets refused is
+/// no silence of the server's: the generator says it of itself.
 fn unreachable(view: &View<'_>) -> Option<Draft> {
     // What the other end does to connections has findings of its own.
-    let theirs = |row: &OutcomeRow| matches!(row.trouble, Some(Trouble::Connection(why)) if why != FlowLoss::Local);
-    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Transport && !theirs(row)).collect();
+    let others = |row: &OutcomeRow| {
+        let trouble = row.trouble.as_ref();
+        trouble.is_some_and(|trouble| trouble.is_own() || matches!(trouble, Trouble::Connection(_)))
+    };
+    let rows: Vec<_> = view.outcomes.iter().filter(|row| row.class == Class::Transport && !others(row)).collect();
     let seen = Sightings::together(rows.iter().map(|row| &row.seen));
     let count = seen.count;
     if count == 0 {
@@ -133,19 +139,12 @@ fn unreachable(view: &View<'_>) -> Option<Draft> {
     }
     let mut draft = Draft::new("no-response", severity(view, Class::Transport, count), Some(view.trunk));
     draft.saw(seen);
-    draft.agents = view.met(&[Class::Transport]).count() as u64;
+    draft.agents = (view.met(&[Class::Transport]).count() as u64).min(count);
     draft.confidence = confidence(count, 0);
-    let is_reported = |row: &&&&OutcomeRow| matches!(row.trouble, Some(Trouble::Unreachable(_)));
-    let reported: u64 = rows.iter().filter(is_reported).map(|row| row.seen.count).sum();
     let hit = of_agents(view, draft.agents);
-    if reported * 2 >= count {
-        let when = when_unreachable(view, &draft);
-        draft.summary = format!("{} cannot be reached{when}: requests of {hit} came to nothing at once", target(view));
-        draft.advice.push("port unreachable: the host is there and nothing listens on that port".to_owned());
-    } else {
-        draft.summary = format!("this machine could not send requests of {hit}");
-        draft.severity = Severity::Warning;
-    }
+    let when = when_unreachable(view, &draft);
+    draft.summary = format!("{} cannot be reached{when}: requests of {hit} came to nothing at once", target(view));
+    draft.advice.push("port unreachable: the host is there and nothing listens on that port".to_owned());
     draft.evidence = rows.iter().map(|row| format!("{} x {}", row.seen.count, row.reason)).collect();
     draft.excludes_all(
         &[Rival::PacketLoss, Rival::Overload, Rival::Slow],
@@ -431,8 +430,13 @@ fn silent_removals(view: &View<'_>) -> u64 {
 fn packet_loss(view: &View<'_>) -> Option<Draft> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let sums = &totals.sums;
-    // Those of attempts cut off by the run's end are not told apart: all are left out.
-    let unanswered = view.count(Class::Silence) + silent_removals(view) + sums.status[Status::Abandoned.index()];
+    // Those of attempts cut off by the run's end are not told apart: all are left out. So are those
+    // that were undeliverable in the end: a host that limits its ICMP lets most copies of a request
+    // go by without a word.
+    let unanswered = view.count(Class::Silence)
+        + view.count(Class::Transport)
+        + silent_removals(view)
+        + sums.status[Status::Abandoned.index()];
     let repeats = view.header().timers.repeats();
     let needless = sums.duplicate_responses + sums.late_responses;
     let lost = sums.retransmissions.saturating_sub(unanswered * repeats).saturating_sub(needless);

@@ -122,6 +122,8 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
     let mut longest: Option<(u64, u64, u64)> = None;
     for tick in &view.ticks {
         let answered = tick.answered() + tick.silent;
+        // What did not leave, or was not delivered, waits for no answer.
+        open = (open + tick.started).saturating_sub(tick.undelivered);
         if answered > 0 {
             if let Some((from, _)) = quiet.take() {
                 let lasted = tick.start_ns.saturating_sub(from);
@@ -129,10 +131,10 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
                     longest = Some((from, tick.start_ns, open));
                 }
             }
-        } else if open + tick.started > 0 && quiet.is_none() {
+        } else if open > 0 && quiet.is_none() {
             quiet = Some((tick.start_ns, 0));
         }
-        open = (open + tick.started).saturating_sub(answered);
+        open = open.saturating_sub(answered);
     }
     let (from, until, waited) = longest.filter(|(from, until, _)| until - from >= STANDSTILL_NS)?;
     let silent: u64 = view.ticks.iter().map(|tick| tick.silent).sum();

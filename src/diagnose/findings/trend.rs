@@ -4,7 +4,7 @@
 //! not matter. Ties are taken into account; values are assumed independent, which is only roughly
 //! true of neighbouring intervals, so a finding needs more than statistical significance.
 
-use crate::diagnose::course::median;
+use crate::diagnose::course::{ChangeKind, course, median};
 
 /// A rise over a series, as Sen's line has it: its slope is the median of the slopes between all
 /// pairs.
@@ -13,6 +13,8 @@ pub(super) struct Rise {
     /// Values of Sen's line at the first and last step.
     pub from: f64,
     pub to: f64,
+    /// How far it rises at the least and at the most, with a probability of 95 %.
+    pub between: (f64, f64),
     /// One-sided probability of such an order by chance.
     pub p: f64,
 }
@@ -33,8 +35,38 @@ pub(super) fn rise(values: &[f64]) -> Option<Rise> {
     }
     let slope = median(&slopes);
     let middle = median(values);
-    let half = slope * (values.len() - 1) as f64 / 2.0;
-    (score > 0 && slope > 0.0).then(|| Rise { from: middle - half, to: middle + half, p: chance(values, score) })
+    let steps = (values.len() - 1) as f64;
+    let half = slope * steps / 2.0;
+    let variance = variance(values);
+    (score > 0 && slope > 0.0).then(|| {
+        let (least, most) = slope_between(&mut slopes, variance);
+        let between = (least * steps, most * steps);
+        Rise { from: middle - half, to: middle + half, between, p: chance(variance, score) }
+    })
+}
+
+/// Between which slopes Sen's lies with a probability of 95 % (Gilbert, Statistical Methods for
+/// Environmental Pollution Monitoring, §16.4.2).
+fn slope_between(slopes: &mut [f64], variance: f64) -> (f64, f64) {
+    slopes.sort_by(f64::total_cmp);
+    let last = slopes.len() - 1;
+    let reach = 1.96 * variance.max(0.0).sqrt();
+    let half = slopes.len() as f64 / 2.0;
+    let at = |place: f64| slopes[saturating_index(place.round(), last)];
+    (at(half - reach / 2.0 - 1.0), at(half + reach / 2.0))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+fn saturating_index(place: f64, last: usize) -> usize {
+    place.clamp(0.0, last as f64) as usize
+}
+
+/// Where among the values a rise began: behind a level stretch, or at the first of them.
+pub(super) fn began(values: &[f64], least: f64) -> usize {
+    let together = values.len().div_ceil(MOST).max(1);
+    let course = course(&condensed(values), least, false);
+    let drift = course.changes.iter().find(|change| change.kind == ChangeKind::Drift && change.after > change.before);
+    drift.map_or(0, |change| change.from * together)
 }
 
 /// At most [`MOST`] values, each the mean of as many neighbours: a long run has more intervals than
@@ -59,7 +91,15 @@ pub(super) fn is_gradual(values: &[f64]) -> bool {
 
 /// The normal approximation of Kendall's score, corrected for ties and for its being a whole
 /// number.
-fn chance(values: &[f64], score: i64) -> f64 {
+fn chance(variance: f64, score: i64) -> f64 {
+    if variance <= 0.0 {
+        return 1.0;
+    }
+    upper_tail((score - 1) as f64 / variance.sqrt())
+}
+
+/// The variance of Kendall's score where there is no trend.
+fn variance(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -68,11 +108,7 @@ fn chance(values: &[f64], score: i64) -> f64 {
         .map(|tied| tied.len() as f64)
         .map(|t| t * (t - 1.0) * (2.0 * t + 5.0))
         .sum();
-    let variance = (n * (n - 1.0) * (2.0 * n + 5.0) - ties) / 18.0;
-    if variance <= 0.0 {
-        return 1.0;
-    }
-    upper_tail((score - 1) as f64 / variance.sqrt())
+    (n * (n - 1.0) * (2.0 * n + 5.0) - ties) / 18.0
 }
 
 /// The normal distribution above `z` ≥ 0, to seven digits (Abramowitz and Stegun 26.2.17).
@@ -108,6 +144,7 @@ mod tests {
         let rise = rise(&line).expect("it rises");
         assert_eq!((rise.from, rise.to), (5.0, 43.0));
         assert!(rise.p < 1e-6 && is_gradual(&line));
+        assert_eq!((rise.between, began(&line, 1.0)), ((38.0, 38.0), 0));
     }
 
     #[test]
@@ -119,12 +156,23 @@ mod tests {
         assert_eq!(rise(&[3.0; 20]), None);
     }
 
+    #[test]
+    fn a_rise_is_known_to_within_its_scatter_and_from_where_it_began() {
+        let noise = |n: u32| f64::from(n * 7 % 5) - 2.0;
+        let late: Vec<f64> = (0..60).map(|n| 100.0 + noise(n) + 2.0 * f64::from(n.saturating_sub(20))).collect();
+        let rise = rise(&late).expect("it rises");
+        assert!(rise.between.0 > 40.0 && rise.between.0 < rise.to - rise.from, "{rise:?}");
+        assert!(rise.between.1 > rise.to - rise.from && rise.between.1 < 160.0, "{rise:?}");
+        let began = began(&late, 5.0);
+        assert!((15..=28).contains(&began), "{began}");
+    }
+
     proptest! {
         #[test]
         fn whatever_comes_p_is_a_probability(values in proptest::collection::vec(-1e9..1e9f64, 0..40)) {
             if let Some(rise) = rise(&values) {
                 prop_assert!((0.0..=0.5).contains(&rise.p), "{rise:?}");
-                prop_assert!(rise.to > rise.from);
+                prop_assert!(rise.to > rise.from && rise.between.0 <= rise.between.1);
             }
             is_gradual(&values);
         }

@@ -24,6 +24,8 @@ pub struct Tick {
     pub refused: BTreeMap<u16, Refused>,
     /// Attempts whose Timer F ran out.
     pub silent: u64,
+    /// Attempts that came to nothing at once: undeliverable, or refused by this machine.
+    pub undelivered: u64,
     /// Bindings gained and ended.
     pub bound: u64,
     pub unbound: u64,
@@ -256,6 +258,7 @@ fn add(tick: &mut Tick, beat: Option<Beat>, group: u16, count: u64) {
         Some(Beat::Retransmitted) => tick.retransmitted += count,
         Some(Beat::Swift) => tick.swift += count,
         Some(Beat::Unanswered) => tick.unanswered += count,
+        Some(Beat::Ended { class: Class::Transport, .. }) => tick.undelivered += count,
         Some(Beat::Ended { .. } | Beat::Abandoned) | None => {}
     }
 }

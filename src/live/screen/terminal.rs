@@ -44,6 +44,15 @@ impl Terminal {
         }
     }
 
+    /// Gives a terminal up that does not take what is drawn: the thread that draws is held by it,
+    /// and nothing more can be written. Keys are what they were.
+    pub fn abandon() {
+        if TAKEN.swap(false, Ordering::SeqCst) {
+            // A terminal that is gone needs nothing any more.
+            let _ = disable_raw_mode();
+        }
+    }
+
     /// Waits for an event of the terminal, no longer than `at_most`.
     ///
     /// # Errors

@@ -198,6 +198,8 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
     tally.stray();
     tally.socket_drops(3);
     tally.send_errors(4);
+    [true, true, false].into_iter().for_each(|answered| tally.asked(answered));
+    tally.stamp_refused();
     let counts = tally.close(at(10_000)).generator;
     let expected = GeneratorCounts {
         arrivals_late: 1,
@@ -206,10 +208,32 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
         send_errors: 4,
         loop_stalls: 1,
         stray_datagrams: 1,
-        cpu_ns: 0,
+        longest_turn_ns: 11_000_000,
+        asked_answered: 2,
+        asked_refused: 1,
+        stamps_refused: 1,
+        ..GeneratorCounts::default()
     };
     assert_eq!(counts, expected);
     assert_eq!(tally.close(at(20_000)).generator, GeneratorCounts::default());
+}
+
+#[test]
+fn whoever_was_held_up_finds_each_binding_to_have_ended_when_it_did() {
+    let mut tally = tally();
+    tally.event(AGENT, &Event::Arrived { planned: at(1_000) });
+    tally.event(AGENT, &Event::Registered { at: at(1_000), until: at(14_000) });
+    // The process is stopped from second 9 to second 45; its timers run late.
+    let mut held_up = |end: u64| {
+        tally.lapse(at(end));
+        let trunk = tally.close(at(end)).trunks.remove(0);
+        (trunk.registered_agent_ns / 1_000_000, trunk.registered)
+    };
+    assert_eq!([10_000, 20_000, 30_000, 40_000].map(&mut held_up), [(9_000, 1), (4_000, 0), (0, 0), (0, 0)]);
+    tally.event(AGENT, &Event::Lapsed { at: at(14_000) });
+    tally.event(AGENT, &Event::Registered { at: at(46_000), until: at(60_000) });
+    let last = tally.close(at(50_000)).trunks.remove(0);
+    assert_eq!((last.registered_agent_ns / 1_000_000, last.registered), (4_000, 1));
 }
 
 #[test]

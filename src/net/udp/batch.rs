@@ -150,6 +150,8 @@ pub struct SendBatch {
     pub(super) stride: usize,
     pub(super) queue: Vec<Queued>,
     pub(super) failed: Vec<SendFailure>,
+    /// Until then a full send buffer is not waited for: it was, in vain.
+    pub(super) weary_until: u64,
 }
 
 /// One committed datagram.
@@ -205,6 +207,7 @@ impl SendBatch {
             stride: slot_len,
             queue: Vec::with_capacity(slots),
             failed: Vec::new(),
+            weary_until: 0,
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn drain(socket: BorrowedFd<'_>, mut each: impl FnMut(&[u8], io::Erro
 
 /// Whether an error that a call returned belongs to an earlier datagram: an ICMP error that was
 /// waiting in the socket (the table of `icmp_err_convert` and its IPv6 sibling). A route that is
-/// missing here and now reads the same, hence the one retry in [`Udp::send`](super::Udp::send).
+/// missing here and now reads the same, hence the few tries in [`Udp::send`](super::Udp::send).
 pub(super) fn is_pending(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

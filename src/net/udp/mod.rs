@@ -177,9 +177,10 @@ impl Udp {
     /// Sends all of `batch` and leaves it empty.
     ///
     /// A pending ICMP error belongs to an earlier datagram: it is kept for
-    /// [`take_errors`](Self::take_errors) and the datagram that met it is tried again at once,
-    /// once. A full send buffer is waited for, 1 ms per call in all; then the rest fails with
-    /// EAGAIN or ENOBUFS. Any other error is that of its datagram, and the next one follows.
+    /// [`take_errors`](Self::take_errors) and the datagram that met it is tried again at once, a
+    /// few times, because several may be pending; what stays is the kernel's own word. A full send
+    /// buffer is waited for, 1 ms per call in all; then the rest fails with EAGAIN or ENOBUFS. Any
+    /// other error is that of its datagram, and the next one follows.
     ///
     /// Datagrams of one length to one peer leave as one where the kernel can (UDP GSO), for which
     /// they may change places.
@@ -190,7 +191,7 @@ impl Udp {
         }
         let (mut sent, mut bytes) = (0, 0);
         let mut next = 0;
-        let mut retried = false;
+        let mut retried = 0;
         let mut patience = None;
         while next < batch.len() {
             match self.send_some(batch, next) {
@@ -198,17 +199,17 @@ impl Udp {
                     sent += count;
                     bytes += batch.queue[next..next + count].iter().map(|queued| queued.len as u64).sum::<u64>();
                     next += count;
-                    retried = false;
+                    retried = 0;
                     self.segments.sent(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if self.segments.refused(&error, batch.queue[next].len, self.leaving(batch, next)) => {}
-                Err(error) if errors::is_pending(&error) && !retried => {
+                Err(error) if errors::is_pending(&error) && retried < PENDING_PER_CALL => {
                     self.note_pending(error.raw_os_error());
-                    retried = true;
+                    retried += 1;
                 }
                 Err(error) if is_full(&error) => {
-                    if !self.wait_for_room(&error, &mut patience) {
+                    if !self.wait_for_room(&error, &mut patience, &mut batch.weary_until) {
                         fail(batch, next..batch.len(), &error);
                         break;
                     }
@@ -220,7 +221,7 @@ impl Udp {
                     let group = self.leaving(batch, next);
                     fail(batch, next..next + group, &error);
                     next += group;
-                    retried = false;
+                    retried = 0;
                 }
             }
         }
@@ -326,11 +327,17 @@ impl Udp {
         }
     }
 
-    /// Waits for room in the send buffer; false when this call of `send` has waited its 1 ms.
-    fn wait_for_room(&self, error: &io::Error, patience: &mut Option<u64>) -> bool {
+    /// Waits for room in the send buffer; false when this call of `send` has waited its 1 ms, or
+    /// one shortly before it in vain: the agents of a thread may have a socket each, and a turn
+    /// must not wait for them all.
+    fn wait_for_room(&self, error: &io::Error, patience: &mut Option<u64>, weary_until: &mut u64) -> bool {
         let now = clock::monotonic_ns();
+        if patience.is_none() && now < *weary_until {
+            return false;
+        }
         let until = *patience.get_or_insert(now + PATIENCE_NS);
         if now >= until {
+            *weary_until = now + WEARY_NS;
             return false;
         }
         if error.raw_os_error() == Some(libc::ENOBUFS) {
@@ -401,6 +408,8 @@ fn fail(batch: &mut SendBatch, range: std::ops::Range<usize>, error: &io::Error)
 const QUEUE_PAUSE: Duration = Duration::from_micros(250);
 /// How long one call of `send` waits for a full send buffer, in all.
 const PATIENCE_NS: u64 = 1_000_000;
+/// For how long nothing is waited for after that.
+const WEARY_NS: u64 = 20_000_000;
 /// Pending errors that one call of `recv` steps over.
 const PENDING_PER_CALL: u32 = 8;
 const STRAYS: usize = 64;
@@ -423,15 +432,17 @@ mod tests {
     #[test]
     fn one_call_waits_for_room_only_so_long() {
         let socket = Udp::bound(SocketAddr::from(([127, 0, 0, 1], 0)), &UdpOptions::default()).expect("a bound socket");
-        let mut patience = None;
+        let (mut patience, mut weary) = (None, 0);
         let before = clock::monotonic_ns();
         // There is room all the time, so this goes round quickly, as it does while a device's queue
         // is full.
         let full = io::Error::from_raw_os_error(libc::ENOBUFS);
-        while socket.wait_for_room(&full, &mut patience) {}
+        while socket.wait_for_room(&full, &mut patience, &mut weary) {}
         let waited = clock::monotonic_ns() - before;
         assert!(waited >= PATIENCE_NS, "{waited} ns");
-        assert!(!socket.wait_for_room(&full, &mut patience));
+        assert!(!socket.wait_for_room(&full, &mut patience, &mut weary));
+        // The next call does not wait again, until a while has passed.
+        assert!(weary > before && !socket.wait_for_room(&full, &mut None, &mut weary.saturating_add(WEARY_NS)));
     }
 
     #[test]

@@ -150,7 +150,17 @@ fn safety(check: &mut Checker, file: SafetyFile) -> Safety {
     let abort_on = in_order(check.places, &at.key("abort_on"), file.abort_on);
     let canary = file.canary.unwrap_or(defaults::CANARY);
     let limits = file.limits.unwrap_or(defaults::LIMITS_ALLOWED);
-    Safety { allow_targets, max_message_rate, max_connect_rate, abort_on, abort_on_written, canary, limits }
+    let authorised_by = file.authorised_by.filter(|name| !name.trim().is_empty());
+    Safety {
+        allow_targets,
+        max_message_rate,
+        max_connect_rate,
+        abort_on,
+        abort_on_written,
+        canary,
+        limits,
+        authorised_by,
+    }
 }
 
 /// A limit of nothing is no limit anybody states.

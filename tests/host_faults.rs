@@ -1,0 +1,167 @@
+//! Faults of the host a run is on: its link, its address, its firewall, the queue of its interface,
+//! a process that is stopped. They are told as the machine's own, whatever they cost, and nothing
+//! of them is held against the server.
+//!
+//! Each network is two namespaces of the test's own with a pair of interfaces between them, so that
+//! no packet can leave the machine.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use support::clock;
+use support::program::{Regstorm, profile};
+use support::results::{ResultDir, number};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+const FAR: &str = r#"
+[run]
+name = "host-faults"
+interval = "500ms"
+seed = 1
+drain = "3s"
+
+[safety]
+allow_targets = ["192.0.2.0/24"]
+
+[[trunk]]
+id = "far"
+registrar = "sip:192.0.2.2:5060"
+domain = "far.test"
+expires = "1h"
+agents = { count = 200, user = "agent{n}", password = "secret" }
+retry = { preset = "hammer", interval = "1s" }
+
+[[load]]
+rate = 40
+for = "4s"
+[[load]]
+hold = "4s"
+"#;
+
+/// A registrar at the far end of a pair of interfaces; `grown 4` waits until so many intervals were
+/// recorded.
+const SCENE: &str = r#"
+ip link set lo up
+unshare --net sleep 600 & peer=$!
+until [ "$(readlink /proc/$peer/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do kill -0 $peer || exit 77; done
+ip link add v0 type veth peer name v1 netns $peer || exit 77
+far() { nsenter --target $peer --net "$@"; }
+ip addr add 192.0.2.1/24 dev v0 && ip link set v0 up
+far ip addr add 192.0.2.2/24 dev v1 || exit 77
+far ip link set v1 up
+mkfifo ready
+nsenter --target $peer --net "$REGSTORM" registrar --listen udp://192.0.2.2:5060 > ready 2> registrar.txt & server=$!
+read -r line < ready
+"$REGSTORM" run profile.toml --yes --live off --out out > run.out 2> run.err < /dev/null & run=$!
+size() { stat -c %s out/record.bin 2>/dev/null || echo 0; }
+grown() {
+    left=$1 last=$(size)
+    while [ $left -gt 0 ] && kill -0 $run 2>/dev/null; do
+        now=$(size)
+        [ "$now" = "$last" ] || { left=$((left - 1)) last=$now; }
+        sleep 0.02
+    done
+}
+grown 4
+"#;
+
+/// What a run says of whose network this script disturbed.
+fn disturbed(script: &str) -> (TempDir, ResultDir) {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    profile(dir.path(), FAR);
+    let script = format!("{SCENE}{script}\nwait $run; echo $? > status\nkill $server $peer; wait");
+    let done = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", &script])
+        .current_dir(dir.path())
+        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
+        .output();
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+    let shown = format!("{done:?}\n{}\n{}", read("run.out"), read("run.err"));
+    assert_eq!(read("status").trim(), "3", "an invalid run, from a network of one's own: {shown}");
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    (dir, results)
+}
+
+/// The run is invalid for this cause, and the server is said to be at no fault.
+#[track_caller]
+fn is_the_machines_own(results: &ResultDir, cause: &str) {
+    assert_eq!(results.text("/verdict"), "invalid");
+    let reasons = results.run["invalid_reasons"].to_string();
+    assert!(reasons.contains("could not be sent, above 0.1 %") && reasons.contains(cause), "{reasons}");
+    let findings = results.run["findings"].as_array().expect("a list");
+    let ids: Vec<_> = findings.iter().map(|finding| finding["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids, ["generator.saturated"], "{findings:#?}");
+    assert!(results.number("/totals/transport_error") > 0.0);
+    assert_eq!(results.number("/totals/request_timeout"), 0.0);
+    assert_eq!(results.number("/bindings_left/count"), 0.0, "each was removed");
+}
+
+#[test]
+fn an_own_link_that_is_down_is_ours() {
+    let (_dir, results) = disturbed("ip link set v0 down; grown 4; ip link set v0 up");
+    is_the_machines_own(&results, "no route from this machine");
+}
+
+#[test]
+fn an_own_address_that_is_removed_is_ours() {
+    let (_dir, results) = disturbed("ip addr del 192.0.2.1/24 dev v0; grown 4; ip addr add 192.0.2.1/24 dev v0");
+    is_the_machines_own(&results, "no route from this machine");
+}
+
+#[test]
+fn an_own_firewall_is_ours() {
+    let rule = "add table ip t; add chain ip t o { type filter hook output priority 0; policy accept; }; \
+                add rule ip t o udp dport 5060 drop";
+    let (_dir, results) = disturbed(&format!("nft \"{rule}\"; grown 4; nft flush ruleset"));
+    is_the_machines_own(&results, "refused by the local firewall");
+}
+
+#[test]
+fn a_queue_of_our_own_that_is_full_is_ours_and_nothing_spins() {
+    let narrow = "tc qdisc replace dev v0 root tbf rate 8kbit burst 1600 limit 2000";
+    let (_dir, results) = disturbed(&format!("{narrow}; grown 4; tc qdisc del dev v0 root"));
+    is_the_machines_own(&results, "send buffer full");
+    // A turn waits for a full queue a thousandth of a second, and not for each message.
+    let busy: f64 = results.table("generator.csv").sum("cpu_s");
+    assert!(busy < results.number("/duration_s") / 4.0, "{busy} s of a processor");
+}
+
+#[test]
+fn a_process_that_is_stopped_loses_the_time_in_which_it_was() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = "[run]\nname = \"stopped\"\ninterval = \"500ms\"\nseed = 1\n\n\
+        [[trunk]]\nid = \"lab\"\nregistrar = \"embedded\"\ndomain = \"a.test\"\nexpires = \"2s\"\n\
+        agents = { count = 50, user = \"agent{n}\", password = \"secret\" }\n\n\
+        [registrar]\nmin_expires = \"1s\"\n\n[[load]]\nrate = 100\nfor = \"500ms\"\n[[load]]\nhold = \"14s\"\n";
+    let run = Regstorm::start(dir.path(), &["run", profile(dir.path(), text), "--out", "out", "--live", "off"]);
+    let record = dir.path().join("out/record.bin");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let mut last = 0;
+    for _ in 0..5 {
+        last = clock::until("an interval is recorded", LIMIT, || Some(size(&record)).filter(|now| *now > last));
+    }
+    run.signal("STOP");
+    clock::let_pass(Duration::from_secs(6));
+    run.signal("CONT");
+    run.wait(LIMIT);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    let reasons = results.run["generator"]["reasons"].to_string();
+    assert!(reasons.contains("stood still for"), "{reasons}");
+    assert_ne!(results.text("/generator/verdict"), "valid");
+    // The bindings ended within two seconds, and each interval after that shows nobody.
+    let rows = results.table("availability.csv").rows;
+    let registered: Vec<f64> = rows.iter().map(|row| number(&row["agents_registered"])).collect();
+    let empty: Vec<usize> = (0..rows.len()).filter(|&n| registered[n] == 0.0).collect();
+    assert!(empty.len() >= 5, "{registered:?}");
+    assert!(empty.windows(2).all(|pair| pair[1] == pair[0] + 1), "one gap: {registered:?}");
+    let (first, last) = (empty[0], empty[empty.len() - 1]);
+    assert!(first > 0 && registered[first - 1] > 0.0 && last + 1 < rows.len(), "not at the end: {registered:?}");
+    assert!(rows[first + 1..last].iter().all(|row| number(&row["agent_minutes_available"]) == 0.0));
+    assert_eq!(results.number("/bindings_left/count"), 0.0);
+}
