@@ -89,6 +89,16 @@ pub enum Input<'a> {
     Stop,
 }
 
+impl<'a> Input<'a> {
+    /// The answer that it brings.
+    pub fn answer(&self) -> Option<&'a Response<'a>> {
+        match self {
+            Input::Response { response, .. } => Some(response),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a request goes out now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outgoing {

@@ -111,16 +111,22 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     drop((watch, renewal));
     drop(server);
     let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
-    let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
-    derived.print(directory.path(), Shown::of(args.json, args.line))?;
-    if let Some(keep) = args.keep {
-        keep::prune(&plan.name, directory.path(), keep);
-    }
     // Somebody who interrupted the run is not kept waiting.
+    let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
+    tell(args, &plan.name, directory.path(), &derived)?;
     if let Some(publication) = publication.filter(|_| interrupted_by.is_none()) {
         publication.linger(args.live != Live::Off)?;
     }
     Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
+}
+
+/// Prints what came of the run, and makes room for the next one.
+fn tell(args: &RunArgs, name: &str, directory: &Path, derived: &Derived) -> Result<(), Failure> {
+    derived.print(directory, Shown::of(args.json, args.line))?;
+    if let Some(keep) = args.keep {
+        keep::prune(name, directory, keep);
+    }
+    Ok(())
 }
 
 /// What was recorded is reported, whatever happened to the run.

@@ -348,10 +348,7 @@ impl<W: Witness> Driver<W> {
         let (cx, is_routed) = self.config.context((id, witness.user(id)), flow_id, self.draining);
         let subject = Subject { agent: id, trunk: cx.identity.trunk, source: flow.source };
         let who = Who { local, subject, flow, is_routed };
-        let answer = match input {
-            Input::Response { response, .. } => Some(response),
-            _ => None,
-        };
+        let answer = input.answer();
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&who, &event, answer));

@@ -10,7 +10,7 @@ use regstorm::vocab::{Confidence, Platform, Severity};
 use serde_json::Value;
 
 /// The headers as the contract fixes them; columns may only be added behind.
-const CONTRACT: [(&str, &str); 8] = [
+const CONTRACT: [(&str, &str); 9] = [
     ("intervals.csv", "interval_start,interval_s,trunk_id,status,count,warmup"),
     (
         "latency.csv",
@@ -26,6 +26,11 @@ const CONTRACT: [(&str, &str); 8] = [
         "availability.csv",
         "interval_start,interval_s,trunk_id,agents_planned,agents_registered,agent_minutes_planned,\
          agent_minutes_available,availability_pct,warmup",
+    ),
+    (
+        "generator.csv",
+        "interval_start,interval_s,agents_planned,agents_active,attempts,late,lag_p99_us,lag_max_us,longest_turn_ms,cpu_s,\
+         memory_bytes,socket_drops,send_errors,requests_answered,requests_unanswered,suspended_s,warmup",
     ),
     ("findings.csv", "id,severity,trunk_id,agents,attempts,first_seen,last_seen,confidence,summary,evidence,advice"),
     ("summary.csv", "metric,value,unit,target,result,meaning"),

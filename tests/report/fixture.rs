@@ -431,6 +431,7 @@ fn responses(attempts: &[Attempt]) -> Vec<ResponseRow> {
 fn add(sums: &mut TrunkInterval, part: &TrunkInterval) {
     sums.status.iter_mut().zip(part.status).for_each(|(sum, n)| *sum += n);
     sums.started.iter_mut().zip(part.started).for_each(|(sum, n)| *sum += n);
+    sums.ended.iter_mut().zip(part.ended).for_each(|(sum, n)| *sum += n);
     sums.register_requests += part.register_requests;
     sums.messages_sent += part.messages_sent;
     sums.messages_received += part.messages_received;
