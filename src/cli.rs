@@ -56,6 +56,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Follow the runs of a name over time: what changed, when, and what came and went
     Trend(TrendArgs),
+    /// Make a profile of what real phones did, from a capture or an event log
+    Learn(LearnArgs),
     /// Say what a response code or a finding means and where to look
     Explain(ExplainArgs),
     /// Print the JSON Schema of the profile, for editors
@@ -545,6 +547,30 @@ pub struct TrendArgs {
     /// Write to this file, and only the one sentence to stdout
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::LEARN_HELP)]
+pub struct LearnArgs {
+    /// A capture (pcap, pcapng), or a platform's SIP event log (JSON)
+    #[arg(value_name = "CAPTURE|EVENT-LOG")]
+    pub source: PathBuf,
+
+    /// Where the profile and its files go; what is there is never replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Give every user another name, the same wherever it stands
+    #[arg(long)]
+    pub anonymise: bool,
+
+    /// Name of a key in an event log, such as user=sip_from; may be repeated
+    #[arg(long = "field", value_name = "FIELD=KEY")]
+    pub fields: Vec<String>,
+
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

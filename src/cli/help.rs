@@ -225,6 +225,26 @@ Exit status:
   0  told
   2  bad usage, no such directory, or no run of this name";
 
+pub(super) const LEARN_HELP: &str = "\
+Follows every phone of the capture: who registers, when, with which lifetime, how it refreshes and how it tries again \
+after a refusal. What its habits explain becomes a trunk of the profile, with the nearest preset; every other attempt \
+becomes a row of arrivals.csv, which [[load]] replays. The profile is rehearsed at once, and learn.html shows how near \
+its messages come to those of the capture, minute by minute.
+
+The profile registers with the embedded registrar, so nothing leaves this machine until two keys are changed on \
+purpose. A capture holds no passwords: those of the agents come from the environment variable SIP_PASSWORD.
+
+Examples:
+  regstorm learn monday.pcapng --out monday
+  regstorm learn monday.pcapng --out monday --anonymise
+  regstorm simulate monday/profile.toml --set load.0.speed=2
+  regstorm learn export.json --out platform --field user=from_address
+
+Exit status:
+  0  the profile is written
+  2  bad usage, no such file, or a file that is there already
+  3  the source cannot be read, or shows no registration";
+
 pub(super) const EXPLAIN_HELP: &str = "\
 Examples:
   regstorm explain 403

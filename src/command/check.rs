@@ -4,7 +4,7 @@
 use super::failure::{Exit, Failure};
 use super::output::{print, width};
 use super::preflight::doubt;
-use super::source::DiskSource;
+use super::source::RehearsalSource;
 use crate::cli::CheckArgs;
 use crate::plan::Plan;
 use crate::profile::{self, lint};
@@ -13,8 +13,10 @@ use crate::report::readiness::{Doubt, doubt_in_words};
 use serde_json::{Value, json};
 
 pub(super) fn execute(args: &CheckArgs) -> Result<Exit, Failure> {
-    let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
-    let plan = Plan::new(&profile)?;
+    let source = RehearsalSource::default();
+    let profile = profile::load(&source, &args.profile.to_string_lossy(), &args.sets)?;
+    let mut plan = Plan::new(&profile)?;
+    plan.warnings.extend(source.doubts());
     let doubts: Vec<Doubt> = lint::lint(&profile).into_iter().map(doubt).collect();
     print(&if args.json { as_json(&plan, &doubts) } else { in_words(&plan, &doubts, width()) })?;
     Ok(Exit::Success)

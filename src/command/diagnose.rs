@@ -6,6 +6,8 @@ mod file;
 mod interrupt;
 mod live;
 
+pub(super) use file::{Opened, UNKNOWN, name_of, opened};
+
 use super::failure::{Exit, Failure};
 use crate::cli::DiagnoseArgs;
 

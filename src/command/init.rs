@@ -7,6 +7,7 @@ use super::failure::{Exit, Failure};
 use super::output::{print, say, write_file};
 use super::source::DiskSource;
 use crate::cli::{InitArgs, TransportWish};
+use crate::learn::quoted;
 use crate::net::resolve::resolve;
 use crate::plan::Plan;
 use crate::profile::{self, Source};
@@ -214,12 +215,6 @@ fn safety(answers: &Answers, addresses: &[IpAddr]) -> String {
          password locks accounts\n\n",
         nets.join(", ")
     )
-}
-
-/// As a string of TOML.
-fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{escaped}\"")
 }
 
 /// Reads the text as a profile at its place, with the password that is still to be set.

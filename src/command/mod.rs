@@ -18,6 +18,7 @@ mod hook;
 mod init;
 mod keep;
 mod kept_baseline;
+mod learn;
 mod limits;
 mod metrics;
 mod names;
@@ -70,6 +71,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(args) => watch::execute(&args),
         Command::Sweep(args) => sweep::execute(&args),
         Command::Compare(args) => compare::execute(&args),
+        Command::Learn(args) => learn::execute(&args),
         Command::Trend(args) => trend::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Init(args) => init::execute(&args),

@@ -2,11 +2,11 @@
 
 use super::assemble::USER_AGENT;
 use super::failure::{Exit, Failure};
-use super::output::{RunDirectory, name_of, print, write_files};
+use super::output::{RunDirectory, name_of, print, say, write_files};
 use super::report::{Derived, Shown, derive};
 use super::run::header;
 use super::run_watch::FailureFile;
-use super::source::DiskSource;
+use super::source::RehearsalSource;
 use super::stop::StopFlag;
 use super::targets::TrunkTargets;
 use super::threads::sender_threads;
@@ -72,7 +72,11 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
 
 /// The plan of the profile that is to be rehearsed.
 pub(super) fn plan(args: &SimulateArgs) -> Result<Plan, Failure> {
-    let plan = Plan::new(&profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?)?;
+    let source = RehearsalSource::default();
+    let plan = Plan::new(&profile::load(&source, &args.profile.to_string_lossy(), &args.sets)?)?;
+    for doubt in source.doubts() {
+        say(&format!("warning: {doubt}"));
+    }
     plan.require_load()?;
     Ok(plan)
 }

@@ -1,7 +1,9 @@
 //! Disk and environment as the profile room asks for them.
 
 use super::shipped;
-use crate::profile::Source;
+use crate::profile::{REGISTRAR_PASSWORD, Source};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
@@ -34,6 +36,40 @@ impl Source for DiskSource {
         // An empty or malformed name makes `var` fail, never panic, except for NUL and "=", which
         // no variable has.
         if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() }
+    }
+}
+
+/// The same for what sends nothing: a secret that is not at hand is stood in for, and noted.
+#[derive(Debug, Default)]
+pub(super) struct RehearsalSource {
+    missing: RefCell<BTreeSet<String>>,
+}
+
+/// What every secret is that is not at hand: the embedded registrar takes it as the agents' own.
+pub(super) const STAND_IN: &str = REGISTRAR_PASSWORD;
+
+impl RehearsalSource {
+    /// A doubt for each secret that a run would miss.
+    pub(super) fn doubts(&self) -> Vec<String> {
+        let missing = self.missing.borrow();
+        let doubt = |name: &String| {
+            format!("the environment variable {name} is not set: a stand-in is used here, and a run will want it")
+        };
+        missing.iter().map(doubt).collect()
+    }
+}
+
+impl Source for RehearsalSource {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        DiskSource.read(path)
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        let set = DiskSource.env(name).filter(|value| !value.is_empty());
+        if set.is_none() {
+            self.missing.borrow_mut().insert(name.to_owned());
+        }
+        Some(set.unwrap_or_else(|| STAND_IN.to_owned()))
     }
 }
 

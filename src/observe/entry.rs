@@ -20,19 +20,60 @@ pub(super) struct Entry {
 pub(super) enum What {
     Arrived,
     Retired,
-    Started { kind: Kind },
-    Request { kind: Kind, bytes: u32 },
-    Retransmitted { bytes: u32, first_sent: Option<u64> },
-    RequestEnded { kind: RequestKind, fate: RequestFate, bytes: u32, sent: u64 },
-    Received { bytes: u32 },
-    Challenged { kind: Kind, code: u16, reason: TextId, since: u64 },
-    Offered { realm: TextId, offered: u8, answered: Option<u8>, stale: bool },
-    Granted { kind: Kind, asked_s: u32, granted_s: u32, listed: u16, echo: Echo, example: TextId },
+    Started {
+        kind: Kind,
+    },
+    /// `proved`: it carries credentials.
+    Request {
+        kind: Kind,
+        bytes: u32,
+        proved: bool,
+    },
+    Retransmitted {
+        bytes: u32,
+        first_sent: Option<u64>,
+    },
+    RequestEnded {
+        kind: RequestKind,
+        fate: RequestFate,
+        bytes: u32,
+        sent: u64,
+    },
+    Received {
+        bytes: u32,
+    },
+    Challenged {
+        kind: Kind,
+        code: u16,
+        reason: TextId,
+        since: u64,
+    },
+    Offered {
+        realm: TextId,
+        offered: u8,
+        answered: Option<u8>,
+        stale: bool,
+    },
+    Granted {
+        kind: Kind,
+        asked_s: u32,
+        granted_s: u32,
+        listed: u16,
+        echo: Echo,
+        example: TextId,
+    },
     Ended(SeenEnd),
-    Registered { until: u64 },
+    Registered {
+        until: u64,
+    },
     Lapsed,
     Unregistered,
-    UnregisterEnded { code: u16, reason: Why<TextId>, ok: bool, sent: u64 },
+    UnregisterEnded {
+        code: u16,
+        reason: Why<TextId>,
+        ok: bool,
+        sent: u64,
+    },
     LateResponse,
     DuplicateResponse,
 }

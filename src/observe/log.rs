@@ -13,9 +13,10 @@
 //! * Records stand in order of time, or the newest first; both are put right.
 
 use super::roster::TrunkKey;
+use super::trace::Trace;
 use super::watch::{Ask, AskContact, Carried, Reply, SeenChallenge, Watch, print_of};
-use super::wire::of_stored;
-use super::{Observation, ObserveError};
+use super::wire::stored;
+use super::{Observation, ObserveError, Watched};
 use crate::record::Observed;
 use crate::record::eventlog::{EventLog, LogRecord};
 use crate::sip::contact;
@@ -27,10 +28,24 @@ use std::collections::HashMap;
 /// # Errors
 /// When it shows no registration, or its times span years.
 pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
+    let (seen, remarks) = watched(log, name)?;
+    Observation::of(seen, remarks)
+}
+
+/// The same, phone by phone.
+///
+/// # Errors
+/// As [`of_log`].
+pub fn trace_log(log: EventLog, name: &str) -> Result<Trace, ObserveError> {
+    let (seen, remarks) = watched(log, name)?;
+    super::traced(seen, remarks)
+}
+
+fn watched(log: EventLog, name: &str) -> Result<Watched, ObserveError> {
     let EventLog { mut records, others, messages } = log;
     // What was kept whole says more than a record of it.
     if records.is_empty() && !messages.is_empty() {
-        return of_stored(&messages, name);
+        return stored(&messages, name);
     }
     put_in_order(&mut records);
     let mut remarks = remarks(&records, others);
@@ -44,7 +59,7 @@ pub fn of_log(log: EventLog, name: &str) -> Result<Observation, ObserveError> {
         seen.answers_missing = true;
         remarks.push("no record has a response code: nothing is known of any answer".to_owned());
     }
-    Observation::of(seen, remarks)
+    Ok((seen, remarks))
 }
 
 /// A log that goes backwards is turned round, so that records of one second keep their order.
@@ -122,6 +137,7 @@ fn ask<'a>(record: &'a LogRecord, (trunk, user): &'a (TrunkKey, String), transac
         removes: false,
         contact: AskContact::default(),
         sent_by: b"",
+        request: None,
     }
 }
 

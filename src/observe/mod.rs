@@ -14,20 +14,25 @@
 //! phone an address of record on it. So every detector, table and report works on what regstorm
 //! never sent.
 //!
+//! `trace` tells the same phone by phone, for whoever wants to know what each did.
+//!
 //! What cannot be known from outside is said in [`Observation::remarks`]. Times are the capture's.
 //! A first REGISTER counts as planned for the moment it was sent, so the generator's own figures
 //! mean nothing here.
 
 mod entry;
 mod log;
+mod phones;
 mod replay;
 mod roster;
+mod trace;
 mod waits;
 mod watch;
 mod wire;
 
-pub use log::of_log;
-pub use wire::{of_capture, of_trace};
+pub use log::{of_log, trace_log};
+pub use trace::{Act, PhoneTrace, Trace, TrunkTrace};
+pub use wire::{of_capture, of_text, trace_capture, trace_text};
 
 use crate::record::{ReadError, Results};
 
@@ -47,6 +52,18 @@ impl Observation {
             None => Err(ObserveError::Nothing { remarks }),
         }
     }
+}
+
+/// What was seen, and what is to be said of it.
+type Watched = (replay::Seen, Vec<String>);
+
+/// What was seen, phone by phone.
+fn traced(seen: replay::Seen, remarks: Vec<String>) -> Result<Trace, ObserveError> {
+    if seen.roster.len() == 0 {
+        return Err(ObserveError::Nothing { remarks });
+    }
+    replay::check_span(&seen)?;
+    Ok(phones::trace(seen, remarks))
 }
 
 /// Why nothing can be said of what was observed.

@@ -41,16 +41,28 @@ pub(super) fn results(mut seen: Seen) -> Result<Option<Results>, ObserveError> {
     };
     let start = first / SECOND_NS * SECOND_NS;
     let end = seen.end.max(seen.entries.last().map_or(start, |entry| entry.at));
+    check_length(start, end)?;
     let span = Duration::from_nanos(end - start);
-    if span > LONGEST {
-        return Err(too_long(start, end));
-    }
     let interval = interval_for(span);
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes);
     let written = write(&mut writer, &seen, start, end, interval);
     written.expect("a vector takes every byte");
     Ok(Some(read(bytes.as_slice())?))
+}
+
+/// The same check as of results, for what is not laid out.
+///
+/// # Errors
+/// When it spans more than [`LONGEST`].
+pub(super) fn check_span(seen: &Seen) -> Result<(), ObserveError> {
+    let times = || seen.entries.iter().map(|entry| entry.at);
+    let first = times().min().unwrap_or(seen.end);
+    check_length(first / SECOND_NS * SECOND_NS, seen.end.max(times().max().unwrap_or(first)))
+}
+
+fn check_length(start: u64, end: u64) -> Result<(), ObserveError> {
+    if Duration::from_nanos(end - start) > LONGEST { Err(too_long(start, end)) } else { Ok(()) }
 }
 
 fn write(

@@ -5,7 +5,11 @@
 //! is two phones with one name.
 
 use super::ObserveError;
+use super::entry::{SeenTexts, TextId};
+use super::trace::{HeadersSeen, TrunkTrace};
 use crate::record::{RegistrarHeader, TrunkHeader};
+use crate::sip::Request;
+use crate::sip::challenge::all_credentials;
 use crate::vocab::{Transport, saturating_u16, saturating_u32};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -37,6 +41,12 @@ pub(super) struct AgentSeen {
     pub(super) source: u8,
     /// The first one seen.
     pub(super) call_id: String,
+    /// The name in its credentials, where it is another than the user.
+    pub(super) auth_user: Option<String>,
+    pub(super) user_agent: Option<TextId>,
+    /// The lifetime it asked for last, and whether it was heard before.
+    pub(super) asked_s: Option<u32>,
+    heard: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +56,7 @@ pub(super) struct Roster {
     pub(super) agents: Vec<AgentSeen>,
     /// The phones of a user, in order of appearance.
     users: HashMap<(u16, String), Vec<u32>>,
+    headers: HeadersSeen,
 }
 
 impl Roster {
@@ -81,8 +92,50 @@ impl Roster {
             trunk,
             source,
             call_id: String::from_utf8_lossy(&call_id[..call_id.len().min(MAX_CALL_ID)]).into_owned(),
+            auth_user: None,
+            user_agent: None,
+            asked_s: None,
+            heard: false,
         });
         agent
+    }
+
+    /// What a request says of its phone beyond the registration: once of what stays the same.
+    pub(super) fn note(
+        &mut self,
+        agent: u32,
+        asked_s: Option<u32>,
+        request: Option<&Request<'_>>,
+        words: &mut SeenTexts,
+    ) {
+        let phone = &mut self.agents[agent as usize];
+        phone.asked_s = asked_s.or(phone.asked_s);
+        let Some(request) = request else { return };
+        if !std::mem::replace(&mut phone.heard, true) {
+            phone.user_agent = request.headers("User-Agent").next().map(|value| words.of(value));
+            for (name, value) in request.every_header() {
+                self.headers.add(phone.trunk, name, value);
+            }
+        }
+        if phone.auth_user.is_none()
+            && let Some(credentials) = all_credentials(request).next()
+            && credentials.username != phone.user.as_bytes()
+        {
+            phone.auth_user = String::from_utf8(credentials.username.to_vec()).ok();
+        }
+    }
+
+    /// The trunks as a trace lists them.
+    pub(super) fn traced(&self) -> Vec<TrunkTrace> {
+        let of = |(place, trunk): (usize, &TrunkSeen)| TrunkTrace {
+            registrar: trunk.key.registrar.clone(),
+            domain: trunk.key.domain.clone(),
+            transport: trunk.transport,
+            sources: trunk.sources.len(),
+            headers: self.headers.of(saturating_u16(place)),
+            ..TrunkTrace::default()
+        };
+        self.trunks.iter().enumerate().map(of).collect()
     }
 
     /// The trunk's agents ask for this lifetime; the first one stands for all.

@@ -15,10 +15,10 @@ use super::roster::{Roster, TrunkKey};
 use crate::agent::answer;
 use crate::agent::exchange::{Challenger, Exchange, Failed, FinalAnswer, Patience};
 use crate::record::Observed;
-use crate::sip::Response;
 use crate::sip::challenge::Role;
 use crate::sip::contact::{self, SentContact};
 use crate::sip::timers::TIMER_F_NS;
+use crate::sip::{Request, Response};
 use crate::vocab::{
     Kind, LoopKind, Place, RequestFate, RequestKind, Status, Time, Transport, Trouble, Unreachable, Why, saturating_u32,
 };
@@ -48,6 +48,8 @@ pub(super) struct Ask<'a> {
     pub(super) contact: AskContact<'a>,
     /// Of its topmost Via.
     pub(super) sent_by: &'a [u8],
+    /// The request itself, where the source has it.
+    pub(super) request: Option<&'a Request<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -240,6 +242,8 @@ impl Watch {
         }
         self.asked += 1;
         let agent = self.phone_of(ask)?;
+        let asked_s = ask.asked_s.filter(|_| !ask.removes);
+        self.roster.note(agent, asked_s, ask.request, &mut self.words);
         let phone = &mut self.phones[agent as usize];
         (phone.call_id, phone.contact) = (print_of(&[ask.call_id]), print_of(&[ask.contact.uri]));
         if phone.open.as_ref().is_some_and(|open| open.goes_on_with(ask)) {
@@ -380,7 +384,7 @@ impl Watch {
             self.tell(ask.at, agent, What::Arrived);
             self.tell(ask.at, agent, What::Started { kind });
         }
-        self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes });
+        self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes, proved: ask.carried.is_shown() });
     }
 
     /// The request that answers a challenge, or asks for longer after a 423.
@@ -402,7 +406,7 @@ impl Watch {
             self.tell(answer.at, agent, answer.offered(algorithm));
         }
         self.tell(answer.at, agent, What::Challenged { kind, code: answer.code, reason: answer.reason, since });
-        self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes });
+        self.tell(ask.at, agent, What::Request { kind, bytes: ask.bytes, proved: with_credentials });
     }
 
     /// The latest request of the open attempt has its final answer, or will have none.

@@ -6,8 +6,9 @@
 //! messages, beside what [`super::entry`] keeps.
 
 use super::roster::TrunkKey;
+use super::trace::Trace;
 use super::watch::{Ask, AskContact, Carried, Reply, SECOND_NS, SeenChallenge, UsedCredentials, Watch, print_of};
-use super::{Observation, ObserveError};
+use super::{Observation, ObserveError, Watched};
 use crate::agent::answer;
 use crate::record::Observed;
 use crate::record::capture::{self, CaptureError, CapturedItem, CapturedMessage, Undelivered};
@@ -27,6 +28,20 @@ use std::net::SocketAddr;
 /// # Errors
 /// When it is no capture, cannot be read, or shows no registration.
 pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveError> {
+    let (seen, remarks) = captured(source, name)?;
+    Observation::of(seen, remarks)
+}
+
+/// The same, phone by phone.
+///
+/// # Errors
+/// As [`of_capture`].
+pub fn trace_capture(source: impl Read, name: &str) -> Result<Trace, ObserveError> {
+    let (seen, remarks) = captured(source, name)?;
+    super::traced(seen, remarks)
+}
+
+fn captured(source: impl Read, name: &str) -> Result<Watched, ObserveError> {
     let mut wire = WatchedWire::new();
     let account = capture::read_all(source, |item| match item {
         CapturedItem::Message(message) => wire.packet(&message),
@@ -46,7 +61,19 @@ pub fn of_capture(source: impl Read, name: &str) -> Result<Observation, ObserveE
 ///
 /// # Errors
 /// When it cannot be read, or shows no registration.
-pub fn of_trace(source: impl BufRead, name: &str) -> Result<Option<Observation>, ObserveError> {
+pub fn of_text(source: impl BufRead, name: &str) -> Result<Option<Observation>, ObserveError> {
+    text(source, name)?.map(|(seen, remarks)| Observation::of(seen, remarks)).transpose()
+}
+
+/// The same, phone by phone.
+///
+/// # Errors
+/// As [`of_text`].
+pub fn trace_text(source: impl BufRead, name: &str) -> Result<Option<Trace>, ObserveError> {
+    text(source, name)?.map(|(seen, remarks)| super::traced(seen, remarks)).transpose()
+}
+
+fn text(source: impl BufRead, name: &str) -> Result<Option<Watched>, ObserveError> {
     let mut wire = WatchedWire::new();
     let account = texttrace::read(source, |message| wire.packet(&message)).map_err(CaptureError::Io)?;
     if account.messages == 0 {
@@ -56,7 +83,7 @@ pub fn of_trace(source: impl BufRead, name: &str) -> Result<Option<Observation>,
 }
 
 /// Lays out messages that a capture store kept.
-pub(super) fn of_stored(messages: &[StoredMessage], name: &str) -> Result<Observation, ObserveError> {
+pub(super) fn stored(messages: &[StoredMessage], name: &str) -> Result<Watched, ObserveError> {
     let mut ordered: Vec<&StoredMessage> = messages.iter().collect();
     // Stores hand out the newest first, or by call.
     ordered.sort_by_key(|message| message.at_ns);
@@ -136,7 +163,7 @@ impl WatchedWire {
     }
 
     /// Everything is read; the source ended at `last_ns`, and so much is to be said of it.
-    fn observed(mut self, name: &str, last_ns: u64, mut remarks: Vec<String>) -> Result<Observation, ObserveError> {
+    fn observed(mut self, name: &str, last_ns: u64, mut remarks: Vec<String>) -> Result<Watched, ObserveError> {
         self.drain(u64::MAX, 0);
         if let Some(error) = self.failed {
             return Err(error);
@@ -156,7 +183,7 @@ impl WatchedWire {
             seen.answers_missing = !gaps.waited;
             remarks.push("no answer at all is in the capture: it may show one direction only".to_owned());
         }
-        Observation::of(seen, remarks)
+        Ok((seen, remarks))
     }
 
     fn packet(&mut self, packet: &CapturedMessage<'_>) {

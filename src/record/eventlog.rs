@@ -95,6 +95,18 @@ impl Fields {
     /// What can be named.
     pub const NAMES: [&'static str; 8] = ["method", "user", "to", "code", "reason", "time", "trunk", "call_id"];
 
+    /// The usual names with these assignments followed.
+    ///
+    /// # Errors
+    /// Names the first that cannot be.
+    pub fn with(assignments: &[String]) -> Result<Fields, String> {
+        let mut fields = Fields::default();
+        for assignment in assignments {
+            fields.assign(assignment).map_err(|error| format!("--field {assignment}: {error}"))?;
+        }
+        Ok(fields)
+    }
+
     /// Follows an assignment like `user=sip_from`.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub mod html;
 mod json;
 pub mod junit;
 mod last_good;
+pub mod learn;
 pub mod limits;
 pub mod line;
 mod names;

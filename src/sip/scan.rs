@@ -281,6 +281,11 @@ impl<'a> Request<'a> {
         self.head.called(name)
     }
 
+    /// Name and value of every header, in order.
+    pub fn every_header(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.head.walk()
+    }
+
     /// The body, empty where there is none.
     pub fn body(&self) -> &'a [u8] {
         self.head.body()

@@ -3,14 +3,14 @@
 use super::packets::*;
 use super::{loops, statuses};
 use proptest::prelude::*;
-use regstorm::observe::{Observation, of_trace};
+use regstorm::observe::{Observation, of_text};
 use regstorm::record::texttrace;
 use std::fmt::Write;
 
 type Messages = Vec<(u64, bool, Vec<u8>)>;
 
 fn seen(text: &str) -> Observation {
-    of_trace(text.as_bytes(), "trace").expect("registrations").expect("messages")
+    of_text(text.as_bytes(), "trace").expect("registrations").expect("messages")
 }
 
 fn loop_of_403() -> Messages {
@@ -162,7 +162,7 @@ fn a_trace_over_new_year_goes_on() {
 fn what_is_no_trace_has_no_messages() {
     for text in ["", "hello\n", "user,password\nalice,secret\n", "REGISTER sip:x SIP/2.0\r\n\r\n", &"x".repeat(200_000)]
     {
-        assert!(of_trace(text.as_bytes(), "x").expect("no trace").is_none(), "{}", &text[..text.len().min(40)]);
+        assert!(of_text(text.as_bytes(), "x").expect("no trace").is_none(), "{}", &text[..text.len().min(40)]);
     }
     assert!(!texttrace::is_text(b"\x7fELF\x02\x01\x01\x00") && texttrace::is_text(b"\x1b[32m[May 14 10:22:15]\n"));
 }

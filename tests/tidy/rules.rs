@@ -5,7 +5,7 @@
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
 /// Which rooms a room may use besides itself. `*` is everything.
-pub const ROOMS: [(&str, &[&str]); 23] = [
+pub const ROOMS: [(&str, &[&str]); 24] = [
     ("vocab", &[]),
     ("seed", &["vocab"]),
     ("sip", &["vocab"]),
@@ -25,6 +25,8 @@ pub const ROOMS: [(&str, &[&str]); 23] = [
     // What others did on a wire is counted like what our agents do, and a loop is a loop by the
     // same rule.
     ("observe", &["vocab", "sip", "agent", "measure", "record"]),
+    // A habit is held against what agents of a preset would do.
+    ("learn", &["vocab", "sip", "agent", "record", "observe"]),
     // A finding names examples by the Call-IDs that agents draw from the seed; what a probe saw is
     // evidence too.
     ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
@@ -44,7 +46,7 @@ pub const ROOMS: [(&str, &[&str]); 23] = [
 ];
 
 /// Rooms without clock, socket, file, thread or global.
-pub const PURE: [&str; 15] = [
+pub const PURE: [&str; 16] = [
     "vocab",
     "seed",
     "sip",
@@ -56,6 +58,7 @@ pub const PURE: [&str; 15] = [
     "measure",
     "diagnose",
     "observe",
+    "learn",
     "report",
     "profile",
     "plan",

@@ -8,22 +8,19 @@ use crate::command::source::why_unreadable;
 use crate::diagnose::Diagnosis;
 use crate::observe::{self, Observation};
 use crate::record::capture;
-use crate::record::eventlog::{self, Fields};
+use crate::record::eventlog::{self, EventLog, Fields};
 use crate::record::texttrace;
 use crate::record::{self, schema};
 use crate::report::diagnosis::{self, Diagnosed};
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// # Errors
 /// When a source does not exist, cannot be read, or is of no known kind.
 pub(super) fn execute(sources: &[PathBuf], args: &DiagnoseArgs) -> Result<Exit, Failure> {
-    let mut fields = Fields::default();
-    for assignment in &args.fields {
-        fields.assign(assignment).map_err(|error| Failure::usage(format!("--field {assignment}: {error}")))?;
-    }
+    let fields = Fields::with(&args.fields).map_err(Failure::usage)?;
     let all = sources.iter().map(|path| diagnosed(path, &fields)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
         print(&diagnosis::render_json(&all))?;
@@ -45,8 +42,41 @@ fn diagnosed(path: &Path, fields: &Fields) -> Result<Diagnosed, Failure> {
     Ok(Diagnosed { source: path.display().to_string(), results, diagnosis, remarks })
 }
 
-/// Reads a source; what it is is told by how it begins, not by its name.
+/// Reads a source.
 fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
+    let file = if path.is_dir() { path.join(RECORD) } else { path.to_owned() };
+    let name = name_of(&file);
+    let unreadable = |error: &dyn Display| Failure::could_not(format!("{}: {error}", file.display()));
+    let observed = match opened(path, fields)? {
+        Opened::Capture(source) => observe::of_capture(source, &name),
+        Opened::Log(log) => observe::of_log(log, &name),
+        Opened::Text(source) => match observe::of_text(source, &name) {
+            Ok(None) => return Err(unreadable(&UNKNOWN)),
+            Ok(Some(seen)) => Ok(seen),
+            Err(error) => Err(error),
+        },
+        Opened::Run(source) => {
+            let results = record::read(source).map_err(|error| unreadable(&error))?;
+            return Ok(Observation { remarks: results.torn.iter().cloned().collect(), results });
+        }
+    };
+    observed.map_err(|error| unreadable(&error))
+}
+
+/// A source by its kind, at its beginning.
+pub(in crate::command) enum Opened {
+    Capture(Box<dyn Read>),
+    Log(EventLog),
+    /// It may be a trace in text, or any other text.
+    Text(Box<dyn BufRead>),
+    Run(Box<dyn Read>),
+}
+
+/// Opens a source; what it is is told by how it begins, not by its name.
+///
+/// # Errors
+/// When it does not exist, cannot be read, or is of no known kind.
+pub(in crate::command) fn opened(path: &Path, fields: &Fields) -> Result<Opened, Failure> {
     if !path.exists() {
         return Err(Failure::usage(format!("{}: there is no such file or directory", path.display())));
     }
@@ -60,17 +90,15 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
     let mut source = File::open(&file).map(BufReader::new).map_err(|error| unreadable(&why_unreadable(&error)))?;
     let mut beginning = Vec::new();
     source.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| unreadable(&error))?;
-    let whole = beginning.as_slice().chain(source);
+    let whole = Cursor::new(beginning.clone()).chain(source);
     if capture::is_capture(&beginning) {
-        return observe::of_capture(whole, &name_of(&file)).map_err(|error| unreadable(&error));
+        return Ok(Opened::Capture(Box::new(whole)));
     }
     if beginning.starts_with(&schema::MAGIC) {
-        let results = record::read(whole).map_err(|error| unreadable(&error))?;
-        return Ok(Observation { remarks: results.torn.iter().cloned().collect(), results });
+        return Ok(Opened::Run(Box::new(whole)));
     }
     if eventlog::is_json(&beginning) {
-        let log = eventlog::read_from(whole, fields).map_err(|error| unreadable(&error))?;
-        return observe::of_log(log, &name_of(&file)).map_err(|error| unreadable(&error));
+        return Ok(Opened::Log(eventlog::read_from(whole, fields).map_err(|error| unreadable(&error))?));
     }
     if beginning.starts_with(&GZIP) {
         return Err(unreadable(&"it is compressed; unpack it first (gunzip)"));
@@ -79,18 +107,18 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
         let profile = "this looks like a profile; to experiment on one of its agents, write diagnose --live PROFILE";
         return Err(unreadable(&profile));
     }
-    if texttrace::is_text(&beginning)
-        && let Some(seen) = observe::of_trace(whole, &name_of(&file)).map_err(|error| unreadable(&error))?
-    {
-        return Ok(seen);
+    if texttrace::is_text(&beginning) {
+        return Ok(Opened::Text(Box::new(whole)));
     }
-    Err(unreadable(
-        &"this is no capture (pcap, pcapng), no event log (JSON), no trace in text (Asterisk's pjsip logger, sngrep, \
-          ngrep -W byline) and no record of a run",
-    ))
+    Err(unreadable(&UNKNOWN))
 }
 
-fn name_of(path: &Path) -> String {
+/// What a file is not.
+pub(in crate::command) const UNKNOWN: &str = "this is no capture (pcap, pcapng), no event log (JSON), no trace in text (Asterisk's pjsip logger, sngrep, ngrep -W byline) \
+     and no record of a run";
+
+/// What results call it.
+pub(in crate::command) fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
