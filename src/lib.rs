@@ -31,7 +31,7 @@
 //! | [`measure`] | events to numbers, and the evidence that findings quote | books balance at each interval: started = ended + open |
 //! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
-//! | [`learn`] | a profile and a replay out of what was observed | what no habit explains is a row of the replay |
+//! | [`learn`] | a profile and a replay out of what was observed | the replay stays true where a habit does not |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |
 //! | [`live`] | what is shown and published meanwhile | reads snapshots and finished intervals only |

@@ -39,6 +39,7 @@ mod connection;
 mod departure;
 mod elsewhere;
 mod granted;
+mod recorded;
 
 use super::answer;
 use super::authentication::Authentication;
@@ -81,6 +82,10 @@ pub enum Input<'a> {
     FlowLost { why: FlowLoss },
     /// [`Agent::deadline`] has come.
     Wake,
+    /// The same, where a record has it try again at this time; see [`Input::Again`].
+    WakeOr { at: Time },
+    /// What it waits for comes now, as a record has it, if that is about as long a wait as its own.
+    Again,
     /// The phone loses its power: nothing goes out any more until it arrives again.
     Cut,
     /// Remove the binding, now.
@@ -272,6 +277,11 @@ impl Agent {
             Input::FlowOpen => self.flow_open(),
             Input::FlowLost { why } => self.flow_lost(cx, why, now, events),
             Input::Wake => self.wake(cx, now, events),
+            Input::WakeOr { at } => {
+                self.wait_for(now, at);
+                self.wake(cx, now, events)
+            }
+            Input::Again => self.again(cx, now),
             Input::Cut => {
                 self.cut(cx, now, events);
                 Outgoing::No

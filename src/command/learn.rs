@@ -248,6 +248,7 @@ fn as_json(
         "lasts_s": learnt.lasts().as_secs_f64(),
         "rows": {
             "arrive": learnt.rows(ReplayAct::Arrive),
+            "again": learnt.rows(ReplayAct::Again),
             "leave": learnt.rows(ReplayAct::Leave),
             "vanish": learnt.rows(ReplayAct::Vanish),
         },

@@ -149,7 +149,7 @@ impl Crew {
 
     /// Expired timers, then phones that are due, a bounded number of each. True when more are due.
     pub fn turn(&mut self, now: Time, out: &mut impl Ways) -> bool {
-        let more = self.driver.wake(now, |_, _| Input::Wake, out);
+        let more = self.driver.wake(now, |_, _, _| Input::Wake, out);
         for _ in 0..TURN_LIMIT {
             if !self.task().is_due(now) {
                 return more;

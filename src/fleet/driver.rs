@@ -306,7 +306,7 @@ impl<W: Witness> Driver<W> {
     pub(super) fn wake(
         &mut self,
         now: Time,
-        input: impl Fn(&W, &Agent) -> Input<'static>,
+        input: impl Fn(&W, u32, &Agent) -> Input<'static>,
         out: &mut impl Ways,
     ) -> bool {
         // Taken out, because driving an agent borrows the rest of the driver.
@@ -316,7 +316,7 @@ impl<W: Witness> Driver<W> {
         for &local in &expired {
             match self.agents.get(local as usize) {
                 Some(agent) => {
-                    let input = input(&self.witness, agent);
+                    let input = input(&self.witness, local, agent);
                     self.drive(local, now, input, out);
                 }
                 None => self.stream_due(local, now, out),

@@ -18,6 +18,7 @@ mod outage;
 mod overdue;
 pub mod roster;
 mod routes;
+mod rows;
 pub mod stream;
 pub mod wheel;
 
@@ -27,7 +28,7 @@ pub use flows::{Flow, Flows, Sharing};
 pub use stream::StreamRules;
 
 use crate::agent::{Agent, IdentityBook, Input, TrunkPolicy};
-use crate::load::{Outage, ReplayStep, Schedule, Stripe, Timeline};
+use crate::load::{Outage, Schedule, Stripe, Timeline};
 use crate::measure::{Event, FlowChange, Interval, Tally, Unasked};
 use crate::seed::Seed;
 use crate::sip::Response;
@@ -39,6 +40,7 @@ use crate::vocab::{
 use driver::{DriverConfig, TURN_LIMIT};
 use flight::Flight;
 use outage::{Power, Switch};
+use rows::Rows;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,8 +79,8 @@ pub struct Fleet {
     stage: Stage,
     /// When what the schedule plans comes in this run.
     timeline: Timeline,
-    /// Where a replay is what brings the arrivals: the positions of this worker's steps in it.
-    replay: Option<Vec<u32>>,
+    /// Where a replay is what brings the arrivals: this worker's rows.
+    rows: Option<Rows>,
     /// The next arrival of this worker, or the next step of its replay.
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
@@ -135,7 +137,7 @@ impl Fleet {
             max_in_flight: stripe.count(config.max_in_flight).into(),
             stage: Stage::Load,
             timeline: schedule.timeline(),
-            replay: schedule.replay().map(|replay| replay.of_stripe(stripe)),
+            rows: Rows::of(&schedule, stripe, agents),
             arrivals: Cursor { next: 0, planned: None, release: start },
             farewells: None,
             schedule,
@@ -195,9 +197,11 @@ impl Fleet {
     pub fn turn(&mut self, now: Time, out: &mut impl Ways) -> bool {
         let limit = self.max_in_flight;
         // A client's own pause ends in an arrival like any other.
-        let input = |books: &FleetWitness, agent: &Agent| match agent.starts_at() {
+        let (rows, schedule, timeline, start) = (&self.rows, &self.schedule, &self.timeline, self.start);
+        let recorded = |local| timeline.run_time(rows.as_ref()?.again(schedule, local)?).map(|at| start + at);
+        let input = |books: &FleetWitness, local: u32, agent: &Agent| match agent.starts_at() {
             Some(planned) if planned <= now && books.tally.in_flight() >= limit => Input::Shed { planned },
-            _ => Input::Wake,
+            _ => recorded(local).map_or(Input::Wake, |at| Input::WakeOr { at }),
         };
         let more = self.driver.wake(now, input, out);
         more | match self.stage {
@@ -294,8 +298,8 @@ impl Fleet {
     }
 
     fn arrival_time(&self, next: u32) -> Option<Time> {
-        if let Some(own) = &self.replay {
-            return Some(self.moment(self.schedule.replayed(*own.get(next as usize)?)?.at));
+        if let Some(rows) = &self.rows {
+            return Some(self.moment(rows.step(&self.schedule, next)?.at));
         }
         let arrival = self.stripe.arrival(next, self.all_agents)?;
         Some(self.moment(self.schedule.planned(arrival)?))
@@ -371,10 +375,10 @@ impl Fleet {
         let following = self.arrival_time(next + 1);
         let release = overdue::release(release, now, following, following.map_or(Duration::ZERO, |f| f.since(planned)));
         self.arrivals = Cursor { next: next + 1, planned: following, release };
-        if let Some(step) = self.step(next) {
-            let local = step.agent / self.stripe.workers;
-            return match step.act {
+        if let Some((local, act)) = self.rows.as_mut().and_then(|rows| rows.take(&self.schedule, next)) {
+            return match act {
                 ReplayAct::Arrive => self.admit(local, planned, now, out),
+                ReplayAct::Again => self.driver.drive(local, now, Input::Again, out),
                 ReplayAct::Leave => self.driver.drive(local, now, Input::Unregister, out),
                 ReplayAct::Vanish => self.driver.drive(local, now, Input::Cut, out),
             };
@@ -382,11 +386,6 @@ impl Fleet {
         // There is an arrival, so there is an agent.
         let local = next % saturating_u32(self.driver.agents());
         self.admit(local, planned, now, out);
-    }
-
-    /// The n-th step of this worker, where there is a replay.
-    fn step(&self, n: u32) -> Option<ReplayStep> {
-        self.schedule.replayed(*self.replay.as_ref()?.get(n as usize)?)
     }
 
     fn farewell_time(&self, farewells: Farewells) -> Option<Time> {
@@ -418,7 +417,7 @@ impl Fleet {
     /// How many of this worker's agents have arrived; arrivals that go round bring no new ones. In a
     /// replay anybody may have.
     fn arrived(&self) -> u32 {
-        if self.replay.is_some() {
+        if self.rows.is_some() {
             return saturating_u32(self.driver.agents());
         }
         self.arrivals.next.min(saturating_u32(self.driver.agents()))

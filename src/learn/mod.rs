@@ -2,13 +2,14 @@
 //! vanishes, and by which habits it refreshes and tries again.
 //!
 //! ```text
-//! observe::Trace ─▶ group ─▶ refresh, retry (habits) ─▶ steps (what no habit explains) ─▶ text
+//! observe::Trace ─▶ group ─▶ refresh, retry (habits) ─▶ steps (rows of the replay) ─▶ text
 //! ```
 //!
 //! A habit is learnt for a group of phones: those of one trunk that ask for the same lifetime and
-//! name the same product. What a habit foretells is left to the agents; every other attempt is a row
-//! of the replay, and so is a phone that fell silent where its habit would have had it speak. So the
-//! replay stays true where the habits are not, and the share of rows says how good they are.
+//! name the same product. What a habit foretells is the agents' own doing, of which the replay knows
+//! the moment (`again`). Every other attempt begins anew (`arrive`), and a phone that fell silent
+//! where its habit would have had it speak vanishes. So the replay stays true where the habits are
+//! not, and the share of arrivals says how good they are.
 //!
 //! What a source cannot show is said in [`Learnt::remarks`] and beside the key concerned. Nothing
 //! here does I/O.
@@ -66,7 +67,7 @@ impl<'t> Learnt<'t> {
         self.steps.iter().filter(|step| step.act == act).count()
     }
 
-    /// Attempts that were seen, and those of them that are no rows: what the habits explain.
+    /// Attempts that were seen, and those of them that the habits explain.
     pub fn explained(&self) -> (usize, usize) {
         let attempts = group::attempts(self.trace);
         (attempts, attempts.saturating_sub(self.rows(ReplayAct::Arrive)))

@@ -1,4 +1,5 @@
-//! What no habit explains, as rows of a replay.
+//! What phones did as rows of a replay: when each came, when its habit had it try again, and what no
+//! habit explains.
 
 use super::group::ClientGroup;
 use super::retry::range;
@@ -39,9 +40,7 @@ pub(super) fn steps(trace: &Trace, group: &ClientGroup) -> Vec<LearntStep> {
                     (least - slack..=most + slack).contains(&wait_s)
                 })
             });
-            if !explained {
-                add(act.began_ns, ReplayAct::Arrive);
-            }
+            add(act.began_ns, if explained { ReplayAct::Again } else { ReplayAct::Arrive });
             failures = if act.is_success() { 0 } else { failures + 1 };
             // The next word of this phone comes too late for its habit, or never.
             let next_ns = acts.get(n + 1).map_or(trace.lasts_ns, |next| next.began_ns);

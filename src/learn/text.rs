@@ -57,7 +57,7 @@ impl Learnt<'_> {
         let (attempts, explained) = self.explained();
         let _ = write!(
             out,
-            "# * {attempts} attempts were seen; the habits below explain {explained}, the others are rows of the replay\n#\n# \
+            "# * {attempts} attempts were seen; the habits below explain {explained}, the others begin anew in the replay\n#\n# \
              As it stands it sends nothing beyond this machine. To try a registrar of yours, change two things on\n# purpose: \
              the trunk's registrar, and allow_targets. Ask the people who run it first.\n\n[run]\nname     = {}\ninterval = \
              \"{}\"\nseed     = 1\n\n[safety]\nallow_targets = [\"127.0.0.0/8\", \"::1/128\"]    # this machine; a registrar \
@@ -149,10 +149,11 @@ impl Learnt<'_> {
 
     fn load(&self, files: &LearntFiles<'_>) -> String {
         let mut out = format!(
-            "[[load]]\nreplay = {}    # {} arrivals, {} sign-offs, {} that fell silent\nspeed  = 1                   # 2: \
+            "[[load]]\nreplay = {}    # {} arrivals, {} refreshes and retries, {} sign-offs, {} silences\nspeed  = 1                   # 2: \
              twice as fast; agents three times as many: copies = 3 beside csv, above\n\n",
             quoted(files.arrivals),
             self.rows(ReplayAct::Arrive),
+            self.rows(ReplayAct::Again),
             self.rows(ReplayAct::Leave),
             self.rows(ReplayAct::Vanish)
         );

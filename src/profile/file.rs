@@ -464,8 +464,8 @@ pub struct StageFile {
     /// A CSV file of what phones were recorded to do, as `regstorm learn` writes it, with columns
     /// `at_s[,trunk_id][,user[,phone]][,act]`: seconds since the start of the stage; whose row among
     /// the agents it is (`phone` counts the rows of one user from 1; without `user` each row is the
-    /// next agent); `act` is `arrive` (when left out), `leave` (un-REGISTER) or `vanish` (silent from
-    /// then on). It lasts as long as its rows, and the other stages beside it are `hold`.
+    /// next agent); `act` is `arrive` (when left out), `again` (its next refresh or retry, if by itself
+    /// it would come at about that time), `leave` (un-REGISTER) or `vanish` (silent from then on). It lasts as long as its rows, and the other stages beside it are `hold`.
     pub replay: Option<String>,
     /// With `replay`: how many times as fast as recorded; 1 when left out. Lifetimes stay as they
     /// are.

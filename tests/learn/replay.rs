@@ -151,6 +151,19 @@ fn a_spreadsheet_may_write_the_file() {
     assert_eq!(steps(&files, &[]).iter().map(|step| step.0).collect::<Vec<_>>(), [500, 1_250]);
 }
 
+/// Refreshes at 90 % of a minute are drawn over six seconds; the record says when they came. One that
+/// would come at another time by itself is let be.
+#[test]
+fn a_recorded_refresh_comes_at_its_moment() {
+    let rows =
+        "at_s,user,phone,act\n0,alice,,\n1,bob,,\n10,bob,,again\n57.5,alice,,again\n113.5,alice,,again\n116,carol,,\n";
+    let results = simulated(&files(rows), &["trunk.0.refresh_at=0.9"]);
+    let second = |n: usize| results.intervals[n].trunks[0].messages_sent;
+    assert_eq!([57, 113].map(second), [1, 1], "alice, with the nonce she has");
+    assert_eq!([10, 11].map(second), [0, 0], "bob would wait for much longer");
+    assert_eq!((51..=59).map(second).sum::<u64>(), 2, "bob by himself, and alice once");
+}
+
 /// Alice registers, leaves and comes again; Bob vanishes and is not heard of until he comes again;
 /// the others refresh every 30 s.
 #[test]
