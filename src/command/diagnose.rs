@@ -6,7 +6,7 @@ mod file;
 mod interrupt;
 mod live;
 
-pub(super) use file::{Opened, UNKNOWN, name_of, opened};
+pub(super) use file::{OpenedSource, UNKNOWN, name_of, opened};
 
 use super::failure::{Exit, Failure};
 use crate::cli::DiagnoseArgs;

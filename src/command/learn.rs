@@ -1,14 +1,14 @@
 //! `regstorm learn`: a profile out of a capture or a platform's event log, rehearsed at once to see
 //! how near it comes.
 
-use super::diagnose::{Opened, UNKNOWN, name_of, opened};
+use super::diagnose::{OpenedSource, UNKNOWN, name_of, opened};
 use super::failure::{Exit, Failure};
 use super::output::{print, say, write_files};
 use super::simulate::{ONE_WAY, rehearse};
 use super::source::{DiskSource, STAND_IN};
 use crate::cli::LearnArgs;
 use crate::diagnose::findings::counted;
-use crate::learn::{Fit, Learnt, LearntFiles};
+use crate::learn::{Learnt, LearntFiles, LearntFit};
 use crate::link::{Delay, LinkConfig};
 use crate::observe::{self, Trace};
 use crate::plan::Plan;
@@ -80,13 +80,13 @@ fn trace(path: &Path, fields: &Fields) -> Result<Trace, Failure> {
     let name = name_of(path);
     let unreadable = |error: observe::ObserveError| Failure::could_not(format!("{}: {error}", path.display()));
     match opened(path, fields)? {
-        Opened::Capture(source) => observe::trace_capture(source, &name).map_err(unreadable),
-        Opened::Log(log) => observe::trace_log(log, &name).map_err(unreadable),
-        Opened::Text(source) => match observe::trace_text(source, &name).map_err(unreadable)? {
+        OpenedSource::Capture(source) => observe::trace_capture(source, &name).map_err(unreadable),
+        OpenedSource::Log(log) => observe::trace_log(log, &name).map_err(unreadable),
+        OpenedSource::Text(source) => match observe::trace_text(source, &name).map_err(unreadable)? {
             Some(trace) => Ok(trace),
             None => Err(Failure::could_not(format!("{}: {UNKNOWN}", path.display()))),
         },
-        Opened::Run(_) => Err(Failure::usage(format!(
+        OpenedSource::Run(_) => Err(Failure::usage(format!(
             "{}: it is a run of regstorm, which knows its profile: see profile in its run.json",
             path.display()
         ))),
@@ -102,11 +102,11 @@ fn run_name(source: &str) -> String {
 
 /// The profile, read back as it will be: what `learn` writes can be used.
 fn plan(out: &Path, texts: &[(&str, String)]) -> Result<Plan, Failure> {
-    struct Fresh<'a> {
+    struct LearntTexts<'a> {
         out: &'a Path,
         texts: &'a [(&'a str, String)],
     }
-    impl Source for Fresh<'_> {
+    impl Source for LearntTexts<'_> {
         fn read(&self, path: &str) -> Result<Vec<u8>, String> {
             let fresh = self.texts.iter().find(|(name, _)| self.out.join(name) == Path::new(path));
             fresh.map_or_else(|| DiskSource.read(path), |(_, text)| Ok(text.as_bytes().to_vec()))
@@ -116,11 +116,11 @@ fn plan(out: &Path, texts: &[(&str, String)]) -> Result<Plan, Failure> {
         }
     }
     let profile = out.join(PROFILE).to_string_lossy().into_owned();
-    Ok(Plan::new(&profile::load(&Fresh { out, texts }, &profile, &[])?)?)
+    Ok(Plan::new(&profile::load(&LearntTexts { out, texts }, &profile, &[])?)?)
 }
 
 /// Rehearses the profile and counts its messages; `None` of what is too much to rehearse.
-fn fit(trace: &Trace, learnt: &Learnt<'_>, mut plan: Plan) -> Result<Option<Fit>, Failure> {
+fn fit(trace: &Trace, learnt: &Learnt<'_>, mut plan: Plan) -> Result<Option<LearntFit>, Failure> {
     if learnt.explained().0 > MOST_REHEARSED {
         return Ok(None);
     }
@@ -131,10 +131,10 @@ fn fit(trace: &Trace, learnt: &Learnt<'_>, mut plan: Plan) -> Result<Option<Fit>
         .map_err(|error| Failure::could_not(format!("the profile could not be rehearsed: {error}")))?;
     let rehearsed: Vec<u32> = outcome.traffic.seconds().iter().map(|second| second.sent + second.received).collect();
     let lasts_s = saturating_u32(usize::try_from(trace.lasts_ns.div_ceil(1_000_000_000)).unwrap_or(usize::MAX));
-    Ok(Some(Fit::of(&trace.messages, &rehearsed, lasts_s)))
+    Ok(Some(LearntFit::of(&trace.messages, &rehearsed, lasts_s)))
 }
 
-fn chart(learnt: &Learnt<'_>, trace: &Trace, fit: &Fit) -> Vec<u8> {
+fn chart(learnt: &Learnt<'_>, trace: &Trace, fit: &LearntFit) -> Vec<u8> {
     let row = |row: &crate::learn::FitRow| LearnRow {
         start_s: row.start_s,
         lasts_s: row.lasts_s,
@@ -166,7 +166,7 @@ fn in_words(
     args: &LearnArgs,
     trace: &Trace,
     learnt: &Learnt<'_>,
-    fit: Option<&Fit>,
+    fit: Option<&LearntFit>,
     written: &[(&str, Vec<u8>)],
 ) -> String {
     let (attempts, explained) = learnt.explained();
@@ -204,7 +204,7 @@ fn as_json(
     args: &LearnArgs,
     trace: &Trace,
     learnt: &Learnt<'_>,
-    fit: Option<&Fit>,
+    fit: Option<&LearntFit>,
     written: &[(&str, Vec<u8>)],
 ) -> String {
     let (attempts, explained) = learnt.explained();

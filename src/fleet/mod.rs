@@ -40,7 +40,7 @@ use crate::vocab::{
 use driver::{DriverConfig, TURN_LIMIT};
 use flight::Flight;
 use outage::{Power, Switch};
-use rows::Rows;
+use rows::RecordedRows;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,7 @@ pub struct Fleet {
     /// When what the schedule plans comes in this run.
     timeline: Timeline,
     /// Where a replay is what brings the arrivals: this worker's rows.
-    rows: Option<Rows>,
+    rows: Option<RecordedRows>,
     /// The next arrival of this worker, or the next step of its replay.
     arrivals: Cursor,
     /// The next agent to un-REGISTER, once that stage has begun.
@@ -137,7 +137,7 @@ impl Fleet {
             max_in_flight: stripe.count(config.max_in_flight).into(),
             stage: Stage::Load,
             timeline: schedule.timeline(),
-            rows: Rows::of(&schedule, stripe, agents),
+            rows: RecordedRows::of(&schedule, stripe, agents),
             arrivals: Cursor { next: 0, planned: None, release: start },
             farewells: None,
             schedule,

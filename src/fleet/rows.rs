@@ -6,7 +6,7 @@ use crate::vocab::{ReplayAct, saturating_u32};
 use std::time::Duration;
 
 /// Memory: eight bytes a row and four an agent.
-pub(super) struct Rows {
+pub(super) struct RecordedRows {
     /// Positions of this worker's steps in the replay.
     own: Vec<u32>,
     /// By row: the next row in which the same agent tries again.
@@ -16,9 +16,9 @@ pub(super) struct Rows {
     workers: u32,
 }
 
-impl Rows {
+impl RecordedRows {
     /// `None` where nothing is replayed.
-    pub(super) fn of(schedule: &Schedule, stripe: Stripe, agents: u32) -> Option<Rows> {
+    pub(super) fn of(schedule: &Schedule, stripe: Stripe, agents: u32) -> Option<RecordedRows> {
         let own = schedule.replay()?.of_stripe(stripe);
         let (mut following, mut next) = (vec![NONE; own.len()], vec![NONE; agents as usize]);
         for row in (0..own.len()).rev() {
@@ -26,7 +26,7 @@ impl Rows {
             let next = &mut next[(step.agent / stripe.workers) as usize];
             following[row] = std::mem::replace(next, saturating_u32(row));
         }
-        Some(Rows { own, following, next, workers: stripe.workers })
+        Some(RecordedRows { own, following, next, workers: stripe.workers })
     }
 
     /// The n-th row, its time being since the start of the load.

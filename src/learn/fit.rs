@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// Messages of a capture and of its profile, rehearsed.
 #[derive(Clone, Debug)]
-pub struct Fit {
+pub struct LearntFit {
     pub rows: Vec<FitRow>,
 }
 
@@ -29,10 +29,10 @@ impl FitRow {
     }
 }
 
-impl Fit {
+impl LearntFit {
     /// By the messages of each second. A minute that the capture ends in counts when it saw half of
     /// it, else it is part of the one before.
-    pub fn of(seen: &[u32], rehearsed: &[u32], lasts_s: u32) -> Fit {
+    pub fn of(seen: &[u32], rehearsed: &[u32], lasts_s: u32) -> LearntFit {
         let minutes = ((lasts_s + MINUTE / 2) / MINUTE).max(1);
         let sum = |seconds: &[u32], from: u32, until: u32| {
             let until = (until as usize).min(seconds.len());
@@ -48,7 +48,7 @@ impl Fit {
                 rehearsed: sum(rehearsed, start_s, until),
             }
         };
-        Fit { rows: (0..minutes).map(row).collect() }
+        LearntFit { rows: (0..minutes).map(row).collect() }
     }
 
     /// Minutes that are near.
@@ -115,15 +115,15 @@ mod tests {
     #[test]
     fn minutes_are_compared_and_a_short_last_one_is_part_of_the_one_before() {
         let seen = vec![10; 140];
-        let fit = Fit::of(&seen, &vec![11; 140], 140);
+        let fit = LearntFit::of(&seen, &vec![11; 140], 140);
         assert_eq!(fit.rows.len(), 2);
         assert_eq!(fit.rows[1], FitRow { start_s: 60, lasts_s: 80, seen: 800, rehearsed: 880 });
         assert_eq!(fit.near(), 2);
-        let off = Fit::of(&seen, &vec![12; 140], 140);
+        let off = LearntFit::of(&seen, &vec![12; 140], 140);
         assert_eq!((off.near(), off.worst().map(|row| row.rehearsed)), (0, Some(720)));
         assert!(off.sentence().contains("0 of 2 minutes") && off.sentence().contains("720 instead of 600"));
-        assert_eq!(Fit::of(&seen, &[], 200).rows.len(), 3);
-        assert_eq!(Fit::of(&[], &[], 0).rows.len(), 1);
+        assert_eq!(LearntFit::of(&seen, &[], 200).rows.len(), 3);
+        assert_eq!(LearntFit::of(&[], &[], 0).rows.len(), 1);
         assert!(fit.csv().contains("\n60,80,800,880,10.0\n"), "{}", fit.csv());
     }
 }

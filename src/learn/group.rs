@@ -1,7 +1,7 @@
 //! Phones of one trunk that are set up alike: the same lifetime asked for, the same product.
 
 use super::retry::RetryHabit;
-use super::waits::{Waits, middle};
+use super::waits::{HabitWaits, middle};
 use crate::observe::Trace;
 use crate::vocab::{Kind, floor_u32};
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ fn group(
     user_agent: Option<String>,
     phones: Vec<usize>,
 ) -> ClientGroup {
-    let waits = Waits::of(trace, &phones);
+    let waits = HabitWaits::of(trace, &phones);
     let acts = || phones.iter().flat_map(|&phone| &trace.phones[phone].acts);
     let granted = acts().filter_map(|act| act.granted).map(|(_, granted_s)| f64::from(granted_s));
     let granted_s = middle(granted.filter(|granted| *granted > 0.0).collect()).map(floor_u32);
@@ -108,7 +108,7 @@ fn group(
 }
 
 /// A lifetime that makes the agents refresh as often as the phones registered.
-fn of_rhythm(waits: &Waits) -> (u32, Option<String>) {
+fn of_rhythm(waits: &HabitWaits) -> (u32, Option<String>) {
     match middle(waits.rhythm.clone()).filter(|wait| *wait >= 1.0) {
         Some(wait) => {
             let expires_s = floor_u32((wait / super::refresh::USUAL).round()).max(1);

@@ -24,14 +24,14 @@ mod steps;
 mod text;
 mod waits;
 
-pub use fit::{Fit, FitRow};
+pub use fit::{FitRow, LearntFit};
 pub use group::ClientGroup;
 pub use retry::RetryHabit;
 pub use text::{LearntFiles, quoted};
 
 use crate::observe::Trace;
 use crate::vocab::ReplayAct;
-use names::Names;
+use names::WrittenNames;
 use registrar::RegistrarHabits;
 use std::time::Duration;
 use steps::LearntStep;
@@ -41,7 +41,7 @@ use steps::LearntStep;
 pub struct Learnt<'t> {
     trace: &'t Trace,
     pub groups: Vec<ClientGroup>,
-    names: Names,
+    names: WrittenNames,
     steps: Vec<LearntStep>,
     registrar: RegistrarHabits,
     /// What a reader has to know before it is used. A sentence each.
@@ -53,7 +53,7 @@ impl<'t> Learnt<'t> {
     pub fn of(trace: &'t Trace, anonymise: bool) -> Learnt<'t> {
         let mut groups = group::groups(trace);
         let registrar = RegistrarHabits::of(trace, &mut groups);
-        let names = Names::of(trace, &groups, anonymise);
+        let names = WrittenNames::of(trace, &groups, anonymise);
         let mut steps: Vec<LearntStep> = groups.iter().flat_map(|group| steps::steps(trace, group)).collect();
         steps.sort_by_key(|step| (step.at_ns, step.phone));
         let mut remarks = trace.remarks.clone();

@@ -6,7 +6,7 @@ use crate::observe::Trace;
 use std::collections::HashMap;
 
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct WrittenNames {
     /// By phone.
     rows: Vec<NameRow>,
     pub(super) anonymous: bool,
@@ -23,8 +23,8 @@ pub(super) struct NameRow {
     pub(super) phone: u32,
 }
 
-impl Names {
-    pub(super) fn of(trace: &Trace, groups: &[ClientGroup], anonymous: bool) -> Names {
+impl WrittenNames {
+    pub(super) fn of(trace: &Trace, groups: &[ClientGroup], anonymous: bool) -> WrittenNames {
         let mut aliases: HashMap<&str, String> = HashMap::new();
         if anonymous {
             // By first appearance, and an authentication name that is somebody's user is the same.
@@ -49,7 +49,7 @@ impl Names {
             NameRow { user, auth_user, phone: 1 }
         });
         let rows: Vec<NameRow> = rows.collect();
-        let mut names = Names { rows, anonymous, remarks: Vec::new() };
+        let mut names = WrittenNames { rows, anonymous, remarks: Vec::new() };
         names.number(groups);
         if changed > 0 {
             names

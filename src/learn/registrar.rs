@@ -146,7 +146,8 @@ fn nonce_lifetime(trace: &Trace) -> Option<u64> {
                 let age = seconds(act.began_ns.saturating_sub(since));
                 if act.challenges > 0 || act.stale {
                     refused.push(age);
-                } else if act.is_success() {
+                } else if act.code >= 200 {
+                    // Whatever was answered then, it was no challenge.
                     taken.push(age);
                 }
             }

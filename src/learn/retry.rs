@@ -6,7 +6,7 @@
 //! watched for long enough says nothing. Refreshes count too, for presets differ in them.
 
 use super::refresh::{RefreshRule, rule_of, share};
-use super::waits::{Followed, SetbackSeen, Waits, middle};
+use super::waits::{Followed, HabitWaits, SetbackSeen, middle};
 use crate::agent::retry::{Setback, wait};
 use crate::agent::{Backoff, RetryPolicy};
 use std::time::Duration;
@@ -42,7 +42,7 @@ const PRESETS: [RetryPolicy; 6] = [
 ];
 
 impl RetryHabit {
-    pub(super) fn of(waits: &Waits) -> RetryHabit {
+    pub(super) fn of(waits: &HabitWaits) -> RetryHabit {
         let share = share(&waits.refreshes);
         let mut all: Vec<RetryHabit> = PRESETS.into_iter().map(|preset| fitted(preset, waits, share)).collect();
         let least = all.iter().filter_map(|habit| habit.residual).min_by(f64::total_cmp);
@@ -58,7 +58,7 @@ impl RetryHabit {
 }
 
 /// A preset, with intervals of its own where these explain much more.
-fn fitted(preset: RetryPolicy, waits: &Waits, share: Option<f64>) -> RetryHabit {
+fn fitted(preset: RetryPolicy, waits: &HabitWaits, share: Option<f64>) -> RetryHabit {
     let rule = rule_of(preset.refresh, share);
     let refresh = rule.residual(&waits.refreshes);
     let judge = |policy: &RetryPolicy| residual(policy, &waits.setbacks);

@@ -4,7 +4,7 @@
 use super::group::ClientGroup;
 use super::retry::range;
 use super::waits::{Followed, SetbackSeen, seconds};
-use crate::observe::{Act, Trace};
+use crate::observe::{PhoneAct, Trace};
 use crate::vocab::{Kind, ReplayAct, floor_u64};
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub(super) fn steps(trace: &Trace, group: &ClientGroup) -> Vec<LearntStep> {
 
 /// When the habit has a phone speak again after an act, in seconds; `None`: not by itself, or nobody
 /// knows. `failures` are those since the last 2xx, this act included.
-fn foretold(group: &ClientGroup, act: &Act, failures: u32) -> Option<(f64, f64)> {
+fn foretold(group: &ClientGroup, act: &PhoneAct, failures: u32) -> Option<(f64, f64)> {
     act.status?;
     if act.is_success() {
         let granted_s = act.granted.map_or(group.expires_s, |(_, granted_s)| granted_s);

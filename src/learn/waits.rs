@@ -39,16 +39,16 @@ pub(super) enum Followed {
 
 /// All waits of a group.
 #[derive(Debug, Default)]
-pub(super) struct Waits {
+pub(super) struct HabitWaits {
     pub(super) refreshes: Vec<RefreshSeen>,
     pub(super) setbacks: Vec<SetbackSeen>,
     /// Between one success and the next attempt, where no lifetime is shown.
     pub(super) rhythm: Vec<f64>,
 }
 
-impl Waits {
-    pub(super) fn of(trace: &Trace, phones: &[usize]) -> Waits {
-        let mut waits = Waits::default();
+impl HabitWaits {
+    pub(super) fn of(trace: &Trace, phones: &[usize]) -> HabitWaits {
+        let mut waits = HabitWaits::default();
         if !trace.answers_missing {
             phones.iter().for_each(|&phone| waits.add(&trace.phones[phone], trace.lasts_ns));
         }

@@ -31,7 +31,7 @@ mod watch;
 mod wire;
 
 pub use log::{of_log, trace_log};
-pub use trace::{Act, PhoneTrace, Trace, TrunkTrace};
+pub use trace::{PhoneAct, PhoneTrace, Trace, TrunkTrace};
 pub use wire::{of_capture, of_text, trace_capture, trace_text};
 
 use crate::record::{ReadError, Results};

@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, SeenEnd, What};
 use super::replay::Seen;
-use super::trace::{Act, PhoneTrace, Trace};
+use super::trace::{PhoneAct, PhoneTrace, Trace};
 use crate::vocab::{Kind, Status};
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) fn trace(mut seen: Seen, remarks: Vec<String>) -> Trace {
     }
     let Acts { done, open, .. } = acts;
     let phones = seen.roster.agents.iter().zip(done.into_iter().zip(open)).map(|(agent, (mut acts, open))| {
-        acts.extend(open.map(|act| Act { ended_ns: end - start, ..act }));
+        acts.extend(open.map(|act| PhoneAct { ended_ns: end - start, ..act }));
         let text = |word| String::from_utf8_lossy(seen.words.text(word)).into_owned();
         PhoneTrace {
             trunk: agent.trunk,
@@ -71,8 +71,8 @@ fn count(messages: &mut Vec<u32>, at: u64) {
 /// The acts of all phones as their entries are told.
 struct Acts {
     start: u64,
-    done: Vec<Vec<Act>>,
-    open: Vec<Option<Act>>,
+    done: Vec<Vec<PhoneAct>>,
+    open: Vec<Option<PhoneAct>>,
 }
 
 impl Acts {
@@ -80,8 +80,8 @@ impl Acts {
         let at = entry.at.saturating_sub(self.start);
         let agent = entry.agent as usize;
         match entry.what {
-            What::Started { kind } => self.open[agent] = Some(Act::new(kind, at)),
-            What::Retired => self.open[agent] = Some(Act::new(Kind::Unregister, at)),
+            What::Started { kind } => self.open[agent] = Some(PhoneAct::new(kind, at)),
+            What::Retired => self.open[agent] = Some(PhoneAct::new(Kind::Unregister, at)),
             _ => {}
         }
         let Some(act) = &mut self.open[agent] else { return };
@@ -110,7 +110,7 @@ impl Acts {
 
     fn close(&mut self, agent: usize, at: u64) {
         let act = self.open[agent].take();
-        self.done[agent].extend(act.map(|act| Act { ended_ns: at, ..act }));
+        self.done[agent].extend(act.map(|act| PhoneAct { ended_ns: at, ..act }));
     }
 }
 

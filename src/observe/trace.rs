@@ -56,12 +56,12 @@ pub struct PhoneTrace {
     /// The lifetime it asked for last.
     pub asked_s: Option<u32>,
     /// In order of time; none overlaps the next.
-    pub acts: Vec<Act>,
+    pub acts: Vec<PhoneAct>,
 }
 
 /// One attempt, or one un-REGISTER.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Act {
+pub struct PhoneAct {
     pub kind: Kind,
     pub began_ns: u64,
     pub ended_ns: u64,
@@ -82,9 +82,9 @@ pub struct Act {
     pub messages: u16,
 }
 
-impl Act {
-    pub(super) fn new(kind: Kind, at: u64) -> Act {
-        Act {
+impl PhoneAct {
+    pub(super) fn new(kind: Kind, at: u64) -> PhoneAct {
+        PhoneAct {
             kind,
             began_ns: at,
             ended_ns: at,

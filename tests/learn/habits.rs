@@ -4,7 +4,7 @@
 use super::files::Files;
 use super::tape::capture;
 use regstorm::command::simulate::rehearse;
-use regstorm::learn::{Fit, Learnt, LearntFiles};
+use regstorm::learn::{Learnt, LearntFiles, LearntFit};
 use regstorm::link::{Delay, LinkConfig};
 use regstorm::observe::{Trace, trace_capture};
 use regstorm::plan::Plan;
@@ -24,16 +24,16 @@ pub fn written(learnt: &Learnt<'_>) -> Files {
 }
 
 /// How near a plan comes to what was seen.
-pub fn fit(trace: &Trace, mut plan: Plan) -> Fit {
+pub fn fit(trace: &Trace, mut plan: Plan) -> LearntFit {
     plan.unregister = false;
     let link = LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(2))), drop: 0.0 };
     let outcome = rehearse(&mut plan, Seed(77), link, std::io::sink()).expect("nothing to fail");
     let seconds: Vec<u32> = outcome.traffic.seconds().iter().map(|second| second.sent + second.received).collect();
-    Fit::of(&trace.messages, &seconds, u32::try_from(trace.lasts_ns.div_ceil(1_000_000_000)).expect("short"))
+    LearntFit::of(&trace.messages, &seconds, u32::try_from(trace.lasts_ns.div_ceil(1_000_000_000)).expect("short"))
 }
 
 #[track_caller]
-pub fn expect_near(fit: &Fit) {
+pub fn expect_near(fit: &LearntFit) {
     assert_eq!(fit.near(), fit.rows.len(), "{}\n{}", fit.sentence(), fit.csv());
 }
 
@@ -55,7 +55,7 @@ fn fault(code: u16, until: &str) -> String {
 }
 
 /// What was learnt, and its fit against a registrar that fails in the same way.
-fn learnt(file: &[u8], fault: &str) -> (String, Option<f64>, String, Fit) {
+fn learnt(file: &[u8], fault: &str) -> (String, Option<f64>, String, LearntFit) {
     let trace = trace_capture(file, "lab.pcap").expect("a capture");
     let learnt = Learnt::of(&trace, false);
     let profile = learnt.profile("learnt", &NAMES);

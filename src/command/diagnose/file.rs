@@ -48,14 +48,14 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
     let name = name_of(&file);
     let unreadable = |error: &dyn Display| Failure::could_not(format!("{}: {error}", file.display()));
     let observed = match opened(path, fields)? {
-        Opened::Capture(source) => observe::of_capture(source, &name),
-        Opened::Log(log) => observe::of_log(log, &name),
-        Opened::Text(source) => match observe::of_text(source, &name) {
+        OpenedSource::Capture(source) => observe::of_capture(source, &name),
+        OpenedSource::Log(log) => observe::of_log(log, &name),
+        OpenedSource::Text(source) => match observe::of_text(source, &name) {
             Ok(None) => return Err(unreadable(&UNKNOWN)),
             Ok(Some(seen)) => Ok(seen),
             Err(error) => Err(error),
         },
-        Opened::Run(source) => {
+        OpenedSource::Run(source) => {
             let results = record::read(source).map_err(|error| unreadable(&error))?;
             return Ok(Observation { remarks: results.torn.iter().cloned().collect(), results });
         }
@@ -64,7 +64,7 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
 }
 
 /// A source by its kind, at its beginning.
-pub(in crate::command) enum Opened {
+pub(in crate::command) enum OpenedSource {
     Capture(Box<dyn Read>),
     Log(EventLog),
     /// It may be a trace in text, or any other text.
@@ -76,7 +76,7 @@ pub(in crate::command) enum Opened {
 ///
 /// # Errors
 /// When it does not exist, cannot be read, or is of no known kind.
-pub(in crate::command) fn opened(path: &Path, fields: &Fields) -> Result<Opened, Failure> {
+pub(in crate::command) fn opened(path: &Path, fields: &Fields) -> Result<OpenedSource, Failure> {
     if !path.exists() {
         return Err(Failure::usage(format!("{}: there is no such file or directory", path.display())));
     }
@@ -92,13 +92,13 @@ pub(in crate::command) fn opened(path: &Path, fields: &Fields) -> Result<Opened,
     source.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| unreadable(&error))?;
     let whole = Cursor::new(beginning.clone()).chain(source);
     if capture::is_capture(&beginning) {
-        return Ok(Opened::Capture(Box::new(whole)));
+        return Ok(OpenedSource::Capture(Box::new(whole)));
     }
     if beginning.starts_with(&schema::MAGIC) {
-        return Ok(Opened::Run(Box::new(whole)));
+        return Ok(OpenedSource::Run(Box::new(whole)));
     }
     if eventlog::is_json(&beginning) {
-        return Ok(Opened::Log(eventlog::read_from(whole, fields).map_err(|error| unreadable(&error))?));
+        return Ok(OpenedSource::Log(eventlog::read_from(whole, fields).map_err(|error| unreadable(&error))?));
     }
     if beginning.starts_with(&GZIP) {
         return Err(unreadable(&"it is compressed; unpack it first (gunzip)"));
@@ -108,12 +108,12 @@ pub(in crate::command) fn opened(path: &Path, fields: &Fields) -> Result<Opened,
         return Err(unreadable(&profile));
     }
     if texttrace::is_text(&beginning) {
-        return Ok(Opened::Text(Box::new(whole)));
+        return Ok(OpenedSource::Text(Box::new(whole)));
     }
     Err(unreadable(&UNKNOWN))
 }
 
-/// What a file is not.
+/// What a file of no known kind is not.
 pub(in crate::command) const UNKNOWN: &str = "this is no capture (pcap, pcapng), no event log (JSON), no trace in text (Asterisk's pjsip logger, sngrep, ngrep -W byline) \
      and no record of a run";
 
