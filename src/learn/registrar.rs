@@ -2,7 +2,7 @@
 //! algorithms, how long a nonce is good for.
 
 use super::group::ClientGroup;
-use super::waits::{middle, seconds};
+use super::waits::seconds;
 use crate::observe::Trace;
 use crate::record::Observed;
 use crate::sip::Algorithm;
@@ -135,20 +135,21 @@ fn lifetimes(groups: &mut [ClientGroup]) -> u32 {
     groups.iter().map(|group| group.expires_s).max().unwrap_or(3_600).max(1)
 }
 
-/// Between the oldest nonce that was taken and the youngest that was not; `None`: no nonce was used
+/// Between the nonces that were taken and those that were not, by age; `None`: no nonce was used
 /// again.
 fn nonce_lifetime(trace: &Trace) -> Option<u64> {
-    let (mut taken, mut refused) = (Vec::new(), Vec::new());
+    // Seconds, and whether it was taken.
+    let mut ages: Vec<(f64, bool)> = Vec::new();
     for phone in &trace.phones {
         let mut since = None;
         for act in &phone.acts {
             if let Some(since) = since.filter(|_| act.proved_at_once && act.status.is_some()) {
                 let age = seconds(act.began_ns.saturating_sub(since));
                 if act.challenges > 0 || act.stale {
-                    refused.push(age);
+                    ages.push((age, false));
                 } else if act.code >= 200 {
                     // Whatever was answered then, it was no challenge.
-                    taken.push(age);
+                    ages.push((age, true));
                 }
             }
             if act.challenges > 0 {
@@ -156,15 +157,30 @@ fn nonce_lifetime(trace: &Trace) -> Option<u64> {
             }
         }
     }
-    let oldest = taken.iter().copied().fold(0.0, f64::max);
-    let seconds = match (taken.is_empty(), refused.is_empty()) {
-        (true, true) => return None,
-        (false, true) => (oldest * 2.0).max(USUAL_S),
-        // Counted nonces (RFC 7616 §3.4) or restarts blur the border; the middle is as good as any.
-        _ => {
-            let youngest = middle(refused)?;
-            if oldest < youngest { (oldest + youngest) / 2.0 } else { youngest }
-        }
+    ages.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let (oldest, _) = *ages.last()?;
+    let seconds = match border(&ages) {
+        Some(border) => border,
+        None => (oldest * 2.0).max(USUAL_S),
     };
     Some(floor_u64(seconds).clamp(1, 10 * 86_400))
+}
+
+/// The age that sets apart what was taken from what was not with the fewest exceptions, which
+/// counted nonces (RFC 7616 §3.4) and restarts make; `None`: all were taken.
+fn border(ages: &[(f64, bool)]) -> Option<f64> {
+    if ages.iter().all(|(_, taken)| *taken) {
+        return None;
+    }
+    // Were it below all of them, each that was taken would be an exception.
+    let mut exceptions = ages.iter().filter(|(_, taken)| *taken).count();
+    let mut best = (exceptions, ages[0].0);
+    for (n, (age, taken)) in ages.iter().enumerate() {
+        exceptions = if *taken { exceptions - 1 } else { exceptions + 1 };
+        if exceptions < best.0 {
+            let next = ages.get(n + 1).map_or(*age, |(next, _)| *next);
+            best = (exceptions, f64::midpoint(*age, next));
+        }
+    }
+    Some(best.1)
 }

@@ -292,6 +292,7 @@ impl WatchedWire {
             removes,
             contact: AskContact { uri: first.uri, user: contact_user, host: contact_host },
             sent_by: request.topmost_via().sent_by,
+            request: Some(request),
         })
     }
 }

@@ -88,7 +88,7 @@ proptest! {
     #[test]
     fn any_log_makes_a_profile(mut records in prop::collection::vec(any_record(), 1..60)) {
         records.iter_mut().zip(0..).for_each(|(record, number)| record.number = number);
-        let trace = trace_log(EventLog { records, others: 1 }, "any.json").expect("it has a REGISTER");
+        let trace = trace_log(EventLog { records, others: 1, messages: Vec::new() }, "any.json").expect("it has a REGISTER");
         is_sound(&trace)?;
     }
 }
