@@ -134,11 +134,14 @@ fn the_same_seed_gives_the_same_bytes() {
     let fault = "[[registrar.fault]]\nkind = \"drop\"\nprobability = 0.1\n\n\
                  [[registrar.fault]]\nkind = \"refuse\"\nshare = 0.1\n\n\
                  [[registrar.fault]]\nkind = \"delay\"\nlognormal = { median = \"20ms\", sigma = 0.5 }\n";
-    for out in ["one", "two"] {
+    // Each in a folder of its own: a report says what it finds beside it.
+    for out in ["one/out", "two/out"] {
+        std::fs::create_dir(dir.path().join(&out[..3])).expect("the test's own directory");
         simulate(dir.path(), &text(fault), &["--out", out]).expect_code(1);
     }
-    let bytes = |out: &str, name: &str| std::fs::read(dir.path().join(out).join(name)).expect("a file");
-    let names = std::fs::read_dir(dir.path().join("one")).expect("a directory").map(|entry| entry.expect("readable"));
+    let bytes = |out: &str, name: &str| std::fs::read(dir.path().join(out).join("out").join(name)).expect("a file");
+    let names =
+        std::fs::read_dir(dir.path().join("one/out")).expect("a directory").map(|entry| entry.expect("readable"));
     let names: Vec<String> = names.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
     assert!(names.iter().any(|name| name == "dry-run.json") && names.iter().any(|name| name == "record.bin"));
     for name in names {
