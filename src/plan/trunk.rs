@@ -45,7 +45,7 @@ pub struct TrunkPlan {
     pub agents: u32,
     /// Some of its agents have one user, and are told apart by their Contacts.
     pub shares_users: bool,
-    /// Its agents come in an order drawn from the seed, see [`Plan::draw`].
+    /// Its agents come in an order drawn from the seed, see [`super::Plan::draw`].
     pub drawn_order: bool,
 }
 

@@ -5,7 +5,7 @@
 //! the message as it was. A message ends where its head and its Content-Length say, or at the next
 //! such line. What a trace leaves out is said in the [`TraceAccount`]: Asterisk names only the
 //! other side, a console no times, a log no year. Memory: one line and one message, each of at most
-//! [`LONGEST`] bytes.
+//! `LONGEST` bytes.
 
 use super::capture::CapturedMessage;
 use crate::vocab::Transport;
