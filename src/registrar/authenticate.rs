@@ -115,8 +115,13 @@ impl Authority {
         if !same_target(given.uri, request.uri) {
             return Proof::OtherUri;
         }
-        // What protects less than was asked for proves nothing.
-        if self.qop == OfferedQop::AuthInt && !given.integrity {
+        // What was not offered proves nothing.
+        let offered = match self.qop {
+            OfferedQop::Auth => !given.integrity,
+            OfferedQop::AuthInt => given.integrity,
+            OfferedQop::Both => true,
+        };
+        if !offered {
             return Proof::Wrong;
         }
         let name = self.name(given, algorithm, request);
