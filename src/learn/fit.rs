@@ -56,10 +56,14 @@ impl LearntFit {
         self.rows.iter().filter(|row| row.is_near()).count()
     }
 
-    /// The minute that is furthest off, of those that are not near; else of all.
+    /// The minute that is furthest off, of those that are not near; else of all. The first of
+    /// several that are equally far.
     pub fn worst(&self) -> Option<FitRow> {
         let off = |row: &&FitRow| !row.is_near();
-        let furthest = |a: &&FitRow, b: &&FitRow| a.error().abs().total_cmp(&b.error().abs());
+        let furthest = |a: &&FitRow, b: &&FitRow| {
+            let distance = a.error().abs().total_cmp(&b.error().abs());
+            distance.then_with(|| b.start_s.cmp(&a.start_s))
+        };
         let worst = self.rows.iter().filter(off).max_by(furthest);
         worst.or_else(|| self.rows.iter().max_by(furthest)).copied()
     }
