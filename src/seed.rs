@@ -44,6 +44,8 @@ pub enum Purpose {
     HostName = 14,
     /// The order of agents whose list is to be taken at random.
     AgentOrder = 16,
+    /// Which agents audit their binding, when they ask, and the Call-ID they ask with.
+    Check = 17,
 }
 
 impl Seed {

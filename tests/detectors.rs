@@ -5,7 +5,7 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
-use regstorm::measure::{Beat, Echo, GrantRow, OutcomeRow, PulseCell};
+use regstorm::measure::{Beat, CheckOutcome, Echo, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
 use regstorm::vocab::{Class, Confidence, Kind, NotSent, Phase, Severity, Status, Trouble, Unreachable, Unusable};
 use rehearsal::rehearse;
@@ -473,4 +473,42 @@ fn the_minutes_of_one_trouble_are_those_of_the_agents_it_hit() {
     for (minutes, agents) in minutes.iter().zip(&agents) {
         assert!((minutes / (*agents as f64 * 55.0 / 60.0) - 1.0).abs() < 0.1, "{minutes} of {agents}");
     }
+}
+
+/// What audits of a healthy run of 200 agents would be if so many of them had found this instead,
+/// and the others, unless they are to be left out, their binding.
+fn audited(changed: u64, outcome: CheckOutcome, others: bool, listed: u16) -> Results {
+    let text = profile("audit = 1.0", "");
+    let mut results = rehearse(&text.replace("expires = \"20s\"", "expires = \"600s\""), 1, 0.0);
+    let checks = &mut results.evidence.checks;
+    let [held] = &mut checks[..] else { panic!("{checks:#?}") };
+    assert!(held.outcome == CheckOutcome::Held && held.seen.count >= 200, "{held:#?}");
+    let mut other = held.clone();
+    (other.outcome, other.listed, other.seen.count) = (outcome, listed, changed);
+    if others {
+        held.seen.count -= changed;
+        checks.push(other);
+    } else {
+        *held = other;
+    }
+    results
+}
+
+#[test]
+fn audits_find_bindings_that_are_gone() {
+    let healthy = rehearse(&profile("audit = 1.0\nqualify = \"10s\"", ""), 1, 0.0);
+    assert!(findings(&healthy).is_empty(), "{:#?}", findings(&healthy));
+    let words = ["find the binding gone", "no call reaches them", "it listed ours in"];
+    let finding = only(&audited(40, CheckOutcome::Missing, true, 0), "binding.lost", "critical", &words);
+    assert_eq!(finding.confidence, Confidence::High);
+    let one = only(&audited(1, CheckOutcome::Missing, true, 0), "binding.lost", "warning", &["1 of"]);
+    assert_eq!(one.confidence, Confidence::Low);
+    // Whoever lists nobody may not list at all.
+    let finding =
+        only(&audited(200, CheckOutcome::Missing, false, 0), "binding.lost", "warning", &["lists any binding"]);
+    assert_eq!(finding.confidence, Confidence::Open);
+    let words = ["it listed 1 other binding"];
+    only(&audited(200, CheckOutcome::Missing, false, 1), "binding.lost", "critical", &words);
+    let finding = only(&audited(150, CheckOutcome::Shorter, true, 1), "expires.shortened", "info", &["150 of"]);
+    assert_eq!(finding.confidence, Confidence::High);
 }

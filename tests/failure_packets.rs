@@ -253,6 +253,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
             reuse_nonce: true,
             retry: RetryPolicy::NONE,
             timers: Timers::default(),
+            checks: regstorm::agent::CheckPolicy::NONE,
         }],
         load: LoadConfig {
             stages: vec![

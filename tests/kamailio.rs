@@ -335,6 +335,39 @@ fn every_agent_comes_back_after_the_registrar_lost_its_memory() {
     assert_eq!((pct(last), last["agents_registered"].as_str()), (100.0, "500"));
 }
 
+/// A registrar that forgets everything tells nobody; audits see it, and OPTIONS go on being
+/// answered.
+#[test]
+fn audits_see_that_a_restarted_registrar_has_forgotten_the_bindings() {
+    let _turn = clock::alone();
+    let mut kamailio = Kamailio::start(Settings::default());
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let run = Scenario {
+        run: "unregister = false",
+        trunk: "audit = 1.0\nqualify = \"4s\"".into(),
+        agents: 200,
+        load: "[[load]]\nrate = 200\nfor = \"1s\"\n[[load]]\nhold = \"16s\"",
+    };
+    let regstorm = run.start(&kamailio, dir.path());
+    clock::until("200 contacts", Duration::from_secs(20), || (kamailio.contacts() == 200).then_some(()));
+    // Some audits find everything in order: this is what a registrar that lists nothing never shows.
+    clock::until("audits and OPTIONS", Duration::from_secs(20), || (kamailio.requests("options") >= 50).then_some(()));
+    kamailio.restart();
+    regstorm.wait(Duration::from_secs(90));
+
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("agents_registered_at_end"), 200, "nobody is told");
+    let audits = |outcome: &str| results.number(&format!("/trunks/0/checks/audit/outcomes/{outcome}"));
+    assert!(audits("held") > 0.0 && audits("missing") > 0.0);
+    let findings = results.table("findings.csv");
+    let lost = findings.rows.iter().find(|row| row["id"] == "binding.lost").expect("the finding");
+    assert_eq!(lost["severity"], "critical");
+    assert!(lost["summary"].contains("find the binding gone"), "{}", lost["summary"]);
+    assert!(results.number("/trunks/0/checks/qualify/outcomes/answered") > 400.0);
+    assert!(results.number("/latency_us/options/count") > 400.0);
+}
+
 /// A profile against one Kamailio, in the parts that differ from test to test.
 struct Scenario {
     /// Further keys of `[run]`.

@@ -83,6 +83,7 @@ fn policy(domain: &str) -> TrunkPolicy {
         reuse_nonce: true,
         retry: RetryPolicy::ASTERISK,
         timers: Timers::default(),
+        checks: regstorm::agent::CheckPolicy::NONE,
     }
 }
 

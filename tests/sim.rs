@@ -4,10 +4,10 @@
 mod support;
 
 use hdrhistogram::Histogram;
-use regstorm::agent::{Backoff, RealmPolicy, RetryPolicy};
+use regstorm::agent::{Backoff, CheckPolicy, RealmPolicy, RetryPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::LoadStage;
-use regstorm::measure::Interval;
+use regstorm::measure::{CheckKind, CheckOutcome, CheckRow, Interval};
 use regstorm::registrar::{Delay, Fault, FaultKind, LimitScope};
 use regstorm::seed::Seed;
 use regstorm::sim::{SimOutcome, World, WorldConfig};
@@ -370,4 +370,58 @@ fn who_hammers_is_back_within_a_second_of_every_half_period() {
         };
         assert!(expected.contains(&registered), "{registered} at {second} s");
     }
+}
+
+/// A hundred agents within five seconds, and some minutes of peace.
+fn asking(checks: CheckPolicy) -> WorldConfig {
+    let mut config = world::world(100, vec![world::rate(20.0, 5), world::hold(300)]);
+    config.policies[0].checks = checks;
+    config.policies[0].retry = RetryPolicy::RFC;
+    config
+}
+
+fn rows(outcome: &SimOutcome) -> Vec<&CheckRow> {
+    outcome.intervals.iter().flat_map(|interval| &interval.evidence.checks).collect()
+}
+
+fn times(outcome: &SimOutcome, kind: CheckKind, of: CheckOutcome) -> u64 {
+    rows(outcome).iter().filter(|row| (row.kind, row.outcome) == (kind, of)).map(|row| row.seen.count).sum()
+}
+
+#[test]
+fn an_audit_finds_the_binding_and_its_lifetime() {
+    let outcome = World::new(asking(CheckPolicy { audit: 1.0, qualify: None })).run();
+    let held = times(&outcome, CheckKind::Audit, CheckOutcome::Held);
+    // Once in the first ten seconds, then every minute on average.
+    assert!((500..=600).contains(&held), "{held}");
+    assert!(rows(&outcome).iter().all(|row| row.outcome == CheckOutcome::Held && row.code == 200));
+    let (left, told) = rows(&outcome)
+        .iter()
+        .fold((0, 0), |(left, told), row| (left.max(row.left_s.1), told.max(row.told_s.expect("a lifetime").1)));
+    assert!(left <= 600 && told.abs_diff(left) <= 1, "{left} s left, {told} s told");
+    // Nothing of it is an attempt, and nobody is left.
+    assert_eq!(count(&outcome, Status::Registered), 100);
+    assert_eq!(outcome.sum(|trunk| trunk.register_requests), 200);
+    assert_eq!(outcome.contacts_left, 0);
+}
+
+#[test]
+fn a_share_of_the_agents_audits() {
+    let outcome = World::new(asking(CheckPolicy { audit: 0.1, qualify: None })).run();
+    let held = times(&outcome, CheckKind::Audit, CheckOutcome::Held);
+    assert!((20..=110).contains(&held), "{held}");
+}
+
+#[test]
+fn options_are_answered_and_timed() {
+    let outcome = World::new(asking(CheckPolicy { audit: 0.0, qualify: Some(seconds(30)) })).run();
+    let answered = times(&outcome, CheckKind::Qualify, CheckOutcome::Answered);
+    // 300 s and a little, every 30 s.
+    assert!((990..=1_050).contains(&answered), "{answered}");
+    let latencies =
+        outcome.intervals.iter().filter_map(|interval| interval.trunks[0].latency_us[Phase::Options.index()].as_ref());
+    let (timed, worst) = latencies.fold((0, 0), |(n, worst), all| (n + all.len(), worst.max(all.max())));
+    assert_eq!(timed, answered);
+    // The link's two ways.
+    assert!((10_000..10_020).contains(&worst), "{worst}");
 }

@@ -35,6 +35,7 @@ pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
         reuse_nonce: true,
         retry: RetryPolicy::NONE,
         timers: Timers::default(),
+        checks: regstorm::agent::CheckPolicy::NONE,
     };
     let load = LoadConfig {
         stages: vec![LoadStage::Rate { per_second, lasts: Duration::from_secs(60) }],

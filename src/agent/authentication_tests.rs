@@ -33,6 +33,7 @@ impl Side {
                 reuse_nonce: true,
                 retry: RetryPolicy::NONE,
                 timers: Timers::default(),
+                checks: crate::agent::CheckPolicy::NONE,
             },
             credential: Credential::Password(Secret::new("secret")),
         }

@@ -11,6 +11,7 @@
 
 pub mod answer;
 mod authentication;
+pub mod check;
 mod ending;
 pub mod exchange;
 pub mod identity;
@@ -25,7 +26,7 @@ pub mod transaction;
 
 pub use identity::{Credential, Identity, IdentityBook, call_id};
 pub use policy::{
-    AfterLoss, Backoff, Codes, OnIcmp, Patience, RealmPolicy, Refresh, RetryAfter, RetryPolicy, TrunkPolicy,
-    WholeSeconds,
+    AfterLoss, Backoff, CheckPolicy, Codes, OnIcmp, Patience, RealmPolicy, Refresh, RetryAfter, RetryPolicy,
+    TrunkPolicy, WholeSeconds,
 };
 pub use registration::{Agent, Context, Input, MOST_OTHERS, Outgoing};

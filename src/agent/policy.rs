@@ -258,6 +258,20 @@ pub struct TrunkPolicy {
     pub reuse_nonce: bool,
     pub retry: RetryPolicy,
     pub timers: Timers,
+    pub checks: CheckPolicy,
+}
+
+/// What agents ask besides registering.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CheckPolicy {
+    /// The share of the agents that ask now and then for their bindings.
+    pub audit: f64,
+    /// The time between two OPTIONS of an agent.
+    pub qualify: Option<Duration>,
+}
+
+impl CheckPolicy {
+    pub const NONE: CheckPolicy = CheckPolicy { audit: 0.0, qualify: None };
 }
 
 impl TrunkPolicy {

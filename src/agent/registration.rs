@@ -406,6 +406,11 @@ impl Agent {
         }
     }
 
+    /// Until when it counts as registered.
+    pub fn bound_until(&self) -> Option<Time> {
+        self.bound_until
+    }
+
     /// Whether it ever arrived.
     pub fn has_arrived(&self) -> bool {
         !matches!(self.state, State::Idle)
@@ -653,7 +658,7 @@ pub const MOST_OTHERS: u8 = Facts::MOST_MOVES;
 
 /// CSeq of a life's zeroth request. Seven digits from the first to the nine-millionth request keep
 /// messages of one agent at one length (RFC 3261 §8.1.1.5 leaves the start to the client).
-const FIRST_CSEQ: u32 = 1_000_000;
+pub(super) const FIRST_CSEQ: u32 = 1_000_000;
 
 /// A method is told by its letters' case too (RFC 3261 §7.1), but an answer is ours by its branch:
 /// one that echoes the name in small letters is taken.

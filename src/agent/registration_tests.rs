@@ -91,6 +91,7 @@ impl Phone {
                 reuse_nonce: true,
                 retry: never(),
                 timers: Timers::default(),
+                checks: crate::agent::CheckPolicy::NONE,
             },
             credential: Credential::Password(Secret::new("secret")),
             template: RegisterTemplate::new(&TemplateParts {

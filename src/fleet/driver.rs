@@ -6,11 +6,13 @@
 //! is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
 //! registrar's side it answers itself.
 
+mod checks;
 mod places;
 mod streams;
 
 use super::flows::{Flow, Flows, SPARE};
 use super::wheel::Wheel;
+use crate::agent::check::CHECKS;
 use crate::agent::{Agent, Context, IdentityBook, Input, Outgoing, TrunkPolicy};
 use crate::load::{Ceiling, Stripe};
 use crate::measure::event::Subject;
@@ -19,6 +21,7 @@ use crate::seed::Seed;
 use crate::sip::redirect::{redirection, redirects};
 use crate::sip::{Branch, Response, Token, emit, scan};
 use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Trouble, TrunkId, saturating_u32};
+use checks::Checks;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -165,6 +168,8 @@ pub struct Driver<W> {
     expired: Vec<u32>,
     /// Streams and flows of datagrams there were at the start, by which they stand in the wheel.
     initial: [usize; 2],
+    /// `None`: nobody checks anything.
+    checks: Option<Box<Checks>>,
     /// Streams whose agents are to be told something.
     tidings: VecDeque<Tiding>,
     pub(super) witness: W,
@@ -185,6 +190,7 @@ impl<W: Witness> Driver<W> {
             busy: 0,
             draining: false,
             expired: Vec::with_capacity(TURN_LIMIT),
+            checks: None,
             tidings: VecDeque::new(),
             witness,
             config,
@@ -220,7 +226,11 @@ impl<W: Witness> Driver<W> {
 
     /// When the next timer is due, or something is to be told.
     pub(super) fn next_due(&self) -> Option<Time> {
-        if self.tidings.is_empty() { self.wheel.next_due() } else { Some(Time::ORIGIN) }
+        if !self.tidings.is_empty() {
+            return Some(Time::ORIGIN);
+        }
+        let check = self.checks.as_ref().and_then(|checks| checks.next_due());
+        [self.wheel.next_due(), check].into_iter().flatten().min()
     }
 
     /// A datagram came on `flow`, from `from`. The kernel received it at `at`: latencies end there.
@@ -236,6 +246,9 @@ impl<W: Witness> Driver<W> {
         }
         match scan::response(bytes) {
             Ok(ref response) => match self.token(response.branch) {
+                Some((local, serial)) if serial & CHECKS != 0 => {
+                    self.check_answered(local, serial, (now, at), response, out);
+                }
                 Some((local, serial)) => {
                     let at = self.possible(local, serial, now, at);
                     self.witness.heard(local, at, from, bytes);
@@ -288,6 +301,9 @@ impl<W: Witness> Driver<W> {
     /// The kernel reports that a datagram could not be delivered; `start` is its beginning.
     pub fn unreachable(&mut self, now: Time, start: &[u8], why: Trouble, out: &mut impl Ways) {
         if let Some((local, serial)) = scan::branch_of(start).and_then(|branch| self.token(branch)) {
+            if serial & CHECKS != 0 {
+                return self.check_undelivered(local, serial, now, out);
+            }
             self.drive(local, now, Input::Transport { serial, why }, out);
         }
     }
@@ -297,6 +313,9 @@ impl<W: Witness> Driver<W> {
         self.witness.send_failed();
         let Some((agent, serial)) = parts_of(tag) else { return };
         if let Some(local) = self.config.stripe.local(agent.0) {
+            if serial & CHECKS != 0 {
+                return self.check_undelivered(local, serial, now, out);
+            }
             self.drive(local, now, Input::Transport { serial, why }, out);
         }
     }
@@ -323,7 +342,7 @@ impl<W: Witness> Driver<W> {
             }
         }
         self.expired = expired;
-        more | self.tell(now, out)
+        more | self.tell(now, out) | self.check(now, out)
     }
 
     /// Abandons what some agents have open.
@@ -394,6 +413,7 @@ impl<W: Witness> Driver<W> {
             Some(at) => self.wheel.schedule(local, at),
             None => self.wheel.cancel(local),
         }
+        checks::mind(&mut self.checks, local, agent, &cx, now);
         let is_busy = agent.is_busy();
         self.busy = self.busy + u64::from(is_busy) - u64::from(was_busy);
         if !flow_id.is_stream() {

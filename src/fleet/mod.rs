@@ -129,7 +129,7 @@ impl Fleet {
             start,
         };
         let mut fleet = Fleet {
-            driver: Driver::new(driver, agents as usize, books),
+            driver: Driver::new(driver, agents as usize, books).with_checks(),
             stripe,
             all_agents,
             seed,

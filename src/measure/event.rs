@@ -1,6 +1,7 @@
 //! What agents and workers report, one event at a time.
 
 use super::answerer::{Marks, Words};
+use super::checks::CheckEnd;
 use super::routing::RoutingWord;
 use crate::vocab::{
     AgentId, Class, FlowLoss, Kind, Phase, Place, Refusal, RequestFate, RequestKind, Status, Time, Trouble, TrunkId,
@@ -115,6 +116,8 @@ pub enum Event<'a> {
     RetryAfterIgnored,
     /// The safety ceiling refused a message (its timer decides what happens next).
     CeilingRefused,
+    /// A check of the agent's ended: its binding, or whether the registrar answers.
+    Checked(CheckEnd),
     /// A latency outside the attempt itself (OPTIONS, connect).
     Latency {
         phase: Phase,

@@ -9,6 +9,7 @@
 
 use super::answerer::{Words, fold};
 use super::answerers::{AnswererRow, Answerers};
+use super::checks::{self, CheckEnd, CheckRow};
 use super::event::{AttemptEnd, BY_PROXY, Echo, Event, Granted, Offer, Subject};
 use super::places::{self, PlaceRow, PlaceTable};
 use super::remarks::{RemarkRow, remark};
@@ -189,6 +190,7 @@ pub struct Evidence {
     pub unasked: Vec<UnaskedRow>,
     pub places: Vec<PlaceRow>,
     pub routing: Vec<RoutingRow>,
+    pub checks: Vec<CheckRow>,
 }
 
 impl Evidence {
@@ -243,6 +245,7 @@ impl Evidence {
         other.unasked.iter().for_each(|row| unasked::merge(&mut self.unasked, row));
         other.places.iter().for_each(|row| places::merge(&mut self.places, row));
         other.routing.iter().for_each(|row| routing::merge(&mut self.routing, row));
+        other.checks.iter().for_each(|row| checks::merge(&mut self.checks, row));
     }
 
     /// Every trunk that is named.
@@ -255,6 +258,7 @@ impl Evidence {
         let remarks = self.remarks.iter().map(|row| row.trunk);
         let unasked = self.unasked.iter().map(|row| row.trunk).chain(self.places.iter().map(|row| row.trunk));
         let unasked = unasked.chain(self.routing.iter().map(|row| row.trunk));
+        let unasked = unasked.chain(self.checks.iter().map(|row| row.trunk));
         let cells = self.pulse.iter().map(|cell| cell.trunk);
         cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests).chain(remarks).chain(unasked)
     }
@@ -265,7 +269,8 @@ impl Evidence {
         let offers = self.offers.iter().map(|row| &row.seen);
         let grants = self.grants.iter().map(|row| &row.seen);
         let answerers = self.answerers.iter().map(|row| &row.seen);
-        outcomes.chain(offers).chain(grants).chain(answerers).flat_map(|seen| seen.agents.iter().copied())
+        let checks = self.checks.iter().map(|row| &row.seen);
+        outcomes.chain(offers).chain(grants).chain(answerers).chain(checks).flat_map(|seen| seen.agents.iter().copied())
     }
 
     /// Sorts the pulse by trunk and time, with one cell for each count.
@@ -438,6 +443,7 @@ pub(super) struct Collector {
     unasked: Vec<UnaskedRow>,
     places: PlaceTable,
     routing: Vec<RoutingRow>,
+    checks: Vec<CheckRow>,
 }
 
 impl Collector {
@@ -456,7 +462,13 @@ impl Collector {
             unasked: Vec::new(),
             places: PlaceTable::default(),
             routing: Vec::new(),
+            checks: Vec::new(),
         }
+    }
+
+    /// A check ended.
+    pub(super) fn checked(&mut self, subject: Subject, end: &CheckEnd) {
+        checks::count(&mut self.checks, subject.trunk.0, subject.agent.0, self.start, end);
     }
 
     /// What an answer says of the way requests take.
@@ -625,6 +637,7 @@ impl Collector {
             unasked: std::mem::take(&mut self.unasked),
             places: self.places.take(),
             routing: std::mem::take(&mut self.routing),
+            checks: std::mem::take(&mut self.checks),
         }
     }
 }

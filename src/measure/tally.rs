@@ -10,6 +10,7 @@
 
 use super::agents::{AgentState, AgentTable, LoopSeen, Standing};
 use super::availability::AgentTime;
+use super::checks::{CheckEnd, CheckKind, CheckOutcome};
 use super::event::{AttemptEnd, Event, FlowChange, Subject};
 use super::evidence::{Beat, Collector};
 use super::glance::Glance;
@@ -158,6 +159,7 @@ impl Tally {
             Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,
             // Of the place that was left: [`Tally::at_place`].
             Event::WentOn { .. } => {}
+            Event::Checked(ref end) => self.checked(subject, end),
             Event::Routing { word, text } => self.evidence.routing(subject.trunk.0, word, text),
             Event::CeilingRefused => trunk.ceiling_refused += 1,
             Event::Latency { phase, micros } => self.latency_us(subject.trunk, phase, micros),
@@ -466,6 +468,13 @@ impl Tally {
         let row = self.agents.touch(subject.agent, subject.trunk);
         row.attempts += 1;
         row
+    }
+
+    fn checked(&mut self, subject: Subject, end: &CheckEnd) {
+        self.evidence.checked(subject, end);
+        if (end.kind, end.outcome) == (CheckKind::Qualify, CheckOutcome::Answered) {
+            self.latency(subject.trunk, Phase::Options, end.sent, end.at);
+        }
     }
 
     fn challenged(&mut self, trunk: TrunkId, kind: Kind, answer: (u16, &[u8]), since: Time, at: Time) {

@@ -2,7 +2,7 @@
 //! agents follow.
 
 use super::{algorithms, seconds};
-use crate::agent::{Backoff, Patience, Refresh, RetryPolicy, TrunkPolicy};
+use crate::agent::{Backoff, CheckPolicy, Patience, Refresh, RetryPolicy, TrunkPolicy};
 use crate::profile::{self, Retry, RetryMax, RetryPreset};
 use crate::sip::{AlgorithmSet, Timers};
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(super) fn policy(trunk: &profile::TrunkProfile, retry: &Retry) -> TrunkPolic
         reuse_nonce: if trunk.reuse_nonce_written { trunk.reuse_nonce } else { retry.reuse_nonce },
         retry: RetryPolicy { refresh, ..retry },
         timers: Timers::default(),
+        checks: CheckPolicy { audit: trunk.audit, qualify: (!trunk.qualify.is_zero()).then_some(trunk.qualify) },
     }
 }
 

@@ -23,7 +23,9 @@ fn doubt(plan: &Plan, threshold: &Threshold) -> Option<String> {
         Phase::Connect if of(plan, threshold.trunk()).all(|trunk| !trunk.transport().is_stream()) => {
             "over UDP no connection is opened".to_owned()
         }
-        Phase::Options => "a run sends no OPTIONS".to_owned(),
+        Phase::Options if of(plan, threshold.trunk()).all(|trunk| trunk.policy.checks.qualify.is_none()) => {
+            "no trunk has qualify, so nobody sends OPTIONS".to_owned()
+        }
         _ => return None,
     };
     Some(format!("threshold {}: nothing will be measured: {why}; a threshold without a value fails", threshold.name))

@@ -47,6 +47,8 @@ pub mod defaults {
     pub const WS_PATH: &str = "/";
     pub const WS_HOST: WsHost = WsHost::Invalid;
     pub const KEEPALIVE: &str = "0s";
+    pub const AUDIT: f64 = 0.0;
+    pub const QUALIFY: &str = "0s";
     pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
     pub const PROCESS: Process = Process::Uniform;
@@ -292,6 +294,13 @@ pub struct TrunkFile {
     /// answered within 10 s, or the connection is given up.
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
+    /// Share of the agents, 0 to 1, that ask for their bindings now and then while they are
+    /// registered (a REGISTER without Contact): whether theirs is there, and for how long.
+    #[schemars(extend("default" = defaults::AUDIT))]
+    pub audit: Option<f64>,
+    /// The time between two OPTIONS of an agent to its registrar, `"60s"`; `"0s"`: none.
+    #[schemars(extend("default" = defaults::QUALIFY))]
+    pub qualify: Option<DurationText>,
     /// The name server this trunk asks; `[run] resolver` when left out.
     pub resolver: Option<String>,
     /// Names whose addresses this trunk asks nobody for, before those of `[run] hosts`.

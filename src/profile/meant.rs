@@ -126,6 +126,9 @@ pub struct TrunkProfile {
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]
     pub keepalive: Duration,
+    pub audit: f64,
+    #[serde(serialize_with = "as_text")]
+    pub qualify: Duration,
     /// Its own name server, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolver: Option<SocketAddr>,

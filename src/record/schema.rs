@@ -281,8 +281,8 @@ const V2_HEAD: usize = 40;
 mod tests {
     use super::*;
     use crate::measure::{
-        FlowCounts, OutcomeRow, PlaceRow, PulseCell, RemarkRow, RequestRow, RoutingRow, RoutingWord, Sightings,
-        UnaskedRow, latency,
+        CheckKind, CheckOutcome, CheckRow, FlowCounts, OutcomeRow, PlaceRow, PulseCell, RemarkRow, RequestRow,
+        RoutingRow, RoutingWord, Sightings, UnaskedRow, latency,
     };
     use crate::vocab::{Class, FlowLoss, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
 
@@ -386,6 +386,16 @@ mod tests {
                     took_us: (6, 7),
                 }],
                 routing: vec![RoutingRow { trunk: 0, word: RoutingWord::NotAllowed, text: "r".to_owned(), count: 8 }],
+                checks: vec![CheckRow {
+                    trunk: 0,
+                    kind: CheckKind::Qualify,
+                    outcome: CheckOutcome::Missing,
+                    code: 200,
+                    seen: Sightings { count: 1, first_ns: 2, last_ns: 3, agents: vec![4] },
+                    left_s: (5, 6),
+                    told_s: Some((7, 8)),
+                    listed: 9,
+                }],
                 ..Evidence::default()
             },
             imbalances: Vec::new(),
@@ -400,5 +410,6 @@ mod tests {
                             010000000103040000000000000000000400000000000500000000000001024e6f01060001080100930300\
                             010a00ac02010400000264076408010009010b0a010000020b000001770107020001ac02ac020106000000\
                             0000010001020c01020d0e0100010f01730501000166010607010165080901000170000000000000000000\
-                            010203010405000607010003017208";
+                            010203010405000607010003017208010001\
+                            03c8010102030104050601070809";
 }

@@ -9,6 +9,7 @@
 
 use super::carrier::{self, CarrierText};
 use super::charts::{self, Chart};
+use super::checked;
 use super::facts::{self, Fact};
 use super::found::{self, GroupedFinding};
 use super::go_live::go_live;
@@ -73,7 +74,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], ar
         script: Script::drawing(&charts),
         charts,
         untested: untested(results),
-        sheets: sheets.into_iter().chain(names::sheets(results)).collect(),
+        sheets: sheets.into_iter().chain(names::sheets(results)).chain(checked::sheet(results)).collect(),
         quiet,
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()

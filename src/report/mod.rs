@@ -9,6 +9,8 @@ pub mod avalanche;
 mod carrier;
 mod chart;
 mod charts;
+mod checked;
+mod checks;
 pub mod compare;
 pub mod conditions;
 mod connections;

@@ -2,6 +2,7 @@
 //!
 //! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
 
+use super::checks::ChecksView;
 use super::conditions::Conditions;
 use super::connections::ConnectionsView;
 use super::json;
@@ -103,6 +104,9 @@ struct Trunk<'a> {
     /// What answers said of the way requests take.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     routing: Vec<RoutingView<'a>>,
+    /// Audits of bindings, and OPTIONS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<ChecksView>,
 }
 
 #[derive(Serialize)]
@@ -248,6 +252,7 @@ fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) ->
         connections: totals.and_then(|totals| totals.sums.flows.as_deref()).map(ConnectionsView::of),
         addresses: resolved::addresses(results, index),
         routing: resolved::routing(results, index),
+        checks: ChecksView::of(results, index),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The summary on standard output: at most 25 lines, aligned, plain enough for any terminal or log.
 
-use super::connections;
 use super::go_live::Turnout;
 use super::text::{self, printable};
 use super::words;
+use super::{checks, connections};
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{Finding, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
@@ -24,6 +24,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.extend(
         connections.map(|counts| labelled("connections", &connections::line(counts, &results.header.features))),
     );
+    lines.extend(checks::line(results).map(|line| labelled("checks", &line)));
     lines.extend(latency(results));
     lines.extend(refused(results));
     lines.push(labelled("loops", &loops(results)));

@@ -8,6 +8,7 @@
 //! §3.4.
 
 mod laid_out;
+mod question;
 
 use super::branch::{Branch, hex8};
 use super::challenge::{Challenge, Familiar, Offered, Role, Unusable, survey};

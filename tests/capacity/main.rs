@@ -31,6 +31,7 @@ fn policy() -> TrunkPolicy {
         reuse_nonce: true,
         retry: RetryPolicy::ASTERISK,
         timers: Timers::default(),
+        checks: regstorm::agent::CheckPolicy::NONE,
     }
 }
 

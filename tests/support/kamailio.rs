@@ -255,10 +255,19 @@ impl Kamailio {
         ready
     }
 
+    /// Requests of a method (in small letters) that came to it.
+    pub fn requests(&self, method: &str) -> u64 {
+        self.fetch("core", &format!("rcv_requests_{method}"))
+    }
+
     /// A statistic of usrloc, which must be there: the server is up.
     fn statistic(&self, name: &str) -> u64 {
-        let key = format!("usrloc.{name}");
-        let answer = self.rpc("stats.fetch", json!([format!("usrloc:{name}")]));
+        self.fetch("usrloc", name)
+    }
+
+    fn fetch(&self, group: &str, name: &str) -> u64 {
+        let key = format!("{group}.{name}");
+        let answer = self.rpc("stats.fetch", json!([format!("{group}:{name}")]));
         let value = answer.as_ref().and_then(|result| result.get(&key)).and_then(Value::as_str);
         value.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no {name} in {answer:?}"))
     }

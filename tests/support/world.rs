@@ -75,6 +75,7 @@ pub fn policy(retry: RetryPolicy) -> TrunkPolicy {
         reuse_nonce: true,
         retry,
         timers: Timers::default(),
+        checks: regstorm::agent::CheckPolicy::NONE,
     }
 }
 

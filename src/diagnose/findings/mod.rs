@@ -1,7 +1,7 @@
 //! Why it failed: recorded evidence in, findings out, as pure functions.
 //!
 //! Each family of causes has a file: `challenge`, `refusal` (limits, bans, machines, credentials),
-//! `silence`, `connection`, `slow`, `capacity` (overload), `shed`, `binding`, `elsewhere`,
+//! `silence`, `connection`, `slow`, `capacity` (overload), `shed`, `binding`, `audit`, `elsewhere`,
 //! `generator` (our own trouble, drift). The rest is shared: `view` arranges the evidence;
 //! `pattern`, `nodes`, `moment`, `place`, `phrase` and `trend` read it; `draft`, `rivals`, `cost`
 //! and `wording` make findings of it. A detector states what it saw, which rival explanations an
@@ -12,6 +12,7 @@
 //! `limit.transactions` has an explanation and no detector: only `regstorm limits` can tell a limit
 //! on open transactions from one on the rate.
 
+mod audit;
 mod binding;
 mod capacity;
 mod challenge;
@@ -83,6 +84,7 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts.extend(overload);
     shed::explain(view, &mut drafts);
     drafts.extend(binding::find(view));
+    drafts.extend(audit::find(view));
     drafts.extend(elsewhere::find(view));
     drafts.extend(dns::find(view));
     redirect::explain(view, &mut drafts);

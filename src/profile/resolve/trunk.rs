@@ -93,6 +93,8 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         ws: file.ws.map(|file| ws::ws(check, &at.key("ws"), file)),
         source,
         keepalive,
+        audit: check.share(&at.key("audit"), file.audit, defaults::AUDIT),
+        qualify: qualify(check, &at.key("qualify"), file.qualify.as_ref()),
         resolver: names::resolver(check, &at.key("resolver"), file.resolver.as_deref()),
         hosts: names::hosts(check, &at.key("hosts"), file.hosts.unwrap_or_default()),
         agents: agents.unwrap_or_else(nobody),
@@ -108,6 +110,14 @@ fn keepalive(check: &mut Checker, at: &Path, written: Option<&DurationText>) -> 
         check.advise(at, "a keep-alive that often is a load of its own", "write 1s or more, or 0s for none");
     }
     keepalive
+}
+
+fn qualify(check: &mut Checker, at: &Path, written: Option<&DurationText>) -> Duration {
+    let qualify = check.duration(at, written, defaults::QUALIFY);
+    if !qualify.is_zero() && qualify < SHORTEST_KEEPALIVE {
+        check.advise(at, "OPTIONS that often are a load of their own", "write 1s or more, or 0s for none");
+    }
+    qualify
 }
 
 fn mix(check: &mut Checker, at: &Path, files: Vec<MixFile>) -> Vec<Mix> {
