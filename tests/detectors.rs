@@ -5,7 +5,7 @@
 mod rehearsal;
 
 use regstorm::diagnose::{Finding, findings};
-use regstorm::measure::{Beat, CheckOutcome, Echo, GrantRow, OutcomeRow, PulseCell};
+use regstorm::measure::{Beat, CheckOutcome, Echo, Errand, GrantRow, OutcomeRow, PulseCell};
 use regstorm::record::Results;
 use regstorm::vocab::{Class, Confidence, Kind, NotSent, Phase, Severity, Status, Trouble, Unreachable, Unusable};
 use rehearsal::rehearse;
@@ -277,6 +277,18 @@ fn response_times_that_creep_up_drift() {
 }
 
 #[test]
+fn response_times_of_a_shift_that_ends_do_not_drift() {
+    // The last third of the run is of a tenth of the phones: of others than before.
+    let mut results = soak(|n| 1_000 + 200 * n);
+    let all = results.intervals.len();
+    for interval in &mut results.intervals[all - all / 3..] {
+        let trunk = &mut interval.trunks[0];
+        (trunk.planned, trunk.registered) = (20, 20);
+    }
+    assert!(found(&results, "drift").is_empty(), "{:#?}", findings(&results));
+}
+
+#[test]
 fn a_generator_that_fell_behind_is_a_warning_and_no_more() {
     let mut results = rehearse(&profile("", ""), 1, 0.0);
     results.totals.generator.socket_drops = 400;
@@ -332,7 +344,7 @@ fn ramp(unanswered: impl Fn(u64) -> u64) -> Results {
     for cell in results.evidence.pulse.iter().filter(|cell| cell.beat == Beat::Started.index() && cell.tick < 200) {
         started[cell.tick as usize / 10] += u64::from(cell.count);
     }
-    let beat = Beat::Ended { class: Class::Silence, refresh: false }.index();
+    let beat = Beat::Ended { class: Class::Silence, errand: Errand::New }.index();
     let mut seen = regstorm::measure::Sightings::default();
     for (second, &started) in (0u32..).zip(&started) {
         let count = unanswered(started);
@@ -461,6 +473,40 @@ fn a_wait_that_was_asked_for_counts() {
     let results = rehearse(&profile("retry = { preset = \"hammer\" }", busy), 1, 0.0);
     let (text, figure) = cost(&results, "server-error");
     assert!((figure("messages/s") / (199.0 * 4.0) - 1.0).abs() < 0.02, "it takes no order: {text}");
+}
+
+#[test]
+fn the_minutes_of_a_trouble_are_those_of_its_trunk() {
+    // A tenth of one trunk has a wrong password; nobody gets in on the other.
+    let rest = "[[trunk]]\nid = \"b\"\nregistrar = \"embedded\"\ndomain = \"b.test\"\nexpires = \"20s\"\n\
+                agents = { count = 100, user = \"b{n}\", password = \"p\" }\n\
+                [[registrar.fault]]\nkind = \"refuse\"\ncode = 403\ntrunk = \"b\"\n\
+                [[load]]\nrate = 30\nfor = \"10s\"\n[[load]]\nhold = \"50s\"";
+    let mix = "[[trunk.mix]]\nshare = 0.1\nwrong = \"password\"";
+    let results = rehearse(&profile(mix, rest), 1, 0.0);
+    for (id, agents) in [("loop.401", 20.0), ("loop.403.after-auth", 100.0)] {
+        let (text, figure) = cost(&results, id);
+        assert!((figure("agent-minutes") / (agents * 55.0 / 60.0) - 1.0).abs() < 0.1, "{id}: {text}");
+    }
+}
+
+/// Agents keep classes, and not the words of a refusal: where two troubles are answered with one
+/// code, whose agents are whose is not known, and how they lie in the list excludes nothing.
+#[test]
+fn agents_of_two_troubles_with_one_code_do_not_exclude_a_machine() {
+    let fault = |reason: &str, share: f64| {
+        format!("[[registrar.fault]]\nkind = \"refuse\"\ncode = 403\nreason = \"{reason}\"\nshare = {share}\n")
+    };
+    let excludes = |faults: &str| {
+        // Who comes again and is refused again is refused for being who it is.
+        let again = profile("retry = { preset = \"hammer\", interval = \"5s\" }", faults);
+        let found = found(&rehearse(&again, 1, 0.0), "loop.403.after-auth");
+        assert!(!found.is_empty());
+        found.iter().any(|finding| finding.rejected.contains("one machine of up to five"))
+    };
+    let one = fault("Forbidden", 0.04);
+    assert!(excludes(&one), "so few of the agents are no machine's part");
+    assert!(!excludes(&(one + &fault("Not Allowed Here", 0.04))));
 }
 
 #[test]

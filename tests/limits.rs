@@ -423,6 +423,34 @@ mod program {
         assert!(again.stderr().contains("already holds a run"), "{}", again.stderr());
     }
 
+    /// What was not asked is not said, and what was stated stands where the set-up does.
+    #[test]
+    fn over_what_a_limit_is_counted_is_said_as_far_as_it_was_asked() {
+        let fault = "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 41\n";
+        let second = "\n[[trunk]]\nid = \"other\"\nregistrar = \"embedded\"\ndomain = \"y.test\"\n\
+                      agents = { count = 5, user = \"other{n}\", password = \"secret\" }\n";
+        let alone = "counted over this trunk at least, as no other one could be asked";
+        let stated = "nobody else on the trunk ([expect] exclusive)";
+        for (text, over, exclusive) in [
+            (format!("{RUN}{fault}"), alone, false),
+            (
+                format!("{RUN}{second}{fault}trunk = \"lab\"\n[expect]\nexclusive = true\n"),
+                "counted over this trunk;",
+                true,
+            ),
+        ] {
+            let dir = tempfile::tempdir().expect("a directory under /tmp");
+            let finished = limits(dir.path(), &text, &["--only", "concurrent", "--trunk", "lab"]);
+            finished.expect_code(0);
+            assert!(finished.stdout().contains(over), "{}", finished.stdout());
+            let page = std::fs::read_to_string(dir.path().join("out/report.html")).expect("written");
+            for text in [finished.stdout(), page] {
+                assert_eq!(text.contains(stated), exclusive, "{text}");
+            }
+            assert_eq!(found(dir.path())["setup"]["exclusive"], exclusive);
+        }
+    }
+
     #[test]
     fn a_rate_is_named_with_its_answer() {
         let dir = tempfile::tempdir().expect("a directory under /tmp");

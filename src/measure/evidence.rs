@@ -36,12 +36,22 @@ pub fn tick(interval: Duration) -> Duration {
     SHORTEST_TICK * u32::try_from(parts.max(1)).unwrap_or(u32::MAX)
 }
 
-/// What a cell of the pulse counts. A tick's outcomes are told apart by class, and refreshes from
-/// the rest.
+/// What an attempt was for, as far as the pulse tells it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Errand {
+    /// A binding where none is held, or that of a phone that begins anew.
+    New,
+    Refresh,
+    /// A retry while the binding is held still, as after a refresh that failed.
+    Renewal,
+}
+
+/// What a cell of the pulse counts. A tick's outcomes are told apart by class and by what the
+/// attempts were for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Beat {
     /// Attempts that ended this way, by the time of their end.
-    Ended { class: Class, refresh: bool },
+    Ended { class: Class, errand: Errand },
     /// Attempts begun (first REGISTER sent).
     Started,
     /// Agents that gained their first or a new binding.
@@ -63,12 +73,16 @@ impl Beat {
     /// Number of the first beat that is no outcome.
     #[expect(clippy::cast_possible_truncation, reason = "there are 14 classes")]
     const FIRST: u8 = 2 * Class::COUNT as u8;
-    pub const COUNT: usize = Self::FIRST as usize + 7;
+    /// Number of the first beat of a [`Errand::Renewal`].
+    const RENEWALS: u8 = Self::FIRST + 7;
+    pub const COUNT: usize = Self::RENEWALS as usize + Class::COUNT;
 
     /// Its number in a record.
     pub const fn index(self) -> u8 {
         match self {
-            Beat::Ended { class, refresh } => 2 * class as u8 + refresh as u8,
+            Beat::Ended { class, errand: Errand::New } => 2 * class as u8,
+            Beat::Ended { class, errand: Errand::Refresh } => 2 * class as u8 + 1,
+            Beat::Ended { class, errand: Errand::Renewal } => Self::RENEWALS + class as u8,
             Beat::Started => Self::FIRST,
             Beat::Bound => Self::FIRST + 1,
             Beat::Unbound => Self::FIRST + 2,
@@ -82,8 +96,12 @@ impl Beat {
     /// `None` for a number that no version has.
     pub fn from_index(index: u8) -> Option<Beat> {
         const FIRST: u8 = Beat::FIRST;
+        const RENEWALS: u8 = Beat::RENEWALS;
         Some(match index {
-            0..FIRST => Beat::Ended { class: Class::ALL[usize::from(index / 2)], refresh: index % 2 == 1 },
+            0..FIRST => {
+                let errand = if index % 2 == 1 { Errand::Refresh } else { Errand::New };
+                Beat::Ended { class: Class::ALL[usize::from(index / 2)], errand }
+            }
             FIRST => Beat::Started,
             n if n == FIRST + 1 => Beat::Bound,
             n if n == FIRST + 2 => Beat::Unbound,
@@ -91,6 +109,9 @@ impl Beat {
             n if n == FIRST + 4 => Beat::Abandoned,
             n if n == FIRST + 5 => Beat::Swift,
             n if n == FIRST + 6 => Beat::Unanswered,
+            RENEWALS.. => {
+                Beat::Ended { class: *Class::ALL.get(usize::from(index - RENEWALS))?, errand: Errand::Renewal }
+            }
             _ => return None,
         })
     }
@@ -375,7 +396,7 @@ struct Pulse {
 }
 
 impl Pulse {
-    /// Has room for an interval of all trunks, up to some number of them: 230 KB for sixteen.
+    /// Has room for an interval of all trunks, up to some number of them: 340 KB for sixteen.
     fn new(trunks: usize) -> Self {
         let ticks = TICKS as usize + SPARE_TICKS;
         Pulse {
@@ -500,14 +521,14 @@ impl Collector {
         u32::try_from(at.nanos_since(self.start) / self.tick_ns).unwrap_or(u32::MAX)
     }
 
-    /// An attempt ended, with the reason phrase's number in the tally's list. Its class, unless it
-    /// has none.
+    /// An attempt ended, with the reason phrase's number in the tally's list, of an agent that is
+    /// `bound` or not. Its class, unless it has none.
     pub(super) fn ended(
         &mut self,
         subject: Subject,
         end: &AttemptEnd<'_>,
-        reason: ReasonId,
-        reasons: &Reasons,
+        bound: bool,
+        (reason, reasons): (ReasonId, &Reasons),
     ) -> Option<Class> {
         let class = end.class();
         let trunk = subject.trunk.0;
@@ -517,7 +538,12 @@ impl Collector {
             }
             return None;
         };
-        let beat = Beat::Ended { class, refresh: end.kind == Kind::Refresh };
+        let errand = match end.kind {
+            Kind::Refresh => Errand::Refresh,
+            Kind::Retry if bound => Errand::Renewal,
+            _ => Errand::New,
+        };
+        let beat = Beat::Ended { class, errand };
         let at = end.at.nanos_since(self.start);
         let group = if class.is_refusal() { refusal_group(end.code, &reasons.text(reason)) } else { 0 };
         self.answerers.saw(trunk, subject.agent.0, end, class, group, at);
@@ -670,7 +696,7 @@ mod tests {
             assert_eq!(Beat::from_index(index).map(Beat::index), Some(index));
         }
         assert_eq!(Beat::from_index(Beat::COUNT as u8), None);
-        assert_eq!(Beat::Ended { class: Class::Registered, refresh: true }.index(), 1);
+        assert_eq!(Beat::Ended { class: Class::Registered, errand: Errand::Refresh }.index(), 1);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use answerers::AnswererRow;
 pub use buckets::Buckets;
 pub use checks::{CheckEnd, CheckKind, CheckOutcome, CheckRow};
 pub use event::{AttemptEnd, BY_PROXY, Clues, Echo, Event, FlowChange, Granted, Left, Offer, RequestEnd, Subject};
-pub use evidence::{Beat, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
+pub use evidence::{Beat, Errand, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use glance::Glance;
 pub use interval::{AgentRow, FlowCounts, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};
 pub use latency::Spread;

@@ -491,6 +491,7 @@ impl Tally {
         // open attempt.
         let unsent = end.sent.is_none();
         let row = self.agents.touch(subject.agent, subject.trunk);
+        let bound = row.until.is_some_and(|until| end.at < until);
         let open = row.open && !(unsent && end.status == Status::Shed);
         if open {
             row.open = false;
@@ -507,7 +508,7 @@ impl Tally {
         trunk.ineffective += u64::from(end.ineffective);
 
         let reason = self.reasons.id(end.reason.text());
-        let class = self.evidence.ended(subject, end, reason, &self.reasons);
+        let class = self.evidence.ended(subject, end, bound, (reason, &self.reasons));
         let row = self.agents.touch(subject.agent, subject.trunk);
         row.met |= class.map_or(0, Class::bit);
         row.status = Some(end.status);

@@ -59,8 +59,11 @@ pub struct Setup {
     /// The address phones register from, and the one the experiment on sources used.
     pub source: String,
     pub other_source: Option<String>,
+    /// A trunk of the same registrar that can be asked as well.
     pub other_trunk: Option<String>,
     pub objective_ms: Option<f64>,
+    /// Nobody else registers on the trunk, as somebody stated.
+    pub exclusive: bool,
 }
 
 /// Registrations at the same time.

@@ -38,6 +38,8 @@ pub struct Conditions {
     pub simulated: bool,
     /// Who agreed that these registrars are loaded, as the profile says.
     pub authorised_by: Option<String>,
+    /// Nobody else registers on these trunks, as the profile says.
+    pub exclusive: bool,
     /// RFC 7502 §6.1: what the test machine could send by itself, if that was measured before.
     pub baseline: Option<Baseline>,
     /// What a person did to the load while it ran; empty: the load was the profile's.
@@ -83,6 +85,7 @@ impl Conditions {
             workers: header.workers,
             simulated: header.simulated,
             authorised_by: header.authorised_by.clone(),
+            exclusive: header.exclusive,
             baseline: header.baseline.clone(),
             interventions: interventions(results),
         }

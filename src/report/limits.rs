@@ -8,7 +8,7 @@ use super::json;
 use super::script::Script;
 use super::template;
 use super::text::{cell, decimal, printable};
-use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Step};
+use crate::record::limits::{Concurrent, Contacts, Limits, Rate, Rfc7502, Setup, Step};
 use serde::Serialize;
 
 /// The columns of `limits.csv`, one row for each step.
@@ -85,14 +85,15 @@ fn cells(step: &Step) -> [String; 21] {
 pub fn summary(limits: &Limits, directory: &str) -> String {
     let setup = &limits.setup;
     let mut text = format!(
-        "limits of {} ({}) for {}: {} agents, {} steps in {} s, method {}\n",
+        "limits of {} ({}) for {}: {} agents, {} steps in {} s, method {}{}\n",
         printable(&setup.trunk_id),
         setup.target,
         printable(&setup.domain),
         setup.agents,
         limits.steps.len(),
         decimal(limits.duration_s, 1),
-        limits.method
+        limits.method,
+        others(setup)
     );
     for Found { label, sentence, because, .. } in all(limits) {
         text.push_str(&format!("{label:<22}{sentence}\n"));
@@ -110,6 +111,11 @@ pub fn summary(limits: &Limits, directory: &str) -> String {
     text
 }
 
+/// Who else is on the trunk, as far as somebody said.
+fn others(setup: &Setup) -> &'static str {
+    if setup.exclusive { ", nobody else on the trunk ([expect] exclusive)" } else { "" }
+}
+
 /// One limit in words.
 #[derive(Serialize)]
 struct Found {
@@ -122,7 +128,7 @@ struct Found {
 }
 
 fn all(limits: &Limits) -> Vec<Found> {
-    let concurrent = limits.concurrent.as_ref().map(of_concurrent);
+    let concurrent = limits.concurrent.as_ref().map(|found| of_concurrent(found, &limits.setup));
     let contacts = limits.contacts.as_ref().map(of_contacts);
     let rate = limits.rate.as_ref().map(|rate| of_rate(rate, limits.setup.objective_ms));
     let rfc = limits.rfc7502.as_ref().map(of_rfc7502);
@@ -142,7 +148,7 @@ fn confidence(word: &str, because: &str) -> String {
     format!("confidence {word}: {because}")
 }
 
-fn of_concurrent(found: &Concurrent) -> Found {
+fn of_concurrent(found: &Concurrent, setup: &Setup) -> Found {
     let label = "registered at once";
     let Some(limit) = found.limit else {
         let own = match found.refused_for_themselves {
@@ -157,6 +163,7 @@ fn of_concurrent(found: &Concurrent) -> Found {
         Some("registrar") => "over all trunks of this registrar",
         Some("account") => "for each account (name in the credentials)",
         Some("source") => "for each source address",
+        _ if setup.other_trunk.is_none() => "over this trunk at least, as no other one could be asked",
         _ => "over this trunk",
     };
     let refreshes = match (found.refreshes_accepted, found.refreshes_asked) {
@@ -243,6 +250,7 @@ struct Page<'a> {
     domain: String,
     agents: u32,
     method: &'static str,
+    others: &'static str,
     stopped: Option<String>,
     left_bound: u32,
     found: Vec<Found>,
@@ -269,6 +277,7 @@ pub fn html(limits: &Limits) -> Vec<u8> {
         domain: printable(&limits.setup.domain),
         agents: limits.setup.agents,
         method: limits.method,
+        others: others(&limits.setup),
         stopped: limits.stopped.as_deref().map(printable),
         left_bound: limits.left_bound,
         found: all(limits),

@@ -391,6 +391,10 @@ fn conditions(results: &Results) -> Sheet {
         ("TLS cipher suite", c.tls_cipher_suite.clone()),
         ("IPsec profile", c.ipsec_profile.to_owned()),
         ("authorised by", c.authorised_by.clone().unwrap_or_else(|| "not stated".to_owned())),
+        (
+            "Others on the trunks",
+            if c.exclusive { "none, as [expect] exclusive states" } else { "not stated" }.to_owned(),
+        ),
         ("Media streams per session", c.media_streams.to_owned()),
         ("Registration attempts configured", thousands(c.attempts_configured)),
         ("Registration attempts actual", thousands(c.attempts_actual)),

@@ -216,3 +216,54 @@ fn requests_that_are_repeated_show_that_nothing_answers() {
     let ids: Vec<_> = requests_only(3).findings.into_iter().map(|finding| finding.id).collect();
     assert_eq!(ids, ["no-response"]);
 }
+
+/// A shift of telephones that refresh, and sign off one after another at its end: nobody is missing.
+#[test]
+fn signing_off_at_the_end_of_a_shift_is_no_drift() {
+    let mut messages = Messages::new();
+    for n in 0..30u64 {
+        let user = format!("shift{n:02}");
+        let signs_off = 1_800 + 20 * n;
+        let rounds = (0..).map(|round| 2 * n + 50 * round).take_while(|at| *at < signs_off);
+        let mut cseq = 1;
+        for at in rounds {
+            messages.extend(handshake(&user, cseq, at * SECOND, accepted));
+            cseq += 2;
+        }
+        let leaves = Register::of(&user, cseq).with("nonce").expires(0);
+        messages.extend([(signs_off * SECOND, true, leaves.bytes()), (signs_off * SECOND + MS, false, leaves.ok())]);
+    }
+    let results = results(&messages);
+    assert_eq!((results.totals.sums.unregistered, results.totals.agents_registered_at_end), (30, 0));
+    healthy(&results, 30, results.totals.attempts);
+}
+
+/// Of a selection nobody can say whom else a failure hits: whatever it shows stays open.
+#[test]
+fn a_capture_of_failures_alone_is_open() {
+    let refused = |n: u64, code: u16, reason: &str| {
+        let last = |register: &Register<'_>| register.answer(code, reason, "");
+        handshake(&format!("phone{n:02}"), 1, n * SECOND, last)
+    };
+    let silent = |n: u64| {
+        let register = Register::of("mute", n as u32);
+        [0, 500, 1_500, 3_500].map(|ms| (n * 40 * SECOND + ms * MS, true, register.bytes()))
+    };
+    let kinds: [Messages; 4] = [
+        (0..30).flat_map(|n| refused(n, 403, "Forbidden")).collect(),
+        (0..30).flat_map(|n| refused(n, 404, "Not Found")).collect(),
+        (0..30).flat_map(|n| refused(n, 503, "Service Unavailable")).collect(),
+        (0..6)
+            .flat_map(silent)
+            .chain(handshake("other", 1, 300 * SECOND, |register| register.challenge("n")))
+            .collect(),
+    ];
+    for messages in &kinds {
+        let Diagnosis { findings, conclusion } = Diagnosis::of(&results(messages));
+        assert!(!findings.is_empty() && matches!(conclusion, Conclusion::Open { .. }), "{conclusion:?}");
+        for finding in findings {
+            assert_eq!(finding.confidence.as_str(), "open", "{}: {}", finding.id, finding.summary);
+            assert!(finding.evidence.contains("it may be a selection of failures"), "{}", finding.evidence);
+        }
+    }
+}

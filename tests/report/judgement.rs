@@ -13,7 +13,7 @@ type Row<'a> = (&'a [Change], &'a [(&'a str, &'a str)], Verdict);
 #[test]
 fn the_generator_is_judged_by_its_own_counters() {
     use GeneratorVerdict::{Invalid, Suspect, Valid};
-    let table: [(&str, Change, GeneratorVerdict, &str); 13] = [
+    let table: [(&str, Change, GeneratorVerdict, &str); 18] = [
         ("nothing wrong", |_| {}, Valid, ""),
         (
             "late at the limit",
@@ -36,6 +36,37 @@ fn the_generator_is_judged_by_its_own_counters() {
             Invalid,
             "51 of 1000 arrivals (5.1 %) left more than 5ms after their planned time, above 5 %; the test program \
              paused for more than 10ms 3 times",
+        ),
+        // Of fewer than twenty arrivals one is a large share.
+        (
+            "half of a handful are late",
+            |r| (r.totals.generator.arrivals, r.totals.generator.arrivals_late) = (18, 9),
+            Valid,
+            "",
+        ),
+        (
+            "most of a handful are late",
+            |r| (r.totals.generator.arrivals, r.totals.generator.arrivals_late) = (19, 10),
+            Suspect,
+            "10 of 19 arrivals (52.632 %) left more than 5ms after their planned time, above 5 %",
+        ),
+        (
+            "twenty count as any others do",
+            |r| (r.totals.generator.arrivals, r.totals.generator.arrivals_late) = (20, 2),
+            Invalid,
+            "2 of 20 arrivals (10 %) left more than 5ms after their planned time, above 5 %",
+        ),
+        (
+            "a handful lags",
+            |r| lag_of(r, 150_000, 19),
+            Suspect,
+            "the slowest one in a hundred arrivals left 150 ms or more after its planned time, above 100 ms",
+        ),
+        (
+            "twenty lag",
+            |r| lag_of(r, 150_000, 20),
+            Invalid,
+            "the slowest one in a hundred arrivals left 150 ms or more after its planned time, above 100 ms",
         ),
         ("lag at 100 ms", |r| lag(r, 99_900), Valid, ""),
         (
@@ -104,8 +135,12 @@ fn the_generator_is_judged_by_its_own_counters() {
 }
 
 fn lag(results: &mut Results, us: u64) {
+    lag_of(results, us, 100);
+}
+
+fn lag_of(results: &mut Results, us: u64, arrivals: u64) {
     results.lag_us.reset();
-    results.lag_us.record_n(us, 100).expect("within the bounds");
+    results.lag_us.record_n(us, arrivals).expect("within the bounds");
 }
 
 #[test]

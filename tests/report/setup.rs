@@ -62,3 +62,16 @@ fn an_attempt_has_failed_after_the_longest_timer_f() {
     assert_eq!(threshold(500_000_000)["establishment_threshold_s"], 32);
     assert_eq!(threshold(1_000_000_000)["establishment_threshold_s"], 64);
 }
+
+#[test]
+fn who_else_is_on_the_trunks_is_said_as_it_was_stated() {
+    let row = |exclusive| {
+        let mut results = fixture::run();
+        results.header.exclusive = exclusive;
+        rendered(&results, &[], "report.html")
+    };
+    assert!(row(true).contains("none, as [expect] exclusive states"));
+    assert!(!row(false).contains("none, as [expect] exclusive states"));
+    assert_eq!(conditions(|results| results.header.exclusive = true)["exclusive"], true);
+    assert_eq!(conditions(|results| results.header.exclusive = false)["exclusive"], false);
+}

@@ -86,6 +86,7 @@ pub(super) fn open(
         other_source: other_source.map(|other| other.to_string()),
         other_trunk: other.map(|n| plan.trunks[n].id.clone()),
         objective_ms: None,
+        exclusive: plan.expect.exclusive,
     };
     Ok(OpenedField { crew, sockets, roster, setup })
 }

@@ -4,7 +4,7 @@
 //! Read first: RFC 3261 §10.2.4 (what a 2xx lists), §18.2.1 (`received`), RFC 3581 §4 (`rport`).
 
 use super::cost::Cost;
-use super::draft::{Draft, SOME, confidence};
+use super::draft::{BY_CHANCE, Draft, SOME, confidence};
 use super::rivals::Rival;
 use super::view::View;
 use super::wording::{counted, percent, window};
@@ -15,18 +15,20 @@ use crate::vocab::{Class, Confidence, Kind, Severity, SocketUse, Status, Trouble
 use std::collections::BTreeMap;
 
 pub(super) fn find(view: &View<'_>) -> Vec<Draft> {
-    let found =
-        [refresh_failing(view), nothing_granted(view), lost(view), pushed_out(view), shortened(view), garbled(view)];
+    let found = [nothing_granted(view), lost(view), pushed_out(view), shortened(view), garbled(view)];
     let found = found.into_iter().flatten();
     found.chain(rewritten(view)).collect()
 }
 
-/// Refreshes fail while new registrations succeed in the same window.
-fn refresh_failing(view: &View<'_>) -> Option<Draft> {
+/// Refreshes fail while new registrations succeed in the same window; with the refusals that this
+/// explains, by their group.
+pub(super) fn refresh_failing(view: &View<'_>) -> Option<(Draft, Vec<u16>)> {
     let is_refresh = |row: &&&OutcomeRow| row.kind == Kind::Refresh && row.class != Class::Registered;
     let failed: Vec<_> = view.outcomes.iter().filter(is_refresh).collect();
     let seen = Sightings::together(failed.iter().map(|row| &row.seen));
-    let (failures, first, last) = (seen.count, seen.first_ns, seen.last_ns);
+    let (first, last) = (seen.first_ns, seen.last_ns);
+    let renewals: u64 = view.ticks.iter().flat_map(|tick| tick.refused.values()).map(|refused| refused.renewals).sum();
+    let failures = seen.count + renewals;
     let inside = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > first && tick.start_ns <= last);
     let (mut refreshed, mut registered, mut refused) = (0, 0, 0);
     for tick in inside {
@@ -34,32 +36,82 @@ fn refresh_failing(view: &View<'_>) -> Option<Draft> {
         registered += tick.registered;
         refused += tick.refused.values().map(|refused| refused.new).sum::<u64>();
     }
-    // Half of the refreshes, and hardly any other attempt: else it is a refusal like any other.
-    if failures < SOME || failures < refreshed || registered < SOME || refused * 20 > registered {
+    // Hardly any other attempt is refused: else it is a refusal like any other.
+    if seen.count < SOME || registered < SOME || refused * 20 > registered {
         return None;
     }
-    let classes: Vec<Class> = failed.iter().map(|row| row.class).collect();
+    let in_between = is_in_between(view);
+    let hit = view.met(&failed.iter().map(|row| row.class).collect::<Vec<_>>()).count() as u64;
+    let come_back = bound_anew(view) * 2 >= hit;
+    // Half of the refreshes; or fewer, and that no new registration was among those refused is no
+    // chance.
+    let share = failures as f64 / (failures + refreshed) as f64;
+    if failures < refreshed && !(in_between && come_back && (1.0 - share).powf(registered as f64) < BY_CHANCE) {
+        return None;
+    }
     let mut draft = Draft::new("refresh.failing", Severity::Critical, Some(view.trunk));
     draft.saw(seen);
-    draft.agents = view.met(&classes).count() as u64;
+    (draft.attempts, draft.agents) = (failures, hit);
     draft.confidence = confidence(failures, refused);
+    let come = if come_back { "agents lose their bindings and come back" } else { "agents lose their bindings" };
     draft.summary = format!(
-        "refreshes fail ({failures} of {}) while new registrations succeed in the same time: agents lose their bindings \
-         and come back",
+        "refreshes fail ({failures} of {}) while new registrations succeed in the same time: {come}",
         failures + refreshed
     );
     for row in &failed {
         let answer = if row.code == 0 { "no answer".to_owned() } else { format!("{} {}", row.code, row.reason) };
         draft.evidence.push(format!("{} x {answer} to refreshes", row.seen.count));
     }
+    if renewals > 0 {
+        draft.evidence.push(format!("{renewals} retries were refused as well while the binding was held still"));
+    }
     draft.evidence.push(format!("{registered} new registrations in {}, {refused} refused", window(first, last)));
-    draft.excludes_all(
-        &[Rival::Accounts, Rival::Limit, Rival::Ban],
-        "wrong credentials, a limit or a ban: the same agents' new registrations are taken",
-    );
-    let class = classes.first().copied().unwrap_or(Class::Refused);
+    draft.excludes_all(&[Rival::Limit, Rival::Ban], "a limit or a ban: new registrations are taken");
+    if come_back {
+        draft.excludes(Rival::Accounts, "accounts: the same agents' new registrations are taken");
+    }
+    if in_between {
+        let why = "a time in which everybody is refused: new registrations were taken in between, again and again";
+        draft.excludes(Rival::Stretch, why);
+    }
+    let class = failed.first().map_or(Class::Refused, |row| row.class);
     draft.cost = Some(Cost::new(view, class, draft.agents, failures));
-    Some(draft)
+    let explained = if in_between && come_back { of_bound_agents(view) } else { Vec::new() };
+    Some((draft, explained))
+}
+
+/// Bindings gained by agents that had one before.
+fn bound_anew(view: &View<'_>) -> u64 {
+    let gained: u64 = view.ticks.iter().map(|tick| tick.bound).sum();
+    gained.saturating_sub(view.met(&[Class::Registered]).count() as u64)
+}
+
+/// Whether refusals of agents that are bound and new registrations alternate more often than the
+/// borders of a few stretches of time would have it.
+fn is_in_between(view: &View<'_>) -> bool {
+    let mut alternations = 0;
+    let mut last = None;
+    for tick in &view.ticks {
+        let held: u64 = tick.refused.values().map(|refused| refused.held).sum();
+        let now = match (held > 0, tick.registered > 0) {
+            (false, false) => continue,
+            (held, new) => (held, new),
+        };
+        alternations += u64::from(last != Some(now) || now == (true, true));
+        last = Some(now);
+    }
+    alternations >= 2 * SOME
+}
+
+/// The refusals that nearly all hit agents that were bound.
+fn of_bound_agents(view: &View<'_>) -> Vec<u16> {
+    let keys = view.groups.iter().map(|group| group.key);
+    keys.filter(|key| {
+        let refused = view.ticks.iter().filter_map(|tick| tick.refused.get(key));
+        let (held, all) = refused.fold((0, 0), |sum, refused| (sum.0 + refused.held, sum.1 + refused.all()));
+        held * 20 >= all * 19
+    })
+    .collect()
 }
 
 /// 2xx answers whose list of bindings lacks ours.

@@ -9,7 +9,7 @@
 use super::cost::Cost;
 use super::draft::{Draft, confidence};
 use super::rivals::Rival;
-use super::view::{Group, View};
+use super::view::{Group, Tick, View};
 use super::wording::{algorithm, algorithms, at, counted, window};
 use crate::measure::{BY_PROXY, OfferRow, Sightings};
 use crate::sip::Algorithm;
@@ -148,7 +148,7 @@ fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [RealmSeen<'a>]) -> 
 /// Whether all that registered had answered each of the realms: those of a proxy on the way and of
 /// the registrar behind it (RFC 3261 §22.3), not one in place of the other.
 fn on_one_way(view: &View<'_>, realms: &[RealmSeen<'_>]) -> bool {
-    let registered: u64 = view.ticks.iter().map(|tick| tick.registered).sum();
+    let registered: u64 = view.ticks.iter().map(Tick::challenged_anew).sum();
     // Refreshes may have answered the later realm as often, where one took the place of the other
     // and was refused.
     let replaced = order(realms) == RealmOrder::InTurn && view.groups.iter().any(may_be_the_realm);
@@ -183,8 +183,9 @@ fn fared(view: &View<'_>, from_ns: u64, to_ns: u64, suspects: &[&Group<'_>]) -> 
     // An answer comes a little after its challenge: at most a tick counts for the window.
     let ticks = view.ticks.iter().filter(|tick| tick.start_ns + view.tick_ns > from_ns && tick.start_ns <= to_ns);
     ticks.fold((0, 0), |(registered, refused), tick| {
-        let hit: u64 = suspects.iter().filter_map(|group| tick.refused.get(&group.key)).map(|hit| hit.new).sum();
-        (registered + tick.registered, refused + hit)
+        let hit: u64 =
+            suspects.iter().filter_map(|group| tick.refused.get(&group.key)).map(|hit| hit.challenged_anew()).sum();
+        (registered + tick.challenged_anew(), refused + hit)
     })
 }
 

@@ -15,6 +15,8 @@ use crate::vocab::{AgentId, Confidence, RunTag, Severity};
 pub const MANY: u64 = 20;
 /// Observations that make it likely.
 pub const SOME: u64 = 5;
+/// What happens once in a thousand times is no chance.
+pub(super) const BY_CHANCE: f64 = 1e-3;
 
 /// How sure a finding is, by observations for and against, with all rivals ruled out. It follows
 /// from what was counted and is no probability:

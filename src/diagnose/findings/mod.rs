@@ -64,7 +64,11 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 
 /// The findings of one trunk.
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
-    let (mut drafts, explained) = challenge::find(view);
+    let (mut drafts, mut explained) = challenge::find(view);
+    if let Some((draft, refusals)) = binding::refresh_failing(view) {
+        drafts.push(draft);
+        explained.extend(refusals);
+    }
     drafts.extend(refusal::find(view, &explained));
     one_of_two_401s(view, &mut drafts);
     // One kind of request that is not answered holds up its own attempts, and no others; and where

@@ -316,6 +316,16 @@ impl<'v, 'a> Case<'v, 'a> {
         if others == 0 {
             draft.excludes(Rival::Ban, "ban: nobody had failed before the refusals began, each time");
         }
+        // Phones that are refused with each refresh and come back once they have lapsed make a wave
+        // as well, with the period of their own habits.
+        let new = self.refused_without_a_binding();
+        let refreshed: u64 = self.view.ticks.iter().map(|tick| tick.refreshed).sum();
+        if new >= SOME || refreshed >= SOME {
+            draft.excludes(
+                Rival::Renewals,
+                format!("refreshes that fail: {new} attempts to gain a binding were refused too, and {refreshed} refreshes taken"),
+            );
+        }
         draft.advice.push("look for what happens with that period on the registrar's side: a health check that flaps, a failover pair, a provisioning job".to_owned());
         Some(draft)
     }
@@ -333,7 +343,12 @@ impl<'v, 'a> Case<'v, 'a> {
         if let Some(until) = cut.until_ns {
             return Some(self.for_a_time(&cut, until, hits_the_accepted));
         }
-        let plain = self.plain(&format!("everybody from {} after the start on", span(cut.at_ns)), RefusalShape::Moment);
+        let whom = format!("everybody from {} after the start on", span(cut.at_ns));
+        let mut plain = self.plain(&whom, RefusalShape::Moment);
+        if self.refused_without_a_binding() == 0 {
+            let unseen = "all of them held a binding: whether a new registration would be taken was not seen";
+            plain.evidence.push(unseen.to_owned());
+        }
         if !matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused) {
             return Some(vec![plain]);
         }
@@ -389,6 +404,12 @@ impl<'v, 'a> Case<'v, 'a> {
         let mut drafts = if likelier { vec![ban, accounts] } else { vec![accounts, ban] };
         drafts.extend(self.another_machine());
         drafts
+    }
+
+    /// Refusals of agents that held no binding.
+    fn refused_without_a_binding(&self) -> u64 {
+        let refused = self.view.ticks.iter().filter_map(|tick| tick.refused.get(&self.group.key));
+        refused.map(|refused| refused.new).sum()
     }
 
     fn ban(&self, cut: &Cut) -> Draft {

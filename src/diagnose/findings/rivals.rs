@@ -50,10 +50,12 @@ pub enum Rival {
     Alg,
     /// A registrar that lists no bindings in its answers.
     Unlisted,
+    /// Refusals of what would renew a binding, and of nothing else.
+    Renewals,
 }
 
 impl Rival {
-    pub const ALL: [Rival; 21] = [
+    pub const ALL: [Rival; 22] = [
         Rival::Accounts,
         Rival::AllAccounts,
         Rival::Limit,
@@ -75,6 +77,7 @@ impl Rival {
         Rival::Nat,
         Rival::Alg,
         Rival::Unlisted,
+        Rival::Renewals,
     ];
 
     /// As the lists call it; where there is a finding of this cause, by its id.
@@ -101,6 +104,7 @@ impl Rival {
             Rival::Nat => "nat.contact-rewritten",
             Rival::Alg => "alg.rewritten",
             Rival::Unlisted => "unlisted",
+            Rival::Renewals => "refresh.failing",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! agents.
 
 use crate::measure::{
-    AnswererRow, Beat, GrantRow, OfferRow, OutcomeRow, PlaceRow, RoutingRow, Sightings, UnaskedRow, evidence,
+    AnswererRow, Beat, Errand, GrantRow, OfferRow, OutcomeRow, PlaceRow, RoutingRow, Sightings, UnaskedRow, evidence,
 };
 use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Resolution, Results, TrunkHeader};
@@ -17,10 +17,12 @@ pub struct Tick {
     pub start_ns: u64,
     /// Attempts begun.
     pub started: u64,
-    /// Attempts that ended `registered`: initial and retried ones, and refreshes.
+    /// Attempts that ended `registered` and gained a binding, those that renewed one, and those of
+    /// the latter that were retries.
     pub registered: u64,
     pub refreshed: u64,
-    /// Attempts that were refused, by group, refreshes apart.
+    pub renewed: u64,
+    /// Attempts that were refused, by group.
     pub refused: BTreeMap<u16, Refused>,
     /// Attempts whose Timer F ran out.
     pub silent: u64,
@@ -41,14 +43,21 @@ pub struct Tick {
 /// Refusals of one group in one tick.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Refused {
-    /// Of initial attempts and retries.
+    /// Of attempts to gain a binding.
     pub new: u64,
-    pub refresh: u64,
+    /// Of agents that hold one: refreshes and retries, and the retries among them.
+    pub held: u64,
+    pub renewals: u64,
 }
 
 impl Refused {
     pub fn all(self) -> u64 {
-        self.new + self.refresh
+        self.new + self.held
+    }
+
+    /// Of attempts that are challenged anew: a nonce is carried on after a 2xx only.
+    pub fn challenged_anew(self) -> u64 {
+        self.new + self.renewals
     }
 }
 
@@ -56,6 +65,11 @@ impl Tick {
     /// Refusals of `group`.
     pub fn of(&self, group: u16) -> u64 {
         self.refused.get(&group).map_or(0, |refused| refused.all())
+    }
+
+    /// 2xx of attempts that were challenged anew.
+    pub fn challenged_anew(&self) -> u64 {
+        self.registered + self.renewed
     }
 
     /// 2xx of any kind.
@@ -245,12 +259,19 @@ fn ticks(results: &Results, trunk: u16, tick_ns: u64) -> Vec<Tick> {
 
 fn add(tick: &mut Tick, beat: Option<Beat>, group: u16, count: u64) {
     match beat {
-        Some(Beat::Ended { class: Class::Registered, refresh: false }) => tick.registered += count,
-        Some(Beat::Ended { class: Class::Registered, refresh: true }) => tick.refreshed += count,
+        Some(Beat::Ended { class: Class::Registered, errand }) => match errand {
+            Errand::New => tick.registered += count,
+            Errand::Refresh => tick.refreshed += count,
+            Errand::Renewal => (tick.refreshed, tick.renewed) = (tick.refreshed + count, tick.renewed + count),
+        },
         Some(Beat::Ended { class: Class::Silence, .. }) => tick.silent += count,
-        Some(Beat::Ended { class, refresh }) if class.is_refusal() => {
+        Some(Beat::Ended { class, errand }) if class.is_refusal() => {
             let refused = tick.refused.entry(group).or_default();
-            *if refresh { &mut refused.refresh } else { &mut refused.new } += count;
+            match errand {
+                Errand::New => refused.new += count,
+                Errand::Refresh => refused.held += count,
+                Errand::Renewal => (refused.held, refused.renewals) = (refused.held + count, refused.renewals + count),
+            }
         }
         Some(Beat::Started) => tick.started += count,
         Some(Beat::Bound) => tick.bound += count,

@@ -566,8 +566,10 @@ impl<'h> Hunt<'h> {
         ProbeVerdict::Held
     }
 
-    /// How fast a probe was answered: by what was carried where that is less.
+    /// How fast a probe was answered: by what was carried where that is less. What was poured before
+    /// its steady part was offered at another rate.
     fn answered(&self, seen: &StepResult) -> Option<AnsweredProbe> {
+        let seen = &StepResult { answers: steady_part(seen).to_vec(), ..*seen };
         let reading = sustained::read(seen)?;
         let carried = sustained::carried(seen, self.leisure.unwrap_or_default());
         let bounded = seen.cut_short || seen.held_back > 0;

@@ -1,5 +1,6 @@
 //! The search for a rate at registrars of a few lines.
 
+use super::super::SearchStep;
 use super::super::models::ModelRegistrar;
 use super::*;
 use proptest::prelude::*;
@@ -8,11 +9,20 @@ const SETTINGS: ProbingSettings =
     ProbingSettings { start: 10.0, most: 20_000.0, objective: None, t1: Duration::from_millis(500) };
 
 fn find(registrar: &mut ModelRegistrar, phones: u32, settings: &ProbingSettings) -> Result<FoundRate, Stop> {
+    steps(registrar, phones, settings).map(|(found, _)| found)
+}
+
+fn steps(
+    registrar: &mut ModelRegistrar,
+    phones: u32,
+    settings: &ProbingSettings,
+) -> Result<(FoundRate, Vec<SearchStep>), Stop> {
     let phones: Vec<Seat> = (0..phones).map(Seat).collect();
     let mut search = Search::new(registrar, Duration::from_secs(2), 2.0);
     let found = rate(&mut search, &phones, settings);
+    let steps = search.steps;
     assert!(found.is_err() || registrar.bound.is_empty());
-    found
+    found.map(|found| (found, steps))
 }
 
 proptest! {
@@ -56,4 +66,21 @@ fn without_a_limit_it_says_up_to_where_it_looked() {
 fn a_ban_ends_the_search() {
     let mut registrar = ModelRegistrar { bans_after: Some(30), ..ModelRegistrar::default().with_rate(50.0, 50) };
     assert!(matches!(find(&mut registrar, 2_000, &SETTINGS), Err(Stop::Banned(_))));
+}
+
+/// A burst is poured before each probe, at a rate of its own: what is said of a probe is of its
+/// steady part.
+#[test]
+fn a_probe_is_answered_at_the_rate_that_it_offers() {
+    let mut registrar = ModelRegistrar::default().with_rate(100.0, 300);
+    let (found, steps) = steps(&mut registrar, 20_000, &SETTINGS).expect("no ban");
+    assert_eq!(found.kind, LimitKind::Rate);
+    let poured = steps.iter().filter(|step| step.purpose == "on which side does this rate lie");
+    let told: Vec<(f64, f64, bool)> =
+        poured.filter_map(|step| Some((step.per_second?, step.answered?.per_second, step.held?))).collect();
+    assert!(told.len() >= 2 && told.iter().any(|(.., held)| *held), "{told:?}");
+    for (offered, answered, held) in told {
+        let due = if held { offered } else { offered.min(100.0) };
+        assert!((answered / due - 1.0).abs() < 0.05, "{answered} of {offered}");
+    }
 }

@@ -45,7 +45,7 @@ pub(crate) fn binding_cap(view: &View<'_>, group: &Group<'_>) -> Option<BindingC
     let mut fell = false;
     for (n, tick) in ticks.iter().enumerate().skip(first) {
         let refused = tick.refused.get(&group.key).copied().unwrap_or_default();
-        found.refreshes_refused += refused.refresh;
+        found.refreshes_refused += refused.held;
         if at_top(ticks, n, limit) {
             found.tally.pro += refused.new;
         } else {

@@ -103,7 +103,7 @@ pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
     let (before, during, after) = (phases[down - 1], phases[down], phases.get(down + 1));
     let within = |ns: u64| during.start_ns <= ns && ns < during.end_ns;
     let refreshes = view.ticks.iter().filter(|tick| within(tick.start_ns));
-    let refreshes: u64 = refreshes.filter_map(|tick| tick.refused.get(&group.key)).map(|refused| refused.refresh).sum();
+    let refreshes: u64 = refreshes.filter_map(|tick| tick.refused.get(&group.key)).map(|refused| refused.held).sum();
     let peak = view.peak();
     let below = view.ticks.iter().filter(|tick| within(tick.start_ns) && tick.level.max(tick.level_after()) < peak);
     Some(Cut {

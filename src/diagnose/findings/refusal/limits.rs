@@ -1,6 +1,6 @@
 //! Refusals that are a limit: on how many are registered, or on how many register in a second.
 
-use super::super::draft::{Draft, SOME, confidence, is_near};
+use super::super::draft::{BY_CHANCE, Draft, SOME, confidence, is_near};
 use super::super::pattern::{self, BindingCap, ForAgainst, RateCap};
 use super::super::phrase::{self, Speaks};
 use super::super::rivals::Rival;
@@ -372,8 +372,6 @@ const REFUSALS: [Class; 5] =
 const FEW_A_SECOND: f64 = 4.0;
 /// What happens once in twenty times may be chance, and may be none.
 const MAYBE_BY_CHANCE: f64 = 0.05;
-/// What happens once in a thousand times is no chance.
-pub(super) const BY_CHANCE: f64 = 1e-3;
 /// How many times the least demand the most must be for a limit on the rate to differ visibly from
 /// a fixed share.
 const TELLING_RANGE: f64 = 1.5;

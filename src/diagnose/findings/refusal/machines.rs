@@ -1,9 +1,8 @@
 //! Refusals of one machine among several behind the address.
 
-use super::super::draft::{Draft, MANY, SOME, confidence};
+use super::super::draft::{BY_CHANCE, Draft, MANY, SOME, confidence};
 use super::super::nodes::{self, Crossed, InTurn, MachinesApart};
 use super::super::rivals::Rival;
-use super::limits::BY_CHANCE;
 use super::{Case, RefusalShape};
 use crate::vocab::{Class, Confidence, Severity};
 

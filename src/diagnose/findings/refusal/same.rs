@@ -103,7 +103,9 @@ impl Case<'_, '_> {
         if swift * 10 >= all * 9 {
             draft.excludes(Rival::Overload, format!("overload: {swift} of {all} answers came within {T1_MS} ms"));
         }
-        if nodes::one_of_by_agent(self.view, self.group).is_none() {
+        // Agents keep classes: where others were refused alike with other words, whose agents these
+        // are is not known.
+        if self.knows_its_agents() && nodes::one_of_by_agent(self.view, self.group).is_none() {
             draft.excludes(
                 Rival::Node,
                 "one machine of up to five that each serve their part of the agents: these are more, or fewer, or stand together in the list",
