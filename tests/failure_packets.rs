@@ -3,14 +3,14 @@
 
 mod support;
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
 use regstorm::record::pcapng::{Name, PcapngWriter};
-use regstorm::registrar::{Config, Delay, Fault, FaultKind, KnownUsers};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{START, SimOutcome, World, WorldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
+use regstorm::sip::{Algorithm, AlgorithmSet};
 use regstorm::vocab::{FailedAttempt, RunTag, Secret, TrunkId};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -244,16 +244,9 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
         seed: Seed(7),
         identities: identities.into(),
         policies: vec![TrunkPolicy {
-            domain: "genesyscloud.test".into(),
-            realm: None,
-            realm_policy: RealmPolicy::Expect,
             algorithms: AlgorithmSet::EMPTY.with(Algorithm::Md5),
             expires_s: 600,
-            refresh_at: 0.9,
-            reuse_nonce: true,
-            retry: RetryPolicy::NONE,
-            timers: Timers::default(),
-            checks: regstorm::agent::CheckPolicy::NONE,
+            ..TrunkPolicy::plain("genesyscloud.test")
         }],
         load: LoadConfig {
             stages: vec![
@@ -277,18 +270,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
         drain: seconds(35),
         unregister_rate: None,
         link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop },
-        registrar: Config {
-            realm: "genesyscloud.test".into(),
-            algorithms: vec![Algorithm::Md5],
-            users: KnownUsers::Anybody(Secret::new("secret")),
-            max_contacts: None,
-            min_expires_s: 5,
-            max_expires_s: 3600,
-            qop: Default::default(),
-            userhash: false,
-            nonce_lifetime: seconds(300),
-            faults,
-        },
+        registrar: Config { algorithms: vec![Algorithm::Md5], faults, ..Config::open("genesyscloud.test", "secret") },
     }
 }
 

@@ -6,7 +6,6 @@ mod support;
 use proptest::prelude::*;
 use regstorm::load::{LoadStage, Process};
 use regstorm::measure::Interval;
-use regstorm::record::results::Host;
 use regstorm::record::{Header, Writer, read};
 use regstorm::sim::World;
 use regstorm::vocab::{Intervention, InterventionKind, Kind, Speed, Status};
@@ -112,38 +111,16 @@ fn header() -> Header {
         started_unix_ns: 946_684_800_000_000_000,
         seed: 7,
         interval_ns: 1_000_000_000,
-        trunks: Vec::new(),
-        users: Vec::new(),
-        agent_trunks: Vec::new(),
         profile_json: "{}".to_owned(),
-        thresholds: Vec::new(),
-        compare: None,
-        load: None,
-        observed: None,
-        answers_missing: false,
         generator: regstorm::record::results::GeneratorLimits {
             late_ns: 1,
             stall_ns: 1,
             suspect_late: 0.5,
             invalid_late: 0.5,
         },
-        host: Host::default(),
-        features: Vec::new(),
-        arrivals_planned: 0,
         workers: 1,
         simulated: true,
-        run_tag: 0,
-        call_ids: Vec::new(),
-        agent_sources: Vec::new(),
-        own_retries: Vec::new(),
-        agent_retries: Vec::new(),
-        warmup_ns: 0,
-        order_drawn: false,
-        exclusive: false,
-        authorised_by: None,
-        profile_path: None,
-        baseline: None,
-        resolutions: Vec::new(),
+        ..Header::default()
     }
 }
 

@@ -4,15 +4,15 @@
 
 mod support;
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::{CountedScope, FillRate};
 use regstorm::load::search::rate::{LimitKind, MOST_PROBES, ProbingSettings};
 use regstorm::load::search::{Confidence, FoundRate, Orders, SearchMethod, Stop, Survey, survey};
-use regstorm::registrar::{Config, Delay, Fault, FaultKind, KnownUsers, LimitScope, MaxContacts};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind, LimitScope, MaxContacts};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{SimField, SimFieldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
+use regstorm::sip::Algorithm;
 use regstorm::vocab::{Secret, TrunkId};
 use std::time::Duration;
 
@@ -41,16 +41,9 @@ fn case(agents: u32, faults: impl IntoIterator<Item = FaultKind>) -> Case {
         accounts: agents,
         other_trunk: false,
         registrar: Config {
-            realm: "x.test".into(),
             algorithms: vec![Algorithm::Md5],
-            users: KnownUsers::Anybody(Secret::new("secret")),
-            max_contacts: None,
-            min_expires_s: 5,
-            max_expires_s: 3_600,
-            qop: Default::default(),
-            userhash: false,
-            nonce_lifetime: 300 * SECOND,
             faults: faults.into_iter().map(everyone).collect(),
+            ..Config::open("x.test", "secret")
         },
         objective: None,
         concurrent: true,
@@ -73,18 +66,7 @@ fn rate(per_second: f64, burst: u32) -> FaultKind {
 }
 
 fn policy(domain: &str) -> TrunkPolicy {
-    TrunkPolicy {
-        domain: domain.into(),
-        realm: None,
-        realm_policy: RealmPolicy::Expect,
-        algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
-        expires_s: 3_600,
-        refresh_at: 0.9,
-        reuse_nonce: true,
-        retry: RetryPolicy::ASTERISK,
-        timers: Timers::default(),
-        checks: regstorm::agent::CheckPolicy::NONE,
-    }
+    TrunkPolicy { retry: RetryPolicy::ASTERISK, ..TrunkPolicy::plain(domain) }
 }
 
 /// Searches, and asserts what every search owes: it was not stopped, and nobody is registered

@@ -9,7 +9,7 @@ use regstorm::engine::{Carrier, ClientLayers, Listening, ProbeSocket, Server, St
 use regstorm::net::Clock;
 use regstorm::net::tcp::TcpPort;
 use regstorm::net::udp::{Udp, UdpOptions};
-use regstorm::registrar::{Config, Fault, FaultKind, KnownUsers, Peer, Registrar};
+use regstorm::registrar::{Config, Fault, FaultKind, Peer, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::challenge::Unusable;
 use regstorm::sip::{Algorithm, AlgorithmSet, Protection, Timers};
@@ -43,18 +43,7 @@ fn request(user: &str) -> ProbeRequest {
 
 fn config(faults: Vec<FaultKind>) -> Config {
     let fault = |kind| Fault { kind, from: Duration::ZERO, until: None, share: 1.0, sources: Vec::new(), domain: None };
-    Config {
-        realm: REALM.to_owned(),
-        algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-        users: KnownUsers::Anybody(Secret::new("secret")),
-        max_contacts: None,
-        min_expires_s: 5,
-        max_expires_s: 3600,
-        qop: Default::default(),
-        userhash: false,
-        nonce_lifetime: Duration::from_secs(300),
-        faults: faults.into_iter().map(fault).collect(),
-    }
+    Config { faults: faults.into_iter().map(fault).collect(), ..Config::open(REALM, "secret") }
 }
 
 fn registrar(faults: Vec<FaultKind>) -> Registrar {

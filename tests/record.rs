@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use regstorm::diagnose::figures::availability_pct;
 use regstorm::diagnose::{GeneratorVerdict, Verdict, judge};
 use regstorm::measure::{AttemptEnd, Clues, Event, Imbalance, Interval, Subject, Tally, TallyConfig};
-use regstorm::record::results::{Aborted, GeneratorLimits, Host};
+use regstorm::record::results::{Aborted, GeneratorLimits};
 use regstorm::record::{
     End, Follower, Header, ReadError, RegistrarHeader, Results, Totals, TrunkHeader, Writer, hlog, read,
 };
@@ -68,33 +68,17 @@ fn header() -> Header {
         agent_trunks: (0..AGENTS).map(|n| subject(n).trunk.0).collect(),
         profile_json: "{}".into(),
         thresholds: vec![("loops".into(), "== 0".into())],
-        compare: None,
-        load: None,
-        observed: None,
-        answers_missing: false,
         generator: GeneratorLimits {
             late_ns: 5_000_000,
             stall_ns: 10_000_000,
             suspect_late: 0.001,
             invalid_late: 0.05,
         },
-        host: Host::default(),
-        features: Vec::new(),
         arrivals_planned: u64::from(AGENTS),
         workers: 1,
         simulated: true,
         run_tag: 7,
-        call_ids: Vec::new(),
-        agent_sources: Vec::new(),
-        own_retries: Vec::new(),
-        agent_retries: Vec::new(),
-        warmup_ns: 0,
-        order_drawn: false,
-        exclusive: false,
-        authorised_by: None,
-        profile_path: None,
-        baseline: None,
-        resolutions: Vec::new(),
+        ..Header::default()
     }
 }
 

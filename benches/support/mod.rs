@@ -1,13 +1,13 @@
 //! A fleet of one worker without sockets, for the benches that drive one: one trunk, one flow,
 //! agents that share a password and arrive evenly.
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
+use regstorm::agent::{Credential, IdentityBook, TrunkPolicy};
 use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
 use regstorm::load::{LoadConfig, LoadStage, Process, Schedule, Stripe, WhenExhausted};
 use regstorm::measure::{Tally, TallyConfig};
 use regstorm::seed::Seed;
 use regstorm::sip::emit::{RegisterTemplate, TemplateParts};
-use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
+use regstorm::sip::{Algorithm, AlgorithmSet};
 use regstorm::vocab::{FlowId, RunTag, Secret, Time, Transport, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,18 +25,8 @@ pub fn peer() -> SocketAddr {
 /// and so every byte they send are the same each time: replies made once fit every fleet of these
 /// parameters.
 pub fn fleet(agents: u32, algorithm: Algorithm, per_second: f64) -> Fleet {
-    let policy = TrunkPolicy {
-        domain: "genesyscloud.test".into(),
-        realm: None,
-        realm_policy: RealmPolicy::Expect,
-        algorithms: AlgorithmSet::EMPTY.with(algorithm),
-        expires_s: 3600,
-        refresh_at: 0.9,
-        reuse_nonce: true,
-        retry: RetryPolicy::NONE,
-        timers: Timers::default(),
-        checks: regstorm::agent::CheckPolicy::NONE,
-    };
+    let policy =
+        TrunkPolicy { algorithms: AlgorithmSet::EMPTY.with(algorithm), ..TrunkPolicy::plain("genesyscloud.test") };
     let load = LoadConfig {
         stages: vec![LoadStage::Rate { per_second, lasts: Duration::from_secs(60) }],
         agents,

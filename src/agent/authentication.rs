@@ -65,17 +65,23 @@ pub(super) struct Answerer<'a> {
 }
 
 impl Authentication {
+    /// The places behind the first; none before they are needed.
+    fn further(&self) -> &[Option<Held>] {
+        self.others.as_deref().map_or(&[], |others| others)
+    }
+
     /// What is held, by place.
     fn places(&self) -> impl DoubleEndedIterator<Item = &Option<Held>> {
-        std::iter::once(&self.first).chain(self.others.iter().flat_map(|others| &**others))
+        std::iter::once(&self.first).chain(self.further())
     }
 
     fn each(&self) -> impl DoubleEndedIterator<Item = &Held> {
-        self.places().flatten()
+        self.first.iter().chain(self.further().iter().flatten())
     }
 
     fn each_mut(&mut self) -> impl Iterator<Item = &mut Held> {
-        self.first.as_mut().into_iter().chain(self.others.iter_mut().flat_map(|others| others.iter_mut().flatten()))
+        let further = self.others.as_deref_mut().map_or(&mut [][..], |others| others);
+        self.first.iter_mut().chain(further.iter_mut().flatten())
     }
 
     /// The latest of a role.

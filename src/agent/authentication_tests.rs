@@ -2,11 +2,11 @@
 //! as a registrar would.
 
 use super::super::identity::Identity;
-use super::super::policy::{RealmPolicy, RetryPolicy, TrunkPolicy};
+use super::super::policy::{RealmPolicy, TrunkPolicy};
 use super::*;
 use crate::sip::challenge::{Credentials, Unusable, credentials};
 use crate::sip::emit::{Register, RegisterTemplate, TemplateParts};
-use crate::sip::{Branch, Timers, Token, scan};
+use crate::sip::{Branch, Token, scan};
 use crate::vocab::{AgentId, RunTag, Secret, Transport, TrunkId};
 
 const CNONCE: [u8; 16] = *b"0a4f113b0a4f113b";
@@ -24,16 +24,9 @@ impl Side {
         Side {
             authentication: Authentication::default(),
             policy: TrunkPolicy {
-                domain: "example.test".into(),
                 realm: Some("forced.test".into()),
-                realm_policy: RealmPolicy::Expect,
-                algorithms: AlgorithmSet::ALL,
                 expires_s: 60,
-                refresh_at: 0.9,
-                reuse_nonce: true,
-                retry: RetryPolicy::NONE,
-                timers: Timers::default(),
-                checks: crate::agent::CheckPolicy::NONE,
+                ..TrunkPolicy::plain("example.test")
             },
             credential: Credential::Password(Secret::new("secret")),
         }

@@ -102,6 +102,7 @@ impl IdentityBook {
     }
 
     /// The place of an agent's policy in the run's list: its trunk's, unless it deviates.
+    #[inline]
     pub fn policy(&self, agent: AgentId) -> usize {
         self.rows[agent.index()].policy.into()
     }
@@ -129,6 +130,7 @@ impl IdentityBook {
 
     /// The identity of an agent; panics on an id that is not in the book, which only this run's
     /// plan hands out.
+    #[inline]
     pub fn get(&self, agent: AgentId) -> Identity<'_> {
         let row = &self.rows[agent.index()];
         let user_end = row.start as usize + usize::from(row.user_len);

@@ -275,6 +275,23 @@ impl CheckPolicy {
 }
 
 impl TrunkPolicy {
+    /// A policy that a profile without any of these keys would mean, but for the retries: every
+    /// algorithm, an hour asked for, nothing expected of the realm, no retry.
+    pub fn plain(domain: &str) -> Self {
+        TrunkPolicy {
+            domain: domain.to_owned(),
+            realm: None,
+            realm_policy: RealmPolicy::Expect,
+            algorithms: AlgorithmSet::ALL,
+            expires_s: 3_600,
+            refresh_at: 0.9,
+            reuse_nonce: true,
+            retry: RetryPolicy::NONE,
+            timers: Timers::default(),
+            checks: CheckPolicy::NONE,
+        }
+    }
+
     /// The realm to answer a challenge with. What a profile says of the realm is said of the
     /// registrar's: a proxy before it has one of its own (RFC 3261 §22.3).
     pub(super) fn answered_realm<'a>(&'a self, role: Role, challenged: &'a [u8]) -> Result<&'a [u8], Unusable> {

@@ -15,7 +15,7 @@ use crate::measure::Event;
 use crate::seed::Seed;
 use crate::sip::challenge::credentials;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::sip::{Algorithm, AlgorithmSet, Branch, Timers, scan};
+use crate::sip::{Algorithm, AlgorithmSet, Branch, scan};
 use crate::vocab::{
     AgentId, Kind, LoopKind, NotSent, RequestFate, RequestKind, RunTag, Secret, Status, Time, Transport, Trouble,
     TrunkId, Unreachable,
@@ -82,16 +82,11 @@ impl Phone {
         Phone {
             agent: Agent::new(),
             policy: TrunkPolicy {
-                domain: "example.test".into(),
                 realm: Some("example.test".into()),
-                realm_policy: RealmPolicy::Expect,
                 algorithms,
                 expires_s: 60,
-                refresh_at: 0.9,
-                reuse_nonce: true,
                 retry: never(),
-                timers: Timers::default(),
-                checks: crate::agent::CheckPolicy::NONE,
+                ..TrunkPolicy::plain("example.test")
             },
             credential: Credential::Password(Secret::new("secret")),
             template: RegisterTemplate::new(&TemplateParts {

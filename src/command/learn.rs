@@ -8,7 +8,7 @@ use super::simulate::{ONE_WAY, rehearse};
 use super::source::{DiskSource, STAND_IN};
 use crate::cli::LearnArgs;
 use crate::diagnose::findings::counted;
-use crate::learn::{Learnt, LearntFiles, LearntFit};
+use crate::learn::{ClientGroup, Learnt, LearntFiles, LearntFit};
 use crate::link::{Delay, LinkConfig};
 use crate::observe::{self, Trace};
 use crate::plan::Plan;
@@ -65,14 +65,15 @@ pub(super) fn execute(args: &LearnArgs) -> Result<Exit, Failure> {
         written.push((PAGE, chart(&learnt, &trace, fit)));
     }
     write_files(&args.out, &written)?;
+    let told = ToTell { args, trace: &trace, learnt: &learnt, fit: fit.as_ref(), written: &written };
     if args.json {
-        print(&as_json(args, &trace, &learnt, fit.as_ref(), &written))?;
+        print(&as_json(&told))?;
         return Ok(Exit::Success);
     }
     for remark in &learnt.remarks {
         say(&format!("{}: {remark}", args.source.display()));
     }
-    print(&in_words(args, &trace, &learnt, fit.as_ref(), &written))?;
+    print(&in_words(&told))?;
     Ok(Exit::Success)
 }
 
@@ -143,15 +144,7 @@ fn chart(learnt: &Learnt<'_>, trace: &Trace, fit: &LearntFit) -> Vec<u8> {
         near: row.is_near(),
     };
     let rows: Vec<LearnRow> = fit.rows.iter().map(row).collect();
-    let trunks = learnt.groups.iter().map(|group| {
-        [
-            group.id.clone(),
-            group.phones.len().to_string(),
-            format!("{} s", group.expires_s),
-            group.retry.preset.to_owned(),
-            group.retry.in_words(),
-        ]
-    });
+    let trunks = learnt.groups.iter().map(trunk_facts);
     page(&LearnPage {
         name: &trace.name,
         sentence: &fit.sentence(),
@@ -162,13 +155,30 @@ fn chart(learnt: &Learnt<'_>, trace: &Trace, fit: &LearntFit) -> Vec<u8> {
     })
 }
 
-fn in_words(
-    args: &LearnArgs,
-    trace: &Trace,
-    learnt: &Learnt<'_>,
-    fit: Option<&LearntFit>,
-    written: &[(&str, Vec<u8>)],
-) -> String {
+/// Of a trunk: its name, its phones, their lifetime with the share of it after which they refresh,
+/// the nearest preset, and their habits.
+fn trunk_facts(group: &ClientGroup) -> [String; 5] {
+    let refresh = group.retry.refresh_at.map_or_else(String::new, |share| format!(", refresh at {share}"));
+    [
+        group.id.clone(),
+        counted(group.phones.len() as u64, "phone"),
+        format!("{} s{refresh}", group.expires_s),
+        group.retry.preset.to_owned(),
+        group.retry.in_words(),
+    ]
+}
+
+/// What was learnt and written, to be told.
+struct ToTell<'a> {
+    args: &'a LearnArgs,
+    trace: &'a Trace,
+    learnt: &'a Learnt<'a>,
+    fit: Option<&'a LearntFit>,
+    written: &'a [(&'a str, Vec<u8>)],
+}
+
+fn in_words(told: &ToTell<'_>) -> String {
+    let ToTell { args, trace, learnt, fit, written } = *told;
     let (attempts, explained) = learnt.explained();
     let span = format_duration(Duration::from_secs(learnt.lasts().as_secs()));
     // Writing to a string cannot fail, here and below.
@@ -178,17 +188,8 @@ fn in_words(
         counted(trace.phones.len() as u64, "phone"),
         counted(attempts as u64, "attempt"),
     );
-    for group in &learnt.groups {
-        let refresh = group.retry.refresh_at.map_or_else(String::new, |share| format!(", refresh at {share}"));
-        let _ = writeln!(
-            out,
-            "{}: {}, lifetime {} s{refresh}, preset {}: {}",
-            group.id,
-            counted(group.phones.len() as u64, "phone"),
-            group.expires_s,
-            group.retry.preset,
-            group.retry.in_words()
-        );
+    for [id, phones, lifetime, preset, habits] in learnt.groups.iter().map(trunk_facts) {
+        let _ = writeln!(out, "{id}: {phones}, lifetime {lifetime}, preset {preset}: {habits}");
     }
     match fit {
         Some(fit) => out += &format!("{}\n", fit.sentence()),
@@ -200,13 +201,8 @@ fn in_words(
     out
 }
 
-fn as_json(
-    args: &LearnArgs,
-    trace: &Trace,
-    learnt: &Learnt<'_>,
-    fit: Option<&LearntFit>,
-    written: &[(&str, Vec<u8>)],
-) -> String {
+fn as_json(told: &ToTell<'_>) -> String {
+    let ToTell { args, trace, learnt, fit, written } = *told;
     let (attempts, explained) = learnt.explained();
     let trunks: Vec<_> = learnt
         .groups

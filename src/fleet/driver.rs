@@ -481,7 +481,8 @@ const STAMP_SLACK: Duration = Duration::from_millis(1);
 
 impl DriverConfig {
     /// What an agent needs to know, and whether its trunk's name may lead to several addresses.
-    #[inline]
+    // Called in one place, for every input: returned by way of memory it would be copied twice.
+    #[inline(always)]
     fn context(&self, (agent, user): (AgentId, AgentId), flow: FlowId, draining: bool) -> (Context<'_>, bool) {
         let identity = self.identities.get(user);
         let others = if self.flows.is_routed() { self.flows.others(identity.trunk) } else { None };

@@ -435,14 +435,13 @@ struct FleetWitness {
 impl Witness for FleetWitness {
     #[inline]
     fn saw(&mut self, who: &Who<'_>, event: &Event<'_>, _answer: Option<&Response<'_>>) {
-        if let Event::Ended(end) = event {
-            self.flight.ended(who.local, who.subject, end, who.flow.local);
+        match event {
+            Event::Ended(end) => self.flight.ended(who.local, who.subject, end, who.flow.local),
+            Event::Registered { at, .. } => self.power.registered(who.local, *at),
+            _ => {}
         }
         if who.is_routed {
             self.tally.at_place(who.subject.trunk, who.flow.remote, event);
-        }
-        if let Event::Registered { at, .. } = event {
-            self.power.registered(who.local, *at);
         }
         self.tally.event(who.subject, event);
     }

@@ -139,6 +139,7 @@ impl Tally {
     ///
     /// # Panics
     /// When the agent is not of this worker's stripe or the trunk not of this run.
+    #[inline]
     pub fn event(&mut self, subject: Subject, event: &Event<'_>) {
         let trunk = &mut self.trunks[subject.trunk.index()];
         match *event {

@@ -9,7 +9,7 @@ use crate::agent::exchange;
 use crate::agent::looping::{LoopStep, Looping};
 use crate::measure::tally::SAMPLE_EVERY;
 use crate::measure::{AttemptEnd, Clues, Event, Granted, Interval, Offer, RequestEnd, Subject, Tally, TallyConfig};
-use crate::record::results::{GeneratorLimits, Host};
+use crate::record::results::GeneratorLimits;
 use crate::record::{End as RunEnd, Header, Observed, Results, Writer, read};
 use crate::vocab::{AgentId, Refusal, Status, Time, TrunkId, nanos};
 use std::time::Duration;
@@ -122,7 +122,6 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         name: seen.name.clone(),
         started_unix_ns: i64::try_from(start).unwrap_or(i64::MAX),
-        seed: 0,
         interval_ns: nanos(interval),
         users: agents.iter().map(|agent| agent.user.clone()).collect(),
         agent_trunks: agents.iter().map(|agent| agent.trunk).collect(),
@@ -130,27 +129,13 @@ fn header(seen: &Seen, start: u64, interval: Duration) -> Header {
         call_ids: agents.iter().map(|agent| agent.call_id.clone()).collect(),
         trunks,
         profile_json: "{}".to_owned(),
-        thresholds: Vec::new(),
-        compare: None,
-        load: None,
         observed: Some(seen.observed),
         answers_missing: seen.answers_missing,
         generator: GeneratorLimits { late_ns: u64::MAX, stall_ns: u64::MAX, suspect_late: 1.0, invalid_late: 1.0 },
-        host: Host::default(),
         features: vec![seen.observed.as_str().to_owned()],
         arrivals_planned: agents.len() as u64,
         workers: 1,
-        simulated: false,
-        run_tag: 0,
-        own_retries: Vec::new(),
-        agent_retries: Vec::new(),
-        warmup_ns: 0,
-        order_drawn: false,
-        exclusive: false,
-        authorised_by: None,
-        profile_path: None,
-        baseline: None,
-        resolutions: Vec::new(),
+        ..Header::default()
     }
 }
 

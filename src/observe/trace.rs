@@ -2,7 +2,7 @@
 //! how many did it.
 
 use crate::record::Observed;
-use crate::vocab::{Kind, Status, Transport};
+use crate::vocab::{Kind, OWN_HEADERS, Status, Transport};
 use std::collections::BTreeMap;
 
 /// Everything phones were seen to do. Times are nanoseconds since [`Trace::start_ns`].
@@ -104,33 +104,9 @@ impl PhoneAct {
     }
 }
 
-/// What all REGISTERs have anyway, and what somebody on the way puts in (RFC 3261 §20, RFC 3327).
-pub(super) const ORDINARY: [&str; 24] = [
-    "Via",
-    "v",
-    "From",
-    "f",
-    "To",
-    "t",
-    "Call-ID",
-    "i",
-    "CSeq",
-    "Contact",
-    "m",
-    "Expires",
-    "Content-Length",
-    "l",
-    "Max-Forwards",
-    "Authorization",
-    "Proxy-Authorization",
-    "Route",
-    "Record-Route",
-    "User-Agent",
-    "Path",
-    "Date",
-    "Timestamp",
-    "Content-Type",
-];
+/// What most REGISTERs have besides [`OWN_HEADERS`], and what somebody on the way puts in (RFC 3261
+/// §20, RFC 3327).
+const ORDINARY: [&str; 5] = ["User-Agent", "Path", "Date", "Timestamp", "Content-Type"];
 
 /// The headers of phones, each with how many phones sent it: at most [`MOST_HEADERS`] for a trunk.
 #[derive(Debug, Default)]
@@ -140,7 +116,7 @@ impl HeadersSeen {
     pub(super) fn add(&mut self, trunk: u16, name: &[u8], value: &[u8]) {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
         let (Some(name), Some(value)) = (text(name), text(value)) else { return };
-        let ordinary = ORDINARY.iter().any(|own| own.eq_ignore_ascii_case(&name));
+        let ordinary = OWN_HEADERS.iter().chain(&ORDINARY).any(|own| own.eq_ignore_ascii_case(&name));
         if ordinary || value.len() > MOST_VALUE {
             return;
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What is known before the first packet; the first frame of the record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Header {
     pub tool_version: String,
     /// `run.name`.
@@ -318,7 +318,7 @@ pub struct RetryHeader {
 
 /// `[generator]`: when our own schedule counts as broken. The numbers of the profile's section
 /// alone, so that a record is judged alike whatever keys the section gains.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct GeneratorLimits {
     pub late_ns: u64,
     pub stall_ns: u64,

@@ -10,6 +10,7 @@ mod expectation;
 mod fault;
 mod flow;
 mod grade;
+mod header;
 mod ids;
 mod intervention;
 mod number;
@@ -29,6 +30,7 @@ pub use expectation::Expectation;
 pub use fault::{Delay, FaultKind, LimitScope};
 pub use flow::{AddressFamily, FlowId, FlowLoss, Secured, Transport};
 pub use grade::{Confidence, Severity};
+pub use header::OWN_HEADERS;
 pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};
 pub use number::{

@@ -13,26 +13,14 @@ mod side;
 mod support;
 mod virtually;
 
-use regstorm::agent::{Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
-use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
+use regstorm::agent::{Credential, IdentityBook, RetryPolicy, TrunkPolicy};
 use regstorm::vocab::{Secret, TrunkId};
 
 const DOMAIN: &str = "pbx.test";
 const PASSWORD: &str = "secret";
 
 fn policy() -> TrunkPolicy {
-    TrunkPolicy {
-        domain: DOMAIN.into(),
-        realm: None,
-        realm_policy: RealmPolicy::Expect,
-        algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
-        expires_s: 3_600,
-        refresh_at: 0.9,
-        reuse_nonce: true,
-        retry: RetryPolicy::ASTERISK,
-        timers: Timers::default(),
-        checks: regstorm::agent::CheckPolicy::NONE,
-    }
+    TrunkPolicy { retry: RetryPolicy::ASTERISK, ..TrunkPolicy::plain(DOMAIN) }
 }
 
 fn agents(count: u32) -> IdentityBook {

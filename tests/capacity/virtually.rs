@@ -8,11 +8,11 @@ use regstorm::link::LinkConfig;
 use regstorm::load::search::concurrent::FillRate;
 use regstorm::load::search::rate::{LimitKind, MOST_PROBES, ProbingSettings};
 use regstorm::load::search::{Confidence, FoundRate, Orders, SearchMethod, Survey, survey};
-use regstorm::registrar::{Config, Delay, KnownUsers};
+use regstorm::registrar::{Config, Delay};
 use regstorm::seed::Seed;
 use regstorm::sim::trial::{SimField, SimFieldConfig};
 use regstorm::sip::Algorithm;
-use regstorm::vocab::{Secret, TrunkId};
+use regstorm::vocab::TrunkId;
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -48,19 +48,7 @@ fn search(spec: Spec, count: u32, seed: u64, loss: f64) -> Survey {
 
 /// The embedded registrar's place, which somebody else takes.
 fn nobody() -> Config {
-    Config {
-        realm: DOMAIN.into(),
-        algorithms: vec![Algorithm::Md5],
-
-        users: KnownUsers::Anybody(Secret::new(PASSWORD)),
-        max_contacts: None,
-        min_expires_s: 5,
-        max_expires_s: 3_600,
-        qop: Default::default(),
-        userhash: false,
-        nonce_lifetime: Duration::from_secs(300),
-        faults: Vec::new(),
-    }
+    Config { algorithms: vec![Algorithm::Md5], ..Config::open(DOMAIN, PASSWORD) }
 }
 
 /// So many registrations a second, of two requests each.

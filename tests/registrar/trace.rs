@@ -1,6 +1,6 @@
 //! A packet trace as a test writes it: `t.at(500).send(&phone.register())`, `t.expect(401)`.
 
-use regstorm::registrar::{Config, Fault, FaultKind, KnownUsers, Peer, Registrar};
+use regstorm::registrar::{Config, Fault, FaultKind, Peer, Registrar};
 use regstorm::seed::Seed;
 use regstorm::sip::challenge::{Challenge, choose};
 use regstorm::sip::digest::{self, QopAuth};
@@ -58,18 +58,7 @@ pub struct Reply {
 }
 
 pub fn config() -> Config {
-    Config {
-        realm: REALM.into(),
-        algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-        users: KnownUsers::Anybody(Secret::new("secret")),
-        max_contacts: None,
-        min_expires_s: 5,
-        max_expires_s: 3_600,
-        qop: Default::default(),
-        userhash: false,
-        nonce_lifetime: Duration::from_secs(300),
-        faults: Vec::new(),
-    }
+    Config::open(REALM, "secret")
 }
 
 /// A fault for everybody and all the time.

@@ -182,11 +182,6 @@ impl Shape {
             agent_trunks: (0..agents).map(|n| (n / self.agents_per_trunk) as u16).collect(),
             profile_json: r#"{"run":{"name":"nj","seed":7},"trunk":[{"id":"trunk_00","agents":{"password":"***"}}]}"#
                 .to_owned(),
-            thresholds: vec![],
-            compare: None,
-            load: None,
-            observed: None,
-            answers_missing: false,
             generator: GeneratorLimits {
                 late_ns: 5_000_000,
                 stall_ns: 10_000_000,
@@ -204,19 +199,8 @@ impl Shape {
             features: vec!["recvmmsg".to_owned(), "rx-timestamp".to_owned(), "rcvbuf=8388608".to_owned()],
             arrivals_planned: attempts.iter().filter(|a| a.kind == Kind::Initial).count() as u64,
             workers: 2,
-            simulated: false,
             run_tag: 7,
-            call_ids: Vec::new(),
-            agent_sources: Vec::new(),
-            own_retries: Vec::new(),
-            agent_retries: Vec::new(),
-            warmup_ns: 0,
-            order_drawn: false,
-            exclusive: false,
-            authorised_by: None,
-            profile_path: None,
-            baseline: None,
-            resolutions: Vec::new(),
+            ..Header::default()
         }
     }
 

@@ -23,8 +23,8 @@ pub const STATUSES: [&str; 9] = [
     "abandoned",
 ];
 
-/// What every run writes (`failures.pcapng` only one with failures); `limits.*` belong to a command
-/// that is not built yet.
+/// What every run writes (`failures.pcapng` only one with failures); `limits.*` are those of a
+/// search.
 pub const FILES: [&str; 14] = [
     "record.bin",
     "run.json",

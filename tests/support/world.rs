@@ -1,13 +1,12 @@
 //! A small world in virtual time: agents of one trunk, a perfect link of 5 ms each way, a registrar
 //! without faults. Tests change what they are about.
 
-use regstorm::agent::{Backoff, Credential, IdentityBook, RealmPolicy, RetryPolicy, TrunkPolicy};
+use regstorm::agent::{Backoff, Credential, IdentityBook, RetryPolicy, TrunkPolicy};
 use regstorm::link::LinkConfig;
 use regstorm::load::{LoadConfig, LoadStage, Process, WhenExhausted};
-use regstorm::registrar::{Config, Delay, Fault, FaultKind, KnownUsers};
+use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{SimOutcome, WorldConfig};
-use regstorm::sip::{Algorithm, AlgorithmSet, Timers};
 use regstorm::vocab::{RunTag, Secret, Status, TrunkId};
 use std::time::Duration;
 
@@ -49,34 +48,12 @@ pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
         drain: seconds(35),
         unregister_rate: Some(1000.0),
         link: LinkConfig { delay: Some(Delay::Fixed(Duration::from_millis(5))), drop: 0.0 },
-        registrar: Config {
-            realm: DOMAIN.into(),
-            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-            users: KnownUsers::Anybody(Secret::new(PASSWORD)),
-            max_contacts: None,
-            min_expires_s: 5,
-            max_expires_s: 3600,
-            qop: Default::default(),
-            userhash: false,
-            nonce_lifetime: seconds(300),
-            faults: Vec::new(),
-        },
+        registrar: Config::open(DOMAIN, PASSWORD),
     }
 }
 
 pub fn policy(retry: RetryPolicy) -> TrunkPolicy {
-    TrunkPolicy {
-        domain: DOMAIN.into(),
-        realm: Some(DOMAIN.into()),
-        realm_policy: RealmPolicy::Expect,
-        algorithms: Algorithm::ALL.into_iter().fold(AlgorithmSet::EMPTY, AlgorithmSet::with),
-        expires_s: 600,
-        refresh_at: 0.9,
-        reuse_nonce: true,
-        retry,
-        timers: Timers::default(),
-        checks: regstorm::agent::CheckPolicy::NONE,
-    }
+    TrunkPolicy { realm: Some(DOMAIN.into()), expires_s: 600, retry, ..TrunkPolicy::plain(DOMAIN) }
 }
 
 /// Again after `interval`, whatever the answer.

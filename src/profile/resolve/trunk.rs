@@ -9,7 +9,7 @@ use crate::profile::file::{DurationText, MixFile, RetryFile, TrunkFile, WordText
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
-use crate::vocab::{OnIcmp, Platform, RealmPolicy};
+use crate::vocab::{OWN_HEADERS, OnIcmp, Platform, RealmPolicy};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -218,29 +218,6 @@ fn source(check: &mut Checker, path: &Path, written: Option<&Vec<String>>) -> Ve
     }
     addresses
 }
-
-/// Headers the agent writes itself, with their compact names (RFC 3261 §7.3.3).
-const OWN_HEADERS: [&str; 19] = [
-    "Via",
-    "v",
-    "From",
-    "f",
-    "To",
-    "t",
-    "Call-ID",
-    "i",
-    "CSeq",
-    "Contact",
-    "m",
-    "Expires",
-    "Content-Length",
-    "l",
-    "Max-Forwards",
-    "Authorization",
-    "Proxy-Authorization",
-    "Route",
-    "Record-Route",
-];
 
 fn retry(check: &mut Checker, at: &Path, file: RetryFile) -> Retry {
     let preset = check.word(&at.key("preset"), file.preset.as_ref(), defaults::RETRY_PRESET);
