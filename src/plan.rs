@@ -304,6 +304,9 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             .as_deref()
             .map(|text| target("outbound_proxy", text).map(|target| ProxyPlan { route: route(text, &target), target }));
         let (user_agent, mut headers) = split_user_agent(&trunk.headers);
+        if trunk.outbound && !headers.iter().any(|(name, _)| says_supported(name)) {
+            headers.push(("Supported".to_owned(), "path, outbound, gruu".to_owned()));
+        }
         if proxy.is_some() && !headers.iter().any(|(name, _)| says_supported(name)) {
             headers.push(("Supported".to_owned(), "path".to_owned()));
         }
@@ -321,6 +324,9 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             source: trunk.source.clone(),
             sockets: trunk.sockets,
             accept_from: trunk.accept_from,
+            contact: trunk.contact,
+            contacts: u8::try_from(trunk.contacts).unwrap_or(u8::MAX),
+            outbound: trunk.outbound,
             places: 1,
             resolver: trunk.resolver.or(profile.run.resolver),
             hosts: profile.run.hosts.clone().into_iter().chain(trunk.hosts.clone()).collect(),

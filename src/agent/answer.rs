@@ -3,9 +3,9 @@
 //!
 //! Read first: RFC 3261 §10.2 and §18.2.
 
-use crate::measure::{AnswerForm, BY_PROXY, Echo, Marks, Offer, Words, fold};
+use crate::measure::{AnswerForm, BY_PROXY, Echo, Event, Marks, Offer, RoutingWord, Words, fold};
 use crate::sip::challenge::{Offered, Role};
-use crate::sip::contact::{Binding, Own};
+use crate::sip::contact::{self, Binding, Own};
 use crate::sip::{Algorithm, Response};
 use crate::vocab::{AgentId, Time};
 use std::net::IpAddr;
@@ -70,6 +70,19 @@ fn tag_form(tag: &[u8]) -> (u8, u32) {
         _ => 0,
     };
     (form, stem)
+}
+
+/// What a 2xx says of the way requests take, and of the addresses a phone has.
+pub fn route(response: &Response<'_>, events: &mut impl FnMut(Event<'_>)) {
+    for (name, word) in [("Path", RoutingWord::Path), ("Service-Route", RoutingWord::ServiceRoute)] {
+        response.headers(name).for_each(|text| events(Event::Routing { word, text }));
+    }
+    for (name, word) in [("pub-gruu", RoutingWord::PubGruu), ("temp-gruu", RoutingWord::TempGruu)] {
+        contact::parameters(response, name).for_each(|text| events(Event::Routing { word, text }));
+    }
+    if let Some(text) = response.overload() {
+        events(Event::Routing { word: RoutingWord::Overload, text });
+    }
 }
 
 /// What a refusal says in words beside its reason phrase.

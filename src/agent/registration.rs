@@ -50,7 +50,7 @@ use super::looping::{LoopStep, Looping};
 use super::policy::{OnIcmp, RetryAfter, TrunkPolicy};
 use super::retry::{self, Setback};
 use super::transaction::{Due, Transaction};
-use crate::measure::{AttemptEnd, Clues, Event};
+use crate::measure::{AttemptEnd, Clues, Event, RoutingWord};
 use crate::seed::{Purpose, Seed, unit};
 use crate::sip::Response;
 use crate::sip::branch::{Branch, Token};
@@ -86,6 +86,8 @@ pub enum Input<'a> {
     WakeOr { at: Time },
     /// What it waits for comes now, as a record has it, if that is about as long a wait as its own.
     Again,
+    /// It registers anew at once, if it rests until its refresh.
+    Renew,
     /// The phone loses its power: nothing goes out any more until it arrives again.
     Cut,
     /// Remove the binding, now.
@@ -282,6 +284,7 @@ impl Agent {
                 self.wake(cx, now, events)
             }
             Input::Again => self.again(cx, now),
+            Input::Renew => self.renew(cx, now),
             Input::Cut => {
                 self.cut(cx, now, events);
                 Outgoing::No
@@ -562,7 +565,12 @@ impl Agent {
             FinalAnswer::Challenge(role) => return self.challenged(cx, role, response, at, events),
             FinalAnswer::TooBrief => return self.too_brief(cx, response, at, events),
             FinalAnswer::Refusal if redirects(response.code) => return self.redirected(cx, response, at, events),
-            FinalAnswer::Refusal => return self.move_on(cx, self.verdict(response), at, events),
+            FinalAnswer::Refusal => {
+                if let Some(text) = response.overload() {
+                    events(Event::Routing { word: RoutingWord::Overload, text });
+                }
+                return self.move_on(cx, self.verdict(response), at, events);
+            }
         }
         Outgoing::No
     }

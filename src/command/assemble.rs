@@ -12,7 +12,7 @@ use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AcceptFrom, FlowId, RunTag, SocketUse, Time, TrunkId, saturating_u32};
+use crate::vocab::{AcceptFrom, ContactHost, FlowId, RunTag, SocketUse, Time, TrunkId, saturating_u32};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,5 +203,8 @@ pub(super) fn template(plan: &Plan, trunk: &TrunkPlan) -> RegisterTemplate {
         headers: &trunk.headers,
     });
     let template = if trunk.shares_users { template.of_shared_users() } else { template };
+    let template = if trunk.outbound { template.naming_instances() } else { template };
+    let template = if trunk.contacts > 1 { template.with_contacts(trunk.contacts) } else { template };
+    let template = if trunk.contact == ContactHost::Learnt { template.learning() } else { template };
     if plan.pad { template.padded() } else { template }
 }

@@ -6,7 +6,9 @@
 //! is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
 //! registrar's side it answers itself.
 
+mod answers;
 mod checks;
+mod learning;
 mod places;
 mod streams;
 
@@ -19,9 +21,11 @@ use crate::measure::event::Subject;
 use crate::measure::{Event, FlowChange, Unasked};
 use crate::seed::Seed;
 use crate::sip::redirect::{redirection, redirects};
-use crate::sip::{Branch, Response, Token, emit, scan};
+use crate::sip::{Branch, Response, Token, scan};
 use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Trouble, TrunkId, saturating_u32};
+use answers::Asked;
 use checks::Checks;
+use learning::Learning;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -168,6 +172,10 @@ pub struct Driver<W> {
     expired: Vec<u32>,
     /// Streams and flows of datagrams there were at the start, by which they stand in the wheel.
     initial: [usize; 2],
+    /// `None`: the registrar has asked nothing.
+    asked: Option<Box<Asked>>,
+    /// `None`: nobody takes its Contact from answers.
+    learning: Option<Learning>,
     /// `None`: nobody checks anything.
     checks: Option<Box<Checks>>,
     /// Streams whose agents are to be told something.
@@ -191,6 +199,8 @@ impl<W: Witness> Driver<W> {
             draining: false,
             expired: Vec::with_capacity(TURN_LIMIT),
             checks: None,
+            asked: None,
+            learning: config.flows.learn().then(Learning::default),
             tidings: VecDeque::new(),
             witness,
             config,
@@ -252,6 +262,9 @@ impl<W: Witness> Driver<W> {
                 Some((local, serial)) => {
                     let at = self.possible(local, serial, now, at);
                     self.witness.heard(local, at, from, bytes);
+                    if self.learning.is_some() {
+                        return self.hear_and_learn(local, now, (serial, at), (flow, response), out);
+                    }
                     self.drive(local, now, Input::Response { serial, response, at }, out);
                 }
                 None => self.stray(at, flow, from, bytes),
@@ -430,48 +443,6 @@ impl<W: Witness> Driver<W> {
         let Token { agent, serial } = Branch::parse(self.config.run, branch)?;
         let local = self.config.stripe.local(agent.0)?;
         ((local as usize) < self.agents.len()).then_some((local, serial))
-    }
-
-    /// Requests from the registrar's side, as phones answer them: OPTIONS and NOTIFY (qualify,
-    /// keep-alive) get 200, a NOTIFY of a dialog that nobody has 481 (RFC 6665 §4.1.3), an ACK
-    /// nothing, others 405. They are answered where they came from. Bytes that are no SIP are stray, unless they
-    /// are four or fewer.
-    fn answer_request(
-        &mut self,
-        (now, at): (Time, Time),
-        flow: FlowId,
-        from: SocketAddr,
-        bytes: &[u8],
-        out: &mut impl Ways,
-    ) {
-        let Ok(request) = scan::request(bytes) else {
-            // Keep-alive answers and probes of two or four bytes are nothing to count.
-            if bytes.len() > 4 {
-                self.stray(at, flow, from, bytes);
-            }
-            return;
-        };
-        let (code, reason) = match request.method {
-            b"NOTIFY" if emit::tag_of(request.to).is_some() => (481, "Call/Transaction Does Not Exist"),
-            b"OPTIONS" | b"NOTIFY" => (200, "OK"),
-            b"ACK" => return,
-            _ => (405, "Method Not Allowed"),
-        };
-        // RFC 3261 §8.2.1: a 405 must say what is allowed; §11.2: the answer to OPTIONS should.
-        let extra: &[u8] =
-            if code == 405 || request.method == b"OPTIONS" { b"Allow: OPTIONS, NOTIFY\r\n" } else { b"" };
-        if !self.ceiling.admit_answer(now) {
-            self.witness.left_unanswered();
-            return;
-        }
-        let (witness, trunk) = (&mut self.witness, self.config.flows.get(flow).trunk);
-        out.reply(flow, from, |buffer| {
-            let length = emit::write_response(&request, code, reason, from, b"regstorm", extra, buffer).unwrap_or(0);
-            if length > 0 {
-                witness.replied(trunk, length);
-            }
-            length
-        });
     }
 }
 

@@ -181,6 +181,12 @@ impl Flows {
         Flows { of_agents, ..self }
     }
 
+    /// Whether some flow's agents take their Contact from answers.
+    pub(super) fn learn(&self) -> bool {
+        let all = self.flows.iter().chain(self.streams.iter().map(|stream| &stream.flow));
+        all.into_iter().any(|flow| flow.template.learns())
+    }
+
     /// Redirections may lead to these.
     pub fn allowing(self, allowed: Arc<[IpNet]>) -> Flows {
         Flows { allowed, ..self }

@@ -1,6 +1,7 @@
 //! What agents and workers report, one event at a time.
 
 use super::answerer::{Marks, Words};
+use super::asked::AskedOf;
 use super::checks::CheckEnd;
 use super::routing::RoutingWord;
 use crate::vocab::{
@@ -118,6 +119,8 @@ pub enum Event<'a> {
     CeilingRefused,
     /// A check of the agent's ended: its binding, or whether the registrar answers.
     Checked(CheckEnd),
+    /// The registrar's side asked the agent something, and it answered.
+    Asked(AskedOf<'a>),
     /// A latency outside the attempt itself (OPTIONS, connect).
     Latency {
         phase: Phase,

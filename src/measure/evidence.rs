@@ -9,6 +9,7 @@
 
 use super::answerer::{Words, fold};
 use super::answerers::{AnswererRow, Answerers};
+use super::asked::{self, AskedOf, AskedRow};
 use super::checks::{self, CheckEnd, CheckRow};
 use super::event::{AttemptEnd, BY_PROXY, Echo, Event, Granted, Offer, Subject};
 use super::places::{self, PlaceRow, PlaceTable};
@@ -212,6 +213,7 @@ pub struct Evidence {
     pub places: Vec<PlaceRow>,
     pub routing: Vec<RoutingRow>,
     pub checks: Vec<CheckRow>,
+    pub asked: Vec<AskedRow>,
 }
 
 impl Evidence {
@@ -266,6 +268,7 @@ impl Evidence {
         other.unasked.iter().for_each(|row| unasked::merge(&mut self.unasked, row));
         other.places.iter().for_each(|row| places::merge(&mut self.places, row));
         other.routing.iter().for_each(|row| routing::merge(&mut self.routing, row));
+        other.asked.iter().for_each(|row| asked::merge(&mut self.asked, row));
         other.checks.iter().for_each(|row| checks::merge(&mut self.checks, row));
     }
 
@@ -280,6 +283,7 @@ impl Evidence {
         let unasked = self.unasked.iter().map(|row| row.trunk).chain(self.places.iter().map(|row| row.trunk));
         let unasked = unasked.chain(self.routing.iter().map(|row| row.trunk));
         let unasked = unasked.chain(self.checks.iter().map(|row| row.trunk));
+        let unasked = unasked.chain(self.asked.iter().map(|row| row.trunk));
         let cells = self.pulse.iter().map(|cell| cell.trunk);
         cells.chain(outcomes).chain(offers).chain(grants).chain(answerers).chain(requests).chain(remarks).chain(unasked)
     }
@@ -290,7 +294,7 @@ impl Evidence {
         let offers = self.offers.iter().map(|row| &row.seen);
         let grants = self.grants.iter().map(|row| &row.seen);
         let answerers = self.answerers.iter().map(|row| &row.seen);
-        let checks = self.checks.iter().map(|row| &row.seen);
+        let checks = self.checks.iter().map(|row| &row.seen).chain(self.asked.iter().map(|row| &row.seen));
         outcomes.chain(offers).chain(grants).chain(answerers).chain(checks).flat_map(|seen| seen.agents.iter().copied())
     }
 
@@ -465,6 +469,7 @@ pub(super) struct Collector {
     places: PlaceTable,
     routing: Vec<RoutingRow>,
     checks: Vec<CheckRow>,
+    asked: Vec<AskedRow>,
 }
 
 impl Collector {
@@ -484,7 +489,13 @@ impl Collector {
             places: PlaceTable::default(),
             routing: Vec::new(),
             checks: Vec::new(),
+            asked: Vec::new(),
         }
+    }
+
+    /// The registrar's side asked an agent something.
+    pub(super) fn asked(&mut self, subject: Subject, one: &AskedOf<'_>) {
+        asked::count(&mut self.asked, (subject.trunk, subject.agent), self.start, one);
     }
 
     /// A check ended.
@@ -664,6 +675,7 @@ impl Collector {
             places: self.places.take(),
             routing: std::mem::take(&mut self.routing),
             checks: std::mem::take(&mut self.checks),
+            asked: std::mem::take(&mut self.asked),
         }
     }
 }

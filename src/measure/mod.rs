@@ -8,6 +8,7 @@
 mod agents;
 mod answerer;
 mod answerers;
+mod asked;
 mod availability;
 pub mod buckets;
 mod changes;
@@ -30,6 +31,7 @@ mod unasked;
 
 pub use answerer::{AnswerForm, Marks, Words, fold};
 pub use answerers::AnswererRow;
+pub use asked::{AskedOf, AskedRow};
 pub use buckets::Buckets;
 pub use checks::{CheckEnd, CheckKind, CheckOutcome, CheckRow};
 pub use event::{AttemptEnd, BY_PROXY, Clues, Echo, Event, FlowChange, Granted, Left, Offer, RequestEnd, Subject};

@@ -25,6 +25,15 @@ pub enum RoutingWord {
     Nowhere,
     /// or one of too many in one attempt.
     TooMany,
+    /// The address a registrar sees a flow at, taken for its Contact,
+    Learnt,
+    /// and another one than was learnt before: a translator forgot the flow.
+    LearntAnew,
+    /// RFC 7339, of the topmost Via.
+    Overload,
+    /// RFC 5627: addresses of one phone's own that the registrar made for it.
+    PubGruu,
+    TempGruu,
 }
 
 impl RoutingWord {
@@ -37,13 +46,25 @@ impl RoutingWord {
             RoutingWord::ByName => "redirected to a name, which agents do not look up",
             RoutingWord::OtherTransport => "redirected to another transport, not followed",
             RoutingWord::Nowhere => "redirected without a usable Contact",
+            RoutingWord::Learnt => "Contact learnt",
+            RoutingWord::LearntAnew => "Contact learnt anew, after a translator forgot the flow",
+            RoutingWord::Overload => "overload control",
+            RoutingWord::PubGruu => "pub-gruu",
+            RoutingWord::TempGruu => "temp-gruu",
             RoutingWord::TooMany => "redirected too often in one attempt",
         }
     }
 
     /// Of a redirection that was not followed.
     pub const fn stays(self) -> bool {
-        !matches!(self, RoutingWord::Path | RoutingWord::ServiceRoute | RoutingWord::Followed)
+        matches!(
+            self,
+            RoutingWord::NotAllowed
+                | RoutingWord::ByName
+                | RoutingWord::OtherTransport
+                | RoutingWord::Nowhere
+                | RoutingWord::TooMany
+        )
     }
 }
 

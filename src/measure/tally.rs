@@ -161,6 +161,7 @@ impl Tally {
             // Of the place that was left: [`Tally::at_place`].
             Event::WentOn { .. } => {}
             Event::Checked(ref end) => self.checked(subject, end),
+            Event::Asked(ref one) => self.evidence.asked(subject, one),
             Event::Routing { word, text } => self.evidence.routing(subject.trunk.0, word, text),
             Event::CeilingRefused => trunk.ceiling_refused += 1,
             Event::Latency { phase, micros } => self.latency_us(subject.trunk, phase, micros),

@@ -3,7 +3,7 @@
 use super::{HostTable, TlsProfile, WsProfile};
 use crate::agent::TrunkPolicy;
 use crate::sip::uri::Target;
-use crate::vocab::{AcceptFrom, Platform, SocketUse, Transport, WsHost};
+use crate::vocab::{AcceptFrom, ContactHost, Platform, SocketUse, Transport, WsHost};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ pub struct TrunkPlan {
     pub source: Vec<IpAddr>,
     pub sockets: SocketUse,
     pub accept_from: AcceptFrom,
+    pub contact: ContactHost,
+    /// Of each agent.
+    pub contacts: u8,
+    /// Agents name themselves (RFC 5626).
+    pub outbound: bool,
     /// The name server to ask; `None`: the system's.
     pub resolver: Option<SocketAddr>,
     /// Names nobody is asked for.

@@ -6,8 +6,8 @@
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, LimitScope, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, Secret, SocketUse,
-    WhenExhausted, Word, WsHost,
+    AcceptFrom, ArrivalOrder, ContactHost, LimitScope, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, Secret,
+    SocketUse, WhenExhausted, Word, WsHost,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -19,8 +19,8 @@ use std::marker::PhantomData;
 /// The value of every key that may be left out, as a person would write it.
 pub mod defaults {
     use super::{
-        AcceptFrom, ArrivalOrder, LimitScope, OfferedQop, Process, RealmPolicy, RetryPreset, SocketUse, WhenExhausted,
-        WsHost,
+        AcceptFrom, ArrivalOrder, ContactHost, LimitScope, OfferedQop, Process, RealmPolicy, RetryPreset, SocketUse,
+        WhenExhausted, WsHost,
     };
 
     pub const RUN_INTERVAL: &str = "60s";
@@ -48,6 +48,9 @@ pub mod defaults {
     pub const WS_HOST: WsHost = WsHost::Invalid;
     pub const KEEPALIVE: &str = "0s";
     pub const AUDIT: f64 = 0.0;
+    pub const CONTACT: ContactHost = ContactHost::Own;
+    pub const CONTACTS: u32 = 1;
+    pub const OUTBOUND: bool = false;
     pub const QUALIFY: &str = "0s";
     pub const RETRY_PRESET: RetryPreset = RetryPreset::Rfc;
 
@@ -294,6 +297,18 @@ pub struct TrunkFile {
     /// answered within 10 s, or the connection is given up.
     #[schemars(extend("default" = defaults::KEEPALIVE))]
     pub keepalive: Option<DurationText>,
+    /// The address of Contacts: `"own"`: the one agents send from; `"learnt"`: the one that answers
+    /// say requests come from (`received` and `rport` of the Via), with which an agent registers
+    /// again at once, as phones behind a NAT do.
+    #[schemars(extend("default" = defaults::CONTACT))]
+    pub contact: Option<WordText<ContactHost>>,
+    /// How many Contacts each agent registers, 1 to 9; they differ in `;line=2`.
+    #[schemars(extend("default" = defaults::CONTACTS))]
+    pub contacts: Option<u32>,
+    /// Agents name themselves as RFC 5626 has it: `+sip.instance` with a UUID of their own, `reg-id`,
+    /// `Supported: path, outbound, gruu`.
+    #[schemars(extend("default" = defaults::OUTBOUND))]
+    pub outbound: Option<bool>,
     /// Share of the agents, 0 to 1, that ask for their bindings now and then while they are
     /// registered (a REGISTER without Contact): whether theirs is there, and for how long.
     #[schemars(extend("default" = defaults::AUDIT))]

@@ -11,8 +11,8 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, ReplayAct,
-    Secret, SocketUse, WhenExhausted, WsHost, as_text, format_duration,
+    AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, Process, RealmPolicy,
+    ReplayAct, Secret, SocketUse, WhenExhausted, WsHost, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -126,6 +126,9 @@ pub struct TrunkProfile {
     pub source: Vec<IpAddr>,
     #[serde(serialize_with = "as_text")]
     pub keepalive: Duration,
+    pub contact: ContactHost,
+    pub contacts: u32,
+    pub outbound: bool,
     pub audit: f64,
     #[serde(serialize_with = "as_text")]
     pub qualify: Duration,

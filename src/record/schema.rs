@@ -281,8 +281,8 @@ const V2_HEAD: usize = 40;
 mod tests {
     use super::*;
     use crate::measure::{
-        CheckKind, CheckOutcome, CheckRow, FlowCounts, OutcomeRow, PlaceRow, PulseCell, RemarkRow, RequestRow,
-        RoutingRow, RoutingWord, Sightings, UnaskedRow, latency,
+        AskedRow, CheckKind, CheckOutcome, CheckRow, FlowCounts, OutcomeRow, PlaceRow, PulseCell, RemarkRow,
+        RequestRow, RoutingRow, RoutingWord, Sightings, UnaskedRow, latency,
     };
     use crate::vocab::{Class, FlowLoss, Kind, Place, RequestFate, RequestKind, Trouble, Unreachable};
 
@@ -396,6 +396,13 @@ mod tests {
                     told_s: Some((7, 8)),
                     listed: 9,
                 }],
+                asked: vec![AskedRow {
+                    trunk: 0,
+                    method: "m".to_owned(),
+                    code: 200,
+                    seen: Sightings { count: 1, first_ns: 2, last_ns: 3, agents: vec![4] },
+                    agents: 5,
+                }],
                 ..Evidence::default()
             },
             imbalances: Vec::new(),
@@ -411,5 +418,6 @@ mod tests {
                             010a00ac02010400000264076408010009010b0a010000020b000001770107020001ac02ac020106000000\
                             0000010001020c01020d0e0100010f01730501000166010607010165080901000170000000000000000000\
                             010203010405000607010003017208010001\
-                            03c8010102030104050601070809";
+                            03c801010203010405060107080901\
+                            00016dc801010203010405";
 }

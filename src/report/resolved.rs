@@ -1,7 +1,7 @@
 //! What names stood for, as asked, and what became of attempts at each address, for `run.json`. Where
 //! nobody was asked there is nothing to say.
 
-use crate::measure::{PlaceRow, RoutingRow, RoutingWord};
+use crate::measure::{AskedRow, PlaceRow, RoutingRow, RoutingWord};
 use crate::record::{Resolution, Results};
 use crate::vocab::Status;
 use serde::Serialize;
@@ -57,6 +57,28 @@ pub(super) struct RoutingView<'a> {
 pub(super) fn routing(results: &Results, trunk: usize) -> Vec<RoutingView<'_>> {
     let rows = results.evidence.routing.iter().filter(|row| usize::from(row.trunk) == trunk);
     rows.map(|RoutingRow { word, text, count, .. }| RoutingView { what: *word, text, count: *count }).collect()
+}
+
+/// Requests from the registrar's side as they stand in `run.json`.
+#[derive(Serialize)]
+pub(super) struct AskedView<'a> {
+    method: &'a str,
+    answered: u16,
+    count: u64,
+    /// How many agents were asked so.
+    agents: u64,
+}
+
+/// What a trunk's agents were asked.
+pub(super) fn asked<'a>(results: &'a Results, trunk: usize) -> Vec<AskedView<'a>> {
+    let rows = results.evidence.asked.iter().filter(|row| usize::from(row.trunk) == trunk);
+    let view = |row: &'a AskedRow| AskedView {
+        method: &row.method,
+        answered: row.code,
+        count: row.seen.count,
+        agents: row.agents,
+    };
+    rows.map(view).collect()
 }
 
 /// The addresses of a trunk whose name was looked up.

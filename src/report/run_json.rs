@@ -6,7 +6,7 @@ use super::checks::ChecksView;
 use super::conditions::Conditions;
 use super::connections::ConnectionsView;
 use super::json;
-use super::resolved::{self, AddressView, ResolutionView, RoutingView};
+use super::resolved::{self, AddressView, AskedView, ResolutionView, RoutingView};
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -104,6 +104,9 @@ struct Trunk<'a> {
     /// What answers said of the way requests take.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     routing: Vec<RoutingView<'a>>,
+    /// Requests that came for agents, with what they answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asked: Vec<AskedView<'a>>,
     /// Audits of bindings, and OPTIONS.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<ChecksView>,
@@ -252,6 +255,7 @@ fn trunk_view<'a>(results: &'a Results, index: usize, trunk: &'a TrunkHeader) ->
         connections: totals.and_then(|totals| totals.sums.flows.as_deref()).map(ConnectionsView::of),
         addresses: resolved::addresses(results, index),
         routing: resolved::routing(results, index),
+        asked: resolved::asked(results, index),
         checks: ChecksView::of(results, index),
     }
 }

@@ -96,6 +96,13 @@ pub fn address_of_record(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((user, &at[..port]))
 }
 
+/// Whom a Request-URI means: the user, with its escapes undone, and the value of [`INSTANCE`].
+pub fn addressee(uri: &[u8]) -> Option<(Vec<u8>, Option<&[u8]>)> {
+    let contact = Contact { uri, expires: None };
+    let (user, _) = contact.address()?;
+    (!user.is_empty()).then(|| (unescaped(user).collect(), contact.instance()))
+}
+
 /// The contacts of a request, over all Contact headers, commas within quotes or brackets respected.
 pub fn contacts<'a>(request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
     request.headers("Contact").flat_map(list).map(Contact::read)
@@ -105,6 +112,12 @@ pub fn contacts<'a>(request: &Request<'a>) -> impl Iterator<Item = Contact<'a>> 
 /// §10.3 step 8).
 pub fn bindings<'a>(response: &Response<'a>) -> impl Iterator<Item = Contact<'a>> + use<'a> {
     response.headers("Contact").flat_map(list).map(Contact::read)
+}
+
+/// The values of a parameter that the bindings of a response have (`pub-gruu` of RFC 5627 §5.3).
+pub fn parameters<'a>(response: &Response<'a>, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let behind = |element: &'a [u8]| memchr::memchr(b'>', element).map_or(&element[..0], |end| &element[end + 1..]);
+    response.headers("Contact").flat_map(list).filter_map(move |element| Params::new(behind(element)).value(name))
 }
 
 /// How many bindings a response lists.
@@ -144,10 +157,15 @@ pub fn binding<'a>(response: &Response<'a>, own: &SentContact<'_>) -> Binding<'a
     }
     let mut found = Own::NoneListed;
     let mut sole = None;
+    // Of several of ours the shortest: when it is over, one of them is gone.
+    let mut shortest: Option<Option<u32>> = None;
     for (n, binding) in bindings(response).enumerate() {
         let at = binding.at(own);
         if at.is_some_and(|at| at.eq_ignore_ascii_case(own.host)) {
-            return Binding { expires: binding.expires.or(response.expires()), own: Own::Listed };
+            let expires = binding.expires.or(response.expires());
+            let known = shortest.flatten();
+            shortest = Some(known.map_or(expires, |known| Some(expires.map_or(known, |expires| expires.min(known)))));
+            continue;
         }
         sole = if n == 0 { binding.expires } else { None };
         found = match (found, at) {
@@ -155,6 +173,9 @@ pub fn binding<'a>(response: &Response<'a>, own: &SentContact<'_>) -> Binding<'a
             (_, Some(at)) => Own::Elsewhere(at),
             _ => Own::Missing,
         };
+    }
+    if let Some(expires) = shortest {
+        return Binding { expires, own: Own::Listed };
     }
     Binding { expires: sole.or(response.expires()), own: found }
 }

@@ -7,6 +7,7 @@
 //! Read first: RFC 3261 §8.1.1 (requests), §8.2.6 (responses), §10.2, §25.1; RFC 3581; RFC 7616
 //! §3.4.
 
+mod contact;
 mod laid_out;
 mod question;
 
@@ -17,6 +18,8 @@ use super::fields::{Param, Params, find_unquoted, is_blank};
 use super::scan::{Request, Response, via_parts};
 use super::search::find;
 use crate::vocab::Transport;
+use contact::ContactExtras;
+pub use contact::{INSTANCE, MOST_CONTACTS};
 use laid_out::{Blanks, CredentialsBlanks, LaidOut, Shape};
 use memchr::memchr;
 use std::fmt::Write;
@@ -57,6 +60,8 @@ pub struct RegisterTemplate {
     shared: Arc<TemplateText>,
     /// What fills the gaps for our own address: Via sent-by, and the Contact's host.
     sent_by: Box<[u8]>,
+    /// The Contact's host where it was learnt from answers.
+    learnt: Option<Box<[u8]>>,
     /// `None` in a template of one agent: what it would save that agent is not worth its memory.
     kept: Option<Box<TemplateMemory>>,
 }
@@ -90,6 +95,8 @@ struct TemplateText {
     method_digests: [HexDigest; FUNCTIONS],
     /// Requests have a multiple of so many bytes.
     multiple: usize,
+    extras: Option<ContactExtras>,
+    learns: bool,
 }
 
 /// What a template keeps of its first requests and answers, for all that are like them.
@@ -105,11 +112,6 @@ struct TemplateMemory {
 /// What the length of a padded request is a multiple of. The branch grows to 46 characters at most,
 /// as long as those of phones in use; some stacks are said to cut longer ones.
 pub const PADDED: usize = 16;
-
-/// The URI parameter by which the Contacts of phones differ that share a user and a socket. Phones
-/// in use write it so (CounterPath's), and registrars take Contacts that differ in it for two (RFC
-/// 3261 §19.1.4: a parameter that both have must match).
-pub const INSTANCE: &str = "rinstance";
 
 /// Gaps of varying width.
 const GAPS: usize = 8;
@@ -217,10 +219,13 @@ impl RegisterTemplate {
             contact_host,
             method_digests,
             multiple,
+            extras: None,
+            learns: false,
         };
         RegisterTemplate {
             shared: Arc::new(shared),
             sent_by: parts.sent_by.as_bytes().into(),
+            learnt: None,
             kept: Some(Box::default()),
         }
     }
@@ -230,6 +235,7 @@ impl RegisterTemplate {
         RegisterTemplate {
             shared: self.shared.clone(),
             sent_by: sent_by.as_bytes().into(),
+            learnt: None,
             kept: self.kept.is_some().then(Box::default),
         }
     }
@@ -239,20 +245,6 @@ impl RegisterTemplate {
     pub fn padded(self) -> Self {
         let text = Arc::unwrap_or_clone(self.shared);
         RegisterTemplate { shared: Arc::new(TemplateText { multiple: PADDED, ..text }), ..self }
-    }
-
-    /// For agents that share users: the Contact of each has the parameter [`INSTANCE`] with its From
-    /// tag, which is the phone's own for its whole life. Their Contacts would be one otherwise, and
-    /// a registrar would hold one binding for all of them (RFC 3261 §10.3 step 7, §19.1.4).
-    pub fn of_shared_users(self) -> Self {
-        let TemplateText { mut text, mut ends, contact_end: at, .. } = Arc::unwrap_or_clone(self.shared.clone());
-        let parameter = [b";", INSTANCE.as_bytes(), b"=", &[b'-'; 16]].concat();
-        text.splice(at..at, parameter.iter().copied());
-        ends.iter_mut().filter(|end| **end > at).for_each(|end| *end += parameter.len());
-        let contact_end = at + parameter.len();
-        let instance = contact_end - 16;
-        let shared = TemplateText { text, ends, contact_end, instance, ..Arc::unwrap_or_clone(self.shared) };
-        RegisterTemplate { shared: Arc::new(shared), ..self }
     }
 
     pub fn transport(&self) -> Transport {
@@ -268,17 +260,6 @@ impl RegisterTemplate {
     /// The Request-URI: what the digest is computed over.
     pub fn uri(&self) -> &[u8] {
         self.shared.uri()
-    }
-
-    /// Host and port of the Contact as written: what [`granted`](super::contact::granted) looks for
-    /// in the answer.
-    pub fn contact_host(&self) -> &[u8] {
-        self.shared.contact_host.as_deref().unwrap_or(&self.sent_by)
-    }
-
-    /// Whether the Contact has the parameter [`INSTANCE`].
-    pub fn tells_phones_apart(&self) -> bool {
-        self.shared.tells_phones_apart()
     }
 
     /// What a 401 or 407 to a request of this template offers, and the challenge to answer, as
@@ -314,7 +295,8 @@ impl RegisterTemplate {
     /// When `out` is too small.
     pub fn write(&self, register: &Register<'_>, out: &mut [u8]) -> Result<usize, Overflow> {
         let mut out = Out { buffer: out, len: 0 };
-        let write_pieces = |out: &mut Out<'_>| self.shared.write_pieces(register, &self.sent_by, out);
+        let write_pieces =
+            |out: &mut Out<'_>| self.shared.write_pieces(register, [&self.sent_by, self.contact_host()], out);
         let Some(kept) = &self.kept else { return write_pieces(&mut out).map(|_| out.len) };
         let shape = Shape::of(register);
         let like = &kept.laid_out[usize::from(!register.authorizations.is_empty())];
@@ -340,7 +322,12 @@ impl TemplateText {
     }
 
     /// Writes a request piece by piece.
-    fn write_pieces(&self, register: &Register<'_>, sent_by: &[u8], out: &mut Out<'_>) -> Result<Blanks, Overflow> {
+    fn write_pieces(
+        &self,
+        register: &Register<'_>,
+        [sent_by, own]: [&[u8]; 2],
+        out: &mut Out<'_>,
+    ) -> Result<Blanks, Overflow> {
         let Register { user, branch, call_id, from_tag, cseq, expires, .. } = *register;
         let [via, head, from, to, sequence, host, contact, lifetime] = self.ends;
         let mut places = Blanks::default();
@@ -359,16 +346,21 @@ impl TemplateText {
         places.cseq = out.len;
         out.put_decimal(cseq)?;
         out.put(&self.text[to..sequence])?;
-        places.users[2] = if self.contact_user.is_none() { out.len } else { places.users[1] };
+        let address = out.len;
+        places.users[2] = if self.contact_user.is_none() { address } else { places.users[1] };
         out.put_user(self.contact_user.as_deref().unwrap_or(user))?;
         out.put(&self.text[sequence..host])?;
-        out.put(self.contact_host.as_deref().unwrap_or(sent_by))?;
+        out.put(own)?;
+        let piece = out.len;
         places.instance = places.from_tag;
         if self.tells_phones_apart() {
             places.instance = out.len + self.instance - host;
             out.put_over(&self.text[host..contact], self.instance - host, from_tag)?;
         } else {
             out.put(&self.text[host..contact])?;
+        }
+        if let Some(extras) = &self.extras {
+            extras.write(out, (piece, host), address..piece, (self.contact_end, from_tag))?;
         }
         out.put_decimal(expires)?;
         out.put(&self.text[contact..lifetime])?;

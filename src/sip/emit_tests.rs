@@ -411,7 +411,7 @@ proptest! {
             let (mut whole, mut pieces) = (vec![0; room], vec![0; room]);
             let whole = template.write(&register, &mut whole).map(|len| whole[..len].to_vec());
             let mut out = Out { buffer: &mut pieces, len: 0 };
-            let written = template.shared.write_pieces(&register, &template.sent_by, &mut out).map(|_| out.buffer[..out.len].to_vec());
+            let written = template.shared.write_pieces(&register, [&template.sent_by, template.contact_host()], &mut out).map(|_| out.buffer[..out.len].to_vec());
             prop_assert_eq!(&whole, &written);
             let mut by_itself = vec![0; room];
             prop_assert_eq!(alone.write(&register, &mut by_itself).map(|len| by_itself[..len].to_vec()), written);

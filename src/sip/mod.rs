@@ -50,6 +50,7 @@ mod fields;
 pub mod framing;
 pub mod locate;
 pub mod mask;
+mod overload;
 pub mod redirect;
 pub mod scan;
 mod search;

@@ -46,7 +46,7 @@ pub struct Response<'a> {
     pub branch: &'a [u8],
     pub cseq: u32,
     pub cseq_method: &'a [u8],
-    via: &'a [u8],
+    pub(super) via: &'a [u8],
     head: Head<'a>,
 }
 
@@ -180,7 +180,7 @@ impl<'a> Response<'a> {
     }
 
     pub fn retry_after(&self) -> Option<u32> {
-        self.head.retry_after
+        self.head.retry_after.or_else(|| self.retry_at())
     }
 
     /// The topmost Via: `sent-protocol LWS sent-by *( SEMI via-params )` (RFC 3261 §25.1).

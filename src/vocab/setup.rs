@@ -71,6 +71,18 @@ words! {
 }
 
 words! {
+    /// The address that an agent's Contact has.
+    #[derive(Default)]
+    pub enum ContactHost {
+        /// The one it sends from.
+        #[default]
+        Own = "own",
+        /// The one that answers say its requests come from (RFC 3581).
+        Learnt = "learnt",
+    }
+}
+
+words! {
     /// What becomes of a request over UDP of which ICMP says that it did not arrive.
     pub enum OnIcmp {
         /// It has failed.

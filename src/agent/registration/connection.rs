@@ -75,6 +75,16 @@ impl Facts {
 }
 
 impl Agent {
+    /// Its Contact is another one now.
+    pub(super) fn renew(&mut self, cx: &Context<'_>, now: Time) -> Outgoing {
+        match self.state {
+            State::Resting(Some(next)) if next.kind == Kind::Refresh && !cx.draining => {
+                self.begin(cx, Kind::Refresh, now)
+            }
+            _ => Outgoing::No,
+        }
+    }
+
     /// The request that [`Agent::handle`] wanted sent waits for a connection: the attempt has
     /// begun, and [`Input::FlowOpen`](super::Input::FlowOpen) or
     /// [`Input::FlowLost`](super::Input::FlowLost) will follow.

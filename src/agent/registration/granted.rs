@@ -8,10 +8,10 @@ use super::super::identity::{from_tag, whole};
 use super::super::policy::Refresh;
 use super::super::retry;
 use super::{Agent, Context, NextAttempt, State};
-use crate::measure::{Clues, Event, Granted, RoutingWord};
+use crate::measure::{Clues, Event, Granted};
 use crate::seed::{Purpose, unit};
 use crate::sip::Response;
-use crate::sip::contact::{self, SentContact};
+use crate::sip::contact::{self, Binding, Own, SentContact};
 use crate::vocab::{Kind, Status, Time, Trouble, Why};
 use std::time::Duration;
 
@@ -36,13 +36,7 @@ impl Agent {
         }
         // RFC 3261 §10.2.4: the Contact's expires, else the Expires header, else what was asked
         // for.
-        let call_id = cx.template.tells_phones_apart().then(|| whole(cx.run, self.own(cx)));
-        let sent = SentContact {
-            user: cx.identity.user.as_bytes(),
-            host: cx.template.contact_host(),
-            instance: call_id.as_ref().map(|id| from_tag(id).as_slice()),
-        };
-        let binding = contact::binding(response, &sent);
+        let binding = self.own_binding(cx, response);
         let asked_s = self.asks(cx);
         let granted_s = binding.expires.unwrap_or(asked_s);
         self.authentication.renew(response);
@@ -63,11 +57,10 @@ impl Agent {
             let marks = answer::marks(response);
             clues.as_challenged = attempt.challenged_by.map(|digest| digest.get() == marks.digest());
             clues.marks = Some(marks);
-            for (name, word) in [("Path", RoutingWord::Path), ("Service-Route", RoutingWord::ServiceRoute)] {
-                response.headers(name).for_each(|text| events(Event::Routing { word, text }));
-            }
+            answer::route(response, events);
         }
-        let (echo, example) = answer::echo(response, &binding, cx.template.contact_host());
+        let (echo, example) =
+            answer::echo(response, &binding, cx.template.host_before().unwrap_or(cx.template.contact_host()));
         let listed = contact::listed(response);
         // In this order: what was granted, the attempt's end, its loop's end, the binding.
         events(Event::Granted(Granted { at, kind: attempt.kind, asked_s, granted_s, listed, echo, example }));
@@ -86,5 +79,24 @@ impl Agent {
             }
         };
         self.state = State::Resting(Some(NextAttempt { at: at + wait, kind: Kind::Refresh }));
+    }
+
+    /// What the answer says of our binding.
+    #[inline]
+    fn own_binding<'r>(&self, cx: &Context<'_>, response: &Response<'r>) -> Binding<'r> {
+        let call_id = cx.template.tells_phones_apart().then(|| whole(cx.run, self.own(cx)));
+        let sent = SentContact {
+            user: cx.identity.user.as_bytes(),
+            host: cx.template.contact_host(),
+            instance: call_id.as_ref().map(|id| from_tag(id).as_slice()),
+        };
+        let binding = contact::binding(response, &sent);
+        // Sent before another agent's answer taught the flow where it is seen.
+        match (binding.own, cx.template.host_before()) {
+            (Own::Elsewhere(at), Some(host)) if at.eq_ignore_ascii_case(host) => {
+                contact::binding(response, &SentContact { host, ..sent })
+            }
+            _ => binding,
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::rivals::Rival;
 use super::view::View;
 use super::wording::{counted, percent, window};
 use crate::measure::evidence::EXAMPLES;
-use crate::measure::{GrantRow, OutcomeRow, Sightings};
+use crate::measure::{GrantRow, OutcomeRow, RoutingWord, Sightings};
 use crate::record::AgentResult;
 use crate::vocab::{Class, Confidence, Kind, Severity, SocketUse, Status, Trouble};
 use std::collections::BTreeMap;
@@ -296,6 +296,7 @@ fn rewritten(view: &View<'_>) -> Vec<Draft> {
     let unclear = select(|row| row.echo.contact_rewritten && !row.echo.translated && !row.echo.via_rewritten);
     let mut found = Vec::new();
     found.extend(nat(view, &translated));
+    found.extend(mapping_lost(view));
     found.extend(via_rewritten(view, &via));
     if !unclear.is_empty() {
         let mut nat = contact_only("nat.contact-rewritten", Severity::Info, view, &unclear);
@@ -314,7 +315,11 @@ fn nat(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     }
     let mut draft = covering("nat.contact-rewritten", Severity::Info, view, rows);
     let changed: u64 = rows.iter().filter(|row| row.echo.contact_rewritten).map(|row| row.seen.count).sum();
+    let learnt = routed(view, RoutingWord::Learnt) > 0;
     draft.summary = match changed {
+        0 if learnt => {
+            "our packets come from a translated address, which the Contact names (contact = \"learnt\")".to_owned()
+        }
         0 => "our packets come from a translated address, and the Contact was left as it is: calls may not come back"
             .to_owned(),
         _ => "our packets come from a translated address, and the registrar set the Contact to match".to_owned(),
@@ -325,6 +330,38 @@ fn nat(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {
     draft.evidence.extend(examples(rows));
     draft.excludes(Rival::Alg, "a SIP gateway that rewrites messages: our Via came back as sent");
     Some(draft)
+}
+
+/// The same flow is seen at another address than before: the translator had forgotten it, and what
+/// was sent to the address before it found nobody.
+fn mapping_lost(view: &View<'_>) -> Option<Draft> {
+    let times = routed(view, RoutingWord::LearntAnew);
+    if times == 0 {
+        return None;
+    }
+    let mut draft = Draft::new("nat.contact-rewritten", Severity::Warning, Some(view.trunk));
+    let seen = Sightings::together(view.grants.iter().map(|row| &row.seen));
+    draft.saw(Sightings { count: times, ..seen });
+    draft.agents = times.min(view.agents.len() as u64);
+    draft.summary = format!(
+        "the translator on the way forgets flows between two requests ({times} times another address was seen): until the \
+         next refresh calls do not arrive"
+    );
+    draft.confidence = confidence(times, 0);
+    let learnt = routed(view, RoutingWord::Learnt);
+    draft.evidence =
+        vec![format!("{learnt} flows were seen at a first address, and {times} times at another one later")];
+    draft.excludes(
+        Rival::Alg,
+        "a SIP gateway that rewrites messages: the address is the one answers give in received and rport",
+    );
+    draft.rejected.push("a translator with an address for each destination: the destination is the same".to_owned());
+    draft.advice.push("send keep-alives more often than the translator forgets (keepalive = \"25s\")".to_owned());
+    Some(draft)
+}
+
+fn routed(view: &View<'_>, word: RoutingWord) -> u64 {
+    view.routing().filter(|row| row.word == word).map(|row| row.count).sum()
 }
 
 fn via_rewritten(view: &View<'_>, rows: &[&GrantRow]) -> Option<Draft> {

@@ -58,8 +58,6 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
     let connections = check.word(&at.key("connections"), file.connections.as_ref(), defaults::CONNECTIONS);
     let connect_timeout =
         check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
-    let keepalive = keepalive(check, &at.key("keepalive"), file.keepalive.as_ref());
-    let source = source(check, &at.key("source"), file.source.as_ref());
     let agents = match file.agents {
         Some(file) => agents(check, &at.key("agents"), file, &algorithms, &id, ids),
         None => {
@@ -91,8 +89,11 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         connect_timeout,
         tls: file.tls.map(|file| tls::client(check, &at.key("tls"), file)),
         ws: file.ws.map(|file| ws::ws(check, &at.key("ws"), file)),
-        source,
-        keepalive,
+        source: source(check, &at.key("source"), file.source.as_ref()),
+        keepalive: keepalive(check, &at.key("keepalive"), file.keepalive.as_ref()),
+        contact: check.word(&at.key("contact"), file.contact.as_ref(), defaults::CONTACT),
+        contacts: contacts(check, &at.key("contacts"), file.contacts),
+        outbound: file.outbound.unwrap_or(defaults::OUTBOUND),
         audit: check.share(&at.key("audit"), file.audit, defaults::AUDIT),
         qualify: qualify(check, &at.key("qualify"), file.qualify.as_ref()),
         resolver: names::resolver(check, &at.key("resolver"), file.resolver.as_deref()),
@@ -110,6 +111,14 @@ fn keepalive(check: &mut Checker, at: &Path, written: Option<&DurationText>) -> 
         check.advise(at, "a keep-alive that often is a load of its own", "write 1s or more, or 0s for none");
     }
     keepalive
+}
+
+fn contacts(check: &mut Checker, at: &Path, written: Option<u32>) -> u32 {
+    let contacts = written.unwrap_or(defaults::CONTACTS);
+    if !(1..=9).contains(&contacts) {
+        check.bad(at, format!("must be a number of Contacts from 1 to 9, not {contacts}"));
+    }
+    contacts
 }
 
 fn qualify(check: &mut Checker, at: &Path, written: Option<&DurationText>) -> Duration {
