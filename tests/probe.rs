@@ -7,7 +7,6 @@ use regstorm::agent::probe::{
 };
 use regstorm::engine::{Carrier, ClientLayers, Listening, ProbeSocket, Server, StreamPort};
 use regstorm::net::Clock;
-use regstorm::net::tcp::TcpPort;
 use regstorm::net::udp::{Udp, UdpOptions};
 use regstorm::registrar::{Config, Fault, FaultKind, Peer, Registrar};
 use regstorm::seed::Seed;
@@ -223,15 +222,9 @@ fn a_contact_of_its_own_is_what_gets_bound() {
 fn over_a_connection() {
     let clock = Clock::new();
     let start = |at: &str| {
-        let port = TcpPort::bind(at.parse().expect("an address")).expect("loopback");
+        let port = StreamPort::bind(at.parse().expect("an address"), None, false).expect("loopback");
         let registrar = Registrar::new(config(Vec::new()), Seed(1), clock.now());
-        Server::start(
-            registrar,
-            Listening { streams: vec![StreamPort { port, tls: None, web: false }], ..Listening::default() },
-            2,
-            clock,
-        )
-        .expect("threads")
+        Server::start(registrar, Listening { streams: vec![port], ..Listening::default() }, 2, clock).expect("threads")
     };
     let server = start("127.0.0.1:0");
     let (_, target) = server.addresses()[0];

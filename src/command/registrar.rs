@@ -5,18 +5,17 @@ use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
-use crate::engine::{Listening, Server, Signals, StreamPort};
+use crate::engine::{Listening, Server, Signals, StreamPort, Trouble};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
-use crate::net::tcp::TcpPort;
 use crate::net::tls::{SelfSigned, TlsServer, fingerprint};
 use crate::net::udp::{MOST_SEGMENTS, Udp, UdpOptions};
 use crate::plan::{ListenAddr, PemFile, Plan, RegistrarChoice};
 use crate::profile;
 use crate::profile::REGISTRAR_PASSWORD;
-use crate::registrar::{Config, Counts, KnownUsers, Registrar};
+use crate::registrar::{Config, ConnectionFaults, Counts, KnownUsers, Registrar};
 use crate::seed::Seed;
-use crate::vocab::Time;
+use crate::vocab::{ShownCertificate, Time};
 use std::io;
 use std::net::SocketAddr;
 
@@ -106,25 +105,38 @@ fn account(counts: &Counts) -> String {
     line
 }
 
-/// What secures its connections, and the certificate of it as PEM; nothing where it listens for
-/// none that are secured.
-fn secure(listen: &[ListenAddr], own: Option<&(PemFile, PemFile)>) -> Result<Option<(TlsServer, String)>, Failure> {
+/// What secures the registrar's connections.
+struct Securing {
+    server: TlsServer,
+    /// PEM.
+    certificate: String,
+    /// Shown instead of it where a fault says so.
+    others: Vec<(ShownCertificate, TlsServer)>,
+}
+
+/// Nothing where it listens for no connections that are secured.
+fn secure(
+    listen: &[ListenAddr],
+    own: Option<&(PemFile, PemFile)>,
+    faults: &ConnectionFaults,
+) -> Result<Option<Securing>, Failure> {
     let places: Vec<_> = listen.iter().filter(|listen| listen.transport.is_secured()).collect();
     if places.is_empty() {
         return Ok(None);
     }
     let files = [None, own.map(|(certificate, _)| certificate), own.map(|(_, key)| key)];
     let failed = |error| unusable(&error, files, "registrar.tls");
-    let (certificate, key) = match own {
-        Some((certificate, key)) => (certificate.pem.reveal().to_owned(), key.pem.reveal().to_owned()),
-        None => {
-            let names = places.iter().map(|listen| listen.address.ip().to_string());
-            let made = SelfSigned::new(names.chain([LOCALHOST.to_owned()]).collect()).map_err(failed)?;
-            (made.certificate, made.key)
-        }
-    };
-    let server = TlsServer::new(certificate.as_bytes(), key.as_bytes()).map_err(failed)?;
-    Ok(Some((server, certificate)))
+    let server = |made: &SelfSigned| TlsServer::new(made.certificate.as_bytes(), made.key.as_bytes()).map_err(failed);
+    if let Some((certificate, key)) = own {
+        let given = SelfSigned { certificate: certificate.pem.reveal().to_owned(), key: key.pem.reveal().to_owned() };
+        return Ok(Some(Securing { server: server(&given)?, certificate: given.certificate, others: Vec::new() }));
+    }
+    let names = places.iter().map(|listen| listen.address.ip().to_string());
+    let names: Vec<String> = names.chain([LOCALHOST.to_owned()]).collect();
+    let made = SelfSigned::new(names.clone()).map_err(failed)?;
+    let other = |wrong| Ok((wrong, server(&made.with(names.clone(), wrong).map_err(failed)?)?));
+    let others = faults.certificates().map(other).collect::<Result<_, Failure>>()?;
+    Ok(Some(Securing { server: server(&made)?, certificate: made.certificate, others }))
 }
 
 /// Binds the addresses and starts serving with so many threads, 0 for one per core; windows of
@@ -142,16 +154,21 @@ pub(super) fn serve(
 ) -> Result<Server, Failure> {
     // Clients that went away answer with ICMP; it has nobody to tell.
     let options = UdpOptions { error_queue: false, segments: MOST_SEGMENTS, coalescing: true, ..UdpOptions::default() };
-    let (secured, certificate) = secure(listen, own)?.unzip();
-    let mut listening = Listening { certificate, ..Listening::default() };
+    let registrar = Registrar::new(config, seed, start);
+    let faults = registrar.connection_faults().clone();
+    let secured = secure(listen, own, &faults)?;
+    let certificates = secured.as_ref().map_or_else(Vec::new, |secured| secured.others.clone());
+    let certificate = secured.as_ref().map(|secured| secured.certificate.clone());
+    let trouble = Trouble { faults, certificates };
+    let mut listening = Listening { certificate, trouble, ..Listening::default() };
     for &ListenAddr { transport, address } in listen {
         if transport.is_stream() {
-            let port = TcpPort::bind(address).map_err(|error| {
+            let tls = secured.as_ref().filter(|_| transport.is_secured()).map(|secured| secured.server.clone());
+            let port = StreamPort::bind(address, tls, transport.is_web()).map_err(|error| {
                 let place = ListenAddr { transport, address };
                 Failure::could_not(format!("the embedded registrar cannot listen on {place}: {error}"))
             })?;
-            let tls = secured.clone().filter(|_| transport.is_secured());
-            listening.streams.push(StreamPort { port, tls, web: transport.is_web() });
+            listening.streams.push(port);
         } else {
             let udp = Udp::bound(address, &options)
                 .map_err(|error| Failure::could_not(format!("the embedded registrar: {error}")))?;
@@ -162,7 +179,7 @@ pub(super) fn serve(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let started: io::Result<Server> = Server::start(Registrar::new(config, seed, start), listening, threads, clock);
+    let started: io::Result<Server> = Server::start(registrar, listening, threads, clock);
     started.map_err(|error| Failure::could_not(format!("the embedded registrar could not be started: {error}")))
 }
 

@@ -232,6 +232,7 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         connect_timeout: trunk.connect_timeout,
         keepalive: trunk.keepalive,
         names_host: trunk.names_hosts(),
+        checks_certificate: trunk.tls.as_ref().is_none_or(|tls| tls.verify),
     };
     plan.trunks.iter().map(of).collect()
 }

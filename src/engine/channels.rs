@@ -309,6 +309,24 @@ impl<K: Copy> Channels<K> {
         Some(channel.key)
     }
 
+    /// What a connection's owner knows it by.
+    pub(super) fn key_mut(&mut self, token: StreamToken) -> Option<&mut K> {
+        self.channel(token).map(|channel| &mut channel.key)
+    }
+
+    /// Ends a connection without a word: the other end hears that it was reset.
+    pub(super) fn reset(&mut self, token: StreamToken) {
+        let Some(channel) = self.channel(token) else { return };
+        channel.tcp.forget();
+        // Nothing more is written to it.
+        channel.layers = Layers::default();
+        channel.waiting.clear();
+        if self.leaving.token == Some(token) {
+            (self.leaving.token, self.leaving.used) = (None, 0);
+        }
+        self.remove(token);
+    }
+
     /// What the two ends of a connection agreed on, for people.
     pub(super) fn told(&mut self, token: StreamToken) -> Option<String> {
         let channel = self.channel(token)?;

@@ -8,6 +8,7 @@
 //! replies for it that others found due.
 
 mod callers;
+mod trouble;
 
 use super::sockets::{BATCH, DATAGRAM, inbox};
 use super::tempo::Tempo;
@@ -23,6 +24,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use trouble::SharedTrouble;
+pub use trouble::Trouble;
 
 /// A running registrar; dropping it stops its threads.
 pub struct Server {
@@ -41,6 +44,15 @@ pub struct Listening {
     pub streams: Vec<StreamPort>,
     /// What secures them, as PEM: for those who are to trust it.
     pub certificate: Option<String>,
+    /// What goes wrong with connections on purpose.
+    pub trouble: Trouble,
+}
+
+/// The same of one thread.
+struct ThreadPorts {
+    udp: Vec<Udp>,
+    streams: Vec<StreamPort>,
+    trouble: Option<SharedTrouble>,
 }
 
 struct Running {
@@ -55,7 +67,7 @@ impl Server {
     /// When a descriptor, a poller or a thread cannot be had.
     pub fn start(registrar: Registrar, listening: Listening, threads: usize, clock: Clock) -> io::Result<Self> {
         let udp = listening.udp.iter().map(|udp| (Transport::Udp, udp.local_addr()));
-        let streams = listening.streams.iter().map(|place| (place.transport(), place.port.local_addr()));
+        let streams = listening.streams.iter().map(|place| (place.transport(), place.local));
         let addresses = udp.chain(streams).collect();
         let registrar = Arc::new(Mutex::new(registrar));
         let mut server = Server {
@@ -67,29 +79,29 @@ impl Server {
         };
         let pollers = (0..threads.max(1)).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
         let mail: Arc<[Mailbox]> = pollers.iter().map(|poller| Mailbox::new(poller.waker())).collect();
+        let trouble = SharedTrouble::new(listening.trouble, listening.streams.len());
         for (position, poller) in pollers.into_iter().enumerate() {
-            let shared = Listening {
+            let shared = ThreadPorts {
                 udp: listening.udp.iter().map(Udp::share).collect::<io::Result<_>>()?,
                 streams: listening.streams.iter().map(StreamPort::share).collect::<io::Result<_>>()?,
-                certificate: None,
+                trouble: trouble.clone(),
             };
-            server.add_thread((shared, poller), saturating_u16(position), &mail, clock)?;
+            server.add_thread((shared, poller), (saturating_u16(position), mail.clone()), clock)?;
         }
         Ok(server)
     }
 
     fn add_thread(
         &mut self,
-        (listening, mut poller): (Listening, Poller),
-        position: u16,
-        mail: &Arc<[Mailbox]>,
+        (listening, mut poller): (ThreadPorts, Poller),
+        place: (u16, Arc<[Mailbox]>),
         clock: Clock,
     ) -> io::Result<()> {
-        let Listening { udp: sockets, streams, .. } = listening;
+        let ThreadPorts { udp: sockets, streams, trouble } = listening;
         for (position, udp) in sockets.iter().enumerate() {
             poller.add_shared(udp, saturating_u32(position))?;
         }
-        let callers = Callers::new(streams, &mut poller, position, mail.clone())?;
+        let callers = Callers::new(streams, &mut poller, place, trouble)?;
         let waker = poller.waker();
         let serving = Serving {
             registrar: self.registrar.clone(),
@@ -167,7 +179,8 @@ impl Serving {
             for position in 0..self.sockets.len() {
                 datagrams += self.receive(position, &mut received)?;
             }
-            self.callers.accept(&ready);
+            self.callers.accept(&ready, &self.clock);
+            self.callers.make_trouble(self.clock.now());
             for event in self.poller.streams() {
                 self.callers.serve(*event, &self.clock, |now, from, message| {
                     locked(&self.registrar).map(|mut registrar| registrar.receive(now, from, message))
@@ -181,7 +194,7 @@ impl Serving {
             }
             // Whoever brings the next wake forward is awake and sees it here; the others may sleep
             // on.
-            let wake = locked(&self.registrar)?.next_wake();
+            let wake = [locked(&self.registrar)?.next_wake(), self.callers.next_wake()].into_iter().flatten().min();
             let wait = wake.map(|at| at.since(self.clock.now()));
             ready.clear();
             self.poller.wait(wait, &mut ready)?;

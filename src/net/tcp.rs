@@ -107,6 +107,14 @@ impl Tcp {
     }
 }
 
+impl Tcp {
+    /// What is not sent yet is dropped when it is closed, and the other end hears of a reset.
+    pub fn forget(&self) {
+        // A socket that cannot be told so is closed the usual way.
+        let _ = self.socket.set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
 impl TcpPort {
     /// Listens on `local`; port 0 lets the kernel choose. An IPv6 one takes no IPv4.
     ///

@@ -10,7 +10,7 @@ pub use pem::{TlsPart, TlsSetupError};
 
 use super::layer::{LayerFailure, begins};
 use crate::net::certificate::CertificateFacts;
-use crate::vocab::{FlowLoss, Secured};
+use crate::vocab::{FlowLoss, Secured, ShownCertificate};
 use check::{Checked, Unchecked};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::ring;
@@ -273,14 +273,45 @@ impl SelfSigned {
     /// # Errors
     /// When one of them can be in no certificate.
     pub fn new(names: Vec<String>) -> Result<SelfSigned, TlsSetupError> {
+        let parts = SelfSigned::parts(names)?;
+        let key = rcgen::KeyPair::generate().map_err(TlsSetupError::other)?;
+        SelfSigned::signed(&parts, &key)
+    }
+
+    fn parts(names: Vec<String>) -> Result<rcgen::CertificateParams, TlsSetupError> {
         let mut parts = rcgen::CertificateParams::new(names).map_err(TlsSetupError::other)?;
         parts.distinguished_name = rcgen::DistinguishedName::new();
         parts.distinguished_name.push(rcgen::DnType::CommonName, "regstorm");
-        let key = rcgen::KeyPair::generate().map_err(TlsSetupError::other)?;
-        let certificate = parts.self_signed(&key).map_err(TlsSetupError::other)?.pem();
+        Ok(parts)
+    }
+
+    /// One for the same names with something wrong: whoever trusts this one accepts that one but for
+    /// what is wrong with it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with(&self, names: Vec<String>, wrong: ShownCertificate) -> Result<SelfSigned, TlsSetupError> {
+        let own = rcgen::KeyPair::from_pem(&self.key).map_err(TlsSetupError::other)?;
+        match wrong {
+            ShownCertificate::UnknownCa => SelfSigned::new(names),
+            ShownCertificate::WrongName => SelfSigned::signed(&SelfSigned::parts(vec![NOBODY.to_owned()])?, &own),
+            ShownCertificate::Expired => {
+                let mut parts = SelfSigned::parts(names)?;
+                parts.not_before = rcgen::date_time_ymd(2024, 1, 1);
+                parts.not_after = rcgen::date_time_ymd(2025, 1, 1);
+                SelfSigned::signed(&parts, &own)
+            }
+        }
+    }
+
+    fn signed(parts: &rcgen::CertificateParams, key: &rcgen::KeyPair) -> Result<SelfSigned, TlsSetupError> {
+        let certificate = parts.self_signed(key).map_err(TlsSetupError::other)?.pem();
         Ok(SelfSigned { certificate, key: key.serialize_pem() })
     }
 }
+
+/// A name that is nobody's (RFC 2606 §2).
+const NOBODY: &str = "another-server.invalid";
 
 /// SHA-256 of the first certificate in a PEM text, as people compare it: `AB:CD:…`.
 ///

@@ -7,7 +7,7 @@
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
     AcceptFrom, ArrivalOrder, ContactHost, LimitScope, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, Secret,
-    SocketUse, WhenExhausted, Word, WsHost,
+    ShownCertificate, SocketUse, WhenExhausted, Word, WsHost,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -611,10 +611,11 @@ pub struct FaultFile {
     pub from: Option<DurationText>,
     /// Until this long after the start; to the end when left out.
     pub until: Option<DurationText>,
-    /// Share of agents hit, chosen by a hash of the user.
+    /// Share of agents hit, chosen by a hash of the user; of faults of connections, share of these.
     #[schemars(extend("default" = defaults::FAULT_SHARE))]
     pub share: Option<f64>,
-    /// Only agents of this trunk.
+    /// Only agents of this trunk; not of faults of connections, which come before anybody has said
+    /// whose they are.
     pub trunk: Option<String>,
     /// Only requests from these addresses.
     #[serde(alias = "source")]
@@ -644,9 +645,11 @@ pub struct FaultFile {
     /// drop, duplicate, reorder, corrupt: probability that a datagram is hit; but for drop 1 when
     /// left out.
     pub probability: Option<f64>,
-    /// reorder: the longest a datagram is held for others to overtake it, 20ms when left out.
+    /// reorder: the longest a datagram is held for others to overtake it, 20ms when left out;
+    /// slow-accept: how long a connection waits until it is taken up, none when left out.
     pub delay: Option<DurationText>,
-    /// rate: registrations per second; those beyond are refused.
+    /// rate: registrations per second, those beyond are refused; slow-accept: connections per
+    /// second, those beyond wait.
     pub per_second: Option<f64>,
     /// rate: registrations that may come at once, one second's worth when left out.
     pub burst: Option<u32>,
@@ -654,11 +657,21 @@ pub struct FaultFile {
     pub retry_after: Option<DurationText>,
     /// oscillate: length of one up and down, counted from the start.
     pub period: Option<DurationText>,
+    /// reset: the bytes of messages after which a connection is reset; at its first when left out.
+    pub bytes: Option<u64>,
+    /// half-open: how long after its beginning a connection is forgotten; at once when left out.
+    pub after: Option<DurationText>,
+    /// certificate: what is wrong with the one that is shown: expired, wrong-name or unknown-ca.
+    pub shows: Option<WordText<ShownCertificate>>,
+    /// restart: whether the bindings are lost too; false when left out.
+    pub forget: Option<bool>,
+    /// close-idle: a connection over which nothing came for so long is closed.
+    pub idle: Option<DurationText>,
 }
 
 /// Each kind of fault with the keys that are its own; all take `from`, `until`, `share`, `trunk`
 /// and `sources`.
-pub const FAULT_KINDS: [(&str, &[&str]); 15] = [
+pub const FAULT_KINDS: [(&str, &[&str]); 21] = [
     ("limit", &["concurrent", "scope", "code", "reason"]),
     ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),
     ("deny", &["code", "reason"]),
@@ -674,6 +687,12 @@ pub const FAULT_KINDS: [(&str, &[&str]); 15] = [
     ("corrupt", &["probability"]),
     ("freeze", &[]),
     ("transactions", &["concurrent", "code", "reason"]),
+    ("reset", &["bytes"]),
+    ("slow-accept", &["delay", "per_second"]),
+    ("half-open", &["after"]),
+    ("certificate", &["shows"]),
+    ("restart", &["forget"]),
+    ("close-idle", &["idle"]),
 ];
 
 /// `lognormal` of a delay fault.

@@ -180,6 +180,16 @@ impl Bindings {
         expired
     }
 
+    /// Loses every binding; `gone` hears of each address of record.
+    pub(super) fn lose_all(&mut self, mut gone: impl FnMut(&[u8], IpAddr)) {
+        let keys: Vec<Arc<[u8]>> = self.due.values().cloned().collect();
+        for key in keys {
+            if let Some(source) = self.retain(&key, |_| false).emptied {
+                gone(&key, source);
+            }
+        }
+    }
+
     /// Lets a record that was taken from `due` stand at its first expiry.
     fn put_back(&mut self, key: Arc<[u8]>) {
         if let Some(record) = self.records.get_mut(&key) {

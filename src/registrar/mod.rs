@@ -31,6 +31,7 @@ mod register;
 pub use bindings::MAX_CONTACTS;
 pub use config::{Config, Credential, Delay, Fault, FaultKind, KnownUsers, LimitScope, MaxContacts, OfferedQop};
 pub use counts::Counts;
+pub use fault::connections::{Caller, ConnectionFaults, Reception};
 
 use crate::seed::{Purpose, Seed};
 use crate::sip::Request;
@@ -83,6 +84,7 @@ pub struct Registrar {
     bindings: Bindings,
     departed: Departed,
     faults: Faults,
+    connections: ConnectionFaults,
     outbox: ReplyQueue,
     counts: Counts,
     min_expires_s: u32,
@@ -119,6 +121,7 @@ impl Registrar {
             bindings: Bindings::new(config.max_contacts.map_or(MAX_CONTACTS, |_| usize::MAX)),
             departed: Departed::default(),
             faults: Faults::new(&config.faults, seed, start),
+            connections: ConnectionFaults::new(&config.faults, seed, start),
             outbox: ReplyQueue::new(),
             counts: Counts::default(),
             min_expires_s: config.min_expires_s.min(config.max_expires_s),
@@ -135,6 +138,12 @@ impl Registrar {
     /// later.
     pub fn set_start(&mut self, start: Time) {
         self.faults.set_start(start);
+        self.connections.set_start(start);
+    }
+
+    /// What goes wrong with connections to it, for whoever has these.
+    pub fn connection_faults(&self) -> &ConnectionFaults {
+        &self.connections
     }
 
     /// Handles one datagram. `now` never goes back.
@@ -196,6 +205,12 @@ impl Registrar {
     fn expire(&mut self, now: Time) {
         self.departed.forget(now);
         let faults = &mut self.faults;
+        if faults.forgets(now) {
+            self.bindings.lose_all(|key, source| {
+                let (user, domain) = split_canonical(key);
+                faults.left(&FaultSubject { user: Some(user), domain, source });
+            });
+        }
         let expired = self.bindings.expire(now, |key, source| {
             let (user, domain) = split_canonical(key);
             faults.left(&FaultSubject { user: Some(user), domain, source });
@@ -216,6 +231,10 @@ impl Registrar {
     fn admit(&mut self, now: Time, from: Peer, datagram: &[u8], passage: Passage, key: &mut Vec<u8>) {
         if datagram.iter().all(u8::is_ascii_whitespace) || datagram.starts_with(b"SIP/2.0 ") {
             self.counts.ignored += 1;
+            return;
+        }
+        if self.faults.is_away(now) {
+            self.counts.requests_dropped += 1;
             return;
         }
         let request = scan::request(datagram);

@@ -32,7 +32,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
-use wires::FleetFlow;
+use wires::{FleetFlow, Handshakes};
 
 /// What a simulated run is made of.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub struct Wording {
     pub keepalive: Option<Duration>,
     /// See [`StreamRules::names_host`].
     pub names_host: bool,
+    /// Whether the certificate of the registrar is looked at, where there is one.
+    pub checks_certificate: bool,
 }
 
 impl Wording {
@@ -123,6 +125,7 @@ impl Default for Wording {
             connect_timeout: Duration::from_secs(10),
             keepalive: None,
             names_host: false,
+            checks_certificate: true,
         }
     }
 }
@@ -480,16 +483,19 @@ impl Settlement<'_> {
         let open = |trunk: TrunkId, source: usize| {
             let address = local[trunk.index()][source];
             let (fleet, stream) = (stripe.worker as usize, wording(trunk.index()).rules());
-            let round_trips = wording(trunk.index()).transport.round_trips();
+            let transport = wording(trunk.index()).transport;
+            let (round_trips, secured) = (transport.round_trips(), transport.is_secured());
+            let checked = secured && wording(trunk.index()).checks_certificate;
+            let handshakes = Handshakes { round_trips, secured, checked };
             let address = match stream {
                 Some(rules) if rules.backs_off => {
-                    addresses.settle_stream(fleet, address, round_trips);
+                    addresses.settle_stream(fleet, address, handshakes);
                     address
                 }
                 // Each agent has a port of its own.
                 Some(_) => {
                     let own = addresses.reserve(address.ip());
-                    addresses.settle_stream(fleet, own, round_trips);
+                    addresses.settle_stream(fleet, own, handshakes);
                     own
                 }
                 None => {

@@ -1,7 +1,7 @@
 //! Who answers the agents of a simulation: the embedded registrar, or a registrar that a test
 //! brings along, so that detectors are tried on worlds which are not made of our own faults.
 
-use crate::registrar::{Counts, Registrar};
+use crate::registrar::{ConnectionFaults, Counts, Registrar};
 use crate::vocab::Time;
 use std::net::SocketAddr;
 
@@ -18,6 +18,11 @@ pub trait Opposite {
 
     /// Contacts held.
     fn contacts(&self) -> usize;
+
+    /// What goes wrong with connections to it; nothing by default.
+    fn connection_faults(&self) -> ConnectionFaults {
+        ConnectionFaults::default()
+    }
 
     /// What it counted; nothing by default.
     fn counts(&self) -> Counts {
@@ -40,6 +45,10 @@ impl Opposite for Registrar {
 
     fn contacts(&self) -> usize {
         Registrar::contacts(self)
+    }
+
+    fn connection_faults(&self) -> ConnectionFaults {
+        Registrar::connection_faults(self).clone()
     }
 
     fn counts(&self) -> Counts {

@@ -5,7 +5,7 @@
 
 use super::Opposite;
 use super::buffers::{Buffers, DATAGRAM};
-use super::wires::{FleetFlow, News, Wires};
+use super::wires::{FleetFlow, Handshakes, News, Wires};
 use crate::fleet::{Driver, Ways, Witness};
 use crate::link::{Link, LinkConfig};
 use crate::seed::Seed;
@@ -77,12 +77,14 @@ impl<T: Toll> Road<T> {
         seed: Seed,
         toll: T,
     ) -> Self {
+        let mut wires = std::mem::take(&mut addresses.wires);
+        wires.suffer(registrar.connection_faults());
         Road {
             registrar,
             up: Link::new(link, seed, 0),
             down: Link::new(link, seed, 1),
             buffers: Buffers::default(),
-            wires: std::mem::take(&mut addresses.wires),
+            wires,
             addresses,
             toll,
         }
@@ -111,7 +113,7 @@ impl<T: Toll> Road<T> {
             receive(at, arrival, &mut self.lane(now, at.fleet));
         }
         while let Some(Parcel { at, bytes, generation }) = self.up.poll(now) {
-            if !at.flow.is_stream() || self.wires.carries(at, generation) {
+            if !at.flow.is_stream() || self.wires.hears(now, at, generation, bytes.len()) {
                 if at.flow.is_stream() && bytes == b"\r\n\r\n" {
                     self.answer_ping(now, at);
                 } else {
@@ -184,8 +186,7 @@ impl<T: Toll> Ways for Lane<'_, T> {
     }
 
     fn close(&mut self, flow: FlowId) -> FlowLoss {
-        self.wires.close(FleetFlow { fleet: self.fleet, flow });
-        FlowLoss::ConnectTimeout
+        self.wires.close(FleetFlow { fleet: self.fleet, flow }, self.now)
     }
 }
 
@@ -230,15 +231,14 @@ impl Addresses {
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 
-    /// The fleet's next stream comes from this address whenever it is open, which takes so many round
-    /// trips.
-    pub(super) fn settle_stream(&mut self, fleet: usize, address: SocketAddr, round_trips: u32) {
+    /// The fleet's next stream comes from this address whenever it is open.
+    pub(super) fn settle_stream(&mut self, fleet: usize, address: SocketAddr, handshakes: Handshakes) {
         if self.streams.len() <= fleet {
             self.streams.resize_with(fleet + 1, Vec::new);
         }
         let flow = FlowId::stream(saturating_u32(self.streams[fleet].len()));
         self.streams[fleet].push(address);
-        self.wires.add(fleet, round_trips);
+        self.wires.add(fleet, address, handshakes);
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 

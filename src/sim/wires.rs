@@ -4,7 +4,9 @@
 //! Bytes travel in order; loss shows as delay. A reset is heard at once at the near end, and what was under way is gone.
 
 use crate::link::DueQueue;
+use crate::registrar::{Caller, ConnectionFaults, Reception};
 use crate::vocab::{FlowId, FlowLoss, Time};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A flow, and whose it is: a fleet by its position.
@@ -22,6 +24,19 @@ pub(super) struct Wires {
     news: DueQueue<(FleetFlow, u32, News)>,
     /// Whoever connects is refused.
     refusing: bool,
+    /// What goes wrong with them on purpose.
+    faults: ConnectionFaults,
+    /// When to look whether a connection is to end.
+    ends: DueQueue<(FleetFlow, u32)>,
+}
+
+/// What opening a connection takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handshakes {
+    pub(super) round_trips: u32,
+    pub(super) secured: bool,
+    /// The certificate of the far end is looked at.
+    pub(super) checked: bool,
 }
 
 /// What a near end hears of its connection.
@@ -36,21 +51,30 @@ struct Wire {
     /// How often it was opened or closed: what was sent before is gone.
     generation: u32,
     open: bool,
-    /// What opening it takes.
-    round_trips: u32,
+    handshakes: Handshakes,
+    /// When the first of them, that of TCP, is over.
+    connected: Time,
+    /// How the far end knows it.
+    caller: Caller,
     /// When the last bytes of each direction arrive.
     up: Time,
     down: Time,
 }
 
 impl Wires {
-    /// The fleet has one more stream.
-    pub(super) fn add(&mut self, fleet: usize, round_trips: u32) {
+    /// Lets these faults act.
+    pub(super) fn suffer(&mut self, faults: ConnectionFaults) {
+        self.faults = faults;
+    }
+
+    /// The fleet has one more stream, which comes from there.
+    pub(super) fn add(&mut self, fleet: usize, address: SocketAddr, handshakes: Handshakes) {
         if self.lines.len() <= fleet {
             self.lines.resize_with(fleet + 1, Vec::new);
         }
         let (up, down) = (Time::ORIGIN, Time::ORIGIN);
-        self.lines[fleet].push(Wire { generation: 0, open: false, round_trips, up, down });
+        let caller = Caller::new(address, Time::ORIGIN);
+        self.lines[fleet].push(Wire { generation: 0, open: false, handshakes, connected: up, caller, up, down });
     }
 
     fn line(&mut self, at: FleetFlow) -> &mut Wire {
@@ -59,19 +83,40 @@ impl Wires {
 
     /// Opens a connection; its handshake takes `round_trip`.
     pub(super) fn open(&mut self, at: FleetFlow, now: Time, round_trip: Duration) {
-        let news = if self.refusing { News::Lost(FlowLoss::Refused) } else { News::Opened };
-        let line = self.line(at);
-        let due = now + round_trip * line.round_trips;
-        (line.generation, line.up, line.down) = (line.generation.wrapping_add(1), due, due);
+        let arrives = now + round_trip / 2;
+        let refused = self.refusing || self.faults.refuses(arrives);
+        let line = &mut self.lines[at.fleet][at.flow.index()];
+        line.caller = Caller::new(line.caller.address, arrives);
+        let Handshakes { round_trips, checked, .. } = line.handshakes;
+        line.connected = now + round_trip;
+        let (mut due, mut hears, mut news) = (now + round_trip * round_trips, arrives, News::Opened);
+        if refused {
+            (due, news) = (now + round_trip, News::Lost(FlowLoss::Refused));
+        } else if !self.faults.is_empty() {
+            // The kernel answers for it at once; what comes after that waits until it is taken up.
+            hears = self.faults.taken_up(arrives, &line.caller);
+            if round_trips > 1 {
+                due += hears.since(arrives);
+            }
+            if let Some(shown) = self.faults.shown(hears, &line.caller).filter(|_| checked) {
+                (due, news) = (hears + round_trip * 3 / 2, News::Lost(shown.loss()));
+            }
+        }
+        (line.generation, line.up, line.down) = (line.generation.wrapping_add(1), due.max(hears), due);
         let generation = line.generation;
         self.news.push(due, (at, generation, news));
     }
 
-    /// Closes it from the near end.
-    pub(super) fn close(&mut self, at: FleetFlow) {
+    /// Closes it from the near end: what it waited for, if it was not open yet.
+    pub(super) fn close(&mut self, at: FleetFlow, now: Time) -> FlowLoss {
         let line = self.line(at);
         line.generation = line.generation.wrapping_add(1);
         line.open = false;
+        match line.handshakes {
+            _ if now < line.connected => FlowLoss::ConnectTimeout,
+            Handshakes { secured: true, .. } => FlowLoss::TlsTimeout,
+            _ => FlowLoss::UpgradeTimeout,
+        }
     }
 
     /// Everything that is open breaks, and nobody gets through any more.
@@ -95,17 +140,69 @@ impl Wires {
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.news.next_due()
+        [self.news.next_due(), self.ends.next_due()].into_iter().flatten().min()
     }
 
     /// What somebody hears by now; what was overtaken by a close is nothing to hear.
     pub(super) fn next(&mut self, now: Time) -> Option<(FleetFlow, News)> {
+        self.end_due(now);
         loop {
-            let (at, generation, news) = self.news.pop(now)?;
-            let line = self.line(at);
-            if line.generation == generation {
-                line.open = news == News::Opened;
-                return Some((at, news));
+            let (at, generation, mut news) = self.news.pop(now)?;
+            let line = &mut self.lines[at.fleet][at.flow.index()];
+            if line.generation != generation {
+                continue;
+            }
+            if news == News::Opened && self.faults.refuses(now) {
+                news = News::Lost(FlowLoss::Reset);
+            }
+            line.open = news == News::Opened;
+            if line.open && !self.faults.is_empty() {
+                line.caller = Caller::new(line.caller.address, now);
+                if let Some((due, _)) = self.faults.end(&line.caller) {
+                    self.ends.push(due, (at, generation));
+                }
+            }
+            return Some((at, news));
+        }
+    }
+
+    /// Ends the connections that the far end gives up by now.
+    fn end_due(&mut self, now: Time) {
+        while let Some((at, generation)) = self.ends.pop(now) {
+            let line = &self.lines[at.fleet][at.flow.index()];
+            if !line.open || line.generation != generation {
+                continue;
+            }
+            match self.faults.end(&line.caller) {
+                Some((due, how)) if due <= now => self.break_one(at, now, how),
+                Some((due, _)) => self.ends.push(due, (at, generation)),
+                None => {}
+            }
+        }
+    }
+
+    fn break_one(&mut self, at: FleetFlow, now: Time, how: FlowLoss) {
+        let line = self.line(at);
+        line.generation = line.generation.wrapping_add(1);
+        line.open = false;
+        let generation = line.generation;
+        self.news.push(now, (at, generation, News::Lost(how)));
+    }
+
+    /// Whether the far end hears what was sent on this connection.
+    pub(super) fn hears(&mut self, now: Time, at: FleetFlow, generation: u32, bytes: usize) -> bool {
+        if !self.carries(at, generation) {
+            return false;
+        }
+        if self.faults.is_empty() {
+            return true;
+        }
+        match self.faults.came(now, &mut self.lines[at.fleet][at.flow.index()].caller, bytes as u64) {
+            Reception::Heard => true,
+            Reception::Swallowed => false,
+            Reception::Reset => {
+                self.break_one(at, now, FlowLoss::Reset);
+                false
             }
         }
     }

@@ -3,6 +3,7 @@
 //! A fault serialises under the keys of a profile.
 
 use super::duration::{as_text, as_text_pair, format_duration};
+use super::flow::FlowLoss;
 use super::words;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
@@ -63,6 +64,68 @@ pub enum FaultKind {
     Corrupt { probability: f64 },
     /// Nothing is answered in the window; what arrived then is handled at its end.
     Freeze,
+    /// A connection is reset as soon as so many bytes of messages came over it; the message that
+    /// makes them full is not answered.
+    Reset { bytes: u64 },
+    /// A connection is taken up only `delay` after it came, and no more than `per_second` are: until
+    /// then nothing that comes over it is read, and TLS is not answered.
+    SlowAccept {
+        #[serde(serialize_with = "as_text")]
+        delay: Duration,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per_second: Option<f64>,
+    },
+    /// A connection is forgotten `after` it was opened, as by a machine that lost its power: what
+    /// comes over it is not answered, and nobody says that it has ended.
+    HalfOpen {
+        #[serde(serialize_with = "as_text")]
+        after: Duration,
+    },
+    /// Connections over TLS are shown another certificate than the registrar's own.
+    Certificate { shows: ShownCertificate },
+    /// Away in the window: every connection is reset at its beginning, new ones are refused and
+    /// datagrams are lost until its end. `forget`: the bindings are lost too.
+    Restart { forget: bool },
+    /// A connection over which nothing came for so long is closed.
+    CloseIdle {
+        #[serde(serialize_with = "as_text")]
+        idle: Duration,
+    },
+}
+
+impl FaultKind {
+    /// Whether it concerns connections, of which nobody knows whose they are when they come.
+    pub fn is_of_connections(&self) -> bool {
+        matches!(
+            self,
+            FaultKind::Reset { .. }
+                | FaultKind::SlowAccept { .. }
+                | FaultKind::HalfOpen { .. }
+                | FaultKind::Certificate { .. }
+                | FaultKind::Restart { .. }
+                | FaultKind::CloseIdle { .. }
+        )
+    }
+}
+
+words! {
+    /// What is wrong with the certificate that a registrar shows.
+    pub enum ShownCertificate {
+        Expired = "expired",
+        WrongName = "wrong-name",
+        UnknownCa = "unknown-ca",
+    }
+}
+
+impl ShownCertificate {
+    /// What a client that checks it says.
+    pub const fn loss(self) -> FlowLoss {
+        match self {
+            ShownCertificate::Expired => FlowLoss::CertificateTime,
+            ShownCertificate::WrongName => FlowLoss::CertificateName,
+            ShownCertificate::UnknownCa => FlowLoss::CertificateIssuer,
+        }
+    }
 }
 
 words! {

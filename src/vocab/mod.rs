@@ -27,7 +27,7 @@ mod word;
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, as_text, format_duration, parse_duration};
 pub use expectation::Expectation;
-pub use fault::{Delay, FaultKind, LimitScope};
+pub use fault::{Delay, FaultKind, LimitScope, ShownCertificate};
 pub use flow::{AddressFamily, FlowId, FlowLoss, Secured, Transport};
 pub use grade::{Confidence, Severity};
 pub use header::OWN_HEADERS;

@@ -546,3 +546,22 @@ mod oscillation {
         assert_eq!(t.registrar.bindings(t.now), 1, "what is bound stays so");
     }
 }
+
+mod restart {
+    use super::*;
+
+    /// Nobody is there in the window; what was bound is there afterwards, unless it was to be lost.
+    #[test]
+    fn nothing_is_answered_in_the_window_and_bindings_may_be_lost() {
+        for (forget, left) in [(false, 2), (true, 0)] {
+            let mut t = Trace::with([fault_within(FaultKind::Restart { forget }, 10, 20), fault(limit(2))]);
+            let [mut a, mut b, mut c] = ["a", "b", "c"].map(Phone::new);
+            assert_eq!([t.handshake(&mut a).code(), t.handshake(&mut b).code()], [200, 200]);
+            t.at(10_000).send(&c.register()).expect_silence();
+            assert_eq!((t.registrar.counts().requests_dropped, t.registrar.bindings(t.now)), (1, left));
+            // A limit counts what is left.
+            let third = if forget { 200 } else { 403 };
+            assert_eq!(t.at(20_000).handshake(&mut c).code(), third);
+        }
+    }
+}

@@ -19,7 +19,8 @@ pub const ROOMS: [(&str, &[&str]); 24] = [
     // A fleet sends from templates, and whoever drives it makes them, as the engine does.
     ("sim", &["vocab", "seed", "sip", "agent", "registrar", "link", "load", "measure", "fleet"]),
     ("net", &["vocab"]),
-    ("engine", &["vocab", "seed", "agent", "registrar", "load", "net", "sip", "measure", "fleet"]),
+    // Connections of the embedded registrar wait for their time in the queue that its replies have.
+    ("engine", &["vocab", "seed", "agent", "registrar", "link", "load", "net", "sip", "measure", "fleet"]),
     // Where a message begins and ends on a stream is for SIP to say; a capture only looks for it.
     ("record", &["vocab", "sip", "measure"]),
     // What others did on a wire is counted like what our agents do, and a loop is a loop by the

@@ -1,13 +1,14 @@
 //! The connections to the embedded registrar that one of its threads has accepted.
 
+use super::trouble::{SharedTrouble, Troubled};
 use crate::engine::channels::{Channels, Inbox, Layers, Progress, SUBPROTOCOL};
 use crate::net::clock::Clock;
-use crate::net::poll::{Poller, StreamReady, StreamToken, Waker};
-use crate::net::tcp::TcpPort;
+use crate::net::poll::{Poller, StreamReady, StreamRegistry, StreamToken, Waker};
+use crate::net::tcp::{Tcp, TcpPort};
 use crate::net::tls::TlsServer;
 use crate::net::ws::Ws;
-use crate::registrar::{Connection, Peer};
-use crate::vocab::{Time, Transport, saturating_u32};
+use crate::registrar::{Caller, Connection, Peer, Reception};
+use crate::vocab::{FlowLoss, Time, Transport, saturating_u32};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +37,9 @@ impl Mailbox {
 
 /// Where connections are accepted.
 pub struct StreamPort {
-    pub port: TcpPort,
+    /// `None`: nobody can connect for now.
+    pub port: Option<TcpPort>,
+    pub local: SocketAddr,
     /// What secures them.
     pub tls: Option<TlsServer>,
     /// Whether they are to become WebSockets.
@@ -44,6 +47,15 @@ pub struct StreamPort {
 }
 
 impl StreamPort {
+    /// Listens on `local`; see [`TcpPort::bind`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bind(local: SocketAddr, tls: Option<TlsServer>, web: bool) -> io::Result<StreamPort> {
+        let port = TcpPort::bind(local)?;
+        Ok(StreamPort { local: port.local_addr(), port: Some(port), tls, web })
+    }
+
     pub(super) fn transport(&self) -> Transport {
         match (self.tls.is_some(), self.web) {
             (false, false) => Transport::Tcp,
@@ -55,15 +67,19 @@ impl StreamPort {
 
     /// The same for another thread.
     pub(super) fn share(&self) -> io::Result<StreamPort> {
-        Ok(StreamPort { port: self.port.share()?, tls: self.tls.clone(), web: self.web })
+        let port = self.port.as_ref().map(TcpPort::share).transpose()?;
+        Ok(StreamPort { port, local: self.local, tls: self.tls.clone(), web: self.web })
     }
 }
 
 /// One thread's connections, and the sockets it accepts them on.
 pub(super) struct Callers {
     ports: Vec<StreamPort>,
-    channels: Channels<SocketAddr>,
+    channels: Channels<Caller>,
     inbox: Inbox,
+    registry: StreamRegistry,
+    /// What goes wrong on purpose, if anything does.
+    troubled: Option<Troubled>,
     /// This thread's number, and everybody's mail.
     position: u16,
     mail: Arc<[Mailbox]>,
@@ -79,13 +95,15 @@ impl Callers {
     pub(super) fn new(
         ports: Vec<StreamPort>,
         poller: &mut Poller,
-        position: u16,
-        mail: Arc<[Mailbox]>,
+        (position, mail): (u16, Arc<[Mailbox]>),
+        trouble: Option<SharedTrouble>,
     ) -> io::Result<Self> {
         for (n, place) in ports.iter().enumerate() {
-            poller.add_shared(&place.port, PORTS + saturating_u32(n))?;
+            place.port.iter().try_for_each(|port| poller.add_shared(port, PORTS + saturating_u32(n)))?;
         }
-        Ok(Callers { ports, channels: Channels::new(poller.registry()), inbox: Inbox::new(), position, mail })
+        let registry = poller.registry();
+        let (channels, inbox) = (Channels::new(registry.clone()), Inbox::new());
+        Ok(Callers { ports, channels, inbox, registry, troubled: trouble.map(Troubled::new), position, mail })
     }
 
     /// Nobody can connect.
@@ -93,18 +111,62 @@ impl Callers {
         self.ports.is_empty()
     }
 
+    /// When there is something to do without anything that comes.
+    pub(super) fn next_wake(&self) -> Option<Time> {
+        self.troubled.as_ref().and_then(Troubled::next_wake)
+    }
+
     /// Accepts connections from the ports that are ready.
-    pub(super) fn accept(&mut self, ready: &[u32]) {
-        let ports = ready.iter().filter_map(|token| token.checked_sub(PORTS));
-        for StreamPort { port, tls, web } in ports.filter_map(|n| self.ports.get(n as usize)) {
+    pub(super) fn accept(&mut self, ready: &[u32], clock: &Clock) {
+        for n in ready.iter().filter_map(|token| token.checked_sub(PORTS)) {
             for _ in 0..ACCEPTED {
+                let Some(port) = self.ports.get(n as usize).and_then(|place| place.port.as_ref()) else { break };
                 // Without a descriptor it waits until one is free.
                 let Ok(Some((tcp, from))) = port.accept() else { break };
-                let Ok(tls) = tls.as_ref().map(TlsServer::begin).transpose() else { break };
-                let layers = Layers::of_server(tls, web.then(|| Ws::server(SUBPROTOCOL)));
-                // What cannot be watched is closed.
-                let _ = self.channels.add(from, tcp, layers, false);
+                let now = clock.now();
+                let caller = Caller::new(from, now);
+                let taken = match &mut self.troubled {
+                    Some(troubled) => troubled.arrives(n as usize, tcp, caller, now),
+                    None => Some((tcp, caller)),
+                };
+                if let Some((tcp, caller)) = taken {
+                    self.take_up(n as usize, tcp, caller, now);
+                }
             }
+        }
+    }
+
+    fn take_up(&mut self, port: usize, tcp: Tcp, caller: Caller, now: Time) {
+        let Some(StreamPort { tls, web, .. }) = self.ports.get(port) else { return };
+        let tls = tls.as_ref().map(|own| match &self.troubled {
+            Some(troubled) => troubled.shows(own, &caller, now).begin(),
+            None => own.begin(),
+        });
+        let Ok(tls) = tls.transpose() else { return };
+        let layers = Layers::of_server(tls, web.then(|| Ws::server(SUBPROTOCOL)));
+        // What cannot be watched is closed.
+        if let (Ok(token), Some(troubled)) = (self.channels.add(caller, tcp, layers, false), &mut self.troubled) {
+            troubled.watch(token, &caller);
+        }
+    }
+
+    /// Does what faults of connections do at their times.
+    pub(super) fn make_trouble(&mut self, now: Time) {
+        let Some(troubled) = &mut self.troubled else { return };
+        let registry = &self.registry;
+        troubled.mind_ports(&mut self.ports, now, |port, n| registry.add_socket(port, PORTS + saturating_u32(n)));
+        while let Some(token) = troubled.ends(now) {
+            let Some(caller) = self.channels.key_mut(token) else { continue };
+            match troubled.ending(token, caller, now) {
+                Some(FlowLoss::Reset) => self.channels.reset(token),
+                Some(_) => {
+                    self.channels.remove(token);
+                }
+                None => {}
+            }
+        }
+        while let Some((port, tcp, caller)) = self.troubled.as_mut().and_then(|troubled| troubled.enters(now)) {
+            self.take_up(port, tcp, Caller::new(caller.address, now), now);
         }
     }
 
@@ -116,19 +178,35 @@ impl Callers {
         receive: impl Fn(Time, Peer, &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         // One that is gone has bindings that outlive it, and nobody to tell.
-        if let Progress::Came(address) = self.channels.progress(ready, &mut self.inbox) {
+        if let Progress::Came(Caller { address, .. }) = self.channels.progress(ready, &mut self.inbox) {
             let token = self.inbox.token();
             let connection = Connection { owner: self.position, slot: token.slot, generation: token.generation };
             let from = Peer { address, socket: 0, connection: Some(connection) };
             while let Some(message) = self.inbox.next() {
-                receive(clock.now(), from, message)?;
+                let now = clock.now();
+                match heard(self.troubled.as_ref(), &mut self.channels, token, message.len(), now) {
+                    Reception::Heard => receive(now, from, message)?,
+                    Reception::Swallowed => {}
+                    Reception::Reset => return self.reset(token),
+                }
             }
             // RFC 5626 §4.4.1.
             for _ in 0..self.inbox.take_pings() {
-                self.channels.put(token, |buffer| copied(PONG, buffer));
+                match heard(self.troubled.as_ref(), &mut self.channels, token, PING, clock.now()) {
+                    Reception::Heard => {
+                        self.channels.put(token, |buffer| copied(PONG, buffer));
+                    }
+                    Reception::Swallowed => {}
+                    Reception::Reset => return self.reset(token),
+                }
             }
             self.channels.settle(&mut self.inbox);
         }
+        Ok(())
+    }
+
+    fn reset(&mut self, token: StreamToken) -> io::Result<()> {
+        self.channels.reset(token);
         Ok(())
     }
 
@@ -158,6 +236,20 @@ impl Callers {
     }
 }
 
+/// What becomes of so many bytes that came over a connection.
+fn heard(
+    troubled: Option<&Troubled>,
+    channels: &mut Channels<Caller>,
+    token: StreamToken,
+    bytes: usize,
+    now: Time,
+) -> Reception {
+    let both = troubled.zip(channels.key_mut(token));
+    both.map_or(Reception::Heard, |(troubled, caller)| troubled.came(now, caller, bytes))
+}
+
+/// The length of a keep-alive.
+const PING: usize = 4;
 const PONG: &[u8] = b"\r\n";
 
 fn copied(bytes: &[u8], buffer: &mut [u8]) -> usize {

@@ -4,7 +4,7 @@ use super::check::{Checker, did_you_mean, list};
 use crate::profile::file::{DurationText, FAULT_KINDS, FaultFile, LognormalFile, defaults};
 use crate::profile::meant::FaultProfile;
 use crate::profile::places::Path;
-use crate::vocab::{Delay, FaultKind, floor_u32};
+use crate::vocab::{Delay, FaultKind, ShownCertificate, floor_u32};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ fn fault(check: &mut Checker, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -
     let sources = check.addresses(&at.key("sources"), file.sources.as_ref());
     trunk_filter(check, &at.key("trunk"), file.trunk.as_deref(), trunk_ids);
     let kind = kind(check, at, name, file)?;
+    if kind.is_of_connections() {
+        concerns_connections(check, at, &kind, file);
+    }
     Some(FaultProfile { kind, from, until, share, trunk: file.trunk.clone(), sources })
 }
 
@@ -56,7 +59,25 @@ fn trunk_filter(check: &mut Checker, path: &Path, written: Option<&str>, trunk_i
     check.advise(path, format!("there is no trunk \"{id}\""), remedy);
 }
 
+/// What a fault of connections cannot be told: whose connection it is, nobody knows yet, and a
+/// registrar that is away is away for everybody.
+fn concerns_connections(check: &mut Checker, at: &Path, kind: &FaultKind, file: &FaultFile) {
+    let restarts = matches!(kind, FaultKind::Restart { .. });
+    for (key, is_written, remedy) in [
+        ("trunk", file.trunk.is_some(), "nobody knows whose a connection is when it comes; name its sources instead"),
+        ("share", file.share.is_some() && restarts, "a restart concerns everybody"),
+        ("sources", file.sources.is_some() && restarts, "a restart concerns everybody"),
+    ] {
+        if is_written {
+            check.bad_key(&at.key(key), "is not a key of this fault", remedy.to_owned());
+        }
+    }
+}
+
 fn kind(check: &mut Checker, at: &Path, name: &str, file: &FaultFile) -> Option<FaultKind> {
+    if let Some(kind) = connection_kind(check, at, name, file) {
+        return kind;
+    }
     Some(match name {
         "limit" => {
             let Some(concurrent) = file.concurrent else {
@@ -116,6 +137,52 @@ fn kind(check: &mut Checker, at: &Path, name: &str, file: &FaultFile) -> Option<
     })
 }
 
+/// What goes wrong with connections; the outer `None` is another kind.
+fn connection_kind(check: &mut Checker, at: &Path, name: &str, file: &FaultFile) -> Option<Option<FaultKind>> {
+    Some(match name {
+        "reset" => Some(FaultKind::Reset { bytes: file.bytes.unwrap_or(1) }),
+        "slow-accept" => slow_accept(check, at, file),
+        "half-open" => Some(FaultKind::HalfOpen { after: check.duration(&at.key("after"), file.after.as_ref(), "0s") }),
+        "certificate" => match &file.shows {
+            Some(shows) => {
+                let shows = check.word(&at.key("shows"), Some(shows), ShownCertificate::Expired);
+                Some(FaultKind::Certificate { shows })
+            }
+            None => {
+                check.missing(&at.key("shows"), "say what is wrong with it: shows = \"expired\"");
+                None
+            }
+        },
+        "restart" => Some(FaultKind::Restart { forget: file.forget.unwrap_or(false) }),
+        "close-idle" => match &file.idle {
+            Some(idle) => Some(FaultKind::CloseIdle { idle: check.positive(&at.key("idle"), Some(idle), "") }),
+            None => {
+                check.missing(&at.key("idle"), "say after how long without traffic: idle = \"60s\"");
+                None
+            }
+        },
+        _ => return None,
+    })
+}
+
+fn slow_accept(check: &mut Checker, at: &Path, file: &FaultFile) -> Option<FaultKind> {
+    if file.delay.is_none() && file.per_second.is_none() {
+        let remedy = "say how long a connection waits, or how many are taken up per second: delay = \"3s\"";
+        check.missing(&at.key("delay"), remedy);
+        return None;
+    }
+    file.per_second.iter().for_each(|rate| in_range(check, at, *rate));
+    let delay = check.duration(&at.key("delay"), file.delay.as_ref(), "0s");
+    Some(FaultKind::SlowAccept { delay, per_second: file.per_second })
+}
+
+fn in_range(check: &mut Checker, at: &Path, per_second: f64) {
+    if !(MIN_RATE..=super::MAX_RATE).contains(&per_second) {
+        let message = format!("must be a rate from {MIN_RATE} to {} per second, not {per_second}", super::MAX_RATE);
+        check.bad(&at.key("per_second"), message);
+    }
+}
+
 /// Every datagram unless written: what the fault does to one, it can do to all.
 fn probability(check: &mut Checker, at: &Path, file: &FaultFile) -> f64 {
     check.share(&at.key("probability"), file.probability, 1.0)
@@ -126,10 +193,7 @@ fn rate(check: &mut Checker, at: &Path, file: &FaultFile) -> Option<FaultKind> {
         check.missing(&at.key("per_second"), "say how many registrations pass: per_second = 200");
         return None;
     };
-    if !(MIN_RATE..=super::MAX_RATE).contains(&per_second) {
-        let message = format!("must be a rate from {MIN_RATE} to {} per second, not {per_second}", super::MAX_RATE);
-        check.bad(&at.key("per_second"), message);
-    }
+    in_range(check, at, per_second);
     // One second's worth, as a token bucket that refills by the second has it.
     let burst = check.at_least_one(&at.key("burst"), file.burst, floor_u32(per_second.ceil().max(1.0)));
     let retry_after = file.retry_after.as_ref();

@@ -19,9 +19,11 @@ use super::file::{
     ArrivalsFile, ExpectFile, GeneratorFile, ProfileFile, RegistrarFile, RunFile, SafetyFile, StageFile, defaults,
 };
 use super::listen::{ListenAddr, ListenError};
-use super::meant::{Arrivals, GeneratorProfile, Profile, RegistrarProfile, RunProfile, Safety, StageProfile};
+use super::meant::{
+    Arrivals, FaultProfile, GeneratorProfile, Profile, RegistrarProfile, RunProfile, Safety, StageProfile,
+};
 use super::places::{Path, Places};
-use crate::vocab::{Expectation, format_duration, parse_bandwidth};
+use crate::vocab::{Expectation, FaultKind, ShownCertificate, format_duration, parse_bandwidth};
 use check::Checker;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -397,6 +399,11 @@ fn registrar(check: &mut Checker, file: RegistrarFile, trunk_ids: &[&str]) -> Re
     let max_contacts_code = file.max_contacts_code.unwrap_or(defaults::MAX_CONTACTS_CODE);
     check.refusal_code(&at.key("max_contacts_code"), max_contacts_code);
     let faults = fault::faults(check, file.fault.unwrap_or_default(), trunk_ids);
+    let shows_another = |fault: &FaultProfile| matches!(fault.kind, FaultKind::Certificate { shows } if shows != ShownCertificate::UnknownCa);
+    if file.tls.is_some() && faults.iter().any(shows_another) {
+        let remedy = "leave it out: the registrar then makes its own certificate, and others with that key";
+        check.advise(&at.key("tls"), "nobody can sign another certificate in the name of this one", remedy);
+    }
     RegistrarProfile {
         tls: file.tls.map(|file| tls::server(check, &at.key("tls"), file)),
         listen,

@@ -5,10 +5,12 @@
 //! judged, and, after correct ones, `refuse`, `limit`, `rate` and `oscillate` in profile order;
 //! `realm` changes what credentials are checked against. A reply meets `drop`, `duplicate`,
 //! `corrupt`, `delay` and `reorder`, `freeze`. Each file holds one kind (`chance` what three of
-//! them share); the registrar asks, no fault acts by itself.
+//! them share, `connections` those that concern connections and not what is said over them); the
+//! registrar asks, no fault acts by itself.
 
 mod challenge_again;
 mod chance;
+pub(super) mod connections;
 mod corrupt;
 mod delay;
 mod deny;
@@ -21,6 +23,7 @@ mod rate;
 mod realm;
 mod refuse;
 mod reorder;
+mod restart;
 mod stale;
 mod transactions;
 
@@ -44,6 +47,7 @@ use rate::RateLimit;
 use realm::OtherRealm;
 use refuse::Refuse;
 use reorder::Shuffle;
+use restart::Absence;
 use stale::Stale;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,6 +71,7 @@ pub(super) struct Faults {
     damages: Vec<Damage>,
     holds: Vec<Hold>,
     freezes: Vec<Freeze>,
+    absences: Vec<Absence>,
     /// Requests that others may overtake, until they are handled after all.
     overtaken: DueQueue<Frozen>,
 }
@@ -162,6 +167,7 @@ impl Faults {
             damages: Vec::new(),
             holds: Vec::new(),
             freezes: Vec::new(),
+            absences: Vec::new(),
             overtaken: DueQueue::new(),
         };
         for (fault, id) in faults.iter().zip(0..) {
@@ -205,11 +211,31 @@ impl Faults {
             }
             FaultKind::Corrupt { probability } => self.damages.push(Damage::new(scope, *probability)),
             FaultKind::Freeze => self.freezes.push(Freeze::new(scope)),
+            FaultKind::Restart { forget } => self.absences.push(Absence::new(scope, *forget)),
+            // Of connections: whoever has them asks for it.
+            FaultKind::Reset { .. }
+            | FaultKind::SlowAccept { .. }
+            | FaultKind::HalfOpen { .. }
+            | FaultKind::Certificate { .. }
+            | FaultKind::CloseIdle { .. } => {}
         }
     }
 
     pub(super) fn set_start(&mut self, start: Time) {
         self.start = start;
+    }
+
+    /// Whether nobody is there to hear anything.
+    pub(super) fn is_away(&self, now: Time) -> bool {
+        let elapsed = now.since(self.start);
+        self.absences.iter().any(|absence| absence.is_away(elapsed))
+    }
+
+    /// Whether a restart has lost every binding since this was last asked.
+    pub(super) fn forgets(&mut self, now: Time) -> bool {
+        let elapsed = now.since(self.start);
+        // Counted rather than stopped at the first: each is asked.
+        self.absences.iter_mut().filter_map(|absence| absence.forgets(elapsed).then_some(())).count() > 0
     }
 
     /// Whether this datagram is lost. Draws one number for each loss that concerns it.
