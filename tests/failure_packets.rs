@@ -11,7 +11,7 @@ use regstorm::registrar::{Config, Delay, Fault, FaultKind};
 use regstorm::seed::Seed;
 use regstorm::sim::{START, SimOutcome, World, WorldConfig};
 use regstorm::sip::{Algorithm, AlgorithmSet};
-use regstorm::vocab::{FailedAttempt, RunTag, Secret, TrunkId};
+use regstorm::vocab::{FailedAttempt, RunTag, Secret, Transport, TrunkId};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -41,10 +41,6 @@ fn run(dir: &Path, trunk: &str, rest: &str, options: &[&str]) {
 
 const REFUSE: &str = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 403\nreason = \"Authentication Failed\"";
 
-/// Some ports that the kernel may give to a socket are another protocol's for tshark, 41170 that of
-/// MANOLITO.
-const AS_SIP: &str = "udp.port==1-65535,sip";
-
 /// One packet as tshark dissects it.
 #[derive(Debug)]
 struct Dissected {
@@ -59,8 +55,16 @@ struct Dissected {
 }
 
 /// Reads a file with Wireshark's dissectors; a checksum, an IP, UDP or SIP header that is wrong
-/// fails the test.
+/// fails the test. Some ports that the kernel may give to a socket are another protocol's for tshark,
+/// 41170 that of MANOLITO.
 fn dissect(file: &Path) -> Vec<Dissected> {
+    dissect_as(file, "udp")
+}
+
+/// The same of what went over `carrier`, `udp` or `tcp`.
+fn dissect_as(file: &Path, carrier: &str) -> Vec<Dissected> {
+    let as_sip = format!("{carrier}.port==1-65535,sip");
+    let (checksum, checked) = (format!("{carrier}.checksum.status"), format!("{carrier}.check_checksum:TRUE"));
     let fields = [
         "frame.time_epoch",
         "frame.comment",
@@ -69,10 +73,10 @@ fn dissect(file: &Path) -> Vec<Dissected> {
         "sip.Call-ID",
         "sip.auth.digest.response",
         "sip.auth.nonce",
-        "udp.checksum.status",
+        &checksum,
     ];
     let mut tshark = Command::new("tshark");
-    tshark.args(["-d", AS_SIP, "-r"]).arg(file).args(["-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
+    tshark.args(["-d", &as_sip, "-r"]).arg(file).args(["-o", &checked, "-o", "ip.check_checksum:TRUE"]);
     let text = output(tshark.args(["-T", "fields", "-E", "occurrence=f"]).args(fields.iter().flat_map(|f| ["-e", f])));
     let packets = text.lines().map(|line| {
         let [at, comment, method, status, call_id, response, nonce, checksum] =
@@ -80,7 +84,7 @@ fn dissect(file: &Path) -> Vec<Dissected> {
         else {
             panic!("{line}");
         };
-        assert_eq!(checksum, "1", "a UDP checksum that is not good: {line}");
+        assert_eq!(checksum, "1", "a checksum that is not good: {line}");
         Dissected {
             at: at.replace('.', "").parse().expect("seconds with nine decimals"),
             comment: comment.to_owned(),
@@ -92,7 +96,7 @@ fn dissect(file: &Path) -> Vec<Dissected> {
     });
     let packets: Vec<Dissected> = packets.collect();
     let mut tshark = Command::new("tshark");
-    tshark.args(["-d", AS_SIP, "-r"]).arg(file).args(["-o", "ip.check_checksum:TRUE", "-Y"]);
+    tshark.args(["-d", &as_sip, "-r"]).arg(file).args(["-o", "ip.check_checksum:TRUE", "-Y"]);
     // 0x600000 is the severity of a warning; a comment is an entry, too, of a lower one.
     let faults = output(tshark.arg("!sip || _ws.malformed || _ws.expert.severity >= 0x600000"));
     assert_eq!(faults, "", "tshark finds fault");
@@ -173,6 +177,40 @@ fn expect_sngrep_to_read(file: &Path, packets: usize) {
     sngrep.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     assert!(sngrep.status().expect("sngrep is installed (tests/all does it)").success());
     assert_eq!(output(Command::new("tshark").arg("-r").arg(&again)).lines().count(), packets);
+}
+
+/// What went over a connection is SIP over TCP in the file, whatever was around it, and is marked so;
+/// and our own reader finds in it what was sent.
+#[test]
+fn connections_are_shown_as_sip_over_tcp_whatever_was_around_it() {
+    for (transport, marked) in [
+        ("tcp", ""),
+        ("tls", "; it went over TLS and is shown decrypted"),
+        ("ws", "; it went in a WebSocket frame and is shown without it"),
+        ("wss", "; it went in a WebSocket frame over TLS and is shown decrypted, without the frame"),
+    ] {
+        for connections in ["per-agent", "shared"] {
+            let dir = tempfile::tempdir().expect("a directory under /tmp");
+            let registrar = format!("[registrar]\nlisten = [\"{transport}://127.0.0.1:0\"]\n{REFUSE}");
+            run(dir.path(), &format!("connections = \"{connections}\""), &registrar, &[]);
+            let file = dir.path().join("out").join(FILE);
+            let mut packets = dissect_as(&file, "tcp");
+            for packet in &mut packets {
+                let whole = std::mem::take(&mut packet.comment);
+                packet.comment = whole.strip_suffix(marked).unwrap_or_else(|| panic!("{whole}")).to_owned();
+            }
+            expect_refusals(&packets);
+            let found = Regstorm::run(dir.path(), &["diagnose", "out/failures.pcapng", "--json"], LIMIT).stdout();
+            let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+            let refusal = &found["sources"][0]["findings"][0];
+            let counts = (refusal["agents"].as_u64(), refusal["attempts"].as_u64());
+            assert_eq!(counts, (Some(20), Some(20)), "{transport} {connections}: {found:#}");
+            assert!(
+                refusal["summary"].to_string().contains("403 Authentication Failed after credentials"),
+                "{refusal:#}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -279,7 +317,7 @@ fn write(file: &Path, failures: &[FailedAttempt]) {
     let mut writer = PcapngWriter::new(out, START, 1_790_000_000_000_000_000).expect("writable");
     for failure in failures {
         let user = format!("agent{:05}", failure.agent.0);
-        writer.attempt(failure, Name { trunk: "trunk_sim", user: &user }).expect("writable");
+        writer.attempt(failure, Name { trunk: "trunk_sim", user: &user, transport: Transport::Udp }).expect("writable");
     }
 }
 

@@ -41,12 +41,12 @@ fn results(dir: &Path) -> ResultDir {
 }
 
 /// Everybody registers, and both sides count the same.
-fn all_register(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl Fn(&Kamailio) -> String) {
+fn all_register(over: &Over) {
     let _turn = clock::alone();
-    let kamailio = Kamailio::start(Settings { config, ..Settings::default() });
+    let kamailio = Kamailio::start(Settings { config: over.config, ..Settings::default() });
     let dir = tempfile::tempdir().expect("a directory under /tmp");
-    let trunk = format!("keepalive = \"1s\"\n{}", trunk(&kamailio));
-    let finished = start(dir.path(), &text(&uri(&kamailio), &trunk, 3)).wait(LIMIT);
+    let trunk = format!("keepalive = \"1s\"\n{}", over.trunk(&kamailio));
+    let finished = start(dir.path(), &text(&over.uri(&kamailio), &trunk, 3)).wait(LIMIT);
     assert!(finished.status.code() != Some(2), "{}", finished.stderr());
     let results = results(dir.path());
     assert_eq!((results.total("attempts"), results.total("registered")), (AGENTS, AGENTS));
@@ -60,11 +60,11 @@ fn all_register(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl F
 
 /// Killed while everybody is registered, and started again: every connection is lost, and every
 /// agent is back with a new one.
-fn all_come_back(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl Fn(&Kamailio) -> String) {
+fn all_come_back(over: &Over) {
     let _turn = clock::alone();
-    let mut kamailio = Kamailio::start(Settings { config, ..Settings::default() });
+    let mut kamailio = Kamailio::start(Settings { config: over.config, ..Settings::default() });
     let dir = tempfile::tempdir().expect("a directory under /tmp");
-    let run = start(dir.path(), &text(&uri(&kamailio), &trunk(&kamailio), 600));
+    let run = start(dir.path(), &text(&over.uri(&kamailio), &over.trunk(&kamailio), 600));
     clock::until("everybody to be registered", LIMIT, || (kamailio.contacts() == AGENTS).then_some(()));
     kamailio.restart();
     clock::until("everybody to be back", LIMIT, || (kamailio.contacts() == AGENTS).then_some(()));
@@ -79,79 +79,78 @@ fn all_come_back(config: Config, uri: impl Fn(&Kamailio) -> String, trunk: impl 
     assert!(found.iter().any(|finding| finding["id"] == "flow.closed-by-server"), "{found:#?}");
 }
 
-fn over_tcp(kamailio: &Kamailio) -> String {
-    format!("sip:{};transport=tcp", kamailio.address())
+/// A connection of each kind, as Kamailio serves it and agents ask for it.
+struct Over {
+    config: Config,
+    /// Of the registrar's URI: its scheme, and its parameters.
+    uri: (&'static str, &'static str),
+    secured: bool,
+    web: bool,
 }
 
-fn over_tls(kamailio: &Kamailio) -> String {
-    format!("sips:{}", kamailio.address())
-}
+const TCP: Over = Over { config: Config::Tcp, uri: ("sip", ";transport=tcp"), secured: false, web: false };
+const TLS: Over = Over { config: Config::Tls, uri: ("sips", ""), secured: true, web: false };
+const WS: Over = Over { config: Config::Ws, uri: ("sip", ";transport=ws"), secured: false, web: true };
+const WSS: Over = Over { config: Config::Wss, uri: ("sips", ";transport=ws"), secured: true, web: true };
 
-fn over_ws(kamailio: &Kamailio) -> String {
-    format!("sip:{};transport=ws", kamailio.address())
-}
+impl Over {
+    fn uri(&self, kamailio: &Kamailio) -> String {
+        let (scheme, parameters) = self.uri;
+        format!("{scheme}:{}{parameters}", kamailio.address())
+    }
 
-fn over_wss(kamailio: &Kamailio) -> String {
-    format!("sips:{};transport=ws", kamailio.address())
+    /// The lines of a trunk that it takes.
+    fn trunk(&self, kamailio: &Kamailio) -> String {
+        let tls = if self.secured { trusting(kamailio) } else { String::new() };
+        format!("{tls}\n{}", if self.web { AT_WS } else { "" })
+    }
 }
 
 /// What a phone in a browser asks for.
 const AT_WS: &str = "ws = { path = \"/ws\", headers = { Origin = \"https://desk.example\" } }";
 
-fn upgrading(_: &Kamailio) -> String {
-    AT_WS.to_owned()
-}
-
-fn trusting_and_upgrading(kamailio: &Kamailio) -> String {
-    format!("{}\n{AT_WS}", trusting(kamailio))
-}
-
 fn trusting(kamailio: &Kamailio) -> String {
     format!("tls = {{ ca = \"{}\" }}", kamailio.certificate().display())
 }
 
-fn plainly(_: &Kamailio) -> String {
-    String::new()
-}
-
 #[test]
 fn every_agent_registers_over_tcp() {
-    all_register(Config::Tcp, over_tcp, plainly);
+    all_register(&TCP);
 }
 
 #[test]
 fn every_agent_is_back_over_tcp_after_a_restart() {
-    all_come_back(Config::Tcp, over_tcp, plainly);
+    all_come_back(&TCP);
 }
 
 #[test]
 fn every_agent_registers_over_tls() {
-    all_register(Config::Tls, over_tls, trusting);
+    all_register(&TLS);
 }
 
 #[test]
 fn every_agent_is_back_over_tls_after_a_restart() {
-    all_come_back(Config::Tls, over_tls, trusting);
+    all_come_back(&TLS);
 }
 
 #[test]
 fn every_agent_registers_over_websocket() {
-    all_register(Config::Ws, over_ws, upgrading);
+    all_register(&WS);
 }
 
 #[test]
 fn every_agent_is_back_over_websocket_after_a_restart() {
-    all_come_back(Config::Ws, over_ws, upgrading);
+    all_come_back(&WS);
 }
 
 #[test]
 fn every_agent_registers_over_secured_websocket() {
-    all_register(Config::Wss, over_wss, trusting_and_upgrading);
+    all_register(&WSS);
 }
 
 #[test]
 fn every_agent_is_back_over_secured_websocket_after_a_restart() {
-    all_come_back(Config::Wss, over_wss, trusting_and_upgrading);
+    all_come_back(&WSS);
 }
 
 /// Bindings are refreshed over the connection they were made on, and stay one for each agent.
@@ -160,7 +159,7 @@ fn a_binding_over_websocket_is_refreshed() {
     let _turn = clock::alone();
     let kamailio = Kamailio::start(Settings { config: Config::Ws, ..Settings::default() });
     let dir = tempfile::tempdir().expect("a directory under /tmp");
-    let text = text(&over_ws(&kamailio), AT_WS, 14).replace("expires = \"10m\"", "expires = \"10s\"\nrefresh_at = 0.6");
+    let text = text(&WS.uri(&kamailio), AT_WS, 14).replace("expires = \"10m\"", "expires = \"10s\"\nrefresh_at = 0.6");
     start(dir.path(), &text).wait(LIMIT);
     let results = results(dir.path());
     assert_eq!(results.total("initial"), AGENTS);
@@ -176,7 +175,7 @@ fn an_upgrade_that_is_refused_is_named() {
     let _turn = clock::alone();
     let kamailio = Kamailio::start(Settings { config: Config::Ws, ..Settings::default() });
     let path = ["connect.refused", "refuses to make WebSockets of them", "HTTP 404 Not Found"];
-    refused(&over_ws(&kamailio), "", path);
+    refused(&WS.uri(&kamailio), "", path);
 }
 
 /// Nobody registers, nothing is sent, and what is found says which check failed: the id, part of its
@@ -205,13 +204,13 @@ fn a_check_that_fails_is_named() {
     let other = Kamailio::start(Settings { config: Config::Tls, ..Settings::default() });
     let plain = Kamailio::start(Settings { config: Config::Tcp, ..Settings::default() });
     let issuer = ["tls.certificate", "certificate of an unknown issuer: 400 of 400", "none of the trusted authorities"];
-    refused(&over_tls(&kamailio), &trusting(&other), issuer);
+    refused(&TLS.uri(&kamailio), &trusting(&other), issuer);
     let elsewhere = trusting(&kamailio).replace(" }", ", server_name = \"edge.example.net\" }");
     let name = ["tls.certificate", "certificate for another name: 400 of 400", "for 127.0.0.1, valid from"];
-    refused(&over_tls(&kamailio), &elsewhere, name);
+    refused(&TLS.uri(&kamailio), &elsewhere, name);
     let impatient = format!("{}\nconnect_timeout = \"1s\"", trusting(&kamailio));
     let no_tls = ["connect.refused", "takes connections up and does not answer TLS", "TLS not answered within"];
-    refused(&over_tls(&plain), &impatient, no_tls);
+    refused(&TLS.uri(&plain), &impatient, no_tls);
 }
 
 /// With `verify = false` anybody is taken for the registrar, and that is said aloud.
@@ -220,7 +219,7 @@ fn a_certificate_that_nobody_checks_is_said_aloud() {
     let _turn = clock::alone();
     let kamailio = Kamailio::start(Settings { config: Config::Tls, ..Settings::default() });
     let dir = tempfile::tempdir().expect("a directory under /tmp");
-    let finished = start(dir.path(), &text(&over_tls(&kamailio), "tls = { verify = false }", 1)).wait(LIMIT);
+    let finished = start(dir.path(), &text(&TLS.uri(&kamailio), "tls = { verify = false }", 1)).wait(LIMIT);
     assert_eq!(results(dir.path()).total("registered"), AGENTS);
     assert!(finished.stdout().contains("CERTIFICATES NOT CHECKED on t"), "{}", finished.stdout());
 }

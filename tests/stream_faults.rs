@@ -99,6 +99,23 @@ fn a_port_that_is_slow_to_accept_is_waited_for_or_given_up() {
     }
 }
 
+/// Who comes while a shared connection is left alone hears why it was given up.
+#[test]
+fn agents_refused_during_a_back_off_say_what_the_connection_waited_for() {
+    let trunk = "connections = \"shared\"\nconnect_timeout = \"400ms\"\nretry = { preset = \"none\" }";
+    for (transport, reason) in [
+        ("tls", "TLS not answered within connect_timeout"),
+        ("ws", "WebSocket upgrade not answered within connect_timeout"),
+    ] {
+        both(&text(transport, trunk, 1, "kind = \"slow-accept\"\ndelay = \"9s\""), |results, command| {
+            assert_eq!(results.total("transport_error"), 60, "{command}");
+            let rows = results.table("agents.csv").rows;
+            let others: Vec<_> = rows.iter().filter(|row| row["last_reason"] != reason).collect();
+            assert!(rows.len() == 60 && others.is_empty(), "{command} {transport}: {others:?}");
+        });
+    }
+}
+
 /// So many handshakes a second are what a server's processor has time for.
 #[test]
 fn connections_beyond_the_rate_of_a_server_wait_for_their_turn() {
@@ -137,6 +154,14 @@ fn a_wrong_certificate_is_told_by_what_is_wrong_with_it() {
                 "{command} {shows}"
             );
             expect(results, command, "tls.certificate", &format!("{reason}: 60 of 60"), reason);
+            // Names are looked at last: whoever made that certificate is trusted. Of the others something
+            // in between may have shown one of its own; and a busy machine is sure of nothing.
+            if command == "simulate" {
+                let found = results.run["findings"].as_array().expect("a list").iter();
+                let confidence: Vec<_> =
+                    found.filter(|it| it["id"] == "tls.certificate").map(|it| &it["confidence"]).collect();
+                assert_eq!(confidence, [if shows == "wrong-name" { "high" } else { "open" }], "{shows}");
+            }
         });
     }
     // Who checks nothing sees nothing wrong.
@@ -173,6 +198,10 @@ fn an_idle_timeout_reads_as_its_period() {
             expect(results, command, id, "each after 3", "nothing had come over them for 3");
             assert_eq!(results.total("agents_reachable_at_end"), 0, "{command} {transport}");
             assert_eq!(results.total("agents_registered_at_end"), 60, "{command} {transport}");
+            let page = String::from_utf8(results.bytes("report.html")).expect("text");
+            for part in ["registered and connected", "60 of them without a connection", "were without a connection"] {
+                assert!(page.contains(part), "{command} {transport}: {part}");
+            }
         });
     }
 }

@@ -26,6 +26,9 @@ use support::program::{Regstorm, profile};
 use support::results::ResultDir;
 use support::world::{self, hold, policy, rate, seconds, statuses};
 
+/// What carries messages and is no datagram.
+const STREAMS: [Transport; 4] = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
 // ---- In virtual time ----
 
 /// Agents over TCP at 100/s, then a hold.
@@ -151,13 +154,52 @@ fn a_ceiling_on_connections_refuses_and_counts_and_never_shapes() {
 
 #[test]
 fn keep_alives_are_answered_and_keep_no_agent_from_anything() {
-    for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
+    for transport in STREAMS {
         let mut config = world(100, SocketUse::PerAgent, RetryPolicy::NONE);
         config.wordings[0] = Wording { transport, keepalive: Some(seconds(30)), ..config.wordings[0].clone() };
         let flows = connections(&World::new(config).run());
         // 400 s of holding, one after 24 to 30 s each time.
         assert!((100 * 400 / 30..=100 * 410 / 24).contains(&flows.pings), "{}", flows.pings);
         assert_eq!((flows.pongs_missed, flows.all_lost(), flows.open), (0, 0, 100));
+    }
+}
+
+/// A registrar that says `Flow-Timer` with every 2xx.
+struct Timing(Registrar);
+
+impl Opposite for Timing {
+    fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        self.0.receive(now, from, datagram);
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let (length, to) = Opposite::poll_transmit(&mut self.0, now, out)?;
+        let text = std::str::from_utf8(&out[..length]).expect("text");
+        let timed = text.replacen("SIP/2.0 200 OK\r\n", "SIP/2.0 200 OK\r\nFlow-Timer: 10\r\n", 1);
+        out[..timed.len()].copy_from_slice(timed.as_bytes());
+        Some((timed.len(), to))
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        Opposite::next_wake(&self.0)
+    }
+
+    fn contacts(&self) -> usize {
+        Opposite::contacts(&self.0)
+    }
+}
+
+/// RFC 5626 §4.4.1: the registrar's word on it wins, where keep-alives are sent at all.
+#[test]
+fn keep_alives_come_as_often_as_the_registrar_asks_for() {
+    // 400 s of holding, one after 8 to 10 s each time.
+    for (keepalive, expected) in [(Some(seconds(60)), 100 * 398 / 10..=100 * 410 / 8), (None, 0..=0)] {
+        let mut config = world(100, SocketUse::PerAgent, RetryPolicy::NONE);
+        config.wordings[0].keepalive = keepalive;
+        let registrar = Timing(Registrar::new(config.registrar.clone(), config.seed, START));
+        let flows = connections(&World::facing(config, Box::new(registrar)).run());
+        assert!(expected.contains(&flows.pings), "{} of {expected:?}", flows.pings);
+        assert_eq!((flows.pongs_missed, flows.all_lost()), (0, 0));
     }
 }
 
@@ -328,38 +370,29 @@ fn run(dir: &Path, text: &str) -> ResultDir {
 }
 
 #[test]
-fn sixty_agents_register_with_the_embedded_registrar_over_tcp() {
-    let dir = tempfile::tempdir().expect("a directory");
-    for (connections, opened) in [("per-agent", 60.0), ("shared", 1.0)] {
-        let trunk = format!("connections = \"{connections}\"");
-        let rest = "[registrar]\nlisten = [\"tcp://127.0.0.1:0\"]\nthreads = 2";
-        let results = run(dir.path(), &text("embedded", &trunk, rest));
-        assert_eq!(results.total("registered"), 60);
-        assert_eq!(results.total("retransmissions"), 0);
-        assert_eq!(results.number("/trunks/0/connections/opened"), opened);
-        assert_eq!(results.number("/latency_us/connect/count"), opened);
-        assert_eq!(results.text("/conditions/transport/0"), "TCP");
-        assert!(results.text("/conditions/connection_strategy").starts_with("one TCP connection per"));
-        std::fs::remove_dir_all(dir.path().join("out")).expect("ours");
-    }
-}
-
-#[test]
-fn sixty_agents_register_with_the_embedded_registrar_over_websocket() {
-    let dir = tempfile::tempdir().expect("a directory");
-    for (listen, over, connections, opened) in
-        [("ws", "WS", "per-agent", 60.0), ("ws", "WS", "shared", 1.0), ("wss", "WSS", "per-agent", 60.0)]
-    {
-        let trunk = format!("connections = \"{connections}\"\nkeepalive = \"1s\"\nws = {{ path = \"/ws\" }}");
-        let rest = format!("[[load]]\nhold = \"3s\"\n[registrar]\nlisten = [\"{listen}://127.0.0.1:0\"]\nthreads = 2");
-        let results = run(dir.path(), &text("embedded", &trunk, &rest));
-        assert_eq!((results.total("registered"), results.total("retransmissions")), (60, 0), "{listen}");
-        assert_eq!(results.number("/trunks/0/connections/opened"), opened);
-        let [pings, missed] = ["pings", "pongs_missed"].map(|n| results.number(&format!("/trunks/0/connections/{n}")));
-        assert!(pings >= 2.0 * opened && missed == 0.0, "{pings} {missed}");
-        assert_eq!(results.text("/conditions/transport/0"), over);
-        assert!(results.text("/conditions/connection_strategy").starts_with(&format!("one {over} connection per")));
-        std::fs::remove_dir_all(dir.path().join("out")).expect("ours");
+fn sixty_agents_register_with_the_embedded_registrar_and_keep_their_connections_alive() {
+    for transport in STREAMS {
+        for (connections, opened) in [("per-agent", 60.0), ("shared", 1.0)] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (listen, over) = (transport.as_str().to_ascii_lowercase(), transport.as_str());
+            let ws = if transport.is_web() { "ws = { path = \"/ws\" }" } else { "" };
+            let trunk = format!("connections = \"{connections}\"\nkeepalive = \"1s\"\n{ws}");
+            let rest =
+                format!("[[load]]\nhold = \"3s\"\n[registrar]\nlisten = [\"{listen}://127.0.0.1:0\"]\nthreads = 2");
+            let results = run(dir.path(), &text("embedded", &trunk, &rest));
+            assert_eq!((results.total("registered"), results.total("retransmissions")), (60, 0), "{over}");
+            assert_eq!(results.number("/trunks/0/connections/opened"), opened, "{over}");
+            assert_eq!(results.number("/latency_us/connect/count"), opened, "{over}");
+            let [pings, missed] =
+                ["pings", "pongs_missed"].map(|n| results.number(&format!("/trunks/0/connections/{n}")));
+            assert!(pings >= 2.0 * opened && missed == 0.0, "{over} {pings} {missed}");
+            assert_eq!(results.text("/conditions/transport/0"), over);
+            assert!(results.text("/conditions/connection_strategy").starts_with(&format!("one {over} connection per")));
+            if transport.is_secured() {
+                assert_eq!(results.number("/trunks/0/connections/resumed"), 0.0, "{over}");
+                assert_eq!(results.text("/conditions/tls_cipher_suite"), "TLSv1_3 TLS13_AES_256_GCM_SHA384");
+            }
+        }
     }
 }
 
@@ -595,21 +628,6 @@ fn accept_all(caller: &mut std::net::TcpStream) {
 // ---- Over TLS ----
 
 const TLS: &str = "[registrar]\nlisten = [\"tls://127.0.0.1:0\"]\nthreads = 2";
-
-#[test]
-fn sixty_agents_register_with_the_embedded_registrar_over_tls() {
-    let dir = tempfile::tempdir().expect("a directory");
-    for (connections, opened) in [("per-agent", 60.0), ("shared", 1.0)] {
-        let trunk = format!("connections = \"{connections}\"");
-        let results = run(dir.path(), &text("embedded", &trunk, TLS));
-        assert_eq!((results.total("registered"), results.total("retransmissions")), (60, 0));
-        assert_eq!(results.number("/trunks/0/connections/opened"), opened);
-        assert_eq!(results.number("/trunks/0/connections/resumed"), 0.0);
-        assert_eq!(results.text("/conditions/transport/0"), "TLS");
-        assert_eq!(results.text("/conditions/tls_cipher_suite"), "TLSv1_3 TLS13_AES_256_GCM_SHA384");
-        std::fs::remove_dir_all(dir.path().join("out")).expect("ours");
-    }
-}
 
 /// A profile beside these PEM files.
 fn beside(dir: &Path, files: &[(&str, &str)]) {

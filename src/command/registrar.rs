@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::output::{print, say};
 use super::source::DiskSource;
 use crate::cli::RegistrarArgs;
-use crate::engine::{Listening, Server, Signals, StreamPort, Trouble};
+use crate::engine::{ConnectionTrouble, Listening, Server, Signals, StreamPort};
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::net::tls::{SelfSigned, TlsServer, fingerprint};
@@ -159,7 +159,7 @@ pub(super) fn serve(
     let secured = secure(listen, own, &faults)?;
     let certificates = secured.as_ref().map_or_else(Vec::new, |secured| secured.others.clone());
     let certificate = secured.as_ref().map(|secured| secured.certificate.clone());
-    let trouble = Trouble { faults, certificates };
+    let trouble = ConnectionTrouble { faults, certificates };
     let mut listening = Listening { certificate, trouble, ..Listening::default() };
     for &ListenAddr { transport, address } in listen {
         if transport.is_stream() {

@@ -67,9 +67,9 @@ impl<'a> FailureFile<'a> {
             }
         };
         failures.iter().try_for_each(|attempt| {
-            let trunk = &self.plan.trunks[attempt.trunk.index()].id;
+            let trunk = &self.plan.trunks[attempt.trunk.index()];
             let user = self.plan.identities.get(attempt.agent).user;
-            writer.attempt(attempt, Name { trunk, user })
+            writer.attempt(attempt, Name { trunk: &trunk.id, user, transport: trunk.transport() })
         })
     }
 }

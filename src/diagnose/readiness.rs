@@ -9,7 +9,7 @@ mod names;
 use crate::agent::probe::{ProbeAnswer, ProbeEnd, ProbeOffer, ProbeOutcome};
 use crate::record::Resolution;
 use crate::sip::AlgorithmSet;
-use crate::vocab::Place;
+use crate::vocab::{LayersTold, Place};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Reading {
     pub accepted: AlgorithmSet,
     /// What was agreed on for TLS or WebSocket, which of the two, and what the server's certificate
     /// says; or why nothing was.
-    pub layers: Option<(&'static str, Result<String, String>)>,
+    pub layers: Option<(&'static str, Result<LayersTold, String>)>,
     /// OPTIONS, from the first source address.
     pub options: Option<ProbeSeen>,
     /// One for each source address that was tried.
@@ -109,7 +109,7 @@ pub fn judge(reading: &Reading) -> Readiness {
     checks.extend(names::checks(reading));
     if reading.target.is_ok() {
         checks.extend(reading.layers.as_ref().map(|(which, layers)| match layers {
-            Ok(agreed) => check(which, CheckState::Ok, agreed.clone()),
+            Ok(agreed) => agreement(reading, which, agreed),
             Err(why) => check(which, CheckState::Fail, why.clone()),
         }));
         checks.push(options(reading));
@@ -141,6 +141,27 @@ fn address(reading: &Reading) -> Check {
         Err(why) => check("address", CheckState::Fail, why.clone()),
     }
 }
+
+/// What was agreed on; a certificate that ends soon is worth a look.
+fn agreement(reading: &Reading, which: &'static str, agreed: &LayersTold) -> Check {
+    let until: Option<jiff::civil::Date> = agreed.valid_until.as_ref().and_then(|day| day.parse().ok());
+    let now = all_seen(reading).map(|seen| seen.unix_ns).next();
+    let today = now.and_then(|ns| jiff::Timestamp::from_nanosecond(ns.into()).ok());
+    let days = until.zip(today).map(|(until, now)| {
+        let left = until.duration_since(now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        left.as_hours() / 24
+    });
+    match days {
+        Some(days) if days <= EXPIRES_SOON => {
+            let left = if days < 1 { "within a day".to_owned() } else { format!("in {days} days") };
+            check(which, CheckState::Warn, format!("{}: it ends {left}", agreed.text))
+        }
+        _ => check(which, CheckState::Ok, agreed.text.clone()),
+    }
+}
+
+/// Days before its end from which on a certificate is to be renewed, as most authorities remind of it.
+const EXPIRES_SOON: i64 = 30;
 
 fn options(reading: &Reading) -> Check {
     let Some(seen) = &reading.options else { return check("OPTIONS", CheckState::Unknown, "not sent") };

@@ -189,3 +189,20 @@ fn a_lifetime_raised_by_a_423_is_worth_a_look() {
         (CheckState::Warn, "3600 s granted, 3600 s asked, raised after a 423: set expires to it")
     );
 }
+
+/// The exchanges are of 2026-11-21.
+#[test]
+fn a_certificate_that_ends_soon_is_worth_a_look() {
+    let judged = |until: &str| {
+        let told = LayersTold { text: "TLSv1_3; a certificate".to_owned(), valid_until: Some(until.to_owned()) };
+        let reading = Reading { layers: Some(("TLS", Ok(told))), ..one(direct(answer(200, "OK"))) };
+        let readiness = judge(&reading);
+        let (state, said) = text(&readiness, "TLS");
+        (state, said.to_owned(), readiness.ready)
+    };
+    let says = |what: &str| format!("TLSv1_3; a certificate{what}");
+    assert_eq!(judged("2027-06-30"), (CheckState::Ok, says(""), true));
+    assert_eq!(judged("2026-12-01"), (CheckState::Warn, says(": it ends in 10 days"), true));
+    assert_eq!(judged("2026-11-21"), (CheckState::Warn, says(": it ends within a day"), true));
+    assert_eq!(judged("no date"), (CheckState::Ok, says(""), true));
+}

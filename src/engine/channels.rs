@@ -10,7 +10,7 @@ use crate::net::tcp::Tcp;
 use crate::net::tls::{Tls, TlsClient};
 use crate::net::ws::{WS_ROOM, Ws, WsClient, WsFrame, WsTaken};
 use crate::sip::framing::{Framed, frame_within, is_sip};
-use crate::vocab::{FlowLoss, Secured, saturating_u32};
+use crate::vocab::{FlowLoss, LayersTold, Secured, saturating_u32};
 use std::io;
 use std::net::SocketAddr;
 
@@ -328,12 +328,12 @@ impl<K: Copy> Channels<K> {
     }
 
     /// What the two ends of a connection agreed on, for people.
-    pub(super) fn told(&mut self, token: StreamToken) -> Option<String> {
+    pub(super) fn told(&mut self, token: StreamToken) -> Option<LayersTold> {
         let channel = self.channel(token)?;
         let ws = channel.ws().map(|_| format!("WebSocket, subprotocol {SUBPROTOCOL}"));
-        let tls = channel.tls().and_then(|tls| tls.told());
+        let (tls, valid_until) = channel.tls().and_then(|tls| tls.told()).unzip();
         let told: Vec<_> = ws.into_iter().chain(tls).collect();
-        (!told.is_empty()).then(|| told.join("; "))
+        (!told.is_empty()).then(|| LayersTold { text: told.join("; "), valid_until: valid_until.flatten() })
     }
 
     /// What it is called when a connection is not open in time: by what it waits for.

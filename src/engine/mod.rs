@@ -24,7 +24,7 @@ pub use audience::{Decision, Observer, RunPosition};
 pub use channels::{ClientLayers, SUBPROTOCOL};
 pub use control::{Conduct, Ended, EngineError, HungFor, Relocation, Wish, conduct};
 pub use probe::{Carrier, ProbeSocket, ProbeSocketError};
-pub use serve::{Listening, Server, StreamPort, Trouble};
+pub use serve::{ConnectionTrouble, Listening, Server, StreamPort};
 pub use signals::Signals;
 pub use trial::LiveField;
 pub use worker::WorkerPlan;

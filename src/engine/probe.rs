@@ -14,7 +14,7 @@ use crate::net::NetError;
 use crate::net::clock::Clock;
 use crate::net::poll::Poller;
 use crate::net::udp::{RecvBatch, SendBatch, Udp, UdpOptions};
-use crate::vocab::{Time, Trouble};
+use crate::vocab::{LayersTold, Time, Trouble};
 use line::ProbeConnection;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -91,7 +91,7 @@ impl ProbeSocket {
 
     /// What there is to say of what lies between its bytes and messages: what was agreed on, or why
     /// nothing was.
-    pub fn layers(&self) -> Option<Result<String, String>> {
+    pub fn layers(&self) -> Option<Result<LayersTold, String>> {
         match &self.way {
             ProbeWay::Datagrams { .. } => None,
             ProbeWay::Connection(line) => line.said().cloned(),

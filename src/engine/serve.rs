@@ -8,6 +8,7 @@
 //! replies for it that others found due.
 
 mod callers;
+mod port;
 mod trouble;
 
 use super::sockets::{BATCH, DATAGRAM, inbox};
@@ -17,15 +18,15 @@ use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
 use crate::net::udp::{RecvBatch, SendBatch, Udp};
 use crate::registrar::{Counts, Peer, Registrar};
 use crate::vocab::{Transport, saturating_u16, saturating_u32};
-pub use callers::StreamPort;
 use callers::{Callers, Mailbox};
+pub use port::StreamPort;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+pub use trouble::ConnectionTrouble;
 use trouble::SharedTrouble;
-pub use trouble::Trouble;
 
 /// A running registrar; dropping it stops its threads.
 pub struct Server {
@@ -45,7 +46,7 @@ pub struct Listening {
     /// What secures them, as PEM: for those who are to trust it.
     pub certificate: Option<String>,
     /// What goes wrong with connections on purpose.
-    pub trouble: Trouble,
+    pub trouble: ConnectionTrouble,
 }
 
 /// The same of one thread.

@@ -266,6 +266,9 @@ impl<W: Witness> Driver<W> {
                         return self.hear_and_learn(local, now, (serial, at), (flow, response), out);
                     }
                     self.drive(local, now, Input::Response { serial, response, at }, out);
+                    if flow.is_stream() && (200..300).contains(&response.code) {
+                        self.flow_timer(flow, now, response);
+                    }
                 }
                 None => self.stray(at, flow, from, bytes),
             },

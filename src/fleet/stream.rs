@@ -201,6 +201,20 @@ impl StreamLife {
         }
     }
 
+    /// The next keep-alive is due after 80 to 100 % of this, if none is under way.
+    pub(super) fn keep_alive_within(&mut self, now: Time, longest: Duration, draw: f64) {
+        if let StreamState::Open(Ping::Due(at)) = &mut self.state {
+            *at = now + pause(longest, draw);
+        }
+    }
+
+    /// It was given up, waiting for this: whoever closes it knows.
+    pub fn waited_for(&mut self, what: FlowLoss) {
+        if let StreamState::Falling { why, failed: true, .. } = &mut self.state {
+            *why = what;
+        }
+    }
+
     fn open(&mut self, now: Time) -> StreamStep {
         self.state = StreamState::Opening { since: now };
         StreamStep::Open

@@ -208,12 +208,12 @@ impl Tls {
         })
     }
 
-    /// What was agreed on, and what the other end's certificate says, for people.
-    pub fn told(&self) -> Option<String> {
+    /// What was agreed on, and what the other end's certificate says, for people; and its last day.
+    pub fn told(&self) -> Option<(String, Option<String>)> {
         let Secured { version, suite, .. } = self.secured()?;
         let shown = self.connection.peer_certificates()?.first().map(|der| CertificateFacts::read(der))?;
         let unchecked = if self.checked.is_none() { "; nobody checks it (verify = false)" } else { "" };
-        Some(format!("{version} {suite}; {shown}{unchecked}"))
+        Some((format!("{version} {suite}; {shown}{unchecked}"), shown.not_after))
     }
 
     /// What an error means for its connection; `wire` is what it came of.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 const START: Time = Time::from_secs(5);
 const UNIX: u64 = 1_790_000_000_123_456_789;
-const NAME: Name<'_> = Name { trunk: "trunk_nj_01", user: "agent00017" };
+const NAME: Name<'_> = Name { trunk: "trunk_nj_01", user: "agent00017", transport: Transport::Udp };
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -36,9 +36,13 @@ fn attempt(local: &str, remote: &str, payloads: &[&[u8]]) -> FailedAttempt {
 }
 
 fn written(attempts: &[FailedAttempt]) -> Vec<u8> {
+    written_over(Transport::Udp, attempts)
+}
+
+fn written_over(transport: Transport, attempts: &[FailedAttempt]) -> Vec<u8> {
     let mut writer = PcapngWriter::new(Vec::new(), START, UNIX).expect("memory");
     for attempt in attempts {
-        writer.attempt(attempt, NAME).expect("memory");
+        writer.attempt(attempt, Name { transport, ..NAME }).expect("memory");
     }
     writer.into_inner()
 }
@@ -75,6 +79,19 @@ fn packets_come_back_with_time_and_comment() {
 }
 
 #[test]
+fn a_connection_is_one_whose_bytes_are_counted_on_over_attempts() {
+    let of = |payloads: &[&[u8]]| attempt("127.0.0.1:40000", "127.0.0.2:5061", payloads);
+    let attempts = [of(&[b"REGISTER", b"SIP/2.0 401"]), of(&[b"REGISTER again", b"SIP/2.0 403"])];
+    let packets = packets(&written_over(Transport::Tls, &attempts));
+    let word = |at: usize, packet: &[u8]| u32::from_be_bytes(packet[at..at + 4].try_into().expect("four"));
+    let numbers: Vec<_> =
+        packets.iter().map(|(_, packet, _)| (packet[9], word(24, packet), word(28, packet))).collect();
+    assert_eq!(numbers, [(TCP, 1, 1), (TCP, 1, 9), (TCP, 9, 12), (TCP, 12, 23)]);
+    assert!(packets.iter().all(|(_, packet, _)| verify(packet) == (0, 0)));
+    assert!(packets.iter().all(|(.., comment)| comment.ends_with(" of 2; it went over TLS and is shown decrypted")));
+}
+
+#[test]
 fn silence_is_called_by_its_word() {
     let mut silent = attempt("[::1]:40000", "[::1]:5060", &[b"REGISTER"]);
     silent.status = Status::RequestTimeout;
@@ -108,11 +125,11 @@ fn verify(packet: &[u8]) -> (u16, u16) {
     if packet[0] >> 4 == 4 {
         let (header, udp) = packet.split_at(IPV4_HEADER);
         let length = (udp.len() as u16).to_be_bytes();
-        (checksum([header]), checksum([&header[12..20], &[0, UDP], &length, udp]))
+        (checksum([header]), checksum([&header[12..20], &[0, header[9]], &length, udp]))
     } else {
         let (header, udp) = packet.split_at(IPV6_HEADER);
         let length = (udp.len() as u32).to_be_bytes();
-        (0, checksum([&header[8..40], &length, &[0, 0, 0, UDP], udp]))
+        (0, checksum([&header[8..40], &length, &[0, 0, 0, header[6]], udp]))
     }
 }
 

@@ -174,11 +174,18 @@ fn registered(results: &Results, judgement: &Judgement) -> Card {
     let totals = &results.totals;
     let share = figures::percent(totals.agents_registered_peak, totals.agents);
     let share = share.map(|share| format!("{} of the agents at the peak; ", percent(share))).unwrap_or_default();
+    let cut_off = match totals.agents_registered_at_end - totals.agents_reachable_at_end {
+        0 => String::new(),
+        cut_off => format!(", {} of them without a connection", thousands(cut_off)),
+    };
     Card {
         label: "Signed in",
         value: format!("{} of {}", thousands(totals.agents_registered_peak), thousands(totals.agents)),
-        detail: format!("{share}{} when the load ended", thousands(totals.agents_registered_at_end)),
-        tone: tone(judgement, &["agents_registered_peak", "agents_registered_at_end", "agents"]),
+        detail: format!("{share}{} when the load ended{cut_off}", thousands(totals.agents_registered_at_end)),
+        tone: tone(
+            judgement,
+            &["agents_registered_peak", "agents_registered_at_end", "agents_reachable_at_end", "agents"],
+        ),
     }
 }
 

@@ -146,6 +146,14 @@ pub struct Secured {
     pub resumed: bool,
 }
 
+/// What there is to say of an open connection's layers, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LayersTold {
+    pub text: String,
+    /// The last day of the server's certificate, `2026-11-30`.
+    pub valid_until: Option<String>,
+}
+
 impl fmt::Display for FlowLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -28,7 +28,7 @@ pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
 pub use duration::{DurationError, as_text, format_duration, parse_duration};
 pub use expectation::Expectation;
 pub use fault::{Delay, FaultKind, LimitScope, ShownCertificate};
-pub use flow::{AddressFamily, FlowId, FlowLoss, Secured, Transport};
+pub use flow::{AddressFamily, FlowId, FlowLoss, LayersTold, Secured, Transport};
 pub use grade::{Confidence, Severity};
 pub use header::OWN_HEADERS;
 pub use ids::{AgentId, RunTag, TrunkId};

@@ -10,7 +10,7 @@ pub enum Direction {
     Received,
 }
 
-/// One UDP datagram of an attempt.
+/// One message of an attempt: a datagram, or what was cut off a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Packet {
     /// When it was handed to the socket, or reached the machine.
@@ -20,7 +20,7 @@ pub struct Packet {
     pub local: SocketAddr,
     /// The registrar's address.
     pub remote: SocketAddr,
-    /// The datagram's payload.
+    /// The message itself.
     pub bytes: Vec<u8>,
 }
 

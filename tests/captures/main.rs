@@ -14,6 +14,7 @@ mod support;
 mod taken;
 mod traces;
 mod typed;
+mod web;
 mod wrapped;
 
 use packets::{Frames, Link};

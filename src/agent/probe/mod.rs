@@ -61,7 +61,9 @@ pub struct Probe<'r> {
 impl<'r> Probe<'r> {
     /// A probe that will be sent from `local`.
     pub fn new(request: &'r ProbeRequest, local: SocketAddr) -> Self {
-        let sent_by = local.to_string();
+        // A phone that names its host does so in Via as in Contact (RFC 7118 §5.2).
+        let named = request.contact_host.as_ref().filter(|_| request.transport.is_web());
+        let sent_by = named.cloned().unwrap_or_else(|| local.to_string());
         let parts = TemplateParts {
             domain: &request.domain,
             transport: request.transport,

@@ -67,7 +67,7 @@ pub(super) fn open(
     let crew = CrewConfig {
         identities: plan.identities.clone(),
         policies,
-        flows,
+        flows: flows.opened_at_most(plan.load.max_connect_rate),
         seats: phones,
         seed,
         run,

@@ -130,6 +130,17 @@ fn certificate(view: &View<'_>) -> Option<Draft> {
         draft.evidence.push(format!("{} opened in the same intervals", group.opened_meanwhile));
         draft.advice.push("several servers behind one address may show different certificates".to_owned());
     }
+    if group.opened_meanwhile == 0 && group.reasons.iter().all(|(why, _)| *why == FlowLoss::CertificateName) {
+        // Names are looked at last: whoever issued it is trusted here.
+        let because = "something in between that shows a certificate of its own making for the name it is asked for: this \
+                       one is of an authority that is trusted here, and for another name";
+        draft.excludes(Rival::Front, because);
+    }
+    if group.reasons.iter().any(|(why, _)| *why == FlowLoss::CertificateTime) {
+        draft
+            .advice
+            .push("the clock of this machine decides what has expired: compare it with `date -u` elsewhere".to_owned());
+    }
     draft.rejected.push("a server that is away: each time it was there and showed a certificate".to_owned());
     draft.rejected.push("a refusal by the server: we ended the handshake, and no request was sent".to_owned());
     Some(draft)

@@ -5,7 +5,7 @@ use crate::engine::channels::{Channels, ClientLayers, Inbox, Layers, Progress};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamToken};
 use crate::net::tcp::Tcp;
-use crate::vocab::{FlowLoss, Trouble};
+use crate::vocab::{FlowLoss, LayersTold, Trouble};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct ProbeConnection {
     local: Option<SocketAddr>,
     lost: Option<FlowLoss>,
     /// What there is to say of its layers: what was agreed on, or why nothing was.
-    said: Option<Result<String, String>>,
+    said: Option<Result<LayersTold, String>>,
 }
 
 /// How long opening it may take.
@@ -52,7 +52,7 @@ impl ProbeConnection {
     }
 
     /// What there is to say of its layers: what was agreed on, or why nothing was.
-    pub(super) fn said(&self) -> Option<&Result<String, String>> {
+    pub(super) fn said(&self) -> Option<&Result<LayersTold, String>> {
         self.said.as_ref()
     }
 

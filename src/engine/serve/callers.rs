@@ -1,16 +1,15 @@
 //! The connections to the embedded registrar that one of its threads has accepted.
 
+use super::port::StreamPort;
 use super::trouble::{SharedTrouble, Troubled};
 use crate::engine::channels::{Channels, Inbox, Layers, Progress, SUBPROTOCOL};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamRegistry, StreamToken, Waker};
-use crate::net::tcp::{Tcp, TcpPort};
-use crate::net::tls::TlsServer;
+use crate::net::tcp::Tcp;
 use crate::net::ws::Ws;
 use crate::registrar::{Caller, Connection, Peer, Reception};
-use crate::vocab::{FlowLoss, Time, Transport, saturating_u32};
+use crate::vocab::{FlowLoss, Time, saturating_u32};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Replies that other threads found due, on their way to the thread that has the connection.
@@ -32,43 +31,6 @@ impl Mailbox {
 
     fn take(&self) -> Vec<(StreamToken, Vec<u8>)> {
         std::mem::take(&mut self.replies.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Where connections are accepted.
-pub struct StreamPort {
-    /// `None`: nobody can connect for now.
-    pub port: Option<TcpPort>,
-    pub local: SocketAddr,
-    /// What secures them.
-    pub tls: Option<TlsServer>,
-    /// Whether they are to become WebSockets.
-    pub web: bool,
-}
-
-impl StreamPort {
-    /// Listens on `local`; see [`TcpPort::bind`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn bind(local: SocketAddr, tls: Option<TlsServer>, web: bool) -> io::Result<StreamPort> {
-        let port = TcpPort::bind(local)?;
-        Ok(StreamPort { local: port.local_addr(), port: Some(port), tls, web })
-    }
-
-    pub(super) fn transport(&self) -> Transport {
-        match (self.tls.is_some(), self.web) {
-            (false, false) => Transport::Tcp,
-            (true, false) => Transport::Tls,
-            (false, true) => Transport::Ws,
-            (true, true) => Transport::Wss,
-        }
-    }
-
-    /// The same for another thread.
-    pub(super) fn share(&self) -> io::Result<StreamPort> {
-        let port = self.port.as_ref().map(TcpPort::share).transpose()?;
-        Ok(StreamPort { port, local: self.local, tls: self.tls.clone(), web: self.web })
     }
 }
 

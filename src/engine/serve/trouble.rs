@@ -1,7 +1,7 @@
 //! What goes wrong on purpose with the connections of one thread of the embedded registrar: it
 //! waits for times, and does what `registrar::ConnectionFaults` says.
 
-use super::callers::StreamPort;
+use super::port::StreamPort;
 use crate::link::DueQueue;
 use crate::net::poll::StreamToken;
 use crate::net::tcp::{Tcp, TcpPort};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Faults of connections, with what they show.
 #[derive(Clone, Default)]
-pub struct Trouble {
+pub struct ConnectionTrouble {
     pub faults: ConnectionFaults,
     /// The certificates that are shown instead of the registrar's own.
     pub certificates: Vec<(ShownCertificate, TlsServer)>,
@@ -49,8 +49,8 @@ pub(super) struct SharedTrouble {
 
 impl SharedTrouble {
     /// `None`: nothing goes wrong.
-    pub(super) fn new(trouble: Trouble, ports: usize) -> Option<Self> {
-        let Trouble { faults, certificates } = trouble;
+    pub(super) fn new(trouble: ConnectionTrouble, ports: usize) -> Option<Self> {
+        let ConnectionTrouble { faults, certificates } = trouble;
         let doors = (0..ports).map(|_| Mutex::default()).collect();
         (!faults.is_empty()).then(|| SharedTrouble { faults: Arc::new(Mutex::new(faults)), certificates, doors })
     }

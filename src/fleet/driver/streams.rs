@@ -9,8 +9,10 @@ use crate::fleet::flows::Members;
 use crate::fleet::stream::{Ping, StreamInput, StreamState, StreamStep, pause};
 use crate::measure::FlowChange;
 use crate::seed::Purpose;
+use crate::sip::Response;
 use crate::vocab::{FlowId, FlowLoss, Secured, Time, saturating_u32};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What the agents of a stream are to be told; those before `next` know.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +158,24 @@ impl<W: Witness> Driver<W> {
         }
     }
 
+    /// A registrar that says how long it waits for a keep-alive knows best, where there are any
+    /// (RFC 5626 §4.4.1 and §5.4).
+    pub(super) fn flow_timer(&mut self, flow: FlowId, now: Time, response: &Response<'_>) {
+        let stream = self.config.flows.stream(flow);
+        let Some(known) = stream.rules.keepalive else { return };
+        let said = response.headers("Flow-Timer").next().and_then(|text| std::str::from_utf8(text.trim_ascii()).ok());
+        let said = said.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let Some(longest) = said.filter(|said| *said != known) else { return };
+        stream.rules.keepalive = Some(longest);
+        let draw = self.keepalive_draw(flow, now);
+        let entry = self.entry_of(flow);
+        let stream = self.config.flows.stream(flow);
+        stream.life.keep_alive_within(now, longest, draw);
+        if let Some(at) = stream.life.deadline(&stream.rules) {
+            self.wheel.schedule(entry, at);
+        }
+    }
+
     /// Sets keep-alives apart, of flows and of each other.
     fn keepalive_draw(&self, flow: FlowId, now: Time) -> f64 {
         let id = self.config.stripe.global(saturating_u32(flow.index()));
@@ -208,6 +228,7 @@ impl<W: Witness> Driver<W> {
             }
             StreamStep::GiveUp => {
                 let why = out.close(flow);
+                self.config.flows.stream(flow).life.waited_for(why);
                 self.fell(flow, why, true, now);
             }
         }

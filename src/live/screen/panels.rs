@@ -81,8 +81,13 @@ fn arrivals(scene: &Scene) -> Line<'static> {
 fn agents(scene: &Scene, palette: Palette, width: usize) -> Line<'static> {
     let sum = scene.sum();
     let done = if sum.planned == 0 { 0.0 } else { sum.registered as f64 / sum.planned as f64 };
+    // Registered, and nobody reaches them: what a go-live has is the rest.
+    let cut_off = match sum.cut_off {
+        0 => String::new(),
+        cut_off => format!("  {} unconnected", grouped(cut_off)),
+    };
     let text = format!(
-        "registered  {:>9} of {:>9} planned {:>8}   {:>6} open  ",
+        "registered  {:>9} of {:>9} planned {:>8}   {:>6} open{cut_off}  ",
         grouped(sum.registered),
         grouped(sum.planned),
         share(sum.registered, sum.planned),

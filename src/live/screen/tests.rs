@@ -224,3 +224,13 @@ proptest! {
         prop_assert_eq!(shown(&mut scene, width, height).len(), usize::from(height));
     }
 }
+
+#[test]
+fn agents_that_nobody_reaches_are_shown_where_there_are_any() {
+    let mut scene = scene(2);
+    let mut later = glances(2);
+    later[1].cut_off = 7;
+    scene.moment(moment(3, later));
+    let lines = shown(&mut scene, 80, 24);
+    assert!(line(&lines, "registered").contains("2 open  7 unconnected"), "{}", line(&lines, "registered"));
+}

@@ -33,11 +33,18 @@ pub struct Account {
     pub undelivered: u64,
     /// TCP streams that carry TLS: what is in them cannot be seen.
     pub encrypted_streams: u64,
+    /// Frames of WebSockets that are compressed: what is in them is not looked at.
+    pub compressed_frames: u64,
     /// What wrote the capture, where a pcapng says it.
     pub application: Option<String>,
     /// Why the capture could not be read to its end.
     pub torn: Option<String>,
 }
+
+/// What to do about it: the session keys are the client's or the server's to write.
+const ENCRYPTED: &str = "directions of TLS connections cannot be looked into (with a key log, SSLKEYLOGFILE, tshark takes \
+                         them off: tshark -r FILE -o tls.keylog_file:KEYS -U \"OSI layer 7\" -w sip.pcapng, and diagnose \
+                         reads sip.pcapng)";
 
 impl Account {
     /// What a reader of the findings has to know of the capture, a sentence each.
@@ -51,7 +58,8 @@ impl Account {
             (self.stream_gaps, "gaps are in TCP streams: messages in them are missing"),
             (self.tunnels_closed, "packets are in tunnels that cannot be looked into (IPsec, MACsec and the like)"),
             (self.undelivered, "SIP messages came back as undeliverable (ICMP)"),
-            (self.encrypted_streams, "TLS connections cannot be looked into"),
+            (self.encrypted_streams, ENCRYPTED),
+            (self.compressed_frames, "frames of WebSockets are compressed and were passed over"),
         ];
         let mut remarks: Vec<_> =
             counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes ─ frames ─▶ link layer ─▶ ip (fragments) ─┬─▶ UDP ──────────────┬─▶ CapturedMessage
-//!                        ▲                        ├─▶ TCP (stream) ─────┘
+//!                        ▲                        ├─▶ TCP (stream, web) ┘
 //!                        └──────── tunnel ◀───────┼─▶ GRE, VXLAN, GTP-U …
 //!                                                 └─▶ ICMP ─────────────▶ Undelivered
 //! ```
@@ -11,16 +11,19 @@
 //! [`Account`] and passed over; no input makes it panic or hold more than a fixed amount of memory.
 
 mod account;
+mod exported;
 mod frames;
 mod ip;
 mod stream;
 mod tunnel;
+mod web;
 
 pub use account::Account;
 pub use frames::CaptureError;
 
 use crate::sip::framing;
 use crate::vocab::{Transport, Unreachable};
+use exported::Exported;
 use frames::Frame;
 use ip::{Datagrams, PROTOCOL_TCP, PROTOCOL_UDP, Payload};
 use std::collections::VecDeque;
@@ -103,6 +106,10 @@ impl CaptureReader {
     fn frame(&mut self, frame: &Frame<'_>, account: &mut Account, each: &mut impl FnMut(CapturedItem<'_>)) {
         self.last_ns = frame.at_ns;
         account.last_ns = account.last_ns.max(frame.at_ns);
+        if frame.link == exported::LINK {
+            exported_message(frame, account, each);
+            return;
+        }
         if let Some(packet) = ip::packet_of(frame, account) {
             self.packet(frame.at_ns, packet, 0, account, each);
         }
@@ -153,9 +160,9 @@ impl CaptureReader {
         // What waited behind a gap ends with the capture.
         let at_ns = self.last_ns;
         let mut found = 0;
-        self.streams.finish(account, |from, to, bytes| {
+        self.streams.finish(account, |from, to, transport, bytes| {
             found += 1;
-            each(CapturedItem::Message(CapturedMessage { at_ns, from, to, transport: Transport::Tcp, bytes }));
+            each(CapturedItem::Message(CapturedMessage { at_ns, from, to, transport, bytes }));
         });
         account.messages += found;
     }
@@ -189,6 +196,18 @@ fn datagram<'a>(
         each(CapturedItem::Message(CapturedMessage { at_ns, from, to, transport: Transport::Udp, bytes }));
     }
     Tunnel::Not
+}
+
+/// A message that another program has taken out of what carried it.
+fn exported_message(frame: &Frame<'_>, account: &mut Account, each: &mut impl FnMut(CapturedItem<'_>)) {
+    match exported::read(frame.bytes) {
+        Some(Exported { from, to, transport, bytes }) if framing::is_sip(bytes) => {
+            account.messages += 1;
+            each(CapturedItem::Message(CapturedMessage { at_ns: frame.at_ns, from, to, transport, bytes }));
+        }
+        Some(_) => {}
+        None => account.damaged_packets += 1,
+    }
 }
 
 /// RFC 792 and RFC 4443 §3.1: a type, a code, and behind eight bytes the packet that did not arrive.
@@ -238,9 +257,9 @@ fn segment(
         bytes,
     };
     let mut found = 0;
-    streams.segment(&segment, account, |from, to, bytes| {
+    streams.segment(&segment, account, |from, to, transport, bytes| {
         found += 1;
-        each(CapturedItem::Message(CapturedMessage { at_ns, from, to, transport: Transport::Tcp, bytes }));
+        each(CapturedItem::Message(CapturedMessage { at_ns, from, to, transport, bytes }));
     });
     account.messages += found;
 }

@@ -1,4 +1,5 @@
-//! TCP streams put together again, one direction at a time, and SIP messages cut out of them.
+//! TCP streams put together again, one direction at a time, and SIP messages cut out of them, or out
+//! of the frames of a WebSocket (`web`).
 //!
 //! A stream may begin in the middle, segments may come out of order or twice, bytes may be missing.
 //! Reading begins, and goes on after a gap, at the next line that begins a SIP message. Sequence
@@ -7,7 +8,9 @@
 //! and of all together [`MAX_HELD`]. The direction that was silent longest gives way.
 
 use super::account::Account;
+use super::web::{self, WebPiece, WebStage};
 use crate::sip::framing::{self, Framed};
+use crate::vocab::Transport;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
@@ -49,6 +52,8 @@ struct HalfStream {
     /// `ready` begins where a message does, as far as is known.
     in_step: bool,
     encrypted: bool,
+    /// It carries a WebSocket.
+    web: Option<WebStage>,
     touched: u64,
 }
 
@@ -59,7 +64,7 @@ impl Streams {
         &mut self,
         segment: &Segment<'_>,
         account: &mut Account,
-        mut each: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+        mut each: impl FnMut(SocketAddr, SocketAddr, Transport, &[u8]),
     ) {
         if segment.bytes.is_empty() && !segment.syn && !segment.last {
             return;
@@ -70,7 +75,7 @@ impl Streams {
             self.forget_the_oldest(account, &mut each);
         }
         let mut direction = known.unwrap_or_default();
-        let mut each = |bytes: &[u8]| each(segment.from, segment.to, bytes);
+        let mut each = |over, bytes: &[u8]| each(segment.from, segment.to, over, bytes);
         if segment.syn {
             direction.restart(segment.sequence.wrapping_add(1), account, &mut each);
         }
@@ -87,7 +92,11 @@ impl Streams {
     }
 
     /// What still waits behind gaps.
-    pub(super) fn finish(&mut self, account: &mut Account, mut each: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+    pub(super) fn finish(
+        &mut self,
+        account: &mut Account,
+        mut each: impl FnMut(SocketAddr, SocketAddr, Transport, &[u8]),
+    ) {
         while !self.open.is_empty() {
             self.forget_the_oldest(account, &mut each);
         }
@@ -100,17 +109,21 @@ impl Streams {
         Some(direction)
     }
 
-    fn forget_the_oldest(&mut self, account: &mut Account, each: &mut impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+    fn forget_the_oldest(
+        &mut self,
+        account: &mut Account,
+        each: &mut impl FnMut(SocketAddr, SocketAddr, Transport, &[u8]),
+    ) {
         let Some((_, &(from, to))) = self.order.first_key_value() else { return };
         if let Some(mut direction) = self.take_out((from, to)) {
-            direction.close(account, &mut |bytes: &[u8]| each(from, to, bytes));
+            direction.close(account, &mut |over, bytes: &[u8]| each(from, to, over, bytes));
         }
     }
 }
 
 impl HalfStream {
     /// A new connection with the same addresses.
-    fn restart(&mut self, next: u32, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn restart(&mut self, next: u32, account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         // A repeated SYN changes nothing.
         if self.next == Some(next) {
             return;
@@ -123,7 +136,7 @@ impl HalfStream {
         self.ready.len() + self.waiting_bytes
     }
 
-    fn take(&mut self, segment: &Segment<'_>, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn take(&mut self, segment: &Segment<'_>, account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         if segment.bytes.is_empty() || self.encrypted {
             return;
         }
@@ -151,7 +164,7 @@ impl HalfStream {
 
     /// Bytes that follow those before.
     #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap (RFC 9293 §3.4)")]
-    fn append(&mut self, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn append(&mut self, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         self.next = self.next.map(|next| next.wrapping_add(bytes.len() as u32));
         if self.ready.is_empty() && is_tls(bytes) {
             self.encrypted = true;
@@ -160,11 +173,23 @@ impl HalfStream {
             account.encrypted_streams += 1;
             return;
         }
+        let fresh = self.ready.is_empty();
         self.ready.extend_from_slice(bytes);
-        self.cut_messages(each);
+        match self.web.take() {
+            // Behind a gap nobody knows where frames begin but by what is in them.
+            Some(_) if fresh && !self.in_step && !web::begins_frame(&self.ready) => {
+                self.ready.clear();
+                self.web = Some(WebStage::OPEN);
+            }
+            Some(web) => self.cut_frames(web, account, each),
+            None if web::begins_upgrade(&self.ready) => self.cut_frames(WebStage::Upgrading, account, each),
+            None if web::may_begin_upgrade(&self.ready) => {}
+            None if !self.in_step && web::begins_frame(&self.ready) => self.cut_frames(WebStage::OPEN, account, each),
+            None => self.cut_messages(each),
+        }
     }
 
-    fn wait(&mut self, first: u32, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn wait(&mut self, first: u32, bytes: &[u8], account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         let known = self.waiting.get(&first).is_some_and(|held| held.len() >= bytes.len());
         if known {
             account.copies += 1;
@@ -180,7 +205,7 @@ impl HalfStream {
     }
 
     /// Whether the first of the waiting segments follows now.
-    fn continue_behind_gap(&mut self, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn continue_behind_gap(&mut self, account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         while let Some((first, next)) = self.nearest().zip(self.next) {
             let ahead = first.wrapping_sub(next);
             if ahead != 0 && ahead <= HALF {
@@ -210,7 +235,7 @@ impl HalfStream {
     }
 
     /// Gives up the missing bytes before the nearest waiting segment.
-    fn skip_gap(&mut self, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn skip_gap(&mut self, account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         let Some(first) = self.nearest() else { return };
         account.stream_gaps += 1;
         self.ready.clear();
@@ -220,14 +245,49 @@ impl HalfStream {
     }
 
     /// Nothing more will come.
-    fn close(&mut self, account: &mut Account, each: &mut impl FnMut(&[u8])) {
+    fn close(&mut self, account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
         while !self.waiting.is_empty() {
             self.skip_gap(account, each);
         }
         self.ready.clear();
     }
 
-    fn cut_messages(&mut self, each: &mut impl FnMut(&[u8])) {
+    /// Takes what has come of a WebSocket.
+    fn cut_frames(&mut self, mut web: WebStage, account: &mut Account, each: &mut impl FnMut(Transport, &[u8])) {
+        let mut from = 0;
+        self.in_step = true;
+        while from < self.ready.len() {
+            match web.piece(&self.ready[from..], MAX_MESSAGE) {
+                WebPiece::Incomplete => break,
+                WebPiece::Head { used, upgrades: true } => {
+                    from += used;
+                    web = WebStage::OPEN;
+                }
+                // HTTP that asks for something else.
+                WebPiece::Head { upgrades: false, .. } => {
+                    self.in_step = false;
+                    return self.cut_messages(each);
+                }
+                WebPiece::Frame { used, message } => {
+                    from += used;
+                    message.iter().filter(|message| framing::is_sip(message)).for_each(|sip| each(Transport::Ws, sip));
+                }
+                WebPiece::Compressed { used } => {
+                    from += used;
+                    account.compressed_frames += 1;
+                }
+                WebPiece::Broken => {
+                    from = self.ready.len();
+                    self.in_step = false;
+                    web = WebStage::OPEN;
+                }
+            }
+        }
+        self.ready.drain(..from);
+        self.web = Some(web);
+    }
+
+    fn cut_messages(&mut self, each: &mut impl FnMut(Transport, &[u8])) {
         let mut from = 0;
         loop {
             let rest = &self.ready[from..];
@@ -243,7 +303,7 @@ impl HalfStream {
             match framing::frame(rest) {
                 Framed::Blank { used } => from += used,
                 Framed::Message { length } => {
-                    each(&rest[..length]);
+                    each(Transport::Tcp, &rest[..length]);
                     from += length;
                 }
                 Framed::NotSip => self.in_step = false,

@@ -92,14 +92,28 @@ fn agents(intervals: &[&IntervalResult]) -> Chart {
             length(intervals[at].start_ns)
         ),
     };
-    let series = vec![
+    let reachable = over(TrunkInterval::reachable_agent_ns);
+    let cut_off = registered.iter().zip(&reachable).filter_map(|(on, reached)| Some((*on)? - (*reached)?));
+    let cut_off = cut_off.fold(0.0, f64::max);
+    let mut lead = "Agents that should be registered and agents that are, on average over each interval.".to_owned();
+    let mut said = said;
+    let mut series = vec![
         Series { label: "planned", class: "c-plan", values: planned },
         Series { label: "registered", class: "c-good", values: registered },
     ];
+    // Where connections never went, it is the same line once more.
+    if cut_off >= 1.0 {
+        lead.push_str(" Whoever is registered over a connection that is gone cannot be reached.");
+        said.push_str(&format!(
+            " At most {} of the registered were without a connection.",
+            thousands(floor_u64(cut_off.round()))
+        ));
+        series.push(Series { label: "registered and connected", class: "c-mid", values: reachable });
+    }
     Lines {
         id: "agents-over-time",
         title: "Registered agents against plan",
-        lead: "Agents that should be registered and agents that are, on average over each interval.".to_owned(),
+        lead,
         said,
         scale: Scale::Linear,
         unit: "",
