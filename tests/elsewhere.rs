@@ -99,6 +99,15 @@ fn answers_from_another_port_are_taken_and_told() {
     // Twenty registrations and twenty removals.
     assert_eq!(told["attempts"], "40");
 
+    // They are counted with the agent that their URI names.
+    let asked = results.run["trunks"][0]["asked"].as_array().expect("a list").clone();
+    let of = |method: &str, key: &str| -> u64 {
+        let rows = asked.iter().filter(|row| row["method"] == method);
+        rows.map(|row| row[key].as_u64().expect("a number")).sum()
+    };
+    let counted = ["OPTIONS", "NOTIFY", "INVITE"].map(|method| (of(method, "count"), of(method, "agents")));
+    assert_eq!(counted, [(1, 1), (2, 1), (1, 1)], "{asked:#?}");
+
     // The requests were answered where they came from.
     let mut bytes = [0; 4096];
     let mut answers: Vec<(String, u16, bool)> = Vec::new();
