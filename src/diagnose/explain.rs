@@ -206,7 +206,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The ids that findings may have.
-    const IDS: [&str; 36] = [
+    const IDS: [&str; 37] = [
         "connect.refused",
         "keepalive.unanswered",
         "flow.closed-by-server",
@@ -225,6 +225,7 @@ mod tests {
         "loop.401",
         "loop.stale-nonce",
         "loop.423",
+        "loop.retry-after",
         "realm.mismatch",
         "algorithm.unsupported",
         "oscillation",

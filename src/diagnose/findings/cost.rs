@@ -5,7 +5,8 @@ use super::view::View;
 use super::wording::counted;
 use crate::measure::OutcomeRow;
 use crate::record::AgentResult;
-use crate::vocab::{Class, Kind, Place, RetryAfter, Trouble, floor_u64};
+use super::asked::wait_as_asked_s;
+use crate::vocab::{Class, Kind, Place, Trouble, floor_u64};
 use std::fmt;
 
 /// The cost of attempts on one trunk that failed in one way.
@@ -55,18 +56,13 @@ fn wait_s(view: &View<'_>, agent: u32, class: Class, asked_s: Option<f64>) -> Op
     };
     // A limited number of retries is no steady state.
     let own = own.filter(|_| retry.max.is_none());
-    match (retry.retry_after, asked_s) {
-        // Such a retry is not counted.
-        (RetryAfter::Always, Some(asked)) => Some(asked),
-        (RetryAfter::Replaces, Some(asked)) => own.map(|_| asked),
-        _ => own,
-    }
+    asked_s.and_then(|asked| wait_as_asked_s(retry, own, asked)).or(own)
 }
 
 /// The mean `Retry-After` of these answers, where all that are told apart had one.
 fn asked_to_wait_s(rows: &[&OutcomeRow]) -> Option<f64> {
     let asked = |row: &&OutcomeRow| {
-        let (least, most) = row.retry_after_s.filter(|(least, _)| *least > 0)?;
+        let (least, most) = row.retry_after_s?;
         Some((row.seen.count as f64, (f64::from(least) + f64::from(most)) / 2.0))
     };
     let all: Vec<(f64, f64)> = rows.iter().map(asked).collect::<Option<_>>()?;

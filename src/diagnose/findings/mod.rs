@@ -1,8 +1,8 @@
 //! Why it failed: recorded evidence in, findings out, as pure functions.
 //!
 //! Each family of causes has a file: `challenge`, `refusal` (limits, bans, machines, credentials),
-//! `silence`, `connection`, `slow`, `capacity` (overload), `shed`, `binding`, `audit`, `elsewhere`,
-//! `generator` (our own trouble, drift). The rest is shared: `view` arranges the evidence;
+//! `asked` (loops that a server asks for), `silence`, `connection`, `slow`, `capacity` (overload),
+//! `shed`, `binding`, `audit`, `elsewhere`, `generator` (our own trouble, drift). The rest is shared: `view` arranges the evidence;
 //! `pattern`, `nodes`, `moment`, `place`, `phrase` and `trend` read it; `draft`, `rivals`, `cost`
 //! and `wording` make findings of it. A detector states what it saw, which rival explanations an
 //! observation ruled out, and how sure that makes it (see [`confidence`]); where two causes fit the
@@ -12,6 +12,7 @@
 //! `limit.transactions` has an explanation and no detector: only `regstorm limits` can tell a limit
 //! on open transactions from one on the rate.
 
+mod asked;
 mod audit;
 mod binding;
 mod capacity;
@@ -71,6 +72,7 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     }
     drafts.extend(refusal::find(view, &explained));
     one_of_two_401s(view, &mut drafts);
+    drafts.extend(asked::find(view));
     // One kind of request that is not answered holds up its own attempts, and no others; and where
     // each answer takes as long as any other, there is no queue.
     let place = silence::one_place(view);

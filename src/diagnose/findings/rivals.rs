@@ -52,10 +52,12 @@ pub enum Rival {
     Unlisted,
     /// Refusals of what would renew a binding, and of nothing else.
     Renewals,
+    /// Phones that come again when they like, whatever they are asked for.
+    OwnPace,
 }
 
 impl Rival {
-    pub const ALL: [Rival; 22] = [
+    pub const ALL: [Rival; 23] = [
         Rival::Accounts,
         Rival::AllAccounts,
         Rival::Limit,
@@ -78,6 +80,7 @@ impl Rival {
         Rival::Alg,
         Rival::Unlisted,
         Rival::Renewals,
+        Rival::OwnPace,
     ];
 
     /// As the lists call it; where there is a finding of this cause, by its id.
@@ -105,6 +108,7 @@ impl Rival {
             Rival::Alg => "alg.rewritten",
             Rival::Unlisted => "unlisted",
             Rival::Renewals => "refresh.failing",
+            Rival::OwnPace => "own-pace",
         }
     }
 }
