@@ -146,6 +146,7 @@ fn run(plan: &Plan, case: Case) -> Duration {
         timeline: schedule.timeline(),
         wishes: None,
         relocations: None,
+        canaries: None,
         glances: false,
         drain: plan.drain,
         unregister_rate: None,

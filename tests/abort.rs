@@ -9,6 +9,7 @@ use regstorm::record::results::Host;
 use regstorm::record::{Header, Results, Writer, read};
 use regstorm::registrar::{FaultKind, LimitScope};
 use regstorm::sim::World;
+use std::path::Path;
 use std::time::Duration;
 use support::clock;
 use support::program::{Regstorm, profile};
@@ -35,12 +36,7 @@ fn storm(registrar: &str, safety: &str, further: &str) -> String {
 fn a_registrar_that_refuses_most_is_left_alone_and_nothing_stays_behind() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let fault = "[[registrar.fault]]\nkind = \"refuse\"\ncode = 503\nshare = 0.75\n";
-    let registrar = Regstorm::start(dir.path(), &["registrar", profile(dir.path(), fault)]);
-    let address = clock::until("a socket to listen", LIMIT, || {
-        let said = registrar.stdout_so_far();
-        let line = said.lines().next().filter(|_| said.ends_with('\n'))?;
-        Some(line.strip_prefix("listening udp://").expect("the documented line").to_owned())
-    });
+    let (registrar, address) = registrar(dir.path(), fault);
     let safety = "abort_on = { loops = \"> 100\", success_ratio = \"< 0.5\" }";
     let text = storm(&format!("sip:{address}"), safety, "[thresholds]\nattempts = \"> 0\"\n");
     let run = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out", "--live", "plain"], LIMIT);
@@ -188,4 +184,76 @@ fn header(agents: u32) -> Header {
         "host": Host::default(), "features": [], "arrivals_planned": agents, "workers": 2, "simulated": true,
     }))
     .expect("a header")
+}
+
+/// A registrar of its own process, and its address.
+fn registrar(dir: &Path, text: &str) -> (Regstorm, String) {
+    let registrar = Regstorm::start(dir, &["registrar", profile(dir, text)]);
+    let address = clock::until("a socket to listen", LIMIT, || {
+        let said = registrar.stdout_so_far();
+        let line = said.lines().next().filter(|_| said.ends_with('\n'))?;
+        Some(line.strip_prefix("listening udp://").expect("the documented line").to_owned())
+    });
+    (registrar, address)
+}
+
+/// Ten agents and a canary that no agent is.
+fn beside(address: &str, hold: &str, more: &str) -> String {
+    format!(
+        "[run]\nname = \"beside\"\ninterval = \"1s\"\nseed = 7\n{more}\n[[trunk]]\nid = \"lab\"\nregistrar = \"sip:{address}\"\n\
+         domain = \"genesyscloud.test\"\nagents = {{ count = 10, user = \"agent{{n:05}}\", password = \"secret\" }}\n\
+         canary = {{ user = \"canary\", password = \"secret\" }}\n\
+         [[load]]\nrate = 100\nfor = \"100ms\"\n[[load]]\nhold = \"{hold}\"\n"
+    )
+}
+
+#[test]
+fn a_canary_registers_beside_the_load_and_is_in_no_count_of_it() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let (registrar, address) = registrar(dir.path(), "");
+    let more = "[safety]\nauthorised_by = \"J. Doe of Example Ltd\"\n[thresholds]\ncanary_failed = \"== 0\"\n";
+    let text = beside(&address, "3s", more);
+    let run = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+    assert!(matches!(run.status.code(), Some(0 | 3)), "{run:?}");
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!((results.total("attempts"), results.total("agents"), results.total("registered")), (10, 10, 10));
+    let checks = results.total("canary_checks");
+    assert!(checks >= 2 && results.total("canary_failed") == 0, "{checks} checks");
+    let rows = results.table("availability.csv");
+    assert!(rows.sum("canary_checks") >= 2.0 && rows.sum("canary_failed") == 0.0);
+    let says = format!("{checks} of {checks} checks beside the load registered; none failed");
+    assert!(run.stdout().contains(&says), "{}", run.stdout());
+    assert!(String::from_utf8(results.bytes("report.html")).expect("UTF-8").contains(&says));
+    // Who agreed stands in the report.
+    assert_eq!(results.text("/conditions/authorised_by"), "J. Doe of Example Ltd");
+    assert!(String::from_utf8(results.bytes("report.html")).expect("UTF-8").contains("J. Doe of Example Ltd"));
+    let csv = String::from_utf8(results.bytes("summary.csv")).expect("UTF-8");
+    assert!(csv.contains("Checks of the canary that failed,0,checks"), "{csv}");
+    registrar.signal("INT");
+    let account = registrar.wait(LIMIT);
+    assert!(account.stderr().contains(" bindings now 0, at most 11"), "{}", account.stderr());
+}
+
+/// The agents are bound and send nothing more; who is refused from the third second on is the
+/// canary alone, and that is a sign of a ban.
+#[test]
+fn a_canary_that_is_shut_out_ends_the_load() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let fault = "[[registrar.fault]]\nkind = \"deny\"\ncode = 403\nsources = [\"127.0.0.1\"]\nfrom = \"3s\"\n";
+    let (registrar, address) = registrar(dir.path(), fault);
+    let abort = "[safety]\nabort_on = { canary_failed_in_a_row = \">= 3\" }\n";
+    let text = beside(&address, "45s", abort);
+    let run = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out", "--live", "plain"], LIMIT);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.text("/aborted/name"), "canary_failed_in_a_row", "{}", run.stderr());
+    assert_eq!((results.total("authentication_failed"), results.total("registration_rejected")), (0, 0));
+    assert!(results.number("/totals/canary_failed_in_a_row") >= 3.0);
+    assert!(results.number("/duration_s") < 45.0);
+    let said = run.stderr();
+    assert!(said.contains("trunk lab: the canary, canary, did not register: ") && said.contains("403"), "{said}");
+    assert!(said.contains("stopped by abort_on: canary_failed_in_a_row >= 3"), "{said}");
+    registrar.signal("INT");
+    registrar.wait(LIMIT);
 }

@@ -106,6 +106,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         timeline: frame.schedule.timeline(),
         wishes: None,
         relocations: None,
+        canaries: None,
         glances: false,
         drain: plan.drain,
         unregister_rate: None,

@@ -5,6 +5,7 @@ mod assemble;
 mod attended;
 mod avalanche;
 mod baseline;
+mod canary;
 mod carriers;
 mod check;
 mod child;

@@ -18,7 +18,7 @@ pub(super) const MESSAGES_PER_SECOND: u32 = 20;
 /// with those of the registrar, with those of a proxy, after a stale nonce, after a 423); before
 /// each that is not the first of a second at most one retransmission, which takes T1 = 500 ms of
 /// waiting.
-const MOST: u32 = 6;
+pub(super) const MOST: u32 = 6;
 
 /// What the probes of one session share.
 pub(super) struct Prober {
@@ -48,6 +48,10 @@ impl Prober {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// A Call-ID no other call of the session has.
     pub(super) fn call(&self) -> Call {
         Call::new(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
@@ -59,7 +63,7 @@ impl Prober {
     pub(super) fn exchange(&self, socket: &mut ProbeSocket, request: &ProbeRequest, until: Time) -> Option<ProbeSeen> {
         loop {
             let now = self.clock.now();
-            if now >= until || until != Time::NEVER && self.stopped.load(Ordering::Relaxed) {
+            if now >= until || until != Time::NEVER && self.is_stopped() {
                 return None;
             }
             match self.with(|allowance| allowance.begin(now, MOST)) {

@@ -1,6 +1,7 @@
 //! `regstorm run`: from a profile to a directory of results.
 
 use super::assemble::{AssembledRun, RunFrame, assemble};
+use super::canary::{CANARY_MESSAGES, Canaries};
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
 use super::output::{RunDirectory, say};
@@ -52,9 +53,9 @@ pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     check_screen(args.live)?;
     let clock = Clock::new();
-    let (mut plan, accounts) = plan(args)?;
+    let (mut plan, accounts, canaries) = plan(args)?;
     let found = look_up_all(&mut plan)?;
-    approach(&mut plan, &accounts, &found, args, clock)?;
+    approach(&mut plan, (&accounts, &canaries), &found, args, clock)?;
     drop(accounts);
     let port = metrics::bind(args)?;
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
@@ -94,39 +95,45 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     usage::give_back_freed_memory();
     announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
-    let glances = watch.shows_trunks();
+    let watchers = Canaries::begin(&plan, canaries, &targets, server.as_ref(), clock)?;
+    watchers.iter().for_each(|watchers| watch.hears(watchers.words.clone()));
+    let canaries = watchers.as_ref().map(|watchers| watchers.books.clone());
     let mut renewal = renewing(&plan, &targets, clock)?;
     renewal.iter().for_each(|renewal| watch.records(renewal.look_ups.clone()));
     let relocations = renewal.as_mut().and_then(|renewal| renewal.relocations.take());
-    let run = Conduct { wishes: Some(wishes), relocations, glances, ..as_planned(&plan, &frame, workers, clock) };
+    let planned = as_planned(&plan, &frame, workers, clock);
+    let run = Conduct { wishes: Some(wishes), relocations, canaries, glances: watch.shows_trunks(), ..planned };
     let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
     // What is left to do may take a while, or be held up by a disk or a terminal.
     let _heard = StopFlag::listen(clock)?;
+    watchers.into_iter().for_each(Canaries::end);
     // A condition that held when no load was left to end is for the thresholds to judge.
     let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
     let last = end(&ended, &frame, aborted);
     let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
     let unkept = ended.keep_error.or_else(|| watch.record().end(&last).err());
     directory.rescue(watch.record().get_ref());
-    drop((watch, renewal));
-    drop(server);
+    drop((watch, renewal, server));
     let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
     // Somebody who interrupted the run is not kept waiting.
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
-    tell(args, &plan.name, directory.path(), &derived)?;
-    if let Some(publication) = publication.filter(|_| interrupted_by.is_none()) {
-        publication.linger(args.live != Live::Off)?;
-    }
+    tell(args, &plan.name, directory.path(), &derived, publication.filter(|_| interrupted_by.is_none()))?;
     Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
 }
 
-/// Prints what came of the run, and makes room for the next one.
-fn tell(args: &RunArgs, name: &str, directory: &Path, derived: &Derived) -> Result<(), Failure> {
+/// Prints what came of the run, makes room for the next one, and publishes it a little longer.
+fn tell(
+    args: &RunArgs,
+    name: &str,
+    directory: &Path,
+    derived: &Derived,
+    lingers: Option<metrics::Publication>,
+) -> Result<(), Failure> {
     derived.print(directory, Shown::of(args.json, args.line))?;
     if let Some(keep) = args.keep {
         keep::prune(name, directory, keep);
     }
-    Ok(())
+    lingers.map_or(Ok(()), |publication| publication.linger(args.live != Live::Off))
 }
 
 /// What was recorded is reported, whatever happened to the run.
@@ -210,6 +217,7 @@ fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Cl
         timeline: frame.schedule.timeline(),
         wishes: None,
         relocations: None,
+        canaries: None,
         glances: false,
         drain: plan.drain,
         unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
@@ -295,7 +303,7 @@ fn assemble_in_time(
 /// Makes first contact with registrars beyond this machine; those on it need none.
 fn approach(
     plan: &mut Plan,
-    accounts: &[Option<AgentAccount>],
+    (accounts, canaries): (&Accounts, &Accounts),
     found: &[Option<TrunkTargets>],
     args: &RunArgs,
     clock: Clock,
@@ -304,7 +312,7 @@ fn approach(
     if targets.iter().all(Option::is_none) {
         return Ok(());
     }
-    plan.be_cautious();
+    plan.be_cautious(canaries.iter().any(Option::is_some));
     contact::consent(plan, &targets, args.yes, args.live != Live::Off)?;
     if plan.contact.canary {
         contact::canaries(plan, accounts, &targets, clock)?;
@@ -312,20 +320,29 @@ fn approach(
     Ok(())
 }
 
-/// The plan of a profile, and the first account of each of its trunks.
-fn plan(args: &RunArgs) -> Result<(Plan, Vec<Option<AgentAccount>>), Failure> {
+/// An account of each trunk that has one.
+type Accounts = Vec<Option<AgentAccount>>;
+
+/// The plan of a profile, the first account of each of its trunks, and those of canaries.
+fn plan(args: &RunArgs) -> Result<(Plan, Accounts, Accounts), Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
-    let plan = Plan::new(&profile)?;
+    let mut plan = Plan::new(&profile)?;
     let accounts = contact::accounts(&profile);
+    let canaries: Accounts = profile.trunks.iter().map(AgentAccount::of_canary).collect();
     drop(profile);
     usage::give_back_freed_memory();
     plan.require_load()?;
+    if canaries.iter().any(Option::is_some) {
+        // All together send no more than the ceiling says.
+        let ceiling = &mut plan.load.max_message_rate;
+        *ceiling = ceiling.saturating_sub(CANARY_MESSAGES).max(1);
+    }
     if args.live != Live::Off {
         for warning in &plan.warnings {
             say(&format!("warning: {warning}"));
         }
     }
-    Ok((plan, accounts))
+    Ok((plan, accounts, canaries))
 }
 
 /// Writes the header, which is gone then: it names every agent.

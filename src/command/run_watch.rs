@@ -1,5 +1,6 @@
 //! Who watches a run of our own: the writers of the raw files, and the person at the terminal.
 
+use super::canary::CanaryWords;
 use super::output::{FAILURES, say};
 use super::renew::LookUps;
 #[cfg(feature = "tui")]
@@ -30,6 +31,7 @@ pub(super) struct RunWatch<'a> {
     conditions: AbortWatch,
     aborted: Option<Aborted>,
     look_ups: LookUps,
+    canaries: CanaryWords,
 }
 
 /// Where the packets of failed attempts go. The file appears with the first of them: a run without
@@ -95,6 +97,7 @@ impl<'a> RunWatch<'a> {
             conditions,
             aborted: None,
             look_ups: LookUps::default(),
+            canaries: CanaryWords::default(),
         }
     }
 
@@ -107,6 +110,11 @@ impl<'a> RunWatch<'a> {
     /// Keeps what names turn out to stand for.
     pub(super) fn records(&mut self, look_ups: LookUps) {
         self.look_ups = look_ups;
+    }
+
+    /// Passes on what canaries have to say.
+    pub(super) fn hears(&mut self, words: CanaryWords) {
+        self.canaries = words;
     }
 
     /// Whether the person sees each trunk.
@@ -153,6 +161,8 @@ impl Observer for RunWatch<'_> {
             #[cfg(feature = "tui")]
             Screen::Live(live) => live.interval(interval),
         }
+        let words = std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
+        words.iter().for_each(|line| self.say(line));
         if self.aborted.is_some() {
             return Ok(Decision::GoOn);
         }

@@ -1,27 +1,25 @@
 //! `regstorm watch`: one canary agent per trunk registers at each round; a line and a hook at each
 //! change.
 
+use super::canary::{Canary, CanaryRound, Sight};
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
 use super::output::{print, say, write_files};
 use super::preflight::{plan, subjects, without_trunk};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
-use super::probing::register_as;
 use super::registrar::{address_of, embedded};
 use super::targets::resolve_trunk;
-use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::WatchArgs;
 use crate::diagnose::findings::counted;
-use crate::diagnose::readiness::{place, said};
 use crate::diagnose::watch::{Hysteresis, Light};
-use crate::engine::{Carrier, ProbeSocket, Signals};
+use crate::engine::Signals;
 use crate::net::clock::Clock;
-use crate::plan::{AgentAccount, Plan, TrunkPlan};
+use crate::plan::{Plan, TrunkPlan};
 use crate::record::results;
 use crate::report::watch::{GoChange, exposition};
 use crate::seed::Seed;
 use crate::vocab::{Time, format_duration, parse_duration};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,14 +47,15 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
     let prober = Prober::new(clock);
     let hysteresis = Hysteresis::new(args.fail_after, args.recover_after);
-    let canaries: Vec<Canary> = subjects(&profile, &mut plan, server.as_ref())?
+    let canaries: Vec<WatchedCanary> = subjects(&profile, &mut plan, server.as_ref())?
         .into_iter()
         .filter_map(|subject| {
             let (source, account) = subject.ways.into_iter().next()?;
             let (trunk, target, call) =
                 (subject.trunk.clone(), subject.target.ok().map(|found| found.preferred()), prober.call());
             let carrier = subject.carrier;
-            Some(Canary { trunk, carrier, account, source, target, socket: None, call, bound: false, hysteresis })
+            let canary = Canary { trunk, carrier, account, source, target, socket: None, call, bound: false };
+            Some(WatchedCanary { canary, hysteresis })
         })
         .collect();
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
@@ -179,7 +178,7 @@ struct Listeners {
 impl Listeners {
     fn metric(&self, watch: &CanaryWatch) -> Result<(), Failure> {
         let Some(path) = &self.metric else { return Ok(()) };
-        let states = watch.canaries.iter().map(|canary| (canary.trunk.id.clone(), canary.hysteresis.is_go()));
+        let states = watch.canaries.iter().map(|canary| (canary.canary.trunk.id.clone(), canary.hysteresis.is_go()));
         let unix_s = i64::try_from(watch.prober.clock.unix_ns() / 1_000_000_000).unwrap_or(i64::MAX);
         let text = exposition(&states.collect::<Vec<_>>(), unix_s);
         let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
@@ -194,24 +193,14 @@ struct CanaryWatch {
     embedded: Option<SocketAddr>,
     prober: Prober,
     patience: Duration,
-    canaries: Vec<Canary>,
+    canaries: Vec<WatchedCanary>,
     /// Somebody asked for an end: no canary of a round begins any more.
     stopping: Arc<AtomicBool>,
 }
 
-/// One agent that stands for its trunk.
-struct Canary {
-    trunk: TrunkPlan,
-    account: AgentAccount,
-    source: Option<IpAddr>,
-    /// `None`: the name did not resolve so far.
-    target: Option<SocketAddr>,
-    carrier: Carrier,
-    /// The same port in every round, as a phone has.
-    socket: Option<ProbeSocket>,
-    call: Call,
-    /// Whether a binding may be left at the registrar.
-    bound: bool,
+/// A canary, and whether its trunk is go.
+struct WatchedCanary {
+    canary: Canary,
     hysteresis: Hysteresis,
 }
 
@@ -235,28 +224,32 @@ impl CanaryWatch {
             if stopping.load(Ordering::Relaxed) {
                 return None;
             }
-            let (good, seen) = canary.register(watch);
+            let (good, seen) = canary.canary.register(watch, Time::NEVER);
             let change = canary.hysteresis.round(good)?;
-            Some(canary.change(change, seen, watch.clock))
+            Some(canary.change(change, &seen, watch.prober.clock))
         })
     }
 
     /// Removes every binding that may be left.
     fn farewell(&mut self) {
         self.each(|watch, canary| {
-            canary.unregister(watch);
+            canary.canary.unregister(watch);
             None
         });
     }
 
     /// Does something with every canary, some side by side.
-    fn each(&mut self, act: impl Fn(&Shared<'_>, &mut Canary) -> Option<GoChange> + Sync) -> Vec<GoChange> {
+    fn each(&mut self, act: impl Fn(&CanaryRound<'_>, &mut WatchedCanary) -> Option<GoChange> + Sync) -> Vec<GoChange> {
         let CanaryWatch { plan, embedded, prober, patience, canaries, .. } = self;
-        let shared = Shared { plan, embedded: *embedded, prober, patience: *patience, clock: prober.clock };
+        let find = |trunk: &TrunkPlan| {
+            let found = resolve_trunk(plan, trunk, *embedded).map(|found| found.preferred());
+            found.map_err(|failure| without_trunk(&trunk.id, &failure.to_string()))
+        };
+        let shared = CanaryRound { find: &find, prober, patience: *patience };
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {
             let (shared, act) = (&shared, &act);
-            let changes = |some: &mut [Canary]| -> Vec<GoChange> {
+            let changes = |some: &mut [WatchedCanary]| -> Vec<GoChange> {
                 some.iter_mut().filter_map(|canary| act(shared, canary)).collect()
             };
             let threads: Vec<_> = canaries.chunks_mut(share).map(|some| scope.spawn(move || changes(some))).collect();
@@ -268,88 +261,15 @@ impl CanaryWatch {
     }
 }
 
-/// What the canaries of a round share.
-struct Shared<'w> {
-    plan: &'w Plan,
-    embedded: Option<SocketAddr>,
-    prober: &'w Prober,
-    patience: Duration,
-    clock: Clock,
-}
-
-/// What a canary saw in a round.
-enum Sight {
-    Outcome(ProbeOutcome),
-    /// It got no further than this.
-    Hindered(String),
-}
-
-impl Canary {
-    /// One registration over the trunk's own path; whether it was granted.
-    fn register(&mut self, shared: &Shared<'_>) -> (bool, Sight) {
-        let mut socket = match self.take_socket(shared) {
-            Ok(socket) => socket,
-            Err(why) => return (false, Sight::Hindered(why)),
-        };
-        let request = self.request(shared);
-        let sight = match shared.prober.exchange(&mut socket, &request, Time::NEVER) {
-            None => (false, Sight::Hindered("was not sent".to_owned())),
-            Some(seen) => {
-                self.call = seen.outcome.call;
-                // What was not answered may have been granted.
-                self.bound |= seen.outcome.is_granted() || seen.outcome.end == ProbeEnd::TimedOut;
-                (seen.outcome.is_granted(), Sight::Outcome(seen.outcome))
-            }
-        };
-        self.socket = Some(socket);
-        sight
-    }
-
-    fn unregister(&mut self, shared: &Shared<'_>) {
-        let Some(mut socket) = self.socket.take().filter(|_| self.bound) else { return };
-        let request = ProbeRequest { expires_s: 0, ..self.request(shared) };
-        let seen = shared.prober.exchange(&mut socket, &request, Time::NEVER);
-        if let Some(seen) = seen.filter(|seen| !seen.outcome.is_granted()) {
-            let how = said(&seen.outcome);
-            say(&format!("warning: trunk {}: the canary's binding could not be removed: {how}", self.trunk.id));
-        }
-    }
-
-    fn request(&self, shared: &Shared<'_>) -> ProbeRequest {
-        register_as(&self.trunk, &self.account, self.call, shared.patience)
-    }
-
-    /// The canary's port, opened when there is none yet; a name that did not resolve is looked up
-    /// again.
-    fn take_socket(&mut self, shared: &Shared<'_>) -> Result<ProbeSocket, String> {
-        if let Some(socket) = self.socket.take() {
-            return Ok(socket);
-        }
-        let target = match self.target {
-            Some(target) => target,
-            None => resolve_trunk(shared.plan, &self.trunk, shared.embedded)
-                .map(|found| found.preferred())
-                .map_err(|failure| without_trunk(&self.trunk.id, &failure.to_string()))?,
-        };
-        self.target = Some(target);
-        ProbeSocket::open(&self.carrier, self.source, target, shared.clock).map_err(|error| error.to_string())
-    }
-
-    fn change(&self, light: Light, sight: Sight, clock: Clock) -> GoChange {
-        let (code, why, place) = match &sight {
-            Sight::Outcome(outcome) => {
-                let code = outcome.answer().map(|answer| answer.code);
-                (code, said(outcome), place(outcome))
-            }
-            Sight::Hindered(why) => (None, why.clone(), ""),
-        };
+impl WatchedCanary {
+    fn change(&self, light: Light, sight: &Sight, clock: Clock) -> GoChange {
         GoChange {
             time: results::utc(clock.unix_ns().into(), 0),
-            trunk_id: self.trunk.id.clone(),
+            trunk_id: self.canary.trunk.id.clone(),
             state: light.as_str(),
-            code,
-            reason: why,
-            place: place.trim_start_matches([',', ' ']),
+            code: sight.code(),
+            reason: sight.words(),
+            place: sight.place().trim_start_matches([',', ' ']),
             rounds: self.hysteresis.rounds(),
         }
     }

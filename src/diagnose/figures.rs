@@ -216,7 +216,7 @@ macro_rules! sum {
 }
 
 /// Every name under `totals`, in the order of `run.json`.
-pub const TOTALS: [TotalsFigure; 33] = [
+pub const TOTALS: [TotalsFigure; 36] = [
     count("attempts", |t| FigureValue::Count(t.attempts)),
     status!(Registered),
     status!(AuthenticationFailed),
@@ -259,6 +259,9 @@ pub const TOTALS: [TotalsFigure; 33] = [
     // Here because a clean end is worth a threshold of its own.
     count("unregister_failed", |t| FigureValue::Count(t.sums.unregister_failed)),
     count("agents_reachable_at_end", |t| FigureValue::Count(t.agents_reachable_at_end)),
+    count("canary_checks", |t| FigureValue::Count(t.sums.canary.checks)),
+    count("canary_failed", |t| FigureValue::Count(t.sums.canary.failed)),
+    count("canary_failed_in_a_row", |t| FigureValue::Count(t.sums.canary.in_a_row)),
 ];
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! observer.
 
 use super::audience::{Audience, Decision, Observer, OnlookerVerdict, RunPosition, audience};
+use super::canary::CanaryBooks;
 use super::signals::Signals;
 use super::worker::{Outside, Worker, WorkerOrder, WorkerPlan, WorkerProgress, WorkerReport};
 use crate::load::{Adjustment, Throttle, Timeline};
@@ -36,6 +37,8 @@ pub struct Conduct {
     pub wishes: Option<UnboundedReceiver<Wish>>,
     /// What trunks' names turn out to stand for while the run goes on.
     pub relocations: Option<UnboundedReceiver<Relocation>>,
+    /// What canaries see, for the intervals; `None` without any.
+    pub canaries: Option<Arc<CanaryBooks>>,
     /// Whether the person also sees each trunk.
     pub glances: bool,
     /// Longest wait for open attempts after the load.
@@ -209,6 +212,8 @@ struct Conductor {
     keep_error: Option<io::Error>,
     /// Of sender threads that failed: the first reason.
     lost: Option<String>,
+    /// What the agents of these threads had bound when they were last heard of.
+    lost_bound: u64,
     /// Agents registered in the interval that was merged last.
     bound: u64,
     hung_told: bool,
@@ -216,6 +221,7 @@ struct Conductor {
     suspended_ns: u64,
     /// Nobody is there to judge any more.
     unwatched: bool,
+    canaries: Option<Arc<CanaryBooks>>,
 }
 
 struct WorkerLink {
@@ -250,7 +256,7 @@ impl Conductor {
                     // without it for hours.
                     if std::panic::catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
                         let failure = Some(io::Error::other("it panicked"));
-                        let _ = last_words.send(WorkerReport::Done { cpu_ns: 0, failure });
+                        let _ = last_words.send(WorkerReport::Done { worker: position, cpu_ns: 0, failure });
                     }
                 })
                 .map_err(EngineError::Start)?;
@@ -284,10 +290,12 @@ impl Conductor {
             start: run.start,
             keep_error: None,
             lost: None,
+            lost_bound: 0,
             bound: 0,
             hung_told: false,
             suspended_ns: suspended_ns(),
             unwatched: false,
+            canaries: run.canaries,
         };
         Ok((conductor, receiver))
     }
@@ -312,11 +320,13 @@ impl Conductor {
                     self.advance(audience);
                 }
             }
-            WorkerReport::Done { cpu_ns, failure } => {
+            WorkerReport::Done { worker, cpu_ns, failure } => {
                 self.done += 1;
                 self.sender_cpu_ns += cpu_ns;
                 if let Some(error) = failure {
                     self.lost.get_or_insert_with(|| format!("a sender thread failed: {error}"));
+                    // Nobody removes these any more, and no later interval knows of them.
+                    self.lost_bound += self.progress[worker].registered;
                     self.go_on_without(audience);
                 }
             }
@@ -369,6 +379,8 @@ impl Conductor {
             merged.generator.suspended_ns =
                 suspended.saturating_sub(std::mem::replace(&mut self.suspended_ns, suspended));
             merged.generator.resident_bytes = resident_bytes();
+            let seen = self.canaries.as_ref().map(|books| books.take()).unwrap_or_default();
+            merged.trunks.iter_mut().zip(seen).for_each(|(trunk, seen)| trunk.canary = seen);
             self.bound = merged.trunks.iter().map(|trunk| trunk.registered).sum();
             if merged.stage != Stage::Unregister {
                 self.registered = self.bound;
@@ -584,7 +596,7 @@ impl Conductor {
             load_ended: self.load_ends,
             interrupted_by: self.interrupted_by,
             lost: self.lost,
-            left_bound: self.bound,
+            left_bound: self.bound + self.lost_bound,
             keep_error: self.keep_error,
             stopped: self.stopped,
             registered_after_drain: self.registered,

@@ -55,7 +55,7 @@ pub(super) enum WorkerReport {
     /// Nothing is open and nothing is to come in this stage.
     Idle(Stage),
     /// The thread is about to end; CPU nanoseconds it used.
-    Done { cpu_ns: u64, failure: Option<io::Error> },
+    Done { worker: usize, cpu_ns: u64, failure: Option<io::Error> },
 }
 
 /// Where a worker is.
@@ -171,7 +171,7 @@ impl Worker {
         // What was observed stays observed, whatever ended the work.
         self.hand_over(usize::MAX);
         // The control side outlives its workers; if it is gone, so is everyone who could read this.
-        let _ = self.reports.send(WorkerReport::Done { cpu_ns: thread_cpu_ns(), failure });
+        let _ = self.reports.send(WorkerReport::Done { worker: self.position, cpu_ns: thread_cpu_ns(), failure });
     }
 
     /// One turn, then the wait for the next; `due` is when the last wait was to end.

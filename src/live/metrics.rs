@@ -332,7 +332,7 @@ const AGENTS: [(&str, &str, OfTrunk); 4] = [
 ];
 
 /// Counters of a trunk: name, unit, help, value.
-const COUNTERS: [(&str, Option<Unit>, &str, OfTrunk); 14] = [
+const COUNTERS: [(&str, Option<Unit>, &str, OfTrunk); 16] = [
     ("agents_looping", None, "Agents refused three times running in the same way.", |t| t.agents_began_looping),
     ("loop_attempts", None, "Attempts that belong to a loop.", |t| t.loop_attempts),
     ("register_requests", None, "REGISTER requests of attempts, without retransmissions.", |t| t.register_requests),
@@ -343,6 +343,8 @@ const COUNTERS: [(&str, Option<Unit>, &str, OfTrunk); 14] = [
     ("received", Some(Unit::Bytes), "SIP received, without headers of IP and UDP.", |t| t.bytes_received),
     ("late_responses", None, "Responses to transactions that were over.", |t| t.late_responses),
     ("duplicate_responses", None, "Responses that came twice.", |t| t.duplicate_responses),
+    ("canary_checks", None, "Registrations of the agent beside the load.", |t| t.canary.checks),
+    ("canary_failed", None, "Of these, refused or not answered.", |t| t.canary.failed),
     ("ceiling_refused", None, "Messages that max_message_rate refused.", |t| t.ceiling_refused),
     ("ineffective_attempts", None, "Ineffective registration attempts, RFC 6076 section 4.2.", |t| t.ineffective),
     ("unregistered", None, "Un-REGISTERs answered with 2xx.", |t| t.unregistered),

@@ -55,6 +55,10 @@ impl Plain {
         if cut_off > 0 {
             let _ = write!(line, " | {cut_off} registered without a connection");
         }
+        let (checks, failed) = (sum(&|trunk| trunk.canary.checks), sum(&|trunk| trunk.canary.failed));
+        if failed > 0 {
+            let _ = write!(line, " | canary failed {failed} of {checks}");
+        }
         let worst = Status::ALL[1..]
             .iter()
             .map(|&status| (sum(&|trunk| trunk.status[status.index()]), status))

@@ -119,6 +119,8 @@ pub struct TrunkInterval {
     /// Attempts ended, by [`Kind::index`]: what [`TrunkInterval::status`] counts, by what made the
     /// agent begin. Un-REGISTERs are no attempts.
     pub ended: [u64; Kind::COUNT],
+    /// What an agent beside the load saw.
+    pub canary: CanaryCounts,
     /// Microseconds, by [`Phase::index`]; created on the first value. The record keeps them apart.
     #[serde(skip)]
     pub latency_us: [Option<Histogram<u32>>; Phase::COUNT],
@@ -134,6 +136,27 @@ impl TrunkInterval {
     /// The same over time.
     pub fn reachable_agent_ns(&self) -> u128 {
         self.registered_agent_ns.saturating_sub(self.cut_off_agent_ns)
+    }
+}
+
+/// Registrations of a trunk's canary: an agent of its own account, beside the load and in no other
+/// count.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CanaryCounts {
+    pub checks: u64,
+    /// Of these: refused, or not answered.
+    pub failed: u64,
+    /// How many failed one after another, up to the last check; of several the most.
+    pub in_a_row: u64,
+}
+
+impl CanaryCounts {
+    /// Adds another time's checks.
+    pub fn add(&mut self, other: &CanaryCounts) {
+        let CanaryCounts { checks, failed, in_a_row } = other;
+        self.checks += checks;
+        self.failed += failed;
+        self.in_a_row = self.in_a_row.max(*in_a_row);
     }
 }
 

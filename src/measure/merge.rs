@@ -78,6 +78,7 @@ impl TrunkInterval {
             cut_off,
             cut_off_agent_ns,
             ended,
+            canary,
             latency_us: _,
         } = other;
         self.open += open;
@@ -104,6 +105,7 @@ impl TrunkInterval {
         self.cut_off += cut_off;
         self.cut_off_agent_ns += cut_off_agent_ns;
         add_each(&mut self.ended, ended);
+        self.canary.add(canary);
         if let Some(flows) = flows {
             self.flows.get_or_insert_default().add(flows);
         }

@@ -37,7 +37,7 @@ pub use checks::{CheckEnd, CheckKind, CheckOutcome, CheckRow};
 pub use event::{AttemptEnd, BY_PROXY, Clues, Echo, Event, FlowChange, Granted, Left, Offer, RequestEnd, Subject};
 pub use evidence::{Beat, Errand, Evidence, GrantRow, OfferRow, OutcomeRow, PulseCell, Sightings};
 pub use glance::Glance;
-pub use interval::{AgentRow, FlowCounts, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};
+pub use interval::{AgentRow, CanaryCounts, FlowCounts, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};
 pub use latency::Spread;
 pub use places::PlaceRow;
 pub use remarks::RemarkRow;

@@ -32,6 +32,16 @@ impl AgentAccount {
         }
     }
 
+    /// The canary of a trunk, if it has one.
+    pub fn of_canary(trunk: &TrunkProfile) -> Option<AgentAccount> {
+        match trunk.canary.as_ref()? {
+            TrunkAgents::Pattern { user, auth_user, credential, .. } => {
+                Some(AgentAccount::new(user.name(0), auth_user.name(0), credential))
+            }
+            TrunkAgents::Listed { .. } => None,
+        }
+    }
+
     fn new(user: String, auth_user: String, credential: &AgentSecret) -> AgentAccount {
         let (is_ha1, secret) = credential.parts();
         AgentAccount { user, auth_user, credential: credential_of(is_ha1, secret) }
@@ -74,12 +84,14 @@ fn own_users(trunks: &[TrunkProfile]) -> KnownUsers {
 
 /// The password that every agent of these trunks has, if there is such a one.
 fn shared_password<'t>(trunks: impl IntoIterator<Item = &'t TrunkProfile>) -> Option<&'t Secret> {
-    let mut all = trunks.into_iter().flat_map(|trunk| -> Box<dyn Iterator<Item = &AgentSecret>> {
-        match &trunk.agents {
+    let secrets = |agents: &'t TrunkAgents| -> Box<dyn Iterator<Item = &'t AgentSecret>> {
+        match agents {
             TrunkAgents::Pattern { credential, .. } => Box::new(std::iter::once(credential)),
             TrunkAgents::Listed { rows, .. } => Box::new(rows.iter().map(|row| &row.credential)),
         }
-    });
+    };
+    let all = trunks.into_iter().flat_map(|trunk| std::iter::once(&trunk.agents).chain(&trunk.canary));
+    let mut all = all.flat_map(secrets);
     let first = all.next()?;
     match first.parts() {
         (false, password) if all.all(|other| other == first) => Some(password),
@@ -90,7 +102,7 @@ fn shared_password<'t>(trunks: impl IntoIterator<Item = &'t TrunkProfile>) -> Op
 /// The accounts of a trunk by the name that comes with credentials.
 fn accounts(trunk: &TrunkProfile) -> impl Iterator<Item = (Vec<u8>, sip::Credential)> {
     let all = (0..).map_while(|n| AgentAccount::of(trunk, n));
-    all.map(|account| (account.auth_user.into_bytes(), account.credential))
+    all.chain(AgentAccount::of_canary(trunk)).map(|account| (account.auth_user.into_bytes(), account.credential))
 }
 
 fn listed<'r>(rows: impl Iterator<Item = &'r ListedAgent>) -> KnownUsers {

@@ -39,13 +39,18 @@ impl Plan {
 
     /// Conditions for a registrar of others whose profile says nothing: a list with wrong passwords
     /// must not lock everybody's accounts.
-    pub fn be_cautious(&mut self) {
+    pub fn be_cautious(&mut self, has_canaries: bool) {
         if self.contact.abort_on_written {
             return;
         }
         let agents = crate::vocab::saturating_u32(self.identities.len());
         let refused = format!("> {}", LEAST_REFUSED.max(agents / 20));
         self.abort_on.extend(AbortCondition::parse("authentication_failed", &refused, &[]));
+        if has_canaries {
+            // An agent that takes no part in the load is shut out: a ban, or accounts that are locked.
+            let shut_out = format!(">= {SHUT_OUT}");
+            self.abort_on.extend(AbortCondition::parse("canary_failed_in_a_row", &shut_out, &[]));
+        }
     }
 
     fn load_in_words(&self) -> String {
@@ -111,5 +116,7 @@ fn short(rate: f64) -> String {
 
 /// Fewer refusals of credentials than this end nothing; beyond 400 agents it is one in twenty.
 const LEAST_REFUSED: u32 = 20;
+/// A canary that fails so often, one check after the other, is shut out.
+const SHUT_OUT: u32 = 3;
 /// The most trunks that are told one by one.
 const MOST_TRUNKS: usize = 12;

@@ -323,6 +323,10 @@ pub struct TrunkFile {
     /// Who registers: a pattern with `count` and `user`, a `csv` file or a `sipp_csv` file. Rows
     /// with one user are several phones of that user: their Contacts differ in `;rinstance=…`.
     pub agents: Option<AgentsFile>,
+    /// An account of its own that registers beside the load, again and again while the run goes on,
+    /// and is in no count of it: `{ user = "canary", password = "…" }`. Its checks stand apart, as
+    /// `canary_checks` and `canary_failed`.
+    pub canary: Option<CanaryFile>,
     /// Extra headers on every REGISTER, `{ "X-Site" = "NJ" }`.
     pub headers: Option<BTreeMap<String, String>>,
     /// How an agent behaves after a failure.
@@ -333,6 +337,25 @@ pub struct TrunkFile {
     pub ws: Option<WsFile>,
     /// Shares of the agents that differ from the others: wrong credentials, another client.
     pub mix: Option<Vec<MixFile>>,
+}
+
+/// `canary` of a trunk.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["user"]))]
+pub struct CanaryFile {
+    /// Its user, which is none of the agents'.
+    pub user: Option<String>,
+    /// Authentication name; the user when left out.
+    pub auth_user: Option<String>,
+    /// Its password.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretText>,
+    /// Name of the environment variable that holds the password.
+    pub password_env: Option<String>,
+    /// Precomputed HA1 in hex, as of `agents`.
+    #[schemars(with = "Option<String>")]
+    pub ha1: Option<SecretText>,
 }
 
 /// One `[[trunk.mix]]`.

@@ -138,6 +138,9 @@ pub struct TrunkProfile {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: HostTable,
     pub agents: TrunkAgents,
+    /// One agent beside these, in no count of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<TrunkAgents>,
     /// In the order of the file.
     #[serde(serialize_with = "as_map")]
     pub headers: Vec<(String, String)>,

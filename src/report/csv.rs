@@ -144,6 +144,8 @@ pub fn availability(results: &Results) -> Vec<u8> {
                 warmup(results, interval),
                 &sums.reachable().to_string(),
                 &decimal(figures::agent_minutes(sums.reachable_agent_ns()), 6),
+                &sums.canary.checks.to_string(),
+                &sums.canary.failed.to_string(),
             ]);
         }
     }

@@ -18,11 +18,9 @@ pub(super) struct Fact {
 /// The lines in order. `rehearsed` is the day of a rehearsal, whose own times are virtual.
 pub(super) fn all(results: &Results, judgement: &Judgement, rehearsed: Option<&str>) -> Vec<Fact> {
     let fact = |label, text: String| Fact { label, text: printable(&text) };
-    vec![
-        fact("Registrar", registrars(results)),
-        fact("Agents", agents(results, judgement)),
-        fact("Date", date(results, rehearsed)),
-    ]
+    let first = [fact("Registrar", registrars(results)), fact("Agents", agents(results, judgement))];
+    let canary = words::canary(results).map(|text| fact("Canary", text));
+    first.into_iter().chain(canary).chain([fact("Date", date(results, rehearsed))]).collect()
 }
 
 /// Every registrar with its address and the domains it serves; of many the first.

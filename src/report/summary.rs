@@ -19,6 +19,7 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], di
     lines.push(labelled("agents", &agents(results)));
     lines.push(labelled("signed in", &sign_in(results)));
     lines.push(labelled("availability", &availability(results)));
+    lines.extend(words::canary(results).map(|canary| labelled("canary", &canary)));
     lines.extend(attempts(results));
     let connections = results.totals.sums.flows.as_deref();
     lines.extend(

@@ -104,7 +104,7 @@ fn agents(results: &Results) -> Vec<SummaryRow> {
     let availability = figures::availability_pct(totals);
     let left = figures::bindings_left(results);
     let left_says = words::bindings_left(results);
-    vec![
+    let mut rows = vec![
         row("Agents in the test", totals.agents.to_string(), "agents", "agents", "phones that were to sign in"),
         row(
             "Agents signed in at the peak",
@@ -155,7 +155,12 @@ fn agents(results: &Results) -> Vec<SummaryRow> {
             "agents_looping",
             "refused the same way three times running or more",
         ),
-    ]
+    ];
+    rows.extend(words::canary(results).map(|says| {
+        let failed = totals.sums.canary.failed.to_string();
+        row("Checks of the canary that failed", failed, "checks", "canary_failed", &says)
+    }));
+    rows
 }
 
 fn attempts(results: &Results) -> Vec<SummaryRow> {

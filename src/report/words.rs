@@ -8,6 +8,7 @@ use super::text;
 use crate::diagnose::figures::{self, Unit};
 use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, GeneratorVerdict, Judgement, Relation, ThresholdOutcome, Verdict};
+use crate::measure::CanaryCounts;
 use crate::record::Results;
 use crate::record::results::Aborted;
 use crate::vocab::{InterventionKind, Kind, Status};
@@ -176,6 +177,15 @@ fn miss(outcome: &ThresholdOutcome) -> String {
     format!("{}: {} (target: {})", plain(outcome), value(outcome), target(outcome))
 }
 
+/// What became of the agents beside the load; `None` where there were none.
+pub fn canary(results: &Results) -> Option<String> {
+    let CanaryCounts { checks, failed, in_a_row } = results.totals.sums.canary;
+    let row = if failed > 1 { format!(", at most {in_a_row} one after another") } else { String::new() };
+    let how = if failed == 0 { "; none failed".to_owned() } else { format!("; {failed} failed{row}") };
+    (checks > 0)
+        .then(|| format!("{} of {} beside the load registered{how}", checks - failed, text::counted(checks, "check")))
+}
+
 /// What a target is about, for readers who know no SIP; the profile's own name where there is no
 /// plainer one.
 pub fn plain(outcome: &ThresholdOutcome) -> String {
@@ -187,6 +197,8 @@ pub fn plain(outcome: &ThresholdOutcome) -> String {
         "agents_registered_peak" => "agents signed in at the peak",
         "agents_registered_at_end" => "agents signed in at the end",
         "agents_reachable_at_end" => "agents signed in and connected at the end",
+        "canary_failed" => "checks of the canary that failed",
+        "canary_failed_in_a_row" => "checks of the canary that failed one after another",
         "register.p50" => "typical time to sign in",
         "register.p99" => "slowest one in a hundred",
         "register.p999" => "slowest one in a thousand",

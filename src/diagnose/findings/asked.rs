@@ -3,15 +3,14 @@
 //!
 //! Why it refuses is another finding's matter; this one says who sets the pace.
 
-use super::cost::Cost;
+use super::cost::{Cost, wait_as_asked_s};
 use super::draft::{Draft, SOME, confidence};
 use super::rivals::Rival;
 use super::view::{Group, View};
 use super::wording::counted;
 use crate::agent::retry::SHORTEST_ASKED;
 use crate::measure::LoopRow;
-use crate::record::results::RetryHeader;
-use crate::vocab::{RetryAfter, Severity};
+use crate::vocab::Severity;
 use std::time::Duration;
 
 /// The loops of agents that come back when they are asked to.
@@ -86,17 +85,6 @@ fn obeys(view: &View<'_>, agent: u32, asked_s: u32) -> bool {
     waits.is_some_and(|asked| shortest.is_none_or(|own| own > asked * LONGER))
 }
 
-/// How long an agent waits that is asked to wait, and would wait for `own` of itself; `None`: it
-/// does not listen. See [`crate::agent::retry::wait`].
-pub(super) fn wait_as_asked_s(retry: &RetryHeader, own: Option<f64>, asked_s: f64) -> Option<f64> {
-    match retry.retry_after {
-        RetryAfter::Ignored => None,
-        // "0" is no order to these, and where they obey the retry is not counted.
-        RetryAfter::Always => Some(asked_s).filter(|asked| *asked > 0.0),
-        RetryAfter::Replaces => own.map(|_| asked_s.max(SHORTEST_ASKED.as_secs_f64())),
-    }
-}
-
 /// Loops of agents that refuse alike, together.
 #[derive(Default)]
 struct Loops {
@@ -124,7 +112,8 @@ impl Loops {
 
     /// Whether they came back when they were asked to, and not at a pace of their own.
     fn follows(&self, asked_s: u32) -> bool {
-        self.lasted_ns > 0 && self.period_s() <= f64::from(asked_s).max(SHORTEST_ASKED.as_secs_f64()) * LONGER + ANSWERED_S
+        self.lasted_ns > 0
+            && self.period_s() <= f64::from(asked_s).max(SHORTEST_ASKED.as_secs_f64()) * LONGER + ANSWERED_S
     }
 }
 

@@ -3,10 +3,11 @@
 
 use super::view::View;
 use super::wording::counted;
+use crate::agent::retry::SHORTEST_ASKED;
 use crate::measure::OutcomeRow;
 use crate::record::AgentResult;
-use super::asked::wait_as_asked_s;
-use crate::vocab::{Class, Kind, Place, Trouble, floor_u64};
+use crate::record::results::RetryHeader;
+use crate::vocab::{Class, Kind, Place, RetryAfter, Trouble, floor_u64};
 use std::fmt;
 
 /// The cost of attempts on one trunk that failed in one way.
@@ -57,6 +58,17 @@ fn wait_s(view: &View<'_>, agent: u32, class: Class, asked_s: Option<f64>) -> Op
     // A limited number of retries is no steady state.
     let own = own.filter(|_| retry.max.is_none());
     asked_s.and_then(|asked| wait_as_asked_s(retry, own, asked)).or(own)
+}
+
+/// How long an agent waits that is asked to wait, and would wait for `own` of itself; `None`: it
+/// does not listen. See [`crate::agent::retry::wait`].
+pub(super) fn wait_as_asked_s(retry: &RetryHeader, own: Option<f64>, asked_s: f64) -> Option<f64> {
+    match retry.retry_after {
+        RetryAfter::Ignored => None,
+        // "0" is no order to these, and where they obey the retry is not counted.
+        RetryAfter::Always => Some(asked_s).filter(|asked| *asked > 0.0),
+        RetryAfter::Replaces => own.map(|_| asked_s.max(SHORTEST_ASKED.as_secs_f64())),
+    }
 }
 
 /// The mean `Retry-After` of these answers, where all that are told apart had one.

@@ -5,8 +5,8 @@ use super::check::Checker;
 use super::injection::injected;
 use super::rows::{MAX_AGENTS, Rows, beside, is_auth_user, is_user, name};
 use crate::profile::error::nearest;
-use crate::profile::file::AgentsFile;
 use crate::profile::file::defaults::REGISTRAR_PASSWORD;
+use crate::profile::file::{AgentsFile, CanaryFile};
 use crate::profile::meant::{AgentList, AgentSecret, ListedAgent, TrunkAgents, Users};
 use crate::profile::pattern::{NamePattern, PatternError};
 use crate::profile::places::Path;
@@ -28,6 +28,19 @@ pub(super) fn agents(
         None => Some(agents),
         Some(copies) => copied(check, &at.key("copies"), agents, copies),
     }
+}
+
+/// The one agent of a `canary`.
+pub(super) fn canary(
+    check: &mut Checker,
+    at: &Path,
+    file: CanaryFile,
+    algorithms: &[&'static str],
+    trunk_id: &str,
+) -> Option<TrunkAgents> {
+    let CanaryFile { user, auth_user, password, password_env, ha1 } = file;
+    let one = AgentsFile { count: Some(1), user, auth_user, password, password_env, ha1, ..AgentsFile::default() };
+    written(check, at, one, algorithms, trunk_id, &[])
 }
 
 /// The agents with so many of each row: `alice`, `alice-2`, `alice-3`.

@@ -1,11 +1,11 @@
 //! `[[trunk]]`: targets, policy, headers, retry presets. SIP URIs are read by the plan; agents in
 //! `agents`.
 
-use super::agents::agents;
+use super::agents::{agents, canary};
 use super::check::Checker;
 use super::headers::headers;
 use super::{names, tls, ws};
-use crate::profile::file::{DurationText, MixFile, RetryFile, TrunkFile, WordText, defaults};
+use crate::profile::file::{AgentsFile, DurationText, MixFile, RetryFile, TrunkFile, WordText, defaults};
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
@@ -58,16 +58,8 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
     let connections = check.word(&at.key("connections"), file.connections.as_ref(), defaults::CONNECTIONS);
     let connect_timeout =
         check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
-    let agents = match file.agents {
-        Some(file) => agents(check, &at.key("agents"), file, &algorithms, &id, ids),
-        None => {
-            check.missing(
-                &at.key("agents"),
-                "say who registers: agents = { count = 500, user = \"agent{n:05}\", password = \"…\" }",
-            );
-            None
-        }
-    };
+    let agents = whose(check, &at.key("agents"), file.agents, &algorithms, &id, ids);
+    let canary = file.canary.and_then(|file| canary(check, &at.key("canary"), file, &algorithms, &id));
     let retry = retry(check, &at.key("retry"), file.retry.unwrap_or_default());
     TrunkProfile {
         id,
@@ -99,10 +91,26 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         resolver: names::resolver(check, &at.key("resolver"), file.resolver.as_deref()),
         hosts: names::hosts(check, &at.key("hosts"), file.hosts.unwrap_or_default()),
         agents: agents.unwrap_or_else(nobody),
+        canary,
         headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default(), ("REGISTER", &OWN_HEADERS)),
         retry,
         mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
     }
+}
+
+/// Who registers; `None` when that could not be read.
+fn whose(
+    check: &mut Checker,
+    at: &Path,
+    file: Option<AgentsFile>,
+    algorithms: &[&'static str],
+    id: &str,
+    ids: &[String],
+) -> Option<TrunkAgents> {
+    if file.is_none() {
+        check.missing(at, "say who registers: agents = { count = 500, user = \"agent{n:05}\", password = \"…\" }");
+    }
+    agents(check, at, file?, algorithms, id, ids)
 }
 
 fn keepalive(check: &mut Checker, at: &Path, written: Option<&DurationText>) -> Duration {
