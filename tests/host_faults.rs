@@ -11,8 +11,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use support::clock;
+use support::known::KnownRegistrar;
 use support::program::{Regstorm, profile};
 use support::results::{ResultDir, number};
+use support::shim::{Fault, Shim};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -131,6 +133,33 @@ fn a_queue_of_our_own_that_is_full_is_ours_and_nothing_spins() {
     assert!(busy < results.number("/duration_s") / 4.0, "{busy} s of a processor");
 }
 
+/// The far end tells of a closed port once a second at most (Linux: `icmp_ratelimit`), so most
+/// requests seem to vanish. Nobody listens: nothing is said to be lost on the way.
+#[test]
+fn a_closed_port_that_is_seldom_told_of_is_no_packet_loss() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    // Who asks again does so for half a minute: a short T1 would be no phone's.
+    let text = FAR.replace("count = 200", "count = 60").replace("drain = \"3s\"", "drain = \"40s\"");
+    profile(dir.path(), &text.replace("[safety]", "[safety]\ncanary = false\nabort_on = {}"));
+    let script = "kill $server; far sysctl -q -w net.ipv4.icmp_ratelimit=1000 net.ipv4.icmp_ratemask=6168 || exit 77";
+    let scene = SCENE.replace("\"$REGSTORM\" run", &format!("{script}\n\"$REGSTORM\" run"));
+    let script = format!("{scene}\nwait $run; echo $? > status\nkill $peer; wait");
+    let done = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", &script])
+        .current_dir(dir.path())
+        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
+        .output();
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+    assert!(!read("status").is_empty(), "{done:?}\n{}\n{}", read("run.out"), read("run.err"));
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("registered"), 0);
+    assert!(results.total("request_timeout") > 0, "most are not told of");
+    let findings = results.run["findings"].as_array().expect("a list");
+    let ids: Vec<_> = findings.iter().map(|finding| finding["id"].as_str().expect("an id")).collect();
+    assert!(ids.contains(&"no-response") && !ids.contains(&"packet-loss"), "{findings:#?}");
+}
+
 #[test]
 fn a_process_that_is_stopped_loses_the_time_in_which_it_was() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
@@ -164,4 +193,142 @@ fn a_process_that_is_stopped_loses_the_time_in_which_it_was() {
     assert!(first > 0 && registered[first - 1] > 0.0 && last + 1 < rows.len(), "not at the end: {registered:?}");
     assert!(rows[first + 1..last].iter().all(|row| number(&row["agent_minutes_available"]) == 0.0));
     assert_eq!(results.number("/bindings_left/count"), 0.0);
+}
+
+/// Forty agents that refresh every second or so, at a registrar of the test's own.
+struct Shimmed {
+    dir: TempDir,
+    server: KnownRegistrar,
+    shim: Shim,
+    run: Regstorm,
+}
+
+/// Everybody is bound, and the load is held for `hold`.
+fn shimmed(hold: &str, interval: &str) -> Shimmed {
+    let (dir, server) =
+        (tempfile::tempdir().expect("a directory under /tmp"), KnownRegistrar::start(Duration::ZERO, Duration::ZERO));
+    let text = format!(
+        "[run]\nname = \"shimmed\"\nseed = 7\ninterval = \"{interval}\"\ndrain = \"3s\"\nworkers = 2\n\n\
+         [[trunk]]\nid = \"nj\"\nregistrar = \"sip:{}\"\ndomain = \"a.test\"\nexpires = \"2s\"\n\
+         agents = {{ count = 40, user = \"u{{n}}\", password = \"secret\" }}\nretry = {{ preset = \"none\" }}\n\n\
+         [[load]]\nrate = 200\nfor = \"200ms\"\n[[load]]\nhold = \"{hold}\"\n",
+        server.address()
+    );
+    let args = ["run", profile(dir.path(), &text), "--out", "out", "--live", "plain"];
+    let (shim, run) = Shim::start(dir.path(), &args);
+    server.until("everybody is registered", LIMIT, |seen| seen.bound.len() == 40);
+    Shimmed { dir, server, shim, run }
+}
+
+impl Shimmed {
+    /// Waits until everybody has refreshed, and once more.
+    fn everybody_refreshes(&self) {
+        let so_far = self.server.seen().accepted;
+        self.server.until("everybody refreshes", LIMIT, |seen| seen.accepted >= so_far + 80);
+    }
+}
+
+#[test]
+fn a_thread_that_panics_is_counted_and_the_others_say_goodbye() {
+    let Shimmed { dir, server, shim, run } = shimmed("1h", "500ms");
+    shim.set(Fault::Breaks, 1);
+    let ended = run.wait(LIMIT);
+    ended.expect_code(3);
+    let results = ResultDir::open(&dir.path().join("out"));
+    assert_eq!(results.text("/verdict"), "invalid");
+    let reasons = results.run["invalid_reasons"].to_string();
+    assert!(reasons.contains("a sender thread failed: it panicked"), "{reasons}");
+    // Each of two threads has every second agent.
+    let bound = server.seen().bound.len();
+    assert_eq!(bound, 20, "the other thread's are removed");
+    assert_eq!(results.number("/bindings_left/count"), 20.0, "and these are told of");
+    assert!(ended.stdout().contains("left bound    20 bindings"), "{}", ended.stdout());
+    assert!(dir.path().join("out/report.html").exists());
+}
+
+#[test]
+fn signals_and_the_schedule_wait_for_no_disk() {
+    let shimmed = shimmed("1h", "200ms");
+    shimmed.shim.set(Fault::Hung, 1);
+    shimmed.everybody_refreshes();
+    clock::until("it is told", LIMIT, || {
+        shimmed.run.stderr_so_far().contains("the disk or the terminal has taken nothing for").then_some(())
+    });
+    shimmed.everybody_refreshes();
+    shimmed.run.signal("TERM");
+    shimmed.server.until("everybody is removed", LIMIT, |seen| seen.bound.is_empty());
+    assert!(!shimmed.dir.path().join("out/run.json").exists(), "the disk still hangs");
+    shimmed.shim.set(Fault::Hung, 0);
+    let Shimmed { dir, run, .. } = shimmed;
+    run.wait(LIMIT).expect_code(143);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.text("/verdict"), "interrupted");
+    assert_eq!(results.number("/bindings_left/count"), 0.0);
+}
+
+#[test]
+fn a_machine_that_was_suspended_makes_a_run_invalid() {
+    let shimmed = shimmed("3s", "500ms");
+    shimmed.shim.set(Fault::Suspended, 7_000_000_000);
+    let Shimmed { dir, run, .. } = shimmed;
+    run.wait(LIMIT).expect_code(3);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.text("/generator/verdict"), "invalid");
+    assert!((7.0..8.0).contains(&results.number("/generator/suspended_s")));
+    let reasons = results.run["generator"]["reasons"].to_string();
+    assert!(reasons.contains("this machine was suspended for 7s"), "{reasons}");
+    assert!((7.0..8.0).contains(&results.table("generator.csv").sum("suspended_s")));
+}
+
+#[test]
+fn answers_stamped_before_their_requests_are_counted_and_not_believed() {
+    let shimmed = shimmed("4s", "500ms");
+    shimmed.shim.set(Fault::Stamps, -5_000_000_000);
+    shimmed.everybody_refreshes();
+    let Shimmed { dir, run, .. } = shimmed;
+    let ended = run.wait(LIMIT);
+    assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended:?}");
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert!(results.number("/generator/stamps_refused") >= 40.0);
+    assert_ne!(results.text("/generator/verdict"), "valid");
+    let reasons = results.run["generator"]["reasons"].to_string();
+    assert!(reasons.contains("stamped with a time before the request"), "{reasons}");
+    assert!(results.number("/latency_us/refresh/min") >= 10.0, "no answer comes at once");
+    assert!(results.number("/totals/availability_pct") <= 100.0);
+}
+
+#[test]
+fn a_calendar_that_is_set_forward_and_back_changes_nothing_but_the_calendar() {
+    let shimmed = shimmed("1h", "500ms");
+    for set in [3_600_000_000_000, -7_200_000_000_000, 0] {
+        shimmed.shim.set(Fault::Wall, set);
+        shimmed.everybody_refreshes();
+    }
+    shimmed.run.signal("TERM");
+    let Shimmed { dir, run, .. } = shimmed;
+    run.wait(LIMIT).expect_code(143);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.total("registered"), results.total("attempts"));
+    assert!(results.number("/duration_s") < 600.0);
+    assert!(results.number("/latency_us/refresh/max") < 60e6, "no hour in it");
+    assert!(results.number("/generator/suspended_s") < 1.0, "nothing was suspended");
+    let (started, ended) = (results.text("/started"), results.text("/ended"));
+    assert!(started < ended && started[..10] <= ended[..10], "{started} {ended}");
+}
+
+#[test]
+fn memory_of_our_own_that_grows_is_a_drift_of_our_own() {
+    let shimmed = shimmed("12s", "500ms");
+    shimmed.shim.set(Fault::Grow, 2 << 20);
+    let Shimmed { dir, run, .. } = shimmed;
+    let ended = run.wait(LIMIT);
+    assert!(matches!(ended.status.code(), Some(0 | 1 | 3)), "{ended:?}");
+    let results = ResultDir::open(&dir.path().join("out"));
+    let findings = results.run["findings"].as_array().expect("a list");
+    let own = findings.iter().find(|finding| finding["id"] == "drift" && finding["trunk_id"] == "");
+    assert!(own.is_some_and(|own| own.to_string().contains("memory of regstorm itself")), "{findings:#?}");
 }

@@ -184,3 +184,77 @@ fn commands_that_ask_one_agent_are_as_careful() {
         }
     }
 }
+
+/// A registrar that takes everybody, and asks each of them a hundred things for every request.
+#[test]
+fn a_flood_of_options_is_answered_within_bounds_and_sheds_nobody() {
+    const FLOOD: u32 = 100;
+    let dir = tempfile::tempdir().expect("tempdir");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket of our own");
+    let address = socket.local_addr().expect("bound");
+    let stop = AtomicBool::new(false);
+    let text = format!(
+        "[run]\nname = \"flood\"\nseed = 7\ninterval = \"1s\"\n[safety]\nmax_message_rate = 1000\n\n\
+         [[trunk]]\nid = \"nj\"\nregistrar = \"sip:{address}\"\ndomain = \"a.test\"\nexpires = \"60s\"\n\
+         agents = {{ count = 300, user = \"u{{n}}\", password = \"secret\" }}\nretry = {{ preset = \"none\" }}\n\n\
+         [[load]]\nrate = 100\nfor = \"3s\"\n"
+    );
+    let (answered, asked) = std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let (mut datagram, mut answered, mut asked) = ([0; 4096], 0u32, 0u32);
+            while !stop.load(Ordering::Relaxed) {
+                let Ok((length, from)) = socket.recv_from(&mut datagram) else { continue };
+                let request = String::from_utf8_lossy(&datagram[..length]).into_owned();
+                if !request.starts_with("REGISTER ") {
+                    answered += u32::from(request.starts_with("SIP/2.0 200"));
+                    continue;
+                }
+                drop(socket.send_to(&taken(&request), from));
+                for _ in 0..FLOOD {
+                    asked += 1;
+                    drop(socket.send_to(&question(&request, asked), from));
+                }
+            }
+            (answered, asked)
+        });
+        let run = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+        stop.store(true, Ordering::Relaxed);
+        assert!(matches!(run.status.code(), Some(0 | 1 | 3)), "{run:?}");
+        server.join().expect("no panic")
+    });
+    let run = std::fs::read(dir.path().join("out/run.json")).expect("a result");
+    let run: serde_json::Value = serde_json::from_slice(&run).expect("JSON");
+    let number = |place: &str| run.pointer(place).and_then(serde_json::Value::as_u64).expect("a count");
+    assert_eq!((number("/totals/shed"), number("/totals/ceiling_refused")), (0, 0), "the load's own share is its own");
+    assert_eq!(number("/totals/registered"), 300);
+    let (told, refused) = (number("/generator/requests_answered"), number("/generator/requests_unanswered"));
+    assert!(answered > 0 && told >= u64::from(answered) && refused > 0, "{told} told, {answered} seen, {asked} asked");
+    // A tenth of the ceiling in any second, and no more.
+    let seconds = run["duration_s"].as_f64().expect("a number").ceil() + 1.0;
+    assert!(told as f64 <= 100.0 * seconds, "{told} answers in {seconds} s");
+}
+
+/// A 200 with the binding that was asked for.
+fn taken(request: &str) -> Vec<u8> {
+    let [via, from, to, call, cseq, contact] =
+        ["Via", "From", "To", "Call-ID", "CSeq", "Contact"].map(|name| header(request, name));
+    let expires = header(request, "Expires");
+    let contact = if expires == "0" { String::new() } else { format!("Contact: {contact};expires={expires}\r\n") };
+    format!(
+        "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag=t\r\nCall-ID: {call}\r\nCSeq: {cseq}\r\n\
+         {contact}Content-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// An OPTIONS to whoever sent a request.
+fn question(request: &str, number: u32) -> Vec<u8> {
+    let to = header(request, "To");
+    format!(
+        "OPTIONS sip:u0@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKq{number}\r\n\
+         From: <sip:s@a.test>;tag=s{number}\r\nTo: {to}\r\nCall-ID: q{number}\r\nCSeq: 1 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
+}

@@ -67,3 +67,25 @@ fn keep_makes_no_sense_without_a_number_or_elsewhere() {
         assert!(!dir.path().join("elsewhere").exists() && !dir.path().join("results").exists());
     }
 }
+
+/// What somebody mounted inside an old result is not ours, and nothing of it goes.
+#[test]
+fn a_mount_inside_a_result_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let dir = dir.path();
+    run(dir, &[]);
+    let (first, old) = (results(dir).remove(0), "results/night-ly-20200101T000000Z");
+    std::fs::rename(dir.join("results").join(&first), dir.join(old)).expect("our own directory");
+    let script = format!(
+        "mkdir {old}/notes && mount -t tmpfs none {old}/notes && echo kept > {old}/notes/record.bin || exit 77\n\
+         \"$REGSTORM\" run profile.toml --keep 1 2> said\ncat {old}/notes/record.bin > left"
+    );
+    let done = std::process::Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .current_dir(dir)
+        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
+        .output();
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
+    assert_eq!(read("left"), "kept\n", "a mount of one's own is needed: {done:?} {}", read("said"));
+    assert!(read("said").contains("night-ly-20200101T000000Z"), "{}", read("said"));
+}

@@ -13,4 +13,5 @@ pub mod kamailio;
 pub mod known;
 pub mod program;
 pub mod results;
+pub mod shim;
 pub mod world;
