@@ -247,8 +247,12 @@ impl Across {
     fn labels(self) -> Vec<(f64, String)> {
         match self {
             Across::Rates(low, high) => {
-                let decades = (0..8).map(|n| 10f64.powi(n)).filter(|rate| (low..=high).contains(rate));
-                decades.map(|rate| (rate, format!("{}/s", number(rate)))).collect()
+                let decades = (0..8).map(|n| 10f64.powi(n));
+                // Over few decades they alone are too few to read a rate by.
+                let steps: &[f64] = if high / low < 1_000.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let all = decades.flat_map(|decade| steps.iter().map(move |step| step * decade));
+                let inside = all.filter(|rate| (low..=high).contains(rate));
+                inside.map(|rate| (rate, format!("{}/s", number(rate)))).collect()
             }
             Across::Seconds(seconds) => {
                 let step = time_step(seconds);

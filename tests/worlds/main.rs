@@ -18,7 +18,8 @@ mod side;
 mod world;
 
 use matrix::Matrix;
-use regstorm::diagnose::{explain, findings};
+use regstorm::diagnose::findings::carried_per_second;
+use regstorm::diagnose::{explain, findings, judge};
 use std::collections::BTreeSet;
 use std::io::Write;
 use world::{Table, World, Worlds};
@@ -86,6 +87,32 @@ fn what_is_said_of_a_world_is_true_of_it() {
     if only.is_none() {
         assert!(high >= HIGH_IS_RIGHT, "{high:.3} of what is said with high is right\n{}", matrix.complaints);
         assert!(matrix.recall() >= RECALL, "{:.3} of what is true is found\n{}", matrix.recall(), matrix.complaints);
+    }
+}
+
+/// A registrar of 33 registrations a second under a load that rises to 50, and one under a load that
+/// it carries.
+#[test]
+fn the_page_of_a_run_shows_what_its_registrar_carries() {
+    for (service_ms, shows) in [(15.0, true), (1.0, false)] {
+        let world = format!(
+            "[[world]]\nname = \"ramp\"\nside = \"nodes = [{{ service_ms = {service_ms} }}]\"\ntrunk = 'expires = \"1h\"'\n\
+             load = \"[[load]]\\nramp = 50\\nfor = '40s'\\n[[load]]\\nhold = '30s'\\n\"\n"
+        );
+        let world = &toml::from_str::<Worlds>(&world).expect("a world").world[0];
+        let far = Box::new(far::Far(side::Side::new(world.side(1_000), 1)));
+        let results = rehearsal::rehearse_with(&world.profile(&table(), 1_000), 1, 0.0, far);
+        let judgement = judge(&results, &[], &[]);
+        let files = regstorm::report::render_all(&results, &judgement, &[]);
+        let (_, page) = files.into_iter().find(|(name, _)| *name == "report.html").expect("the page");
+        let page = String::from_utf8(page).expect("text");
+        assert_eq!(page.contains("What it carries"), shows, "{service_ms} ms");
+        let carried = carried_per_second(&results, 0);
+        assert_eq!(carried.is_some(), shows, "{carried:?}");
+        if let Some(carried) = carried {
+            assert!((carried / 33.3 - 1.0).abs() < 0.1, "{carried}");
+            assert!(page.contains("The knee is at 3"), "{carried}");
+        }
     }
 }
 

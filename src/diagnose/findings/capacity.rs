@@ -41,8 +41,8 @@ struct Jam {
     last: usize,
 }
 
-/// Overload of a trunk's registrar, if that is what the answers show.
-pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
+/// Overload of a trunk's registrar, if that is what the answers show, and what it carries per second.
+pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
     // What our own ceiling holds back waits on this side.
     if view.results.trunk_totals[usize::from(view.trunk)].sums.ceiling_refused > 0 {
         return None;
@@ -70,6 +70,12 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
     if offered.per_second < MORE * answered as f64 / inside.len() as f64 {
         return None;
     }
+    // Whoever can answer more than it was ever asked for, and did so at once at another time, has no
+    // queue for that.
+    let at_once = best(before, STEADY_S, |second| second.swift).max(best(after, STEADY_S, |second| second.swift));
+    if offered.most < rate.mean && at_once >= 0.8 * offered.per_second {
+        return None;
+    }
     let recovered = swift_after * 2 > answered_after && answered_after > 0;
     let edge = is_near(offered.per_second, MORE * answered as f64 / inside.len() as f64);
     let mut draft = draft(view, &seconds, jam, &rate, &offered, queue, recovered);
@@ -84,7 +90,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<Draft> {
         ));
         draft.rejected.clear();
     }
-    Some(draft)
+    Some((draft, rate.mean))
 }
 
 /// Whether a single request was ever answered within T1, if not a whole attempt.
@@ -108,6 +114,8 @@ fn answers_to_credentials_ms(view: &View<'_>, jam: Jam) -> Option<f64> {
 #[derive(Clone, Copy, Debug)]
 struct RequestsOffered {
     per_second: f64,
+    /// In the most busy five seconds in a row.
+    most: f64,
     /// The second in which it first exceeded what is carried.
     from: usize,
 }
@@ -124,7 +132,8 @@ impl RequestsOffered {
         // The queue goes on being long when nobody comes any more: seconds without an arrival ask
         // for nothing.
         let asking: Vec<u64> = grows.iter().map(|second| second.offered).filter(|offered| *offered > 0).collect();
-        RequestsOffered { per_second: asking.iter().sum::<u64>() as f64 / asking.len().max(1) as f64, from }
+        let most = best(grows, STEADY_S, |second| second.offered);
+        RequestsOffered { per_second: asking.iter().sum::<u64>() as f64 / asking.len().max(1) as f64, most, from }
     }
 }
 
@@ -145,7 +154,7 @@ struct RateCarried {
 impl RateCarried {
     fn of(seconds: &[LoadSecond], jam: Jam) -> RateCarried {
         let until = &seconds[..=jam.last];
-        let steady = best(until, STEADY_S);
+        let steady = best(until, STEADY_S, |second| second.answered);
         let inside = &until[jam.first..];
         let repeats = inside.iter().position(|second| second.retransmitted > second.answered).unwrap_or(inside.len());
         let rest = &inside[repeats..];
@@ -153,7 +162,7 @@ impl RateCarried {
         let later = rest.iter().map(|second| second.answered).sum::<u64>() as f64 / rest.len().max(1) as f64;
         let collapses = rest.len() >= 3 && later < 0.85 * steady;
         let together = if collapses { BEST_S } else { STEADY_S };
-        let mean = best(until, together);
+        let mean = best(until, together, |second| second.answered);
         // Two standard errors of a count that varies as its square root, as chance has it.
         let chance = 2.0 * (mean / together as f64).sqrt();
         RateCarried {
@@ -165,10 +174,10 @@ impl RateCarried {
     }
 }
 
-/// The highest mean of answers over so many seconds in a row.
-fn best(seconds: &[LoadSecond], together: usize) -> f64 {
+/// The highest mean over so many seconds in a row.
+fn best(seconds: &[LoadSecond], together: usize, of: fn(&LoadSecond) -> u64) -> f64 {
     let together = together.min(seconds.len()).max(1);
-    let sums = seconds.windows(together).map(|part| part.iter().map(|second| second.answered).sum::<u64>());
+    let sums = seconds.windows(together).map(|part| part.iter().map(of).sum::<u64>());
     sums.max().unwrap_or(0) as f64 / together as f64
 }
 
@@ -193,9 +202,14 @@ fn draft(
     (draft.first_ns, draft.last_ns) = (nanos(offered.from), nanos(jam.last + 1));
     draft.confidence =
         if recovered { confidence(answered, 0) } else { confidence(answered, 0).min(Confidence::Medium) };
+    let asked = if offered.per_second > rate.mean {
+        format!("was asked for {:.0}", offered.per_second)
+    } else {
+        format!("was asked for up to {:.0}", offered.most)
+    };
     draft.summary = format!(
-        "the registrar carries about {:.0} registrations a second and was asked for {:.0}: what it could not answer waited",
-        rate.mean, offered.per_second
+        "the registrar carries about {:.0} registrations a second and {asked}: what it could not answer waited",
+        rate.mean
     );
     draft.evidence = vec![
         format!("answered {:.0} ± {:.0} a second, as long as few requests were repeated", rate.mean, rate.uncertainty),

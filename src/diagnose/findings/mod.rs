@@ -63,6 +63,18 @@ pub fn findings(results: &Results) -> Vec<Finding> {
     drafts.into_iter().map(|draft| draft.finish(&results.header)).collect()
 }
 
+/// What a trunk's registrar carries per second, where it was asked for more.
+pub fn carried_per_second(results: &Results, trunk: u16) -> Option<f64> {
+    let view = View::new(results, trunk);
+    overload(&view, &silence::one_place(&view)).map(|(_, carried)| carried)
+}
+
+/// Overload, and what is carried. One kind of request that is not answered holds up its own attempts,
+/// and no others; and where each answer takes as long as any other, there is no queue.
+fn overload(view: &View<'_>, place: &Option<Draft>) -> Option<(Draft, f64)> {
+    if place.is_some() || slow::is_constant(view) { None } else { capacity::overload(view) }
+}
+
 /// The findings of one trunk.
 fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let (mut drafts, mut explained) = challenge::find(view);
@@ -73,11 +85,8 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts.extend(refusal::find(view, &explained));
     one_of_two_401s(view, &mut drafts);
     drafts.extend(asked::find(view));
-    // One kind of request that is not answered holds up its own attempts, and no others; and where
-    // each answer takes as long as any other, there is no queue.
     let place = silence::one_place(view);
-    let queues = place.is_none() && !slow::is_constant(view);
-    let overload = if queues { capacity::overload(view) } else { None };
+    let overload = overload(view, &place).map(|(draft, _)| draft);
     let sure = overload.as_ref().is_some_and(|draft| draft.confidence != Confidence::Open);
     drafts.extend(silence::find(view, sure, place));
     drafts.extend(connection::find(view));

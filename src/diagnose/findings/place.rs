@@ -132,6 +132,46 @@ pub(super) fn whose(view: &View<'_>) -> Option<String> {
     }
 }
 
+/// How often requests had to be sent until they were answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copies {
+    pub kind: RequestKind,
+    /// Of this kind: answered after they were repeated, and answered at all.
+    pub repeated: u64,
+    pub answered: u64,
+    /// Of all kinds: copies lost of each request that was repeated, and what chance makes of as many
+    /// losses.
+    pub lost_in_a_row: f64,
+    pub by_chance: f64,
+}
+
+impl Copies {
+    /// `lost`: copies of answered requests that were not answered.
+    pub(super) fn of(view: &View<'_>, lost: u64) -> Option<Copies> {
+        let fates = fates(view);
+        let (repeated, at_once) = fates.iter().fold((0, 0), |sum, one| (sum.0 + one.repeated(), sum.1 + one.at_once()));
+        let most = fates.iter().max_by_key(|one| one.repeated()).filter(|_| repeated >= SOME)?;
+        // Of those that lose their first copy by chance each loses a second one as easily.
+        let share = repeated as f64 / (repeated + at_once) as f64;
+        Some(Copies {
+            kind: most.kind,
+            repeated: most.repeated(),
+            answered: most.repeated() + most.at_once(),
+            lost_in_a_row: lost as f64 / repeated as f64,
+            by_chance: 1.0 / (1.0 - share).max(f64::MIN_POSITIVE),
+        })
+    }
+
+    /// Whether that is no chance.
+    pub(super) fn are_certain_ones(&self) -> bool {
+        self.lost_in_a_row >= LEAST_IN_A_ROW && self.lost_in_a_row >= MORE_THAN_CHANCE * self.by_chance
+    }
+}
+
+/// Copies lost in a row, and how many times as many as by chance, that are none.
+const LEAST_IN_A_ROW: f64 = 2.0;
+const MORE_THAN_CHANCE: f64 = 1.6;
+
 fn bytes(row: &RequestRow) -> String {
     match row.bytes {
         // A log does not say.

@@ -463,6 +463,19 @@ impl<'v, 'a> Case<'v, 'a> {
             drafts.extend(self.one_machines_agents());
             return drafts;
         }
+        let spells = pattern::stretches(self.view, self.group).filter(|(_, tally)| tally.holds(0.05));
+        if let Some((windows, _)) = spells {
+            let [first, last] = [windows[0], windows[windows.len() - 1]].map(|(from, until)| [span(from), span(until)]);
+            let whom = format!(
+                "everybody, in {} stretches of time, the first from {} to {} after the start, the last from {} to {}",
+                windows.len(),
+                first[0],
+                first[1],
+                last[0],
+                last[1]
+            );
+            return vec![self.plain(&whom, RefusalShape::Moment)];
+        }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
         let whom = format!("{share:.1} % of all attempts, without a pattern in time or among agents");
         vec![self.plain(&whom, RefusalShape::Anybody)]

@@ -50,6 +50,8 @@ pub enum Rival {
     Alg,
     /// A registrar that lists no bindings in its answers.
     Unlisted,
+    /// Certain requests, or those of certain agents, that stay unanswered for a time.
+    Certain,
     /// Refusals of what would renew a binding, and of nothing else.
     Renewals,
     /// Phones that come again when they like, whatever they are asked for.
@@ -57,7 +59,7 @@ pub enum Rival {
 }
 
 impl Rival {
-    pub const ALL: [Rival; 23] = [
+    pub const ALL: [Rival; 24] = [
         Rival::Accounts,
         Rival::AllAccounts,
         Rival::Limit,
@@ -79,6 +81,7 @@ impl Rival {
         Rival::Nat,
         Rival::Alg,
         Rival::Unlisted,
+        Rival::Certain,
         Rival::Renewals,
         Rival::OwnPace,
     ];
@@ -107,6 +110,7 @@ impl Rival {
             Rival::Nat => "nat.contact-rewritten",
             Rival::Alg => "alg.rewritten",
             Rival::Unlisted => "unlisted",
+            Rival::Certain => "certain-requests",
             Rival::Renewals => "refresh.failing",
             Rival::OwnPace => "own-pace",
         }

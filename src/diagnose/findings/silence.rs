@@ -8,12 +8,12 @@
 use super::cost::Cost;
 use super::draft::{Draft, SOME, confidence};
 use super::moment;
-use super::place;
+use super::place::{self, Copies};
 use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
-use crate::vocab::{Class, Confidence, Kind, Phase, RequestKind, Severity, Status, Trouble};
+use crate::vocab::{Class, Confidence, Kind, Phase, RequestKind, Severity, Status, T1_MS, Trouble};
 use std::collections::BTreeMap;
 
 /// `overloaded`: the registrar had more to do than it could. Repeats and attempts given up are the
@@ -22,12 +22,11 @@ pub(super) fn find(view: &View<'_>, overloaded: bool, place: Option<Draft>) -> V
     if view.results.header.answers_missing {
         return Vec::new();
     }
-    let unexplained = |find: fn(&View<'_>) -> Option<Draft>| if overloaded { None } else { find(view) };
-    let silent = unexplained(no_response);
+    let silent = if overloaded { None } else { no_response(view) };
     // Requests that are answered only when they come again, all of one kind, were not lost by
     // chance.
-    let loss = if place.is_none() { unexplained(packet_loss) } else { None };
-    [silent, place, unreachable(view), answered_timeout(view), loss].into_iter().flatten().collect()
+    let losses = if place.is_some() || overloaded { Vec::new() } else { losses(view) };
+    [silent, place, unreachable(view), answered_timeout(view)].into_iter().flatten().chain(losses).collect()
 }
 
 /// No final answer within Timer F.
@@ -65,10 +64,14 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     draft.rejected = pattern.rejected;
     draft.excludes(Rival::Slow, format!("a slow server: an answer within {limit} would have counted"));
     let copies = view.header().timers.repeats() + 1;
-    draft.excludes_all(
-        &[Rival::PacketLoss, Rival::Overload],
-        format!("packets lost by chance, or a queue: all {copies} copies of a request came to nothing, and what was answered was answered in time"),
+    draft.excludes(
+        Rival::PacketLoss,
+        format!("packets lost by chance: all {copies} copies of a request came to nothing"),
     );
+    let (swift, all) = view.ticks.iter().fold((0, 0), |sum, tick| (sum.0 + tick.swift, sum.1 + tick.answered()));
+    if swift * 2 >= all {
+        draft.excludes(Rival::Overload, format!("a queue: of {all} answers {swift} came within {T1_MS} ms"));
+    }
     draft.confidence = confidence(count, pattern.against);
     doubt_own_messages(view, &mut draft);
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count));
@@ -426,8 +429,8 @@ fn silent_removals(view: &View<'_>) -> u64 {
 /// [`TimersHeader::repeats`](crate::record::results::TimersHeader::repeats) each at most. An answer
 /// that came twice or late shows that nothing was lost, only slower than T1: as many
 /// retransmissions were needless. Each one left stands for an exchange (a request or its answer)
-/// that was lost.
-fn packet_loss(view: &View<'_>) -> Option<Draft> {
+/// that was lost. With how many they are.
+fn packet_loss(view: &View<'_>) -> Option<(Draft, u64)> {
     let totals = &view.results.trunk_totals[usize::from(view.trunk)];
     let sums = &totals.sums;
     // Those of attempts cut off by the run's end are not told apart: all are left out. So are those
@@ -493,7 +496,36 @@ fn packet_loss(view: &View<'_>) -> Option<Draft> {
         draft.confidence = draft.confidence.min(Confidence::Low);
     }
     doubt_own_messages(view, &mut draft);
-    Some(draft)
+    Some((draft, lost))
+}
+
+/// What had to be repeated: lost by chance, or, where the same requests had to be repeated again and
+/// again, perhaps not answered on purpose or for some defect.
+fn losses(view: &View<'_>) -> Vec<Draft> {
+    let Some((mut loss, lost)) = packet_loss(view) else { return Vec::new() };
+    let certain = Copies::of(view, lost).filter(Copies::are_certain_ones);
+    let Some(Copies { kind, repeated, answered, lost_in_a_row, by_chance }) = certain else {
+        let why = "certain requests: copies of one are lost in a row no more often than by chance";
+        loss.excludes(Rival::Certain, why);
+        return vec![loss];
+    };
+    let mut draft = Draft { id: "no-response", ..loss.clone() };
+    draft.severity = Severity::Warning;
+    draft.confidence = Confidence::Open;
+    draft.attempts = repeated;
+    draft.agents = repeated.min(view.agents.len() as u64);
+    draft.summary =
+        format!("{repeated} of {answered} {kind} are answered only after several repeats, the others at once");
+    draft.evidence = vec![format!(
+        "{lost_in_a_row:.1} copies of each request that was repeated were not answered; lost by chance it would be {by_chance:.1}"
+    )];
+    draft.evidence.extend(place::table(view));
+    (draft.excluded, draft.rejected) = (Vec::new(), Vec::new());
+    draft.excludes_all(
+        &[Rival::Overload, Rival::Slow],
+        "a slow server, or a queue: the others are answered at once, and hardly any answer came twice",
+    );
+    vec![draft, loss]
 }
 
 /// Whether requests stayed unanswered only while nobody was answered: a registrar that restarts, or

@@ -1,7 +1,8 @@
 //! The charts of the page. Each is there twice: drawn as SVG, for print and where no script runs,
 //! and as numbers, from which the page's script draws it again to be read closely.
 //!
-//! `capacity` is of a search for limits, and drawn as SVG alone. `over_time` has agents, outcomes,
+//! `capacity` is of a search for limits or of a run that asked for more than a registrar carries,
+//! and drawn as SVG alone. `over_time` has agents, outcomes,
 //! latency and schedule lag, `percentiles` the distribution, `trunks` a small chart for each trunk,
 //! `loop_map` who looped when; `thin` leaves points out without losing a peak, `plot` is the
 //! script's input.
@@ -61,6 +62,7 @@ struct Panel {
 pub(super) fn all(results: &Results) -> Vec<Chart> {
     let mut charts = over_time::all(results);
     charts.extend(percentiles::of_run(results));
+    charts.extend(capacity::of_run(results));
     charts.extend(over_time::lag(results));
     charts.extend(trunks::chart(results));
     charts.extend(loop_map::chart(results));

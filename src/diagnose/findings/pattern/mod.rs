@@ -10,7 +10,7 @@ mod rate;
 mod whom;
 
 pub(super) use level::{BindingCap, binding_cap, per_user};
-pub(super) use phases::{Cut, Wave, cut, wave};
+pub(super) use phases::{Cut, Wave, cut, stretches, wave};
 pub(super) use rate::{RateCap, rate_cap};
 pub(super) use whom::{Reach, reach, sources};
 

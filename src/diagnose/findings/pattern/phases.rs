@@ -92,6 +92,16 @@ fn joined(phases: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
     kept
 }
 
+/// Several stretches of time in which everybody is refused, without a period: from when to when, and
+/// how clearly.
+pub(crate) fn stretches(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<(u64, u64)>, ForAgainst)> {
+    let (phases, mixed) = phases(view, group);
+    let downs = phases.iter().filter(|phase| phase.down);
+    let tally = ForAgainst { pro: downs.clone().map(|phase| phase.answers).sum(), against: mixed };
+    let windows: Vec<(u64, u64)> = downs.map(|phase| (phase.start_ns, phase.end_ns)).collect();
+    (windows.len() >= 2).then_some((windows, tally))
+}
+
 /// One change for the worse that lasts, or that ended once.
 pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
     let (phases, mixed) = phases(view, group);
