@@ -680,8 +680,8 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// clap breaks lines by itself: those of prose must not be broken before, and those of tables are
-    /// narrow enough for any terminal.
+    /// clap breaks lines by itself: those of prose must not be broken before, and those of tables
+    /// are narrow enough for any terminal.
     #[test]
     fn help_is_broken_into_lines_once() {
         for command in Cli::command().get_subcommands() {

@@ -38,8 +38,8 @@
 //! | [`profile`], [`plan`] | a profile as written (`file`) and as meant (`meant`); one config for each room | errors name file, line, column, key and remedy |
 //! | [`cli`], [`command`] | what can be typed; the wiring | `command` is the only room that may use every other |
 //!
-//! `tests/tidy/rules.rs` holds the rules of this table and `tests/tidy.rs` keeps them: which room may
-//! use which, where clocks, sockets, `unsafe` and each dependency may live.
+//! `tests/tidy/rules.rs` holds the rules of this table and `tests/tidy.rs` keeps them: which room
+//! may use which, where clocks, sockets, `unsafe` and each dependency may live.
 //!
 //! # Words
 //!
@@ -72,9 +72,10 @@
 //!
 //! Its name is known (`vocab::Transport`), URIs ask for it (`sip::uri`), requests say it in Via and
 //! Contact (`sip::emit`) and messages are cut off a stream (`sip::framing`) whatever carries them.
-//! Datagrams and streams are the two sorts there are. A datagram flow is always open; a stream has a
-//! life (`fleet/stream.rs`), agents that wait for it (`fleet/driver/streams.rs`) and a transaction
-//! that sends nothing twice (`Transaction::sent_reliably`). Another kind of stream adds:
+//! Datagrams and streams are the two sorts there are. A datagram flow is always open; a stream has
+//! a life (`fleet/stream.rs`), agents that wait for it (`fleet/driver/streams.rs`) and a
+//! transaction that sends nothing twice (`Transaction::sent_reliably`). Another kind of stream
+//! adds:
 //!
 //! | file | what is added |
 //! |---|---|
@@ -96,8 +97,8 @@
 //! 3. `engine/worker.rs`: one turn of a sender thread.
 //! 4. [`measure::Tally`] and [`record::Results`]: what is counted, and what is known afterwards.
 //! 5. `command/run.rs`: a run from profile to files.
-//! 6. `measure/evidence.rs`: what is kept for the findings; `diagnose/findings/mod.rs`: how they are
-//!    made of it.
+//! 6. `measure/evidence.rs`: what is kept for the findings; `diagnose/findings/mod.rs`: how they
+//!    are made of it.
 //!
 //! # One answer, from the socket to a row of latency.csv
 //!
@@ -124,8 +125,8 @@
 //!
 //! # One key, from the profile to a cell
 //!
-//! `expires` of a trunk is declared in `profile/file.rs`, checked in `profile/resolve/trunk.rs`, and
-//! becomes `TrunkPolicy::expires_s` (`agent/policy.rs`) in `plan.rs`. `Agent::asks`
+//! `expires` of a trunk is declared in `profile/file.rs`, checked in `profile/resolve/trunk.rs`,
+//! and becomes `TrunkPolicy::expires_s` (`agent/policy.rs`) in `plan.rs`. `Agent::asks`
 //! (`agent/registration.rs`) puts it into the REGISTER. `Agent::succeed`
 //! (`agent/registration/granted.rs`) reports what the 2xx grants as `Event::Granted` and
 //! `Event::Registered`. `measure/evidence.rs` keeps the former as a `GrantRow`; from it

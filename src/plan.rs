@@ -198,8 +198,8 @@ impl Plan {
         toml::to_string_pretty(&resolved).unwrap_or_default()
     }
 
-    /// Fixes what depends on the run's seed: the order in which agents arrive. Once, before anything
-    /// is built from [`Plan::identities`].
+    /// Fixes what depends on the run's seed: the order in which agents arrive. Once, before
+    /// anything is built from [`Plan::identities`].
     pub fn draw(&mut self, seed: Seed) {
         for (n, trunk) in self.trunks.iter().enumerate() {
             if trunk.drawn_order {

@@ -128,7 +128,8 @@ fn ordinary() -> CertificateParams {
 
 type Spoil = fn(&mut CertificateParams);
 
-/// Six kinds of wrong certificate, each told by what is wrong with it and by what it says of itself.
+/// Six kinds of wrong certificate, each told by what is wrong with it and by what it says of
+/// itself.
 #[test]
 fn six_wrong_certificates_are_told_apart() {
     let cases: [(&str, Spoil, &str, &str); 6] = [

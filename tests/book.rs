@@ -1,6 +1,6 @@
-//! The book in `docs/` and the README are held against the program: every link leads somewhere, every
-//! page is in the summary, the help is the program's own, every shell block runs, and every command
-//! line of one that cannot run here is at least one that the program understands.
+//! The book in `docs/` and the README are held against the program: every link leads somewhere,
+//! every page is in the summary, the help is the program's own, every shell block runs, and every
+//! command line of one that cannot run here is at least one that the program understands.
 //!
 //! A block that begins with "```sh,ignore" is not run: it needs another machine, a person, root, or
 //! hours. With `UPDATE_EXPECT=1` in the environment the generated parts are written anew.

@@ -55,8 +55,8 @@ struct Dissected {
 }
 
 /// Reads a file with Wireshark's dissectors; a checksum, an IP, UDP or SIP header that is wrong
-/// fails the test. Some ports that the kernel may give to a socket are another protocol's for tshark,
-/// 41170 that of MANOLITO.
+/// fails the test. Some ports that the kernel may give to a socket are another protocol's for
+/// tshark, 41170 that of MANOLITO.
 fn dissect(file: &Path) -> Vec<Dissected> {
     dissect_as(file, "udp")
 }
@@ -179,8 +179,8 @@ fn expect_sngrep_to_read(file: &Path, packets: usize) {
     assert_eq!(output(Command::new("tshark").arg("-r").arg(&again)).lines().count(), packets);
 }
 
-/// What went over a connection is SIP over TCP in the file, whatever was around it, and is marked so;
-/// and our own reader finds in it what was sent.
+/// What went over a connection is SIP over TCP in the file, whatever was around it, and is marked
+/// so; and our own reader finds in it what was sent.
 #[test]
 fn connections_are_shown_as_sip_over_tcp_whatever_was_around_it() {
     for (transport, marked) in [

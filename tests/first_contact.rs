@@ -1,4 +1,5 @@
-//! Before a registrar beyond this machine is loaded: the plan, a yes, one agent ahead of the others.
+//! Before a registrar beyond this machine is loaded: the plan, a yes, one agent ahead of the
+//! others.
 //!
 //! "Beyond this machine" is an address of documentation (RFC 5737) on the loopback interface of a
 //! network namespace of the test's own, so that no packet can leave the machine. Where the kernel

@@ -350,7 +350,8 @@ fn audits_see_that_a_restarted_registrar_has_forgotten_the_bindings() {
     };
     let regstorm = run.start(&kamailio, dir.path());
     clock::until("200 contacts", Duration::from_secs(20), || (kamailio.contacts() == 200).then_some(()));
-    // Some audits find everything in order: this is what a registrar that lists nothing never shows.
+    // Some audits find everything in order: this is what a registrar that lists nothing never
+    // shows.
     clock::until("audits and OPTIONS", Duration::from_secs(20), || (kamailio.requests("options") >= 50).then_some(()));
     kamailio.restart();
     regstorm.wait(Duration::from_secs(90));

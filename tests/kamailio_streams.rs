@@ -1,6 +1,6 @@
-//! Connections to a real registrar: Kamailio over TCP, over TLS, and over WebSocket on either. Its own
-//! count of contacts is held against ours; killed and started again in mid-run, it gets every agent
-//! back.
+//! Connections to a real registrar: Kamailio over TCP, over TLS, and over WebSocket on either. Its
+//! own count of contacts is held against ours; killed and started again in mid-run, it gets every
+//! agent back.
 //!
 //! Needs `kamailio`, `kamailio-tls-modules` and `kamailio-websocket-modules`; `tests/all` installs
 //! them.
@@ -178,8 +178,8 @@ fn an_upgrade_that_is_refused_is_named() {
     refused(&WS.uri(&kamailio), "", path);
 }
 
-/// Nobody registers, nothing is sent, and what is found says which check failed: the id, part of its
-/// summary, and part of its evidence.
+/// Nobody registers, nothing is sent, and what is found says which check failed: the id, part of
+/// its summary, and part of its evidence.
 fn refused(registrar: &str, trunk: &str, [id, summary, evidence]: [&str; 3]) {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     start(dir.path(), &text(registrar, trunk, 1).replace("hammer", "none")).wait(LIMIT);

@@ -7,8 +7,8 @@
 //! `REGSTORM_WORLDS=1 REGSTORM_WORLDS_FROM=17` repeats it.
 //!
 //! The same by the number of attempts, and with its books printed as it goes:
-//! `REGSTORM_ATTEMPTS=100000000 cargo test --release --test random_worlds -- --ignored --nocapture stress`.
-//! It can be cut into pieces: each line names the next world, for `REGSTORM_WORLDS_FROM`.
+//! `REGSTORM_ATTEMPTS=100000000 cargo test --release --test random_worlds -- --ignored --nocapture
+//! stress`. It can be cut into pieces: each line names the next world, for `REGSTORM_WORLDS_FROM`.
 
 use regstorm::command::simulate::rehearse;
 use regstorm::diagnose::findings;

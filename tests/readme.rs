@@ -1,5 +1,5 @@
-//! The reference part of the book is held against the program: every key of the schema, every column
-//! of every file, every command, and every path that is named.
+//! The reference part of the book is held against the program: every key of the schema, every
+//! column of every file, every command, and every path that is named.
 //!
 //! What a key means and its default are said once, in the doc comments of the profile's types, from
 //! which the schema has them; what a column means in the data dictionary. The book's tables repeat

@@ -10,8 +10,8 @@ use support::results::ResultDir;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// 60 agents in 3 s over `transport`, which stay for `hold` seconds; `trunk` and `fault` are further
-/// lines of their sections.
+/// 60 agents in 3 s over `transport`, which stay for `hold` seconds; `trunk` and `fault` are
+/// further lines of their sections.
 fn text(transport: &str, trunk: &str, hold: u32, fault: &str) -> String {
     format!(
         "[run]\nname = \"faults\"\nseed = 7\ninterval = \"1s\"\ndrain = \"2s\"\nunregister = false\n\n\
@@ -154,8 +154,9 @@ fn a_wrong_certificate_is_told_by_what_is_wrong_with_it() {
                 "{command} {shows}"
             );
             expect(results, command, "tls.certificate", &format!("{reason}: 60 of 60"), reason);
-            // Names are looked at last: whoever made that certificate is trusted. Of the others something
-            // in between may have shown one of its own; and a busy machine is sure of nothing.
+            // Names are looked at last: whoever made that certificate is trusted. Of the others
+            // something in between may have shown one of its own; and a busy machine is sure of
+            // nothing.
             if command == "simulate" {
                 let found = results.run["findings"].as_array().expect("a list").iter();
                 let confidence: Vec<_> =

@@ -1,5 +1,5 @@
-//! Agents over connections: in virtual time, where connections break when the test says so, and over
-//! real sockets on loopback.
+//! Agents over connections: in virtual time, where connections break when the test says so, and
+//! over real sockets on loopback.
 
 mod support;
 

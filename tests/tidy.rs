@@ -195,6 +195,17 @@ fn pure_rooms_reach_for_nothing_outside() {
 }
 
 #[test]
+fn prose_is_narrower_than_code() {
+    let long = "word ".repeat(21);
+    refused("src/net/mod.rs", &format!("/// {long}\nfn f() {{}}"), "columns of prose");
+    let behind = judged("src/net/mod.rs", &format!("// ```\n// a drawing\n// ```\n// {long}"));
+    assert_eq!(behind.iter().map(|found| found.line).collect::<Vec<_>>(), [5], "a drawing ends with its fence");
+    passed("src/net/mod.rs", &format!("//! ```text\n//! {long}\n//! ```"));
+    passed("src/net/mod.rs", &format!("//! | {long} | a cell |"));
+    passed("src/net/mod.rs", &format!("const S: &str = \"{long}\";"));
+}
+
+#[test]
 fn nothing_is_left_over() {
     refused("src/net/mod.rs", "fn f() { todo!() }", "todo!");
     refused("src/net/mod.rs", "fn f() { unimplemented!(\"later\") }", "unimplemented!");

@@ -1,7 +1,7 @@
 //! What stands below the options in the help of each command.
 //!
-//! Prose is one line for each paragraph, because clap breaks lines as wide as the terminal; lines of
-//! examples and tables stay below 80 columns, so that nothing breaks them again.
+//! Prose is one line for each paragraph, because clap breaks lines as wide as the terminal; lines
+//! of examples and tables stay below 80 columns, so that nothing breaks them again.
 
 /// What `regstorm` says that is called without anything.
 pub const START: &str = "\

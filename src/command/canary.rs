@@ -1,5 +1,5 @@
-//! Canaries: agents that register by themselves to see whether a registrar still takes them. `watch`
-//! has nothing else; a run has them beside its load, so that what becomes of them is the
+//! Canaries: agents that register by themselves to see whether a registrar still takes them.
+//! `watch` has nothing else; a run has them beside its load, so that what becomes of them is the
 //! registrar's doing or that of whoever guards it, and not the load's own trouble.
 
 use super::carriers::carriers;

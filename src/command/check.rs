@@ -1,5 +1,5 @@
-//! `regstorm check`: what a profile means and what may be wrong with it. Nothing is sent, not even to
-//! a name server.
+//! `regstorm check`: what a profile means and what may be wrong with it. Nothing is sent, not even
+//! to a name server.
 
 use super::failure::{Exit, Failure};
 use super::output::{print, width};

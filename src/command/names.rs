@@ -1,5 +1,5 @@
-//! Whoever answers for names: the profile's `hosts`, the system's hosts file, a name server. Blocks;
-//! for the control side alone.
+//! Whoever answers for names: the profile's `hosts`, the system's hosts file, a name server.
+//! Blocks; for the control side alone.
 
 use super::failure::Failure;
 use crate::net::clock::Clock;

@@ -70,8 +70,8 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// The agents that may have a binding: all that ever came, unless the run says that it left none. Of
-/// a run that was killed the last interval is not known, so everybody may have come.
+/// The agents that may have a binding: all that ever came, unless the run says that it left none.
+/// Of a run that was killed the last interval is not known, so everybody may have come.
 ///
 /// # Errors
 /// When the run was no run, so that there is nothing of it at any registrar.

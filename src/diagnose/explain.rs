@@ -2,11 +2,11 @@
 //! look.
 //!
 //! The texts are data beside this file: `codes` holds the response codes that registrations meet,
-//! `rare_codes` the others of IANA's register, `findings` the findings, `outcomes` the loops and the
-//! statuses of attempts. They are read when they are asked for. A
-//! cause names what preceded it, because the same 403 says one thing before any challenge and
-//! another after credentials. What a named product does differently stands under its name, with its
-//! own words for settings and log lines, so that a reader can search for them there.
+//! `rare_codes` the others of IANA's register, `findings` the findings, `outcomes` the loops and
+//! the statuses of attempts. They are read when they are asked for. A cause names what preceded it,
+//! because the same 403 says one thing before any challenge and another after credentials. What a
+//! named product does differently stands under its name, with its own words for settings and log
+//! lines, so that a reader can search for them there.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -160,7 +160,8 @@ fn agreement(reading: &Reading, which: &'static str, agreed: &LayersTold) -> Che
     }
 }
 
-/// Days before its end from which on a certificate is to be renewed, as most authorities remind of it.
+/// Days before its end from which on a certificate is to be renewed, as most authorities remind of
+/// it.
 const EXPIRES_SOON: i64 = 30;
 
 fn options(reading: &Reading) -> Check {

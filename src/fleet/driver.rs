@@ -1,9 +1,9 @@
 //! What a fleet and a crew have in common: agents with their timers and flows, the ceiling over
 //! what they send, and the way from a datagram to the agent it is meant for.
 //!
-//! A [`Driver`] does not decide when an agent arrives: its owner does. What happens to the agents is
-//! told to the owner's [`Witness`]. The driver never reads a clock: every call brings the time. It
-//! is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
+//! A [`Driver`] does not decide when an agent arrives: its owner does. What happens to the agents
+//! is told to the owner's [`Witness`]. The driver never reads a clock: every call brings the time.
+//! It is handed datagrams and writes datagrams through [`Ways`]. Requests that come from the
 //! registrar's side it answers itself.
 
 mod answers;
@@ -455,7 +455,7 @@ const STAMP_SLACK: Duration = Duration::from_millis(1);
 
 impl DriverConfig {
     /// What an agent needs to know, and whether its trunk's name may lead to several addresses.
-    // Called in one place, for every input: returned by way of memory it would be copied twice.
+    // For every input there is: returned by way of memory it would be copied twice.
     #[inline(always)]
     fn context(&self, (agent, user): (AgentId, AgentId), flow: FlowId, draining: bool) -> (Context<'_>, bool) {
         let identity = self.identities.get(user);

@@ -29,7 +29,8 @@ pub struct Flow {
     pub template: RegisterTemplate,
     /// What makes it a stream.
     pub stream: Option<StreamRules>,
-    /// The longest time between two keep-alives of a datagram flow; a stream's rules have their own.
+    /// The longest time between two keep-alives of a datagram flow; a stream's rules have their
+    /// own.
     pub keepalive: Option<Duration>,
 }
 
@@ -112,8 +113,8 @@ impl Flows {
         Self::of_named(stripe, identities, sharing, nowhere, |trunk, source, _| open(trunk, source))
     }
 
-    /// The same where trunks' names lead to several places, or may lead to others later: `places` by
-    /// trunk, none of one with an address. `open` is told which of them a flow is to lead to.
+    /// The same where trunks' names lead to several places, or may lead to others later: `places`
+    /// by trunk, none of one with an address. `open` is told which of them a flow is to lead to.
     ///
     /// # Errors
     /// The first of `open`.

@@ -414,8 +414,8 @@ impl Fleet {
         true
     }
 
-    /// How many of this worker's agents have arrived; arrivals that go round bring no new ones. In a
-    /// replay anybody may have.
+    /// How many of this worker's agents have arrived; arrivals that go round bring no new ones. In
+    /// a replay anybody may have.
     fn arrived(&self) -> u32 {
         if self.rows.is_some() {
             return saturating_u32(self.driver.agents());

@@ -43,8 +43,8 @@ impl Routes {
         Routes { seed, trunks: Vec::new(), chosen: vec![0; agents] }
     }
 
-    /// An agent is sent away for one attempt. A trunk with an address has a route of that alone from
-    /// now on, so that there is a way back.
+    /// An agent is sent away for one attempt. A trunk with an address has a route of that alone
+    /// from now on, so that there is a way back.
     pub(super) fn astray(&mut self, trunk: TrunkId, local: u32, remote: SocketAddr) {
         if self.trunks.len() <= trunk.index() {
             self.trunks.resize(trunk.index() + 1, None);

@@ -1,5 +1,5 @@
-//! A worker's rows of a replay: what comes next, and for each agent when it is next recorded to have
-//! tried again.
+//! A worker's rows of a replay: what comes next, and for each agent when it is next recorded to
+//! have tried again.
 
 use crate::load::{ReplayStep, Schedule, Stripe};
 use crate::vocab::{ReplayAct, saturating_u32};

@@ -17,8 +17,8 @@
 //! While it is open, keep-alives go over it where the trunk asks for them, and one that is not
 //! answered ends it (RFC 5626 §4.4.1).
 //!
-//! Read first: RFC 3261 §18.1.1 and §18.4, RFC 5626 §4.4 and §4.5. Not here: bytes (`net`), who the agents
-//! are (`flows`).
+//! Read first: RFC 3261 §18.1.1 and §18.4, RFC 5626 §4.4 and §4.5. Not here: bytes (`net`), who the
+//! agents are (`flows`).
 
 use crate::vocab::{FlowLoss, Time};
 use std::time::Duration;

@@ -138,7 +138,8 @@ fn vacant(taken: &[String], id: String) -> String {
     if free(&id) { id } else { others.find(free).unwrap_or(id) }
 }
 
-/// The largest groups of a trunk stay by themselves; smaller ones from a hundredth of its phones on.
+/// The largest groups of a trunk stay by themselves; smaller ones from a hundredth of its phones
+/// on.
 const ALWAYS: usize = 3;
 const MOST_GROUPS: usize = 12;
 const MAX_ID: usize = 40;

@@ -6,10 +6,10 @@
 //! ```
 //!
 //! A habit is learnt for a group of phones: those of one trunk that ask for the same lifetime and
-//! name the same product. What a habit foretells is the agents' own doing, of which the replay knows
-//! the moment (`again`). Every other attempt begins anew (`arrive`), and a phone that fell silent
-//! where its habit would have had it speak vanishes. So the replay stays true where the habits are
-//! not, and the share of arrivals says how good they are.
+//! name the same product. What a habit foretells is the agents' own doing, of which the replay
+//! knows the moment (`again`). Every other attempt begins anew (`arrive`), and a phone that fell
+//! silent where its habit would have had it speak vanishes. So the replay stays true where the
+//! habits are not, and the share of arrivals says how good they are.
 //!
 //! What a source cannot show is said in [`Learnt::remarks`] and beside the key concerned. Nothing
 //! here does I/O.

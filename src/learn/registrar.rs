@@ -115,8 +115,8 @@ fn algorithms(bits: u8) -> Vec<Algorithm> {
     all
 }
 
-/// The longest lifetime the embedded registrar grants. Where one cap explains all lifetimes that were
-/// shortened, groups ask for what the phones asked for; else for what they got.
+/// The longest lifetime the embedded registrar grants. Where one cap explains all lifetimes that
+/// were shortened, groups ask for what the phones asked for; else for what they got.
 fn lifetimes(groups: &mut [ClientGroup]) -> u32 {
     let pairs: Vec<(u32, u32)> =
         groups.iter().map(|group| (group.expires_s, group.granted_s.unwrap_or(group.expires_s))).collect();

@@ -2,8 +2,8 @@
 //!
 //! Each failure that was seen is held against what a preset would have done: wait so long, or never
 //! try again. A wait inside the preset's range is an error of 0, outside it of how far off it is; a
-//! retry where there is none to be, or none where there is one to be, is an error of 1. What was not
-//! watched for long enough says nothing. Refreshes count too, for presets differ in them.
+//! retry where there is none to be, or none where there is one to be, is an error of 1. What was
+//! not watched for long enough says nothing. Refreshes count too, for presets differ in them.
 
 use super::refresh::{RefreshRule, rule_of, share};
 use super::waits::{Followed, HabitWaits, SetbackSeen, middle};

@@ -1,5 +1,5 @@
-//! What phones did as rows of a replay: when each came, when its habit had it try again, and what no
-//! habit explains.
+//! What phones did as rows of a replay: when each came, when its habit had it try again, and what
+//! no habit explains.
 
 use super::group::ClientGroup;
 use super::retry::range;
@@ -55,8 +55,8 @@ pub(super) fn steps(trace: &Trace, group: &ClientGroup) -> Vec<LearntStep> {
     steps
 }
 
-/// When the habit has a phone speak again after an act, in seconds; `None`: not by itself, or nobody
-/// knows. `failures` are those since the last 2xx, this act included.
+/// When the habit has a phone speak again after an act, in seconds; `None`: not by itself, or
+/// nobody knows. `failures` are those since the last 2xx, this act included.
 fn foretold(group: &ClientGroup, act: &PhoneAct, failures: u32) -> Option<(f64, f64)> {
     act.status?;
     if act.is_success() {

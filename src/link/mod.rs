@@ -72,8 +72,8 @@ impl<T> Link<T> {
         due
     }
 
-    /// How long a piece of a stream travels: what is lost is sent again after a timeout that doubles
-    /// (RFC 6298 §5, with the shortest timeout that Linux has).
+    /// How long a piece of a stream travels: what is lost is sent again after a timeout that
+    /// doubles (RFC 6298 §5, with the shortest timeout that Linux has).
     pub fn passage(&mut self) -> Duration {
         let (mut waited, mut timeout) = (Duration::ZERO, RESEND);
         loop {

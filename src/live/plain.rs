@@ -12,8 +12,8 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// The line of an interval; none for a short one in which nothing happened, so that an idle hour
-    /// is not thousands of lines.
+    /// The line of an interval; none for a short one in which nothing happened, so that an idle
+    /// hour is not thousands of lines.
     pub fn next(&mut self, interval: &Interval) -> Option<String> {
         let idle = interval.trunks.iter().all(|trunk| {
             trunk.started.iter().all(|&started| started == 0) && trunk.status.iter().all(|&ended| ended == 0)
@@ -25,8 +25,8 @@ impl Plain {
         Some(self.line(interval))
     }
 
-    /// One line without its end:
-    /// `00:00:10 load        planned   500  registered   498 |    250 ok    2 failed    1 open | p50 0.42 ms  p99 1.30 ms | late 0`.
+    /// One line without its end: `00:00:10 load        planned   500  registered   498 |    250 ok
+    /// 2 failed    1 open | p50 0.42 ms  p99 1.30 ms | late 0`.
     pub fn line(self, interval: &Interval) -> String {
         let sum =
             |value: &dyn Fn(&crate::measure::TrunkInterval) -> u64| interval.trunks.iter().map(value).sum::<u64>();

@@ -81,8 +81,8 @@ pub enum Event<'a> {
     Unregistered {
         at: Time,
     },
-    /// The connection that the binding was made over is gone: until the next `Registered` the agent is
-    /// registered, and nothing reaches it.
+    /// The connection that the binding was made over is gone: until the next `Registered` the agent
+    /// is registered, and nothing reaches it.
     CutOff {
         at: Time,
     },

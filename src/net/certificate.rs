@@ -1,5 +1,5 @@
-//! What an X.509 certificate says of itself (RFC 5280 §4.1): for whom, by whom, until when. Only for
-//! people to read; whether it can be trusted is decided elsewhere.
+//! What an X.509 certificate says of itself (RFC 5280 §4.1): for whom, by whom, until when. Only
+//! for people to read; whether it can be trusted is decided elsewhere.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -35,8 +35,8 @@ pub struct TcpRead {
 }
 
 impl Tcp {
-    /// Begins to connect to `remote`, from a port of the kernel's choice on `source` (`None`: on the
-    /// address the kernel would route from). When it is ready to be written to,
+    /// Begins to connect to `remote`, from a port of the kernel's choice on `source` (`None`: on
+    /// the address the kernel would route from). When it is ready to be written to,
     /// [`connected`](Self::connected) says what came of it.
     ///
     /// # Errors

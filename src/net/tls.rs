@@ -1,7 +1,7 @@
 //! TLS over a connection's bytes: rustls, and which check it was that failed.
 //!
-//! Nothing here reads or writes a socket: bytes of the wire go in and come out, and so do those that
-//! are carried. Which certificates are trusted is decided once, when a [`TlsClient`] is made.
+//! Nothing here reads or writes a socket: bytes of the wire go in and come out, and so do those
+//! that are carried. Which certificates are trusted is decided once, when a [`TlsClient`] is made.
 
 mod check;
 mod pem;
@@ -285,8 +285,8 @@ impl SelfSigned {
         Ok(parts)
     }
 
-    /// One for the same names with something wrong: whoever trusts this one accepts that one but for
-    /// what is wrong with it.
+    /// One for the same names with something wrong: whoever trusts this one accepts that one but
+    /// for what is wrong with it.
     ///
     /// # Errors
     /// As [`new`](Self::new).

@@ -144,7 +144,8 @@ impl Ws {
     /// all there. No message may be longer than `most`.
     ///
     /// # Errors
-    /// Why the connection cannot go on; what is to be told the other end is in `taken` all the same.
+    /// Why the connection cannot go on; what is to be told the other end is in `taken` all the
+    /// same.
     pub fn take(&mut self, came: &[u8], most: usize, taken: &mut WsTaken) -> Result<usize, LayerFailure> {
         match &self.stage {
             WsStage::Asked { accept, request } => {

@@ -1,5 +1,5 @@
-//! What each phone did, one act after another: what a profile is learnt from, where results only say
-//! how many did it.
+//! What each phone did, one act after another: what a profile is learnt from, where results only
+//! say how many did it.
 
 use crate::record::Observed;
 use crate::vocab::{Kind, OWN_HEADERS, Status, Transport};

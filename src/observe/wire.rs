@@ -1,5 +1,5 @@
-//! Registrations out of a capture, or a trace in text: SIP messages put in order of time and read as
-//! requests and answers.
+//! Registrations out of a capture, or a trace in text: SIP messages put in order of time and read
+//! as requests and answers.
 //!
 //! Frames of one capture may stand a little out of order (several interfaces, several queues), so
 //! messages wait until nothing older than them is expected. Memory: at most [`MOST_WAITING`]

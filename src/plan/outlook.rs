@@ -47,7 +47,8 @@ impl Plan {
         let refused = format!("> {}", LEAST_REFUSED.max(agents / 20));
         self.abort_on.extend(AbortCondition::parse("authentication_failed", &refused, &[]));
         if has_canaries {
-            // An agent that takes no part in the load is shut out: a ban, or accounts that are locked.
+            // An agent that takes no part in the load is shut out: a ban, or accounts that are
+            // locked.
             let shut_out = format!(">= {SHUT_OUT}");
             self.abort_on.extend(AbortCondition::parse("canary_failed_in_a_row", &shut_out, &[]));
         }

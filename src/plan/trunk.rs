@@ -1,4 +1,5 @@
-//! One trunk as the rooms take it: whom its agents register with, through what, and how they behave.
+//! One trunk as the rooms take it: whom its agents register with, through what, and how they
+//! behave.
 
 use super::{HostTable, TlsProfile, WsProfile};
 use crate::agent::TrunkPolicy;

@@ -169,7 +169,8 @@ pub struct RunFile {
     /// Whether every agent un-REGISTERs afterwards, at the highest planned rate, at least 10/s.
     #[schemars(extend("default" = defaults::RUN_UNREGISTER))]
     pub unregister: Option<bool>,
-    /// The name server to ask, `"10.0.0.2"` or `"127.0.0.1:5353"`; those of the system when left out.
+    /// The name server to ask, `"10.0.0.2"` or `"127.0.0.1:5353"`; those of the system when left
+    /// out.
     pub resolver: Option<String>,
     /// Names whose addresses nobody is asked for: `{ "edge.example.net" = ["10.0.0.5"] }`.
     pub hosts: Option<BTreeMap<String, Vec<String>>>,
@@ -194,12 +195,12 @@ pub struct SafetyFile {
     /// all of it so far; written like thresholds: `{ success_ratio = "< 0.5", loops = "> 100" }`.
     /// Beyond this machine a run without any stops at many refusals of credentials; `{}` for none.
     pub abort_on: Option<BTreeMap<String, String>>,
-    /// Whether one agent of each trunk beyond this machine registers before the load, which does not
-    /// begin when it is refused.
+    /// Whether one agent of each trunk beyond this machine registers before the load, which does
+    /// not begin when it is refused.
     #[schemars(extend("default" = defaults::CANARY))]
     pub canary: Option<bool>,
-    /// Whether `regstorm limits` may search beyond this machine: its owner agreed that the registrar
-    /// is driven past what it takes.
+    /// Whether `regstorm limits` may search beyond this machine: its owner agreed that the
+    /// registrar is driven past what it takes.
     #[schemars(extend("default" = defaults::LIMITS_ALLOWED))]
     pub limits: Option<bool>,
     /// Who agreed that these networks are loaded, and when, in your own words; it stands in the
@@ -240,12 +241,12 @@ pub struct ExpectFile {
 pub struct TrunkFile {
     /// Names the trunk in every result file; unique, no dots.
     pub id: Option<String>,
-    /// `"embedded"`, or a SIP URI: `"sip:edge.example.net"`, `"sip:10.0.0.5:5060"`. A name without a
-    /// port is looked up as RFC 3263 has it: NAPTR, SRV, then its addresses.
+    /// `"embedded"`, or a SIP URI: `"sip:edge.example.net"`, `"sip:10.0.0.5:5060"`. A name without
+    /// a port is looked up as RFC 3263 has it: NAPTR, SRV, then its addresses.
     pub registrar: Option<String>,
     /// The product that answers: `"kamailio"`, `"opensips"`, `"asterisk"`, `"freeswitch"`,
-    /// `"genesys"`, `"oracle"` or `"other"`. The report keeps its advice to it; left out, it goes by
-    /// the name that the answers bear in `Server`.
+    /// `"genesys"`, `"oracle"` or `"other"`. The report keeps its advice to it; left out, it goes
+    /// by the name that the answers bear in `Server`.
     pub platform: Option<WordText<Platform>>,
     /// A SIP URI every request goes through, `"sip:127.0.0.1:5060;lr"`.
     pub outbound_proxy: Option<String>,
@@ -305,8 +306,8 @@ pub struct TrunkFile {
     /// How many Contacts each agent registers, 1 to 9; they differ in `;line=2`.
     #[schemars(extend("default" = defaults::CONTACTS))]
     pub contacts: Option<u32>,
-    /// Agents name themselves as RFC 5626 has it: `+sip.instance` with a UUID of their own, `reg-id`,
-    /// `Supported: path, outbound, gruu`.
+    /// Agents name themselves as RFC 5626 has it: `+sip.instance` with a UUID of their own,
+    /// `reg-id`, `Supported: path, outbound, gruu`.
     #[schemars(extend("default" = defaults::OUTBOUND))]
     pub outbound: Option<bool>,
     /// Share of the agents, 0 to 1, that ask for their bindings now and then while they are
@@ -435,8 +436,8 @@ pub struct RetryFile {
     /// does a registrar draw that challenges without end. pjsua 6, baresip 16, others 2 when left
     /// out.
     pub challenges: Option<u32>,
-    /// The same of challenges with `stale=true`; pjsua 4, baresip 16, asterisk 2, others 3 when left
-    /// out.
+    /// The same of challenges with `stale=true`; pjsua 4, baresip 16, asterisk 2, others 3 when
+    /// left out.
     pub stales: Option<u32>,
 }
 
@@ -509,10 +510,11 @@ pub struct StageFile {
     /// with the full handshake.
     pub outage: Option<f64>,
     /// A CSV file of what phones were recorded to do, as `regstorm learn` writes it, with columns
-    /// `at_s[,trunk_id][,user[,phone]][,act]`: seconds since the start of the stage; whose row among
-    /// the agents it is (`phone` counts the rows of one user from 1; without `user` each row is the
-    /// next agent); `act` is `arrive` (when left out), `again` (its next refresh or retry, if by itself
-    /// it would come at about that time), `leave` (un-REGISTER) or `vanish` (silent from then on). It lasts as long as its rows, and the other stages beside it are `hold`.
+    /// `at_s[,trunk_id][,user[,phone]][,act]`: seconds since the start of the stage; whose row
+    /// among the agents it is (`phone` counts the rows of one user from 1; without `user` each row
+    /// is the next agent); `act` is `arrive` (when left out), `again` (its next refresh or retry,
+    /// if by itself it would come at about that time), `leave` (un-REGISTER) or `vanish` (silent
+    /// from then on). It lasts as long as its rows, and the other stages beside it are `hold`.
     pub replay: Option<String>,
     /// With `replay`: how many times as fast as recorded; 1 when left out. Lifetimes stay as they
     /// are.
@@ -574,10 +576,12 @@ pub struct GeneratorFile {
 #[serde(deny_unknown_fields)]
 pub struct RegistrarFile {
     /// Where to listen: `udp://ADDRESS:PORT`, port 0 picks a free one; `tcp://…`, `tls://…`,
-    /// `ws://…` and `wss://…` for connections. A trunk on the embedded registrar speaks to the first.
+    /// `ws://…` and `wss://…` for connections. A trunk on the embedded registrar speaks to the
+    /// first.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub listen: Option<Vec<String>>,
-    /// Its certificate for `tls://` and `wss://`: `cert`, `key`; one of its own making when left out.
+    /// Its certificate for `tls://` and `wss://`: `cert`, `key`; one of its own making when left
+    /// out.
     pub tls: Option<ServerTlsFile>,
     /// Threads that serve, 0 is one per core; bindings and limits are exact whatever their number.
     #[schemars(extend("default" = defaults::REGISTRAR_THREADS))]
@@ -595,8 +599,8 @@ pub struct RegistrarFile {
     /// Whether challenges ask for user names that are hashed (RFC 7616 §3.4.4).
     #[schemars(extend("default" = defaults::USERHASH))]
     pub userhash: Option<bool>,
-    /// Every user's password; with `users`, of those whose row has none. Without either, each trunk's
-    /// own users and secrets are accepted.
+    /// Every user's password; with `users`, of those whose row has none. Without either, each
+    /// trunk's own users and secrets are accepted.
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretText>,
     /// A CSV file of the users it knows, with the columns of an agents file. Credentials of anybody

@@ -1,12 +1,13 @@
 //! `failures.pcapng`: packets of failed attempts, in the format of Wireshark.
 //!
 //! A run sees messages, not frames, so IP, UDP and TCP headers are made up around them: addresses,
-//! ports, lengths and checksums are true, the rest says nothing. What went over TLS or in the frames
-//! of a WebSocket is shown as the SIP it was, in a TCP connection between the same addresses, and its
-//! comment says so; sequence numbers count what is shown. Link type RAW is the one that
-//! Wireshark, tcpdump and sngrep all read with both IP versions in one file. Attempts follow each
-//! other as they ended, each with its packets together: what belongs together is read together,
-//! though times step back between two attempts. Every packet has a comment that says whose it is.
+//! ports, lengths and checksums are true, the rest says nothing. What went over TLS or in the
+//! frames of a WebSocket is shown as the SIP it was, in a TCP connection between the same
+//! addresses, and its comment says so; sequence numbers count what is shown. Link type RAW is the
+//! one that Wireshark, tcpdump and sngrep all read with both IP versions in one file. Attempts
+//! follow each other as they ended, each with its packets together: what belongs together is read
+//! together, though times step back between two attempts. Every packet has a comment that says
+//! whose it is.
 //!
 //! Blocks are framed by `pcap-file`. It writes times in nanoseconds without saying so, hence
 //! `if_tsresol` here (pcapng §4.2: without it the unit is a microsecond).
@@ -35,8 +36,8 @@ pub struct PcapngWriter<W: Write> {
     blocks: PcapNgWriter<Vec<u8>>,
     start: Time,
     started_unix_ns: u64,
-    /// By local and remote address of a connection: the next sequence number of what was sent and of
-    /// what came.
+    /// By local and remote address of a connection: the next sequence number of what was sent and
+    /// of what came.
     sequences: HashMap<(SocketAddr, SocketAddr), [u32; 2]>,
 }
 

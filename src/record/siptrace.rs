@@ -1,5 +1,5 @@
-//! SIP traces as a platform exports them from its capture store (Homer's columns): a record for each
-//! message, requests and answers alike, where an event log has one for both.
+//! SIP traces as a platform exports them from its capture store (Homer's columns): a record for
+//! each message, requests and answers alike, where an event log has one for both.
 //!
 //! What is read of a record is put under the names of an event log's, so that `eventlog` knows one
 //! form only; a record that holds the message itself is that message.

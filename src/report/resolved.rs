@@ -1,5 +1,5 @@
-//! What names stood for, as asked, and what became of attempts at each address, for `run.json`. Where
-//! nobody was asked there is nothing to say.
+//! What names stood for, as asked, and what became of attempts at each address, for `run.json`.
+//! Where nobody was asked there is nothing to say.
 
 use crate::measure::{AskedRow, PlaceRow, RoutingRow, RoutingWord};
 use crate::record::{Resolution, Results};

@@ -256,8 +256,8 @@ impl World {
         self
     }
 
-    /// Breaks every connection, each time so long after the start, and refuses new ones for a while;
-    /// in order. What the registrar knows stays.
+    /// Breaks every connection, each time so long after the start, and refuses new ones for a
+    /// while; in order. What the registrar knows stays.
     pub fn with_restarts(mut self, restarts: &[(Duration, Duration)]) -> Self {
         let both = |&(after, lasts): &(Duration, Duration)| [(START + after, true), (START + after + lasts, false)];
         self.restarts = restarts.iter().flat_map(both).collect();

@@ -1,7 +1,8 @@
 //! Simulated connections: how far each has got, and what its two ends have yet to hear.
 //!
 //! A connection opens one round trip after it was asked for, a secured one after two (RFC 8446 §2).
-//! Bytes travel in order; loss shows as delay. A reset is heard at once at the near end, and what was under way is gone.
+//! Bytes travel in order; loss shows as delay. A reset is heard at once at the near end, and what
+//! was under way is gone.
 
 use crate::link::DueQueue;
 use crate::registrar::{Caller, ConnectionFaults, Reception};
@@ -207,8 +208,8 @@ impl Wires {
         }
     }
 
-    /// Sends on a connection, if it is there: `travel` is told when bytes arrive at the earliest and
-    /// on which connection they are, and says when they will.
+    /// Sends on a connection, if it is there: `travel` is told when bytes arrive at the earliest
+    /// and on which connection they are, and says when they will.
     pub(super) fn send(&mut self, at: FleetFlow, upwards: bool, travel: impl FnOnce(Time, u32) -> Time) {
         let line = self.line(at);
         if line.open {

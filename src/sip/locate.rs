@@ -204,8 +204,8 @@ impl<N: Names> Asking<'_, N> {
         records
     }
 
-    /// The SRV records that say where a service is, and over which transport it is to be had; `None`
-    /// where none do (RFC 3263 §4.1 and §4.2).
+    /// The SRV records that say where a service is, and over which transport it is to be had;
+    /// `None` where none do (RFC 3263 §4.1 and §4.2).
     fn service(&mut self, wanted: &Wanted<'_>) -> Option<(Transport, Vec<NameRecord>)> {
         let own = |transport| format!("{}.{}", service_of(transport), wanted.host);
         if let Some(transport) = wanted.transport {
@@ -288,10 +288,11 @@ impl<N: Names> Asking<'_, N> {
 }
 
 /// The order in which one agent tries the places: by priority, then by chance, a host of twice the
-/// weight twice as often first (RFC 2782). `draw` is a number in `[0, 1)` of this agent's for a key.
+/// weight twice as often first (RFC 2782). `draw` is a number in `[0, 1)` of this agent's for a
+/// key.
 ///
-/// Each host gets a waiting time drawn by its weight, and the shortest is first: that is a choice by
-/// weight at every step, and a host that comes or goes changes the order of no others. Several
+/// Each host gets a waiting time drawn by its weight, and the shortest is first: that is a choice
+/// by weight at every step, and a host that comes or goes changes the order of no others. Several
 /// addresses of one host have equal chances, as phones that look a name up for themselves do.
 pub fn order(places: &[Destination], draw: impl Fn(u64) -> f64) -> Vec<usize> {
     let mut keyed: Vec<((u16, f64, f64), usize)> =

@@ -4,8 +4,9 @@
 //! registration needs out of them, `digest` computes RFC 7616 responses, `emit` writes REGISTER
 //! requests and responses into a caller's buffer (strict out), `framing` cuts messages off a
 //! stream, `uri` reads SIP URIs, `branch` is the token that leads an answer back to its agent,
-//! `locate` finds out where requests to one go (RFC 3263), `redirect` where a 3xx sends them, `timers` says how long an exchange may
-//! last, `code` holds default reason phrases, `mask` makes a message fit to be shown. `fields` is the lexical ground the parsers stand on, `search` finds
+//! `locate` finds out where requests to one go (RFC 3263), `redirect` where a 3xx sends them,
+//! `timers` says how long an exchange may last, `code` holds default reason phrases, `mask` makes a
+//! message fit to be shown. `fields` is the lexical ground the parsers stand on, `search` finds
 //! where lines and values end, `short` copies short texts.
 //!
 //! Invariant one cannot see in the types: no function here allocates per message (but for

@@ -67,8 +67,8 @@ pub enum FaultKind {
     /// A connection is reset as soon as so many bytes of messages came over it; the message that
     /// makes them full is not answered.
     Reset { bytes: u64 },
-    /// A connection is taken up only `delay` after it came, and no more than `per_second` are: until
-    /// then nothing that comes over it is read, and TLS is not answered.
+    /// A connection is taken up only `delay` after it came, and no more than `per_second` are:
+    /// until then nothing that comes over it is read, and TLS is not answered.
     SlowAccept {
         #[serde(serialize_with = "as_text")]
         delay: Duration,

@@ -185,7 +185,8 @@ words! {
         /// It begins to register, as after a restart: with the full handshake.
         #[default]
         Arrive = "arrive",
-        /// Its next refresh or retry comes at this moment, if by itself it would come at about the same.
+        /// Its next refresh or retry comes at this moment, if by itself it would come at about the
+        /// same.
         Again = "again",
         /// It removes its binding and is not expected to be there any more.
         Leave = "leave",

@@ -217,7 +217,8 @@ fn requests_that_are_repeated_show_that_nothing_answers() {
     assert_eq!(ids, ["no-response"]);
 }
 
-/// A shift of telephones that refresh, and sign off one after another at its end: nobody is missing.
+/// A shift of telephones that refresh, and sign off one after another at its end: nobody is
+/// missing.
 #[test]
 fn signing_off_at_the_end_of_a_shift_is_no_drift() {
     let mut messages = Messages::new();

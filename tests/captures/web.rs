@@ -53,7 +53,8 @@ fn messages_come_out_of_frames_whatever_segments_they_came_in() {
     let up = [
         UPGRADE.to_vec(),
         frame(0x82, MASK, &one),
-        // A ping, an empty line as keep-alive, and a message in two frames with a pong between them.
+        // A ping, an empty line as keep-alive, and a message in two frames with a pong between
+        // them.
         frame(0x89, MASK, b"?"),
         frame(0x81, MASK, b"\r\n\r\n"),
         frame(0x01, MASK, head),

@@ -1,5 +1,5 @@
-//! Yesterday's traffic as tomorrow's test: what a replay does, and what `learn` makes of captures of
-//! which the truth is known.
+//! Yesterday's traffic as tomorrow's test: what a replay does, and what `learn` makes of captures
+//! of which the truth is known.
 //!
 //! Most captures are of virtual time, written down by a registrar that keeps a tape; those of SIPp
 //! and Kamailio are in `taken`.

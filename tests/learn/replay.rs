@@ -1,5 +1,5 @@
-//! `[[load]] replay`: who comes when, what is refused and in which words, and that agents do what the
-//! file says.
+//! `[[load]] replay`: who comes when, what is refused and in which words, and that agents do what
+//! the file says.
 
 use super::files::Files;
 use regstorm::command::simulate::rehearse;
@@ -151,8 +151,8 @@ fn a_spreadsheet_may_write_the_file() {
     assert_eq!(steps(&files, &[]).iter().map(|step| step.0).collect::<Vec<_>>(), [500, 1_250]);
 }
 
-/// Refreshes at 90 % of a minute are drawn over six seconds; the record says when they came. One that
-/// would come at another time by itself is let be.
+/// Refreshes at 90 % of a minute are drawn over six seconds; the record says when they came. One
+/// that would come at another time by itself is let be.
 #[test]
 fn a_recorded_refresh_comes_at_its_moment() {
     let rows =

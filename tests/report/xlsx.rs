@@ -1,4 +1,5 @@
-//! The workbook, read back by another library: numbers are numbers, times are dates, names are text.
+//! The workbook, read back by another library: numbers are numbers, times are dates, names are
+//! text.
 
 use crate::fixture::{self, Shape};
 use crate::{THRESHOLDS, judged};

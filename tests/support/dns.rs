@@ -1,6 +1,6 @@
-//! A real name server: dnsmasq on a free port of 127.0.0.1 with a zone of the test's own, started in
-//! the foreground, killed by pid. A missing dnsmasq is a failure, never a skipped test: `tests/all`
-//! installs it.
+//! A real name server: dnsmasq on a free port of 127.0.0.1 with a zone of the test's own, started
+//! in the foreground, killed by pid. A missing dnsmasq is a failure, never a skipped test:
+//! `tests/all` installs it.
 
 use super::clock;
 use std::net::{SocketAddr, UdpSocket};
@@ -20,7 +20,8 @@ impl Dnsmasq {
     /// which live for so many seconds.
     pub fn start(ttl_s: u32, records: &[String]) -> Dnsmasq {
         for _ in 0..5 {
-            // Another process may take the port between our look and the bind; then another is tried.
+            // Another process may take the port between our look and the bind; then another is
+            // tried.
             let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
             let port = socket.local_addr().expect("bound").port();
             drop(socket);

@@ -146,7 +146,7 @@ pub struct Violation {
 pub type Rule = fn(&Source) -> Vec<Violation>;
 
 /// Every rule that judges a file by itself; length has its ratchet in `tidy.rs`.
-pub const RULES: [(&str, Rule); 9] = [
+pub const RULES: [(&str, Rule); 10] = [
     ("room table", rooms),
     ("crates in their rooms", crates),
     ("one clock", clock),
@@ -156,7 +156,29 @@ pub const RULES: [(&str, Rule); 9] = [
     ("no unwrap", unwrap),
     ("a word at the top", top),
     ("self-contained", outside),
+    ("prose is narrower than code", prose),
 ];
+
+/// Columns of a line of prose, beside the 120 of code: what is read from end to end is narrower.
+const PROSE_COLUMNS: usize = 100;
+
+/// Drawings, in a fence, and tables may be as wide as code.
+fn prose(source: &Source) -> Vec<Violation> {
+    let mut drawn = false;
+    let mut wide = Vec::new();
+    for (number, line) in (1..).zip(source.text.lines()) {
+        let Some(text) = line.trim_start().strip_prefix("//") else {
+            drawn = false;
+            continue;
+        };
+        drawn ^= text.trim_start_matches(['/', '!', ' ']).starts_with("```");
+        let columns = line.chars().count();
+        if columns > PROSE_COLUMNS && !drawn && !text.contains('|') {
+            wide.push(at_line(source, number, format!("{columns} columns of prose, at most {PROSE_COLUMNS}")));
+        }
+    }
+    wide
+}
 
 fn at_line(source: &Source, line: usize, what: impl Into<String>) -> Violation {
     Violation { path: source.path.clone(), line, what: what.into() }

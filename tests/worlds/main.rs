@@ -90,8 +90,8 @@ fn what_is_said_of_a_world_is_true_of_it() {
     }
 }
 
-/// A registrar of 33 registrations a second under a load that rises to 50, and one under a load that
-/// it carries.
+/// A registrar of 33 registrations a second under a load that rises to 50, and one under a load
+/// that it carries.
 #[test]
 fn the_page_of_a_run_shows_what_its_registrar_carries() {
     for (service_ms, shows) in [(15.0, true), (1.0, false)] {

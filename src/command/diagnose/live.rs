@@ -216,7 +216,8 @@ fn require_agents(plan: &Plan) -> Result<(), ProfileError> {
 fn chosen(plan: &Plan, user: Option<&str>) -> Result<Vec<AgentId>, Failure> {
     let all = (0..saturating_u32(plan.identities.len())).map(AgentId);
     let Some(user) = user else {
-        // From the first to the last, evenly: what was never set up is often one stretch of the list.
+        // From the first to the last, evenly: what was never set up is often one stretch of the
+        // list.
         let (last, tried) = (plan.identities.len() - 1, AGENTS_TRIED.min(plan.identities.len()));
         let place = |n: usize| AgentId(saturating_u32(n * last / (tried - 1).max(1)));
         return Ok((0..tried).map(place).collect());

@@ -68,8 +68,8 @@ impl AllowedChange {
     /// section.
     ///
     /// # Errors
-    /// As for [`AllowedChange::parse`]; a run is recorded after its lines were read, so only a record
-    /// of another version gives one.
+    /// As for [`AllowedChange::parse`]; a run is recorded after its lines were read, so only a
+    /// record of another version gives one.
     pub fn of_run(header: &Header) -> Result<Option<Vec<AllowedChange>>, ThresholdError> {
         let Some(lines) = &header.compare else { return Ok(None) };
         let ids: Vec<_> = header.trunks.iter().map(|trunk| trunk.id.as_str()).collect();

@@ -41,7 +41,8 @@ struct Jam {
     last: usize,
 }
 
-/// Overload of a trunk's registrar, if that is what the answers show, and what it carries per second.
+/// Overload of a trunk's registrar, if that is what the answers show, and what it carries per
+/// second.
 pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
     // What our own ceiling holds back waits on this side.
     if view.results.trunk_totals[usize::from(view.trunk)].sums.ceiling_refused > 0 {
@@ -70,8 +71,8 @@ pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
     if offered.per_second < MORE * answered as f64 / inside.len() as f64 {
         return None;
     }
-    // Whoever can answer more than it was ever asked for, and did so at once at another time, has no
-    // queue for that.
+    // Whoever can answer more than it was ever asked for, and did so at once at another time, has
+    // no queue for that.
     let at_once = best(before, STEADY_S, |second| second.swift).max(best(after, STEADY_S, |second| second.swift));
     if offered.most < rate.mean && at_once >= 0.8 * offered.per_second {
         return None;

@@ -2,12 +2,12 @@
 //!
 //! Each family of causes has a file: `challenge`, `refusal` (limits, bans, machines, credentials),
 //! `asked` (loops that a server asks for), `silence`, `connection`, `slow`, `capacity` (overload),
-//! `shed`, `binding`, `audit`, `elsewhere`, `generator` (our own trouble, drift). The rest is shared: `view` arranges the evidence;
-//! `pattern`, `nodes`, `moment`, `place`, `phrase` and `trend` read it; `draft`, `rivals`, `cost`
-//! and `wording` make findings of it. A detector states what it saw, which rival explanations an
-//! observation ruled out, and how sure that makes it (see [`confidence`]); where two causes fit the
-//! evidence equally, both are found, and both say `open`. The generator's own trouble comes first:
-//! what it got wrong must not be held against a server.
+//! `shed`, `binding`, `audit`, `elsewhere`, `generator` (our own trouble, drift). The rest is
+//! shared: `view` arranges the evidence; `pattern`, `nodes`, `moment`, `place`, `phrase` and
+//! `trend` read it; `draft`, `rivals`, `cost` and `wording` make findings of it. A detector states
+//! what it saw, which rival explanations an observation ruled out, and how sure that makes it (see
+//! [`confidence`]); where two causes fit the evidence equally, both are found, and both say `open`.
+//! The generator's own trouble comes first: what it got wrong must not be held against a server.
 //!
 //! `limit.transactions` has an explanation and no detector: only `regstorm limits` can tell a limit
 //! on open transactions from one on the rate.
@@ -69,8 +69,8 @@ pub fn carried_per_second(results: &Results, trunk: u16) -> Option<f64> {
     overload(&view, &silence::one_place(&view)).map(|(_, carried)| carried)
 }
 
-/// Overload, and what is carried. One kind of request that is not answered holds up its own attempts,
-/// and no others; and where each answer takes as long as any other, there is no queue.
+/// Overload, and what is carried. One kind of request that is not answered holds up its own
+/// attempts, and no others; and where each answer takes as long as any other, there is no queue.
 fn overload(view: &View<'_>, place: &Option<Draft>) -> Option<(Draft, f64)> {
     if place.is_some() || slow::is_constant(view) { None } else { capacity::overload(view) }
 }

@@ -109,8 +109,8 @@ pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<MachinesA
     let names = |list: &[&MachineSeen]| list.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
     let like = |one: &MachineSeen| good.iter().any(|other| is_of_one_series(&one.name, &other.name));
     // A proxy that checks credentials, and refuses what is wrong, leaves it to the registrar behind
-    // it to accept: those are no two of a kind. One that refuses what it challenged, and what others
-    // challenged, is one of several.
+    // it to accept: those are no two of a kind. One that refuses what it challenged, and what
+    // others challenged, is one of several.
     let mixed = |(elsewhere, home): (u64, u64)| elsewhere >= LEAST_CROSSED && home >= LEAST_AT_HOME;
     let alike = good.iter().any(|machine| machine.works) || met_elsewhere(view, group).is_some_and(mixed);
     Some(MachinesApart {
@@ -130,8 +130,9 @@ fn machines(view: &View<'_>, group: &Group<'_>) -> Vec<MachineSeen> {
     let ours =
         |row: &&&AnswererRow| row.class == Class::Registered || (row.class, row.group) == (group.class, group.key);
     let rows: Vec<&AnswererRow> = view.answerers.iter().copied().filter(|row| ours(&row)).collect();
-    // Names tell more than tags. What a server says by itself and what it says for a transaction may
-    // begin differently: a tag's stem tells machines apart only where it is that of challenges too.
+    // Names tell more than tags. What a server says by itself and what it says for a transaction
+    // may begin differently: a tag's stem tells machines apart only where it is that of challenges
+    // too.
     let several = rows.iter().any(|row| row.software != rows[0].software);
     let homes: BTreeSet<u32> =
         rows.iter().filter(|row| row.as_challenged == Some(true)).map(|row| row.form.stem).collect();

@@ -139,8 +139,8 @@ pub(super) struct Copies {
     /// Of this kind: answered after they were repeated, and answered at all.
     pub repeated: u64,
     pub answered: u64,
-    /// Of all kinds: copies lost of each request that was repeated, and what chance makes of as many
-    /// losses.
+    /// Of all kinds: copies lost of each request that was repeated, and what chance makes of as
+    /// many losses.
     pub lost_in_a_row: f64,
     pub by_chance: f64,
 }

@@ -191,7 +191,8 @@ impl<'v, 'a> Case<'v, 'a> {
         draft
     }
 
-    /// What the registrar's own words speak of, and which words: its reason phrase, or what it adds.
+    /// What the registrar's own words speak of, and which words: its reason phrase, or what it
+    /// adds.
     fn words(&self) -> Option<(Speaks, &str)> {
         let texts = std::iter::once(self.group.reason).chain(self.group.words.iter().copied());
         texts.into_iter().find_map(|text| phrase::read(text).map(|speaks| (speaks, text)))

@@ -499,8 +499,8 @@ fn packet_loss(view: &View<'_>) -> Option<(Draft, u64)> {
     Some((draft, lost))
 }
 
-/// What had to be repeated: lost by chance, or, where the same requests had to be repeated again and
-/// again, perhaps not answered on purpose or for some defect.
+/// What had to be repeated: lost by chance, or, where the same requests had to be repeated again
+/// and again, perhaps not answered on purpose or for some defect.
 fn losses(view: &View<'_>) -> Vec<Draft> {
     let Some((mut loss, lost)) = packet_loss(view) else { return Vec::new() };
     let certain = Copies::of(view, lost).filter(Copies::are_certain_ones);

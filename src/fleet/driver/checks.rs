@@ -1,8 +1,8 @@
 //! How a driver lets its agents check: whose turn it is, and what became of it.
 //!
 //! Only trunks with `audit` or `qualify` have any; without, a driver keeps nothing. A check goes
-//! out between two attempts of its agent, while that counts as registered; it waits until an attempt
-//! is over.
+//! out between two attempts of its agent, while that counts as registered; it waits until an
+//! attempt is over.
 
 use super::{Driver, Ways, Who, Witness, tag_of};
 use crate::agent::check::{AgentCheck, CHECKS, CheckStep};

@@ -1,8 +1,8 @@
 //! How a driver lets its agents speak to another of the places their trunk's name leads to: after a
 //! failure there (RFC 3263 §4.3), and back when the name was looked up again.
 //!
-//! Agents that share a flow change to one that leads there. One with a flow of its own keeps it, and
-//! the flow leads elsewhere: a phone keeps its port.
+//! Agents that share a flow change to one that leads there. One with a flow of its own keeps it,
+//! and the flow leads elsewhere: a phone keeps its port.
 
 use super::streams::Deed;
 use super::{Driver, Flow, Ways, Witness};
@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl<W: Witness> Driver<W> {
-    /// Before an attempt begins its agent turns to its first choice, if its name was looked up since
-    /// it last chose.
+    /// Before an attempt begins its agent turns to its first choice, if its name was looked up
+    /// since it last chose.
     #[cold]
     pub(super) fn choose(&mut self, local: u32, now: Time, input: &Input<'_>, out: &mut impl Ways) {
         if !matches!(input, Input::Arrive { .. } | Input::Wake) || self.agents[local as usize].is_busy() {

@@ -74,8 +74,8 @@ impl<W: Witness> Driver<W> {
                     self.drive(local, now, Input::FlowLost { why }, out);
                 }
             }
-            // A request without an answer may be the registrar's doing. If nothing at all came since
-            // it was sent, the connection is dead and nobody has said so.
+            // A request without an answer may be the registrar's doing. If nothing at all came
+            // since it was sent, the connection is dead and nobody has said so.
             Deed::GotNoAnswer => {
                 let patience = self.policy(local).timers.f();
                 let stream = self.config.flows.stream(flow);
@@ -287,5 +287,6 @@ pub fn host_name(number: u64) -> String {
     format!("{:012x}.invalid", number >> 16)
 }
 
-/// A keep-alive (RFC 5626 §3.5.1); over datagrams many phones send the same to keep a NAT's binding.
+/// A keep-alive (RFC 5626 §3.5.1); over datagrams many phones send the same to keep a NAT's
+/// binding.
 const PING: &[u8] = b"\r\n\r\n";

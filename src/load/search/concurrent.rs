@@ -70,8 +70,8 @@ pub struct FoundConcurrent {
     /// At which the last phones came in, per second.
     pub fill_rate: f64,
     /// High: released room was taken again and one more refused, in every round. Medium: so once,
-    /// not always, or others may register there too. Low: room that was released was not given back,
-    /// or this machine could not keep its schedule.
+    /// not always, or others may register there too. Low: room that was released was not given
+    /// back, or this machine could not keep its schedule.
     pub confidence: Confidence,
     pub evidence: CountingEvidence,
 }

@@ -566,8 +566,8 @@ impl<'h> Hunt<'h> {
         ProbeVerdict::Held
     }
 
-    /// How fast a probe was answered: by what was carried where that is less. What was poured before
-    /// its steady part was offered at another rate.
+    /// How fast a probe was answered: by what was carried where that is less. What was poured
+    /// before its steady part was offered at another rate.
     fn answered(&self, seen: &StepResult) -> Option<AnsweredProbe> {
         let seen = &StepResult { answers: steady_part(seen).to_vec(), ..*seen };
         let reading = sustained::read(seen)?;

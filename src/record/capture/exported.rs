@@ -1,6 +1,6 @@
-//! SIP as Wireshark exports it (LINKTYPE_WIRESHARK_UPPER_PDU): what was in a TLS connection to whose
-//! key log it had access, among others. Tags with addresses and ports stand before each message:
-//! a type and a length of two bytes each, then so many bytes, up to type 0.
+//! SIP as Wireshark exports it (LINKTYPE_WIRESHARK_UPPER_PDU): what was in a TLS connection to
+//! whose key log it had access, among others. Tags with addresses and ports stand before each
+//! message: a type and a length of two bytes each, then so many bytes, up to type 0.
 
 use crate::vocab::Transport;
 use std::net::{IpAddr, SocketAddr};

@@ -369,8 +369,8 @@ pub(super) fn begins_like_a_capture(bytes: &[u8]) -> bool {
     magics.iter().any(|magic| bytes.starts_with(magic))
 }
 
-/// April of 2262. A time beyond it is no time at which anything was captured, and sums with it would
-/// not fit.
+/// April of 2262. A time beyond it is no time at which anything was captured, and sums with it
+/// would not fit.
 const LATEST_NS: u64 = i64::MAX as u64;
 
 /// The type of a section header, the same in both byte orders.

@@ -210,7 +210,8 @@ fn exported_message(frame: &Frame<'_>, account: &mut Account, each: &mut impl Fn
     }
 }
 
-/// RFC 792 and RFC 4443 §3.1: a type, a code, and behind eight bytes the packet that did not arrive.
+/// RFC 792 and RFC 4443 §3.1: a type, a code, and behind eight bytes the packet that did not
+/// arrive.
 fn undelivered(at_ns: u64, payload: &Payload<'_>, account: &mut Account, each: &mut impl FnMut(CapturedItem<'_>)) {
     let Some((head, rest)) = payload.bytes.split_first_chunk::<8>() else { return };
     let why = match (payload.protocol, head[0], head[1]) {

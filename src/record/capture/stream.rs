@@ -1,5 +1,5 @@
-//! TCP streams put together again, one direction at a time, and SIP messages cut out of them, or out
-//! of the frames of a WebSocket (`web`).
+//! TCP streams put together again, one direction at a time, and SIP messages cut out of them, or
+//! out of the frames of a WebSocket (`web`).
 //!
 //! A stream may begin in the middle, segments may come out of order or twice, bytes may be missing.
 //! Reading begins, and goes on after a gap, at the next line that begins a SIP message. Sequence

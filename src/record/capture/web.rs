@@ -1,8 +1,8 @@
 //! SIP out of the frames of a WebSocket, one direction of a captured connection: the heads of the
 //! upgrade, then frames (RFC 6455 §5.2), each message with its mask taken off.
 //!
-//! Nothing is answered or judged here; what is broken is passed over. RFC 7118 §5 has one SIP message
-//! in each message of the WebSocket, whatever its Content-Length says.
+//! Nothing is answered or judged here; what is broken is passed over. RFC 7118 §5 has one SIP
+//! message in each message of the WebSocket, whatever its Content-Length says.
 
 use crate::sip::framing::is_sip;
 

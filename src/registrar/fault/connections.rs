@@ -2,8 +2,8 @@
 //! with connections, whatever is said over them.
 //!
 //! Whoever moves the bytes of connections asks here: the threads that accept real ones, and the
-//! simulated wires. When a connection comes, nobody knows whose it is; so a share is of connections,
-//! chosen by a hash of where they come from, and no trunk is asked for.
+//! simulated wires. When a connection comes, nobody knows whose it is; so a share is of
+//! connections, chosen by a hash of where they come from, and no trunk is asked for.
 
 use super::{Fault, FaultKind, FaultScope, fnv1a};
 use crate::seed::{Purpose, Seed};

@@ -22,8 +22,8 @@ pub(super) struct ContactExtras {
 }
 
 impl RegisterTemplate {
-    /// Host and port of the Contact as written: what [`granted`](crate::sip::contact::granted) looks for
-    /// in the answer.
+    /// Host and port of the Contact as written: what [`granted`](crate::sip::contact::granted)
+    /// looks for in the answer.
     pub fn contact_host(&self) -> &[u8] {
         self.learnt.as_deref().or(self.shared.contact_host.as_deref()).unwrap_or(&self.sent_by)
     }
@@ -33,9 +33,10 @@ impl RegisterTemplate {
         self.shared.tells_phones_apart() || self.shared.extras.is_some()
     }
 
-    /// For agents that share users: the Contact of each has the parameter [`INSTANCE`] with its From
-    /// tag, which is the phone's own for its whole life. Their Contacts would be one otherwise, and
-    /// a registrar would hold one binding for all of them (RFC 3261 §10.3 step 7, §19.1.4).
+    /// For agents that share users: the Contact of each has the parameter [`INSTANCE`] with its
+    /// From tag, which is the phone's own for its whole life. Their Contacts would be one
+    /// otherwise, and a registrar would hold one binding for all of them (RFC 3261 §10.3 step 7,
+    /// §19.1.4).
     pub fn of_shared_users(self) -> Self {
         let TemplateText { mut text, mut ends, contact_end: at, .. } = Arc::unwrap_or_clone(self.shared.clone());
         let parameter = [b";", INSTANCE.as_bytes(), b"=", &[b'-'; 16]].concat();

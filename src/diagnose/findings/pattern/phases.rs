@@ -92,8 +92,8 @@ fn joined(phases: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
     kept
 }
 
-/// Several stretches of time in which everybody is refused, without a period: from when to when, and
-/// how clearly.
+/// Several stretches of time in which everybody is refused, without a period: from when to when,
+/// and how clearly.
 pub(crate) fn stretches(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<(u64, u64)>, ForAgainst)> {
     let (phases, mixed) = phases(view, group);
     let downs = phases.iter().filter(|phase| phase.down);

@@ -15,7 +15,8 @@ impl Case<'_, '_> {
             draft.excludes(Rival::Realm, "realm: no challenge named another one than the agents expect");
         }
         if matches!(self.group.class, Class::ForbiddenAfterAuth) && shape != RefusalShape::Same {
-            // In time a ban looks the same; those are weighed against each other where they are made.
+            // In time a ban looks the same; those are weighed against each other where they are
+            // made.
             draft.excludes(Rival::Ban, "ban: the registrar goes on asking for credentials");
         }
         let several = [Rival::Limit, Rival::Rate, Rival::Node, Rival::Overload];
