@@ -32,7 +32,11 @@ pub(super) fn texts(results: &Results, findings: &[Finding]) -> Vec<CarrierText>
     }
     let text = |(first, also): (&Finding, Vec<&Finding>)| {
         let known = explain::finding(&first.id).filter(|known| !known.ask.is_empty())?;
-        Some(CarrierText { about: known.title, text: printable_lines(&letter(results, first, &also, &known.ask)) })
+        let about = match first.confidence {
+            Confidence::Open => format!("{} (one of several causes that fit)", known.title),
+            _ => known.title,
+        };
+        Some(CarrierText { about, text: printable_lines(&letter(results, first, &also, &known.ask)) })
     };
     shown.into_iter().filter_map(text).take(MOST_TEXTS).collect()
 }

@@ -14,9 +14,11 @@ impl Case<'_, '_> {
         if !self.has_an_odd_realm() {
             draft.excludes(Rival::Realm, "realm: no challenge named another one than the agents expect");
         }
-        if matches!(self.group.class, Class::ForbiddenAfterAuth) && shape != RefusalShape::Same {
-            // In time a ban looks the same; those are weighed against each other where they are
-            // made.
+        // From a moment on a ban looks the same; those are weighed against each other where they are
+        // made.
+        if matches!(self.group.class, Class::ForbiddenAfterAuth)
+            && !matches!(shape, RefusalShape::Same | RefusalShape::Moment)
+        {
             draft.excludes(Rival::Ban, "ban: the registrar goes on asking for credentials");
         }
         let several = [Rival::Limit, Rival::Rate, Rival::Node, Rival::Overload];
