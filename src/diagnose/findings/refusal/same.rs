@@ -14,7 +14,7 @@ impl Case<'_, '_> {
         if !self.has_an_odd_realm() {
             draft.excludes(Rival::Realm, "realm: no challenge named another one than the agents expect");
         }
-        // From a moment on a ban looks the same; those are weighed against each other where they are
+        // From a moment on a ban looks the same; both are weighed against each other where they are
         // made.
         if matches!(self.group.class, Class::ForbiddenAfterAuth)
             && !matches!(shape, RefusalShape::Same | RefusalShape::Moment)
