@@ -4,7 +4,7 @@
 //! out between two attempts of its agent, while that counts as registered; it waits until an
 //! attempt is over.
 
-use super::{Driver, Ways, Who, Witness, tag_of};
+use super::{Driver, DriverConfig, Ways, Who, Witness, tag_of};
 use crate::agent::check::{AgentCheck, CHECKS, CheckStep};
 use crate::agent::{Agent, CheckPolicy, Context};
 use crate::fleet::wheel::Wheel;
@@ -12,7 +12,7 @@ use crate::measure::event::Subject;
 use crate::measure::{CheckEnd, CheckKind, Event};
 use crate::seed::Purpose;
 use crate::sip::Response;
-use crate::vocab::Time;
+use crate::vocab::{AgentId, Time};
 use std::time::Duration;
 
 /// All checks of a driver's agents.
@@ -73,6 +73,17 @@ impl CheckTurns {
     }
 }
 
+impl DriverConfig {
+    /// What an agent that checks needs to know, and as whom its witness sees it.
+    fn checker(&self, local: u32, user: AgentId, draining: bool) -> (Context<'_>, Who<'_>) {
+        let (agent, flow_id) = (AgentId(self.stripe.global(local)), self.flows.of_agent(local));
+        let (cx, is_routed) = self.context((agent, user), flow_id, draining);
+        let flow = self.flows.get(flow_id);
+        let subject = Subject { agent, trunk: cx.identity.trunk, source: flow.source };
+        (cx, Who { local, subject, flow, is_routed })
+    }
+}
+
 impl<W: Witness> Driver<W> {
     /// Agents check as their policies say.
     pub(in crate::fleet) fn with_checks(mut self) -> Self {
@@ -101,9 +112,8 @@ impl<W: Witness> Driver<W> {
         let (bound, is_busy, draining) = (agent.bound_until(), agent.is_busy(), self.draining);
         let policy = self.policy(local).checks;
         let seed = self.config.seed;
-        let flow = self.config.flows.of_agent(local);
-        let is_open = self.config.flows.is_open(flow);
-        let (cx, _) = self.config.context((id, self.witness.user(id)), flow, draining);
+        let is_open = self.config.flows.is_open(self.config.flows.of_agent(local));
+        let (cx, _) = self.config.checker(local, self.witness.user(id), draining);
         let Some(checks) = &mut self.checks else { return };
         let own = &mut checks.agents[local as usize];
         let step = match &mut own.open {
@@ -143,8 +153,7 @@ impl<W: Witness> Driver<W> {
         let id = self.id(local);
         let agent = &self.agents[local as usize];
         let (bound, is_busy) = (agent.bound_until(), agent.is_busy());
-        let flow = self.config.flows.of_agent(local);
-        let (cx, _) = self.config.context((id, self.witness.user(id)), flow, self.draining);
+        let (cx, _) = self.config.checker(local, self.witness.user(id), self.draining);
         let Some(checks) = &mut self.checks else { return };
         let own = &mut checks.agents[local as usize];
         // A copy of an answer, or one that came too late.
@@ -182,10 +191,7 @@ impl<W: Witness> Driver<W> {
     /// ceiling holds back then is given up, for it says nothing of the registrar.
     fn send_check(&mut self, local: u32, new: bool, now: Time, out: &mut impl Ways) {
         let (id, flow_id) = (self.id(local), self.config.flows.of_agent(local));
-        let (cx, is_routed) = self.config.context((id, self.witness.user(id)), flow_id, self.draining);
-        let flow = self.config.flows.get(flow_id);
-        let subject = Subject { agent: id, trunk: cx.identity.trunk, source: flow.source };
-        let who = Who { local, subject, flow, is_routed };
+        let (cx, who) = self.config.checker(local, self.witness.user(id), self.draining);
         let (witness, Some(checks)) = (&mut self.witness, &mut self.checks) else { return };
         let own = &mut checks.agents[local as usize];
         let Some(open) = &own.open else { return };
@@ -214,11 +220,7 @@ impl<W: Witness> Driver<W> {
     }
 
     fn check_ended(&mut self, local: u32, end: &CheckEnd) {
-        let (id, flow_id) = (self.id(local), self.config.flows.of_agent(local));
-        let (cx, is_routed) = self.config.context((id, self.witness.user(id)), flow_id, self.draining);
-        let flow = self.config.flows.get(flow_id);
-        let subject = Subject { agent: id, trunk: cx.identity.trunk, source: flow.source };
-        let who = Who { local, subject, flow, is_routed };
+        let (_, who) = self.config.checker(local, self.witness.user(self.id(local)), self.draining);
         self.witness.saw(&who, &Event::Checked(*end), None);
         if let Some(checks) = &mut self.checks {
             checks.agents[local as usize].open = None;
@@ -227,8 +229,7 @@ impl<W: Witness> Driver<W> {
 
     /// When an agent's check goes on, or its next one begins.
     fn plan_check(&mut self, local: u32) {
-        let (id, flow) = (self.id(local), self.config.flows.of_agent(local));
-        let (cx, _) = self.config.context((id, self.witness.user(id)), flow, self.draining);
+        let (cx, _) = self.config.checker(local, self.witness.user(self.id(local)), self.draining);
         let Some(checks) = &mut self.checks else { return };
         let own = &checks.agents[local as usize];
         match own.open.as_ref().map(|open| open.check.deadline(&cx)).or_else(|| own.next()) {
