@@ -9,8 +9,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
-use support::program::profile;
+use support::program::{in_namespace, profile};
 
 const PROFILE: &str = r#"
 [run]
@@ -46,11 +45,7 @@ step() { name=$1; shift; before=$(sent); "$REGSTORM" "$@" > "$name.out" 2> "$nam
 
 /// Exit status and datagrams sent of each step, with what it said on stderr.
 fn steps(dir: &Path, script: &str) -> BTreeMap<String, (i32, u64, String)> {
-    let done = Command::new("unshare")
-        .args(["--map-root-user", "--net", "sh", "-c", &format!("{SCENE}{script}\nkill $!; wait")])
-        .current_dir(dir)
-        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
-        .output();
+    let done = in_namespace("--net", dir, &format!("{SCENE}{script}\nkill $!; wait"));
     // Never passed over in silence: what is shown here is shown nowhere else.
     let steps = std::fs::read_to_string(dir.join("steps")).unwrap_or_else(|_| {
         panic!("a network namespace of one's own is needed (as root, or with user namespaces): {done:?}")

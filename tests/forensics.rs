@@ -24,7 +24,7 @@ use tempfile::TempDir;
 const EXPECTED: [(&str, &[&str]); 10] = [
     ("limit", &["limit.concurrent"]),
     ("rate", &["limit.rate"]),
-    // Two seconds are too short a wait for as many as come: the server itself keeps them going round.
+    // Two seconds are too short a wait for as many as come: the server keeps them going round.
     ("rate with Retry-After", &["limit.rate", "loop.retry-after"]),
     ("forbidden", &["loop.403.after-auth"]),
     ("whitelist", &["loop.403.unchallenged"]),

@@ -8,11 +8,10 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use support::clock;
 use support::known::KnownRegistrar;
-use support::program::{Regstorm, profile};
+use support::program::{Regstorm, in_namespace, profile};
 use support::results::{ResultDir, number};
 use support::shim::{Fault, Shim};
 use tempfile::TempDir;
@@ -76,11 +75,7 @@ fn disturbed(script: &str) -> (TempDir, ResultDir) {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     profile(dir.path(), FAR);
     let script = format!("{SCENE}{script}\nwait $run; echo $? > status\nkill $server $peer; wait");
-    let done = Command::new("unshare")
-        .args(["--map-root-user", "--net", "sh", "-c", &script])
-        .current_dir(dir.path())
-        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
-        .output();
+    let done = in_namespace("--net", dir.path(), &script);
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
     let shown = format!("{done:?}\n{}\n{}", read("run.out"), read("run.err"));
     assert_eq!(read("status").trim(), "3", "an invalid run, from a network of one's own: {shown}");
@@ -144,11 +139,7 @@ fn a_closed_port_that_is_seldom_told_of_is_no_packet_loss() {
     let script = "kill $server; far sysctl -q -w net.ipv4.icmp_ratelimit=1000 net.ipv4.icmp_ratemask=6168 || exit 77";
     let scene = SCENE.replace("\"$REGSTORM\" run", &format!("{script}\n\"$REGSTORM\" run"));
     let script = format!("{scene}\nwait $run; echo $? > status\nkill $peer; wait");
-    let done = Command::new("unshare")
-        .args(["--map-root-user", "--net", "sh", "-c", &script])
-        .current_dir(dir.path())
-        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
-        .output();
+    let done = in_namespace("--net", dir.path(), &script);
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
     assert!(!read("status").is_empty(), "{done:?}\n{}\n{}", read("run.out"), read("run.err"));
     let results = ResultDir::open(&dir.path().join("out"));

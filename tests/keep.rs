@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 use std::time::Duration;
-use support::program::{Finished, Regstorm, profile};
+use support::program::{Finished, Regstorm, in_namespace, profile};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -80,11 +80,7 @@ fn a_mount_inside_a_result_is_left_alone() {
         "mkdir {old}/notes && mount -t tmpfs none {old}/notes && echo kept > {old}/notes/record.bin || exit 77\n\
          \"$REGSTORM\" run profile.toml --keep 1 2> said\ncat {old}/notes/record.bin > left"
     );
-    let done = std::process::Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
-        .current_dir(dir)
-        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
-        .output();
+    let done = in_namespace("--mount", dir, &script);
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
     assert_eq!(read("left"), "kept\n", "a mount of one's own is needed: {done:?} {}", read("said"));
     assert!(read("said").contains("night-ly-20200101T000000Z"), "{}", read("said"));

@@ -6,8 +6,7 @@
 
 mod support;
 
-use std::process::Command;
-use support::program::profile;
+use support::program::in_namespace;
 use support::results::ResultDir;
 use tempfile::TempDir;
 
@@ -95,12 +94,7 @@ fn runs() -> (TempDir, [ResultDir; 3]) {
     write("own.toml", &inside("own", "1s"));
     write("kept.toml", &inside("learnt", "1s"));
     write("forgotten.toml", &inside("learnt", "0s"));
-    profile(dir.path(), &inside("own", "1s"));
-    let done = Command::new("unshare")
-        .args(["--map-root-user", "--net", "sh", "-c", SCENE])
-        .current_dir(dir.path())
-        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
-        .output();
+    let done = in_namespace("--net", dir.path(), SCENE);
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
     let results = ["own", "kept", "forgotten"].map(|name| {
         let shown = || format!("{done:?}\n{}\n{}", read(&format!("{name}.out")), read(&format!("{name}.err")));

@@ -4,7 +4,7 @@
 use super::clock;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -108,6 +108,16 @@ impl Finished {
         assert_eq!(self.status.code(), Some(code), "ended with {}, not {code}\n{}", self.status, shown());
         self
     }
+}
+
+/// Runs a shell script in `dir` as root of a namespace of its own, `--net` or `--mount`, where it
+/// finds the program as `$REGSTORM`.
+pub fn in_namespace(kind: &str, dir: &Path, script: &str) -> std::io::Result<Output> {
+    Command::new("unshare")
+        .args(["--map-root-user", kind, "sh", "-c", script])
+        .current_dir(dir)
+        .env("REGSTORM", env!("CARGO_BIN_EXE_regstorm"))
+        .output()
 }
 
 /// `regstorm ARGS` in `dir`, not yet started.
