@@ -180,17 +180,18 @@ pub fn binding<'a>(response: &Response<'a>, own: &SentContact<'_>) -> Binding<'a
     Binding { expires: sole.or(response.expires()), own: found }
 }
 
-/// The fast path of [`binding`]: the lifetime when the first binding begins with ours letter by
+/// The fast path of [`binding`]: the lifetime when the sole binding begins with ours letter by
 /// letter as it was sent. The slow twin, its loop, finds the same, but reads every character
 /// several times.
 fn as_sent(response: &Response<'_>, own: &SentContact<'_>) -> Option<u32> {
-    let value = response.only("Contact").or_else(|| response.headers("Contact").next())?;
+    let value = response.only("Contact")?;
     let behind = value.strip_prefix(b"<sip:")?.strip_prefix(own.user)?.strip_prefix(b"@")?.strip_prefix(own.host)?;
     // One of several phones takes the long way: its binding is seldom the first.
     let expires = behind.strip_prefix(b">;expires=").filter(|_| own.instance.is_none())?;
     // A user that has to be escaped would not come back like this, and a quoted lifetime has to be
-    // unquoted.
-    (is_plain(own.user) && expires.first()?.is_ascii_digit()).then(|| number(expires))?
+    // unquoted. Behind a comma may be another binding of ours, which ends sooner.
+    let is_sole = memchr::memchr(b',', expires).is_none();
+    (is_sole && is_plain(own.user) && expires.first()?.is_ascii_digit()).then(|| number(expires))?
 }
 
 /// The lifetime granted to our contact: the `expires` parameter of that Contact, else the `Expires`
@@ -257,6 +258,14 @@ mod tests {
             Some(2)
         );
         assert_eq!(granted_by("Contact: <sip:bob@10.0.0.1>;expires=1,<sip:bob@10.0.0.1:50801>;expires=2\r\n"), None);
+    }
+
+    #[test]
+    fn of_several_of_ours_the_shortest_counts() {
+        let ours = "<sip:bob@10.0.0.1:5080>;expires=";
+        assert_eq!(granted_by(&format!("Contact: {ours}60, {ours}7\r\n")), Some(7));
+        assert_eq!(granted_by(&format!("Contact: {ours}60\r\nContact: {ours}7\r\n")), Some(7));
+        assert_eq!(granted_by(&format!("Contact: {ours}7, {ours}60\r\n")), Some(7));
     }
 
     #[test]
