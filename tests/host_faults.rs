@@ -267,10 +267,13 @@ fn a_machine_that_was_suspended_makes_a_run_invalid() {
     let results = ResultDir::open(&dir.path().join("out"));
     results.expect_balanced();
     assert_eq!(results.text("/generator/verdict"), "invalid");
-    assert!((7.0..8.0).contains(&results.number("/generator/suspended_s")));
+    // Between two readings of the clock, another program may have the processor.
+    let suspended = results.number("/generator/suspended_s");
+    assert!((6.5..8.0).contains(&suspended), "{suspended}");
     let reasons = results.run["generator"]["reasons"].to_string();
     assert!(reasons.contains("this machine was suspended for 7s"), "{reasons}");
-    assert!((7.0..8.0).contains(&results.table("generator.csv").sum("suspended_s")));
+    let told = results.table("generator.csv").sum("suspended_s");
+    assert!((told - suspended).abs() < 0.01, "{told}");
 }
 
 #[test]

@@ -227,7 +227,11 @@ fn own_failures(results: &Results) -> BTreeMap<&'static str, u64> {
 /// meanwhile, and the server went on.
 fn standstills(results: &Results) -> Option<GeneratorDoubt> {
     let counts = &results.totals.generator;
-    let told = |what: &str, ns: u64| format!("{what} {}", format_duration(Duration::from_millis(ns / 1_000_000)));
+    // To a tenth of a second: the clocks that say it are not read at one instant.
+    let told = |what: &str, ns: u64| {
+        let tenths = (ns + 50_000_000) / 100_000_000;
+        format!("{what} {}", format_duration(Duration::from_millis(tenths * 100)))
+    };
     if counts.suspended_ns >= SECOND_NS {
         let why = told("this machine was suspended for", counts.suspended_ns);
         return Some((GeneratorVerdict::Invalid, format!("{why}: no agent refreshed meanwhile")));
