@@ -3,7 +3,7 @@
 //! Nothing here reads or writes a socket: bytes of the wire go in and come out, and so do those
 //! that are carried. Which certificates are trusted is decided once, when a [`TlsClient`] is made.
 
-mod check;
+pub(super) mod check;
 mod pem;
 
 pub use pem::{TlsPart, TlsSetupError};

@@ -67,7 +67,7 @@ pub const PURE: [&str; 16] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 34] = [
+pub const CRATES: [(&str, &[&str]); 35] = [
     ("prometheus_client", &["live", "report"]),
     ("hickory_resolver", &["command"]),
     ("hyper", &["live"]),
@@ -93,6 +93,7 @@ pub const CRATES: [(&str, &[&str]); 34] = [
     ("rcgen", &["net"]),
     ("tungstenite", &["net"]),
     ("httparse", &["net"]),
+    ("ureq", &["net"]),
     ("libc", &["net"]),
     ("terminal_size", &["command"]),
     ("tokio", &["engine", "live", "command"]),

@@ -36,13 +36,9 @@ impl Checked {
                 trusted
             }
             None => {
-                let found = rustls_native_certs::load_native_certs();
-                let (usable, _) = roots.add_parsable_certificates(found.certs);
+                let (usable, _) = roots.add_parsable_certificates(of_system()?);
                 if usable == 0 {
-                    let none = TlsSetupError::new(TlsPart::Other, "this system has no trusted certificates");
-                    return Err(
-                        none.remedy("install ca-certificates, or name those of your own: tls = { ca = \"ca.pem\" }")
-                    );
+                    return Err(none_trusted());
                 }
                 Vec::new()
             }
@@ -56,6 +52,21 @@ impl Checked {
     pub(super) fn take_refused(&self) -> Option<CertificateFacts> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// The certificates in `ca`, or those the system trusts.
+pub(in crate::net) fn trusted(ca: Option<&[u8]>) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+    ca.map_or_else(of_system, |text| pem::certificates(TlsPart::Ca, text))
+}
+
+fn of_system() -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    if found.is_empty() { Err(none_trusted()) } else { Ok(found) }
+}
+
+fn none_trusted() -> TlsSetupError {
+    TlsSetupError::new(TlsPart::Other, "this system has no trusted certificates")
+        .remedy("install ca-certificates, or name those of your own: tls = { ca = \"ca.pem\" }")
 }
 
 impl ServerCertVerifier for Checked {
@@ -111,7 +122,7 @@ impl ServerCertVerifier for Checked {
 }
 
 /// What is wrong with a certificate, and what it says of itself.
-pub(super) fn told(about: &CertificateError, seen: Option<CertificateFacts>) -> String {
+pub(in crate::net) fn told(about: &CertificateError, seen: Option<CertificateFacts>) -> String {
     let what = match about {
         CertificateError::NotValidForNameContext { expected, .. } => {
             format!("it is not for {}", expected.to_str())
