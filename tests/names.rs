@@ -32,12 +32,28 @@ struct OwnRegistrar {
 
 impl OwnRegistrar {
     fn start(dir: &Path, listen: &str) -> OwnRegistrar {
-        let process = Regstorm::start(dir, &["registrar", "--listen", listen]);
+        Self::with(dir, listen, "")
+    }
+
+    /// One that has no capacity for anybody.
+    fn full(dir: &Path, listen: &str) -> OwnRegistrar {
+        Self::with(dir, listen, "[[registrar.fault]]\nkind = \"deny\"\ncode = 503\nsources = [\"127.0.0.1\"]\n")
+    }
+
+    fn with(dir: &Path, listen: &str, faults: &str) -> OwnRegistrar {
+        std::fs::write(dir.join("registrar.toml"), faults).expect("a file in our directory");
+        let process = Regstorm::start(dir, &["registrar", "registrar.toml", "--listen", listen]);
         let address = clock::until("the registrar to listen", LIMIT, || {
             let said = process.stdout_so_far();
             said.lines().find_map(|line| line.strip_prefix("listening ")?.split_once("://")?.1.parse().ok())
         });
         OwnRegistrar { process, address }
+    }
+
+    /// Ends it; what it said at the end.
+    fn end(self) -> String {
+        self.process.signal("INT");
+        self.process.wait(LIMIT).stderr()
     }
 
     /// The line of `srv-host` that leads here.
@@ -118,33 +134,6 @@ fn a_written_port_asks_no_services_and_hosts_ask_nobody() {
     let (finished, said) = preflight(dir.path(), &trunk(&format!("sip:edge.test:{port}"), &server, 2, &hosts));
     finished.expect_code(0);
     assert!(said.contains("edge.test A: 127.0.0.1 (for good"), "{}", finished.stdout());
-}
-
-#[test]
-fn an_address_that_is_not_allowed_is_named_and_gets_nothing() {
-    let dir = temp();
-    let own = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
-    let outside = UdpSocket::bind(("127.0.0.77", 0)).expect("loopback");
-    let port = outside.local_addr().expect("bound").port();
-    let server = Dnsmasq::start(
-        60,
-        &[
-            own.srv("_sip._udp", "in", 10, 1),
-            format!("srv-host=_sip._udp.d.test,out.d.test,{port},20,1"),
-            host("in", "127.0.0.1"),
-            host("out", "127.0.0.77"),
-        ],
-    );
-    let text = trunk("sip:d.test", &server, 2, "")
-        + "[safety]\nallow_targets = [\"127.0.0.1\"]\n[[load]]\nrate = 2\nfor = \"1s\"\n";
-    for command in ["run", "preflight"] {
-        let finished = Regstorm::run(dir.path(), &[command, profile(dir.path(), &text)], LIMIT);
-        finished.expect_code(2);
-        let said = finished.stderr();
-        assert!(said.contains("127.0.0.77 (d.test) is not among the allowed targets"), "{command}: {said}");
-    }
-    outside.set_nonblocking(true).expect("a socket option");
-    assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
 }
 
 #[test]
@@ -423,6 +412,154 @@ fn redirections_in_a_circle_end() {
     let too_many = routing(&run).into_iter().find(|row| row.0 == "too_many").map(|row| row.2);
     assert_eq!(too_many, Some(3), "{:?}", routing(&run));
     assert!(first.asked() <= 3 * 6 * 2, "bounded, copies included");
+}
+
+/// A name whose first choice is not there, or full, and whose second is a registrar of ours.
+struct TwoChoices {
+    first: SocketAddr,
+    own: OwnRegistrar,
+    server: Dnsmasq,
+    _full: Option<OwnRegistrar>,
+}
+
+impl TwoChoices {
+    fn start(dir: &Path, transport: &str, first_is_full: bool) -> TwoChoices {
+        let listen = format!("{transport}://127.0.0.1:0");
+        let full = first_is_full.then(|| OwnRegistrar::full(dir, &listen));
+        let first = full.as_ref().map_or_else(nobody, |full| full.address);
+        let own = OwnRegistrar::start(dir, &listen);
+        let service = format!("_sip._{transport}");
+        let records = [
+            format!("srv-host={service}.d.test,edge.d.test,{},10,1", first.port()),
+            own.srv(&service, "edge", 20, 1),
+            host("edge", "127.0.0.1"),
+        ];
+        TwoChoices { first, own, server: Dnsmasq::start(600, &records), _full: full }
+    }
+
+    fn each(act: impl Fn(TwoChoices, &str, &Path)) {
+        for (transport, full) in [("udp", false), ("udp", true), ("tcp", false), ("tcp", true)] {
+            let dir = temp();
+            let choices = TwoChoices::start(dir.path(), transport, full);
+            act(choices, &format!("sip:d.test;transport={transport}"), dir.path());
+        }
+    }
+}
+
+#[test]
+fn watch_goes_on_to_the_next_address_and_names_it() {
+    TwoChoices::each(|TwoChoices { first, own, server, .. }, registrar, dir| {
+        let text = trunk(registrar, &server, 1, "");
+        let args = ["watch", profile(dir, &text), "--every", "200ms", "--for", "1s", "--recover-after", "2"];
+        let finished = Regstorm::run(dir, &args, LIMIT);
+        finished.expect_code(0);
+        let said = finished.stdout();
+        assert!(said.contains(&format!("  t  go  200 OK, at {} ", own.address)), "{registrar}: {said}");
+        let tried = format!("{first}: ");
+        let next = format!("; {} is tried next", own.address);
+        let told = finished.stderr().lines().filter(|line| line.contains(&tried) && line.contains(&next)).count();
+        assert_eq!(told, 1, "once, as it stays where it was served: {}", finished.stderr());
+        let ended = own.end();
+        assert!(ended.contains("bindings now 0, at most 1"), "{registrar}: {ended}");
+    });
+}
+
+#[test]
+fn watch_asks_again_when_an_answer_ends_and_goes_nowhere_else_than_it_may() {
+    let dir = temp();
+    let [first, second] = [(), ()].map(|()| OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0"));
+    let outside = UdpSocket::bind(("127.0.0.77", 0)).expect("loopback");
+    let port = outside.local_addr().expect("bound").port();
+    let hosts = [host("edge", "127.0.0.1"), host("out", "127.0.0.77")];
+    let server = Dnsmasq::start(1, &[&hosts[..], &[first.srv("_sip._udp", "edge", 10, 1)]].concat());
+    let text = trunk("sip:d.test", &server, 1, "") + "[safety]\nallow_targets = [\"127.0.0.1\"]\n";
+    let args = ["watch", profile(dir.path(), &text), "--every", "200ms", "--recover-after", "1"];
+    let watch = Regstorm::start(dir.path(), &args);
+    clock::until("the trunk to be go", LIMIT, || watch.stdout_so_far().contains("  go  ").then_some(()));
+    let forbidden = format!("srv-host=_sip._udp.d.test,out.d.test,{port},5,1");
+    let _server = server.restart(1, &[&hosts[..], &[second.srv("_sip._udp", "edge", 10, 1), forbidden]].concat());
+    clock::let_pass(Duration::from_secs(4));
+    watch.signal("INT");
+    watch.wait(LIMIT).expect_code(0);
+    let ended = second.end();
+    assert!(ended.contains("bindings now 0, at most 1"), "it went there: {ended}");
+    outside.set_nonblocking(true).expect("a socket option");
+    assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
+}
+
+#[test]
+fn diagnose_live_goes_on_to_the_next_address_and_names_it() {
+    TwoChoices::each(|TwoChoices { first, own, server, .. }, registrar, dir| {
+        let file = profile(dir, &trunk(registrar, &server, 2, ""));
+        let finished = Regstorm::run(dir, &["diagnose", "--live", file, "--timeout", "2s"], LIMIT);
+        finished.expect_code(0);
+        assert!(finished.stdout().contains("all 2 agents tried register"), "{registrar}: {}", finished.stdout());
+        let told = finished.stderr();
+        assert!(told.contains(&format!("a0: {first}: ")), "{registrar}: {told}");
+        assert!(told.contains(&format!("; {} is tried next", own.address)), "{registrar}: {told}");
+    });
+}
+
+#[test]
+fn a_search_for_limits_goes_on_to_the_next_address_and_counts_what_each_did() {
+    TwoChoices::each(|TwoChoices { first, own, server, .. }, registrar, dir| {
+        let file = profile(dir, &trunk(registrar, &server, 12, ""));
+        let args = ["limits", file, "--out", "out", "--only", "concurrent", "--settle", "0s", "--json"];
+        let finished = Regstorm::run(dir, &args, LIMIT);
+        finished.expect_code(0);
+        let found: Value = serde_json::from_str(&finished.stdout()).expect("JSON");
+        assert_eq!(found["concurrent"]["at_least"], 12, "{registrar}: {found}");
+        assert_eq!(found["setup"]["target"], format!("{first}, {}", own.address));
+        let of = |address: SocketAddr, key: &str| {
+            let rows = found["addresses"].as_array().cloned().unwrap_or_default();
+            rows.iter().find(|row| row["address"] == address.to_string()).and_then(|row| row[key].as_u64())
+        };
+        let seen = format!("{registrar}: {}", found["addresses"]);
+        assert_eq!((of(first, "registered"), of(first, "failed")), (Some(0), Some(0)), "{seen}");
+        assert!(of(first, "went_on") >= Some(12), "{seen}");
+        assert!(of(own.address, "registered") >= Some(12), "{seen}");
+    });
+}
+
+#[test]
+fn a_sweep_goes_on_to_the_next_address() {
+    TwoChoices::each(|TwoChoices { first, own, server, .. }, registrar, dir| {
+        let text = load(registrar, &server, 6, "", "").replace("[run]\n", "[run]\nunregister = false\n");
+        let left = run(dir, &text);
+        assert_eq!(left.total("registered"), 6, "{registrar}");
+        let finished = Regstorm::run(dir, &["sweep", "out", "--json"], LIMIT);
+        finished.expect_code(0);
+        assert!(finished.stderr().contains(&format!("trunk t: {first}: ")), "{registrar}: {}", finished.stderr());
+        let ended = own.end();
+        assert!(ended.contains("bindings now 0, at most 6"), "{registrar}: {ended}");
+    });
+}
+
+#[test]
+fn no_command_speaks_to_an_address_that_is_not_allowed() {
+    let dir = temp();
+    let own = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+    let outside = UdpSocket::bind(("127.0.0.77", 0)).expect("loopback");
+    let port = outside.local_addr().expect("bound").port();
+    let records = [
+        own.srv("_sip._udp", "in", 10, 1),
+        format!("srv-host=_sip._udp.d.test,out.d.test,{port},20,1"),
+        host("in", "127.0.0.1"),
+        host("out", "127.0.0.77"),
+    ];
+    let server = Dnsmasq::start(60, &records);
+    let text = load("sip:d.test", &server, 2, "", "") + "[safety]\nallow_targets = [\"127.0.0.1\"]\n";
+    let file = profile(dir.path(), &text);
+    for args in
+        [&["run", file][..], &["preflight", file], &["watch", file], &["diagnose", "--live", file], &["limits", file]]
+    {
+        let finished = Regstorm::run(dir.path(), args, LIMIT);
+        finished.expect_code(2);
+        let said = finished.stderr();
+        assert!(said.contains("127.0.0.77 (d.test) is not among the allowed targets"), "{args:?}: {said}");
+    }
+    outside.set_nonblocking(true).expect("a socket option");
+    assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
 }
 
 #[test]

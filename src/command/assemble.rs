@@ -115,11 +115,7 @@ fn open(
         let trunk = &plan.trunks[id.index()];
         Sharing { sources: trunk.source.len(), sockets: trunk.sharing() }
     };
-    let named = |target: &TrunkTargets| {
-        let is_named = target.resolution.is_some();
-        if is_named { target.places.clone().into() } else { Arc::default() }
-    };
-    let places = (targets.iter().map(named).collect(), seed);
+    let places = (targets.iter().map(TrunkTargets::named).collect(), seed);
     let flows = Flows::of_named(stripe, &plan.identities, sharing, places, |id, source, to| {
         let trunk = &plan.trunks[id.index()];
         let local = trunk.source.get(source).copied();

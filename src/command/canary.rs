@@ -2,20 +2,23 @@
 //! `watch` has nothing else; a run has them beside its load, so that what becomes of them is the
 //! registrar's doing or that of whoever guards it, and not the load's own trouble.
 
-use super::carriers::carriers;
+use super::carriers::{carrier, carriers};
 use super::failure::Failure;
 use super::output::say;
 use super::prober::{MOST, Prober};
 use super::probing::register_as;
-use super::targets::TrunkTargets;
+use super::renew::{AGAIN, next_look_up};
+use super::route::ProbeRoute;
+use super::targets::{LookUp, TrunkTargets, ask, without_trunk};
 use crate::agent::probe::{Call, ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::diagnose::findings::counted;
 use crate::diagnose::readiness::{place, said};
-use crate::engine::{CanaryBooks, Carrier, ProbeSocket, Server};
+use crate::engine::{CanaryBooks, Carrier, Server};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
 use crate::vocab::Time;
-use std::net::{IpAddr, SocketAddr};
+use ipnet::IpNet;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,11 +36,11 @@ pub(super) struct Canary {
     pub(super) trunk: TrunkPlan,
     pub(super) account: AgentAccount,
     pub(super) source: Option<IpAddr>,
-    /// `None`: the name did not resolve so far.
-    pub(super) target: Option<SocketAddr>,
     pub(super) carrier: Carrier,
-    /// The same port in every round, as a phone has.
-    pub(super) socket: Option<ProbeSocket>,
+    /// `None`: the name did not resolve so far.
+    pub(super) route: Option<ProbeRoute>,
+    /// When its name is to be looked up again.
+    pub(super) look_up_at: Time,
     pub(super) call: Call,
     /// Whether a binding may be left at the registrar.
     pub(super) bound: bool,
@@ -45,8 +48,10 @@ pub(super) struct Canary {
 
 /// What canaries that register share.
 pub(super) struct CanaryRound<'w> {
-    /// Where a trunk is whose name did not resolve so far.
-    pub(super) find: &'w (dyn Fn(&TrunkPlan) -> Result<SocketAddr, String> + Sync),
+    /// Where a trunk is.
+    pub(super) find: &'w (dyn Fn(&TrunkPlan) -> Result<TrunkTargets, String> + Sync),
+    /// Hears of addresses that were left.
+    pub(super) notes: &'w (dyn Fn(String) + Sync),
     pub(super) prober: &'w Prober,
     pub(super) patience: Duration,
 }
@@ -85,53 +90,105 @@ impl Sight {
 }
 
 impl Canary {
+    /// One that has not registered yet; `targets` is `None` where the name did not resolve.
+    pub(super) fn new(
+        trunk: &TrunkPlan,
+        account: AgentAccount,
+        (source, carrier): (Option<IpAddr>, Carrier),
+        targets: Option<&TrunkTargets>,
+        prober: &Prober,
+    ) -> Canary {
+        let route = targets.map(|targets| ProbeRoute::new(carrier.clone(), source, targets));
+        let look_up_at = targets.map_or(Time::ORIGIN, |targets| next_look_up(targets, prober.clock.now()));
+        Canary { trunk: trunk.clone(), account, source, carrier, route, look_up_at, call: prober.call(), bound: false }
+    }
+
     /// One registration over the trunk's own path, begun before `until`; whether it was granted.
     pub(super) fn register(&mut self, shared: &CanaryRound<'_>, until: Time) -> (bool, Sight) {
-        let mut socket = match self.take_socket(shared) {
-            Ok(socket) => socket,
-            Err(why) => return (false, Sight::Hindered(why)),
-        };
         let request = self.request(shared);
-        let sight = match shared.prober.exchange(&mut socket, &request, until) {
-            None => (false, Sight::Hindered("was not sent".to_owned())),
-            Some(seen) => {
-                self.call = seen.outcome.call;
+        let exchanged = self.find_way(shared).and_then(|route| route.exchange(shared.prober, &request, until));
+        match exchanged {
+            Err(why) => (false, Sight::Hindered(why)),
+            Ok(None) => (false, Sight::Hindered("was not sent".to_owned())),
+            Ok(Some(reached)) => {
+                for line in reached.lines() {
+                    (shared.notes)(format!("trunk {}: the canary: {line}", self.trunk.id));
+                }
+                let maybe_bound = reached.left.iter().any(|left| left.maybe_bound);
+                let outcome = reached.seen.outcome;
+                self.call = outcome.call;
                 // What was not answered may have been granted.
-                self.bound |= seen.outcome.is_granted() || seen.outcome.end == ProbeEnd::TimedOut;
-                (seen.outcome.is_granted(), Sight::Outcome(seen.outcome))
+                self.bound |= maybe_bound || outcome.is_granted() || outcome.end == ProbeEnd::TimedOut;
+                (outcome.is_granted(), Sight::Outcome(outcome))
             }
-        };
-        self.socket = Some(socket);
-        sight
+        }
     }
 
     /// Removes the binding that may be left.
     pub(super) fn unregister(&mut self, shared: &CanaryRound<'_>) {
-        let Some(mut socket) = self.socket.take().filter(|_| self.bound) else { return };
         let request = ProbeRequest { expires_s: 0, ..self.request(shared) };
-        let seen = shared.prober.exchange(&mut socket, &request, Time::NEVER);
-        if let Some(seen) = seen.filter(|seen| !seen.outcome.is_granted()) {
-            let how = said(&seen.outcome);
-            say(&format!("warning: trunk {}: the canary's binding could not be removed: {how}", self.trunk.id));
-        }
+        let Some(route) = self.route.as_mut().filter(|_| self.bound) else { return };
+        let how = match route.exchange(shared.prober, &request, Time::NEVER) {
+            Err(why) => why,
+            Ok(Some(reached)) if !reached.seen.outcome.is_granted() => said(&reached.seen.outcome),
+            Ok(_) => return,
+        };
+        say(&format!("warning: trunk {}: the canary's binding could not be removed: {how}", self.trunk.id));
+    }
+
+    /// The address it speaks to, where its trunk has several.
+    pub(super) fn speaks_to(&self) -> Option<String> {
+        let route = self.route.as_ref().filter(|route| route.leads_to_several())?;
+        Some(route.target().to_string())
     }
 
     fn request(&self, shared: &CanaryRound<'_>) -> ProbeRequest {
         register_as(&self.trunk, &self.account, self.call, shared.patience)
     }
 
-    /// The canary's port, opened when there is none yet; a name that did not resolve is looked up
-    /// again.
-    fn take_socket(&mut self, shared: &CanaryRound<'_>) -> Result<ProbeSocket, String> {
-        if let Some(socket) = self.socket.take() {
-            return Ok(socket);
+    /// The canary's way: looked up when it is not known, and again when an answer's time to live
+    /// has ended.
+    fn find_way(&mut self, shared: &CanaryRound<'_>) -> Result<&mut ProbeRoute, String> {
+        let now = shared.prober.clock.now();
+        if now >= self.look_up_at {
+            match (self.route.as_mut(), (shared.find)(&self.trunk)) {
+                (None, found) => {
+                    let found = found?;
+                    found.settle(&mut self.trunk);
+                    self.carrier = carrier(&self.trunk, None).map_err(|failure| failure.to_string())?;
+                    self.look_up_at = next_look_up(&found, now);
+                    self.route = Some(ProbeRoute::new(self.carrier.clone(), self.source, &found));
+                }
+                (Some(_), Ok(found)) if found.transport().is_some_and(|over| over != self.trunk.transport()) => {
+                    self.look_up_at = next_look_up(&found, now);
+                    let said = "its records ask for another transport now, which needs a new start";
+                    (shared.notes)(format!("trunk {}: the canary keeps its address: {said}", self.trunk.id));
+                }
+                (Some(route), Ok(found)) => {
+                    self.look_up_at = next_look_up(&found, now);
+                    route.replace(&found);
+                }
+                // Nobody knew: what stood before goes on.
+                (Some(_), Err(why)) => {
+                    self.look_up_at = now + AGAIN;
+                    (shared.notes)(format!("trunk {}: the canary keeps its address: {why}", self.trunk.id));
+                }
+            }
         }
-        let target = match self.target {
-            Some(target) => target,
-            None => (shared.find)(&self.trunk)?,
-        };
-        self.target = Some(target);
-        ProbeSocket::open(&self.carrier, self.source, target, shared.prober.clock).map_err(|error| error.to_string())
+        self.route.as_mut().ok_or_else(|| "it has no address".to_owned())
+    }
+}
+
+/// Where a trunk's name leads by now, as far as that is allowed.
+///
+/// # Errors
+/// Why there is no such place.
+pub(super) fn allowed_places(nets: &[IpNet], trunk: &TrunkPlan) -> Result<TrunkTargets, String> {
+    let found = ask(nets, 0, trunk).map_err(|failure| without_trunk(&trunk.id, &failure.to_string()))?;
+    let Some(LookUp { allowed, refused }) = found else { return Err("it has no address".to_owned()) };
+    match refused.first() {
+        Some(refused) if allowed.places.is_empty() => Err(format!("{refused} is not among the allowed targets")),
+        _ => Ok(allowed),
     }
 }
 
@@ -165,18 +222,9 @@ impl Canaries {
         }
         let prober = Arc::new(Prober::paced(clock, CANARY_MESSAGES));
         let trunks = plan.trunks.iter().zip(accounts).zip(targets.iter().zip(carriers(plan, server)?)).enumerate();
-        let canary = |(trunk, account), (target, carrier): (&TrunkTargets, Carrier)| {
-            let trunk: &TrunkPlan = trunk;
-            Some(Canary {
-                trunk: trunk.clone(),
-                account: account?,
-                source: trunk.source.first().copied(),
-                target: target.places.first().map(|place| place.address),
-                carrier,
-                socket: None,
-                call: prober.call(),
-                bound: false,
-            })
+        let canary = |(trunk, account): (&TrunkPlan, Option<AgentAccount>), (target, carrier)| {
+            let source = trunk.source.first().copied();
+            Some(Canary::new(trunk, account?, (source, carrier), Some(target), &prober))
         };
         let canaries = trunks.filter_map(|(n, (trunk, way))| Some((n, canary(trunk, way)?))).collect();
         let (books, words) = (Arc::new(CanaryBooks::new(plan.trunks.len())), CanaryWords::default());
@@ -184,6 +232,7 @@ impl Canaries {
         let rounds = Rounds {
             canaries,
             every: plan.interval.clamp(EVERY[0], EVERY[1]),
+            allow_targets: plan.allow_targets.clone(),
             books: books.clone(),
             words: words.clone(),
         };
@@ -208,23 +257,26 @@ struct Rounds {
     /// With the position of its trunk.
     canaries: Vec<(usize, Canary)>,
     every: Duration,
+    allow_targets: Vec<IpNet>,
     books: Arc<CanaryBooks>,
     words: CanaryWords,
 }
 
 impl Rounds {
     fn run(mut self, prober: &Prober, over: &Receiver<()>) {
-        let find = |_: &TrunkPlan| Err("it has no address".to_owned());
-        let round = CanaryRound { find: &find, prober, patience: PATIENCE };
-        let mut failing = vec![0u64; self.canaries.len()];
+        let Rounds { canaries, every, allow_targets, books, words } = &mut self;
+        let find = |trunk: &TrunkPlan| allowed_places(allow_targets, trunk);
+        let tell = |line| words.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let round = CanaryRound { find: &find, notes: &tell, prober, patience: PATIENCE };
+        let mut failing = vec![0u64; canaries.len()];
         loop {
             let begun = prober.clock.now();
-            for ((trunk, canary), failing) in self.canaries.iter_mut().zip(&mut failing) {
+            for ((trunk, canary), failing) in canaries.iter_mut().zip(&mut failing) {
                 let (good, sight) = canary.register(&round, begun + LONGEST);
                 if prober.is_stopped() {
                     break;
                 }
-                self.books.checked(*trunk, good);
+                books.checked(*trunk, good);
                 let line = match (good, *failing) {
                     (true, 0) => None,
                     (true, failed) => Some(format!("registers again after {}", counted(failed, "failed check"))),
@@ -233,16 +285,15 @@ impl Rounds {
                 };
                 *failing = if good { 0 } else { *failing + 1 };
                 if let Some(line) = line {
-                    let line = format!("trunk {}: the canary, {}, {line}", canary.trunk.id, canary.account.user);
-                    self.words.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                    tell(format!("trunk {}: the canary, {}, {line}", canary.trunk.id, canary.account.user));
                 }
             }
-            let next = begun + self.every;
+            let next = begun + *every;
             if over.recv_timeout(next.since(prober.clock.now())) != Err(RecvTimeoutError::Timeout) {
                 break;
             }
         }
-        self.canaries.iter_mut().for_each(|(_, canary)| canary.unregister(&round));
+        canaries.iter_mut().for_each(|(_, canary)| canary.unregister(&round));
     }
 }
 

@@ -17,7 +17,11 @@ pub(super) fn carriers(plan: &Plan, server: Option<&Server>) -> Result<Vec<Carri
     plan.trunks.iter().map(|trunk| carrier(trunk, server)).collect()
 }
 
-fn carrier(trunk: &TrunkPlan, server: Option<&Server>) -> Result<Carrier, Failure> {
+/// Of one trunk.
+///
+/// # Errors
+/// As [`carriers`].
+pub(super) fn carrier(trunk: &TrunkPlan, server: Option<&Server>) -> Result<Carrier, Failure> {
     let transport = trunk.transport();
     if !transport.is_stream() {
         return Ok(Carrier::Datagrams);

@@ -9,10 +9,10 @@ use super::failure::Failure;
 use super::output::say;
 use super::prober::Prober;
 use super::probing::register_as;
+use super::route::ProbeRoute;
 use super::targets::TrunkTargets;
 use crate::agent::probe::ProbeRequest;
 use crate::diagnose::readiness::{place, said};
-use crate::engine::ProbeSocket;
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan};
 use crate::profile::Profile;
@@ -73,32 +73,35 @@ pub(super) fn consent(plan: &Plan, targets: &[Option<SocketAddr>], yes: bool, sh
 /// Registers one agent of each trunk beyond this machine and removes it again.
 ///
 /// # Errors
-/// When one is refused or not answered: the load would be as well.
+/// When one is refused or not answered, wherever its trunk's name leads: the load would be as well.
 pub(super) fn canaries(
     plan: &Plan,
     accounts: &[Option<AgentAccount>],
-    targets: &[Option<SocketAddr>],
+    found: &[Option<TrunkTargets>],
     clock: Clock,
 ) -> Result<(), Failure> {
     let prober = Prober::new(clock);
     let carriers = carriers(plan, None)?;
     let work = || {
-        let mut trunks = plan.trunks.iter().zip(accounts).zip(targets.iter().zip(&carriers));
+        let targets = found.iter().zip(distant(found)).map(|(found, far)| found.as_ref().filter(|_| far.is_some()));
+        let mut trunks = plan.trunks.iter().zip(accounts).zip(targets.zip(&carriers));
         trunks.try_for_each(|((trunk, account), (target, carrier))| {
             let (Some(account), Some(target)) = (account, target) else { return Ok(()) };
             let failed =
                 |why: String| format!("trunk {}: the first agent, {}, did not register: {why}", trunk.id, account.user);
-            let mut socket = ProbeSocket::open(carrier, trunk.source.first().copied(), *target, clock)
-                .map_err(|error| failed(error.to_string()))?;
+            let mut route = ProbeRoute::new(carrier.clone(), trunk.source.first().copied(), target);
             let mut request = register_as(trunk, account, prober.call(), PATIENCE);
-            let Some(seen) = prober.exchange(&mut socket, &request, clock.now() + LONGEST) else {
-                return Err(failed("interrupted".to_owned()));
-            };
-            if !seen.outcome.is_granted() {
-                return Err(failed(format!("{}{}", said(&seen.outcome), place(&seen.outcome))));
+            let reached = route.exchange(&prober, &request, clock.now() + LONGEST).map_err(failed)?;
+            let Some(reached) = reached else { return Err(failed("interrupted".to_owned())) };
+            reached.lines().for_each(|line| say(&format!("trunk {}: the first agent: {line}", trunk.id)));
+            let outcome = &reached.seen.outcome;
+            if !outcome.is_granted() {
+                let at = if route.leads_to_several() { format!(", at {}", reached.target) } else { String::new() };
+                return Err(failed(format!("{}{}{at}", said(outcome), place(outcome))));
             }
-            request = ProbeRequest { expires_s: 0, call: seen.outcome.call, ..request };
-            prober.exchange(&mut socket, &request, Time::NEVER);
+            request = ProbeRequest { expires_s: 0, call: outcome.call, ..request };
+            // Its lifetime ends what cannot be removed.
+            drop(route.exchange(&prober, &request, Time::NEVER));
             Ok(())
         })
     };

@@ -18,6 +18,7 @@ use crate::engine::trial::SignalBox;
 use crate::engine::{LiveField, Signals};
 use crate::load::search::concurrent::FillRate;
 use crate::load::search::{Orders, SearchMethod, Seating, Stop, Survey, rate, rfc7502, survey};
+use crate::measure::PlaceRow;
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
 use crate::plan::Plan;
@@ -63,9 +64,8 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let found = with_embedded(found, address_of(&plan, server.as_ref()))?;
-    let targets: Vec<_> = found.iter().map(TrunkTargets::preferred).collect();
     let OpenedField { crew, sockets, roster, setup } =
-        field::open(&plan, &targets, trunk, seed, RunTag(super::random_word()), start)?;
+        field::open(&plan, &found, trunk, seed, RunTag(super::random_word()), start)?;
     let carriers = carriers(&plan, server.as_ref())?;
     let layers = |trunk: TrunkId| layers_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
     let layers = crew.flows.stream_trunks().map(layers).collect();
@@ -75,7 +75,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let trial = LiveField::new(crew, (sockets, layers), clock, signals.clone()).map_err(Failure::could_not)?;
     let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
     drop(server);
-    let (found, drops) = match searched {
+    let (found, drops, places) = match searched {
         Ok(searched) => searched,
         Err(failure) => {
             directory.discard();
@@ -91,6 +91,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         method: orders.method,
         timer_f: plan.trunks[trunk.index()].policy.timers.f(),
         socket_drops: drops,
+        addresses: as_record::addresses(&places, trunk),
     };
     let limits = as_record::limits(&found, conditions, as_record::setup(setup, objective));
     write_files(directory.path(), &report::render_all(&limits))?;
@@ -200,7 +201,7 @@ async fn search(
     orders: Orders,
     signals: SignalBox,
     live: bool,
-) -> Result<(Survey, u64), Failure> {
+) -> Result<(Survey, u64, Vec<PlaceRow>), Failure> {
     let mut heard = Signals::listen(trial.clock())
         .map_err(|error| Failure::could_not(format!("signals cannot be received: {error}")))?;
     let waker = trial.waker();
@@ -209,7 +210,7 @@ async fn search(
         let mut shown = ShownField { field: trial, live };
         let found = survey(&mut shown, &roster, &orders);
         // Whoever waits for this is on the other side as long as the process lives.
-        let _ = done.send((found, shown.field.drops()));
+        let _ = done.send((found, shown.field.drops(), shown.field.take_places()));
     });
     let thread = thread.map_err(|error| Failure::could_not(format!("no thread for the search: {error}")))?;
     let mut came = None;

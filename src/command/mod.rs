@@ -32,6 +32,7 @@ mod probing;
 mod registrar;
 mod renew;
 mod report;
+mod route;
 mod run;
 mod run_watch;
 mod schema;

@@ -10,7 +10,7 @@ use super::probing::register_as;
 use super::registrar::{address_of, embedded};
 use super::side::side_by_side;
 use super::source::DiskSource;
-use super::targets::{TrunkTargets, resolve_trunk};
+use super::targets::{TrunkTargets, resolve_trunk, without_trunk};
 use crate::agent::probe::{ProbeMethod, ProbeRequest};
 use crate::cli::PreflightArgs;
 use crate::diagnose::readiness::{Reading, Way, judge};
@@ -120,11 +120,6 @@ pub(super) fn subjects<'p>(
         Ok(TrunkToProbe { trunk, target, carrier, ways: ways(written, trunk) })
     };
     plan.trunks.iter().zip(profile.trunks.iter().zip(resolved)).map(subject).collect()
-}
-
-/// The message without the trunk it names: the table has a column for that.
-pub(super) fn without_trunk(id: &str, message: &str) -> String {
-    message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
 }
 
 /// Agent n sends from source n; where there are more sources than agents, the first agent tries the

@@ -18,7 +18,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// A time to live below this is taken for this: nobody is asked more often.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// How long it takes until a name that nobody knew is asked for again, at most.
-const AGAIN: Duration = Duration::from_secs(30);
+pub(super) const AGAIN: Duration = Duration::from_secs(30);
+
+/// When a name is to be looked up again; never, where nobody was asked or an answer holds for good.
+pub(super) fn next_look_up(targets: &TrunkTargets, now: Time) -> Time {
+    let ttl_s = targets.resolution.as_ref().and_then(|last| last.ttl_s);
+    ttl_s.map_or(Time::NEVER, |ttl_s| now + Duration::from_secs(ttl_s).max(SHORTEST))
+}
 
 /// The look-ups of a run, for whoever records them, by number.
 pub(super) type LookUps = Arc<Mutex<Vec<Resolution>>>;
@@ -48,8 +54,8 @@ pub(super) fn renewing(plan: &Plan, targets: &[TrunkTargets], clock: Clock) -> R
     let now = clock.now();
     let name = |target: &TrunkTargets| {
         let last = target.resolution.clone()?;
-        let due = now + Duration::from_secs(last.ttl_s?).max(SHORTEST);
-        Some(DueName { trunk: last.trunk.into(), due, last })
+        let due = next_look_up(target, now);
+        (due != Time::NEVER).then_some(DueName { trunk: last.trunk.into(), due, last })
     };
     let names: Vec<DueName> = targets.iter().filter_map(name).collect();
     if names.is_empty() {

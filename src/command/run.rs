@@ -315,7 +315,7 @@ fn approach(
     plan.be_cautious(canaries.iter().any(Option::is_some));
     contact::consent(plan, &targets, args.yes, args.live != Live::Off)?;
     if plan.contact.canary {
-        contact::canaries(plan, accounts, &targets, clock)?;
+        contact::canaries(plan, accounts, found, clock)?;
     }
     Ok(())
 }

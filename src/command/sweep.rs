@@ -14,12 +14,13 @@ use super::preflight::plan;
 use super::prober::Prober;
 use super::probing::{register_of, source_of};
 use super::report::results_of;
+use super::route::ProbeRoute;
 use super::side::side_by_side;
 use super::targets::{TrunkTargets, look_up_all};
 use crate::agent::probe::{ProbeEnd, ProbeOutcome, ProbeRequest};
 use crate::cli::SweepArgs;
 use crate::diagnose::figures;
-use crate::engine::{Carrier, ProbeSocket};
+use crate::engine::Carrier;
 use crate::load::Schedule;
 use crate::net::clock::Clock;
 use crate::plan::{Plan, RegistrarChoice, TrunkPlan};
@@ -133,14 +134,14 @@ fn targets(plan: &mut Plan) -> Result<Vec<Option<SweepTarget>>, Failure> {
     let carriers = carriers(plan, None)?;
     let of = |((trunk, found), carrier): ((&TrunkPlan, Option<TrunkTargets>), Carrier)| match trunk.registrar {
         RegistrarChoice::Embedded => None,
-        RegistrarChoice::Target(_) => found.map(|found| SweepTarget { address: found.preferred(), carrier }),
+        RegistrarChoice::Target(_) => found.map(|places| SweepTarget { places, carrier }),
     };
     Ok(plan.trunks.iter().zip(found).zip(carriers).map(of).collect())
 }
 
 /// Where a trunk's registrar is, and what its messages go over.
 struct SweepTarget {
-    address: SocketAddr,
+    places: TrunkTargets,
     carrier: Carrier,
 }
 
@@ -172,15 +173,9 @@ fn sweep_lot(
     silences: &AtomicU32,
 ) -> SweptTrunk {
     let mut swept = SweptTrunk::default();
-    let Some(SweepTarget { address, carrier }) = target else { return swept };
+    let Some(SweepTarget { places, carrier }) = target else { return swept };
     let trunk = &plan.trunks[lot.trunk];
-    let mut socket = match ProbeSocket::open(carrier, lot.source, *address, prober.clock) {
-        Ok(socket) => socket,
-        Err(error) => {
-            swept.unasked(lot.agents.len() as u64, error.to_string());
-            return swept;
-        }
-    };
+    let mut route = ProbeRoute::new(carrier.clone(), lot.source, places);
     for (n, &agent) in lot.agents.iter().enumerate() {
         let rest = (lot.agents.len() - n) as u64;
         if silences.load(Ordering::Relaxed) >= SILENCES {
@@ -191,11 +186,20 @@ fn sweep_lot(
         let until = prober.clock.now() + LONGEST;
         let request = register_of(plan, agent, prober.call(), PATIENCE);
         let request = ProbeRequest { expires_s: 0, ..request };
-        let Some(seen) = prober.exchange(&mut socket, &request, until) else {
-            swept.unasked(rest, "interrupted".to_owned());
-            return swept;
+        let outcome = match route.exchange(prober, &request, until) {
+            Ok(Some(reached)) => {
+                reached.lines().for_each(|line| say(&format!("trunk {}: {line}", trunk.id)));
+                reached.seen.outcome
+            }
+            Ok(None) => {
+                swept.unasked(rest, "interrupted".to_owned());
+                return swept;
+            }
+            Err(why) => {
+                swept.unasked(rest, why);
+                return swept;
+            }
         };
-        let outcome = seen.outcome;
         match outcome.answer() {
             Some(_) => silences.store(0, Ordering::Relaxed),
             None => _ = silences.fetch_add(1, Ordering::Relaxed),
@@ -203,14 +207,14 @@ fn sweep_lot(
         match (&outcome.end, outcome.answer()) {
             (&ProbeEnd::Answered, Some(answer)) if outcome.is_granted() => {
                 swept.asked += 1;
-                let local = socket.local_addr().ip();
+                let local = route.local_ip();
                 let (own, others) = listed(&answer.contacts, &request.user, local);
                 swept.elsewhere += others;
                 for contact in own {
                     swept.found += 1;
                     let removal = removal(&request, &outcome, contact, trunk.transport().uri_parameter());
-                    let gone = prober.exchange(&mut socket, &removal, Time::NEVER);
-                    swept.removed += u64::from(gone.is_some_and(|seen| seen.outcome.is_granted()));
+                    let gone = route.exchange(prober, &removal, Time::NEVER).ok().flatten();
+                    swept.removed += u64::from(gone.is_some_and(|gone| gone.seen.outcome.is_granted()));
                 }
             }
             (&ProbeEnd::Answered, Some(answer)) => swept.unasked(1, format!("{} {}", answer.code, answer.reason)),
@@ -227,7 +231,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// What stands behind the `@` of a Contact of this user at this address, and how many there are at
 /// others.
-fn listed<'c>(contacts: &'c [(String, Option<u32>)], user: &str, local: IpAddr) -> (Vec<&'c str>, u64) {
+fn listed<'c>(contacts: &'c [(String, Option<u32>)], user: &str, local: Option<IpAddr>) -> (Vec<&'c str>, u64) {
     let (mut own, mut others) = (Vec::new(), 0);
     for (uri, _) in contacts.iter().filter(|(_, expires)| *expires != Some(0)) {
         let address = Contact { uri: uri.as_bytes(), expires: None }.address();
@@ -235,7 +239,9 @@ fn listed<'c>(contacts: &'c [(String, Option<u32>)], user: &str, local: IpAddr) 
         match (at, uri.split_once('@')) {
             // What is written back into a request is one word.
             (Some((found, host)), Some((_, behind)))
-                if found == user && host == local && behind.bytes().all(|b| b.is_ascii_graphic() && b != b'>') =>
+                if found == user
+                    && Some(host) == local
+                    && behind.bytes().all(|b| b.is_ascii_graphic() && b != b'>') =>
             {
                 own.push(behind);
             }
@@ -279,7 +285,7 @@ mod tests {
 
     #[test]
     fn only_this_machines_phones_of_this_user_are_taken() {
-        let local: IpAddr = "127.0.0.1".parse().expect("an address");
+        let local: Option<IpAddr> = "127.0.0.1".parse().ok();
         let contact = |uri: &str| (uri.to_owned(), Some(60));
         let contacts = [
             contact("sip:u7@127.0.0.1:40001"),
@@ -294,7 +300,7 @@ mod tests {
         assert_eq!(own, ["127.0.0.1:40001", "127.0.0.1:40002;transport=tcp;ob"]);
         assert_eq!(others, 4);
         let contacts = [contact("sip:u7@[::1]:5060")];
-        let (own, others) = listed(&contacts, "u7", "::1".parse().expect("an address"));
+        let (own, others) = listed(&contacts, "u7", "::1".parse().ok());
         assert_eq!((own, others), (vec!["[::1]:5060"], 0));
     }
 }

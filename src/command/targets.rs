@@ -11,6 +11,7 @@ use crate::sip::locate::{Destination, Located, NameStep, locate, shares};
 use crate::vocab::{AddressFamily, Transport, nanos, saturating_u16};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Where a trunk's requests may go: one address at least.
 #[derive(Clone, Debug)]
@@ -24,6 +25,21 @@ pub(super) struct TrunkTargets {
 impl TrunkTargets {
     pub(super) fn at(address: SocketAddr) -> TrunkTargets {
         TrunkTargets { places: vec![Destination { address, priority: 0, weight: 0, host: 0 }], resolution: None }
+    }
+
+    /// Where a name leads, for agents that choose among its places; none of an address.
+    pub(super) fn named(&self) -> Arc<[Destination]> {
+        if self.resolution.is_some() { self.places.clone().into() } else { Arc::default() }
+    }
+
+    /// What the name's records ask for.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        self.resolution.as_ref().map(|resolution| resolution.transport)
+    }
+
+    /// In the order they are tried by whoever is not one of many agents.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.places.iter().map(|place| place.address).collect()
     }
 
     /// The address most agents take first, for whoever speaks to one alone.
@@ -75,8 +91,8 @@ pub(super) fn with_embedded(
 impl TrunkTargets {
     /// The trunk takes the transport that its name asks for.
     pub(super) fn settle(&self, trunk: &mut TrunkPlan) {
-        if let Some(resolution) = &self.resolution {
-            trunk.goes_over(resolution.transport);
+        if let Some(transport) = self.transport() {
+            trunk.goes_over(transport);
         }
         trunk.places = self.places.len();
     }
@@ -104,6 +120,11 @@ fn look_up(plan: &Plan, trunk: &TrunkPlan) -> Result<Option<TrunkTargets>, Failu
         return Err(Failure::usage(refusal(plan, trunk, host, *refused)));
     }
     Ok(Some(found.allowed))
+}
+
+/// The message without the trunk it names: where that stands already.
+pub(super) fn without_trunk(id: &str, message: &str) -> String {
+    message.strip_prefix(&format!("trunk {id}: ")).unwrap_or(message).to_owned()
 }
 
 /// What a look-up found, apart from what may not be spoken to.

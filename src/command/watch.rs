@@ -1,14 +1,13 @@
 //! `regstorm watch`: one canary agent per trunk registers at each round; a line and a hook at each
 //! change.
 
-use super::canary::{Canary, CanaryRound, Sight};
+use super::canary::{Canary, CanaryRound, Sight, allowed_places};
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
 use super::output::{print, say, write_files};
-use super::preflight::{plan, subjects, without_trunk};
+use super::preflight::{plan, subjects};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
-use super::registrar::{address_of, embedded};
-use super::targets::resolve_trunk;
+use super::registrar::embedded;
 use crate::cli::WatchArgs;
 use crate::diagnose::findings::counted;
 use crate::diagnose::watch::{Hysteresis, Light};
@@ -19,7 +18,6 @@ use crate::record::results;
 use crate::report::watch::{GoChange, exposition};
 use crate::seed::Seed;
 use crate::vocab::{Time, format_duration, parse_duration};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,18 +49,15 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         .into_iter()
         .filter_map(|subject| {
             let (source, account) = subject.ways.into_iter().next()?;
-            let (trunk, target, call) =
-                (subject.trunk.clone(), subject.target.ok().map(|found| found.preferred()), prober.call());
-            let carrier = subject.carrier;
-            let canary = Canary { trunk, carrier, account, source, target, socket: None, call, bound: false };
+            let (way, targets) = ((source, subject.carrier), subject.target.as_ref().ok());
+            let canary = Canary::new(subject.trunk, account, way, targets, &prober);
             Some(WatchedCanary { canary, hysteresis })
         })
         .collect();
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
-    let embedded = address_of(&plan, server.as_ref());
     let patience = every.clamp(PATIENCE[0], PATIENCE[1]);
-    let watch = CanaryWatch { plan, embedded, prober, patience, canaries, stopping: Arc::default() };
+    let watch = CanaryWatch { plan, prober, patience, canaries, stopping: Arc::default() };
     say(&format!(
         "watching {} every {}: go after {} in a row, no-go after {} in a row; a line at each change",
         counted(watch.canaries.len() as u64, "trunk"),
@@ -189,8 +184,6 @@ impl Listeners {
 /// Everything the rounds need.
 struct CanaryWatch {
     plan: Plan,
-    /// Where the embedded registrar listens.
-    embedded: Option<SocketAddr>,
     prober: Prober,
     patience: Duration,
     canaries: Vec<WatchedCanary>,
@@ -240,12 +233,10 @@ impl CanaryWatch {
 
     /// Does something with every canary, some side by side.
     fn each(&mut self, act: impl Fn(&CanaryRound<'_>, &mut WatchedCanary) -> Option<GoChange> + Sync) -> Vec<GoChange> {
-        let CanaryWatch { plan, embedded, prober, patience, canaries, .. } = self;
-        let find = |trunk: &TrunkPlan| {
-            let found = resolve_trunk(plan, trunk, *embedded).map(|found| found.preferred());
-            found.map_err(|failure| without_trunk(&trunk.id, &failure.to_string()))
-        };
-        let shared = CanaryRound { find: &find, prober, patience: *patience };
+        let CanaryWatch { plan, prober, patience, canaries, .. } = self;
+        let find = |trunk: &TrunkPlan| allowed_places(&plan.allow_targets, trunk);
+        let notes = |line: String| say(&line);
+        let shared = CanaryRound { find: &find, notes: &notes, prober, patience: *patience };
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {
             let (shared, act) = (&shared, &act);
@@ -271,6 +262,7 @@ impl WatchedCanary {
             reason: sight.words(),
             place: sight.place().trim_start_matches([',', ' ']),
             rounds: self.hysteresis.rounds(),
+            target: self.canary.speaks_to(),
         }
     }
 }

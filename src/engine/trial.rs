@@ -10,6 +10,7 @@ use super::sockets::{Sockets, inbox};
 use super::worker::OVERSLEPT;
 use crate::fleet::crew::{Crew, CrewConfig};
 use crate::load::search::{SearchField, Seat, StepPace, StepResult, Stop};
+use crate::measure::PlaceRow;
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, Waker, lower_timer_slack};
 use crate::net::udp::{RecvBatch, Udp};
@@ -93,6 +94,11 @@ impl LiveField {
     /// What the kernel dropped at our sockets: answers that were not heard.
     pub fn drops(&self) -> u64 {
         self.drops
+    }
+
+    /// What became of attempts at each address of a name.
+    pub fn take_places(&mut self) -> Vec<PlaceRow> {
+        self.crew.take_places()
     }
 
     /// Turns until `end`, or until the crew's task is done.

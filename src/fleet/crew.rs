@@ -13,7 +13,7 @@ use super::overdue::{self, STALLED};
 use crate::agent::{IdentityBook, Input, RetryPolicy, TrunkPolicy};
 use crate::load::Stripe;
 use crate::load::search::{Seat, SeatAnswer, SeatFate, StepPace, StepResult, WhenFull, WordedRefusal};
-use crate::measure::Event;
+use crate::measure::{Event, PlaceRow, PlaceTable};
 use crate::seed::Seed;
 use crate::sip::{Response, contact};
 use crate::vocab::{AgentId, FlowId, Kind, RunTag, Status, Time, said, saturating_u32};
@@ -53,6 +53,9 @@ struct Duty {
     task: Task,
     /// By seat: its answer within the task, [`NOBODY`] without one.
     asked: Vec<u32>,
+    /// What became of attempts where their trunk's name leads to several addresses.
+    places: PlaceTable,
+    start: Time,
 }
 
 /// One step of a search, in progress.
@@ -88,6 +91,8 @@ impl Crew {
             users: config.seats.iter().map(|phone| phone.user).collect(),
             task: Task::none(config.start),
             asked: vec![NOBODY; seats],
+            places: PlaceTable::default(),
+            start: config.start,
         };
         let driver = DriverConfig {
             stripe: Stripe::WHOLE,
@@ -115,6 +120,11 @@ impl Crew {
     /// These phones un-REGISTER as far as they may be bound.
     pub fn release(&mut self, now: Time, seats: &[Seat], per_second: f64) {
         self.begin(Task::new(true, seats.to_vec(), StepPace::Steady(per_second), now));
+    }
+
+    /// What became of attempts at each address of a name since this was last asked.
+    pub fn take_places(&mut self) -> Vec<PlaceRow> {
+        self.driver.witness.places.take()
     }
 
     fn begin(&mut self, task: Task) {
@@ -190,6 +200,9 @@ impl Witness for Duty {
     }
 
     fn saw(&mut self, who: &Who<'_>, event: &Event<'_>, answer: Option<&Response<'_>>) {
+        if who.is_routed {
+            self.places.saw(who.subject.trunk.0, who.flow.remote, event, self.start);
+        }
         self.task.event(event, &mut self.asked[who.local as usize], answer);
     }
 }

@@ -160,6 +160,22 @@ impl Flows {
         Ok(flows.with_agents(of_agents))
     }
 
+    /// Takes in flows that some agents share, one for each place they may speak to; returns the
+    /// first.
+    pub fn add_line(&mut self, siblings: impl IntoIterator<Item = Flow>) -> Option<FlowId> {
+        let siblings: Vec<FlowId> = siblings.into_iter().map(|flow| self.add(flow)).collect();
+        let first = siblings.first().copied();
+        self.lines.push(siblings);
+        first
+    }
+
+    /// The same flows, whose agents turn to their first choice of these places, by trunk, when they
+    /// come; none of a trunk with an address.
+    pub fn leading_to(self, places: Vec<Arc<[Destination]>>, agents: usize, seed: Seed) -> Flows {
+        let routes = Routes::new(places, agents, seed).map(|routes| Box::new(routes.undecided()));
+        Flows { routes, ..self }
+    }
+
     /// The same flows for agents that have these, in order. Those that share one may come to any of
     /// its siblings.
     pub fn with_agents(mut self, of_agents: Vec<FlowId>) -> Flows {

@@ -38,6 +38,13 @@ impl Routes {
         trunks.iter().any(Option::is_some).then(|| Box::new(Routes { seed, trunks, chosen: vec![0; agents] }))
     }
 
+    /// No agent has chosen its place yet.
+    pub(super) fn undecided(mut self) -> Routes {
+        // Of no list: the first is of generation 0.
+        self.chosen.fill(u8::MAX);
+        self
+    }
+
     /// Of trunks that have an address each.
     pub(super) fn empty(agents: usize, seed: Seed) -> Routes {
         Routes { seed, trunks: Vec::new(), chosen: vec![0; agents] }

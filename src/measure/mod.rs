@@ -39,7 +39,7 @@ pub use evidence::{Beat, Errand, Evidence, GrantRow, OfferRow, OutcomeRow, Pulse
 pub use glance::Glance;
 pub use interval::{AgentRow, CanaryCounts, FlowCounts, GeneratorCounts, Imbalance, Interval, LoopRow, TrunkInterval};
 pub use latency::Spread;
-pub use places::PlaceRow;
+pub use places::{PlaceRow, PlaceTable};
 pub use remarks::RemarkRow;
 pub use requests::RequestRow;
 pub use responses::ResponseRow;

@@ -61,16 +61,16 @@ fn together(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, 
     }
 }
 
-/// The table of one worker's interval.
+/// The table of one worker's interval, or of a search.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PlaceTable {
+pub struct PlaceTable {
     /// With the address each stands for.
     rows: Vec<(SocketAddr, PlaceRow)>,
 }
 
 impl PlaceTable {
     /// Something of an attempt happened at an address of a trunk; `start` is the run's.
-    pub(super) fn saw(&mut self, trunk: u16, address: SocketAddr, event: &Event<'_>, start: Time) {
+    pub fn saw(&mut self, trunk: u16, address: SocketAddr, event: &Event<'_>, start: Time) {
         match *event {
             Event::WentOn { why, at } => {
                 let at = at.nanos_since(start);
@@ -101,7 +101,8 @@ impl PlaceTable {
         &mut self.rows[place].1
     }
 
-    pub(super) fn take(&mut self) -> Vec<PlaceRow> {
+    /// The rows so far; the next ones begin anew.
+    pub fn take(&mut self) -> Vec<PlaceRow> {
         self.rows.drain(..).map(|(_, row)| row).collect()
     }
 }

@@ -38,6 +38,18 @@ pub struct Limits {
     /// Datagrams the kernel dropped at our sockets.
     pub socket_drops: u64,
     pub steps: Vec<Step>,
+    /// Where the trunk's name leads to several addresses: what became of attempts at each.
+    pub addresses: Vec<AddressCounts>,
+}
+
+/// One address of a trunk's name.
+#[derive(Clone, Serialize, Debug)]
+pub struct AddressCounts {
+    pub address: String,
+    pub registered: u64,
+    pub failed: u64,
+    /// Attempts that went on to another address.
+    pub went_on: u64,
 }
 
 #[derive(Clone, Serialize, Debug)]

@@ -101,6 +101,14 @@ pub fn summary(limits: &Limits, directory: &str) -> String {
             text.push_str(&format!("{:<22}{because}\n", ""));
         }
     }
+    for one in limits.addresses.iter().filter(|_| limits.addresses.len() > 1) {
+        let went_on = match one.went_on {
+            0 => String::new(),
+            n => format!(", {n} went on to another address"),
+        };
+        let counts = format!("{} registered, {} failed{went_on}", one.registered, one.failed);
+        text.push_str(&format!("{:<22}{counts}\n", one.address));
+    }
     if let Some(stopped) = &limits.stopped {
         text.push_str(&format!("stopped early: {stopped}\n"));
     }

@@ -24,6 +24,8 @@ pub struct GoChange {
     pub place: &'static str,
     /// How many rounds in a row ended like the last one, well or badly.
     pub rounds: u32,
+    /// The address that was spoken to last, of a trunk that has several.
+    pub target: Option<String>,
 }
 
 impl GoChange {
@@ -47,14 +49,17 @@ impl GoChange {
             ("REGSTORM_STATE", self.state.to_owned()),
             ("REGSTORM_REASON", self.why()),
             ("REGSTORM_CODE", super::text::cell(self.code)),
+            ("REGSTORM_TARGET", self.target.clone().unwrap_or_default()),
         ]
     }
 
-    /// Reason and place: `403 Forbidden, before any challenge`. From the wire, so without control
-    /// characters, which no environment can carry.
+    /// Reason and place: `403 Forbidden, before any challenge, at 192.0.2.1:5060`. From the wire,
+    /// so without control characters, which no environment can carry.
     fn why(&self) -> String {
         let reason = printable(&self.reason);
-        if self.place.is_empty() { reason } else { format!("{reason}, {}", self.place) }
+        let place = if self.place.is_empty() { String::new() } else { format!(", {}", self.place) };
+        let at = self.target.as_ref().map(|target| format!(", at {target}")).unwrap_or_default();
+        format!("{reason}{place}{at}")
     }
 }
 
@@ -89,6 +94,7 @@ mod tests {
             reason: "403 Forbid\u{0}den".to_owned(),
             place: "before any challenge",
             rounds: 3,
+            target: None,
         };
         assert_eq!(
             change.line(),
@@ -97,6 +103,8 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&change.json()).expect("JSON");
         assert_eq!((&json["state"], &json["code"]), (&"no-go".into(), &403.into()));
         assert!(change.variables().contains(&("REGSTORM_CODE", "403".to_owned())));
+        let named = GoChange { target: Some("192.0.2.1:5060".to_owned()), ..change };
+        assert!(named.line().contains("before any challenge, at 192.0.2.1:5060 (3 rounds"), "{}", named.line());
     }
 
     #[test]

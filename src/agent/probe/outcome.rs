@@ -111,6 +111,16 @@ impl ProbeOutcome {
         self.end == ProbeEnd::Answered && self.answer().is_some_and(accepts)
     }
 
+    /// Whether a phone whose registrar has another address would go on there (RFC 3263 §4.3): this
+    /// one cannot be reached, does not answer or has no capacity.
+    pub fn leads_on(&self) -> bool {
+        match self.end {
+            ProbeEnd::Transport(_) | ProbeEnd::TimedOut => true,
+            ProbeEnd::Answered => self.answer().is_some_and(|answer| answer.code == 503),
+            ProbeEnd::Unusable(_) | ProbeEnd::Malformed(_) => false,
+        }
+    }
+
     /// Where the exchange ended: before or after credentials were sent.
     pub fn place(&self) -> Place {
         self.steps.last().map_or(Place::Unchallenged, |step| step.place)

@@ -47,12 +47,11 @@ pub(super) fn execute(profile: &Path, args: &DiagnoseArgs) -> Result<Exit, Failu
     let server = embedded(&plan, embedded_seed, clock, clock.now())?;
     let embedded_at = address_of(&plan, server.as_ref());
     let found = resolve_all(&mut plan, embedded_at)?;
-    let targets: Vec<_> = found.iter().map(TrunkTargets::preferred).collect();
     let seed = Seed(crate::command::random_word());
     let carriers = carriers(&plan, server.as_ref())?;
     let ward = Ward {
         plan: &plan,
-        targets: &targets,
+        targets: &found,
         carriers: &carriers,
         clock,
         patience,
@@ -100,7 +99,7 @@ impl EndedVisit {
 /// Everything the agents have in common.
 struct Ward<'a> {
     plan: &'a Plan,
-    targets: &'a [SocketAddr],
+    targets: &'a [TrunkTargets],
     carriers: &'a [Carrier],
     clock: Clock,
     patience: Duration,
@@ -113,24 +112,36 @@ impl Ward<'_> {
     fn visit(&self, agents: &[AgentId], mut pace: Pace) -> Result<Visit, Failure> {
         let mut call = 0;
         for &agent in agents {
-            let mut bench = self.bench(agent, pace, call)?;
-            let first = bench.attempt(&Trial::Baseline)?;
-            self.say(agent, &Trial::Baseline, &first);
-            if !first.is_granted() {
-                return self.investigate(agent, &mut bench, first);
+            let trunk = self.plan.identities.get(agent).trunk.index();
+            let places = self.targets[trunk].addresses();
+            for (n, &target) in places.iter().enumerate() {
+                let mut bench = self.bench(agent, target, pace, call)?;
+                let first = bench.attempt(&Trial::Baseline)?;
+                self.say(agent, &Trial::Baseline, &first);
+                if let Some(signal) = self.interrupt.signal() {
+                    return Ok(Visit::Interrupted(signal));
+                }
+                match places.get(n + 1) {
+                    // As its attempt in a run would go on.
+                    Some(next) if first.leads_on() => {
+                        let user = self.plan.identities.get(agent).user;
+                        say(&format!("{user}: {target}: {first}; {next} is tried next"));
+                        (pace, call) = bench.into_pace();
+                    }
+                    _ if !first.is_granted() => return self.investigate(agent, &mut bench, first),
+                    _ => {
+                        (pace, call) = bench.into_pace();
+                        break;
+                    }
+                }
             }
-            if let Some(signal) = self.interrupt.signal() {
-                return Ok(Visit::Interrupted(signal));
-            }
-            (pace, call) = bench.into_pace();
         }
         let conclusion = ExperimentConclusion::Healthy { agents: saturating_u32(agents.len()) };
         Ok(Visit::Ended(Box::new(EndedVisit { case: None, conclusion })))
     }
 
-    fn bench(&self, agent: AgentId, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
-        let trunk = self.plan.identities.get(agent).trunk.index();
-        let (over, target) = (self.carriers[trunk].clone(), self.targets[trunk]);
+    fn bench(&self, agent: AgentId, target: SocketAddr, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
+        let over = self.carriers[self.plan.identities.get(agent).trunk.index()].clone();
         let line = RealLine::open(over, source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
         Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
     }

@@ -5,7 +5,9 @@ use crate::load::search::{
     FoundConcurrent, FoundContacts, FoundRate, FoundRfc7502, SearchMethod, SearchStep, Survey, WordedRefusal,
     rfc7502::Rfc7502Settings,
 };
+use crate::measure::PlaceRow;
 use crate::record::limits as record;
+use crate::vocab::TrunkId;
 use std::time::Duration;
 
 /// Under what conditions it was found.
@@ -18,6 +20,7 @@ pub(super) struct SearchConditions {
     /// RFC 7501 §3.3.2: how long an answer may take.
     pub timer_f: Duration,
     pub socket_drops: u64,
+    pub addresses: Vec<record::AddressCounts>,
 }
 
 /// The set-up, with the objective of this search.
@@ -52,6 +55,7 @@ pub(super) fn limits(found: &Survey, conditions: SearchConditions, setup: record
         left_bound: found.left_bound,
         socket_drops: conditions.socket_drops,
         steps: found.steps.iter().zip(1..).map(|(one, number)| step(one, number)).collect(),
+        addresses: conditions.addresses,
     };
     if let Some(one) = &mut limits.concurrent {
         deafened(&mut one.confidence, &mut one.confidence_because, drops);
@@ -63,6 +67,18 @@ pub(super) fn limits(found: &Survey, conditions: SearchConditions, setup: record
         deafened(&mut one.confidence, &mut one.confidence_because, drops);
     }
     limits
+}
+
+/// What became of attempts at each address of the trunk's name.
+pub(super) fn addresses(places: &[PlaceRow], trunk: TrunkId) -> Vec<record::AddressCounts> {
+    let of_trunk = places.iter().filter(|row| row.trunk == trunk.0);
+    let counts = |row: &PlaceRow| record::AddressCounts {
+        address: row.address.clone(),
+        registered: row.registered(),
+        failed: row.ended.iter().sum::<u64>() - row.registered(),
+        went_on: row.all_left(),
+    };
+    of_trunk.map(counts).collect()
 }
 
 /// The ids of what was met, as findings have them.

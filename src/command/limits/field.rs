@@ -4,6 +4,7 @@
 use crate::command::assemble::{open_flow, template};
 use crate::command::failure::Failure;
 use crate::command::output::say;
+use crate::command::targets::TrunkTargets;
 use crate::engine::LiveField;
 use crate::fleet::Flows;
 use crate::fleet::crew::CrewConfig;
@@ -35,39 +36,42 @@ pub(super) struct OpenedField {
 /// When a socket cannot be had.
 pub(super) fn open(
     plan: &Plan,
-    targets: &[SocketAddr],
+    found: &[TrunkTargets],
     id: TrunkId,
     seed: Seed,
     run: RunTag,
     start: Time,
 ) -> Result<OpenedField, Failure> {
+    let targets: Vec<SocketAddr> = found.iter().map(TrunkTargets::preferred).collect();
     let (trunk, target) = (&plan.trunks[id.index()], targets[id.index()]);
     let mut opened = FieldSockets { sockets: Vec::new(), flows: Flows::default() };
-    let main = opened.add(plan, id, trunk.source.first().copied(), target)?;
+    let at = &found[id.index()];
+    let main = opened.add(plan, id, trunk.source.first().copied(), at)?;
     let source = match opened.sockets.first() {
         Some(udp) => udp.local_addr().ip(),
         // What a connection would come from.
         None => source_towards(target)?,
     };
-    let contacts = (0..CONTACTS).map(|_| opened.add(plan, id, Some(source), target)).collect::<Result<_, _>>()?;
+    let contacts = (0..CONTACTS).map(|_| opened.add(plan, id, Some(source), at)).collect::<Result<_, _>>()?;
     let other_source = other_source(trunk, source, target);
-    let elsewhere = other_source.map(|other| opened.add(plan, id, Some(other), target)).transpose()?;
+    let elsewhere = other_source.map(|other| opened.add(plan, id, Some(other), at)).transpose()?;
     let beside = |n: &usize| *n != id.index() && targets[*n] == target && plan.trunks[*n].agents > 0;
     let other = (0..plan.trunks.len()).find(beside);
     let other_trunk = match other {
         Some(n) => {
-            let flow = opened.add(plan, TrunkId(saturating_u16(n)), Some(source), target)?;
+            let flow = opened.add(plan, TrunkId(saturating_u16(n)), Some(source), &found[n])?;
             Some((TrunkId(saturating_u16(n)), flow))
         }
         None => None,
     };
     let (phones, roster) = seats(&plan.identities, id, &FieldFlows { main, contacts, elsewhere, other_trunk });
     let FieldSockets { sockets, flows } = opened;
+    let flows = flows.leading_to(found.iter().map(TrunkTargets::named).collect(), phones.len(), seed);
     let policies = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let crew = CrewConfig {
         identities: plan.identities.clone(),
         policies,
-        flows: flows.opened_at_most(plan.load.max_connect_rate),
+        flows: flows.opened_at_most(plan.load.max_connect_rate).allowing(plan.allow_targets.clone().into()),
         seats: phones,
         seed,
         run,
@@ -77,7 +81,7 @@ pub(super) fn open(
     let setup = Setup {
         trunk_id: trunk.id.clone(),
         registrar: trunk.registrar_text.clone(),
-        target: target.to_string(),
+        target: at.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         transport: trunk.transport(),
         domain: trunk.policy.domain.clone(),
         agents: trunk.agents,
@@ -117,11 +121,17 @@ struct FieldSockets {
 }
 
 impl FieldSockets {
-    fn add(&mut self, plan: &Plan, id: TrunkId, source: Option<IpAddr>, target: SocketAddr) -> Result<FlowId, Failure> {
+    /// One flow for each address, which the same phones share.
+    fn add(&mut self, plan: &Plan, id: TrunkId, source: Option<IpAddr>, at: &TrunkTargets) -> Result<FlowId, Failure> {
         let template = template(plan, &plan.trunks[id.index()]);
-        let (udp, flow) = open_flow(plan, id, source, target, (&template, SocketUse::Shared))?;
-        self.sockets.extend(udp);
-        Ok(self.flows.add(flow))
+        let mut siblings = Vec::with_capacity(at.places.len());
+        for target in at.addresses() {
+            let (udp, flow) = open_flow(plan, id, source, target, (&template, SocketUse::Shared))?;
+            self.sockets.extend(udp);
+            siblings.push(flow);
+        }
+        let first = self.flows.add_line(siblings);
+        first.ok_or_else(|| Failure::could_not(format!("trunk {} has no address", plan.trunks[id.index()].id)))
     }
 }
 

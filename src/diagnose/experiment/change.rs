@@ -202,6 +202,11 @@ impl TrialOutcome {
         }
     }
 
+    /// Whether a phone whose registrar has another address would go on there (RFC 3263 §4.3).
+    pub fn leads_on(&self) -> bool {
+        matches!(self.answer, Answer::Silence | Answer::Transport(_)) || self.code() == Some(503)
+    }
+
     /// Whether the registrar asked for credentials.
     pub(super) fn was_challenged(&self) -> bool {
         self.place == Place::AfterCredentials || !self.offers.is_empty()
