@@ -39,7 +39,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::profile::{HostTable, ListenAddr, PemFile, TlsProfile, WsProfile};
+pub use crate::profile::{ClientCertificate, HostTable, ListenAddr, PemFile, TlsProfile, WsProfile};
 pub use account::AgentAccount;
 pub use trunk::{ProxyPlan, RegistrarChoice, TrunkPlan};
 
@@ -334,6 +334,7 @@ fn trunks(profile: &Profile, casting: Option<&Casting<'_>>, problems: &mut Vec<P
             connect_timeout: trunk.connect_timeout,
             keepalive: (!trunk.keepalive.is_zero()).then_some(trunk.keepalive),
             tls: trunk.tls.clone(),
+            certificates: trunk.agents.certificates().into(),
             ws: trunk.ws.clone().unwrap_or_default(),
             embedded_over: profile.registrar.listen.first().map_or(Transport::Udp, |listen| listen.transport),
             agents: saturating_u32(trunk.agents.count()),

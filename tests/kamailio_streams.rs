@@ -195,6 +195,70 @@ fn refused(registrar: &str, trunk: &str, [id, summary, evidence]: [&str; 3]) {
     }
 }
 
+/// The agents of a list, each with a certificate of its own; `cert_of` says whose an agent shows.
+fn listed(dir: &Path, kamailio: &Kamailio, agents: usize, cert_of: impl Fn(usize) -> usize) -> String {
+    let mut rows = "user,password,tls_cert,tls_key\n".to_owned();
+    for n in 0..agents {
+        let (cert, key) = kamailio.client_certificate(&format!("agent{n:05}"));
+        std::fs::write(dir.join(format!("c{n}.pem")), cert).expect("our own directory");
+        std::fs::write(dir.join(format!("k{n}.pem")), key).expect("our own directory");
+        let shown = cert_of(n);
+        rows.push_str(&format!("agent{n:05},{PASSWORD},c{shown}.pem,k{shown}.pem\n"));
+    }
+    std::fs::write(dir.join("agents.csv"), rows).expect("our own directory");
+    let pattern = format!("count = {AGENTS}, user = \"agent{{n:05}}\", password = \"{PASSWORD}\"");
+    text(&TLS.uri(kamailio), &TLS.trunk(kamailio), 1).replace(&pattern, "csv = \"agents.csv\"")
+}
+
+/// Kamailio takes nobody without a certificate, and everybody only as the user it is for.
+#[test]
+fn every_agent_shows_a_certificate_of_its_own() {
+    const LISTED: usize = 40;
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config: Config::TlsClients, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let own = listed(dir.path(), &kamailio, LISTED, |n| n);
+    start(dir.path(), &own).wait(LIMIT);
+    let seen = results(dir.path());
+    assert_eq!((seen.total("attempts"), seen.total("registered")), (LISTED as u64, LISTED as u64));
+    assert_eq!(kamailio.contacts(), LISTED as u64);
+    // Single agents show theirs as well.
+    for args in [
+        &["preflight", profile(dir.path(), &own)][..],
+        &["watch", profile(dir.path(), &own), "--every", "200ms", "--for", "1s", "--recover-after", "1"],
+        &["diagnose", "--live", profile(dir.path(), &own), "--agent", "agent00007"],
+        &["sweep", "out", "--all"],
+    ] {
+        Regstorm::run(dir.path(), args, LIMIT).expect_code(0);
+    }
+    assert_eq!(kamailio.contacts(), 0, "swept");
+    // Somebody else's is no use.
+    let other = tempfile::tempdir().expect("a directory under /tmp");
+    start(other.path(), &listed(other.path(), &kamailio, 4, |n| n ^ 1)).wait(LIMIT);
+    let seen = results(other.path());
+    assert!(seen.total("registration_rejected") >= 4 && seen.total("registered") == 0, "403 to each");
+}
+
+/// What is wrong with an agent's files is told by file and line, before anything is sent.
+#[test]
+fn an_agents_certificate_that_is_of_no_use_is_named_by_its_row() {
+    let _turn = clock::alone();
+    let kamailio = Kamailio::start(Settings { config: Config::TlsClients, ..Settings::default() });
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let text = listed(dir.path(), &kamailio, 4, |n| n);
+    std::fs::write(dir.path().join("c2.pem"), "nothing").expect("our own directory");
+    let refused = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+    refused.expect_code(2);
+    let said = refused.stderr();
+    assert!(said.contains("agents.csv line 4: tls_cert c2.pem: there is no certificate in it"), "{said}");
+    // Another one's: it does not go with the key.
+    let (cert, _) = kamailio.client_certificate("agent00002");
+    std::fs::write(dir.path().join("c2.pem"), cert).expect("our own directory");
+    let refused = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+    refused.expect_code(2);
+    assert!(refused.stderr().contains("agents.csv line 4: tls_key k2.pem: "), "{}", refused.stderr());
+}
+
 /// A certificate that nobody we trust has issued, one for another name, and a port that speaks no
 /// TLS.
 #[test]

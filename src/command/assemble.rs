@@ -1,6 +1,6 @@
 //! From a plan and resolved addresses to workers with fleets and sockets.
 
-use super::carriers::{layers_of, unchecked};
+use super::carriers::{AgentCertificates, unchecked};
 use super::failure::Failure;
 use super::targets::TrunkTargets;
 use crate::engine::sockets::beside_options;
@@ -12,7 +12,7 @@ use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
-use crate::vocab::{AcceptFrom, ContactHost, FlowId, RunTag, SocketUse, Time, TrunkId, saturating_u32};
+use crate::vocab::{AcceptFrom, AgentId, ContactHost, FlowId, RunTag, SocketUse, Time, TrunkId, saturating_u32};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(super) fn assemble(
 ) -> Result<AssembledRun, Failure> {
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let templates: Vec<_> = plan.trunks.iter().map(|trunk| template(plan, trunk)).collect();
-    let mut features = Vec::new();
+    let (mut features, mut certificates) = (Vec::new(), AgentCertificates::default());
     let mut workers = Vec::with_capacity(frame.workers as usize);
     for worker in 0..frame.workers {
         let stripe = Stripe { worker, workers: frame.workers };
@@ -87,8 +87,13 @@ pub(super) fn assemble(
             max_message_rate: plan.load.max_message_rate,
             capture_secrets: frame.capture_secrets,
         };
-        let layers = |trunk: TrunkId| layers_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
-        let layers = config.flows.stream_trunks().map(layers).collect();
+        let layers = |(id, local): (TrunkId, Option<u32>)| {
+            let trunk = &plan.trunks[id.index()];
+            let number = local.map(|local| plan.identities.get(AgentId(stripe.global(local))).number);
+            let certificate = number.and_then(|number| trunk.certificate(number));
+            certificates.layers(&carriers[id.index()], trunk, certificate)
+        };
+        let layers = config.flows.stream_owners().map(layers).collect::<Result<_, Failure>>()?;
         workers.push(WorkerPlan { fleet: Fleet::new(config, tally), sockets, beside, layers });
     }
     features.extend(unchecked(plan).iter().map(|trunk| format!("tls-unchecked={trunk}")));

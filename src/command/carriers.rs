@@ -2,12 +2,15 @@
 
 use super::failure::Failure;
 use crate::engine::{Carrier, ClientLayers, SUBPROTOCOL, Server};
-use crate::net::tls::{TlsClient, TlsClientParts, TlsPart, TlsSetupError};
+use crate::net::tls::{TlsClient, TlsClientParts, TlsIdentity, TlsPart, TlsSetupError};
 use crate::net::ws::WsClient;
-use crate::plan::{PemFile, Plan, RegistrarChoice, TrunkPlan};
+use crate::plan::{ClientCertificate, PemFile, Plan, RegistrarChoice, TrunkPlan};
 use crate::profile::ProfileError;
 use crate::sip::locate::usual_port;
 use crate::vocab::Transport;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 /// By trunk; those on the embedded registrar trust the certificate it made itself.
 ///
@@ -87,6 +90,66 @@ pub(super) const LOCALHOST: &str = "localhost";
 pub(super) fn unchecked(plan: &Plan) -> Vec<&str> {
     let trunks = plan.trunks.iter().filter(|trunk| trunk.transport().is_secured());
     trunks.filter(|trunk| trunk.tls.as_ref().is_some_and(|tls| !tls.verify)).map(|trunk| trunk.id.as_str()).collect()
+}
+
+/// Certificates of agents as TLS shows them: each is made ready once, however many agents show it.
+#[derive(Default)]
+pub(super) struct AgentCertificates {
+    /// By what they are made of.
+    ready: HashMap<*const ClientCertificate, TlsIdentity>,
+}
+
+impl AgentCertificates {
+    /// What lies between bytes and messages of one more phone's connections, which shows this
+    /// certificate, or what its trunk's agents do.
+    ///
+    /// # Errors
+    /// When certificate or key cannot be used.
+    pub(super) fn layers(
+        &mut self,
+        carrier: &Carrier,
+        trunk: &TrunkPlan,
+        certificate: Option<&Arc<ClientCertificate>>,
+    ) -> Result<ClientLayers, Failure> {
+        match (certificate, carrier) {
+            (Some(certificate), Carrier::Connection(ClientLayers { tls: Some(tls), ws })) => {
+                let resumption = trunk.tls.as_ref().is_some_and(|tls| tls.resumption);
+                let tls = tls.showing(self.identity(certificate)?, resumption);
+                Ok(ClientLayers { tls: Some(tls), ws: ws.clone() })
+            }
+            _ => Ok(layers_of(carrier, trunk)),
+        }
+    }
+
+    fn identity(&mut self, certificate: &Arc<ClientCertificate>) -> Result<&TlsIdentity, Failure> {
+        match self.ready.entry(Arc::as_ptr(certificate)) {
+            Entry::Occupied(ready) => Ok(ready.into_mut()),
+            Entry::Vacant(place) => {
+                let ClientCertificate { cert, key } = &**certificate;
+                let made = TlsIdentity::new(cert.pem.reveal().as_bytes(), key.pem.reveal().as_bytes());
+                let made = made.map_err(|error| unusable(&error, [None, Some(cert), Some(key)], &cert.path))?;
+                Ok(place.insert(made))
+            }
+        }
+    }
+}
+
+/// What a single phone's messages go over, which shows this certificate, or what its trunk's agents
+/// do.
+///
+/// # Errors
+/// When certificate or key cannot be used.
+pub(super) fn showing(
+    carrier: &Carrier,
+    trunk: &TrunkPlan,
+    certificate: Option<&Arc<ClientCertificate>>,
+) -> Result<Carrier, Failure> {
+    match carrier {
+        Carrier::Connection(_) if certificate.is_some() => {
+            AgentCertificates::default().layers(carrier, trunk, certificate).map(Carrier::Connection)
+        }
+        carrier => Ok(carrier.clone()),
+    }
 }
 
 /// What lies between bytes and messages of one more phone's connections.

@@ -4,7 +4,7 @@
 //! On loopback nothing of this happens: nobody is harmed there.
 
 use super::attended::attended;
-use super::carriers::carriers;
+use super::carriers::{carriers, showing};
 use super::failure::Failure;
 use super::output::say;
 use super::prober::Prober;
@@ -89,7 +89,9 @@ pub(super) fn canaries(
             let (Some(account), Some(target)) = (account, target) else { return Ok(()) };
             let failed =
                 |why: String| format!("trunk {}: the first agent, {}, did not register: {why}", trunk.id, account.user);
-            let mut route = ProbeRoute::new(carrier.clone(), trunk.source.first().copied(), target);
+            let carrier =
+                showing(carrier, trunk, account.certificate.as_ref()).map_err(|error| failed(error.to_string()))?;
+            let mut route = ProbeRoute::new(carrier, trunk.source.first().copied(), target);
             let mut request = register_as(trunk, account, prober.call(), PATIENCE);
             let reached = route.exchange(&prober, &request, clock.now() + LONGEST).map_err(failed)?;
             let Some(reached) = reached else { return Err(failed("interrupted".to_owned())) };

@@ -55,6 +55,11 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     }
     let trunk = trunk(&plan, args.trunk.as_deref())?;
     let orders = orders(&plan, trunk, args)?;
+    if live && !plan.trunks[trunk.index()].certificates.is_empty() {
+        say(
+            "warning: phones of a search share connections, which show tls.cert of their trunk and no tls_cert of an agent",
+        );
+    }
     let found = look_up_all(&mut plan)?;
     approach(&plan, &found, trunk, args)?;
     let clock = Clock::new();
@@ -68,7 +73,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         field::open(&plan, &found, trunk, seed, RunTag(super::random_word()), start)?;
     let carriers = carriers(&plan, server.as_ref())?;
     let layers = |trunk: TrunkId| layers_of(&carriers[trunk.index()], &plan.trunks[trunk.index()]);
-    let layers = crew.flows.stream_trunks().map(layers).collect();
+    let layers = crew.flows.stream_owners().map(|(trunk, _)| layers(trunk)).collect();
     let (name, stamp) = (name_of(&plan.name, "limits"), super::stamp(started_unix_ns));
     let (directory, _) = RunDirectory::create_with(LIMITS, args.out.as_deref(), &name, &stamp)?;
     let signals = SignalBox::default();

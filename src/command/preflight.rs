@@ -2,7 +2,7 @@
 
 use super::attended::attended;
 use super::baseline;
-use super::carriers::carriers;
+use super::carriers::{carriers, showing};
 use super::failure::{Exit, Failure};
 use super::output::{print, say, width};
 use super::prober::Prober;
@@ -158,8 +158,12 @@ fn reading(prober: &Prober, subject: &TrunkToProbe<'_>, until: Time) -> Reading 
     for (target, (source, account)) in ways {
         let mut way =
             Way { user: account.user.clone(), target, local: Err(String::new()), register: None, removal: None };
-        match ProbeSocket::open(&subject.carrier, *source, target, prober.clock) {
-            Err(error) => way.local = Err(error.to_string()),
+        let carrier = showing(&subject.carrier, trunk, account.certificate.as_ref()).map_err(|error| error.to_string());
+        let opened = carrier.and_then(|over| {
+            ProbeSocket::open(&over, *source, target, prober.clock).map_err(|error| error.to_string())
+        });
+        match opened {
+            Err(error) => way.local = Err(error),
             Ok(mut socket) => {
                 way.local = Ok(socket.local_addr());
                 if reading.options.is_none() {

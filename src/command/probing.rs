@@ -17,6 +17,7 @@ pub(super) fn register_of(plan: &Plan, agent: AgentId, call: Call, patience: Dur
         user: identity.user.to_owned(),
         auth_user: identity.auth_user.to_owned(),
         credential: identity.credential.clone(),
+        certificate: None,
     };
     request(&plan.trunks[identity.trunk.index()], policy_of(plan, agent), account, call, patience)
 }

@@ -7,7 +7,7 @@
 //! other addresses are other people's phones: they are counted and left alone.
 
 use super::attended::attended;
-use super::carriers::carriers;
+use super::carriers::{carriers, showing};
 use super::failure::{Exit, Failure};
 use super::output::{check_holds_run, print, say};
 use super::preflight::plan;
@@ -159,7 +159,9 @@ fn lots(plan: &Plan, agents: &[AgentId]) -> Vec<Lot> {
         by_way.entry((trunk, source_of(plan, agent))).or_default().push(agent);
     }
     let lots = by_way.iter().flat_map(|(&(trunk, source), agents)| {
-        agents.chunks(SHARE).map(move |agents| Lot { trunk, source, agents: agents.to_vec() })
+        // A connection shows one agent's certificate.
+        let share = if plan.trunks[trunk].certificates.is_empty() { SHARE } else { 1 };
+        agents.chunks(share).map(move |agents| Lot { trunk, source, agents: agents.to_vec() })
     });
     lots.collect()
 }
@@ -175,7 +177,16 @@ fn sweep_lot(
     let mut swept = SweptTrunk::default();
     let Some(SweepTarget { places, carrier }) = target else { return swept };
     let trunk = &plan.trunks[lot.trunk];
-    let mut route = ProbeRoute::new(carrier.clone(), lot.source, places);
+    let number = lot.agents.first().map(|agent| plan.identities.get(*agent).number);
+    let certificate = number.and_then(|number| trunk.certificate(number));
+    let carrier = match showing(carrier, trunk, certificate) {
+        Ok(carrier) => carrier,
+        Err(unusable) => {
+            swept.unasked(lot.agents.len() as u64, unusable.to_string());
+            return swept;
+        }
+    };
+    let mut route = ProbeRoute::new(carrier, lot.source, places);
     for (n, &agent) in lot.agents.iter().enumerate() {
         let rest = (lot.agents.len() - n) as u64;
         if silences.load(Ordering::Relaxed) >= SILENCES {

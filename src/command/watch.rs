@@ -2,10 +2,11 @@
 //! change.
 
 use super::canary::{Canary, CanaryRound, Sight, allowed_places};
+use super::carriers::showing;
 use super::failure::{Exit, Failure};
 use super::hook::Hook;
 use super::output::{print, say, write_files};
-use super::preflight::{plan, subjects};
+use super::preflight::{TrunkToProbe, plan, subjects};
 use super::prober::{MESSAGES_PER_SECOND, Prober};
 use super::registrar::embedded;
 use crate::cli::WatchArgs;
@@ -45,15 +46,10 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let server = embedded(&plan, Seed(plan.seed.unwrap_or_else(super::random)), clock, clock.now())?;
     let prober = Prober::new(clock);
     let hysteresis = Hysteresis::new(args.fail_after, args.recover_after);
-    let canaries: Vec<WatchedCanary> = subjects(&profile, &mut plan, server.as_ref())?
-        .into_iter()
-        .filter_map(|subject| {
-            let (source, account) = subject.ways.into_iter().next()?;
-            let (way, targets) = ((source, subject.carrier), subject.target.as_ref().ok());
-            let canary = Canary::new(subject.trunk, account, way, targets, &prober);
-            Some(WatchedCanary { canary, hysteresis })
-        })
-        .collect();
+    let subjects = subjects(&profile, &mut plan, server.as_ref())?;
+    let canaries = subjects.into_iter().map(|subject| canary_of(subject, &prober)).collect::<Result<Vec<_>, _>>()?;
+    let watched = canaries.into_iter().flatten().map(|canary| WatchedCanary { canary, hysteresis });
+    let canaries: Vec<WatchedCanary> = watched.collect();
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
     let patience = every.clamp(PATIENCE[0], PATIENCE[1]);
@@ -74,6 +70,14 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         &Listeners { hook, json: args.json, metric: args.metric_file.clone() },
     ))?;
     Ok(if go { Exit::Success } else { Exit::ThresholdFailed })
+}
+
+/// The first agent of a trunk, if it has one.
+fn canary_of(subject: TrunkToProbe<'_>, prober: &Prober) -> Result<Option<Canary>, Failure> {
+    let TrunkToProbe { trunk, target, carrier, ways } = subject;
+    let Some((source, account)) = ways.into_iter().next() else { return Ok(None) };
+    let carrier = showing(&carrier, trunk, account.certificate.as_ref())?;
+    Ok(Some(Canary::new(trunk, account, (source, carrier), target.as_ref().ok(), prober)))
 }
 
 fn duration(name: &str, text: &str) -> Result<Duration, Failure> {

@@ -322,9 +322,13 @@ impl Flows {
         self.streams.iter().map(|stream| (stream.flow.local, stream.flow.remote))
     }
 
-    /// By stream.
-    pub fn stream_trunks(&self) -> impl Iterator<Item = TrunkId> {
-        self.streams.iter().map(|stream| stream.flow.trunk)
+    /// By stream: its trunk, and the agent that has it alone, by its place among the worker's.
+    pub fn stream_owners(&self) -> impl Iterator<Item = (TrunkId, Option<u32>)> {
+        let alone = |members: &Members| match members {
+            Members::One(local) => Some(*local),
+            Members::Many(_) => None,
+        };
+        self.streams.iter().map(move |stream| (stream.flow.trunk, alone(&stream.members)))
     }
 
     pub(super) fn stream(&mut self, flow: FlowId) -> &mut Stream {

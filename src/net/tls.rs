@@ -15,6 +15,7 @@ use check::{Checked, Unchecked};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, Connection, HandshakeKind, ServerConfig};
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -40,6 +41,23 @@ pub struct TlsClient {
     name: Arc<ServerName<'static>>,
     /// Knows the certificate it refused last.
     checked: Option<Arc<Checked>>,
+}
+
+/// A certificate that clients show, with its key; a copy is cheap.
+#[derive(Clone)]
+pub struct TlsIdentity(Arc<SingleCertAndKey>);
+
+impl TlsIdentity {
+    /// Of a certificate, its issuers behind it, and its key, as PEM.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn new(chain: &[u8], key: &[u8]) -> Result<Self, TlsSetupError> {
+        let (chain, key) = pem::identity(chain, key)?;
+        let certified = CertifiedKey::from_der(chain, key, &ring::default_provider());
+        let certified = certified.map_err(|error| pem::unfit(&error))?;
+        Ok(TlsIdentity(Arc::new(SingleCertAndKey::from(certified))))
+    }
 }
 
 /// How connections to us are secured.
@@ -94,6 +112,14 @@ impl TlsClient {
         }
         let mut config = ClientConfig::clone(&self.config);
         config.resumption = one_session();
+        TlsClient { config: Arc::new(config), ..self.clone() }
+    }
+
+    /// The same for a phone that shows this certificate, with no session yet.
+    pub fn showing(&self, identity: &TlsIdentity, resumption: bool) -> TlsClient {
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = identity.0.clone();
+        config.resumption = if resumption { one_session() } else { Resumption::disabled() };
         TlsClient { config: Arc::new(config), ..self.clone() }
     }
 

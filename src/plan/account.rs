@@ -1,7 +1,7 @@
 //! One agent of a trunk as its account: as written in the profile, whatever a `mix` makes of it in
 //! a run. And the accounts that the embedded registrar knows.
 
-use super::credential_of;
+use super::{ClientCertificate, credential_of};
 use crate::profile::{AgentSecret, ListedAgent, Profile, REGISTRAR_PASSWORD, TrunkAgents, TrunkProfile};
 use crate::registrar::KnownUsers;
 use crate::sip;
@@ -15,6 +15,8 @@ pub struct AgentAccount {
     pub user: String,
     pub auth_user: String,
     pub credential: sip::Credential,
+    /// What it shows a server over TLS; `None`: what its trunk's agents do.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl AgentAccount {
@@ -27,7 +29,8 @@ impl AgentAccount {
             TrunkAgents::Pattern { .. } => None,
             TrunkAgents::Listed { rows, .. } => {
                 let row = rows.get(n as usize)?;
-                Some(AgentAccount::new(row.user.to_string(), row.auth_user().to_owned(), &row.credential))
+                let account = AgentAccount::new(row.user.to_string(), row.auth_user().to_owned(), &row.credential);
+                Some(AgentAccount { certificate: row.certificate.clone(), ..account })
             }
         }
     }
@@ -44,7 +47,7 @@ impl AgentAccount {
 
     fn new(user: String, auth_user: String, credential: &AgentSecret) -> AgentAccount {
         let (is_ha1, secret) = credential.parts();
-        AgentAccount { user, auth_user, credential: credential_of(is_ha1, secret) }
+        AgentAccount { user, auth_user, credential: credential_of(is_ha1, secret), certificate: None }
     }
 }
 

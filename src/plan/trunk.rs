@@ -1,11 +1,12 @@
 //! One trunk as the rooms take it: whom its agents register with, through what, and how they
 //! behave.
 
-use super::{HostTable, TlsProfile, WsProfile};
+use super::{ClientCertificate, HostTable, TlsProfile, WsProfile};
 use crate::agent::TrunkPolicy;
 use crate::sip::uri::Target;
 use crate::vocab::{AcceptFrom, ContactHost, Platform, SocketUse, Transport, WsHost};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One trunk.
@@ -44,6 +45,8 @@ pub struct TrunkPlan {
     pub keepalive: Option<Duration>,
     /// How they are secured, where that is not as usual.
     pub tls: Option<TlsProfile>,
+    /// Certificates of their own that its agents show, by their numbers; empty where none has one.
+    pub certificates: Arc<[Option<Arc<ClientCertificate>>]>,
     /// What they ask for over WebSocket.
     pub ws: WsProfile,
     /// What the embedded registrar's first address carries.
@@ -77,6 +80,11 @@ impl TrunkPlan {
             (None, RegistrarChoice::Target(target)) => target.transport = transport,
             (None, RegistrarChoice::Embedded) => {}
         }
+    }
+
+    /// What agent `number` shows a server; `None`: what `tls` says of all.
+    pub fn certificate(&self, number: u32) -> Option<&Arc<ClientCertificate>> {
+        self.certificates.get(number as usize)?.as_ref()
     }
 
     /// Whether its agents call their host by a name, not by the address they send from.

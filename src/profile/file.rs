@@ -298,8 +298,10 @@ pub struct AgentsFile {
     /// Precomputed HA1 in hex, 32 digits for MD5 or 64 for SHA-256 and SHA-512-256.
     #[schemars(with = "Option<String>")]
     pub ha1: Option<SecretText>,
-    /// A CSV file with columns `user[,auth_user][,password|password_env|ha1][,trunk_id]`; other
-    /// columns are ignored.
+    /// A CSV file with columns
+    /// `user[,auth_user][,password|password_env|ha1][,trunk_id][,tls_cert,tls_key]`; other columns
+    /// are ignored. `tls_cert` and `tls_key` name PEM files (relative to the profile) with what an
+    /// agent shows a server over TLS instead of its trunk's.
     pub csv: Option<String>,
     /// A SIPp injection file (`-inf`) as it is: `SEQUENTIAL`, `USER` (in the order of the file) or
     /// `RANDOM` (each row once, in an order drawn from the seed), fields between `;`, `#` comments,

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A checked profile.
@@ -207,6 +208,7 @@ pub struct ServerTlsProfile {
 /// A PEM file that a profile names, and what is in it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PemFile {
+    /// As messages call it.
     pub path: String,
     pub pem: Secret,
     /// Where it is named, for whoever finds out that it is unusable.
@@ -260,12 +262,43 @@ pub struct ListedAgent {
     /// `None`: the user.
     auth_user: Option<Box<str>>,
     pub credential: AgentSecret,
+    /// What it shows a server over TLS; `None`: what its trunk's agents do.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// A client's certificate and its key, of one agent or of several.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ClientCertificate {
+    pub cert: PemFile,
+    pub key: PemFile,
+}
+
+impl TrunkAgents {
+    /// Whether some of them show a certificate of their own.
+    pub fn show_certificates(&self) -> bool {
+        matches!(self, TrunkAgents::Listed { rows, .. } if rows.iter().any(|row| row.certificate.is_some()))
+    }
+
+    /// Those certificates, by the agents' numbers; empty where there is none.
+    pub fn certificates(&self) -> Vec<Option<Arc<ClientCertificate>>> {
+        match self {
+            TrunkAgents::Listed { rows, .. } if self.show_certificates() => {
+                rows.iter().map(|row| row.certificate.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl ListedAgent {
     pub fn new(user: &str, auth_user: &str, credential: AgentSecret) -> Self {
         let auth_user = (auth_user != user).then(|| auth_user.into());
-        ListedAgent { user: user.into(), auth_user, credential }
+        ListedAgent { user: user.into(), auth_user, credential, certificate: None }
+    }
+
+    /// The same with a certificate of its own, or with none.
+    pub fn showing(self, certificate: Option<Arc<ClientCertificate>>) -> Self {
+        ListedAgent { certificate, ..self }
     }
 
     /// The name that goes with the secret.

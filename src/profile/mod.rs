@@ -29,9 +29,9 @@ pub use error::{Problem, ProblemPlace, ProfileError};
 pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
-    AgentList, AgentSecret, Arrivals, FaultProfile, GeneratorProfile, HostTable, ListedAgent, Mix, PemFile, Profile,
-    RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile, TlsProfile,
-    TrunkAgents, TrunkProfile, Users, WsProfile,
+    AgentList, AgentSecret, Arrivals, ClientCertificate, FaultProfile, GeneratorProfile, HostTable, ListedAgent, Mix,
+    PemFile, Profile, RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile,
+    TlsProfile, TrunkAgents, TrunkProfile, Users, WsProfile,
 };
 pub use pattern::{NamePattern, PatternError};
 pub use schema::schema;

@@ -38,6 +38,8 @@ pub enum Config {
     Tcp,
     /// The same over TLS; its certificate is [`Kamailio::certificate`].
     Tls,
+    /// The same, and clients show certificates, each for its user ([`Kamailio::client_certificate`]).
+    TlsClients,
     /// The same over WebSocket, at the path `/ws` of the port for TCP, or of the one for TLS.
     Ws,
     Wss,
@@ -70,7 +72,7 @@ impl Config {
     /// File name and text.
     fn file(self) -> (&'static str, &'static str) {
         match self {
-            Config::Healthy | Config::Tcp | Config::Tls | Config::Ws | Config::Wss => HEALTHY,
+            Config::Healthy | Config::Tcp | Config::Tls | Config::TlsClients | Config::Ws | Config::Wss => HEALTHY,
             Config::Limit(_) => ("limit.cfg", include_str!("../kamailio/limit.cfg")),
             Config::Rate { .. } => ("rate.cfg", include_str!("../kamailio/rate.cfg")),
             Config::Forbidden => ("forbidden.cfg", include_str!("../kamailio/forbidden.cfg")),
@@ -88,6 +90,7 @@ impl Config {
         match self {
             Config::Tcp => vec!["STREAMS=1".to_owned()],
             Config::Tls => vec!["STREAMS=1".to_owned(), "SECURED=1".to_owned()],
+            Config::TlsClients => ["STREAMS=1", "SECURED=1", "CLIENTS=1"].map(str::to_owned).to_vec(),
             Config::Ws => vec!["STREAMS=1".to_owned(), "WEBSOCKET=1".to_owned()],
             Config::Wss => ["STREAMS=1", "SECURED=1", "WEBSOCKET=1"].map(str::to_owned).to_vec(),
             Config::Limit(contacts) => vec![format!("LIMIT={contacts}")],
@@ -128,13 +131,15 @@ pub struct Kamailio {
     dir: TempDir,
     port: u16,
     process: Option<Child>,
+    /// Whose clients' certificates it takes.
+    authority: Authority,
 }
 
 impl Kamailio {
     /// Starts on a free port and returns when it answers.
     pub fn start(settings: Settings) -> Kamailio {
         let dir = tempfile::Builder::new().prefix("kamailio-").tempdir().expect("a directory under /tmp");
-        let mut kamailio = Kamailio { settings, dir, port: 0, process: None };
+        let mut kamailio = Kamailio { settings, dir, port: 0, process: None, authority: Authority::new() };
         // Another process may take the port between our look and Kamailio's bind; then another port
         // is tried.
         for _ in 0..5 {
@@ -154,6 +159,11 @@ impl Kamailio {
     /// Its certificate, for 127.0.0.1.
     pub fn certificate(&self) -> PathBuf {
         self.dir.path().join("cert.pem")
+    }
+
+    /// A client's certificate for a user and its key, as PEM.
+    pub fn client_certificate(&self, user: &str) -> (String, String) {
+        self.authority.issue(user)
     }
 
     /// The bindings it holds, by its own statistics.
@@ -200,10 +210,12 @@ impl Kamailio {
         let dir = self.dir.path();
         drop(std::fs::remove_file(dir.join("rpc")));
         let own = self.settings.config.file();
-        if matches!(self.settings.config, Config::Tls | Config::Wss) && !self.certificate().exists() {
+        let is_secured = matches!(self.settings.config, Config::Tls | Config::TlsClients | Config::Wss);
+        if is_secured && !self.certificate().exists() {
             let made = SelfSigned::new(vec!["127.0.0.1".to_owned()]).expect("an address");
             std::fs::write(self.certificate(), made.certificate).expect("our own directory");
             std::fs::write(dir.join("key.pem"), made.key).expect("our own directory");
+            std::fs::write(dir.join("clients.pem"), &self.authority.certificate).expect("our own directory");
         }
         for (name, text) in [HEALTHY, own] {
             std::fs::write(dir.join(name), self.filled_in(text)).expect("our own directory");
@@ -292,6 +304,31 @@ impl Drop for Kamailio {
         if std::thread::panicking() {
             eprintln!("Kamailio's log:\n{}", self.log());
         }
+    }
+}
+
+/// Who issues certificates to clients.
+struct Authority {
+    certificate: String,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let mut parts = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+        parts.distinguished_name.push(rcgen::DnType::CommonName, "clients");
+        parts.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = parts.self_signed(&key).expect("signed").pem();
+        Authority { certificate, issuer: rcgen::Issuer::new(parts, key) }
+    }
+
+    fn issue(&self, user: &str) -> (String, String) {
+        let mut parts = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+        parts.distinguished_name.push(rcgen::DnType::CommonName, user);
+        parts.extended_key_usages.push(rcgen::ExtendedKeyUsagePurpose::ClientAuth);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        (parts.signed_by(&key, &self.issuer).expect("signed").pem(), key.serialize_pem())
     }
 }
 

@@ -4,7 +4,7 @@
 use super::bench::{Bench, RealLine};
 use super::interrupt::Interrupt;
 use crate::cli::DiagnoseArgs;
-use crate::command::carriers::carriers;
+use crate::command::carriers::{carriers, showing};
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::{print, say};
 use crate::command::probing::source_of;
@@ -141,7 +141,9 @@ impl Ward<'_> {
     }
 
     fn bench(&self, agent: AgentId, target: SocketAddr, pace: Pace, call: u64) -> Result<Bench<'_, RealLine>, Failure> {
-        let over = self.carriers[self.plan.identities.get(agent).trunk.index()].clone();
+        let identity = self.plan.identities.get(agent);
+        let trunk = &self.plan.trunks[identity.trunk.index()];
+        let over = showing(&self.carriers[identity.trunk.index()], trunk, trunk.certificate(identity.number))?;
         let line = RealLine::open(over, source_of(self.plan, agent), target, self.clock).map_err(Failure::could_not)?;
         Ok(Bench::new(self.plan, agent, (line, target), pace, self.patience, (self.seed, call)))
     }

@@ -4,14 +4,16 @@
 use super::check::Checker;
 use super::injection::injected;
 use super::rows::{MAX_AGENTS, Rows, beside, is_auth_user, is_user, name};
+use super::tls;
 use crate::profile::error::nearest;
 use crate::profile::file::defaults::REGISTRAR_PASSWORD;
 use crate::profile::file::{AgentsFile, CanaryFile};
-use crate::profile::meant::{AgentList, AgentSecret, ListedAgent, TrunkAgents, Users};
+use crate::profile::meant::{AgentList, AgentSecret, ClientCertificate, ListedAgent, TrunkAgents, Users};
 use crate::profile::pattern::{NamePattern, PatternError};
 use crate::profile::places::Path;
 use crate::vocab::Secret;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Who registers; `None` when that could not be read.
 pub(super) fn agents(
@@ -72,7 +74,8 @@ fn copied(check: &mut Checker, path: &Path, agents: TrunkAgents, copies: u32) ->
     }
     let copy = |row: &ListedAgent, n: u32| {
         let named = |name: &str| if n == 1 { name.to_owned() } else { format!("{name}-{n}") };
-        ListedAgent::new(&named(&row.user), &named(row.auth_user()), row.credential.clone())
+        let copy = ListedAgent::new(&named(&row.user), &named(row.auth_user()), row.credential.clone());
+        copy.showing(row.certificate.clone())
     };
     let rows = rows.iter().flat_map(|row| (1..=copies).map(|n| copy(row, n))).collect();
     Some(TrunkAgents::Listed { list, rows })
@@ -111,6 +114,7 @@ fn written(
                 algorithms,
                 trunk: Some((trunk_id, trunk_ids)),
                 env: HashMap::new(),
+                certificates: HashMap::new(),
             };
             let rows = list.read(check)?;
             Some(TrunkAgents::Listed { list: AgentList::Csv { csv: csv.clone(), copies: 1 }, rows })
@@ -153,7 +157,8 @@ pub(super) fn users(
 ) -> Option<Users> {
     let password = password.cloned().unwrap_or_else(|| Secret::new(REGISTRAR_PASSWORD));
     let fallback = Some(AgentSecret::Password(password));
-    let mut list = List { path: path.clone(), file: csv, fallback, algorithms, trunk: None, env: HashMap::new() };
+    let (env, certificates) = (HashMap::new(), HashMap::new());
+    let mut list = List { path: path.clone(), file: csv, fallback, algorithms, trunk: None, env, certificates };
     let rows = list.read(check)?;
     let mut secrets = HashMap::new();
     for row in &rows {
@@ -275,6 +280,8 @@ struct List<'a> {
     trunk: Option<(&'a str, &'a [String])>,
     /// Environment variables already read.
     env: HashMap<String, Option<Secret>>,
+    /// Certificates already read, by the files of certificate and key.
+    certificates: HashMap<[String; 2], Arc<ClientCertificate>>,
 }
 
 /// Where the columns stand.
@@ -285,7 +292,12 @@ struct Columns {
     password_env: Option<usize>,
     ha1: Option<usize>,
     trunk_id: Option<usize>,
+    tls_cert: Option<usize>,
+    tls_key: Option<usize>,
 }
+
+/// The columns of a list of agents, as advice has them.
+const COLUMNS: &str = "columns: user[,auth_user][,password|password_env|ha1][,trunk_id][,tls_cert,tls_key]";
 
 impl List<'_> {
     fn read(&mut self, check: &mut Checker) -> Option<Vec<ListedAgent>> {
@@ -315,15 +327,13 @@ impl List<'_> {
             let first = header.iter().find_map(|column| nearest("user", [column]));
             let remedy = match first {
                 Some(near) => format!("the column is called \"{near}\": rename it to \"user\""),
-                None => "columns: user[,auth_user][,password|password_env|ha1][,trunk_id]".to_owned(),
+                None => COLUMNS.to_owned(),
             };
             check.advise(&self.path, format!("{} has no column \"user\"", self.file), remedy);
             return None;
         };
-        if let Some(twice) = ["user", "auth_user", "password", "password_env", "ha1", "trunk_id"]
-            .into_iter()
-            .find(|name| header.iter().filter(|column| column == name).count() > 1)
-        {
+        let known = ["user", "auth_user", "password", "password_env", "ha1", "trunk_id", "tls_cert", "tls_key"];
+        if let Some(twice) = known.into_iter().find(|name| header.iter().filter(|column| column == name).count() > 1) {
             check.bad(&self.path, format!("{} has the column \"{twice}\" twice", self.file));
         }
         Some(Columns {
@@ -333,6 +343,8 @@ impl List<'_> {
             password_env: at("password_env"),
             ha1: at("ha1"),
             trunk_id: at("trunk_id"),
+            tls_cert: at("tls_cert"),
+            tls_key: at("tls_key"),
         })
     }
 
@@ -413,7 +425,37 @@ impl List<'_> {
                 .ok_or_else(|| format!("\"{user}\" has no password, and agents names none for all"))?,
             _ => return Err(format!("\"{user}\" has more than one of password, password_env, ha1")),
         };
-        Ok(Some(ListedAgent::new(user, auth_user, credential)))
+        let line = record.position().map_or(0, csv::Position::line);
+        let certificate = match (cell(columns.tls_cert), cell(columns.tls_key)) {
+            // The users of a registrar are not those who show certificates.
+            _ if self.trunk.is_none() => None,
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some(self.certificate(check, line, [cert, key])?),
+            (Some(_), None) => return Err(format!("\"{user}\" has a tls_cert and no tls_key")),
+            (None, Some(_)) => return Err(format!("\"{user}\" has a tls_key and no tls_cert")),
+        };
+        Ok(Some(ListedAgent::new(user, auth_user, credential).showing(certificate)))
+    }
+
+    /// A certificate with its key; rows that name the same files share one.
+    fn certificate(
+        &mut self,
+        check: &Checker,
+        line: u64,
+        [cert, key]: [&str; 2],
+    ) -> Result<Arc<ClientCertificate>, String> {
+        let files = [cert, key].map(str::to_owned);
+        if let Some(known) = self.certificates.get(&files) {
+            return Ok(known.clone());
+        }
+        let called = |column: &str, path: &str| format!("{} line {line}: {column} {path}", self.file);
+        let read = |column: &str, path: &str| {
+            let file = tls::read(check, &self.path, path, called(column, path));
+            file.map_err(|message| format!("{column} {message}"))
+        };
+        let certificate = Arc::new(ClientCertificate { cert: read("tls_cert", cert)?, key: read("tls_key", key)? });
+        self.certificates.insert(files, certificate.clone());
+        Ok(certificate)
     }
 
     fn variable(&mut self, check: &Checker, name: &str) -> Result<Secret, String> {

@@ -47,18 +47,24 @@ fn identity(check: &mut Checker, at: &Path, cert: Option<String>, key: Option<St
 }
 
 fn pem(check: &mut Checker, at: &Path, path: String) -> Option<PemFile> {
-    let full = beside(&check.places.texts.name, &path);
-    let text = check.source.read(&full).and_then(|bytes| String::from_utf8(bytes).map_err(|_| NO_TEXT.to_owned()));
-    match text {
-        Ok(text) => {
-            let place = Problem::with_value(check.places, at, String::new());
-            Some(PemFile { path, pem: Secret::new(text), place })
-        }
-        Err(reason) => {
-            check.bad(at, format!("{full} cannot be read: {reason}"));
+    match read(check, at, &path, path.clone()) {
+        Ok(file) => Some(file),
+        Err(message) => {
+            check.bad(at, message);
             None
         }
     }
+}
+
+/// The file at `path`, which messages call `called`; the key at `at` names it.
+///
+/// # Errors
+/// When it cannot be read; the text says why.
+pub(super) fn read(check: &Checker, at: &Path, path: &str, called: String) -> Result<PemFile, String> {
+    let full = beside(&check.places.texts.name, path);
+    let text = check.source.read(&full).and_then(|bytes| String::from_utf8(bytes).map_err(|_| NO_TEXT.to_owned()));
+    let text = text.map_err(|reason| format!("{full} cannot be read: {reason}"))?;
+    Ok(PemFile { path: called, pem: Secret::new(text), place: Problem::with_value(check.places, at, String::new()) })
 }
 
 const NO_TEXT: &str = "it is no text, and a PEM file is one; `openssl x509 -inform der -in FILE` and \

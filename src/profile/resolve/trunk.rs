@@ -9,7 +9,7 @@ use crate::profile::file::{AgentsFile, DurationText, MixFile, RetryFile, TrunkFi
 use crate::profile::meant::{AgentList, Mix, Retry, TrunkAgents, TrunkProfile};
 use crate::profile::places::Path;
 use crate::profile::words::{RetryMax, RetryPreset, Wrong};
-use crate::vocab::{OWN_HEADERS, OnIcmp, Platform, RealmPolicy};
+use crate::vocab::{OWN_HEADERS, OnIcmp, Platform, RealmPolicy, SocketUse};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -59,6 +59,7 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
     let connect_timeout =
         check.positive(&at.key("connect_timeout"), file.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT);
     let agents = whose(check, &at.key("agents"), file.agents, &algorithms, &id, ids);
+    one_certificate_each(check, at, connections, agents.as_ref());
     let canary = file.canary.and_then(|file| canary(check, &at.key("canary"), file, &algorithms, &id));
     let retry = retry(check, &at.key("retry"), file.retry.unwrap_or_default());
     TrunkProfile {
@@ -95,6 +96,17 @@ fn trunk(check: &mut Checker, at: &Path, file: TrunkFile, ids: &[String]) -> Tru
         headers: headers(check, &at.key("headers"), file.headers.unwrap_or_default(), ("REGISTER", &OWN_HEADERS)),
         retry,
         mix: mix(check, &at.key("mix"), file.mix.unwrap_or_default()),
+    }
+}
+
+/// A connection shows one certificate, whoever shares it.
+fn one_certificate_each(check: &mut Checker, at: &Path, connections: SocketUse, agents: Option<&TrunkAgents>) {
+    if connections == SocketUse::Shared && agents.is_some_and(TrunkAgents::show_certificates) {
+        check.advise(
+            &at.key("connections"),
+            "\"shared\" gives all agents one connection, which cannot show the certificate of each (tls_cert)",
+            "write connections = \"per-agent\", or give tls = { cert, key } to the trunk",
+        );
     }
 }
 
