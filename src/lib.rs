@@ -30,6 +30,7 @@
 //! | [`engine`] | threads, stages, signals | sender threads share nothing on the hot path; each command names the time at which it takes effect |
 //! | [`measure`] | events to numbers, and the evidence that findings quote | books balance at each interval: started = ended + open |
 //! | [`record`] | the raw record and packets of failures, appended and flushed | a torn last block is ignored, nothing is rounded |
+//! | [`truth`] | a registrar's own count, asked for beside ours | what cannot be learnt is unknown, never zero |
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`learn`] | a profile and a replay out of what was observed | the replay stays true where a habit does not |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
@@ -172,4 +173,5 @@ pub mod report;
 pub mod seed;
 pub mod sim;
 pub mod sip;
+pub mod truth;
 pub mod vocab;

@@ -39,7 +39,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::profile::{ClientCertificate, HostTable, ListenAddr, PemFile, TlsProfile, WsProfile};
+pub use crate::profile::{ClientCertificate, HostTable, ListenAddr, PemFile, TlsProfile, TruthProfile, WsProfile};
 pub use account::AgentAccount;
 pub use trunk::{ProxyPlan, RegistrarChoice, TrunkPlan};
 
@@ -67,6 +67,8 @@ pub struct Plan {
     pub contact: ContactRules,
     /// Limits that somebody stated.
     pub expect: Expectation,
+    /// Who is asked for registrars' own counts.
+    pub truths: Vec<TruthProfile>,
     /// By [`TrunkId`].
     pub trunks: Vec<TrunkPlan>,
     /// Policies of agents that deviate from their trunk's, after those of the trunks.
@@ -159,19 +161,11 @@ impl Plan {
             abort_on,
             contact: ContactRules::of(profile),
             expect: profile.expect,
+            truths: profile.truths.clone(),
             trunks,
             variants,
             identities: Arc::new(identities),
-            load: load::LoadConfig {
-                stages,
-                replay,
-                process: profile.arrivals.process,
-                when_exhausted: profile.arrivals.when_exhausted,
-                agents,
-                max_in_flight: profile.arrivals.max_in_flight,
-                max_message_rate: profile.safety.max_message_rate,
-                max_connect_rate: profile.safety.max_connect_rate,
-            },
+            load: load_config(profile, stages, replay, agents),
             generator: generator_limits(profile),
             segments: profile.generator.segments as usize,
             pad: profile.generator.pad,
@@ -243,6 +237,24 @@ impl Plan {
             return Err(missing("[[load]]", "add one, like rate = 50, for = \"10s\""));
         }
         Ok(())
+    }
+}
+
+fn load_config(
+    profile: &Profile,
+    stages: Vec<LoadStage>,
+    replay: Option<Arc<load::Replay>>,
+    agents: u32,
+) -> load::LoadConfig {
+    load::LoadConfig {
+        stages,
+        replay,
+        process: profile.arrivals.process,
+        when_exhausted: profile.arrivals.when_exhausted,
+        agents,
+        max_in_flight: profile.arrivals.max_in_flight,
+        max_message_rate: profile.safety.max_message_rate,
+        max_connect_rate: profile.safety.max_connect_rate,
     }
 }
 

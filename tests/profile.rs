@@ -201,8 +201,9 @@ fn a_run_needs_a_trunk_and_a_load() {
 #[test]
 fn every_default_of_the_schema_is_the_resolved_one() {
     let secured = TRUNK.replace("[[load]]", "tls = {}\nws = {}\n[[load]]");
-    let resolved =
-        Fixture::profile(&format!("{secured}\n[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n")).json(&[]);
+    let tables =
+        "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 1\n[[truth]]\nkind = \"exec\"\ncommand = \"echo 1\"\n";
+    let resolved = Fixture::profile(&format!("{secured}\n{tables}")).json(&[]);
     let schema = profile::schema();
     let mut defaults = Vec::new();
     collect_defaults(&schema, &schema, &resolved, "", &mut defaults);

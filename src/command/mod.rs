@@ -47,6 +47,7 @@ mod sweep;
 mod targets;
 mod threads;
 mod trend;
+mod truths;
 mod watch;
 
 pub use failure::{Exit, Failure};

@@ -15,6 +15,7 @@ use super::source::{DiskSource, found_again};
 use super::stop::StopFlag;
 use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use super::threads::sender_threads;
+use super::truths::{self, KnownServers, TruthWatch};
 use super::{contact, keep, kept_baseline, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
@@ -55,8 +56,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let clock = Clock::new();
     let (mut plan, accounts, canaries) = plan(args)?;
     let found = look_up_all(&mut plan)?;
-    approach(&mut plan, (&accounts, &canaries), &found, args, clock)?;
-    drop(accounts);
+    let truths = approach(&mut plan, (accounts, &canaries), &found, args, clock)?;
     let port = metrics::bind(args)?;
     let seed = Seed(plan.seed.unwrap_or_else(super::random));
     plan.draw(seed);
@@ -89,12 +89,13 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
     let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan));
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
-    if let Err(error) = begin_record(&mut watch, args, header) {
+    if let Err(error) = begin_record(&mut watch, args, header, &truths) {
         return Err(directory.unwritable(&error));
     }
     usage::give_back_freed_memory();
     announce(&mut watch, &facts, publication.as_ref());
     directory.link_latest();
+    watch.compares(TruthWatch::begin(&plan, truths, clock, start)?);
     let watchers = Canaries::begin(&plan, canaries, &targets, server.as_ref(), clock)?;
     watchers.iter().for_each(|watchers| watch.hears(watchers.words.clone()));
     let canaries = watchers.as_ref().map(|watchers| watchers.books.clone());
@@ -102,7 +103,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     renewal.iter().for_each(|renewal| watch.records(renewal.look_ups.clone()));
     let relocations = renewal.as_mut().and_then(|renewal| renewal.relocations.take());
     let planned = as_planned(&plan, &frame, workers, clock);
-    let run = Conduct { wishes: Some(wishes), relocations, canaries, glances: watch.shows_trunks(), ..planned };
+    let run = Conduct { wishes: Some(wishes), relocations, canaries, glances: watch.needs_glances(), ..planned };
     let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
     // What is left to do may take a while, or be held up by a disk or a terminal.
     let _heard = StopFlag::listen(clock)?;
@@ -111,7 +112,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
     let last = end(&ended, &frame, aborted);
     let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
-    let unkept = ended.keep_error.or_else(|| watch.record().end(&last).err());
+    let unkept = ended.keep_error.or_else(|| watch.end(&last).err());
     directory.rescue(watch.record().get_ref());
     drop((watch, renewal, server));
     let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
@@ -300,8 +301,22 @@ fn assemble_in_time(
     Err(Failure::could_not("the machine was too busy to open the sockets before the first arrival was due; try again"))
 }
 
-/// Makes first contact with registrars beyond this machine; those on it need none.
+/// Makes first contact with registrars, and asks servers what they hold before the first phone.
 fn approach(
+    plan: &mut Plan,
+    (accounts, canaries): (Accounts, &Accounts),
+    found: &[Option<TrunkTargets>],
+    args: &RunArgs,
+    clock: Clock,
+) -> Result<KnownServers, Failure> {
+    let servers = truths::servers(plan)?;
+    make_contact(plan, (&accounts, canaries), found, args, clock)?;
+    let guarded = canaries.iter().map(Option::is_some).collect();
+    Ok(truths::before(plan, servers, guarded, (clock, args.live != Live::Off)))
+}
+
+/// Makes first contact with registrars beyond this machine; those on it need none.
+fn make_contact(
     plan: &mut Plan,
     (accounts, canaries): (&Accounts, &Accounts),
     found: &[Option<TrunkTargets>],
@@ -346,8 +361,14 @@ fn plan(args: &RunArgs) -> Result<(Plan, Accounts, Accounts), Failure> {
 }
 
 /// Writes the header, which is gone then: it names every agent.
-fn begin_record(watch: &mut RunWatch<'_>, args: &RunArgs, header: Header) -> std::io::Result<()> {
+fn begin_record(
+    watch: &mut RunWatch<'_>,
+    args: &RunArgs,
+    header: Header,
+    truths: &KnownServers,
+) -> std::io::Result<()> {
     watch.record().header(&Header {
+        truths: truths.headers.clone(),
         baseline: kept_baseline::read(),
         profile_path: found_again(&args.profile),
         ..header
@@ -460,6 +481,7 @@ pub(super) fn header(
         profile_path: None,
         baseline: None,
         resolutions: targets.iter().filter_map(|found| found.resolution.clone()).collect(),
+        truths: Vec::new(),
     }
 }
 

@@ -5,13 +5,14 @@ use super::output::{FAILURES, say};
 use super::renew::LookUps;
 #[cfg(feature = "tui")]
 use super::screen::LiveScreen;
+use super::truths::TruthWatch;
 use crate::diagnose::AbortWatch;
 use crate::engine::{Decision, Observer, RunPosition};
 use crate::live::{Bars, Metrics, Plain, Snapshot};
 use crate::measure::Interval;
 use crate::plan::Plan;
 use crate::record::pcapng::{Name, PcapngWriter};
-use crate::record::results::Aborted;
+use crate::record::results::{Aborted, End};
 use crate::record::{Resolution, Writer};
 use crate::report::words;
 use crate::vocab::{FailedAttempt, Intervention, Stage, Time, printable};
@@ -32,6 +33,7 @@ pub(super) struct RunWatch<'a> {
     aborted: Option<Aborted>,
     look_ups: LookUps,
     canaries: CanaryWords,
+    truths: Option<TruthWatch>,
 }
 
 /// Where the packets of failed attempts go. The file appears with the first of them: a run without
@@ -98,6 +100,7 @@ impl<'a> RunWatch<'a> {
             aborted: None,
             look_ups: LookUps::default(),
             canaries: CanaryWords::default(),
+            truths: None,
         }
     }
 
@@ -115,6 +118,43 @@ impl<'a> RunWatch<'a> {
     /// Passes on what canaries have to say.
     pub(super) fn hears(&mut self, words: CanaryWords) {
         self.canaries = words;
+    }
+
+    /// Puts servers' own counts beside ours.
+    pub(super) fn compares(&mut self, truths: Option<TruthWatch>) {
+        self.truths = truths;
+    }
+
+    /// Keeps what the servers said.
+    fn keep_truth(&mut self) -> io::Result<()> {
+        let Some(truths) = &mut self.truths else { return Ok(()) };
+        let samples = truths.settled();
+        if samples.is_empty() {
+            return Ok(());
+        }
+        self.writer.truth(&samples)?;
+        if let Some(metrics) = &self.metrics {
+            metrics.truth(truths.latest());
+        }
+        truths.news(&samples).iter().for_each(|line| self.say(line));
+        Ok(())
+    }
+
+    /// Asks the servers a last time, keeps what they say, and ends the record.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub(super) fn end(&mut self, end: &End) -> io::Result<()> {
+        let samples = self.truths.take().map(|truths| truths.end(end.left_bound)).unwrap_or_default();
+        if !samples.is_empty() {
+            self.writer.truth(&samples)?;
+        }
+        self.writer.end(end)
+    }
+
+    /// Whether each trunk is to be known at every moment.
+    pub(super) fn needs_glances(&self) -> bool {
+        self.shows_trunks() || self.truths.is_some()
     }
 
     /// Whether the person sees each trunk.
@@ -147,6 +187,7 @@ impl<'a> RunWatch<'a> {
 
 impl Observer for RunWatch<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
+        self.keep_truth()?;
         self.writer.interval(interval)?;
         if let Some(metrics) = &self.metrics {
             metrics.interval(interval);
@@ -155,7 +196,7 @@ impl Observer for RunWatch<'_> {
             Screen::Off => {}
             Screen::Plain | Screen::Bars(_) => {
                 if let Some(line) = self.plain.next(interval) {
-                    self.say(&line);
+                    self.say(&format!("{line}{}", told(self.truths.as_ref())));
                 }
             }
             #[cfg(feature = "tui")]
@@ -175,6 +216,9 @@ impl Observer for RunWatch<'_> {
     }
 
     fn progress(&mut self, position: RunPosition) {
+        if let Some(truths) = &mut self.truths {
+            truths.position(&position);
+        }
         match &mut self.screen {
             Screen::Off | Screen::Plain => {}
             Screen::Bars(bars) => {
@@ -225,4 +269,13 @@ impl Observer for RunWatch<'_> {
             Stage::Unregister => self.say(&format!("{by}removing the bindings")),
         }
     }
+}
+
+/// The servers' own counts, at the end of a line.
+fn told(truths: Option<&TruthWatch>) -> String {
+    let Some(truths) = truths else { return String::new() };
+    let count =
+        |(_, count): (Option<usize>, Option<u64>)| count.map_or("unknown".to_owned(), |count| count.to_string());
+    let counts: Vec<String> = truths.latest().into_iter().map(count).collect();
+    format!(" | server {}", counts.join(", "))
 }

@@ -195,7 +195,8 @@ fn resolution(
     }
 }
 
-fn allowed(nets: &[IpNet], address: IpAddr) -> bool {
+/// Whether an address is within these networks.
+pub(super) fn allowed(nets: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     nets.iter().any(|net| net.contains(&address))
 }

@@ -4,6 +4,8 @@
 //! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's
 //! rounds.
 //!
+//! `truth` holds servers' own counts against ours.
+//!
 //! `figures` derives numbers from totals, `metric` gives them the names of thresholds, `threshold`
 //! reads and checks one, `verdict` adds it all up. `abort` holds conditions against a run that
 //! still goes on. `experiment` plans the trials that explain one agent's refusal, without a record.
@@ -28,6 +30,7 @@ pub mod metric;
 pub mod readiness;
 pub mod sources;
 pub mod threshold;
+pub mod truth;
 pub mod verdict;
 pub mod watch;
 

@@ -50,6 +50,8 @@ pub struct Metrics {
 struct MetricSums {
     facts: RunFacts,
     trunks: Vec<TrunkSums>,
+    /// What servers say they hold, with the trunk; `None`: of all, and not known.
+    truth: Vec<(Option<usize>, Option<u64>)>,
     lag: Buckets,
     generator: GeneratorCounts,
     stage: Stage,
@@ -77,6 +79,7 @@ impl Metrics {
         let sums = MetricSums {
             trunks: vec![TrunkSums::default(); facts.trunks.len()],
             facts,
+            truth: Vec::new(),
             lag: Buckets::default(),
             generator: GeneratorCounts::default(),
             stage: Stage::Load,
@@ -91,6 +94,12 @@ impl Metrics {
     /// Adds a finished interval.
     pub fn interval(&self, interval: &Interval) {
         self.sums().add(interval);
+    }
+
+    /// What servers say they hold: by server the trunk it counts (`None`: all of them) and its
+    /// count, if that is known.
+    pub fn truth(&self, latest: Vec<(Option<usize>, Option<u64>)>) {
+        self.sums().truth = latest;
     }
 
     /// A stage was ordered.
@@ -195,6 +204,7 @@ impl MetricSums {
             let rows = self.by_trunk().map(|(id, trunk)| (vec![("trunk", id)], value(&trunk.counts)));
             page.gauge(name, help, None, rows)?;
         }
+        self.encode_truth(page)?;
         for (name, unit, help, value) in COUNTERS {
             let rows = self.by_trunk().map(|(id, trunk)| (vec![("trunk", id)], value(&trunk.counts)));
             page.counter(name, help, unit.as_ref(), rows)?;
@@ -208,6 +218,15 @@ impl MetricSums {
         self.encode_connections(page)?;
         self.encode_latency(page)?;
         self.encode_generator(page)
+    }
+
+    /// A count that is not known has no row: it is not 0.
+    fn encode_truth(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {
+        let id = |trunk: Option<usize>| trunk.and_then(|n| self.facts.trunks.get(n)).map_or("", |(id, _)| id.as_str());
+        let rows = self.truth.iter().filter_map(|(trunk, count)| Some((vec![("trunk", id(*trunk))], (*count)?)));
+        page.gauge("server_registered", "Bindings the server says it holds, with those of others.", None, rows)?;
+        let rows = self.truth.iter().map(|(trunk, count)| (vec![("trunk", id(*trunk))], u64::from(count.is_some())));
+        page.gauge("server_registered_known", "1 while the server tells its count, 0 while it does not.", None, rows)
     }
 
     fn encode_run(&self, page: &mut Exposition<'_, '_>) -> fmt::Result {

@@ -4,8 +4,8 @@
 //! fallback behind the same functions), `poll` waits for sockets and a deadline with nanosecond
 //! precision, `tcp` is one connection, `tls` what secures it, `ws` what makes it a WebSocket,
 //! `layer` why either cannot go on, `certificate` reads what one says of itself, `http` asks over
-//! HTTP, `clock` reads the kernel's clocks, `resolve` turns names into addresses, `usage` reads
-//! what the process consumed.
+//! HTTP, `clock` reads the kernel's clocks, `resolve` turns names into addresses, `process` ends a
+//! command with whatever it started, `usage` reads what the process consumed.
 //!
 //! Linux only: every file here stands on one of its system calls. Each `unsafe` block says what the
 //! kernel promises and why the pointers live; no pointer outlives the function that made it.
@@ -17,6 +17,7 @@ pub mod http;
 pub mod layer;
 pub mod poll;
 pub mod priority;
+pub mod process;
 pub mod resolve;
 pub mod tcp;
 pub mod tls;

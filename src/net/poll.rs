@@ -298,6 +298,16 @@ pub fn wait_output(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
     ready != 0
 }
 
+/// Waits until a pipe can be read without waiting, also of its end; false when the time is up
+/// first.
+pub(super) fn wait_output_of(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let millis = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel reads and writes one pollfd that outlives the call.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };
+    ready > 0 && poll.revents != 0
+}
+
 /// Waits until `fd` is ready for `interest` (POLLIN, POLLOUT) or `timeout` has passed (`None`: for
 /// ever).
 pub(super) fn wait_ready(fd: RawFd, interest: libc::c_short, timeout: Option<Duration>) -> io::Result<()> {

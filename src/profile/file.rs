@@ -5,6 +5,7 @@
 //! Schema shows them.
 
 pub mod defaults;
+pub mod truth;
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
@@ -46,6 +47,8 @@ pub struct ProfileFile {
     pub compare: Option<BTreeMap<String, String>>,
     /// The embedded registrar.
     pub registrar: Option<RegistrarFile>,
+    /// The servers' own counts of bindings, sampled beside ours.
+    pub truth: Option<Vec<truth::TruthFile>>,
     /// What the registrar's side is said to allow; `simulate` warns of what a run would pass.
     pub expect: Option<ExpectFile>,
 }

@@ -12,7 +12,7 @@ use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
     AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, Process, RealmPolicy,
-    ReplayAct, Secret, SocketUse, WhenExhausted, WsHost, as_text, format_duration,
+    ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, WhenExhausted, WsHost, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -40,6 +40,8 @@ pub struct Profile {
     #[serde(serialize_with = "as_map")]
     pub compare: Vec<(String, String)>,
     pub registrar: RegistrarProfile,
+    #[serde(rename = "truth", skip_serializing_if = "Vec::is_empty")]
+    pub truths: Vec<TruthProfile>,
     pub expect: Expectation,
     /// Doubts that refuse nothing.
     #[serde(skip)]
@@ -203,6 +205,33 @@ pub struct ServerTlsProfile {
     pub cert: Option<PemFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PemFile>,
+}
+
+/// A server that is asked how many bindings it holds.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct TruthProfile {
+    pub kind: TruthKind,
+    /// Of all kinds but `exec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<TruthAddress>,
+    /// Of `exec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// `None`: all trunks together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+    #[serde(serialize_with = "as_text")]
+    pub every: Duration,
+    #[serde(serialize_with = "as_text")]
+    pub sweep: Duration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+    #[serde(skip)]
+    pub secret: Secret,
 }
 
 /// A PEM file that a profile names, and what is in it.

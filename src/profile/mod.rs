@@ -31,7 +31,7 @@ pub use listen::{ListenAddr, ListenError};
 pub use meant::{
     AgentList, AgentSecret, Arrivals, ClientCertificate, FaultProfile, GeneratorProfile, HostTable, ListedAgent, Mix,
     PemFile, Profile, RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile,
-    TlsProfile, TrunkAgents, TrunkProfile, Users, WsProfile,
+    TlsProfile, TrunkAgents, TrunkProfile, TruthProfile, Users, WsProfile,
 };
 pub use pattern::{NamePattern, PatternError};
 pub use schema::schema;

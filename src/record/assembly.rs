@@ -9,6 +9,7 @@ use super::error::ReadError;
 use super::resolution::Resolution;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
+use super::truth::TruthSample;
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, ResponseRow, TrunkInterval, latency, merge};
 use crate::vocab::{Intervention, Kind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
@@ -20,6 +21,7 @@ pub(super) struct Assembly {
     header: Header,
     interventions: Vec<Intervention>,
     resolutions: Vec<Resolution>,
+    truth: Vec<TruthSample>,
     imbalances: Vec<Imbalance>,
     intervals: Vec<IntervalResult>,
     trunks: Vec<TrunkSum>,
@@ -73,6 +75,7 @@ impl Assembly {
         Ok(Assembly {
             interventions: Vec::new(),
             resolutions: header.resolutions.clone(),
+            truth: Vec::new(),
             imbalances: Vec::new(),
             intervals: Vec::new(),
             trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
@@ -121,6 +124,13 @@ impl Assembly {
     /// Adds what a name stood for when it was looked up again.
     pub(super) fn resolved(&mut self, resolution: Resolution) {
         self.resolutions.push(resolution);
+    }
+
+    /// Adds what registrars said of themselves; of a server that the header does not name nothing
+    /// is known.
+    pub(super) fn told(&mut self, samples: Vec<TruthSample>) {
+        let known = self.header.truths.len();
+        self.truth.extend(samples.into_iter().filter(|sample| usize::from(sample.server) < known));
     }
 
     /// Adds what the run saw of its own books; it goes on to see it at the end of each interval,
@@ -233,6 +243,9 @@ impl Assembly {
         if self.intervals.len() * self.trunks.len() > rows {
             self.intervals.drain(..self.intervals.len() / 2);
         }
+        if self.truth.len() > rows {
+            self.truth.drain(..self.truth.len() / 2);
+        }
         for row in self.intervals.last_mut().into_iter().flat_map(|interval| &mut interval.latency) {
             row.v2 = Vec::new();
         }
@@ -268,6 +281,7 @@ impl Assembly {
             end,
             interventions: self.interventions,
             resolutions: self.resolutions,
+            truth: self.truth,
             imbalances: self.imbalances,
             intervals: self.intervals,
             agents: self.agents,

@@ -20,6 +20,7 @@ pub mod results;
 pub mod schema;
 mod siptrace;
 pub mod texttrace;
+mod truth;
 pub mod writer;
 
 pub use error::ReadError;
@@ -30,4 +31,5 @@ pub use results::{
     AgentResult, Baseline, BaselineStep, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Observed,
     RegistrarHeader, Results, Totals, TrunkHeader,
 };
+pub use truth::{OurBindings, TruthHeader, TruthSample};
 pub use writer::Writer;

@@ -34,6 +34,7 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
             NextFrame::Frame(FrameKind::Intervention, payload) => assembly.intervened(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Imbalance, payload) => assembly.unbalanced(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Resolution, payload) => assembly.resolved(frames.json(&payload)?),
+            NextFrame::Frame(FrameKind::Truth, payload) => assembly.told(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
@@ -91,6 +92,7 @@ impl<R: Read + Seek> Follower<R> {
                     self.assembly.unbalanced(self.frames.json(&payload)?)
                 }
                 NextFrame::Frame(FrameKind::Resolution, payload) => self.assembly.resolved(self.frames.json(&payload)?),
+                NextFrame::Frame(FrameKind::Truth, payload) => self.assembly.told(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Header | FrameKind::End, _) => {}
             }
         }

@@ -1,11 +1,12 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
 use super::resolution::Resolution;
-use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval};
+use super::truth::{TruthHeader, TruthSample};
+use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval, evidence};
 use crate::sip::Timers;
 use crate::vocab::{
     Intervention, LoadStage, LoopKind, Phase, Platform, Process, RealmPolicy, RetryAfter, SocketUse, Stage, Status,
-    Transport, WhenExhausted,
+    Transport, WhenExhausted, nanos,
 };
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
@@ -91,6 +92,9 @@ pub struct Header {
     /// What trunks' names stood for before the load; of a trunk with an address nobody was asked.
     #[serde(default)]
     pub resolutions: Vec<Resolution>,
+    /// Who was asked for the registrars' own counts.
+    #[serde(default)]
+    pub truths: Vec<TruthHeader>,
 }
 
 /// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on
@@ -389,6 +393,8 @@ pub struct Results {
     pub interventions: Vec<Intervention>,
     /// What names stood for: before the load, then each time they were looked up again.
     pub resolutions: Vec<Resolution>,
+    /// What registrars said of themselves, in the order of the answers.
+    pub truth: Vec<TruthSample>,
     /// Where the run's own books did not balance, once per trunk; empty in a sound run.
     pub imbalances: Vec<Imbalance>,
     pub intervals: Vec<IntervalResult>,
@@ -495,6 +501,13 @@ pub struct AgentResult {
 
 /// One loop over the run.
 pub type LoopResult = LoopRow;
+
+impl Results {
+    /// The length of a tick of the pulse in [`Results::evidence`].
+    pub fn evidence_tick_ns(&self) -> u64 {
+        nanos(evidence::tick(Duration::from_nanos(self.header.interval_ns)))
+    }
+}
 
 #[cfg(test)]
 mod tests {

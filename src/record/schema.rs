@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The first frame is the header, as JSON, then one frame per interval, in postcard, between them
-//! one per intervention of a person, one per look-up of a name and one per trunk whose books do not
-//! balance, as JSON, then the end, as JSON. All but the intervals are small and gain fields over
-//! time, so they are self-describing JSON; an interval is large and has a fixed layout, and any
-//! change of it raises [`VERSION`]. The checksum covers kind, length and payload. Nothing here does
+//! one per intervention of a person, one per look-up of a name, those with registrars' own counts
+//! and one per trunk whose books do not balance, as JSON, then the end, as JSON. All but the
+//! intervals are small and gain fields over time, so they are self-describing JSON; an interval is
+//! large and has a fixed layout, and any change of it raises [`VERSION`]. The checksum covers kind,
+//! length and payload. Nothing here does
 //! I/O.
 
 use super::results::IntervalResult;
@@ -41,6 +42,8 @@ pub enum FrameKind {
     Imbalance = 5,
     /// What a name stood for when it was looked up again, as JSON, where it took effect.
     Resolution = 6,
+    /// What registrars said of themselves since the frame before, as JSON.
+    Truth = 7,
 }
 
 impl FrameKind {
@@ -52,6 +55,7 @@ impl FrameKind {
             4 => Some(FrameKind::Intervention),
             5 => Some(FrameKind::Imbalance),
             6 => Some(FrameKind::Resolution),
+            7 => Some(FrameKind::Truth),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 use super::resolution::Resolution;
 use super::results::{End, Header};
 use super::schema::{self, FrameKind, IntervalFrame};
+use super::truth::TruthSample;
 use crate::measure::Interval;
 use crate::vocab::Intervention;
 use std::io::{self, Write};
@@ -69,6 +70,15 @@ impl<W: Write> Writer<W> {
     pub fn resolution(&mut self, resolution: &Resolution) -> io::Result<()> {
         let kind = FrameKind::Resolution;
         self.frame(kind, |buffer| serde_json::to_writer(buffer, resolution).map_err(io::Error::other))
+    }
+
+    /// Appends what registrars said of themselves, and flushes it.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn truth(&mut self, samples: &[TruthSample]) -> io::Result<()> {
+        let kind = FrameKind::Truth;
+        self.frame(kind, |buffer| serde_json::to_writer(buffer, samples).map_err(io::Error::other))
     }
 
     /// Appends the end of a run that ended by itself or was interrupted in good order.

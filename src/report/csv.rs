@@ -6,7 +6,7 @@
 
 use super::dictionary;
 use super::text::{self, cell, code, decimal, seconds};
-use crate::diagnose::{Finding, figures};
+use crate::diagnose::{Finding, figures, truth};
 use crate::measure::TrunkInterval;
 use crate::record::{AgentResult, IntervalResult, LatencyRow, Results};
 use crate::vocab::{Stage, Status, in_cell};
@@ -146,6 +146,7 @@ pub fn availability(results: &Results) -> Vec<u8> {
                 &decimal(figures::agent_minutes(sums.reachable_agent_ns()), 6),
                 &sums.canary.checks.to_string(),
                 &sums.canary.failed.to_string(),
+                &cell(truth::held_in(results, trunk, interval)),
             ]);
         }
     }

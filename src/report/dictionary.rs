@@ -73,7 +73,7 @@ const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
 /// Every column of a run's files, file by file.
-pub const COLUMNS: [Column; 96] = [
+pub const COLUMNS: [Column; 97] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
     column("intervals.csv", "trunk_id", TRUNK),
@@ -154,6 +154,11 @@ pub const COLUMNS: [Column; 96] = [
     column("availability.csv", "agent_minutes_reachable", "the same over the interval, agents × minutes"),
     column("availability.csv", "canary_checks", "registrations of the trunk's canary, which is in no other column"),
     column("availability.csv", "canary_failed", "of these, refused or not answered"),
+    column(
+        "availability.csv",
+        "server_registered",
+        "bindings the server itself said it holds, last in the interval ([[truth]]); with those of others; empty when it is not known",
+    ),
     column("generator.csv", "interval_start", INTERVAL_START),
     column("generator.csv", "interval_s", INTERVAL_S),
     column(

@@ -43,6 +43,7 @@ pub mod sweep;
 mod template;
 mod text;
 pub mod trend;
+mod truth;
 mod untested;
 pub mod watch;
 pub mod words;

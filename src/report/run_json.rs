@@ -7,6 +7,7 @@ use super::conditions::Conditions;
 use super::connections::ConnectionsView;
 use super::json;
 use super::resolved::{self, AddressView, AskedView, ResolutionView, RoutingView};
+use super::truth::{self, TruthView};
 use super::words;
 use crate::diagnose::figures::{self, Distribution, TOTALS};
 use crate::diagnose::{self, DryRun, Finding, GeneratorVerdict, Judgement, SourceResult, ThresholdOutcome, Verdict};
@@ -59,6 +60,8 @@ struct RunDocument<'a> {
     conditions: Conditions,
     /// What names stood for, as asked; empty where trunks have addresses.
     resolution: Vec<ResolutionView<'a>>,
+    /// What servers said they hold, beside our own count; empty where nobody was asked.
+    truth: Vec<TruthView<'a>>,
     record: Record<'a>,
     findings: &'a [Finding],
     /// Only where a rehearsal prints its own document: no record holds it.
@@ -233,6 +236,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         cpu: cpu(results),
         conditions: Conditions::of(results),
         resolution: resolved::resolutions(results),
+        truth: truth::views(results),
         record: Record { intervals: results.intervals.len(), torn: results.torn.as_deref() },
         findings,
         dry_run: None,

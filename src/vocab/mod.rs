@@ -22,6 +22,7 @@ mod secret;
 mod setup;
 mod time;
 mod trouble;
+mod truth;
 mod word;
 
 pub use bandwidth::{BandwidthError, format_bandwidth, parse_bandwidth};
@@ -47,5 +48,6 @@ pub use setup::{
 };
 pub use time::{T1, T1_MS, Time};
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};
+pub use truth::{HostPort, TruthAddress, TruthKind};
 pub use word::Word;
 pub(crate) use word::words;

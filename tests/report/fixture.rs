@@ -96,6 +96,7 @@ impl Shape {
             torn: None,
             interventions: Vec::new(),
             resolutions: Vec::new(),
+            truth: Vec::new(),
             imbalances: Vec::new(),
             intervals,
         }

@@ -156,6 +156,11 @@ impl Kamailio {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
+    /// Where its JSON-RPC is asked.
+    pub fn rpc_socket(&self) -> PathBuf {
+        self.dir.path().join("rpc")
+    }
+
     /// Its certificate, for 127.0.0.1.
     pub fn certificate(&self) -> PathBuf {
         self.dir.path().join("cert.pem")
@@ -242,7 +247,7 @@ impl Kamailio {
             .replace("@EDGE_REALM@", EDGE_REALM)
             .replace("@PORT@", &self.port.to_string())
             .replace("@DIR@", &self.dir.path().display().to_string())
-            .replace("@RPC@", &self.dir.path().join("rpc").display().to_string())
+            .replace("@RPC@", &self.rpc_socket().display().to_string())
             .replace("@MIN_EXPIRES@", &self.settings.min_expires_s.to_string())
             .replace("@NONCE_EXPIRE@", &self.settings.nonce_expire_s.to_string())
             .replace("@ALGORITHM@", self.settings.algorithm)
@@ -290,7 +295,7 @@ impl Kamailio {
         let socket = UnixDatagram::bind(own.path().join("s")).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        socket.send_to(request.to_string().as_bytes(), self.dir.path().join("rpc")).ok()?;
+        socket.send_to(request.to_string().as_bytes(), self.rpc_socket()).ok()?;
         let mut answer = vec![0; 65536];
         let length = socket.recv(&mut answer).ok()?;
         let answer: Value = serde_json::from_slice(&answer[..length]).ok()?;

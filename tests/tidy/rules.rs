@@ -5,7 +5,7 @@
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
 /// Which rooms a room may use besides itself. `*` is everything.
-pub const ROOMS: [(&str, &[&str]); 24] = [
+pub const ROOMS: [(&str, &[&str]); 25] = [
     ("vocab", &[]),
     ("seed", &["vocab"]),
     ("sip", &["vocab"]),
@@ -32,6 +32,8 @@ pub const ROOMS: [(&str, &[&str]); 24] = [
     // evidence too.
     ("diagnose", &["vocab", "seed", "sip", "measure", "agent", "record"]),
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
+    // Servers are asked by blocking calls, on threads of their own.
+    ("truth", &["vocab", "net"]),
     ("live", &["vocab", "measure"]),
     ("profile", &["vocab"]),
     // The rooms whose config types a plan fills in.

@@ -8,7 +8,6 @@ use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Resolution, Results, TrunkHeader};
 use crate::vocab::{Class, Kind, Place, Status, Trouble, saturating_u32};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// One tick of a trunk's pulse in which something happened.
 #[derive(Clone, Debug, Default)]
@@ -153,8 +152,7 @@ impl<'a> View<'a> {
     }
 
     pub fn new(results: &'a Results, trunk: u16) -> Self {
-        let tick = evidence::tick(Duration::from_nanos(results.header.interval_ns));
-        let tick_ns = u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX);
+        let tick_ns = results.evidence_tick_ns();
         let evidence = &results.evidence;
         let outcomes: Vec<_> = evidence.outcomes.iter().filter(|row| row.trunk == trunk).collect();
         let of_trunk = |agent: &(usize, &AgentResult)| results.header.agent_trunks.get(agent.0) == Some(&trunk);

@@ -63,6 +63,9 @@ pub const NONCE_LIFETIME: &str = "300s";
 pub const MAX_CONTACTS_CODE: u16 = 403;
 pub const REGISTRAR_THREADS: u32 = 1;
 
+pub const TRUTH_EVERY: &str = "1s";
+pub const TRUTH_SWEEP: &str = "60s";
+
 pub const FAULT_FROM: &str = "0s";
 pub const FAULT_SHARE: f64 = 1.0;
 pub const LIMIT_SCOPE: LimitScope = LimitScope::Trunk;

@@ -11,6 +11,7 @@ mod replay;
 mod rows;
 mod tls;
 mod trunk;
+mod truth;
 mod ws;
 
 use super::Source;
@@ -48,6 +49,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     let trunks = trunk::trunks(&mut check, file.trunk.unwrap_or_default());
     let ids: Vec<&str> = trunks.iter().map(|trunk| trunk.id.as_str()).collect();
     let registrar = registrar(&mut check, file.registrar.unwrap_or_default(), &ids);
+    let truths = truth::truths(&mut check, file.truth.unwrap_or_default(), &ids);
     let run = run(&mut check, file.run.unwrap_or_default());
     let safety = safety(&mut check, file.safety.unwrap_or_default());
     let load = stages(&mut check, file.load.unwrap_or_default());
@@ -72,6 +74,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
         thresholds,
         compare,
         registrar,
+        truths,
         expect,
         warnings,
     })

@@ -3,7 +3,9 @@
 
 use super::super::chart::{ChartFrame, Scale, Series, bars, lines};
 use super::super::text::{decimal, length, millis, thousands};
+use super::super::truth;
 use super::{Chart, PlotKind, chart, steps, thin};
+use crate::diagnose::truth::held_in;
 use crate::measure::TrunkInterval;
 use crate::record::results::IntervalResult;
 use crate::record::{LatencyRow, Results};
@@ -22,7 +24,7 @@ pub(super) fn all(results: &Results) -> Vec<Chart> {
     if intervals.is_empty() {
         return Vec::new();
     }
-    [Some(agents(&intervals)), outcomes(&intervals), latency(&intervals, results.header.trunks.len())]
+    [Some(agents(results, &intervals)), outcomes(&intervals), latency(&intervals, results.header.trunks.len())]
         .into_iter()
         .flatten()
         .collect()
@@ -73,7 +75,7 @@ impl Lines<'_> {
     }
 }
 
-fn agents(intervals: &[&IntervalResult]) -> Chart {
+fn agents(results: &Results, intervals: &[&IntervalResult]) -> Chart {
     let mean = |interval: &IntervalResult, of: fn(&TrunkInterval) -> u128| {
         let sum: f64 = interval.trunks.iter().map(|trunk| of(trunk) as f64).sum();
         Some(sum / (interval.end_ns - interval.start_ns) as f64)
@@ -110,6 +112,8 @@ fn agents(intervals: &[&IntervalResult]) -> Chart {
         ));
         series.push(Series { label: "registered and connected", class: "c-mid", values: reachable });
     }
+    said.push_str(&truth::said(results));
+    series.extend(by_the_server(results, intervals));
     Lines {
         id: "agents-over-time",
         title: "Registered agents against plan",
@@ -121,6 +125,17 @@ fn agents(intervals: &[&IntervalResult]) -> Chart {
         series,
     }
     .chart()
+}
+
+/// What the servers said they hold, where there is one for each trunk.
+fn by_the_server(results: &Results, intervals: &[&IntervalResult]) -> Option<Series> {
+    let trunks = 0..results.header.trunks.len();
+    let of_all = |interval: &&IntervalResult| {
+        trunks.clone().map(|trunk| held_in(results, trunk, interval)).sum::<Option<u64>>().map(|count| count as f64)
+    };
+    let values: Vec<Option<f64>> = intervals.iter().map(of_all).collect();
+    let told = values.iter().any(Option::is_some);
+    told.then_some(Series { label: "held by the server", class: "c-link", values })
 }
 
 /// Outcomes that are drawn as one layer.
