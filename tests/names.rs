@@ -112,6 +112,29 @@ fn the_chain_of_records_is_shown_and_their_port_taken() {
     assert!(said.contains(&format!("UDP to {}", udp.address)) && !said.contains("NAPTR"), "{}", finished.stdout());
 }
 
+/// RFC 7118 §10.2: a softphone in a browser finds its server by name as any phone does.
+#[test]
+fn naptr_leads_to_websocket() {
+    let dir = temp();
+    let ws = OwnRegistrar::start(dir.path(), "ws://127.0.0.1:0");
+    let server = Dnsmasq::start(
+        60,
+        &[
+            "naptr-record=d.test,10,1,s,SIP+D2W,,_sip._ws.d.test".to_owned(),
+            "naptr-record=d.test,20,1,s,SIP+D2U,,_sip._udp.d.test".to_owned(),
+            ws.srv("_sip._ws", "edge", 10, 50),
+            host("edge", "127.0.0.1"),
+        ],
+    );
+    let (finished, said) = preflight(dir.path(), &trunk("sip:d.test", &server, 2, ""));
+    finished.expect_code(0);
+    assert!(said.contains(&format!("targets ok WS to {}", ws.address)), "{}", finished.stdout());
+    let run = run(dir.path(), &load("sip:d.test", &server, 20, "", ""));
+    assert_eq!((run.total("registered"), run.run["resolution"][0]["transport"].as_str()), (20, Some("WS")));
+    let ended = ws.end();
+    assert!(ended.contains("at most 20"), "{ended}");
+}
+
 #[test]
 fn a_written_port_asks_no_services_and_hosts_ask_nobody() {
     let dir = temp();

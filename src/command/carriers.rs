@@ -34,9 +34,11 @@ pub(super) fn carrier(trunk: &TrunkPlan, server: Option<&Server>) -> Result<Carr
     Ok(Carrier::Connection(ClientLayers { tls, ws }))
 }
 
-/// The host a trunk's messages go to, and its port where that is known.
+/// The host a trunk's messages go to, and its port where that is written.
 fn host(trunk: &TrunkPlan) -> (&str, Option<u16>) {
-    trunk.target().map_or((LOCALHOST, None), |target| (target.host.as_str(), Some(target.port)))
+    trunk
+        .target()
+        .map_or((LOCALHOST, None), |target| (target.host.as_str(), target.written.port.then_some(target.port)))
 }
 
 /// What a trunk's agents ask for.

@@ -26,7 +26,7 @@ pub struct Wanted<'a> {
     pub port: Option<u16>,
     /// As written.
     pub transport: Option<Transport>,
-    /// A `sips` URI: TLS and nothing else.
+    /// A `sips` URI: TLS, or WebSocket over it, and nothing else.
     pub secure: bool,
     /// Which addresses can be spoken to; `None`: IPv4, and IPv6 where a name has no other.
     pub family: Option<AddressFamily>,
@@ -211,7 +211,7 @@ impl<N: Names> Asking<'_, N> {
         if let Some(transport) = wanted.transport {
             return self.srv(&own(transport)).map(|records| (transport, records));
         }
-        let speaks = |transport: &Transport| !wanted.secure || *transport == Transport::Tls;
+        let speaks = |transport: &Transport| !wanted.secure || transport.is_secured();
         let mut pointers: Vec<(u16, u16, Transport, String)> = Vec::new();
         for record in self.ask(wanted.host, RecordKind::Naptr) {
             if let NameRecord::Naptr { order, preference, flags, service, replacement } = record
@@ -346,11 +346,16 @@ const WEIGHT_OF_NONE: f64 = 0.001;
 /// Where no NAPTR record says which: what a phone that speaks all of them takes first.
 const PREFERRED: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
 
-/// RFC 3263 §4.1: what a NAPTR record's service stands for.
+/// What a NAPTR record's service stands for: RFC 3263 §4.1, of WebSocket RFC 7118 §10.2.
 fn transport_of(service: &str) -> Option<Transport> {
-    [("SIP+D2U", Transport::Udp), ("SIP+D2T", Transport::Tcp), ("SIPS+D2T", Transport::Tls)]
-        .into_iter()
-        .find_map(|(name, transport)| service.eq_ignore_ascii_case(name).then_some(transport))
+    let known = [
+        ("SIP+D2U", Transport::Udp),
+        ("SIP+D2T", Transport::Tcp),
+        ("SIPS+D2T", Transport::Tls),
+        ("SIP+D2W", Transport::Ws),
+        ("SIPS+D2W", Transport::Wss),
+    ];
+    known.into_iter().find_map(|(name, transport)| service.eq_ignore_ascii_case(name).then_some(transport))
 }
 
 /// What stands before a domain in the name of its SRV records (RFC 3263 §4.2).

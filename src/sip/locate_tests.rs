@@ -92,6 +92,28 @@ fn naptr_says_which_transport_and_srv_which_port() {
 /// livekit/sip #810: the address of the domain itself was asked for first, the port of the SRV
 /// record lost, and `_sips._tcp` never asked.
 #[test]
+fn naptr_leads_to_websocket_as_to_any_other_transport() {
+    let text = "example.net NAPTR 10 1 SIPS+D2W _wss.edge.example.net\n\
+                example.net NAPTR 20 1 SIP+D2W _ws.edge.example.net\n\
+                example.net NAPTR 30 1 SIP+D2U _sip._udp.example.net\n\
+                _wss.edge.example.net SRV 1 1 8443 a.example.net\n\
+                _ws.edge.example.net SRV 1 1 8080 a.example.net\n\
+                _sip._udp.example.net SRV 1 1 5060 a.example.net\n\
+                a.example.net A 127.0.0.1";
+    let of = |lines: usize, wanted: Wanted<'_>| {
+        let rest: Vec<&str> = text.lines().skip(lines).collect();
+        found(&wanted, &mut zone(&rest.join("\n")))
+    };
+    let at = |transport, port: u16| (Some(transport), vec![format!("127.0.0.1:{port}")]);
+    assert_eq!(of(0, NAME), at(Transport::Wss, 8443));
+    assert_eq!(of(1, NAME), at(Transport::Ws, 8080));
+    assert_eq!(of(2, NAME), at(Transport::Udp, 5060));
+    let secure = Wanted { secure: true, ..NAME };
+    assert_eq!(of(0, secure), at(Transport::Wss, 8443));
+    assert_eq!(of(1, secure).1, Vec::<String>::new(), "nothing of it is secured");
+}
+
+#[test]
 fn srv_is_asked_before_addresses_and_its_port_is_kept() {
     let mut of_srv = zone(
         "_sips._tcp.example.net SRV 1 0 15061 edge.example.net
