@@ -6,9 +6,9 @@
 use crate::measure::{AnswerForm, BY_PROXY, Echo, Event, Marks, Offer, RoutingWord, Words, fold};
 use crate::sip::challenge::{Offered, Role};
 use crate::sip::contact::{self, Binding, Own};
+use crate::sip::uri::host_address;
 use crate::sip::{Algorithm, Response};
 use crate::vocab::{AgentId, Time};
-use std::net::IpAddr;
 
 /// What a 401 or 407 has on offer; `answered` with this algorithm.
 pub fn offer<'a>(role: Role, offered: &Offered<'a>, answered: Option<u8>, stale: bool, at: Time) -> Offer<'a> {
@@ -143,11 +143,7 @@ pub fn echo<'a>(response: &Response<'a>, binding: &Binding<'a>, sent_by: &[u8]) 
 /// them in `received` (RFC 3261 §25.1), though some write them there too (RFC 5118 §4.5), and may
 /// be written in several ways.
 fn is_same_host(a: &[u8], b: &[u8]) -> bool {
-    let address = |text: &[u8]| -> Option<IpAddr> {
-        let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
-        std::str::from_utf8(bare).ok()?.parse().ok()
-    };
-    a == b || address(a).is_some_and(|a| address(b) == Some(a))
+    a == b || host_address(a).is_some_and(|a| host_address(b) == Some(a))
 }
 
 /// Of so many agents the first requests are always looked at: a small run has few.

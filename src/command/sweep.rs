@@ -28,9 +28,10 @@ use crate::record::Results;
 use crate::report::sweep::{Sweep, SweptTrunk, render, render_json};
 use crate::seed::Seed;
 use crate::sip::contact::Contact;
+use crate::sip::uri::host_address;
 use crate::vocab::{AgentId, Time, saturating_u32};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -246,7 +247,7 @@ fn listed<'c>(contacts: &'c [(String, Option<u32>)], user: &str, local: Option<I
     let (mut own, mut others) = (Vec::new(), 0);
     for (uri, _) in contacts.iter().filter(|(_, expires)| *expires != Some(0)) {
         let address = Contact { uri: uri.as_bytes(), expires: None }.address();
-        let at = address.and_then(|(found, host)| Some((std::str::from_utf8(found).ok()?, host_of(host)?)));
+        let at = address.and_then(|(found, host)| Some((std::str::from_utf8(found).ok()?, host_address(host)?)));
         match (at, uri.split_once('@')) {
             // What is written back into a request is one word.
             (Some((found, host)), Some((_, behind)))
@@ -260,14 +261,6 @@ fn listed<'c>(contacts: &'c [(String, Option<u32>)], user: &str, local: Option<I
         }
     }
     (own, others)
-}
-
-/// The address of a `host[:port]`; `None` of a name.
-fn host_of(host: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(host).ok()?;
-    let address = text.parse::<SocketAddr>().map(|socket| socket.ip()).ok();
-    let address = address.or_else(|| text.trim_start_matches('[').trim_end_matches(']').parse().ok());
-    address.map(|address| address.to_canonical())
 }
 
 /// The removal of a Contact, letter by letter as it is listed: a registrar may compare all of it.

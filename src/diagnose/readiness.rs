@@ -9,9 +9,10 @@ mod names;
 use crate::agent::probe::{ProbeAnswer, ProbeEnd, ProbeOffer, ProbeOutcome};
 use crate::record::Resolution;
 use crate::sip::AlgorithmSet;
+use crate::sip::uri::host_address;
 use crate::vocab::{LayersTold, Place};
 use serde::Serialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What was measured on one trunk.
@@ -283,8 +284,7 @@ fn seen_from(reading: &Reading) -> Check {
 /// The source as the server sees it (RFC 3581): `received` and `rport` of Via; one that is missing
 /// was not changed.
 fn apparent(local: &SocketAddr, answer: &ProbeAnswer) -> Option<SocketAddr> {
-    let received: Option<IpAddr> =
-        answer.received.as_deref().and_then(|text| text.trim_start_matches('[').trim_end_matches(']').parse().ok());
+    let received = answer.received.as_deref().and_then(|text| host_address(text.as_bytes()));
     if received.is_none() && answer.rport.is_none() {
         return None;
     }

@@ -1,5 +1,5 @@
 //! SIP URIs of the profile: `sip:edge.example.net`, `sip:10.0.0.5:5060;transport=tcp`,
-//! `sips:[2001:db8::1]`.
+//! `sips:[2001:db8::1]`; and hosts as messages have them.
 //!
 //! `rsip` is the second opinion: where load goes must not depend on whose reading one takes, so a
 //! URI in which it finds another host or port is refused. The first opinion is our own, for
@@ -10,7 +10,7 @@
 use super::fields::Params;
 use super::locate::{Wanted, usual_port};
 use crate::vocab::{AddressFamily, Transport};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Where a trunk's requests go, before names are resolved.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -91,6 +91,15 @@ pub fn parse_target(text: &str) -> Result<Target, UriError> {
     })
 }
 
+/// The address that stands in a message as `host[:port]`, an IPv6 one with or without brackets;
+/// `None` of a name. One of IPv4 within IPv6 is that of IPv4.
+pub fn host_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = text.parse::<SocketAddr>().map(|address| address.ip());
+    let bare = || text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>();
+    with_port.or_else(|_| bare()).ok().map(|address| address.to_canonical())
+}
+
 /// Host, with its brackets if it has any, and port of `address`; `text` is what error messages
 /// show.
 fn split_port<'a>(address: &'a str, text: &str) -> Result<(&'a str, Option<u16>), UriError> {
@@ -147,6 +156,19 @@ fn transport(value: Option<&[u8]>, secure: bool) -> Result<Transport, UriError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_in_a_message_is_an_address_however_it_is_written() {
+        for text in ["127.0.0.1", "127.0.0.1:5060", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:5060"] {
+            assert_eq!(host_address(text.as_bytes()), Some(IpAddr::from([127, 0, 0, 1])), "{text}");
+        }
+        for text in ["2001:db8::5", "[2001:db8::5]", "[2001:DB8:0::5]:5060"] {
+            assert_eq!(host_address(text.as_bytes()), "2001:db8::5".parse().ok(), "{text}");
+        }
+        for text in ["", "[]", "edge.example.net", "edge.example.net:5060", "127.0.0.1:x", "[127.0.0.1", "[::1"] {
+            assert_eq!(host_address(text.as_bytes()), None, "{text}");
+        }
+    }
     use proptest::prelude::*;
 
     fn target(host: &str, port: u16, transport: Transport) -> Result<(String, u16, Transport, bool), UriError> {
