@@ -73,6 +73,31 @@ fn the_dry_run_says_what_a_run_would_ask_for() {
 }
 
 #[test]
+fn what_agents_ask_besides_is_foretold() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let asking = text("").replace("expires = \"20s\"", "expires = \"20s\"\naudit = 1.0\nqualify = \"5s\"");
+    let checked = Regstorm::run(dir.path(), &["check", profile(dir.path(), &asking)], LIMIT);
+    checked.expect_code(0);
+    let said = checked.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "about 200 agents ask for their bindings, up to 20 a second at first, then 3.3",
+        "every agent sends OPTIONS every 5s, 40 a second when all are registered",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in\n{said}");
+    }
+    let run = simulate(dir.path(), &asking, &["--out", "out"]);
+    run.expect_code(0);
+    assert!(run.stdout().lines().any(|line| line.starts_with("of which")), "{}", run.stdout());
+    let (dry, results) = (document(&dir.path().join("out"), "dry-run.json"), ResultDir::open(&dir.path().join("out")));
+    let number = |at: &str| dry.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("{at} in {dry:#}"));
+    assert_eq!(number("/messages/sent") as u64, results.total("messages_sent"), "they are part of it");
+    // Arrived within 10 s, each asks every 5 s until the end at 30 s or a little later.
+    let (options, audits) = (number("/checks/options"), number("/checks/audits"));
+    assert!((900.0..1_300.0).contains(&options) && (200.0..450.0).contains(&audits), "{dry:#}");
+    assert!((25.0..=40.0).contains(&number("/checks/options_per_s")), "{dry:#}");
+}
+
+#[test]
 fn every_limit_that_would_be_passed_gets_one_line() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let expect = "[expect]\nregistrations = 150\nregistrations_per_second = 15\nmessages_per_second = 30\n\

@@ -21,6 +21,12 @@ use crate::sip::contact::{self, Own, SentContact};
 use crate::sip::emit::{Authorization, Overflow, Register};
 use crate::sip::{Branch, Response, Token};
 use crate::vocab::Time;
+use std::time::Duration;
+
+/// The first audit comes within so long after the agent's registration, the next ones so far apart
+/// on average, half to one and a half times of it.
+pub const FIRST_AUDIT: Duration = Duration::from_secs(10);
+pub const BETWEEN_AUDITS: Duration = Duration::from_secs(60);
 
 /// What a check wants next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -11,7 +11,7 @@ mod warning;
 pub use warning::Warning;
 
 use crate::measure::traffic::{Peak, TrafficSecond};
-use crate::measure::{Beat, Traffic, evidence};
+use crate::measure::{Beat, CheckKind, Sightings, Traffic, evidence};
 use crate::record::Results;
 pub use crate::vocab::Expectation;
 use crate::vocab::{floor_usize, saturating_u32};
@@ -54,6 +54,8 @@ pub struct Rehearsed<'a> {
 pub struct DryRun {
     /// Messages of all agents, both directions.
     pub messages: Messages,
+    /// What agents ask besides registering, part of the messages; `null`: nothing.
+    pub checks: Option<ChecksAsked>,
     /// Requests by source address.
     pub sources: Vec<Sender>,
     /// Requests of the busiest address of record; `null` when nothing was sent.
@@ -91,6 +93,16 @@ pub struct Messages {
     pub mean_sent_per_s: f64,
     /// What `max_message_rate` held back.
     pub refused: u64,
+}
+
+/// Audits and OPTIONS of agents.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct ChecksAsked {
+    pub audits: u64,
+    pub options: u64,
+    /// From the first to the last of each.
+    pub audits_per_s: f64,
+    pub options_per_s: f64,
 }
 
 /// Who sent the most within a second.
@@ -158,6 +170,7 @@ impl DryRun {
         let named = |name: &String, peak: Peak| Sender { name: name.clone(), requests_per_s: of_peak(peak) };
         let mut dry_run = DryRun {
             messages: messages(run.results, seconds),
+            checks: checks(run.results),
             sources: run.sources.iter().zip(run.traffic.source_peaks()).map(|(name, peak)| named(name, peak)).collect(),
             aor: busiest_aor(run),
             contacts: most_contacts(run),
@@ -193,6 +206,17 @@ fn messages(results: &Results, seconds: &[TrafficSecond]) -> Messages {
         mean_sent_per_s: if seconds.is_empty() { 0.0 } else { sent as f64 / seconds.len() as f64 },
         refused: refused.sum(),
     }
+}
+
+fn checks(results: &Results) -> Option<ChecksAsked> {
+    let asked = |kind| {
+        let rows = results.evidence.checks.iter().filter(move |row| row.kind == kind);
+        let seen = Sightings::together(rows.map(|row| &row.seen));
+        let lasted_s = Duration::from_nanos(seen.last_ns.saturating_sub(seen.first_ns)).as_secs_f64();
+        (seen.count, seen.count as f64 / lasted_s.max(1.0))
+    };
+    let ((audits, audits_per_s), (options, options_per_s)) = (asked(CheckKind::Audit), asked(CheckKind::Qualify));
+    (audits + options > 0).then_some(ChecksAsked { audits, options, audits_per_s, options_per_s })
 }
 
 fn bits(bytes: u32, messages: u32) -> f64 {

@@ -2,11 +2,13 @@
 //! ends it early and what is left afterwards.
 
 use super::{Plan, RegistrarChoice, TrunkPlan};
+use crate::agent::CheckPolicy;
+use crate::agent::check::{BETWEEN_AUDITS, FIRST_AUDIT};
 use crate::diagnose::AbortCondition;
 use crate::diagnose::findings::counted;
 use crate::load::Schedule;
 use crate::seed::Seed;
-use crate::vocab::{TrunkId, format_duration, in_groups};
+use crate::vocab::{TrunkId, floor_u64, format_duration, in_groups};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -24,6 +26,7 @@ impl Plan {
             let address = targets.get(n).copied().flatten().map(|target| format!(" ({target})"));
             lines.push((label, self.trunk_in_words(n, trunk, &address.unwrap_or_default())));
         }
+        lines.extend(self.checks_in_words().map(|text| ("asks besides", text)));
         let nets: Vec<String> = self.allow_targets.iter().map(ToString::to_string).collect();
         lines.push(("may send to", format!("{}; everything else is refused", nets.join(", "))));
         let ends = self.abort_on.iter().map(ToString::to_string);
@@ -97,6 +100,35 @@ impl Plan {
             first.unwrap_or_default(),
             format_duration(std::time::Duration::from_secs(trunk.policy.expires_s.into())),
         )
+    }
+
+    /// What agents ask besides registering, as soon as they are registered; `None`: nothing.
+    fn checks_in_words(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        for trunk in &self.trunks {
+            let CheckPolicy { audit, qualify } = trunk.policy.checks;
+            let auditing = f64::from(trunk.agents) * audit;
+            if auditing > 0.0 {
+                // One of two that are challenged is answered with credentials.
+                let (first, later) = (auditing / FIRST_AUDIT.as_secs_f64(), auditing / BETWEEN_AUDITS.as_secs_f64());
+                parts.push(format!(
+                    "{}: about {} ask for their bindings, up to {} a second at first, then {} (twice that where each is challenged)",
+                    trunk.id,
+                    counted(floor_u64(auditing.round()), "agent"),
+                    short(first),
+                    short(later)
+                ));
+            }
+            if let Some(every) = qualify {
+                parts.push(format!(
+                    "{}: every agent sends OPTIONS every {}, {} a second when all are registered",
+                    trunk.id,
+                    format_duration(every),
+                    short(f64::from(trunk.agents) / every.as_secs_f64())
+                ));
+            }
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     fn afterwards(&self) -> String {

@@ -1,8 +1,8 @@
 //! What agents asked besides registering, for the files that say so: audits of their bindings, and
 //! OPTIONS. Where nobody asked there is nothing to say.
 
-use super::text::thousands;
-use crate::measure::{CheckKind, CheckOutcome, CheckRow};
+use super::text::{self, thousands};
+use crate::measure::{CheckKind, CheckOutcome, CheckRow, Sightings};
 use crate::record::Results;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -76,6 +76,31 @@ fn span(spans: impl Iterator<Item = (u32, u32)>) -> Option<(u32, u32)> {
     spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
+/// What OPTIONS without an answer say of agents that count as registered; `None`: each has one.
+fn unanswered_options(checks: &[CheckRow]) -> Option<String> {
+    let rows = |outcomes: &'static [CheckOutcome]| {
+        let options = checks.iter().filter(|row| row.kind == CheckKind::Qualify);
+        options.filter(move |row| outcomes.contains(&row.outcome))
+    };
+    let lost = rows(&[CheckOutcome::Unanswered, CheckOutcome::Undelivered]);
+    let lost = Sightings::together(lost.map(|row| &row.seen));
+    if lost.count == 0 {
+        return None;
+    }
+    let count = thousands(lost.count);
+    let answered = rows(&[CheckOutcome::Answered]).count();
+    Some(match answered {
+        // Many registrars drop what is no REGISTER.
+        0 => format!("none of {count} answered, so that OPTIONS say nothing of this registrar"),
+        _ => format!(
+            "{count} without an answer between {} and {} while their agents counted as registered: the registrar or the \
+             way to it was not there, or more OPTIONS came than it answers",
+            text::length(lost.first_ns),
+            text::length(lost.last_ns)
+        ),
+    })
+}
+
 /// The same over all trunks in one line; `None`: nobody asked anything.
 pub(super) fn line(results: &Results) -> Option<String> {
     let count = |kind, outcomes: &[CheckOutcome]| -> u64 {
@@ -94,5 +119,28 @@ pub(super) fn line(results: &Results) -> Option<String> {
         let answered = count(CheckKind::Qualify, &[CheckOutcome::Answered]);
         parts.push(format!("{} OPTIONS: {} answered", thousands(pings), thousands(answered)));
     }
+    parts.extend(unanswered_options(&results.evidence.checks));
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_without_an_answer_say_something_where_others_have_one() {
+        let row = |outcome, count, from_s: u64, to_s: u64| {
+            let at = |s: u64| s * 1_000_000_000;
+            let seen = Sightings { count, first_ns: at(from_s), last_ns: at(to_s), agents: vec![1] };
+            let kind = CheckKind::Qualify;
+            CheckRow { trunk: 0, kind, outcome, code: 0, seen, left_s: (9, 60), told_s: None, listed: 0 }
+        };
+        let answered = row(CheckOutcome::Answered, 900, 1, 300);
+        assert_eq!(unanswered_options(std::slice::from_ref(&answered)), None);
+        let lost = [row(CheckOutcome::Unanswered, 40, 61, 90), row(CheckOutcome::Undelivered, 2, 70, 95)];
+        let said = unanswered_options(&lost).expect("something to say");
+        assert_eq!(said, "none of 42 answered, so that OPTIONS say nothing of this registrar");
+        let said = unanswered_options(&[&lost[..], &[answered]].concat()).expect("something to say");
+        assert!(said.starts_with("42 without an answer between 1m01s and 1m35s"), "{said}");
+    }
 }

@@ -4,13 +4,15 @@
 use super::json;
 use super::text::{self, decimal, thousands};
 use crate::diagnose::DryRun;
-use crate::diagnose::dry_run::At;
+use crate::diagnose::dry_run::{At, ChecksAsked};
 use crate::vocab::{floor_u64, format_bandwidth};
 use serde::Serialize;
 
 /// The lines: what is asked for, of whom, and a warning for each limit that is passed.
 pub fn lines(dry_run: &DryRun) -> String {
-    let mut lines = vec![messages(dry_run), senders(dry_run), registrations(dry_run), line(dry_run), machine(dry_run)];
+    let mut lines = vec![messages(dry_run)];
+    lines.extend(dry_run.checks.as_ref().map(checks));
+    lines.extend([senders(dry_run), registrations(dry_run), line(dry_run), machine(dry_run)]);
     let labels = std::iter::once("warnings").chain(std::iter::repeat(""));
     lines.extend(dry_run.warnings.iter().zip(labels).map(|(warning, label)| labelled(label, &warning.text)));
     if dry_run.warnings.is_empty() {
@@ -40,6 +42,16 @@ fn messages(dry_run: &DryRun) -> String {
         peak(messages.sent_per_s),
     );
     labelled("dry run", &text)
+}
+
+/// What agents ask besides registering.
+fn checks(asked: &ChecksAsked) -> String {
+    let part = |count: u64, what: &str, per_s: f64| {
+        (count > 0).then(|| format!("{} {what} ({}/s)", thousands(count), decimal(per_s, 1)))
+    };
+    let parts = [part(asked.audits, "audits", asked.audits_per_s), part(asked.options, "OPTIONS", asked.options_per_s)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    labelled("of which", &format!("{}, each with its answer", parts.join(", ")))
 }
 
 fn senders(dry_run: &DryRun) -> String {

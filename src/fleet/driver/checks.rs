@@ -5,7 +5,7 @@
 //! attempt is over.
 
 use super::{Driver, DriverConfig, Ways, Who, Witness, tag_of};
-use crate::agent::check::{AgentCheck, CHECKS, CheckStep};
+use crate::agent::check::{AgentCheck, BETWEEN_AUDITS, CHECKS, CheckStep, FIRST_AUDIT};
 use crate::agent::{Agent, CheckPolicy, Context};
 use crate::fleet::wheel::Wheel;
 use crate::measure::event::Subject;
@@ -239,9 +239,5 @@ impl<W: Witness> Driver<W> {
     }
 }
 
-/// The first audit comes within so long after the agent's registration, the next ones so far apart
-/// on average, half to one and a half times of it.
-const FIRST_AUDIT: Duration = Duration::from_secs(10);
-const BETWEEN_AUDITS: Duration = Duration::from_secs(60);
 /// A check whose turn comes in the middle of an attempt waits so long.
 const PAUSE: Duration = Duration::from_millis(500);
