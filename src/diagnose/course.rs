@@ -7,6 +7,8 @@
 //! partitioning; Jackson et al. 2005). The price is high enough that scatter alone is cut in about
 //! one series of a hundred.
 
+use crate::vocab::median;
+
 /// What a figure did over the runs, positions count from 0.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct FigureCourse {
@@ -88,18 +90,6 @@ fn without_outliers(values: &[f64], scatter: f64) -> (Vec<f64>, Vec<usize>) {
     });
     let smooth = smooth.collect();
     (smooth, outliers)
-}
-
-/// The middle of the values, of an even number the mean of the two; 0 of none.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
 }
 
 /// A stretch of runs on a level, or on a slope.

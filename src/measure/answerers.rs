@@ -3,8 +3,8 @@
 
 use super::answerer::AnswerForm;
 use super::event::AttemptEnd;
-use super::responses::{ReasonId, Reasons};
 use super::rows::{RowTable, Sightings};
+use super::texts::{TextId, Texts};
 use crate::vocab::Class;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ impl AnswererRow {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct AnswererKey {
     trunk: u16,
-    software: ReasonId,
+    software: TextId,
     form: AnswerForm,
     class: Class,
     group: u16,
@@ -46,12 +46,12 @@ struct AnswererKey {
 #[derive(Clone, Debug)]
 pub(super) struct Answerers {
     rows: RowTable<AnswererKey>,
-    software: Reasons,
+    software: Texts,
 }
 
 impl Answerers {
     pub(super) fn new() -> Self {
-        Answerers { rows: RowTable::new(), software: Reasons::new() }
+        Answerers { rows: RowTable::new(), software: Texts::new() }
     }
 
     /// An attempt of `agent` ended with an answer; `at_ns` since the run's start.

@@ -26,6 +26,7 @@ pub mod responses;
 mod routing;
 mod rows;
 pub mod tally;
+mod texts;
 pub mod traffic;
 mod unasked;
 

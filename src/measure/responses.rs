@@ -1,20 +1,13 @@
 //! Which responses came, how often: a small table that a hostile registrar cannot make large.
-//!
-//! Reason phrases are kept once each and named by a number, so that the row of an agent takes two
-//! bytes for its last reason and an event costs one look-up and no allocation.
 
-use crate::vocab::{Kind, Time, TrunkId, saturating_u32, without_digests};
+use super::texts::{TextId, Texts};
+use crate::vocab::{Kind, Time, TrunkId, saturating_u32};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::Arc;
 
-/// Distinct reason phrases kept per worker and run; further ones read [`OTHER`].
-pub const MAX_REASONS: usize = 256;
 /// Distinct rows with a reason of their own per worker and run; further ones are counted under
-/// [`OTHER`], whose rows are limited by trunks × kinds × codes.
+/// [`OTHER`](super::texts::OTHER), whose rows are limited by trunks × kinds × codes.
 pub const MAX_ROWS: usize = 256;
-/// Stands for every reason beyond the limits.
-pub const OTHER: &str = "(other)";
 
 /// One kind of response in one interval.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,76 +23,13 @@ pub struct ResponseRow {
     pub last_seen_ns: u64,
 }
 
-/// A reason phrase by number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct ReasonId(u16);
-
-impl ReasonId {
-    /// No reason yet.
-    pub(super) const NONE: ReasonId = ReasonId(0);
-    const OTHER: ReasonId = ReasonId(1);
-}
-
-/// The reason phrases seen so far.
-#[derive(Clone, Debug)]
-pub(super) struct Reasons {
-    words: Vec<Arc<str>>,
-    by_bytes: HashMap<Box<[u8]>, ReasonId>,
-    /// The two phrases asked for last, the latest first: nearly all answers are one of a challenge
-    /// and its 200.
-    recent: [(Vec<u8>, ReasonId); 2],
-}
-
-impl Reasons {
-    pub(super) fn new() -> Self {
-        let by_bytes = HashMap::from([(Box::from(&b""[..]), ReasonId::NONE)]);
-        let recent = std::array::from_fn(|_| (Vec::new(), ReasonId::NONE));
-        Reasons { words: vec![Arc::from(""), Arc::from(OTHER)], by_bytes, recent }
-    }
-
-    /// The number of a phrase as received; bytes that are no UTF-8 read as U+FFFD, digests as
-    /// asterisks, and a long phrase is cut.
-    pub(super) fn id(&mut self, reason: &[u8]) -> ReasonId {
-        // What is kept holds no digest and is short, so a phrase that equals it needs no look.
-        if let Some((_, id)) = self.recent.iter().find(|(recent, _)| recent == reason) {
-            return *id;
-        }
-        let kept = without_digests(reason);
-        let reason = &kept[..kept.len().min(MAX_REASON_BYTES)];
-        let id = self.look_up(reason);
-        self.recent.swap(0, 1);
-        let (latest, number) = &mut self.recent[0];
-        latest.clear();
-        latest.extend_from_slice(reason);
-        *number = id;
-        id
-    }
-
-    fn look_up(&mut self, reason: &[u8]) -> ReasonId {
-        if let Some(&id) = self.by_bytes.get(reason) {
-            return id;
-        }
-        if self.words.len() >= MAX_REASONS {
-            return ReasonId::OTHER;
-        }
-        let id = ReasonId(u16::try_from(self.words.len()).expect("at most MAX_REASONS words are kept"));
-        self.words.push(Arc::from(String::from_utf8_lossy(reason)));
-        self.by_bytes.insert(Box::from(reason), id);
-        id
-    }
-
-    pub(super) fn text(&self, id: ReasonId) -> Arc<str> {
-        Arc::clone(&self.words[usize::from(id.0)])
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct ResponseKey {
     trunk: TrunkId,
     kind: Kind,
     challenge: bool,
     code: u16,
-    reason: ReasonId,
+    reason: TextId,
 }
 
 #[derive(Clone, Debug)]
@@ -118,7 +48,7 @@ pub(super) struct CountedResponse {
     pub(super) kind: Kind,
     pub(super) challenge: bool,
     pub(super) code: u16,
-    pub(super) reason: ReasonId,
+    pub(super) reason: TextId,
     pub(super) at: Time,
 }
 
@@ -151,7 +81,7 @@ impl Responses {
 
     fn look_up(&mut self, key: ResponseKey, at: Time) -> u32 {
         let full = self.slots.len() >= MAX_ROWS && !self.by_key.contains_key(&key);
-        let key = if full { ResponseKey { reason: ReasonId::OTHER, ..key } } else { key };
+        let key = if full { ResponseKey { reason: TextId::OTHER, ..key } } else { key };
         let slots = &mut self.slots;
         let index = *self.by_key.entry(key).or_insert_with(|| {
             slots.push(ResponseSlot { key, count: 0, first: at, last: at });
@@ -162,7 +92,7 @@ impl Responses {
     }
 
     /// The rows counted since the last call; times are relative to `start`.
-    pub(super) fn take(&mut self, reasons: &Reasons, start: Time) -> Vec<ResponseRow> {
+    pub(super) fn take(&mut self, reasons: &Texts, start: Time) -> Vec<ResponseRow> {
         let counted = self.slots.iter_mut().filter(|slot| slot.count > 0);
         counted
             .map(|slot| ResponseRow {
@@ -179,14 +109,12 @@ impl Responses {
     }
 }
 
-/// A reason phrase beyond this is cut: 256 of them stay under 64 KB.
-const MAX_REASON_BYTES: usize = 200;
-
 #[cfg(test)]
 mod tests {
+    use super::super::texts::OTHER;
     use super::*;
 
-    fn seen(code: u16, reason: ReasonId, ms: u64) -> CountedResponse {
+    fn seen(code: u16, reason: TextId, ms: u64) -> CountedResponse {
         CountedResponse {
             trunk: TrunkId(0),
             kind: Kind::Initial,
@@ -198,19 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_bounded_and_other_stands_for_the_rest() {
-        let mut reasons = Reasons::new();
-        let ids: Vec<_> = (0..1_000).map(|n| reasons.id(format!("reason {n}").as_bytes())).collect();
-        assert_eq!(&*reasons.text(ids[0]), "reason 0");
-        assert_eq!(&*reasons.text(ids[999]), OTHER);
-        assert_eq!(reasons.words.len(), MAX_REASONS);
-        assert_eq!(reasons.id(b"reason 0"), ids[0]);
-        assert_eq!(&*reasons.text(reasons.clone().id(b"")), "");
-    }
-
-    #[test]
     fn rows_beyond_the_limit_fold_and_nothing_is_lost() {
-        let mut reasons = Reasons::new();
+        let mut reasons = Texts::new();
         let mut table = Responses::default();
         for n in 0..600u16 {
             let reason = reasons.id(format!("r{}", n % 200).as_bytes());
@@ -225,7 +142,7 @@ mod tests {
 
     #[test]
     fn first_and_last_are_those_of_the_interval() {
-        let mut reasons = Reasons::new();
+        let mut reasons = Texts::new();
         let ok = reasons.id(b"OK");
         let mut table = Responses::default();
         let start = Time::from_millis(1_000);

@@ -35,7 +35,8 @@ pub use header::OWN_HEADERS;
 pub use ids::{AgentId, RunTag, TrunkId};
 pub use intervention::{Intervention, InterventionKind, Speed};
 pub use number::{
-    floor_u32, floor_u64, floor_usize, in_groups, millis, nanos, rounded, saturating_u8, saturating_u16, saturating_u32,
+    floor_u32, floor_u64, floor_usize, in_groups, median, millis, nanos, rounded, saturating_u8, saturating_u16,
+    saturating_u32,
 };
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, RequestFate, RequestKind, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};

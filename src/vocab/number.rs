@@ -51,6 +51,18 @@ pub fn saturating_u8(things: usize) -> u8 {
     u8::try_from(things).unwrap_or(u8::MAX)
 }
 
+/// The middle of the values, of an even number the mean of the two; 0 of none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => sorted[middle],
+        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
+    }
+}
+
 /// The whole number below; bounds as for [`rounded`].
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` does just that to a float")]
 pub fn floor_u64(value: f64) -> u64 {

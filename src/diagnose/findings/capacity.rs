@@ -15,8 +15,7 @@ use super::draft::{Draft, MANY, confidence, is_near};
 use super::rivals::Rival;
 use super::view::View;
 use super::wording::{at, counted, window};
-use crate::diagnose::course::median;
-use crate::vocab::{Class, Confidence, Phase, Severity, Status, T1_MS};
+use crate::vocab::{Class, Confidence, Phase, Severity, Status, T1_MS, median};
 
 /// One second of a trunk.
 #[derive(Clone, Copy, Debug, Default)]

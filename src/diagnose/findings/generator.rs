@@ -5,11 +5,10 @@ use super::draft::{Draft, confidence};
 use super::rivals::Rival;
 use super::trend::{self, Rise};
 use super::wording::at;
-use crate::diagnose::course::median;
 use crate::diagnose::verdict::{GeneratorVerdict, generator_doubts, times};
 use crate::measure::TrunkInterval;
 use crate::record::{IntervalResult, Results};
-use crate::vocab::{Confidence, Kind, Phase, Severity, Stage, Status, saturating_u16};
+use crate::vocab::{Confidence, Kind, Phase, Severity, Stage, Status, median, saturating_u16};
 
 pub(super) fn find(results: &Results) -> Vec<Draft> {
     saturated(results).into_iter().chain(drift(results)).collect()

@@ -6,9 +6,8 @@ use super::draft::{Draft, MANY, SOME, confidence};
 use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, window};
-use crate::diagnose::course::median;
 use crate::record::{IntervalResult, LatencyRow};
-use crate::vocab::{Confidence, Phase, Severity, Stage, T1_MS};
+use crate::vocab::{Confidence, Phase, Severity, Stage, T1_MS, median};
 
 /// `explained`: overload or missing answers already account for the delay.
 pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {

@@ -4,7 +4,8 @@
 //! not matter. Ties are taken into account; values are assumed independent, which is only roughly
 //! true of neighbouring intervals, so a finding needs more than statistical significance.
 
-use crate::diagnose::course::{ChangeKind, course, median};
+use crate::diagnose::course::{ChangeKind, course};
+use crate::vocab::median;
 
 /// A rise over a series, as Sen's line has it: its slope is the median of the slopes between all
 /// pairs.

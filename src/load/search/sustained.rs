@@ -14,7 +14,7 @@
 //! the answers over time is used instead.
 
 use super::{SeatAnswer, SeatFate, StepResult};
-use crate::vocab::floor_usize;
+use crate::vocab::{floor_usize, median};
 use std::time::Duration;
 
 /// What the answers of a probe say of its rate.
@@ -153,18 +153,13 @@ fn response_time(answer: &SeatAnswer) -> f64 {
 }
 
 /// The middle of a stretch, and its response time by `summary`.
-fn level(part: &[&SeatAnswer], summary: fn(&mut [f64]) -> f64) -> (f64, f64) {
-    let mut spans: Vec<f64> = part.iter().map(|answer| response_time(answer)).collect();
-    let mut middle: Vec<f64> = part.iter().map(|answer| answer.planned.as_secs_f64()).collect();
-    (mean(&mut middle), summary(&mut spans))
+fn level(part: &[&SeatAnswer], summary: fn(&[f64]) -> f64) -> (f64, f64) {
+    let spans: Vec<f64> = part.iter().map(|answer| response_time(answer)).collect();
+    let middle: Vec<f64> = part.iter().map(|answer| answer.planned.as_secs_f64()).collect();
+    (mean(&middle), summary(&spans))
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
-fn mean(values: &mut [f64]) -> f64 {
+fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
@@ -193,7 +188,7 @@ impl ProbeTrend {
         }
         let agreement = (f64::from(rising) - f64::from(falling)) / slopes.len().max(1) as f64;
         let floor = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
-        ProbeTrend { slope: median(&mut slopes), agreement, floor }
+        ProbeTrend { slope: median(&slopes), agreement, floor }
     }
 
     fn is_growth(&self, span: f64, slope: f64, least_rise: f64) -> bool {
