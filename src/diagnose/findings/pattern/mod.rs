@@ -5,13 +5,13 @@
 //! and what the others failed on, is decided in `refusal`.
 
 mod level;
-mod phases;
 mod rate;
+mod spells;
 mod whom;
 
 pub(super) use level::{BindingCap, binding_cap, per_user};
-pub(super) use phases::{Cut, Wave, cut, stretches, wave};
 pub(super) use rate::{RateCap, rate_cap};
+pub(super) use spells::{Cut, Wave, cut, stretches, wave};
 pub(super) use whom::{Reach, reach, sources};
 
 /// Observations for and against a pattern.

@@ -46,47 +46,47 @@ pub(crate) struct Wave {
     pub tally: ForAgainst,
 }
 
-/// Answers that make a phase.
+/// Answers that make a spell.
 const LEAST: u64 = 3;
 
-/// The phases of a group: consecutive ticks of one kind, short interruptions left out.
-fn phases(view: &View<'_>, group: &Group<'_>) -> (Vec<Spell>, u64) {
-    let mut phases: Vec<Spell> = Vec::new();
+/// The spells of a group: consecutive ticks of one kind, short interruptions left out.
+fn spells(view: &View<'_>, group: &Group<'_>) -> (Vec<Spell>, u64) {
+    let mut spells: Vec<Spell> = Vec::new();
     let mut mixed = 0;
     for tick in &view.ticks {
         let (refused, accepted) = (tick.of(group.key), tick.accepted());
         if refused == 0 && accepted == 0 {
             continue;
         }
-        // Both within a tick: the border lies in it, or it is no phase at all.
+        // Both within a tick: the border lies in it, or it is no spell at all.
         mixed += refused.min(accepted);
         let (down, answers) = (refused > accepted, refused.max(accepted));
         let end_ns = tick.start_ns + view.tick_ns;
-        match phases.last_mut() {
+        match spells.last_mut() {
             Some(last) if last.down == down => {
                 last.end_ns = end_ns;
                 last.answers += answers;
             }
-            _ => phases.push(Spell { down, start_ns: tick.start_ns, end_ns, answers }),
+            _ => spells.push(Spell { down, start_ns: tick.start_ns, end_ns, answers }),
         }
     }
-    (joined(phases, &mut mixed), mixed)
+    (joined(spells, &mut mixed), mixed)
 }
 
 /// Phases of too few answers belong to what surrounds them.
-fn joined(phases: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
+fn joined(spells: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
     let mut kept: Vec<Spell> = Vec::new();
-    for phase in phases {
-        if phase.answers < LEAST {
-            *stray += phase.answers;
+    for spell in spells {
+        if spell.answers < LEAST {
+            *stray += spell.answers;
             continue;
         }
         match kept.last_mut() {
-            Some(last) if last.down == phase.down => {
-                last.end_ns = phase.end_ns;
-                last.answers += phase.answers;
+            Some(last) if last.down == spell.down => {
+                last.end_ns = spell.end_ns;
+                last.answers += spell.answers;
             }
-            _ => kept.push(phase),
+            _ => kept.push(spell),
         }
     }
     kept
@@ -95,22 +95,22 @@ fn joined(phases: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
 /// Several stretches of time in which everybody is refused, without a period: from when to when,
 /// and how clearly.
 pub(crate) fn stretches(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<(u64, u64)>, ForAgainst)> {
-    let (phases, mixed) = phases(view, group);
-    let downs = phases.iter().filter(|phase| phase.down);
-    let tally = ForAgainst { pro: downs.clone().map(|phase| phase.answers).sum(), against: mixed };
-    let windows: Vec<(u64, u64)> = downs.map(|phase| (phase.start_ns, phase.end_ns)).collect();
+    let (spells, mixed) = spells(view, group);
+    let downs = spells.iter().filter(|spell| spell.down);
+    let tally = ForAgainst { pro: downs.clone().map(|spell| spell.answers).sum(), against: mixed };
+    let windows: Vec<(u64, u64)> = downs.map(|spell| (spell.start_ns, spell.end_ns)).collect();
     (windows.len() >= 2).then_some((windows, tally))
 }
 
 /// One change for the worse that lasts, or that ended once.
 pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
-    let (phases, mixed) = phases(view, group);
-    let down = phases.iter().position(|phase| phase.down)?;
-    let others = phases.iter().filter(|phase| phase.down).count() - 1;
+    let (spells, mixed) = spells(view, group);
+    let down = spells.iter().position(|spell| spell.down)?;
+    let others = spells.iter().filter(|spell| spell.down).count() - 1;
     if down == 0 || others > 0 {
         return None;
     }
-    let (before, during, after) = (phases[down - 1], phases[down], phases.get(down + 1));
+    let (before, during, after) = (spells[down - 1], spells[down], spells.get(down + 1));
     let within = |ns: u64| during.start_ns <= ns && ns < during.end_ns;
     let refreshes = view.ticks.iter().filter(|tick| within(tick.start_ns));
     let refreshes: u64 = refreshes.filter_map(|tick| tick.refused.get(&group.key)).map(|refused| refused.held).sum();
@@ -129,19 +129,19 @@ pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
 /// A period, when there are at least one and a half of it and the same agents are accepted and
 /// refused in turn.
 pub(crate) fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
-    let (phases, mixed) = phases(view, group);
-    let (fit, swing) = fitted(&phases, view.tick_ns)?;
+    let (spells, mixed) = spells(view, group);
+    let (fit, swing) = fitted(&spells, view.tick_ns)?;
     let (both, hit) = hit_and_accepted(view, group);
     if 2 * both < hit {
         return None;
     }
-    let answers: u64 = phases.iter().map(|phase| phase.answers).sum();
+    let answers: u64 = spells.iter().map(|spell| spell.answers).sum();
     Some(Wave {
         period_ns: fit.period_ns,
         phase_ns: fit.phase_ns % fit.period_ns.max(1),
         down_ns: swing,
-        blur_ns: phases.windows(2).map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) / 2).max().unwrap_or(0),
-        downs: phases.iter().filter(|phase| phase.down).count() as u64,
+        blur_ns: spells.windows(2).map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) / 2).max().unwrap_or(0),
+        downs: spells.iter().filter(|spell| spell.down).count() as u64,
         tally: ForAgainst { pro: answers, against: mixed },
     })
 }
@@ -158,13 +158,13 @@ struct Fit {
     phase_ns: u64,
 }
 
-/// The period that fits all borders between phases, and how long a down phase lasts.
+/// The period that fits all borders between spells, and how long a down spell lasts.
 ///
-/// A border lies somewhere between the last answer of one phase and the first of the next; its
+/// A border lies somewhere between the last answer of one spell and the first of the next; its
 /// middle is taken. The borders into refusal and those out of it each form an arithmetic series
 /// with the same difference.
-fn fitted(phases: &[Spell], tick_ns: u64) -> Option<(Fit, u64)> {
-    let borders = phases.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
+fn fitted(spells: &[Spell], tick_ns: u64) -> Option<(Fit, u64)> {
+    let borders = spells.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
     let (down, up): (Vec<_>, Vec<_>) = borders.partition(|(down, _)| *down);
     let (down, up): (Vec<f64>, Vec<f64>) =
         (down.into_iter().map(|(_, at)| at).collect(), up.into_iter().map(|(_, at)| at).collect());
@@ -204,26 +204,26 @@ fn offset(series: &[f64], period: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn phase(down: bool, start: u64, end: u64) -> Spell {
+    fn spell(down: bool, start: u64, end: u64) -> Spell {
         Spell { down, start_ns: start, end_ns: end, answers: 100 }
     }
 
     #[test]
     fn the_period_comes_from_all_borders() {
-        let phases = [phase(false, 0, 99), phase(true, 101, 200), phase(false, 200, 299), phase(true, 301, 400)];
-        let (fit, swing) = fitted(&phases, 1).expect("three borders");
+        let spells = [spell(false, 0, 99), spell(true, 101, 200), spell(false, 200, 299), spell(true, 301, 400)];
+        let (fit, swing) = fitted(&spells, 1).expect("three borders");
         assert_eq!((fit.period_ns, fit.phase_ns, swing), (200, 100, 100));
     }
 
     #[test]
     fn one_outage_is_no_wave_and_neither_are_irregular_ones() {
-        assert!(fitted(&[phase(false, 0, 100), phase(true, 100, 200), phase(false, 200, 300)], 1).is_none());
+        assert!(fitted(&[spell(false, 0, 100), spell(true, 100, 200), spell(false, 200, 300)], 1).is_none());
         let irregular = [
-            phase(false, 0, 100),
-            phase(true, 100, 110),
-            phase(false, 110, 500),
-            phase(true, 500, 900),
-            phase(false, 900, 910),
+            spell(false, 0, 100),
+            spell(true, 100, 110),
+            spell(false, 110, 500),
+            spell(true, 500, 900),
+            spell(false, 900, 910),
         ];
         assert!(fitted(&irregular, 1).is_none_or(|(fit, _)| fit.period_ns > 300));
     }
