@@ -277,6 +277,20 @@ fn a_machine_that_was_suspended_makes_a_run_invalid() {
 }
 
 #[test]
+fn a_kernel_without_memory_for_a_read_is_asked_again() {
+    let shimmed = shimmed("4s", "500ms");
+    shimmed.shim.set(Fault::Scarce, 200);
+    let Shimmed { dir, run, .. } = shimmed;
+    run.wait(LIMIT).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    assert_eq!(results.number("/generator/reads_refused"), 200.0);
+    assert_eq!(results.number("/totals/transport_error"), 0.0);
+    assert_eq!(results.total("registered"), results.total("attempts"), "nobody went without an answer");
+    assert_eq!(results.number("/bindings_left/count"), 0.0);
+}
+
+#[test]
 fn answers_stamped_before_their_requests_are_counted_and_not_believed() {
     let shimmed = shimmed("4s", "500ms");
     shimmed.shim.set(Fault::Stamps, -5_000_000_000);

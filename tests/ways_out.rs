@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::clock;
 use support::known::KnownRegistrar;
-use support::program::{Regstorm, command, profile};
+use support::program::{Regstorm, command, in_namespace, profile};
 use support::results::ResultDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -104,6 +104,29 @@ fn a_record_that_cannot_be_written_ends_the_load_and_removes_the_bindings() {
     assert!(!names.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{names:?}");
 }
 
+/// A small file system that fills while the run goes on, and one that cannot be written to.
+#[test]
+fn a_disk_that_is_full_or_read_only_is_named_and_leaves_nobody() {
+    let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
+    profile(dir.path(), &text(&server, "1h"));
+    let run = "\"$REGSTORM\" run profile.toml --out disk/out --live plain > run.out 2> run.err < /dev/null; echo $?";
+    let disk = "mkdir -p disk && mount -t tmpfs -o size=16k none disk || exit 77";
+    let done = in_namespace("--mount", dir.path(), &format!("{disk}\n{run}")).expect("unshare");
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "3", "{done:?}\n{}", read("run.err"));
+    let said = read("run.err");
+    assert!(said.contains("the record cannot be written: No space left on device"), "{said}");
+    nobody_is_left(&server);
+
+    let before = server.seen().requests;
+    let read_only = format!("{disk}\nmount -o remount,ro disk || exit 77\n{run}");
+    let done = in_namespace("--mount", dir.path(), &read_only).expect("unshare");
+    let said = read("run.err");
+    assert_ne!(String::from_utf8_lossy(&done.stdout).trim(), "0", "{done:?}\n{said}");
+    assert!(said.contains("Read-only file system") && said.contains("disk/out"), "{said}");
+    assert_eq!(server.seen().requests, before, "nobody is asked before it is known where results go");
+}
+
 #[test]
 fn a_result_directory_that_is_removed_is_made_again() {
     let (dir, server) = (tempfile::tempdir().expect("tempdir"), registrar());
@@ -173,6 +196,36 @@ fn a_search_for_limits_ends_soon_though_its_registrar_is_dead() {
     assert!(matches!(ended.status.code(), Some(143 | 3)), "{}\n{}", ended.status, ended.stderr());
     let said = ended.stdout() + &ended.stderr();
     assert!(said.contains("may still be registered") || said.contains("bindings may stay"), "{said}");
+}
+
+/// Every other command that registers, told to end while an answer that binds somebody is on its
+/// way, by the end of its terminal and by a polite request.
+#[test]
+fn whatever_registers_removes_what_it_bound_when_it_is_told_to_end() {
+    let commands: [&[&str]; 4] = [
+        &["limits", "profile.toml", "--out", "out", "--only", "concurrent"],
+        &["watch", "profile.toml", "--every", "100ms"],
+        &["preflight", "profile.toml"],
+        &["diagnose", "--live", "profile.toml", "--rate", "20"],
+    ];
+    for (signal, code) in [("HUP", 129), ("TERM", 143)] {
+        for args in commands {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let server = KnownRegistrar::start(Duration::from_millis(100), Duration::from_millis(300));
+            profile(dir.path(), &text(&server, "1s"));
+            let mut begun = Command::new("env");
+            begun.current_dir(dir.path()).args(["--default-signal=HUP", env!("CARGO_BIN_EXE_regstorm")]).args(args);
+            let begun = Regstorm::start_with(begun);
+            server.until("somebody is bound", LIMIT, |seen| !seen.bound.is_empty());
+            begun.signal(signal);
+            let ended = begun.wait(LIMIT);
+            // A watch lasts until it is ended, and its status says whether every trunk was go.
+            let code = if args[0] == "watch" { ended.status.code().filter(|code| *code <= 1) } else { Some(code) };
+            assert!(code.is_some() && ended.status.code() == code, "{args:?}, {signal}: {ended:?}");
+            let seen = server.seen();
+            assert!(seen.accepted > 0 && seen.bound.is_empty(), "{args:?}, {signal}: {:?} are left", seen.bound);
+        }
+    }
 }
 
 /// Of a run that removes its bindings, of one that is told to leave them, and of one that is

@@ -22,6 +22,8 @@ pub(super) struct Came {
     pub(super) emptied: bool,
     /// Datagrams the kernel dropped at our sockets since this was last told.
     pub(super) drops: u64,
+    /// Reads the kernel had no memory for, to be tried again.
+    pub(super) refused: u64,
 }
 
 /// Where datagrams wait for their system call.
@@ -389,13 +391,15 @@ impl Sockets {
         clock: &Clock,
         to: &mut Driver<impl Witness>,
     ) -> io::Result<Came> {
-        let mut came = Came { datagrams: 0, emptied: true, drops: 0 };
+        let mut came = Came { datagrams: 0, emptied: true, drops: 0, refused: 0 };
         for &position in ready {
             came.emptied &= self.receive_from(position, received, clock, to, &mut came.datagrams)?;
             if self.at(position).0.errors_waiting() {
                 self.take_errors(position, clock.now(), to);
             }
-            let drops = self.at(position).0.drops();
+            let udp = self.at(position).0;
+            came.refused += udp.take_refused();
+            let drops = udp.drops();
             came.drops += self.fresh_drops(position, drops);
         }
         Ok(came)

@@ -317,6 +317,7 @@ impl Worker {
         // Whether all were read or not, timers and arrivals do not wait for them.
         self.sockets.serve_streams(self.poller.streams(), &self.clock, self.fleet.driver());
         self.fleet.tally().socket_drops(came.drops);
+        self.fleet.tally().reads_refused(came.refused);
         Ok(came.emptied && !self.poller.is_crowded(&self.ready))
     }
 

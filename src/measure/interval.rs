@@ -233,6 +233,8 @@ pub struct GeneratorCounts {
     /// Datagrams the kernel dropped at our sockets (SO_RXQ_OVFL).
     pub socket_drops: u64,
     pub send_errors: u64,
+    /// Reads the kernel had no memory for; what waited was received at a later one.
+    pub reads_refused: u64,
     /// Turns longer than `[generator] stall`.
     pub loop_stalls: u64,
     /// Datagrams that belong to no agent or are no SIP message.

@@ -130,6 +130,7 @@ impl GeneratorCounts {
             arrivals,
             socket_drops,
             send_errors,
+            reads_refused,
             loop_stalls,
             stray_datagrams,
             cpu_ns,
@@ -144,6 +145,7 @@ impl GeneratorCounts {
         self.arrivals += arrivals;
         self.socket_drops += socket_drops;
         self.send_errors += send_errors;
+        self.reads_refused += reads_refused;
         self.loop_stalls += loop_stalls;
         self.stray_datagrams += stray_datagrams;
         self.cpu_ns += cpu_ns;

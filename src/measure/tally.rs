@@ -246,6 +246,11 @@ impl Tally {
         self.generator.socket_drops += datagrams;
     }
 
+    /// Reads the kernel had no memory for since the last call.
+    pub fn reads_refused(&mut self, reads: u64) {
+        self.generator.reads_refused += reads;
+    }
+
     /// Messages the kernel refused to send since the last call.
     pub fn send_errors(&mut self, messages: u64) {
         self.generator.send_errors += messages;

@@ -134,6 +134,8 @@ struct Generator<'a> {
     arrivals_late_pct: Option<f64>,
     socket_drops: u64,
     send_errors: u64,
+    /// Reads the kernel had no memory for, which were tried again.
+    reads_refused: u64,
     loop_stalls: u64,
     stray_datagrams: u64,
     /// Requests of others (OPTIONS, NOTIFY) that were answered, and that came too fast for that.
@@ -274,6 +276,7 @@ fn generator<'a>(results: &'a Results, judgement: &'a Judgement) -> Generator<'a
         arrivals_late_pct: figures::percent(counts.arrivals_late, counts.arrivals),
         socket_drops: counts.socket_drops,
         send_errors: counts.send_errors,
+        reads_refused: counts.reads_refused,
         loop_stalls: counts.loop_stalls,
         stray_datagrams: counts.stray_datagrams,
         requests_answered: counts.asked_answered,

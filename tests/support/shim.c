@@ -1,6 +1,6 @@
 /* Stands between regstorm and the C library, and does to it what a host may do: a clock that is
  * set, a suspended machine, stamps of another clock, a disk that takes nothing, memory that grows,
- * a call that breaks its promise. Loaded with LD_PRELOAD; what happens is in a file that the test
+ * a call that breaks its promise, a kernel without memory. Loaded with LD_PRELOAD; what happens is in a file that the test
  * writes while the program runs (struct control), so that nothing depends on timing. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,6 +22,7 @@ struct control {
     volatile int64_t grow;     /* bytes that each write to a file costs in memory */
     volatile int64_t breaks;   /* 1: the next thread that receives gets more than it asked for */
     volatile int64_t hung;     /* 1: no write to a file ends */
+    volatile int64_t scarce;   /* so many reads fail, the kernel has no memory for them */
 };
 
 static struct control none;
@@ -57,8 +58,15 @@ int clock_gettime(clockid_t clock, struct timespec *at) {
 int recvmmsg(int socket, struct mmsghdr *to, unsigned length, int flags, struct timespec *until) {
     static int (*next)(int, struct mmsghdr *, unsigned, int, struct timespec *);
     if (!next) next = dlsym(RTLD_NEXT, "recvmmsg");
-    int taken = next(socket, to, length, flags, until);
     struct control *now = control();
+    if (now->scarce > 0) {
+        int64_t left = __sync_fetch_and_sub(&now->scarce, 1);
+        if (left > 0) {
+            errno = left % 2 ? ENOMEM : ENOBUFS;
+            return -1;
+        }
+    }
+    int taken = next(socket, to, length, flags, until);
     int64_t shift = now->wall_ns + now->stamp_ns;
     for (int n = 0; shift && n < taken; n++) {
         struct msghdr *head = &to[n].msg_hdr;

@@ -27,6 +27,8 @@ pub enum Fault {
     Breaks = 4,
     /// 1: writes to files do not end.
     Hung = 5,
+    /// So many reads of a socket fail, because the kernel has no memory for them.
+    Scarce = 6,
 }
 
 impl Shim {
@@ -41,7 +43,7 @@ impl Shim {
             .expect("the C compiler that rustc links with");
         assert!(built.status.success(), "{built:?}");
         let control = File::create_new(dir.join("shim.control")).expect("a file of the test's own");
-        control.set_len(48).expect("room");
+        control.set_len(7 * 8).expect("room");
         let mut command = command(dir, args);
         command.env("LD_PRELOAD", dir.join("shim.so")).env("SHIM_CONTROL", dir.join("shim.control"));
         (Shim { control }, Regstorm::start_with(command))

@@ -198,6 +198,7 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
     tally.stray();
     tally.socket_drops(3);
     tally.send_errors(4);
+    tally.reads_refused(5);
     [true, true, false].into_iter().for_each(|answered| tally.asked(answered));
     tally.stamp_refused();
     let counts = tally.close(at(10_000)).generator;
@@ -206,6 +207,7 @@ fn lateness_and_stalls_are_told_from_their_limits_on() {
         arrivals: 2,
         socket_drops: 3,
         send_errors: 4,
+        reads_refused: 5,
         loop_stalls: 1,
         stray_datagrams: 1,
         longest_turn_ns: 11_000_000,

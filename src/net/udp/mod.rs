@@ -39,6 +39,8 @@ pub struct Udp {
     features: Features,
     segments: Segments,
     drops: Drops,
+    /// Reads that the kernel had no memory for, since `take_refused` was last asked.
+    refused: u64,
     /// The error queue may hold something.
     errors_waiting: bool,
     /// Pending errors of a socket without error queue, kept for `take_errors`; at most [`STRAYS`].
@@ -167,7 +169,10 @@ impl Udp {
                 Err(_) if !batch.is_empty() => break,
                 // The kernel is short of memory for a moment; what waits is received at the next
                 // call.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS)) => break,
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS)) => {
+                    self.refused += 1;
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -260,6 +265,12 @@ impl Udp {
         self.drops.total
     }
 
+    /// How many reads the kernel has had no memory for since this was last asked. What waited was
+    /// received at a later one.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Asks the kernel for the number of drops, so that those after the last datagram count too;
     /// one system call, for the end of an interval.
     pub fn refresh_drops(&mut self) -> u64 {
@@ -282,7 +293,17 @@ impl Udp {
 
     fn with(socket: Socket, local: SocketAddr, peer: Option<SocketAddr>, features: Features) -> Self {
         let segments = Segments::new(features.segments);
-        Self { socket, local, peer, features, segments, drops: Drops::default(), errors_waiting: false, strays: vec![] }
+        Self {
+            socket,
+            local,
+            peer,
+            features,
+            segments,
+            drops: Drops::default(),
+            refused: 0,
+            errors_waiting: false,
+            strays: vec![],
+        }
     }
 
     fn receive_some(&self, batch: &mut RecvBatch) -> io::Result<Received> {
