@@ -3,18 +3,15 @@
 
 mod support;
 
-use regstorm::sip::{emit, scan};
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use support::clock;
 use support::dns::Dnsmasq;
 use support::kamailio::{Kamailio, PASSWORD, Settings};
 use support::program::{Finished, Regstorm, profile};
+use support::redirecting::Redirecting;
 use support::results::ResultDir;
 
 /// Long against everything here, short against a hang.
@@ -327,46 +324,6 @@ fn a_later_answer_leads_elsewhere_but_never_beyond_the_allowed_addresses() {
     assert_eq!(last["refused"][0], "127.0.0.77", "{last}");
     outside.set_nonblocking(true).expect("a socket option");
     assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
-}
-
-/// Redirects everybody to an address, and counts who asks.
-struct Redirecting {
-    address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    server: Option<JoinHandle<usize>>,
-}
-
-impl Redirecting {
-    fn start(contact: String) -> Redirecting {
-        Self::at(UdpSocket::bind("127.0.0.1:0").expect("loopback"), Some(contact))
-    }
-
-    /// `None`: to itself.
-    fn at(socket: UdpSocket, contact: Option<String>) -> Redirecting {
-        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a duration above zero");
-        let (address, stop) = (socket.local_addr().expect("bound"), Arc::new(AtomicBool::new(false)));
-        let stopped = stop.clone();
-        let contact = contact.unwrap_or_else(|| format!("sip:{address}"));
-        let server = std::thread::spawn(move || {
-            let (mut bytes, mut answer, mut asked) = ([0; 4096], [0; 4096], 0);
-            while !stopped.load(Ordering::Relaxed) {
-                let Ok((length, phone)) = socket.recv_from(&mut bytes) else { continue };
-                let Ok(request) = scan::request(&bytes[..length]) else { continue };
-                asked += 1;
-                let contact = format!("Contact: <{contact}>\r\n");
-                let length =
-                    emit::write_response(&request, 302, "Moved", phone, b"tag", contact.as_bytes(), &mut answer);
-                socket.send_to(&answer[..length.expect("room")], phone).expect("loopback");
-            }
-            asked
-        });
-        Redirecting { address, stop, server: Some(server) }
-    }
-
-    fn asked(mut self) -> usize {
-        self.stop.store(true, Ordering::Relaxed);
-        self.server.take().map_or(0, |server| server.join().expect("no panic"))
-    }
 }
 
 /// A trunk with an address, its requests redirected.

@@ -12,6 +12,7 @@ pub mod dns;
 pub mod kamailio;
 pub mod known;
 pub mod program;
+pub mod redirecting;
 pub mod results;
 pub mod shim;
 pub mod world;
