@@ -2,11 +2,13 @@
 //! beside everything else on a small machine. Fleets of two sizes are compared, so that what a
 //! fleet costs whatever its size drops out.
 
-use allocations::held_by;
+use allocations::{held_by, most_during};
 use kept::Kept;
 use regstorm::agent::{Agent, Credential, IdentityBook};
 use regstorm::fleet::Fleet;
 use regstorm::fleet::wheel::Wheel;
+use regstorm::observe::of_log;
+use regstorm::record::eventlog::{Fields, read_from};
 use regstorm::sip::Algorithm;
 use regstorm::vocab::{FlowId, Secret, Time, TrunkId};
 use server::registrar;
@@ -108,4 +110,33 @@ fn an_agent_of_a_list_takes_at_most_90_bytes_more() {
     let more = (large - small) as f64 / 10_000.0;
     println!("names and password of its own {more:>7.1} bytes more");
     assert!(more <= 90.0, "{more} bytes more for an agent of a list");
+}
+
+/// A log of half a minute's calls, each a challenge and its 200, as a platform writes it.
+fn log(records: u64) -> String {
+    let record = |n: u64| {
+        let (user, second, code) = (n / 2 % 500, n * 30 / records, if n.is_multiple_of(2) { 401 } else { 200 });
+        format!(
+            "{{\"timestamp\":\"2026-11-30T10:00:{second:02}Z\",\"method\":\"REGISTER\",\"response_code\":{code},\
+             \"sip_from\":\"<sip:agent{user:05}@log.test>\",\"call_id\":\"{n:08}@10.0.0.1\",\"note\":\"{:200}\"}}\n",
+            ""
+        )
+    };
+    (0..records).map(record).collect()
+}
+
+/// The text itself, four times as long, is never held.
+#[test]
+fn a_record_of_a_log_takes_at_most_750_bytes_while_it_is_read() {
+    let [small, large] = [1 << 13, 1 << 14].map(|records| {
+        let text = log(records);
+        most_during(|| {
+            let log = read_from(text.as_bytes(), &Fields::default()).expect("a log");
+            let seen = of_log(log, "log").expect("registrations");
+            assert_eq!(seen.results.totals.attempts, records / 2);
+        })
+    });
+    let each = (large - small) as f64 / f64::from(1 << 13);
+    println!("a record of a log       {each:>7.1} bytes at most");
+    assert!(each <= 750.0, "{each} bytes for each record");
 }

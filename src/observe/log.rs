@@ -50,10 +50,11 @@ fn watched(log: EventLog, name: &str) -> Result<Watched, ObserveError> {
     put_in_order(&mut records);
     let mut remarks = remarks(&records, others);
     let mut reading = LogWatch { watch: Watch::new(), unanswered: HashMap::new() };
-    for record in &records {
-        reading.record(record)?;
-    }
     let end = records.last().map_or(0, |record| record.at_ns);
+    // Each is let go once it has been read: what is made of it takes as much room.
+    for record in records {
+        reading.record(&record)?;
+    }
     let (mut seen, gaps) = reading.watch.finish(name.to_owned(), Observed::EventLog, end);
     if gaps.silent {
         seen.answers_missing = true;
@@ -99,7 +100,7 @@ impl LogWatch {
         let (user, domain) = address(&record.from);
         // A `To` without a user names the registrar's domain; a `From` without a domain is on it.
         let domain = if domain.is_empty() { address(&record.to).1 } else { domain };
-        let trunk = TrunkKey { registrar: record.trunk.clone(), domain: domain.to_ascii_lowercase() };
+        let trunk = TrunkKey { registrar: record.trunk.as_ref().to_owned(), domain: domain.to_ascii_lowercase() };
         let key = (trunk, user);
         let waiting = self.unanswered.remove(&key);
         let waiting = waiting.filter(|&(_, at)| record.code.is_some() && record.at_ns.saturating_sub(at) < TIMER_F_NS);

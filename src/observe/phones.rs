@@ -94,7 +94,8 @@ impl Acts {
             What::Challenged { .. } => act.challenges = act.challenges.saturating_add(1),
             What::Offered { stale, .. } => act.stale |= stale,
             What::Granted { asked_s, granted_s, .. } => act.granted = Some((asked_s, granted_s)),
-            What::Ended(SeenEnd { status, code, retry_after, .. }) => {
+            What::Ended(ref end) => {
+                let SeenEnd { status, code, retry_after, .. } = **end;
                 act.status = (status != Status::Abandoned).then_some(status);
                 (act.code, act.retry_after_s) = (code, retry_after);
                 self.close(agent, at);

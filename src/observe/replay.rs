@@ -186,8 +186,8 @@ impl<'a> Retelling<'a> {
             self.tally.event(subject, &Event::Began { kind, planned: at, at });
         }
         self.tally.event(subject, &self.event(entry));
-        if let What::Ended(end) = entry.what {
-            self.judge_looping(subject, &end, self.time(entry.at));
+        if let What::Ended(end) = &entry.what {
+            self.judge_looping(subject, end, self.time(entry.at));
         }
     }
 
@@ -215,7 +215,7 @@ impl<'a> Retelling<'a> {
             What::Granted { kind, asked_s, granted_s, listed, echo, example } => {
                 Event::Granted(Granted { at, kind, asked_s, granted_s, listed, echo, example: self.text(example) })
             }
-            What::Ended(end) => Event::Ended(self.attempt_end(&end, at)),
+            What::Ended(ref end) => Event::Ended(self.attempt_end(end, at)),
             What::Registered { until } => Event::Registered { at, until: self.time(until) },
             What::Lapsed => Event::Lapsed { at },
             What::Unregistered => Event::Unregistered { at },

@@ -34,7 +34,7 @@ pub(super) fn observed(roster: &Roster, entries: &[Entry]) -> Vec<RetryHeader> {
     for entry in entries {
         let agent = entry.agent as usize;
         match entry.what {
-            What::Ended(end) => failed[agent] = Some((entry.at, end)),
+            What::Ended(ref end) => failed[agent] = Some((entry.at, **end)),
             What::Started { kind: Kind::Retry } => {
                 let Some((ended, end)) = failed[agent].take() else { continue };
                 let mean = waits[usize::from(roster.agents[agent].trunk)].after(&end);

@@ -459,7 +459,7 @@ impl Watch {
             let end = open.end(status, loop_kind, code, Why::Trouble(Trouble::NothingGranted));
             let phone = &mut self.phones[agent as usize];
             (phone.failed, phone.bound_until) = (true, None);
-            self.tell(at, agent, What::Ended(end));
+            self.tell(at, agent, What::Ended(end.into()));
             self.tell(at, agent, What::Lapsed);
             return;
         }
@@ -487,7 +487,7 @@ impl Watch {
             None => UNKNOWN_END,
         };
         let end = open.end(Status::Registered, LoopKind::Timeout, code, Why::Said(reason));
-        self.tell(at, agent, What::Ended(end));
+        self.tell(at, agent, What::Ended(end.into()));
         self.tell(at, agent, What::Registered { until });
         self.phones[agent as usize].bound_until = Some(until);
     }
@@ -523,7 +523,7 @@ impl Watch {
             ..open.end(failed.status, failed.loop_kind, last.code, reason)
         };
         self.phones[agent as usize].failed = true;
-        self.tell(last.at, agent, What::Ended(end));
+        self.tell(last.at, agent, What::Ended(end.into()));
     }
 
     /// The phone begins anew at `at`: whatever is open has ended.
@@ -563,7 +563,7 @@ impl Watch {
         }
         self.phones[agent as usize].failed = true;
         let end = open.end(status, loop_kind, 0, reason);
-        self.tell(at, agent, What::Ended(end));
+        self.tell(at, agent, What::Ended(end.into()));
     }
 
     /// Watching ends: an attempt that may yet have gone on is abandoned.
@@ -581,7 +581,7 @@ impl Watch {
         let Some(open) = self.phones[agent as usize].open.take() else { return };
         let what = match open.kind {
             Kind::Unregister => What::UnregisterEnded { code: 0, reason, ok: false, sent: open.sent },
-            _ => What::Ended(open.end(Status::Abandoned, LoopKind::Timeout, 0, reason)),
+            _ => What::Ended(open.end(Status::Abandoned, LoopKind::Timeout, 0, reason).into()),
         };
         self.tell(end, agent, what);
     }

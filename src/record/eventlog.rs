@@ -20,10 +20,11 @@ use pieces::{LONGEST, NextValue, Pieces};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
+use std::sync::Arc;
 
-/// One record about a REGISTER.
+/// One record about a REGISTER. Texts that come again are kept once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogRecord {
     /// Its place in the log, from 1.
@@ -31,14 +32,14 @@ pub struct LogRecord {
     /// Nanoseconds since the Unix epoch.
     pub at_ns: u64,
     /// As written: `<sip:agent_jdoe@genesyscloud.com>`.
-    pub from: String,
-    pub to: String,
+    pub from: Arc<str>,
+    pub to: Arc<str>,
     /// `None`: a request that nothing is said of yet.
     pub code: Option<u16>,
-    pub reason: String,
+    pub reason: Arc<str>,
     /// The platform's name for the trunk, where it has one.
-    pub trunk: String,
-    pub call_id: String,
+    pub trunk: Arc<str>,
+    pub call_id: Box<str>,
 }
 
 /// A log, read.
@@ -188,7 +189,13 @@ pub fn read(bytes: &[u8], fields: &Fields) -> Result<EventLog, LogError> {
 /// At the first place that cannot be understood. Records of methods other than REGISTER are not
 /// looked into.
 pub fn read_from(source: impl Read, fields: &Fields) -> Result<EventLog, LogError> {
-    let mut reader = LogReader { fields, trace_fields: Fields::default(), log: EventLog::default(), number: 0 };
+    let mut reader = LogReader {
+        fields,
+        trace_fields: Fields::default(),
+        log: EventLog::default(),
+        texts: HashSet::new(),
+        number: 0,
+    };
     let mut pieces = Pieces::new(source);
     pieces.begin().map_err(|error| LogError::Source(error.to_string()))?;
     reader.values(&mut pieces, None, 0)?;
@@ -209,6 +216,8 @@ struct LogReader<'f> {
     /// Those of a SIP trace, once it has been renamed.
     trace_fields: Fields,
     log: EventLog,
+    /// What users, reasons and trunks are called.
+    texts: HashSet<Arc<str>>,
     number: u64,
 }
 
@@ -386,16 +395,10 @@ impl LogReader<'_> {
         };
         let optional = |name: &str| find(&record, name).map(plain).unwrap_or_default();
         let reason = Some(optional(&fields.reason)).filter(|reason| !reason.is_empty()).unwrap_or(said);
-        self.log.records.push(LogRecord {
-            number: self.number,
-            at_ns,
-            from,
-            to: optional(&fields.to),
-            code,
-            reason,
-            trunk: optional(&fields.trunk),
-            call_id: optional(&fields.call_id),
-        });
+        let [from, to, reason, trunk] =
+            [from, optional(&fields.to), reason, optional(&fields.trunk)].map(|text| kept(&mut self.texts, text));
+        let call_id = optional(&fields.call_id).into();
+        self.log.records.push(LogRecord { number: self.number, at_ns, from, to, code, reason, trunk, call_id });
         Ok(())
     }
 
@@ -492,6 +495,16 @@ fn find<'v>(record: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 /// A text or number as text.
+/// The one copy of a text.
+fn kept(texts: &mut HashSet<Arc<str>>, text: String) -> Arc<str> {
+    if let Some(known) = texts.get(text.as_str()) {
+        return Arc::clone(known);
+    }
+    let new = Arc::from(text);
+    texts.insert(Arc::clone(&new));
+    new
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.trim().to_owned(),

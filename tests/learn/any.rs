@@ -45,12 +45,12 @@ fn any_record() -> impl Strategy<Value = LogRecord> {
     (0u64..4_000, 0..USERS.len(), code, 0usize..3).prop_map(|(seconds, user, code, trunk)| LogRecord {
         number: seconds,
         at_ns: START_NS + seconds * SECOND,
-        from: format!("<sip:{}@log.test>", USERS[user]),
-        to: "sip:log.test".to_owned(),
+        from: format!("<sip:{}@log.test>", USERS[user]).into(),
+        to: "sip:log.test".into(),
         code,
-        reason: "said".to_owned(),
-        trunk: ["", "NJ 1", "ü"][trunk].to_owned(),
-        call_id: format!("{user}"),
+        reason: "said".into(),
+        trunk: ["", "NJ 1", "ü"][trunk].into(),
+        call_id: format!("{user}").into(),
     })
 }
 
