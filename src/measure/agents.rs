@@ -8,7 +8,7 @@
 
 use super::changes::{ChangeMark, Changes, Touched};
 use super::interval::{AgentRow, LoopRow};
-use super::texts::{TextId, Texts};
+use super::phrases::{PhraseId, Phrases};
 use crate::vocab::{AgentId, LoopKind, Refusal, Status, Time, TrunkId, saturating_u32};
 
 /// One agent's state.
@@ -26,7 +26,7 @@ pub(super) struct AgentState {
     /// Position in `loops`, or [`NO_LOOP`].
     slot: u32,
     pub(super) last_code: u16,
-    pub(super) last_reason: TextId,
+    pub(super) last_reason: PhraseId,
     trunk: TrunkId,
     /// Bits of the classes its attempts ended in.
     pub(super) met: u16,
@@ -74,7 +74,7 @@ struct LoopState {
     trunk: TrunkId,
     number: u16,
     refusal: Refusal,
-    reason: TextId,
+    reason: PhraseId,
     mark: ChangeMark,
 }
 
@@ -236,7 +236,7 @@ impl AgentTable {
 
     /// Hands over as many of the rows that changed in the interval that was cut last, as they were
     /// then, times relative to `start`.
-    pub(super) fn hand_over_rows(&mut self, limit: usize, reasons: &Texts, start: Time, rows: &mut Vec<AgentRow>) {
+    pub(super) fn hand_over_rows(&mut self, limit: usize, reasons: &Phrases, start: Time, rows: &mut Vec<AgentRow>) {
         let (worker, workers) = (self.worker, self.workers);
         let agent = |index: u32| index * workers + worker;
         for Early { index, state, loop_kind } in self.early.drain(..) {
@@ -252,7 +252,7 @@ impl AgentTable {
     }
 
     /// The same for loops that began or grew.
-    pub(super) fn hand_over_loops(&mut self, limit: usize, reasons: &Texts, start: Time, rows: &mut Vec<LoopRow>) {
+    pub(super) fn hand_over_loops(&mut self, limit: usize, reasons: &Phrases, start: Time, rows: &mut Vec<LoopRow>) {
         rows.extend(self.early_loops.drain(..).map(|state| state.row(reasons, start)));
         for _ in 0..limit {
             let Some(slot) = self.loop_changes.next() else { return };
@@ -265,7 +265,7 @@ impl AgentTable {
 }
 
 impl AgentState {
-    fn row(&self, agent: u32, loop_kind: Option<LoopKind>, reasons: &Texts, start: Time) -> AgentRow {
+    fn row(&self, agent: u32, loop_kind: Option<LoopKind>, reasons: &Phrases, start: Time) -> AgentRow {
         AgentRow {
             agent,
             trunk: self.trunk.0,
@@ -284,7 +284,7 @@ impl AgentState {
 }
 
 impl LoopState {
-    fn row(&self, reasons: &Texts, start: Time) -> LoopRow {
+    fn row(&self, reasons: &Phrases, start: Time) -> LoopRow {
         LoopRow {
             agent: self.agent,
             trunk: self.trunk.0,
@@ -310,7 +310,7 @@ impl Default for AgentState {
             registered: 0,
             slot: NO_LOOP,
             last_code: 0,
-            last_reason: TextId::NONE,
+            last_reason: PhraseId::NONE,
             trunk: TrunkId(0),
             met: 0,
             status: None,

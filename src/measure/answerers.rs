@@ -3,8 +3,8 @@
 
 use super::answerer::AnswerForm;
 use super::event::AttemptEnd;
+use super::phrases::{PhraseId, Phrases};
 use super::rows::{RowTable, Sightings};
-use super::texts::{TextId, Texts};
 use crate::vocab::Class;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ impl AnswererRow {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct AnswererKey {
     trunk: u16,
-    software: TextId,
+    software: PhraseId,
     form: AnswerForm,
     class: Class,
     group: u16,
@@ -46,12 +46,12 @@ struct AnswererKey {
 #[derive(Clone, Debug)]
 pub(super) struct Answerers {
     rows: RowTable<AnswererKey>,
-    software: Texts,
+    software: Phrases,
 }
 
 impl Answerers {
     pub(super) fn new() -> Self {
-        Answerers { rows: RowTable::new(), software: Texts::new() }
+        Answerers { rows: RowTable::new(), software: Phrases::new() }
     }
 
     /// An attempt of `agent` ended with an answer; `at_ns` since the run's start.

@@ -12,12 +12,12 @@ use super::answerers::{AnswererRow, Answerers};
 use super::asked::{self, AskedOf, AskedRow};
 use super::checks::{self, CheckEnd, CheckRow};
 use super::event::{AttemptEnd, BY_PROXY, Echo, Event, Granted, Offer, Subject};
+use super::phrases::{PhraseId, Phrases};
 use super::places::{self, PlaceRow, PlaceTable};
 use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::routing::{self, RoutingRow, RoutingWord};
 use super::rows::{MAX_TEXT, RowTable, note};
-use super::texts::{TextId, Texts};
 use super::unasked::{self, Unasked, UnaskedRow};
 use crate::vocab::{Class, FlowLoss, Kind, Place, T1, Time, Trouble, said, saturating_u32, without_digests};
 use serde::{Deserialize, Serialize};
@@ -360,7 +360,7 @@ struct OutcomeKey {
     class: Class,
     place: Place,
     code: u16,
-    reason: TextId,
+    reason: PhraseId,
     trouble: Option<Trouble>,
     algorithm: Option<u8>,
 }
@@ -369,7 +369,7 @@ struct OutcomeKey {
 struct OfferKey {
     trunk: u16,
     source: u8,
-    realm: TextId,
+    realm: PhraseId,
     offered: u8,
     answered: Option<u8>,
     stale: bool,
@@ -462,7 +462,7 @@ pub(super) struct Collector {
     offers: RowTable<OfferKey>,
     grants: RowTable<GrantKey>,
     pub(super) requests: Requests,
-    realms: Texts,
+    realms: Phrases,
     answerers: Answerers,
     remarks: Vec<RemarkRow>,
     unasked: Vec<UnaskedRow>,
@@ -482,7 +482,7 @@ impl Collector {
             offers: RowTable::new(),
             grants: RowTable::new(),
             requests: Requests::new(start, trunks),
-            realms: Texts::new(),
+            realms: Phrases::new(),
             answerers: Answerers::new(),
             remarks: Vec::new(),
             unasked: Vec::new(),
@@ -539,7 +539,7 @@ impl Collector {
         subject: Subject,
         end: &AttemptEnd<'_>,
         bound: bool,
-        (reason, reasons): (TextId, &Texts),
+        (reason, reasons): (PhraseId, &Phrases),
     ) -> Option<Class> {
         let class = end.class();
         let trunk = subject.trunk.0;
@@ -626,7 +626,7 @@ impl Collector {
     }
 
     /// The evidence of the interval that ends at `end`.
-    pub(super) fn take(&mut self, end: Time, reasons: &Texts) -> Evidence {
+    pub(super) fn take(&mut self, end: Time, reasons: &Phrases) -> Evidence {
         let base = self.tick_of(end);
         let pulse = self.pulse.take(base);
         let realms = &self.realms;

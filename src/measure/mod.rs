@@ -19,6 +19,7 @@ mod glance;
 pub mod interval;
 pub mod latency;
 pub mod merge;
+mod phrases;
 mod places;
 mod remarks;
 mod requests;
@@ -26,7 +27,6 @@ pub mod responses;
 mod routing;
 mod rows;
 pub mod tally;
-mod texts;
 pub mod traffic;
 mod unasked;
 

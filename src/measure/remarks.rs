@@ -15,7 +15,7 @@ pub struct RemarkRow {
     pub count: u64,
 }
 
-/// Texts of each kind and trunk.
+/// Phrases of each kind and trunk.
 const MOST: usize = 8;
 
 /// Adds a text to those there are, unless there are enough.

@@ -1,12 +1,12 @@
 //! Which responses came, how often: a small table that a hostile registrar cannot make large.
 
-use super::texts::{TextId, Texts};
+use super::phrases::{PhraseId, Phrases};
 use crate::vocab::{Kind, Time, TrunkId, saturating_u32};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// Distinct rows with a reason of their own per worker and run; further ones are counted under
-/// [`OTHER`](super::texts::OTHER), whose rows are limited by trunks × kinds × codes.
+/// [`OTHER`](super::phrases::OTHER), whose rows are limited by trunks × kinds × codes.
 pub const MAX_ROWS: usize = 256;
 
 /// One kind of response in one interval.
@@ -29,7 +29,7 @@ struct ResponseKey {
     kind: Kind,
     challenge: bool,
     code: u16,
-    reason: TextId,
+    reason: PhraseId,
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(super) struct CountedResponse {
     pub(super) kind: Kind,
     pub(super) challenge: bool,
     pub(super) code: u16,
-    pub(super) reason: TextId,
+    pub(super) reason: PhraseId,
     pub(super) at: Time,
 }
 
@@ -81,7 +81,7 @@ impl Responses {
 
     fn look_up(&mut self, key: ResponseKey, at: Time) -> u32 {
         let full = self.slots.len() >= MAX_ROWS && !self.by_key.contains_key(&key);
-        let key = if full { ResponseKey { reason: TextId::OTHER, ..key } } else { key };
+        let key = if full { ResponseKey { reason: PhraseId::OTHER, ..key } } else { key };
         let slots = &mut self.slots;
         let index = *self.by_key.entry(key).or_insert_with(|| {
             slots.push(ResponseSlot { key, count: 0, first: at, last: at });
@@ -92,7 +92,7 @@ impl Responses {
     }
 
     /// The rows counted since the last call; times are relative to `start`.
-    pub(super) fn take(&mut self, reasons: &Texts, start: Time) -> Vec<ResponseRow> {
+    pub(super) fn take(&mut self, reasons: &Phrases, start: Time) -> Vec<ResponseRow> {
         let counted = self.slots.iter_mut().filter(|slot| slot.count > 0);
         counted
             .map(|slot| ResponseRow {
@@ -111,10 +111,10 @@ impl Responses {
 
 #[cfg(test)]
 mod tests {
-    use super::super::texts::OTHER;
+    use super::super::phrases::OTHER;
     use super::*;
 
-    fn seen(code: u16, reason: TextId, ms: u64) -> CountedResponse {
+    fn seen(code: u16, reason: PhraseId, ms: u64) -> CountedResponse {
         CountedResponse {
             trunk: TrunkId(0),
             kind: Kind::Initial,
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn rows_beyond_the_limit_fold_and_nothing_is_lost() {
-        let mut reasons = Texts::new();
+        let mut reasons = Phrases::new();
         let mut table = Responses::default();
         for n in 0..600u16 {
             let reason = reasons.id(format!("r{}", n % 200).as_bytes());
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn first_and_last_are_those_of_the_interval() {
-        let mut reasons = Texts::new();
+        let mut reasons = Phrases::new();
         let ok = reasons.id(b"OK");
         let mut table = Responses::default();
         let start = Time::from_millis(1_000);

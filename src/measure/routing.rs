@@ -78,7 +78,7 @@ pub struct RoutingRow {
     pub count: u64,
 }
 
-/// Texts of each kind and trunk.
+/// Phrases of each kind and trunk.
 const MOST: usize = 8;
 
 /// Counts a text as it came.

@@ -16,8 +16,8 @@ use super::evidence::{Beat, Collector};
 use super::glance::Glance;
 use super::interval::{GeneratorCounts, Imbalance, Interval, TrunkInterval};
 use super::latency::{self, FINE_DIGITS};
+use super::phrases::Phrases;
 use super::responses::{CountedResponse, Responses};
-use super::texts::Texts;
 use super::unasked::Unasked;
 use crate::vocab::{Class, FlowLoss, Kind, Phase, Secured, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
@@ -72,7 +72,7 @@ pub struct Tally {
     generator: GeneratorCounts,
     samples: Vec<(u64, u32)>,
     agents: AgentTable,
-    reasons: Texts,
+    reasons: Phrases,
     responses: Responses,
     evidence: Collector,
     /// Open attempts of all trunks: each arrival asks for it.
@@ -123,7 +123,7 @@ impl Tally {
             generator: GeneratorCounts::default(),
             samples: Vec::new(),
             agents: AgentTable::new(config.agents, config.worker, config.workers),
-            reasons: Texts::new(),
+            reasons: Phrases::new(),
             responses: Responses::default(),
             evidence: Collector::new(start, config.interval, config.trunks),
             in_flight: 0,
