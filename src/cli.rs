@@ -1,8 +1,10 @@
 //! The command line: what can be typed, and its help. No logic.
 
 mod help;
+mod platform;
 
 pub use help::START;
+pub use platform::{PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformPullArgs};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -54,6 +56,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Hold one run against another: what changed by more than chance
     Compare(CompareArgs),
+    /// Ask a contact-centre cloud what it knows of the trunks; nothing there is changed
+    Platform(PlatformArgs),
     /// Follow the runs of a name over time: what changed, when, and what came and went
     Trend(TrendArgs),
     /// Make a profile of what real phones did, from a capture or an event log

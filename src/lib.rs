@@ -33,6 +33,7 @@
 //! | [`truth`] | a registrar's own count, asked for beside ours | what cannot be learnt is unknown, never zero |
 //! | [`observe`] | captures and logs of others, as results | the source's gaps are said, never filled |
 //! | [`learn`] | a profile and a replay out of what was observed | the replay stays true where a habit does not |
+//! | [`platform`] | what a contact-centre cloud says of trunks, asked over HTTP | an empty list is unknown, never zero; tokens and secrets are in nothing it writes |
 //! | [`diagnose`] | judgement as pure functions | the generator is judged before the server |
 //! | [`report`] | results to bytes | renders, touches no disk |
 //! | [`live`] | what is shown and published meanwhile | reads snapshots and finished intervals only |
@@ -166,6 +167,7 @@ pub mod measure;
 pub mod net;
 pub mod observe;
 pub mod plan;
+pub mod platform;
 pub mod profile;
 pub mod record;
 pub mod registrar;

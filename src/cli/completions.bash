@@ -29,7 +29,7 @@ _regstorm_values() {
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -d -- "${cur}"))
             ;;
-        run | check | simulate | limits | preflight | watch | registrar | diagnose | init | learn)
+        run | check | simulate | limits | preflight | watch | registrar | diagnose | init | learn | platform)
             if [[ "${cur}" == @* ]]; then
                 COMPREPLY=($(compgen -W "{AT}" -- "${cur}"))
             else

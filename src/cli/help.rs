@@ -211,6 +211,24 @@ Exit status:
      nothing was sent
   3  it could not be carried out";
 
+pub(super) const PLATFORM_HELP: &str = "\
+Only hosts of [safety] allow_platforms are asked, at most 120 times a minute, and nothing there is changed. An empty answer \
+is unknown, never zero. Secrets come from the environment and are written nowhere.
+
+Examples:
+  regstorm platform check lab.toml
+  regstorm platform pull lab.toml --from 2h
+  regstorm platform pull lab.toml --from 2026-11-30T10:00:00Z \\
+      --to 2026-11-30T11:00:00Z --out monday
+  regstorm diagnose platform/events.jsonl
+
+Exit status:
+  0  it was carried out
+  1  check: a source refuses, or answers with nothing
+  2  bad usage or profile, a host that is not allowed, a missing secret:
+     nothing was sent
+  3  no token, no connection, or every source refused";
+
 pub(super) const TREND_HELP: &str = "\
 Follows the headline figures over the runs of a name: steps and drifts beyond the scatter from run to run, single runs \
 that stand out, findings that came and went, and where the profile changed. Ten runs with figures are needed; the text \

@@ -26,6 +26,7 @@ mod names;
 mod neighbours;
 mod output;
 mod pdf;
+mod platform;
 mod preflight;
 mod prober;
 mod probing;
@@ -75,6 +76,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Sweep(args) => sweep::execute(&args),
         Command::Compare(args) => compare::execute(&args),
         Command::Learn(args) => learn::execute(&args),
+        Command::Platform(args) => platform::execute(&args),
         Command::Trend(args) => trend::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Init(args) => init::execute(&args),

@@ -227,12 +227,6 @@ fn tls_failure(error: &rustls::Error) -> String {
     }
 }
 
-/// Whether a host is this machine, to which plain HTTP gives nothing away.
-pub fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

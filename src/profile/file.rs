@@ -5,6 +5,7 @@
 //! Schema shows them.
 
 pub mod defaults;
+pub mod platform;
 pub mod truth;
 
 use super::words::{RetryMax, RetryPreset, Wrong};
@@ -49,6 +50,8 @@ pub struct ProfileFile {
     pub registrar: Option<RegistrarFile>,
     /// The servers' own counts of bindings, sampled beside ours.
     pub truth: Option<Vec<truth::TruthFile>>,
+    /// Platforms that are asked what they know of the trunks.
+    pub platform: Option<Vec<platform::PlatformFile>>,
     /// What the registrar's side is said to allow; `simulate` warns of what a run would pass.
     pub expect: Option<ExpectFile>,
 }
@@ -116,6 +119,8 @@ pub struct SafetyFile {
     /// Who agreed that these networks are loaded, and when, in your own words; it stands in the
     /// report.
     pub authorised_by: Option<String>,
+    /// Hosts of platforms that may be asked, by name: `["api.example.com"]`; none when left out.
+    pub allow_platforms: Option<Vec<String>>,
 }
 
 /// `[expect]`: limits as somebody stated them, of a registrar, an edge or a line. Nothing is held

@@ -11,8 +11,9 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, Process, RealmPolicy,
-    ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, WhenExhausted, WsHost, as_text, format_duration,
+    AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, PlatformKind, Process,
+    RealmPolicy, ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, WhenExhausted, WsHost, as_text,
+    format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -42,6 +43,8 @@ pub struct Profile {
     pub registrar: RegistrarProfile,
     #[serde(rename = "truth", skip_serializing_if = "Vec::is_empty")]
     pub truths: Vec<TruthProfile>,
+    #[serde(rename = "platform", skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<PlatformProfile>,
     pub expect: Expectation,
     /// Doubts that refuse nothing.
     #[serde(skip)]
@@ -87,6 +90,58 @@ pub struct Safety {
     pub limits: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorised_by: Option<String>,
+    /// In small letters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_platforms: Vec<String>,
+}
+
+/// A platform that is asked what it knows of the trunks. Which secrets it takes is known, and not
+/// the secrets themselves: only who asks it reads them.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct PlatformProfile {
+    pub id: String,
+    pub kind: PlatformKind,
+    #[serde(skip)]
+    pub of_region: bool,
+    /// Scheme and host, without a slash at the end.
+    #[serde(rename = "base_url")]
+    pub api_url: String,
+    /// Where tokens are given out.
+    #[serde(skip)]
+    pub login_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_env: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_env: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PemFile>,
+    /// Our ids and its own.
+    #[serde(serialize_with = "as_map")]
+    pub trunks: Vec<(String, String)>,
+}
+
+impl PlatformProfile {
+    /// The hosts that are asked, in small letters.
+    pub fn hosts(&self) -> Vec<String> {
+        let mut hosts = vec![host_of(&self.api_url)];
+        let login = host_of(&self.login_url);
+        if !hosts.contains(&login) {
+            hosts.push(login);
+        }
+        hosts
+    }
+}
+
+/// The host in a URL that was checked, in small letters.
+pub(super) fn host_of(url: &str) -> String {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.to_ascii_lowercase()
 }
 
 #[derive(Debug, serde::Serialize)]

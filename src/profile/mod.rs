@@ -30,8 +30,8 @@ pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{
     AgentList, AgentSecret, Arrivals, ClientCertificate, FaultProfile, GeneratorProfile, HostTable, ListedAgent, Mix,
-    PemFile, Profile, RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile, StageProfile,
-    TlsProfile, TrunkAgents, TrunkProfile, TruthProfile, Users, WsProfile,
+    PemFile, PlatformProfile, Profile, RegistrarProfile, ReplayProfile, Retry, RunProfile, Safety, ServerTlsProfile,
+    StageProfile, TlsProfile, TrunkAgents, TrunkProfile, TruthProfile, Users, WsProfile,
 };
 pub use pattern::{NamePattern, PatternError};
 pub use schema::schema;

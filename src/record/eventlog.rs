@@ -524,7 +524,7 @@ fn keys(record: &Value) -> String {
 }
 
 /// A time in any of the usual forms.
-fn unix_ns(value: &Value) -> Option<u64> {
+pub fn unix_ns(value: &Value) -> Option<u64> {
     let text = plain(value);
     let time = match text.parse::<f64>() {
         Ok(number) => from_epoch(&text, number)?,

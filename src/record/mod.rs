@@ -14,6 +14,7 @@ pub mod eventlog;
 pub mod hlog;
 pub mod limits;
 pub mod pcapng;
+pub mod platform;
 pub mod reader;
 mod resolution;
 pub mod results;

@@ -17,6 +17,14 @@ words! {
     }
 }
 
+words! {
+    /// What a platform speaks that is asked about trunks.
+    pub enum PlatformKind {
+        Genesys = "genesys",
+        AnalyticsExport = "analytics-export",
+    }
+}
+
 impl Platform {
     /// The product that calls itself so in `Server` or `User-Agent`, if it is one of those known.
     pub fn of_software(software: &str) -> Option<Platform> {

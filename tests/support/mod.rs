@@ -11,6 +11,7 @@ pub mod clock;
 pub mod dns;
 pub mod kamailio;
 pub mod known;
+pub mod platform;
 pub mod program;
 pub mod redirecting;
 pub mod results;

@@ -5,7 +5,7 @@
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
 /// Which rooms a room may use besides itself. `*` is everything.
-pub const ROOMS: [(&str, &[&str]); 25] = [
+pub const ROOMS: [(&str, &[&str]); 26] = [
     ("vocab", &[]),
     ("seed", &["vocab"]),
     ("sip", &["vocab"]),
@@ -34,6 +34,8 @@ pub const ROOMS: [(&str, &[&str]); 25] = [
     ("report", &["vocab", "sip", "measure", "record", "diagnose"]),
     // Servers are asked by blocking calls, on threads of their own.
     ("truth", &["vocab", "net"]),
+    // What a platform said is kept as a record, and its messages of SIP are masked as ours are.
+    ("platform", &["vocab", "sip", "net", "record"]),
     ("live", &["vocab", "measure"]),
     ("profile", &["vocab"]),
     // The rooms whose config types a plan fills in.

@@ -7,6 +7,7 @@ mod fault;
 mod headers;
 mod injection;
 mod names;
+mod platform;
 mod replay;
 mod rows;
 mod tls;
@@ -52,6 +53,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     let truths = truth::truths(&mut check, file.truth.unwrap_or_default(), &ids);
     let run = run(&mut check, file.run.unwrap_or_default());
     let safety = safety(&mut check, file.safety.unwrap_or_default());
+    let platforms = platform::platforms(&mut check, file.platform.unwrap_or_default(), &safety.allow_platforms, &ids);
     let load = stages(&mut check, file.load.unwrap_or_default());
     check_warmup(&mut check, run.warmup, &load);
     let arrivals = arrivals(&mut check, file.arrivals.unwrap_or_default());
@@ -75,6 +77,7 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
         compare,
         registrar,
         truths,
+        platforms,
         expect,
         warnings,
     })
@@ -156,6 +159,12 @@ fn safety(check: &mut Checker, file: SafetyFile) -> Safety {
     let canary = file.canary.unwrap_or(defaults::CANARY);
     let limits = file.limits.unwrap_or(defaults::LIMITS_ALLOWED);
     let authorised_by = file.authorised_by.filter(|name| !name.trim().is_empty());
+    let allow_platforms = file.allow_platforms.unwrap_or_default();
+    for (n, host) in allow_platforms.iter().enumerate().filter(|(_, host)| host.contains('/')) {
+        let message = format!("\"{host}\" is no host name");
+        check.advise(&at.key("allow_platforms").index(n), message, "write names like \"api.example.com\"");
+    }
+    let allow_platforms = allow_platforms.iter().map(|host| host.to_ascii_lowercase()).collect();
     Safety {
         allow_targets,
         max_message_rate,
@@ -165,6 +174,7 @@ fn safety(check: &mut Checker, file: SafetyFile) -> Safety {
         canary,
         limits,
         authorised_by,
+        allow_platforms,
     }
 }
 

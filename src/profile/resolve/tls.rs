@@ -46,7 +46,7 @@ fn identity(check: &mut Checker, at: &Path, cert: Option<String>, key: Option<St
     }
 }
 
-fn pem(check: &mut Checker, at: &Path, path: String) -> Option<PemFile> {
+pub(super) fn pem(check: &mut Checker, at: &Path, path: String) -> Option<PemFile> {
     match read(check, at, &path, path.clone()) {
         Ok(file) => Some(file),
         Err(message) => {

@@ -184,7 +184,7 @@ fn nobody() -> TrunkAgents {
     TrunkAgents::Listed { list: AgentList::Csv { csv: String::new(), copies: 1 }, rows: Vec::new() }
 }
 
-fn required(check: &mut Checker, path: &Path, written: Option<String>, remedy: &str) -> String {
+pub(super) fn required(check: &mut Checker, path: &Path, written: Option<String>, remedy: &str) -> String {
     written.unwrap_or_else(|| {
         check.missing(path, remedy);
         PLACEHOLDER.to_owned()

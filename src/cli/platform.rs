@@ -1,0 +1,66 @@
+//! `regstorm platform`: what can be typed.
+
+use super::help;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = help::PLATFORM_HELP)]
+pub struct PlatformArgs {
+    #[command(subcommand)]
+    pub what: PlatformCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PlatformCommand {
+    /// Look at what the platform lets us ask: token, permissions, clock, and what each source shows
+    Check(PlatformCheckArgs),
+    /// Write what it tells of a window: states, counts by minute, events that diagnose reads
+    Pull(PlatformPullArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct PlatformChoice {
+    /// The profile (TOML) with a [[platform]]; it needs no load
+    pub profile: PathBuf,
+
+    /// The id of the platform, where the profile has several
+    #[arg(long, value_name = "ID")]
+    pub platform: Option<String>,
+
+    /// Override a key of the profile: a dotted path and a TOML value; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlatformCheckArgs {
+    #[command(flatten)]
+    pub of: PlatformChoice,
+
+    /// Print JSON on stdout instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PlatformPullArgs {
+    #[command(flatten)]
+    pub of: PlatformChoice,
+
+    /// The beginning: a time like 2026-11-30T10:00:00Z, or how long ago, like 2h
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+
+    /// The end, written the same way
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    pub to: String,
+
+    /// Where to write
+    #[arg(long, value_name = "DIR", default_value = "platform")]
+    pub out: PathBuf,
+
+    /// Print pull.json on stdout instead of text
+    #[arg(long)]
+    pub json: bool,
+}
