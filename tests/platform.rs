@@ -10,7 +10,7 @@ use support::program::{Finished, Regstorm, command, profile};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// A window in the past, so that nothing in it is young.
-const FROM: i64 = 1_790_000_040 - 1_790_000_040 % 60;
+const FROM: i64 = 1_790_000_040;
 const MINUTES: i64 = 10;
 
 fn data(fault: MockFault) -> MockData {

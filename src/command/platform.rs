@@ -68,7 +68,7 @@ impl<'a> PlatformAsking<'a> {
         let http = HttpClient::new(&options).map_err(|error| Failure::usage(format!("ca: {error}")))?;
         let clock = Clock::new();
         let urls = (platform.api_url.as_str(), platform.login_url.as_str());
-        let session = Session::new(http, urls, credentials, clock, (&std::thread::sleep, &say));
+        let session = Session::new(http, urls, credentials, clock, &std::thread::sleep, &say);
         Ok(PlatformAsking { platform, session, clock })
     }
 

@@ -79,7 +79,8 @@ impl<'a> Session<'a> {
         (api_url, login_url): (&str, &str),
         credentials: PlatformCredentials,
         clock: Clock,
-        (wait, say): (&'a dyn Fn(Duration), &'a dyn Fn(&str)),
+        wait: &'a dyn Fn(Duration),
+        say: &'a dyn Fn(&str),
     ) -> Session<'a> {
         Session {
             http,
