@@ -10,7 +10,7 @@ use crate::cli::{PlatformArgs, PlatformChoice, PlatformCommand};
 use crate::net::Clock;
 use crate::net::http::{HttpClient, HttpOptions};
 use crate::platform::pull::{Pulled, in_words};
-use crate::platform::session::{PlatformCredentials, PlatformError, Session};
+use crate::platform::session::{PlatformCredentials, PlatformError, PlatformSession};
 use crate::platform::{AskWindow, dialect};
 use crate::profile::{self, PlatformProfile, Profile, Source};
 use crate::record::platform::{PULL_SCHEMA, PlatformRecord, PullFacts, SourceOutcome, SourceSeen};
@@ -50,7 +50,7 @@ fn chosen(args: &PlatformChoice) -> Result<(Profile, PlatformProfile), Failure> 
 /// A platform that is asked, and what its answers said so far.
 struct PlatformAsking<'a> {
     platform: &'a PlatformProfile,
-    session: Session<'a>,
+    session: PlatformSession<'a>,
     clock: Clock,
 }
 
@@ -68,7 +68,7 @@ impl<'a> PlatformAsking<'a> {
         let http = HttpClient::new(&options).map_err(|error| Failure::usage(format!("ca: {error}")))?;
         let clock = Clock::new();
         let urls = (platform.api_url.as_str(), platform.login_url.as_str());
-        let session = Session::new(http, urls, credentials, clock, &std::thread::sleep, &say);
+        let session = PlatformSession::new(http, urls, credentials, clock, &std::thread::sleep, &say);
         Ok(PlatformAsking { platform, session, clock })
     }
 

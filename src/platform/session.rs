@@ -42,7 +42,7 @@ pub enum PlatformCredentials {
 }
 
 /// A platform that is asked.
-pub struct Session<'a> {
+pub struct PlatformSession<'a> {
     http: HttpClient,
     api_url: String,
     login_url: String,
@@ -73,7 +73,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// A wait that a person should be told of.
 const TOLD_WAIT: Duration = Duration::from_secs(5);
 
-impl<'a> Session<'a> {
+impl<'a> PlatformSession<'a> {
     pub fn new(
         http: HttpClient,
         (api_url, login_url): (&str, &str),
@@ -81,8 +81,8 @@ impl<'a> Session<'a> {
         clock: Clock,
         wait: &'a dyn Fn(Duration),
         say: &'a dyn Fn(&str),
-    ) -> Session<'a> {
-        Session {
+    ) -> PlatformSession<'a> {
+        PlatformSession {
             http,
             api_url: api_url.to_owned(),
             login_url: login_url.to_owned(),
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
     }
 }
 
-impl AsksPlatform for Session<'_> {
+impl AsksPlatform for PlatformSession<'_> {
     fn ask(&mut self, request: &PlatformRequest) -> Result<PlatformReply, PlatformError> {
         let (mut busy, mut failed, mut renewed) = (0, 0, false);
         loop {
