@@ -10,9 +10,9 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 use support::clock;
-use support::known::KnownRegistrar;
 use support::program::{Regstorm, in_namespace, profile};
 use support::results::{ResultDir, number};
+use support::secured::{Over, ReachedRegistrar};
 use support::shim::{Fault, Shim};
 use tempfile::TempDir;
 
@@ -189,21 +189,28 @@ fn a_process_that_is_stopped_loses_the_time_in_which_it_was() {
 /// Forty agents that refresh every second or so, at a registrar of the test's own.
 struct Shimmed {
     dir: TempDir,
-    server: KnownRegistrar,
+    server: ReachedRegistrar,
     shim: Shim,
     run: Regstorm,
 }
 
+/// The same fault with agents that speak UDP, and with agents that have a connection each.
+fn each(hit: impl Fn(Over)) {
+    for over in [Over::Udp, Over::Tls] {
+        eprintln!("over {over:?}");
+        hit(over);
+    }
+}
+
 /// Everybody is bound, and the load is held for `hold`.
-fn shimmed(hold: &str, interval: &str) -> Shimmed {
-    let (dir, server) =
-        (tempfile::tempdir().expect("a directory under /tmp"), KnownRegistrar::start(Duration::ZERO, Duration::ZERO));
+fn shimmed(over: Over, hold: &str, interval: &str) -> Shimmed {
+    let (dir, server) = (tempfile::tempdir().expect("a directory under /tmp"), ReachedRegistrar::start(over));
     let text = format!(
         "[run]\nname = \"shimmed\"\nseed = 7\ninterval = \"{interval}\"\ndrain = \"3s\"\nworkers = 2\n\n\
-         [[trunk]]\nid = \"nj\"\nregistrar = \"sip:{}\"\ndomain = \"a.test\"\nexpires = \"2s\"\n\
+         [[trunk]]\nid = \"nj\"\n{}\ndomain = \"a.test\"\nexpires = \"2s\"\n\
          agents = {{ count = 40, user = \"u{{n}}\", password = \"secret\" }}\nretry = {{ preset = \"none\" }}\n\n\
          [[load]]\nrate = 200\nfor = \"200ms\"\n[[load]]\nhold = \"{hold}\"\n",
-        server.address()
+        server.trunk()
     );
     let args = ["run", profile(dir.path(), &text), "--out", "out", "--live", "plain"];
     let (shim, run) = Shim::start(dir.path(), &args);
@@ -219,9 +226,10 @@ impl Shimmed {
     }
 }
 
+/// Over datagrams only: a read of a connection that claims too much ends that connection alone.
 #[test]
 fn a_thread_that_panics_is_counted_and_the_others_say_goodbye() {
-    let Shimmed { dir, server, shim, run } = shimmed("1h", "500ms");
+    let Shimmed { dir, server, shim, run } = shimmed(Over::Udp, "1h", "500ms");
     shim.set(Fault::Breaks, 1);
     let ended = run.wait(LIMIT);
     ended.expect_code(3);
@@ -239,46 +247,50 @@ fn a_thread_that_panics_is_counted_and_the_others_say_goodbye() {
 
 #[test]
 fn signals_and_the_schedule_wait_for_no_disk() {
-    let shimmed = shimmed("1h", "200ms");
-    shimmed.shim.set(Fault::Hung, 1);
-    shimmed.everybody_refreshes();
-    clock::until("it is told", LIMIT, || {
-        shimmed.run.stderr_so_far().contains("the disk or the terminal has taken nothing for").then_some(())
+    each(|over| {
+        let shimmed = shimmed(over, "1h", "200ms");
+        shimmed.shim.set(Fault::Hung, 1);
+        shimmed.everybody_refreshes();
+        clock::until("it is told", LIMIT, || {
+            shimmed.run.stderr_so_far().contains("the disk or the terminal has taken nothing for").then_some(())
+        });
+        shimmed.everybody_refreshes();
+        shimmed.run.signal("TERM");
+        shimmed.server.until("everybody is removed", LIMIT, |seen| seen.bound.is_empty());
+        assert!(!shimmed.dir.path().join("out/run.json").exists(), "the disk still hangs");
+        shimmed.shim.set(Fault::Hung, 0);
+        let Shimmed { dir, run, .. } = shimmed;
+        run.wait(LIMIT).expect_code(143);
+        let results = ResultDir::open(&dir.path().join("out"));
+        results.expect_balanced();
+        assert_eq!(results.text("/verdict"), "interrupted");
+        assert_eq!(results.number("/bindings_left/count"), 0.0);
     });
-    shimmed.everybody_refreshes();
-    shimmed.run.signal("TERM");
-    shimmed.server.until("everybody is removed", LIMIT, |seen| seen.bound.is_empty());
-    assert!(!shimmed.dir.path().join("out/run.json").exists(), "the disk still hangs");
-    shimmed.shim.set(Fault::Hung, 0);
-    let Shimmed { dir, run, .. } = shimmed;
-    run.wait(LIMIT).expect_code(143);
-    let results = ResultDir::open(&dir.path().join("out"));
-    results.expect_balanced();
-    assert_eq!(results.text("/verdict"), "interrupted");
-    assert_eq!(results.number("/bindings_left/count"), 0.0);
 }
 
 #[test]
 fn a_machine_that_was_suspended_makes_a_run_invalid() {
-    let shimmed = shimmed("3s", "500ms");
-    shimmed.shim.set(Fault::Suspended, 7_000_000_000);
-    let Shimmed { dir, run, .. } = shimmed;
-    run.wait(LIMIT).expect_code(3);
-    let results = ResultDir::open(&dir.path().join("out"));
-    results.expect_balanced();
-    assert_eq!(results.text("/generator/verdict"), "invalid");
-    // Between two readings of the clock, another program may have the processor.
-    let suspended = results.number("/generator/suspended_s");
-    assert!((6.5..8.0).contains(&suspended), "{suspended}");
-    let reasons = results.run["generator"]["reasons"].to_string();
-    assert!(reasons.contains("this machine was suspended for 7s"), "{reasons}");
-    let told = results.table("generator.csv").sum("suspended_s");
-    assert!((told - suspended).abs() < 0.01, "{told}");
+    each(|over| {
+        let shimmed = shimmed(over, "3s", "500ms");
+        shimmed.shim.set(Fault::Suspended, 7_000_000_000);
+        let Shimmed { dir, run, .. } = shimmed;
+        run.wait(LIMIT).expect_code(3);
+        let results = ResultDir::open(&dir.path().join("out"));
+        results.expect_balanced();
+        assert_eq!(results.text("/generator/verdict"), "invalid");
+        // Between two readings of the clock, another program may have the processor.
+        let suspended = results.number("/generator/suspended_s");
+        assert!((6.5..8.0).contains(&suspended), "{suspended}");
+        let reasons = results.run["generator"]["reasons"].to_string();
+        assert!(reasons.contains("this machine was suspended for 7s"), "{reasons}");
+        let told = results.table("generator.csv").sum("suspended_s");
+        assert!((told - suspended).abs() < 0.01, "{told}");
+    });
 }
 
 #[test]
 fn a_kernel_without_memory_for_a_read_is_asked_again() {
-    let shimmed = shimmed("4s", "500ms");
+    let shimmed = shimmed(Over::Udp, "4s", "500ms");
     shimmed.shim.set(Fault::Scarce, 200);
     let Shimmed { dir, run, .. } = shimmed;
     let ended = run.wait(LIMIT);
@@ -294,51 +306,57 @@ fn a_kernel_without_memory_for_a_read_is_asked_again() {
 
 #[test]
 fn answers_stamped_before_their_requests_are_counted_and_not_believed() {
-    let shimmed = shimmed("4s", "500ms");
-    shimmed.shim.set(Fault::Stamps, -5_000_000_000);
-    shimmed.everybody_refreshes();
-    let Shimmed { dir, run, .. } = shimmed;
-    let ended = run.wait(LIMIT);
-    assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended:?}");
-    let results = ResultDir::open(&dir.path().join("out"));
-    results.expect_balanced();
-    assert!(results.number("/generator/stamps_refused") >= 40.0);
-    assert_ne!(results.text("/generator/verdict"), "valid");
-    let reasons = results.run["generator"]["reasons"].to_string();
-    assert!(reasons.contains("stamped with a time before the request"), "{reasons}");
-    assert!(results.number("/latency_us/refresh/min") >= 10.0, "no answer comes at once");
-    assert!(results.number("/totals/availability_pct") <= 100.0);
+    each(|over| {
+        let shimmed = shimmed(over, "4s", "500ms");
+        shimmed.shim.set(Fault::Stamps, -5_000_000_000);
+        shimmed.everybody_refreshes();
+        let Shimmed { dir, run, .. } = shimmed;
+        let ended = run.wait(LIMIT);
+        assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended:?}");
+        let results = ResultDir::open(&dir.path().join("out"));
+        results.expect_balanced();
+        assert!(results.number("/generator/stamps_refused") >= 40.0);
+        assert_ne!(results.text("/generator/verdict"), "valid");
+        let reasons = results.run["generator"]["reasons"].to_string();
+        assert!(reasons.contains("stamped with a time before the request"), "{reasons}");
+        assert!(results.number("/latency_us/refresh/min") >= 10.0, "no answer comes at once");
+        assert!(results.number("/totals/availability_pct") <= 100.0);
+    });
 }
 
 #[test]
 fn a_calendar_that_is_set_forward_and_back_changes_nothing_but_the_calendar() {
-    let shimmed = shimmed("1h", "500ms");
-    for set in [3_600_000_000_000, -7_200_000_000_000, 0] {
-        shimmed.shim.set(Fault::Wall, set);
-        shimmed.everybody_refreshes();
-    }
-    shimmed.run.signal("TERM");
-    let Shimmed { dir, run, .. } = shimmed;
-    run.wait(LIMIT).expect_code(143);
-    let results = ResultDir::open(&dir.path().join("out"));
-    results.expect_balanced();
-    assert_eq!(results.total("registered"), results.total("attempts"));
-    assert!(results.number("/duration_s") < 600.0);
-    assert!(results.number("/latency_us/refresh/max") < 60e6, "no hour in it");
-    assert!(results.number("/generator/suspended_s") < 1.0, "nothing was suspended");
-    let (started, ended) = (results.text("/started"), results.text("/ended"));
-    assert!(started < ended && started[..10] <= ended[..10], "{started} {ended}");
+    each(|over| {
+        let shimmed = shimmed(over, "1h", "500ms");
+        for set in [3_600_000_000_000, -7_200_000_000_000, 0] {
+            shimmed.shim.set(Fault::Wall, set);
+            shimmed.everybody_refreshes();
+        }
+        shimmed.run.signal("TERM");
+        let Shimmed { dir, run, .. } = shimmed;
+        run.wait(LIMIT).expect_code(143);
+        let results = ResultDir::open(&dir.path().join("out"));
+        results.expect_balanced();
+        assert_eq!(results.total("registered"), results.total("attempts"));
+        assert!(results.number("/duration_s") < 600.0);
+        assert!(results.number("/latency_us/refresh/max") < 60e6, "no hour in it");
+        assert!(results.number("/generator/suspended_s") < 1.0, "nothing was suspended");
+        let (started, ended) = (results.text("/started"), results.text("/ended"));
+        assert!(started < ended && started[..10] <= ended[..10], "{started} {ended}");
+    });
 }
 
 #[test]
 fn memory_of_our_own_that_grows_is_a_drift_of_our_own() {
-    let shimmed = shimmed("12s", "500ms");
-    shimmed.shim.set(Fault::Grow, 2 << 20);
-    let Shimmed { dir, run, .. } = shimmed;
-    let ended = run.wait(LIMIT);
-    assert!(matches!(ended.status.code(), Some(0 | 1 | 3)), "{ended:?}");
-    let results = ResultDir::open(&dir.path().join("out"));
-    let findings = results.run["findings"].as_array().expect("a list");
-    let own = findings.iter().find(|finding| finding["id"] == "drift" && finding["trunk_id"] == "");
-    assert!(own.is_some_and(|own| own.to_string().contains("memory of regstorm itself")), "{findings:#?}");
+    each(|over| {
+        let shimmed = shimmed(over, "12s", "500ms");
+        shimmed.shim.set(Fault::Grow, 2 << 20);
+        let Shimmed { dir, run, .. } = shimmed;
+        let ended = run.wait(LIMIT);
+        assert!(matches!(ended.status.code(), Some(0 | 1 | 3)), "{ended:?}");
+        let results = ResultDir::open(&dir.path().join("out"));
+        let findings = results.run["findings"].as_array().expect("a list");
+        let own = findings.iter().find(|finding| finding["id"] == "drift" && finding["trunk_id"] == "");
+        assert!(own.is_some_and(|own| own.to_string().contains("memory of regstorm itself")), "{findings:#?}");
+    });
 }

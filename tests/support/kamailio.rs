@@ -176,6 +176,12 @@ impl Kamailio {
         self.statistic("location_contacts")
     }
 
+    /// The connections that are open, by its own count.
+    pub fn connections(&self) -> u64 {
+        let told = self.rpc("core.tcp_info", json!([])).expect("it is up");
+        told["opened_connections"].as_u64().unwrap_or_else(|| panic!("no number in {told}"))
+    }
+
     /// The addresses of record with at least one binding, by its own statistics.
     pub fn users(&self) -> u64 {
         self.statistic("registered_users")

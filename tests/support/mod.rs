@@ -15,5 +15,6 @@ pub mod platform;
 pub mod program;
 pub mod redirecting;
 pub mod results;
+pub mod secured;
 pub mod shim;
 pub mod world;

@@ -20,7 +20,7 @@ struct control {
     volatile int64_t boot_ns;  /* added to the time since boot: how long it was suspended */
     volatile int64_t stamp_ns; /* added to the kernel's stamps alone */
     volatile int64_t grow;     /* bytes that each write to a file costs in memory */
-    volatile int64_t breaks;   /* 1: the next thread that receives gets more than it asked for */
+    volatile int64_t breaks;   /* 1: the next thread that receives datagrams gets more than it asked for */
     volatile int64_t hung;     /* 1: no write to a file ends */
     volatile int64_t scarce;   /* so many reads fail, the kernel has no memory for them */
 };
@@ -55,6 +55,19 @@ int clock_gettime(clockid_t clock, struct timespec *at) {
     return done;
 }
 
+/* Moves the kernel's stamp of one message. */
+static void shift(struct msghdr *head, int64_t ns) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(head); part; part = CMSG_NXTHDR(head, part)) {
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec at;
+            memcpy(&at, CMSG_DATA(part), sizeof at);
+            add(&at, ns);
+            memcpy(CMSG_DATA(part), &at, sizeof at);
+        }
+    }
+}
+
+/* Datagrams. */
 int recvmmsg(int socket, struct mmsghdr *to, unsigned length, int flags, struct timespec *until) {
     static int (*next)(int, struct mmsghdr *, unsigned, int, struct timespec *);
     if (!next) next = dlsym(RTLD_NEXT, "recvmmsg");
@@ -67,19 +80,21 @@ int recvmmsg(int socket, struct mmsghdr *to, unsigned length, int flags, struct 
         }
     }
     int taken = next(socket, to, length, flags, until);
-    int64_t shift = now->wall_ns + now->stamp_ns;
-    for (int n = 0; shift && n < taken; n++) {
-        struct msghdr *head = &to[n].msg_hdr;
-        for (struct cmsghdr *part = CMSG_FIRSTHDR(head); part; part = CMSG_NXTHDR(head, part)) {
-            if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPNS) {
-                struct timespec at;
-                memcpy(&at, CMSG_DATA(part), sizeof at);
-                add(&at, shift);
-                memcpy(CMSG_DATA(part), &at, sizeof at);
-            }
-        }
-    }
+    int64_t by = now->wall_ns + now->stamp_ns;
+    for (int n = 0; by && n < taken; n++) shift(&to[n].msg_hdr, by);
     if (length && __sync_bool_compare_and_swap(&now->breaks, 1, 0)) return 1 << 20;
+    return taken;
+}
+
+/* Connections. */
+ssize_t recvmsg(int socket, struct msghdr *to, int flags) {
+    static ssize_t (*next)(int, struct msghdr *, int);
+    if (!next) next = dlsym(RTLD_NEXT, "recvmsg");
+    ssize_t taken = next(socket, to, flags);
+    struct control *now = control();
+    int64_t by = now->wall_ns + now->stamp_ns;
+    if (flags & MSG_ERRQUEUE || taken <= 0) return taken;
+    if (by) shift(to, by);
     return taken;
 }
 
