@@ -506,6 +506,20 @@ pub struct WatchArgs {
     #[arg(long, value_name = "FILE")]
     pub metric_file: Option<PathBuf>,
 
+    /// Answer GET /go/TRUNK, /go, /healthz and /metrics here: 200 is go, 503 no go, with why and
+    /// since when as JSON; a port alone is one of this machine
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+
+    /// How long nothing may have changed before the gate of --listen says go again
+    #[arg(long, value_name = "DURATION", default_value = "2m")]
+    pub steady: String,
+
+    /// The share of the profile's agents that the server itself must hold ([[truth]]) for go
+    /// [default: one binding]
+    #[arg(long, value_name = "SHARE")]
+    pub least: Option<f64>,
+
     /// Failed rounds in a row that make a trunk no-go
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub fail_after: u32,

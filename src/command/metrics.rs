@@ -37,42 +37,51 @@ pub(super) fn bind(args: &RunArgs) -> Result<Option<Port>, Failure> {
     let Some(wanted) = args.metrics.as_deref() else { return Ok(None) };
     let linger = parse_duration(&args.metrics_linger)
         .map_err(|error| Failure::usage(format!("--metrics-linger {}: {error}", args.metrics_linger)))?;
-    let address = address(wanted)?;
-    let listener = TcpListener::bind(address).map_err(|error| refused(address, &error))?;
-    let address = listener.local_addr().map_err(|error| refused(address, &error))?;
-    if let Some(warning) = openness(address) {
-        // Nobody should learn this afterwards, so it is said whatever --live is.
-        say(&warning);
-    }
+    let (listener, address) = bind_to("--metrics", wanted)?;
     Ok(Some(Port { listener, address, linger }))
 }
 
+/// Binds the address of an option, and warns of one that others reach.
+///
+/// # Errors
+/// When it is none, or cannot be had.
+pub(super) fn bind_to(option: &str, wanted: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let address = address(option, wanted)?;
+    let listener = TcpListener::bind(address).map_err(|error| refused(option, address, &error))?;
+    let address = listener.local_addr().map_err(|error| refused(option, address, &error))?;
+    if let Some(warning) = openness(option, address) {
+        // Nobody should learn this afterwards, so it is said whatever --live is.
+        say(&warning);
+    }
+    Ok((listener, address))
+}
+
 /// An address with its port, or a port of this machine alone.
-fn address(wanted: &str) -> Result<SocketAddr, Failure> {
+fn address(option: &str, wanted: &str) -> Result<SocketAddr, Failure> {
     if let Ok(port) = wanted.parse::<u16>() {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
     }
     wanted.parse().map_err(|_| {
         Failure::usage(format!(
-            "--metrics {wanted}: no address with a port; write 127.0.0.1:9464 or [::1]:9464 (9464 alone is 127.0.0.1:9464), \
+            "{option} {wanted}: no address with a port; write 127.0.0.1:9464 or [::1]:9464 (9464 alone is 127.0.0.1:9464), \
              or 0.0.0.0:9464 if other machines are to read it"
         ))
     })
 }
 
 /// What to say of an address that others reach.
-fn openness(address: SocketAddr) -> Option<String> {
+fn openness(option: &str, address: SocketAddr) -> Option<String> {
     let open = !address.ip().to_canonical().is_loopback();
     open.then(|| {
         format!(
-            "warning: --metrics {address} is open to other machines, without password or encryption; \
+            "warning: {option} {address} is open to other machines, without password or encryption; \
              127.0.0.1:{} keeps it to this one",
             address.port()
         )
     })
 }
 
-fn refused(address: SocketAddr, error: &std::io::Error) -> Failure {
+fn refused(option: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     let remedy = match error.kind() {
         ErrorKind::AddrInUse => {
             "; is another run going on? Choose another port, or port 0 for a free one, which the run then names"
@@ -81,7 +90,7 @@ fn refused(address: SocketAddr, error: &std::io::Error) -> Failure {
         ErrorKind::PermissionDenied => "; choose a port above 1023",
         _ => "",
     };
-    Failure::could_not(format!("--metrics {address}: {error}; nothing was sent{remedy}"))
+    Failure::could_not(format!("{option} {address}: {error}; nothing was sent{remedy}"))
 }
 
 impl Port {
@@ -149,20 +158,20 @@ mod tests {
 
     #[test]
     fn only_an_address_that_says_so_is_open_to_others() {
-        let is = |text: &str, expected: &str| assert_eq!(address(text).expect(text).to_string(), expected);
+        let is = |text: &str, expected: &str| assert_eq!(address("--metrics", text).expect(text).to_string(), expected);
         is("9464", "127.0.0.1:9464");
         is("127.0.0.1:0", "127.0.0.1:0");
         is("[::1]:9464", "[::1]:9464");
         is("0.0.0.0:9464", "0.0.0.0:9464");
         for text in ["", ":9464", "localhost:9464", "127.0.0.1", "70000", "127.0.0.1:9464/metrics"] {
-            let refused = address(text).expect_err(text).to_string();
+            let refused = address("--metrics", text).expect_err(text).to_string();
             assert!(refused.contains("127.0.0.1:9464"), "{refused}");
         }
     }
 
     #[test]
     fn an_address_that_others_reach_is_warned_of() {
-        let said = |text: &str| openness(address(text).expect(text));
+        let said = |text: &str| openness("--metrics", address("--metrics", text).expect(text));
         for own in ["9464", "127.0.0.2:1", "[::1]:9464", "[::ffff:127.0.0.1]:9464"] {
             assert_eq!(said(own), None, "{own}");
         }
@@ -177,7 +186,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = taken.local_addr().expect("bound");
         let error = TcpListener::bind(address).expect_err("taken");
-        let failure = refused(address, &error);
+        let failure = refused("--metrics", address, &error);
         assert!(matches!(failure, Failure::CouldNotRun(_)));
         assert!(failure.to_string().contains("Choose another port"), "{failure}");
     }
@@ -186,8 +195,8 @@ mod tests {
         /// Whatever is typed, only something with a colon in it reaches others.
         #[test]
         fn what_names_no_address_stays_on_this_machine(text in "[0-9a-z:]{0,12}") {
-            if let Ok(address) = address(&text) {
-                prop_assert!(openness(address).is_none() || text.contains(':'), "{text} is {address}");
+            if let Ok(address) = address("--metrics", &text) {
+                prop_assert!(openness("--metrics", address).is_none() || text.contains(':'), "{text} is {address}");
             }
         }
     }

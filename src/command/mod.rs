@@ -15,6 +15,7 @@ mod contact;
 mod diagnose;
 mod explain;
 mod failure;
+mod gate;
 mod hook;
 mod init;
 mod keep;

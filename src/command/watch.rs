@@ -4,6 +4,7 @@
 use super::canary::{Canary, CanaryRound, Sight, allowed_places};
 use super::carriers::showing;
 use super::failure::{Exit, Failure};
+use super::gate::{CanaryWord, DialGate};
 use super::hook::Hook;
 use super::output::{print, say, write_files};
 use super::preflight::{TrunkToProbe, plan, subjects};
@@ -18,7 +19,7 @@ use crate::plan::{Plan, TrunkPlan};
 use crate::record::results;
 use crate::report::watch::{GoChange, exposition};
 use crate::seed::Seed;
-use crate::vocab::{Time, format_duration, parse_duration};
+use crate::vocab::{Time, format_duration, parse_duration, printable};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,8 +49,10 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let hysteresis = Hysteresis::new(args.fail_after, args.recover_after);
     let subjects = subjects(&profile, &mut plan, server.as_ref())?;
     let canaries = subjects.into_iter().map(|subject| canary_of(subject, &prober)).collect::<Result<Vec<_>, _>>()?;
-    let watched = canaries.into_iter().flatten().map(|canary| WatchedCanary { canary, hysteresis });
+    let watched = canaries.into_iter().flatten().map(|canary| WatchedCanary::new(canary, hysteresis));
     let canaries: Vec<WatchedCanary> = watched.collect();
+    let ids: Vec<&str> = canaries.iter().map(|watched| watched.canary.trunk.id.as_str()).collect();
+    let gate = DialGate::open(args, &plan, &ids, every, clock)?;
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
     let patience = every.clamp(PATIENCE[0], PATIENCE[1]);
@@ -67,7 +70,7 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         watch,
         every,
         until,
-        &Listeners { hook, json: args.json, metric: args.metric_file.clone() },
+        &Listeners { hook, json: args.json, metric: args.metric_file.clone(), gate },
     ))?;
     Ok(if go { Exit::Success } else { Exit::ThresholdFailed })
 }
@@ -135,6 +138,9 @@ async fn rounds(
             }
         }
         told.metric(&watch)?;
+        if let Some(gate) = &told.gate {
+            gate.round(watch.canaries.iter().map(WatchedCanary::word));
+        }
         // A round that took longer than the time between them is followed by the next one that is
         // due.
         while next <= clock.now() {
@@ -172,6 +178,7 @@ struct Listeners {
     json: bool,
     /// Rewritten whole after each round.
     metric: Option<PathBuf>,
+    gate: Option<DialGate>,
 }
 
 impl Listeners {
@@ -199,6 +206,8 @@ struct CanaryWatch {
 struct WatchedCanary {
     canary: Canary,
     hysteresis: Hysteresis,
+    /// What the last round came to.
+    said: String,
 }
 
 impl CanaryWatch {
@@ -222,6 +231,7 @@ impl CanaryWatch {
                 return None;
             }
             let (good, seen) = canary.canary.register(watch, Time::NEVER);
+            canary.said = format!("{}{}", printable(&seen.words()), seen.place());
             let change = canary.hysteresis.round(good)?;
             Some(canary.change(change, &seen, watch.prober.clock))
         })
@@ -257,6 +267,15 @@ impl CanaryWatch {
 }
 
 impl WatchedCanary {
+    fn new(canary: Canary, hysteresis: Hysteresis) -> WatchedCanary {
+        WatchedCanary { canary, hysteresis, said: "no round so far".to_owned() }
+    }
+
+    fn word(&self) -> CanaryWord<'_> {
+        let WatchedCanary { canary, hysteresis, said } = self;
+        CanaryWord { trunk: &canary.trunk.id, light: hysteresis.light(), is_go: hysteresis.is_go(), said }
+    }
+
     fn change(&self, light: Light, sight: &Sight, clock: Clock) -> GoChange {
         GoChange {
             time: results::utc(clock.unix_ns().into(), 0),

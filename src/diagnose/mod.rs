@@ -2,7 +2,7 @@
 //! verdict.
 //!
 //! `explain` says what codes and findings mean, `readiness` judges a preflight, `watch` a canary's
-//! rounds.
+//! rounds, `gate` what all who are asked say of a trunk.
 //!
 //! `truth` holds servers' own counts against ours.
 //!
@@ -25,6 +25,7 @@ pub mod explain;
 pub mod figures;
 pub mod finding;
 pub mod findings;
+pub mod gate;
 pub mod handshake;
 pub mod metric;
 pub mod readiness;

@@ -32,8 +32,8 @@ const READERS: usize = 64;
 /// How long a request's head may take, and how long an answer may at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// By address: whether it has read the last values. A reader is somebody who has read values at
 /// all.
@@ -55,15 +55,23 @@ impl Endpoint {
     /// # Errors
     /// When the thread cannot be started.
     pub fn serve(listener: TcpListener, metrics: Metrics) -> io::Result<Self> {
+        let (tell, readers) = watch::channel(Readers::new());
+        let site = Arc::new(Site { metrics, readers: tell });
+        let mut endpoint = Endpoint::open(listener, site, CONNECTIONS)?;
+        endpoint.readers = readers;
+        Ok(endpoint)
+    }
+
+    /// Answers with what a site says, to so many callers at the same time.
+    pub(super) fn open(listener: TcpListener, site: Arc<dyn Served>, connections: usize) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let (tell, readers) = watch::channel(Readers::new());
         let (stop, stopped) = watch::channel(());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let site = Arc::new(Site { metrics, readers: tell });
+        let (_, readers) = watch::channel(Readers::new());
         let thread = std::thread::Builder::new()
             .name("metrics".to_owned())
-            .spawn(move || runtime.block_on(accept(listener, site, stopped)))?;
+            .spawn(move || runtime.block_on(accept(listener, site, connections, stopped)))?;
         Ok(Endpoint { address, readers, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -91,13 +99,18 @@ impl Drop for Endpoint {
     }
 }
 
-/// What is served.
+/// What is served: whatever is asked is answered at once.
+pub(super) trait Served: Send + Sync + 'static {
+    fn answer(&self, method: &Method, path: &str, peer: IpAddr) -> Response<Full<Bytes>>;
+}
+
+/// A run's metrics.
 struct Site {
     metrics: Metrics,
     readers: watch::Sender<Readers>,
 }
 
-async fn accept(listener: TcpListener, site: Arc<Site>, mut stopped: watch::Receiver<()>) {
+async fn accept(listener: TcpListener, site: Arc<dyn Served>, most: usize, mut stopped: watch::Receiver<()>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let mut connections = JoinSet::new();
     let mut places: VecDeque<AbortHandle> = VecDeque::new();
@@ -109,7 +122,7 @@ async fn accept(listener: TcpListener, site: Arc<Site>, mut stopped: watch::Rece
                 Ok((stream, peer)) => {
                     places.retain(|place| !place.is_finished());
                     // Readers that do not read must not keep out one that does.
-                    if places.len() >= CONNECTIONS && let Some(longest) = places.pop_front() {
+                    if places.len() >= most && let Some(longest) = places.pop_front() {
                         longest.abort();
                     }
                     let (site, stopped) = (Arc::clone(&site), stopped.clone());
@@ -132,9 +145,9 @@ async fn accept(listener: TcpListener, site: Arc<Site>, mut stopped: watch::Rece
 }
 
 /// Answers one reader's requests until either side has had enough.
-async fn converse(stream: TcpStream, peer: IpAddr, site: Arc<Site>, mut stopped: watch::Receiver<()>) {
+async fn converse(stream: TcpStream, peer: IpAddr, site: Arc<dyn Served>, mut stopped: watch::Receiver<()>) {
     let answer = service_fn(move |request: Request<Incoming>| {
-        let response = site.answer(&request, peer);
+        let response = site.answer(request.method(), request.uri().path(), peer);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -152,20 +165,17 @@ async fn converse(stream: TcpStream, peer: IpAddr, site: Arc<Site>, mut stopped:
     }
 }
 
-impl Site {
-    fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        match request.uri().path() {
-            _ if !reads => {
-                let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET and HEAD only\n".to_owned());
-                refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                refused
-            }
+impl Served for Site {
+    fn answer(&self, method: &Method, path: &str, peer: IpAddr) -> Response<Full<Bytes>> {
+        if let Some(refused) = reads_only(method) {
+            return refused;
+        }
+        match path {
             "/metrics" => {
                 // Asked first: values that end in between are read again.
                 let last = self.metrics.has_ended();
                 let text = self.metrics.render();
-                if request.method() == Method::GET {
+                if *method == Method::GET {
                     self.remember(peer, last);
                 }
                 response(StatusCode::OK, OPENMETRICS, text)
@@ -174,7 +184,9 @@ impl Site {
             _ => response(StatusCode::NOT_FOUND, PLAIN, "there is /metrics\n".to_owned()),
         }
     }
+}
 
+impl Site {
     fn remember(&self, peer: IpAddr, last: bool) {
         self.readers.send_if_modified(|readers| {
             let room = readers.len() < READERS || readers.contains_key(&peer);
@@ -183,7 +195,17 @@ impl Site {
     }
 }
 
-fn response(status: StatusCode, content: &'static str, text: String) -> Response<Full<Bytes>> {
+/// The refusal of a method that would change something.
+pub(super) fn reads_only(method: &Method) -> Option<Response<Full<Bytes>>> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET and HEAD only\n".to_owned());
+    refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    Some(refused)
+}
+
+pub(super) fn response(status: StatusCode, content: &'static str, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content));

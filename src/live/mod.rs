@@ -3,6 +3,7 @@
 
 mod bars;
 pub mod endpoint;
+pub mod gate;
 pub mod metrics;
 pub mod plain;
 #[cfg(feature = "tui")]

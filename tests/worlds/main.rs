@@ -15,6 +15,7 @@ mod matrix;
 mod rehearsal;
 #[path = "../support/side/mod.rs"]
 mod side;
+mod truth;
 mod world;
 
 use matrix::Matrix;
@@ -72,6 +73,10 @@ fn what_is_said_of_a_world_is_true_of_it() {
                 let run = format!("{} [{agents} agents, seed {seed}]", world.name);
                 let far = Box::new(far::Far(side::Side::new(world.side(agents), seed)));
                 let results = rehearsal::rehearse_with(&world.profile(&table, agents), seed, world.loss, far);
+                let results = match &world.truth {
+                    Some(truth) => truth.told(results),
+                    None => results,
+                };
                 matrix.judge(world, &run, &findings(&results));
             }
         }

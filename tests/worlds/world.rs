@@ -1,6 +1,7 @@
 //! A table of worlds: what each registrar is made of, how agents meet it, and what is true of it.
 
 use crate::side::spec::Spec;
+use crate::truth::TruthModel;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -54,6 +55,8 @@ pub struct World {
     /// Packets lost on the way, each direction.
     #[serde(default)]
     pub loss: f64,
+    /// What the server says of its own count, where it is asked.
+    pub truth: Option<TruthModel>,
 }
 
 pub fn some_sizes() -> Vec<u32> {

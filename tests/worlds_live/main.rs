@@ -17,6 +17,9 @@ mod near;
 mod side;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../worlds/truth.rs"]
+#[allow(dead_code, reason = "a model tells beside a simulated run only")]
+mod truth;
 #[path = "../worlds/world.rs"]
 #[allow(dead_code, reason = "the suite in virtual time asks for more of it")]
 mod world;

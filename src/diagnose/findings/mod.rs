@@ -2,11 +2,12 @@
 //!
 //! Each family of causes has a file: `challenge`, `refusal` (limits, bans, machines, credentials),
 //! `asked` (loops that a server asks for), `silence`, `connection`, `slow`, `capacity` (overload),
-//! `shed`, `binding`, `audit`, `elsewhere`, `generator` (our own trouble, drift). The rest is
-//! shared: `view` arranges the evidence; `pattern`, `nodes`, `moment`, `place`, `phrase` and
-//! `trend` read it; `draft`, `rivals`, `cost` and `wording` make findings of it. A detector states
-//! what it saw, which rival explanations an observation ruled out, and how sure that makes it (see
-//! [`confidence`]); where two causes fit the evidence equally, both are found, and both say `open`.
+//! `shed`, `binding`, `audit`, `server_count`, `elsewhere`, `generator` (our own trouble, drift).
+//! The rest is shared: `view` arranges the evidence; `pattern`, `nodes`, `moment`, `place`,
+//! `phrase` and `trend` read it; `draft`, `rivals`, `cost` and `wording` make findings of it. A
+//! detector states what it saw, which rival explanations an observation ruled out, and how sure
+//! that makes it (see [`confidence`]); where two causes fit the evidence equally, both are found,
+//! and both say `open`.
 //! The generator's own trouble comes first: what it got wrong must not be held against a server.
 //!
 //! `limit.transactions` has an explanation and no detector: only `regstorm limits` can tell a limit
@@ -31,6 +32,7 @@ mod place;
 mod redirect;
 mod refusal;
 pub mod rivals;
+mod server_count;
 mod shed;
 mod silence;
 mod slow;
@@ -102,6 +104,7 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     drafts.extend(audit::find(view));
     drafts.extend(elsewhere::find(view));
     drafts.extend(dns::find(view));
+    drafts.extend(server_count::find(view));
     redirect::explain(view, &mut drafts);
     drafts
 }

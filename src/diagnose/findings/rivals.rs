@@ -54,12 +54,22 @@ pub enum Rival {
     Certain,
     /// Refusals of what would renew a binding, and of nothing else.
     Renewals,
+    /// Phones of one user that push each other out.
+    Contacts,
+    /// A server that tells the count of a part: of one node, or of users.
+    PartialCount,
+    /// A server that tells an old count.
+    StaleCount,
+    /// Phones of others.
+    Others,
+    /// What has lapsed and is removed at the next sweep.
+    Sweep,
     /// Phones that come again when they like, whatever they are asked for.
     OwnPace,
 }
 
 impl Rival {
-    pub const ALL: [Rival; 24] = [
+    pub const ALL: [Rival; 29] = [
         Rival::Accounts,
         Rival::AllAccounts,
         Rival::Limit,
@@ -83,6 +93,11 @@ impl Rival {
         Rival::Unlisted,
         Rival::Certain,
         Rival::Renewals,
+        Rival::Contacts,
+        Rival::PartialCount,
+        Rival::StaleCount,
+        Rival::Others,
+        Rival::Sweep,
         Rival::OwnPace,
     ];
 
@@ -112,6 +127,11 @@ impl Rival {
             Rival::Unlisted => "unlisted",
             Rival::Certain => "certain-requests",
             Rival::Renewals => "refresh.failing",
+            Rival::Contacts => "limit.contacts",
+            Rival::PartialCount => "partial-count",
+            Rival::StaleCount => "stale-count",
+            Rival::Others => "others",
+            Rival::Sweep => "sweep",
             Rival::OwnPace => "own-pace",
         }
     }

@@ -1,0 +1,225 @@
+//! `watch --listen`: what canaries and servers say of each trunk, as a gate for a dialler.
+
+use super::failure::Failure;
+use super::metrics::bind_to;
+use super::output::say;
+use super::truths;
+use crate::cli::WatchArgs;
+use crate::diagnose::gate::{GateState, Opinion, TrunkGate, Voice};
+use crate::diagnose::watch::Light;
+use crate::live::Endpoint;
+use crate::live::gate::{GateKeeper, open_gate};
+use crate::net::clock::Clock;
+use crate::plan::Plan;
+use crate::record::results::utc;
+use crate::report::watch::exposition;
+use crate::truth::{PATIENCE, Sampler, TruthReading};
+use crate::vocab::{Time, parse_duration};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A voice that was not heard of for so many of its turns, and a little, is not known any more.
+const TURNS: u32 = 3;
+const A_LITTLE: Duration = Duration::from_secs(10);
+
+/// A gate that is open until it is dropped.
+pub(super) struct DialGate {
+    board: Arc<GateBoard>,
+    _endpoint: Endpoint,
+}
+
+/// What a canary came to in a round.
+pub(super) struct CanaryWord<'a> {
+    pub trunk: &'a str,
+    pub light: Light,
+    /// Whether its trunk is go by itself.
+    pub is_go: bool,
+    /// What it was answered last.
+    pub said: &'a str,
+}
+
+/// What was said of every trunk.
+struct GateBoard {
+    clock: Clock,
+    /// Between two rounds of the canaries.
+    every: Duration,
+    /// Every trunk of the profile, in its order.
+    ids: Vec<String>,
+    trunks: Mutex<Vec<BoardRow>>,
+    /// When the last round ended.
+    round: Mutex<Option<Time>>,
+    truth: Option<TruthVoice>,
+}
+
+struct BoardRow {
+    id: String,
+    gate: TrunkGate,
+    /// Of its canary alone.
+    canary_go: bool,
+}
+
+/// Servers that are asked, by position: how often, which trunks they speak of, and how many
+/// bindings are enough.
+struct TruthVoice {
+    sampler: Sampler,
+    servers: Vec<(Duration, Vec<usize>, u64)>,
+}
+
+impl DialGate {
+    /// Opens the gate that `--listen` asks for; `canaries` are the trunks that have one.
+    ///
+    /// # Errors
+    /// When the options make no sense, a server may not be asked, or the address cannot be had.
+    pub(super) fn open(
+        args: &WatchArgs,
+        plan: &Plan,
+        canaries: &[&str],
+        every: Duration,
+        clock: Clock,
+    ) -> Result<Option<DialGate>, Failure> {
+        let Some(wanted) = args.listen.as_deref() else { return Ok(None) };
+        let steady = parse_duration(&args.steady)
+            .map_err(|error| Failure::usage(format!("--steady {}: {error}", args.steady)))?;
+        if args.least.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
+            return Err(Failure::usage("--least: a share of the profile's agents from 0 to 1, like 0.95"));
+        }
+        let truth = TruthVoice::begin(plan, args.least, clock)?;
+        let (listener, address) = bind_to("--listen", wanted)?;
+        let now = clock.now();
+        let row = |id: &&str| {
+            let number = plan.trunks.iter().position(|trunk| trunk.id == **id);
+            let told =
+                truth.iter().flat_map(|truth| &truth.servers).any(|(_, of, _)| number.is_some_and(|n| of.contains(&n)));
+            let voices = if told { vec![Voice::Canary, Voice::Truth] } else { vec![Voice::Canary] };
+            BoardRow { id: (*id).to_owned(), gate: TrunkGate::new(&voices, steady, now), canary_go: false }
+        };
+        let ids = plan.trunks.iter().map(|trunk| trunk.id.clone()).collect();
+        let trunks = Mutex::new(canaries.iter().map(row).collect());
+        let board = Arc::new(GateBoard { clock, every, ids, trunks, round: Mutex::new(None), truth });
+        let endpoint = open_gate(listener, board.clone())
+            .map_err(|error| Failure::could_not(format!("--listen {address}: {error}; nothing was sent")))?;
+        say(&format!("gate at http://{}/go", endpoint.address()));
+        Ok(Some(DialGate { board, _endpoint: endpoint }))
+    }
+
+    /// Takes what a round came to.
+    pub(super) fn round<'a>(&self, words: impl Iterator<Item = CanaryWord<'a>>) {
+        let board = &self.board;
+        board.hear_servers();
+        let now = board.clock.now();
+        let until = now + board.every * TURNS + A_LITTLE;
+        let mut trunks = board.trunks();
+        for word in words {
+            let Some(row) = trunks.iter_mut().find(|row| row.id == word.trunk) else { continue };
+            let opinion = match word.light {
+                Light::Go => Opinion::Go,
+                Light::NoGo => Opinion::NoGo,
+                Light::Undecided => Opinion::Unknown,
+            };
+            row.canary_go = word.is_go;
+            row.gate.says(now, Voice::Canary, (opinion, word.said.to_owned()), until);
+        }
+        drop(trunks);
+        *board.round.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+}
+
+impl TruthVoice {
+    fn begin(plan: &Plan, least: Option<f64>, clock: Clock) -> Result<Option<TruthVoice>, Failure> {
+        let sources = truths::servers(plan)?;
+        if sources.is_empty() {
+            return Ok(None);
+        }
+        let servers = plan.truths.iter().map(|profile| {
+            let own = profile.trunk.as_ref().and_then(|id| plan.trunks.iter().position(|trunk| trunk.id == *id));
+            let of: Vec<usize> = own.map_or_else(|| (0..plan.trunks.len()).collect(), |own| vec![own]);
+            let agents: u64 = of.iter().map(|n| u64::from(plan.trunks[*n].agents)).sum();
+            // Without a share the canary's own binding is enough.
+            let enough = least.map_or(1, |least| crate::vocab::floor_u64((agents as f64 * least).ceil())).max(1);
+            (profile.every, of, enough)
+        });
+        let servers = servers.collect();
+        let sampler = Sampler::begin(&sources, clock)
+            .map_err(|error| Failure::could_not(format!("the thread that asks servers for their counts: {error}")))?;
+        Ok(Some(TruthVoice { sampler, servers }))
+    }
+}
+
+impl GateBoard {
+    fn trunks(&self) -> MutexGuard<'_, Vec<BoardRow>> {
+        self.trunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What servers said since the last time.
+    fn hear_servers(&self) {
+        let Some(truth) = &self.truth else { return };
+        let mut trunks = self.trunks();
+        for TruthReading { server, answered, count, .. } in truth.sampler.take() {
+            let (every, of, enough) = &truth.servers[server];
+            let (opinion, why) = match count {
+                Ok(count) if count >= *enough => (Opinion::Go, format!("the server holds {count}")),
+                Ok(count) => (Opinion::NoGo, format!("the server holds {count}, {enough} are wanted")),
+                Err(why) => (Opinion::Unknown, why),
+            };
+            let until = answered + *every * TURNS + PATIENCE + A_LITTLE;
+            for row in trunks.iter_mut().filter(|row| of.iter().any(|n| self.ids.get(*n) == Some(&row.id))) {
+                row.gate.says(answered, Voice::Truth, (opinion, why.clone()), until);
+            }
+        }
+    }
+
+    /// A moment in UTC.
+    fn utc(&self, at: Time) -> String {
+        let moment = self.clock.sample();
+        utc(i128::from(moment.unix_ns) - i128::from(moment.now.nanos_since(at)), 3)
+    }
+
+    fn document(&self, row: &BoardRow, now: Time) -> (bool, Value) {
+        let GateState { go, since, why } = row.gate.state(now);
+        let inputs = row.gate.inputs(now).into_iter().map(|input| {
+            let told = json!({"state": input.opinion.as_str(), "since": self.utc(input.since), "why": input.why});
+            (input.voice.as_str().to_owned(), told)
+        });
+        let inputs: serde_json::Map<String, Value> = inputs.collect();
+        (go, json!({"trunk": row.id, "go": go, "since": self.utc(since), "why": why, "inputs": inputs}))
+    }
+}
+
+impl GateKeeper for GateBoard {
+    fn trunk(&self, id: &str) -> Option<(bool, String)> {
+        self.hear_servers();
+        let now = self.clock.now();
+        let trunks = self.trunks();
+        let (go, document) = self.document(trunks.iter().find(|row| row.id == id)?, now);
+        Some((go, format!("{document}\n")))
+    }
+
+    fn all(&self) -> (bool, String) {
+        self.hear_servers();
+        let now = self.clock.now();
+        let trunks = self.trunks();
+        let documents: Vec<(bool, Value)> = trunks.iter().map(|row| self.document(row, now)).collect();
+        let go = !documents.is_empty() && documents.iter().all(|(go, _)| *go);
+        let documents: Vec<Value> = documents.into_iter().map(|(_, document)| document).collect();
+        (go, format!("{}\n", json!({"go": go, "trunks": documents})))
+    }
+
+    fn health(&self) -> (bool, String) {
+        let round = *self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let well = round.is_some_and(|round| now < round + self.every * TURNS + A_LITTLE);
+        let last = round.map(|round| self.utc(round));
+        (well, format!("{}\n", json!({"ok": well, "last_round": last})))
+    }
+
+    fn metrics(&self) -> String {
+        // They are taken from the sampler here too, where nobody asks for the gate.
+        self.hear_servers();
+        let states: Vec<(String, bool)> = self.trunks().iter().map(|row| (row.id.clone(), row.canary_go)).collect();
+        let round = *self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.sample();
+        let ended = round.map_or(0, |round| now.unix_ns.saturating_sub(now.now.nanos_since(round)) / 1_000_000_000);
+        exposition(&states, i64::try_from(ended).unwrap_or(i64::MAX))
+    }
+}
