@@ -4,7 +4,7 @@ mod help;
 mod platform;
 
 pub use help::START;
-pub use platform::{PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformPullArgs};
+pub use platform::{PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformPullArgs, ReconcileArgs};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -58,6 +58,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Ask a contact-centre cloud what it knows of the trunks; nothing there is changed
     Platform(PlatformArgs),
+    /// Hold a run against what the platform says of the same time, minute by minute
+    Reconcile(ReconcileArgs),
     /// Follow the runs of a name over time: what changed, when, and what came and went
     Trend(TrendArgs),
     /// Make a profile of what real phones did, from a capture or an event log

@@ -25,7 +25,7 @@ _regstorm_values() {
     case "${COMP_WORDS[1]}" in
         explain) COMPREPLY=($(compgen -W "{NAMES}" -- "${cur}")) ;;
         profiles) COMPREPLY=($(compgen -W "{SHIPPED}" -- "${cur}")) ;;
-        report | compare | trend | sweep)
+        report | compare | trend | sweep | reconcile)
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -d -- "${cur}"))
             ;;

@@ -229,6 +229,21 @@ Exit status:
      nothing was sent
   3  no token, no connection, or every source refused";
 
+pub(super) const RECONCILE_HELP: &str = "\
+Minutes that the platform does not tell are missing or unknown, never zero. A shift between the clocks and what the platform \
+counts as a failure are named where they stand out.
+
+Examples:
+  regstorm reconcile results/latest platform
+  regstorm reconcile results/latest platform --html --out reconcile.html
+  regstorm reconcile results/latest platform --csv --out reconcile.csv
+
+Exit status:
+  0  the two sides agree in every minute that both told
+  1  they differ, or minutes are missing
+  2  bad usage, no run, or nothing pulled
+  3  it cannot be said: there is no minute that both told";
+
 pub(super) const TREND_HELP: &str = "\
 Follows the headline figures over the runs of a name: steps and drifts beyond the scatter from run to run, single runs \
 that stand out, findings that came and went, and where the profile changed. Ten runs with figures are needed; the text \

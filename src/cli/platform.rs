@@ -64,3 +64,34 @@ pub struct PlatformPullArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = help::RECONCILE_HELP)]
+pub struct ReconcileArgs {
+    /// The run's result directory
+    pub run: PathBuf,
+
+    /// What `regstorm platform pull` wrote
+    #[arg(value_name = "PLATFORM_DIR")]
+    pub platform: PathBuf,
+
+    /// A self-contained page instead of text
+    #[arg(long)]
+    pub html: bool,
+
+    /// A row for each minute and trunk
+    #[arg(long, conflicts_with = "html")]
+    pub csv: bool,
+
+    /// One JSON object
+    #[arg(long, conflicts_with_all = ["html", "csv"])]
+    pub json: bool,
+
+    /// One sentence, for a chat
+    #[arg(long, conflicts_with_all = ["html", "csv", "json"])]
+    pub line: bool,
+
+    /// Write there; only the sentence goes to stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}

@@ -31,6 +31,7 @@ mod platform;
 mod preflight;
 mod prober;
 mod probing;
+mod reconcile;
 mod registrar;
 mod renew;
 mod report;
@@ -77,6 +78,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Sweep(args) => sweep::execute(&args),
         Command::Compare(args) => compare::execute(&args),
         Command::Learn(args) => learn::execute(&args),
+        Command::Reconcile(args) => reconcile::execute(&args),
         Command::Platform(args) => platform::execute(&args),
         Command::Trend(args) => trend::execute(&args),
         Command::Explain(args) => explain::execute(&args),

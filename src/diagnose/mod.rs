@@ -29,6 +29,7 @@ pub mod gate;
 pub mod handshake;
 pub mod metric;
 pub mod readiness;
+pub mod reconcile;
 pub mod sources;
 pub mod threshold;
 pub mod truth;

@@ -33,6 +33,7 @@ pub mod line;
 mod names;
 mod platforms;
 pub mod readiness;
+pub mod reconcile;
 mod resolved;
 pub mod run_json;
 mod script;

@@ -66,10 +66,20 @@ pub enum Rival {
     Sweep,
     /// Phones that come again when they like, whatever they are asked for.
     OwnPace,
+    /// A platform that stamps or tells what happened later.
+    Lag,
+    /// Minutes that a platform lost.
+    Lost,
+    /// A registration of the platform's own.
+    OwnRegistration,
+    /// A permission that a client of the platform has not.
+    Permission,
+    /// Phones that are none of ours.
+    OtherPhones,
 }
 
 impl Rival {
-    pub const ALL: [Rival; 29] = [
+    pub const ALL: [Rival; 34] = [
         Rival::Accounts,
         Rival::AllAccounts,
         Rival::Limit,
@@ -99,6 +109,11 @@ impl Rival {
         Rival::Others,
         Rival::Sweep,
         Rival::OwnPace,
+        Rival::Lag,
+        Rival::Lost,
+        Rival::OwnRegistration,
+        Rival::Permission,
+        Rival::OtherPhones,
     ];
 
     /// As the lists call it; where there is a finding of this cause, by its id.
@@ -133,6 +148,11 @@ impl Rival {
             Rival::Others => "others",
             Rival::Sweep => "sweep",
             Rival::OwnPace => "own-pace",
+            Rival::Lag => "platform.lags",
+            Rival::Lost => "lost",
+            Rival::OwnRegistration => "own-registration",
+            Rival::Permission => "permission",
+            Rival::OtherPhones => "other-phones",
         }
     }
 }
@@ -150,7 +170,9 @@ mod tests {
     #[test]
     fn every_finding_has_rivals_and_every_rival_is_one_that_detectors_know() {
         let mut used = Vec::new();
-        for explain::Explanation { name: id, rivals, .. } in explain::all_findings() {
+        for explain::Explanation { name: id, rivals, .. } in
+            explain::all_findings().into_iter().chain(explain::findings_of_two_sides())
+        {
             assert!(!rivals.is_empty(), "{id} has no rivals");
             for rival in rivals {
                 let known = Rival::ALL.into_iter().find(|known| known.name() == rival.cause);
