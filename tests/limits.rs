@@ -433,6 +433,27 @@ mod program {
         }
     }
 
+    /// The server's own count, from a command: the same before and after, or somebody came
+    /// meanwhile.
+    #[test]
+    fn others_on_the_trunk_are_counted_by_the_server() {
+        let fault = "[[registrar.fault]]\nkind = \"limit\"\nconcurrent = 41\n";
+        for (command, says, confidence, after) in [
+            ("echo 200", "241, 200 of them others', then 403", "high", 200),
+            ("echo 0", "  41, then 403", "high", 0),
+            ("echo x >> asked; wc -l < asked", "41 more than were there already, then 403", "medium", 2),
+        ] {
+            let dir = tempfile::tempdir().expect("a directory under /tmp");
+            let truth = format!("[[truth]]\nkind = \"exec\"\ncommand = \"{command}\"\n");
+            let finished = limits(dir.path(), &format!("{RUN}{fault}{truth}"), &["--only", "concurrent"]);
+            finished.expect_code(0);
+            assert!(finished.stdout().contains(says), "{says}: {}", finished.stdout());
+            let found = &found(dir.path())["concurrent"];
+            assert_eq!((&found["limit"], &found["confidence"]), (&41.into(), &confidence.into()), "{found:#}");
+            assert_eq!(found["others"]["after"], after, "{found:#}");
+        }
+    }
+
     #[test]
     fn a_rate_is_named_with_its_answer() {
         let dir = tempfile::tempdir().expect("a directory under /tmp");

@@ -5,6 +5,7 @@
 
 mod as_record;
 mod field;
+mod others;
 
 use super::carriers::{carriers, layers_of};
 use super::contact;
@@ -27,6 +28,7 @@ use crate::report::limits as report;
 use crate::seed::Seed;
 use crate::vocab::{RunTag, TrunkId, parse_duration, saturating_u16};
 use field::{OpenedField, ShownField};
+use others::Others;
 use std::time::Duration;
 
 /// Where the fill begins, and its highest rate when the profile plans no load; per second.
@@ -54,7 +56,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         say(&format!("warning: {warning}"));
     }
     let trunk = trunk(&plan, args.trunk.as_deref())?;
-    let orders = orders(&plan, trunk, args)?;
+    let mut orders = orders(&plan, trunk, args)?;
     if live && !plan.trunks[trunk.index()].certificates.is_empty() {
         say(
             "warning: phones of a search share connections, which show tls.cert of their trunk and no tls_cert of an agent",
@@ -69,6 +71,9 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     prefer_promptness();
     let server = embedded(&plan, seed, clock, start)?;
     let found = with_embedded(found, address_of(&plan, server.as_ref()))?;
+    let others = Others::ask(&plan, trunk, clock)?;
+    // Who is there is known, or stated to be nobody.
+    orders.exclusive |= others.is_some();
     let OpenedField { crew, sockets, roster, setup } =
         field::open(&plan, &found, trunk, seed, RunTag(super::random_word()), start)?;
     let carriers = carriers(&plan, server.as_ref())?;
@@ -79,6 +84,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let signals = SignalBox::default();
     let trial = LiveField::new(crew, (sockets, layers), clock, signals.clone()).map_err(Failure::could_not)?;
     let searched = super::runtime()?.block_on(search(trial, roster, orders, signals, live));
+    let others = others.map(Others::again);
     drop(server);
     let (found, drops, places) = match searched {
         Ok(searched) => searched,
@@ -98,7 +104,13 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
         socket_drops: drops,
         addresses: as_record::addresses(&places, trunk),
     };
-    let limits = as_record::limits(&found, conditions, as_record::setup(setup, objective));
+    let mut limits = as_record::limits(&found, conditions, as_record::setup(setup, objective));
+    if let Some(concurrent) = &mut limits.concurrent {
+        concurrent.exclusive = plan.expect.exclusive;
+        if let Some(others) = others.filter(|_| concurrent.limit.is_some()) {
+            others::weigh(concurrent, others, plan.expect.exclusive);
+        }
+    }
     write_files(directory.path(), &report::render_all(&limits))?;
     if args.json {
         print(&String::from_utf8_lossy(&report::json(&limits)))?;

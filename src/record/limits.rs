@@ -100,10 +100,29 @@ pub struct Concurrent {
     /// Nobody else registers on this trunk, as somebody stated; otherwise the limit is so many more
     /// than were there already.
     pub exclusive: bool,
+    /// How many those were, where a server was asked (`[[truth]]`).
+    pub others: Option<OthersCount>,
     pub refused_for_themselves: u32,
     pub refused: u32,
     pub released: u32,
     pub taken_again: u32,
+}
+
+/// Bindings on the trunk that are not of this search, by a server's own count.
+#[derive(Clone, Serialize, Debug)]
+pub struct OthersCount {
+    /// Who said so.
+    pub server: String,
+    pub before: u64,
+    /// When all phones of the search had left; `None`: it did not say.
+    pub after: Option<u64>,
+}
+
+impl OthersCount {
+    /// As many before as after.
+    pub fn is_steady(&self) -> bool {
+        self.after == Some(self.before)
+    }
 }
 
 /// Contacts of one address of record.

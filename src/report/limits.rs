@@ -180,11 +180,23 @@ fn of_concurrent(found: &Concurrent, setup: &Setup) -> Found {
         _ => String::new(),
     };
     let soft = if found.hard == Some(false) { ", sometimes exceeded" } else { "" };
-    let more = if found.exclusive { "" } else { " more than were there already" };
+    // What is counted for an account or an address leaves others out.
+    let of_all = !matches!(found.scope, Some("account" | "source"));
+    let others = found.others.as_ref().filter(|others| of_all && others.is_steady()).map(|others| others.before);
+    let (value, whole) = match others {
+        Some(0) => (limit.to_string(), limit.to_string()),
+        Some(others) => {
+            let whole = (u64::from(limit) + others).to_string();
+            let text = format!("{whole}, {others} of them others'");
+            (whole, text)
+        }
+        None if found.exclusive || !of_all => (limit.to_string(), limit.to_string()),
+        None => (limit.to_string(), format!("{limit} more than were there already")),
+    };
     let sentence =
-        format!("{limit}{more}{soft}, then {}; counted {over}{refreshes}", answer(found.code, found.reason.as_ref()));
+        format!("{whole}{soft}, then {}; counted {over}{refreshes}", answer(found.code, found.reason.as_ref()));
     let because = confidence(found.confidence, &found.confidence_because);
-    Found { label, value: limit.to_string(), sentence, because, tone: "bad" }
+    Found { label, value, sentence, because, tone: "bad" }
 }
 
 fn of_contacts(found: &Contacts) -> Found {

@@ -77,7 +77,12 @@ fn what_is_said_of_a_world_is_true_of_it() {
                     Some(truth) => truth.told(results),
                     None => results,
                 };
-                matrix.judge(world, &run, &findings(&results));
+                let found = findings(&results);
+                for text in &world.says {
+                    let said = found.iter().any(|finding| finding.summary.contains(text.as_str()));
+                    assert!(said, "{run}: nothing says {text}: {found:#?}");
+                }
+                matrix.judge(world, &run, &found);
             }
         }
     }

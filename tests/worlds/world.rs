@@ -36,6 +36,9 @@ pub struct World {
     /// Ids that may be found with `low` or `open`: rivals that nothing in this world excludes.
     #[serde(default)]
     pub open: BTreeSet<String>,
+    /// What the summaries of findings must contain, each in one of them.
+    #[serde(default)]
+    pub says: Vec<String>,
     /// Nothing is wrong with the registrar that anybody must be woken for: no critical finding.
     #[serde(default)]
     pub healthy: bool,

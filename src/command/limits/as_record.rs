@@ -134,6 +134,7 @@ fn concurrent(found: &FoundConcurrent) -> record::Concurrent {
         refreshes_accepted: found.refreshes.map(|(accepted, _)| accepted),
         refreshes_asked: found.refreshes.map(|(_, asked)| asked),
         exclusive: found.exclusive,
+        others: None,
         refused_for_themselves: found.refused_for_themselves,
         refused: evidence.refused,
         released: evidence.released,

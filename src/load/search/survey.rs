@@ -22,7 +22,7 @@ pub struct Orders {
     /// Contacts of one user, and registrations at the same time.
     pub concurrent: bool,
     pub rate: bool,
-    /// Nobody else registers on this trunk.
+    /// Nobody else registers on this trunk, or it is known how many do.
     pub exclusive: bool,
     pub method: SearchMethod,
     pub fill: FillRate,

@@ -6,7 +6,22 @@ use super::super::phrase::{self, Speaks};
 use super::super::rivals::Rival;
 use super::super::view::Group;
 use super::{Case, RefusalShape};
+use crate::diagnose::truth::{TruthComparison, accounts};
+use crate::record::Results;
 use crate::vocab::{Class, Confidence, Kind, Phase, Severity, T1_MS};
+
+/// What others hold on a trunk, and which server says so: its own count from before the first
+/// phone. `None` where it does not say, or where it held fewer or more later on than that and we
+/// explain: others came or went.
+fn others_there(results: &Results, trunk: u16) -> Option<(u64, String)> {
+    let own = accounts(results).into_iter().find(|account| account.server.trunk == Some(trunk))?;
+    // A limit is on phones, and where each has several bindings the server counts those.
+    let before = own.server.before.filter(|_| own.server.bindings_each <= 1)?;
+    let agrees = |one: &TruthComparison| one.surplus() == 0 && one.count >= one.ours.0.saturating_add(before);
+    let agreed = own.compared.iter().filter(|one| agrees(one)).count() as u64;
+    (agreed >= SOME && agreed == own.compared.len() as u64)
+        .then(|| (before, format!("{} at {}", own.server.kind, own.server.address)))
+}
 
 impl Case<'_, '_> {
     pub(super) fn by_binding_cap(&mut self) -> Option<Vec<Draft>> {
@@ -133,23 +148,26 @@ impl Case<'_, '_> {
     fn limit(&self, binding_cap: &BindingCap) -> Draft {
         let BindingCap { limit, tally, accepted_before, refilled, refreshed, .. } = *binding_cap;
         let mut draft = self.draft("limit.concurrent", Severity::Critical);
-        let exclusive = self.view.results.header.exclusive;
         draft.confidence = confidence(tally.pro, tally.against);
-        draft.summary = if exclusive {
-            format!(
-                "the trunk takes {limit} registrations at a time: every further agent is refused with {} {}",
-                self.answer(),
-                self.place()
-            )
-        } else {
-            // Who else is registered on the trunk cannot be seen from here.
-            draft.confidence = draft.confidence.min(Confidence::Medium);
-            format!(
-                "the trunk takes {limit} registrations on top of those already there: every further agent is refused with {} {}",
-                self.answer(),
-                self.place()
-            )
+        let exclusive = self.view.results.header.exclusive;
+        let others = others_there(self.view.results, self.view.trunk);
+        let takes = match others {
+            Some((before, server)) => {
+                draft.evidence.push(format!("{server} held {before} before the first phone"));
+                match before {
+                    0 => format!("{limit} registrations at a time"),
+                    _ => format!("{} registrations at a time, {before} of them others'", limit + before),
+                }
+            }
+            None if exclusive => format!("{limit} registrations at a time"),
+            None => {
+                // Who else is registered on the trunk cannot be seen from here.
+                draft.confidence = draft.confidence.min(Confidence::Medium);
+                format!("{limit} registrations on top of those already there")
+            }
         };
+        draft.summary =
+            format!("the trunk takes {takes}: every further agent is refused with {} {}", self.answer(), self.place());
         if binding_cap.refreshes_refused * 50 > refreshed.max(1) {
             // What was bound is refused as well: only its words tell this from a ban.
             draft.confidence = Confidence::Open;
