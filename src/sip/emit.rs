@@ -14,7 +14,7 @@ mod question;
 use super::branch::{Branch, hex8};
 use super::challenge::{Challenge, Familiar, Offered, Role, Unusable, survey};
 use super::digest::{self, Algorithm, AlgorithmSet, Covered, FUNCTIONS, Ha1, HexDigest, Protection, Qop};
-use super::fields::{Param, Params, find_unquoted, is_blank};
+use super::fields::{Param, Params, find_unquoted, is_blank, leaves_quote_open};
 use super::scan::{Request, Response, via_parts};
 use super::search::find;
 use crate::vocab::Transport;
@@ -701,6 +701,11 @@ impl Out<'_> {
         let asks_rport = params.clone().any(|param| asks(&param));
         let add_received = asks_rport || sent_by_ip(head) != Some(ip);
         self.put_line(head.trim_ascii_end())?;
+        // Behind a quote that never ends it would be part of what is quoted.
+        let first = add_received && leaves_quote_open(via);
+        if first {
+            write!(self, ";received={ip}").map_err(|_| Overflow(self.buffer.len()))?;
+        }
         let mut params = params;
         for param in params.by_ref() {
             if asks(&param) {
@@ -711,7 +716,7 @@ impl Out<'_> {
                 self.put_line(param.raw)?;
             }
         }
-        if add_received {
+        if add_received && !first {
             write!(self, ";received={ip}").map_err(|_| Overflow(self.buffer.len()))?;
         }
         self.put_line(params.rest())

@@ -67,6 +67,20 @@ pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// Whether a quote begins in it and does not end.
+pub(super) fn leaves_quote_open(text: &[u8]) -> bool {
+    let Some(first) = memchr::memchr(b'"', text) else { return false };
+    let (mut open, mut rest) = (false, text[first..].iter());
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'"' => open = !open,
+            b'\\' if open => drop(rest.next()),
+            _ => {}
+        }
+    }
+    open
+}
+
 /// Position of the first `one` or `other` outside quoted strings, else the length of `text`. An
 /// unclosed quote swallows the rest.
 #[inline]
