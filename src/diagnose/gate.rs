@@ -53,7 +53,7 @@ pub struct GateInput {
     pub since: Time,
     /// When it is taken for unknown unless it is heard of again.
     pub until: Time,
-    /// When it last turned from go to something else, or back.
+    /// When it last turned from go to something else, or back, or to no-go.
     flipped: Option<Time>,
 }
 
@@ -93,7 +93,7 @@ impl TrunkGate {
         let Some(input) = self.inputs.iter_mut().find(|input| input.voice == voice) else { return };
         let before = input.at(now);
         if before.opinion != opinion {
-            let flips = (before.opinion == Opinion::Go) != (opinion == Opinion::Go);
+            let flips = (before.opinion == Opinion::Go) != (opinion == Opinion::Go) || opinion == Opinion::NoGo;
             // The first go of all is no change of mind.
             let first = opinion == Opinion::Go && before.flipped.is_none() && before.opinion == Opinion::Unknown;
             input.flipped = if flips && !first { Some(now) } else { before.flipped };
