@@ -146,3 +146,96 @@ fn cached(trunk: u16, id: &str, platform: &PlatformRecord, rows: &[&MinuteRow]) 
     }
     Some(draft)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SideCounts, TheirCounts};
+    use super::*;
+    use crate::record::platform::SeenState;
+
+    /// A minute in which we registered so many and so many were refused, and what was told of it.
+    fn minute(n: i64, (registered, failed): (u64, u64), told: Option<(u64, u64)>) -> MinuteRow {
+        let state = match told {
+            None => MinuteState::Missing,
+            Some(told) if told == (registered, failed) => MinuteState::Agree,
+            Some(_) => MinuteState::Differ,
+        };
+        MinuteRow {
+            start_s: 60 * n,
+            trunk: 0,
+            trunk_id: "nj".to_owned(),
+            ours: SideCounts { registered, failed, ..SideCounts::default() },
+            theirs: TheirCounts { registered: told.map(|told| told.0), failed: told.map(|told| told.1) },
+            state,
+        }
+    }
+
+    /// Minutes of 100 registrations and 10 refusals, told as `told` says of each.
+    fn minutes(told: impl Fn(i64) -> Option<(u64, u64)>) -> Vec<MinuteRow> {
+        (0..10).map(|n| minute(n, (100, 10), told(n))).collect()
+    }
+
+    fn late(rows: &[MinuteRow]) -> Option<Draft> {
+        lags(0, &rows.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_newest_minutes_are_late_where_all_before_agree() {
+        let told = |n| Some(if n >= 8 { (40, 3) } else { (100, 10) });
+        let found = late(&minutes(told)).expect("late");
+        assert_eq!(
+            (found.summary.as_str(), found.attempts),
+            ("the platform's newest 2 minutes lack 134 attempts", 134)
+        );
+        assert_eq!((found.confidence, found.excluded), (Confidence::Medium, vec![Rival::Lost]));
+        // A minute that is gone altogether: what is short may be lost as well.
+        let found = late(&minutes(|n| told(n).filter(|_| n != 4))).expect("late");
+        assert_eq!(found.excluded, []);
+    }
+
+    #[test]
+    fn minutes_that_are_short_elsewhere_or_hold_more_are_not_late() {
+        assert!(late(&minutes(|_| Some((100, 10)))).is_none());
+        assert!(
+            late(&minutes(|n| Some(if n == 3 || n == 9 { (40, 3) } else { (100, 10) }))).is_none(),
+            "not only the newest"
+        );
+        assert!(late(&minutes(|n| Some(if n == 9 { (140, 3) } else { (100, 10) }))).is_none(), "more than ours");
+        assert!(late(&minutes(|n| Some(if n >= 3 { (40, 3) } else { (100, 10) }))).is_none(), "too few agree before");
+    }
+
+    /// What a trunk's state at 00:05:30 leads to.
+    fn called(registered: Option<bool>, rows: &[MinuteRow]) -> Option<Draft> {
+        let state = SeenState {
+            time: "1970-01-01T00:05:30Z".to_owned(),
+            trunk_id: "nj".to_owned(),
+            state: "Active".to_owned(),
+            registered,
+            ..SeenState::default()
+        };
+        let platform = PlatformRecord { states: vec![state], ..PlatformRecord::default() };
+        cached(0, "nj", &platform, &rows.iter().collect::<Vec<_>>())
+    }
+
+    /// Nobody gets in between the fourth minute and the seventh.
+    fn outage(told: impl Fn(i64, (u64, u64)) -> Option<(u64, u64)>) -> Vec<MinuteRow> {
+        let ours = |n| if (4..8).contains(&n) { (0, 60) } else { (100, 0) };
+        (0..10).map(|n| minute(n, ours(n), told(n, ours(n)))).collect()
+    }
+
+    #[test]
+    fn a_state_that_says_registered_while_everybody_is_refused_is_an_old_one() {
+        let found = called(Some(true), &outage(|_, ours| Some(ours))).expect("found");
+        assert_eq!(found.summary, "the platform calls the trunk \"Active\" while all of 180 attempts are refused");
+        assert_eq!(found.excluded, [Rival::OwnRegistration]);
+        // Where it has no refusals, its own registration may be another one than that of our phones.
+        assert_eq!(called(Some(true), &outage(|_, _| None)).expect("found").excluded, []);
+    }
+
+    #[test]
+    fn a_state_that_fits_or_does_not_say_is_no_old_one() {
+        assert!(called(Some(false), &outage(|_, ours| Some(ours))).is_none());
+        assert!(called(None, &outage(|_, ours| Some(ours))).is_none());
+        assert!(called(Some(true), &minutes(|_| Some((100, 10)))).is_none(), "some get in");
+    }
+}
