@@ -195,6 +195,7 @@ fn worker(
         worker: stripe.worker,
         workers: WORKERS,
         interval: plan.interval,
+        passed: Duration::ZERO,
         warmup: plan.warmup,
         start,
         late: Duration::from_nanos(plan.generator.late_ns),

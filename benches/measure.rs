@@ -20,6 +20,7 @@ fn tally() -> Tally {
         worker: 0,
         workers: 1,
         interval: Duration::from_secs(10),
+        passed: Duration::ZERO,
         warmup: Duration::ZERO,
         start: Time::from_secs(1),
         late: Duration::from_millis(5),

@@ -27,8 +27,8 @@ use crate::seed::Seed;
 use crate::sip::uri::{Target, parse_target};
 use crate::sip::{self, Algorithm, Ha1};
 use crate::vocab::{
-    ArrivalOrder, Expectation, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32, saturating_u16,
-    saturating_u32,
+    ArrivalOrder, Expectation, IntervalAlign, LoadStage, Secret, SocketUse, Transport, TrunkId, floor_u32,
+    saturating_u16, saturating_u32,
 };
 use mix::{Deviation, Mixture, TrunkMix, UNKNOWN};
 use policy::policy;
@@ -52,6 +52,7 @@ pub struct Plan {
     /// `None`: drawn when the run starts.
     pub seed: Option<u64>,
     pub interval: Duration,
+    pub align: IntervalAlign,
     /// The beginning of the load that no total contains.
     pub warmup: Duration,
     /// 0: as many as the planned rate needs.
@@ -153,6 +154,7 @@ impl Plan {
             name: profile.run.name.clone(),
             seed: profile.run.seed,
             interval: profile.run.interval,
+            align: profile.run.align,
             warmup: profile.run.warmup,
             workers: profile.run.workers as usize,
             drain: profile.run.drain,

@@ -36,6 +36,28 @@ fn waiting_costs_next_to_nothing() {
     assert!(cpu < 25.0, "the senders used {cpu} % of their time to wait");
 }
 
+// ---- Intervals ----
+
+/// The first one is as long as it takes to the next whole second, and the sums are those of any
+/// run.
+#[test]
+fn intervals_may_end_where_those_of_the_clock_do() {
+    let dir = temp();
+    let text = small("").replace("for = \"200ms\"", "for = \"200ms\"\n\n[[load]]\nhold = \"3s\"");
+    let text = text.replace("interval = \"1s\"", "interval = \"1s\"\nalign = \"minute\"");
+    regstorm(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"]).expect_code(0);
+    let results = ResultDir::open(&dir.path().join("out"));
+    results.expect_balanced();
+    let rows = results.table("generator.csv").rows;
+    assert!(rows.len() >= 4, "{} intervals", rows.len());
+    // Stages end when they are over; the load lasts for these.
+    for row in &rows[1..4] {
+        assert!(row["interval_start"].ends_with(".000Z"), "{}", row["interval_start"]);
+    }
+    let lengths: Vec<f64> = rows.iter().map(|row| row["interval_s"].parse().expect("a number")).collect();
+    assert!(lengths[0] <= 1.0 && lengths[1..3].iter().all(|length| (length - 1.0).abs() < 1e-9), "{lengths:?}");
+}
+
 // ---- Usage ----
 
 #[test]

@@ -35,6 +35,7 @@ fn tally(worker: u32, workers: u32) -> Tally {
         worker,
         workers,
         interval: Duration::from_secs(1),
+        passed: Duration::ZERO,
         warmup: Duration::ZERO,
         start: START,
         late: Duration::from_millis(5),

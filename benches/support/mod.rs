@@ -86,6 +86,7 @@ fn tally(agents: u32) -> Tally {
         start: START,
         late: Duration::from_millis(5),
         stall: Duration::from_millis(10),
+        passed: Duration::ZERO,
         warmup: Duration::ZERO,
     })
 }

@@ -32,6 +32,8 @@ pub(super) struct RunFrame {
     pub schedule: Arc<Schedule>,
     /// `--capture-secrets`.
     pub capture_secrets: bool,
+    /// How much of the first interval had passed at the start.
+    pub passed: Duration,
 }
 
 /// Workers ready to start, and what their sockets got from the kernel.
@@ -69,6 +71,7 @@ pub(super) fn assemble(
             worker,
             workers: frame.workers,
             interval: plan.interval,
+            passed: frame.passed,
             warmup: plan.warmup,
             start: frame.start,
             late: Duration::from_nanos(plan.generator.late_ns),

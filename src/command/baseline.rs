@@ -89,6 +89,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         seed,
         run: RunTag(super::random_word()),
         start,
+        passed: Duration::ZERO,
         workers: sender_threads(&plan),
         schedule,
         capture_secrets: false,

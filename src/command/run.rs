@@ -75,6 +75,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
         seed,
         run: RunTag(super::random_word()),
         start,
+        passed: plan.align.passed(plan.interval, started_unix_ns),
         workers: sender_threads(&plan),
         schedule,
         capture_secrets: args.capture_secrets,

@@ -38,6 +38,8 @@ pub struct TallyConfig {
     pub workers: u32,
     /// `run.interval`.
     pub interval: Duration,
+    /// How much of the first interval had passed at the start (`run.align`).
+    pub passed: Duration,
     /// `run.warmup`: an interval ends with it, so that none lies on both sides.
     pub warmup: Duration,
     /// The run's start: time 0 of everything handed over.
@@ -328,11 +330,14 @@ impl Tally {
     }
 
     /// When the current interval ends if no stage ends before: the next whole multiple of
-    /// `run.interval`, or the end of the warm-up.
+    /// `run.interval`, counted from where the first one would have begun, or the end of the
+    /// warm-up.
     pub fn next_close(&self) -> Time {
         let interval = u64::try_from(self.config.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let passed = self.since.nanos_since(self.config.start) / interval;
-        let whole = self.config.start + Duration::from_nanos(interval.saturating_mul(passed.saturating_add(1)));
+        let before = u64::try_from(self.config.passed.as_nanos()).unwrap_or(u64::MAX);
+        let whole = self.since.nanos_since(self.config.start).saturating_add(before) / interval;
+        let next = interval.saturating_mul(whole.saturating_add(1)).saturating_sub(before);
+        let whole = self.config.start + Duration::from_nanos(next);
         let warm = self.config.start + self.config.warmup;
         if self.since < warm { whole.min(warm) } else { whole }
     }

@@ -155,6 +155,7 @@ impl<'a> Retelling<'a> {
             worker: 0,
             workers: 1,
             interval,
+            passed: Duration::ZERO,
             warmup: Duration::ZERO,
             start: START,
             late: Duration::MAX,

@@ -10,8 +10,8 @@ pub mod truth;
 
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, ContactHost, LimitScope, OfferedQop, OnIcmp, Platform, Process, RealmPolicy, Secret,
-    ShownCertificate, SocketUse, WhenExhausted, Word, WsHost,
+    AcceptFrom, ArrivalOrder, ContactHost, IntervalAlign, LimitScope, OfferedQop, OnIcmp, Platform, Process,
+    RealmPolicy, Secret, ShownCertificate, SocketUse, WhenExhausted, Word, WsHost,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -65,6 +65,11 @@ pub struct RunFile {
     /// Bucket of every time series.
     #[schemars(extend("default" = defaults::RUN_INTERVAL))]
     pub interval: Option<DurationText>,
+    /// Where intervals end: `"start"`, counted from the run's start, or `"minute"`, on whole
+    /// minutes of UTC, so that they line up with a platform's; the first one is short. The interval
+    /// must then divide a minute, or be whole minutes.
+    #[schemars(extend("default" = defaults::ALIGN))]
+    pub align: Option<WordText<IntervalAlign>>,
     /// Same profile and seed: same identities, arrival times and random choices. Random, and
     /// recorded, when left out.
     pub seed: Option<u64>,

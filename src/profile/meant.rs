@@ -11,9 +11,9 @@ use super::places::{Path, Places};
 use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, OfferedQop, OnIcmp, Platform, PlatformKind, Process,
-    RealmPolicy, ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, WhenExhausted, WsHost, as_text,
-    format_duration,
+    AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, IntervalAlign, OfferedQop, OnIcmp, Platform,
+    PlatformKind, Process, RealmPolicy, ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, WhenExhausted, WsHost,
+    as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -56,6 +56,7 @@ pub struct RunProfile {
     pub name: String,
     #[serde(serialize_with = "as_text")]
     pub interval: Duration,
+    pub align: IntervalAlign,
     /// `None`: drawn when the run starts.
     pub seed: Option<u64>,
     /// 0: as many as the planned rate needs.

@@ -206,6 +206,8 @@ impl World {
                     worker,
                     workers: config.workers,
                     interval: config.interval,
+                    // It begins on a whole minute.
+                    passed: Duration::ZERO,
                     warmup: config.warmup,
                     start: START,
                     late: Duration::from_millis(5),

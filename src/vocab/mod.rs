@@ -44,8 +44,8 @@ pub use platform::{Platform, PlatformKind};
 pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
 pub use setup::{
-    AcceptFrom, ArrivalOrder, ContactHost, LoadStage, OfferedQop, OnIcmp, Process, RealmPolicy, ReplayAct, RetryAfter,
-    SocketUse, WhenExhausted, WsHost,
+    AcceptFrom, ArrivalOrder, ContactHost, IntervalAlign, LoadStage, OfferedQop, OnIcmp, Process, RealmPolicy,
+    ReplayAct, RetryAfter, SocketUse, WhenExhausted, WsHost,
 };
 pub use time::{T1, T1_MS, Time};
 pub use trouble::{NotSent, Trouble, Unreachable, Unusable, Why};

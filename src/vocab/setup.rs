@@ -154,6 +154,32 @@ words! {
 }
 
 words! {
+    /// Where the intervals of a run end.
+    #[derive(Default)]
+    pub enum IntervalAlign {
+        /// Whole intervals after the run's start.
+        #[default]
+        Start = "start",
+        /// On whole minutes of UTC, or on whole parts of them, so that they line up with a
+        /// platform's; the first one is short.
+        Minute = "minute",
+    }
+}
+
+impl IntervalAlign {
+    /// How much of the first interval had passed when a run started at this Unix time.
+    pub fn passed(self, interval: Duration, started_unix_ns: i64) -> Duration {
+        match self {
+            IntervalAlign::Start => Duration::ZERO,
+            IntervalAlign::Minute => {
+                let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX).max(1);
+                Duration::from_nanos(started_unix_ns.rem_euclid(interval).cast_unsigned())
+            }
+        }
+    }
+}
+
+words! {
     /// The order in which the agents of a trunk arrive.
     #[derive(Default)]
     pub enum ArrivalOrder {

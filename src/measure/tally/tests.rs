@@ -19,6 +19,7 @@ fn tally() -> Tally {
         worker: 0,
         workers: 1,
         interval: Duration::from_secs(10),
+        passed: Duration::ZERO,
         warmup: Duration::ZERO,
         start: at(0),
         late: Duration::from_millis(5),
@@ -361,6 +362,21 @@ fn rows_leave_in_pieces_as_they_were_when_their_interval_ended() {
     rows.sort_unstable();
     assert_eq!(rows, [(0, 2, None), (2, 2, Some(LoopKind::ServerError))]);
     assert_eq!(loops(&next), [(0, LoopKind::ForbiddenAfterAuth, 2), (1, LoopKind::ServerError, 3)]);
+}
+
+#[test]
+fn a_first_interval_that_had_begun_before_the_run_is_short() {
+    let mut tally = Tally::new(TallyConfig { passed: Duration::from_secs(7), ..tally().config });
+    let ends: Vec<_> = (0..3)
+        .map(|_| {
+            let end = tally.next_close();
+            tally.close(end).end_ns / 1_000_000
+        })
+        .collect();
+    assert_eq!(ends, [3_000, 13_000, 23_000]);
+    let nearly = Duration::from_nanos(9_999_999_999);
+    let tally = Tally::new(TallyConfig { passed: nearly, ..tally.config });
+    assert_eq!(tally.next_close(), at(0) + Duration::from_nanos(1));
 }
 
 #[test]

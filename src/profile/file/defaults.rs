@@ -2,11 +2,12 @@
 
 use crate::profile::words::RetryPreset;
 use crate::vocab::{
-    AcceptFrom, ArrivalOrder, ContactHost, LimitScope, OfferedQop, Process, RealmPolicy, SocketUse, WhenExhausted,
-    WsHost,
+    AcceptFrom, ArrivalOrder, ContactHost, IntervalAlign, LimitScope, OfferedQop, Process, RealmPolicy, SocketUse,
+    WhenExhausted, WsHost,
 };
 
 pub const RUN_INTERVAL: &str = "60s";
+pub const ALIGN: IntervalAlign = IntervalAlign::Start;
 pub const RUN_WORKERS: u32 = 0;
 pub const RUN_WARMUP: &str = "0s";
 pub const RUN_DRAIN: &str = "35s";

@@ -25,7 +25,7 @@ use super::meant::{
     Arrivals, FaultProfile, GeneratorProfile, Profile, RegistrarProfile, RunProfile, Safety, StageProfile,
 };
 use super::places::{Path, Places};
-use crate::vocab::{Expectation, FaultKind, ShownCertificate, format_duration, parse_bandwidth};
+use crate::vocab::{Expectation, FaultKind, IntervalAlign, ShownCertificate, format_duration, parse_bandwidth};
 use check::Checker;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -83,6 +83,12 @@ pub(super) fn resolve(file: ProfileFile, places: Places, source: &dyn Source) ->
     })
 }
 
+/// Whether intervals of such a length can end on each whole minute, or each end on one.
+fn fits_minutes(interval: Duration) -> bool {
+    let (minute, interval) = (Duration::from_secs(60).as_nanos(), interval.as_nanos().max(1));
+    minute.is_multiple_of(interval) || interval.is_multiple_of(minute)
+}
+
 fn run(check: &mut Checker, file: RunFile) -> RunProfile {
     let at = Path::root("run");
     let name = match file.name {
@@ -96,6 +102,13 @@ fn run(check: &mut Checker, file: RunFile) -> RunProfile {
     if interval < MIN_INTERVAL {
         check.bad(&at.key("interval"), "must be at least 100ms");
     }
+    let align = check.word(&at.key("align"), file.align.as_ref(), defaults::ALIGN);
+    if align == IntervalAlign::Minute && !fits_minutes(interval) {
+        check.bad(
+            &at.key("align"),
+            "needs an interval that divides a minute, or whole minutes; 1s, 5s, 10s, 30s, 60s and 5m do",
+        );
+    }
     let workers = file.workers.unwrap_or(defaults::RUN_WORKERS);
     if workers > MAX_WORKERS {
         check.bad(&at.key("workers"), format!("must be at most {MAX_WORKERS}"));
@@ -105,7 +118,7 @@ fn run(check: &mut Checker, file: RunFile) -> RunProfile {
     let unregister = file.unregister.unwrap_or(defaults::RUN_UNREGISTER);
     let resolver = names::resolver(check, &at.key("resolver"), file.resolver.as_deref());
     let hosts = names::hosts(check, &at.key("hosts"), file.hosts.unwrap_or_default());
-    RunProfile { name, interval, seed: file.seed, workers, warmup, drain, unregister, resolver, hosts }
+    RunProfile { name, interval, align, seed: file.seed, workers, warmup, drain, unregister, resolver, hosts }
 }
 
 /// A warm-up that is the whole load would leave nothing to judge.
