@@ -71,17 +71,20 @@ fn draft(id: &'static str, severity: Severity, view: &View<'_>, off: &[OffStretc
 fn unknown_to_server(view: &View<'_>, account: &TruthAccount<'_>) -> Option<Draft> {
     let off = stretches(&account.compared, |one| one.missing() > 0);
     let worst = off.iter().flat_map(|stretch| stretch.answers).max_by_key(|one| one.missing())?;
-    let mut draft = draft("binding.unknown-to-server", Severity::Critical, view, &off);
+    // A number that never followed ours may just be an old one, or of something else.
+    let followed = followed(account);
+    let severity = if followed >= SOME { Severity::Critical } else { Severity::Warning };
+    let mut draft = draft("binding.unknown-to-server", severity, view, &off);
     draft.agents = worst.missing() / account.server.bindings_each.max(1);
     let answers: usize = off.iter().map(|stretch| stretch.answers.len()).sum();
     draft.summary = format!(
-        "the server holds {} of the {} bindings that were granted: {} cannot be reached and do not know it",
-        worst.count.min(worst.ours.0),
+        "the server says that it holds {} in all where {} were granted: by that, at least {} cannot be reached and {} not know it",
+        counted(worst.count, "binding"),
         worst.ours.0,
         counted(draft.agents, "agent"),
+        if draft.agents == 1 { "does" } else { "do" },
     );
     draft.evidence = told(account, answers, draft.first_ns, draft.last_ns);
-    let followed = followed(account);
     if followed >= SOME {
         draft.excludes_all(
             &[Rival::PartialCount, Rival::StaleCount],
