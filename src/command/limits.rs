@@ -72,7 +72,6 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     let server = embedded(&plan, seed, clock, start)?;
     let found = with_embedded(found, address_of(&plan, server.as_ref()))?;
     let others = Others::ask(&plan, trunk, clock)?;
-    // Who is there is known, or stated to be nobody.
     orders.exclusive |= others.is_some();
     let OpenedField { crew, sockets, roster, setup } =
         field::open(&plan, &found, trunk, seed, RunTag(super::random_word()), start)?;
@@ -106,10 +105,7 @@ pub(super) fn execute(args: &LimitsArgs) -> Result<Exit, Failure> {
     };
     let mut limits = as_record::limits(&found, conditions, as_record::setup(setup, objective));
     if let Some(concurrent) = &mut limits.concurrent {
-        concurrent.exclusive = plan.expect.exclusive;
-        if let Some(others) = others.filter(|_| concurrent.limit.is_some()) {
-            others::weigh(concurrent, others, plan.expect.exclusive);
-        }
+        others::weigh(concurrent, others, plan.expect.exclusive);
     }
     write_files(directory.path(), &report::render_all(&limits))?;
     if args.json {

@@ -71,15 +71,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let server = embedded(&plan, seed, clock, start)?;
     let targets = with_embedded(found, address_of(&plan, server.as_ref()))?;
     let carriers = carriers(&plan, server.as_ref())?;
-    let frame = RunFrame {
-        seed,
-        run: RunTag(super::random_word()),
-        start,
-        passed: plan.align.passed(plan.interval, started_unix_ns),
-        workers: sender_threads(&plan),
-        schedule,
-        capture_secrets: args.capture_secrets,
-    };
+    let passed = plan.align.passed(plan.interval, started_unix_ns);
+    let (run, workers) = (RunTag(super::random_word()), sender_threads(&plan));
+    let frame = RunFrame { seed, run, start, passed, workers, schedule, capture_secrets: args.capture_secrets };
     let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
     let assembled = assemble_in_time(&plan, (&targets, &carriers), &frame, clock);
     let AssembledRun { workers, mut features } = assembled.inspect_err(|_| directory.discard())?;

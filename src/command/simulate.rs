@@ -165,15 +165,8 @@ fn rehearse_until<W: Write>(
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
     let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
     let tag = RunTag(seed.draw(Purpose::Identity, u64::MAX, 0));
-    let frame = RunFrame {
-        seed,
-        run: tag,
-        start: Time::ORIGIN,
-        passed: Duration::ZERO,
-        workers: 1,
-        schedule,
-        capture_secrets: false,
-    };
+    let (start, passed) = (Time::ORIGIN, Duration::ZERO);
+    let frame = RunFrame { seed, run: tag, start, passed, workers: 1, schedule, capture_secrets: false };
     let mut writer = Writer::new(out);
     writer.header(&rehearsal_header(plan, &frame))?;
     let config = WorldConfig {

@@ -18,7 +18,7 @@ pub(super) struct Others {
 }
 
 impl Others {
-    /// Asks; `None` where no server counts this trunk alone, or where it does not say. The latter is
+    /// Asks; `None` where no server counts this trunk alone, or where it does not say, which is
     /// told.
     ///
     /// # Errors
@@ -45,7 +45,9 @@ impl Others {
 
 /// What a limit is worth when this is known of others: as many before as after, and it is the whole
 /// limit; otherwise somebody came or went meanwhile, and it may be a few more or fewer.
-pub(super) fn weigh(concurrent: &mut Concurrent, others: OthersCount, stated: bool) {
+pub(super) fn weigh(concurrent: &mut Concurrent, others: Option<OthersCount>, stated: bool) {
+    concurrent.exclusive = stated;
+    let Some(others) = others.filter(|_| concurrent.limit.is_some()) else { return };
     if !others.is_steady() && !stated {
         let least = concurrent.confidence == Confidence::Low.as_str();
         concurrent.confidence = if least { Confidence::Low } else { Confidence::Medium }.as_str();

@@ -228,7 +228,7 @@ mod tests {
         let found = called(Some(true), &outage(|_, ours| Some(ours))).expect("found");
         assert_eq!(found.summary, "the platform calls the trunk \"Active\" while all of 180 attempts are refused");
         assert_eq!(found.excluded, [Rival::OwnRegistration]);
-        // Where it has no refusals, its own registration may be another one than that of our phones.
+        // Where it has no refusals, it may have another registration than our phones.
         assert_eq!(called(Some(true), &outage(|_, _| None)).expect("found").excluded, []);
     }
 
