@@ -517,8 +517,8 @@ pub struct WatchArgs {
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub steady: String,
 
-    /// The share of the profile's agents that the server itself must hold ([[truth]]) for go
-    /// [default: one binding]
+    /// The share of the profile's agents that the server itself must hold (truth in the profile)
+    /// for go [default: one binding]
     #[arg(long, value_name = "SHARE")]
     pub least: Option<f64>,
 

@@ -21,7 +21,7 @@ pub enum PlatformCommand {
 
 #[derive(Debug, Args)]
 pub struct PlatformChoice {
-    /// The profile (TOML) with a [[platform]]; it needs no load
+    /// The profile (TOML) with a platform; it needs no load
     pub profile: PathBuf,
 
     /// The id of the platform, where the profile has several

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// Distinct rows with a reason of their own per worker and run; further ones are counted under
-/// [`OTHER`](super::phrases::OTHER), whose rows are limited by trunks × kinds × codes.
+/// `(other)`, whose rows are limited by trunks × kinds × codes.
 pub const MAX_ROWS: usize = 256;
 
 /// One kind of response in one interval.
