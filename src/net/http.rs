@@ -7,6 +7,8 @@
 
 use super::tls::TlsSetupError;
 use super::tls::check::{told, trusted};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +83,16 @@ pub enum HttpError {
     Elsewhere { host: String, to: String, status: u16 },
     #[error("{host} does not answer as HTTP has it: {why}")]
     Broken { host: String, why: String },
+}
+
+/// What `Authorization` says of a user and a password (RFC 7617 §2).
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 impl HttpAnswer {
@@ -266,6 +278,15 @@ mod tests {
         let told = answered.expect_err("no answer").to_string();
         assert!(!told.contains("hidden"), "{told}");
         told
+    }
+
+    #[test]
+    fn basic_credentials_are_written_as_their_rfc_shows() {
+        assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(base64(b"Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
     }
 
     #[test]

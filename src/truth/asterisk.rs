@@ -5,7 +5,7 @@
 //! system,reporting` for the list and `read = security` for the events; without the latter the
 //! count is all there is.
 
-use super::wire::{connect, receive, send};
+use super::wire::{self, connect, send};
 use super::{Adapter, Deadline, Heard, TruthPlace, TruthSource, shown};
 use crate::vocab::Secret;
 use std::net::TcpStream;
@@ -115,17 +115,9 @@ impl Session {
 
     /// The line a manager says before anything else.
     fn greeting(&mut self, wait: Deadline) -> Result<(), String> {
-        loop {
-            if let Some(end) = self.rest.windows(2).position(|pair| pair == b"\r\n") {
-                let line = String::from_utf8_lossy(&self.rest[..end]).into_owned();
-                self.rest.drain(..end + 2);
-                let known = line.starts_with("Asterisk Call Manager");
-                return if known { Ok(()) } else { Err(format!("no manager interface: {}", shown(&line))) };
-            }
-            if receive(&mut self.stream, &mut self.rest, wait)? == 0 {
-                return Err("the connection was closed".to_owned());
-            }
-        }
+        let line = wire::next(&mut self.stream, &mut self.rest, first_line, wait)?;
+        let known = line.starts_with("Asterisk Call Manager");
+        if known { Ok(()) } else { Err(format!("no manager interface: {}", shown(&line))) }
     }
 
     /// Sends an action; its id, by which its answers are known.
@@ -153,16 +145,14 @@ impl Session {
     }
 
     fn next(&mut self, wait: Deadline) -> Result<AmiMessage, String> {
-        loop {
-            if let Some((message, length)) = first(&self.rest) {
-                self.rest.drain(..length);
-                return Ok(message);
-            }
-            if receive(&mut self.stream, &mut self.rest, wait)? == 0 {
-                return Err("the connection was closed".to_owned());
-            }
-        }
+        wire::next(&mut self.stream, &mut self.rest, first, wait)
     }
+}
+
+/// The first whole line of these bytes, and its length.
+fn first_line(bytes: &[u8]) -> Option<(String, usize)> {
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    Some((String::from_utf8_lossy(&bytes[..end]).into_owned(), end + 2))
 }
 
 /// The first whole message of these bytes, and its length.

@@ -2,7 +2,7 @@
 //!
 //! Messages are header fields up to an empty line; a `Content-Length` announces a body.
 
-use super::wire::{connect, receive, send};
+use super::wire::{connect, next, send};
 use super::{Adapter, Deadline, TruthPlace, TruthSource, shown};
 use crate::vocab::Secret;
 use std::net::TcpStream;
@@ -33,7 +33,7 @@ impl EventSocket {
         };
         send(stream, b"api show registrations count\n\n", wait)?;
         loop {
-            let message = next(stream, rest, wait)?;
+            let message = next(stream, rest, first, wait)?;
             match message.kind() {
                 "api/response" => return count(&message.body),
                 "text/disconnect-notice" => return Err("the connection was closed".to_owned()),
@@ -59,7 +59,7 @@ fn log_in(place: &TruthPlace, secret: &Secret, wait: Deadline) -> Result<(TcpStr
     let TruthPlace::Tcp(at) = place else { return Err("cannot be asked but over a connection".to_owned()) };
     let (mut stream, mut rest) = (connect(*at, wait)?, Vec::new());
     loop {
-        let message = next(&mut stream, &mut rest, wait)?;
+        let message = next(&mut stream, &mut rest, first, wait)?;
         match message.kind() {
             "auth/request" => send(&mut stream, format!("auth {}\n\n", secret.reveal()).as_bytes(), wait)?,
             "command/reply" if message.field("Reply-Text").is_some_and(|text| text.starts_with("+OK")) => {
@@ -68,18 +68,6 @@ fn log_in(place: &TruthPlace, secret: &Secret, wait: Deadline) -> Result<(TcpStr
             "command/reply" => return Err("the password was refused".to_owned()),
             "text/rude-rejection" => return Err("this address is refused by the server's access list".to_owned()),
             other => return Err(format!("no event socket: {}", shown(other))),
-        }
-    }
-}
-
-fn next(stream: &mut TcpStream, rest: &mut Vec<u8>, wait: Deadline) -> Result<EslMessage, String> {
-    loop {
-        if let Some((message, length)) = first(rest) {
-            rest.drain(..length);
-            return Ok(message);
-        }
-        if receive(stream, rest, wait)? == 0 {
-            return Err("the connection was closed".to_owned());
         }
     }
 }

@@ -115,6 +115,25 @@ pub(super) fn receive(stream: &mut TcpStream, into: &mut Vec<u8>, wait: Deadline
     if into.len() > LONGEST { Err("an answer without end".to_owned()) } else { Ok(length) }
 }
 
+/// The next message of a connection, cut off what came; `first` finds a whole one at the beginning
+/// of it, and its length.
+pub(super) fn next<M>(
+    stream: &mut TcpStream,
+    rest: &mut Vec<u8>,
+    first: fn(&[u8]) -> Option<(M, usize)>,
+    wait: Deadline,
+) -> Result<M, String> {
+    loop {
+        if let Some((message, length)) = first(rest) {
+            rest.drain(..length);
+            return Ok(message);
+        }
+        if receive(stream, rest, wait)? == 0 {
+            return Err("the connection was closed".to_owned());
+        }
+    }
+}
+
 /// An error of the system, in words.
 pub(super) fn why(error: io::Error) -> String {
     match error.kind() {

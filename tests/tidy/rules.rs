@@ -71,7 +71,7 @@ pub const PURE: [&str; 16] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 35] = [
+pub const CRATES: [(&str, &[&str]); 36] = [
     ("prometheus_client", &["live", "report"]),
     ("hickory_resolver", &["command"]),
     ("hyper", &["live"]),
@@ -98,6 +98,7 @@ pub const CRATES: [(&str, &[&str]); 35] = [
     ("tungstenite", &["net"]),
     ("httparse", &["net"]),
     ("ureq", &["net"]),
+    ("base64", &["net"]),
     ("libc", &["net"]),
     ("terminal_size", &["command"]),
     ("tokio", &["engine", "live", "command"]),
