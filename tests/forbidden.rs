@@ -3,12 +3,10 @@
 
 mod support;
 
-use std::fs::File;
-use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
-use support::clock;
+use support::capture::Capture;
 use support::dns::Dnsmasq;
 use support::program::{Regstorm, profile};
 use support::redirecting::Redirecting;
@@ -17,61 +15,16 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// Loopback, and not among the allowed targets.
 const FORBIDDEN: &str = "127.0.0.66";
 
-/// Every packet to [`FORBIDDEN`], of any protocol and to any port.
-struct Capture {
-    child: Child,
-    file: PathBuf,
-}
-
-impl Capture {
-    fn start(dir: &Path) -> Capture {
-        let (file, log) = (dir.join("taken.pcapng"), dir.join("tshark.log"));
-        let child = Command::new("tshark")
-            .args(["-i", "lo", "-f", &format!("dst host {FORBIDDEN}"), "-w"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("our own directory"))
-            .spawn()
-            .expect("tshark is installed (tests/all does it)");
-        let capture = Capture { child, file };
-        // The file gets its header when the interface is open.
-        clock::until("tshark to capture", LIMIT, || {
-            let begun = std::fs::metadata(&capture.file).is_ok_and(|file| file.len() > 0);
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            (begun && said.contains("Capturing on")).then_some(())
-        });
-        capture
-    }
-
-    /// What went there before this call.
-    fn packets(mut self) -> String {
-        // Packets are written in order: what left before this one is in the file when it is.
-        const LAST: &[u8] = b"the capture may end here";
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.send_to(LAST, (FORBIDDEN, 9)).expect("loopback takes it");
-        clock::until("the capture to be written", LIMIT, || {
-            let written = std::fs::read(&self.file).unwrap_or_default();
-            written.windows(LAST.len()).any(|bytes| bytes == LAST).then_some(())
-        });
-        let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(told.expect("kill is in every system").success());
-        clock::until("tshark to end", LIMIT, || self.child.try_wait().expect("our own child"));
-        let read = Command::new("tshark").args(["-n", "-r"]).arg(&self.file).output().expect("tshark");
-        let all = String::from_utf8_lossy(&read.stdout).into_owned();
-        let lines: Vec<&str> = all.lines().collect();
-        let (last, before) = lines.split_last().expect("the packet of this test's own");
-        assert!(last.contains(FORBIDDEN), "{last}");
-        before.join("\n")
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        // Both fail harmlessly on a process that has ended and was waited for.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// What a capture of every packet to [`FORBIDDEN`] holds, of any protocol and to any port, but for
+/// the one that ends it.
+fn packets(capture: Capture) -> String {
+    let file = capture.stop(SocketAddr::new(FORBIDDEN.parse().expect("an address"), 9));
+    let read = Command::new("tshark").args(["-n", "-r"]).arg(&file).output().expect("tshark");
+    let all = String::from_utf8_lossy(&read.stdout).into_owned();
+    let lines: Vec<&str> = all.lines().collect();
+    let (last, before) = lines.split_last().expect("the packet of this test's own");
+    assert!(last.contains(FORBIDDEN), "{last}");
+    before.join("\n")
 }
 
 #[test]
@@ -102,7 +55,7 @@ fn nothing_leaves_for_an_address_that_is_not_allowed() {
         &["preflight", "profile.toml"],
         &["diagnose", "--live", "profile.toml", "--rate", "20"],
     ];
-    let capture = Capture::start(dir.path());
+    let capture = Capture::start(dir.path(), &format!("dst host {FORBIDDEN}"));
     for (way, known) in &ways {
         let text = format!(
             "[run]\nname = \"forbidden\"\ninterval = \"1s\"\ndrain = \"3s\"\nresolver = \"{}\"\n\
@@ -122,6 +75,6 @@ fn nothing_leaves_for_an_address_that_is_not_allowed() {
             }
         }
     }
-    assert_eq!(capture.packets(), "");
+    assert_eq!(packets(capture), "");
     assert!(redirecting.asked() > commands.len(), "those that were sent elsewhere did ask");
 }

@@ -1,5 +1,6 @@
 //! A capture that is taken of traffic as it happens, held against what the two ends say of it.
 
+use super::support::capture::Capture;
 use super::support::clock;
 use super::support::kamailio::{Config, Kamailio, PASSWORD, REALM, Settings, free_port};
 use super::support::program::{Regstorm, profile};
@@ -10,9 +11,9 @@ use regstorm::observe::{Observation, of_capture, of_log};
 use regstorm::record::Results;
 use regstorm::record::eventlog::{self, Fields};
 use std::fs::File;
-use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const READY: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ fn a_run_and_its_capture_tell_the_same() {
     let _turn = clock::alone();
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let registrar = Registrar::start(dir.path(), 30);
-    let capture = Capture::start(dir.path(), registrar.address);
+    let capture = of_port(dir.path(), registrar.address);
     let text = format!(
         "[run]\nname = \"taken\"\ninterval = \"1s\"\ndrain = \"2s\"\n[[trunk]]\nid = \"lab\"\nregistrar = \"sip:{}\"\n\
          domain = \"genesyscloud.test\"\nagents = {{ count = 50, user = \"agent{{n:05}}\", password = \"secret\" }}\n\
@@ -33,7 +34,7 @@ fn a_run_and_its_capture_tell_the_same() {
     let profile = profile(dir.path(), &text);
     // Its verdict is about this machine, and not asked for.
     Regstorm::run(dir.path(), &["run", profile, "--out", "run", "--live", "off"], LIMIT);
-    let observed = capture.stop();
+    let observed = observed(capture, registrar.address);
 
     let run = ResultDir::open(&dir.path().join("run"));
     let told: Vec<_> = STATUSES.iter().map(|&status| (status, run.total(status))).filter(|(_, n)| *n > 0).collect();
@@ -62,9 +63,9 @@ fn sipp_and_the_capture_of_it_tell_the_same() {
     let _turn = clock::alone();
     let dir = tempfile::tempdir().expect("a directory under /tmp");
     let registrar = Registrar::start(dir.path(), 60);
-    let capture = Capture::start(dir.path(), registrar.address);
+    let capture = of_port(dir.path(), registrar.address);
     sipp(dir.path(), registrar.address, 100);
-    let observed = capture.stop();
+    let observed = observed(capture, registrar.address);
     assert_eq!(statuses(&observed.results), [("registered", 60), ("authentication_failed", 40)]);
     assert_eq!(observed.results.header.users.len(), 100);
 }
@@ -89,10 +90,10 @@ fn a_run_a_capture_and_a_log_give_the_same_finding() {
     let record = File::open(dir.path().join("run/record.bin")).expect("the run's record");
     let live = regstorm::record::read(record).expect("a whole record");
 
-    let capture = Capture::start(dir.path(), for_sipp.address());
+    let capture = of_port(dir.path(), for_sipp.address());
     sipp(dir.path(), for_sipp.address(), 100);
-    let file = capture.file.clone();
-    let captured = capture.stop();
+    let file = capture.file().to_owned();
+    let captured = observed(capture, for_sipp.address());
     let log = eventlog::read(event_log(&file).as_bytes(), &Fields::default()).expect("a log");
     let logged = of_log(log, "events.jsonl").expect("registrations");
 
@@ -156,59 +157,13 @@ impl Registrar {
 }
 
 /// A capture of everything from and to one port.
-struct Capture {
-    child: Child,
-    /// Whose traffic it holds.
-    of: SocketAddr,
-    file: PathBuf,
+fn of_port(dir: &Path, of: SocketAddr) -> Capture {
+    Capture::start(dir, &format!("udp port {}", of.port()))
 }
 
-impl Capture {
-    fn start(dir: &Path, of: SocketAddr) -> Capture {
-        let (file, log) = (dir.join("taken.pcapng"), dir.join("tshark.log"));
-        let stderr = File::create(&log).expect("our own directory");
-        let child = Command::new("tshark")
-            .args(["-i", "lo", "-B", "16", "-f", &format!("udp port {}", of.port()), "-w"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .expect("tshark is installed (tests/all does it)");
-        let capture = Capture { child, of, file };
-        // The file gets its header when the interface is open.
-        clock::until("tshark to capture", READY, || {
-            let begun = std::fs::metadata(&capture.file).is_ok_and(|file| file.len() > 0);
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            (begun && said.contains("Capturing on")).then_some(())
-        });
-        capture
-    }
-
-    /// Ends it once it holds everything that was sent before this call, and reads it.
-    fn stop(mut self) -> Observation {
-        // A capture is written in order: what came before this datagram, which is no SIP message,
-        // is written too.
-        const LAST: &[u8] = b"the capture may end here";
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.send_to(LAST, self.of).expect("loopback takes it");
-        clock::until("the capture to be written", LIMIT, || {
-            let written = std::fs::read(&self.file).unwrap_or_default();
-            written.windows(LAST.len()).any(|bytes| bytes == LAST).then_some(())
-        });
-        let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(told.expect("kill is in every system").success());
-        clock::until("tshark to end", READY, || self.child.try_wait().expect("our own child"));
-        of_capture(File::open(&self.file).expect("a capture"), "taken.pcapng").expect("registrations")
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        // Both fail harmlessly on a process that has ended and was waited for.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// What a capture holds of everything that was sent to `of` before.
+fn observed(capture: Capture, of: SocketAddr) -> Observation {
+    of_capture(File::open(capture.stop(of)).expect("a capture"), "taken.pcapng").expect("registrations")
 }
 
 /// Registers users with SIPp, once each.

@@ -7,6 +7,7 @@
 
 #![allow(dead_code, reason = "each test binary includes this module and uses its own part of it")]
 
+pub mod capture;
 pub mod clock;
 pub mod dns;
 pub mod kamailio;
