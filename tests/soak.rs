@@ -1,6 +1,7 @@
 //! Two minutes of a soak, and one over TLS: lifetimes so short that two minutes hold as many
-//! refreshes as a day does at an hour's lifetime. Memory stays where it is, the record grows by what it must, every attempt is
-//! accounted for. An hour of the same is kept in `results/recorded/soak-hour`.
+//! refreshes as a day does at an hour's lifetime. Memory stays where it is, the record grows by
+//! what it must, every attempt is accounted for. An hour of the same is kept in
+//! `results/recorded/soak-hour`.
 
 mod support;
 

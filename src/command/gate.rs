@@ -132,7 +132,7 @@ impl TruthVoice {
             return Ok(None);
         }
         let servers = plan.truths.iter().map(|profile| {
-            let own = profile.trunk.as_ref().and_then(|id| plan.trunks.iter().position(|trunk| trunk.id == *id));
+            let own = truths::trunk_of(plan, profile);
             let of: Vec<usize> = own.map_or_else(|| (0..plan.trunks.len()).collect(), |own| vec![own]);
             let agents: u64 = of.iter().map(|n| u64::from(plan.trunks[*n].agents)).sum();
             // Without a share the canary's own binding is enough.

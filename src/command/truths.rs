@@ -93,16 +93,21 @@ pub(super) fn before(
         plan.truths.iter().zip(readings).map(|(profile, reading)| header(plan, profile, reading)).collect();
     for header in headers.iter().filter(|_| aloud) {
         if let Some(why) = &header.unknown {
-            say(&format!("warning: what {} holds is not known: {why}", named(header)));
+            say(&format!("warning: what {} holds is not known: {why}", header.named()));
         }
     }
     KnownServers { servers, headers, canaries }
 }
 
-fn header(plan: &Plan, profile: &TruthProfile, reading: TruthReading) -> TruthHeader {
-    let trunk = profile.trunk.as_ref().and_then(|id| plan.trunks.iter().position(|trunk| trunk.id == *id));
+/// The trunk that a server counts, by position; `None`: all of several together.
+pub(super) fn trunk_of(plan: &Plan, profile: &TruthProfile) -> Option<usize> {
+    let named = profile.trunk.as_ref().and_then(|id| plan.trunks.iter().position(|trunk| trunk.id == *id));
     // Where there is one trunk it is that one.
-    let trunk = trunk.or((plan.trunks.len() == 1).then_some(0));
+    named.or((plan.trunks.len() == 1).then_some(0))
+}
+
+fn header(plan: &Plan, profile: &TruthProfile, reading: TruthReading) -> TruthHeader {
+    let trunk = trunk_of(plan, profile);
     TruthHeader {
         kind: profile.kind.as_str().to_owned(),
         address: match &profile.address {
@@ -116,11 +121,6 @@ fn header(plan: &Plan, profile: &TruthProfile, reading: TruthReading) -> TruthHe
         before: reading.count.as_ref().ok().copied(),
         unknown: reading.count.err(),
     }
-}
-
-/// A server as a person knows it.
-fn named(header: &TruthHeader) -> String {
-    format!("{} at {}", header.kind, header.address)
 }
 
 /// What the servers say while a run goes on.
@@ -260,9 +260,9 @@ impl TruthWatch {
             let server = usize::from(sample.server);
             match (&sample.unknown, self.silent[server]) {
                 (Some(why), false) => {
-                    news.push(format!("what {} holds is not known: {why}", named(&self.headers[server])))
+                    news.push(format!("what {} holds is not known: {why}", self.headers[server].named()))
                 }
-                (None, true) => news.push(format!("{} tells its count again", named(&self.headers[server]))),
+                (None, true) => news.push(format!("{} tells its count again", self.headers[server].named())),
                 _ => continue,
             }
             self.silent[server] = sample.unknown.is_some();

@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-
 use std::time::Duration;
 
 /// A command and everything it starts; ended when it is dropped.

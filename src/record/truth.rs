@@ -23,6 +23,13 @@ pub struct TruthHeader {
     pub unknown: Option<String>,
 }
 
+impl TruthHeader {
+    /// The server as a person knows it.
+    pub fn named(&self) -> String {
+        format!("{} at {}", self.kind, self.address)
+    }
+}
+
 /// One answer, or that there was none.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TruthSample {

@@ -27,10 +27,8 @@ impl Others {
         let servers = truths::servers(plan)?;
         let known = truths::before(plan, servers.clone(), Vec::new(), (clock, true));
         let own = known.headers.iter().zip(servers).find(|(header, _)| header.trunk == Some(trunk.0));
-        Ok(own.and_then(|(header, server)| {
-            let named = format!("{} at {}", header.kind, header.address);
-            Some(Others { server, named, before: header.before?, clock })
-        }))
+        Ok(own
+            .and_then(|(header, server)| Some(Others { server, named: header.named(), before: header.before?, clock })))
     }
 
     /// Asks once more, now that no phone of the search is registered.

@@ -146,7 +146,7 @@ fn told(account: &TruthAccount<'_>, answers: usize, first_ns: u64, last_ns: u64)
         None => "not known before the first phone".to_owned(),
     };
     vec![
-        format!("{} at {} said so {answers} times, {}", server.kind, server.address, window(first_ns, last_ns)),
+        format!("{} said so {answers} times, {}", server.named(), window(first_ns, last_ns)),
         format!("{} answers could be held against ours; it held {before}", account.compared.len()),
     ]
 }

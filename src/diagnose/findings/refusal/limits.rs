@@ -19,8 +19,7 @@ fn others_there(results: &Results, trunk: u16) -> Option<(u64, String)> {
     let before = own.server.before.filter(|_| own.server.bindings_each <= 1)?;
     let agrees = |one: &TruthComparison| one.surplus() == 0 && one.count >= one.ours.0.saturating_add(before);
     let agreed = own.compared.iter().filter(|one| agrees(one)).count() as u64;
-    (agreed >= SOME && agreed == own.compared.len() as u64)
-        .then(|| (before, format!("{} at {}", own.server.kind, own.server.address)))
+    (agreed >= SOME && agreed == own.compared.len() as u64).then(|| (before, own.server.named()))
 }
 
 impl Case<'_, '_> {
