@@ -38,6 +38,7 @@
 //! | [`report`] | results to bytes | renders, touches no disk |
 //! | [`live`] | what is shown and published meanwhile | reads snapshots and finished intervals only |
 //! | [`profile`], [`plan`] | a profile as written (`file`) and as meant (`meant`); one config for each room | errors name file, line, column, key and remedy |
+//! | [`convoy`] | several machines under one command | members leave notes on a board and ask for what is new; nothing is delivered, so nothing is missed |
 //! | [`cli`], [`command`] | what can be typed; the wiring | `command` is the only room that may use every other |
 //!
 //! `tests/tidy/rules.rs` holds the rules of this table and `tests/tidy.rs` keeps them: which room
@@ -68,6 +69,8 @@
 //! | seat | one phone of a search for limits: a user with one contact, so that several may share a user ([`load::search::Seat`]) |
 //! | crew | the seats of a search as they do what they are told: register at this rate, un-REGISTER, go on refreshing ([`fleet::crew::Crew`]) |
 //! | field | where a search works: something that sends registrations at a pace and tells their fate, a real registrar or a simulated one ([`load::search::SearchField`]) |
+//! | convoy | the workers of one run on many machines, and their coordinator |
+//! | board | where they leave notes for each other: a NATS server ([`convoy::Board`]) |
 //! | road | what lies between simulated agents and a registrar, which stands at its end: a link each way; a toll may count what passes (`sim/road.rs`) |
 //!
 //! # What a new kind of transport touches
@@ -156,6 +159,7 @@
 pub mod agent;
 pub mod cli;
 pub mod command;
+pub mod convoy;
 pub mod diagnose;
 pub mod engine;
 pub mod fleet;

@@ -5,7 +5,7 @@
 use super::lex::{Path, Source, behind_bracket, punct, word};
 
 /// Which rooms a room may use besides itself. `*` is everything.
-pub const ROOMS: [(&str, &[&str]); 26] = [
+pub const ROOMS: [(&str, &[&str]); 27] = [
     ("vocab", &[]),
     ("seed", &["vocab"]),
     ("sip", &["vocab"]),
@@ -37,6 +37,8 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
     // What a platform said is kept as a record, and its messages of SIP are masked as ours are.
     ("platform", &["vocab", "sip", "net", "record"]),
     ("live", &["vocab", "measure"]),
+    // Members of a convoy carry the bytes of a record without looking into them.
+    ("convoy", &["vocab"]),
     ("profile", &["vocab"]),
     // The rooms whose config types a plan fills in.
     (
@@ -71,7 +73,7 @@ pub const PURE: [&str; 16] = [
 ];
 
 /// The rooms a crate may be named in. Crates that are not listed may be used anywhere.
-pub const CRATES: [(&str, &[&str]); 36] = [
+pub const CRATES: [(&str, &[&str]); 37] = [
     ("prometheus_client", &["live", "report"]),
     ("hickory_resolver", &["command"]),
     ("hyper", &["live"]),
@@ -101,7 +103,8 @@ pub const CRATES: [(&str, &[&str]); 36] = [
     ("base64", &["net"]),
     ("libc", &["net"]),
     ("terminal_size", &["command"]),
-    ("tokio", &["engine", "live", "command"]),
+    ("tokio", &["engine", "live", "convoy", "command"]),
+    ("async_nats", &["convoy"]),
     ("anyhow", &["command", "main"]),
     ("minijinja", &["report"]),
     ("rust_xlsxwriter", &["report"]),
