@@ -12,7 +12,7 @@
 //! a figure is Timer E's.
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use regstorm::engine::{Conduct, Decision, Listening, Observer, RunPosition, Server, WorkerPlan, conduct};
+use regstorm::engine::{Conduct, Decision, Listening, Observer, Pacing, RunPosition, Server, WorkerPlan, conduct};
 use regstorm::fleet::{Fleet, FleetConfig, Flow, Flows};
 use regstorm::load::{Schedule, Stripe};
 use regstorm::measure::{Interval, Tally, TallyConfig};
@@ -148,6 +148,7 @@ fn run(plan: &Plan, case: Case) -> Duration {
         relocations: None,
         canaries: None,
         glances: false,
+        pacing: Pacing::Idle,
         drain: plan.drain,
         unregister_rate: None,
         agents: AGENTS,

@@ -207,6 +207,15 @@ pub struct RunArgs {
     /// Leave digests in failures.pcapng as they were sent, instead of overwriting them
     #[arg(long)]
     pub capture_secrets: bool,
+
+    /// Carry out part K of N equal parts (or K-L of N), as one of several machines that have the
+    /// same profile; `regstorm fleet merge` makes one run of their records
+    #[arg(long, value_name = "K/N", requires = "start_at", conflicts_with_all = ["json", "line", "keep"])]
+    pub share: Option<String>,
+
+    /// Begin at this time of UTC, like 2026-11-30T10:00:00Z; every part of a run has the same
+    #[arg(long, value_name = "TIME")]
+    pub start_at: Option<String>,
 }
 
 #[derive(Debug, Args)]

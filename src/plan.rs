@@ -17,7 +17,7 @@ mod unmeasured;
 use crate::agent::{IdentityBook, TrunkPolicy};
 use crate::diagnose::compare::AllowedChange;
 use crate::diagnose::{AbortCondition, Threshold, ThresholdError};
-use crate::load;
+use crate::load::{self, Share};
 use crate::profile::{
     self, AgentList, AgentSecret, InjectionOrder, Problem, Profile, ProfileError, TrunkAgents, Wrong,
 };
@@ -204,24 +204,34 @@ impl Plan {
         }
     }
 
-    /// Sockets of a run with so many sender threads, by local address; `None`: the kernel's choice.
-    pub fn sockets(&self, workers: u32) -> BTreeMap<Option<IpAddr>, u64> {
+    /// Sockets of a process with this share of the run, by local address; `None`: the kernel's
+    /// choice.
+    pub fn sockets(&self, share: Share) -> BTreeMap<Option<IpAddr>, u64> {
         let mut sockets = BTreeMap::new();
-        for trunk in &self.trunks {
-            let addresses = trunk.source.len().max(1) as u64;
-            for position in 0..addresses {
-                // Agent n has the (n mod addresses)-th.
-                let agents = u64::from(trunk.agents).saturating_sub(position).div_ceil(addresses);
+        let agents = self.agents_by_source(share);
+        for (trunk, by_source) in self.trunks.iter().zip(agents) {
+            for (position, agents) in by_source.into_iter().enumerate().filter(|(_, agents)| *agents > 0) {
                 let own = match trunk.sharing() {
                     SocketUse::PerAgent => agents,
-                    SocketUse::Shared => u64::from(workers) * trunk.places.max(1) as u64,
+                    SocketUse::Shared => u64::from(share.own) * trunk.places.max(1) as u64,
                 };
-                *sockets
-                    .entry(trunk.source.get(usize::try_from(position).unwrap_or(usize::MAX)).copied())
-                    .or_default() += own;
+                *sockets.entry(trunk.source.get(position).copied()).or_default() += own;
             }
         }
         sockets
+    }
+
+    /// By trunk, and by its source addresses (one where it names none): how many of a share's agents
+    /// have it. Agent n of a trunk has the (n mod addresses)-th.
+    pub fn agents_by_source(&self, share: Share) -> Vec<Vec<u64>> {
+        let mut agents: Vec<Vec<u64>> = self.trunks.iter().map(|trunk| vec![0; trunk.source.len().max(1)]).collect();
+        let owned = (0..).zip(self.identities.iter()).filter(|(id, _)| share.owns(*id));
+        for (_, identity) in owned {
+            let by_source = &mut agents[identity.trunk.index()];
+            let position = identity.number as usize % by_source.len();
+            by_source[position] += 1;
+        }
+        agents
     }
 
     /// Whether there is something to run.

@@ -6,7 +6,7 @@ use super::targets::TrunkTargets;
 use crate::engine::sockets::beside_options;
 use crate::engine::{Carrier, WorkerPlan};
 use crate::fleet::{Fleet, FleetConfig, Flow, Flows, Sharing, StreamRules};
-use crate::load::{Schedule, Stripe};
+use crate::load::{Schedule, Share, Stripe};
 use crate::measure::{Tally, TallyConfig};
 use crate::net::udp::{Udp, UdpOptions};
 use crate::plan::{Plan, TrunkPlan};
@@ -28,7 +28,8 @@ pub(super) struct RunFrame {
     pub seed: Seed,
     pub run: RunTag,
     pub start: Time,
-    pub workers: u32,
+    /// What this process has of the load: a stripe for each sender thread.
+    pub share: Share,
     pub schedule: Arc<Schedule>,
     /// `--capture-secrets`.
     pub capture_secrets: bool,
@@ -55,9 +56,8 @@ pub(super) fn assemble(
     let policies: Arc<[_]> = plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect();
     let templates: Vec<_> = plan.trunks.iter().map(|trunk| template(plan, trunk)).collect();
     let (mut features, mut certificates) = (Vec::new(), AgentCertificates::default());
-    let mut workers = Vec::with_capacity(frame.workers as usize);
-    for worker in 0..frame.workers {
-        let stripe = Stripe { worker, workers: frame.workers };
+    let mut workers = Vec::with_capacity(frame.share.own as usize);
+    for stripe in frame.share.stripes() {
         let Open { sockets, beside, flows } = open(plan, targets, &templates, (stripe, frame.seed))?;
         if let Some(udp) = sockets.first().filter(|_| features.is_empty()) {
             features = udp.features().names();
@@ -68,8 +68,8 @@ pub(super) fn assemble(
         let tally = Tally::new(TallyConfig {
             trunks: plan.trunks.len(),
             agents: plan.identities.len(),
-            worker,
-            workers: frame.workers,
+            worker: stripe.worker,
+            workers: stripe.workers,
             interval: plan.interval,
             passed: frame.passed,
             warmup: plan.warmup,

@@ -9,8 +9,8 @@ use super::run::{HEAD_START, HEAD_START_PER_AGENT, end, header, hung};
 use super::targets::resolve_all;
 use super::threads::sender_threads;
 use crate::diagnose::{GeneratorVerdict, judge};
-use crate::engine::{Carrier, Conduct, Decision, Observer, RunPosition, conduct};
-use crate::load::{Schedule, baseline::next_rate};
+use crate::engine::{Carrier, Conduct, Decision, Observer, Pacing, RunPosition, conduct};
+use crate::load::{Schedule, Share, baseline::next_rate};
 use crate::measure::Interval;
 use crate::net::clock::Clock;
 use crate::net::priority::prefer_promptness;
@@ -90,7 +90,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         run: RunTag(super::random_word()),
         start,
         passed: Duration::ZERO,
-        workers: sender_threads(&plan),
+        share: Share::whole(sender_threads(&plan)),
         schedule,
         capture_secrets: false,
     };
@@ -109,6 +109,7 @@ fn step(clock: Clock, rate: u32) -> Result<Results, Failure> {
         relocations: None,
         canaries: None,
         glances: false,
+        pacing: Pacing::Idle,
         drain: plan.drain,
         unregister_rate: None,
         agents: saturating_u32(plan.identities.len()),

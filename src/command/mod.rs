@@ -41,6 +41,7 @@ mod run_watch;
 mod schema;
 #[cfg(feature = "tui")]
 mod screen;
+mod share;
 mod shipped;
 mod side;
 pub mod simulate;

@@ -2,7 +2,7 @@
 
 use super::failure::{Exit, Failure};
 use super::output::{check_holds_run, print, write_file};
-use super::report::results_of;
+use super::report::{check_is_whole, results_of};
 use crate::cli::ReconcileArgs;
 use crate::diagnose::reconcile::{Agreement, reconcile};
 use crate::record::eventlog::{self, EventLog, Fields, LogError};
@@ -26,6 +26,7 @@ pub(super) fn execute(args: &ReconcileArgs) -> Result<Exit, Failure> {
         Some(Err(error)) => return Err(unreadable(format!("{EVENTS_FILE}: {error}"))),
     };
     let results = results_of(&args.run)?;
+    check_is_whole(&args.run, &results.header)?;
     let reconciled = reconcile(&results, &platform, &events);
     let bytes = if args.html {
         report::page(&reconciled, &results.header.name)

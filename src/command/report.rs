@@ -3,6 +3,7 @@
 
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, check_holds_run, print, say, write_files};
+use super::share::no_run;
 use super::{neighbours, pdf};
 use crate::cli::ReportArgs;
 use crate::diagnose::{Finding, Judgement, Threshold, findings, judge};
@@ -104,6 +105,7 @@ fn rehearsed(directory: &Path, header: &Header) -> Option<String> {
 /// When the record cannot be read.
 pub(super) fn judged(directory: &Path) -> Result<Derived, Failure> {
     let results = results_of(directory)?;
+    check_is_whole(directory, &results.header)?;
     let thresholds = Threshold::of_run(&results.header).map_err(|error| unreadable(directory, &error))?;
     let findings = findings(&results);
     let judgement = judge(&results, &findings, &thresholds);
@@ -118,6 +120,14 @@ pub(super) fn judged(directory: &Path) -> Result<Derived, Failure> {
 pub(super) fn results_of(directory: &Path) -> Result<Results, Failure> {
     let file = File::open(directory.join(RECORD)).map_err(|error| unreadable(directory, &error))?;
     record::read(BufReader::new(file)).map_err(|error| unreadable(directory, &error))
+}
+
+/// Refuses a record of one machine's part of a run, which nothing may be concluded from.
+///
+/// # Errors
+/// Says what makes a run of it.
+pub(super) fn check_is_whole(directory: &Path, header: &Header) -> Result<(), Failure> {
+    header.share.as_ref().map_or(Ok(()), |share| Err(no_run(directory, share)))
 }
 
 fn unreadable(directory: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -11,21 +11,21 @@ use super::report::{Derived, Shown, derive};
 use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
+use super::share::{self, RunPart};
 use super::source::{DiskSource, found_again};
 use super::stop::StopFlag;
 use super::targets::{TrunkTargets, look_up_all, with_embedded};
-use super::threads::sender_threads;
 use super::truths::{self, KnownServers, TruthWatch};
 use super::{contact, keep, kept_baseline, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::AbortWatch;
 use crate::diagnose::findings::counted;
-use crate::engine::{Carrier, Conduct, Ended, HungFor, Wish, WorkerPlan, conduct};
+use crate::engine::{Carrier, Conduct, Ended, HungFor, Pacing, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
 #[cfg(feature = "tui")]
 use crate::live::screen::Opening;
-use crate::load::{LoadConfig, Schedule};
+use crate::load::{LoadConfig, Schedule, Share};
 use crate::net::clock::Clock;
 use crate::net::descriptors::{ephemeral_ports, raise_limit};
 use crate::net::priority::prefer_promptness;
@@ -33,8 +33,7 @@ use crate::net::usage;
 use crate::plan::{AgentAccount, Plan, RegistrarChoice, TrunkPlan};
 use crate::profile;
 use crate::record::results::{self, Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
-use crate::seed::Seed;
-use crate::vocab::{AgentId, RunTag, Time, nanos, saturating_u16, saturating_u32};
+use crate::vocab::{AgentId, nanos, saturating_u16, saturating_u32};
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,17 +51,26 @@ const HEAD_START_PER_SOCKET: Duration = Duration::from_micros(150);
 pub(super) const MIN_UNREGISTER_RATE: f64 = 10.0;
 
 pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
+    carry_out(args, RunPart::asked(args)?)
+}
+
+/// Carries out the part of a run that is this process's.
+///
+/// # Errors
+/// As `regstorm run`: bad usage, or what keeps it from running.
+pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failure> {
     check_screen(args.live)?;
     let clock = Clock::new();
     let (mut plan, accounts, canaries) = plan(args)?;
+    let share = part.of(&mut plan)?;
     let found = look_up_all(&mut plan)?;
     let truths = approach(&mut plan, (accounts, &canaries), &found, args, clock)?;
     let port = metrics::bind(args)?;
-    let seed = Seed(plan.seed.unwrap_or_else(super::random));
+    let seed = part.seed(&plan);
     plan.draw(seed);
+    part.check_sources(&plan, share)?;
     let schedule = Arc::new(Schedule::new(&plan.load, seed));
-    let start = clock.now() + head_start(&plan)?;
-    let started_unix_ns = unix_of(&clock, start);
+    let (start, started_unix_ns) = part.start(clock, head_start(&plan, share)?)?;
     // Before this thread asks for promptness: threads inherit it, and metrics do not need it.
     let facts = metrics::facts(&plan, seed, schedule.lasts(), started_unix_ns);
     let publication = port.map(|port| port.serve(facts)).transpose()?;
@@ -72,9 +80,10 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let targets = with_embedded(found, address_of(&plan, server.as_ref()))?;
     let carriers = carriers(&plan, server.as_ref())?;
     let passed = plan.align.passed(plan.interval, started_unix_ns);
-    let (run, workers) = (RunTag(super::random_word()), sender_threads(&plan));
-    let frame = RunFrame { seed, run, start, passed, workers, schedule, capture_secrets: args.capture_secrets };
-    let (directory, record) = RunDirectory::create(args.out.as_deref(), &plan.name, &super::stamp(clock.unix_ns()))?;
+    let run = part.tag();
+    let frame = RunFrame { seed, run, start, passed, share, schedule, capture_secrets: args.capture_secrets };
+    let (name, stamp) = (part.name_of(&plan), super::stamp(clock.unix_ns()));
+    let (directory, record) = RunDirectory::create(args.out.as_deref(), &name, &stamp)?;
     let assembled = assemble_in_time(&plan, (&targets, &carriers), &frame, clock);
     let AssembledRun { workers, mut features } = assembled.inspect_err(|_| directory.discard())?;
     features.extend(promptness);
@@ -82,16 +91,19 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     let (wisher, wishes) = unbounded_channel();
     let facts = opening(&plan, &frame, &targets);
     let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
-    let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan));
+    let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan, share));
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
+    let header = Header { share: part.header(&plan, &frame, started_unix_ns), ..header };
     if let Err(error) = begin_record(&mut watch, args, header, &truths) {
         return Err(directory.unwritable(&error));
     }
     usage::give_back_freed_memory();
     announce(&mut watch, &facts, publication.as_ref());
-    directory.link_latest();
+    if share.is_whole() {
+        directory.link_latest();
+    }
     watch.compares(TruthWatch::begin(&plan, truths, clock, start)?);
-    let watchers = Canaries::begin(&plan, canaries, &targets, server.as_ref(), clock)?;
+    let watchers = Canaries::begin(&plan, part.canaries(canaries, share), &targets, server.as_ref(), clock)?;
     watchers.iter().for_each(|watchers| watch.hears(watchers.words.clone()));
     let canaries = watchers.as_ref().map(|watchers| watchers.books.clone());
     let mut renewal = renewing(&plan, &targets, clock)?;
@@ -103,17 +115,45 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
     // What is left to do may take a while, or be held up by a disk or a terminal.
     let _heard = StopFlag::listen(clock)?;
     watchers.into_iter().for_each(Canaries::end);
+    let kept = keep_end(&mut watch, &directory, ended, &frame);
+    drop((watch, renewal, server));
+    let left = left_behind(&plan, &kept.ended, clock);
+    tell_all(args, &plan, directory.path(), (kept, left), publication)
+}
+
+/// How a run ended, and why that could not be kept.
+struct KeptEnd {
+    ended: Ended,
+    unkept: Option<std::io::Error>,
+}
+
+/// Writes the end of the record.
+fn keep_end(watch: &mut RunWatch<'_>, directory: &RunDirectory, ended: Ended, frame: &RunFrame) -> KeptEnd {
     // A condition that held when no load was left to end is for the thresholds to judge.
     let aborted = watch.aborted().filter(|_| ended.stopped).cloned();
-    let last = end(&ended, &frame, aborted);
-    let (interrupted_by, left) = (ended.interrupted_by, left_behind(&plan, &ended, clock));
-    let unkept = ended.keep_error.or_else(|| watch.end(&last).err());
+    let last = end(&ended, frame, aborted);
+    let Ended { keep_error, .. } = ended;
+    let unkept = keep_error.or_else(|| watch.end(&last).err());
     directory.rescue(watch.record().get_ref());
-    drop((watch, renewal, server));
-    let derived = conclude(directory.path(), unkept, left.as_deref(), args.json || args.line)?;
+    KeptEnd { ended: Ended { keep_error: None, ..ended }, unkept }
+}
+
+/// Reports what was recorded: of a part of a run that it is one, of a run all there is to say.
+fn tell_all(
+    args: &RunArgs,
+    plan: &Plan,
+    directory: &Path,
+    (KeptEnd { ended, unkept }, left): (KeptEnd, Option<String>),
+    publication: Option<metrics::Publication>,
+) -> Result<Exit, Failure> {
+    let interrupted_by = ended.interrupted_by;
+    if args.share.is_some() {
+        return share::conclude(directory, unkept, left.as_deref(), interrupted_by);
+    }
+    let derived = conclude(directory, unkept, left.as_deref(), args.json || args.line)?;
     // Somebody who interrupted the run is not kept waiting.
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
-    tell(args, &plan.name, directory.path(), &derived, publication.filter(|_| interrupted_by.is_none()))?;
+    tell(args, &plan.name, directory, &derived, publication.filter(|_| interrupted_by.is_none()))?;
     Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
 }
 
@@ -148,11 +188,16 @@ fn conclude(
         left.into_iter().for_each(say);
     }
     let Some(error) = unkept else { return derived };
-    let also = derived.err().map_or_else(String::new, |failure| format!("\n{failure}"));
-    Err(Failure::could_not(format!(
+    Err(unkept_record(&error, derived.err().as_ref()))
+}
+
+/// A record that could not be written to its end.
+pub(super) fn unkept_record(error: &std::io::Error, also: Option<&Failure>) -> Failure {
+    let also = also.map_or_else(String::new, |failure| format!("\n{failure}"));
+    Failure::could_not(format!(
         "the record cannot be written: {error}; the load was ended early, and what it had bound was removed as far as nothing \
          else is said{also}"
-    )))
+    ))
 }
 
 /// What a run leaves at its registrars, and until when.
@@ -199,8 +244,9 @@ fn announce(watch: &mut RunWatch<'_>, facts: &str, publication: Option<&metrics:
 }
 
 /// What must not go on.
-fn conditions(plan: &Plan) -> AbortWatch {
-    AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()))
+fn conditions(plan: &Plan, share: Share) -> AbortWatch {
+    let agents = plan.agents_by_source(share).into_iter().map(|by_source| by_source.into_iter().sum());
+    AbortWatch::new(plan.abort_on.clone(), agents)
 }
 
 /// A run that nobody looks into.
@@ -215,6 +261,7 @@ fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Cl
         relocations: None,
         canaries: None,
         glances: false,
+        pacing: if frame.share.is_whole() { Pacing::Idle } else { Pacing::Planned },
         drain: plan.drain,
         unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(MIN_UNREGISTER_RATE)),
         agents: saturating_u32(plan.identities.len()),
@@ -256,7 +303,8 @@ fn screen(live: Live, shown: ToShow<'_>) -> Screen {
         Live::Off => Screen::Off,
         Live::Plain => Screen::Plain,
         Live::Auto if stderr().is_terminal() => {
-            Screen::Bars(Bars::new(shown.frame.schedule.lasts(), shown.plan.identities.len() as u64))
+            let agents = shown.frame.share.count(saturating_u32(shown.plan.identities.len()));
+            Screen::Bars(Bars::new(shown.frame.schedule.lasts(), agents.into()))
         }
         Live::Auto => Screen::Plain,
         #[cfg(feature = "tui")]
@@ -275,7 +323,7 @@ fn live_screen(shown: ToShow<'_>) -> LiveScreen {
         facts: facts.strip_prefix(&format!("{}: ", plan.name)).unwrap_or(facts).to_owned(),
         trunks: plan.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.agents.into())).collect(),
         arrivals: frame.schedule.arrivals().into(),
-        workers: frame.workers,
+        workers: frame.share.own,
         interval: plan.interval,
     };
     let (stages, schedule) = (plan.load.stages.clone(), frame.schedule.clone());
@@ -371,9 +419,9 @@ fn begin_record(
 }
 
 /// Time to get ready in; says before anything is sent when there are not enough descriptors.
-fn head_start(plan: &Plan) -> Result<Duration, Failure> {
-    let sockets = check_descriptors(plan, sender_threads(plan))?;
-    let agents = saturating_u32(plan.identities.len());
+fn head_start(plan: &Plan, share: Share) -> Result<Duration, Failure> {
+    let sockets = check_descriptors(plan, share)?;
+    let agents = share.count(saturating_u32(plan.identities.len()));
     Ok(HEAD_START + HEAD_START_PER_AGENT * agents + HEAD_START_PER_SOCKET * u32::try_from(sockets).unwrap_or(u32::MAX))
 }
 
@@ -382,8 +430,8 @@ pub(super) const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is
 /// not enough. Returns the number of agents' sockets.
-fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
-    let by_address = plan.sockets(workers);
+fn check_descriptors(plan: &Plan, share: Share) -> Result<u64, Failure> {
+    let by_address = plan.sockets(share);
     let ports = ephemeral_ports();
     if let Some((address, needed)) = by_address.iter().find(|(_, needed)| ports > 0 && **needed > ports) {
         let place = address.map_or_else(String::new, |address| format!(" on {address}"));
@@ -406,11 +454,6 @@ fn check_descriptors(plan: &Plan, workers: u32) -> Result<u64, Failure> {
         "this run needs {needed} descriptors, mostly one socket per agent, and may have {limit}; nothing was sent.\n\
          Raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE in a service), use fewer agents, or sockets = \"shared\" (connections = \"shared\" over TCP)"
     )))
-}
-
-fn unix_of(clock: &Clock, start: Time) -> i64 {
-    let moment = clock.sample();
-    i64::try_from(moment.unix_ns + start.nanos_since(moment.now)).unwrap_or(i64::MAX)
 }
 
 /// What is known of a run before its first packet.
@@ -461,8 +504,8 @@ pub(super) fn header(
         generator: plan.generator,
         host: Host { name, os, kernel, cpus, cpu_model, memory_bytes },
         features,
-        arrivals_planned: frame.schedule.arrivals().into(),
-        workers: frame.workers,
+        arrivals_planned: frame.schedule.arrivals_of(frame.share, saturating_u32(plan.identities.len())),
+        workers: frame.share.own,
         simulated: false,
         run_tag: frame.run.0,
         call_ids: Vec::new(),
@@ -477,6 +520,7 @@ pub(super) fn header(
         baseline: None,
         resolutions: targets.iter().filter_map(|found| found.resolution.clone()).collect(),
         truths: Vec::new(),
+        share: None,
     }
 }
 
@@ -524,7 +568,7 @@ fn retry_header(retry: &RetryPolicy) -> RetryHeader {
 /// How a run ended.
 pub(super) fn end(ended: &Ended, frame: &RunFrame, aborted: Option<Aborted>) -> End {
     let usage = usage::process();
-    let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.workers);
+    let wall = ended.ended.since(frame.start).as_secs_f64() * f64::from(frame.share.own);
     End {
         ended_ns: ended.ended.nanos_since(frame.start),
         load_ended_ns: ended.load_ended.nanos_since(frame.start),
@@ -549,16 +593,18 @@ fn opening(plan: &Plan, frame: &RunFrame, targets: &[TrunkTargets]) -> String {
     let more = places.len().saturating_sub(3);
     places.truncate(3);
     let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let agents = saturating_u32(plan.identities.len());
+    let own = if frame.share.is_whole() { String::new() } else { format!("{} of ", frame.share.count(agents)) };
     format!(
-        "{}: {} on {} to {}{others}, {} in {}, at most {}/s, {}, seed {}",
+        "{}: {own}{} on {} to {}{others}, {} in {}, at most {}/s, {}, seed {}",
         plan.name,
-        counted(plan.identities.len() as u64, "agent"),
+        counted(agents.into(), "agent"),
         counted(plan.trunks.len() as u64, "trunk"),
         places.join(", "),
         counted(frame.schedule.arrivals().into(), "arrival"),
         crate::vocab::format_duration(frame.schedule.lasts()),
         frame.schedule.peak(),
-        counted(frame.workers.into(), "sender thread"),
+        counted(frame.share.own.into(), "sender thread"),
         frame.seed.0,
     )
 }

@@ -15,7 +15,7 @@ use crate::cli::SimulateArgs;
 use crate::diagnose::dry_run::{Machine, Rehearsed};
 use crate::diagnose::{AbortWatch, DryRun};
 use crate::link::{Delay, LinkConfig};
-use crate::load::Schedule;
+use crate::load::{Schedule, Share};
 use crate::net::clock::Clock;
 use crate::net::{descriptors, usage};
 use crate::plan::{Plan, TrunkPlan};
@@ -83,7 +83,7 @@ pub(super) fn plan(args: &SimulateArgs) -> Result<Plan, Failure> {
 
 /// What a run of the plan would ask for, on this machine.
 fn dry_run(plan: &Plan, results: &Results, outcome: &SimOutcome) -> DryRun {
-    let sockets = plan.sockets(sender_threads(plan)).into_iter();
+    let sockets = plan.sockets(Share::whole(sender_threads(plan))).into_iter();
     let name = |address: Option<IpAddr>| address.map_or_else(|| "*".to_owned(), |address| address.to_string());
     let machine = Machine {
         sockets: sockets.map(|(address, sockets)| (name(address), sockets)).collect(),
@@ -166,7 +166,7 @@ fn rehearse_until<W: Write>(
     let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
     let tag = RunTag(seed.draw(Purpose::Identity, u64::MAX, 0));
     let (start, passed) = (Time::ORIGIN, Duration::ZERO);
-    let frame = RunFrame { seed, run: tag, start, passed, workers: 1, schedule, capture_secrets: false };
+    let frame = RunFrame { seed, run: tag, start, passed, share: Share::whole(1), schedule, capture_secrets: false };
     let mut writer = Writer::new(out);
     writer.header(&rehearsal_header(plan, &frame))?;
     let config = WorldConfig {
@@ -174,7 +174,7 @@ fn rehearse_until<W: Write>(
         identities: plan.identities.clone(),
         policies: plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect(),
         load: plan.load.clone(),
-        workers: frame.workers,
+        workers: frame.share.of,
         sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
         wordings: wordings(plan),
         interval: plan.interval,

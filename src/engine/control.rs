@@ -41,6 +41,7 @@ pub struct Conduct {
     pub canaries: Option<Arc<CanaryBooks>>,
     /// Whether the person also sees each trunk.
     pub glances: bool,
+    pub pacing: Pacing,
     /// Longest wait for open attempts after the load.
     pub drain: Duration,
     /// Un-REGISTERs per second after the drain; `None` leaves the bindings alone.
@@ -50,6 +51,17 @@ pub struct Conduct {
     pub patience: Duration,
     /// Called when the observer has been busy with one thing for long.
     pub hung: fn(HungFor),
+}
+
+/// When the stages behind the load end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pacing {
+    /// When nothing is left to do in them, at the latest when they have taken as long as they may.
+    Idle,
+    /// After as long as they may take, to the nanosecond: so processes that have parts of one run,
+    /// and do not hear of each other, end their intervals at the same moments. The last stage ends
+    /// as with [`Pacing::Idle`], and so does every stage behind a load that ended before its time.
+    Planned,
 }
 
 /// How long an observer has taken nothing more, because a disk or a terminal holds it.
@@ -183,8 +195,11 @@ struct Conductor {
     clock: Clock,
     links: Vec<WorkerLink>,
     phase: RunPhase,
-    /// When the current phase is over at the latest.
+    /// When there is something to do about the current phase's end, at the latest.
     deadline: Time,
+    /// When the current phase is over, where that is planned.
+    phase_ends: Time,
+    pacing: Pacing,
     load_ends: Time,
     load_lasts: Duration,
     timeline: Timeline,
@@ -268,6 +283,8 @@ impl Conductor {
             links,
             phase: RunPhase::Load,
             deadline: load_ends.saturating_sub(LEAD),
+            phase_ends: load_ends,
+            pacing: run.pacing,
             load_ends,
             load_lasts: run.load_lasts,
             timeline: run.timeline,
@@ -316,7 +333,7 @@ impl Conductor {
                     RunPhase::Load | RunPhase::Finish => false,
                 };
                 self.idle += usize::from(ours);
-                if self.idle >= self.running() {
+                if self.idle >= self.running() && (self.pacing == Pacing::Idle || self.phase == RunPhase::Unregister) {
                     self.advance(audience);
                 }
             }
@@ -465,16 +482,17 @@ impl Conductor {
 
     fn time_is_up(&mut self, audience: &Audience) {
         match self.phase {
-            // Held up until the end is upon us (by a stop of the whole process, say), the order
-            // would come after workers have closed later intervals, not all the same ones: then the
-            // load lasts a little longer.
-            RunPhase::Load => {
-                let now = self.clock.now();
-                let at = if now + LEAD / 2 > self.load_ends { now + LEAD } else { self.load_ends };
-                self.begin_drain(at, audience);
-            }
+            RunPhase::Load => self.begin_drain(self.in_time_for(self.load_ends), audience),
             _ => self.advance(audience),
         }
+    }
+
+    /// When a stage ends that is to end then. Held up until the end is upon us (by a stop of the
+    /// whole process, say), the order would come after workers have closed later intervals, not all
+    /// the same ones: then the stage lasts a little longer.
+    fn in_time_for(&self, end: Time) -> Time {
+        let now = self.clock.now();
+        if now + LEAD / 2 > end { now + LEAD } else { end }
     }
 
     /// The first signal ends the load early, the second one ends everything now.
@@ -525,6 +543,7 @@ impl Conductor {
     /// Ends the load before its time; false when it is over already.
     fn end_load(&mut self, audience: &Audience) -> bool {
         let loading = self.phase == RunPhase::Load;
+        self.pacing = Pacing::Idle;
         if loading {
             let at = self.clock.now() + LEAD;
             self.begin_drain(at, audience);
@@ -534,13 +553,18 @@ impl Conductor {
 
     fn begin_drain(&mut self, at: Time, audience: &Audience) {
         self.load_ends = at;
-        self.order(RunPhase::Drain, WorkerOrder::Drain { at }, at + self.drain);
+        let drain = match self.pacing {
+            Pacing::Idle => self.drain,
+            // Two stages never end at the same moment.
+            Pacing::Planned => self.drain.max(2 * LEAD),
+        };
+        self.order(RunPhase::Drain, WorkerOrder::Drain { at }, at + drain);
         audience.stage(Stage::Drain, self.interrupted_by);
     }
 
     /// The drain or the un-REGISTERs are over, or took as long as they may.
     fn advance(&mut self, audience: &Audience) {
-        let at = self.clock.now() + LEAD;
+        let at = self.next_phase_at();
         match (self.phase, self.unregister_rate) {
             (RunPhase::Drain, Some(per_second)) => {
                 let pacing = Duration::from_secs_f64(f64::from(self.agents) / per_second);
@@ -559,16 +583,27 @@ impl Conductor {
         }
     }
 
+    fn next_phase_at(&self) -> Time {
+        match self.pacing {
+            Pacing::Planned if self.phase != RunPhase::Unregister => self.in_time_for(self.phase_ends),
+            _ => self.clock.now() + LEAD,
+        }
+    }
+
     fn finish(&mut self) {
         if self.phase != RunPhase::Finish {
-            let at = self.clock.now() + LEAD;
+            let at = self.next_phase_at();
             self.order(RunPhase::Finish, WorkerOrder::Finish { at }, at + Duration::from_secs(60));
         }
     }
 
     fn order(&mut self, phase: RunPhase, command: WorkerOrder, deadline: Time) {
         self.phase = phase;
-        self.deadline = deadline;
+        self.phase_ends = deadline;
+        self.deadline = match self.pacing {
+            Pacing::Idle => deadline,
+            Pacing::Planned => deadline.saturating_sub(LEAD),
+        };
         self.idle = 0;
         self.send(command);
     }

@@ -29,5 +29,5 @@ pub use pace::Pace;
 pub use replay::{Replay, ReplayStep};
 pub use schedule::Schedule;
 pub use stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
-pub use stripe::Stripe;
+pub use stripe::{Share, Stripe};
 pub use timeline::{Adjustment, Throttle, Timeline};

@@ -8,9 +8,10 @@
 use super::poisson::Sample;
 use super::replay::{Replay, ReplayStep};
 use super::stage::{LoadConfig, LoadStage, Outage, Process, WhenExhausted};
+use super::stripe::Share;
 use super::timeline::Timeline;
 use crate::seed::Seed;
-use crate::vocab::floor_u32;
+use crate::vocab::{ReplayAct, floor_u32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +94,18 @@ impl Schedule {
     /// each of them.
     pub fn arrivals(&self) -> u32 {
         self.arrivals
+    }
+
+    /// Those of them that a share has, of so many agents.
+    pub fn arrivals_of(&self, share: Share, agents: u32) -> u64 {
+        if let Some(replay) = self.replay() {
+            let arrives = |step: &&ReplayStep| step.act == ReplayAct::Arrive && share.owns(step.agent);
+            return replay.steps().iter().filter(arrives).count() as u64;
+        }
+        // Arrivals go round the agents.
+        let rounds = self.arrivals.checked_div(agents).unwrap_or(0);
+        let rest = self.arrivals.checked_rem(agents).unwrap_or(0);
+        u64::from(rounds) * u64::from(share.count(agents)) + u64::from(share.count(rest))
     }
 
     /// Length of all stages.

@@ -39,6 +39,49 @@ impl Stripe {
     }
 }
 
+/// The part of a run's load that one process has: `own` of all `of` stripes, from the `first` on.
+/// A run on one machine has them all; where many machines share one, each thread of each has a
+/// stripe, so that names, arrivals and random choices are those of one process with as many
+/// threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    pub first: u32,
+    pub own: u32,
+    pub of: u32,
+}
+
+impl Share {
+    /// All of it, in so many stripes.
+    pub const fn whole(stripes: u32) -> Share {
+        Share { first: 0, own: stripes, of: stripes }
+    }
+
+    /// Part `first` (from 0) and the `parts - 1` behind it, of `of` equal ones with so many stripes
+    /// each.
+    pub const fn of_parts(first: u32, parts: u32, of: u32, stripes: u32) -> Share {
+        Share { first: first * stripes, own: parts * stripes, of: of * stripes }
+    }
+
+    pub const fn is_whole(self) -> bool {
+        self.own == self.of
+    }
+
+    /// The stripes of this process, one for each of its threads.
+    pub fn stripes(self) -> impl Iterator<Item = Stripe> {
+        (self.first..self.first + self.own).map(move |worker| Stripe { worker, workers: self.of })
+    }
+
+    /// Whether an index is in one of its stripes.
+    pub fn owns(self, index: u32) -> bool {
+        (self.first..self.first + self.own).contains(&(index % self.of))
+    }
+
+    /// How many of `total` indices it has.
+    pub fn count(self, total: u32) -> u32 {
+        self.stripes().map(|stripe| stripe.count(total)).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +106,27 @@ mod tests {
             }
             prop_assert!(seen.iter().all(|&count| count == 1));
             prop_assert_eq!(Stripe { worker: agents, workers: agents + 1 }.arrival(0, agents), None);
+        }
+
+        /// Machines with any number of threads: together they are one process with all of them.
+        #[test]
+        fn shares_are_the_whole_cut_up(total in 0u32..5_000, threads in prop::collection::vec(1u32..5, 1..6)) {
+            let of = threads.iter().sum();
+            let firsts = threads.iter().scan(0, |sum, own| Some(std::mem::replace(sum, *sum + own)));
+            let shares: Vec<Share> = firsts.zip(&threads).map(|(first, &own)| Share { first, own, of }).collect();
+            let stripes: Vec<Stripe> = shares.iter().flat_map(|share| share.stripes()).collect();
+            prop_assert_eq!(stripes, Share::whole(of).stripes().collect::<Vec<_>>());
+            prop_assert_eq!(shares.iter().map(|share| share.count(total)).sum::<u32>(), total);
+            for n in (0..total).step_by(97) {
+                let owners = shares.iter().filter(|share| share.owns(n));
+                let counted = |share: &&Share| share.stripes().any(|stripe| stripe.local(n).is_some());
+                prop_assert_eq!(owners.clone().count(), 1);
+                prop_assert!(owners.clone().all(|share| counted(&share)));
+            }
+            for share in &shares {
+                let own = (0..total).filter(|n| share.owns(*n)).count();
+                prop_assert_eq!(own, share.count(total) as usize);
+            }
         }
 
         #[test]

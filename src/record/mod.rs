@@ -11,6 +11,7 @@ mod assembly;
 pub mod capture;
 mod error;
 pub mod eventlog;
+mod fleet;
 pub mod hlog;
 pub mod limits;
 pub mod pcapng;
@@ -25,6 +26,7 @@ mod truth;
 pub mod writer;
 
 pub use error::ReadError;
+pub use fleet::ShareHeader;
 pub use pcapng::PcapngWriter;
 pub use reader::{Follower, header, read};
 pub use resolution::{Resolution, ResolutionStep, ResolvedTarget};

@@ -1,5 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
+use super::fleet::ShareHeader;
 use super::resolution::Resolution;
 use super::truth::{TruthHeader, TruthSample};
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval, evidence};
@@ -95,6 +96,9 @@ pub struct Header {
     /// Who was asked for the registrars' own counts.
     #[serde(default)]
     pub truths: Vec<TruthHeader>,
+    /// Which part of a run this is a record of; `None`: of a whole one.
+    #[serde(default)]
+    pub share: Option<ShareHeader>,
 }
 
 /// What a machine can send by itself (RFC 7502 §6.1), measured against the embedded registrar on

@@ -81,7 +81,8 @@ pub const CRATES: [(&str, &[&str]); 37] = [
     ("http_body_util", &["live"]),
     ("rsip", &["sip"]),
     ("md5", &["sip"]),
-    ("sha2", &["sip"]),
+    // Digests of a profile and of lists tell machines whether they run the same.
+    ("sha2", &["sip", "command"]),
     ("wide", &["seed", "sip"]),
     ("governor", &["load", "registrar"]),
     ("hdrhistogram", &["measure", "record", "diagnose", "report"]),

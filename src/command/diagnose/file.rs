@@ -4,6 +4,7 @@
 use crate::cli::DiagnoseArgs;
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::{RECORD, check_holds_run, print, say};
+use crate::command::report::check_is_whole;
 use crate::command::source::why_unreadable;
 use crate::diagnose::Diagnosis;
 use crate::observe::{self, Observation};
@@ -57,6 +58,7 @@ fn read(path: &Path, fields: &Fields) -> Result<Observation, Failure> {
         },
         OpenedSource::Run(source) => {
             let results = record::read(source).map_err(|error| unreadable(&error))?;
+            check_is_whole(path, &results.header)?;
             return Ok(Observation { remarks: results.torn.iter().cloned().collect(), results });
         }
     };
