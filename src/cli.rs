@@ -1,8 +1,10 @@
 //! The command line: what can be typed, and its help. No logic.
 
+mod fleet;
 mod help;
 mod platform;
 
+pub use fleet::{FleetArgs, FleetCommand, FleetMergeArgs};
 pub use help::START;
 pub use platform::{PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformPullArgs, ReconcileArgs};
 
@@ -54,6 +56,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Remove the bindings that an earlier run left at its registrars
     Sweep(SweepArgs),
+    /// One run on many machines
+    Fleet(FleetArgs),
     /// Hold one run against another: what changed by more than chance
     Compare(CompareArgs),
     /// Ask a contact-centre cloud what it knows of the trunks; nothing there is changed

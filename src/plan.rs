@@ -221,8 +221,8 @@ impl Plan {
         sockets
     }
 
-    /// By trunk, and by its source addresses (one where it names none): how many of a share's agents
-    /// have it. Agent n of a trunk has the (n mod addresses)-th.
+    /// By trunk, and by its source addresses (one where it names none): how many of a share's
+    /// agents have it. Agent n of a trunk has the (n mod addresses)-th.
     pub fn agents_by_source(&self, share: Share) -> Vec<Vec<u64>> {
         let mut agents: Vec<Vec<u64>> = self.trunks.iter().map(|trunk| vec![0; trunk.source.len().max(1)]).collect();
         let owned = (0..).zip(self.identities.iter()).filter(|(id, _)| share.owns(*id));

@@ -322,3 +322,13 @@ Exit status:
   3        the record cannot be read, a name does not resolve, or no
            socket could be opened
   130/143  interrupted; the bindings that were found are removed";
+
+pub(super) const FLEET_HELP: &str = "\
+Each machine of a run has a part of its agents (run --share K/N --start-at TIME) and a record of its own. Their intervals \
+are merged first and judged once: a limit that all machines meet looks like a smaller one to each.
+
+Examples:
+  regstorm run lab.toml --share 1/3 --start-at 2026-11-30T10:00:00Z
+  regstorm fleet merge part-1 part-2 part-3 --out merged
+
+Exit status: as of run; 2 also for directories that are no parts of one run.";

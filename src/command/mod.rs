@@ -15,6 +15,7 @@ mod contact;
 mod diagnose;
 mod explain;
 mod failure;
+mod fleet;
 mod gate;
 mod hook;
 mod init;
@@ -77,6 +78,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Preflight(args) => preflight::execute(&args),
         Command::Watch(args) => watch::execute(&args),
         Command::Sweep(args) => sweep::execute(&args),
+        Command::Fleet(args) => fleet::execute(&args),
         Command::Compare(args) => compare::execute(&args),
         Command::Learn(args) => learn::execute(&args),
         Command::Reconcile(args) => reconcile::execute(&args),

@@ -143,6 +143,15 @@ impl RunDirectory {
     }
 }
 
+/// A record that could not be written to its end.
+pub(super) fn unkept_record(error: &std::io::Error, also: Option<&Failure>) -> Failure {
+    let also = also.map_or_else(String::new, |failure| format!("\n{failure}"));
+    Failure::could_not(format!(
+        "the record cannot be written: {error}; the load was ended early, and what it had bound was removed as far as nothing \
+         else is said{also}"
+    ))
+}
+
 /// Makes sure that a directory holds the record of a run, before anything is read.
 ///
 /// # Errors

@@ -3,7 +3,6 @@
 
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, check_holds_run, print, say, write_files};
-use super::share::no_run;
 use super::{neighbours, pdf};
 use crate::cli::ReportArgs;
 use crate::diagnose::{Finding, Judgement, Threshold, findings, judge};
@@ -127,7 +126,14 @@ pub(super) fn results_of(directory: &Path) -> Result<Results, Failure> {
 /// # Errors
 /// Says what makes a run of it.
 pub(super) fn check_is_whole(directory: &Path, header: &Header) -> Result<(), Failure> {
-    header.share.as_ref().map_or(Ok(()), |share| Err(no_run(directory, share)))
+    let Some(share) = &header.share else { return Ok(()) };
+    Err(Failure::usage(format!(
+        "{}: it is {} of run {}, which says nothing of the trunks by itself; regstorm fleet merge makes a run of the \
+         directories of all machines",
+        directory.display(),
+        share.stripes(),
+        share.run
+    )))
 }
 
 fn unreadable(directory: &Path, error: &dyn std::fmt::Display) -> Failure {

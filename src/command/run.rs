@@ -4,7 +4,7 @@ use super::assemble::{AssembledRun, RunFrame, assemble};
 use super::canary::{CANARY_MESSAGES, Canaries};
 use super::carriers::carriers;
 use super::failure::{Exit, Failure};
-use super::output::{RunDirectory, say};
+use super::output::{RunDirectory, say, unkept_record};
 use super::registrar::{address_of, embedded};
 use super::renew::renewing;
 use super::report::{Derived, Shown, derive};
@@ -189,15 +189,6 @@ fn conclude(
     }
     let Some(error) = unkept else { return derived };
     Err(unkept_record(&error, derived.err().as_ref()))
-}
-
-/// A record that could not be written to its end.
-pub(super) fn unkept_record(error: &std::io::Error, also: Option<&Failure>) -> Failure {
-    let also = also.map_or_else(String::new, |failure| format!("\n{failure}"));
-    Failure::could_not(format!(
-        "the record cannot be written: {error}; the load was ended early, and what it had bound was removed as far as nothing \
-         else is said{also}"
-    ))
 }
 
 /// What a run leaves at its registrars, and until when.

@@ -6,8 +6,7 @@
 
 use super::assemble::RunFrame;
 use super::failure::{Exit, Failure};
-use super::output::{RECORD, print};
-use super::run::unkept_record;
+use super::output::{RECORD, print, say, unkept_record};
 use super::threads::{sender_threads, threads_per_part};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::findings::counted;
@@ -73,8 +72,7 @@ impl RunPart {
         Ok(RunPart { asked, start_unix_ns, id: String::new(), random: super::random_word() })
     }
 
-    /// The stripes of this process; it has its id from here on. What only one of several machines
-    /// does is left to the first.
+    /// The stripes of this process; it has its id from here on.
     ///
     /// # Errors
     /// When the plan cannot be cut up like that.
@@ -99,9 +97,10 @@ impl RunPart {
         let share = Share::of_parts(first, parts, of, threads);
         let start = self.start_unix_ns.unwrap_or_default();
         self.id = hex(&Sha256::digest(format!("{} {start} {:?}", profile_digest(plan), plan.seed)))[..16].to_owned();
-        if share.first > 0 {
-            // Once is enough to ask a server how many bindings it holds.
+        if !plan.truths.is_empty() {
+            // It holds those of all machines, and would be held against those of one.
             plan.truths.clear();
+            say("warning: [[truth]]: no server is asked for its own count by one machine of several");
         }
         Ok(share)
     }
@@ -304,17 +303,6 @@ fn told(results: &Results, directory: &Path, (generator, reasons): (&str, &[Stri
     text.push_str("Nothing is judged of a part alone; once the directories of all machines are in one place:\n");
     text.push_str("  regstorm fleet merge DIR...\n");
     text
-}
-
-/// What is said of a part where a run is wanted.
-pub(super) fn no_run(directory: &Path, share: &ShareHeader) -> Failure {
-    Failure::usage(format!(
-        "{}: it is {} of run {}, which says nothing of the trunks by itself; regstorm fleet merge makes a run of the \
-         directories of all machines",
-        directory.display(),
-        share.stripes(),
-        share.run
-    ))
 }
 
 #[cfg(test)]

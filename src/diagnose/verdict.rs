@@ -9,8 +9,8 @@ use super::figures::Distribution;
 use super::finding::Finding;
 use super::threshold::{Threshold, ThresholdOutcome};
 use crate::measure::TrunkInterval;
-use crate::record::Results;
 use crate::record::results::Aborted;
+use crate::record::{FleetFacts, FleetWorker, Results};
 use crate::vocab::{Kind, Trouble, format_duration};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -104,8 +104,44 @@ pub fn aborted(results: &Results) -> Option<&Aborted> {
 
 pub(super) type GeneratorDoubt = (GeneratorVerdict, String);
 
-/// Everything the generator holds against itself, the rules of `[generator]`.
+/// Everything the generator holds against itself, the rules of `[generator]`. Where several
+/// machines shared the run, each judged itself by its own counts: what one did badly is not made up
+/// for by the others.
 pub(super) fn generator_doubts(results: &Results) -> Vec<GeneratorDoubt> {
+    if let Some(fleet) = &results.fleet {
+        return fleet_doubts(results, fleet);
+    }
+    own_doubts(results)
+}
+
+fn fleet_doubts(results: &Results, fleet: &FleetFacts) -> Vec<GeneratorDoubt> {
+    let grades = [GeneratorVerdict::Suspect, GeneratorVerdict::Invalid];
+    let grade =
+        |worker: &FleetWorker| grades.into_iter().find(|grade| worker.generator.as_deref() == Some(grade.as_str()));
+    let of = |worker: &FleetWorker| {
+        let name = worker.name.clone();
+        let reasons = worker.generator_reasons.clone();
+        let grade = grade(worker);
+        reasons.into_iter().filter_map(move |why| Some((grade?, format!("{name}: {why}"))))
+    };
+    let mut doubts: Vec<GeneratorDoubt> = fleet.workers.iter().flat_map(of).collect();
+    // The worst first: it is the verdict, and reasons are cut off where room is short.
+    doubts.sort_by_key(|(grade, _)| std::cmp::Reverse(*grade));
+    if let Some(worker) = fleet.clock_doubt() {
+        let within = Duration::from_nanos(worker.clock_within_ns.unwrap_or(0)).as_secs_f64() * 1e3;
+        let why = format!(
+            "{}: its clock is known to within {within:.0} ms only, so nothing rests on the order of what machines saw",
+            worker.name
+        );
+        doubts.push((GeneratorVerdict::Suspect, why));
+    }
+    if fleet.is_degraded() {
+        doubts.extend(missing_arrivals(results));
+    }
+    doubts
+}
+
+fn own_doubts(results: &Results) -> Vec<GeneratorDoubt> {
     let connects = results.totals.sums.flows.as_deref().map_or(0, |flows| flows.not_begun);
     // A request that waits for a connection is refused with it.
     let refused = results.totals.sums.ceiling_refused.saturating_sub(connects);

@@ -6,6 +6,7 @@
 //! phase, are kept decoded.
 
 use super::error::ReadError;
+use super::fleet::FleetFacts;
 use super::resolution::Resolution;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
@@ -23,6 +24,7 @@ pub(super) struct Assembly {
     resolutions: Vec<Resolution>,
     truth: Vec<TruthSample>,
     imbalances: Vec<Imbalance>,
+    fleet: Option<FleetFacts>,
     intervals: Vec<IntervalResult>,
     trunks: Vec<TrunkSum>,
     generator: GeneratorCounts,
@@ -77,6 +79,7 @@ impl Assembly {
             resolutions: header.resolutions.clone(),
             truth: Vec::new(),
             imbalances: Vec::new(),
+            fleet: None,
             intervals: Vec::new(),
             trunks: std::iter::repeat_with(TrunkSum::default).take(trunks).collect(),
             generator: GeneratorCounts::default(),
@@ -93,27 +96,8 @@ impl Assembly {
 
     /// Whether an interval fits this run: its place in the series, and every index in it.
     pub(super) fn check(&self, frame: &IntervalFrame) -> Result<(), String> {
-        let (index, trunks, agents) = (frame.index, self.trunks.len(), self.agents.len());
-        if self.intervals.last().is_some_and(|last| last.index >= index) {
-            return Err(format!("interval {index} comes again or too late"));
-        }
-        let begins = self.intervals.last().map_or(0, |last| last.end_ns);
-        if frame.end_ns < frame.start_ns || frame.start_ns < begins {
-            return Err(format!("interval {index} ends before it begins, or begins before another has ended"));
-        }
-        if frame.trunks.len() != trunks {
-            return Err(format!("interval {index} has {} trunks of {trunks}", frame.trunks.len()));
-        }
-        let trunk_fits = |trunk: u16| usize::from(trunk) < trunks;
-        let agent_fits = |agent: u32, trunk: u16| (agent as usize) < agents && trunk_fits(trunk);
-        let fits = frame.latency.iter().all(|row| trunk_fits(row.trunk))
-            && frame.responses.iter().all(|row| trunk_fits(row.trunk))
-            && frame.evidence.trunks().all(trunk_fits)
-            && frame.evidence.agents().all(|agent| (agent as usize) < agents)
-            && frame.loops.iter().all(|row| agent_fits(row.agent, row.trunk))
-            && frame.agents.iter().all(|row| agent_fits(row.agent, row.trunk))
-            && frame.agents.iter().all(|row| (row.last_reason as usize) < frame.reasons.len());
-        if fits { Ok(()) } else { Err(format!("interval {index} names a trunk, agent or reason that does not exist")) }
+        let before = self.intervals.last().map(|last| (last.index, last.end_ns));
+        check_interval(frame, (self.trunks.len(), self.agents.len()), before)
     }
 
     /// Adds what a person did to the load.
@@ -131,6 +115,11 @@ impl Assembly {
     pub(super) fn told(&mut self, samples: Vec<TruthSample>) {
         let known = self.header.truths.len();
         self.truth.extend(samples.into_iter().filter(|sample| usize::from(sample.server) < known));
+    }
+
+    /// Adds what is said of the machines that shared the run.
+    pub(super) fn shared(&mut self, fleet: FleetFacts) {
+        self.fleet = Some(fleet);
     }
 
     /// Adds what the run saw of its own books; it goes on to see it at the end of each interval,
@@ -283,6 +272,7 @@ impl Assembly {
             resolutions: self.resolutions,
             truth: self.truth,
             imbalances: self.imbalances,
+            fleet: self.fleet,
             intervals: self.intervals,
             agents: self.agents,
             loops: self.loops.into_values().collect(),
@@ -310,6 +300,36 @@ impl Assembly {
             agent.last_change_ns = ended_ns;
         }
     }
+}
+
+/// Whether an interval fits a run with so many trunks and agents, behind one with this position and
+/// end.
+pub(super) fn check_interval(
+    frame: &IntervalFrame,
+    (trunks, agents): (usize, usize),
+    before: Option<(u32, u64)>,
+) -> Result<(), String> {
+    let index = frame.index;
+    if before.is_some_and(|(last, _)| last >= index) {
+        return Err(format!("interval {index} comes again or too late"));
+    }
+    let begins = before.map_or(0, |(_, end_ns)| end_ns);
+    if frame.end_ns < frame.start_ns || frame.start_ns < begins {
+        return Err(format!("interval {index} ends before it begins, or begins before another has ended"));
+    }
+    if frame.trunks.len() != trunks {
+        return Err(format!("interval {index} has {} trunks of {trunks}", frame.trunks.len()));
+    }
+    let trunk_fits = |trunk: u16| usize::from(trunk) < trunks;
+    let agent_fits = |agent: u32, trunk: u16| (agent as usize) < agents && trunk_fits(trunk);
+    let fits = frame.latency.iter().all(|row| trunk_fits(row.trunk))
+        && frame.responses.iter().all(|row| trunk_fits(row.trunk))
+        && frame.evidence.trunks().all(trunk_fits)
+        && frame.evidence.agents().all(|agent| (agent as usize) < agents)
+        && frame.loops.iter().all(|row| agent_fits(row.agent, row.trunk))
+        && frame.agents.iter().all(|row| agent_fits(row.agent, row.trunk))
+        && frame.agents.iter().all(|row| (row.last_reason as usize) < frame.reasons.len());
+    if fits { Ok(()) } else { Err(format!("interval {index} names a trunk, agent or reason that does not exist")) }
 }
 
 impl TrunkSum {

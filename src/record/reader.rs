@@ -18,7 +18,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 /// When the source fails, is no record or one of another version, lacks a whole header, or
 /// contradicts itself.
 pub fn read(source: impl Read) -> Result<Results, ReadError> {
-    let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
+    let mut frames = Frames::of(BufReader::new(source));
     frames.preamble()?;
     let mut assembly = Assembly::new(frames.header()?).map_err(|what| frames.malformed(what))?;
     let mut end = None;
@@ -35,6 +35,7 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
             NextFrame::Frame(FrameKind::Imbalance, payload) => assembly.unbalanced(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Resolution, payload) => assembly.resolved(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Truth, payload) => assembly.told(frames.json(&payload)?),
+            NextFrame::Frame(FrameKind::Fleet, payload) => assembly.shared(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
@@ -59,7 +60,7 @@ impl<R: Read + Seek> Follower<R> {
     /// # Errors
     /// As for [`read`].
     pub fn new(source: R) -> Result<Self, ReadError> {
-        let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
+        let mut frames = Frames::of(BufReader::new(source));
         frames.preamble()?;
         let assembly = Assembly::new(frames.header()?).map_err(|what| frames.malformed(what))?;
         Ok(Follower { frames, assembly })
@@ -93,6 +94,7 @@ impl<R: Read + Seek> Follower<R> {
                 }
                 NextFrame::Frame(FrameKind::Resolution, payload) => self.assembly.resolved(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Truth, payload) => self.assembly.told(self.frames.json(&payload)?),
+                NextFrame::Frame(FrameKind::Fleet, payload) => self.assembly.shared(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Header | FrameKind::End, _) => {}
             }
         }
@@ -116,13 +118,13 @@ fn add_interval<R: Read>(assembly: &mut Assembly, frames: &Frames<R>, payload: &
 /// # Errors
 /// When the source fails, is no record or one of another version, or lacks a whole header.
 pub fn header(source: impl Read) -> Result<Header, ReadError> {
-    let mut frames = Frames { source: BufReader::new(source), offset: 0, next: 0 };
+    let mut frames = Frames::of(BufReader::new(source));
     frames.preamble()?;
     frames.header()
 }
 
 /// What follows in a source.
-enum NextFrame {
+pub(super) enum NextFrame {
     Frame(FrameKind, Vec<u8>),
     /// Nothing, at a border between frames.
     Finished,
@@ -131,16 +133,20 @@ enum NextFrame {
 }
 
 /// A source cut into frames.
-struct Frames<R> {
+pub(super) struct Frames<R> {
     source: R,
     /// Where the frame begins that was read last.
-    offset: u64,
+    pub(super) offset: u64,
     /// Where the next one begins.
     next: u64,
 }
 
 impl<R: Read> Frames<R> {
-    fn preamble(&mut self) -> Result<(), ReadError> {
+    pub(super) fn of(source: R) -> Self {
+        Frames { source, offset: 0, next: 0 }
+    }
+
+    pub(super) fn preamble(&mut self) -> Result<(), ReadError> {
         let bytes = self.take(PREAMBLE as u64)?;
         let Some((magic, version)) = bytes.split_first_chunk() else { return Err(ReadError::NotARecord) };
         if *magic != schema::MAGIC {
@@ -156,7 +162,7 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    fn header(&mut self) -> Result<Header, ReadError> {
+    pub(super) fn header(&mut self) -> Result<Header, ReadError> {
         match self.advance()? {
             NextFrame::Frame(FrameKind::Header, payload) => self.json(&payload),
             NextFrame::Frame(kind, _) => Err(self.malformed(format!("it begins with a frame of kind {kind:?}"))),
@@ -166,7 +172,7 @@ impl<R: Read> Frames<R> {
     }
 
     /// The next frame; `offset` is its beginning afterwards.
-    fn advance(&mut self) -> io::Result<NextFrame> {
+    pub(super) fn advance(&mut self) -> io::Result<NextFrame> {
         self.offset = self.next;
         let head = self.take(FRAME_HEAD as u64)?;
         if head.is_empty() {
@@ -204,7 +210,7 @@ impl<R: Read> Frames<R> {
             .map_err(|error| self.malformed(format!("a block that cannot be decoded ({error})")))
     }
 
-    fn malformed(&self, what: String) -> ReadError {
+    pub(super) fn malformed(&self, what: String) -> ReadError {
         ReadError::Malformed { offset: self.offset, what }
     }
 }

@@ -1,6 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
-use super::fleet::ShareHeader;
+use super::fleet::{FleetFacts, ShareHeader};
 use super::resolution::Resolution;
 use super::truth::{TruthHeader, TruthSample};
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, LoopRow, ResponseRow, TrunkInterval, evidence};
@@ -401,6 +401,8 @@ pub struct Results {
     pub truth: Vec<TruthSample>,
     /// Where the run's own books did not balance, once per trunk; empty in a sound run.
     pub imbalances: Vec<Imbalance>,
+    /// The machines that shared the run; `None`: it had one.
+    pub fleet: Option<FleetFacts>,
     pub intervals: Vec<IntervalResult>,
     /// Over the whole run but its warm-up, all trunks, then by trunk. Attempts open in the last
     /// block of a run without end count as abandoned, here as in the last interval.

@@ -6,7 +6,8 @@
 //!
 //! The first frame is the header, as JSON, then one frame per interval, in postcard, between them
 //! one per intervention of a person, one per look-up of a name, those with registrars' own counts
-//! and one per trunk whose books do not balance, as JSON, then the end, as JSON. All but the
+//! and one per trunk whose books do not balance, as JSON, then the machines of a run that several
+//! shared and the end, as JSON. All but the
 //! intervals are small and gain fields over time, so they are self-describing JSON; an interval is
 //! large and has a fixed layout, and any change of it raises [`VERSION`]. The checksum covers kind,
 //! length and payload. Nothing here does
@@ -44,6 +45,8 @@ pub enum FrameKind {
     Resolution = 6,
     /// What registrars said of themselves since the frame before, as JSON.
     Truth = 7,
+    /// The machines of a run that several shared, as JSON, before its end.
+    Fleet = 8,
 }
 
 impl FrameKind {
@@ -56,6 +59,7 @@ impl FrameKind {
             5 => Some(FrameKind::Imbalance),
             6 => Some(FrameKind::Resolution),
             7 => Some(FrameKind::Truth),
+            8 => Some(FrameKind::Fleet),
             _ => None,
         }
     }
@@ -188,6 +192,11 @@ pub fn to_v2<T: Counter>(serializer: &mut V2Serializer, histogram: &Histogram<T>
 /// A histogram from its V2 form; `None` when the bytes are not one with the bounds of
 /// `measure::latency`.
 pub fn from_v2(bytes: &[u8]) -> Option<Histogram<u64>> {
+    of_v2(bytes)
+}
+
+/// The same with counts of another width; `None` also when one does not fit.
+pub fn of_v2<T: Counter>(bytes: &[u8]) -> Option<Histogram<T>> {
     plausible(bytes)?;
     Deserializer::new().deserialize(&mut &bytes[..]).ok()
 }

@@ -1,6 +1,7 @@
 //! Writing a record: each frame whole, at once, and flushed, so that a killed run loses at most the
 //! interval it was in.
 
+use super::fleet::FleetFacts;
 use super::resolution::Resolution;
 use super::results::{End, Header};
 use super::schema::{self, FrameKind, IntervalFrame};
@@ -79,6 +80,14 @@ impl<W: Write> Writer<W> {
     pub fn truth(&mut self, samples: &[TruthSample]) -> io::Result<()> {
         let kind = FrameKind::Truth;
         self.frame(kind, |buffer| serde_json::to_writer(buffer, samples).map_err(io::Error::other))
+    }
+
+    /// Appends what there is to say of the machines that shared the run.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn fleet(&mut self, facts: &FleetFacts) -> io::Result<()> {
+        self.frame(FrameKind::Fleet, |buffer| serde_json::to_writer(buffer, facts).map_err(io::Error::other))
     }
 
     /// Appends the end of a run that ended by itself or was interrupted in good order.

@@ -14,6 +14,7 @@ use super::facts::{self, Fact};
 use super::found::{self, GroupedFinding};
 use super::go_live::go_live;
 use super::last_good::{self, LastGood};
+use super::machine_sheet;
 use super::names;
 use super::script::Script;
 use super::sheets::{self, Quiet, Sheet};
@@ -74,7 +75,12 @@ pub fn render(results: &Results, judgement: &Judgement, findings: &[Finding], ar
         script: Script::drawing(&charts),
         charts,
         untested: untested(results),
-        sheets: sheets.into_iter().chain(names::sheets(results)).chain(checked::sheet(results)).collect(),
+        sheets: machine_sheet::sheet(results)
+            .into_iter()
+            .chain(sheets)
+            .chain(names::sheets(results))
+            .chain(checked::sheet(results))
+            .collect(),
         quiet,
     };
     template::render("report.html.j2", include_str!("report.html.j2"), &page).into_bytes()

@@ -30,6 +30,8 @@ mod last_good;
 pub mod learn;
 pub mod limits;
 pub mod line;
+mod machine_sheet;
+mod machines;
 mod names;
 mod platforms;
 pub mod readiness;

@@ -6,6 +6,7 @@ use super::checks::ChecksView;
 use super::conditions::Conditions;
 use super::connections::ConnectionsView;
 use super::json;
+use super::machines::{self, FleetView};
 use super::resolved::{self, AddressView, AskedView, ResolutionView, RoutingView};
 use super::truth::{self, TruthView};
 use super::words;
@@ -62,6 +63,9 @@ struct RunDocument<'a> {
     resolution: Vec<ResolutionView<'a>>,
     /// What servers said they hold, beside our own count; empty where nobody was asked.
     truth: Vec<TruthView<'a>>,
+    /// The machines that shared the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetView<'a>>,
     record: Record<'a>,
     findings: &'a [Finding],
     /// Only where a rehearsal prints its own document: no record holds it.
@@ -239,6 +243,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         conditions: Conditions::of(results),
         resolution: resolved::resolutions(results),
         truth: truth::views(results),
+        fleet: machines::view(results),
         record: Record { intervals: results.intervals.len(), torn: results.torn.as_deref() },
         findings,
         dry_run: None,

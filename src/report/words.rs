@@ -6,11 +6,12 @@
 
 use super::text;
 use crate::diagnose::figures::{self, Unit};
+use crate::diagnose::findings::counted;
 use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, GeneratorVerdict, Judgement, Relation, ThresholdOutcome, Verdict};
 use crate::measure::CanaryCounts;
-use crate::record::Results;
 use crate::record::results::Aborted;
+use crate::record::{FleetWorker, Results};
 use crate::vocab::{InterventionKind, Kind, Status};
 
 /// Attempts by what they mean to a reader; the sum is the number of attempts.
@@ -110,7 +111,7 @@ pub fn verdict(results: &Results, judgement: &Judgement) -> String {
         }
         Verdict::Interrupted => interrupted(results),
     };
-    let parts = [stopped.unwrap_or_default(), sentence, changed_by_hand(results)];
+    let parts = [stopped.unwrap_or_default(), sentence, degraded(results), changed_by_hand(results)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -121,6 +122,27 @@ pub fn own_trouble(results: &Results) -> &'static str {
     } else {
         "could not keep its own schedule"
     }
+}
+
+/// Of a run whose parts are not all whole: whoever reads its verdict has to know; else empty.
+fn degraded(results: &Results) -> String {
+    let Some(fleet) = &results.fleet else { return String::new() };
+    let lost: Vec<(&FleetWorker, u64)> = fleet.lost().map(|(worker, loss)| (worker, loss.at_ns)).collect();
+    let [(first, at_ns), others @ ..] = &lost[..] else { return String::new() };
+    let since = match *at_ns {
+        0 => "altogether".to_owned(),
+        ns => format!("from {} on", text::length(ns)),
+    };
+    let agents: u64 = lost.iter().map(|(worker, _)| u64::from(worker.agents)).sum();
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(", and {} more", counted(more as u64, "machine")),
+    };
+    format!(
+        "Degraded: {} is missing {since}{more}; {} are not all counted, and count as not available.",
+        first.name,
+        counted(agents, "agent")
+    )
 }
 
 /// Whoever reads of a load that was not the profile's has to know it; empty for one that nobody

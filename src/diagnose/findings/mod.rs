@@ -58,6 +58,7 @@ pub fn findings(results: &Results) -> Vec<Finding> {
         drafts.extend(of_trunk(&View::new(results, saturating_u16(trunk))));
     }
     doubt_all(results, &mut drafts);
+    doubt_a_torn_fleet(results, &mut drafts);
     drop_followers(&mut drafts);
     // Of findings that weigh the same the detectors' own order stays: of two open ones the likelier
     // is first.
@@ -140,6 +141,43 @@ fn doubt_all(results: &Results, drafts: &mut [Draft]) {
     if generator_doubts(results).iter().any(|(grade, _)| *grade == GeneratorVerdict::Invalid) {
         for draft in drafts.iter_mut().filter(|draft| draft.id != "generator.saturated") {
             draft.confidence = draft.confidence.min(Confidence::Low);
+        }
+    }
+}
+
+/// Whose cause is told by counts of all agents, or by the order of what they saw.
+const BY_COUNT_OR_ORDER: [&str; 8] = [
+    "limit.concurrent",
+    "limit.rate",
+    "limit.contacts",
+    "limit.transactions",
+    "ban",
+    "oscillation",
+    "overload",
+    "binding.unknown-to-server",
+];
+
+/// A run of several machines of which one is missing counted fewer agents than there were, one whose
+/// clock is not known well enough in another order: what rests on that is not sure.
+fn doubt_a_torn_fleet(results: &Results, drafts: &mut [Draft]) {
+    let Some(fleet) = &results.fleet else { return };
+    let (most, why) = if let Some((worker, loss)) = fleet.lost().next() {
+        let since = results.header.utc(loss.at_ns);
+        (
+            Confidence::Low,
+            format!("{} is missing since {since} ({}), so not all agents were counted", worker.name, loss.why),
+        )
+    } else if let Some(worker) = fleet.clock_doubt() {
+        let why = format!("the clock of {} is not known well enough to tell what came first", worker.name);
+        (Confidence::Medium, why)
+    } else {
+        return;
+    };
+    for draft in drafts.iter_mut().filter(|draft| BY_COUNT_OR_ORDER.contains(&draft.id)) {
+        draft.confidence = draft.confidence.min(most);
+        draft.evidence.push(why.clone());
+        if most == Confidence::Low {
+            draft.summary.push_str(" (not all agents were counted: a machine is missing)");
         }
     }
 }
