@@ -98,6 +98,7 @@ impl Shape {
             resolutions: Vec::new(),
             truth: Vec::new(),
             imbalances: Vec::new(),
+            fleet: None,
             intervals,
         }
     }

@@ -157,8 +157,8 @@ const BY_COUNT_OR_ORDER: [&str; 8] = [
     "binding.unknown-to-server",
 ];
 
-/// A run of several machines of which one is missing counted fewer agents than there were, one whose
-/// clock is not known well enough in another order: what rests on that is not sure.
+/// A run of several machines of which one is missing counted fewer agents than there were, one
+/// whose clock is not known well enough in another order: what rests on that is not sure.
 fn doubt_a_torn_fleet(results: &Results, drafts: &mut [Draft]) {
     let Some(fleet) = &results.fleet else { return };
     let (most, why) = if let Some((worker, loss)) = fleet.lost().next() {
