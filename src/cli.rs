@@ -6,7 +6,10 @@ mod platform;
 
 pub use fleet::{FleetArgs, FleetCommand, FleetMergeArgs};
 pub use help::START;
-pub use platform::{PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformPullArgs, ReconcileArgs};
+pub use platform::{
+    PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformCredentialsArgs, PlatformPullArgs,
+    ReconcileArgs,
+};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};

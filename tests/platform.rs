@@ -1,6 +1,8 @@
 //! `regstorm platform` against a platform that plays faults: every trap that pages, limits,
 //! permissions and clocks set, and that no secret is shown.
 
+#[path = "platform/credentials.rs"]
+mod credentials;
 mod support;
 
 use std::path::Path;

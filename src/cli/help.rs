@@ -229,6 +229,23 @@ Exit status:
      nothing was sent
   3  no token, no connection, or every source refused";
 
+pub(super) const CREDENTIALS_HELP: &str = "\
+Nothing is submitted to the platform. The trunk's registrar is asked with one REGISTER for each of MD5 and SHA-256 that it \
+offers, and never more, for accounts lock; they ask for no lifetime, so whoever is registered stays so. Targets must be \
+allowed as for any run.
+
+Examples:
+  regstorm platform credentials lab.toml
+  regstorm platform credentials lab.toml --trunk jkt --answer 400.json
+  pbpaste | regstorm platform credentials lab.toml --answer -
+
+Exit status:
+  0  the carrier takes them, nothing of the platform's rules is broken, and
+     an answer that was given is explained
+  1  one of these does not hold, or is not known
+  2  bad usage or profile, an answer that cannot be read, a forbidden target
+  3  it could not be carried out";
+
 pub(super) const RECONCILE_HELP: &str = "\
 Minutes that the platform does not tell are missing or unknown, never zero. A shift between the clocks and what the platform \
 counts as a failure are named where they stand out.

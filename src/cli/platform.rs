@@ -17,6 +17,8 @@ pub enum PlatformCommand {
     Check(PlatformCheckArgs),
     /// Write what it tells of a window: states, counts by minute, events that diagnose reads
     Pull(PlatformPullArgs),
+    /// Look at a trunk's credentials before they are submitted, or at why they were refused
+    Credentials(PlatformCredentialsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +63,31 @@ pub struct PlatformPullArgs {
     pub out: PathBuf,
 
     /// Print pull.json on stdout instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::CREDENTIALS_HELP)]
+pub struct PlatformCredentialsArgs {
+    /// The profile with the trunk, and with a platform, where its rules are to be held against it
+    #[command(flatten)]
+    pub of: PlatformChoice,
+
+    /// This trunk alone [default: those of the platform, or all]
+    #[arg(long, value_name = "ID")]
+    pub trunk: Option<String>,
+
+    /// The user whose credentials they are [default: the first of each trunk]
+    #[arg(long, value_name = "USER")]
+    pub agent: Option<String>,
+
+    /// What the platform answered when they were submitted: its JSON, as it was copied; - is
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub answer: Option<PathBuf>,
+
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 }

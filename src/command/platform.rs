@@ -1,6 +1,7 @@
 //! `regstorm platform`: a contact-centre cloud asked what it knows of our trunks.
 
 mod check;
+mod credentials;
 mod pull;
 
 use super::failure::{Exit, Failure};
@@ -21,6 +22,7 @@ pub(super) fn execute(args: &PlatformArgs) -> Result<Exit, Failure> {
     match &args.what {
         PlatformCommand::Check(args) => check::execute(args),
         PlatformCommand::Pull(args) => pull::execute(args),
+        PlatformCommand::Credentials(args) => credentials::execute(args),
     }
 }
 
@@ -30,21 +32,26 @@ const PROVISIONAL_S: i64 = 300;
 /// The profile, and the platform of it that is meant.
 fn chosen(args: &PlatformChoice) -> Result<(Profile, PlatformProfile), Failure> {
     let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
+    let Some(platform) = choice(&profile, args.platform.as_deref())? else {
+        let remedy = "add a [[platform]] with id, kind, base_url or region, client_id, client_secret_env and trunks";
+        return Err(profile.whole_problem("has no platform", remedy).into());
+    };
+    Ok((profile, platform))
+}
+
+/// The platform of a profile that is meant, if it has any.
+fn choice(profile: &Profile, id: Option<&str>) -> Result<Option<PlatformProfile>, Failure> {
     let ids: Vec<&str> = profile.platforms.iter().map(|platform| platform.id.as_str()).collect();
     let ids = ids.join(", ");
-    let found = match (&args.platform, profile.platforms.as_slice()) {
-        (_, []) => {
-            let remedy =
-                "add a [[platform]] with id, kind, base_url or region, client_id, client_secret_env and trunks";
-            return Err(profile.whole_problem("has no platform", remedy).into());
-        }
+    let found = match (id, profile.platforms.as_slice()) {
+        (None, []) => return Ok(None),
         (None, [only]) => Some(only),
         (None, _) => return Err(Failure::usage(format!("say which with --platform: {ids}"))),
-        (Some(id), all) => all.iter().find(|platform| platform.id == *id),
+        (Some(id), all) => all.iter().find(|platform| platform.id == id),
     };
-    let found = found.cloned();
-    let missing = || Failure::usage(format!("there is no such platform in the profile; there is {ids}"));
-    Ok((profile, found.ok_or_else(missing)?))
+    let there = if ids.is_empty() { "none" } else { ids.as_str() };
+    let missing = || Failure::usage(format!("there is no such platform in the profile; there is {there}"));
+    found.cloned().map(Some).ok_or_else(missing)
 }
 
 /// A platform that is asked, and what its answers said so far.

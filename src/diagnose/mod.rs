@@ -18,6 +18,7 @@ pub mod abort;
 pub mod avalanche;
 pub mod compare;
 pub mod course;
+pub mod credentials;
 pub mod diagnosis;
 pub mod dry_run;
 pub mod experiment;

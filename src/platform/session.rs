@@ -5,7 +5,8 @@ use super::PlatformRequest;
 use super::budget::AskBudget;
 use crate::net::Clock;
 use crate::net::http::{HttpAnswer, HttpClient, HttpError, basic};
-use crate::vocab::{Secret, printable, said};
+use crate::record::refusal::PlatformRefusal;
+use crate::vocab::Secret;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -264,19 +265,7 @@ fn http_date(text: &str) -> Option<i64> {
 
 /// What an answer says that refuses, in one line: the code, what it says, and of which field.
 pub fn refusal(status: u16, body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let mut text = status.to_string();
-    let field = |object: &Value, keys: &[&str]| keys.iter().find_map(|key| Some(object.get(key)?.as_str()?.to_owned()));
-    if let Some(said) = field(&body, &["message", "error_description", "description", "error"]) {
-        text += &format!(" \"{said}\"");
-    }
-    for detail in body.get("details").and_then(Value::as_array).into_iter().flatten() {
-        let name = field(detail, &["fieldName"]).map(|name| format!(", field {name}"));
-        let code = field(detail, &["errorCode"]).map(|code| format!(": {code}"));
-        text += &(name.unwrap_or_default() + &code.unwrap_or_default());
-    }
-    let short: String = said(text.as_bytes()).chars().take(300).collect();
-    printable(&short).into_owned()
+    PlatformRefusal::of(status, body).to_string()
 }
 
 #[cfg(test)]

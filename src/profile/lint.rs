@@ -4,7 +4,8 @@
 //! Everything here is legal in a profile; what is not has been refused before. A lint names the
 //! user and what is wrong, never the secret, not even the character at fault: words stand for it.
 
-use super::meant::{AgentSecret, Profile, TrunkAgents, TrunkProfile};
+use super::meant::{AgentSecret, CredentialRules, Profile, TrunkAgents, TrunkProfile};
+use crate::vocab::UserForm;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -57,6 +58,71 @@ struct CredentialDoubt {
 /// All doubts about the credentials of a profile, by trunk; agents with the same doubt together.
 pub fn lint(profile: &Profile) -> Vec<Lint> {
     profile.trunks.iter().flat_map(of_trunk).collect()
+}
+
+/// The doubts about one agent of a trunk, by its number.
+pub fn of_agent(trunk: &TrunkProfile, n: u32) -> Vec<Lint> {
+    about_agent(trunk, n, |user, auth_user, credential| doubts(user, auth_user, credential))
+}
+
+/// What of one agent's credentials goes against what a platform says that it takes.
+pub fn against(rules: &CredentialRules, trunk: &TrunkProfile, n: u32) -> Vec<Lint> {
+    about_agent(trunk, n, |_, auth_user, credential| broken(rules, auth_user, credential))
+}
+
+fn about_agent(
+    trunk: &TrunkProfile,
+    n: u32,
+    judge: impl Fn(&str, &str, &AgentSecret) -> Vec<CredentialDoubt>,
+) -> Vec<Lint> {
+    let mut found = DoubtsFound::default();
+    let mut add = |user: &str, auth_user: &str, credential: &AgentSecret| {
+        judge(user, auth_user, credential).into_iter().for_each(|doubt| found.add(doubt, user, 1));
+    };
+    match &trunk.agents {
+        TrunkAgents::Pattern { user, auth_user, credential, .. } => add(&user.name(n), &auth_user.name(n), credential),
+        TrunkAgents::Listed { rows, .. } => {
+            if let Some(row) = rows.get(n as usize) {
+                add(&row.user, row.auth_user(), &row.credential);
+            }
+        }
+    }
+    found.lints(&trunk.id)
+}
+
+fn broken(rules: &CredentialRules, user: &str, credential: &AgentSecret) -> Vec<CredentialDoubt> {
+    let mut broken = Vec::new();
+    let mut add = |field, what, remedy| broken.push(CredentialDoubt { field, what, remedy });
+    let longer = |text: &str, most: Option<u32>| most.is_some_and(|most| text.chars().count() > most as usize);
+    let field = CredentialPart::AuthUser;
+    if longer(user, rules.user_max) {
+        add(field, "is longer than the platform takes", "ask the carrier for a shorter one");
+    }
+    match rules.user {
+        Some(UserForm::Bare) if user.contains('@') => {
+            add(field, "has a domain, and the platform takes none", "submit what stands before the at sign");
+        }
+        Some(UserForm::WithDomain) if !user.contains('@') => {
+            add(field, "has no domain, and the platform wants one", "submit user@domain, if the carrier takes that");
+        }
+        _ => {}
+    }
+    let AgentSecret::Password(secret) = credential else {
+        add(CredentialPart::Ha1, "is no password, which the platform wants", "ask the carrier for the password itself");
+        return broken;
+    };
+    let (text, field) = (secret.reveal(), CredentialPart::Password);
+    let other = "have the carrier set another password";
+    if longer(text, rules.password_max) {
+        add(field, "is longer than the platform takes", other);
+    }
+    if rules.password_min.is_some_and(|least| text.chars().count() < least as usize) {
+        add(field, "is shorter than the platform takes", other);
+    }
+    if text.chars().any(|c| rules.password_without.contains(c)) {
+        add(field, "has a character that the platform does not take", other);
+    }
+    broken
 }
 
 fn of_trunk(trunk: &TrunkProfile) -> Vec<Lint> {
@@ -161,7 +227,7 @@ fn characters(doubts: &mut Vec<CredentialDoubt>, field: CredentialPart, text: &s
 type Suspect = (fn(char) -> bool, &'static str, &'static str);
 
 /// Characters that configuration files take for something else.
-const CHARACTERS: [Suspect; 6] = [
+const CHARACTERS: [Suspect; 7] = [
     (
         |c| c == ';',
         "has a semicolon inside",
@@ -178,7 +244,16 @@ const CHARACTERS: [Suspect; 6] = [
         "it must be escaped in SIP headers, doubled in CSV, and quoted elsewhere",
     ),
     (|c| c == '\\', "has a backslash inside", "it escapes the next character in many files: double it there"),
-    (char::is_control, "has a control character inside", "mostly a tab or line end copied along: type it anew"),
+    (
+        |c| matches!(c, '\r' | '\n'),
+        "has a line end inside",
+        "mostly read from a file together with the end of its line: leave that out",
+    ),
+    (
+        |c| c.is_control() && !matches!(c, '\r' | '\n'),
+        "has a control character inside",
+        "mostly a tab copied along: type it anew",
+    ),
     (
         |c| !c.is_ascii(),
         "has a character outside ASCII inside",
@@ -314,6 +389,7 @@ mod tests {
             (vec![with_password("a", "s\"t")], "a password has a double quote inside x1"),
             (vec![with_password("a", "s\\t")], "a password has a backslash inside x1"),
             (vec![with_password("a", "s\u{7}t")], "a password has a control character inside x1"),
+            (vec![with_password("a", "s\r\nt")], "a password has a line end inside x1"),
             (vec![with_password("a", "sät")], "a password has a character outside ASCII inside x1"),
             (vec![with_password("a", "")], "a password is empty x1"),
             (vec![with_password("a", &"0a".repeat(16))], "a password looks like an HA1 x1"),

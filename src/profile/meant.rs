@@ -12,8 +12,8 @@ use super::sipp_csv::InjectionOrder;
 use super::words::{RetryMax, RetryPreset, Wrong};
 use crate::vocab::{
     AcceptFrom, ArrivalOrder, ContactHost, Expectation, FaultKind, IntervalAlign, OfferedQop, OnIcmp, Platform,
-    PlatformKind, Process, RealmPolicy, ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, WhenExhausted, WsHost,
-    as_text, format_duration,
+    PlatformKind, Process, RealmPolicy, ReplayAct, Secret, SocketUse, TruthAddress, TruthKind, UserForm, WhenExhausted,
+    WsHost, as_text, format_duration,
 };
 use ipnet::IpNet;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -121,6 +121,29 @@ pub struct PlatformProfile {
     /// Our ids and its own.
     #[serde(serialize_with = "as_map")]
     pub trunks: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "CredentialRules::are_none")]
+    pub rules: CredentialRules,
+}
+
+/// What a platform takes as credentials; what is not said is not held against anything.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct CredentialRules {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_min: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_max: Option<u32>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub password_without: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserForm>,
+}
+
+impl CredentialRules {
+    fn are_none(&self) -> bool {
+        *self == CredentialRules::default()
+    }
 }
 
 impl PlatformProfile {

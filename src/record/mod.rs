@@ -19,6 +19,7 @@ mod parts;
 pub mod pcapng;
 pub mod platform;
 pub mod reader;
+pub mod refusal;
 mod resolution;
 pub mod results;
 pub mod schema;

@@ -14,6 +14,7 @@ mod checks;
 pub mod compare;
 pub mod conditions;
 mod connections;
+pub mod credentials;
 pub mod csv;
 pub mod diagnosis;
 pub mod dictionary;

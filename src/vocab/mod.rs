@@ -40,7 +40,7 @@ pub use number::{
 };
 pub use outcome::{Class, Kind, LoopKind, Phase, Place, Refusal, RequestFate, RequestKind, Stage, Status};
 pub use packet::{Direction, FailedAttempt, Packet};
-pub use platform::{Platform, PlatformKind};
+pub use platform::{Platform, PlatformKind, UserForm};
 pub use said::{in_cell, is_unseen, printable, printable_lines, said, without_digests};
 pub use secret::Secret;
 pub use setup::{

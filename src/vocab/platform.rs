@@ -25,6 +25,14 @@ words! {
     }
 }
 
+words! {
+    /// How a platform wants the user of a trunk's credentials.
+    pub enum UserForm {
+        Bare = "bare",
+        WithDomain = "with-domain",
+    }
+}
+
 impl Platform {
     /// The product that calls itself so in `Server` or `User-Agent`, if it is one of those known.
     pub fn of_software(software: &str) -> Option<Platform> {

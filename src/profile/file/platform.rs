@@ -1,7 +1,7 @@
 //! `[[platform]]` as written.
 
 use super::WordText;
-use crate::vocab::PlatformKind;
+use crate::vocab::{PlatformKind, UserForm};
 use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
@@ -32,4 +32,23 @@ pub struct PlatformFile {
     pub ca: Option<String>,
     /// Our trunks and the platform's ids of them: `{ trunk_nj_01 = "4f6e…" }`.
     pub trunks: Option<BTreeMap<String, String>>,
+    /// What it takes as the credentials of a trunk, for `regstorm platform credentials`: from its
+    /// documentation, or from its administrator.
+    pub rules: Option<CredentialRulesFile>,
+}
+
+/// `rules` of a `[[platform]]`: what its fields for credentials take.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialRulesFile {
+    /// The fewest characters of a password.
+    pub password_min: Option<u32>,
+    /// The most characters of a password.
+    pub password_max: Option<u32>,
+    /// Characters that no password may have.
+    pub password_without: Option<String>,
+    /// The most characters of a user.
+    pub user_max: Option<u32>,
+    /// The form of a user: `"bare"` (agent) or `"with-domain"` (agent@example.com).
+    pub user: Option<WordText<UserForm>>,
 }

@@ -3,10 +3,10 @@
 use super::check::Checker;
 use super::tls::pem;
 use super::trunk::required;
-use crate::profile::file::platform::PlatformFile;
-use crate::profile::meant::{PlatformProfile, host_of};
+use crate::profile::file::platform::{CredentialRulesFile, PlatformFile};
+use crate::profile::meant::{CredentialRules, PlatformProfile, host_of};
 use crate::profile::places::Path;
-use crate::vocab::PlatformKind;
+use crate::vocab::{PlatformKind, UserForm};
 use std::net::IpAddr;
 
 /// `allowed` are the hosts of `[safety] allow_platforms`, `ids` those of the trunks.
@@ -78,6 +78,7 @@ fn platform(check: &mut Checker, at: &Path, file: PlatformFile, ids: &[&str]) ->
             check.bad(&place, "must be an id as the platform writes it: letters, digits, - _ . :");
         }
     }
+    let rules = rules(check, &at.key("rules"), file.rules.unwrap_or_default());
     Some(PlatformProfile {
         id,
         kind,
@@ -89,7 +90,24 @@ fn platform(check: &mut Checker, at: &Path, file: PlatformFile, ids: &[&str]) ->
         token_env: file.token_env,
         ca,
         trunks,
+        rules,
     })
+}
+
+fn rules(check: &mut Checker, at: &Path, file: CredentialRulesFile) -> CredentialRules {
+    if let (Some(least), Some(most)) = (file.password_min, file.password_max)
+        && least > most
+    {
+        check.bad(&at.key("password_min"), format!("is more than password_max, {most}"));
+    }
+    let user = file.user.as_ref().map(|word| check.word(&at.key("user"), Some(word), UserForm::Bare));
+    CredentialRules {
+        password_min: file.password_min,
+        password_max: file.password_max,
+        password_without: file.password_without.unwrap_or_default(),
+        user_max: file.user_max,
+        user,
+    }
 }
 
 /// Where the API is, and where tokens are given out.
