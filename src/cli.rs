@@ -8,7 +8,7 @@ pub use fleet::{FleetArgs, FleetCommand, FleetMergeArgs};
 pub use help::START;
 pub use platform::{
     PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformCredentialsArgs, PlatformPullArgs,
-    ReconcileArgs,
+    PlatformWatchArgs, ReconcileArgs,
 };
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -525,7 +525,8 @@ pub struct WatchArgs {
     pub metric_file: Option<PathBuf>,
 
     /// Answer GET /go/TRUNK, /go, /healthz and /metrics here: 200 is go, 503 no go, with why and
-    /// since when as JSON; a port alone is one of this machine
+    /// since when as JSON; a port alone is one of this machine. The canary, the platforms of the
+    /// profile and the servers that are asked for their counts must all say go
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
 

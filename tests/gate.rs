@@ -10,7 +10,8 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 use support::clock;
-use support::program::{Regstorm, profile};
+use support::platform::{MockData, MockFault, MockPlatform, SECRET};
+use support::program::{Regstorm, command, profile};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -26,12 +27,16 @@ fn start(dir: &Path, text: &str, more: &[&str]) -> (Regstorm, String) {
     let own = ["watch", profile(dir, text), "--every", "150ms", "--fail-after", "2", "--recover-after", "2"];
     let args = [&own[..], &["--listen", "127.0.0.1:0"], more].concat();
     let watch = Regstorm::start(dir, &args);
-    let address = clock::until("the gate's address", LIMIT, || {
+    let address = gate_of(&watch);
+    (watch, address)
+}
+
+fn gate_of(watch: &Regstorm) -> String {
+    clock::until("the gate's address", LIMIT, || {
         let said = watch.stderr_so_far();
         let line = said.lines().find_map(|line| line.strip_prefix("gate at http://"))?;
         Some(line.strip_suffix("/go")?.to_owned())
-    });
-    (watch, address)
+    })
 }
 
 /// What the gate says of a path.
@@ -174,4 +179,105 @@ fn an_address_that_cannot_be_had_sends_nothing() {
         assert!(finished.stderr().contains("--listen"), "{}", finished.stderr());
         assert!(finished.stdout.is_empty());
     }
+}
+
+/// A watch of the trunk of a platform that plays along.
+fn start_beside(dir: &Path, mock: &MockPlatform, fault: &str, more: &[&str]) -> (Regstorm, String) {
+    let text = mock.profile("genesys") + &watched(fault);
+    let own = ["watch", profile(dir, &text), "--every", "150ms", "--fail-after", "2", "--recover-after", "2"];
+    let args = [&own[..], &["--listen", "127.0.0.1:0"], more].concat();
+    let mut with = command(dir, &args);
+    with.env("MOCK_SECRET", SECRET);
+    let watch = Regstorm::start_with(with);
+    let address = gate_of(&watch);
+    (watch, address)
+}
+
+fn platform(registered: bool) -> MockPlatform {
+    MockPlatform::start(MockData { registered, state: "active".to_owned(), page: 100, ..MockData::default() })
+}
+
+#[test]
+fn the_platform_has_a_say_and_unknown_is_no_go() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let mock = platform(false);
+    let (watch, address) = start_beside(dir.path(), &mock, "", &["--steady", "100ms"]);
+    let why = |wanted: &str| {
+        clock::until(wanted, LIMIT, || {
+            let (status, document) = said(&address, "/go/nj");
+            let why = document["why"].to_string();
+            assert!(status == 503 || !why.contains("no-go") && !why.contains("unknown"), "{document}");
+            why.contains(wanted).then_some(status)
+        })
+    };
+    assert_eq!(why("platform: no-go, active, not registered"), 503);
+    mock.change(|data| data.registered = true);
+    let go = until_status(&address, "/go/nj", 200);
+    assert_eq!(go["inputs"]["platform"]["state"], "go");
+    mock.change(|data| data.fault = MockFault::Empty);
+    assert_eq!(why("platform: unknown, an empty answer"), 503);
+    mock.change(|data| data.fault = MockFault::Forbidden);
+    assert_eq!(why("Missing: analytics:read"), 503);
+    mock.change(|data| data.fault = MockFault::None);
+    until_status(&address, "/go/nj", 200);
+    assert!(!watch.stderr_so_far().contains(SECRET));
+    watch.signal("INT");
+    watch.wait(LIMIT);
+}
+
+#[test]
+fn without_the_platforms_secret_nothing_is_sent() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let mock = platform(true);
+    let text = mock.profile("genesys") + &watched("");
+    let args = ["watch", profile(dir.path(), &text), "--for", "1s", "--listen", "127.0.0.1:0"];
+    let finished = Regstorm::run(dir.path(), &args, LIMIT);
+    finished.expect_code(2);
+    assert!(finished.stderr().contains("export MOCK_SECRET"), "{}", finished.stderr());
+    assert!(mock.asked().is_empty());
+}
+
+/// Callers that ask again and again, 200 questions in each burst, while the canary's trunk flips by
+/// itself and the platform whenever both answers came: whatever is answered agrees with itself, and
+/// a go has a go of everybody in it.
+#[test]
+fn bursts_of_two_hundred_questions_meet_no_contradiction_while_trunks_flip() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let fault = "[[registrar.fault]]\nkind = \"oscillate\"\nperiod = \"4s\"\ncode = 403\nreason = \"Not now\"\n";
+    let mock = platform(true);
+    let (watch, address) = start_beside(dir.path(), &mock, fault, &["--steady", "100ms"]);
+    let (mut answers, mut flips, mut seen) = (0, 0, [false, false]);
+    clock::until("go and no-go while the platform says go, no-go while it does not, twice", LIMIT, || {
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let callers: Vec<_> =
+                (0..20).map(|_| scope.spawn(|| (0..10).map(|_| consistent(&address)).collect::<Vec<u16>>())).collect();
+            callers.into_iter().flat_map(|caller| caller.join().expect("a caller")).collect()
+        });
+        assert_eq!(statuses.len(), 200);
+        answers += statuses.len();
+        seen[0] |= statuses.contains(&200);
+        seen[1] |= statuses.contains(&503);
+        let is_up = flips % 2 == 0;
+        if is_up && seen == [true, true] || !is_up && !statuses.contains(&200) {
+            flips += 1;
+            seen = [false, false];
+            mock.change(|data| data.registered = !is_up);
+        }
+        (flips == 4).then_some(())
+    });
+    assert!(answers >= 800, "{answers}");
+    watch.signal("INT");
+    watch.wait(LIMIT);
+}
+
+/// The status of one answer that was looked at whole.
+fn consistent(address: &str) -> u16 {
+    let (status, document) = said(address, "/go/nj");
+    assert!(matches!(status, 200 | 503), "{status}");
+    assert_eq!(document["go"], status == 200, "{document}");
+    let inputs = document["inputs"].as_object().expect("inputs");
+    let all = inputs.values().all(|input| input["state"] == "go");
+    assert!(inputs.len() == 2 && (status == 503 || all), "{document}");
+    assert!(document["why"].as_array().is_some_and(|why| !why.is_empty()), "{document}");
+    status
 }

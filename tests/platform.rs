@@ -4,6 +4,8 @@
 #[path = "platform/credentials.rs"]
 mod credentials;
 mod support;
+#[path = "platform/watch.rs"]
+mod watch;
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +32,7 @@ fn data(fault: MockFault) -> MockData {
         fault,
         skew_s: 0,
         page: 100,
+        half_s: None,
     }
 }
 

@@ -9,7 +9,7 @@ mod support;
 
 use regstorm::live::{Metrics, RunFacts};
 use regstorm::report::dictionary;
-use regstorm::report::watch::exposition;
+use regstorm::report::watch::{PlatformTrunk, exposition, platform_exposition};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -164,7 +164,13 @@ fn every_metric_is_in_its_reference_and_every_other_one_is_not() {
     metrics.end("pass");
     let run = metrics.render();
     let watch = exposition(&[("lab".to_owned(), true)], 0);
-    let families = run.lines().chain(watch.lines()).filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let trunk = PlatformTrunk { trunk_id: "lab".to_owned(), registered: Some(true), flips: 3, period_s: Some(60.0) };
+    let platform = platform_exposition("gc", &[trunk], 0);
+    let families = run
+        .lines()
+        .chain(watch.lines())
+        .chain(platform.lines())
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let sampled =
         families.map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() });
     let there: BTreeSet<String> = sampled.collect();

@@ -78,6 +78,7 @@ fn told(seconds: &Seconds, skew_s: i64, with_challenges: bool) -> MockData {
         [("registered", registered), ("authentication_failed", failed)].map(|(status, n)| (start, status.to_owned(), n))
     };
     MockData {
+        half_s: None,
         counts: minutes.into_iter().flat_map(count).filter(|(.., n)| *n > 0).collect(),
         events,
         state: "Active".to_owned(),

@@ -229,6 +229,23 @@ Exit status:
      nothing was sent
   3  no token, no connection, or every source refused";
 
+pub(super) const PLATFORM_WATCH_HELP: &str = "\
+One line on stdout at each change: UTC time, trunk, go (registered), no-go or unknown, and what the platform says; from three \
+changes on also their period, if they have one. A platform that is down, slow or says nothing makes its trunks unknown, never \
+no-go, and ends nothing.
+
+Examples:
+  regstorm platform watch lab.toml
+  regstorm platform watch lab.toml --every 60s --for 8h --json
+  regstorm platform watch lab.toml --hook 'logger \"$REGSTORM_TRUNK: $REGSTORM_STATE\"'
+
+Exit status:
+  0  it ended with every trunk registered
+  1  it ended with a trunk that is not, or not known to be
+  2  bad usage or profile, a host that is not allowed, a missing secret:
+     nothing was sent
+  3  it could not be carried out";
+
 pub(super) const CREDENTIALS_HELP: &str = "\
 Nothing is submitted to the platform. The trunk's registrar is asked with one REGISTER for each of MD5 and SHA-256 that it \
 offers, and never more, for accounts lock; they ask for no lifetime, so whoever is registered stays so. Targets must be \

@@ -17,6 +17,9 @@ pub enum PlatformCommand {
     Check(PlatformCheckArgs),
     /// Write what it tells of a window: states, counts by minute, events that diagnose reads
     Pull(PlatformPullArgs),
+    /// Ask again and again how the trunks stand: a line and a hook at each change, and the period of
+    /// one that comes and goes
+    Watch(PlatformWatchArgs),
     /// Look at a trunk's credentials before they are submitted, or at why they were refused
     Credentials(PlatformCredentialsArgs),
 }
@@ -63,6 +66,34 @@ pub struct PlatformPullArgs {
     pub out: PathBuf,
 
     /// Print pull.json on stdout instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::PLATFORM_WATCH_HELP)]
+pub struct PlatformWatchArgs {
+    #[command(flatten)]
+    pub of: PlatformChoice,
+
+    /// Time from question to question, like 30s
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub every: String,
+
+    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _PLATFORM and _TIME in
+    /// its environment
+    #[arg(long, value_name = "COMMAND")]
+    pub hook: Option<String>,
+
+    /// Write each trunk's state to this file after each answer, in Prometheus' text format
+    #[arg(long, value_name = "FILE")]
+    pub metric_file: Option<PathBuf>,
+
+    /// End after this time, like 8h [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasts: Option<String>,
+
+    /// Print one JSON object per change instead of a line of text
     #[arg(long)]
     pub json: bool,
 }

@@ -1,8 +1,10 @@
-//! `watch --listen`: what canaries and servers say of each trunk, as a gate for a dialler.
+//! `watch --listen`: what canaries, platforms and servers say of each trunk, as a gate for a
+//! dialler.
 
 use super::failure::Failure;
 use super::metrics::bind_to;
 use super::output::say;
+use super::platform::poll::PlatformPoller;
 use super::truths;
 use crate::cli::WatchArgs;
 use crate::diagnose::gate::{GateState, Opinion, TrunkGate, Voice};
@@ -11,6 +13,7 @@ use crate::live::Endpoint;
 use crate::live::gate::{GateKeeper, open_gate};
 use crate::net::clock::Clock;
 use crate::plan::Plan;
+use crate::profile::PlatformProfile;
 use crate::record::results::utc;
 use crate::report::watch::exposition;
 use crate::truth::{PATIENCE, Sampler, TruthReading};
@@ -22,6 +25,8 @@ use std::time::Duration;
 /// A voice that was not heard of for so many of its turns, and a little, is not known any more.
 const TURNS: u32 = 3;
 const A_LITTLE: Duration = Duration::from_secs(10);
+/// The shortest time between two questions to a platform: it has others to answer.
+const PLATFORM_EVERY: Duration = Duration::from_secs(1);
 
 /// A gate that is open until it is dropped.
 pub(super) struct DialGate {
@@ -50,6 +55,7 @@ struct GateBoard {
     /// When the last round ended.
     round: Mutex<Option<Time>>,
     truth: Option<TruthVoice>,
+    platform: PlatformVoice,
 }
 
 struct BoardRow {
@@ -66,6 +72,9 @@ struct TruthVoice {
     servers: Vec<(Duration, Vec<usize>, u64)>,
 }
 
+/// Platforms that are asked, each with the trunks that it speaks of.
+struct PlatformVoice(Mutex<Vec<(PlatformPoller, Vec<String>)>>);
+
 impl DialGate {
     /// Opens the gate that `--listen` asks for; `canaries` are the trunks that have one.
     ///
@@ -73,7 +82,7 @@ impl DialGate {
     /// When the options make no sense, a server may not be asked, or the address cannot be had.
     pub(super) fn open(
         args: &WatchArgs,
-        plan: &Plan,
+        (plan, platforms): (&Plan, &[PlatformProfile]),
         canaries: &[&str],
         every: Duration,
         clock: Clock,
@@ -84,19 +93,24 @@ impl DialGate {
         if args.least.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
             return Err(Failure::usage("--least: a share of the profile's agents from 0 to 1, like 0.95"));
         }
+        // What is wrong with a platform is known before anything is sent to anybody.
+        let ready = PlatformVoice::ready(platforms)?;
         let truth = TruthVoice::begin(plan, args.least, clock)?;
         let (listener, address) = bind_to("--listen", wanted)?;
+        let platform = PlatformVoice::begin(ready, every, clock)?;
         let now = clock.now();
         let row = |id: &&str| {
             let number = plan.trunks.iter().position(|trunk| trunk.id == **id);
             let told =
                 truth.iter().flat_map(|truth| &truth.servers).any(|(_, of, _)| number.is_some_and(|n| of.contains(&n)));
-            let voices = if told { vec![Voice::Canary, Voice::Truth] } else { vec![Voice::Canary] };
+            let asked = [(Voice::Platform, platform.speaks_of(id)), (Voice::Truth, told)];
+            let others = asked.into_iter().filter(|(_, is)| *is).map(|(voice, _)| voice);
+            let voices: Vec<Voice> = std::iter::once(Voice::Canary).chain(others).collect();
             BoardRow { id: (*id).to_owned(), gate: TrunkGate::new(&voices, steady, now), canary_go: false }
         };
         let ids = plan.trunks.iter().map(|trunk| trunk.id.clone()).collect();
         let trunks = Mutex::new(canaries.iter().map(row).collect());
-        let board = Arc::new(GateBoard { clock, every, ids, trunks, round: Mutex::new(None), truth });
+        let board = Arc::new(GateBoard { clock, every, ids, trunks, round: Mutex::new(None), truth, platform });
         let endpoint = open_gate(listener, board.clone())
             .map_err(|error| Failure::could_not(format!("--listen {address}: {error}; nothing was sent")))?;
         say(&format!("gate at http://{}/go", endpoint.address()));
@@ -106,7 +120,7 @@ impl DialGate {
     /// Takes what a round came to.
     pub(super) fn round<'a>(&self, words: impl Iterator<Item = CanaryWord<'a>>) {
         let board = &self.board;
-        board.hear_servers();
+        board.hear_others();
         let now = board.clock.now();
         let until = now + board.every * TURNS + A_LITTLE;
         let mut trunks = board.trunks();
@@ -146,12 +160,70 @@ impl TruthVoice {
     }
 }
 
+impl PlatformVoice {
+    /// Who is to be asked about what; a trunk of several platforms is the first one's.
+    ///
+    /// # Errors
+    /// When a platform cannot be asked.
+    fn ready(platforms: &[PlatformProfile]) -> Result<Vec<(PlatformProfile, Vec<String>)>, Failure> {
+        let mut taken: Vec<&str> = Vec::new();
+        let mut ready = Vec::new();
+        for platform in platforms {
+            PlatformPoller::check(platform)?;
+            let ids = platform.trunks.iter().map(|(id, _)| id.as_str());
+            let (others, own): (Vec<&str>, Vec<&str>) = ids.partition(|id| taken.contains(id));
+            for id in others {
+                say(&format!("warning: the gate of trunk {id} hears an earlier platform, and not {}", platform.id));
+            }
+            taken.extend(&own);
+            ready.push((platform.clone(), own.into_iter().map(str::to_owned).collect()));
+        }
+        Ok(ready)
+    }
+
+    fn begin(
+        ready: Vec<(PlatformProfile, Vec<String>)>,
+        every: Duration,
+        clock: Clock,
+    ) -> Result<PlatformVoice, Failure> {
+        let begin = |(platform, ids): (PlatformProfile, Vec<String>)| {
+            Ok((PlatformPoller::begin(&platform, every.max(PLATFORM_EVERY), clock)?, ids))
+        };
+        let pollers: Result<Vec<_>, Failure> = ready.into_iter().map(begin).collect();
+        Ok(PlatformVoice(Mutex::new(pollers?)))
+    }
+
+    fn speaks_of(&self, id: &str) -> bool {
+        let pollers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pollers.iter().any(|(_, of)| of.iter().any(|own| own == id))
+    }
+}
+
 impl GateBoard {
     fn trunks(&self) -> MutexGuard<'_, Vec<BoardRow>> {
         self.trunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What servers said since the last time.
+    /// What platforms and servers said since the last time.
+    fn hear_others(&self) {
+        self.hear_platforms();
+        self.hear_servers();
+    }
+
+    fn hear_platforms(&self) {
+        let mut trunks = self.trunks();
+        let mut pollers = self.platform.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (poller, of) in pollers.iter_mut() {
+            for poll in poller.take() {
+                for (id, opinion, why) in poll.trunks.into_iter().filter(|(id, ..)| of.contains(id)) {
+                    if let Some(row) = trunks.iter_mut().find(|row| row.id == id) {
+                        row.gate.says(poll.at, Voice::Platform, (opinion, why), poll.until);
+                    }
+                }
+            }
+        }
+    }
+
     fn hear_servers(&self) {
         let Some(truth) = &self.truth else { return };
         let mut trunks = self.trunks();
@@ -188,7 +260,7 @@ impl GateBoard {
 
 impl GateKeeper for GateBoard {
     fn trunk(&self, id: &str) -> Option<(bool, String)> {
-        self.hear_servers();
+        self.hear_others();
         let now = self.clock.now();
         let trunks = self.trunks();
         let (go, document) = self.document(trunks.iter().find(|row| row.id == id)?, now);
@@ -196,7 +268,7 @@ impl GateKeeper for GateBoard {
     }
 
     fn all(&self) -> (bool, String) {
-        self.hear_servers();
+        self.hear_others();
         let now = self.clock.now();
         let trunks = self.trunks();
         let documents: Vec<(bool, Value)> = trunks.iter().map(|row| self.document(row, now)).collect();
@@ -214,8 +286,8 @@ impl GateKeeper for GateBoard {
     }
 
     fn metrics(&self) -> String {
-        // They are taken from the sampler here too, where nobody asks for the gate.
-        self.hear_servers();
+        // They are taken from whoever asks here too, where nobody asks for the gate.
+        self.hear_others();
         let states: Vec<(String, bool)> = self.trunks().iter().map(|row| (row.id.clone(), row.canary_go)).collect();
         let round = *self.round.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.sample();

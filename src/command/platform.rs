@@ -2,7 +2,9 @@
 
 mod check;
 mod credentials;
+pub(super) mod poll;
 mod pull;
+mod watch;
 
 use super::failure::{Exit, Failure};
 use super::output::say;
@@ -22,6 +24,7 @@ pub(super) fn execute(args: &PlatformArgs) -> Result<Exit, Failure> {
     match &args.what {
         PlatformCommand::Check(args) => check::execute(args),
         PlatformCommand::Pull(args) => pull::execute(args),
+        PlatformCommand::Watch(args) => watch::execute(args),
         PlatformCommand::Credentials(args) => credentials::execute(args),
     }
 }
@@ -82,6 +85,12 @@ impl<'a> PlatformAsking<'a> {
     /// Now, in seconds since 1970.
     fn now_s(&self) -> i64 {
         i64::try_from(self.clock.unix_ns() / 1_000_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// How the trunks stand now.
+    fn states(&mut self) -> Result<Pulled, PlatformError> {
+        let PlatformProfile { kind, trunks, api_url, .. } = self.platform;
+        crate::platform::pull::pull_states(dialect(*kind), &mut self.session, trunks, api_url)
     }
 
     fn pull(&mut self, window: AskWindow) -> Result<Pulled, PlatformError> {

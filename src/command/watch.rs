@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::signal::unix::SignalKind;
 
 /// The shortest time between rounds.
-const SHORTEST: Duration = Duration::from_millis(100);
+pub(super) const SHORTEST: Duration = Duration::from_millis(100);
 /// How long a canary's request may stay unanswered: the time between rounds, within these.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
 /// How long a watch that was told to end may take to remove its bindings.
@@ -52,7 +52,7 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
     let watched = canaries.into_iter().flatten().map(|canary| WatchedCanary::new(canary, hysteresis));
     let canaries: Vec<WatchedCanary> = watched.collect();
     let ids: Vec<&str> = canaries.iter().map(|watched| watched.canary.trunk.id.as_str()).collect();
-    let gate = DialGate::open(args, &plan, &ids, every, clock)?;
+    let gate = DialGate::open(args, (&plan, &profile.platforms), &ids, every, clock)?;
     let hook = args.hook.as_deref().map(|command| Hook::new(command, clock)).transpose();
     let hook = hook.map_err(|error| Failure::could_not(format!("the hook's thread: {error}")))?;
     let patience = every.clamp(PATIENCE[0], PATIENCE[1]);
@@ -83,7 +83,7 @@ fn canary_of(subject: TrunkToProbe<'_>, prober: &Prober) -> Result<Option<Canary
     Ok(Some(Canary::new(trunk, account, (source, carrier), target.as_ref().ok(), prober)))
 }
 
-fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
+pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
     match parse_duration(text) {
         Ok(span) if span > Duration::ZERO => Ok(span),
         Ok(_) => Err(Failure::usage(format!("{name} {text}: must be longer than nothing"))),

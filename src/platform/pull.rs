@@ -57,8 +57,38 @@ pub fn pull(
     host: &str,
     window: AskWindow,
 ) -> Result<Pulled, PlatformError> {
+    pull_of(dialect, asked, (trunks, host), window, |_| true)
+}
+
+/// Asks for nothing but how the trunks stand now.
+///
+/// # Errors
+/// As [`pull`].
+pub fn pull_states(
+    dialect: &dyn Dialect,
+    asked: &mut dyn AsksPlatform,
+    trunks: &[TrunkNames],
+    host: &str,
+) -> Result<Pulled, PlatformError> {
+    let window = AskWindow::around(0, 0);
+    pull_of(dialect, asked, (trunks, host), window, |source| source == PlatformSource::States)
+}
+
+/// How many questions it takes to learn how the trunks stand.
+pub fn questions_for_states(dialect: &dyn Dialect, trunks: usize) -> usize {
+    let by_trunk = dialect.sources().iter().any(|facts| facts.source == PlatformSource::States && facts.by_trunk);
+    if by_trunk { trunks.max(1) } else { 1 }
+}
+
+fn pull_of(
+    dialect: &dyn Dialect,
+    asked: &mut dyn AsksPlatform,
+    (trunks, host): (&[TrunkNames], &str),
+    window: AskWindow,
+    wanted: impl Fn(PlatformSource) -> bool,
+) -> Result<Pulled, PlatformError> {
     let mut work = PullWork { dialect, asked, trunks, host, pulled: Pulled::default(), times: Vec::new(), twice: 0 };
-    for facts in dialect.sources() {
+    for facts in dialect.sources().iter().filter(|facts| wanted(facts.source)) {
         let subjects: Vec<Option<&TrunkNames>> =
             if facts.by_trunk { trunks.iter().map(Some).collect() } else { vec![None] };
         for trunk in subjects {

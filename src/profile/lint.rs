@@ -62,7 +62,7 @@ pub fn lint(profile: &Profile) -> Vec<Lint> {
 
 /// The doubts about one agent of a trunk, by its number.
 pub fn of_agent(trunk: &TrunkProfile, n: u32) -> Vec<Lint> {
-    about_agent(trunk, n, |user, auth_user, credential| doubts(user, auth_user, credential))
+    about_agent(trunk, n, doubts)
 }
 
 /// What of one agent's credentials goes against what a platform says that it takes.

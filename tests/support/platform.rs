@@ -21,6 +21,8 @@ pub struct MockData {
     pub skew_s: i64,
     /// Rows on a page.
     pub page: usize,
+    /// Registered for so many seconds, and not for as many, by its clock; instead of `registered`.
+    pub half_s: Option<i64>,
 }
 
 /// What it gets wrong.
@@ -48,6 +50,8 @@ pub enum MockFault {
     Late(i64),
     /// The first token ends after so many questions.
     TokenEnds(u32),
+    /// Questions are taken and never answered.
+    Hangs,
 }
 
 pub const CLIENT: &str = "client-1";
@@ -119,6 +123,11 @@ fn serve(caller: TcpStream, state: &Mutex<MockState>) {
     let mut reader = BufReader::new(caller.try_clone().expect("a handle"));
     let mut caller = caller;
     while let Some(request) = read(&mut reader) {
+        if state.lock().expect("no holder panics").data.fault == MockFault::Hangs {
+            // Until whoever asked gives up.
+            let _given_up = reader.read(&mut [0]);
+            return;
+        }
         let (status, headers, body) = state.lock().expect("no holder panics").answer(&request);
         let text = body.to_string();
         let head =
@@ -259,7 +268,8 @@ impl MockState {
     }
 
     fn trunks(&self, request: &Request, now: i64) -> MockAnswer {
-        let register = if self.data.registered {
+        let is_up = self.data.half_s.map_or(self.data.registered, |half| now / half % 2 == 0);
+        let register = if is_up {
             json!({ "proxyAddress": "sip.example.net:5060", "registerState": "registered",
                     "registerStateTime": rfc3339(now - 60) })
         } else {

@@ -24,7 +24,7 @@ pub struct PlatformFile {
     /// Who asks, as the platform named the client.
     pub client_id: Option<String>,
     /// Name of the environment variable that holds the client's secret. It is read by `regstorm
-    /// platform` alone.
+    /// platform` and by the gate of `watch --listen`, and nothing else.
     pub client_secret_env: Option<String>,
     /// Instead of both: name of the environment variable that holds an access token.
     pub token_env: Option<String>,

@@ -3,7 +3,8 @@
 
 use super::super::view::{Group, View};
 use super::ForAgainst;
-use crate::vocab::{Class, floor_u64};
+use crate::diagnose::rhythm::{Rhythm, rhythm};
+use crate::vocab::Class;
 
 /// A stretch of time in which everything was accepted, or everything refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,7 +131,7 @@ pub(crate) fn cut(view: &View<'_>, group: &Group<'_>) -> Option<Cut> {
 /// refused in turn.
 pub(crate) fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
     let (spells, mixed) = spells(view, group);
-    let (fit, swing) = fitted(&spells, view.tick_ns)?;
+    let fit = fitted(&spells, view.tick_ns)?;
     let (both, hit) = hit_and_accepted(view, group);
     if 2 * both < hit {
         return None;
@@ -139,7 +140,7 @@ pub(crate) fn wave(view: &View<'_>, group: &Group<'_>) -> Option<Wave> {
     Some(Wave {
         period_ns: fit.period_ns,
         phase_ns: fit.phase_ns % fit.period_ns.max(1),
-        down_ns: swing,
+        down_ns: fit.down_ns,
         blur_ns: spells.windows(2).map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) / 2).max().unwrap_or(0),
         downs: spells.iter().filter(|spell| spell.down).count() as u64,
         tally: ForAgainst { pro: answers, against: mixed },
@@ -152,52 +153,15 @@ fn hit_and_accepted(view: &View<'_>, group: &Group<'_>) -> (u64, u64) {
     (both as u64, hit.len() as u64)
 }
 
-#[derive(Clone, Copy)]
-struct Fit {
-    period_ns: u64,
-    phase_ns: u64,
-}
-
-/// The period that fits all borders between spells, and how long a down spell lasts.
+/// The rhythm of the borders between spells.
 ///
 /// A border lies somewhere between the last answer of one spell and the first of the next; its
-/// middle is taken. The borders into refusal and those out of it each form an arithmetic series
-/// with the same difference.
-fn fitted(spells: &[Spell], tick_ns: u64) -> Option<(Fit, u64)> {
+/// middle is taken.
+fn fitted(spells: &[Spell], tick_ns: u64) -> Option<Rhythm> {
     let borders = spells.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
     let (down, up): (Vec<_>, Vec<_>) = borders.partition(|(down, _)| *down);
-    let (down, up): (Vec<f64>, Vec<f64>) =
-        (down.into_iter().map(|(_, at)| at).collect(), up.into_iter().map(|(_, at)| at).collect());
-    if down.len() + up.len() < 3 || down.is_empty() || up.is_empty() {
-        return None;
-    }
-    let slopes: Vec<(f64, f64)> = [&down, &up].into_iter().filter_map(|series| slope(series)).collect();
-    let weight: f64 = slopes.iter().map(|(_, weight)| weight).sum();
-    let period = slopes.iter().map(|(slope, weight)| slope * weight).sum::<f64>() / weight;
-    let phase = offset(&down, period);
-    let swing = (offset(&up, period) - phase).rem_euclid(period);
-    // What has a period keeps it: each border within a sixth of where it is due, or within what a
-    // tick can tell.
-    let slack = (period / 6.0).max(2.0 * tick_ns as f64);
-    let regular = |series: &[f64], first: f64| {
-        series.iter().enumerate().all(|(n, at)| (at - first - n as f64 * period).abs() <= slack)
-    };
-    (period > 0.0 && regular(&down, phase) && regular(&up, offset(&up, period)))
-        .then_some((Fit { period_ns: floor_u64(period), phase_ns: floor_u64(phase.max(0.0)) }, floor_u64(swing)))
-}
-
-/// Least squares over equally spaced places: the difference of an arithmetic series, and how much
-/// it weighs.
-fn slope(series: &[f64]) -> Option<(f64, f64)> {
-    let n = series.len() as f64;
-    let (middle, mean) = ((n - 1.0) / 2.0, series.iter().sum::<f64>() / n);
-    let over: f64 = series.iter().enumerate().map(|(k, at)| (k as f64 - middle) * (at - mean)).sum();
-    let under: f64 = (0..series.len()).map(|k| (k as f64 - middle).powi(2)).sum();
-    (series.len() > 1).then(|| (over / under, under))
-}
-
-fn offset(series: &[f64], period: f64) -> f64 {
-    series.iter().enumerate().map(|(k, at)| at - k as f64 * period).sum::<f64>() / series.len() as f64
+    let times = |borders: Vec<(bool, f64)>| borders.into_iter().map(|(_, at)| at).collect::<Vec<f64>>();
+    rhythm(&times(down), &times(up), 2.0 * tick_ns as f64)
 }
 
 #[cfg(test)]
@@ -211,8 +175,8 @@ mod tests {
     #[test]
     fn the_period_comes_from_all_borders() {
         let spells = [spell(false, 0, 99), spell(true, 101, 200), spell(false, 200, 299), spell(true, 301, 400)];
-        let (fit, swing) = fitted(&spells, 1).expect("three borders");
-        assert_eq!((fit.period_ns, fit.phase_ns, swing), (200, 100, 100));
+        let fit = fitted(&spells, 1).expect("three borders");
+        assert_eq!((fit.period_ns, fit.phase_ns, fit.down_ns), (200, 100, 100));
     }
 
     #[test]
@@ -225,6 +189,6 @@ mod tests {
             spell(true, 500, 900),
             spell(false, 900, 910),
         ];
-        assert!(fitted(&irregular, 1).is_none_or(|(fit, _)| fit.period_ns > 300));
+        assert!(fitted(&irregular, 1).is_none_or(|fit| fit.period_ns > 300));
     }
 }
