@@ -17,8 +17,8 @@ pub enum PlatformCommand {
     Check(PlatformCheckArgs),
     /// Write what it tells of a window: states, counts by minute, events that diagnose reads
     Pull(PlatformPullArgs),
-    /// Ask again and again how the trunks stand: a line and a hook at each change, and the period of
-    /// one that comes and goes
+    /// Ask again and again how the trunks stand: a line and a hook at each change, and the period
+    /// of one that comes and goes
     Watch(PlatformWatchArgs),
     /// Look at a trunk's credentials before they are submitted, or at why they were refused
     Credentials(PlatformCredentialsArgs),
@@ -80,8 +80,8 @@ pub struct PlatformWatchArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub every: String,
 
-    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _PLATFORM and _TIME in
-    /// its environment
+    /// Run this at each change (sh -c), with REGSTORM_TRUNK, _STATE, _REASON, _PLATFORM and _TIME
+    /// in its environment
     #[arg(long, value_name = "COMMAND")]
     pub hook: Option<String>,
 

@@ -1,7 +1,7 @@
 //! What somebody says of a trunk over time: when it changed, and whether the changes have a period.
 
 use super::gate::Opinion;
-use super::rhythm::{Rhythm, rhythm};
+use super::rhythm::{FlipRhythm, rhythm};
 use crate::vocab::{Time, nanos};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl TrunkFlips {
     }
 
     /// The period of the changes, if they have one.
-    pub fn rhythm(&self) -> Option<Rhythm> {
+    pub fn rhythm(&self) -> Option<FlipRhythm> {
         let times = |to| -> Vec<f64> {
             let flips = self.flips.iter().filter(|flip| flip.to == to);
             flips.map(|flip| flip.at.nanos_since(Time::ORIGIN) as f64).collect()
@@ -86,7 +86,7 @@ impl TrunkFlips {
 
     /// When the next change is due.
     pub fn next(&self, now: Time) -> Option<Time> {
-        let Rhythm { period_ns, phase_ns, down_ns } = self.rhythm()?;
+        let FlipRhythm { period_ns, phase_ns, down_ns } = self.rhythm()?;
         let (opinion, _) = self.known?;
         let offset = if opinion == Opinion::NoGo { phase_ns + down_ns } else { phase_ns };
         let passed = now.nanos_since(Time::ORIGIN).saturating_sub(offset);

@@ -4,7 +4,7 @@ use crate::vocab::floor_u64;
 
 /// Down and up again with a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct FlipRhythm {
     pub period_ns: u64,
     /// The first time that it went down, as it fits all of them.
     pub phase_ns: u64,
@@ -17,7 +17,7 @@ pub struct Rhythm {
 ///
 /// Each kind of border forms an arithmetic series with the same difference. There must be three of
 /// them: one and a half periods.
-pub fn rhythm(down: &[f64], up: &[f64], blur_ns: f64) -> Option<Rhythm> {
+pub fn rhythm(down: &[f64], up: &[f64], blur_ns: f64) -> Option<FlipRhythm> {
     if down.len() + up.len() < 3 || down.is_empty() || up.is_empty() {
         return None;
     }
@@ -32,7 +32,7 @@ pub fn rhythm(down: &[f64], up: &[f64], blur_ns: f64) -> Option<Rhythm> {
     let regular = |series: &[f64], first: f64| {
         series.iter().enumerate().all(|(n, at)| (at - first - n as f64 * period).abs() <= slack)
     };
-    (period > 0.0 && regular(down, phase) && regular(up, offset(up, period))).then_some(Rhythm {
+    (period > 0.0 && regular(down, phase) && regular(up, offset(up, period))).then_some(FlipRhythm {
         period_ns: floor_u64(period),
         phase_ns: floor_u64(phase.max(0.0)),
         down_ns: floor_u64(swing),

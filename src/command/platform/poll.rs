@@ -44,8 +44,8 @@ impl PlatformPoller {
     /// Begins to ask.
     ///
     /// # Errors
-    /// When a secret is not at hand, its certificates cannot be used, or there is no thread; nothing
-    /// was sent.
+    /// When a secret is not at hand, its certificates cannot be used, or there is no thread;
+    /// nothing was sent.
     pub(in crate::command) fn begin(
         platform: &PlatformProfile,
         every: Duration,

@@ -3,7 +3,7 @@
 
 use super::super::view::{Group, View};
 use super::ForAgainst;
-use crate::diagnose::rhythm::{Rhythm, rhythm};
+use crate::diagnose::rhythm::{FlipRhythm, rhythm};
 use crate::vocab::Class;
 
 /// A stretch of time in which everything was accepted, or everything refused.
@@ -157,7 +157,7 @@ fn hit_and_accepted(view: &View<'_>, group: &Group<'_>) -> (u64, u64) {
 ///
 /// A border lies somewhere between the last answer of one spell and the first of the next; its
 /// middle is taken.
-fn fitted(spells: &[Spell], tick_ns: u64) -> Option<Rhythm> {
+fn fitted(spells: &[Spell], tick_ns: u64) -> Option<FlipRhythm> {
     let borders = spells.windows(2).map(|pair| (pair[1].down, (pair[0].end_ns as f64 + pair[1].start_ns as f64) / 2.0));
     let (down, up): (Vec<_>, Vec<_>) = borders.partition(|(down, _)| *down);
     let times = |borders: Vec<(bool, f64)>| borders.into_iter().map(|(_, at)| at).collect::<Vec<f64>>();
