@@ -97,8 +97,8 @@ fn a_trunk_that_comes_and_goes_is_told_with_its_period() {
     let told = clock::until("a period", LIMIT, || {
         let said = watch.stdout_so_far();
         let whole = said.rfind('\n').map_or("", |end| &said[..end]);
-        let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-        lines.filter(|line| line["period_s"].is_number()).next_back()
+        let mut lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        lines.rfind(|line| line["period_s"].is_number())
     });
     let of = |key: &str| told[key].as_f64().unwrap_or_default();
     assert!((5.0..7.0).contains(&of("period_s")) && (2.0..4.0).contains(&of("down_s")), "{told}");
