@@ -357,6 +357,30 @@ Exit status:
            socket could be opened
   130/143  interrupted; the bindings that were found are removed";
 
+#[cfg(feature = "fleet")]
+pub(super) const FLEET_WORKER_HELP: &str = "\
+A worker does what a run says that somebody offers at the NATS server, so it has limits of its own: --allow-targets, \
+--max-agents, --max-message-rate. Lists and certificates that a profile names are read below the folder it was started in, and \
+passwords from its environment. Without NATS server or coordinator it ends its load, removes its bindings and keeps its record.
+
+Examples:
+  regstorm fleet worker --nats nats://10.0.0.1:4222 --name site-a --allow-targets 10.2.0.0/16
+  regstorm fleet worker --nats nats://10.0.0.1:4222 --once --wait 10m
+
+Exit status: of --once, 0 a part was carried out, 3 it could not be or its generator was invalid, or no run came in time; \
+130/143 interrupted.";
+
+#[cfg(feature = "fleet")]
+pub(super) const FLEET_RUN_HELP: &str = "\
+The profile goes to the workers without secrets: write password_env, or a CSV file that lies with every worker. The run begins \
+when so many workers are ready and fit together: the same regstorm, profile and list, and clocks that are known well enough. The \
+directory holds one run as regstorm run writes it, and each worker's record below workers/.
+
+Examples:
+  regstorm fleet run lab.toml --nats nats://10.0.0.1:4222 --workers 3
+
+Exit status: as of run; 3 also when the workers do not fit together: nothing was sent.";
+
 pub(super) const FLEET_HELP: &str = "\
 Each machine of a run has a part of its agents (run --share K/N --start-at TIME) and a record of its own. Their intervals \
 are merged first and judged once: a limit that all machines meet looks like a smaller one to each.

@@ -12,14 +12,13 @@ use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
 use super::share::{self, RunPart};
-use super::source::{DiskSource, found_again};
+use super::source::found_again;
 use super::stop::StopFlag;
 use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use super::truths::{self, KnownServers, TruthWatch};
 use super::{contact, keep, kept_baseline, metrics};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
-use crate::diagnose::AbortWatch;
 use crate::diagnose::findings::counted;
 use crate::engine::{Carrier, Conduct, Ended, HungFor, Pacing, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
@@ -31,7 +30,7 @@ use crate::net::descriptors::{ephemeral_ports, raise_limit};
 use crate::net::priority::prefer_promptness;
 use crate::net::usage;
 use crate::plan::{AgentAccount, Plan, RegistrarChoice, TrunkPlan};
-use crate::profile;
+use crate::profile::{self, Source};
 use crate::record::results::{self, Aborted, End, Header, Host, LoadHeader, RetryHeader, TrunkHeader};
 use crate::vocab::{AgentId, nanos, saturating_u16, saturating_u32};
 use std::io::{IsTerminal, stderr};
@@ -61,7 +60,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Exit, Failure> {
 pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failure> {
     check_screen(args.live)?;
     let clock = Clock::new();
-    let (mut plan, accounts, canaries) = plan(args)?;
+    let (mut plan, accounts, canaries) = plan(args, part.source())?;
     let share = part.of(&mut plan)?;
     let found = look_up_all(&mut plan)?;
     let truths = approach(&mut plan, (accounts, &canaries), &found, args, clock)?;
@@ -91,7 +90,8 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     let (wisher, wishes) = unbounded_channel();
     let facts = opening(&plan, &frame, &targets);
     let shown = ToShow { plan: &plan, frame: &frame, facts: &facts, directory: &directory, clock, wisher };
-    let mut watch = RunWatch::new(record, failures, screen(args.live, shown), conditions(&plan, share));
+    let (screen, conditions) = (screen(args.live, shown), part.conditions(&plan, share));
+    let mut watch = RunWatch::new(part.news(), record, failures, screen, conditions);
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
     let header = Header { share: part.header(&plan, &frame, started_unix_ns), ..header };
     if let Err(error) = begin_record(&mut watch, args, header, &truths) {
@@ -110,7 +110,8 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     renewal.iter().for_each(|renewal| watch.records(renewal.look_ups.clone()));
     let relocations = renewal.as_mut().and_then(|renewal| renewal.relocations.take());
     let planned = as_planned(&plan, &frame, workers, clock);
-    let run = Conduct { wishes: Some(wishes), relocations, canaries, glances: watch.needs_glances(), ..planned };
+    let wishes = Some(part.wishes().unwrap_or(wishes));
+    let run = Conduct { wishes, relocations, canaries, glances: watch.needs_glances(), ..planned };
     let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
     // What is left to do may take a while, or be held up by a disk or a terminal.
     let _heard = StopFlag::listen(clock)?;
@@ -118,6 +119,9 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     let kept = keep_end(&mut watch, &directory, ended, &frame);
     drop((watch, renewal, server));
     let left = left_behind(&plan, &kept.ended, clock);
+    if part.is_one_of_several() {
+        return share::conclude(directory.path(), kept.unkept, left.as_deref(), kept.ended.interrupted_by);
+    }
     tell_all(args, &plan, directory.path(), (kept, left), publication)
 }
 
@@ -134,11 +138,11 @@ fn keep_end(watch: &mut RunWatch<'_>, directory: &RunDirectory, ended: Ended, fr
     let last = end(&ended, frame, aborted);
     let Ended { keep_error, .. } = ended;
     let unkept = keep_error.or_else(|| watch.end(&last).err());
-    directory.rescue(watch.record().get_ref());
+    directory.rescue(watch.record().get_ref().file());
     KeptEnd { ended: Ended { keep_error: None, ..ended }, unkept }
 }
 
-/// Reports what was recorded: of a part of a run that it is one, of a run all there is to say.
+/// Reports what was recorded.
 fn tell_all(
     args: &RunArgs,
     plan: &Plan,
@@ -147,9 +151,6 @@ fn tell_all(
     publication: Option<metrics::Publication>,
 ) -> Result<Exit, Failure> {
     let interrupted_by = ended.interrupted_by;
-    if args.share.is_some() {
-        return share::conclude(directory, unkept, left.as_deref(), interrupted_by);
-    }
     let derived = conclude(directory, unkept, left.as_deref(), args.json || args.line)?;
     // Somebody who interrupted the run is not kept waiting.
     let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
@@ -158,7 +159,7 @@ fn tell_all(
 }
 
 /// Prints what came of the run, makes room for the next one, and publishes it a little longer.
-fn tell(
+pub(super) fn tell(
     args: &RunArgs,
     name: &str,
     directory: &Path,
@@ -176,7 +177,7 @@ fn tell(
 ///
 /// # Errors
 /// When the record could not be written to its end, or nothing can be made of it.
-fn conclude(
+pub(super) fn conclude(
     directory: &Path,
     unkept: Option<std::io::Error>,
     left: Option<&str>,
@@ -232,12 +233,6 @@ fn announce(watch: &mut RunWatch<'_>, facts: &str, publication: Option<&metrics:
     if let Some(publication) = publication {
         watch.publish(publication.metrics.clone(), &publication.place());
     }
-}
-
-/// What must not go on.
-fn conditions(plan: &Plan, share: Share) -> AbortWatch {
-    let agents = plan.agents_by_source(share).into_iter().map(|by_source| by_source.into_iter().sum());
-    AbortWatch::new(plan.abort_on.clone(), agents)
 }
 
 /// A run that nobody looks into.
@@ -373,8 +368,8 @@ fn make_contact(
 type Accounts = Vec<Option<AgentAccount>>;
 
 /// The plan of a profile, the first account of each of its trunks, and those of canaries.
-fn plan(args: &RunArgs) -> Result<(Plan, Accounts, Accounts), Failure> {
-    let profile = profile::load(&DiskSource, &args.profile.to_string_lossy(), &args.sets)?;
+fn plan(args: &RunArgs, source: &dyn Source) -> Result<(Plan, Accounts, Accounts), Failure> {
+    let profile = profile::load(source, &args.profile.to_string_lossy(), &args.sets)?;
     let mut plan = Plan::new(&profile)?;
     let accounts = contact::accounts(&profile);
     let canaries: Accounts = profile.trunks.iter().map(AgentAccount::of_canary).collect();
@@ -421,7 +416,7 @@ pub(super) const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Raises the limit on descriptors as far as it goes, and says before anything is sent when that is
 /// not enough. Returns the number of agents' sockets.
-fn check_descriptors(plan: &Plan, share: Share) -> Result<u64, Failure> {
+pub(super) fn check_descriptors(plan: &Plan, share: Share) -> Result<u64, Failure> {
     let by_address = plan.sockets(share);
     let ports = ephemeral_ports();
     if let Some((address, needed)) = by_address.iter().find(|(_, needed)| ports > 0 && **needed > ports) {

@@ -17,14 +17,66 @@ use crate::record::{Resolution, Writer};
 use crate::report::words;
 use crate::vocab::{FailedAttempt, Intervention, Stage, Time, printable};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::sync::mpsc::Sender;
+
+/// What a run tells those who lead it from another machine.
+#[derive(Debug)]
+pub(super) enum RunNews {
+    /// The next piece of the record: the beginning with the header, then a frame each.
+    Frame(Vec<u8>),
+    Position(RunPosition),
+    Stage(Stage),
+    /// Nothing is left to do in this stage.
+    Idle(Stage),
+    /// The record is whole; so many agents were left bound.
+    Ended {
+        left_bound: u64,
+    },
+    Failed(String),
+}
+
+/// The record's file, and what goes into it also for others.
+pub(super) struct RecordOut {
+    file: File,
+    news: Option<Sender<RunNews>>,
+    piece: Vec<u8>,
+}
+
+impl RecordOut {
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Write for RecordOut {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        if self.news.is_some() {
+            self.piece.extend_from_slice(&bytes[..written]);
+        }
+        Ok(written)
+    }
+
+    /// A frame is whole: only then is it anybody else's.
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if let Some(news) = &self.news {
+            // Whoever does not listen any more finds it in the file.
+            let _ = news.send(RunNews::Frame(std::mem::take(&mut self.piece)));
+        }
+        Ok(())
+    }
+}
 
 /// Writes every interval to the record, and the packets of failures to their file, shows the
 /// interval, and says when the run must not go on.
 pub(super) struct RunWatch<'a> {
-    writer: Writer<File>,
+    writer: Writer<RecordOut>,
+    /// Those who lead the run.
+    news: Option<Sender<RunNews>>,
     failures: FailureFile<'a>,
     screen: Screen,
     plain: Plain,
@@ -88,10 +140,18 @@ pub(super) enum Screen {
 }
 
 impl<'a> RunWatch<'a> {
-    pub(super) fn new(record: File, failures: FailureFile<'a>, screen: Screen, conditions: AbortWatch) -> Self {
+    /// Tells what it sees also those who lead the run, if there are any.
+    pub(super) fn new(
+        news: Option<Sender<RunNews>>,
+        record: File,
+        failures: FailureFile<'a>,
+        screen: Screen,
+        conditions: AbortWatch,
+    ) -> Self {
         let plain = Plain::default();
         RunWatch {
-            writer: Writer::new(record),
+            writer: Writer::new(RecordOut { file: record, news: news.clone(), piece: Vec::new() }),
+            news,
             failures,
             screen,
             plain,
@@ -149,7 +209,16 @@ impl<'a> RunWatch<'a> {
         if !samples.is_empty() {
             self.writer.truth(&samples)?;
         }
-        self.writer.end(end)
+        self.writer.end(end)?;
+        self.tell(RunNews::Ended { left_bound: end.left_bound });
+        Ok(())
+    }
+
+    fn tell(&self, news: RunNews) {
+        if let Some(leaders) = &self.news {
+            // They may have given up.
+            let _ = leaders.send(news);
+        }
     }
 
     /// Whether each trunk is to be known at every moment.
@@ -168,7 +237,7 @@ impl<'a> RunWatch<'a> {
     }
 
     /// The record, for what is written before and after the intervals.
-    pub(super) fn record(&mut self) -> &mut Writer<File> {
+    pub(super) fn record(&mut self) -> &mut Writer<RecordOut> {
         &mut self.writer
     }
 
@@ -215,7 +284,14 @@ impl Observer for RunWatch<'_> {
         self.failures.append(failures)
     }
 
+    fn idle(&mut self, stage: Stage) {
+        self.tell(RunNews::Idle(stage));
+    }
+
     fn progress(&mut self, position: RunPosition) {
+        if self.news.is_some() {
+            self.tell(RunNews::Position(position.clone()));
+        }
         if let Some(truths) = &mut self.truths {
             truths.position(&position);
         }
@@ -247,6 +323,7 @@ impl Observer for RunWatch<'_> {
     }
 
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>) {
+        self.tell(RunNews::Stage(stage));
         if let Some(metrics) = &self.metrics {
             metrics.stage(stage);
         }

@@ -7,24 +7,31 @@
 use super::assemble::RunFrame;
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, print, say, unkept_record};
+use super::run_watch::RunNews;
+use super::source::DiskSource;
 use super::threads::{sender_threads, threads_per_part};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::findings::counted;
-use crate::diagnose::{GeneratorVerdict, judge};
+use crate::diagnose::{AbortWatch, GeneratorVerdict, judge};
+use crate::engine::Wish;
 use crate::load::Share;
 use crate::net::clock::Clock;
 use crate::net::usage;
 use crate::plan::{AgentAccount, Plan, RegistrarChoice};
+use crate::profile::Source;
 use crate::record::results::utc;
 use crate::record::{self, Results, ShareHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Status, Time, format_duration, saturating_u32};
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// What a process carries out of a run, and when it begins.
 pub(super) struct RunPart {
@@ -36,6 +43,20 @@ pub(super) struct RunPart {
     id: String,
     /// Draws what nobody stated.
     random: u64,
+    ties: PartTies,
+}
+
+/// What ties a part of a run to those who lead it from another machine.
+#[derive(Default)]
+pub(super) struct PartTies {
+    /// Where the profile comes from; `None`: this machine.
+    pub source: Option<Box<dyn Source>>,
+    /// What this machine's operator allows besides what the profile does; empty: no more is asked.
+    pub allow_targets: Vec<IpNet>,
+    /// Added to this machine's clock it gives the one that the start is stated by.
+    pub clock_offset_ns: i64,
+    pub news: Option<Sender<RunNews>>,
+    pub wishes: Option<UnboundedReceiver<Wish>>,
 }
 
 /// A part of a run.
@@ -69,7 +90,41 @@ impl RunPart {
             let remedy = "the keys of the live screen would change the load of one machine alone; use --live auto";
             return Err(Failure::usage(format!("--share with --live tui: {remedy}")));
         }
-        Ok(RunPart { asked, start_unix_ns, id: String::new(), random: super::random_word() })
+        let ties = PartTies::default();
+        Ok(RunPart { asked, start_unix_ns, id: String::new(), random: super::random_word(), ties })
+    }
+
+    /// What a coordinator assigns: part `first` (from 0) of `of` equal ones.
+    pub(super) fn assigned(worker: &str, (first, of): (u32, u32), start_unix_ns: i64, ties: PartTies) -> RunPart {
+        let asked = PartAsked { worker: worker.to_owned(), cut: PartCut::Parts { first, parts: 1, of } };
+        let (asked, start_unix_ns) = (Some(asked), Some(start_unix_ns));
+        RunPart { asked, start_unix_ns, id: String::new(), random: super::random_word(), ties }
+    }
+
+    /// Where the profile comes from.
+    pub(super) fn source(&self) -> &dyn Source {
+        self.ties.source.as_deref().unwrap_or(&DiskSource)
+    }
+
+    /// Whom the run tells what it sees.
+    pub(super) fn news(&self) -> Option<Sender<RunNews>> {
+        self.ties.news.clone()
+    }
+
+    /// What those who lead it wish.
+    pub(super) fn wishes(&mut self) -> Option<UnboundedReceiver<Wish>> {
+        self.ties.wishes.take()
+    }
+
+    pub(super) fn is_one_of_several(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// What must not go on. Whoever is led has none of its own: they are for the whole.
+    pub(super) fn conditions(&self, plan: &Plan, share: Share) -> AbortWatch {
+        let agents = plan.agents_by_source(share).into_iter().map(|by_source| by_source.into_iter().sum());
+        let conditions = if self.ties.news.is_some() { Vec::new() } else { plan.abort_on.clone() };
+        AbortWatch::new(conditions, agents)
     }
 
     /// The stripes of this process; it has its id from here on.
@@ -78,6 +133,9 @@ impl RunPart {
     /// When the plan cannot be cut up like that.
     pub(super) fn of(&mut self, plan: &mut Plan) -> Result<Share, Failure> {
         let Some(asked) = &self.asked else { return Ok(Share::whole(sender_threads(plan))) };
+        if !self.ties.allow_targets.is_empty() {
+            plan.allow_targets = both(&plan.allow_targets, &self.ties.allow_targets);
+        }
         if plan.trunks.iter().any(|trunk| matches!(trunk.registrar, RegistrarChoice::Embedded)) {
             return Err(Failure::usage(
                 "registrar = \"embedded\": every machine would have a registrar of its own; start one with regstorm registrar, \
@@ -157,18 +215,19 @@ impl RunPart {
         let moment = clock.sample();
         let unix_of = |start: Time| i64::try_from(moment.unix_ns + start.nanos_since(moment.now)).unwrap_or(i64::MAX);
         let earliest = moment.now + head_start;
-        let Some(wanted) = self.start_unix_ns else { return Ok((earliest, unix_of(earliest))) };
+        let Some(stated) = self.start_unix_ns else { return Ok((earliest, unix_of(earliest))) };
+        let wanted = stated.saturating_sub(self.ties.clock_offset_ns);
         let missing = i128::from(unix_of(earliest)) - i128::from(wanted);
         if missing > 0 {
             let missing = Duration::from_nanos(u64::try_from(missing).unwrap_or(u64::MAX));
             return Err(Failure::could_not(format!(
                 "--start-at {}: this machine is ready {} too late; name a later time; nothing was sent",
-                utc(wanted.into(), 3),
+                utc(stated.into(), 3),
                 format_duration(Duration::from_millis(u64::try_from(missing.as_millis()).unwrap_or(u64::MAX) + 1)),
             )));
         }
         let ahead = u64::try_from(wanted).unwrap_or(0).saturating_sub(moment.unix_ns);
-        Ok((moment.now + Duration::from_nanos(ahead), wanted))
+        Ok((moment.now + Duration::from_nanos(ahead), stated))
     }
 
     /// What its record says of it.
@@ -202,6 +261,27 @@ impl RunPart {
     pub(super) fn canaries(&self, canaries: Vec<Option<AgentAccount>>, share: Share) -> Vec<Option<AgentAccount>> {
         canaries.into_iter().map(|account| account.filter(|_| share.first == 0)).collect()
     }
+}
+
+/// What lies within networks of both lists.
+fn both(one: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
+    let narrower = |a: &IpNet, b: &IpNet| match (a.contains(b), b.contains(a)) {
+        (true, _) => Some(*b),
+        (false, true) => Some(*a),
+        (false, false) => None,
+    };
+    one.iter().flat_map(|a| other.iter().filter_map(move |b| narrower(a, b))).collect()
+}
+
+/// SHA-256 of the list of agents, in the order of their lists; of no secret.
+pub(super) fn list_digest(plan: &Plan) -> String {
+    let mut digest = Sha256::new();
+    for identity in plan.identities.iter() {
+        digest.update(identity.trunk.0.to_le_bytes());
+        digest.update(saturating_u32(identity.user.len()).to_le_bytes());
+        digest.update(identity.user);
+    }
+    hex(&digest.finalize())
 }
 
 /// SHA-256 of the resolved profile, as it stands in `run.json`.
@@ -328,12 +408,22 @@ mod tests {
     }
 
     #[test]
+    fn what_both_allow_is_allowed() {
+        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect::<Vec<IpNet>>();
+        let offered = nets(&["127.0.0.0/8", "::1/128", "0.0.0.0/0"]);
+        let own = nets(&["10.1.0.0/16", "127.0.0.1/32"]);
+        assert_eq!(both(&offered, &own), nets(&["127.0.0.1/32", "10.1.0.0/16", "127.0.0.1/32"]));
+        assert_eq!(both(&nets(&["192.0.2.0/24"]), &own), []);
+    }
+
+    #[test]
     fn machines_that_never_spoke_agree_on_what_a_run_is() {
         let part = |id: &str| RunPart {
             asked: Some(PartAsked { worker: "a".to_owned(), cut: PartCut::Parts { first: 0, parts: 1, of: 2 } }),
             start_unix_ns: None,
             id: id.to_owned(),
             random: 1,
+            ties: PartTies::default(),
         };
         assert_eq!(part("0f").tag(), part("0f").tag());
         assert_ne!(part("0f").tag(), part("10").tag());

@@ -4,7 +4,7 @@
 //! What is shown and recorded meanwhile is not its business, nor how long a frame takes to arrive:
 //! a worker has ended when it says so.
 
-use super::note::{FleetOffer, ReadyMark, WorkerBeat, WorkerStage};
+use super::note::{AssignedWorker, FleetOffer, ReadyMark, WorkerBeat, WorkerStage};
 use crate::vocab::{Stage, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum CoordinatorAction {
     /// The run does not take place; each line says who and why.
     Refuse(Vec<String>),
     /// Who takes part, sorted by name.
-    Assign(Vec<String>),
+    Assign(Vec<AssignedWorker>),
     /// A worker is lost.
     Lost { name: String, why: String },
     /// A stage is to end for all, before its time.
@@ -114,7 +114,8 @@ impl Coordinator {
         self.stage = FleetStage::Running;
         let standing = WorkerStanding { last: None, heard: now, lost: None };
         self.workers = self.marks.keys().map(|name| (name.clone(), standing.clone())).collect();
-        vec![CoordinatorAction::Assign(self.marks.keys().cloned().collect())]
+        let assigned = |mark: &ReadyMark| AssignedWorker { name: mark.name.clone(), instance: mark.instance };
+        vec![CoordinatorAction::Assign(self.marks.values().map(assigned).collect())]
     }
 
     /// A worker says where it is.
@@ -268,7 +269,6 @@ mod tests {
             profile_name: "lab.toml".to_owned(),
             profile: String::new(),
             sets: Vec::new(),
-            seed: 7,
             workers: 3,
             profile_digest: "p".to_owned(),
             list_digest: "l".to_owned(),
@@ -281,6 +281,7 @@ mod tests {
     fn mark(name: &str) -> ReadyMark {
         ReadyMark {
             name: name.to_owned(),
+            instance: 1,
             tool_version: "1.0".to_owned(),
             profile_digest: "p".to_owned(),
             list_digest: "l".to_owned(),
@@ -310,7 +311,7 @@ mod tests {
         let mut coordinator = coordinator(on_loss);
         assert_eq!(coordinator.ready(mark("c"), at(1)), []);
         assert_eq!(coordinator.ready(mark("a"), at(2)), []);
-        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let names = ["a", "b", "c"].map(|name| AssignedWorker { name: name.to_owned(), instance: 1 }).to_vec();
         assert_eq!(coordinator.ready(mark("b"), at(3)), [CoordinatorAction::Assign(names)], "sorted by name");
         coordinator
     }

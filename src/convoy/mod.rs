@@ -28,8 +28,8 @@ pub use duty::{DutyAction, WorkerDuty};
 #[cfg(feature = "fleet")]
 pub use nats::{NatsAccess, NatsBoard, without_credentials};
 pub use note::{
-    BadNote, CoordinatorBeat, FleetAssignment, FleetOffer, FleetOrder, FleetOrders, LONGEST_PROFILE, LeftBound,
-    MOST_WORKERS, PROTOCOL, ReadyMark, WorkerBeat, WorkerStage, key, read_note, valid_name, written_note,
+    AssignedWorker, BadNote, CoordinatorBeat, FleetAssignment, FleetOffer, FleetOrder, FleetOrders, LONGEST_PROFILE,
+    LeftBound, MOST_WORKERS, PROTOCOL, ReadyMark, WorkerBeat, WorkerStage, key, read_note, valid_name, written_note,
 };
 pub use offset::{ClockOffset, ClockReading};
 pub use parts::{FrameAssembly, LONGEST_FRAME, PART_BYTES, PartHead, parts_of};

@@ -30,7 +30,6 @@ pub struct FleetOffer {
     pub profile: String,
     /// The `--set` texts that belong to it.
     pub sets: Vec<String>,
-    pub seed: u64,
     pub workers: u32,
     /// SHA-256 of the resolved profile and of the list of agents: a worker must come to the same.
     pub profile_digest: String,
@@ -42,6 +41,8 @@ pub struct FleetOffer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadyMark {
     pub name: String,
+    /// Sets a worker apart from another one that was given the same name.
+    pub instance: u64,
     pub tool_version: String,
     pub profile_digest: String,
     pub list_digest: String,
@@ -56,13 +57,21 @@ pub struct FleetAssignment {
     /// By the board's clock, nanoseconds since the Unix epoch.
     pub start_unix_ns: i64,
     /// Sorted by name: each has an equal part of the run, in this order.
-    pub workers: Vec<String>,
+    pub workers: Vec<AssignedWorker>,
+}
+
+/// Who takes part.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AssignedWorker {
+    pub name: String,
+    pub instance: u64,
 }
 
 impl FleetAssignment {
     /// Which part a worker has, from 0, and of how many; `None`: it has none.
-    pub fn part(&self, name: &str) -> Option<(u32, u32)> {
-        let part = self.workers.iter().position(|worker| worker == name)?;
+    pub fn part(&self, name: &str, instance: u64) -> Option<(u32, u32)> {
+        let is_meant = |worker: &AssignedWorker| worker.name == name && worker.instance == instance;
+        let part = self.workers.iter().position(is_meant)?;
         Some((saturating_u32(part), saturating_u32(self.workers.len())))
     }
 }
@@ -281,7 +290,6 @@ mod tests {
             profile_name: "p".to_owned(),
             profile: "x\n".repeat(LONGEST_PROFILE / 2),
             sets: Vec::new(),
-            seed: 1,
             workers: 3,
             profile_digest: "d".repeat(64),
             list_digest: "d".repeat(64),
@@ -306,9 +314,10 @@ mod tests {
 
     #[test]
     fn parts_are_in_the_order_of_the_names() {
-        let workers = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let workers = ["a", "b", "c"].map(|name| AssignedWorker { name: name.to_owned(), instance: 7 }).to_vec();
         let assignment = FleetAssignment { start_unix_ns: 0, workers };
-        assert_eq!(["a", "c", "d"].map(|name| assignment.part(name)), [Some((0, 3)), Some((2, 3)), None]);
+        assert_eq!(["a", "c", "d"].map(|name| assignment.part(name, 7)), [Some((0, 3)), Some((2, 3)), None]);
+        assert_eq!(assignment.part("a", 8), None, "another one of that name");
     }
 
     proptest! {

@@ -76,6 +76,10 @@ pub trait Observer {
         Ok(())
     }
 
+    /// Nothing is left to do in a stage that lasts for as long as it is planned. Left out by those
+    /// who end no stages.
+    fn idle(&mut self, _stage: Stage) {}
+
     /// A stage has been ordered, the load as soon as signals are heard; `interrupted` by this
     /// signal number.
     fn stage(&mut self, stage: Stage, interrupted: Option<i32>);
@@ -88,6 +92,7 @@ enum ShownToObserver {
     Position(RunPosition),
     Intervened(Intervention),
     Relocated(usize, u64),
+    Idle(Stage),
     Stage(Stage, Option<i32>),
 }
 
@@ -156,6 +161,10 @@ impl Audience {
         self.show(ShownToObserver::Relocated(number, at_ns));
     }
 
+    pub(super) fn idle(&self, stage: Stage) {
+        self.show(ShownToObserver::Idle(stage));
+    }
+
     pub(super) fn stage(&self, stage: Stage, interrupted: Option<i32>) {
         self.show(ShownToObserver::Stage(stage, interrupted));
     }
@@ -187,6 +196,10 @@ impl Onlooker {
             let verdict = match shown {
                 ShownToObserver::Position(position) => {
                     observer.progress(position);
+                    Ok(Decision::GoOn)
+                }
+                ShownToObserver::Idle(stage) => {
+                    observer.idle(stage);
                     Ok(Decision::GoOn)
                 }
                 ShownToObserver::Stage(stage, interrupted) => {

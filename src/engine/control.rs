@@ -79,6 +79,13 @@ pub enum Wish {
     /// What Ctrl-C stands for: the first ends the load, the second everything.
     Interrupt,
     Adjust(Adjustment),
+    /// This stage ends then, if it is not over before.
+    EndStage {
+        stage: Stage,
+        at: Time,
+    },
+    /// Nobody leads any more: the load ends, and what follows takes no longer than it must.
+    GoAlone,
 }
 
 /// A trunk's name was looked up again.
@@ -333,8 +340,13 @@ impl Conductor {
                     RunPhase::Load | RunPhase::Finish => false,
                 };
                 self.idle += usize::from(ours);
-                if self.idle >= self.running() && (self.pacing == Pacing::Idle || self.phase == RunPhase::Unregister) {
+                if self.idle < self.running() {
+                    return;
+                }
+                if self.pacing == Pacing::Idle || self.phase == RunPhase::Unregister {
                     self.advance(audience);
+                } else {
+                    audience.idle(stage);
                 }
             }
             WorkerReport::Done { worker, cpu_ns, failure } => {
@@ -509,6 +521,26 @@ impl Conductor {
         match wish {
             Wish::Interrupt => self.interrupted(SignalKind::interrupt().as_raw_value(), audience),
             Wish::Adjust(adjustment) => self.adjust(adjustment, audience),
+            Wish::EndStage { stage, at } => self.end_stage(stage, at),
+            Wish::GoAlone => {
+                if !self.end_load(audience) && self.idle >= self.running() && self.running() > 0 {
+                    self.advance(audience);
+                }
+            }
+        }
+    }
+
+    /// Lets the stage that goes on end before its time.
+    fn end_stage(&mut self, stage: Stage, at: Time) {
+        let at = at.max(self.clock.now() + LEAD);
+        let ends = match (self.phase, stage) {
+            (RunPhase::Load, Stage::Load) => &mut self.load_ends,
+            (RunPhase::Drain, Stage::Drain) | (RunPhase::Unregister, Stage::Unregister) => &mut self.phase_ends,
+            _ => return,
+        };
+        if at < *ends {
+            *ends = at;
+            self.deadline = at.saturating_sub(LEAD);
         }
     }
 

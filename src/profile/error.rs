@@ -192,6 +192,11 @@ fn masked(text: &str, range: Range<usize>, secrets: &[Range<usize>]) -> String {
     out.replace('\t', " ")
 }
 
+/// Whether a text of a profile or of `--set` writes a secret down.
+pub fn writes_secrets(text: &str) -> bool {
+    !secret_ranges(text).is_empty()
+}
+
 /// Where passwords and HA1 stand in a TOML text, found by the words before "=" alone so that it
 /// works on broken documents too.
 fn secret_ranges(text: &str) -> Vec<Range<usize>> {

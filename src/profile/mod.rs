@@ -25,7 +25,7 @@ mod sipp_csv;
 mod words;
 
 pub(crate) use error::nearest;
-pub use error::{Problem, ProblemPlace, ProfileError};
+pub use error::{Problem, ProblemPlace, ProfileError, writes_secrets};
 pub use file::defaults::REGISTRAR_PASSWORD;
 pub use listen::{ListenAddr, ListenError};
 pub use meant::{

@@ -39,16 +39,16 @@ pub(super) fn execute(args: &FleetMergeArgs) -> Result<Exit, Failure> {
 }
 
 /// One machine's record, read as far as its header.
-struct SharePlace {
+pub(super) struct SharePlace {
     dir: PathBuf,
-    share: ShareHeader,
+    pub share: ShareHeader,
     header: Header,
 }
 
 impl SharePlace {
     /// # Errors
     /// When it is no record of a part of a run.
-    fn open(dir: &Path) -> Result<SharePlace, Failure> {
+    pub(super) fn open(dir: &Path) -> Result<SharePlace, Failure> {
         check_holds_run(dir)?;
         let mut header = parts_of(dir)?.header().clone();
         let Some(share) = header.share.take() else {
@@ -82,7 +82,7 @@ fn unreadable(dir: &Path, error: &dyn Display) -> Failure {
 ///
 /// # Errors
 /// Names the first two that do not fit together, and why.
-fn fitting(mut places: Vec<SharePlace>) -> Result<Vec<SharePlace>, Failure> {
+pub(super) fn fitting(mut places: Vec<SharePlace>) -> Result<Vec<SharePlace>, Failure> {
     places.sort_by_key(|place| (place.share.first, place.share.own));
     if let Some((first, others)) = places.split_first() {
         for other in others {
@@ -137,10 +137,10 @@ fn differs(one: &SharePlace, two: &SharePlace) -> Option<String> {
 }
 
 /// A machine of the run, and its record where there is one.
-struct MergedMember {
-    worker: FleetWorker,
+pub(super) struct MergedMember {
+    pub worker: FleetWorker,
     share: ShareHeader,
-    end: Option<End>,
+    pub end: Option<End>,
     /// Its position among the directories.
     dir: Option<PathBuf>,
 }
@@ -165,7 +165,7 @@ fn workers(places: &[SharePlace]) -> Result<Vec<MergedMember>, Failure> {
     Ok(members)
 }
 
-fn present(place: &SharePlace) -> Result<MergedMember, Failure> {
+pub(super) fn present(place: &SharePlace) -> Result<MergedMember, Failure> {
     let results = results_of(&place.dir)?;
     let judgement = judge(&results, &[], &[]);
     let known_until_ns = results.intervals.last().map_or(0, |last| last.end_ns);
@@ -187,14 +187,14 @@ fn missing(like: &SharePlace, first: u32, behind: u32) -> MergedMember {
     MergedMember { worker: FleetWorker { lost, ..worker_of(&share, &like.header) }, share, end: None, dir: None }
 }
 
-fn worker_of(share: &ShareHeader, header: &Header) -> FleetWorker {
+pub(super) fn worker_of(share: &ShareHeader, header: &Header) -> FleetWorker {
     let ShareHeader { first, own, of, .. } = *share;
     let agents = Share { first, own, of }.count(saturating_u32(header.users.len()));
     FleetWorker { name: share.worker.clone(), first, own, of, agents, ..FleetWorker::default() }
 }
 
 /// The header of the whole run.
-fn merged_header(places: &[SharePlace]) -> Header {
+pub(super) fn merged_header(places: &[SharePlace]) -> Header {
     let Some(first) = places.first() else { return Header::default() };
     let features: BTreeSet<&String> = places.iter().flat_map(|place| &place.header.features).collect();
     Header {
