@@ -3,7 +3,9 @@
 
 use regstorm::measure::Beat;
 use regstorm::record::{OurBindings, Results, TruthHeader, TruthSample};
+use regstorm::vocab::Class;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 const SECOND: u64 = 1_000_000_000;
 /// How far from its moment an answer is held against ours.
@@ -30,6 +32,11 @@ pub struct TruthModel {
     keeps: f64,
     /// Nobody else registers there, as somebody states.
     exclusive: bool,
+    /// Events that it tells of those it refuses, by name: so many for each refusal of ours, and so
+    /// many a second of other phones.
+    says_why: BTreeMap<String, (f64, u64)>,
+    /// It tells of each of ours that it lets in.
+    says_who: bool,
 }
 
 impl Default for TruthModel {
@@ -44,6 +51,8 @@ impl Default for TruthModel {
             forgets: None,
             keeps: 0.0,
             exclusive: false,
+            says_why: BTreeMap::new(),
+            says_who: false,
         }
     }
 }
@@ -100,7 +109,32 @@ impl TruthModel {
             unknown: None,
         }];
         results.truth = (0..=ends / SECOND).map(|second| self.sample(&course, second * SECOND)).collect();
+        self.tell_why(&mut results);
         results
+    }
+
+    /// Each sample tells of the second before it.
+    fn tell_why(&self, results: &mut Results) {
+        let tick_ns = results.evidence_tick_ns();
+        for sample in &mut results.truth {
+            let from = sample.asked_ns.saturating_sub(SECOND);
+            let cells = results.evidence.pulse.iter();
+            let cells = cells.filter(|cell| (from..sample.asked_ns).contains(&(u64::from(cell.tick) * tick_ns)));
+            let (mut refused, mut accepted) = (0, 0);
+            for cell in cells {
+                match Beat::from_index(cell.beat) {
+                    Some(Beat::Ended { class: Class::Registered, .. }) => accepted += u64::from(cell.count),
+                    Some(Beat::Ended { class, .. }) if class.is_refusal() => refused += u64::from(cell.count),
+                    _ => {}
+                }
+            }
+            let why = self
+                .says_why
+                .iter()
+                .map(|(name, (each, others))| (name.clone(), (refused as f64 * each).round() as u64 + others));
+            let who = self.says_who.then(|| ("SuccessfulAuth".to_owned(), accepted));
+            sample.heard = why.chain(who).filter(|(_, count)| *count > 0).collect();
+        }
     }
 
     fn sample(&self, course: &Course, at: u64) -> TruthSample {

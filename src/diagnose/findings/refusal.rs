@@ -5,6 +5,7 @@
 //! particular to the most general; each one passed over leaves the observation that contradicts it,
 //! so that a reader can follow the choice.
 
+mod heard;
 mod limits;
 mod machines;
 mod same;
@@ -113,6 +114,11 @@ impl<'v, 'a> Case<'v, 'a> {
     }
 
     fn explain(mut self) -> Vec<Draft> {
+        let drafts = self.by_pattern();
+        self.with_the_servers_word(drafts)
+    }
+
+    fn by_pattern(&mut self) -> Vec<Draft> {
         if self.reach.is_everybody() {
             return self.everybody();
         }
