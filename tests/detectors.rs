@@ -351,7 +351,13 @@ fn ramp(unanswered: impl Fn(u64) -> u64) -> Results {
         if count > 0 {
             let at_ns = u64::from(second + 32) * 1_000_000_000;
             let agents = vec![second];
-            seen.merge(&regstorm::measure::Sightings { count, first_ns: at_ns, last_ns: at_ns, agents });
+            seen.merge(&regstorm::measure::Sightings {
+                count,
+                first_ns: at_ns,
+                last_ns: at_ns,
+                agents,
+                agents_ns: Vec::new(),
+            });
             let tick = 10 * (second + 32);
             results.evidence.pulse.push(PulseCell { trunk: 0, tick, beat, group: 0, count: count as u32 });
         }

@@ -34,7 +34,7 @@ const MOST: usize = 8;
 pub(super) fn count(rows: &mut Vec<AskedRow>, (trunk, agent): (TrunkId, AgentId), start: Time, one: &AskedOf<'_>) {
     let at = one.at.nanos_since(start);
     let method = said(&one.method[..one.method.len().min(MAX_TEXT)]);
-    let seen = Sightings { count: 1, first_ns: at, last_ns: at, agents: vec![agent.0] };
+    let seen = Sightings::once(agent.0, at);
     let (trunk, code, agents) = (trunk.0, one.code, u64::from(one.is_first));
     merge(rows, &AskedRow { trunk, method, code, seen, agents });
 }

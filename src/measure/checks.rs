@@ -102,7 +102,7 @@ pub struct CheckRow {
 pub(super) fn count(rows: &mut Vec<CheckRow>, trunk: u16, agent: u32, start: Time, end: &CheckEnd) {
     let at = end.at.nanos_since(start);
     let CheckEnd { kind, outcome, code, left_s, listed, .. } = *end;
-    let seen = Sightings { count: 1, first_ns: at, last_ns: at, agents: vec![agent] };
+    let seen = Sightings::once(agent, at);
     let told_s = end.told_s.map(|told| (told, told));
     merge(rows, &CheckRow { trunk, kind, outcome, code, seen, left_s: (left_s, left_s), told_s, listed });
 }

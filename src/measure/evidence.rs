@@ -226,9 +226,15 @@ impl Evidence {
         for row in &other.outcomes {
             match self.outcomes.iter_mut().find(|mine| mine.is_like(row)) {
                 Some(mine) => {
+                    // The first that were heard, whichever worker heard them.
+                    let later = if row.seen.begins() < mine.seen.begins() {
+                        std::mem::replace(&mut mine.words, row.words.clone())
+                    } else {
+                        row.words.clone()
+                    };
+                    later.iter().for_each(|text| note(&mut mine.words, text.as_bytes()));
                     mine.seen.merge(&row.seen);
                     mine.retry_after_s = wider(mine.retry_after_s, row.retry_after_s);
-                    row.words.iter().for_each(|text| note(&mut mine.words, text.as_bytes()));
                 }
                 None => self.outcomes.push(row.clone()),
             }
@@ -242,6 +248,10 @@ impl Evidence {
         for row in &other.grants {
             match self.grants.iter_mut().find(|mine| mine.is_like(row)) {
                 Some(mine) => {
+                    let earlier = row.seen.begins() < mine.seen.begins();
+                    if !row.example.is_empty() && (earlier || mine.example.is_empty()) {
+                        mine.example.clone_from(&row.example);
+                    }
                     mine.seen.merge(&row.seen);
                     mine.granted_s.0 = mine.granted_s.0.min(row.granted_s.0);
                     mine.granted_s.1 = mine.granted_s.1.max(row.granted_s.1);
@@ -298,8 +308,15 @@ impl Evidence {
         outcomes.chain(offers).chain(grants).chain(answerers).chain(checks).flat_map(|seen| seen.agents.iter().copied())
     }
 
-    /// Sorts the pulse by trunk and time, with one cell for each count.
+    /// Sorts the pulse by trunk and time, with one cell for each count, and rows by who was seen
+    /// first: which worker saw it makes no difference.
     pub fn settle(&mut self) {
+        self.outcomes.sort_by_key(|row| row.seen.begins());
+        self.offers.sort_by_key(|row| row.seen.begins());
+        self.grants.sort_by_key(|row| row.seen.begins());
+        self.answerers.sort_by_key(|row| row.seen.begins());
+        self.checks.sort_by_key(|row| row.seen.begins());
+        self.asked.sort_by_key(|row| row.seen.begins());
         self.pulse.sort_unstable();
         self.pulse.dedup_by(|later, kept| {
             let same =

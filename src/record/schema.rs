@@ -365,7 +365,7 @@ mod tests {
                     reason: "w".to_owned(),
                     trouble: Some(Trouble::Unreachable(Unreachable::Network)),
                     algorithm: None,
-                    seen: Sightings { count: 1, first_ns: 300, last_ns: 300, agents: vec![6] },
+                    seen: Sightings { count: 1, first_ns: 300, last_ns: 300, agents: vec![6], agents_ns: vec![300] },
                     retry_after_s: None,
                     words: Vec::new(),
                 }],
@@ -404,7 +404,7 @@ mod tests {
                     kind: CheckKind::Qualify,
                     outcome: CheckOutcome::Missing,
                     code: 200,
-                    seen: Sightings { count: 1, first_ns: 2, last_ns: 3, agents: vec![4] },
+                    seen: Sightings { count: 1, first_ns: 2, last_ns: 3, agents: vec![4], agents_ns: vec![2] },
                     left_s: (5, 6),
                     told_s: Some((7, 8)),
                     listed: 9,
@@ -413,7 +413,7 @@ mod tests {
                     trunk: 0,
                     method: "m".to_owned(),
                     code: 200,
-                    seen: Sightings { count: 1, first_ns: 2, last_ns: 3, agents: vec![4] },
+                    seen: Sightings { count: 1, first_ns: 2, last_ns: 3, agents: vec![4], agents_ns: vec![2] },
                     agents: 5,
                 }],
                 ..Evidence::default()
@@ -429,7 +429,7 @@ mod tests {
                             000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
                             000001000000010304000000000000000000000000040000000000000500000000000001024e6f010600\
                             01080100930300010a00ac02010400000264076408010009010b0a010000020b000001770107020001ac\
-                            02ac0201060000000000010001020c01020d0e0100010f01730501000166010607010165080901000170\
-                            00000000000000000001020301040500060701000301720801000103c801010203010405060107080901\
-                            00016dc801010203010405";
+                            02ac02010601ac020000000000010001020c01020d0e0100010f01730501000166010607010165080901\
+                            00017000000000000000000001020301040500060701000301720801000103c801010203010401020506\
+                            010708090100016dc8010102030104010205";
 }

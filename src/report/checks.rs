@@ -131,7 +131,13 @@ mod tests {
     fn options_without_an_answer_say_something_where_others_have_one() {
         let row = |outcome, count, from_s: u64, to_s: u64| {
             let at = |s: u64| s * 1_000_000_000;
-            let seen = Sightings { count, first_ns: at(from_s), last_ns: at(to_s), agents: vec![1] };
+            let seen = Sightings {
+                count,
+                first_ns: at(from_s),
+                last_ns: at(to_s),
+                agents: vec![1],
+                agents_ns: vec![at(from_s)],
+            };
             let kind = CheckKind::Qualify;
             CheckRow { trunk: 0, kind, outcome, code: 0, seen, left_s: (9, 60), told_s: None, listed: 0 }
         };
