@@ -24,6 +24,7 @@ pub(super) const USER_AGENT: &str = concat!("regstorm/", env!("CARGO_PKG_VERSION
 const STREAM_STAMPS: &str = "rx-timestamp=tcp";
 
 /// What sets this run apart and holds it together.
+#[derive(Clone)]
 pub(super) struct RunFrame {
     pub seed: Seed,
     pub run: RunTag,

@@ -6,6 +6,7 @@ use super::output::{RunDirectory, name_of, print, say, write_files};
 use super::report::{Derived, Shown, derive};
 use super::run::header;
 use super::run_watch::FailureFile;
+use super::share::profile_digest;
 use super::source::RehearsalSource;
 use super::stop::StopFlag;
 use super::targets::TrunkTargets;
@@ -16,16 +17,17 @@ use crate::diagnose::dry_run::{Machine, Rehearsed};
 use crate::diagnose::{AbortWatch, DryRun};
 use crate::link::{Delay, LinkConfig};
 use crate::load::{Schedule, Share};
+use crate::measure::Interval;
 use crate::net::clock::Clock;
 use crate::net::{descriptors, usage};
 use crate::plan::{Plan, TrunkPlan};
 use crate::profile;
-use crate::record::{End, Header, Results, Writer};
+use crate::record::{End, Header, Results, ShareHeader, Writer};
 use crate::registrar::Registrar;
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
 use crate::sim::{self, Opposite, SimOutcome, Wording, World, WorldConfig};
-use crate::vocab::{LoadStage, RunTag, Time, parse_duration};
+use crate::vocab::{LoadStage, RunTag, Stage, Time, parse_duration};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -162,30 +164,10 @@ fn rehearse_until<W: Write>(
     stop: &dyn Fn() -> Option<i32>,
 ) -> io::Result<SimOutcome> {
     plan.draw(seed);
-    let schedule = Arc::new(Schedule::new(&plan.load, seed));
-    let unregister_rate = plan.unregister.then(|| schedule.peak().max(run::MIN_UNREGISTER_RATE));
-    let tag = RunTag(seed.draw(Purpose::Identity, u64::MAX, 0));
-    let (start, passed) = (Time::ORIGIN, Duration::ZERO);
-    let frame = RunFrame { seed, run: tag, start, passed, share: Share::whole(1), schedule, capture_secrets: false };
+    let frame = rehearsal_frame(plan, seed, Share::whole(1));
     let mut writer = Writer::new(out);
     writer.header(&rehearsal_header(plan, &frame))?;
-    let config = WorldConfig {
-        seed,
-        identities: plan.identities.clone(),
-        policies: plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect(),
-        load: plan.load.clone(),
-        workers: frame.share.of,
-        sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
-        wordings: wordings(plan),
-        interval: plan.interval,
-        warmup: plan.warmup,
-        run: tag,
-        drain: plan.drain,
-        unregister_rate,
-        link,
-        registrar: plan.registrar.clone(),
-    };
-    let world = World::facing(config, registrar);
+    let world = World::facing(world_config(plan, &frame, link), registrar);
     let mut written = Ok(());
     let mut conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let (mut aborted, mut interrupted_by) = (None, None);
@@ -202,22 +184,95 @@ fn rehearse_until<W: Write>(
     });
     written?;
     writer.end(&End {
-        ended_ns: outcome.ended_ns,
-        load_ended_ns: outcome.load_ended_ns,
         // What came when no load was left to end changed nothing.
         interrupted_by: interrupted_by.filter(|_| outcome.stopped),
+        // A condition that held when no load was left to end is for the thresholds to judge.
+        aborted: aborted.filter(|_| outcome.stopped),
+        ..rehearsal_end(&outcome)
+    })?;
+    Ok(outcome)
+}
+
+/// Carries a plan out in virtual time as so many machines that share it would, and gives the record
+/// of each. Nothing ends the load before its time.
+///
+/// # Errors
+/// As for [`rehearse`].
+pub fn rehearse_in_parts(plan: &mut Plan, seed: Seed, link: LinkConfig, machines: u32) -> io::Result<Vec<Vec<u8>>> {
+    plan.draw(seed);
+    let frame = rehearsal_frame(plan, seed, Share::whole(machines));
+    let outcome = World::new(world_config(plan, &frame, link)).in_parts().run();
+    let part = |(first, intervals): (u32, &Vec<Interval>)| {
+        let own = RunFrame { share: Share { first, own: 1, of: machines }, ..frame.clone() };
+        let share = ShareHeader {
+            run: format!("{:016x}", own.run.0),
+            worker: format!("machine-{}", first + 1),
+            first,
+            own: 1,
+            of: machines,
+            start_unix_ns: BEGINS_UNIX_NS,
+            profile_digest: profile_digest(plan),
+            arrivals: own.schedule.arrivals().into(),
+        };
+        let mut writer = Writer::new(Vec::new());
+        writer.header(&Header { share: Some(share), ..rehearsal_header(plan, &own) })?;
+        intervals.iter().try_for_each(|interval| writer.interval(interval))?;
+        let registered = |interval: &Interval| interval.trunks.iter().map(|trunk| trunk.registered).sum();
+        let drained = intervals.iter().rev().find(|interval| interval.stage != Stage::Unregister);
+        writer.end(&End { registered_after_drain: drained.map_or(0, registered), ..rehearsal_end(&outcome) })?;
+        Ok(writer.into_inner())
+    };
+    (0..).zip(&outcome.parts).map(part).collect()
+}
+
+/// What sets a rehearsal apart and holds it together.
+fn rehearsal_frame(plan: &Plan, seed: Seed, share: Share) -> RunFrame {
+    RunFrame {
+        seed,
+        run: RunTag(seed.draw(Purpose::Identity, u64::MAX, 0)),
+        start: Time::ORIGIN,
+        passed: Duration::ZERO,
+        share,
+        schedule: Arc::new(Schedule::new(&plan.load, seed)),
+        capture_secrets: false,
+    }
+}
+
+fn world_config(plan: &Plan, frame: &RunFrame, link: LinkConfig) -> WorldConfig {
+    WorldConfig {
+        seed: frame.seed,
+        identities: plan.identities.clone(),
+        policies: plan.trunks.iter().map(|trunk| &trunk.policy).chain(&plan.variants).cloned().collect(),
+        load: plan.load.clone(),
+        workers: frame.share.of,
+        sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
+        wordings: wordings(plan),
+        interval: plan.interval,
+        warmup: plan.warmup,
+        run: frame.run,
+        drain: plan.drain,
+        unregister_rate: plan.unregister.then(|| frame.schedule.peak().max(run::MIN_UNREGISTER_RATE)),
+        link,
+        registrar: plan.registrar.clone(),
+    }
+}
+
+/// How a rehearsal ended that nothing ended before its time.
+fn rehearsal_end(outcome: &SimOutcome) -> End {
+    End {
+        ended_ns: outcome.ended_ns,
+        load_ended_ns: outcome.load_ended_ns,
+        interrupted_by: None,
         registered_after_drain: outcome.registered_after_drain,
         // What the rehearsal itself cost says nothing about a run.
         user_s: 0.0,
         system_s: 0.0,
         max_rss_bytes: 0,
         sender_cpu_pct: 0.0,
-        // A condition that held when no load was left to end is for the thresholds to judge.
-        aborted: aborted.filter(|_| outcome.stopped),
+        aborted: None,
         lost: None,
         left_bound: 0,
-    })?;
-    Ok(outcome)
+    }
 }
 
 /// What the trunks' requests say, as in a run.

@@ -115,26 +115,45 @@ impl Merger {
     /// The next interval of all, once every machine's is in.
     pub fn merged(&mut self) -> Option<Interval> {
         let end_ns = self.next_end()?;
-        let mut parts: Vec<Interval> = Vec::with_capacity(self.members.len());
-        // By member: whether its agents were under load in this interval.
+        let mut parts = Vec::with_capacity(self.members.len());
+        // By member: whether its agents are under load at the interval's end. A machine that is
+        // lost is missing from the interval behind its last.
         let mut present = vec![false; self.members.len()];
+        let gone = |member: &Member| member.presence == Presence::Lost && member.waiting.is_empty();
+        let gone: Vec<bool> = self.members.iter().map(gone).collect();
         for (member, present) in self.members.iter_mut().zip(&mut present) {
             let first = member.waiting.front().map(|first| first.end_ns);
             *present = first.is_some_and(|first| first > end_ns);
-            while member.waiting.front().is_some_and(|first| first.end_ns <= end_ns) {
-                let Some(part) = member.waiting.pop_front() else { break };
-                member.pass(&part);
-                *present |= part.stage == Stage::Load;
-                parts.push(part);
-            }
+            // Up to the first that ends there: one of no length behind it is the next one's,
+            // whether it is here already or not.
+            let before = member.waiting.partition_point(|part| part.end_ns < end_ns);
+            let ends_there = member.waiting.get(before).is_some_and(|part| part.end_ns == end_ns);
+            let own: Vec<Interval> = member.waiting.drain(..before + usize::from(ends_there)).collect();
+            *present |= own.last().is_some_and(|last| last.stage == Stage::Load);
+            own.iter().for_each(|part| member.pass(part));
+            parts.push((*present, own));
         }
+        let parts = self.under_load(parts);
         let stage = parts.iter().map(|part| part.stage).min().unwrap_or(self.stage);
         self.stage = self.stage.max(stage);
         let mut all = self.sum(parts, end_ns);
-        self.depart(&mut all);
+        self.depart(&mut all, &gone);
         self.stand(&mut all, &present);
         (self.next, self.end_ns) = (self.next + 1, end_ns);
         Some(all)
+    }
+
+    /// Where others are under load and a machine is not any more, how long its agents were planned
+    /// follows from the others (see [`Merger::stand`]), not from what it says.
+    fn under_load(&self, parts: Vec<(bool, Vec<Interval>)>) -> Vec<Interval> {
+        let load = parts.iter().any(|(_, own)| own.iter().any(|part| part.stage == Stage::Load));
+        let each = |(present, mut own): (bool, Vec<Interval>)| {
+            if load && !present {
+                own.iter_mut().flat_map(|part| &mut part.trunks).for_each(|trunk| trunk.planned_agent_ns = 0);
+            }
+            own
+        };
+        parts.into_iter().flat_map(each).collect()
     }
 
     /// Where the next merged interval ends: where most machines' next ones do, of several such
@@ -187,9 +206,9 @@ impl Merger {
 
     /// Counts what machines had open when they were lost, and the ends of bindings that nobody
     /// renews any more.
-    fn depart(&mut self, all: &mut Interval) {
-        let lost = self.members.iter_mut().filter(|member| member.presence == Presence::Lost);
-        for member in lost.filter(|member| !member.departed && member.waiting.is_empty()) {
+    fn depart(&mut self, all: &mut Interval, gone: &[bool]) {
+        let lost = self.members.iter_mut().zip(gone).filter(|(member, gone)| **gone && !member.departed);
+        for (member, _) in lost {
             member.departed = true;
             let at_ns = member.end_ns;
             for (number, (standing, trunk)) in (0..).zip(member.standing.iter().zip(&mut all.trunks)) {

@@ -145,6 +145,8 @@ pub struct World {
     interventions: VecDeque<(Time, Speed)>,
     /// When the registrar's end of all connections breaks, and when it accepts again; in order.
     restarts: VecDeque<(Time, bool)>,
+    /// By fleet: its own intervals, where they are wanted.
+    parts: Option<Vec<Vec<Interval>>>,
     config: Ends,
 }
 
@@ -160,6 +162,8 @@ struct Ends {
 pub struct SimOutcome {
     /// In order, all fleets merged.
     pub intervals: Vec<Interval>,
+    /// By fleet: its own ones. Only of a world [`World::in_parts`].
+    pub parts: Vec<Vec<Interval>>,
     /// Failed attempts of which packets were kept, interval by interval.
     pub failures: Vec<FailedAttempt>,
     pub registrar: registrar::Counts,
@@ -247,6 +251,7 @@ impl World {
             timeline: schedule.timeline(),
             interventions: VecDeque::new(),
             restarts: VecDeque::new(),
+            parts: None,
             config: Ends { drain: config.drain, unregister_rate: config.unregister_rate, patience, agents },
         }
     }
@@ -263,6 +268,12 @@ impl World {
     pub fn with_restarts(mut self, restarts: &[(Duration, Duration)]) -> Self {
         let both = |&(after, lasts): &(Duration, Duration)| [(START + after, true), (START + after + lasts, false)];
         self.restarts = restarts.iter().flat_map(both).collect();
+        self
+    }
+
+    /// Keeps each fleet's own intervals, as machines that share a run do.
+    pub fn in_parts(mut self) -> Self {
+        self.parts = Some(vec![Vec::new(); self.fleets.len()]);
         self
     }
 
@@ -300,6 +311,7 @@ impl World {
             contacts_left: registrar.contacts(),
             registrar: registrar.counts(),
             intervals: Vec::new(),
+            parts: self.parts.unwrap_or_default(),
             failures: self.failures,
             returns: self.returns,
             load_ended_ns: load_ended.nanos_since(START),
@@ -429,6 +441,9 @@ impl World {
     }
 
     fn keep(&mut self, parts: Vec<Interval>) {
+        for (own, part) in self.parts.iter_mut().flatten().zip(&parts) {
+            own.push(part.clone());
+        }
         if let Some(merged) = parts.into_iter().reduce(|mut merged, part| {
             merged.merge(part);
             merged

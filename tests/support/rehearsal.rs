@@ -1,6 +1,6 @@
 //! A profile rehearsed in virtual time, its record read back: what the detectors see of a run.
 
-use regstorm::command::simulate::{rehearse as carry_out, rehearse_facing};
+use regstorm::command::simulate::{rehearse as carry_out, rehearse_facing, rehearse_in_parts};
 use regstorm::link::{Delay, LinkConfig};
 use regstorm::plan::Plan;
 use regstorm::profile::{self, Source};
@@ -37,6 +37,20 @@ pub fn rehearse(text: &str, seed: u64, loss: f64) -> Results {
     let mut record = Vec::new();
     carry_out(&mut plan(text), Seed(seed), link(loss), &mut record).expect("memory takes every byte");
     read(&record[..]).expect("a record just written")
+}
+
+/// The record of a profile's text, rehearsed by one process.
+#[allow(dead_code, reason = "most suites read it at once")]
+pub fn record(text: &str, seed: u64, loss: f64) -> Vec<u8> {
+    let mut record = Vec::new();
+    carry_out(&mut plan(text), Seed(seed), link(loss), &mut record).expect("memory takes every byte");
+    record
+}
+
+/// The records of so many machines that share the rehearsal.
+#[allow(dead_code, reason = "one suite shares rehearsals")]
+pub fn records(text: &str, seed: u64, loss: f64, machines: u32) -> Vec<Vec<u8>> {
+    rehearse_in_parts(&mut plan(text), Seed(seed), link(loss), machines).expect("memory takes every byte")
 }
 
 /// The same at another registrar than the embedded one.
