@@ -6,7 +6,7 @@ mod platform;
 
 pub use fleet::{FleetArgs, FleetCommand, FleetMergeArgs};
 #[cfg(feature = "fleet")]
-pub use fleet::{FleetRunArgs, FleetWorkerArgs, NatsArgs, OnLossArg};
+pub use fleet::{FleetRunArgs, FleetSweepArgs, FleetWorkerArgs, NatsArgs, OnLossArg};
 pub use help::START;
 pub use platform::{
     PlatformArgs, PlatformCheckArgs, PlatformChoice, PlatformCommand, PlatformCredentialsArgs, PlatformPullArgs,

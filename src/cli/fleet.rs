@@ -23,6 +23,9 @@ pub enum FleetCommand {
     /// Run a profile on several workers at once, and judge what they did together
     #[cfg(feature = "fleet")]
     Run(FleetRunArgs),
+    /// Remove the bindings that lost workers of a run left at its registrars
+    #[cfg(feature = "fleet")]
+    Sweep(FleetSweepArgs),
     /// Make one run of the records of all machines, and judge it
     Merge(FleetMergeArgs),
 }
@@ -178,4 +181,31 @@ pub enum OnLossArg {
     Abort,
     /// The others go on, and what is missing is said
     Continue,
+}
+
+#[cfg(feature = "fleet")]
+#[derive(Debug, Args)]
+#[command(after_help = help::FLEET_SWEEP_HELP)]
+pub struct FleetSweepArgs {
+    /// The result directory of fleet run
+    pub dir: PathBuf,
+
+    #[arg(long, value_name = "NAME", help = "Sweep after this worker alone [default: all that left something]")]
+    pub worker: Option<String>,
+
+    /// The profile the run was made with, when it is not where it was
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+
+    /// Override a key of the profile as the run did; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Ask the registrar also about workers that say they left nothing
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print JSON on stdout instead of the lines, an object for each worker
+    #[arg(long)]
+    pub json: bool,
 }

@@ -381,6 +381,16 @@ Examples:
 
 Exit status: as of run; 3 also when the workers do not fit together: nothing was sent.";
 
+#[cfg(feature = "fleet")]
+pub(super) const FLEET_SWEEP_HELP: &str = "\
+Of each worker that was lost, or says that it left bindings, every agent of its part asks the registrar what is bound, and what is \
+bound at an address of this machine goes. So sweep on the machine of that worker; bindings elsewhere are counted and left alone.
+
+Examples:
+  regstorm fleet sweep results/lab-20261130T100000Z --profile lab.toml
+
+Exit status: as of sweep, the worst of all workers.";
+
 pub(super) const FLEET_HELP: &str = "\
 Each machine of a run has a part of its agents (run --share K/N --start-at TIME) and a record of its own. Their intervals \
 are merged first and judged once: a limit that all machines meet looks like a smaller one to each.

@@ -12,7 +12,6 @@ use super::run_watch::{FailureFile, RunWatch, Screen};
 #[cfg(feature = "tui")]
 use super::screen::{LiveScreen, Stagehand};
 use super::share::{self, RunPart};
-use super::source::found_again;
 use super::stop::StopFlag;
 use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use super::truths::{self, KnownServers, TruthWatch};
@@ -94,7 +93,7 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     let mut watch = RunWatch::new(part.news(), record, failures, screen, conditions);
     let header = header(&plan, &targets, &frame, features, started_unix_ns);
     let header = Header { share: part.header(&plan, &frame, started_unix_ns), ..header };
-    if let Err(error) = begin_record(&mut watch, args, header, &truths) {
+    if let Err(error) = begin_record(&mut watch, part.profile_path(args), header, &truths) {
         return Err(directory.unwritable(&error));
     }
     usage::give_back_freed_memory();
@@ -392,14 +391,14 @@ fn plan(args: &RunArgs, source: &dyn Source) -> Result<(Plan, Accounts, Accounts
 /// Writes the header, which is gone then: it names every agent.
 fn begin_record(
     watch: &mut RunWatch<'_>,
-    args: &RunArgs,
+    profile_path: Option<String>,
     header: Header,
     truths: &KnownServers,
 ) -> std::io::Result<()> {
     watch.record().header(&Header {
         truths: truths.headers.clone(),
         baseline: kept_baseline::read(),
-        profile_path: found_again(&args.profile),
+        profile_path,
         ..header
     })
 }

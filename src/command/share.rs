@@ -8,7 +8,7 @@ use super::assemble::RunFrame;
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, print, say, unkept_record};
 use super::run_watch::RunNews;
-use super::source::DiskSource;
+use super::source::{DiskSource, found_again};
 use super::threads::{sender_threads, threads_per_part};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::findings::counted;
@@ -104,6 +104,11 @@ impl RunPart {
     /// Where the profile comes from.
     pub(super) fn source(&self) -> &dyn Source {
         self.ties.source.as_deref().unwrap_or(&DiskSource)
+    }
+
+    /// Where the profile can be read later; `None`: it came from elsewhere.
+    pub(super) fn profile_path(&self, args: &RunArgs) -> Option<String> {
+        found_again(&args.profile).filter(|_| self.ties.source.is_none())
     }
 
     /// Whom the run tells what it sees.

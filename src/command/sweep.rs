@@ -91,7 +91,9 @@ fn candidates(results: &Results, args: &SweepArgs) -> Result<Vec<AgentId>, Failu
         return Ok(Vec::new());
     }
     let came = results.agents.iter().enumerate().filter(|(_, agent)| agent.attempts > 0 || results.end.is_none());
-    Ok(came.map(|(n, _)| AgentId(saturating_u32(n))).collect())
+    // Of a part of a run only its own agents: those of others are still where they are.
+    let own = |agent: &AgentId| results.header.share.as_ref().is_none_or(|share| share.owns(agent.0));
+    Ok(came.map(|(n, _)| AgentId(saturating_u32(n))).filter(own).collect())
 }
 
 /// The plan of the run, of the profile it was made with: no record holds a secret.

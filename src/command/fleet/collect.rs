@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Where the workers' records lie, below the run's directory.
-const WORKERS: &str = "workers";
+pub(super) const WORKERS: &str = "workers";
 /// Messages that are taken at one look.
 const AT_ONCE: usize = 256;
 

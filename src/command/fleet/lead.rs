@@ -5,6 +5,7 @@ use super::collect::WorkerRecords;
 use crate::command::failure::Failure;
 use crate::command::output::say;
 use crate::command::run_watch::RunWatch;
+use crate::command::source::found_again;
 use crate::convoy::{
     AssignedWorker, Board, BoardError, ClockOffset, Coordinator, CoordinatorAction, CoordinatorBeat, FleetAssignment,
     FleetOffer, FleetOrder, FleetOrders, FleetRules, NatsBoard, OnLoss, ReadyMark, WorkerBeat, WorkerStage,
@@ -18,6 +19,7 @@ use crate::record::{FleetFacts, Header};
 use crate::vocab::{Stage, Time, printable};
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -297,6 +299,7 @@ impl Lead {
         course: &mut LedCourse,
     ) -> Result<(), Failure> {
         if let Some(header) = collected.begin()? {
+            let header = Header { profile_path: found_again(Path::new(&self.offer.profile_name)), ..header };
             course.keep(watch.record().header(&header));
             course.header = Some(header);
         }

@@ -14,6 +14,8 @@ mod offered;
 #[cfg(feature = "fleet")]
 mod run;
 #[cfg(feature = "fleet")]
+mod sweep;
+#[cfg(feature = "fleet")]
 mod worker;
 
 use super::failure::{Exit, Failure};
@@ -25,6 +27,8 @@ pub(super) fn execute(args: &FleetArgs) -> Result<Exit, Failure> {
         FleetCommand::Worker(args) => worker::execute(args),
         #[cfg(feature = "fleet")]
         FleetCommand::Run(args) => run::execute(args),
+        #[cfg(feature = "fleet")]
+        FleetCommand::Sweep(args) => sweep::execute(args),
         FleetCommand::Merge(args) => merge::execute(args),
     }
 }
