@@ -23,6 +23,7 @@ use std::sync::PoisonError;
 use std::sync::mpsc::Sender;
 
 /// What a run tells those who lead it from another machine.
+#[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet leads parts of a run"))]
 #[derive(Debug)]
 pub(super) enum RunNews {
     /// The next piece of the record: the beginning with the header, then a frame each.

@@ -95,6 +95,7 @@ impl RunPart {
     }
 
     /// What a coordinator assigns: part `first` (from 0) of `of` equal ones.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet leads parts of a run"))]
     pub(super) fn assigned(worker: &str, (first, of): (u32, u32), start_unix_ns: i64, ties: PartTies) -> RunPart {
         let asked = PartAsked { worker: worker.to_owned(), cut: PartCut::Parts { first, parts: 1, of } };
         let (asked, start_unix_ns) = (Some(asked), Some(start_unix_ns));
@@ -279,6 +280,7 @@ fn both(one: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
 }
 
 /// SHA-256 of the list of agents, in the order of their lists; of no secret.
+#[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet leads parts of a run"))]
 pub(super) fn list_digest(plan: &Plan) -> String {
     let mut digest = Sha256::new();
     for identity in plan.identities.iter() {
