@@ -232,6 +232,7 @@ fn meaning(status: &str) -> StatusMeaning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::TrunkHeader;
     use crate::vocab::Transport;
 
     fn message(at_s: u64, text: &str) -> StoredMessage {
@@ -268,9 +269,12 @@ mod tests {
 
     #[test]
     fn their_minutes_are_those_of_the_only_trunk_or_of_the_domain() {
-        let mut header = Header::default();
-        header.trunks = vec![Default::default(), Default::default()];
-        header.trunks[1].domain = "pbx.test".to_owned();
+        let trunk = |id: &str, domain: &str| TrunkHeader {
+            id: id.to_owned(),
+            domain: domain.to_owned(),
+            ..TrunkHeader::default()
+        };
+        let header = Header { trunks: vec![trunk("one", "a.test"), trunk("two", "pbx.test")], ..Header::default() };
         let messages =
             vec![message(61, &answer(200, "x", 2, "REGISTER")), message(70, &answer(403, "y", 2, "REGISTER"))];
         let events = EventLog { messages, ..EventLog::default() };
