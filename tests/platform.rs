@@ -3,8 +3,6 @@
 
 #[path = "platform/credentials.rs"]
 mod credentials;
-#[path = "platform/sdk.rs"]
-mod sdk;
 mod support;
 #[path = "platform/watch.rs"]
 mod watch;
@@ -35,7 +33,6 @@ fn data(fault: MockFault) -> MockData {
         skew_s: 0,
         page: 100,
         half_s: None,
-        others: 0,
     }
 }
 

@@ -79,7 +79,6 @@ fn told(seconds: &Seconds, skew_s: i64, with_challenges: bool) -> MockData {
     };
     MockData {
         half_s: None,
-        others: 0,
         counts: minutes.into_iter().flat_map(count).filter(|(.., n)| *n > 0).collect(),
         events,
         state: "Active".to_owned(),

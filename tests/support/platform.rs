@@ -23,8 +23,6 @@ pub struct MockData {
     pub page: usize,
     /// Registered for so many seconds, and not for as many, by its clock; instead of `registered`.
     pub half_s: Option<i64>,
-    /// Trunks of others, listed before ours.
-    pub others: usize,
 }
 
 /// What it gets wrong.
@@ -272,10 +270,10 @@ impl MockState {
     fn trunks(&self, request: &Request, now: i64) -> MockAnswer {
         let is_up = self.data.half_s.map_or(self.data.registered, |half| now / half % 2 == 0);
         let register = if is_up {
-            json!({ "proxyAddress": "sip.example.net:5060", "registerState": true,
+            json!({ "proxyAddress": "sip.example.net:5060", "registerState": "registered",
                     "registerStateTime": rfc3339(now - 60) })
         } else {
-            json!({ "proxyAddress": "sip.example.net:5060", "registerState": false,
+            json!({ "proxyAddress": "sip.example.net:5060", "registerState": "unregistered",
                     "registerStateTime": rfc3339(now - 60),
                     "errorInfo": { "text": "Forbidden", "code": "register.failed",
                                    "details": { "code": "403", "message": "Forbidden", "hostname": "edge-1" } } })
@@ -286,13 +284,7 @@ impl MockState {
             "registersStatus": [register], "optionsStatus": [],
             "selfUri": format!("/api/v2/telephony/providers/edges/trunks/{TRUNK}"),
         });
-        let others = (0..self.data.others).map(|n| {
-            let register = json!({ "proxyAddress": "sip.example.org", "registerState": true });
-            json!({ "id": format!("other-{n}"), "state": "active", "inService": true,
-                    "connectedStatus": { "connected": true }, "registersStatus": [register] })
-        });
-        let trunks = others.chain([trunk]).collect();
-        self.paged("entities", "nextUri", trunks, request, 0)
+        self.paged("entities", "nextUri", vec![trunk], request, 0)
     }
 
     fn is_there(&self, at: i64, now: i64) -> bool {
@@ -305,8 +297,7 @@ impl MockState {
             return (413, String::new(), json!({ "message": "Payload too large", "code": "request.too.large" }));
         }
         let rows = if self.data.fault == MockFault::Empty { Vec::new() } else { rows };
-        let asked = query(request, "pageSize").and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
-        let size = self.data.page.min(asked).max(1);
+        let size = self.data.page.max(1);
         let pages = rows.len().div_ceil(size).max(1);
         let page: usize = query(request, "pageNumber").and_then(|text| text.parse().ok()).unwrap_or(1);
         let link = |page: usize| {
@@ -348,7 +339,7 @@ fn query<'a>(request: &'a Request, key: &str) -> Option<&'a str> {
 }
 
 fn query_time(request: &Request, key: &str) -> i64 {
-    let text = query(request, key).unwrap_or_default().replace("%3A", ":").replace("%2B", "+");
+    let text = query(request, key).unwrap_or_default().replace("%3A", ":");
     text.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second)
 }
 

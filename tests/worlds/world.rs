@@ -51,6 +51,9 @@ pub struct World {
     /// Goes into the trunk's table.
     #[serde(default)]
     pub trunk: String,
+    /// Keys of the base that the trunk goes without.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// Further tables.
     #[serde(default)]
     pub more: String,
@@ -108,7 +111,7 @@ impl World {
         let mut seen = BTreeSet::new();
         let kept = text.lines().rev().filter(|line| {
             let key = line.split('=').next().unwrap_or_default().trim();
-            !own.contains(&key) || seen.insert(key.to_owned())
+            !self.without.iter().any(|gone| gone == key) && (!own.contains(&key) || seen.insert(key.to_owned()))
         });
         let mut lines: Vec<&str> = kept.collect();
         lines.reverse();

@@ -70,21 +70,22 @@ enum RealmOrder {
 fn realm(view: &View<'_>) -> Option<Explaining> {
     let realms = realms(view);
     let expected = view.header().realm.as_deref();
+    let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
     let odd: Vec<&RealmSeen<'_>> = match expected {
         // A realm that looks like a digest was masked when it came in.
         Some(expected) => realms.iter().filter(|realm| realm.name != said(expected.as_bytes())).collect(),
+        None if realms.len() == 1 => cut_from_the_domain(view, &realms, &suspects),
         None => without_expectation(view, &realms),
     };
     if odd.is_empty() {
         return None;
     }
-    let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
     let order = order(&realms);
     let fate = fate(view, &realms, &odd, &suspects);
     let mut draft = Draft::new("realm.mismatch", Severity::Warning, Some(view.trunk));
     draft.saw(Sightings::together(odd.iter().map(|realm| &realm.seen)));
     let forced = is_forced(view);
-    draft.summary = format!("{}: {}", difference(expected, &realms, &odd, order), ending(fate, forced));
+    draft.summary = format!("{}: {}", difference(view, &realms, &odd, order), ending(fate, forced));
     draft.evidence = facts(view, expected, &realms, order);
     let mut explained = Vec::new();
     if fate == Fate::Refused {
@@ -143,6 +144,19 @@ fn without_expectation<'r, 'a>(view: &View<'_>, realms: &'r [RealmSeen<'a>]) -> 
     let suspects: Vec<&Group<'_>> = view.groups.iter().filter(|group| may_be_the_realm(group)).collect();
     let refused = realms.iter().find(|realm| fate(view, realms, &[realm], &suspects) == Fate::Refused);
     refused.map_or_else(|| realms[1..].iter().collect(), |realm| vec![realm])
+}
+
+/// The only realm, where nobody says which is right, it is the domain with an end cut off or added
+/// or in other letters, and nobody who answers it gets in. Any realm may be right; this one is
+/// worth a question.
+fn cut_from_the_domain<'r, 'a>(
+    view: &View<'_>,
+    realms: &'r [RealmSeen<'a>],
+    suspects: &[&Group<'_>],
+) -> Vec<&'r RealmSeen<'a>> {
+    let alike = |realm: &&RealmSeen<'_>| !likeness(&view.header().domain, realm.name).is_empty();
+    let refused = |realm: &&RealmSeen<'_>| fate(view, realms, &[realm], suspects) == Fate::Refused;
+    realms.iter().filter(alike).filter(refused).collect()
 }
 
 /// Whether all that registered had answered each of the realms: those of a proxy on the way and of
@@ -304,12 +318,15 @@ fn forced_elsewhere<'a>(view: &View<'a>, odd: &[&RealmSeen<'_>]) -> Option<&'a s
 }
 
 /// What differs, as the beginning of a sentence.
-fn difference(expected: Option<&str>, realms: &[RealmSeen<'_>], odd: &[&RealmSeen<'_>], order: RealmOrder) -> String {
+fn difference(view: &View<'_>, realms: &[RealmSeen<'_>], odd: &[&RealmSeen<'_>], order: RealmOrder) -> String {
     let Some(name) = odd.first().map(|realm| realm.name) else { return String::new() };
-    let reference = expected.or_else(|| realms.iter().map(|realm| realm.name).find(|other| *other != name));
-    let reference = reference.unwrap_or_default();
+    let other = realms.iter().map(|realm| realm.name).find(|other| *other != name);
+    let (reference, whose) = match (view.header().realm.as_deref(), other) {
+        (Some(expected), _) => (expected, "the expected"),
+        (None, Some(other)) => (other, "the other realm"),
+        (None, None) => (view.header().domain.as_str(), "the domain"),
+    };
     let how = likeness(reference, name);
-    let whose = if expected.is_some() { "the expected" } else { "the other realm" };
     match order {
         RealmOrder::One => {
             format!("the registrar challenges with the realm \"{name}\", not {whose} \"{reference}\"{how}")
@@ -335,7 +352,7 @@ fn likeness(reference: &str, name: &str) -> String {
         format!(" (it lacks the suffix \"{suffix}\")")
     } else if let Some(suffix) = gained {
         format!(" (it has the suffix \"{suffix}\" too much)")
-    } else if reference.eq_ignore_ascii_case(name) {
+    } else if reference != name && reference.eq_ignore_ascii_case(name) {
         " (they differ in upper and lower case only, which counts in a digest)".to_owned()
     } else {
         String::new()

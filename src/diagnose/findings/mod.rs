@@ -92,8 +92,10 @@ fn of_trunk(view: &View<'_>) -> Vec<Draft> {
     let overload = overload(view, &place).map(|(draft, _)| draft);
     let sure = overload.as_ref().is_some_and(|draft| draft.confidence != Confidence::Open);
     drafts.extend(silence::find(view, sure, place));
-    drafts.extend(connection::find(view));
+    // What came to nothing at once delays no answer, so it explains no delay.
     let unanswered = drafts.iter().any(|draft| draft.id == "no-response");
+    drafts.extend(silence::unreachable(view));
+    drafts.extend(connection::find(view));
     if overload.is_some() {
         // A queue makes phones repeat what was not lost.
         drafts.iter_mut().for_each(|draft| draft.excluded.retain(|rival| *rival != Rival::Overload));

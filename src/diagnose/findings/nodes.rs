@@ -2,10 +2,11 @@
 //! on its answers, or, where they look alike, by the same agents being accepted and refused in
 //! turn while neither time nor load, address or agent decides which.
 
-use super::draft::is_near;
-use super::view::{Group, View};
+use super::draft::{SOME, is_near};
+use super::view::{Group, Tick, View};
 use crate::measure::AnswererRow;
-use crate::vocab::Class;
+use crate::record::AgentResult;
+use crate::vocab::{Class, Kind, Place, floor_u64};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Refusals that hit anybody at any time, a steady share of them.
@@ -18,6 +19,9 @@ pub(super) struct InTurn {
     pub share: f64,
     /// How the refusals scatter over those seconds: 1 is what chance makes of a steady share.
     pub scatter: f64,
+    /// They came before a challenge and after credentials alike, so the share is one of requests,
+    /// of which a registration takes two.
+    pub of_requests: bool,
 }
 
 impl InTurn {
@@ -30,21 +34,35 @@ impl InTurn {
     }
 }
 
+/// The same words at the other place: whoever refuses any request refuses first ones and those
+/// with credentials.
+pub(super) fn sibling<'v, 'a>(view: &'v View<'a>, group: &Group<'a>) -> Option<&'v Group<'a>> {
+    view.groups
+        .iter()
+        .find(|other| (other.code, other.reason) == (group.code, group.reason) && other.place != group.place)
+}
+
 /// Whether a group of refusals is spread as chance, or taking turns, would spread it.
 pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
+    let sibling = sibling(view, group).filter(|other| other.seen.count.min(group.seen.count) >= SOME);
+    let classes = [group.class, sibling.map_or(group.class, |other| other.class)];
     let accepted = Class::Registered.bit();
-    let hit: Vec<u16> = view.met(&[group.class]).map(|(_, agent)| agent.met).collect();
-    let both = hit.iter().filter(|met| **met & accepted != 0).count();
-    // Nearly all of those hit were accepted too, and most agents were hit: it is no matter of the
-    // agent.
-    if hit.len() < LEAST_AGENTS || both * 10 < hit.len() * 8 || hit.len() * 2 < view.agents.len() {
+    let hit: Vec<&AgentResult> = view.met(&classes).map(|(_, agent)| agent).collect();
+    let both = hit.iter().filter(|agent| agent.met & accepted != 0).count();
+    // About as many of those hit were accepted too as chance would have it, and most agents were
+    // hit: it is no matter of the agent.
+    let refusals = group.seen.count + sibling.map_or(0, |other| other.seen.count);
+    let due = accepted_too(&hit, refusals as f64 / view.attempts().max(1) as f64);
+    if due < LEAST_AGENTS || (both as f64) < 0.8 * due || hit.len() * 2 < view.agents.len() {
         return None;
     }
     let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for tick in &view.ticks {
         let second = seconds.entry(tick.start_ns / SECOND_NS).or_default();
-        second.0 += tick.of(group.key);
-        second.1 += tick.answered();
+        // A key may stand for both places.
+        let other = sibling.filter(|other| other.key != group.key);
+        second.0 += tick.of(group.key) + other.map_or(0, |other| tick.of(other.key));
+        second.1 += tick.answered() + if sibling.is_some() { challenges(view, tick) } else { 0 };
     }
     let busy: Vec<(f64, f64)> =
         seconds.values().filter(|(_, all)| *all >= 3).map(|(refused, all)| (*refused as f64, *all as f64)).collect();
@@ -56,7 +74,37 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
     let chance = share * (1.0 - share);
     let scatter = busy.iter().map(|(refused, all)| (refused - share * all).powi(2) / (all * chance)).sum::<f64>()
         / (busy.len() - 1) as f64;
-    (scatter < MOST_SCATTER).then_some(InTurn { both: both as u64, hit: hit.len() as u64, share, scatter })
+    let of_requests = sibling.is_some();
+    let turns = InTurn { both: both as u64, hit: hit.len() as u64, share, scatter, of_requests };
+    (scatter < MOST_SCATTER).then_some(turns)
+}
+
+/// How many of the agents that were refused at least once would have been accepted as well, were
+/// each attempt refused by chance. Whoever gave up at the first refusal shows nothing.
+fn accepted_too(hit: &[&AgentResult], refused: f64) -> f64 {
+    let each = hit.iter().map(|agent| {
+        let attempts = f64::from(agent.attempts);
+        let (always, never) = (refused.powf(attempts), (1.0 - refused).powf(attempts));
+        if never < 1.0 { (1.0 - always - never) / (1.0 - never) } else { 0.0 }
+    });
+    each.sum()
+}
+
+/// Challenges that the attempts which ended in a tick had met: one each, but for refreshes that
+/// carry their nonce along, and for what was refused before it.
+fn challenges(view: &View<'_>, tick: &Tick) -> u64 {
+    let anew = |group: &Group<'_>| -> u64 {
+        let kinds = group.by_kind.iter().filter(|(kind, _)| **kind != Kind::Refresh);
+        kinds.map(|(_, count)| *count).sum()
+    };
+    let refused = tick.refused.iter().map(|(key, refused)| {
+        // The pulse does not tell the places apart: their shares over the run do.
+        let of_key = || view.groups.iter().filter(|group| group.key == *key);
+        let after: u64 = of_key().filter(|group| group.place == Place::AfterCredentials).map(anew).sum();
+        let all: u64 = of_key().map(anew).sum();
+        refused.challenged_anew() as f64 * after as f64 / all.max(1) as f64
+    });
+    tick.challenged_anew() + floor_u64(refused.sum::<f64>().round())
 }
 
 /// A machine as its answers show it.
@@ -231,14 +279,16 @@ pub(super) fn one_of_by_agent(view: &View<'_>, group: &Group<'_>) -> Option<u64>
     if changes < 0.5 * due || is_near(changes, 0.5 * due) {
         return None;
     }
-    (2..=MOST_MACHINES).find(|n| {
-        let part = 1.0 / *n as f64;
-        (share - part).abs() <= SURE * (part * (1.0 - part) / all).sqrt()
-    })
+    // In standard deviations.
+    let off = |n: u64| {
+        let part = 1.0 / n as f64;
+        (share - part).abs() / (part * (1.0 - part) / all).sqrt()
+    };
+    (2..=MOST_MACHINES).filter(|n| off(*n) <= SURE).min_by(|a, b| off(*a).total_cmp(&off(*b)))
 }
 
 const SECOND_NS: u64 = 1_000_000_000;
-const LEAST_AGENTS: usize = 5;
+const LEAST_AGENTS: f64 = 5.0;
 const LEAST_SECONDS: usize = 5;
 const LEAST_REFUSALS: f64 = 10.0;
 /// Refusals that follow the time or the load scatter more.

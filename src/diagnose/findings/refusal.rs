@@ -11,7 +11,7 @@ mod machines;
 mod same;
 
 use super::cost::Cost;
-use super::draft::{Draft, SOME, confidence};
+use super::draft::{BY_CHANCE, Draft, SOME, confidence};
 use super::nodes::{self, MachinesApart};
 use super::pattern::{self, BindingCap, Cut, ForAgainst, RateCap, Reach, Wave};
 use super::phrase::{self, Speaks};
@@ -29,17 +29,42 @@ pub(super) fn find(view: &View<'_>, explained: &[u16]) -> Vec<Draft> {
     // on.
     let ours = open.filter(|group| !matches!(group.class, Class::Unusable | Class::AnsweredTimeout));
     let mut drafts: Vec<Draft> = Vec::new();
+    // Which of the drafts are about a group.
+    let mut about: Vec<(u16, usize)> = Vec::new();
     for group in ours {
+        if let Some(main) = goes_along(view, group).filter(|main| about.iter().any(|(key, _)| *key == main.key)) {
+            let case = Case::new(view, group);
+            let fact = format!("{} more were answered {} {}", group.seen.count, case.answer(), case.place());
+            for (_, draft) in about.iter().filter(|(key, _)| *key == main.key) {
+                drafts[*draft].attempts += group.seen.count;
+                drafts[*draft].evidence.push(fact.clone());
+            }
+            continue;
+        }
         for draft in Case::new(view, group).explain() {
             // The same trouble in two wordings is one finding.
-            match drafts.iter_mut().find(|known| known.id == draft.id && is_plain(known) && is_plain(&draft)) {
-                Some(known) => merge(known, draft),
+            let known = drafts.iter().position(|known| known.id == draft.id && is_plain(known) && is_plain(&draft));
+            about.push((group.key, known.unwrap_or(drafts.len())));
+            match known {
+                Some(known) => merge(&mut drafts[known], draft),
                 None => drafts.push(draft),
             }
         }
     }
     drafts
 }
+
+/// The same words at the other place, of which these refusals are a part: the few that met it
+/// elsewhere, or those of whoever refuses any request.
+fn goes_along<'v, 'a>(view: &'v View<'a>, group: &Group<'a>) -> Option<&'v Group<'a>> {
+    let main = nodes::sibling(view, group)?;
+    let few = group.seen.count * FEW <= main.seen.count;
+    let of_requests = || nodes::in_turn(view, main).is_some_and(|turns| turns.of_requests);
+    (main.seen.count >= group.seen.count && (few || of_requests())).then_some(main)
+}
+
+/// One in so many is the exception.
+const FEW: u64 = 20;
 
 /// Whether a finding carries no number or time of its own, so that two of the same id can be
 /// merged.
@@ -255,8 +280,7 @@ impl<'v, 'a> Case<'v, 'a> {
         self.exclude(&mut draft, RefusalShape::Address);
         draft.advice.push(format!("have {refused} added to the addresses the trunk accepts (access list, whitelist)"));
         // Where they were accepted before, it may be a ban just as well.
-        let may_be_a_ban = matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused);
-        if self.reach.only_refused * 2 > self.reach.hit || !may_be_a_ban {
+        if self.reach.only_refused * 2 > self.reach.hit || !self.may_be_a_ban() {
             return Some(vec![draft]);
         }
         draft.confidence = Confidence::Open;
@@ -356,10 +380,22 @@ impl<'v, 'a> Case<'v, 'a> {
             let unseen = "all of them held a binding: whether a new registration would be taken was not seen";
             plain.evidence.push(unseen.to_owned());
         }
-        if !matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused) {
+        if !self.may_be_a_ban() {
             return Some(vec![plain]);
         }
         Some(self.ban_or_accounts(&cut, plain))
+    }
+
+    /// Whether an address that is shut out would be answered so: with 403, or with a code that says
+    /// nothing of its own.
+    fn may_be_a_ban(&self) -> bool {
+        match self.group.class {
+            Class::Forbidden | Class::ForbiddenAfterAuth => true,
+            // RFC 3261 §21.4.18: unavailable for a time.
+            Class::Refused if self.group.code == 480 => false,
+            Class::Refused => self.speaks().is_none_or(|speaks| speaks == Speaks::Ban),
+            _ => false,
+        }
     }
 
     /// Everybody is refused for a time. Where nobody came twice, and agents came in the order of
@@ -367,8 +403,7 @@ impl<'v, 'a> Case<'v, 'a> {
     fn for_a_time(&self, cut: &Cut, until: u64, hits_the_accepted: bool) -> Vec<Draft> {
         let whom = format!("everybody from {} to {} after the start", span(cut.at_ns), span(until));
         let mut plain = self.plain(&whom, RefusalShape::Moment);
-        let of_the_agent = matches!(self.group.class, Class::Forbidden | Class::ForbiddenAfterAuth | Class::Refused);
-        if !of_the_agent {
+        if !self.may_be_a_ban() {
             return vec![plain];
         }
         if !hits_the_accepted && !self.view.results.header.order_drawn {
@@ -393,7 +428,10 @@ impl<'v, 'a> Case<'v, 'a> {
         let mut accounts = Draft { confidence: Confidence::Open, ..plain };
         let (likelier, why) = match (self.group.place, self.speaks()) {
             (_, Some(Speaks::Ban)) => (true, "the registrar's own words speak of a ban"),
-            (_, Some(_)) => (false, "the registrar's own words speak of something else than a ban"),
+            (_, Some(_)) => {
+                ban.severity = Severity::Warning;
+                (false, "the registrar's own words speak of something else than a ban")
+            }
             (Place::Unchallenged, None) => {
                 (true, "the refusal comes before any challenge: it does not look at credentials")
             }
@@ -452,6 +490,9 @@ impl<'v, 'a> Case<'v, 'a> {
 
     /// No pattern in time: always the same agents, or anybody.
     fn residual(&mut self) -> Vec<Draft> {
+        if let Some(draft) = self.dropped() {
+            return vec![draft];
+        }
         if let Some(turns) = nodes::in_turn(self.view, self.group) {
             return self.by_node(turns);
         }
@@ -460,11 +501,17 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         if self.reach.is_subset() {
             let refused = counted(self.reach.only_refused, "agent");
-            let (always, spared) = match self.reach.only_accepted {
-                1 => ("always the same, while one other is never refused".to_owned(), "1 agent was".to_owned()),
-                n => (format!("always the same, while {n} others are never refused"), format!("{n} agents were")),
+            let (others, spared) = match self.reach.only_accepted {
+                1 => ("while one other is never refused".to_owned(), "1 agent was".to_owned()),
+                n => (format!("while {n} others are never refused"), format!("{n} agents were")),
             };
-            let whom = format!("{refused}, {always}");
+            // Of an agent that gave up at once nobody knows how it would have fared again.
+            let how = match (self.group.seen.count > self.reach.hit, self.reach.only_refused) {
+                (true, _) => "always the same",
+                (false, 1) => "at its only attempt",
+                (false, _) => "each at its only attempt",
+            };
+            let whom = format!("{refused}, {how}, {others}");
             self.reject("everybody", format!("{spared} accepted and never refused"));
             let mut drafts = vec![self.plain(&whom, RefusalShape::Same)];
             drafts.extend(self.one_machines_agents());
@@ -488,12 +535,48 @@ impl<'v, 'a> Case<'v, 'a> {
         vec![self.plain(&whom, RefusalShape::Anybody)]
     }
 
+    /// Agents that had been in are refused from some moment on and stay out, while others go on as
+    /// ever, after the last of these refusals too.
+    fn dropped(&self) -> Option<Draft> {
+        let Reach { hit, only_refused, only_accepted, out } = self.reach;
+        let stay_out = out >= SOME && out * 50 >= hit * 49 && only_refused * 2 <= hit;
+        if !stay_out || only_accepted < SOME || !self.knows_its_agents() {
+            return None;
+        }
+        let (first, last) = (self.group.seen.first_ns, self.group.seen.last_ns);
+        let accepted = |from: u64, until: u64| -> u64 {
+            let inside = self.view.ticks.iter().filter(|tick| (from..until).contains(&tick.start_ns));
+            inside.map(|tick| tick.accepted()).sum()
+        };
+        // Were anybody refused by chance, others would have been refused later on.
+        let (during, afterwards) = (accepted(first, last), accepted(last, u64::MAX));
+        let share = self.group.seen.count as f64 / (self.group.seen.count + during) as f64;
+        let once = self.group.seen.count < 2 * hit;
+        if once && (1.0 - share).powf(afterwards as f64) >= BY_CHANCE {
+            return None;
+        }
+        let whom = format!(
+            "{out} agents that had been registered, from {} after the start on, while {only_accepted} others are never refused",
+            span(first)
+        );
+        let mut draft = self.plain(&whom, RefusalShape::Same);
+        if once {
+            draft.confidence = Confidence::Open;
+            draft.evidence.push("they do not try again: whether they would be refused later was not seen".to_owned());
+        }
+        Some(draft)
+    }
+
     /// A refusal that is what it says.
     fn plain(&self, whom: &str, shape: RefusalShape) -> Draft {
-        let stay_out = self.reach.only_refused * 100 >= self.view.agents.len() as u64 && self.reach.only_refused > 0;
+        let mut draft = self.draft(plain_id(self.group.class), Severity::Warning);
+        // Agents that never got in, or were turned out and do not come again.
+        let given_up = draft.cost.and_then(|cost| cost.give_up).unwrap_or(0);
+        let stay_out = self.reach.only_refused.max(self.reach.out.min(given_up));
         let loops = self.loops();
-        let severity = if stay_out || loops > 0 { Severity::Critical } else { Severity::Warning };
-        let mut draft = self.draft(plain_id(self.group.class), severity);
+        if loops > 0 || (stay_out > 0 && stay_out * 100 >= self.view.agents.len() as u64) {
+            draft.severity = Severity::Critical;
+        }
         draft.confidence = confidence(self.group.seen.count, 0);
         draft.summary = format!("{} {}: {whom}", self.answer(), self.place());
         if loops > 0 {

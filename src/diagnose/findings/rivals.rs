@@ -44,6 +44,8 @@ pub enum Rival {
     /// Requests above a rate that are dropped.
     Dropped,
     Realm,
+    /// A digest algorithm that the registrar cannot check.
+    Algorithm,
     /// A translator of addresses.
     Nat,
     /// Something on the way that rewrites messages.
@@ -79,7 +81,7 @@ pub enum Rival {
 }
 
 impl Rival {
-    pub const ALL: [Rival; 34] = [
+    pub const ALL: [Rival; 35] = [
         Rival::Accounts,
         Rival::AllAccounts,
         Rival::Limit,
@@ -98,6 +100,7 @@ impl Rival {
         Rival::PacketLoss,
         Rival::Dropped,
         Rival::Realm,
+        Rival::Algorithm,
         Rival::Nat,
         Rival::Alg,
         Rival::Unlisted,
@@ -137,6 +140,7 @@ impl Rival {
             Rival::PacketLoss => "packet-loss",
             Rival::Dropped => "dropped",
             Rival::Realm => "realm.mismatch",
+            Rival::Algorithm => "algorithm.unsupported",
             Rival::Nat => "nat.contact-rewritten",
             Rival::Alg => "alg.rewritten",
             Rival::Unlisted => "unlisted",

@@ -13,6 +13,7 @@ use super::rivals::Rival;
 use super::view::{Tick, View};
 use super::wording::{at, counted, percent, window};
 use crate::measure::{OutcomeRow, Sightings};
+use crate::record::AgentResult;
 use crate::vocab::{Class, Confidence, Kind, Phase, RequestKind, Severity, Status, T1_MS, Trouble};
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ pub(super) fn find(view: &View<'_>, overloaded: bool, place: Option<Draft>) -> V
     // Requests that are answered only when they come again, all of one kind, were not lost by
     // chance.
     let losses = if place.is_some() || overloaded { Vec::new() } else { losses(view) };
-    [silent, place, unreachable(view), answered_timeout(view)].into_iter().flatten().chain(losses).collect()
+    [silent, place, answered_timeout(view)].into_iter().flatten().chain(losses).collect()
 }
 
 /// No final answer within Timer F.
@@ -128,7 +129,10 @@ pub(super) fn one_place(view: &View<'_>) -> Option<Draft> {
 
 /// Requests that this machine was told it cannot deliver, by ICMP. What its own sockets refused is
 /// no silence of the server's: the generator says it of itself.
-fn unreachable(view: &View<'_>) -> Option<Draft> {
+pub(super) fn unreachable(view: &View<'_>) -> Option<Draft> {
+    if view.results.header.answers_missing {
+        return None;
+    }
     // What the other end does to connections has findings of its own.
     let others = |row: &OutcomeRow| {
         let trouble = row.trouble.as_ref();
@@ -167,7 +171,11 @@ pub(super) fn when_unreachable(view: &View<'_>, draft: &Draft) -> String {
     // The ticks at the edges hold answers from before and after.
     let during = answered(from + 1, until.saturating_sub(view.tick_ns));
     match (answered(0, from), during, answered(until, u64::MAX)) {
-        (0, 0, 0) => ", from the first request to the last".to_owned(),
+        // Requests that were answered without an end of their attempts were delivered as well.
+        (0, 0, 0) if view.offers.is_empty() && view.count(Class::Silence) == 0 => {
+            ", from the first request to the last".to_owned()
+        }
+        (0, 0, 0) => format!(" from {} of the run", window(from, until)),
         (_, during, _) if during * 20 > draft.attempts => {
             format!(" now and then from {} of the run", window(from, until))
         }
@@ -205,7 +213,13 @@ fn answered_timeout(view: &View<'_>) -> Option<Draft> {
 
 /// Critical once a hundredth of the trunk's agents stays out for it.
 pub(super) fn severity(view: &View<'_>, class: Class, attempts: u64) -> Severity {
-    let out = view.met(&[class]).filter(|(_, agent)| agent.status != Some(Status::Registered)).count();
+    let last = match class {
+        Class::Transport => Status::TransportError,
+        _ => Status::RequestTimeout,
+    };
+    // What their attempts ended in later has a finding of its own.
+    let is_out = |agent: &AgentResult| agent.status.is_none_or(|status| status == last || status == Status::Abandoned);
+    let out = view.met(&[class]).filter(|(_, agent)| is_out(agent)).count();
     let critical = attempts >= 2 && out > 0 && out * 100 >= view.agents.len();
     if critical { Severity::Critical } else { Severity::Warning }
 }

@@ -118,27 +118,25 @@ fn for_phones(ms: f64, t1_ms: f64) -> String {
 fn stretch(view: &View<'_>) -> Option<Draft> {
     let mut open = 0u64;
     let mut quiet: Option<(u64, u64)> = None;
-    let mut longest: Option<(u64, u64, u64)> = None;
+    let mut pauses: Vec<(u64, u64, u64)> = Vec::new();
     for tick in &view.ticks {
         let answered = tick.answered() + tick.silent;
         // What did not leave, or was not delivered, waits for no answer.
         open = (open + tick.started).saturating_sub(tick.undelivered);
         if answered > 0 {
-            if let Some((from, _)) = quiet.take() {
-                let lasted = tick.start_ns.saturating_sub(from);
-                if longest.is_none_or(|(a, b, _)| lasted > b - a) {
-                    longest = Some((from, tick.start_ns, open));
-                }
+            if let Some((from, _)) = quiet.take().filter(|(from, _)| tick.start_ns - from >= STANDSTILL_NS) {
+                pauses.push((from, tick.start_ns, open));
             }
         } else if open > 0 && quiet.is_none() {
             quiet = Some((tick.start_ns, 0));
         }
         open = open.saturating_sub(answered);
     }
-    let (from, until, waited) = longest.filter(|(from, until, _)| until - from >= STANDSTILL_NS)?;
+    pauses.retain(|(.., waited)| *waited >= MANY);
+    let &(from, until, waited) = pauses.iter().max_by_key(|(from, until, _)| until - from)?;
     let silent: u64 = view.ticks.iter().map(|tick| tick.silent).sum();
     let around: u64 = view.ticks.iter().map(|tick| tick.swift).sum();
-    if waited < MANY || silent > 0 || around < waited {
+    if silent > 0 || around < waited {
         return None;
     }
     let mut draft = Draft::new("slow", Severity::Warning, Some(view.trunk));
@@ -152,6 +150,10 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
         window(from, until),
         counted(waited, "attempt")
     );
+    if pauses.len() > 1 {
+        let several = pauses.iter().take(LISTED).map(|(from, until, _)| window(*from, *until));
+        draft.evidence.push(format!("{} such times: {}", pauses.len(), several.collect::<Vec<_>>().join(", ")));
+    }
     draft.evidence.push(format!("before and after it {around} attempts were answered within {T1_MS} ms"));
     draft.rejected.push("a server that is down: what was sent in that time was answered in the end".to_owned());
     draft.excludes(Rival::Overload, "overload: it answered nobody, rather than as many as it could");
@@ -223,6 +225,8 @@ const SLOW_MS: f64 = 200.0;
 const ALIKE: f64 = 1.3;
 /// Nobody was answered for so long at least.
 const STANDSTILL_NS: u64 = 1_500_000_000;
+/// Pauses named.
+const LISTED: usize = 5;
 /// Share of the variance that bindings explain.
 const GOOD_FIT: f64 = 0.9;
 /// What it must grow by to be worth a word.

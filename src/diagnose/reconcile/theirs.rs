@@ -2,10 +2,9 @@
 
 use super::MINUTE_S;
 use crate::record::Header;
-use crate::record::eventlog::{EventLog, LogRecord, StoredMessage};
+use crate::record::eventlog::{EventLog, LogRecord};
 use crate::record::platform::{PlatformRecord, SourceOutcome};
-use crate::sip::scan;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Everything it told, by trunk of the run.
 #[derive(Debug, Default)]
@@ -92,8 +91,7 @@ impl Theirs {
     fn take_events(&mut self, header: &Header, events: &EventLog) {
         let counted: Vec<u16> = self.tells.keys().copied().collect();
         let (mut strangers, mut made) = (0u64, false);
-        let kept = kept_answers(&events.messages);
-        for record in events.records.iter().chain(&kept) {
+        for record in &events.records {
             let Some(code) = record.code.filter(|code| *code >= 200) else { continue };
             let Some(trunk) = trunk_of(header, record) else {
                 strangers += 1;
@@ -125,6 +123,9 @@ impl Theirs {
         }
         if strangers > 0 {
             self.remarks.push(format!("{strangers} events are of no trunk of the run"));
+        }
+        if !events.messages.is_empty() {
+            self.remarks.push(format!("{} messages are kept whole and not counted here", events.messages.len()));
         }
     }
 
@@ -166,41 +167,6 @@ impl Theirs {
     }
 }
 
-/// The final answers to REGISTER among messages that were kept whole, as records of them. One that
-/// was captured at several places, or sent again, is one.
-fn kept_answers(messages: &[StoredMessage]) -> Vec<LogRecord> {
-    let mut seen: HashSet<(String, u32, u16)> = HashSet::new();
-    let mut answers = Vec::new();
-    for (number, message) in (1..).zip(messages) {
-        let Ok(response) = scan::response(&message.bytes) else { continue };
-        if response.code < 200 || !response.cseq_method.eq_ignore_ascii_case(b"REGISTER") {
-            continue;
-        }
-        let header = |name| {
-            let value: &[u8] = response.headers(name).next().unwrap_or_default();
-            String::from_utf8_lossy(value).into_owned()
-        };
-        let call_id = header("Call-ID");
-        if !seen.insert((call_id.clone(), response.cseq, response.code)) {
-            continue;
-        }
-        // Parameters stand behind the address.
-        let from = header("From");
-        let from = from.split_once('>').map_or(from.as_str(), |(address, _)| address);
-        answers.push(LogRecord {
-            number,
-            at_ns: message.at_ns,
-            from: from.into(),
-            to: "".into(),
-            code: Some(response.code),
-            reason: String::from_utf8_lossy(response.reason).into(),
-            trunk: "".into(),
-            call_id: call_id.into(),
-        });
-    }
-    answers
-}
-
 fn minute_of(at_s: i64) -> i64 {
     at_s - at_s.rem_euclid(MINUTE_S)
 }
@@ -227,60 +193,4 @@ fn meaning(status: &str) -> StatusMeaning {
     }
     let failed = ["authentication_failed", "registration_rejected", "forbidden", "denied", "unauthorized"];
     if failed.iter().any(|word| status.contains(word)) { StatusMeaning::Failed } else { StatusMeaning::Other }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::TrunkHeader;
-    use crate::vocab::Transport;
-
-    fn message(at_s: u64, text: &str) -> StoredMessage {
-        let place = "192.0.2.1:5060".parse().expect("an address");
-        let bytes = text.replace('\n', "\r\n").into_bytes();
-        StoredMessage { at_ns: at_s * 1_000_000_000, from: place, to: place, transport: Transport::Udp, bytes }
-    }
-
-    fn answer(code: u16, call: &str, cseq: u32, method: &str) -> String {
-        format!(
-            "SIP/2.0 {code} Said\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{call}{cseq}\nFrom: <sip:a@pbx.test>;tag=1\n\
-             To: <sip:a@pbx.test>;tag=2\nCall-ID: {call}\nCSeq: {cseq} {method}\nContent-Length: 0\n\n"
-        )
-    }
-
-    #[test]
-    fn answers_among_whole_messages_are_counted_once_each() {
-        let request = "REGISTER sip:pbx.test SIP/2.0\nCall-ID: x\nCSeq: 1 REGISTER\n\n";
-        let texts = [
-            (10, request.to_owned()),
-            (10, answer(100, "x", 1, "REGISTER")),
-            (10, answer(401, "x", 1, "REGISTER")),
-            (11, answer(200, "x", 2, "REGISTER")),
-            // Captured at a second place, and another method.
-            (11, answer(200, "x", 2, "REGISTER")),
-            (12, answer(200, "x", 3, "OPTIONS")),
-            (70, answer(403, "y", 2, "REGISTER")),
-        ];
-        let messages: Vec<StoredMessage> = texts.iter().map(|(at, text)| message(*at, text)).collect();
-        let told: Vec<(u64, Option<u16>)> =
-            kept_answers(&messages).iter().map(|one| (one.at_ns / 1_000_000_000, one.code)).collect();
-        assert_eq!(told, [(10, Some(401)), (11, Some(200)), (70, Some(403))]);
-    }
-
-    #[test]
-    fn their_minutes_are_those_of_the_only_trunk_or_of_the_domain() {
-        let trunk = |id: &str, domain: &str| TrunkHeader {
-            id: id.to_owned(),
-            domain: domain.to_owned(),
-            ..TrunkHeader::default()
-        };
-        let header = Header { trunks: vec![trunk("one", "a.test"), trunk("two", "pbx.test")], ..Header::default() };
-        let messages =
-            vec![message(61, &answer(200, "x", 2, "REGISTER")), message(70, &answer(403, "y", 2, "REGISTER"))];
-        let events = EventLog { messages, ..EventLog::default() };
-        let theirs = Theirs::of(&header, &PlatformRecord::default(), &events);
-        let minute = theirs.minute(1, 60).expect("told");
-        assert_eq!((minute.registered, minute.failed), (1, 1));
-        assert!(theirs.remarks.is_empty(), "{:?}", theirs.remarks);
-    }
 }

@@ -379,7 +379,11 @@ impl Side {
         let right = given.get("realm").is_some_and(|realm| *realm == self.spec.realm)
             && message::digest(&self.spec.algorithm, given, password, &message.method)
                 == given.get("response").map_or("", String::as_str);
-        if right { Ok(()) } else { Err(said(403, "Forbidden")) }
+        match right {
+            true => Ok(()),
+            false if self.spec.challenges_again => Err(self.challenge(now, node, false)),
+            false => Err(said(403, "Forbidden")),
+        }
     }
 
     fn challenge(&mut self, now: Nanos, node: usize, stale: bool) -> Reply {
@@ -387,11 +391,16 @@ impl Side {
         let nonce = format!("{:016x}{:08x}", self.hash(&format!("nonce{}", self.draws)), self.draws);
         self.nonces.insert(nonce.clone(), (node, now));
         let stale = if stale { ", stale=true" } else { "" };
-        let header = format!(
-            "WWW-Authenticate: Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
-            self.spec.realm, self.spec.algorithm
-        );
-        Reply { headers: vec![header], ..said(401, "Unauthorized") }
+        let wrong = self.spec.wrong_realm.clone();
+        let realm = wrong.filter(|_| self.draw() < 0.5).unwrap_or_else(|| self.spec.realm.clone());
+        let header = |algorithm: &String| {
+            format!(
+                "WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}"
+            )
+        };
+        let alone = std::slice::from_ref(&self.spec.algorithm);
+        let offers = if self.spec.offers.is_empty() { alone } else { &self.spec.offers };
+        Reply { headers: offers.iter().map(header).collect(), ..said(401, "Unauthorized") }
     }
 
     fn register(&mut self, now: Nanos, message: &Message) -> Reply {

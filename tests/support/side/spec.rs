@@ -10,6 +10,12 @@ pub struct Spec {
     pub password: String,
     /// `MD5` or `SHA-256`.
     pub algorithm: String,
+    /// What is on offer, where that is more than `algorithm`, the only one it can check.
+    pub offers: Vec<String>,
+    /// Half of the challenges name this realm, which no account was made for.
+    pub wrong_realm: Option<String>,
+    /// Wrong credentials are challenged again, not refused with 403.
+    pub challenges_again: bool,
     pub max_expires: u32,
     /// Taken off every lifetime granted.
     pub one_less: u32,
@@ -70,6 +76,9 @@ impl Default for Spec {
             realm: "pbx.test".into(),
             password: "secret".into(),
             algorithm: "MD5".into(),
+            offers: Vec::new(),
+            wrong_realm: None,
+            challenges_again: false,
             max_expires: 3_600,
             one_less: 0,
             nonce_lifetime: 3_600.0,

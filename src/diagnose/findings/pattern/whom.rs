@@ -3,7 +3,7 @@
 
 use super::super::view::{Group, View};
 use super::ForAgainst;
-use crate::vocab::Class;
+use crate::vocab::{Class, Status};
 use std::collections::BTreeMap;
 
 /// Whom a group of refusals reached.
@@ -14,6 +14,8 @@ pub(crate) struct Reach {
     pub hit: u64,
     pub only_refused: u64,
     pub only_accepted: u64,
+    /// Of those hit, whose last attempt ended so.
+    pub out: u64,
 }
 
 impl Reach {
@@ -30,10 +32,12 @@ impl Reach {
 
 pub(crate) fn reach(view: &View<'_>, group: &Group<'_>) -> Reach {
     let accepted = Class::Registered.bit();
-    let mut reach = Reach { hit: 0, only_refused: 0, only_accepted: 0 };
+    let mut reach = Reach { hit: 0, only_refused: 0, only_accepted: 0, out: 0 };
     for (_, agent) in &view.agents {
         let (refused, accepted) = (agent.met & group.class.bit() != 0, agent.met & accepted != 0);
         reach.hit += u64::from(refused);
+        let is_out = agent.status != Some(Status::Registered) && agent.last_code == group.code;
+        reach.out += u64::from(refused && is_out);
         reach.only_refused += u64::from(refused && !accepted);
         reach.only_accepted += u64::from(!refused && accepted);
     }

@@ -112,12 +112,12 @@ impl Case<'_, '_> {
         node.confidence = Confidence::Open;
         let fits =
             turns.one_of().map_or_else(String::new, |n| format!(", which fits one of {n} machines behind the address"));
-        node.summary = format!(
-            "{:.0} % of the answers are {} {}, to anybody at any time{fits}",
-            100.0 * turns.share,
-            self.answer(),
-            self.place()
-        );
+        let (share, answer) = (100.0 * turns.share, self.answer());
+        node.summary = if turns.of_requests {
+            format!("{share:.0} % of the requests are answered {answer}, anybody's at any time{fits}")
+        } else {
+            format!("{share:.0} % of the answers are {answer} {}, to anybody at any time{fits}", self.place())
+        };
         node.evidence.push(format!(
             "{} of the {} agents hit were accepted too, with the same credentials; over the seconds the refusals vary {:.1} times as much as pure chance would explain",
             turns.both, turns.hit, turns.scatter

@@ -5,14 +5,19 @@ use super::super::nodes;
 use super::super::rivals::Rival;
 use super::limits::may_be_a_limit;
 use super::{Case, RefusalShape};
+use crate::measure::OfferRow;
+use crate::sip::Algorithm;
 use crate::vocab::{Class, T1_MS};
 use std::collections::BTreeMap;
 
 impl Case<'_, '_> {
     /// Adds what the shape of the refusals excludes.
     pub(super) fn exclude(&self, draft: &mut Draft, shape: RefusalShape) {
-        if !self.has_an_odd_realm() {
-            draft.excludes(Rival::Realm, "realm: no challenge named another one than the agents expect");
+        if let Some(why) = self.right_realm() {
+            draft.excludes(Rival::Realm, why);
+        }
+        if let Some(why) = self.right_algorithm() {
+            draft.excludes(Rival::Algorithm, why);
         }
         // From a moment on a ban looks the same; both are weighed against each other where they are
         // made.
@@ -130,15 +135,39 @@ impl Case<'_, '_> {
         calm.map(|(_, refused, _)| refused).sum()
     }
 
-    /// Whether some challenge of the registrar named another realm than the agents expect.
-    fn has_an_odd_realm(&self) -> bool {
-        let expected = self.view.header().realm.as_deref();
+    /// Why the realm is not to blame: it is the one that the profile expects, or somebody who met
+    /// it registered. Where neither is known, it may be.
+    fn right_realm(&self) -> Option<&'static str> {
         let rows = self.view.offers.iter().filter(|row| row.is_registrars());
         let mut realms = rows.map(|row| row.realm.as_str()).filter(|realm| !realm.is_empty());
-        match expected {
-            Some(expected) => realms.any(|realm| realm != expected),
-            None => realms.next().is_some_and(|first| realms.any(|realm| realm != first)),
+        let Some(expected) = self.view.header().realm.as_deref() else {
+            let first = realms.next();
+            let registered = self.view.ticks.iter().any(|tick| tick.challenged_anew() > 0);
+            let alike = realms.all(|realm| Some(realm) == first);
+            return (alike && (registered || first.is_none()))
+                .then_some("realm: others that were challenged with the same one registered");
+        };
+        realms.all(|realm| realm == expected).then_some("realm: no challenge named another one than the agents expect")
+    }
+
+    /// Why the algorithm is not to blame: everybody knows MD5, somebody registered with this one,
+    /// or nothing else is on offer.
+    fn right_algorithm(&self) -> Option<String> {
+        let used: Vec<u8> = self.group.by_algorithm.keys().filter_map(|key| *key).collect();
+        let others: Vec<u8> = used.into_iter().filter(|position| *position != Algorithm::Md5 as u8).collect();
+        if others.is_empty() {
+            return Some("the algorithm: credentials were made with MD5, which every registrar knows".to_owned());
         }
+        let took = |position: u8| {
+            let rows = self.view.outcomes.iter().filter(|row| row.class == Class::Registered);
+            rows.filter(|row| row.algorithm == Some(position)).any(|row| row.seen.count > 0)
+        };
+        if others.iter().all(|position| took(*position)) {
+            return Some("the algorithm: credentials of the same one were taken from others".to_owned());
+        }
+        let known = Algorithm::ALL.iter().fold(0, |bits, algorithm| bits | 1 << *algorithm as u8);
+        let choice = |row: &OfferRow| row.answered.is_some() && (row.offered & known).count_ones() > 1;
+        (!self.view.offers.iter().copied().any(choice)).then(|| "the algorithm: no other is on offer".to_owned())
     }
 }
 
