@@ -7,7 +7,7 @@ use super::{checks, connections};
 use crate::diagnose::figures::{self, Distribution};
 use crate::diagnose::{Finding, Judgement, ThresholdOutcome, Verdict};
 use crate::record::Results;
-use crate::vocab::{Phase, Status, format_duration};
+use crate::vocab::{Confidence, Phase, Status, format_duration};
 use std::time::Duration;
 
 /// Renders the summary; `dir` is where the files are.
@@ -186,7 +186,13 @@ fn found(findings: &[Finding], room: usize) -> Vec<String> {
     let shown = if findings.len() > room { room.saturating_sub(1) } else { findings.len() };
     let lines = findings.iter().take(shown).map(|finding| {
         let trunk = if finding.trunk_id.is_empty() { String::new() } else { format!(" {}", finding.trunk_id) };
-        printable(&format!("{}  {}{trunk}: {}", finding.severity, finding.id, finding.summary))
+        // Whoever reads no further must not take one of several causes for the cause.
+        let doubt = match finding.confidence {
+            Confidence::Open => " (open)",
+            Confidence::Low => " (low confidence)",
+            Confidence::Medium | Confidence::High => "",
+        };
+        printable(&format!("{}  {}{trunk}: {}{doubt}", finding.severity, finding.id, finding.summary))
     });
     let left = findings.len() - shown;
     let more = (left > 0).then(|| format!("+{left} more in findings.csv"));
