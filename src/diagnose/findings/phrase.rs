@@ -21,6 +21,8 @@ pub(super) enum Speaks {
     Account,
     /// A domain that is not served.
     Domain,
+    /// A fault inside the server or behind it.
+    Fault,
 }
 
 impl Speaks {
@@ -35,6 +37,7 @@ impl Speaks {
             Speaks::Maintenance => "maintenance",
             Speaks::Account => "the account",
             Speaks::Domain => "the domain",
+            Speaks::Fault => "a fault of the server",
         }
     }
 }
@@ -47,7 +50,7 @@ pub(super) fn read(text: &str) -> Option<Speaks> {
 }
 
 /// Parts of phrases in lower case: English, German, French, Spanish, Portuguese, Italian, Dutch.
-const DICTIONARY: [(&str, Speaks); 101] = [
+const DICTIONARY: [(&str, Speaks); 111] = [
     ("rate limit", Speaks::Rate),
     ("rate exceed", Speaks::Rate),
     ("too many requests", Speaks::Rate),
@@ -149,6 +152,16 @@ const DICTIONARY: [(&str, Speaks); 101] = [
     ("unknown subscriber", Speaks::Account),
     ("not provisioned", Speaks::Account),
     ("unpaid", Speaks::Account),
+    ("database", Speaks::Fault),
+    ("datenbank", Speaks::Fault),
+    ("base de donn", Speaks::Fault),
+    ("base de datos", Speaks::Fault),
+    ("banco de dados", Speaks::Fault),
+    ("db error", Speaks::Fault),
+    ("sql", Speaks::Fault),
+    ("backend error", Speaks::Fault),
+    ("backend unavail", Speaks::Fault),
+    ("storage error", Speaks::Fault),
 ];
 
 #[cfg(test)]

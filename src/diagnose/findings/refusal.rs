@@ -518,6 +518,10 @@ impl<'v, 'a> Case<'v, 'a> {
             return drafts;
         }
         let spells = pattern::stretches(self.view, self.group).filter(|(_, tally)| tally.holds(0.05));
+        if let Some((&[(_, until)], _)) = spells.as_ref().map(|(windows, tally)| (windows.as_slice(), tally)) {
+            let whom = format!("everybody until {} after the start", span(until));
+            return vec![self.plain(&whom, RefusalShape::Moment)];
+        }
         if let Some((windows, _)) = spells {
             let [first, last] = [windows[0], windows[windows.len() - 1]].map(|(from, until)| [span(from), span(until)]);
             let whom = format!(
@@ -574,7 +578,9 @@ impl<'v, 'a> Case<'v, 'a> {
         let given_up = draft.cost.and_then(|cost| cost.give_up).unwrap_or(0);
         let stay_out = self.reach.only_refused.max(self.reach.out.min(given_up));
         let loops = self.loops();
-        if loops > 0 || (stay_out > 0 && stay_out * 100 >= self.view.agents.len() as u64) {
+        let agents = self.view.agents.len() as u64;
+        let far_from_back = self.reach.out * 10 >= agents && self.reach.out >= SOME;
+        if loops > 0 || (stay_out > 0 && stay_out * 100 >= agents) || far_from_back {
             draft.severity = Severity::Critical;
         }
         draft.confidence = confidence(self.group.seen.count, 0);

@@ -6,7 +6,7 @@
 //! separately.
 
 use super::cost::Cost;
-use super::draft::{Draft, SOME, confidence};
+use super::draft::{BY_CHANCE, Draft, SOME, confidence};
 use super::moment;
 use super::place::{self, Copies};
 use super::rivals::Rival;
@@ -73,7 +73,7 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     if swift * 2 >= all {
         draft.excludes(Rival::Overload, format!("a queue: of {all} answers {swift} came within {T1_MS} ms"));
     }
-    draft.confidence = confidence(count, pattern.against);
+    draft.confidence = if pattern.is_open { Confidence::Open } else { confidence(count, pattern.against) };
     doubt_own_messages(view, &mut draft);
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count));
     Some(draft)
@@ -181,6 +181,7 @@ pub(super) fn when_unreachable(view: &View<'_>, draft: &Draft) -> String {
         }
         (0, ..) => format!(" until {} of the run", at(until)),
         (_, _, 0) => format!(" from {} of the run on", at(from)),
+        _ if at(from) == at(until) => format!(" at {} of the run", at(from)),
         _ => format!(" from {} of the run", window(from, until)),
     }
 }
@@ -277,11 +278,20 @@ struct Pattern {
     against: u64,
     /// When it was, where that is known better than from the requests that were given up.
     window_ns: Option<(u64, u64)>,
+    /// Another reading fits as well.
+    is_open: bool,
 }
 
 impl Pattern {
     fn new(summary: impl Into<String>) -> Self {
-        Pattern { summary: summary.into(), evidence: Vec::new(), rejected: Vec::new(), against: 0, window_ns: None }
+        Pattern {
+            summary: summary.into(),
+            evidence: Vec::new(),
+            rejected: Vec::new(),
+            against: 0,
+            window_ns: None,
+            is_open: false,
+        }
     }
 }
 
@@ -354,12 +364,41 @@ fn by_length(view: &View<'_>) -> Option<Pattern> {
 fn by_agent(view: &View<'_>) -> Option<Pattern> {
     let hit = view.met(&[Class::Silence]).count();
     let others = view.agents.len() - hit;
-    if place::same_agents(view) != Some(true) || (others as u64) < SOME || hit == 0 {
+    if (others as u64) < SOME || hit == 0 {
+        return None;
+    }
+    if place::same_agents(view).is_none() {
+        return at_their_only_attempt(view);
+    }
+    if place::same_agents(view) == Some(false) {
         return None;
     }
     let mut pattern = Pattern::new("always the same agents are not answered, whenever they ask: requests");
     pattern.evidence.push(format!("{others} other agents were always answered"));
     pattern.rejected.push("the server is down, or packets are lost: others were answered each time".to_owned());
+    Some(pattern)
+}
+
+/// Agents that tried once and were not answered, and others that were answered each time they
+/// tried: chance would have met some of the others at one of their later attempts.
+fn at_their_only_attempt(view: &View<'_>) -> Option<Pattern> {
+    let silent = Class::Silence.bit();
+    let (hit, others): (Vec<_>, Vec<_>) =
+        view.agents.iter().map(|(_, agent)| *agent).partition(|agent| agent.met & silent != 0);
+    let failed = silent | Class::Transport.bit();
+    let count = view.count(Class::Silence);
+    let later: u64 = others.iter().map(|agent| u64::from(agent.attempts.saturating_sub(1))).sum();
+    let share = count as f64 / (count + others.len() as u64).max(1) as f64;
+    let by_chance = (1.0 - share).powf(later as f64);
+    if hit.iter().any(|agent| agent.met & !failed != 0) || by_chance >= BY_CHANCE {
+        return None;
+    }
+    let mut pattern =
+        Pattern::new("certain agents are not answered, each at its only attempt, while others always are: requests");
+    pattern.is_open = true;
+    let answered: u64 = others.iter().map(|agent| u64::from(agent.attempts)).sum();
+    pattern.evidence.push(format!("{} other agents were answered at each of {answered} attempts", others.len()));
+    pattern.evidence.push("nobody of them tried again: the agent, or the moment of its only attempt".to_owned());
     Some(pattern)
 }
 
@@ -405,10 +444,18 @@ fn by_moment(view: &View<'_>) -> Option<Pattern> {
 /// Only seconds with many requests have silent ones.
 fn by_rate(view: &View<'_>) -> Option<Pattern> {
     let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    // Where no refresh is hit, refreshes that are answered do not show that a lower rate is.
+    let silent = view.outcomes.iter().filter(|row| row.class == Class::Silence);
+    let spares_refreshes = silent.clone().count() > 0 && silent.clone().all(|row| row.kind != Kind::Refresh);
     for tick in &view.ticks {
-        seconds.entry(tick.start_ns / SECOND_NS).or_default().0 += tick.started;
+        let new = tick.registered + tick.refused.values().map(|refused| refused.new).sum::<u64>();
+        let asked = if spares_refreshes { new } else { tick.started };
+        seconds.entry(tick.start_ns / SECOND_NS).or_default().0 += asked;
         if tick.silent > 0 {
-            seconds.entry(tick.start_ns.saturating_sub(view.timer_f_ns()) / SECOND_NS).or_default().1 += tick.silent;
+            let sent = seconds.entry(tick.start_ns.saturating_sub(view.timer_f_ns()) / SECOND_NS).or_default();
+            sent.1 += tick.silent;
+            // Those that were answered are counted already.
+            sent.0 += if spares_refreshes { tick.silent } else { 0 };
         }
     }
     let border = seconds.values().filter(|(_, silent)| *silent > 0).map(|(started, _)| *started).min()?;

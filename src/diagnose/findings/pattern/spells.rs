@@ -93,14 +93,15 @@ fn joined(spells: Vec<Spell>, stray: &mut u64) -> Vec<Spell> {
     kept
 }
 
-/// Several stretches of time in which everybody is refused, without a period: from when to when,
-/// and how clearly.
+/// Several stretches of time in which everybody is refused, without a period, or one from the start
+/// on: from when to when, and how clearly.
 pub(crate) fn stretches(view: &View<'_>, group: &Group<'_>) -> Option<(Vec<(u64, u64)>, ForAgainst)> {
     let (spells, mixed) = spells(view, group);
     let downs = spells.iter().filter(|spell| spell.down);
     let tally = ForAgainst { pro: downs.clone().map(|spell| spell.answers).sum(), against: mixed };
     let windows: Vec<(u64, u64)> = downs.map(|spell| (spell.start_ns, spell.end_ns)).collect();
-    (windows.len() >= 2).then_some((windows, tally))
+    let from_the_start = spells.first().is_some_and(|spell| spell.down) && spells.len() > 1;
+    (windows.len() >= 2 || from_the_start).then_some((windows, tally))
 }
 
 /// One change for the worse that lasts, or that ended once.

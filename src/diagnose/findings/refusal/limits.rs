@@ -111,6 +111,17 @@ impl Case<'_, '_> {
             }
             None => drafts[0].excludes(Rival::Ban, "ban: what was bound already was not refused"),
         }
+        if let Some(speaks) = self.speaks().filter(|speaks| !matches!(speaks, Speaks::Limit | Speaks::Contacts)) {
+            // Nobody left, so nobody shows whether the next one would be let in.
+            if binding_cap.refilled == 0 {
+                drafts[0].confidence = Confidence::Open;
+                let since = format!("everybody new from {} after the start on", super::span(self.group.seen.first_ns));
+                let mut plain = self.plain(&since, RefusalShape::Anybody);
+                plain.confidence = Confidence::Open;
+                plain.evidence.push(format!("its words speak of {}, not of how many there are", speaks.as_str()));
+                drafts.push(plain);
+            }
+        }
         // Whoever is refused because there are too many is let in once there are fewer. Agents who
         // come in the order of their list and are refused from one of them on may just as well
         // never have been set up.
