@@ -379,6 +379,7 @@ impl<'v, 'a> Case<'v, 'a> {
         if self.refused_without_a_binding() == 0 {
             let unseen = "all of them held a binding: whether a new registration would be taken was not seen";
             plain.evidence.push(unseen.to_owned());
+            plain.confidence = Confidence::Open;
         }
         if !self.may_be_a_ban() {
             return Some(vec![plain]);
