@@ -396,6 +396,8 @@ Each machine of a run has a part of its agents (run --share K/N --start-at TIME)
 are merged first and judged once: a limit that all machines meet looks like a smaller one to each.
 
 Examples:
+  regstorm fleet worker --nats nats://10.0.0.1:4222 --name site-a --allow-targets 10.2.0.0/16
+  regstorm fleet run lab.toml --nats nats://10.0.0.1:4222 --workers 3 --out merged
   regstorm run lab.toml --share 1/3 --start-at 2026-11-30T10:00:00Z
   regstorm fleet merge part-1 part-2 part-3 --out merged
 

@@ -119,7 +119,7 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     drop((watch, renewal, server));
     let left = left_behind(&plan, &kept.ended, clock);
     if part.is_one_of_several() {
-        return share::conclude(directory.path(), kept.unkept, left.as_deref(), kept.ended.interrupted_by);
+        return share::conclude(&part, directory.path(), kept.unkept, left.as_deref(), kept.ended.interrupted_by);
     }
     tell_all(args, &plan, directory.path(), (kept, left), publication)
 }

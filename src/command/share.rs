@@ -338,6 +338,7 @@ fn start_of(text: &str) -> Result<i64, Failure> {
 /// # Errors
 /// When the record could not be written to its end, or cannot be read.
 pub(super) fn conclude(
+    part: &RunPart,
     directory: &Path,
     unkept: Option<std::io::Error>,
     left: Option<&str>,
@@ -352,7 +353,9 @@ pub(super) fn conclude(
     let results = results.map_err(|error| Failure::could_not(format!("{}: {error}", place.display())))?;
     let judgement = judge(&results, &[], &[]);
     let generator = judgement.generator;
-    print(&told(&results, directory, (generator.as_str(), &judgement.generator_reasons), left))?;
+    let told = told(&results, directory, (generator.as_str(), &judgement.generator_reasons), left);
+    let next = if part.ties.news.is_some() { MERGED_ELSEWHERE } else { MERGE_LATER };
+    print(&format!("{told}{next}\n"))?;
     Ok(match interrupted_by {
         Some(signal) => Exit::Signal(signal),
         None if generator == GeneratorVerdict::Invalid => Exit::CouldNotRun,
@@ -387,10 +390,13 @@ fn told(results: &Results, directory: &Path, (generator, reasons): (&str, &[Stri
     left.into_iter().for_each(|left| {
         let _ = writeln!(text, "  {left}");
     });
-    text.push_str("Nothing is judged of a part alone; once the directories of all machines are in one place:\n");
-    text.push_str("  regstorm fleet merge DIR...\n");
     text
 }
+
+const MERGE_LATER: &str = "\
+Nothing is judged of a part alone; once the directories of all machines are in one place:
+  regstorm fleet merge DIR...";
+const MERGED_ELSEWHERE: &str = "Nothing is judged of a part alone; whoever leads the run judges the whole.";
 
 #[cfg(test)]
 mod tests {

@@ -75,7 +75,7 @@ impl Lead {
     ) -> Result<Lead, Failure> {
         if let Some(other) = other_run(&mut board).map_err(|error| unreached(&error))? {
             return Err(Failure::could_not(format!(
-                "another run goes on at this NATS server: {} (run {}); nothing was sent",
+                "another run goes on at this NATS server: {} (offer {}); nothing was sent",
                 printable(&other.profile_name),
                 printable(&other.run)
             )));

@@ -61,7 +61,7 @@ pub(super) fn execute(args: &FleetRunArgs) -> Result<Exit, Failure> {
     let rules = FleetRules { offer, on_loss, gather, silence: patience, clock_ns: CLOCK_NS };
     let mut lead = Lead::begin(board, rules, (clock, offset), patience)?;
     if args.live != Live::Off {
-        say(&format!("{}: waiting for {} workers, run {}", plan.name, args.workers, lead.run()));
+        say(&format!("{}: waiting for {} workers, offer {}", plan.name, args.workers, lead.run()));
     }
     let workers = lead.gathered().inspect_err(|_| lead.leave())?;
     let ahead = AHEAD + AHEAD_PER_AGENT * saturating_u32(plan.identities.len()).div_ceil(args.workers) + far;

@@ -162,7 +162,7 @@ fn take_part(
     offer: FleetOffer,
     clock: Clock,
 ) -> (NatsBoard, Option<Exit>) {
-    let whose = format!("worker {}: run {} ({})", limits.name, offer.run, printable(&offer.profile_name));
+    let whose = format!("worker {}: offer {} ({})", limits.name, offer.run, printable(&offer.profile_name));
     let (mark, offset) = match mark_of(&mut board, limits, &offer, clock) {
         Ok(mark) => mark,
         Err(error) => {
