@@ -364,7 +364,7 @@ A worker does what a run says that somebody offers at the NATS server, so it has
 passwords from its environment. Without NATS server or coordinator it ends its load, removes its bindings and keeps its record.
 
 Examples:
-  regstorm fleet worker --nats nats://10.0.0.1:4222 --name site-a --allow-targets 10.2.0.0/16
+  regstorm fleet worker --nats nats://10.0.0.1:4222 --allow-targets 10.2.0.0/16
   regstorm fleet worker --nats nats://10.0.0.1:4222 --once --wait 10m
 
 Exit status: of --once, 0 a part was carried out, 3 it could not be or its generator was invalid, or no run came in time; \
@@ -396,8 +396,8 @@ Each machine of a run has a part of its agents (run --share K/N --start-at TIME)
 are merged first and judged once: a limit that all machines meet looks like a smaller one to each.
 
 Examples:
-  regstorm fleet worker --nats nats://10.0.0.1:4222 --name site-a --allow-targets 10.2.0.0/16
-  regstorm fleet run lab.toml --nats nats://10.0.0.1:4222 --workers 3 --out merged
+  regstorm fleet worker --nats nats://10.0.0.1:4222 --allow-targets 10.2.0.0/16
+  regstorm fleet run lab.toml --nats nats://10.0.0.1:4222 --workers 3
   regstorm run lab.toml --share 1/3 --start-at 2026-11-30T10:00:00Z
   regstorm fleet merge part-1 part-2 part-3 --out merged
 
