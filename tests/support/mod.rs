@@ -12,6 +12,7 @@ pub mod clock;
 pub mod dns;
 pub mod kamailio;
 pub mod known;
+pub mod memory_limit;
 pub mod nats;
 pub mod platform;
 pub mod program;

@@ -35,6 +35,11 @@ impl Shim {
     /// Builds the library in `dir` with the C compiler that rustc links with, and starts `regstorm
     /// ARGS` there under it; nothing happens so far.
     pub fn start(dir: &Path, args: &[&str]) -> (Shim, Regstorm) {
+        Self::start_within(dir, args, |command| command)
+    }
+
+    /// The same, with the command as `within` makes it.
+    pub fn start_within(dir: &Path, args: &[&str], within: impl FnOnce(Command) -> Command) -> (Shim, Regstorm) {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/shim.c");
         let built = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o", "shim.so", source, "-ldl"])
@@ -46,7 +51,7 @@ impl Shim {
         control.set_len(7 * 8).expect("room");
         let mut command = command(dir, args);
         command.env("LD_PRELOAD", dir.join("shim.so")).env("SHIM_CONTROL", dir.join("shim.control"));
-        (Shim { control }, Regstorm::start_with(command))
+        (Shim { control }, Regstorm::start_with(within(command)))
     }
 
     /// From now on.
