@@ -8,6 +8,7 @@ use super::child;
 use super::failure::Failure;
 use crate::cli::Paper;
 use crate::net::clock::Clock;
+use crate::net::process::ProcessGroup;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -74,8 +75,9 @@ fn run(browser: &Path, scratch: &Path, source: &Path, printed: &Path, clock: Clo
     }
     command.arg(with("--print-to-pdf=", printed)).arg(source);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-    let mut process = command.spawn().map_err(|error| failed(error.to_string()))?;
-    match child::wait(&mut process, clock, PATIENCE) {
+    let process = ProcessGroup::start(&mut command).map_err(|error| failed(error.to_string()))?;
+    let until = clock.now() + PATIENCE;
+    match child::wait(process, clock, || until) {
         Ok(Some(status)) if status.success() => Ok(()),
         Ok(Some(status)) => Err(failed(format!("ended with {status}{}", last_line(&said)))),
         Ok(None) => Err(failed(format!("was ended after {} s", PATIENCE.as_secs()))),

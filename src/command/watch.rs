@@ -30,7 +30,7 @@ use tokio::signal::unix::SignalKind;
 pub(super) const SHORTEST: Duration = Duration::from_millis(100);
 /// How long a canary's request may stay unanswered: the time between rounds, within these.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
-/// How long a watch that was told to end may take to remove its bindings.
+/// How long a watch that was told to end may take to remove its bindings and to run its last hooks.
 const FAREWELL: Duration = Duration::from_secs(30);
 /// The most canaries asked side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -70,7 +70,7 @@ pub(super) fn execute(args: &WatchArgs) -> Result<Exit, Failure> {
         watch,
         every,
         until,
-        &Listeners { hook, json: args.json, metric: args.metric_file.clone(), gate },
+        &mut Listeners { hook, json: args.json, metric: args.metric_file.clone(), gate },
     ))?;
     Ok(if go { Exit::Success } else { Exit::ThresholdFailed })
 }
@@ -93,7 +93,7 @@ pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
 
 /// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is
 /// go.
-async fn keep(watch: CanaryWatch, every: Duration, until: Time, told: &Listeners) -> Result<bool, Failure> {
+async fn keep(watch: CanaryWatch, every: Duration, until: Time, told: &mut Listeners) -> Result<bool, Failure> {
     let clock = watch.prober.clock;
     let mut signals = Signals::listen(clock).map_err(Failure::could_not)?;
     let (tell, told_to_stop) = tokio::sync::watch::channel(false);
@@ -122,7 +122,7 @@ async fn rounds(
     mut watch: CanaryWatch,
     every: Duration,
     until: Time,
-    told: &Listeners,
+    told: &mut Listeners,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) -> Result<bool, Failure> {
     let clock = watch.prober.clock;
@@ -156,7 +156,11 @@ async fn rounds(
         }
     }
     let go = watch.canaries.iter().all(|canary| canary.hysteresis.is_go());
+    let hook = told.hook.take();
     aside(watch, |watch| watch.farewell()).await?;
+    // Its end waits for hooks, and whoever cannot wait is heard meanwhile.
+    let ended = tokio::task::spawn_blocking(move || drop(hook)).await;
+    ended.map_err(|error| Failure::could_not(format!("the hook failed: {error}")))?;
     Ok(go)
 }
 

@@ -33,7 +33,7 @@ impl Exec {
 impl Adapter for Exec {
     fn count(&mut self, wait: Deadline) -> Result<u64, String> {
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(&self.command).stdin(Stdio::null()).stderr(Stdio::null());
+        shell.arg("-c").arg(&self.command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         if !self.secret.reveal().is_empty() {
             shell.env(SECRET, self.secret.reveal());
         }

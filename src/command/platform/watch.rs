@@ -61,8 +61,16 @@ struct WatchedTrunk {
 
 impl StateWatch {
     /// From answer to answer, until a time or a signal.
-    async fn keep(&mut self, mut poller: PlatformPoller, until: Time) -> Result<(), Failure> {
+    async fn keep(&mut self, poller: PlatformPoller, until: Time) -> Result<(), Failure> {
         let mut signals = Signals::listen(self.clock).map_err(Failure::could_not)?;
+        self.listen(poller, until, &mut signals).await?;
+        if let Some(hook) = self.hook.take() {
+            hook.end(&mut signals).await;
+        }
+        Ok(())
+    }
+
+    async fn listen(&mut self, mut poller: PlatformPoller, until: Time, signals: &mut Signals) -> Result<(), Failure> {
         // Until when what was said last holds.
         let mut stale = Time::NEVER;
         loop {
