@@ -10,11 +10,13 @@ mod support;
 mod rehearsal;
 
 use proptest::prelude::*;
-use regstorm::measure::{Interval, TrunkInterval};
-use regstorm::record::{Header, Merger, RecordPart, RecordParts, ShareHeader};
+use regstorm::measure::{Imbalance, Interval, TrunkInterval};
+use regstorm::record::{Header, Merger, RecordPart, RecordParts, ShareHeader, Writer};
 use regstorm::vocab::Stage;
 use serde_json::Value;
+use std::cell::Cell;
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -133,6 +135,55 @@ fn decoded(records: &[Vec<u8>]) -> (Header, Vec<(ShareHeader, Vec<Interval>)>) {
     });
     let parts = parts.collect();
     (header, parts)
+}
+
+/// A record that grows: what lies behind `grown` is not written yet.
+struct Growing<'a> {
+    bytes: &'a [u8],
+    grown: &'a Cell<usize>,
+    read: usize,
+}
+
+impl Read for Growing<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = (&self.bytes[self.read..self.grown.get()]).read(into)?;
+        self.read += count;
+        Ok(count)
+    }
+}
+
+/// A machine says that its books do not balance before the interval in which it saw it. Whoever
+/// looks between the two has both at the next look.
+#[test]
+fn what_a_machine_says_of_its_books_is_kept_from_one_look_to_the_next() {
+    let (header, mut parts) = decoded(&rehearsal::records(&profile("books", "", ""), 1, 0.0, 2));
+    let intervals = &mut parts[0].1;
+    let told = Imbalance { interval: 1, trunk: 0, started: 9, finished: 7, open: 1, of_flows: false };
+    intervals[1].imbalances = vec![told];
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes);
+    writer.header(&header).expect("memory");
+    writer.interval(&intervals[0]).expect("memory");
+    writer.interval(&intervals[1]).expect("memory");
+    drop(writer);
+    let mut once = Vec::new();
+    let mut writer = Writer::new(&mut once);
+    writer.header(&header).expect("memory");
+    writer.interval(&intervals[0]).expect("memory");
+    drop(writer);
+    // Kind, length, checksum.
+    let length = u32::from_le_bytes(bytes[once.len() + 1..once.len() + 5].try_into().expect("four bytes"));
+    let between = once.len() + 9 + length as usize;
+    let grown = Cell::new(between);
+    let mut parts = RecordParts::open(Growing { bytes: &bytes, grown: &grown, read: 0 }).expect("a header");
+    let mut look = || match parts.next_part().expect("a sound record") {
+        Some(RecordPart::Interval(interval)) => Some(interval.imbalances),
+        Some(RecordPart::End(_)) => panic!("it goes on"),
+        None => None,
+    };
+    assert_eq!([look(), look()], [Some(Vec::new()), None]);
+    grown.set(bytes.len());
+    assert_eq!([look(), look()], [Some(vec![told]), None]);
 }
 
 /// Everything that was counted of the attempts.

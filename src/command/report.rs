@@ -4,7 +4,7 @@
 use super::failure::{Exit, Failure};
 use super::output::{RECORD, check_holds_run, print, say, write_files};
 use super::{neighbours, pdf};
-use crate::cli::ReportArgs;
+use crate::cli::{ReportArgs, ShownArgs};
 use crate::diagnose::{Finding, Judgement, Threshold, findings, judge};
 use crate::net::clock::Clock;
 use crate::record::results::day;
@@ -20,7 +20,7 @@ use std::time::UNIX_EPOCH;
 pub(super) fn execute(args: &ReportArgs) -> Result<Exit, Failure> {
     check_holds_run(&args.dir)?;
     let derived = derive(&args.dir)?;
-    derived.print(&args.dir, Shown::of(args.json, args.line))?;
+    derived.print(&args.dir, Shown::of(args.shown))?;
     if args.xlsx {
         let Derived { results, judgement, findings, .. } = &derived;
         let files = render_all(results, judgement, findings);
@@ -56,8 +56,8 @@ pub(super) enum Shown {
 }
 
 impl Shown {
-    pub(super) fn of(json: bool, line: bool) -> Shown {
-        match (json, line) {
+    pub(super) fn of(args: ShownArgs) -> Shown {
+        match (args.json, args.line) {
             (true, _) => Shown::Json,
             (false, true) => Shown::Line,
             (false, false) => Shown::Summary,
@@ -121,6 +121,15 @@ pub(super) fn results_of(directory: &Path) -> Result<Results, Failure> {
     record::read(BufReader::new(file)).map_err(|error| unreadable(directory, &error))
 }
 
+/// What a directory's record begins with.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn header_of(directory: &Path) -> Result<Header, Failure> {
+    let file = File::open(directory.join(RECORD)).map_err(|error| unreadable(directory, &error))?;
+    record::header(file).map_err(|error| unreadable(directory, &error))
+}
+
 /// Refuses a record of one machine's part of a run, which nothing may be concluded from.
 ///
 /// # Errors
@@ -136,7 +145,7 @@ pub(super) fn check_is_whole(directory: &Path, header: &Header) -> Result<(), Fa
     )))
 }
 
-fn unreadable(directory: &Path, error: &dyn std::fmt::Display) -> Failure {
+pub(super) fn unreadable(directory: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::could_not(format!("{}: {error}", directory.join(RECORD).display()))
 }
 

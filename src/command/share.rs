@@ -6,7 +6,8 @@
 
 use super::assemble::RunFrame;
 use super::failure::{Exit, Failure};
-use super::output::{RECORD, print, say, unkept_record};
+use super::output::{print, say, unkept_record};
+use super::report::results_of;
 use super::run_watch::RunNews;
 use super::source::{DiskSource, found_again};
 use super::threads::{sender_threads, threads_per_part};
@@ -20,14 +21,12 @@ use crate::net::usage;
 use crate::plan::{AgentAccount, Plan, RegistrarChoice};
 use crate::profile::Source;
 use crate::record::results::utc;
-use crate::record::{self, Results, ShareHeader};
+use crate::record::{Results, ShareHeader};
 use crate::seed::Seed;
 use crate::vocab::{RunTag, Status, Time, format_duration, saturating_u32};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -66,12 +65,13 @@ pub(super) struct PartAsked {
     pub cut: PartCut,
 }
 
-/// How a run is cut up among machines.
+/// What a machine takes of a run: `parts` of `of` equal ones, from the `first` on (from 0). How
+/// many threads each part has follows from the profile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum PartCut {
-    /// `parts` of `of` equal ones, from the `first` on (from 0); how many threads each has follows
-    /// from the profile.
-    Parts { first: u32, parts: u32, of: u32 },
+pub(super) struct PartCut {
+    first: u32,
+    parts: u32,
+    of: u32,
 }
 
 impl RunPart {
@@ -97,7 +97,7 @@ impl RunPart {
     /// What a coordinator assigns: part `first` (from 0) of `of` equal ones.
     #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet leads parts of a run"))]
     pub(super) fn assigned(worker: &str, (first, of): (u32, u32), start_unix_ns: i64, ties: PartTies) -> RunPart {
-        let asked = PartAsked { worker: worker.to_owned(), cut: PartCut::Parts { first, parts: 1, of } };
+        let asked = PartAsked { worker: worker.to_owned(), cut: PartCut { first, parts: 1, of } };
         let (asked, start_unix_ns) = (Some(asked), Some(start_unix_ns));
         RunPart { asked, start_unix_ns, id: String::new(), random: super::random_word(), ties }
     }
@@ -148,7 +148,7 @@ impl RunPart {
                  and name its address in the profile of all; nothing was sent",
             ));
         }
-        let PartCut::Parts { first, parts, of } = asked.cut;
+        let PartCut { first, parts, of } = asked.cut;
         let threads = threads_per_part(plan, of);
         if threads == 0 {
             let agents = counted(plan.identities.len() as u64, "agent");
@@ -256,8 +256,8 @@ impl RunPart {
     pub(super) fn name_of(&self, plan: &Plan) -> String {
         match self.asked.as_ref().map(|asked| asked.cut) {
             None => plan.name.clone(),
-            Some(PartCut::Parts { first, parts: 1, of }) => format!("{}-part-{}-of-{of}", plan.name, first + 1),
-            Some(PartCut::Parts { first, parts, of }) => {
+            Some(PartCut { first, parts: 1, of }) => format!("{}-part-{}-of-{of}", plan.name, first + 1),
+            Some(PartCut { first, parts, of }) => {
                 format!("{}-part-{}-{}-of-{of}", plan.name, first + 1, first + parts)
             }
         }
@@ -317,7 +317,7 @@ fn cut_of(text: &str) -> Result<PartCut, Failure> {
     if first == 0 || last < first || of < last || of > MOST_PARTS {
         return Err(wrong());
     }
-    Ok(PartCut::Parts { first: first - 1, parts: last - first + 1, of })
+    Ok(PartCut { first: first - 1, parts: last - first + 1, of })
 }
 
 /// Parts of a run at most.
@@ -347,10 +347,7 @@ pub(super) fn conclude(
     if let Some(error) = unkept {
         return Err(unkept_record(&error, None));
     }
-    let place = directory.join(RECORD);
-    let file = File::open(&place).map_err(|error| Failure::could_not(format!("{}: {error}", place.display())))?;
-    let results = record::read(BufReader::new(file));
-    let results = results.map_err(|error| Failure::could_not(format!("{}: {error}", place.display())))?;
+    let results = results_of(directory)?;
     let judgement = judge(&results, &[], &[]);
     let generator = judgement.generator;
     let told = told(&results, directory, (generator.as_str(), &judgement.generator_reasons), left);
@@ -404,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_share_is_a_part_of_equal_ones() {
-        let parts = |first, parts, of| PartCut::Parts { first, parts, of };
+        let parts = |first, parts, of| PartCut { first, parts, of };
         assert_eq!(cut_of("1/1").ok(), Some(parts(0, 1, 1)));
         assert_eq!(cut_of("2/3").ok(), Some(parts(1, 1, 3)));
         assert_eq!(cut_of("2-4/8").ok(), Some(parts(1, 3, 8)));
@@ -432,7 +429,7 @@ mod tests {
     #[test]
     fn machines_that_never_spoke_agree_on_what_a_run_is() {
         let part = |id: &str| RunPart {
-            asked: Some(PartAsked { worker: "a".to_owned(), cut: PartCut::Parts { first: 0, parts: 1, of: 2 } }),
+            asked: Some(PartAsked { worker: "a".to_owned(), cut: PartCut { first: 0, parts: 1, of: 2 } }),
             start_unix_ns: None,
             id: id.to_owned(),
             random: 1,

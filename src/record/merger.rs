@@ -43,7 +43,6 @@ struct Member {
     open: BTreeMap<u32, AgentRow>,
     /// End of its last interval that was merged.
     end_ns: u64,
-    intervals: u32,
     /// What it left open was counted.
     departed: bool,
 }
@@ -78,7 +77,6 @@ impl Merger {
             standing: vec![MemberStanding::default(); trunks],
             open: BTreeMap::new(),
             end_ns: 0,
-            intervals: 0,
             departed: false,
         };
         Merger {
@@ -105,11 +103,6 @@ impl Merger {
     /// Nothing more comes from a machine, and it was not done.
     pub fn lose(&mut self, member: usize) {
         self.members[member].presence = Presence::Lost;
-    }
-
-    /// Up to when a machine is known, and by how many intervals.
-    pub fn known(&self, member: usize) -> (u64, u32) {
-        (self.members[member].end_ns, self.members[member].intervals)
     }
 
     /// The next interval of all, once every machine's is in.
@@ -286,7 +279,6 @@ impl Member {
             }
         }
         self.end_ns = part.end_ns;
-        self.intervals += 1;
     }
 }
 

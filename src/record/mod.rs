@@ -32,7 +32,7 @@ pub mod writer;
 pub use error::ReadError;
 pub use fleet::{FleetFacts, FleetWorker, ShareHeader, WorkerLoss};
 pub use merger::Merger;
-pub use parts::{PartReader, RecordPart, RecordParts};
+pub use parts::{RecordPart, RecordParts};
 pub use pcapng::PcapngWriter;
 pub use reader::{Follower, header, read};
 pub use resolution::{Resolution, ResolutionStep, ResolvedTarget};

@@ -2,80 +2,31 @@
 
 use super::assembly::check_interval;
 use super::error::ReadError;
-use super::fleet::FleetFacts;
 use super::reader::{Frames, NextFrame};
-use super::resolution::Resolution;
 use super::results::{End, Header};
 use super::schema::{FrameKind, IntervalFrame};
-use super::truth::TruthSample;
 use crate::measure::{Imbalance, Interval};
-use crate::vocab::Intervention;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::io::{BufReader, Read};
 
-/// What one frame behind the header says.
+/// What a machine adds to a run that it shares with others.
 #[derive(Debug)]
 pub enum RecordPart {
     Interval(Box<Interval>),
-    Intervention(Intervention),
-    Imbalance(Imbalance),
-    Resolution(Box<Resolution>),
-    Truth(Vec<TruthSample>),
-    Fleet(Box<FleetFacts>),
     End(Box<End>),
 }
 
-/// Decodes the frames of one run, in their order, whatever brings them.
-#[derive(Clone, Debug)]
-pub struct PartReader {
-    trunks: usize,
-    agents: usize,
-    /// Position and end of the interval before.
-    before: Option<(u32, u64)>,
-}
-
-impl PartReader {
-    /// For the frames behind this header.
-    pub fn new(header: &Header) -> PartReader {
-        PartReader { trunks: header.trunks.len(), agents: header.users.len(), before: None }
-    }
-
-    /// What a frame says.
-    ///
-    /// # Errors
-    /// When it cannot be decoded, or says what cannot be.
-    pub fn part(&mut self, kind: FrameKind, payload: &[u8]) -> Result<RecordPart, String> {
-        Ok(match kind {
-            FrameKind::Header => return Err("a second header".to_owned()),
-            FrameKind::Interval => RecordPart::Interval(Box::new(self.interval(payload)?)),
-            FrameKind::Intervention => RecordPart::Intervention(json(payload)?),
-            FrameKind::Imbalance => RecordPart::Imbalance(json(payload)?),
-            FrameKind::Resolution => RecordPart::Resolution(json(payload)?),
-            FrameKind::Truth => RecordPart::Truth(json(payload)?),
-            FrameKind::Fleet => RecordPart::Fleet(json(payload)?),
-            FrameKind::End => RecordPart::End(json(payload)?),
-        })
-    }
-
-    fn interval(&mut self, payload: &[u8]) -> Result<Interval, String> {
-        let frame = postcard::from_bytes::<IntervalFrame>(payload)
-            .map_err(|error| format!("an interval that cannot be decoded ({error})"))?;
-        check_interval(&frame, (self.trunks, self.agents), self.before)?;
-        self.before = Some((frame.index, frame.end_ns));
-        frame.unpack()
-    }
-}
-
-fn json<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(payload).map_err(|error| format!("a block that cannot be decoded ({error})"))
-}
-
-/// The parts of a record, one after another.
+/// The parts of a record, one after another. What a name stood for at one machine stays in its own
+/// record; no machine of several is intervened at, or asks a server for its count.
 pub struct RecordParts<R> {
     frames: Frames<BufReader<R>>,
     header: Header,
-    reader: PartReader,
-    torn: Option<String>,
+    /// Position and end of the interval before.
+    before: Option<(u32, u64)>,
+    /// Of the interval that comes next: an imbalance stands before its interval, and what is read
+    /// of a record that still grows may end between the two.
+    imbalances: Vec<Imbalance>,
+    torn: bool,
 }
 
 impl<R: Read> RecordParts<R> {
@@ -87,8 +38,7 @@ impl<R: Read> RecordParts<R> {
         let mut frames = Frames::of(BufReader::new(source));
         frames.preamble()?;
         let header = frames.header()?;
-        let reader = PartReader::new(&header);
-        Ok(RecordParts { frames, header, reader, torn: None })
+        Ok(RecordParts { frames, header, before: None, imbalances: Vec::new(), torn: false })
     }
 
     pub fn header(&self) -> &Header {
@@ -100,18 +50,48 @@ impl<R: Read> RecordParts<R> {
     /// # Errors
     /// As for [`super::read`].
     pub fn next_part(&mut self) -> Result<Option<RecordPart>, ReadError> {
-        if self.torn.is_some() {
-            return Ok(None);
-        }
-        match self.frames.advance()? {
-            NextFrame::Finished => Ok(None),
-            NextFrame::Torn(why) => {
-                self.torn = Some(why);
-                Ok(None)
+        while !self.torn {
+            match self.frames.advance()? {
+                NextFrame::Finished => break,
+                NextFrame::Torn(_) => self.torn = true,
+                NextFrame::Frame(kind, payload) => {
+                    let part = self.part(kind, &payload).map_err(|what| self.frames.malformed(what))?;
+                    if part.is_some() {
+                        return Ok(part);
+                    }
+                }
             }
-            NextFrame::Frame(kind, payload) => {
-                self.reader.part(kind, &payload).map(Some).map_err(|what| self.frames.malformed(what))
-            }
         }
+        Ok(None)
     }
+
+    fn part(&mut self, kind: FrameKind, payload: &[u8]) -> Result<Option<RecordPart>, String> {
+        Ok(match kind {
+            FrameKind::Header => return Err("a second header".to_owned()),
+            FrameKind::Interval => Some(RecordPart::Interval(Box::new(self.interval(payload)?))),
+            FrameKind::End => Some(RecordPart::End(json(payload)?)),
+            FrameKind::Imbalance => {
+                self.imbalances.push(json(payload)?);
+                None
+            }
+            FrameKind::Intervention | FrameKind::Resolution | FrameKind::Truth | FrameKind::Fleet => {
+                json::<IgnoredAny>(payload)?;
+                None
+            }
+        })
+    }
+
+    fn interval(&mut self, payload: &[u8]) -> Result<Interval, String> {
+        let frame = postcard::from_bytes::<IntervalFrame>(payload)
+            .map_err(|error| format!("an interval that cannot be decoded ({error})"))?;
+        check_interval(&frame, (self.header.trunks.len(), self.header.users.len()), self.before)?;
+        self.before = Some((frame.index, frame.end_ns));
+        let mut interval = frame.unpack()?;
+        interval.imbalances.append(&mut self.imbalances);
+        Ok(interval)
+    }
+}
+
+fn json<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(payload).map_err(|error| format!("a block that cannot be decoded ({error})"))
 }

@@ -187,20 +187,13 @@ impl RecordPlace {
             let file = File::open(self.dir.join(RECORD)).map_err(|error| unreadable(&error))?;
             self.parts = Some(RecordParts::open(file).map_err(|error| unreadable(&error))?);
         }
-        let mut imbalances = Vec::new();
         while let Some(parts) = self.parts.as_mut().filter(|_| !self.ended) {
             match parts.next_part().map_err(|error| unreadable(&error))? {
-                Some(RecordPart::Interval(mut interval)) => {
-                    interval.imbalances.append(&mut imbalances);
-                    merger.take(number, *interval);
-                }
-                Some(RecordPart::Imbalance(imbalance)) => imbalances.push(imbalance),
+                Some(RecordPart::Interval(interval)) => merger.take(number, *interval),
                 Some(RecordPart::End(_)) => {
                     self.ended = true;
                     merger.ended(number);
                 }
-                // What a name stood for at one worker stays in its own record.
-                Some(_) => {}
                 None => break,
             }
         }

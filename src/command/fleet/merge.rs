@@ -6,17 +6,16 @@
 use crate::cli::FleetMergeArgs;
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::{FAILURES, RECORD, RunDirectory, check_holds_run};
-use crate::command::report::{Shown, derive, results_of};
+use crate::command::report::{Shown, derive, results_of, unreadable};
 use crate::diagnose::judge;
 use crate::load::Share;
 use crate::record::merger::{loss_of, merged_end};
 use crate::record::results::{End, utc};
 use crate::record::{
-    FleetFacts, FleetWorker, Header, Merger, ReadError, RecordPart, RecordParts, ShareHeader, WorkerLoss, Writer,
+    FleetFacts, FleetWorker, Header, Merger, RecordPart, RecordParts, ShareHeader, WorkerLoss, Writer,
 };
 use crate::vocab::saturating_u32;
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -33,7 +32,7 @@ pub(super) fn execute(args: &FleetMergeArgs) -> Result<Exit, Failure> {
     join_failures(&args.dirs, directory.path())?;
     directory.link_latest();
     let derived = derive(directory.path())?;
-    derived.print(directory.path(), Shown::of(args.json, args.line))?;
+    derived.print(directory.path(), Shown::of(args.shown))?;
     let interrupted_by = derived.results.end.as_ref().and_then(|end| end.interrupted_by);
     Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
 }
@@ -72,10 +71,6 @@ impl SharePlace {
 fn parts_of(dir: &Path) -> Result<RecordParts<File>, Failure> {
     let file = File::open(dir.join(RECORD)).map_err(|error| unreadable(dir, &error))?;
     RecordParts::open(file).map_err(|error| unreadable(dir, &error))
-}
-
-fn unreadable(dir: &Path, error: &dyn Display) -> Failure {
-    Failure::could_not(format!("{}: {error}", dir.join(RECORD).display()))
 }
 
 /// The records by their stripes, once all are known to be of one run.
@@ -257,28 +252,13 @@ fn advance(
     place: &mut Option<(RecordParts<File>, PathBuf)>,
 ) -> Result<(), Failure> {
     let Some((reader, dir)) = place else { return Ok(()) };
-    let mut imbalances = Vec::new();
-    loop {
-        let part = reader.next_part().map_err(|error: ReadError| unreadable(dir, &error))?;
-        match part {
-            Some(RecordPart::Interval(mut interval)) => {
-                interval.imbalances = imbalances;
-                merger.take(number, *interval);
-                return Ok(());
-            }
-            Some(RecordPart::Imbalance(imbalance)) => imbalances.push(imbalance),
-            Some(RecordPart::End(_)) => {
-                merger.ended(number);
-                break;
-            }
-            // No machine of several is intervened at, or asks a server for its count; what a name
-            // stood for there stays in its own record.
-            Some(_) => {}
-            None => {
-                merger.lose(number);
-                break;
-            }
+    match reader.next_part().map_err(|error| unreadable(dir, &error))? {
+        Some(RecordPart::Interval(interval)) => {
+            merger.take(number, *interval);
+            return Ok(());
         }
+        Some(RecordPart::End(_)) => merger.ended(number),
+        None => merger.lose(number),
     }
     *place = None;
     Ok(())

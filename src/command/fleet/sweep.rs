@@ -9,7 +9,7 @@ use super::collect::WORKERS;
 use crate::cli::{FleetSweepArgs, SweepArgs};
 use crate::command::failure::{Exit, Failure};
 use crate::command::output::{check_holds_run, say};
-use crate::command::report::results_of;
+use crate::command::report::{header_of, results_of};
 use crate::command::sweep;
 use crate::diagnose::figures;
 use crate::vocab::printable;
@@ -18,6 +18,7 @@ use std::path::PathBuf;
 pub(super) fn execute(args: &FleetSweepArgs) -> Result<Exit, Failure> {
     check_holds_run(&args.dir)?;
     let mut exit = Exit::Success;
+    let path = header_of(&args.dir)?.profile_path.map(PathBuf::from);
     for (name, dir) in workers(args)? {
         let results = results_of(&dir)?;
         let left = results.end.is_none() || figures::bindings_left(&results).count > 0;
@@ -25,11 +26,10 @@ pub(super) fn execute(args: &FleetSweepArgs) -> Result<Exit, Failure> {
             say(&format!("worker {}: it removed every binding it knew of", printable(&name)));
             continue;
         }
-        let path = results_of(&args.dir)?.header.profile_path.map(PathBuf::from);
         say(&format!("worker {}:", printable(&name)));
         let of_worker = SweepArgs {
             dir,
-            profile: args.profile.clone().or(path),
+            profile: args.profile.clone().or_else(|| path.clone()),
             sets: args.sets.clone(),
             all: args.all,
             json: args.json,
