@@ -5,6 +5,7 @@ mod support;
 
 use clap::Parser;
 use regstorm::convoy::{Board, FleetOffer, NatsAccess, NatsBoard, ReadyMark, key, read_note, written_note};
+use regstorm::record::{RecordPart, RecordParts};
 use regstorm::vocab::Secret;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -150,19 +151,11 @@ impl Lab {
         self.path().join("out/workers").join(name).join("record.bin")
     }
 
-    /// Waits until so many further frames of every worker have come.
-    fn wait_for_intervals(&self, frames: usize) {
-        for name in NAMES {
-            let mut sizes = vec![0];
-            clock::until("intervals of every worker to come", LIMIT, || {
-                let size = std::fs::metadata(self.collected(name)).map_or(0, |about| about.len());
-                if sizes.last() != Some(&size) {
-                    sizes.push(size);
-                }
-                // The first is the beginning with the header.
-                (sizes.len() > frames + 1).then_some(())
-            });
-        }
+    /// Waits until so many intervals of every worker have come.
+    fn wait_for_intervals(&self, wanted: usize) {
+        clock::until("intervals of every worker to come", LIMIT, || {
+            NAMES.iter().all(|name| intervals_in(&self.collected(name)) >= wanted).then_some(())
+        });
     }
 
     fn run(&self, more: &[&str]) -> Regstorm {
@@ -171,6 +164,15 @@ impl Lab {
         args.extend_from_slice(more);
         Regstorm::start(self.path(), &args)
     }
+}
+
+/// Whole intervals in a record that still grows; none where it is not there yet.
+fn intervals_in(record: &Path) -> usize {
+    let parts = std::fs::File::open(record).ok().and_then(|file| RecordParts::open(file).ok());
+    let Some(mut parts) = parts else { return 0 };
+    std::iter::from_fn(|| parts.next_part().expect("a sound record"))
+        .filter(|part| matches!(part, RecordPart::Interval(_)))
+        .count()
 }
 
 fn json(bytes: &[u8]) -> Value {
