@@ -1,9 +1,11 @@
 //! The command line: what can be typed, and its help. No logic.
 
+mod common;
 mod fleet;
 mod help;
 mod platform;
 
+pub use common::{MetricsArgs, ShownArgs};
 pub use fleet::{FleetArgs, FleetCommand, FleetMergeArgs};
 #[cfg(feature = "fleet")]
 pub use fleet::{FleetRunArgs, FleetSweepArgs, FleetWorkerArgs, NatsArgs, OnLossArg};
@@ -191,27 +193,16 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
 
-    /// Serve the run's metrics for Prometheus at http://ADDR/metrics; a port alone is one of
-    /// 127.0.0.1
-    #[arg(long, value_name = "ADDR")]
-    pub metrics: Option<String>,
-
-    /// How long the last metrics wait for those who read them; 0s does not wait
-    #[arg(long, value_name = "DURATION", default_value = "90s", requires = "metrics")]
-    pub metrics_linger: String,
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 
     /// Afterwards remove older results of the same name in results/, so that N remain, and the last
     /// that passed
     #[arg(long, value_name = "N", conflicts_with = "out", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: Option<u32>,
 
-    /// Print run.json on stdout instead of the summary
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print one sentence on stdout, for a chat
-    #[arg(long, conflicts_with = "json")]
-    pub line: bool,
+    #[command(flatten)]
+    pub shown: ShownArgs,
 
     /// Leave digests in failures.pcapng as they were sent, instead of overwriting them
     #[arg(long)]
@@ -247,13 +238,8 @@ pub struct SimulateArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
-    /// Print run.json on stdout instead of the summary
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print one sentence on stdout, for a chat
-    #[arg(long, conflicts_with = "json")]
-    pub line: bool,
+    #[command(flatten)]
+    pub shown: ShownArgs,
 }
 
 /// What is shown while a run goes on.
@@ -400,13 +386,8 @@ pub struct ReportArgs {
     /// A result directory
     pub dir: PathBuf,
 
-    /// Print run.json on stdout instead of the summary
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print one sentence on stdout, for a chat
-    #[arg(long, conflicts_with = "json")]
-    pub line: bool,
+    #[command(flatten)]
+    pub shown: ShownArgs,
 
     /// Also print report.html to report.pdf, with the Chromium of this machine
     #[arg(long)]
@@ -758,7 +739,7 @@ mod tests {
             parse("regstorm run p.toml --out d --set run.seed=9 --set trunk.0.agents.count=200 --live off --json");
         let Ok(Command::Run(run)) = run else { panic!("{run:?}") };
         assert_eq!(run.sets, ["run.seed=9", "trunk.0.agents.count=200"]);
-        assert_eq!((run.live, run.json), (Live::Off, true));
+        assert_eq!((run.live, run.shown.json), (Live::Off, true));
         let registrar = parse("regstorm registrar --listen udp://127.0.0.1:5060 --listen udp://[::1]:0 --threads 2");
         let Ok(Command::Registrar(registrar)) = registrar else { panic!("{registrar:?}") };
         assert_eq!((registrar.listen.len(), registrar.threads), (2, Some(2)));

@@ -1,8 +1,8 @@
 //! `regstorm fleet`: what can be typed.
 
 #[cfg(feature = "fleet")]
-use super::Live;
-use super::help;
+use super::{Live, MetricsArgs};
+use super::{ShownArgs, help};
 #[cfg(feature = "fleet")]
 use clap::ValueEnum;
 use clap::{Args, Subcommand};
@@ -39,13 +39,8 @@ pub struct FleetMergeArgs {
     #[arg(long, value_name = "DIR", help = "Result directory [default: results/<run.name>-<UTC start>]")]
     pub out: Option<PathBuf>,
 
-    /// Print run.json on stdout instead of the summary
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print one sentence on stdout, for a chat
-    #[arg(long, conflicts_with = "json")]
-    pub line: bool,
+    #[command(flatten)]
+    pub shown: ShownArgs,
 }
 
 /// Where a fleet's members leave notes for each other.
@@ -155,22 +150,11 @@ pub struct FleetRunArgs {
     #[arg(long, value_enum, default_value_t = Live::Auto, value_name = "MODE")]
     pub live: Live,
 
-    /// Serve the run's metrics for Prometheus at http://ADDR/metrics; a port alone is one of
-    /// 127.0.0.1
-    #[arg(long, value_name = "ADDR")]
-    pub metrics: Option<String>,
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 
-    /// How long the last metrics wait for those who read them; 0s does not wait
-    #[arg(long, value_name = "DURATION", default_value = "90s", requires = "metrics")]
-    pub metrics_linger: String,
-
-    /// Print run.json on stdout instead of the summary
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print one sentence on stdout, for a chat
-    #[arg(long, conflicts_with = "json")]
-    pub line: bool,
+    #[command(flatten)]
+    pub shown: ShownArgs,
 }
 
 /// What becomes of a run when a worker is lost.

@@ -66,7 +66,7 @@ pub(super) fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let files =
         [("avalanche.csv", avalanche::csv(&comebacks)), ("avalanche.html", avalanche::html(&setting, &comebacks))];
     write_files(directory.path(), &files)?;
-    if args.json {
+    if args.shown.json {
         print(&String::from_utf8_lossy(&avalanche::json(&setting, &comebacks)))?;
     } else {
         let place = directory.path().display();

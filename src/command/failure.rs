@@ -2,8 +2,10 @@
 
 use crate::diagnose::Verdict;
 use crate::profile::ProfileError;
+use crate::vocab::parse_duration;
 use std::fmt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How the process ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,4 +87,12 @@ impl From<ProfileError> for Failure {
     fn from(error: ProfileError) -> Self {
         Failure::Usage(error.to_string())
     }
+}
+
+/// A duration that was typed behind an option.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn span_of(option: &str, text: &str) -> Result<Duration, Failure> {
+    parse_duration(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
 }

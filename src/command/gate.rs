@@ -1,7 +1,7 @@
 //! `watch --listen`: what canaries, platforms and servers say of each trunk, as a gate for a
 //! dialler.
 
-use super::failure::Failure;
+use super::failure::{Failure, span_of};
 use super::metrics::bind_to;
 use super::output::say;
 use super::platform::poll::PlatformPoller;
@@ -17,7 +17,7 @@ use crate::profile::PlatformProfile;
 use crate::record::results::utc;
 use crate::report::watch::exposition;
 use crate::truth::{PATIENCE, Sampler, TruthReading};
-use crate::vocab::{Time, parse_duration};
+use crate::vocab::Time;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -88,8 +88,7 @@ impl DialGate {
         clock: Clock,
     ) -> Result<Option<DialGate>, Failure> {
         let Some(wanted) = args.listen.as_deref() else { return Ok(None) };
-        let steady = parse_duration(&args.steady)
-            .map_err(|error| Failure::usage(format!("--steady {}: {error}", args.steady)))?;
+        let steady = span_of("--steady", &args.steady)?;
         if args.least.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
             return Err(Failure::usage("--least: a share of the profile's agents from 0 to 1, like 0.95"));
         }

@@ -9,7 +9,7 @@ mod others;
 
 use super::carriers::{carriers, layers_of};
 use super::contact;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, span_of};
 use super::output::{LIMITS, RunDirectory, name_of, print, say, write_files};
 use super::registrar::{address_of, embedded};
 use super::source::DiskSource;
@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::profile;
 use crate::report::limits as report;
 use crate::seed::Seed;
-use crate::vocab::{RunTag, TrunkId, parse_duration, saturating_u16};
+use crate::vocab::{RunTag, TrunkId, saturating_u16};
 use field::{OpenedField, ShownField};
 use others::Others;
 use std::time::Duration;
@@ -160,10 +160,7 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
     let ceiling = f64::from(plan.load.max_message_rate) / MESSAGES;
     let planned = crate::load::Schedule::new(&plan.load, Seed(0)).peak();
     let fill = if planned > 0.0 { planned } else { FILL_MOST }.min(ceiling);
-    let span = |option: &str, text: &str| {
-        parse_duration(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
-    };
-    let objective = args.objective.as_deref().map(|text| span("--objective", text)).transpose()?;
+    let objective = args.objective.as_deref().map(|text| span_of("--objective", text)).transpose()?;
     let method = match args.method {
         MethodArg::Bisect => SearchMethod::Bisect,
         MethodArg::Rfc7502 => {
@@ -180,7 +177,7 @@ fn orders(plan: &Plan, trunk: TrunkId, args: &LimitsArgs) -> Result<Orders, Fail
         method,
         fill: FillRate { start: FILL_START.min(fill), most: fill },
         probing: rate::ProbingSettings { start: first.min(ceiling), most: ceiling, objective, t1 },
-        settle: span("--settle", &args.settle)?,
+        settle: span_of("--settle", &args.settle)?,
         gentle: GENTLE.min(ceiling),
     })
 }

@@ -1,15 +1,15 @@
 //! `--metrics`: a run's values for Prometheus, from before the first packet until somebody has read
 //! the last ones.
 
-use super::failure::Failure;
+use super::failure::{Failure, span_of};
 use super::output::say;
-use crate::cli::RunArgs;
+use crate::cli::{Live, MetricsArgs};
 use crate::engine::Signals;
 use crate::live::{Endpoint, Metrics, RunFacts};
 use crate::net::clock::Clock;
 use crate::plan::Plan;
 use crate::seed::Seed;
-use crate::vocab::{format_duration, parse_duration};
+use crate::vocab::format_duration;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -33,10 +33,9 @@ pub(super) struct Publication {
 ///
 /// # Errors
 /// When the options make no sense, or the address cannot be had.
-pub(super) fn bind(args: &RunArgs) -> Result<Option<Port>, Failure> {
+pub(super) fn bind(args: &MetricsArgs) -> Result<Option<Port>, Failure> {
     let Some(wanted) = args.metrics.as_deref() else { return Ok(None) };
-    let linger = parse_duration(&args.metrics_linger)
-        .map_err(|error| Failure::usage(format!("--metrics-linger {}: {error}", args.metrics_linger)))?;
+    let linger = span_of("--metrics-linger", &args.metrics_linger)?;
     let (listener, address) = bind_to("--metrics", wanted)?;
     Ok(Some(Port { listener, address, linger }))
 }
@@ -117,7 +116,7 @@ impl Publication {
     ///
     /// # Errors
     /// When signals cannot be received.
-    pub(super) fn linger(self, aloud: bool) -> Result<(), Failure> {
+    fn linger(self, aloud: bool) -> Result<(), Failure> {
         if self.linger.is_zero() {
             return Ok(());
         }
@@ -135,6 +134,15 @@ impl Publication {
             Ok(())
         })
     }
+}
+
+/// Publishes what came of a run a little longer; somebody who interrupted it is not kept waiting.
+///
+/// # Errors
+/// As for [`Publication::linger`].
+pub(super) fn linger(published: Option<Publication>, interrupted_by: Option<i32>, live: Live) -> Result<(), Failure> {
+    let wanted = published.filter(|_| interrupted_by.is_none());
+    wanted.map_or(Ok(()), |publication| publication.linger(live != Live::Off))
 }
 
 /// What readers of the metrics are told of a run.

@@ -63,7 +63,7 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     let share = part.of(&mut plan)?;
     let found = look_up_all(&mut plan)?;
     let truths = approach(&mut plan, (accounts, &canaries), &found, args, clock)?;
-    let port = metrics::bind(args)?;
+    let port = metrics::bind(&args.metrics)?;
     let seed = part.seed(&plan);
     plan.draw(seed);
     part.check_sources(&plan, share)?;
@@ -150,26 +150,14 @@ fn tell_all(
     publication: Option<metrics::Publication>,
 ) -> Result<Exit, Failure> {
     let interrupted_by = ended.interrupted_by;
-    let derived = conclude(directory, unkept, left.as_deref(), args.json || args.line)?;
-    // Somebody who interrupted the run is not kept waiting.
-    let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
-    tell(args, &plan.name, directory, &derived, publication.filter(|_| interrupted_by.is_none()))?;
-    Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
-}
-
-/// Prints what came of the run, makes room for the next one, and publishes it a little longer.
-pub(super) fn tell(
-    args: &RunArgs,
-    name: &str,
-    directory: &Path,
-    derived: &Derived,
-    lingers: Option<metrics::Publication>,
-) -> Result<(), Failure> {
-    derived.print(directory, Shown::of(args.json, args.line))?;
+    let derived = conclude(directory, unkept, left.as_deref(), Shown::of(args.shown))?;
+    publication.iter().for_each(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
+    derived.print(directory, Shown::of(args.shown))?;
     if let Some(keep) = args.keep {
-        keep::prune(name, directory, keep);
+        keep::prune(&plan.name, directory, keep);
     }
-    lingers.map_or(Ok(()), |publication| publication.linger(args.live != Live::Off))
+    metrics::linger(publication, interrupted_by, args.live)?;
+    Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
 }
 
 /// What was recorded is reported, whatever happened to the run.
@@ -180,11 +168,11 @@ pub(super) fn conclude(
     directory: &Path,
     unkept: Option<std::io::Error>,
     left: Option<&str>,
-    json: bool,
+    shown: Shown,
 ) -> Result<Derived, Failure> {
     let derived = derive(directory);
     // The summary says it too, where it is printed.
-    if json || derived.is_err() || unkept.is_some() {
+    if shown != Shown::Summary || derived.is_err() || unkept.is_some() {
         left.into_iter().for_each(say);
     }
     let Some(error) = unkept else { return derived };

@@ -1,7 +1,7 @@
 //! `regstorm simulate`: a run in virtual time, from profile to files, without a packet or a clock.
 
 use super::assemble::USER_AGENT;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, span_of};
 use super::output::{RunDirectory, name_of, print, say, write_files};
 use super::report::{Derived, Shown, derive};
 use super::run::header;
@@ -27,7 +27,7 @@ use crate::registrar::Registrar;
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
 use crate::sim::{self, Opposite, SimOutcome, Wording, World, WorldConfig};
-use crate::vocab::{LoadStage, RunTag, Stage, Time, parse_duration};
+use crate::vocab::{LoadStage, RunTag, Stage, Time};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -58,15 +58,16 @@ pub fn execute(args: &SimulateArgs) -> Result<Exit, Failure> {
     let derived = derive(directory.path())?;
     let dry_run = dry_run(&plan, &derived.results, &outcome);
     write_files(directory.path(), &[("dry-run.json", report::dry_run::render(&dry_run))])?;
-    if args.json {
+    let shown = Shown::of(args.shown);
+    if shown == Shown::Json {
         let Derived { results, judgement, findings, .. } = &derived;
         let document = run_json::render_rehearsal(results, judgement, findings, &dry_run);
         print(&String::from_utf8_lossy(&document))?;
-    } else if args.line {
-        derived.print(directory.path(), Shown::Line)?;
     } else {
-        derived.print(directory.path(), Shown::Summary)?;
-        print(&report::dry_run::lines(&dry_run))?;
+        derived.print(directory.path(), shown)?;
+        if shown == Shown::Summary {
+            print(&report::dry_run::lines(&dry_run))?;
+        }
     }
     let interrupted_by = derived.results.end.as_ref().and_then(|end| end.interrupted_by);
     Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
@@ -117,7 +118,7 @@ fn dry_run(plan: &Plan, results: &Results, outcome: &SimOutcome) -> DryRun {
 
 /// Lets the load go on with a hold until it lasts this long.
 fn lengthen(plan: &mut Plan, text: &str) -> Result<(), Failure> {
-    let wanted = parse_duration(text).map_err(|error| Failure::usage(format!("--for {text}: {error}")))?;
+    let wanted = span_of("--for", text)?;
     let lasts = Schedule::new(&plan.load, Seed(0)).lasts();
     if wanted < lasts {
         let lasts = crate::vocab::format_duration(lasts);

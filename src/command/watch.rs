@@ -3,7 +3,7 @@
 
 use super::canary::{Canary, CanaryRound, Sight, allowed_places};
 use super::carriers::showing;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, span_of};
 use super::gate::{CanaryWord, DialGate};
 use super::hook::Hook;
 use super::output::{print, say, write_files};
@@ -19,7 +19,7 @@ use crate::plan::{Plan, TrunkPlan};
 use crate::record::results;
 use crate::report::watch::{GoChange, exposition};
 use crate::seed::Seed;
-use crate::vocab::{Time, format_duration, parse_duration, printable};
+use crate::vocab::{Time, format_duration, printable};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,11 +84,11 @@ fn canary_of(subject: TrunkToProbe<'_>, prober: &Prober) -> Result<Option<Canary
 }
 
 pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Failure> {
-    match parse_duration(text) {
-        Ok(span) if span > Duration::ZERO => Ok(span),
-        Ok(_) => Err(Failure::usage(format!("{name} {text}: must be longer than nothing"))),
-        Err(error) => Err(Failure::usage(format!("{name} {text}: {error}"))),
+    let span = span_of(name, text)?;
+    if span.is_zero() {
+        return Err(Failure::usage(format!("{name} {text}: must be longer than nothing")));
     }
+    Ok(span)
 }
 
 /// Round after round until `until` or a signal; then removes the bindings. Whether every trunk is

@@ -5,7 +5,7 @@ use super::bench::{Bench, RealLine};
 use super::interrupt::Interrupt;
 use crate::cli::DiagnoseArgs;
 use crate::command::carriers::{carriers, showing};
-use crate::command::failure::{Exit, Failure};
+use crate::command::failure::{Exit, Failure, span_of};
 use crate::command::output::{print, say};
 use crate::command::probing::source_of;
 use crate::command::registrar::{address_of, embedded};
@@ -20,7 +20,7 @@ use crate::profile::{self, ProfileError};
 use crate::report::experiments::{self, Patient};
 use crate::seed::Seed;
 use crate::sip::Timers;
-use crate::vocab::{AgentId, parse_duration, saturating_u32};
+use crate::vocab::{AgentId, saturating_u32};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -210,7 +210,7 @@ fn pace(rate: f64) -> Result<Pace, Failure> {
 }
 
 fn patience(text: &str) -> Result<Duration, Failure> {
-    let span = parse_duration(text).map_err(|error| Failure::usage(format!("--timeout: {error}")))?;
+    let span = span_of("--timeout", text)?;
     if span.is_zero() || span > Timers::DEFAULT.f() {
         return Err(Failure::usage(format!("--timeout {text}: must be above 0s and at most 32s (Timer F)")));
     }

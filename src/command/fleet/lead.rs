@@ -219,7 +219,7 @@ impl Lead {
         self.coordinator.was_cut_off(now);
     }
 
-    /// A sign of life, and the orders once more: a server that lost its disk has them again.
+    /// A sign of life, where one is due.
     fn beat(&mut self) -> Result<(), BoardError> {
         if self.clock.now() < self.next_beat {
             return Ok(());

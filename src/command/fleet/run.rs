@@ -7,13 +7,13 @@
 use super::access::{measured_well, open, unix_ns};
 use super::collect::WorkerRecords;
 use super::lead::{Lead, Led};
-use crate::cli::{FleetRunArgs, Live, OnLossArg, RunArgs};
+use crate::cli::{FleetRunArgs, Live, OnLossArg};
 use crate::command::contact;
-use crate::command::failure::{Exit, Failure};
+use crate::command::failure::{Exit, Failure, span_of};
 use crate::command::metrics;
 use crate::command::output::{RunDirectory, say};
-use crate::command::report::Derived;
-use crate::command::run::{conclude, tell};
+use crate::command::report::Shown;
+use crate::command::run::conclude;
 use crate::command::run_watch::{FailureFile, RunWatch, Screen};
 use crate::command::share::{list_digest, profile_digest};
 use crate::command::source::{DiskSource, RehearsalSource};
@@ -26,7 +26,7 @@ use crate::net::clock::Clock;
 use crate::plan::{Plan, RegistrarChoice};
 use crate::profile::{self, Source, writes_secrets};
 use crate::seed::Seed;
-use crate::vocab::{parse_duration, printable, saturating_u32};
+use crate::vocab::{printable, saturating_u32};
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
@@ -45,11 +45,10 @@ pub(super) fn execute(args: &FleetRunArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("fleet run --live tui: the full screen is for one machine; use --live auto"));
     }
     let clock = Clock::new();
-    let (patience, gather) = (duration("--patience", &args.patience)?, duration("--gather", &args.gather)?);
+    let (patience, gather) = (span_of("--patience", &args.patience)?, span_of("--gather", &args.gather)?);
     let (offer, mut plan) = offer(args)?;
     let far = consent(&mut plan, args)?;
-    let run_args = as_run(args);
-    let port = metrics::bind(&run_args)?;
+    let port = metrics::bind(&args.metrics)?;
     let mut board = open(&args.nats, COORDINATOR)?;
     let unreached = |error: &dyn std::fmt::Display| Failure::could_not(format!("{error}; nothing was sent"));
     let offset = measured_well(&mut board, clock, COORDINATOR).map_err(|error| unreached(&error))?;
@@ -88,14 +87,12 @@ pub(super) fn execute(args: &FleetRunArgs) -> Result<Exit, Failure> {
     lead.leave();
     drop(watch);
     let Led { interrupted_by, unkept } = led?;
-    let derived: Derived = conclude(directory.path(), unkept, None, args.json || args.line)?;
-    let publication = publication.inspect(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
-    tell(&run_args, &plan.name, directory.path(), &derived, publication.filter(|_| interrupted_by.is_none()))?;
+    let shown = Shown::of(args.shown);
+    let derived = conclude(directory.path(), unkept, None, shown)?;
+    publication.iter().for_each(|publication| publication.metrics.end(derived.judgement.verdict.as_str()));
+    derived.print(directory.path(), shown)?;
+    metrics::linger(publication, interrupted_by, args.live)?;
     Ok(Exit::of_run(derived.judgement.verdict, interrupted_by))
-}
-
-fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
-    parse_duration(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
 }
 
 /// The offer, and what its profile means here.
@@ -195,24 +192,5 @@ fn screen(live: Live, plan: &Plan, schedule: &Schedule) -> Screen {
         Live::Auto if stderr().is_terminal() => Screen::Bars(Bars::new(schedule.lasts(), plan.identities.len() as u64)),
         // The full screen was refused before.
         Live::Plain | Live::Auto | Live::Tui => Screen::Plain,
-    }
-}
-
-/// What a run of one machine would have been told.
-fn as_run(args: &FleetRunArgs) -> RunArgs {
-    RunArgs {
-        profile: args.profile.clone(),
-        out: args.out.clone(),
-        sets: args.sets.clone(),
-        yes: args.yes,
-        share: None,
-        start_at: None,
-        live: args.live,
-        metrics: args.metrics.clone(),
-        metrics_linger: args.metrics_linger.clone(),
-        keep: None,
-        json: args.json,
-        line: args.line,
-        capture_secrets: false,
     }
 }

@@ -7,8 +7,8 @@
 use super::access::{measured_well, open};
 use super::courier::{CourierPost, carry};
 use super::offered::OfferedSource;
-use crate::cli::{FleetWorkerArgs, Live, RunArgs};
-use crate::command::failure::{Exit, Failure};
+use crate::cli::{FleetWorkerArgs, Live, MetricsArgs, RunArgs, ShownArgs};
+use crate::command::failure::{Exit, Failure, span_of};
 use crate::command::output::say;
 use crate::command::run::{carry_out, check_descriptors};
 use crate::command::run_watch::RunNews;
@@ -23,7 +23,7 @@ use crate::net::clock::Clock;
 use crate::net::usage;
 use crate::plan::Plan;
 use crate::profile;
-use crate::vocab::{Time, parse_duration, printable};
+use crate::vocab::{Time, printable};
 use ipnet::IpNet;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -84,9 +84,6 @@ impl WorkerLimits {
                 "--name {name}: write letters, digits, - and _, at most 64, and a letter or digit first"
             )));
         }
-        let duration = |option: &str, text: &str| {
-            parse_duration(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
-        };
         let net = |text: &String| {
             let single = text.parse::<std::net::IpAddr>().map(IpNet::from);
             single.or_else(|_| text.parse()).map_err(|_| {
@@ -100,8 +97,8 @@ impl WorkerLimits {
             allow_targets: args.allow_targets.iter().map(net).collect::<Result<_, _>>()?,
             max_agents: args.max_agents,
             max_message_rate: args.max_message_rate,
-            wait: args.wait.as_deref().map(|text| duration("--wait", text)).transpose()?,
-            patience: duration("--patience", &args.patience)?,
+            wait: args.wait.as_deref().map(|text| span_of("--wait", text)).transpose()?,
+            patience: span_of("--patience", &args.patience)?,
             out: args.out.clone(),
         })
     }
@@ -291,11 +288,9 @@ fn carry_out_part(
         share: None,
         start_at: None,
         live: Live::Off,
-        metrics: None,
-        metrics_linger: String::new(),
+        metrics: MetricsArgs::default(),
         keep: None,
-        json: false,
-        line: false,
+        shown: ShownArgs::default(),
         capture_secrets: false,
     };
     let (told, news) = channel();
