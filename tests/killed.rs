@@ -69,6 +69,40 @@ fn told_and_swept(dir: &Path, registrar: Regstorm) {
     assert!(ended.stderr().contains("bindings now 0, at most 40"), "{}", ended.stderr());
 }
 
+/// A thread that panics takes with it what its agents have bound, every second one's: the run asks
+/// the registrar for that and removes it; told to leave bindings alone, it says so of all of them,
+/// and they can be swept.
+#[test]
+fn what_a_lost_thread_had_bound_is_removed_or_told_and_swept() {
+    for unregister in ["true", "false"] {
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let (registrar, address) = registrar(dir.path());
+        let sets = ["--set".to_owned(), format!("run.unregister={unregister}"), "--set".into(), "run.workers=2".into()];
+        let args = ["run", held(dir.path(), &address), "--out", "out", "--live", "plain"];
+        // Refreshes bring the datagrams that the fault waits for.
+        let lives = ["--set", "trunk.0.expires=5s"];
+        let args: Vec<&str> = args.into_iter().chain(sets.iter().map(String::as_str)).chain(lives).collect();
+        let (shim, run) = Shim::start(dir.path(), &args);
+        until_recorded(dir.path());
+        shim.set(Fault::Breaks, 1);
+        let ended = run.wait(LIMIT);
+        let said = ended.expect_code(3).stderr();
+        let reasons = ResultDir::open(&dir.path().join("out")).run["invalid_reasons"].to_string();
+        assert!(reasons.contains("a sender thread failed: it panicked"), "{reasons}");
+        if unregister == "true" {
+            assert!(said.contains("20 bindings of its agents removed, 0 may be left"), "{said}");
+            assert_eq!(left(dir.path()), 0.0);
+        } else {
+            assert_eq!(left(dir.path()), AGENTS as f64);
+            let swept = Regstorm::run(dir.path(), &["sweep", "out"], LIMIT).expect_code(0).stdout();
+            assert!(swept.contains("40 agents looked up"), "{swept}");
+        }
+        registrar.signal("INT");
+        let ended = registrar.wait(LIMIT);
+        assert!(ended.stderr().contains("bindings now 0, at most 40"), "{}", ended.stderr());
+    }
+}
+
 /// The program's memory is made to grow, in a control group that may have no more.
 #[test]
 fn a_run_that_the_kernel_kills_for_its_memory_is_told_and_swept() {

@@ -49,6 +49,7 @@ pub mod simulate;
 pub mod source;
 mod stop;
 mod sweep;
+mod sweeping;
 mod targets;
 mod threads;
 mod trend;

@@ -15,15 +15,15 @@ use super::share::{self, RunPart};
 use super::stop::StopFlag;
 use super::targets::{TrunkTargets, look_up_all, with_embedded};
 use super::truths::{self, KnownServers, TruthWatch};
-use super::{contact, keep, kept_baseline, metrics};
+use super::{contact, keep, kept_baseline, metrics, sweeping};
 use crate::agent::{Identity, RetryPolicy};
 use crate::cli::{Live, RunArgs};
 use crate::diagnose::findings::counted;
-use crate::engine::{Carrier, Conduct, Ended, HungFor, Pacing, Wish, WorkerPlan, conduct};
+use crate::engine::{Carrier, Conduct, Ended, HungFor, Pacing, Server, Wish, WorkerPlan, conduct};
 use crate::live::Bars;
 #[cfg(feature = "tui")]
 use crate::live::screen::Opening;
-use crate::load::{LoadConfig, Schedule, Share};
+use crate::load::{LoadConfig, Schedule, Share, Stripe};
 use crate::net::clock::Clock;
 use crate::net::descriptors::{ephemeral_ports, raise_limit};
 use crate::net::priority::prefer_promptness;
@@ -115,6 +115,7 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     // What is left to do may take a while, or be held up by a disk or a terminal.
     let _heard = StopFlag::listen(clock)?;
     watchers.into_iter().for_each(Canaries::end);
+    let ended = without_lost(&plan, ended, (&targets, server.as_ref()), (&frame, clock), &watch);
     let kept = keep_end(&mut watch, &directory, ended, &frame);
     drop((watch, renewal, server));
     let left = left_behind(&plan, &kept.ended, clock);
@@ -122,6 +123,38 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
         return share::conclude(&part, directory.path(), kept.unkept, left.as_deref(), kept.ended.interrupted_by);
     }
     tell_all(args, &plan, directory.path(), (kept, left), publication)
+}
+
+/// A sender thread that was lost took with it what its agents had bound: the registrars are asked
+/// for that, and it is removed as they list it.
+fn without_lost(
+    plan: &Plan,
+    ended: Ended,
+    (targets, server): (&[TrunkTargets], Option<&Server>),
+    (frame, clock): (&RunFrame, Clock),
+    watch: &RunWatch<'_>,
+) -> Ended {
+    if ended.lost_workers.is_empty() || !plan.unregister || ended.hurried {
+        return ended;
+    }
+    let stripes: Vec<Stripe> = frame.share.stripes().collect();
+    let lost = |agent: &u32| ended.lost_workers.iter().any(|&worker| stripes[worker].local(*agent).is_some());
+    let agents: Vec<AgentId> = (0..saturating_u32(plan.identities.len())).filter(lost).map(AgentId).collect();
+    watch.say("a sender thread was lost: asking the registrars what its agents have bound");
+    let swept = carriers(plan, server).and_then(|carriers| {
+        let targets = targets.iter().cloned().zip(carriers).collect();
+        sweeping::sweep_lost(plan, (&agents, ended.lost_bound), targets, frame.seed, clock)
+    });
+    match swept {
+        Ok((removed, left)) => {
+            watch.say(&format!("{} of its agents removed, {left} may be left", counted(removed, "binding")));
+            Ended { left_bound: ended.left_bound - ended.lost_bound + left, ..ended }
+        }
+        Err(why) => {
+            watch.say(&format!("warning: they could not be asked: {why}"));
+            ended
+        }
+    }
 }
 
 /// How a run ended, and why that could not be kept.

@@ -107,8 +107,14 @@ pub struct Ended {
     pub interrupted_by: Option<i32>,
     /// Sender threads that failed, and why the first did; the run went on without them.
     pub lost: Option<String>,
-    /// Agents whose bindings were not removed and have not ended.
+    /// Positions of the sender threads that took their agents with them.
+    pub lost_workers: Vec<usize>,
+    /// What these agents had bound when they were last heard of.
+    pub lost_bound: u64,
+    /// Agents whose bindings were not removed and have not ended, those included.
     pub left_bound: u64,
+    /// Somebody asked twice for an end.
+    pub hurried: bool,
     /// Why the observer could not keep what it was shown; the load ended then.
     pub keep_error: Option<io::Error>,
     /// The observer ended the load before its time.
@@ -234,8 +240,10 @@ struct Conductor {
     keep_error: Option<io::Error>,
     /// Of sender threads that failed: the first reason.
     lost: Option<String>,
-    /// What the agents of these threads had bound when they were last heard of.
+    /// Which they were, and what their agents had bound when they were last heard of.
+    lost_workers: Vec<usize>,
     lost_bound: u64,
+    hurried: bool,
     /// Agents registered in the interval that was merged last.
     bound: u64,
     hung_told: bool,
@@ -314,7 +322,9 @@ impl Conductor {
             start: run.start,
             keep_error: None,
             lost: None,
+            lost_workers: Vec::new(),
             lost_bound: 0,
+            hurried: false,
             bound: 0,
             hung_told: false,
             suspended_ns: suspended_ns(),
@@ -354,7 +364,8 @@ impl Conductor {
                 self.sender_cpu_ns += cpu_ns;
                 if let Some(error) = failure {
                     self.lost.get_or_insert_with(|| format!("a sender thread failed: {error}"));
-                    // Nobody removes these any more, and no later interval knows of them.
+                    // No other thread knows what these have bound, and no later interval does.
+                    self.lost_workers.push(worker);
                     self.lost_bound += self.progress[worker].registered;
                     self.go_on_without(audience);
                 }
@@ -510,6 +521,7 @@ impl Conductor {
     /// The first signal ends the load early, the second one ends everything now.
     fn interrupted(&mut self, number: i32, audience: &Audience) {
         if self.interrupted_by.is_some() {
+            self.hurried = true;
             self.finish();
             return;
         }
@@ -663,7 +675,10 @@ impl Conductor {
             load_ended: self.load_ends,
             interrupted_by: self.interrupted_by,
             lost: self.lost,
+            lost_workers: self.lost_workers,
+            lost_bound: self.lost_bound,
             left_bound: self.bound + self.lost_bound,
+            hurried: self.hurried,
             keep_error: self.keep_error,
             stopped: self.stopped,
             registered_after_drain: self.registered,

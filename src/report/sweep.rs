@@ -43,6 +43,18 @@ impl SweptTrunk {
 }
 
 impl Sweep {
+    pub fn removed(&self) -> u64 {
+        self.trunks.iter().map(|trunk| trunk.removed).sum()
+    }
+
+    /// How many bindings may be left of agents that are known to have had so many. Nobody knows
+    /// more where some could not be asked about.
+    pub fn may_be_left(&self, known_bound: u64) -> u64 {
+        let found: u64 = self.trunks.iter().map(|trunk| trunk.found).sum();
+        let all_asked = self.trunks.iter().all(|trunk| trunk.unasked.is_empty());
+        (if all_asked { found } else { found.max(known_bound) }) - self.removed()
+    }
+
     /// Whether nothing of the run is left, as far as the registrars say.
     pub fn is_clean(&self) -> bool {
         self.trunks.iter().all(|trunk| trunk.removed == trunk.found && trunk.unasked.is_empty())
@@ -64,7 +76,7 @@ pub fn render_json(sweep: &Sweep) -> String {
 /// The sweep for a terminal: a few lines for each trunk, and one for all.
 pub fn render(sweep: &Sweep) -> String {
     let mut text: String = sweep.trunks.iter().map(trunk).collect();
-    let removed: u64 = sweep.trunks.iter().map(|trunk| trunk.removed).sum();
+    let removed = sweep.removed();
     let left: u64 = sweep.trunks.iter().map(|trunk| trunk.found - trunk.removed).sum();
     let unasked: u64 = sweep.trunks.iter().flat_map(|trunk| trunk.unasked.values()).sum();
     text += &match (removed, left, unasked) {
@@ -117,6 +129,18 @@ mod tests {
             "nj: 1 agent could not be asked about: 403 Forbidden\n\
              2 bindings removed; 0 could not be removed, and 1 agent could not be asked about: run the sweep again\n"
         ));
+    }
+
+    #[test]
+    fn whoever_could_not_be_asked_about_may_be_left() {
+        let mut trunk = SweptTrunk { asked: 20, found: 20, removed: 18, ..SweptTrunk::default() };
+        let sweep = |trunk: &SweptTrunk| {
+            let unasked = trunk.unasked.clone();
+            Sweep { trunks: vec![SweptTrunk { unasked, ..trunk_like(trunk) }] }
+        };
+        assert_eq!(sweep(&trunk).may_be_left(25), 2, "all were asked: the registrar knows better than we do");
+        trunk.unasked(5, "not answered".into());
+        assert_eq!((sweep(&trunk).may_be_left(25), sweep(&trunk).may_be_left(3)), (7, 2));
     }
 
     fn trunk_like(trunk: &SweptTrunk) -> SweptTrunk {

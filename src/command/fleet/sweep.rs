@@ -21,7 +21,7 @@ pub(super) fn execute(args: &FleetSweepArgs) -> Result<Exit, Failure> {
     let path = header_of(&args.dir)?.profile_path.map(PathBuf::from);
     for (name, dir) in workers(args)? {
         let results = results_of(&dir)?;
-        let left = results.end.is_none() || figures::bindings_left(&results).count > 0;
+        let left = !sweep::is_whole(&results) || figures::bindings_left(&results).count > 0;
         if !left && !args.all {
             say(&format!("worker {}: it removed every binding it knew of", printable(&name)));
             continue;
