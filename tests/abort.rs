@@ -254,6 +254,16 @@ fn a_canary_that_is_shut_out_ends_the_load() {
     let said = run.stderr();
     assert!(said.contains("trunk lab: the canary, canary, did not register: ") && said.contains("403"), "{said}");
     assert!(said.contains("stopped by abort_on: canary_failed_in_a_row >= 3"), "{said}");
+    // What it was told is in the record, and so in whatever is made of that.
+    let told = &results.run["canary"];
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!(
+        (&told[0]["trunk_id"], &told[0]["user"], &told[0]["turn"]),
+        (&"lab".into(), &"canary".into(), &"failed".into())
+    );
+    assert_eq!(told[0]["said"], "403 Forbidden, before any challenge");
+    let again = Regstorm::run(dir.path(), &["report", "out"], LIMIT).expect_code(0).stdout();
+    assert!(again.contains("one after another, first with 403 Forbidden, before any challenge"), "{again}");
     registrar.signal("INT");
     registrar.wait(LIMIT);
 }

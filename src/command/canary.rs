@@ -16,9 +16,11 @@ use crate::diagnose::readiness::{place, said};
 use crate::engine::{CanaryBooks, Carrier, Server};
 use crate::net::clock::Clock;
 use crate::plan::{AgentAccount, Plan, TrunkPlan};
-use crate::vocab::Time;
+use crate::record::{CanaryNote, CanaryTurn};
+use crate::vocab::{Time, said as as_kept, saturating_u16};
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -50,8 +52,8 @@ pub(super) struct Canary {
 pub(super) struct CanaryRound<'w> {
     /// Where a trunk is.
     pub(super) find: &'w (dyn Fn(&TrunkPlan) -> Result<TrunkTargets, String> + Sync),
-    /// Hears of addresses that were left.
-    pub(super) notes: &'w (dyn Fn(String) + Sync),
+    /// Hears of addresses that were left, by trunk.
+    pub(super) notes: &'w (dyn Fn(&TrunkPlan, String) + Sync),
     pub(super) prober: &'w Prober,
     pub(super) patience: Duration,
 }
@@ -112,7 +114,7 @@ impl Canary {
             Ok(None) => (false, Sight::Hindered("was not sent".to_owned())),
             Ok(Some(reached)) => {
                 for line in reached.lines() {
-                    (shared.notes)(format!("trunk {}: the canary: {line}", self.trunk.id));
+                    (shared.notes)(&self.trunk, line);
                 }
                 let maybe_bound = reached.left.iter().any(|left| left.maybe_bound);
                 let outcome = reached.seen.outcome;
@@ -162,7 +164,7 @@ impl Canary {
                 (Some(_), Ok(found)) if found.transport().is_some_and(|over| over != self.trunk.transport()) => {
                     self.look_up_at = next_look_up(&found, now);
                     let said = "its records ask for another transport now, which needs a new start";
-                    (shared.notes)(format!("trunk {}: the canary keeps its address: {said}", self.trunk.id));
+                    (shared.notes)(&self.trunk, format!("it keeps its address: {said}"));
                 }
                 (Some(route), Ok(found)) => {
                     self.look_up_at = next_look_up(&found, now);
@@ -171,7 +173,7 @@ impl Canary {
                 // Nobody knew: what stood before goes on.
                 (Some(_), Err(why)) => {
                     self.look_up_at = now + AGAIN;
-                    (shared.notes)(format!("trunk {}: the canary keeps its address: {why}", self.trunk.id));
+                    (shared.notes)(&self.trunk, format!("it keeps its address: {why}"));
                 }
             }
         }
@@ -192,13 +194,16 @@ pub(super) fn allowed_places(nets: &[IpNet], trunk: &TrunkPlan) -> Result<TrunkT
     }
 }
 
-/// What canaries have to say to whoever watches the run.
-pub(super) type CanaryWords = Arc<Mutex<Vec<String>>>;
+/// What canaries have to say to whoever watches and records the run.
+pub(super) type CanaryNotes = Arc<Mutex<Vec<CanaryNote>>>;
+
+/// So many changes of a run are told and recorded; what comes after them is only counted.
+const MOST_NOTES: usize = 10_000;
 
 /// Canaries beside a run's load, on a thread of their own.
 pub(super) struct Canaries {
     pub books: Arc<CanaryBooks>,
-    pub words: CanaryWords,
+    pub notes: CanaryNotes,
     prober: Arc<Prober>,
     /// Its end ends the rounds.
     while_it_lasts: Sender<()>,
@@ -206,7 +211,8 @@ pub(super) struct Canaries {
 }
 
 impl Canaries {
-    /// Begins; `None` where no trunk has one. `accounts` are by trunk.
+    /// Begins; `None` where no trunk has one. `accounts` are by trunk, and the run's time begins at
+    /// `start`.
     ///
     /// # Errors
     /// When no thread is to be had, or a key of TLS cannot be read.
@@ -215,11 +221,12 @@ impl Canaries {
         accounts: Vec<Option<AgentAccount>>,
         targets: &[TrunkTargets],
         server: Option<&Server>,
-        clock: Clock,
+        (clock, start): (Clock, Time),
     ) -> Result<Option<Canaries>, Failure> {
         if accounts.iter().all(Option::is_none) {
             return Ok(None);
         }
+        let ids = names(plan, &accounts);
         let prober = Arc::new(Prober::paced(clock, CANARY_MESSAGES));
         let trunks = plan.trunks.iter().zip(accounts).zip(targets.iter().zip(carriers(plan, server)?)).enumerate();
         let canary = |(trunk, account): (&TrunkPlan, Option<AgentAccount>), (target, carrier)| {
@@ -227,20 +234,20 @@ impl Canaries {
             Some(Canary::new(trunk, account?, (source, carrier), Some(target), &prober))
         };
         let canaries = trunks.filter_map(|(n, (trunk, way))| Some((n, canary(trunk, way)?))).collect();
-        let (books, words) = (Arc::new(CanaryBooks::new(plan.trunks.len())), CanaryWords::default());
+        let (books, notes) = (Arc::new(CanaryBooks::new(plan.trunks.len())), CanaryNotes::default());
         let (while_it_lasts, over) = channel();
         let rounds = Rounds {
             canaries,
             every: plan.interval.clamp(EVERY[0], EVERY[1]),
             allow_targets: plan.allow_targets.clone(),
             books: books.clone(),
-            words: words.clone(),
+            log: CanaryLog { notes: notes.clone(), start, ids, clock, told: AtomicUsize::new(0) },
         };
         let shared = prober.clone();
         let thread = std::thread::Builder::new().name("canaries".to_owned());
         let begun = thread.spawn(move || rounds.run(&shared, &over));
         let thread = begun.map_err(|error| Failure::could_not(format!("the canaries' thread: {error}")))?;
-        Ok(Some(Canaries { books, words, prober, while_it_lasts, thread }))
+        Ok(Some(Canaries { books, notes, prober, while_it_lasts, thread }))
     }
 
     /// Ends the rounds and waits until the bindings are removed.
@@ -259,15 +266,42 @@ struct Rounds {
     every: Duration,
     allow_targets: Vec<IpNet>,
     books: Arc<CanaryBooks>,
-    words: CanaryWords,
+    log: CanaryLog,
+}
+
+/// Where changes are noted.
+struct CanaryLog {
+    notes: CanaryNotes,
+    start: Time,
+    clock: Clock,
+    /// By trunk: its name, and who its canary is.
+    ids: Vec<(String, String)>,
+    told: AtomicUsize,
+}
+
+impl CanaryLog {
+    fn note(&self, trunk: usize, turn: CanaryTurn, said: &str) {
+        if self.told.fetch_add(1, Ordering::Relaxed) >= MOST_NOTES {
+            return;
+        }
+        let user = self.ids.get(trunk).map(|(_, user)| user.clone()).unwrap_or_default();
+        let at_ns = self.clock.now().nanos_since(self.start);
+        // Whatever the server wrote into it, no digest is kept.
+        let said = as_kept(said.as_bytes());
+        let note = CanaryNote { trunk: saturating_u16(trunk), at_ns, user, turn, said };
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
 }
 
 impl Rounds {
     fn run(mut self, prober: &Prober, over: &Receiver<()>) {
-        let Rounds { canaries, every, allow_targets, books, words } = &mut self;
+        let Rounds { canaries, every, allow_targets, books, log } = &mut self;
         let find = |trunk: &TrunkPlan| allowed_places(allow_targets, trunk);
-        let tell = |line| words.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-        let round = CanaryRound { find: &find, notes: &tell, prober, patience: PATIENCE };
+        let moved = |trunk: &TrunkPlan, line: String| {
+            let position = log.ids.iter().position(|(id, _)| *id == trunk.id);
+            position.into_iter().for_each(|position| log.note(position, CanaryTurn::Address, &line));
+        };
+        let round = CanaryRound { find: &find, notes: &moved, prober, patience: PATIENCE };
         let mut failing = vec![0u64; canaries.len()];
         loop {
             let begun = prober.clock.now();
@@ -277,16 +311,14 @@ impl Rounds {
                     break;
                 }
                 books.checked(*trunk, good);
-                let line = match (good, *failing) {
-                    (true, 0) => None,
-                    (true, failed) => Some(format!("registers again after {}", counted(failed, "failed check"))),
-                    (false, 0) => Some(format!("did not register: {}{}", sight.words(), sight.place())),
-                    (false, _) => None,
-                };
-                *failing = if good { 0 } else { *failing + 1 };
-                if let Some(line) = line {
-                    tell(format!("trunk {}: the canary, {}, {line}", canary.trunk.id, canary.account.user));
+                match (good, *failing) {
+                    (true, 0) | (false, 1..) => {}
+                    (true, failed) => log.note(*trunk, CanaryTurn::Registered, &counted(failed, "failed check")),
+                    (false, 0) => {
+                        log.note(*trunk, CanaryTurn::Failed, &format!("{}{}", sight.words(), sight.place()));
+                    }
                 }
+                *failing = if good { 0 } else { *failing + 1 };
             }
             let next = begun + *every;
             if over.recv_timeout(next.since(prober.clock.now())) != Err(RecvTimeoutError::Timeout) {
@@ -295,6 +327,12 @@ impl Rounds {
         }
         canaries.iter_mut().for_each(|(_, canary)| canary.unregister(&round));
     }
+}
+
+/// By trunk: its name, and the user of its canary.
+fn names(plan: &Plan, accounts: &[Option<AgentAccount>]) -> Vec<(String, String)> {
+    let user = |account: &Option<AgentAccount>| account.as_ref().map(|account| account.user.clone());
+    plan.trunks.iter().zip(accounts).map(|(trunk, own)| (trunk.id.clone(), user(own).unwrap_or_default())).collect()
 }
 
 /// The longest a check waits for its turn.

@@ -102,8 +102,8 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
         directory.link_latest();
     }
     watch.compares(TruthWatch::begin(&plan, truths, clock, start)?);
-    let watchers = Canaries::begin(&plan, part.canaries(canaries, share), &targets, server.as_ref(), clock)?;
-    watchers.iter().for_each(|watchers| watch.hears(watchers.words.clone()));
+    let watchers = Canaries::begin(&plan, part.canaries(canaries, share), &targets, server.as_ref(), (clock, start))?;
+    watchers.iter().for_each(|watchers| watch.hears(watchers.notes.clone()));
     let canaries = watchers.as_ref().map(|watchers| watchers.books.clone());
     let mut renewal = renewing(&plan, &targets, clock)?;
     renewal.iter().for_each(|renewal| watch.records(renewal.look_ups.clone()));

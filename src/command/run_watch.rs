@@ -1,6 +1,6 @@
 //! Who watches a run of our own: the writers of the raw files, and the person at the terminal.
 
-use super::canary::CanaryWords;
+use super::canary::CanaryNotes;
 use super::output::{FAILURES, say};
 use super::renew::LookUps;
 #[cfg(feature = "tui")]
@@ -85,7 +85,7 @@ pub(super) struct RunWatch<'a> {
     conditions: AbortWatch,
     aborted: Option<Aborted>,
     look_ups: LookUps,
-    canaries: CanaryWords,
+    canaries: CanaryNotes,
     truths: Option<TruthWatch>,
 }
 
@@ -160,7 +160,7 @@ impl<'a> RunWatch<'a> {
             conditions,
             aborted: None,
             look_ups: LookUps::default(),
-            canaries: CanaryWords::default(),
+            canaries: CanaryNotes::default(),
             truths: None,
         }
     }
@@ -176,9 +176,26 @@ impl<'a> RunWatch<'a> {
         self.look_ups = look_ups;
     }
 
-    /// Passes on what canaries have to say.
-    pub(super) fn hears(&mut self, words: CanaryWords) {
-        self.canaries = words;
+    /// Keeps and passes on what canaries have to say.
+    pub(super) fn hears(&mut self, notes: CanaryNotes) {
+        self.canaries = notes;
+    }
+
+    /// Keeps what canaries have said since.
+    fn keep_canaries(&mut self) -> io::Result<()> {
+        let notes = std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
+        for note in &notes {
+            self.writer.canary(note)?;
+            let plan: &Plan = self.failures.plan;
+            let id = plan.trunks.get(usize::from(note.trunk)).map_or("", |trunk| &trunk.id);
+            let line = note.line(id);
+            match &self.screen {
+                #[cfg(feature = "tui")]
+                Screen::Live(live) => live.canary(note, &printable(&line)),
+                _ => self.say(&line),
+            }
+        }
+        Ok(())
     }
 
     /// Puts servers' own counts beside ours.
@@ -206,6 +223,7 @@ impl<'a> RunWatch<'a> {
     /// # Errors
     /// When it cannot be kept.
     pub(super) fn end(&mut self, end: &End) -> io::Result<()> {
+        self.keep_canaries()?;
         let samples = self.truths.take().map(|truths| truths.end(end.left_bound)).unwrap_or_default();
         if !samples.is_empty() {
             self.writer.truth(&samples)?;
@@ -258,6 +276,7 @@ impl<'a> RunWatch<'a> {
 impl Observer for RunWatch<'_> {
     fn interval(&mut self, interval: &Interval) -> io::Result<Decision> {
         self.keep_truth()?;
+        self.keep_canaries()?;
         self.writer.interval(interval)?;
         if let Some(metrics) = &self.metrics {
             metrics.interval(interval);
@@ -272,8 +291,6 @@ impl Observer for RunWatch<'_> {
             #[cfg(feature = "tui")]
             Screen::Live(live) => live.interval(interval),
         }
-        let words = std::mem::take(&mut *self.canaries.lock().unwrap_or_else(PoisonError::into_inner));
-        words.iter().for_each(|line| self.say(line));
         if self.aborted.is_some() {
             return Ok(Decision::GoOn);
         }

@@ -17,7 +17,7 @@ use crate::measure::Interval;
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{pause, wait_input};
 use crate::net::priority::give_way;
-use crate::record::Follower;
+use crate::record::{CanaryNote, CanaryTurn, Follower};
 use crate::vocab::{self, Intervention, LoadStage, printable};
 use std::fs::File;
 use std::io::{IsTerminal, stderr, stdin};
@@ -46,6 +46,7 @@ enum ScreenUpdate {
     Interval(Digest),
     TrunkTargets { lines: Vec<FindingLine>, health: Health, doubts: Vec<String>, took: Duration },
     Line(String),
+    Canary { trunk: u16, failing: Option<bool>, line: String },
     Intervened(Intervention),
     Ending,
 }
@@ -116,6 +117,16 @@ impl LiveScreen {
 
     pub(super) fn say(&self, line: &str) {
         self.tell(ScreenUpdate::Line(line.to_owned()));
+    }
+
+    /// What an agent beside the load has to say, which stays on the screen.
+    pub(super) fn canary(&self, note: &CanaryNote, line: &str) {
+        let failing = match note.turn {
+            CanaryTurn::Failed => Some(true),
+            CanaryTurn::Registered => Some(false),
+            CanaryTurn::Address => None,
+        };
+        self.tell(ScreenUpdate::Canary { trunk: note.trunk, failing, line: line.to_owned() });
     }
 
     pub(super) fn stage(&mut self, stage: vocab::Stage) {
@@ -247,6 +258,7 @@ fn take_in(scene: &mut Scene, updates: &Receiver<ScreenUpdate>) -> bool {
             Ok(ScreenUpdate::Interval(digest)) => scene.interval(digest),
             Ok(ScreenUpdate::TrunkTargets { lines, health, doubts, took }) => scene.found(lines, health, doubts, took),
             Ok(ScreenUpdate::Line(line)) => scene.say(&line),
+            Ok(ScreenUpdate::Canary { trunk, failing, line }) => scene.canary(trunk, failing, &line),
             Ok(ScreenUpdate::Intervened(intervention)) => scene.intervened(intervention.speed),
             Ok(ScreenUpdate::Ending) => scene.stopping(),
             Err(TryRecvError::Empty) => return true,

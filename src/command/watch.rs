@@ -253,7 +253,7 @@ impl CanaryWatch {
     fn each(&mut self, act: impl Fn(&CanaryRound<'_>, &mut WatchedCanary) -> Option<GoChange> + Sync) -> Vec<GoChange> {
         let CanaryWatch { plan, prober, patience, canaries, .. } = self;
         let find = |trunk: &TrunkPlan| allowed_places(&plan.allow_targets, trunk);
-        let notes = |line: String| say(&line);
+        let notes = |trunk: &TrunkPlan, line: String| say(&format!("trunk {}: the canary: {line}", trunk.id));
         let shared = CanaryRound { find: &find, notes: &notes, prober, patience: *patience };
         let share = canaries.len().div_ceil(SIDE_BY_SIDE).max(1);
         std::thread::scope(|scope| {

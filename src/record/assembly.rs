@@ -5,6 +5,7 @@
 //! and ended after it. Interval histograms stay serialised; only the run's sums, one per trunk and
 //! phase, are kept decoded.
 
+use super::canary::CanaryNote;
 use super::error::ReadError;
 use super::fleet::FleetFacts;
 use super::resolution::Resolution;
@@ -22,6 +23,7 @@ pub(super) struct Assembly {
     header: Header,
     interventions: Vec<Intervention>,
     resolutions: Vec<Resolution>,
+    canary_notes: Vec<CanaryNote>,
     truth: Vec<TruthSample>,
     imbalances: Vec<Imbalance>,
     fleet: Option<FleetFacts>,
@@ -77,6 +79,7 @@ impl Assembly {
         Ok(Assembly {
             interventions: Vec::new(),
             resolutions: header.resolutions.clone(),
+            canary_notes: Vec::new(),
             truth: Vec::new(),
             imbalances: Vec::new(),
             fleet: None,
@@ -108,6 +111,13 @@ impl Assembly {
     /// Adds what a name stood for when it was looked up again.
     pub(super) fn resolved(&mut self, resolution: Resolution) {
         self.resolutions.push(resolution);
+    }
+
+    /// Adds what a canary had to say; of a trunk that the header does not name nothing is known.
+    pub(super) fn canary_said(&mut self, note: CanaryNote) {
+        if usize::from(note.trunk) < self.trunks.len() {
+            self.canary_notes.push(note);
+        }
     }
 
     /// Adds what registrars said of themselves; of a server that the header does not name nothing
@@ -270,6 +280,7 @@ impl Assembly {
             end,
             interventions: self.interventions,
             resolutions: self.resolutions,
+            canary_notes: self.canary_notes,
             truth: self.truth,
             imbalances: self.imbalances,
             fleet: self.fleet,

@@ -8,6 +8,7 @@
 //! judge, round or drop what was measured.
 
 mod assembly;
+mod canary;
 pub mod capture;
 mod error;
 pub mod eventlog;
@@ -29,6 +30,7 @@ mod truth;
 mod unpack;
 pub mod writer;
 
+pub use canary::{CanaryNote, CanaryTurn};
 pub use error::ReadError;
 pub use fleet::{FleetFacts, FleetWorker, ShareHeader, WorkerLoss};
 pub use merger::Merger;

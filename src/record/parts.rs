@@ -16,8 +16,9 @@ pub enum RecordPart {
     End(Box<End>),
 }
 
-/// The parts of a record, one after another. What a name stood for at one machine stays in its own
-/// record; no machine of several is intervened at, or asks a server for its count.
+/// The parts of a record, one after another. What a name stood for at one machine, and what its
+/// canaries said, stays in its own record; no machine of several is intervened at, or asks a server
+/// for its count.
 pub struct RecordParts<R> {
     frames: Frames<BufReader<R>>,
     header: Header,
@@ -74,7 +75,11 @@ impl<R: Read> RecordParts<R> {
                 self.imbalances.push(json(payload)?);
                 None
             }
-            FrameKind::Intervention | FrameKind::Resolution | FrameKind::Truth | FrameKind::Fleet => {
+            FrameKind::Intervention
+            | FrameKind::Resolution
+            | FrameKind::Truth
+            | FrameKind::Fleet
+            | FrameKind::Canary => {
                 json::<IgnoredAny>(payload)?;
                 None
             }

@@ -36,6 +36,7 @@ pub fn read(source: impl Read) -> Result<Results, ReadError> {
             NextFrame::Frame(FrameKind::Resolution, payload) => assembly.resolved(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Truth, payload) => assembly.told(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Fleet, payload) => assembly.shared(frames.json(&payload)?),
+            NextFrame::Frame(FrameKind::Canary, payload) => assembly.canary_said(frames.json(&payload)?),
             NextFrame::Frame(FrameKind::Interval, payload) => add_interval(&mut assembly, &frames, &payload)?,
         }
     };
@@ -95,6 +96,7 @@ impl<R: Read + Seek> Follower<R> {
                 NextFrame::Frame(FrameKind::Resolution, payload) => self.assembly.resolved(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Truth, payload) => self.assembly.told(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Fleet, payload) => self.assembly.shared(self.frames.json(&payload)?),
+                NextFrame::Frame(FrameKind::Canary, payload) => self.assembly.canary_said(self.frames.json(&payload)?),
                 NextFrame::Frame(FrameKind::Header | FrameKind::End, _) => {}
             }
         }

@@ -1,5 +1,6 @@
 //! A run as read back from its record: the one input of diagnosis and reports.
 
+use super::canary::CanaryNote;
 use super::fleet::{FleetFacts, ShareHeader};
 use super::resolution::Resolution;
 use super::truth::{TruthHeader, TruthSample};
@@ -397,6 +398,8 @@ pub struct Results {
     pub interventions: Vec<Intervention>,
     /// What names stood for: before the load, then each time they were looked up again.
     pub resolutions: Vec<Resolution>,
+    /// What agents beside the load had to say, in order.
+    pub canary_notes: Vec<CanaryNote>,
     /// What registrars said of themselves, in the order of the answers.
     pub truth: Vec<TruthSample>,
     /// Where the run's own books did not balance, once per trunk; empty in a sound run.

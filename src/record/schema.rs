@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The first frame is the header, as JSON, then one frame per interval, in postcard, between them
-//! one per intervention of a person, one per look-up of a name, those with registrars' own counts
+//! one per intervention of a person, one per look-up of a name, one per change of a canary, those
+//! with registrars' own counts
 //! and one per trunk whose books do not balance, as JSON, then the machines of a run that several
 //! shared and the end, as JSON. All but the
 //! intervals are small and gain fields over time, so they are self-describing JSON; an interval is
@@ -47,6 +48,9 @@ pub enum FrameKind {
     Truth = 7,
     /// The machines of a run that several shared, as JSON, before its end.
     Fleet = 8,
+    /// What an agent beside the load had to say, as JSON, before the interval at whose end that was
+    /// known.
+    Canary = 9,
 }
 
 impl FrameKind {
@@ -60,6 +64,7 @@ impl FrameKind {
             6 => Some(FrameKind::Resolution),
             7 => Some(FrameKind::Truth),
             8 => Some(FrameKind::Fleet),
+            9 => Some(FrameKind::Canary),
             _ => None,
         }
     }

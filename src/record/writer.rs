@@ -1,6 +1,7 @@
 //! Writing a record: each frame whole, at once, and flushed, so that a killed run loses at most the
 //! interval it was in.
 
+use super::canary::CanaryNote;
 use super::fleet::FleetFacts;
 use super::resolution::Resolution;
 use super::results::{End, Header};
@@ -71,6 +72,15 @@ impl<W: Write> Writer<W> {
     pub fn resolution(&mut self, resolution: &Resolution) -> io::Result<()> {
         let kind = FrameKind::Resolution;
         self.frame(kind, |buffer| serde_json::to_writer(buffer, resolution).map_err(io::Error::other))
+    }
+
+    /// Appends what an agent beside the load had to say, and flushes it.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written.
+    pub fn canary(&mut self, note: &CanaryNote) -> io::Result<()> {
+        let kind = FrameKind::Canary;
+        self.frame(kind, |buffer| serde_json::to_writer(buffer, note).map_err(io::Error::other))
     }
 
     /// Appends what registrars said of themselves, and flushes it.

@@ -6,6 +6,7 @@
 //! clock, no terminal. The caller writes the files.
 
 pub mod avalanche;
+mod canary;
 mod carrier;
 mod chart;
 mod charts;

@@ -2,6 +2,7 @@
 //!
 //! Keys are only ever added. Times of distributions are microseconds; an unknown value is `null`.
 
+use super::canary::{self, CanaryView};
 use super::checks::ChecksView;
 use super::conditions::Conditions;
 use super::connections::ConnectionsView;
@@ -61,6 +62,8 @@ struct RunDocument<'a> {
     conditions: Conditions,
     /// What names stood for, as asked; empty where trunks have addresses.
     resolution: Vec<ResolutionView<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    canary: Vec<CanaryView<'a>>,
     /// What servers said they hold, beside our own count; empty where nobody was asked.
     truth: Vec<TruthView<'a>>,
     /// The machines that shared the run.
@@ -242,6 +245,7 @@ fn run<'a>(results: &'a Results, judgement: &'a Judgement, findings: &'a [Findin
         cpu: cpu(results),
         conditions: Conditions::of(results),
         resolution: resolved::resolutions(results),
+        canary: canary::changes(results),
         truth: truth::views(results),
         fleet: machines::view(results),
         record: Record { intervals: results.intervals.len(), torn: results.torn.as_deref() },

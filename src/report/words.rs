@@ -10,6 +10,7 @@ use crate::diagnose::findings::counted;
 use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, GeneratorVerdict, Judgement, Relation, ThresholdOutcome, Verdict};
 use crate::measure::CanaryCounts;
+use crate::record::CanaryTurn;
 use crate::record::results::Aborted;
 use crate::record::{FleetWorker, Results};
 use crate::vocab::{InterventionKind, Kind, Status};
@@ -203,7 +204,9 @@ fn miss(outcome: &ThresholdOutcome) -> String {
 pub fn canary(results: &Results) -> Option<String> {
     let CanaryCounts { checks, failed, in_a_row } = results.totals.sums.canary;
     let row = if failed > 1 { format!(", at most {in_a_row} one after another") } else { String::new() };
-    let how = if failed == 0 { "; none failed".to_owned() } else { format!("; {failed} failed{row}") };
+    let first = results.canary_notes.iter().find(|note| note.turn == CanaryTurn::Failed);
+    let first = first.map(|note| format!(", first with {}", text::printable(&note.said))).unwrap_or_default();
+    let how = if failed == 0 { "; none failed".to_owned() } else { format!("; {failed} failed{row}{first}") };
     (checks > 0)
         .then(|| format!("{} of {} beside the load registered{how}", checks - failed, text::counted(checks, "check")))
 }

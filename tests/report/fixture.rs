@@ -97,6 +97,7 @@ impl Shape {
             interventions: Vec::new(),
             resolutions: Vec::new(),
             truth: Vec::new(),
+            canary_notes: Vec::new(),
             imbalances: Vec::new(),
             fleet: None,
             intervals,

@@ -4,7 +4,7 @@
 use super::number::{clock, cut, grouped, millis, rate, share};
 use super::palette::Palette;
 use super::pieces::{bar, title};
-use super::scene::{FindingLine, Health, Scene};
+use super::scene::{CanaryLine, FindingLine, Health, Scene};
 use crate::vocab::{Phase, Severity, Speed, Status};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -208,17 +208,27 @@ pub(super) fn findings_title(scene: &Scene) -> String {
     }
 }
 
-/// One line each, the most severe first, and what to do where there is room for it.
+/// Canaries that fail, then the findings, one line each, the most severe first, and what to do
+/// where there is room for it; last what other canaries said.
 pub(super) fn findings(scene: &Scene, palette: Palette, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
+    // What fails now is not hidden by what was found, nor the other way round.
+    let most = usize::from(area.height).div_ceil(2);
+    let failing = scene.canaries.iter().filter(|canary| canary.failing).count();
+    let told = failing.min(most);
     let mut lines: Vec<Line<'_>> = Vec::new();
+    for (n, canary) in scene.canaries[..told].iter().enumerate() {
+        let others = if n + 1 == told { failing - told } else { 0 };
+        lines.push(canary_line(canary, others, palette, width));
+    }
+    let area_left = usize::from(area.height) - lines.len();
     match &scene.found {
         None => lines.push(Line::styled("  looked for after each interval", palette.quiet())),
         Some(found) if found.lines.is_empty() => {
             lines.push(Line::from(vec![Span::styled("● ", palette.good()), Span::raw("none")]));
         }
         Some(found) => {
-            let fit = usize::from(area.height);
+            let fit = area_left;
             let whole = if found.lines.len() > fit { fit.saturating_sub(1) } else { found.lines.len() };
             let each = fit / found.lines.len();
             for finding in &found.lines[..whole] {
@@ -230,9 +240,19 @@ pub(super) fn findings(scene: &Scene, palette: Palette, area: Rect, buffer: &mut
             }
         }
     }
+    lines.extend(scene.canaries[failing..].iter().map(|canary| canary_line(canary, 0, palette, width)));
     for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
         line.render(Rect { y, height: 1, ..area }, buffer);
     }
+}
+
+/// What a canary said last, and how many others fail that there is no room for.
+fn canary_line(canary: &CanaryLine, others: usize, palette: Palette, width: usize) -> Line<'static> {
+    let (mark, style) =
+        if canary.failing { ("✖ canary   ", palette.bad()) } else { ("● canary   ", palette.accent()) };
+    let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+    let room = width.saturating_sub(INDENT + more.chars().count());
+    Line::from(vec![Span::styled(mark, style), Span::raw(cut(&canary.text, room)), Span::raw(more)])
 }
 
 /// What was found, what to do, what speaks for it: as many of the lines as there is room for are

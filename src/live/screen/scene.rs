@@ -97,6 +97,14 @@ pub(super) struct FoundSoFar {
     pub took: Duration,
 }
 
+/// What a trunk's canary said last.
+#[derive(Clone, Debug)]
+pub(super) struct CanaryLine {
+    trunk: u16,
+    pub failing: bool,
+    pub text: String,
+}
+
 /// The screen's content.
 #[derive(Clone, Debug)]
 pub struct Scene {
@@ -114,6 +122,8 @@ pub struct Scene {
     /// Of all intervals.
     pub(super) generator: GeneratorCounts,
     pub(super) found: Option<FoundSoFar>,
+    /// What canaries said, of each trunk the last; those that fail first.
+    pub(super) canaries: Vec<CanaryLine>,
     pub(super) speed: Speed,
     pub(super) interventions: u64,
     pub(super) stopping: bool,
@@ -143,6 +153,7 @@ impl Scene {
             curve: Vec::new(),
             generator: GeneratorCounts::default(),
             found: None,
+            canaries: Vec::new(),
             speed: Speed::PLANNED,
             interventions: 0,
             stopping: false,
@@ -190,6 +201,16 @@ impl Scene {
     /// A line that would else stand in a log.
     pub fn say(&mut self, line: &str) {
         self.message = line.lines().last().unwrap_or_default().to_owned();
+    }
+
+    /// A trunk's canary had something to say; `failing` is how its checks end now, if that is what
+    /// it said.
+    pub fn canary(&mut self, trunk: u16, failing: Option<bool>, line: &str) {
+        let before = self.canaries.iter().position(|canary| canary.trunk == trunk).map(|n| self.canaries.remove(n));
+        let failing = failing.unwrap_or_else(|| before.is_some_and(|before| before.failing));
+        self.canaries.push(CanaryLine { trunk, failing, text: line.to_owned() });
+        self.canaries.sort_by_key(|canary| (!canary.failing, canary.trunk));
+        self.say(line);
     }
 
     /// The load passes at this speed from now on.

@@ -93,6 +93,28 @@ fn the_head_says_where_the_run_is() {
 }
 
 #[test]
+fn a_canary_that_fails_stays_on_the_screen_until_it_registers() {
+    let mut scene = scene(2);
+    scene.canary(1, Some(true), "trunk trunk_001: the canary, c, did not register: 403 Forbidden");
+    scene.canary(0, None, "trunk trunk_000: the canary: 192.0.2.1 did not answer, 192.0.2.2 does");
+    scene.say("something else");
+    let all = (0..20).map(|_| finding(Severity::Critical, "refused")).collect();
+    scene.found(all, Health::Valid, Vec::new(), Duration::ZERO);
+    let lines = shown(&mut scene, 80, 24);
+    assert!(line(&lines, "✖ canary").contains("did not register: 403 Forbidden"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("✖ critical")), "and what was found: {lines:#?}");
+    assert!(!lines.iter().any(|line| line.starts_with("● canary")), "where there is room for it");
+    scene.canary(1, Some(false), "trunk trunk_001: the canary, c, registers again after 2 failed checks");
+    scene.canary(0, Some(true), "trunk trunk_000: the canary, c, did not register: no answer");
+    scene.canary(0, None, "trunk trunk_000: the canary: it keeps its address: none other");
+    scene.found(Vec::new(), Health::Valid, Vec::new(), Duration::ZERO);
+    let lines = shown(&mut scene, 120, 40);
+    assert!(line(&lines, "✖ canary").contains("it keeps its address"), "it fails still: {lines:#?}");
+    assert!(line(&lines, "● canary").contains("registers again after 2 failed checks"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "● none"), "{lines:#?}");
+}
+
+#[test]
 fn rates_are_of_the_last_seconds() {
     let mut scene = scene(2);
     let mut later = glances(2);
