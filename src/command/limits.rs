@@ -217,7 +217,7 @@ async fn search(
     let waker = trial.waker();
     let (done, mut finished) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("search".to_owned()).spawn(move || {
-        let mut shown = ShownField { field: trial, live };
+        let mut shown = ShownField { field: trial, live, asked_s: None };
         let found = survey(&mut shown, &roster, &orders);
         // Whoever waits for this is on the other side as long as the process lives.
         let _ = done.send((found, shown.field.drops(), shown.field.take_places()));

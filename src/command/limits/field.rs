@@ -135,14 +135,32 @@ impl FieldSockets {
     }
 }
 
+/// What a person is told of a wait: who asks for it, and that a search obeys only so far.
+fn waiting(span: Duration, asked_s: Option<u32>) -> String {
+    let wait = format!("waiting for {} s", span.as_secs());
+    match asked_s.map(|asked| Duration::from_secs(asked.into())) {
+        Some(asked) if asked > span => {
+            format!("{wait}: the refusal asks for {} s (Retry-After), and a search waits no longer", asked.as_secs())
+        }
+        Some(asked) if asked == span => format!("{wait}, as the refusal asks (Retry-After)"),
+        _ => wait,
+    }
+}
+
 /// A field whose steps are shown on standard error.
 pub(super) struct ShownField {
     pub field: LiveField,
     pub live: bool,
+    /// How long the last refusal asked to wait, seconds.
+    pub asked_s: Option<u32>,
 }
 
+/// A rest that is shorter is told by nobody.
+const LONG: Duration = Duration::from_secs(5);
+
 impl ShownField {
-    fn say(&self, what: &str, rate: f64, seen: &StepResult) {
+    fn say(&mut self, what: &str, rate: f64, seen: &StepResult) {
+        self.asked_s = seen.first_refusal().and_then(|refusal| refusal.retry_after_s);
         if !self.live {
             return;
         }
@@ -170,10 +188,31 @@ impl SearchField for ShownField {
     }
 
     fn rest(&mut self, span: Duration) -> Result<(), Stop> {
+        if self.live && span >= LONG {
+            let elapsed = self.field.passed().as_secs_f64();
+            say(&format!("{elapsed:8.1} s  {}", waiting(span, self.asked_s)));
+        }
         self.field.rest(span)
     }
 
     fn passed(&self) -> Duration {
         self.field.passed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_says_who_asks_for_it_and_how_far_it_is_obeyed() {
+        let minute = Duration::from_secs(60);
+        let told = "waiting for 60 s: the refusal asks for 4294967295 s (Retry-After), and a search waits no longer";
+        assert_eq!(waiting(minute, Some(u32::MAX)), told);
+        assert_eq!(waiting(minute, Some(60)), "waiting for 60 s, as the refusal asks (Retry-After)");
+        assert_eq!(
+            (waiting(minute, None), waiting(minute, Some(1))),
+            ("waiting for 60 s".into(), "waiting for 60 s".into())
+        );
     }
 }
