@@ -17,7 +17,7 @@ pub use platform::{
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// SIP registration load and soak tester: agents, not calls.
 #[derive(Debug, Parser)]
@@ -85,7 +85,15 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, in roff
     #[command(after_help = help::MAN_HELP)]
-    Man,
+    Man(ManArgs),
+}
+
+/// `regstorm man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command into this directory, instead of all of them on stdout
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `regstorm completions`.
@@ -678,6 +686,14 @@ pub fn manual() -> std::io::Result<Vec<u8>> {
         clap_mangen::Man::new(sub.clone().name(name)).render(&mut pages)?;
     }
     Ok(pages)
+}
+
+/// The same, a file for each command: `regstorm-run.1`, `regstorm-fleet-merge.1`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn manual_pages(directory: &Path) -> std::io::Result<()> {
+    clap_mangen::generate_to(Cli::command(), directory)
 }
 
 #[cfg(test)]

@@ -336,7 +336,8 @@ Examples:
 
 pub(super) const MAN_HELP: &str = "\
 Examples:
-  regstorm man > /usr/local/share/man/man1/regstorm.1";
+  regstorm man | man -l -
+  regstorm man --out /usr/local/share/man/man1";
 
 pub(super) const SWEEP_HELP: &str = "\
 For a run that was killed, or whose un-REGISTERs were not answered. Each agent asks the registrar what is bound for its \

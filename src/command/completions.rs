@@ -1,9 +1,9 @@
-//! `regstorm completions SHELL` and `regstorm man`, to standard output.
+//! `regstorm completions SHELL` and `regstorm man`.
 
 use super::failure::{Exit, Failure};
 use super::output::print;
 use super::shipped;
-use crate::cli::{self, CompletionsArgs, Vocabulary};
+use crate::cli::{self, CompletionsArgs, ManArgs, Vocabulary};
 use crate::diagnose::explain;
 use crate::profile::schema;
 use serde_json::Value;
@@ -14,7 +14,12 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-pub(super) fn man() -> Result<Exit, Failure> {
+pub(super) fn man(args: &ManArgs) -> Result<Exit, Failure> {
+    if let Some(directory) = &args.out {
+        let unwritable = |error| Failure::could_not(format!("--out {}: {error}", directory.display()));
+        cli::manual_pages(directory).map_err(unwritable)?;
+        return Ok(Exit::Success);
+    }
     print(&String::from_utf8_lossy(&cli::manual().map_err(Failure::could_not)?))?;
     Ok(Exit::Success)
 }

@@ -91,7 +91,7 @@ pub fn execute(cli: Cli) -> Result<Exit, Failure> {
         Command::Profiles(args) => shipped::execute(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::completions(&args),
-        Command::Man => completions::man(),
+        Command::Man(args) => completions::man(&args),
     }
 }
 

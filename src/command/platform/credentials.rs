@@ -10,6 +10,7 @@ use super::super::prober::Prober;
 use super::super::probing::register_as;
 use super::super::registrar::embedded;
 use super::super::side::side_by_side;
+use super::super::source::why_unreadable;
 use super::super::targets::TrunkTargets;
 use super::choice;
 use crate::cli::PlatformCredentialsArgs;
@@ -90,7 +91,7 @@ fn read_answer(path: &Path) -> Result<PlatformRefusal, Failure> {
     } else {
         fs::File::open(path).and_then(|file| file.take(LONGEST_ANSWER).read_to_end(&mut bytes))
     };
-    read.map_err(|error| Failure::usage(format!("--answer: {name}: {error}; nothing was sent")))?;
+    read.map_err(|error| Failure::usage(format!("--answer: {name}: {}; nothing was sent", why_unreadable(&error))))?;
     PlatformRefusal::read(&String::from_utf8_lossy(&bytes)).ok_or_else(|| {
         Failure::usage(format!(
             "--answer: {name} is no answer of a platform: it has JSON with message, code or details; nothing was sent"
