@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::Value;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use support::clock;
 use support::program::{Finished, Regstorm, profile};
@@ -77,6 +78,27 @@ fn it_ends_by_itself_and_leaves_no_binding() {
     registrar.signal("INT");
     let ended = registrar.wait(LIMIT);
     assert!(ended.stderr().contains("bindings now 0, at most 1"), "{}", ended.stderr());
+}
+
+/// A full disk takes neither lines nor metrics: that is the end of a watch, and no binding stays.
+#[test]
+fn what_cannot_be_written_ends_it_and_leaves_no_binding() {
+    for script in ["exec \"$0\" \"$@\" > /dev/full", "exec \"$0\" \"$@\" --metric-file /proc/nowhere/go.prom"] {
+        let dir = temp();
+        let registrar = Regstorm::start(dir.path(), &["registrar", "--listen", "udp://127.0.0.1:0"]);
+        let address = clock::until("the registrar to listen", LIMIT, || {
+            registrar.stdout_so_far().lines().find_map(|line| line.strip_prefix("listening udp://").map(str::to_owned))
+        });
+        let file = profile(dir.path(), &watched(&format!("sip:{address}"), ""));
+        let mut shell = Command::new("sh");
+        shell.current_dir(dir.path()).args(["-c", script, env!("CARGO_BIN_EXE_regstorm"), "watch", file]);
+        shell.args(["--every", "150ms"]);
+        let finished = Regstorm::start_with(shell).wait(LIMIT);
+        assert!(matches!(finished.status.code(), Some(2 | 3)), "{script}: {finished:?}");
+        registrar.signal("INT");
+        let ended = registrar.wait(LIMIT);
+        assert!(ended.stderr().contains("bindings now 0, at most 1"), "{script}: {}", ended.stderr());
+    }
 }
 
 #[test]

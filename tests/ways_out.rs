@@ -181,6 +181,35 @@ fn a_terminal_that_takes_nothing_holds_up_no_end() {
     });
 }
 
+/// The window of a live screen is closed: the run ends in good order, or, where it was told to
+/// ignore that (`nohup`), goes on without a screen, which does not try again and again.
+#[test]
+fn a_live_screen_whose_terminal_is_gone_ends_in_good_order() {
+    for (ignored, hold, verdict) in [("", "1h", "interrupted"), ("trap '' HUP; ", "4s", "pass")] {
+        let (dir, server) = (tempfile::tempdir().expect("a directory under /tmp"), ReachedRegistrar::start(Over::Udp));
+        profile(dir.path(), &text(&server, hold));
+        let program = env!("CARGO_BIN_EXE_regstorm");
+        let reset = if ignored.is_empty() { "env --default-signal=HUP " } else { "" };
+        let run = format!("{reset}{program} run profile.toml --out out --live tui");
+        let inner = format!("{ignored}echo $$ > pid; exec {run} > run.out");
+        let mut script = Command::new("script");
+        script.current_dir(dir.path()).args(["--quiet", "--command", &inner, "/dev/null"]).env("TERM", "xterm");
+        let terminal = Regstorm::start_with(script);
+        everybody_is_bound(&server);
+        terminal.signal("KILL");
+        let pid = fs::read_to_string(dir.path().join("pid")).expect("written before the run");
+        let stat = format!("/proc/{}/stat", pid.trim());
+        // What nobody has waited for yet is a zombie.
+        let alive = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+        clock::until("it ends", LIMIT, || (!alive()).then_some(()));
+        nobody_is_left(&server);
+        let results = ResultDir::open(&dir.path().join("out"));
+        assert_eq!(results.text("/verdict"), verdict, "{ignored}");
+        let busy = results.number("/cpu/user_s") + results.number("/cpu/system_s");
+        assert!(busy < results.number("/duration_s") / 2.0 + 1.0, "{ignored}: {busy} s of a processor");
+    }
+}
+
 #[test]
 fn nohup_is_obeyed() {
     each(|dir, server| {

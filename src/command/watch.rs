@@ -117,7 +117,8 @@ async fn keep(watch: CanaryWatch, every: Duration, until: Time, told: &mut Liste
     }
 }
 
-/// Round after round, until told to stop.
+/// Round after round, until told to stop, or until nobody can be told any more; then, whatever
+/// ended them, removes the bindings.
 async fn rounds(
     mut watch: CanaryWatch,
     every: Duration,
@@ -127,17 +128,13 @@ async fn rounds(
 ) -> Result<bool, Failure> {
     let clock = watch.prober.clock;
     let mut next = clock.now();
-    loop {
+    let kept = loop {
         // Sockets block, so a round has a thread of its own.
         let (after, changes) = aside(watch, |watch| watch.round()).await?;
         watch = after;
-        for change in changes {
-            print(&if told.json { change.json() } else { change.line() })?;
-            if let Some(hook) = &told.hook {
-                hook.tell(change.variables());
-            }
+        if let Err(why) = told.hear(&watch, &changes) {
+            break Err(why);
         }
-        told.metric(&watch)?;
         if let Some(gate) = &told.gate {
             gate.round(watch.canaries.iter().map(WatchedCanary::word));
         }
@@ -148,20 +145,20 @@ async fn rounds(
         }
         let ends = next >= until;
         if *stop.borrow() {
-            break;
+            break Ok(());
         }
         tokio::select! {
-            () = tokio::time::sleep(next.min(until).since(clock.now())) => if ends { break },
-            _ = stop.changed() => break,
+            () = tokio::time::sleep(next.min(until).since(clock.now())) => if ends { break Ok(()) },
+            _ = stop.changed() => break Ok(()),
         }
-    }
+    };
     let go = watch.canaries.iter().all(|canary| canary.hysteresis.is_go());
     let hook = told.hook.take();
     aside(watch, |watch| watch.farewell()).await?;
     // Its end waits for hooks, and whoever cannot wait is heard meanwhile.
     let ended = tokio::task::spawn_blocking(move || drop(hook)).await;
     ended.map_err(|error| Failure::could_not(format!("the hook failed: {error}")))?;
-    Ok(go)
+    kept.map(|()| go)
 }
 
 /// Has the watch do something that blocks.
@@ -186,6 +183,20 @@ struct Listeners {
 }
 
 impl Listeners {
+    /// What a round brought.
+    ///
+    /// # Errors
+    /// When a line or the metrics cannot be written.
+    fn hear(&self, watch: &CanaryWatch, changes: &[GoChange]) -> Result<(), Failure> {
+        for change in changes {
+            if let Some(hook) = &self.hook {
+                hook.tell(change.variables());
+            }
+            print(&if self.json { change.json() } else { change.line() })?;
+        }
+        self.metric(watch)
+    }
+
     fn metric(&self, watch: &CanaryWatch) -> Result<(), Failure> {
         let Some(path) = &self.metric else { return Ok(()) };
         let states = watch.canaries.iter().map(|canary| (canary.canary.trunk.id.clone(), canary.hysteresis.is_go()));
