@@ -357,6 +357,61 @@ fn redirections_are_followed_to_allowed_addresses() {
     }
 }
 
+/// A trunk with an address, redirected to a name that `server` knows.
+fn redirected_by_name(address: SocketAddr, server: &Dnsmasq, more: &str) -> String {
+    let resolver = format!("resolver = \"{}\"\n{more}domain", server.address());
+    redirected(address, "[\"127.0.0.1\"]").replace("domain", &resolver)
+}
+
+#[test]
+fn redirections_to_a_name_are_followed_where_it_leads() {
+    for more in ["", "sockets = \"per-agent\"\n"] {
+        let dir = temp();
+        let own = OwnRegistrar::start(dir.path(), "udp://127.0.0.1:0");
+        let server = Dnsmasq::start(60, &[own.srv("_sip._udp", "edge", 10, 1), host("edge", "127.0.0.1")]);
+        // One with a port, whose addresses are asked for; and one without, whose services are.
+        for contact in [format!("sip:edge.d.test:{}", own.address.port()), "sip:d.test".to_owned()] {
+            let first = Redirecting::start(contact.clone());
+            let run = run(dir.path(), &redirected_by_name(first.address, &server, more));
+            let seen = format!("{more} {contact}: {}", run.run["trunks"][0]);
+            assert_eq!((run.total("attempts"), run.total("registered")), (20, 20), "{seen}");
+            assert!(routing(&run).contains(&("followed".to_owned(), contact, 20)), "{seen}");
+            assert_eq!(registered(&run, own.address), 20, "{seen}");
+            assert!(first.asked() >= 20, "each attempt begins where its trunk says");
+            std::fs::remove_dir_all(dir.path().join("out")).expect("the run's directory");
+        }
+    }
+}
+
+#[test]
+fn a_redirection_to_a_name_goes_nowhere_else_than_it_may_and_does_not_wait_for_ever() {
+    let dir = temp();
+    let outside = UdpSocket::bind(("127.0.0.77", 0)).expect("loopback");
+    let port = outside.local_addr().expect("bound").port();
+    let server = Dnsmasq::start(60, &[host("out", "127.0.0.77")]);
+    // A name server that is there and never says anything.
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let silent = format!("resolver = \"{}\"\n", silent.local_addr().expect("bound"));
+    let own = format!("resolver = \"{}\"\n", server.address());
+    for (resolver, name, word) in
+        [(&own, "out", "not_allowed"), (&own, "nobody", "name_unknown"), (&silent, "edge", "name_unknown")]
+    {
+        let contact = format!("sip:{name}.d.test:{port}");
+        let first = Redirecting::start(contact.clone());
+        let text = redirected(first.address, "[\"127.0.0.1\"]").replace("domain", &format!("{resolver}domain"));
+        let text = text.replace("drain = \"5s\"", "drain = \"15s\"");
+        let finished = Regstorm::run(dir.path(), &["run", profile(dir.path(), &text), "--out", "out"], LIMIT);
+        assert_eq!(finished.status.code(), Some(1), "{name}: {}", finished.stderr());
+        let run = ResultDir::open(&dir.path().join("out"));
+        assert_eq!(run.total("registration_rejected"), 20, "{name}: {}", run.run["totals"]);
+        assert!(routing(&run).contains(&(word.to_owned(), contact.clone(), 20)), "{name}: {:?}", routing(&run));
+        assert!(run.run["findings"].to_string().contains(&contact), "{name}: the refusals are explained");
+        std::fs::remove_dir_all(dir.path().join("out")).expect("the run's directory");
+    }
+    outside.set_nonblocking(true).expect("a socket option");
+    assert!(outside.recv(&mut [0; 64]).is_err(), "nothing was sent there");
+}
+
 #[test]
 fn a_redirection_to_a_forbidden_address_is_named_and_nothing_goes_there() {
     let dir = temp();

@@ -80,6 +80,11 @@ pub enum Input<'a> {
     FlowOpen,
     /// The agent's connection was lost, or could not be opened.
     FlowLost { why: FlowLoss },
+    /// The name that this redirection leads to was looked up, and the agent's requests go there
+    /// now; see [`Outgoing::ByName`].
+    Led { response: &'a Response<'a> },
+    /// The same where it is not followed, and why.
+    NotLed { response: &'a Response<'a>, word: RoutingWord },
     /// [`Agent::deadline`] has come.
     Wake,
     /// The same, where a record has it try again at this time; see [`Input::Again`].
@@ -100,7 +105,7 @@ impl<'a> Input<'a> {
     /// The answer that it brings.
     pub fn answer(&self) -> Option<&'a Response<'a>> {
         match self {
-            Input::Response { response, .. } => Some(response),
+            Input::Response { response, .. } | Input::NotLed { response, .. } => Some(response),
             _ => None,
         }
     }
@@ -116,6 +121,9 @@ pub enum Outgoing {
     Again,
     /// A new transaction's first transmission, to the next of the places its requests may go to.
     Elsewhere,
+    /// Nothing before a name was looked up: the answer redirects to one. [`Input::Led`] or
+    /// [`Input::NotLed`] follows.
+    ByName,
 }
 
 /// What an agent needs to know beyond its own state.
@@ -278,6 +286,8 @@ impl Agent {
             }
             Input::FlowOpen => self.flow_open(),
             Input::FlowLost { why } => self.flow_lost(cx, why, now, events),
+            Input::Led { response } => self.led(cx, response, events),
+            Input::NotLed { response, word } => self.not_led(cx, (response, word), now, events),
             Input::Wake => self.wake(cx, now, events),
             Input::WakeOr { at } => {
                 self.wait_for(now, at);

@@ -1,14 +1,17 @@
-//! Names looked up again while a run goes on: each when its answer's time to live has ended, on a
-//! thread of its own, because a name server may take its time.
+//! Names looked up while a run goes on, on a thread of its own, because a name server may take its
+//! time: those of trunks again when their answer's time to live has ended, those that redirections
+//! lead to when an agent asks.
 
 use super::failure::Failure;
+use super::names::NameService;
 use super::targets::{LookUp, TrunkTargets, ask};
-use crate::engine::Relocation;
+use crate::engine::{NameNews, Relocation};
+use crate::fleet::{FoundName, NameQuestion};
 use crate::net::clock::Clock;
 use crate::plan::{Plan, TrunkPlan};
 use crate::record::{Resolution, ResolutionStep};
-use crate::sip::locate::RecordKind;
-use crate::vocab::{Time, TrunkId, saturating_u16};
+use crate::sip::locate::{RecordKind, locate};
+use crate::vocab::{AddressFamily, Time, TrunkId, saturating_u16};
 use ipnet::IpNet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,16 +29,19 @@ pub(super) fn next_look_up(targets: &TrunkTargets, now: Time) -> Time {
     ttl_s.map_or(Time::NEVER, |ttl_s| now + Duration::from_secs(ttl_s).max(SHORTEST))
 }
 
+/// How long the thread waits before it looks at the clock again.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
 /// The look-ups of a run, for whoever records them, by number.
 pub(super) type LookUps = Arc<Mutex<Vec<Resolution>>>;
 
 /// Looks names up as long as it lives.
 pub(super) struct Renewal {
     /// Taken by whoever conducts the run.
-    pub relocations: Option<UnboundedReceiver<Relocation>>,
+    pub news: Option<UnboundedReceiver<NameNews>>,
     pub look_ups: LookUps,
-    /// Its end ends the thread.
-    _while_it_lasts: Sender<()>,
+    /// The thread ends with the last of these.
+    pub questions: Sender<NameQuestion>,
 }
 
 /// A trunk's name, and when it is to be asked for.
@@ -46,7 +52,7 @@ struct DueName {
     last: Resolution,
 }
 
-/// Begins; `None` where no name's answer ever ends.
+/// Begins; `None` where all trunks are on the embedded registrar, which leads nowhere else.
 ///
 /// # Errors
 /// When no thread is to be had.
@@ -58,17 +64,17 @@ pub(super) fn renewing(plan: &Plan, targets: &[TrunkTargets], clock: Clock) -> R
         (due != Time::NEVER).then_some(DueName { trunk: last.trunk.into(), due, last })
     };
     let names: Vec<DueName> = targets.iter().filter_map(name).collect();
-    if names.is_empty() {
+    if plan.trunks.iter().all(|trunk| trunk.target().is_none()) {
         return Ok(None);
     }
-    let (tell, relocations) = unbounded_channel();
-    let (while_it_lasts, over) = channel();
+    let (tell, news) = unbounded_channel();
+    let (questions, asked) = channel();
     let look_ups = LookUps::default();
     let (allow_targets, trunks) = (plan.allow_targets.clone(), plan.trunks.clone());
     let thread = Renewing { allow_targets, trunks, names, clock, tell, look_ups: look_ups.clone() };
-    let begun = std::thread::Builder::new().name("names".to_owned()).spawn(move || thread.run(&over));
+    let begun = std::thread::Builder::new().name("names".to_owned()).spawn(move || thread.run(&asked));
     begun.map_err(|error| Failure::could_not(format!("the thread that looks names up: {error}")))?;
-    Ok(Some(Renewal { relocations: Some(relocations), look_ups, _while_it_lasts: while_it_lasts }))
+    Ok(Some(Renewal { news: Some(news), look_ups, questions }))
 }
 
 struct Renewing {
@@ -76,17 +82,22 @@ struct Renewing {
     trunks: Vec<TrunkPlan>,
     names: Vec<DueName>,
     clock: Clock,
-    tell: UnboundedSender<Relocation>,
+    tell: UnboundedSender<NameNews>,
     look_ups: LookUps,
 }
 
 impl Renewing {
-    fn run(mut self, over: &Receiver<()>) {
+    fn run(mut self, asked: &Receiver<NameQuestion>) {
         loop {
-            let Some(next) = self.names.iter().map(|name| name.due).min() else { return };
-            match over.recv_timeout(next.since(self.clock.now())) {
+            let next = self.names.iter().map(|name| name.due).min().unwrap_or(Time::NEVER);
+            match asked.recv_timeout(next.since(self.clock.now()).min(LONGEST)) {
+                Ok(question) => {
+                    if !self.answer(question) {
+                        return;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                _ => return,
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             let now = self.clock.now();
             for n in 0..self.names.len() {
@@ -95,6 +106,17 @@ impl Renewing {
                 }
             }
         }
+    }
+
+    /// Looks up what an agent was redirected to. False when nobody wants to know any more.
+    fn answer(&self, question: NameQuestion) -> bool {
+        let trunk = &self.trunks[question.trunk.index()];
+        let family = trunk.source.first().map(|source| AddressFamily::of(*source));
+        let located = NameService::of(trunk, self.clock)
+            .map(|mut names| locate(&question.target.wanted(family), &mut names))
+            .unwrap_or_default();
+        let (places, holds) = (Arc::from(&located.places[..]), located.ttl());
+        self.tell.send(NameNews::Found(FoundName { question, places, holds })).is_ok()
     }
 
     /// False when nobody wants to know any more.
@@ -120,7 +142,8 @@ impl Renewing {
         look_ups.push(resolution);
         let number = look_ups.len() - 1;
         drop(look_ups);
-        self.tell.send(Relocation { trunk: TrunkId(saturating_u16(trunk)), places, number }).is_ok()
+        let relocation = Relocation { trunk: TrunkId(saturating_u16(trunk)), places, number };
+        self.tell.send(NameNews::Relocated(relocation)).is_ok()
     }
 }
 

@@ -107,10 +107,11 @@ pub(super) fn carry_out(args: &RunArgs, mut part: RunPart) -> Result<Exit, Failu
     let canaries = watchers.as_ref().map(|watchers| watchers.books.clone());
     let mut renewal = renewing(&plan, &targets, clock)?;
     renewal.iter().for_each(|renewal| watch.records(renewal.look_ups.clone()));
-    let relocations = renewal.as_mut().and_then(|renewal| renewal.relocations.take());
+    let name_news = renewal.as_mut().and_then(|renewal| renewal.news.take());
+    let questions = renewal.as_ref().map(|renewal| renewal.questions.clone());
     let planned = as_planned(&plan, &frame, workers, clock);
     let wishes = Some(part.wishes().unwrap_or(wishes));
-    let run = Conduct { wishes, relocations, canaries, glances: watch.needs_glances(), ..planned };
+    let run = Conduct { wishes, name_news, questions, canaries, glances: watch.needs_glances(), ..planned };
     let ended = conduct(run, &mut watch).map_err(Failure::could_not)?;
     // What is left to do may take a while, or be held up by a disk or a terminal.
     let _heard = StopFlag::listen(clock)?;
@@ -264,7 +265,8 @@ fn as_planned(plan: &Plan, frame: &RunFrame, workers: Vec<WorkerPlan>, clock: Cl
         load_lasts: frame.schedule.lasts(),
         timeline: frame.schedule.timeline(),
         wishes: None,
-        relocations: None,
+        name_news: None,
+        questions: None,
         canaries: None,
         glances: false,
         pacing: if frame.share.is_whole() { Pacing::Idle } else { Pacing::Planned },

@@ -6,6 +6,7 @@ use super::audience::{Audience, Decision, Observer, OnlookerVerdict, RunPosition
 use super::canary::CanaryBooks;
 use super::signals::Signals;
 use super::worker::{Outside, Worker, WorkerOrder, WorkerPlan, WorkerProgress, WorkerReport};
+use crate::fleet::{FoundName, NameQuestion};
 use crate::load::{Adjustment, Throttle, Timeline};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, suspended_ns};
@@ -35,8 +36,10 @@ pub struct Conduct {
     pub timeline: Timeline,
     /// What a person wishes while the run goes on; nothing comes without one.
     pub wishes: Option<UnboundedReceiver<Wish>>,
-    /// What trunks' names turn out to stand for while the run goes on.
-    pub relocations: Option<UnboundedReceiver<Relocation>>,
+    /// What names turn out to stand for while the run goes on.
+    pub name_news: Option<UnboundedReceiver<NameNews>>,
+    /// Where agents ask for the names of redirections.
+    pub questions: Option<Sender<NameQuestion>>,
     /// What canaries see, for the intervals; `None` without any.
     pub canaries: Option<Arc<CanaryBooks>>,
     /// Whether the person also sees each trunk.
@@ -86,6 +89,14 @@ pub enum Wish {
     },
     /// Nobody leads any more: the load ends, and what follows takes no longer than it must.
     GoAlone,
+}
+
+/// What was found out about names.
+#[derive(Clone, Debug)]
+pub enum NameNews {
+    Relocated(Relocation),
+    /// The name of a redirection.
+    Found(FoundName),
 }
 
 /// A trunk's name was looked up again.
@@ -167,7 +178,7 @@ async fn direct(
     let mut signals = Signals::listen(run.clock).map_err(EngineError::Signals)?;
     audience.stage(Stage::Load, None);
     let mut wishes = run.wishes.take();
-    let mut relocations = run.relocations.take();
+    let mut name_news = run.name_news.take();
     let hung = run.hung;
     let (mut conductor, mut reports) = Conductor::start(run)?;
     while conductor.running() > 0 {
@@ -178,7 +189,7 @@ async fn direct(
             biased;
             number = signals.next() => conductor.interrupted(number, &audience),
             wish = next(&mut wishes) => conductor.wished(wish, &audience),
-            relocation = next(&mut relocations) => conductor.relocated(relocation, &audience),
+            news = next(&mut name_news) => conductor.heard_of_name(news, &audience),
             verdict = verdicts.recv(), if !conductor.unwatched => conductor.judged(verdict, &audience),
             report = reports.recv() => match report {
                 Some(report) => conductor.report(report, &audience),
@@ -275,7 +286,8 @@ impl Conductor {
         let mut links = Vec::with_capacity(workers);
         for (position, plan) in run.workers.into_iter().enumerate() {
             let (commands, inbox) = std::sync::mpsc::channel();
-            let outside = Outside { clock: run.clock, commands: inbox, reports: sender.clone(), glances: run.glances };
+            let (clock, glances, questions) = (run.clock, run.glances, run.questions.clone());
+            let outside = Outside { clock, commands: inbox, reports: sender.clone(), glances, questions };
             let worker = Worker::new(position, plan, outside).map_err(EngineError::Start)?;
             let waker = worker.waker();
             let last_words = sender.clone();
@@ -553,6 +565,17 @@ impl Conductor {
         if at < *ends {
             *ends = at;
             self.deadline = at.saturating_sub(LEAD);
+        }
+    }
+
+    fn heard_of_name(&mut self, news: NameNews, audience: &Audience) {
+        match news {
+            NameNews::Relocated(relocation) => self.relocated(relocation, audience),
+            // It changes nothing but what its agents wait for.
+            NameNews::Found(name) if self.phase != RunPhase::Finish => {
+                self.send(WorkerOrder::Found { at: self.clock.now(), name });
+            }
+            NameNews::Found(_) => {}
         }
     }
 

@@ -25,7 +25,7 @@ mod worker;
 pub use audience::{Decision, Observer, RunPosition};
 pub use canary::CanaryBooks;
 pub use channels::{ClientLayers, SUBPROTOCOL};
-pub use control::{Conduct, Ended, EngineError, HungFor, Pacing, Relocation, Wish, conduct};
+pub use control::{Conduct, Ended, EngineError, HungFor, NameNews, Pacing, Relocation, Wish, conduct};
 pub use probe::{Carrier, ProbeSocket, ProbeSocketError};
 pub use serve::{ConnectionTrouble, Listening, Server, StreamPort};
 pub use signals::Signals;

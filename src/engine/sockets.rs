@@ -5,7 +5,7 @@
 //! kernel timestamps, ICMP errors, failed sends and the kernel's own drops.
 
 use super::channels::{Channels, ClientLayers, Inbox, LONGEST_MESSAGE, Layers, Progress};
-use crate::fleet::{Driver, Flows, NO_AGENT, Ways, Witness};
+use crate::fleet::{Driver, Flows, NO_AGENT, NameQuestion, Ways, Witness};
 use crate::net::clock::Clock;
 use crate::net::poll::{Poller, StreamReady, StreamRegistry, StreamToken};
 use crate::net::tcp::Tcp;
@@ -13,6 +13,7 @@ use crate::net::udp::{COALESCED, RecvBatch, SendBatch, SendFailure, Udp, UdpOpti
 use crate::vocab::{FlowId, FlowLoss, NotSent, Time, Trouble, Unreachable, saturating_u32};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// What one round of receiving brought.
@@ -47,6 +48,8 @@ pub(super) struct Sockets {
     drops_seen: [Vec<u64>; 2],
     registry: StreamRegistry,
     streams: Option<Box<StreamSockets>>,
+    /// Who looks names up, if anybody does.
+    questions: Option<Sender<NameQuestion>>,
 }
 
 /// A thread's flows that are connections.
@@ -169,6 +172,10 @@ impl Ways for Sockets {
         Some(local)
     }
 
+    fn ask_name(&mut self, question: NameQuestion) -> bool {
+        self.questions.as_ref().is_some_and(|questions| questions.send(question).is_ok())
+    }
+
     fn close(&mut self, flow: FlowId) -> FlowLoss {
         let Some(streams) = &mut self.streams else { return FlowLoss::ConnectTimeout };
         let Some(token) = streams.tokens[flow.index()].take() else { return FlowLoss::ConnectTimeout };
@@ -271,7 +278,12 @@ impl Sockets {
             Batches::Shared(SendBatch::new(1, DATAGRAM))
         };
         let drops_seen = [vec![0; sockets.len()], vec![0; beside.len()]];
-        Sockets { batches, drops_seen, sockets, beside, failed: Vec::new(), registry, streams: None }
+        Sockets { batches, drops_seen, sockets, beside, failed: Vec::new(), registry, streams: None, questions: None }
+    }
+
+    /// Names that redirections lead to are asked for there.
+    pub(super) fn asking(self, questions: Option<Sender<NameQuestion>>) -> Self {
+        Sockets { questions, ..self }
     }
 
     fn put_on_stream(&mut self, flow: FlowId, tag: u64, write: impl FnOnce(&mut [u8]) -> usize) {

@@ -4,7 +4,7 @@
 use super::channels::ClientLayers;
 use super::sockets::{Sockets, inbox};
 use super::tempo::Tempo;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, FoundName, NameQuestion};
 use crate::measure::{Glance, Interval};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::poll::{Poller, Waker, lower_timer_slack, pause};
@@ -13,7 +13,7 @@ use crate::sip::locate::Destination;
 use crate::vocab::{FailedAttempt, FlowId, Speed, Stage, Time, TrunkId};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -30,6 +30,11 @@ pub(super) enum WorkerOrder {
         at: Time,
         trunk: TrunkId,
         places: Arc<[Destination]>,
+    },
+    /// The name of a redirection was looked up. It ends no interval.
+    Found {
+        at: Time,
+        name: FoundName,
     },
     Drain {
         at: Time,
@@ -91,6 +96,8 @@ pub(super) struct Outside {
     pub reports: UnboundedSender<WorkerReport>,
     /// Whether its reports of where it is are to show each trunk.
     pub glances: bool,
+    /// Where it asks for the names of redirections; `None`: nobody looks them up.
+    pub questions: Option<Sender<NameQuestion>>,
 }
 
 pub(super) struct Worker {
@@ -127,12 +134,13 @@ pub(super) const OVERSLEPT: Duration = Duration::from_millis(1);
 
 impl Worker {
     pub(super) fn new(position: usize, plan: WorkerPlan, outside: Outside) -> io::Result<Self> {
-        let Outside { clock, commands, reports, glances } = outside;
+        let Outside { clock, commands, reports, glances, questions } = outside;
         let sockets = plan.sockets;
         let mut poller = Poller::new()?;
         Ok(Worker {
             received: inbox(&sockets),
-            sockets: Sockets::watched(sockets, plan.beside, plan.fleet.flows(), plan.layers, &mut poller)?,
+            sockets: Sockets::watched(sockets, plan.beside, plan.fleet.flows(), plan.layers, &mut poller)?
+                .asking(questions),
             fleet: plan.fleet,
             poller,
             clock,
@@ -271,6 +279,10 @@ impl Worker {
                     self.fleet.relocate(trunk, &places, &mut self.sockets);
                     continue;
                 }
+                WorkerOrder::Found { at, name } => {
+                    self.fleet.found(at, &name);
+                    continue;
+                }
                 WorkerOrder::Drain { at } => self.fleet.begin_drain(at, now, &mut self.sockets),
                 WorkerOrder::Unregister { at, per_second } => self.fleet.begin_unregister(at, per_second),
                 WorkerOrder::Finish { at } => {
@@ -352,6 +364,7 @@ impl WorkerOrder {
         match *self {
             WorkerOrder::Speed { at, .. }
             | WorkerOrder::Relocate { at, .. }
+            | WorkerOrder::Found { at, .. }
             | WorkerOrder::Drain { at }
             | WorkerOrder::Unregister { at, .. }
             | WorkerOrder::Finish { at } => at,

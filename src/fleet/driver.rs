@@ -9,6 +9,7 @@
 mod answers;
 mod checks;
 mod learning;
+mod naming;
 mod places;
 mod streams;
 
@@ -20,12 +21,13 @@ use crate::load::{Ceiling, Stripe};
 use crate::measure::event::Subject;
 use crate::measure::{Event, FlowChange, Unasked};
 use crate::seed::Seed;
-use crate::sip::redirect::{redirection, redirects};
 use crate::sip::{Branch, Response, Token, scan};
 use crate::vocab::{AgentId, FlowId, FlowLoss, NotSent, RunTag, Secured, Time, Trouble, TrunkId, saturating_u32};
 use answers::Asked;
 use checks::Checks;
 use learning::Learning;
+use naming::Naming;
+pub use naming::{FoundName, NameQuestion};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,6 +61,12 @@ pub trait Ways {
     /// from, or `None`: there can be no more.
     fn another(&mut self, _like: FlowId, _to: SocketAddr) -> Option<SocketAddr> {
         None
+    }
+
+    /// Asks where a name leads; [`Fleet::found`](super::Fleet::found) follows, unless nobody is
+    /// there to look names up (false).
+    fn ask_name(&mut self, _question: NameQuestion) -> bool {
+        false
     }
 
     /// Closes a stream, or gives up opening it: nothing more is heard of it. Says what it is called
@@ -180,6 +188,8 @@ pub struct Driver<W> {
     checks: Option<Box<Checks>>,
     /// Streams whose agents are to be told something.
     tidings: VecDeque<Tiding>,
+    /// `None`: nobody was redirected to a name.
+    naming: Option<Box<Naming>>,
     pub(super) witness: W,
 }
 
@@ -202,6 +212,7 @@ impl<W: Witness> Driver<W> {
             asked: None,
             learning: config.flows.learn().then(Learning::default),
             tidings: VecDeque::new(),
+            naming: None,
             witness,
             config,
         }
@@ -240,7 +251,8 @@ impl<W: Witness> Driver<W> {
             return Some(Time::ORIGIN);
         }
         let check = self.checks.as_ref().and_then(|checks| checks.next_due());
-        [self.wheel.next_due(), check].into_iter().flatten().min()
+        let name = self.naming.as_ref().and_then(|naming| naming.next_due());
+        [self.wheel.next_due(), check, name].into_iter().flatten().min()
     }
 
     /// A datagram came on `flow`, from `from`. The kernel received it at `at`: latencies end there.
@@ -358,7 +370,7 @@ impl<W: Witness> Driver<W> {
             }
         }
         self.expired = expired;
-        more | self.tell(now, out) | self.check(now, out)
+        more | self.tell(now, out) | self.check(now, out) | self.follow_names(now, out)
     }
 
     /// Abandons what some agents have open.
@@ -387,11 +399,9 @@ impl<W: Witness> Driver<W> {
         let agent = &mut self.agents[local as usize];
         let was_busy = agent.is_busy();
         let send = agent.handle(&cx, now, input, &mut |event| witness.saw(&who, &event, answer));
-        if send == Outgoing::Elsewhere {
-            let over = flow.template.transport();
-            let to = answer.filter(|answer| redirects(answer.code)).map(|answer| redirection(answer, over).0);
+        if matches!(send, Outgoing::Elsewhere | Outgoing::ByName) {
             self.busy += u64::from(!was_busy);
-            return self.go_on(local, now, (to, matches!(input, Input::Wake)), out);
+            return self.leave(local, now, (send, &input), out);
         }
         let goes = send != Outgoing::No;
         let shut = goes && !flows.is_open(flow_id);

@@ -23,7 +23,7 @@ pub mod stream;
 pub mod wheel;
 
 pub(crate) use driver::Nowhere;
-pub use driver::{Driver, NO_AGENT, Ways, Who, Witness, agent_of, host_name};
+pub use driver::{Driver, FoundName, NO_AGENT, NameQuestion, Ways, Who, Witness, agent_of, host_name};
 pub use flows::{Flow, Flows, Sharing};
 pub use stream::StreamRules;
 
@@ -160,6 +160,11 @@ impl Fleet {
     /// A trunk's name was looked up again, and leads to these places from now on.
     pub fn relocate(&mut self, trunk: TrunkId, places: &[Destination], out: &mut impl Ways) {
         self.driver.relocate(trunk, places, out);
+    }
+
+    /// The name of a redirection was looked up.
+    pub fn found(&mut self, at: Time, name: &FoundName) {
+        self.driver.found(at, name);
     }
 
     /// What happened so far; the worker adds what only it can see (socket drops, stalls, CPU time).

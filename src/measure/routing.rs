@@ -17,7 +17,7 @@ pub enum RoutingWord {
     Followed,
     /// and those that were not: to an address that is not allowed,
     NotAllowed,
-    /// to a host name,
+    /// to a host name that nobody looked up,
     ByName,
     /// over another transport,
     OtherTransport,
@@ -34,6 +34,10 @@ pub enum RoutingWord {
     /// RFC 5627: addresses of one phone's own that the registrar made for it.
     PubGruu,
     TempGruu,
+    /// Redirections that were not followed: to a name that leads nowhere,
+    NameUnknown,
+    /// or to one of which nobody said in time where it leads.
+    NameSlow,
 }
 
 impl RoutingWord {
@@ -43,7 +47,7 @@ impl RoutingWord {
             RoutingWord::ServiceRoute => "Service-Route",
             RoutingWord::Followed => "redirected, followed",
             RoutingWord::NotAllowed => "redirected to an address that is not allowed; nothing was sent there",
-            RoutingWord::ByName => "redirected to a name, which agents do not look up",
+            RoutingWord::ByName => "redirected to a name, which was not looked up",
             RoutingWord::OtherTransport => "redirected to another transport, not followed",
             RoutingWord::Nowhere => "redirected without a usable Contact",
             RoutingWord::Learnt => "Contact learnt",
@@ -51,6 +55,8 @@ impl RoutingWord {
             RoutingWord::Overload => "overload control",
             RoutingWord::PubGruu => "pub-gruu",
             RoutingWord::TempGruu => "temp-gruu",
+            RoutingWord::NameUnknown => "redirected to a name that leads nowhere",
+            RoutingWord::NameSlow => "redirected to a name of which nobody said in time where it leads",
             RoutingWord::TooMany => "redirected too often in one attempt",
         }
     }
@@ -64,6 +70,8 @@ impl RoutingWord {
                 | RoutingWord::OtherTransport
                 | RoutingWord::Nowhere
                 | RoutingWord::TooMany
+                | RoutingWord::NameUnknown
+                | RoutingWord::NameSlow
         )
     }
 }

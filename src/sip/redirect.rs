@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Redirection {
     To(SocketAddr),
-    /// A host name: whoever sends requests looks nothing up.
+    /// A host name, which somebody has to look up.
     ByName,
     /// A transport that the request does not go over.
     OtherTransport,

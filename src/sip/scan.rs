@@ -50,6 +50,13 @@ pub struct Response<'a> {
     head: Head<'a>,
 }
 
+impl<'a> Response<'a> {
+    /// The message as it came, from its start line on.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.head.text()
+    }
+}
+
 /// What a response's topmost Via says of the sender: ourselves, as others saw us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Via<'a> {

@@ -2,7 +2,7 @@
 //! is redirected goes where it is sent (RFC 3261 §8.1.3.4).
 
 use super::connection::Facts;
-use super::{Agent, Context, Outgoing, State};
+use super::{Agent, Context, OpenAttempt, Outgoing, State};
 use crate::agent::ending::Ending;
 use crate::agent::exchange::Exchange;
 use crate::measure::{Event, Left, RoutingWord};
@@ -37,8 +37,9 @@ impl Agent {
         }
     }
 
-    /// A 301, 302 or 305 came. It is followed where that is allowed, to an address over the same
-    /// transport, a few times in an attempt; else it ends the attempt.
+    /// A 301, 302 or 305 came. It is followed where that is allowed, over the same transport, a few
+    /// times in an attempt; else it ends the attempt. A name has to be looked up first: until then
+    /// the attempt stays open without a transaction, so that nothing is sent and no timer goes on.
     pub(super) fn redirected(
         &mut self,
         cx: &Context<'_>,
@@ -48,11 +49,16 @@ impl Agent {
     ) -> Outgoing {
         let State::Open(attempt) = &mut self.state else { return Outgoing::No };
         let (redirection, text) = redirection(response, cx.template.transport());
+        let too_many = attempt.facts.moves() >= cx.others + MOST_REDIRECTIONS;
         let word = match redirection {
-            Redirection::To(_) if attempt.facts.moves() >= cx.others + MOST_REDIRECTIONS => RoutingWord::TooMany,
+            Redirection::To(_) | Redirection::ByName if too_many => RoutingWord::TooMany,
             Redirection::To(address) if is_allowed(cx.allowed, address) => RoutingWord::Followed,
             Redirection::To(_) => RoutingWord::NotAllowed,
-            Redirection::ByName => RoutingWord::ByName,
+            Redirection::ByName => {
+                let (last, copies) = (attempt.transaction.take(), attempt.facts.has(Facts::COPIES_BEFORE));
+                self.maybe_bound |= copies || self.verdict(response).leaves_open(last.as_ref());
+                return Outgoing::ByName;
+            }
             Redirection::OtherTransport => RoutingWord::OtherTransport,
             Redirection::Nowhere => RoutingWord::Nowhere,
         };
@@ -62,6 +68,45 @@ impl Agent {
         }
         self.finish(cx, self.verdict(response), at, events);
         Outgoing::No
+    }
+
+    /// The name of a redirection was looked up, and requests go there now.
+    pub(super) fn led(
+        &mut self,
+        cx: &Context<'_>,
+        response: &Response<'_>,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Outgoing {
+        if !self.awaits_name(self.serial) {
+            return Outgoing::No;
+        }
+        let (_, text) = redirection(response, cx.template.transport());
+        events(Event::Routing { word: RoutingWord::Followed, text });
+        self.elsewhere();
+        Outgoing::New
+    }
+
+    /// The name of a redirection is not followed: the attempt ends with what redirected it.
+    pub(super) fn not_led(
+        &mut self,
+        cx: &Context<'_>,
+        (response, word): (&Response<'_>, RoutingWord),
+        at: Time,
+        events: &mut impl FnMut(Event<'_>),
+    ) -> Outgoing {
+        if self.awaits_name(self.serial) {
+            let (_, text) = redirection(response, cx.template.transport());
+            events(Event::Routing { word, text });
+            self.finish(cx, self.verdict(response), at, events);
+        }
+        Outgoing::No
+    }
+
+    /// Whether it may wait for the name to which the answer to this request redirects; nothing that
+    /// ends an attempt leaves it so.
+    pub fn awaits_name(&self, serial: u32) -> bool {
+        matches!(self.state, State::Open(OpenAttempt { transaction: None, first_sent: Some(_), .. }))
+            && self.serial == serial
     }
 
     /// The open attempt begins anew at another place.

@@ -6,11 +6,11 @@
 
 use super::streams::Deed;
 use super::{Driver, Flow, Ways, Witness};
-use crate::agent::Input;
+use crate::agent::{Input, Outgoing};
 use crate::fleet::stream::{StreamLife, StreamState};
 use crate::measure::FlowChange;
 use crate::sip::locate::Destination;
-use crate::sip::redirect::Redirection;
+use crate::sip::redirect::{Redirection, redirection, redirects};
 use crate::vocab::{FlowId, FlowLoss, Time, TrunkId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,36 +32,43 @@ impl<W: Witness> Driver<W> {
         }
     }
 
-    /// Its request failed where it went: the agent goes on at the next place, or where it was sent.
+    /// Its request failed where it went, or it was sent elsewhere: the agent goes on at the next
+    /// place, or there.
     #[cold]
-    pub(super) fn go_on(
-        &mut self,
-        local: u32,
-        now: Time,
-        (redirected, unanswered): (Option<Redirection>, bool),
-        out: &mut impl Ways,
-    ) {
-        let (agent, trunk) = (self.id(local), self.trunk_of(local));
+    pub(super) fn leave(&mut self, local: u32, now: Time, (how, input): (Outgoing, &Input<'_>), out: &mut impl Ways) {
+        let redirecting = input.answer().filter(|answer| redirects(answer.code));
         let left = self.config.flows.of_agent(local);
-        let remote = self.config.flows.get(left).remote;
-        let next = match redirected {
-            Some(Redirection::To(address)) => {
-                self.config.flows.astray(trunk, local, remote, self.config.seed);
-                if let Some(line) = self.config.flows.line_of(left) {
-                    self.leads(line, address, out);
-                }
-                Some(address)
+        let over = self.config.flows.get(left).template.transport();
+        match redirecting.map(|answer| (answer, redirection(answer, over))) {
+            Some((answer, (_, uri))) if how == Outgoing::ByName => {
+                return self.await_name(local, now, (answer, uri), out);
             }
-            _ => self.config.flows.routes().and_then(|routes| routes.after(trunk, agent, remote)),
-        };
-        if let Some(address) = next {
-            self.lead(local, now, address, out);
+            Some((_, (Redirection::To(address), _))) => self.lead_astray(local, now, address, out),
+            _ => {
+                let (agent, trunk) = (self.id(local), self.trunk_of(local));
+                let remote = self.config.flows.get(left).remote;
+                if let Some(next) = self.config.flows.routes().and_then(|routes| routes.after(trunk, agent, remote)) {
+                    self.lead(local, now, next, out);
+                }
+            }
         }
         self.drive(local, now, Input::FlowOpen, out);
         // A connection that others share may be dead without anybody having said so.
+        let unanswered = matches!(input, Input::Wake);
         if unanswered && left.is_stream() && self.config.flows.of_agent(local) != left {
             self.mind_stream(left, local, now, Deed::GotNoAnswer, out);
         }
+    }
+
+    /// For this attempt an agent's requests go to this address; the next begins where it did.
+    pub(super) fn lead_astray(&mut self, local: u32, now: Time, address: SocketAddr, out: &mut impl Ways) {
+        let (trunk, left) = (self.trunk_of(local), self.config.flows.of_agent(local));
+        let remote = self.config.flows.get(left).remote;
+        self.config.flows.astray(trunk, local, remote, self.config.seed);
+        if let Some(line) = self.config.flows.line_of(left) {
+            self.leads(line, address, out);
+        }
+        self.lead(local, now, address, out);
     }
 
     /// A trunk's name was looked up again, and leads to these places from now on.
@@ -143,7 +150,7 @@ impl<W: Witness> Driver<W> {
         self.tidings.retain(|tiding| tiding.flow != flow);
     }
 
-    fn trunk_of(&self, local: u32) -> TrunkId {
+    pub(super) fn trunk_of(&self, local: u32) -> TrunkId {
         let user = self.witness.user(self.id(local));
         self.config.identities.get(user).trunk
     }

@@ -260,8 +260,8 @@ impl<W: Witness> Driver<W> {
                 continue;
             };
             self.tidings.push_front(Tiding { next: tiding.next + 1, ..tiding });
-            // One that went on to another place has nothing to do with it.
-            if self.config.flows.of_agent(local) != tiding.flow {
+            // One that went on to another place, or is about to, has nothing to do with it.
+            if self.config.flows.of_agent(local) != tiding.flow || self.is_awaiting_name(local) {
                 continue;
             }
             let input = tiding.lost.map_or(Input::FlowOpen, |why| Input::FlowLost { why });

@@ -192,6 +192,11 @@ impl<'a> Head<'a> {
         Ok(())
     }
 
+    /// All of the message.
+    pub(super) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
     pub(super) fn lines(&self) -> &'a [u8] {
         &self.text[self.start as usize..]
     }
