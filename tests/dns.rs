@@ -69,6 +69,7 @@ fn place(address: &str, registered: u64, left: [u64; 3], left_s: (u64, u64)) -> 
         left_ns: (left.iter().sum::<u64>() > 0).then_some((left_s.0 * SECOND, left_s.1 * SECOND)),
         registered_ns: (registered > 0).then_some((SECOND / 2, 59 * SECOND)),
         took_us: (registered * 500, 900),
+        agents: Vec::new(),
     }
 }
 

@@ -206,6 +206,11 @@ fn at(run: &ResultDir, address: &str) -> Value {
     rows.into_iter().find(|row| row["address"] == address).unwrap_or_default()
 }
 
+/// Where each agent's last attempt went.
+fn went_last(run: &ResultDir) -> Vec<String> {
+    run.table("agents.csv").rows.iter().map(|row| row["last_address"].to_string()).collect()
+}
+
 fn registered(run: &ResultDir, address: SocketAddr) -> u64 {
     at(run, &address.to_string())["ended"]["registered"].as_u64().unwrap_or(0)
 }
@@ -259,6 +264,7 @@ fn attempts_go_on_to_the_next_address() {
         assert_eq!((run.total("attempts"), run.total("registered")), (40, 40), "{seen}");
         assert_eq!(registered(&run, own.address), 40, "{seen}");
         assert_eq!(at(&run, &gone.to_string())["went_on"]["unreachable"], 40, "{seen}");
+        assert!(went_last(&run).iter().all(|address| *address == own.address.to_string()), "{:?}", went_last(&run));
         let found = run.run["findings"].as_array().expect("a list");
         let dns = found.iter().find(|finding| finding["id"] == "dns").expect("the dead address is told");
         assert!(dns["summary"].as_str().is_some_and(|said| said.contains(&gone.to_string())), "{dns}");
@@ -377,6 +383,7 @@ fn redirections_to_a_name_are_followed_where_it_leads() {
             assert_eq!((run.total("attempts"), run.total("registered")), (20, 20), "{seen}");
             assert!(routing(&run).contains(&("followed".to_owned(), contact, 20)), "{seen}");
             assert_eq!(registered(&run, own.address), 20, "{seen}");
+            assert!(went_last(&run).iter().all(|address| *address == own.address.to_string()), "{seen}");
             assert!(first.asked() >= 20, "each attempt begins where its trunk says");
             std::fs::remove_dir_all(dir.path().join("out")).expect("the run's directory");
         }

@@ -446,7 +446,7 @@ impl Witness for FleetWitness {
             _ => {}
         }
         if who.is_routed {
-            self.tally.at_place(who.subject.trunk, who.flow.remote, event);
+            self.tally.at_place(who.subject, who.flow.remote, event);
         }
         self.tally.event(who.subject, event);
     }

@@ -13,7 +13,7 @@ use super::asked::{self, AskedOf, AskedRow};
 use super::checks::{self, CheckEnd, CheckRow};
 use super::event::{AttemptEnd, BY_PROXY, Echo, Event, Granted, Offer, Subject};
 use super::phrases::{PhraseId, Phrases};
-use super::places::{self, PlaceRow, PlaceTable};
+use super::places::{self, LastPlaces, PlaceRow, PlaceTable};
 use super::remarks::{RemarkRow, remark};
 use super::requests::{RequestRow, Requests};
 use super::routing::{self, RoutingRow, RoutingWord};
@@ -305,7 +305,9 @@ impl Evidence {
         let grants = self.grants.iter().map(|row| &row.seen);
         let answerers = self.answerers.iter().map(|row| &row.seen);
         let checks = self.checks.iter().map(|row| &row.seen).chain(self.asked.iter().map(|row| &row.seen));
-        outcomes.chain(offers).chain(grants).chain(answerers).chain(checks).flat_map(|seen| seen.agents.iter().copied())
+        let seen = outcomes.chain(offers).chain(grants).chain(answerers).chain(checks);
+        let moved = self.places.iter().flat_map(|row| row.agents.iter().copied());
+        seen.flat_map(|seen| seen.agents.iter().copied()).chain(moved)
     }
 
     /// Sorts the pulse by trunk and time, with one cell for each count, and rows by who was seen
@@ -484,6 +486,7 @@ pub(super) struct Collector {
     remarks: Vec<RemarkRow>,
     unasked: Vec<UnaskedRow>,
     places: PlaceTable,
+    last_places: LastPlaces,
     routing: Vec<RoutingRow>,
     checks: Vec<CheckRow>,
     asked: Vec<AskedRow>,
@@ -504,6 +507,7 @@ impl Collector {
             remarks: Vec::new(),
             unasked: Vec::new(),
             places: PlaceTable::default(),
+            last_places: LastPlaces::default(),
             routing: Vec::new(),
             checks: Vec::new(),
             asked: Vec::new(),
@@ -526,8 +530,11 @@ impl Collector {
     }
 
     /// Something of an attempt happened at one of the several addresses of a trunk.
-    pub(super) fn at_place(&mut self, trunk: u16, address: SocketAddr, event: &Event<'_>) {
+    pub(super) fn at_place(&mut self, (trunk, agent): (u16, u32), address: SocketAddr, event: &Event<'_>) {
         self.places.saw(trunk, address, event, self.start);
+        if let Event::Ended(AttemptEnd { sent: Some(_), .. }) = event {
+            self.last_places.ended(trunk, agent, address);
+        }
     }
 
     /// Something to say of the trunk's connections.
@@ -647,6 +654,8 @@ impl Collector {
         let base = self.tick_of(end);
         let pulse = self.pulse.take(base);
         let realms = &self.realms;
+        let mut places = self.places.take();
+        self.last_places.tell(&mut places);
         Evidence {
             pulse,
             outcomes: self.outcomes.take(|key, kept| OutcomeRow {
@@ -689,7 +698,7 @@ impl Collector {
             requests: self.requests.take(),
             remarks: std::mem::take(&mut self.remarks),
             unasked: std::mem::take(&mut self.unasked),
-            places: self.places.take(),
+            places,
             routing: std::mem::take(&mut self.routing),
             checks: std::mem::take(&mut self.checks),
             asked: std::mem::take(&mut self.asked),

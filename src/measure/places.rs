@@ -3,7 +3,7 @@
 //! left before.
 
 use super::event::{AttemptEnd, Event};
-use crate::vocab::{Status, Time};
+use crate::vocab::{Status, Time, saturating_u16};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -23,12 +23,16 @@ pub struct PlaceRow {
     /// Of the successes, from the first request to the answer: their sum and the longest,
     /// microseconds.
     pub took_us: (u64, u64),
+    /// Agents whose latest attempt ended here, where the one before ended elsewhere or there was
+    /// none. Of one interval: a later one's list counts more.
+    pub agents: Vec<u32>,
 }
 
 impl PlaceRow {
     fn new(trunk: u16, address: String) -> Self {
         let (ended, left) = ([0; Status::COUNT], [0; 3]);
-        PlaceRow { trunk, address, ended, left, left_ns: None, registered_ns: None, took_us: (0, 0) }
+        let agents = Vec::new();
+        PlaceRow { trunk, address, ended, left, left_ns: None, registered_ns: None, took_us: (0, 0), agents }
     }
 
     /// Attempts that tried it.
@@ -51,6 +55,7 @@ impl PlaceRow {
         self.left_ns = together(self.left_ns, other.left_ns);
         self.registered_ns = together(self.registered_ns, other.registered_ns);
         self.took_us = (self.took_us.0 + other.took_us.0, self.took_us.1.max(other.took_us.1));
+        self.agents.extend_from_slice(&other.agents);
     }
 }
 
@@ -104,6 +109,47 @@ impl PlaceTable {
     /// The rows so far; the next ones begin anew.
     pub fn take(&mut self) -> Vec<PlaceRow> {
         self.rows.drain(..).map(|(_, row)| row).collect()
+    }
+}
+
+/// Where each of a worker's agents was asked last. Two bytes for each agent of the run, from the
+/// first attempt on of one that may go to several places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastPlaces {
+    /// By agent: the place in `known`, counted from 1; 0 for none.
+    of_agents: Vec<u16>,
+    known: Vec<SocketAddr>,
+    /// Agents that changed in this interval; some of them several times.
+    changed: Vec<(u16, u32)>,
+}
+
+impl LastPlaces {
+    /// An attempt of an agent ended at an address.
+    pub(super) fn ended(&mut self, trunk: u16, agent: u32, address: SocketAddr) {
+        let known = self.known.iter().position(|known| *known == address).unwrap_or_else(|| {
+            self.known.push(address);
+            self.known.len() - 1
+        });
+        let place = saturating_u16(known + 1);
+        if self.of_agents.len() <= agent as usize {
+            self.of_agents.resize(agent as usize + 1, 0);
+        }
+        if std::mem::replace(&mut self.of_agents[agent as usize], place) != place {
+            self.changed.push((trunk, agent));
+        }
+    }
+
+    /// Adds whoever changed to the rows of an interval; the next one begins anew.
+    pub(super) fn tell(&mut self, rows: &mut [PlaceRow]) {
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        for (trunk, agent) in self.changed.drain(..) {
+            let place = usize::from(self.of_agents[agent as usize]);
+            let Some(address) = self.known.get(place.wrapping_sub(1)).map(ToString::to_string) else { continue };
+            if let Some(row) = rows.iter_mut().find(|row| row.trunk == trunk && row.address == address) {
+                row.agents.push(agent);
+            }
+        }
     }
 }
 

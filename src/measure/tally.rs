@@ -221,8 +221,8 @@ impl Tally {
     }
 
     /// The same event, of an attempt at one of the several addresses of its trunk.
-    pub fn at_place(&mut self, trunk: TrunkId, address: SocketAddr, event: &Event<'_>) {
-        self.evidence.at_place(trunk.0, address, event);
+    pub fn at_place(&mut self, subject: Subject, address: SocketAddr, event: &Event<'_>) {
+        self.evidence.at_place((subject.trunk.0, subject.agent.0), address, event);
     }
 
     /// A turn of the worker ended; one longer than `stall` counts.

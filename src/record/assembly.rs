@@ -12,10 +12,11 @@ use super::resolution::Resolution;
 use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRow, LoopResult, Results, Totals};
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use super::truth::TruthSample;
-use crate::measure::{Evidence, GeneratorCounts, Imbalance, ResponseRow, TrunkInterval, latency, merge};
+use crate::measure::{Evidence, GeneratorCounts, Imbalance, PlaceRow, ResponseRow, TrunkInterval, latency, merge};
 use crate::vocab::{Intervention, Kind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A run as far as it was read.
 #[derive(Clone)]
@@ -153,6 +154,7 @@ impl Assembly {
             self.generator.add(&frame.generator);
         }
         self.add_agents(&frame.agents, &frame.reasons);
+        self.move_agents(&mut frame.evidence.places);
         self.carry_loops(&frame.loops, warm);
         for row in frame.loops.drain(..) {
             self.loops.insert((row.agent, row.number), row);
@@ -192,7 +194,18 @@ impl Assembly {
                 first_registered_ns: row.first_registered_ns,
                 last_change_ns: row.last_change_ns,
                 met: row.met,
+                address: self.agents[agent].address.take(),
             };
+        }
+    }
+
+    /// Whose latest attempt ended elsewhere than the one before; a later interval knows better.
+    fn move_agents(&mut self, places: &mut [PlaceRow]) {
+        for row in places {
+            let address: Arc<str> = Arc::from(&*row.address);
+            for agent in std::mem::take(&mut row.agents) {
+                self.agents[agent as usize].address = Some(Arc::clone(&address));
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use crate::vocab::{
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is known before the first packet; the first frame of the record.
@@ -506,6 +507,8 @@ pub struct AgentResult {
     pub last_change_ns: u64,
     /// The classes its attempts ended in: [`crate::vocab::Class::bit`].
     pub met: u16,
+    /// Where its latest attempt ended, of a trunk whose name leads to several addresses.
+    pub address: Option<Arc<str>>,
 }
 
 /// One loop over the run.

@@ -84,9 +84,21 @@ pub fn agents(results: &Results) -> Vec<u8> {
             agent.loop_kind.map_or("", |kind| kind.as_str()),
             &cell(agent.first_registered_ns.map(|ns| results.header.utc(ns))),
             &cell(arrived.then(|| results.header.utc(agent.last_change_ns))),
+            asked(results, trunk, agent),
         ]);
     }
     table.into_bytes()
+}
+
+/// Where an agent's latest attempt went; of a trunk with one address that is known without having
+/// been noted.
+fn asked<'a>(results: &'a Results, trunk: usize, agent: &'a AgentResult) -> &'a str {
+    let only = || results.header.trunks.get(trunk).map_or("", |trunk| &trunk.target);
+    match &agent.address {
+        Some(address) => address,
+        None if agent.status.is_none_or(|status| status == Status::Shed) || only().contains(',') => "",
+        None => only(),
+    }
 }
 
 /// The agents by trunk and user: they arrive in an order that is another with every seed, and two

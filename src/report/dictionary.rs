@@ -73,7 +73,7 @@ const CODE: &str = "status code of the response; empty when there was none";
 const REASON: &str = "reason phrase as received, or a word for what happened without a response";
 
 /// Every column of a run's files, file by file.
-pub const COLUMNS: [Column; 97] = [
+pub const COLUMNS: [Column; 98] = [
     column("intervals.csv", "interval_start", INTERVAL_START),
     column("intervals.csv", "interval_s", INTERVAL_S),
     column("intervals.csv", "trunk_id", TRUNK),
@@ -120,6 +120,11 @@ pub const COLUMNS: [Column; 97] = [
     column("agents.csv", "loop_kind", "kind of the loop the agent is in or was last in; empty when it never looped"),
     column("agents.csv", "first_registered", "when the agent was registered first, UTC; empty when never"),
     column("agents.csv", "last_change", "when this row changed last, UTC; empty when the agent never arrived"),
+    column(
+        "agents.csv",
+        "last_address",
+        "address to which the agent's last attempt went, after any failover or redirection; empty when nothing was sent",
+    ),
     column("loops.csv", "trunk_id", TRUNK),
     column("loops.csv", "user", USER),
     column(

@@ -345,6 +345,7 @@ impl Shape {
                 first_registered_ns: own.iter().find(|a| a.status == Status::Registered).map(|a| a.at),
                 last_change_ns: last.map_or(0, |a| a.at),
                 met: 0,
+                address: None,
             }
         };
         (0..self.total_agents()).map(row).collect()
