@@ -15,6 +15,9 @@ use support::kamailio::{self, Config, Kamailio, PASSWORD, REALM, Settings};
 use support::program::{Regstorm, profile};
 use support::results::{ResultDir, number};
 
+/// Long against everything here, short against a hang.
+const LIMIT: Duration = Duration::from_secs(90);
+
 // ---- The harness ----
 
 #[test]
@@ -185,6 +188,46 @@ fn a_proxy_and_the_registrar_behind_it_both_challenge() {
     assert_eq!(results.total("register_requests"), 3 * 500 + results.total("refreshes"));
     let found: Vec<String> = results.table("findings.csv").rows.iter().map(|row| row["id"].clone()).collect();
     assert!(found.iter().all(|id| id == "generator.saturated"), "{found:?}");
+}
+
+/// A registrar that asks each phone whether it is there, and gives up whom it does not hear:
+/// directly, and by way of an edge from whose other port the questions come.
+#[test]
+fn two_thousand_phones_are_there_for_a_registrar_that_pings() {
+    const AGENTS: u64 = 2_000;
+    // A twentieth is asked each second: when so many rounds are over a phone that was never heard is
+    // gone, and one of which a datagram or two were lost is not.
+    const QUESTIONS: u64 = 4;
+    let _turn = clock::alone();
+    for by_edge in [false, true] {
+        let kamailio = Kamailio::start(Settings { config: Config::Pinging { kept_s: 65 }, ..Settings::default() });
+        let next = kamailio.address();
+        let config = Config::PathEdge { next, other: kamailio::free_port() };
+        let edge = by_edge.then(|| Kamailio::start(Settings { config, ..Settings::default() }));
+        let proxy = edge.as_ref().map(|edge| format!("outbound_proxy = \"sip:{};lr\"\n", edge.address()));
+        let dir = tempfile::tempdir().expect("a directory under /tmp");
+        let scenario = Scenario {
+            run: "unregister = false",
+            trunk: proxy.unwrap_or_default() + "expires = \"1h\"",
+            agents: 2_000,
+            load: "[[load]]\nrate = 500\nfor = \"4s\"\n[[load]]\nhold = \"5m\"",
+        };
+        let run = scenario.start(&kamailio, dir.path());
+        clock::until("everybody to be bound", LIMIT, || (kamailio.contacts() == AGENTS).then_some(()));
+        let before = kamailio.answers();
+        clock::until("everybody to have answered", 2 * LIMIT, || {
+            (kamailio.answers() - before >= AGENTS * QUESTIONS).then_some(())
+        });
+        assert_eq!(kamailio.contacts(), AGENTS, "by an edge: {by_edge}");
+        run.signal("INT");
+        run.wait(LIMIT);
+        let results = ResultDir::open(&dir.path().join("out"));
+        let asked = results.run["trunks"][0]["asked"].as_array().cloned().unwrap_or_default();
+        let options: Vec<_> = asked.iter().filter(|row| row["method"] == "OPTIONS").collect();
+        assert!(options.iter().all(|row| row["answered"] == 200), "{asked:?}");
+        let agents: u64 = options.iter().filter_map(|row| row["agents"].as_u64()).sum();
+        assert_eq!(agents, AGENTS, "by an edge: {by_edge}: {asked:?}");
+    }
 }
 
 /// Everybody at once: all come in, and the run says how soon.
