@@ -500,6 +500,7 @@ fn packet_loss(view: &View<'_>) -> Option<(Draft, u64)> {
     let unanswered = view.count(Class::Silence)
         + view.count(Class::Transport)
         + silent_removals(view)
+        + view.left_unanswered()
         + sums.status[Status::Abandoned.index()];
     let repeats = view.header().timers.repeats();
     let needless = sums.duplicate_responses + sums.late_responses;

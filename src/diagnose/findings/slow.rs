@@ -134,7 +134,8 @@ fn stretch(view: &View<'_>) -> Option<Draft> {
     }
     pauses.retain(|(.., waited)| *waited >= MANY);
     let &(from, until, waited) = pauses.iter().max_by_key(|(from, until, _)| until - from)?;
-    let silent: u64 = view.ticks.iter().map(|tick| tick.silent).sum();
+    // What waits at an address that is dead says nothing of those that serve.
+    let silent: u64 = view.ticks.iter().map(|tick| tick.silent).sum::<u64>() + view.left_unanswered();
     let around: u64 = view.ticks.iter().map(|tick| tick.swift).sum();
     if silent > 0 || around < waited {
         return None;

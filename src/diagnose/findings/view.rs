@@ -2,7 +2,8 @@
 //! agents.
 
 use crate::measure::{
-    AnswererRow, Beat, Errand, GrantRow, OfferRow, OutcomeRow, PlaceRow, RoutingRow, Sightings, UnaskedRow, evidence,
+    AnswererRow, Beat, Errand, GrantRow, Left, OfferRow, OutcomeRow, PlaceRow, RoutingRow, Sightings, UnaskedRow,
+    evidence,
 };
 use crate::record::results::RetryHeader;
 use crate::record::{AgentResult, Resolution, Results, TrunkHeader};
@@ -143,6 +144,12 @@ impl<'a> View<'a> {
     pub fn places(&self) -> impl Iterator<Item = &'a PlaceRow> + use<'a> {
         let (results, trunk) = (self.results, self.trunk);
         results.evidence.places.iter().filter(move |row| row.trunk == trunk)
+    }
+
+    /// Requests that were given up at an address where nothing was delivered, or nobody answered,
+    /// while their attempts went on to another.
+    pub fn left_unanswered(&self) -> u64 {
+        self.places().map(|row| row.left[Left::Unreachable as usize] + row.left[Left::Silent as usize]).sum()
     }
 
     /// What answers said of the way requests take.
