@@ -4,7 +4,8 @@
 
 use super::draft::{SOME, is_near};
 use super::view::{Group, Tick, View};
-use crate::measure::AnswererRow;
+use crate::agent::exchange::Failed;
+use crate::measure::{AnswererRow, PlaceRow};
 use crate::record::AgentResult;
 use crate::vocab::{Class, Kind, Place, floor_u64};
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,6 +172,43 @@ pub(super) fn told_apart(view: &View<'_>, group: &Group<'_>) -> Option<MachinesA
         is_one_of_them: bad.iter().all(|machine| machine.works && alike || machine.accepted > 0 || like(machine)),
         at_once: accepted_ns.0 <= middle && middle <= accepted_ns.1,
     })
+}
+
+/// Refusals that all came from some of the addresses a name leads to, while others accepted.
+#[derive(Clone, Debug)]
+pub(super) struct AddressesApart {
+    /// Those that refuse, and those that accept.
+    pub refusing: Vec<String>,
+    pub accepting: Vec<String>,
+    /// Attempts refused by the former, and by the latter.
+    pub refused: u64,
+    pub elsewhere: u64,
+    /// Attempts accepted by the latter; the former accept nobody.
+    pub accepted: u64,
+}
+
+/// Whether the address decides who is refused: each lets in nobody, or everybody.
+pub(super) fn addresses_apart(view: &View<'_>, group: &Group<'_>) -> Option<AddressesApart> {
+    let status = Failed::by(group.code, group.place).status;
+    let refused = |row: &&PlaceRow| row.ended[status.index()];
+    let asked = view.places().filter(|row| row.tried() - row.all_left() >= SOME);
+    let (good, bad): (Vec<&PlaceRow>, Vec<&PlaceRow>) = asked.partition(|row| row.registered() > 0);
+    if bad.is_empty() || good.is_empty() || bad.iter().any(|row| refused(row) < SOME) {
+        return None;
+    }
+    let window = good.iter().filter_map(|row| row.registered_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let middle = group.seen.first_ns.midpoint(group.seen.last_ns);
+    let names = |rows: &[&PlaceRow]| rows.iter().map(|row| row.address.clone()).collect::<Vec<_>>();
+    let found = AddressesApart {
+        refusing: names(&bad),
+        accepting: names(&good),
+        refused: bad.iter().map(refused).sum(),
+        elsewhere: good.iter().map(refused).sum(),
+        accepted: good.iter().map(|row| row.registered()).sum(),
+    };
+    // One whose own accounts are at fault has its trouble at every address.
+    let decides = found.elsewhere * 50 <= found.refused && found.accepted >= SOME;
+    (decides && window.0 <= middle && middle <= window.1).then_some(found)
 }
 
 /// The machines that answered, as far as their marks tell them apart.

@@ -1,7 +1,7 @@
 //! Refusals of one machine among several behind the address.
 
 use super::super::draft::{BY_CHANCE, Draft, MANY, SOME, confidence};
-use super::super::nodes::{self, Crossed, InTurn, MachinesApart};
+use super::super::nodes::{self, AddressesApart, Crossed, InTurn, MachinesApart};
 use super::super::rivals::Rival;
 use super::{Case, RefusalShape};
 use crate::vocab::{Class, Confidence, Severity};
@@ -13,6 +13,9 @@ impl Case<'_, '_> {
         let of_credentials = matches!(self.group.class, Class::Unauthorized | Class::Stale);
         if let Some(crossed) = nodes::crossed(self.view, self.group).filter(|_| of_credentials) {
             return Some(vec![self.nonces(crossed)]);
+        }
+        if let Some(apart) = nodes::addresses_apart(self.view, self.group) {
+            return Some(vec![self.address_of_name(&apart)]);
         }
         let told = self.told.as_ref()?;
         let sure = told.refused >= SOME && told.accepted >= SOME && told.elsewhere * 50 <= told.refused;
@@ -28,6 +31,33 @@ impl Case<'_, '_> {
         let whom = "anybody, at one machine of several";
         (share.powf(self.reach.hit.min(told.refused) as f64) < BY_CHANCE)
             .then(|| vec![self.machine_at_times(told), self.plain(whom, RefusalShape::Anybody)])
+    }
+
+    /// The refusals are those of some of the addresses that the trunk's name leads to.
+    fn address_of_name(&self, apart: &AddressesApart) -> Draft {
+        let mut node = self.draft("node.failing", Severity::Critical);
+        node.confidence = confidence(apart.refused, apart.elsewhere);
+        let (refusing, accepting) = (list(&apart.refusing), list(&apart.accepting));
+        let verb = if apart.accepting.len() == 1 { "accepts" } else { "accept" };
+        let name = self.view.resolutions().next().map_or("the name", |found| found.host.as_str());
+        node.summary = format!(
+            "{refusing}, where {name} leads to as well, refuses everybody: {}; {accepting} {verb}",
+            self.answer()
+        );
+        node.evidence.push(format!(
+            "{} attempts were refused at {refusing} and none was accepted; at {accepting} {} were accepted and {} refused so",
+            apart.refused, apart.accepted, apart.elsewhere
+        ));
+        let why = "credentials: that address lets in nobody at all, and the others refuse nobody so";
+        node.excludes(Rival::Accounts, why);
+        node.excludes(Rival::Rate, "limit on the rate: it lets in nobody, however few ask");
+        node.excludes(Rival::Stretch, "a stretch of time: the others accepted meanwhile");
+        node.excludes(Rival::Front, "an element in front of all: the address that is asked decides");
+        node.excludes(Rival::Chance, "one server that fails by chance: the address that is asked decides");
+        node.advice.push(format!(
+            "register one agent at {refusing} itself, and compare its users and settings with the others'; take it out of the name's records meanwhile"
+        ));
+        node
     }
 
     /// The refusals are those of some machines, which accept as well: they failed for a time, or
