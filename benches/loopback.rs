@@ -171,7 +171,15 @@ fn registrar(plan: &Plan, delay: Duration, start: Time) -> Registrar {
     if !delay.is_zero() {
         let kind = FaultKind::Delay(Delay::Fixed(delay));
         let (from, until) = (Duration::ZERO, None);
-        config.faults.push(Fault { kind, from, until, share: 1.0, sources: Vec::new(), domain: None });
+        config.faults.push(Fault {
+            kind,
+            from,
+            until,
+            share: 1.0,
+            sources: Vec::new(),
+            addresses: Vec::new(),
+            domain: None,
+        });
     }
     Registrar::new(config, SEED, start)
 }

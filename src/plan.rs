@@ -440,6 +440,7 @@ fn registrar_config(profile: &Profile, problems: &mut Vec<Problem>) -> registrar
             until: fault.until,
             share: fault.share,
             sources: fault.sources.clone(),
+            addresses: fault.addresses.clone(),
             domain,
         });
     }

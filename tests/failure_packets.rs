@@ -301,6 +301,7 @@ fn world(agents: u32, drop: f64, faults: Vec<Fault>) -> WorldConfig {
         },
         workers: 1,
         sources: Vec::new(),
+        places: Vec::new(),
         wordings: Vec::new(),
         interval: seconds(60),
         warmup: Duration::ZERO,
@@ -329,6 +330,7 @@ fn virtual_time_shows_the_same_handshakes_every_time() {
         until: None,
         share: 0.1,
         sources: Vec::new(),
+        addresses: Vec::new(),
         domain: None,
     };
     let outcome = || -> SimOutcome { World::new(world(300, 0.0, vec![refuse()])).run() };

@@ -34,8 +34,15 @@ struct Case {
 }
 
 fn case(agents: u32, faults: impl IntoIterator<Item = FaultKind>) -> Case {
-    let everyone =
-        |kind| Fault { kind, from: Duration::ZERO, until: None, share: 1.0, sources: Vec::new(), domain: None };
+    let everyone = |kind| Fault {
+        kind,
+        from: Duration::ZERO,
+        until: None,
+        share: 1.0,
+        sources: Vec::new(),
+        addresses: Vec::new(),
+        domain: None,
+    };
     Case {
         agents,
         accounts: agents,

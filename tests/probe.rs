@@ -41,7 +41,15 @@ fn request(user: &str) -> ProbeRequest {
 }
 
 fn config(faults: Vec<FaultKind>) -> Config {
-    let fault = |kind| Fault { kind, from: Duration::ZERO, until: None, share: 1.0, sources: Vec::new(), domain: None };
+    let fault = |kind| Fault {
+        kind,
+        from: Duration::ZERO,
+        until: None,
+        share: 1.0,
+        sources: Vec::new(),
+        addresses: Vec::new(),
+        domain: None,
+    };
     Config { faults: faults.into_iter().map(fault).collect(), ..Config::open(REALM, "secret") }
 }
 

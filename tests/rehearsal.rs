@@ -153,6 +153,81 @@ fn two_contacts_of_one_user_are_counted() {
     assert!(run.stdout().contains("user0@nj.test has 3 contacts, expect.contacts_per_aor is 2: "), "{}", run.stdout());
 }
 
+/// What a name leads to by `hosts` is rehearsed as a run would find it: one of the addresses is
+/// dead, or has no capacity, or refuses.
+#[test]
+fn several_addresses_of_a_name_are_rehearsed() {
+    let fault = |kind: &str| format!("[[registrar.fault]]\n{kind}\naddresses = [\"10.0.0.2\"]\n");
+    let (silent, full) = ("kind = \"drop\"\nprobability = 1.0", "kind = \"deny\"\ncode = 503");
+    let refusing = "kind = \"refuse\"\ncode = 403";
+    for transport in ["", ";transport=tcp"] {
+        for (kind, went_on, found) in
+            [(silent, "silent", "dns"), (full, "unavailable", "dns"), (refusing, "", "node.failing")]
+        {
+            let dir = tempfile::tempdir().expect("a directory under /tmp");
+            let named = format!(
+                "registrar = \"sip:edge.test:5060{transport}\"\nhosts = {{ \"edge.test\" = [\"10.0.0.1\", \"10.0.0.2\"] }}"
+            );
+            let text = text(&fault(kind)).replace("registrar = \"embedded\"", &named).replace("\"20s\"", "\"60s\"");
+            let out = dir.path().join("out");
+            let seen = format!("{transport} {kind}");
+            simulate(dir.path(), &text, &["--out", "out"]);
+            let results = ResultDir::open(&out);
+            let addresses = results.run["trunks"][0]["addresses"].as_array().cloned().unwrap_or_default();
+            let [first, second] = ["10.0.0.1:5060", "10.0.0.2:5060"].map(|address| {
+                let row = addresses.iter().find(|row| row["address"] == address);
+                row.unwrap_or_else(|| panic!("{seen}: no {address} in {addresses:?}")).clone()
+            });
+            assert_eq!(second["ended"]["registered"], Value::Null, "{seen}: {second}");
+            let found_there = results.table("findings.csv").rows.iter().any(|row| {
+                row["id"] == found && row["summary"].contains("10.0.0.2:5060") && row["summary"].contains("edge.test")
+            });
+            assert!(found_there, "{seen}: {:?}", results.table("findings.csv").rows);
+            let agents = results.table("agents.csv").rows;
+            let ended_at = |address: &str| agents.iter().filter(|row| row["last_address"] == address).count();
+            if went_on.is_empty() {
+                let refused = second["ended"]["authentication_failed"].as_u64().expect("refused there");
+                assert_eq!(results.total("authentication_failed"), refused, "{seen}: nobody else was");
+                assert!((60..140).contains(&ended_at("10.0.0.2:5060")), "{seen}: half of the agents prefer it");
+            } else {
+                // Everybody is registered in the end, within the first attempt.
+                assert_eq!(
+                    (results.total("agents_registered_at_end"), ended_at("10.0.0.1:5060")),
+                    (200, 200),
+                    "{seen}"
+                );
+                let left = second["went_on"][went_on].as_u64().unwrap_or_default();
+                assert!((60..=200).contains(&left), "{seen}: {second}");
+                assert!(first["ended"]["registered"].as_u64() >= Some(200), "{seen}: {first}");
+            }
+        }
+    }
+}
+
+/// `contacts`, `outbound` and `contact` of a trunk are played as a run would play them.
+#[test]
+fn what_requests_say_of_contacts_is_rehearsed() {
+    let dir = tempfile::tempdir().expect("a directory under /tmp");
+    let sent = |keys: &str, further: &str| {
+        let text = text(further).replace("expires = \"20s\"", &format!("expires = \"20s\"\n{keys}"));
+        simulate(dir.path(), &text, &["--out", "out"]);
+        let results = ResultDir::open(&dir.path().join("out"));
+        let contacts = document(&dir.path().join("out"), "dry-run.json")["contacts"]["contacts"].as_f64();
+        std::fs::remove_dir_all(dir.path().join("out")).expect("the rehearsal's directory");
+        (results.total("bytes_sent"), contacts, results.total("registered"))
+    };
+    let (plain, one, registered) = sent("", "");
+    let (outbound, ..) = sent("outbound = true", "");
+    // Each request names an instance, and `Supported`.
+    assert!(outbound > plain + 400 * 60, "{outbound} after {plain}");
+    let (_, two, both) = sent("contacts = 2", "");
+    assert_eq!((one, two, both), (Some(1.0), Some(2.0), registered));
+    let (.., refused) = sent("contacts = 2", "[registrar]\nmax_contacts = 1\n");
+    assert_eq!(refused, 0, "a registrar that holds one contact of each user");
+    let (learnt, ..) = sent("contact = \"learnt\"", "");
+    assert!(learnt >= plain, "nobody's address is translated here: {learnt} after {plain}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let dir = tempfile::tempdir().expect("a directory under /tmp");

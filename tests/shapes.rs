@@ -367,6 +367,7 @@ fn shipped(name: &str) -> WorldConfig {
         load: plan.load,
         workers: 2,
         sources: Vec::new(),
+        places: Vec::new(),
         wordings: Vec::new(),
         warmup: Duration::ZERO,
         run: RunTag(7),

@@ -219,6 +219,7 @@ fn a_freeze_is_felt_by_those_who_arrived_in_it() {
         until: Some(seconds(6)),
         share: 1.0,
         sources: Vec::new(),
+        addresses: Vec::new(),
         domain: None,
     });
     let outcome = World::new(config).run();

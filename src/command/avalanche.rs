@@ -151,6 +151,8 @@ impl Rehearsal {
             },
             workers: 1,
             sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
+            // What comes back after an outage comes back to one machine.
+            places: Vec::new(),
             wordings: wordings(plan),
             interval: INTERVAL,
             warmup: Duration::ZERO,
@@ -193,6 +195,7 @@ fn stated(per_second: f64) -> Fault {
         until: None,
         share: 1.0,
         sources: Vec::new(),
+        addresses: Vec::new(),
         domain: None,
     }
 }

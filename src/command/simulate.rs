@@ -9,7 +9,7 @@ use super::run_watch::FailureFile;
 use super::share::profile_digest;
 use super::source::RehearsalSource;
 use super::stop::StopFlag;
-use super::targets::TrunkTargets;
+use super::targets::{TrunkTargets, by_profile};
 use super::threads::sender_threads;
 use super::{assemble::RunFrame, run};
 use crate::cli::SimulateArgs;
@@ -27,7 +27,7 @@ use crate::registrar::Registrar;
 use crate::report::{self, run_json};
 use crate::seed::{Purpose, Seed};
 use crate::sim::{self, Opposite, SimOutcome, Wording, World, WorldConfig};
-use crate::vocab::{LoadStage, RunTag, Stage, Time};
+use crate::vocab::{ContactHost, LoadStage, RunTag, Stage, Time};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -102,7 +102,8 @@ fn dry_run(plan: &Plan, results: &Results, outcome: &SimOutcome) -> DryRun {
     let aors = |position: usize| {
         let (agent, contacts) = outcome.aors[position];
         let identity = plan.identities.get(agent);
-        (format!("{}@{}", identity.user, plan.trunks[identity.trunk.index()].policy.domain), contacts)
+        let trunk = &plan.trunks[identity.trunk.index()];
+        (format!("{}@{}", identity.user, trunk.policy.domain), contacts * u32::from(trunk.contacts.max(1)))
     };
     DryRun::of(&Rehearsed {
         results,
@@ -164,11 +165,10 @@ fn rehearse_until<W: Write>(
     out: W,
     stop: &dyn Fn() -> Option<i32>,
 ) -> io::Result<SimOutcome> {
-    plan.draw(seed);
-    let frame = rehearsal_frame(plan, seed, Share::whole(1));
+    let (frame, targets) = prepare(plan, seed, Share::whole(1));
     let mut writer = Writer::new(out);
-    writer.header(&rehearsal_header(plan, &frame))?;
-    let world = World::facing(world_config(plan, &frame, link), registrar);
+    writer.header(&rehearsal_header(plan, &frame, &targets))?;
+    let world = World::facing(world_config(plan, &frame, &targets, link), registrar);
     let mut written = Ok(());
     let mut conditions = AbortWatch::new(plan.abort_on.clone(), plan.trunks.iter().map(|trunk| trunk.agents.into()));
     let (mut aborted, mut interrupted_by) = (None, None);
@@ -200,9 +200,8 @@ fn rehearse_until<W: Write>(
 /// # Errors
 /// As for [`rehearse`].
 pub fn rehearse_in_parts(plan: &mut Plan, seed: Seed, link: LinkConfig, machines: u32) -> io::Result<Vec<Vec<u8>>> {
-    plan.draw(seed);
-    let frame = rehearsal_frame(plan, seed, Share::whole(machines));
-    let outcome = World::new(world_config(plan, &frame, link)).in_parts().run();
+    let (frame, targets) = prepare(plan, seed, Share::whole(machines));
+    let outcome = World::new(world_config(plan, &frame, &targets, link)).in_parts().run();
     let part = |(first, intervals): (u32, &Vec<Interval>)| {
         let own = RunFrame { share: Share { first, own: 1, of: machines }, ..frame.clone() };
         let share = ShareHeader {
@@ -216,7 +215,7 @@ pub fn rehearse_in_parts(plan: &mut Plan, seed: Seed, link: LinkConfig, machines
             arrivals: own.schedule.arrivals().into(),
         };
         let mut writer = Writer::new(Vec::new());
-        writer.header(&Header { share: Some(share), ..rehearsal_header(plan, &own) })?;
+        writer.header(&Header { share: Some(share), ..rehearsal_header(plan, &own, &targets) })?;
         intervals.iter().try_for_each(|interval| writer.interval(interval))?;
         let registered = |interval: &Interval| interval.trunks.iter().map(|trunk| trunk.registered).sum();
         let drained = intervals.iter().rev().find(|interval| interval.stage != Stage::Unregister);
@@ -224,6 +223,16 @@ pub fn rehearse_in_parts(plan: &mut Plan, seed: Seed, link: LinkConfig, machines
         Ok(writer.into_inner())
     };
     (0..).zip(&outcome.parts).map(part).collect()
+}
+
+/// Draws what is left to chance, and finds out where trunks' names lead.
+fn prepare(plan: &mut Plan, seed: Seed, share: Share) -> (RunFrame, Vec<TrunkTargets>) {
+    plan.draw(seed);
+    let alone = || TrunkTargets::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)));
+    let target = |(number, trunk)| by_profile(number, trunk).unwrap_or_else(alone);
+    let targets: Vec<_> = plan.trunks.iter().enumerate().map(target).collect();
+    plan.trunks.iter_mut().zip(&targets).for_each(|(trunk, targets)| targets.settle(trunk));
+    (rehearsal_frame(plan, seed, share), targets)
 }
 
 /// What sets a rehearsal apart and holds it together.
@@ -239,7 +248,7 @@ fn rehearsal_frame(plan: &Plan, seed: Seed, share: Share) -> RunFrame {
     }
 }
 
-fn world_config(plan: &Plan, frame: &RunFrame, link: LinkConfig) -> WorldConfig {
+fn world_config(plan: &Plan, frame: &RunFrame, targets: &[TrunkTargets], link: LinkConfig) -> WorldConfig {
     WorldConfig {
         seed: frame.seed,
         identities: plan.identities.clone(),
@@ -247,6 +256,7 @@ fn world_config(plan: &Plan, frame: &RunFrame, link: LinkConfig) -> WorldConfig 
         load: plan.load.clone(),
         workers: frame.share.of,
         sources: plan.trunks.iter().map(|trunk| trunk.source.clone()).collect(),
+        places: targets.iter().map(TrunkTargets::named).collect(),
         wordings: wordings(plan),
         interval: plan.interval,
         warmup: plan.warmup,
@@ -284,6 +294,9 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
         headers: trunk.headers.clone(),
         padded: plan.pad,
         shares_users: trunk.shares_users,
+        outbound: trunk.outbound,
+        contacts: trunk.contacts,
+        learns: trunk.contact == ContactHost::Learnt,
         transport: trunk.transport(),
         connections: trunk.connections,
         connect_timeout: trunk.connect_timeout,
@@ -294,7 +307,6 @@ pub(super) fn wordings(plan: &Plan) -> Vec<Wording> {
     plan.trunks.iter().map(of).collect()
 }
 
-fn rehearsal_header(plan: &Plan, frame: &RunFrame) -> Header {
-    let targets = vec![TrunkTargets::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 5060))); plan.trunks.len()];
-    Header { simulated: true, ..header(plan, &targets, frame, Vec::new(), BEGINS_UNIX_NS) }
+fn rehearsal_header(plan: &Plan, frame: &RunFrame, targets: &[TrunkTargets]) -> Header {
+    Header { simulated: true, ..header(plan, targets, frame, Vec::new(), BEGINS_UNIX_NS) }
 }

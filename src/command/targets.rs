@@ -5,9 +5,9 @@ use super::failure::Failure;
 use super::names::NameService;
 use super::side::side_by_side;
 use crate::net::clock::Clock;
-use crate::plan::{Plan, TrunkPlan};
+use crate::plan::{HostTable, Plan, TrunkPlan};
 use crate::record::{Resolution, ResolutionStep, ResolvedTarget};
-use crate::sip::locate::{Destination, Located, NameStep, locate, shares};
+use crate::sip::locate::{Destination, Located, NameAnswer, NameRecord, NameStep, Names, RecordKind, locate, shares};
 use crate::vocab::{AddressFamily, Transport, nanos, saturating_u16};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -157,6 +157,45 @@ pub(super) fn ask(nets: &[IpNet], number: usize, trunk: &TrunkPlan) -> Result<Op
     let asked = !located.steps.is_empty();
     let resolution = asked.then(|| resolution(number, &target.host, transport, &located, &places, &refused));
     Ok(Some(LookUp { allowed: TrunkTargets { places, resolution }, refused }))
+}
+
+/// Where a trunk's name leads by what stands in the profile alone (`hosts`), for whoever asks
+/// nobody and sends nothing; `None` where that says nothing.
+pub(super) fn by_profile(number: usize, trunk: &TrunkPlan) -> Option<TrunkTargets> {
+    let target = trunk.target()?;
+    let family = trunk.source.first().map(|source| AddressFamily::of(*source));
+    let mut names = HostsAlone(&trunk.hosts);
+    let located = locate(&target.wanted(family), &mut names);
+    if !names.is_given(&target.host) || located.places.is_empty() {
+        return None;
+    }
+    let resolution = resolution(number, &target.host, target.transport, &located, &located.places, &[]);
+    Some(TrunkTargets { places: located.places, resolution: Some(resolution) })
+}
+
+/// A profile's own names, and nobody else's.
+struct HostsAlone<'a>(&'a HostTable);
+
+impl Names for HostsAlone<'_> {
+    fn ask(&mut self, name: &str, kind: RecordKind) -> NameAnswer {
+        let of_kind = |address: &&IpAddr| match kind {
+            RecordKind::A => address.is_ipv4(),
+            RecordKind::Aaaa => address.is_ipv6(),
+            RecordKind::Naptr | RecordKind::Srv => false,
+        };
+        let known = self.0.get(&bare(name)).into_iter().flatten();
+        let records = known.filter(of_kind).map(|address| NameRecord::Address(*address)).collect();
+        NameAnswer { records, ..NameAnswer::default() }
+    }
+
+    fn is_given(&self, name: &str) -> bool {
+        self.0.contains_key(&bare(name))
+    }
+}
+
+/// As names stand in a table.
+fn bare(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 fn resolution(

@@ -216,7 +216,7 @@ impl Serving {
                 let now = self.clock.now();
                 for datagram in received.iter() {
                     let socket = saturating_u16(position);
-                    registrar.receive(now, Peer { address: datagram.from, socket, connection: None }, datagram.bytes);
+                    registrar.receive(now, Peer { socket, ..Peer::from(datagram.from) }, datagram.bytes);
                 }
             }
             self.transmit()?;

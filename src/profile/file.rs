@@ -569,6 +569,9 @@ pub struct FaultFile {
     /// Only requests from these addresses.
     #[serde(alias = "source")]
     pub sources: Option<Vec<String>>,
+    /// Only requests to these addresses, of the several a trunk's name leads to in a rehearsal (its
+    /// `hosts`); not of faults of connections.
+    pub addresses: Option<Vec<String>>,
     /// limit: at most this many registered agents at once; transactions: this many open REGISTER
     /// transactions.
     pub concurrent: Option<u32>,
@@ -618,8 +621,8 @@ pub struct FaultFile {
     pub idle: Option<DurationText>,
 }
 
-/// Each kind of fault with the keys that are its own; all take `from`, `until`, `share`, `trunk`
-/// and `sources`.
+/// Each kind of fault with the keys that are its own; all take `from`, `until`, `share`, `trunk`,
+/// `sources` and `addresses`.
 pub const FAULT_KINDS: [(&str, &[&str]); 21] = [
     ("limit", &["concurrent", "scope", "code", "reason"]),
     ("rate", &["per_second", "burst", "code", "reason", "retry_after"]),

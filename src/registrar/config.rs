@@ -100,6 +100,8 @@ pub struct Fault {
     pub share: f64,
     /// Only requests from these addresses; empty: all.
     pub sources: Vec<IpAddr>,
+    /// Only requests to these addresses, of the several a trunk's name leads to; empty: all.
+    pub addresses: Vec<IpAddr>,
     /// Only requests whose Request-URI host is this domain (the trunk's `domain`); `None`: all.
     pub domain: Option<String>,
 }

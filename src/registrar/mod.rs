@@ -48,7 +48,7 @@ use malformed::CopiedHeaders;
 use nonce::Nonces;
 use outbox::ReplyQueue;
 use register::RegisterAnswer;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The other end of an exchange: its address, and which of the registrar's sockets it speaks to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +56,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Position among the listening sockets; replies leave through the one the request came to.
     pub socket: u16,
+    /// The address it speaks to, where the registrar has several.
+    pub asked: Option<IpAddr>,
     /// The connection it speaks over, where it has one; replies go back on it (RFC 3261 §18.2.2).
     pub connection: Option<Connection>,
 }
@@ -71,7 +73,7 @@ pub struct Connection {
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Self {
-        Peer { address, socket: 0, connection: None }
+        Peer { address, socket: 0, asked: None, connection: None }
     }
 }
 
@@ -208,12 +210,12 @@ impl Registrar {
         if faults.forgets(now) {
             self.bindings.lose_all(|key, source| {
                 let (user, domain) = split_canonical(key);
-                faults.left(&FaultSubject { user: Some(user), domain, source });
+                faults.left(&FaultSubject { user: Some(user), domain, source, asked: None });
             });
         }
         let expired = self.bindings.expire(now, |key, source| {
             let (user, domain) = split_canonical(key);
-            faults.left(&FaultSubject { user: Some(user), domain, source });
+            faults.left(&FaultSubject { user: Some(user), domain, source, asked: None });
         });
         self.counts.expired += expired as u64;
         self.counts.bindings = self.bindings.len() as u64;
@@ -245,6 +247,7 @@ impl Registrar {
             user: named.then(|| split_canonical(key).0),
             domain: read.and_then(|request| Address::parse(request.uri)).map_or(b"", |uri| uri.host),
             source: from.address.ip().to_canonical(),
+            asked: from.asked,
         };
         let mut copies = 1;
         if passage == Passage::Arrived {
@@ -397,7 +400,7 @@ impl<'a> Incoming<'a> {
     /// The address of record as limits count it: by its own domain, which outlives the request.
     fn aor(&self) -> FaultSubject<'a> {
         let (user, domain) = split_canonical(self.key);
-        FaultSubject { user: Some(user), domain, source: self.subject.source }
+        FaultSubject { user: Some(user), domain, ..self.subject }
     }
 }
 

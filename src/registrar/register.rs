@@ -248,7 +248,7 @@ impl Registrar {
         self.counts.removed += removed.bindings as u64;
         if let Some(source) = removed.emptied {
             let (user, domain) = split_canonical(key);
-            self.faults.left(&FaultSubject { user: Some(user), domain, source });
+            self.faults.left(&FaultSubject { user: Some(user), domain, source, asked: None });
         }
     }
 

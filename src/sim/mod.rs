@@ -23,6 +23,7 @@ use crate::measure::{Interval, Tally, TallyConfig, Traffic};
 use crate::registrar::{self, Registrar};
 use crate::seed::Seed;
 use crate::sip::emit::{RegisterTemplate, TemplateParts};
+use crate::sip::locate::Destination;
 use crate::vocab::{AgentId, FailedAttempt, RunTag, SocketUse, Speed, Stage, Time, Transport, TrunkId};
 use meter::RoadMeter;
 use road::{Addresses, REGISTRAR, Road};
@@ -46,6 +47,8 @@ pub struct WorldConfig {
     pub workers: u32,
     /// By trunk: the addresses its agents have in turn; empty or missing: one for all.
     pub sources: Vec<Vec<IpAddr>>,
+    /// By trunk: where its name leads; none or missing: it has an address.
+    pub places: Vec<Arc<[Destination]>>,
     /// By trunk; missing: the default.
     pub wordings: Vec<Wording>,
     pub interval: Duration,
@@ -72,6 +75,12 @@ pub struct Wording {
     pub padded: bool,
     /// See [`RegisterTemplate::of_shared_users`].
     pub shares_users: bool,
+    /// `+sip.instance` and `reg-id`.
+    pub outbound: bool,
+    /// Contacts of each agent.
+    pub contacts: u8,
+    /// Whether it takes its Contact from answers.
+    pub learns: bool,
     pub transport: Transport,
     /// How agents share connections, where messages are no datagrams.
     pub connections: SocketUse,
@@ -108,6 +117,9 @@ impl Wording {
             headers: &self.headers,
         });
         let template = if self.shares_users { template.of_shared_users() } else { template };
+        let template = if self.outbound { template.naming_instances() } else { template };
+        let template = if self.contacts > 1 { template.with_contacts(self.contacts) } else { template };
+        let template = if self.learns { template.learning() } else { template };
         if self.padded { template.padded() } else { template }
     }
 }
@@ -120,6 +132,9 @@ impl Default for Wording {
             headers: Vec::new(),
             padded: false,
             shares_users: false,
+            outbound: false,
+            contacts: 1,
+            learns: false,
             transport: Transport::Udp,
             connections: SocketUse::PerAgent,
             connect_timeout: Duration::from_secs(10),
@@ -218,8 +233,13 @@ impl World {
                     stall: Duration::from_millis(10),
                 });
                 let stripe = Stripe { worker, workers: config.workers };
-                let ways =
-                    Settlement { policies: &policies[..trunks], sources: &config.sources, wordings: &config.wordings };
+                let ways = Settlement {
+                    policies: &policies[..trunks],
+                    sources: &config.sources,
+                    places: &config.places,
+                    wordings: &config.wordings,
+                    seed: config.seed,
+                };
                 let flows = ways.flows(&mut addresses, stripe, &identities);
                 let flows = flows.opened_at_most(config.load.max_connect_rate);
                 let fleet = FleetConfig {
@@ -477,7 +497,9 @@ struct Settlement<'a> {
     /// By trunk.
     policies: &'a [TrunkPolicy],
     sources: &'a [Vec<IpAddr>],
+    places: &'a [Arc<[Destination]>],
     wordings: &'a [Wording],
+    seed: Seed,
 }
 
 impl Settlement<'_> {
@@ -486,19 +508,31 @@ impl Settlement<'_> {
         self.sources.get(trunk).filter(|list| !list.is_empty()).map_or(&[ANYWHERE][..], Vec::as_slice)
     }
 
-    /// The flows of one fleet: one per trunk and source address. Addresses are given out for all of
-    /// them, trunk by trunk, so that who comes first decides nothing.
+    /// Where a trunk's requests go, at least one.
+    fn remotes(&self, trunk: usize) -> Vec<SocketAddr> {
+        let places = self.places.get(trunk).filter(|places| !places.is_empty());
+        places.map_or(vec![REGISTRAR], |places| places.iter().map(|place| place.address).collect())
+    }
+
+    /// The flows of one fleet: one per trunk, source address and place it sends to. Addresses are
+    /// given out for all of them, trunk by trunk, so that who comes first decides nothing.
     fn flows(&self, addresses: &mut Addresses, stripe: Stripe, identities: &IdentityBook) -> Flows {
-        let own = |trunk| self.sources(trunk).iter().map(|host| addresses.reserve(*host)).collect();
-        let local: Vec<Vec<SocketAddr>> = (0..self.policies.len()).map(own).collect();
+        let remotes: Vec<Vec<SocketAddr>> = (0..self.policies.len()).map(|trunk| self.remotes(trunk)).collect();
+        let mut to_each = |host: IpAddr, trunk: usize| -> Vec<SocketAddr> {
+            remotes[trunk].iter().map(|_| addresses.reserve(host)).collect()
+        };
+        let own = |trunk| self.sources(trunk).iter().map(|host| to_each(*host, trunk)).collect();
+        let local: Vec<Vec<Vec<SocketAddr>>> = (0..self.policies.len()).map(own).collect();
         let plain = Wording::default();
         let wording = |trunk: usize| self.wordings.get(trunk).unwrap_or(&plain);
         let sharing =
             |trunk: TrunkId| Sharing { sources: local[trunk.index()].len(), sockets: wording(trunk.index()).sharing() };
         let of = |(trunk, policy): (usize, &TrunkPolicy)| wording(trunk).template(&policy.domain);
         let templates: Vec<_> = self.policies.iter().enumerate().map(of).collect();
-        let open = |trunk: TrunkId, source: usize| {
-            let address = local[trunk.index()][source];
+        let open = |trunk: TrunkId, source: usize, to: Option<SocketAddr>| {
+            let remotes = &remotes[trunk.index()];
+            let place = remotes.iter().position(|remote| to == Some(*remote)).unwrap_or(0);
+            let (address, remote) = (local[trunk.index()][source][place], remotes[place]);
             let (fleet, stream) = (stripe.worker as usize, wording(trunk.index()).rules());
             let transport = wording(trunk.index()).transport;
             let (round_trips, secured) = (transport.round_trips(), transport.is_secured());
@@ -506,17 +540,17 @@ impl Settlement<'_> {
             let handshakes = Handshakes { round_trips, secured, checked };
             let address = match stream {
                 Some(rules) if rules.backs_off => {
-                    addresses.settle_stream(fleet, address, handshakes);
+                    addresses.settle_stream(fleet, (address, remote), handshakes);
                     address
                 }
                 // Each agent has a port of its own.
                 Some(_) => {
                     let own = addresses.reserve(address.ip());
-                    addresses.settle_stream(fleet, own, handshakes);
+                    addresses.settle_stream(fleet, (own, remote), handshakes);
                     own
                 }
                 None => {
-                    addresses.settle(fleet, address);
+                    addresses.settle(fleet, address, remote);
                     address
                 }
             };
@@ -524,13 +558,14 @@ impl Settlement<'_> {
                 trunk,
                 source: u8::try_from(source).unwrap_or(u8::MAX),
                 local: address,
-                remote: REGISTRAR,
+                remote,
                 template: templates[trunk.index()].at(&address.to_string()),
                 stream,
                 keepalive: wording(trunk.index()).keepalive,
             })
         };
-        let Ok(flows) = Flows::of_worker(stripe, identities, sharing, open);
+        let places = (0..self.policies.len()).map(|trunk| self.places.get(trunk).cloned().unwrap_or_default());
+        let Ok(flows) = Flows::of_named(stripe, identities, sharing, (places.collect(), self.seed), open);
         flows
     }
 }

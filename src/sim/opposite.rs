@@ -1,7 +1,7 @@
 //! Who answers the agents of a simulation: the embedded registrar, or a registrar that a test
 //! brings along, so that detectors are tried on worlds which are not made of our own faults.
 
-use crate::registrar::{ConnectionFaults, Counts, Registrar};
+use crate::registrar::{ConnectionFaults, Counts, Peer, Registrar};
 use crate::vocab::Time;
 use std::net::SocketAddr;
 
@@ -9,6 +9,12 @@ use std::net::SocketAddr;
 pub trait Opposite {
     /// A datagram came; `now` never goes back.
     fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]);
+
+    /// The same, of one sent to this of the several addresses that a trunk's name leads to. One who
+    /// is the same at all of them does not care.
+    fn receive_at(&mut self, now: Time, _at: SocketAddr, from: SocketAddr, datagram: &[u8]) {
+        self.receive(now, from, datagram);
+    }
 
     /// Copies the next datagram due by `now` into `out`: its length and destination.
     fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)>;
@@ -33,6 +39,10 @@ pub trait Opposite {
 impl Opposite for Registrar {
     fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
         Registrar::receive(self, now, from, datagram);
+    }
+
+    fn receive_at(&mut self, now: Time, at: SocketAddr, from: SocketAddr, datagram: &[u8]) {
+        Registrar::receive(self, now, Peer { asked: Some(at.ip()), ..Peer::from(from) }, datagram);
     }
 
     fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {

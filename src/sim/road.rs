@@ -31,7 +31,10 @@ pub(super) struct Road<T> {
 
 /// What reaches a fleet.
 pub(super) enum Arrival<'a> {
-    Message(&'a [u8]),
+    Message {
+        bytes: &'a [u8],
+        from: SocketAddr,
+    },
     /// A connection is open, and comes from there.
     Opened(SocketAddr),
     Lost(FlowLoss),
@@ -41,8 +44,8 @@ impl Arrival<'_> {
     /// Hands it in.
     pub(super) fn to(self, driver: &mut Driver<impl Witness>, now: Time, flow: FlowId, lane: &mut impl Ways) {
         match self {
-            Arrival::Message(b"\r\n") if flow.is_stream() => driver.ponged(now, flow, lane),
-            Arrival::Message(bytes) => driver.receive(now, now, flow, REGISTRAR, bytes, lane),
+            Arrival::Message { bytes: b"\r\n", .. } if flow.is_stream() => driver.ponged(now, flow, lane),
+            Arrival::Message { bytes, from } => driver.receive(now, now, flow, from, bytes, lane),
             Arrival::Opened(local) => driver.opened(now, flow, local, lane),
             Arrival::Lost(why) => driver.lost(now, flow, why, lane),
         }
@@ -98,8 +101,8 @@ impl<T: Toll> Road<T> {
 
     /// What a fleet sends through now.
     pub(super) fn lane(&mut self, now: Time, fleet: usize) -> Lane<'_, T> {
-        let Road { up, down, buffers, wires, toll, .. } = self;
-        Lane { now, fleet, up, down, buffers, wires, toll }
+        let Road { up, down, buffers, wires, addresses, toll, .. } = self;
+        Lane { now, fleet, up, down, buffers, wires, addresses, toll }
     }
 
     /// Delivers what has arrived by now: requests to the registrar, then its replies, each to the
@@ -117,7 +120,8 @@ impl<T: Toll> Road<T> {
                 if at.flow.is_stream() && bytes == b"\r\n\r\n" {
                     self.answer_ping(now, at);
                 } else {
-                    self.registrar.receive(now, self.addresses.of(at), &bytes);
+                    let (asked, from) = (self.addresses.remote(at), self.addresses.of(at));
+                    self.registrar.receive_at(now, asked, from, &bytes);
                 }
             }
             self.buffers.reuse(bytes);
@@ -138,7 +142,8 @@ impl<T: Toll> Road<T> {
         while let Some(Parcel { at, bytes, generation }) = self.down.poll(now) {
             if !at.flow.is_stream() || self.wires.carries(at, generation) {
                 self.toll.received(now, bytes.len());
-                receive(at, Arrival::Message(&bytes), &mut self.lane(now, at.fleet));
+                let message = Arrival::Message { bytes: &bytes, from: self.addresses.remote(at) };
+                receive(at, message, &mut self.lane(now, at.fleet));
             }
             self.buffers.reuse(bytes);
         }
@@ -163,6 +168,7 @@ pub(super) struct Lane<'a, T> {
     down: &'a mut Link<Parcel>,
     buffers: &'a mut Buffers,
     wires: &'a mut Wires,
+    addresses: &'a mut Addresses,
     toll: &'a mut T,
 }
 
@@ -185,6 +191,12 @@ impl<T: Toll> Ways for Lane<'_, T> {
         self.wires.open(FleetFlow { fleet: self.fleet, flow }, self.now, round_trip);
     }
 
+    fn aim(&mut self, flow: FlowId, to: SocketAddr) -> Option<SocketAddr> {
+        let at = FleetFlow { fleet: self.fleet, flow };
+        self.addresses.aim(at, to);
+        (!flow.is_stream()).then(|| self.addresses.of(at))
+    }
+
     fn close(&mut self, flow: FlowId) -> FlowLoss {
         self.wires.close(FleetFlow { fleet: self.fleet, flow }, self.now)
     }
@@ -197,6 +209,8 @@ pub(super) struct Addresses {
     flows: Vec<Vec<SocketAddr>>,
     /// By fleet and stream.
     streams: Vec<Vec<SocketAddr>>,
+    /// Where each of these sends to: datagram flows, and streams.
+    remotes: [Vec<Vec<SocketAddr>>; 2],
     wires: Wires,
     /// Every address that was given out, in order.
     given: Vec<SocketAddr>,
@@ -221,21 +235,31 @@ impl Addresses {
         address
     }
 
-    /// The fleet's next flow is at this address.
-    pub(super) fn settle(&mut self, fleet: usize, address: SocketAddr) {
+    /// The fleet's next flow is at this address, and sends to `remote`.
+    pub(super) fn settle(&mut self, fleet: usize, address: SocketAddr, remote: SocketAddr) {
         if self.flows.len() <= fleet {
             self.flows.resize_with(fleet + 1, Vec::new);
+            self.remotes[0].resize_with(fleet + 1, Vec::new);
         }
+        self.remotes[0][fleet].push(remote);
         let flow = FlowId(saturating_u32(self.flows[fleet].len()));
         self.flows[fleet].push(address);
         self.places.insert(address, Some(FleetFlow { fleet, flow }));
     }
 
-    /// The fleet's next stream comes from this address whenever it is open.
-    pub(super) fn settle_stream(&mut self, fleet: usize, address: SocketAddr, handshakes: Handshakes) {
+    /// The fleet's next stream comes from the first of these addresses whenever it is open, and
+    /// goes to the second.
+    pub(super) fn settle_stream(
+        &mut self,
+        fleet: usize,
+        (address, remote): (SocketAddr, SocketAddr),
+        handshakes: Handshakes,
+    ) {
         if self.streams.len() <= fleet {
             self.streams.resize_with(fleet + 1, Vec::new);
+            self.remotes[1].resize_with(fleet + 1, Vec::new);
         }
+        self.remotes[1][fleet].push(remote);
         let flow = FlowId::stream(saturating_u32(self.streams[fleet].len()));
         self.streams[fleet].push(address);
         self.wires.add(fleet, address, handshakes);
@@ -255,6 +279,14 @@ impl Addresses {
     fn of(&self, at: FleetFlow) -> SocketAddr {
         let of = if at.flow.is_stream() { &self.streams } else { &self.flows };
         of[at.fleet][at.flow.index()]
+    }
+
+    fn remote(&self, at: FleetFlow) -> SocketAddr {
+        self.remotes[usize::from(at.flow.is_stream())][at.fleet][at.flow.index()]
+    }
+
+    fn aim(&mut self, at: FleetFlow, to: SocketAddr) {
+        self.remotes[usize::from(at.flow.is_stream())][at.fleet][at.flow.index()] = to;
     }
 
     fn place(&self, address: SocketAddr) -> Option<FleetFlow> {

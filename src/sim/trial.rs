@@ -95,7 +95,7 @@ impl SimField {
         let (mut flows, mut addresses) = (Flows::default(), Addresses::default());
         for number in (0..all).map(FlowId) {
             flows.add(flow(number));
-            addresses.settle(0, address(number));
+            addresses.settle(0, address(number), REGISTRAR);
         }
         let crew = CrewConfig {
             flows,

@@ -63,7 +63,15 @@ pub fn config() -> Config {
 
 /// A fault for everybody and all the time.
 pub fn fault(kind: FaultKind) -> Fault {
-    Fault { kind, from: Duration::ZERO, until: None, share: 1.0, sources: Vec::new(), domain: None }
+    Fault {
+        kind,
+        from: Duration::ZERO,
+        until: None,
+        share: 1.0,
+        sources: Vec::new(),
+        addresses: Vec::new(),
+        domain: None,
+    }
 }
 
 /// A fault for everybody within a window of seconds.

@@ -41,6 +41,7 @@ pub fn world(agents: u32, stages: Vec<LoadStage>) -> WorldConfig {
         },
         workers: 2,
         sources: Vec::new(),
+        places: Vec::new(),
         wordings: Vec::new(),
         warmup: Duration::ZERO,
         run: RunTag(7),
@@ -75,7 +76,15 @@ pub fn hold(secs: u64) -> LoadStage {
 /// One more fault at the registrar, from the start to the end and for every agent.
 pub fn with_fault(mut config: WorldConfig, kind: FaultKind) -> WorldConfig {
     let (from, until) = (Duration::ZERO, None);
-    config.registrar.faults.push(Fault { kind, from, until, share: 1.0, sources: Vec::new(), domain: None });
+    config.registrar.faults.push(Fault {
+        kind,
+        from,
+        until,
+        share: 1.0,
+        sources: Vec::new(),
+        addresses: Vec::new(),
+        domain: None,
+    });
     config
 }
 

@@ -17,6 +17,11 @@ impl Opposite for Far {
         self.0.receive(passed(now), from, datagram);
     }
 
+    fn receive_at(&mut self, now: Time, at: SocketAddr, from: SocketAddr, datagram: &[u8]) {
+        self.0.is_asked_at(at.ip());
+        self.receive(now, from, datagram);
+    }
+
     fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let (bytes, to) = self.0.poll(passed(now))?;
         out[..bytes.len()].copy_from_slice(&bytes);

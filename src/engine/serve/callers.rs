@@ -143,7 +143,7 @@ impl Callers {
         if let Progress::Came(Caller { address, .. }) = self.channels.progress(ready, &mut self.inbox) {
             let token = self.inbox.token();
             let connection = Connection { owner: self.position, slot: token.slot, generation: token.generation };
-            let from = Peer { address, socket: 0, connection: Some(connection) };
+            let from = Peer { connection: Some(connection), ..Peer::from(address) };
             while let Some(message) = self.inbox.next() {
                 let now = clock.now();
                 match heard(self.troubled.as_ref(), &mut self.channels, token, message.len(), now) {

@@ -29,12 +29,13 @@ fn fault(check: &mut Checker, at: &Path, file: &FaultFile, trunk_ids: &[&str]) -
     }
     let share = check.share(&at.key("share"), file.share, defaults::FAULT_SHARE);
     let sources = check.addresses(&at.key("sources"), file.sources.as_ref());
+    let addresses = check.addresses(&at.key("addresses"), file.addresses.as_ref());
     trunk_filter(check, &at.key("trunk"), file.trunk.as_deref(), trunk_ids);
     let kind = kind(check, at, name, file)?;
     if kind.is_of_connections() {
         concerns_connections(check, at, &kind, file);
     }
-    Some(FaultProfile { kind, from, until, share, trunk: file.trunk.clone(), sources })
+    Some(FaultProfile { kind, from, until, share, trunk: file.trunk.clone(), sources, addresses })
 }
 
 fn foreign_keys(check: &mut Checker, at: &Path, name: &str, own: &[&str]) {
@@ -43,9 +44,14 @@ fn foreign_keys(check: &mut Checker, at: &Path, name: &str, own: &[&str]) {
         let path = at.key(key);
         if check.places.has(&path) {
             let remedy = match own {
-                [] => format!("\"{name}\" has no keys of its own, only from, until, share, trunk and sources"),
+                [] => {
+                    format!("\"{name}\" has no keys of its own, only from, until, share, trunk, sources and addresses")
+                }
                 own => {
-                    format!("the keys of \"{name}\" are {}, with from, until, share, trunk and sources", own.join(", "))
+                    format!(
+                        "the keys of \"{name}\" are {}, with from, until, share, trunk, sources and addresses",
+                        own.join(", ")
+                    )
                 }
             };
             check.bad_key(&path, format!("is not a key of a \"{name}\" fault"), remedy);
@@ -67,6 +73,7 @@ fn concerns_connections(check: &mut Checker, at: &Path, kind: &FaultKind, file: 
         ("trunk", file.trunk.is_some(), "nobody knows whose a connection is when it comes; name its sources instead"),
         ("share", file.share.is_some() && restarts, "a restart concerns everybody"),
         ("sources", file.sources.is_some() && restarts, "a restart concerns everybody"),
+        ("addresses", file.addresses.is_some(), "a fault of connections is one of all addresses"),
     ] {
         if is_written {
             check.bad_key(&at.key(key), "is not a key of this fault", remedy.to_owned());

@@ -206,7 +206,7 @@ mod tests {
 
     fn faults(kind: FaultKind) -> ConnectionFaults {
         let (from, until) = (Duration::from_secs(10), Some(Duration::from_secs(20)));
-        let fault = Fault { kind, from, until, share: 1.0, sources: Vec::new(), domain: None };
+        let fault = Fault { kind, from, until, share: 1.0, sources: Vec::new(), addresses: Vec::new(), domain: None };
         ConnectionFaults::new(&[fault], Seed(7), START)
     }
 
@@ -262,7 +262,15 @@ mod tests {
     #[test]
     fn a_share_is_of_connections_by_where_they_come_from() {
         let kind = FaultKind::Certificate { shows: ShownCertificate::Expired };
-        let fault = Fault { kind, from: Duration::ZERO, until: None, share: 0.25, sources: Vec::new(), domain: None };
+        let fault = Fault {
+            kind,
+            from: Duration::ZERO,
+            until: None,
+            share: 0.25,
+            sources: Vec::new(),
+            addresses: Vec::new(),
+            domain: None,
+        };
         let faults = ConnectionFaults::new(&[fault], Seed(7), START);
         let shown = |port: u16| faults.shown(at(1), &Caller::new(([127, 0, 0, 1], port).into(), at(1)));
         let hit = (10_000..12_000).filter(|port| shown(*port) == Some(ShownCertificate::Expired)).count();

@@ -70,7 +70,8 @@ mod tests {
     fn holds_so_many_and_no_more_and_gives_them_back_in_order() {
         let until = Some(Duration::from_secs(2));
         let (from, sources) = (Duration::ZERO, Vec::new());
-        let fault = Fault { kind: FaultKind::Freeze, from, until, share: 1.0, sources, domain: None };
+        let fault =
+            Fault { kind: FaultKind::Freeze, from, until, share: 1.0, sources, addresses: Vec::new(), domain: None };
         let mut freeze = Freeze::new(FaultScope::new(&fault, Seed(1), 0));
         let sender = |n: usize| Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], n as u16)));
         for n in 0..CAPACITY {

@@ -129,6 +129,8 @@ pub(super) struct FaultSubject<'a> {
     /// Host of the Request-URI; empty when it cannot be read.
     pub domain: &'a [u8],
     pub source: IpAddr,
+    /// The address it was sent to, where the registrar has several.
+    pub asked: Option<IpAddr>,
 }
 
 /// Whom a fault concerns, and when.
@@ -138,6 +140,7 @@ struct FaultScope {
     until: Option<Duration>,
     share: f64,
     sources: Vec<IpAddr>,
+    addresses: Vec<IpAddr>,
     domain: Option<String>,
     seed: Seed,
     /// Position in the profile: two faults with the same share hit different agents.
@@ -399,6 +402,7 @@ impl FaultScope {
             until: fault.until,
             share: fault.share,
             sources: fault.sources.clone(),
+            addresses: fault.addresses.clone(),
             domain: fault.domain.clone(),
             seed,
             id,
@@ -417,6 +421,7 @@ impl FaultScope {
     /// Whether the fault acts on this subject whenever its window is open.
     fn concerns(&self, subject: &FaultSubject<'_>) -> bool {
         (self.sources.is_empty() || self.sources.contains(&subject.source))
+            && (self.addresses.is_empty() || subject.asked.is_some_and(|asked| self.addresses.contains(&asked)))
             && self.domain.as_ref().is_none_or(|domain| subject.domain.eq_ignore_ascii_case(domain.as_bytes()))
             && self.chooses(subject.user)
     }
@@ -451,6 +456,7 @@ mod tests {
             until: Some(Duration::from_secs(20)),
             share,
             sources: Vec::new(),
+            addresses: Vec::new(),
             domain: None,
             seed: Seed(7),
             id,
@@ -458,7 +464,12 @@ mod tests {
     }
 
     fn subject(user: &str) -> FaultSubject<'_> {
-        FaultSubject { user: Some(user.as_bytes()), domain: b"example.test", source: Ipv4Addr::LOCALHOST.into() }
+        FaultSubject {
+            user: Some(user.as_bytes()),
+            domain: b"example.test",
+            source: Ipv4Addr::LOCALHOST.into(),
+            asked: None,
+        }
     }
 
     fn chosen(scope: &FaultScope) -> Vec<usize> {

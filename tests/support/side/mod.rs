@@ -31,6 +31,8 @@ pub struct Side {
     /// When requests of the last second were answered.
     recent: VecDeque<Nanos>,
     turn: usize,
+    /// The address that was asked last.
+    asked: Option<IpAddr>,
     /// By address of record: contacts with the end of their lifetimes.
     bindings: BTreeMap<String, Vec<Binding>>,
     held: u32,
@@ -93,6 +95,7 @@ impl Side {
             working: VecDeque::new(),
             recent: VecDeque::new(),
             turn: 0,
+            asked: None,
             bindings: BTreeMap::new(),
             ends: BinaryHeap::new(),
             nonces: HashMap::new(),
@@ -108,6 +111,12 @@ impl Side {
     /// Contacts of ours that are held.
     pub fn bound(&self) -> usize {
         self.bindings.values().map(Vec::len).sum()
+    }
+
+    /// What comes next is sent to this one of its addresses.
+    #[allow(dead_code, reason = "not every suite has a name that leads to several")]
+    pub fn is_asked_at(&mut self, address: IpAddr) {
+        self.asked = Some(address);
     }
 
     /// A datagram came.
@@ -194,6 +203,10 @@ impl Side {
             Spread::CallId => (self.hash(&message.call_id) % many as u64) as usize,
             Spread::Source => (self.hash(&from.to_string()) % many as u64) as usize,
             Spread::Chance => (self.draw() * many as f64) as usize % many,
+            Spread::Address => {
+                let own = self.spec.addresses.iter().position(|address| Some(*address) == self.asked);
+                own.expect("an address of each node")
+            }
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Spec {
     pub nodes: Vec<Node>,
     /// How requests find their node.
     pub spread: Spread,
+    /// The address of each node, where its name leads to several.
+    pub addresses: Vec<std::net::IpAddr>,
     /// Nodes do not know each other's nonces.
     pub own_nonces: bool,
     /// Bindings of phones that are not ours, held from the start.
@@ -88,6 +90,7 @@ impl Default for Spec {
             latency_per_rate_ms: 0.0,
             nodes: Vec::new(),
             spread: Spread::Turns,
+            addresses: Vec::new(),
             own_nonces: false,
             foreign: 0,
             contacts: None,
@@ -146,6 +149,8 @@ pub enum Spread {
     Chance,
     /// By source address and port.
     Source,
+    /// By the address that is asked.
+    Address,
 }
 
 /// So many bindings at a time, others' included.
