@@ -8,6 +8,7 @@
 mod heard;
 mod limits;
 mod machines;
+mod requests;
 mod same;
 
 use super::cost::Cost;
@@ -181,6 +182,11 @@ impl<'v, 'a> Case<'v, 'a> {
         // A capture may be a selection.
         let observed = self.view.results.header.observed.is_some();
         let whom = if observed { "every attempt that is seen" } else { "everybody, from the first attempt on" };
+        if self.refuses_any_request() {
+            // Some first requests were let through to the challenge.
+            let plain = Draft { confidence: Confidence::Open, ..self.plain(whom, RefusalShape::Anybody) };
+            return std::iter::once(plain).chain(self.maybe_counts_requests()).collect();
+        }
         let plain = self.plain(whom, RefusalShape::Everybody);
         match self.group.class {
             Class::Unauthorized | Class::Stale => self.nobody_with_credentials(plain),
@@ -537,7 +543,12 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
         let whom = format!("{share:.1} % of all attempts, without a pattern in time or among agents");
-        vec![self.plain(&whom, RefusalShape::Anybody)]
+        let plain = self.plain(&whom, RefusalShape::Anybody);
+        if self.refuses_any_request() {
+            let plain = Draft { confidence: Confidence::Open, ..plain };
+            return std::iter::once(plain).chain(self.maybe_counts_requests()).collect();
+        }
+        vec![plain]
     }
 
     /// Agents that had been in are refused from some moment on and stay out, while others go on as
