@@ -28,7 +28,7 @@ pub(super) struct AgentState {
     pub(super) last_code: u16,
     pub(super) last_reason: PhraseId,
     trunk: TrunkId,
-    /// Bits of the classes its attempts ended in.
+    /// Bits of the classes its attempts ended in, and of what became of its first requests.
     pub(super) met: u16,
     pub(super) status: Option<Status>,
     /// An attempt was started and has not ended.

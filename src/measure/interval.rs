@@ -279,7 +279,8 @@ pub struct AgentRow {
     pub last_change_ns: u64,
     /// An attempt is open.
     pub open: bool,
-    /// The classes its attempts ended in so far: [`crate::vocab::Class::bit`].
+    /// The classes its attempts ended in so far: [`crate::vocab::Class::bit`]; and what became of
+    /// its first requests: [`crate::vocab::RequestFate::bit`].
     pub met: u16,
 }
 

@@ -19,7 +19,7 @@ use super::latency::{self, FINE_DIGITS};
 use super::phrases::Phrases;
 use super::responses::{CountedResponse, Responses};
 use super::unasked::Unasked;
-use crate::vocab::{Class, FlowLoss, Kind, Phase, Secured, Stage, Status, Time, TrunkId};
+use crate::vocab::{Class, FlowLoss, Kind, Phase, RequestKind, Secured, Stage, Status, Time, TrunkId};
 use hdrhistogram::Histogram;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -157,7 +157,12 @@ impl Tally {
                     self.evidence.beat(subject.trunk.0, sent, Beat::Unanswered);
                 }
             }
-            Event::RequestEnded(ref end) => self.evidence.requests.ended(subject.trunk.index(), end),
+            Event::RequestEnded(ref end) => {
+                self.evidence.requests.ended(subject.trunk.index(), end);
+                if end.kind == RequestKind::First {
+                    self.agents.touch(subject.agent, subject.trunk).met |= end.fate.bit();
+                }
+            }
             Event::LateResponse => trunk.late_responses += 1,
             Event::DuplicateResponse => trunk.duplicate_responses += 1,
             Event::RetryAfterIgnored => trunk.retry_after_ignored += 1,

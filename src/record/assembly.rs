@@ -13,7 +13,7 @@ use super::results::{AgentResult, End, Header, IntervalResult, LagRow, LatencyRo
 use super::schema::{self, AgentFrame, IntervalFrame, LatencyFrame};
 use super::truth::TruthSample;
 use crate::measure::{Evidence, GeneratorCounts, Imbalance, PlaceRow, ResponseRow, TrunkInterval, latency, merge};
-use crate::vocab::{Intervention, Kind, Phase, Stage, Status};
+use crate::vocab::{Class, Intervention, Kind, Phase, Stage, Status};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -193,7 +193,8 @@ impl Assembly {
                 loop_kind: row.loop_kind,
                 first_registered_ns: row.first_registered_ns,
                 last_change_ns: row.last_change_ns,
-                met: row.met,
+                met: row.met & Class::BITS,
+                first_requests: row.met & !Class::BITS,
                 address: self.agents[agent].address.take(),
             };
         }

@@ -509,6 +509,8 @@ pub struct AgentResult {
     pub met: u16,
     /// Where its latest attempt ended, of a trunk whose name leads to several addresses.
     pub address: Option<Arc<str>>,
+    /// What became of its first requests: [`crate::vocab::RequestFate::bit`].
+    pub first_requests: u16,
 }
 
 /// One loop over the run.

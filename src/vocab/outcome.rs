@@ -203,6 +203,9 @@ impl Class {
         Class::Malformed,
     ];
 
+    /// The bits of all classes.
+    pub const BITS: u16 = (1 << Self::COUNT) - 1;
+
     /// Its bit among those an agent has met.
     pub const fn bit(self) -> u16 {
         1 << self as u16
@@ -277,6 +280,16 @@ pub enum RequestFate {
 
 impl RequestFate {
     pub const COUNT: usize = 3;
+
+    /// Its bit among those that an agent keeps of its first requests, above those of [`Class`];
+    /// what was never answered is in the class of the attempt.
+    pub const fn bit(self) -> u16 {
+        match self {
+            RequestFate::AtOnce => 1 << Class::COUNT,
+            RequestFate::Repeated => 1 << (Class::COUNT + 1),
+            RequestFate::Never => 0,
+        }
+    }
 }
 
 /// The kind of a loop: an agent refused the same way at the same place three times running.

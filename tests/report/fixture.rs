@@ -346,6 +346,7 @@ impl Shape {
                 last_change_ns: last.map_or(0, |a| a.at),
                 met: 0,
                 address: None,
+                first_requests: 0,
             }
         };
         (0..self.total_agents()).map(row).collect()

@@ -1,8 +1,9 @@
 //! Why it failed: recorded evidence in, findings out, as pure functions.
 //!
 //! Each family of causes has a file: `challenge`, `refusal` (limits, bans, machines, credentials),
-//! `asked` (loops that a server asks for), `silence`, `connection`, `slow`, `capacity` (overload),
-//! `shed`, `binding`, `audit`, `server_count`, `elsewhere`, `generator` (our own trouble, drift).
+//! `asked` (loops that a server asks for), `silence`, `connection`, `slow`, `uneven` (slow for
+//! some), `capacity` (overload), `shed`, `binding`, `audit`, `server_count`, `elsewhere`,
+//! `generator` (our own trouble, drift).
 //! The rest is shared: `view` arranges the evidence; `pattern`, `nodes`, `moment`, `place`,
 //! `phrase` and `trend` read it; `draft`, `rivals`, `cost` and `wording` make findings of it. A
 //! detector states what it saw, which rival explanations an observation ruled out, and how sure
@@ -37,6 +38,7 @@ mod shed;
 mod silence;
 mod slow;
 mod trend;
+mod uneven;
 mod view;
 mod wording;
 

@@ -4,6 +4,7 @@
 
 use super::draft::{Draft, MANY, SOME, confidence};
 use super::rivals::Rival;
+use super::uneven::{self, SLOW_MS};
 use super::view::{Tick, View};
 use super::wording::{at, counted, window};
 use crate::record::{IntervalResult, LatencyRow};
@@ -15,9 +16,12 @@ pub(super) fn find(view: &View<'_>, explained: bool) -> Vec<Draft> {
         return Vec::new();
     }
     let growing = with_bindings(view);
-    let always = if growing.is_none() { always(view) } else { None };
+    // Challenges that come at once show that it is not every answer.
+    let some = uneven::find(view).filter(|_| growing.is_none());
+    let always = if growing.is_none() && some.is_none() { always(view) } else { None };
     let stretch = if always.is_none() { stretch(view) } else { None };
-    [growing, always, stretch].into_iter().flatten().collect()
+    let some = some.filter(|_| stretch.is_none());
+    [growing, always, stretch, some].into_iter().flatten().collect()
 }
 
 /// One interval of the load: what it says of the time a single answer takes.
@@ -220,8 +224,6 @@ fn line(samples: &[IntervalSample]) -> Option<(f64, f64, f64)> {
     (xx > 0.0 && yy > 0.0 && xy > 0.0).then(|| (y - xy / xx * x, xy / xx, xy * xy / (xx * yy)))
 }
 
-/// An answer that takes longer is felt: two of them make nearly half a second of a sign-in.
-const SLOW_MS: f64 = 200.0;
 /// Times that differ by less are the same.
 const ALIKE: f64 = 1.3;
 /// Nobody was answered for so long at least.
