@@ -219,7 +219,11 @@ pub fn rehearse_in_parts(plan: &mut Plan, seed: Seed, link: LinkConfig, machines
         intervals.iter().try_for_each(|interval| writer.interval(interval))?;
         let registered = |interval: &Interval| interval.trunks.iter().map(|trunk| trunk.registered).sum();
         let drained = intervals.iter().rev().find(|interval| interval.stage != Stage::Unregister);
-        writer.end(&End { registered_after_drain: drained.map_or(0, registered), ..rehearsal_end(&outcome) })?;
+        writer.end(&End {
+            registered_after_drain: drained.map_or(0, registered),
+            left_bound: intervals.last().map_or(0, registered),
+            ..rehearsal_end(&outcome)
+        })?;
         Ok(writer.into_inner())
     };
     (0..).zip(&outcome.parts).map(part).collect()
@@ -282,7 +286,7 @@ fn rehearsal_end(outcome: &SimOutcome) -> End {
         sender_cpu_pct: 0.0,
         aborted: None,
         lost: None,
-        left_bound: 0,
+        left_bound: outcome.left_bound,
     }
 }
 

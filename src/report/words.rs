@@ -9,7 +9,7 @@ use crate::diagnose::figures::{self, Unit};
 use crate::diagnose::findings::counted;
 use crate::diagnose::metric::Metric;
 use crate::diagnose::{self, GeneratorVerdict, Judgement, Relation, ThresholdOutcome, Verdict};
-use crate::measure::CanaryCounts;
+use crate::measure::{CanaryCounts, ResponseRow};
 use crate::record::CanaryTurn;
 use crate::record::results::Aborted;
 use crate::record::{FleetWorker, Results};
@@ -71,9 +71,14 @@ pub struct RefusalCount {
 
 /// Final responses other than 2xx to attempts, the most frequent first.
 pub fn refusals(results: &Results) -> Vec<RefusalCount> {
+    let refusals = results.responses.iter().filter(|row| row.kind != Kind::Unregister && row.code >= 300);
+    added_up(refusals)
+}
+
+/// Challenges left out, by code and reason, the most frequent first.
+fn added_up<'a>(rows: impl Iterator<Item = &'a ResponseRow>) -> Vec<RefusalCount> {
     let mut counts: Vec<RefusalCount> = Vec::new();
-    let refusals = results.responses.iter().filter(|row| !row.challenge && row.kind != Kind::Unregister);
-    for row in refusals.filter(|row| row.code >= 300) {
+    for row in rows.filter(|row| !row.challenge) {
         match counts.iter_mut().find(|known| known.code == row.code && known.reason == row.reason) {
             Some(known) => known.count += row.count,
             None => counts.push(RefusalCount { code: row.code, reason: row.reason.clone(), count: row.count }),
@@ -335,5 +340,26 @@ pub fn bindings_left(results: &Results) -> Option<String> {
     let left = figures::bindings_left(results);
     let by = results.header.utc_seconds(left.lapsed_ns?);
     let seen = if results.end.is_some() { "" } else { " when the run was last heard of" };
-    Some(format!("{} at the registrar{seen}; the last of them lapses by {by}", text::counted(left.count, "binding")))
+    let bindings = text::counted(left.count, "binding");
+    let why = removals_refused(results).map(|why| format!("; {why}")).unwrap_or_default();
+    Some(format!("{bindings} at the registrar{seen}{why}; the last of them lapses by {by}"))
 }
+
+/// What un-REGISTERs came to that did not remove a binding, the most frequent first:
+/// `un-REGISTER came to 403 Forbidden 12 times`. `None` when all were taken, or none sent.
+fn removals_refused(results: &Results) -> Option<String> {
+    let removals = results.responses.iter().filter(|row| row.kind == Kind::Unregister && row.code / 100 != 2);
+    let refused = added_up(removals);
+    let told = |one: &RefusalCount| {
+        // 0: there was no answer, and the reason says what became of it.
+        let what = if one.code == 0 { one.reason.clone() } else { format!("{} {}", one.code, one.reason) };
+        format!("{} {}", what.trim_end(), text::counted(one.count, "time"))
+    };
+    let mut listed: Vec<String> = refused.iter().take(REFUSALS_NAMED).map(told).collect();
+    let more: u64 = refused.iter().skip(REFUSALS_NAMED).map(|one| one.count).sum();
+    listed.extend((more > 0).then(|| format!("other answers {}", text::counted(more, "time"))));
+    (!listed.is_empty()).then(|| format!("un-REGISTER came to {}", listed.join(", ")))
+}
+
+/// Ways in which un-REGISTERs failed that are named.
+const REFUSALS_NAMED: usize = 2;

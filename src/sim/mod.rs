@@ -189,6 +189,8 @@ pub struct SimOutcome {
     pub ended_ns: u64,
     /// Agents registered when the drain was over.
     pub registered_after_drain: u64,
+    /// Agents still registered when everything was over.
+    pub left_bound: u64,
     /// Whether the load was ended before its time.
     pub stopped: bool,
     /// When agents that an outage had hit registered again, nanoseconds since the start, in order.
@@ -324,6 +326,7 @@ impl World {
         }
         let at = self.now;
         self.cut(|fleet| fleet.finish(at));
+        let left_bound = self.fleets.iter_mut().map(|fleet| fleet.tally().registered()).sum();
         // Nothing is left that a break could end.
         let _ = self.hand_over(keep);
         let Road { registrar, toll: RoadMeter { traffic, sources, aors, .. }, .. } = self.road;
@@ -337,6 +340,7 @@ impl World {
             load_ended_ns: load_ended.nanos_since(START),
             ended_ns: at.nanos_since(START),
             registered_after_drain,
+            left_bound,
             stopped,
             traffic,
             sources,
