@@ -59,6 +59,7 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
         format!("the unanswered were sent {}, and repeated until {}", window(sent_first, sent_last), at(draft.last_ns)),
     ];
     draft.evidence.extend(strays(view));
+    draft.evidence.extend(too_late(view));
     draft.evidence.extend(pattern.evidence);
     draft.evidence.extend(place::table(view));
     draft.evidence.extend(place::whose(view));
@@ -75,6 +76,7 @@ fn no_response(view: &View<'_>) -> Option<Draft> {
     }
     draft.confidence = if pattern.is_open { Confidence::Open } else { confidence(count, pattern.against) };
     doubt_own_messages(view, &mut draft);
+    tell_strays(view, count, &mut draft);
     draft.cost = Some(Cost::new(view, Class::Silence, draft.agents, count));
     Some(draft)
 }
@@ -233,6 +235,30 @@ fn doubt_own_messages(view: &View<'_>, draft: &mut Draft) {
         draft.severity = draft.severity.min(Severity::Warning);
         draft.confidence = Confidence::Open;
     }
+}
+
+/// As many answers as were missed came with another branch than their requests had: nobody was
+/// silent, and whoever looks for a drop on the way looks in vain.
+fn tell_strays(view: &View<'_>, missed: u64, draft: &mut Draft) {
+    let came: u64 = view.unasked().map(|row| row.strays).sum();
+    if came < missed.max(SOME) {
+        return;
+    }
+    draft.confidence = Confidence::Open;
+    draft.summary.push_str(&format!(
+        "; meanwhile {} came that belong to no request: answers whose branch was changed are not known as such",
+        counted(came, "datagram")
+    ));
+    draft.advice.push(
+        "compare the topmost Via of a request with that of the datagrams (RFC 3261 §17.1.3: an answer repeats its branch)"
+            .to_owned(),
+    );
+}
+
+/// Answers to what had been given up: somebody is there, and slower than phones wait.
+fn too_late(view: &View<'_>) -> Option<String> {
+    let late = view.results.trunk_totals[usize::from(view.trunk)].sums.late_responses;
+    (late > 0).then(|| format!("{} came for requests that had been given up", counted(late, "answer")))
 }
 
 /// What came instead of answers.

@@ -341,6 +341,10 @@ impl Case<'_, '_> {
             return vec![draft];
         }
         draft.confidence = Confidence::Open;
+        if let Some(speaks) = self.speaks().filter(|speaks| !matches!(speaks, Speaks::Rate | Speaks::Overload)) {
+            draft.severity = Severity::Warning;
+            draft.evidence.push(format!("yet its words speak of {}", speaks.as_str()));
+        }
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
         vec![draft, self.plain(&format!("{share:.1} % of all attempts"), RefusalShape::Anybody)]
     }
