@@ -159,6 +159,18 @@ fn the_page_of_a_run_shows_what_its_registrar_carries() {
     }
 }
 
+/// Whoever has to clean up learns how many bindings are left, and what the registrar said.
+#[test]
+fn a_run_says_why_bindings_were_left() {
+    let table = table();
+    let world = table.world.iter().find(|world| world.name == "un-REGISTERs are refused").expect("the world");
+    let far = Box::new(far::Far(side::Side::new(world.side(40), 1)));
+    let results = rehearsal::rehearse_with(&world.profile(&table, 40), 1, 0.0, far);
+    let left = regstorm::report::words::bindings_left(&results).expect("something is left");
+    let told = "40 bindings at the registrar; un-REGISTER came to 403 Not allowed 40 times; the last of them lapses by";
+    assert!(left.starts_with(told), "{left}");
+}
+
 /// What must be reached, over all worlds; these only rise. The aim is 0.99 and 0.95.
 const HIGH_IS_RIGHT: f64 = 0.99;
 const RECALL: f64 = 0.98;

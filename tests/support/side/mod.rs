@@ -223,6 +223,7 @@ impl Side {
         while self.recent.front().is_some_and(|at| at + 1_000_000_000 < now) {
             self.recent.pop_front();
         }
+        let held_up = self.held_up(now, node, from, &message, bytes.len());
         let (reply, own) = (self.decide(now, node, from, &message, bytes.len()), self.hash(&message.branch));
         if reply.code == 0 {
             return None;
@@ -230,11 +231,17 @@ impl Side {
         self.account(now, from, &message, &reply);
         let stem = &self.spec.nodes[node].tags;
         let to_tag = if stem.is_empty() { format!("{own:x}") } else { format!("{stem}.{:x}", own & 0xffff) };
-        let later = self.spec.latency_ms
+        let later = held_up
+            + self.spec.latency_ms
             + self.spec.latency_per_binding_ms * f64::from(self.held)
             + self.spec.latency_per_hour_ms * now as f64 / SECOND / 3_600.0
             + self.spec.latency_per_rate_ms * self.recent.len() as f64;
-        Some((nanos(later / 1e3), message.answer(&reply, &to_tag, &self.spec, node, from)))
+        let mut answer = message.answer(&reply, &to_tag, &self.spec, node, from);
+        if self.spec.changes_branch && message.authorization.is_some() {
+            let text = String::from_utf8(answer).expect("an answer of ours");
+            answer = text.replacen("branch=z9hG4bK", "branch=z9hG4bK-proxy-", 1).into_bytes();
+        }
+        Some((nanos(later / 1e3), answer))
     }
 
     /// Everything that happens by itself up to `now`.
@@ -301,28 +308,8 @@ impl Side {
         checked: bool,
     ) -> Option<Reply> {
         let rules = self.spec.rules.clone();
-        let bound = self.bindings.contains_key(&message.aor);
-        let rule = rules.iter().find(|rule| {
-            let passed = now as f64 / SECOND;
-            let number = message.number();
-            let place = match rule.place {
-                Place::Any => !checked,
-                Place::First => !checked && message.authorization.is_none(),
-                Place::Credentials => checked && !bound && !message.removes(),
-                Place::Refresh => bound && !message.removes() && !checked,
-                Place::Removal => message.removes() && !checked,
-                Place::Register => !message.removes() && !checked,
-            };
-            place
-                && passed >= rule.from
-                && rule.until.is_none_or(|until| passed < until)
-                && rule.agents.is_none_or(|[first, end]| (first..end).contains(&number))
-                && rule.share.is_none_or(|share| unit(self.hash(&message.aor)) < share)
-                && rule.node.is_none_or(|own| own == node)
-                && rule.larger.is_none_or(|bytes| size > bytes)
-                && (rule.sources.is_empty() || rule.sources.contains(&from.ip()))
-                && rule.every.is_none_or(|[period, part]| (passed - rule.from).rem_euclid(period) < part)
-        })?;
+        let decides = rules.iter().filter(|rule| rule.later_ms == 0.0);
+        let rule = decides.into_iter().find(|rule| self.fits(rule, now, node, from, message, size, checked))?;
         if rule.chance.is_some_and(|chance| self.draw() >= chance) {
             return None;
         }
@@ -333,6 +320,49 @@ impl Side {
             body: rule.body.clone(),
             server: rule.server.clone(),
         })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all that a rule may look at")]
+    fn fits(
+        &self,
+        rule: &spec::Rule,
+        now: Nanos,
+        node: usize,
+        from: SocketAddr,
+        message: &Message,
+        size: usize,
+        checked: bool,
+    ) -> bool {
+        let bound = self.bindings.contains_key(&message.aor);
+        let passed = now as f64 / SECOND;
+        let number = message.number();
+        let place = match rule.place {
+            Place::Any => !checked,
+            Place::First => !checked && message.authorization.is_none(),
+            Place::Credentials => checked && !bound && !message.removes(),
+            Place::Refresh => bound && !message.removes() && !checked,
+            Place::Removal => message.removes() && !checked,
+            Place::Register => !message.removes() && !checked,
+        };
+        place
+            && passed >= rule.from
+            && rule.until.is_none_or(|until| passed < until)
+            && rule.agents.is_none_or(|[first, end]| (first..end).contains(&number))
+            && rule.share.is_none_or(|share| unit(self.hash(&message.aor)) < share)
+            && rule.node.is_none_or(|own| own == node)
+            && rule.larger.is_none_or(|bytes| size > bytes)
+            && (rule.sources.is_empty() || rule.sources.contains(&from.ip()))
+            && rule.every.is_none_or(|[period, part]| (passed - rule.from).rem_euclid(period) < part)
+    }
+
+    /// How much later than others the answer to a request leaves, ms.
+    fn held_up(&mut self, now: Nanos, node: usize, from: SocketAddr, message: &Message, size: usize) -> f64 {
+        let rules = self.spec.rules.clone();
+        let mut rules = rules.iter().filter(|rule| rule.later_ms > 0.0);
+        let rule =
+            rules.find(|rule| [false, true].iter().any(|&at| self.fits(rule, now, node, from, message, size, at)));
+        let drawn = rule.filter(|rule| rule.chance.is_none_or(|chance| self.draw() < chance));
+        drawn.map_or(0.0, |rule| rule.later_ms)
     }
 
     fn banned(&self, now: Nanos, from: SocketAddr, message: &Message) -> Option<Reply> {

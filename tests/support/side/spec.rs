@@ -65,6 +65,8 @@ pub struct Spec {
     pub transactions: Option<Transactions>,
     /// A 2xx lists the bindings.
     pub lists: bool,
+    /// Answers to credentials come back with another branch.
+    pub changes_branch: bool,
     /// What stands between: the address requests seem to come from, and what it makes of Via and
     /// Contact.
     pub received: Option<std::net::IpAddr>,
@@ -108,6 +110,7 @@ impl Default for Spec {
             foreign_is_stale: false,
             transactions: None,
             lists: true,
+            changes_branch: false,
             received: None,
             sent_by: None,
             contact_host: None,
@@ -245,6 +248,8 @@ pub struct Rule {
     pub body: String,
     /// Who says so, where it is not the node.
     pub server: Option<String>,
+    /// Nothing is decided: what is decided without this rule comes so much later, ms.
+    pub later_ms: f64,
 }
 
 /// Where in a phone's life a request stands.
