@@ -125,6 +125,7 @@ pub(super) fn results_of(directory: &Path) -> Result<Results, Failure> {
 ///
 /// # Errors
 /// When it cannot be read.
+#[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet asks for it"))]
 pub(super) fn header_of(directory: &Path) -> Result<Header, Failure> {
     let file = File::open(directory.join(RECORD)).map_err(|error| unreadable(directory, &error))?;
     record::header(file).map_err(|error| unreadable(directory, &error))
