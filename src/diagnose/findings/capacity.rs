@@ -15,6 +15,7 @@ use super::draft::{Draft, MANY, confidence, is_near};
 use super::rivals::Rival;
 use super::view::View;
 use super::wording::{at, counted, window};
+use crate::record::IntervalResult;
 use crate::vocab::{Class, Confidence, Phase, Severity, Status, T1_MS, median};
 
 /// One second of a trunk.
@@ -65,6 +66,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
         return None;
     }
     let offered = RequestsOffered::of(&seconds, jam, &rate);
+    let carried = Carried::of(view, &seconds, (offered.from, jam.last), &rate);
     // Answers come in bursts behind a queue of first requests: what counts is their mean.
     let answered: u64 = inside.iter().map(|second| second.answered).sum();
     if offered.per_second < MORE * answered as f64 / inside.len() as f64 {
@@ -78,7 +80,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
     }
     let recovered = swift_after * 2 > answered_after && answered_after > 0;
     let edge = is_near(offered.per_second, MORE * answered as f64 / inside.len() as f64);
-    let mut draft = draft(view, &seconds, jam, &rate, &offered, queue, recovered);
+    let mut draft = draft(view, &seconds, jam, (&rate, carried), &offered, queue, recovered);
     if edge {
         draft.confidence = draft.confidence.min(Confidence::Medium);
     }
@@ -90,7 +92,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
         ));
         draft.rejected.clear();
     }
-    Some((draft, rate.mean))
+    Some((draft, carried.per_second))
 }
 
 /// Whether a single request was ever answered within T1, if not a whole attempt.
@@ -145,8 +147,6 @@ struct RateCarried {
     mean: f64,
     /// In the best five seconds.
     steady: f64,
-    /// Two standard errors, or what the two differ by if that is more.
-    uncertainty: f64,
     /// What is left of it once phones repeat their requests, when that is clearly less.
     later: Option<f64>,
 }
@@ -163,15 +163,69 @@ impl RateCarried {
         let collapses = rest.len() >= 3 && later < 0.85 * steady;
         let together = if collapses { BEST_S } else { STEADY_S };
         let mean = best(until, together, |second| second.answered);
-        // Two standard errors of a count that varies as its square root, as chance has it.
-        let chance = 2.0 * (mean / together as f64).sqrt();
-        RateCarried {
-            mean,
-            steady,
-            uncertainty: chance.max((mean - steady).abs()).max(1.0),
-            later: Some(later).filter(|_| collapses),
-        }
+        RateCarried { mean, steady, later: Some(later).filter(|_| collapses) }
     }
+}
+
+/// What a registrar carries, as well as it is known.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    per_second: f64,
+    uncertainty: f64,
+    /// Whole intervals it was read from; 0: from the best seconds.
+    intervals: usize,
+}
+
+impl Carried {
+    /// Whoever has a queue is never idle: all that it answers, to repeats too, is what it can do.
+    /// The best seconds are a poorer measure, because answers come in bursts behind a queue of
+    /// first requests; they stand in where no interval lies within the queue.
+    fn of(view: &View<'_>, seconds: &[LoadSecond], (from, last): (usize, usize), rate: &RateCarried) -> Carried {
+        let within = |interval: &&IntervalResult| interval.start_ns > nanos(from) && interval.end_ns <= nanos(last + 1);
+        let per_registration = requests_each(view, seconds);
+        let answers: Vec<f64> = view
+            .results
+            .intervals
+            .iter()
+            .filter(within)
+            .map(|interval| {
+                let received =
+                    interval.trunks.get(usize::from(view.trunk)).map_or(0, |trunk| trunk.messages_received) as f64;
+                received / ((interval.end_ns - interval.start_ns) as f64 / 1e9) / per_registration
+            })
+            .collect();
+        let queue = &seconds[from..=last];
+        let answered = queue.iter().map(|second| second.answered).sum::<u64>() as f64;
+        let (per_second, spread, over_s) = if answers.is_empty() {
+            // Repeats took a part that nobody counted: it is no less than the mean.
+            (rate.mean, (rate.mean - answered / queue.len() as f64).abs(), BEST_S as f64)
+        } else {
+            let middle = median(&answers);
+            let spread = answers.iter().map(|one| (one - middle).abs()).fold(0.0, f64::max);
+            (middle, spread, (last + 1 - from) as f64)
+        };
+        // Two standard errors of a count that varies as its square root, as chance has it.
+        let chance = 2.0 * (per_second / over_s).sqrt();
+        Carried { per_second, uncertainty: spread.max(chance).max(0.5), intervals: answers.len() }
+    }
+
+    fn told(&self) -> String {
+        let Carried { per_second, uncertainty, intervals } = self;
+        let from = match intervals {
+            0 => "in its best seconds".to_owned(),
+            n => format!("by all that it answered in {} of the queue", counted(*n as u64, "interval")),
+        };
+        format!("answered {per_second:.0} ± {uncertainty:.0} a second, {from}")
+    }
+}
+
+/// Requests of a registration: two where it is challenged.
+fn requests_each(view: &View<'_>, seconds: &[LoadSecond]) -> f64 {
+    let totals = &view.results.trunk_totals[usize::from(view.trunk)];
+    let answered: u64 = seconds.iter().map(|second| second.answered).sum();
+    let challenges = totals.latency_us.iter().find(|(phase, _)| *phase == Phase::Challenge);
+    let challenges = challenges.map_or(0, |(_, all)| all.len()).min(answered);
+    1.0 + challenges as f64 / answered.max(1) as f64
 }
 
 /// The highest mean over so many seconds in a row.
@@ -185,7 +239,7 @@ fn draft(
     view: &View<'_>,
     seconds: &[LoadSecond],
     jam: Jam,
-    rate: &RateCarried,
+    (rate, carried): (&RateCarried, Carried),
     offered: &RequestsOffered,
     queue: u64,
     recovered: bool,
@@ -202,21 +256,21 @@ fn draft(
     (draft.first_ns, draft.last_ns) = (nanos(offered.from), nanos(jam.last + 1));
     draft.confidence =
         if recovered { confidence(answered, 0) } else { confidence(answered, 0).min(Confidence::Medium) };
-    let asked = if offered.per_second > rate.mean {
+    let asked = if offered.per_second > carried.per_second {
         format!("was asked for {:.0}", offered.per_second)
     } else {
         format!("was asked for up to {:.0}", offered.most)
     };
     draft.summary = format!(
         "the registrar carries about {:.0} registrations a second and {asked}: what it could not answer waited",
-        rate.mean
+        carried.per_second
     );
     draft.evidence = vec![
-        format!("answered {:.0} ± {:.0} a second, as long as few requests were repeated", rate.mean, rate.uncertainty),
+        carried.told(),
         format!("from {} on the queue grew, to {} attempts that waited at once", at(draft.first_ns), queue),
         format!("at most one answer in twenty came within {T1_MS} ms {}", window(nanos(jam.first), draft.last_ns)),
     ];
-    draft.evidence.push(drained(seconds, jam, rate));
+    draft.evidence.push(drained(seconds, jam, (rate.steady, carried.per_second)));
     if let Some(later) = rate.later {
         draft.evidence.push(format!("once phones repeated their requests it answered {later:.0} attempts a second"));
     }
@@ -242,7 +296,9 @@ fn draft(
     if !recovered {
         draft.evidence.push("no time with less load followed: whether it then answers at once was not seen".to_owned());
     }
-    draft.advice.push(format!("keep arrivals below {:.0}/s, or give the registrar more capacity", rate.mean * 0.9));
+    draft
+        .advice
+        .push(format!("keep arrivals below {:.0}/s, or give the registrar more capacity", carried.per_second * 0.9));
     draft.advice.push("run `regstorm limits` for the rate it bears over a longer time".to_owned());
     draft
 }
@@ -255,10 +311,10 @@ fn lost(seconds: &[LoadSecond], from: usize, last: usize) -> u64 {
 }
 
 /// How long the queue takes to drain, and when it had.
-fn drained(seconds: &[LoadSecond], jam: Jam, rate: &RateCarried) -> String {
+fn drained(seconds: &[LoadSecond], jam: Jam, (steady, carried): (f64, f64)) -> String {
     let peak = (jam.first..=jam.last).max_by_key(|&n| (seconds[n].waiting, usize::MAX - n)).unwrap_or(jam.last);
-    let takes = seconds[peak].waiting as f64 / rate.mean.max(f64::MIN_POSITIVE);
-    let empty = (peak..seconds.len()).find(|&n| seconds[n].waiting as f64 <= 0.5 * rate.steady);
+    let takes = seconds[peak].waiting as f64 / carried.max(f64::MIN_POSITIVE);
+    let empty = (peak..seconds.len()).find(|&n| seconds[n].waiting as f64 <= 0.5 * steady);
     match empty {
         Some(end) => format!(
             "at its longest, at {}, the queue takes {takes:.0} s to drain with nobody else coming; it was gone {} s later",
