@@ -57,6 +57,21 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
     if due < LEAST_AGENTS || (both as f64) < 0.8 * due || hit.len() * 2 < view.agents.len() {
         return None;
     }
+    let (share, scatter) = spread(view, group)?;
+    let turns = InTurn { both: both as u64, hit: hit.len() as u64, share, scatter, of_requests: sibling.is_some() };
+    (scatter < MOST_SCATTER).then_some(turns)
+}
+
+/// Whether refusals follow the time or the load, rather than that a steady share is refused by
+/// chance; `None` where they are too few to tell.
+pub(super) fn follows_time_or_load(view: &View<'_>, group: &Group<'_>) -> Option<bool> {
+    spread(view, group).map(|(_, scatter)| scatter >= MOST_SCATTER)
+}
+
+/// The share of refusals, of both places where the other has its part, and how they scatter over
+/// the seconds: 1 is what chance makes of a steady share.
+fn spread(view: &View<'_>, group: &Group<'_>) -> Option<(f64, f64)> {
+    let sibling = sibling(view, group).filter(|other| other.seen.count.min(group.seen.count) >= SOME);
     let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for tick in &view.ticks {
         let second = seconds.entry(tick.start_ns / SECOND_NS).or_default();
@@ -75,9 +90,7 @@ pub(super) fn in_turn(view: &View<'_>, group: &Group<'_>) -> Option<InTurn> {
     let chance = share * (1.0 - share);
     let scatter = busy.iter().map(|(refused, all)| (refused - share * all).powi(2) / (all * chance)).sum::<f64>()
         / (busy.len() - 1) as f64;
-    let of_requests = sibling.is_some();
-    let turns = InTurn { both: both as u64, hit: hit.len() as u64, share, scatter, of_requests };
-    (scatter < MOST_SCATTER).then_some(turns)
+    Some((share, scatter))
 }
 
 /// How many of the agents that were refused at least once would have been accepted as well, were

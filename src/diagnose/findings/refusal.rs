@@ -541,14 +541,26 @@ impl<'v, 'a> Case<'v, 'a> {
             );
             return vec![self.plain(&whom, RefusalShape::Moment)];
         }
+        self.scattered()
+    }
+
+    /// Neither time nor agents set the refusals apart: what they may be for all that.
+    fn scattered(&self) -> Vec<Draft> {
         let share = 100.0 * self.group.seen.count as f64 / self.view.attempts().max(1) as f64;
         let whom = format!("{share:.1} % of all attempts, without a pattern in time or among agents");
         let plain = self.plain(&whom, RefusalShape::Anybody);
-        if self.refuses_any_request() {
-            let plain = Draft { confidence: Confidence::Open, ..plain };
-            return std::iter::once(plain).chain(self.maybe_counts_requests()).collect();
+        let rate = if self.refuses_any_request() && nodes::follows_time_or_load(self.view, self.group) == Some(true) {
+            self.maybe_counts_requests()
+        } else {
+            None
+        };
+        let mut drafts = vec![plain];
+        drafts.extend(rate);
+        drafts.extend(self.maybe_one_machine());
+        if drafts.len() > 1 {
+            drafts[0].confidence = Confidence::Open;
         }
-        vec![plain]
+        drafts
     }
 
     /// Agents that had been in are refused from some moment on and stay out, while others go on as

@@ -216,6 +216,22 @@ impl Case<'_, '_> {
         Some(node)
     }
 
+    /// All refusals are one machine's, which was seen to do nothing else, and too few to tell
+    /// whether it is one of several.
+    pub(super) fn maybe_one_machine(&self) -> Option<Draft> {
+        let told = self.told.as_ref().filter(|told| told.elsewhere * 50 <= told.refused && told.refused >= SOME)?;
+        let (refusing, accepting) = (list(&told.refusing), list(&told.accepting));
+        let mut node = self.draft("node.failing", Severity::Critical);
+        node.confidence = Confidence::Open;
+        node.summary = format!(
+            "every refusal came from {refusing}: {}; {accepting} accepts: one of several machines, or an element in front",
+            self.answer()
+        );
+        node.advice
+            .push(format!("register one agent at {refusing} by itself: if it is never let in, it is this machine"));
+        Some(node)
+    }
+
     /// What refuses since a moment is another machine than what accepted before it.
     pub(super) fn another_machine(&self) -> Option<Draft> {
         let told = self.told.as_ref().filter(|told| told.elsewhere * 50 <= told.refused && !told.at_once)?;
