@@ -124,14 +124,24 @@ fn lost(view: &View<'_>) -> Option<Draft> {
     let all: u64 = view.grants.iter().map(|row| row.seen.count).sum();
     let always = count == all;
     let hit = count >= 2 && count * 100 >= all;
+    let of_others = rows.iter().all(|row| row.listed > 0);
     let severity = match (always, hit) {
+        (true, _) if of_others => Severity::Warning,
         (true, _) => Severity::Info,
         (false, true) => Severity::Critical,
         (false, false) => Severity::Warning,
     };
     let mut draft = covering("binding.lost", severity, view, &rows);
     let what = format!("{count} of {}", counted(all, "2xx answer"));
-    if always {
+    if always && of_others {
+        // RFC 3261 §10.3: a 2xx lists all bindings. An element between may put its own in.
+        draft.summary = format!(
+            "every 2xx lists a Contact, and none lists ours ({what}): whether calls reach these agents is open"
+        );
+        draft.confidence = Confidence::Open;
+        draft.excludes(Rival::Unlisted, "a registrar that lists no Contact at all: it lists others");
+        draft.advice.push("call one of the agents, or look at the registrar's own list of bindings".to_owned());
+    } else if always {
         // A registrar that lists no bindings (against RFC 3261 §10.3) may well keep them.
         draft.summary = format!("no 2xx lists our Contact ({what}): whether the bindings are there cannot be seen");
         draft.confidence = Confidence::Low;

@@ -382,15 +382,29 @@ impl<'v, 'a> Case<'v, 'a> {
         }
         let whom = format!("everybody from {} after the start on", span(cut.at_ns));
         let mut plain = self.plain(&whom, RefusalShape::Moment);
-        if self.refused_without_a_binding() == 0 {
+        let refreshes = (self.refused_without_a_binding() == 0).then(|| {
             let unseen = "all of them held a binding: whether a new registration would be taken was not seen";
             plain.evidence.push(unseen.to_owned());
             plain.confidence = Confidence::Open;
-        }
-        if !self.may_be_a_ban() {
-            return Some(vec![plain]);
-        }
-        Some(self.ban_or_accounts(&cut, plain))
+            self.maybe_refreshes_alone(&cut, unseen)
+        });
+        let mut drafts = if self.may_be_a_ban() { self.ban_or_accounts(&cut, plain) } else { vec![plain] };
+        drafts.extend(refreshes);
+        Some(drafts)
+    }
+
+    /// Nobody new came while refreshes were refused: they alone may be.
+    fn maybe_refreshes_alone(&self, cut: &Cut, unseen: &str) -> Draft {
+        let mut draft = self.draft("refresh.failing", Severity::Critical);
+        draft.confidence = Confidence::Open;
+        draft.summary = format!(
+            "every refresh from {} after the start on is answered {}: it may be for refreshing, and not for who asks",
+            span(cut.at_ns),
+            self.answer()
+        );
+        draft.evidence.push(unseen.to_owned());
+        draft.advice.push("register a new agent, or one of these from anew, while refreshes are refused".to_owned());
+        draft
     }
 
     /// Whether an address that is shut out would be answered so: with 403, or with a code that says

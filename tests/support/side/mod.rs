@@ -506,6 +506,7 @@ impl Side {
                 (Some(host), Some((user, _))) => format!("{user}@{host}>"),
                 _ => binding.contact.clone(),
             };
+            let contact = self.spec.lists_instead.clone().unwrap_or(contact);
             reply.headers.push(format!("Contact: {contact};expires={left}"));
         }
         reply

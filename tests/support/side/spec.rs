@@ -65,6 +65,8 @@ pub struct Spec {
     pub transactions: Option<Transactions>,
     /// A 2xx lists the bindings.
     pub lists: bool,
+    /// Instead of what was sent: this contact.
+    pub lists_instead: Option<String>,
     /// Answers to credentials come back with another branch.
     pub changes_branch: bool,
     /// What stands between: the address requests seem to come from, and what it makes of Via and
@@ -110,6 +112,7 @@ impl Default for Spec {
             foreign_is_stale: false,
             transactions: None,
             lists: true,
+            lists_instead: None,
             changes_branch: false,
             received: None,
             sent_by: None,
