@@ -201,7 +201,11 @@ fn bindings_that_are_not_there_are_missed() {
     let absent = Echo { contact_absent: true, ..Echo::default() };
     only(&echoed(4, absent, ""), "binding.lost", "critical", &["list bindings without ours", "of kind refresh"]);
     only(&echoed(150, absent, ""), "binding.lost", "warning", &["list bindings without ours"]);
-    only(&echoed(1, absent, ""), "binding.lost", "info", &["no 2xx lists our Contact"]);
+    let others = echoed(1, absent, "");
+    only(&others, "binding.lost", "warning", &["every 2xx lists a Contact, and none lists ours"]);
+    let mut nobody = others;
+    nobody.evidence.grants.iter_mut().for_each(|row| row.listed = 0);
+    only(&nobody, "binding.lost", "info", &["no 2xx lists our Contact"]);
 }
 
 #[test]
