@@ -66,7 +66,7 @@ pub(super) fn overload(view: &View<'_>) -> Option<(Draft, f64)> {
         return None;
     }
     let offered = RequestsOffered::of(&seconds, jam, &rate);
-    let carried = Carried::of(view, &seconds, (offered.from, jam.last), &rate);
+    let carried = QueueRate::of(view, &seconds, (offered.from, jam.last), &rate);
     // Answers come in bursts behind a queue of first requests: what counts is their mean.
     let answered: u64 = inside.iter().map(|second| second.answered).sum();
     if offered.per_second < MORE * answered as f64 / inside.len() as f64 {
@@ -169,18 +169,24 @@ impl RateCarried {
 
 /// What a registrar carries, as well as it is known.
 #[derive(Clone, Copy, Debug)]
-struct Carried {
+struct QueueRate {
     per_second: f64,
     uncertainty: f64,
+    /// Registrations that came of it in its best seconds.
+    different: f64,
     /// Whole intervals it was read from; 0: from the best seconds.
     intervals: usize,
 }
 
-impl Carried {
+/// Where no more than this share of the answers can have been those of different agents, both rates
+/// are told.
+const WIDE: f64 = 0.65;
+
+impl QueueRate {
     /// Whoever has a queue is never idle: all that it answers, to repeats too, is what it can do.
     /// The best seconds are a poorer measure, because answers come in bursts behind a queue of
     /// first requests; they stand in where no interval lies within the queue.
-    fn of(view: &View<'_>, seconds: &[LoadSecond], (from, last): (usize, usize), rate: &RateCarried) -> Carried {
+    fn of(view: &View<'_>, seconds: &[LoadSecond], (from, last): (usize, usize), rate: &RateCarried) -> QueueRate {
         let within = |interval: &&IntervalResult| interval.start_ns > nanos(from) && interval.end_ns <= nanos(last + 1);
         let per_registration = requests_each(view, seconds);
         let answers: Vec<f64> = view
@@ -206,16 +212,43 @@ impl Carried {
         };
         // Two standard errors of a count that varies as its square root, as chance has it.
         let chance = 2.0 * (per_second / over_s).sqrt();
-        Carried { per_second, uncertainty: spread.max(chance).max(0.5), intervals: answers.len() }
+        let different = rate.mean.min(per_second);
+        QueueRate { per_second, uncertainty: spread.max(chance).max(0.5), different, intervals: answers.len() }
+    }
+
+    /// Much of what it answered were repeats. Where a first request costs it next to nothing, and
+    /// credentials nearly all, those it answered again were cheap, and it carries less than that.
+    fn is_wide(&self) -> bool {
+        self.different < WIDE * self.per_second
+    }
+
+    /// The rate that it surely carries.
+    fn least(&self) -> f64 {
+        if self.is_wide() { self.different } else { self.per_second }
+    }
+
+    fn in_words(&self) -> String {
+        let QueueRate { per_second, different, .. } = self;
+        if self.is_wide() {
+            return format!("between {different:.0} and {per_second:.0}");
+        }
+        format!("about {per_second:.0}")
     }
 
     fn told(&self) -> String {
-        let Carried { per_second, uncertainty, intervals } = self;
+        let QueueRate { per_second, uncertainty, different, intervals } = self;
         let from = match intervals {
             0 => "in its best seconds".to_owned(),
             n => format!("by all that it answered in {} of the queue", counted(*n as u64, "interval")),
         };
-        format!("answered {per_second:.0} ± {uncertainty:.0} a second, {from}")
+        let answered = format!("answered {per_second:.0} ± {uncertainty:.0} a second, {from}");
+        if self.is_wide() {
+            return format!(
+                "{answered}, repeats with them; {different:.0} agents registered in its best seconds: which it carries \
+                 depends on what a repeat costs it"
+            );
+        }
+        answered
     }
 }
 
@@ -239,7 +272,7 @@ fn draft(
     view: &View<'_>,
     seconds: &[LoadSecond],
     jam: Jam,
-    (rate, carried): (&RateCarried, Carried),
+    (rate, carried): (&RateCarried, QueueRate),
     offered: &RequestsOffered,
     queue: u64,
     recovered: bool,
@@ -262,8 +295,8 @@ fn draft(
         format!("was asked for up to {:.0}", offered.most)
     };
     draft.summary = format!(
-        "the registrar carries about {:.0} registrations a second and {asked}: what it could not answer waited",
-        carried.per_second
+        "the registrar carries {} registrations a second and {asked}: what it could not answer waited",
+        carried.in_words()
     );
     draft.evidence = vec![
         carried.told(),
@@ -298,7 +331,7 @@ fn draft(
     }
     draft
         .advice
-        .push(format!("keep arrivals below {:.0}/s, or give the registrar more capacity", carried.per_second * 0.9));
+        .push(format!("keep arrivals below {:.0}/s, or give the registrar more capacity", carried.least() * 0.9));
     draft.advice.push("run `regstorm limits` for the rate it bears over a longer time".to_owned());
     draft
 }
